@@ -1,0 +1,50 @@
+"""rustorch: a differentiable implementation of the Array API standard, with PyTorch-style layers, losses and optimizers.
+
+It owns no arrays: every `Variable` wraps an array of NumPy (``device="cpu"``), CuPy (``device="cuda"``) or another library that
+speaks the standard. This module is the public face; nothing is computed here.
+"""
+
+from __future__ import annotations
+
+import sys as _sys
+
+from . import backends, cuda, nn, ops, optim, random
+from .autograd import enable_grad, grad, is_grad_enabled, no_grad, set_grad_enabled
+from .autograd.engine import set_variable_namespace as _set_variable_namespace
+from .autograd.primitive import variable_namespace as _variable_namespace
+from .backends import default_device as get_default_device
+from .backends import set_default_device
+from .backends.dtypes import (
+    bool,
+    complex64,
+    complex128,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from .nn import *  # noqa: F403
+from .ops import *  # noqa: F403
+from .optim import *  # noqa: F403
+from .random import manual_seed, rand, randint, randn, randperm
+from .variable import Variable
+
+__version__ = "0.1.0"
+__array_api_version__ = ops.API_VERSIONS[-1]
+
+_set_variable_namespace(_variable_namespace(_sys.modules[__name__]))
+
+__all__ = [
+    *ops.__all__,
+    *nn.__all__,
+    *optim.__all__,
+    "Variable", "backends", "bool", "complex128", "complex64", "cuda", "enable_grad", "float32", "float64", "get_default_device", "grad",
+    "int16", "int32", "int64", "int8", "is_grad_enabled", "manual_seed", "nn", "no_grad", "optim", "rand", "randint", "randn",
+    "random", "randperm", "set_default_device", "set_grad_enabled", "uint16", "uint32", "uint64", "uint8",
+]  # fmt: skip

@@ -1,0 +1,8 @@
+"""Reverse-mode differentiation: what an operation is, what the graph is made of, and how gradients are computed."""
+
+from __future__ import annotations
+
+from .functional import grad
+from .graph import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+
+__all__ = ["enable_grad", "grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]

@@ -1,0 +1,127 @@
+"""Operands before a call and errors after it: whatever is not the straight path of an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..backends import BY_TYPE, Array, device_of, of
+from ..backends.dtypes import DEFAULTS
+from .graph import VARIABLES, Value, make
+
+_KINDS = {bool: "b", int: "i", float: "f", complex: "c"}
+#: Kind of a Python number -> kinds of arrays that the standard lets it meet.
+_TAKES = {"b": "b", "i": "iufcV", "f": "fcV", "c": "fcV"}
+_NAMES = {"V": "real floating-point", "b": "boolean", "i": "integer", "u": "integer", "f": "real floating-point", "c": "complex"}
+
+#: Stands for a Python number among the inputs of an operation.
+UNTRACKED = Value()
+
+
+def adopt(value: Any, name: str, args: Sequence[Any] = ()) -> Any:
+    """A Variable around a native array that was passed to ``name`` bare; shares its memory."""
+    if isinstance(value, Value):
+        return value
+    backend = of(value)
+    if backend is None:
+        hint = "; make it a Variable with rustorch.asarray" if isinstance(value, (list, tuple)) else ""
+        raise TypeError(f"{name} takes Variables, arrays and Python numbers, not {type(value).__name__}{hint}")
+    if is_scalar(value):  # numpy.float32(2): goes where the others are
+        for other in args:
+            if type(other) in VARIABLES:
+                return make(BY_TYPE[type(other._native)].from_numpy(backend.as_array(value), device_of(other._native)))
+    return make(backend.adopt(value))
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether a value is one of NumPy's scalars, which are not arrays and belong to no device."""
+    return type(value).__module__ == "numpy" and not hasattr(value, "__setitem__")
+
+
+def operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, type]:
+    """Both operands of a binary function as (x1, x2, native1, native2, type of the arrays); numbers stay numbers."""
+    number1, number2 = type(x1) in _KINDS, type(x2) in _KINDS
+    if number1 and number2:
+        raise TypeError(f"{name} needs at least one array; got the Python numbers {x1!r} and {x2!r}")
+    if not number1:
+        x1 = adopt(x1, name, (x2,))
+    if not number2:
+        x2 = adopt(x2, name, (x1,))
+    if number1 or number2:
+        number, variable = (x1, x2) if number1 else (x2, x1)
+        native = variable._native
+        kind = BY_TYPE[type(native)].dtype_of(native).kind
+        weak = _KINDS[type(number)]
+        if kind not in _TAKES[weak]:
+            raise TypeError(
+                f"{name}: a Python {type(number).__name__} and an array of {_NAMES[kind]} dtype mix kinds, which the Array API "
+                f"standard leaves undefined; convert the array first, as in x.astype(rustorch.{DEFAULTS[weak]})"
+            )
+        return (UNTRACKED, x2, x1, native, type(native)) if number1 else (x1, UNTRACKED, native, x2, type(native))
+    a, b = x1._native, x2._native
+    kind_ = common_backend(name, (x1, x2))
+    mixed_kinds(name, kind_, a, b)
+    return x1, x2, a, b, kind_
+
+
+def common_backend(name: str, values: Sequence[Any]) -> type:
+    """The array type that decides the backend of a call whose inputs may be of several.
+
+    Raises
+    ------
+    RuntimeError
+        If two of them are on different devices.
+    """
+    natives = [value._native for value in values if type(value) in VARIABLES]
+    first = natives[0]
+    here = device_of(first)
+    for other in natives[1:]:
+        there = device_of(other)
+        if there != here:
+            raise RuntimeError(
+                f"{name}: operands are on different devices, {here!r} and {there!r}; move one of them, as in "
+                f"x.to({here!r})"
+            )
+    return next((type(a) for a in natives if type(a) is not type(first)), type(first))
+
+
+def mixed_kinds(name: str, kind: type, a: Array, b: Array) -> None:
+    """Refuse two arrays whose kinds the standard does not promote together (it has no integer with float, say)."""
+    backend = BY_TYPE[kind]
+    one, two = backend.dtype_of(a), backend.dtype_of(b)
+    if one.kind == two.kind or {one.kind, two.kind} in ({"i", "u"}, {"f", "c"}) or "V" in (one.kind, two.kind):
+        return
+    raise TypeError(
+        f"{name}: {one} and {two} mix kinds, which the Array API standard leaves undefined; convert one of them, as in "
+        f"x.astype(rustorch.{max(one, two, key=lambda dtype: 'biufc'.find(dtype.kind))})"
+    )
+
+
+def broadcastable(shapes: Sequence[tuple[int, ...]]) -> bool:
+    for axis in range(1, max(map(len, shapes), default=0) + 1):
+        sizes = {shape[-axis] for shape in shapes if len(shape) >= axis} - {1}
+        if len(sizes) > 1:
+            return False
+    return True
+
+
+def explain(name: str, natives: Sequence[Any], error: Exception) -> Exception:
+    """The library's error as one that names the function, the shapes and the dtypes."""
+    if getattr(error, "_explained", False):
+        return error
+    arrays = [a for a in natives if hasattr(a, "shape")]
+    shapes = [tuple(a.shape) for a in arrays]
+    if len(shapes) > 1 and not broadcastable(shapes) and name not in ("matmul", "linear", "concat", "stack"):
+        text = f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; from the right, sizes must be equal or 1"
+        return explained(ValueError(text))
+    described = ", ".join(f"{BY_TYPE[type(a)].dtype_of(a) if type(a) in BY_TYPE else type(a).__name__}{tuple(a.shape)}" for a in arrays)
+    family = next((kind for kind in (TypeError, IndexError, ValueError) if isinstance(error, kind)), RuntimeError)
+    return explained(family(f"{name} of {described}: {error}"))
+
+
+def explained(error: Exception) -> Exception:
+    """The error, marked so that no outer function explains it again."""
+    error._explained = True  # type: ignore[attr-defined]
+    return error
+
+

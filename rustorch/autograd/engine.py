@@ -1,0 +1,367 @@
+"""Backward: replays rules in reverse, undoes broadcasting, adds up what arrives, and frees what was kept.
+
+In mode 1 the rules run on native arrays with the backend's namespace. In mode 2 (``create_graph``) the very same rules run on
+Variables with rustorch as the namespace, so that what they compute is recorded and differentiates again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from math import prod
+from typing import Any
+
+from ..backends import BY_TYPE, Array, Backend, Namespace, device_of, of
+from .check import adopt
+from .graph import Node, Value, make, mode, writes
+from .primitive import SELECT, Primitive, floating
+
+#: The namespace of mode 2; set once by the public face.
+_variables: Namespace
+
+#: What connects a Variable made around a kept array to the leaf whose array that was.
+_ALIAS = Primitive("alias", lambda xp, x, /: x, register=False, x=lambda xp, g: g)
+
+
+def set_variable_namespace(namespace: Namespace) -> None:
+    global _variables
+    _variables = namespace
+
+
+class Pending:
+    """Gradients that have arrived, by node or leaf, until everything that contributes has run."""
+
+    __slots__ = ("create_graph", "heap", "leaves", "nodes")
+
+    def __init__(self, create_graph: bool):
+        self.create_graph = create_graph
+        self.heap: list[int] = []
+        self.nodes: dict[int, list] = {}  # seq -> [node, gradient, whether the buffer is ours]
+        self.leaves: dict[int, list] = {}  # id -> [leaf, gradient, whether the buffer is ours]
+
+    def add(self, to: Any, g: Any, owned: bool, by: Any, argument: int) -> None:
+        """Bring a gradient to the shape and dtype of what it belongs to, and add it to what is there."""
+        if type(to) is Node:
+            shape, dtype = to.shape, to.dtype
+            table, key = self.nodes, to.seq
+        else:
+            shape, dtype = to._native.shape, to._native.dtype
+            table, key = self.leaves, id(to)
+        if type(dtype) is tuple:
+            self._add_to_many(to, g, by)
+            return
+        if g.shape != shape:
+            g, owned = _unbroadcast(self._xp(g), g, shape, by, argument), True
+        native = g._native if self.create_graph else g
+        if native.dtype is not dtype and native.dtype != dtype:
+            g, owned = self._cast(g, native, dtype), True
+        entry = table.get(key)
+        if entry is None:
+            table[key] = [to, g, owned]
+            if table is self.nodes:
+                heappush(self.heap, -key)
+        elif self.create_graph:
+            entry[1] = entry[1] + g
+        else:
+            _accumulate(entry, g, owned)
+
+    def _add_to_many(self, node: Node, g: Any, by: Node) -> None:
+        entry = self.nodes.get(node.seq)
+        if entry is None:
+            entry = self.nodes[node.seq] = [node, [None] * len(node.shape), False]
+            heappush(self.heap, -node.seq)
+        index = by.saved[0]  # type: ignore[index]
+        entry[1][index] = g if entry[1][index] is None else entry[1][index] + g
+
+    def _xp(self, g: Any) -> Any:
+        return _variables if self.create_graph else backend_of(g).xp
+
+    def _cast(self, g: Any, native: Array, dtype: Any) -> Any:
+        """The gradient of a real value is the real part; then the value's own precision."""
+        xp, backend = self._xp(g), backend_of(native)
+        if backend.dtype_of(native).kind == "c" and backend.public_dtype(dtype).kind != "c":
+            g = xp.real(g)
+        return xp.astype(g, backend.public_dtype(dtype) if self.create_graph else dtype)
+
+
+def _accumulate(entry: list, g: Array, owned: bool) -> None:
+    """``entry``'s gradient plus ``g``, written into whichever of the two buffers is ours."""
+    there = entry[1]
+    backend = backend_of(there)
+    if backend.mutable and there.shape:
+        if entry[2] and backend.owns(there):
+            there += g
+            return
+        if owned and backend.owns(g):
+            g += there
+            entry[1], entry[2] = g, True
+            return
+    entry[1], entry[2] = there + g, True
+
+
+def _unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], by: Any, argument: int) -> Any:
+    """Sum over the axes that broadcasting added or stretched."""
+    lead = g.ndim - len(shape)
+    if lead >= 0:
+        stretched = [i for i, size in enumerate(shape, lead) if size == 1 and g.shape[i] != 1]
+        out = xp.sum(g, axis=tuple(range(lead)) + tuple(stretched), keepdims=bool(stretched)) if lead or stretched else g
+        if lead and stretched:
+            out = xp.reshape(out, out.shape[lead:])
+        if tuple(out.shape) == tuple(shape):
+            return out
+    raise RuntimeError(
+        f"{_name(by)}: the rule of input {_input(by, argument)!r} returned a gradient of shape {tuple(g.shape)} for an input "
+        f"of shape {tuple(shape)}"
+    )
+
+
+def backend_of(array: Array) -> Backend:
+    """The backend of something that is an array for certain."""
+    return BY_TYPE.get(type(array)) or of(array)  # type: ignore[return-value]
+
+
+def _name(node: Any) -> str:
+    return node.primitive.name if type(node) is Node else "backward"
+
+
+def _input(node: Any, argument: int) -> str:
+    if type(node) is not Node:
+        return "gradient"
+    inputs = node.primitive.inputs
+    return inputs[argument] if argument < len(inputs) else str(argument)
+
+
+# -- the walk ------------------------------------------------------------------------------------------------------------
+def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_graph: bool,
+              targets: Sequence[Value] | None = None) -> dict[int, Any]:  # fmt: skip
+    """Run the rules of everything that ``roots`` were computed from, in falling order of creation.
+
+    Parameters
+    ----------
+    roots : sequence of (Value, gradient)
+    retain_graph, create_graph : bool
+    targets : sequence of Value, optional
+        Compute only what leads to these, and return their gradients; else every leaf's gradient is returned.
+
+    Returns
+    -------
+    dict
+        id of a leaf -> [leaf, gradient, owned]; for targets, id of the target's node or leaf -> the same.
+    """
+    pending = Pending(create_graph)
+    needed = None if targets is None else _leading_to(roots, targets)
+    caught: dict[int, Any] = {}
+    wanted = {} if targets is None else {t._node.seq: t for t in targets if t._node is not None}
+    for value, g in roots:
+        to = value._node or value
+        if needed is None or id(to) in needed:
+            pending.add(to, g, False, None, 0)
+    heap, nodes = pending.heap, pending.nodes
+    while heap:
+        node, g, _ = nodes.pop(-heappop(heap))
+        if node.hooks is not None:
+            g = _run_hooks(node.hooks, g, create_graph)
+        if node.seq in wanted:
+            caught[id(node)] = [node, g, False]
+            if not needed[id(node)]:  # type: ignore[index]
+                continue
+        saved = node.saved
+        if saved is None:
+            raise RuntimeError(
+                f"the graph behind {node.primitive.name} was freed by an earlier backward; to go through it again, call the "
+                f"earlier one with retain_graph=True"
+            )
+        if node.seq < writes.last:
+            _check_unwritten(node, saved)
+        if type(g) is list:
+            g = _filled(g, node, create_graph, pending)
+        if create_graph:
+            xp: Any = _variables
+            saved = _wrapped(node)
+        else:
+            first = g[0] if type(g) is tuple else g
+            backend = backend_of(first)
+            xp = backend.xp
+            if backend.multi_device:
+                with backend.guard(first):
+                    _run_rules(node, xp, g, saved, pending, needed)
+                saved = None
+        if saved is not None:
+            _run_rules(node, xp, g, saved, pending, needed)
+        if not retain_graph:
+            node.saved, node.parents = None, ()
+    for entry in pending.leaves.values():
+        if entry[0]._hooks is not None:
+            entry[1], entry[2] = _run_hooks(entry[0]._hooks, entry[1], create_graph), False
+    caught.update(pending.leaves)
+    return caught
+
+
+def _run_rules(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed: dict | None) -> None:
+    plan, parents = node.plan, node.parents
+    if plan.joint is not None:
+        gradients = plan.primitive.joint(xp, g, *[saved[i] for i in plan.joint])  # type: ignore[misc]
+        for k, parent in enumerate(parents):
+            if parent is not None and gradients[k] is not None and (needed is None or id(parent) in needed):
+                pending.add(parent, gradients[k], False, node, k)
+        return
+    for k, rule, indices in plan.calls:
+        parent = parents[k]
+        if needed is not None and id(parent) not in needed:
+            continue
+        r = rule(xp, g, *saved) if indices is None else rule(xp, g, *[saved[i] for i in indices])
+        if r is not None:
+            pending.add(parent, r, r is not g, node, k)
+
+
+def _leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) -> dict[int, bool]:
+    """id of every node and leaf on a way to a target -> whether there is more of the way behind it."""
+    nodes: dict[int, Node] = {}
+    stack: list[Any] = [value._node or value for value, _ in roots]
+    while stack:
+        node = stack.pop()
+        if type(node) is Node and node.seq not in nodes:
+            nodes[node.seq] = node
+            stack.extend([parent for parent in node.parents if parent is not None])
+    needed = {id(target._node or target): False for target in targets}
+    for seq in sorted(nodes):
+        node = nodes[seq]
+        if any(parent is not None and id(parent) in needed for parent in node.parents):
+            needed[id(node)] = True
+    return needed
+
+
+def _filled(gradients: list, node: Node, create_graph: bool, pending: Pending) -> tuple:
+    """One gradient per output of a many-valued primitive: zeros where none arrived."""
+    like = next(g for g in gradients if g is not None)
+    xp = pending._xp(like)
+    backend = backend_of(like._native if create_graph else like)
+    out = []
+    for g, shape, dtype in zip(gradients, node.shape, node.dtype, strict=True):
+        if g is None:
+            kind = backend.public_dtype(dtype) if create_graph else dtype
+            g = xp.zeros(tuple(shape), dtype=kind, device=like.device)
+        out.append(g)
+    return tuple(out)
+
+
+def _check_unwritten(node: Node, saved: tuple) -> None:
+    for value in saved:
+        if writes.since(node.seq, value):
+            raise RuntimeError(
+                f"{node.primitive.name}: an array that its gradient needs (shape {tuple(value.shape)}) was changed in place "
+                f"after the call; change a clone() instead, or call backward before the change"
+            )
+
+
+def _wrapped(node: Node) -> tuple:
+    """What a node saved, as Variables that know where they came from, for rules that are themselves recorded."""
+    primitive, plan = node.plan.primitive, node.plan
+    arity, out_at = primitive.arity, primitive.arity + primitive.n_options
+    by_product: tuple | None = None
+    wrapped: list[Any] = []
+    for index, value in zip(plan.keep, node.saved or (), strict=True):
+        backend = of(value) if hasattr(value, "shape") else None
+        if type(value) is tuple and index == out_at and primitive.multiple:
+            wrapped.append(tuple([make(a, Node(SELECT.plan(1), (node,), (i,), a)) for i, a in enumerate(value)]))
+        elif backend is None or isinstance(value, Value):
+            wrapped.append(value)
+        elif index < arity:
+            wrapped.append(_as_input(node.parents[index], value))
+        elif index == out_at:
+            wrapped.append(make(value, node))
+        elif index > out_at and primitive.recompute and floating(backend, value):
+            if by_product is None:
+                by_product = _by_products(primitive, node, wrapped)
+            wrapped.append(by_product[index - out_at])
+        else:
+            wrapped.append(make(value))
+    return tuple(wrapped)
+
+
+def _by_products(primitive: Primitive, node: Node, wrapped: list) -> tuple:
+    """By-products depend on the inputs: computed again from them, on Variables, they carry that dependence."""
+    given = wrapped[: primitive.arity + primitive.n_options]
+    return primitive.forward(_variables, *given)
+
+
+def _as_input(parent: Any, value: Array) -> Any:
+    if type(parent) is Node:
+        return make(value, parent)
+    if parent is None:
+        return make(value)
+    return parent if parent._native is value else make(value, Node(_ALIAS.plan(1), (parent,), (), value))
+
+
+def _run_hooks(hooks: dict[int, Callable], g: Any, create_graph: bool) -> Any:
+    """What the hooks make of a gradient; the one that retains it (key 0) comes last."""
+    for key in sorted(hooks, key=lambda key: (key == 0, key)):
+        result = hooks[key](g if create_graph else make(g))
+        if result is None:
+            continue
+        if not isinstance(result, Value):
+            raise TypeError(f"a hook returns a Variable or None, not {type(result).__name__}")
+        if tuple(result._native.shape) != tuple(g.shape):
+            raise ValueError(f"a hook returned a gradient of shape {tuple(result._native.shape)} for one of {tuple(g.shape)}")
+        g = result if create_graph else result._native
+    return g
+
+
+# -- what users call ------------------------------------------------------------------------------------------------------
+_ones: dict[Any, Array] = {}
+
+
+def start_of(output: Value, gradient: Any, name: str) -> Array:
+    """The gradient that backward starts from, checked against the output."""
+    native = output._native
+    if not output._tracked:
+        raise RuntimeError(
+            f"{name}: this value does not depend on anything that requires grad; make a leaf with requires_grad=True, and compute "
+            f"outside no_grad()"
+        )
+    backend = BY_TYPE[type(native)]
+    if gradient is None:
+        if prod(native.shape) != 1:
+            raise RuntimeError(
+                f"{name}: a gradient must be given for a value of shape {tuple(native.shape)}; only one element has 1 by default. "
+                f"Reduce it first, as in .sum(), or pass gradient="
+            )
+        if type(native).__module__ != "numpy" or native.ndim:
+            return backend.xp.ones_like(native)
+        one = _ones.get(native.dtype)
+        if one is None:
+            one = _ones[native.dtype] = backend.xp.ones_like(native)
+        return one
+    start = adopt(gradient, name, (output,))
+    if start.shape != tuple(native.shape):
+        raise ValueError(f"{name}: the gradient has shape {start.shape}, the value {tuple(native.shape)}")
+    if start.device != device_of(native):
+        raise RuntimeError(f"{name}: the gradient is on {start.device!r}, the value on {device_of(native)!r}")
+    if start.dtype != backend.dtype_of(native):
+        start = start.astype(backend.dtype_of(native))
+    return start._native
+
+
+def run_backward(root: Any, seed: Any, retain_graph: bool) -> None:
+    """``root.backward()``: add the gradients of everything that requires them to the leaves' ``grad``."""
+    before, mode.enabled = mode.enabled, False
+    try:
+        leaves = propagate([(root, seed)], retain_graph, False)
+    finally:
+        mode.enabled = before
+    for leaf, g, owned in leaves.values():
+        store(leaf, g, owned)
+
+
+def store(leaf: Value, g: Array, owned: bool) -> None:
+    """Add a gradient to ``leaf.grad``, which shares memory with nothing else."""
+    backend = backend_of(g)
+    there = leaf._grad
+    if there is None:
+        if type(g) is not type(leaf._native):
+            g = backend.as_array(g)
+        leaf._grad = g if owned and backend.owns(g) else backend.xp.asarray(g, copy=True)
+    elif backend.writable(there) and there.shape and of(there) is backend:
+        there += g
+    else:
+        leaf._grad = backend.as_array(there + g)

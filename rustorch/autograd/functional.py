@@ -1,0 +1,100 @@
+"""``rustorch.grad``: gradients as values, instead of added to ``.grad``; with ``create_graph`` they differentiate again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .engine import propagate, start_of
+from .graph import Value, make, set_grad_enabled
+
+if TYPE_CHECKING:
+    from ..variable import Variable
+
+
+def _listed(values: Any, name: str) -> list:
+    listed = [values] if isinstance(values, Value) else list(values)
+    for value in listed:
+        if not isinstance(value, Value):
+            raise TypeError(f"grad: {name} are Variables, not {type(value).__name__}")
+    return listed
+
+
+def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+         allow_unused: bool = False) -> tuple[Variable | None, ...]:  # fmt: skip
+    """Gradients of outputs with respect to inputs; no ``.grad`` is touched.
+
+    Parameters
+    ----------
+    outputs : Variable or sequence of Variables
+    inputs : Variable or sequence of Variables
+        Leaves or computed ones, of which the outputs were made.
+    grad_outputs : Variable, array, or sequence of them (or None), optional
+        A gradient per output to start from; default 1, for outputs of one element.
+    retain_graph : bool, optional
+        Keep the graph; default: ``create_graph``.
+    create_graph : bool
+        Record the computation of the gradients, so that they can be differentiated again.
+    allow_unused : bool
+        Return None for an input of which no output was made, instead of raising.
+
+    Returns
+    -------
+    tuple of Variable (or None)
+        One per input, of its shape, dtype and device.
+
+    Raises
+    ------
+    RuntimeError
+        If an output requires no grad, an input requires none or is unused, or the graph was freed.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.tensor(3.0, requires_grad=True)
+    >>> (first,) = rustorch.grad(x**3, x, create_graph=True)
+    >>> (second,) = rustorch.grad(first, x)
+    >>> first.item(), second.item()
+    (27.0, 18.0)
+    """
+    outs, ins = _listed(outputs, "outputs"), _listed(inputs, "inputs")
+    if grad_outputs is None or isinstance(grad_outputs, Value) or not isinstance(grad_outputs, Sequence):
+        starts: list[Any] = [grad_outputs] * len(outs) if grad_outputs is None else [grad_outputs]
+    else:
+        starts = list(grad_outputs)
+    if len(starts) != len(outs):
+        raise ValueError(f"grad: {len(starts)} grad_outputs for {len(outs)} outputs")
+    for i, x in enumerate(ins):
+        if not x._tracked:
+            raise RuntimeError(f"grad: input {i} does not require grad")
+    roots = []
+    for out, start in zip(outs, starts, strict=True):
+        native = start_of(out, start, "grad")
+        if not create_graph:
+            roots.append((out, native))
+        elif isinstance(start, Value) and start._native is native:
+            roots.append((out, start))
+        else:
+            roots.append((out, make(native)))
+    keep = create_graph if retain_graph is None else retain_graph
+    with set_grad_enabled(create_graph):
+        found = propagate(roots, keep, create_graph, ins)
+    gradients: list[Any] = []
+    for i, x in enumerate(ins):
+        entry = found.get(id(x._node or x))
+        if entry is None:
+            if not allow_unused:
+                raise RuntimeError(f"grad: no output was computed from input {i}; pass allow_unused=True to get None for it")
+            gradients.append(None)
+        else:
+            gradients.append(entry[1] if create_graph else _own(x, entry))
+    return tuple(gradients)
+
+
+def _own(x: Value, entry: list) -> Any:
+    """A gradient as a Variable that shares memory with nothing else."""
+    from .engine import backend_of
+
+    backend = backend_of(entry[1])
+    native = backend.as_array(entry[1]) if type(entry[1]) is not type(x._native) else entry[1]
+    return make(native if entry[2] and backend.owns(native) else backend.xp.asarray(native, copy=True))

@@ -1,0 +1,318 @@
+"""What an operation is: a forward function and a gradient rule per differentiable input, all written against ``xp``.
+
+A rule's parameters say what it needs: ``xp``, ``g``, then any of the forward's inputs and options by name, ``out`` for the
+output, the names in ``aux`` for by-products of the forward, and ``<input>_shape`` for a shape alone. Only what the
+rules of the tracked inputs name is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from operator import itemgetter
+from typing import Any
+
+from ..backends import BY_TYPE, Array, Backend, Namespace
+from ..backends.kernels import KERNELS
+from .check import adopt, common_backend, explain, mixed_kinds, operands
+from .graph import VARIABLES, Node, make, mode
+
+Rule = Callable[..., Any]
+
+#: Python's own numbers: the standard promotes them weakly.
+SCALARS = frozenset((bool, int, float, complex))
+
+#: Every primitive by name; kernels among them are what ``xp.<kernel>`` means when rules run on Variables.
+REGISTRY: dict[str, Primitive] = {}
+
+
+class Plan:
+    """For one set of tracked inputs of a primitive: what to keep, and which rules to run on it.
+
+    Attributes
+    ----------
+    keep : sequence of int
+        Which of the call's values (inputs, options, output, by-products, shapes) are saved, in this order.
+    calls : sequence of (input, rule, indices)
+        Rules to run. ``indices`` say which of the saved values the rule takes; None means all, in order.
+    """
+
+    __slots__ = ("calls", "joint", "keep", "pick", "primitive", "shapes")
+
+    def __init__(self, primitive: Primitive, mask: int):
+        self.primitive = primitive
+        wanted = [i for i in range(len(primitive.rules)) if mask >> i & 1 and primitive.rules[i] is not None]
+        tables = [primitive.needs[i] for i in wanted] if primitive.joint is None else [primitive.joint_needs]
+        if primitive.aux and primitive.recompute:  # create_graph computes by-products anew, from all that the forward was given
+            tables.append(list(range(primitive.arity + primitive.n_options)))
+        self.keep = sorted({index for table in tables for index in table})
+        self.shapes = any(index >= primitive.n_values for index in self.keep)
+        self.pick = _picker(self.keep)
+        place = {index: i for i, index in enumerate(self.keep)}
+        self.calls = []
+        for i in wanted if primitive.joint is None else []:
+            indices: tuple[int, ...] | None = tuple(place[index] for index in primitive.needs[i])
+            if indices == tuple(range(len(self.keep))):
+                indices = None
+            self.calls.append((i, primitive.rules[i], indices))
+        self.joint = None if primitive.joint is None else tuple(place[index] for index in primitive.joint_needs)
+
+
+def _picker(keep: list[int]) -> Callable[[tuple], tuple]:
+    if not keep:
+        return lambda values: ()
+    if len(keep) == 1:
+        first = keep[0]
+        return lambda values: (values[first],)
+    return itemgetter(*keep)
+
+
+class Primitive:
+    """An operation with gradients of every order.
+
+    Parameters
+    ----------
+    name : str
+        The name of the function it implements; for a kernel, the kernel's.
+    forward : callable
+        ``forward(xp, x, y, /, option)``: names before the slash are arrays (or None), the others are options. Returns the
+        output, or with ``aux`` a tuple of the output and the by-products.
+    joint : callable, optional
+        One rule for all inputs instead of one each: ``joint(xp, g, ...)`` returns a gradient (or None) per input.
+    aux : sequence of str
+        Names of the by-products that rules may ask for.
+    recompute : bool
+        Whether by-products depend smoothly on the inputs, so that second derivatives compute them anew. False for indices.
+    multiple : bool
+        Whether the output is a tuple of arrays; ``g`` and ``out`` are tuples then.
+    signature : (inputs, options), optional
+        The names, where ``forward`` takes any number of arrays.
+    **rules : callable
+        A rule per differentiable input, by the input's name.
+    """
+
+    def __init__(self, name: str, forward: Callable, *, joint: Rule | None = None, aux: tuple[str, ...] = (),
+                 recompute: bool = True, multiple: bool = False, register: bool = True,
+                 signature: tuple[tuple[str, ...], tuple[str, ...]] | None = None, **rules: Rule | None):  # fmt: skip
+        self.name = name
+        self.__name__ = name
+        self.forward = forward
+        self.aux = aux
+        self.multiple = multiple
+        self.recompute = recompute
+        code = forward.__code__
+        names = list(code.co_varnames[1 : code.co_argcount])
+        self.arity = code.co_posonlyargcount - 1
+        if signature is not None:
+            names, self.arity = [*signature[0], *signature[1]], len(signature[0])
+        self.inputs = tuple(names[: self.arity])
+        self.n_options = len(names) - self.arity
+        unknown = set(rules) - set(self.inputs)
+        if unknown:
+            raise TypeError(f"{name}: rules for {sorted(unknown)}, but the inputs are {list(self.inputs)}")
+        values = [*names, "out", *aux]
+        self.n_values = len(values)
+        values += [f"{x}_shape" for x in self.inputs]
+        self.values = values
+        self.rules = [rules.get(x) for x in self.inputs]
+        self.needs = [[] if rule is None else self._needs(rule) for rule in self.rules]
+        self.joint = joint
+        self.joint_needs = [] if joint is None else self._needs(joint)
+        self._plans: dict[int, Plan] = {}
+        self._bound: dict[type, Callable] = {}
+        if register:
+            REGISTRY[name] = self
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def _needs(self, rule: Rule) -> list[int]:
+        code = rule.__code__
+        names = code.co_varnames[: code.co_argcount]
+        try:
+            if names[:2] != ("xp", "g"):
+                raise ValueError
+            return [self.values.index(name) for name in names[2:]]
+        except ValueError:
+            raise TypeError(
+                f"{self.name}: a rule takes xp, g, and any of {self.values}; this one takes {list(names)}"
+            ) from None
+
+    def plan(self, mask: int) -> Plan:
+        """The plan for the inputs whose bits are set."""
+        found = self._plans.get(mask)
+        if found is None:
+            found = self._plans[mask] = Plan(self, mask)
+        return found
+
+    def differentiable(self, mask: int) -> bool:
+        return self.joint is not None or any(rule for i, rule in enumerate(self.rules) if mask >> i & 1)
+
+    def bind(self, kind: type, backend: Backend) -> Callable:
+        """The forward function for one backend's arrays."""
+        bound = self._bound[kind] = backend.bind(partial(self.forward, backend.xp))
+        return bound
+
+    def __call__(self, *args: Any) -> Any:
+        arity = self.arity
+        natives: list[Any] = []
+        parents: list[Any] = []
+        kind: type | None = None
+        mask = 0
+        for i in range(arity):
+            x = args[i]
+            if type(x) in VARIABLES:
+                a = x._native
+                if x._tracked:
+                    mask |= 1 << i
+                    parents.append(x._node or x)
+                else:
+                    parents.append(None)
+                if kind is None:
+                    kind = type(a)
+                elif type(a) is not kind or BY_TYPE[kind].multi_device:
+                    kind = common_backend(self.name, args[:arity])
+                natives.append(a)
+            elif x is None or type(x) in SCALARS:
+                natives.append(x)
+                parents.append(None)
+            else:
+                return self(*args[:i], adopt(x, self.name, args), *args[i + 1 :])
+        if kind is None:
+            raise TypeError(f"{self.name} needs at least one array; got {', '.join(repr(x) for x in args[:arity])}")
+        try:
+            out = (self._bound.get(kind) or self.bind(kind, BY_TYPE[kind]))(*natives, *args[arity:])
+        except Exception as error:
+            raise explain(self.name, natives, error) from error
+        if self.multiple:
+            return self._record_many(out, kind, natives, args, parents, mask)
+        aux: tuple = ()
+        if self.aux:
+            out, *aux = out  # type: ignore[assignment]
+        if type(out) is not kind:
+            out = BY_TYPE[kind].as_array(out)
+        if mask and mode.enabled and self.differentiable(mask):
+            plan = self._plans.get(mask) or self.plan(mask)
+            values = (*natives, *args[arity:], out, *aux)
+            if plan.shapes:
+                values += tuple([getattr(a, "shape", None) for a in natives])
+            return make(out, Node(plan, tuple(parents), plan.pick(values), out))
+        return make(out)
+
+    def _record_many(self, outs: Any, kind: type, natives: list, args: tuple, parents: list, mask: int) -> tuple:
+        backend = BY_TYPE[kind]
+        outs = tuple([a if type(a) is kind else backend.as_array(a) for a in outs])
+        if not (mask and mode.enabled and self.differentiable(mask) and outs):
+            return tuple([make(a) for a in outs])
+        plan = self.plan(mask)
+        values = (*natives, *args[self.arity :], outs, *[getattr(a, "shape", None) for a in natives])
+        node = Node(plan, tuple(parents), plan.pick(values), outs[0])
+        node.shape = tuple([a.shape for a in outs])
+        node.dtype = tuple([a.dtype for a in outs])
+        # an integer output (an index, a permutation) has no gradient
+        return tuple([make(a, Node(SELECT.plan(1), (node,), (i,), a)) if floating(backend, a) else make(a)
+                      for i, a in enumerate(outs)])  # fmt: skip
+
+
+def floating(backend: Backend, array: Array) -> bool:
+    """Whether an array's values have gradients."""
+    return backend.dtype_of(array).kind in "fcV"
+
+
+#: The edge from one output of a many-valued primitive to its node; the engine puts the gradient in place ``index``.
+SELECT = Primitive("select", lambda xp, x, /, index: x, register=False, x=lambda xp, g, index: g)
+
+
+# -- the two shapes that nearly every call has, without the generality ----------------------------------------------------
+def _bind(name: str, bound: dict[type, Callable], kind: type) -> Callable:
+    backend = BY_TYPE[kind]
+    found = bound[kind] = backend.bind(backend.function(name))
+    return found
+
+
+def unary(name: str, rule: Rule | None) -> Callable:
+    """The function of one array that ``xp.<name>`` is, recording ``rule``."""
+    primitive = _elementwise_primitive(name, ("x",), {"x": rule})
+    bound: dict[type, Callable] = {}
+    plan = primitive.plan(1)
+    differentiable = rule is not None
+    keeps_x, keeps_out = 0 in plan.keep, 1 in plan.keep
+
+    def function(x: Any, /) -> Any:
+        if type(x) not in VARIABLES:
+            x = adopt(x, name, (x,))
+        a = x._native
+        kind = type(a)
+        try:
+            out = (bound.get(kind) or _bind(name, bound, kind))(a)
+        except Exception as error:
+            raise explain(name, (a,), error) from error
+        if type(out) is not kind:
+            out = BY_TYPE[kind].as_array(out)
+        if x._tracked and differentiable and mode.enabled:
+            saved = ((a, out) if keeps_out else (a,)) if keeps_x else ((out,) if keeps_out else ())
+            return make(out, Node(plan, (x._node or x,), saved, out))
+        return make(out)
+
+    return _dressed(function, name)
+
+
+def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
+    """The function of two arrays (or an array and a Python number) that ``xp.<name>`` is, recording the rules."""
+    primitive = _elementwise_primitive(name, ("x1", "x2"), {"x1": rule1, "x2": rule2})
+    bound: dict[type, Callable] = {}
+    plans = [primitive.plan(mask) for mask in range(4)]
+    differentiable = [primitive.differentiable(mask) for mask in range(4)]
+
+    def function(x1: Any, x2: Any, /) -> Any:
+        if type(x1) in VARIABLES and type(x2) in VARIABLES:
+            a, b = x1._native, x2._native
+            kind = type(a)
+            if type(b) is not kind or BY_TYPE[kind].multi_device:
+                kind = common_backend(name, (x1, x2))
+            if a.dtype is not b.dtype:
+                mixed_kinds(name, kind, a, b)
+        else:
+            x1, x2, a, b, kind = operands(name, x1, x2)
+        try:
+            out = (bound.get(kind) or _bind(name, bound, kind))(a, b)
+        except Exception as error:
+            raise explain(name, (a, b), error) from error
+        if type(out) is not kind:
+            out = BY_TYPE[kind].as_array(out)
+        if (x1._tracked or x2._tracked) and mode.enabled:
+            mask = x1._tracked + 2 * x2._tracked
+            if differentiable[mask]:
+                parents = (x1._node or x1 if x1._tracked else None, x2._node or x2 if x2._tracked else None)
+                plan = plans[mask]
+                return make(out, Node(plan, parents, plan.pick((a, b, out)), out))
+        return make(out)
+
+    return _dressed(function, name)
+
+
+def _elementwise_primitive(name: str, inputs: tuple[str, ...], rules: dict[str, Rule | None]) -> Primitive:
+    if len(inputs) == 1:
+        return Primitive(name, lambda xp, x, /: getattr(xp, name)(x), **rules)
+    return Primitive(name, lambda xp, x1, x2, /: getattr(xp, name)(x1, x2), **rules)
+
+
+def _dressed(function: Callable, name: str) -> Callable:
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+def variable_namespace(module: Any) -> Namespace:
+    """``xp`` for rules that run on Variables: a kernel is the primitive of its name, the rest is the public face."""
+
+    def find(name: str) -> Any:
+        if name in KERNELS:
+            primitive = REGISTRY.get(name)
+            # one with by-products returns them only in its plain version
+            return partial(KERNELS[name], namespace) if primitive is None or primitive.aux else primitive
+        return getattr(module, name)
+
+    return find
+
+    namespace = Namespace("rustorch", find)
+    return namespace

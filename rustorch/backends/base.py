@@ -1,0 +1,244 @@
+"""What a backend is: one array library, seen from rustorch.
+
+A backend knows its namespace (the Array API standard plus rustorch's kernels), which arrays and which device
+strings are its own, how data crosses its border, and its random numbers. Everything above talks to arrays
+through ``backend.xp`` and to nothing else of the library behind it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy
+
+from . import dtypes
+from .kernels import KERNELS
+
+Array = Any  # a native array of some backend
+
+
+class DeviceUnavailable(RuntimeError):
+    """A device that rustorch knows but that this machine or environment cannot offer."""
+
+
+class Namespace:
+    """The functions a rule may call: the standard's, and the kernels under names of their own.
+
+    Attributes are found once, by ``find``, and kept.
+    """
+
+    def __init__(self, name: str, find: Callable[[str], Any]):
+        self.__name__ = name
+        self._find = find
+
+    def __getattr__(self, name: str) -> Any:
+        value = self._find(name)
+        self.__dict__[name] = value
+        return value
+
+    def __repr__(self) -> str:
+        return f"<namespace of {self.__name__}>"
+
+
+class Backend:
+    """One array library. Subclasses fill in what differs; this class holds what is alike.
+
+    Attributes
+    ----------
+    name : str
+        The device string of its default device.
+    module : module
+        A namespace that implements the Array API standard.
+    mutable : bool
+        Whether arrays can be written in place.
+    multi_device : bool
+        Whether two of its arrays can lie on different devices.
+    """
+
+    name: str
+    module: Any
+    mutable = True
+    multi_device = False
+    #: Kernels and functions this backend has something better for, by name.
+    overrides: dict[str, Callable] = {}
+
+    def __init__(self) -> None:
+        self.xp = Namespace(self.name, self._find)
+        self._generator: Any = None
+
+    def __repr__(self) -> str:
+        return f"<backend {self.name!r}>"
+
+    def _find(self, name: str) -> Any:
+        if name in self.overrides:
+            return self.overrides[name]
+        if name in KERNELS:
+            return partial(KERNELS[name], self.xp)
+        return getattr(self.module, name)
+
+    def is_array(self, value: Any) -> bool:
+        """Whether a value is an array (or a scalar that 0-d results decay to) of this library."""
+        raise NotImplementedError
+
+    def adopt(self, value: Any) -> Array:
+        """The array of a user as rustorch keeps it: the same memory, in the library's plain array type.
+
+        Raises
+        ------
+        TypeError
+            If its values are not numbers, or it is a kind of array whose meaning would be lost.
+        """
+        return value
+
+    def bind(self, function: Callable) -> Callable:
+        """The function, ready to be called on arrays of any of this backend's devices."""
+        return function
+
+    def function(self, name: str) -> Callable:
+        """``xp.<name>``."""
+        return getattr(self.xp, name)
+
+    def guard(self, array: Array) -> contextlib.AbstractContextManager:
+        """The context in which operations on ``array`` must run."""
+        return contextlib.nullcontext()
+
+    # -- devices and data types ----------------------------------------------------------------------------------
+    def devices(self) -> list[str]:
+        """The device strings that can be used now."""
+        return [self.name]
+
+    def check_device(self, device: str, rest: str) -> str:
+        """The canonical spelling of a device string of this backend; ``rest`` is what follows its colon.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            If there is no such device.
+        """
+        raise NotImplementedError
+
+    def device_of(self, array: Array) -> str:
+        return self.name
+
+    def native_device(self, device: str) -> Any:
+        """The library's own object for a device string that belongs to this backend."""
+        return None
+
+    def public_dtype(self, dtype: Any) -> numpy.dtype:
+        """The standard's dtype for one of the library's own."""
+        return dtype
+
+    def dtype_of(self, array: Array) -> numpy.dtype:
+        return self.public_dtype(array.dtype)
+
+    def native_dtype(self, dtype: Any) -> Any:
+        return None if dtype is None else dtypes.as_dtype(dtype)
+
+    # -- the border ------------------------------------------------------------------------------------------------
+    def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
+        """A copy of a NumPy array on ``device`` (on "cpu": the array itself)."""
+        raise NotImplementedError
+
+    def to_numpy(self, array: Array) -> numpy.ndarray:
+        """The values as a NumPy array; shares memory where it can."""
+        raise NotImplementedError
+
+    def new(self, name: str, device: str, dtype: Any, *args: Any) -> Array:
+        """An array made by one of the standard's creation functions, on a device of this backend."""
+        options: dict[str, Any] = {"dtype": dtype}
+        if (native := self.native_device(device)) is not None:
+            options["device"] = native
+        if name == "linspace":
+            *args, options["endpoint"] = args  # type: ignore[assignment]
+        elif name == "eye":
+            *args, options["k"] = args  # type: ignore[assignment]
+        return getattr(self.module, name)(*args, **options)
+
+    def extent(self, indices: Array) -> tuple[int | None, int | None]:
+        """The smallest and largest of some indices, or (None, None) where reading them is impossible or would be slow."""
+        if not all(indices.shape):
+            return None, None
+        return int(self.module.min(indices)), int(self.module.max(indices))
+
+    def to_device(self, array: Array, device: str) -> Array:
+        """The array on another device of this same backend."""
+        return array
+
+    def as_array(self, value: Any) -> Array:
+        """A result of the library as an array: undoes the decay of 0-d results to scalars."""
+        return value
+
+    def writable(self, array: Array) -> bool:
+        return self.mutable
+
+    def owner(self, array: Array) -> Any:
+        """The object that owns the memory of ``array``: itself, or what it is a view of."""
+        return array
+
+    def owns(self, array: Array) -> bool:
+        """Whether ``array`` surely shares its memory with no other array object."""
+        return self.owner(array) is array
+
+    def text(self, array: Array, indent: int) -> str:
+        """The values as NumPy prints them, continued lines indented."""
+        return numpy.array2string(self.to_numpy(array), separator=", ", prefix=" " * indent)
+
+    def synchronize(self, device: str | None = None) -> None:
+        """Wait until everything asked of the device is done."""
+
+    # -- random numbers ----------------------------------------------------------------------------------------------
+    def generator(self) -> Any:
+        """The source of random numbers for this backend's devices; by default NumPy's, and the numbers are moved."""
+        if self._generator is None:
+            self._generator = numpy.random.Generator(numpy.random.PCG64())
+        return self._generator
+
+    def seed(self, seed: int) -> None:
+        self._generator = numpy.random.Generator(numpy.random.PCG64(seed))
+
+    def get_state(self) -> Any:
+        """The generator's state, as plain Python values."""
+        return self.generator().bit_generator.state
+
+    def set_state(self, state: Any) -> None:
+        self.generator().bit_generator.state = state
+
+    def uniform(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
+        return self.from_numpy(host_uniform(self.generator(), shape, dtype), device)
+
+    def normal(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
+        return self.from_numpy(host_normal(self.generator(), shape, dtype), device)
+
+    def integers(self, low: int, high: int, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
+        return self.from_numpy(numpy.asarray(self.generator().integers(low, high, shape)).astype(dtype), device)
+
+    def permutation(self, n: int, device: str) -> Array:
+        return self.from_numpy(self.generator().permutation(n), device)
+
+
+def host_uniform(generator: numpy.random.Generator, shape: tuple[int, ...], dtype: numpy.dtype) -> numpy.ndarray:
+    """Uniform numbers in [0, 1); NumPy draws float32 and float64 itself."""
+    draw = dtype if dtype in dtypes.REAL else dtypes.float64
+    return numpy.asarray(generator.random(shape, dtype=draw.type)).astype(dtype, copy=False)
+
+
+def host_normal(generator: numpy.random.Generator, shape: tuple[int, ...], dtype: numpy.dtype) -> numpy.ndarray:
+    """Standard normal numbers; complex ones have variance 1, half of it in each part, as PyTorch has them."""
+    if dtype.kind == "c":
+        part = dtypes.float32 if dtype == dtypes.complex64 else dtypes.float64
+        pair = generator.standard_normal((2, *shape), dtype=part.type) * part.type(0.5**0.5)
+        return numpy.asarray(pair[0] + 1j * pair[1]).astype(dtype)
+    draw = dtype if dtype in dtypes.REAL else dtypes.float64
+    return numpy.asarray(generator.standard_normal(shape, dtype=draw.type)).astype(dtype, copy=False)
+
+
+def info(dtype: numpy.dtype) -> tuple:
+    """(bits, eps, max, min, smallest_normal, dtype) of a floating-point dtype, or (bits, max, min, dtype) of an integer one."""
+    if dtype.kind in "iu":
+        limits = numpy.iinfo(dtype)
+        return limits.bits, int(limits.max), int(limits.min), dtype
+    part = numpy.finfo(dtype)
+    return part.bits, float(part.eps), float(part.max), float(part.min), float(part.smallest_normal), part.dtype

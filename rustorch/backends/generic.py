@@ -1,0 +1,227 @@
+"""Any other namespace: array-api-strict, JAX and PyTorch, through array-api-compat.
+
+They need no kernels of their own: the plain versions run on them. Scatters, which are quadratic in plain Array API,
+have a linear override each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+
+from . import dtypes
+from .base import Array, Backend
+
+
+def _simple(name: str, rest: str) -> str:
+    if rest:
+        raise ValueError(f"unknown device {name + ':' + rest!r}; this backend has only {name!r}")
+    return name
+
+
+# -- array-api-strict ----------------------------------------------------------------------------------------------------
+class StrictBackend(Backend):
+    """array-api-strict, on a device that is not its default: any implicit conversion to NumPy raises, as on a GPU."""
+
+    name = "strict"
+    multi_device = True
+
+    def __init__(self) -> None:
+        import array_api_strict
+
+        self.module = array_api_strict
+        self._type = type(array_api_strict.zeros(()))
+        self._home = array_api_strict.Device("device1")
+        super().__init__()
+
+    def is_array(self, value: Any) -> bool:
+        return isinstance(value, self._type)
+
+    def devices(self) -> list[str]:
+        return ["strict"]
+
+    def check_device(self, device: str, rest: str) -> str:
+        if rest:
+            self.module.Device(rest)  # raises ValueError, naming the devices there are
+            return device
+        return "strict"
+
+    def device_of(self, array: Array) -> str:
+        return "strict" if array.device == self._home else f"strict:{array.device._device}"
+
+    def native_device(self, device: str) -> Any:
+        return self._home if device == "strict" else self.module.Device(device.partition(":")[2])
+
+    def public_dtype(self, dtype: Any) -> numpy.dtype:
+        return dtype._np_dtype
+
+    def native_dtype(self, dtype: Any) -> Any:
+        return None if dtype is None else getattr(self.module, dtypes.as_dtype(dtype).name)
+
+    def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
+        return self.module.asarray(array, device=self.native_device(device), copy=True)
+
+    def to_numpy(self, array: Array) -> numpy.ndarray:
+        return numpy.asarray(array.to_device(self.module.Device("CPU_DEVICE")))
+
+    def to_device(self, array: Array, device: str) -> Array:
+        return array.to_device(self.native_device(device))
+
+    def owner(self, array: Array) -> Any:
+        base = array._array
+        while type(base.base) is numpy.ndarray:
+            base = base.base
+        return base
+
+    def owns(self, array: Array) -> bool:
+        return False  # two of its arrays may wrap one
+
+
+# -- jax -------------------------------------------------------------------------------------------------------------------
+class JaxBackend(Backend):
+    """jax.numpy: arrays are immutable, and under ``jax.jit`` they are tracers.
+
+    Naming the device switches JAX's 64-bit mode on: the standard's float64 and int64 do not exist without it. An array
+    that arrives by itself switches nothing.
+    """
+
+    name = "jax"
+    mutable = False
+
+    def __init__(self) -> None:
+        import jax
+
+        self._jax = jax
+        self.module = jax.numpy
+        self.overrides = {"index_add": self._index_add, "scatter_add": self._scatter_add, "put_add": self._put_add,
+                          "put": lambda x, value, key: x.at[key].set(value), "astype": self._astype}  # fmt: skip
+        super().__init__()
+
+    def is_array(self, value: Any) -> bool:
+        return isinstance(value, self._jax.Array)
+
+    def check_device(self, device: str, rest: str) -> str:
+        self._jax.config.update("jax_enable_x64", True)
+        return _simple("jax", rest)
+
+    def native_dtype(self, dtype: Any) -> Any:
+        return None if dtype is None else dtypes.as_dtype(dtype)
+
+    def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
+        return self.module.array(array)
+
+    def to_numpy(self, array: Array) -> numpy.ndarray:
+        return numpy.asarray(array)
+
+    def as_array(self, value: Any) -> Array:
+        return self.module.asarray(value)
+
+    def owns(self, array: Array) -> bool:
+        return True  # nobody can write into it
+
+    def extent(self, indices: Array) -> tuple[int | None, int | None]:
+        return (None, None) if isinstance(indices, self._jax.core.Tracer) else super().extent(indices)
+
+    def synchronize(self, device: str | None = None) -> None:
+        for array in self._jax.live_arrays():
+            array.block_until_ready()
+
+    @staticmethod
+    def _astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
+        return (x.real if x.dtype.kind == "c" and numpy.dtype(dtype).kind not in "cb" else x).astype(dtype)
+
+    def _index_add(self, values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+        axis %= len(shape)
+        return self.module.zeros(shape, values.dtype).at[(slice(None),) * axis + (indices,)].add(values)
+
+    def _scatter_add(self, values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+        axis %= len(shape)
+        full = shape[:axis] + (values.shape[axis],) + shape[axis + 1 :]
+        key = list(self.module.ogrid[tuple(slice(n) for n in full)]) if full else []
+        key[axis] = self.module.broadcast_to(indices, full)
+        return self.module.zeros(shape, values.dtype).at[tuple(key)].add(values)
+
+    def _put_add(self, values: Array, shape: tuple[int, ...], key: Any) -> Array:
+        return self.module.zeros(shape, values.dtype).at[key].add(values)
+
+
+# -- torch -----------------------------------------------------------------------------------------------------------------
+class TorchBackend(Backend):
+    """PyTorch's tensors as plain arrays; its own autograd stays off (tensors that require grad are detached)."""
+
+    name = "torch"
+    multi_device = True
+
+    def __init__(self) -> None:
+        import array_api_compat.torch
+        import torch
+
+        self._torch = torch
+        self.module = array_api_compat.torch
+        self._dtypes = {getattr(torch, dtype.name): dtype for dtype in dtypes.ALL if hasattr(torch, dtype.name)}
+        self._native = {dtype: native for native, dtype in self._dtypes.items()}
+        self.overrides: dict[str, Callable] = {
+            "index_add": self._index_add, "scatter_add": self._scatter_add, "put_add": self._put_add,
+        }  # fmt: skip
+        super().__init__()
+
+    def is_array(self, value: Any) -> bool:
+        return isinstance(value, self._torch.Tensor)
+
+    def adopt(self, value: Any) -> Array:
+        return value.detach()
+
+    def check_device(self, device: str, rest: str) -> str:
+        if rest in ("", "cpu"):
+            return "torch"
+        try:
+            self._torch.empty(0, device=rest)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"device {device!r} cannot be used: {error}") from error
+        return device
+
+    def device_of(self, array: Array) -> str:
+        return "torch" if array.device.type == "cpu" else f"torch:{array.device}"
+
+    def native_device(self, device: str) -> Any:
+        return self._torch.device("cpu" if device == "torch" else device.partition(":")[2])
+
+    def public_dtype(self, dtype: Any) -> numpy.dtype:
+        return self._dtypes[dtype]
+
+    def native_dtype(self, dtype: Any) -> Any:
+        return None if dtype is None else self._native[dtypes.as_dtype(dtype)]
+
+    def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
+        return self._torch.tensor(numpy.ascontiguousarray(array).reshape(array.shape), device=self.native_device(device))
+
+    def to_numpy(self, array: Array) -> numpy.ndarray:
+        return array.detach().cpu().resolve_conj().resolve_neg().numpy()
+
+    def to_device(self, array: Array, device: str) -> Array:
+        return array.to(self.native_device(device))
+
+    def owner(self, array: Array) -> Any:
+        return array if array._base is None else array._base
+
+    def owns(self, array: Array) -> bool:
+        return False  # a view that spans the whole storage cannot be told from its base
+
+    def _index_add(self, values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+        zeros = self._torch.zeros(shape, dtype=values.dtype, device=values.device)
+        return zeros.index_add_(axis, self._torch.where(indices < 0, indices + shape[axis], indices), values)
+
+    def _scatter_add(self, values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+        axis %= len(shape)
+        full = shape[:axis] + (values.shape[axis],) + shape[axis + 1 :]
+        zeros = self._torch.zeros(shape, dtype=values.dtype, device=values.device)
+        indices = self._torch.where(indices < 0, indices + shape[axis], indices).to(self._torch.int64)
+        return zeros.scatter_add_(axis, indices.expand(full), values.expand(full))
+
+    def _put_add(self, values: Array, shape: tuple[int, ...], key: Any) -> Array:
+        positions = self._torch.arange(math.prod(shape), device=values.device).reshape(shape)[key]
+        zeros = self._torch.zeros(math.prod(shape), dtype=values.dtype, device=values.device)
+        return zeros.index_add_(0, positions.reshape(-1), values.expand(positions.shape).reshape(-1)).reshape(shape)

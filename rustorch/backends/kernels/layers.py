@@ -1,0 +1,103 @@
+"""Routines that every training step runs: linear, rectifier, the softmax family, cross-entropy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["cross_entropy", "cross_entropy_grad", "linear", "linear_grad_weight", "log_softmax", "logsumexp", "mse", "relu",
+           "relu_grad", "sigmoid", "softmax"]  # fmt: skip
+
+
+def linear(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+    """``x @ weight.T + bias``; x is (..., in), weight (out, in), bias (out,) or None."""
+    out = xp.matmul(x, xp.matrix_transpose(weight))
+    return out if bias is None else out + bias
+
+
+def linear_grad_weight(xp: Any, g: Any, x: Any) -> Any:
+    """The transpose of linear in its weight, summed over all leading axes; g is (..., out), x is (..., in)."""
+    rows = xp.reshape(g, (-1 if g.shape[-1] and x.shape[-1] else 0, g.shape[-1])) if g.ndim != 2 else g
+    return xp.matmul(xp.matrix_transpose(rows), xp.reshape(x, (rows.shape[0], x.shape[-1])) if x.ndim != 2 else x)
+
+
+def relu(xp: Any, x: Any) -> Any:
+    return xp.maximum(x, xp.zeros_like(x))
+
+
+def relu_grad(xp: Any, g: Any, out: Any) -> Any:
+    """``g`` where the rectifier's output is positive (or nan), else zero."""
+    return xp.where(out <= 0, xp.zeros_like(g), g)
+
+
+def sigmoid(xp: Any, x: Any) -> Any:
+    """``1 / (1 + exp(-x))``, from ``exp(-abs(x))`` so that nothing overflows."""
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, xp.ones_like(e), e) / (1 + e)
+
+
+def mse(xp: Any, x: Any, target: Any, divisor: float) -> Any:
+    """Sum of squared differences over ``divisor``; the shapes broadcast."""
+    d = x - target
+    return xp.sum(d * d) / divisor
+
+
+def logsumexp(xp: Any, x: Any, axis: int) -> Any:
+    """``log(sum(exp(x), axis))`` with the axis kept; shifted by the maximum, so that it does not overflow.
+
+    Source: Blanchard, Higham & Higham, "Accurately computing the log-sum-exp and softmax functions", 2021.
+    """
+    top = xp.max(x, axis=axis, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))  # all -inf: log 0; any inf: inf, and never inf - inf
+    return xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
+
+
+def softmax(xp: Any, x: Any, axis: int) -> Any:
+    """``exp(x) / sum(exp(x), axis)``."""
+    shifted = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
+    return shifted / xp.sum(shifted, axis=axis, keepdims=True)
+
+
+def log_softmax(xp: Any, x: Any, axis: int) -> Any:
+    """``log(softmax(x))`` without computing the softmax."""
+    shifted = x - xp.max(x, axis=axis, keepdims=True)
+    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
+
+
+def cross_entropy(xp: Any, x: Any, target: Any, weight: Any, divisor: Any) -> tuple[Any, Any]:
+    """``-sum(t * log_softmax(x), axis=1)`` for every row, or the sum of these over the rows.
+
+    Parameters
+    ----------
+    x : (n, classes)
+        Logits.
+    target : (n,) integers in [0, classes), or (n, classes) weights of the classes
+    weight : (n,), or None
+        For indices: what each row counts; zero for rows to ignore.
+    divisor : number, array of shape (), or None
+        What the sum of the rows is divided by; None for no sum.
+
+    Returns
+    -------
+    The loss, of shape () or (n,), and the (n, 1) logarithms of the rows' sums of exponentials.
+    """
+    lse = xp.logsumexp(x, axis=1)
+    if target.ndim == 2:
+        loss = xp.sum(target * (lse - x), axis=1)
+    else:
+        loss = xp.squeeze(lse - xp.take_along_axis(x, xp.expand_dims(target, axis=1), axis=1), axis=1)
+        if weight is not None:  # an ignored row must not spread its nan or infinity: select, then weigh
+            loss = xp.where(weight != 0, loss, xp.zeros_like(loss)) * weight
+    return (loss if divisor is None else xp.sum(loss) / divisor), lse
+
+
+def cross_entropy_grad(xp: Any, g: Any, x: Any, lse: Any, target: Any, weight: Any, divisor: Any) -> Any:
+    """The gradient of ``cross_entropy`` in ``x``; ``g`` is the gradient of its loss."""
+    if divisor is not None:
+        g = xp.broadcast_to(g / divisor, (x.shape[0],))
+    g = xp.expand_dims(g if weight is None else g * weight, axis=1)
+    p = xp.exp(x - lse)
+    if target.ndim == 2:
+        return g * (p * xp.sum(target, axis=1, keepdims=True) - target)
+    classes = xp.arange(x.shape[1], dtype=target.dtype, device=target.device)
+    hot = xp.expand_dims(target, axis=1) == xp.expand_dims(classes, axis=0)
+    return g * xp.where(hot, p - 1, p)

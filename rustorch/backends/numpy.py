@@ -1,0 +1,64 @@
+"""The CPU: NumPy, and the overrides that are faster with NumPy's own calls."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy
+
+from . import numpy_kernels
+from .base import Backend
+
+#: Functions in which NumPy differs from the standard; array-api-compat repairs them. (It is imported when the
+#: first of them is used: it would double the time that importing rustorch takes.)
+_REPAIRED = {
+    "argsort", "sort", "nonzero", "count_nonzero", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+    "sign", "ceil", "floor", "trunc", "finfo", "iinfo", "linalg", "fft", "__array_namespace_info__", "searchsorted",
+}  # fmt: skip
+
+
+class NumpyBackend(Backend):
+    name = "cpu"
+    module = numpy
+    overrides = numpy_kernels.OVERRIDES
+
+    def _find(self, name: str) -> Any:
+        if name in _REPAIRED or (name not in self.overrides and name in _COMPAT_SINCE and not hasattr(numpy, name)):
+            return getattr(import_module("array_api_compat.numpy"), name)
+        return super()._find(name)
+
+    def is_array(self, value: Any) -> bool:
+        return isinstance(value, (numpy.ndarray, numpy.generic))
+
+    def adopt(self, value: Any) -> numpy.ndarray:
+        if isinstance(value, numpy.ma.MaskedArray):
+            raise TypeError("a masked array would lose its mask; fill it first, as in array.filled(0)")
+        array = numpy.asarray(value)
+        if array.dtype.kind not in "biufc" or array.dtype.itemsize not in (1, 2, 4, 8, 16):
+            raise TypeError(f"arrays of dtype {array.dtype} hold no numbers that rustorch computes with")
+        return array
+
+    def from_numpy(self, array: numpy.ndarray, device: str) -> numpy.ndarray:
+        return array
+
+    def to_numpy(self, array: numpy.ndarray) -> numpy.ndarray:
+        return array
+
+    def as_array(self, value: Any) -> numpy.ndarray:
+        return numpy.asarray(value)
+
+    def writable(self, array: numpy.ndarray) -> bool:
+        return array.flags.writeable
+
+    def owner(self, array: numpy.ndarray) -> Any:
+        while type(array.base) is numpy.ndarray:
+            array = array.base
+        return array if array.base is None else array.base
+
+    def owns(self, array: numpy.ndarray) -> bool:
+        return array.base is None
+
+
+#: Names that NumPy 2.0 lacks and later releases have.
+_COMPAT_SINCE = {"cumulative_sum", "cumulative_prod", "unstack"}

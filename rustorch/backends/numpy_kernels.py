@@ -1,0 +1,230 @@
+"""NumPy's overrides of the kernels: the same results, fewer passes and temporaries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy
+from numpy import add, exp, maximum, multiply, ndarray, subtract
+
+Array = ndarray
+
+
+def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
+    return x.astype(dtype, copy=copy)
+
+
+def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
+    """numpy.broadcast_to goes through an iterator object; a scalar, the usual case in backward, needs none."""
+    if type(x) is ndarray and x.ndim == 0:
+        out = ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
+        out.flags.writeable = False
+        return out
+    return numpy.broadcast_to(x, shape)
+
+
+# -- reductions: numpy.sum and its like spend most of a small call on the way to the ufunc ---------------------------------
+def sum(x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Array:
+    return add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
+
+def mean(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
+    total = add.reduce(x, axis=axis, keepdims=keepdims)
+    count = x.size if axis is None else prod([x.shape[i] for i in (axis if type(axis) is tuple else (axis,))])
+    return total / count if count else numpy.mean(x, axis=axis, keepdims=keepdims)
+
+
+def max(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
+    return maximum.reduce(x, axis=axis, keepdims=keepdims)
+
+
+def min(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
+    return numpy.minimum.reduce(x, axis=axis, keepdims=keepdims)
+
+
+# -- indexing --------------------------------------------------------------------------------------------------------
+def index_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+    """Rows are sorted by their index and summed in runs: one pass over the values, whatever repeats."""
+    axis %= len(shape)
+    out = numpy.zeros(shape, values.dtype)
+    if not values.size:
+        return out
+    rows = numpy.moveaxis(out, axis, 0)
+    values = numpy.moveaxis(values, axis, 0)
+    indices = numpy.where(indices < 0, indices + shape[axis], indices)
+    order = numpy.argsort(indices, kind="stable")
+    indices = indices[order]
+    starts = numpy.flatnonzero(numpy.concatenate(([True], indices[1:] != indices[:-1])))
+    rows[indices[starts]] = add.reduceat(values[order], starts, axis=0)
+    return out
+
+
+def scatter_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+    axis %= len(shape)
+    full = shape[:axis] + (values.shape[axis],) + shape[axis + 1 :]
+    out = numpy.zeros(shape, values.dtype)
+    grids = numpy.ogrid[tuple(slice(n) for n in full)]
+    key = tuple(numpy.broadcast_to(indices, full) if i == axis else grid for i, grid in enumerate(grids))
+    add.at(out, key, values)
+    return out
+
+
+def put_add(values: Array, shape: tuple[int, ...], key: Any) -> Array:
+    out = numpy.zeros(shape, values.dtype)
+    parts = key if type(key) is tuple else (key,)
+    if any(type(part) is ndarray and part.dtype.kind != "b" for part in parts):
+        add.at(out, key, values)
+    else:  # slices, integers and masks name each element once
+        out[key] = values
+    return out
+
+
+def put(x: Array, value: Any, key: Any) -> Array:
+    out = x.copy()
+    out[key] = value
+    return out
+
+
+# -- layers ----------------------------------------------------------------------------------------------------------
+def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    out = numpy.matmul(x, weight.T)
+    if bias is None:
+        return out
+    if bias.dtype is not out.dtype or type(out) is not ndarray:
+        return out + bias
+    return add(out, bias, out)
+
+
+def linear_grad_weight(g: Array, x: Array) -> Array:
+    if g.ndim == 2:
+        return numpy.matmul(g.T, x)
+    if g.ndim == 1:
+        return numpy.multiply.outer(g, x)
+    rows = prod(g.shape[:-1])
+    return numpy.matmul(g.reshape(rows, g.shape[-1]).T, x.reshape(rows, x.shape[-1]))
+
+
+def relu(x: Array) -> Array:
+    return maximum(x, x.dtype.type(0))
+
+
+_BITS = {4: numpy.dtype("int32"), 8: numpy.dtype("int64")}
+
+
+def relu_grad(g: Array, out: Array) -> Array:
+    """Masks the bits of ``g``: exact for inf and nan, where a product with 0 is not, and an eighth of where's time."""
+    drop = numpy.less_equal(out, 0)
+    bits = _BITS.get(g.itemsize) if g.dtype.kind == "f" else None
+    if bits is None or type(drop) is not ndarray:
+        return numpy.where(drop, g.dtype.type(0), g)
+    keep = subtract(drop.view(numpy.int8), numpy.int8(1)).astype(bits)  # 0 to drop, all ones to keep
+    return numpy.bitwise_and(g.view(bits), keep, keep).view(g.dtype)
+
+
+def sigmoid(x: Array) -> Array:
+    """Straight ``1 / (1 + exp(-x))``: far below zero the exponential is infinite and the quotient the 0 that it should be."""
+    out = numpy.negative(x, numpy.empty(x.shape, x.dtype))
+    with numpy.errstate(over="ignore"):
+        exp(out, out)
+    add(out, 1, out)
+    return numpy.reciprocal(out, out)
+
+
+def mse(x: Array, target: Array, divisor: float) -> Array:
+    d = subtract(x, target)
+    return add.reduce(multiply(d, d), axis=None) / divisor
+
+
+def _shifted(x: Array, axis: int) -> Array:
+    return subtract(x, maximum.reduce(x, axis=axis, keepdims=True))
+
+
+def softmax(x: Array, axis: int) -> Array:
+    out = _shifted(x, axis)
+    exp(out, out)
+    out /= add.reduce(out, axis=axis, keepdims=True)
+    return out
+
+
+def log_softmax(x: Array, axis: int) -> Array:
+    out = _shifted(x, axis)
+    out -= numpy.log(add.reduce(exp(out), axis=axis, keepdims=True))
+    return out
+
+
+def logsumexp(x: Array, axis: int) -> Array:
+    top = maximum.reduce(x, axis=axis, keepdims=True)
+    finite = numpy.isfinite(top)
+    if not finite.all():
+        top = numpy.where(finite, top, top.dtype.type(0))
+    terms = subtract(x, top)
+    exp(terms, terms)
+    total = add.reduce(terms, axis=axis, keepdims=True)
+    with numpy.errstate(divide="ignore"):  # a row of -inf
+        numpy.log(total, total)
+    total += top
+    return total
+
+
+def cross_entropy(x: Array, target: Array, weight: Array | None, divisor: Any) -> tuple[Array, Array]:
+    lse = logsumexp(x, 1)
+    if target.ndim == 2:
+        loss = add.reduce(target * (lse - x), axis=1)
+    else:
+        loss = lse[:, 0] - x[numpy.arange(len(target)), target]
+        if weight is not None:
+            loss = numpy.where(weight != 0, loss, loss.dtype.type(0)) * weight
+    return (loss if divisor is None else add.reduce(loss) / divisor), lse
+
+
+def cross_entropy_grad(g: Array, x: Array, lse: Array, target: Array, weight: Array | None, divisor: Any) -> Array:
+    if divisor is not None:
+        g = g / divisor
+    if weight is not None:
+        g = g * weight
+    if g.ndim:
+        g = g[:, None]
+    p = subtract(x, lse)
+    exp(p, p)
+    if target.ndim == 2:
+        p *= add.reduce(target, axis=1, keepdims=True)
+        p -= target
+    else:
+        p[numpy.arange(len(target)), target] -= 1
+    return multiply(p, g, p if g.dtype is p.dtype else None)
+
+
+# -- optimizers ------------------------------------------------------------------------------------------------------
+def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, dampening: float, weight_decay: float,
+        nesterov: bool, maximize: bool) -> tuple[Array, Array | None]:  # fmt: skip
+    """In place, with one temporary of the parameter's size."""
+    scratch = numpy.empty_like(p)
+    if weight_decay:
+        multiply(p, weight_decay, scratch)
+        g = (subtract if maximize else add)(scratch, g, scratch)
+    elif maximize:
+        g = numpy.negative(g, scratch)
+    if momentum:
+        if buffer is None:
+            buffer = g.copy()
+        else:
+            multiply(buffer, momentum, buffer)
+            # with dampening there is no nesterov, so that g may be overwritten
+            add(buffer, multiply(g, 1 - dampening, scratch) if dampening else g, buffer)
+        if nesterov:
+            subtract(p, multiply(g, lr, scratch), p)
+            lr *= momentum
+        g = buffer
+    subtract(p, multiply(g, lr, scratch), p)
+    return p, buffer
+
+
+OVERRIDES: dict[str, Callable] = {
+    function.__name__: function
+    for function in (
+        astype, broadcast_to, sum, mean, max, min, index_add, scatter_add, put_add, put, linear, linear_grad_weight, relu, relu_grad, sigmoid, mse, softmax,
+        log_softmax, logsumexp, cross_entropy, cross_entropy_grad, sgd,
+    )
+}  # fmt: skip

@@ -1,0 +1,73 @@
+"""What several chapters need: conjugates that cost nothing on real arrays, arguments brought to one form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import index
+from typing import Any
+
+_REAL_NUMBERS = (float, int, bool)
+_is_complex: dict[Any, bool] = {}
+
+
+def is_complex(x: Any) -> bool:
+    """Whether an array, a Variable or a Python number is complex."""
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:
+        return isinstance(x, complex)
+    found = _is_complex.get(dtype)
+    if found is None:
+        found = _is_complex[dtype] = "complex" in str(dtype)
+    return found
+
+
+def conjugate(xp: Any, x: Any) -> Any:
+    """The conjugate; on real arrays the array itself."""
+    if type(x) in _REAL_NUMBERS or not is_complex(x):
+        return x
+    return x.conjugate() if type(x) is complex else xp.conj(x)
+
+
+def as_complex(xp: Any, x: Any) -> Any:
+    """A real array in the complex dtype of its precision."""
+    return xp.astype(x, xp.complex64 if x.dtype == xp.float32 else xp.complex128)
+
+
+def axes_of(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """The axes as a tuple of non-negative integers; None means all.
+
+    Raises
+    ------
+    IndexError
+        If one is out of range.
+    ValueError
+        If one is named twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple([one_axis(a, ndim) for a in given])
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"axis {axis} names an axis twice")
+    return axes
+
+
+def one_axis(axis: Any, ndim: int) -> int:
+    """The axis as a non-negative integer. Raises IndexError (with the range) if there is no such axis."""
+    i = index(axis)
+    if not -ndim <= i < ndim:
+        raise IndexError(f"axis {i} is out of range for an array of {ndim} dimensions")
+    return i % ndim
+
+
+def shape_of(shape: Any) -> tuple[int, ...]:
+    """A shape, given as an integer or a sequence of them, as a tuple."""
+    return tuple([index(n) for n in shape]) if isinstance(shape, (tuple, list)) else (index(shape),)
+
+
+def restored(xp: Any, g: Any, axis: Any, shape: tuple[int, ...], keepdims: bool) -> Any:
+    """A reduction's gradient with the reduced axes back, as axes of size 1."""
+    if keepdims or not g.ndim:
+        return g
+    axes = axes_of(axis, len(shape))
+    return xp.reshape(g, tuple([1 if i in axes else n for i, n in enumerate(shape)]))

@@ -1,0 +1,141 @@
+"""Products of matrices and vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from ..autograd.check import adopt
+from ..autograd.primitive import Primitive
+from .elementwise import conj, multiply
+from .helpers import conjugate, is_complex, one_axis
+from .manipulation import expand_dims, moveaxis, permute_dims, reshape, squeeze
+from .statistical import sum
+
+__all__ = ["matmul", "matrix_transpose", "tensordot", "vecdot"]
+
+
+def _matmul_right(xp: Any, g: Any, x1: Any, x2_shape: tuple[int, ...]) -> Any:
+    """The gradient in x2. A single matrix that multiplied a whole batch gets one product, not a batch of them to sum."""
+    if len(x2_shape) == 2 and x1.ndim > 2 and 0 not in x1.shape:
+        x1, g = xp.reshape(x1, (-1, x1.shape[-1])), xp.reshape(g, (-1, g.shape[-1]))
+    return xp.matmul(conjugate(xp, xp.matrix_transpose(x1)), g)
+
+
+_matmul = Primitive(
+    "matmul",
+    lambda xp, x1, x2, /: xp.matmul(x1, x2),
+    x1=lambda xp, g, x2: xp.matmul(g, conjugate(xp, xp.matrix_transpose(x2))),
+    x2=_matmul_right,
+)
+_matrix_transpose = Primitive(
+    "matrix_transpose",
+    lambda xp, x, /: xp.matrix_transpose(x),
+    x=lambda xp, g: xp.matrix_transpose(g),
+)
+
+
+def matmul(x1: Any, x2: Any, /) -> Any:
+    """Matrix product ``x1 @ x2``.
+
+    Parameters
+    ----------
+    x1, x2 : Variable or array
+        Shapes (..., n, k) and (..., k, m), the leading axes broadcast; or a vector, (k,), on either side.
+
+    Returns
+    -------
+    Variable
+        Of shape (..., n, m), less the axis of each vector.
+
+    Raises
+    ------
+    ValueError
+        If the inner sizes differ, or an operand has no dimensions.
+    """
+    x1, x2 = adopt(x1, "matmul", (x2,)), adopt(x2, "matmul", (x1,))
+    one, two = x1._native.ndim, x2._native.ndim
+    if not one or not two or x1._native.shape[-1] != x2._native.shape[-2 if two > 1 else 0]:
+        raise ValueError(
+            f"matmul: shapes {x1.shape} and {x2.shape} do not multiply: the last size of the first must equal the "
+            f"{'second to last' if two > 1 else 'last'} of the second"
+        )
+    if one > 1 and two > 1:
+        return _matmul(x1, x2)
+    out = _matmul(expand_dims(x1, axis=0) if one == 1 else x1, expand_dims(x2, axis=1) if two == 1 else x2)
+    return squeeze(out, axis=tuple([axis for axis, n in ((-2, one), (-1, two)) if n == 1]))
+
+
+def matrix_transpose(x: Any, /) -> Any:
+    """The last two axes swapped.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two.
+    """
+    x = adopt(x, "matrix_transpose")
+    if x._native.ndim < 2:
+        raise ValueError(f"matrix_transpose needs at least two dimensions, not the shape {x.shape}")
+    return _matrix_transpose(x)
+
+
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Sum of ``conj(x1) * x2`` along an axis, the other axes broadcast.
+
+    Parameters
+    ----------
+    x1, x2 : Variable or array
+    axis : int
+        Counted from the end (negative): it must be there in both, with equal sizes.
+
+    Raises
+    ------
+    ValueError
+        If the sizes along the axis differ.
+    """
+    x1, x2 = adopt(x1, "vecdot", (x2,)), adopt(x2, "vecdot", (x1,))
+    one, two = one_axis(axis, x1.ndim), one_axis(axis, x2.ndim)
+    if x1.shape[one] != x2.shape[two]:
+        raise ValueError(f"vecdot: sizes {x1.shape[one]} and {x2.shape[two]} along axis {axis} of shapes {x1.shape} and {x2.shape} differ")
+    x1, x2 = moveaxis(x1, one, -1), moveaxis(x2, two, -1)
+    return sum(multiply(conj(x1) if is_complex(x1) else x1, x2), axis=-1)
+
+
+def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:
+    """Sum of products over pairs of axes.
+
+    Parameters
+    ----------
+    x1, x2 : Variable or array
+    axes : int, or (axes of x1, axes of x2)
+        An integer n: the last n axes of x1 with the first n of x2.
+
+    Returns
+    -------
+    Variable
+        The other axes of x1, then the other axes of x2.
+
+    Raises
+    ------
+    ValueError
+        If the sizes of a pair differ.
+    """
+    x1, x2 = adopt(x1, "tensordot", (x2,)), adopt(x2, "tensordot", (x1,))
+    if isinstance(axes, int):
+        if not 0 <= axes <= min(x1.ndim, x2.ndim):
+            raise ValueError(f"tensordot: axes={axes} is more than shapes {x1.shape} and {x2.shape} have, or negative")
+        one, two = tuple(range(x1.ndim - axes, x1.ndim)), tuple(range(axes))
+    else:
+        one = tuple([one_axis(axis, x1.ndim) for axis in axes[0]])
+        two = tuple([one_axis(axis, x2.ndim) for axis in axes[1]])
+    if [x1.shape[i] for i in one] != [x2.shape[i] for i in two]:
+        raise ValueError(f"tensordot: axes {one} of shape {x1.shape} and {two} of shape {x2.shape} differ in size")
+    rest1 = tuple([i for i in range(x1.ndim) if i not in one])
+    rest2 = tuple([i for i in range(x2.ndim) if i not in two])
+    shape1, shape2 = tuple([x1.shape[i] for i in rest1]), tuple([x2.shape[i] for i in rest2])
+    inner = prod([x1.shape[i] for i in one])
+    left = reshape(permute_dims(x1, rest1 + one), (prod(shape1), inner))
+    right = reshape(permute_dims(x2, two + rest2), (inner, prod(shape2)))
+    return reshape(_matmul(left, right), shape1 + shape2)

@@ -1,0 +1,294 @@
+"""Shapes: the same elements in another order, or more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from math import prod
+from typing import Any
+
+from ..autograd.check import adopt, common_backend, explained
+from ..autograd.graph import Value
+from ..autograd.primitive import Primitive
+from ..backends import dtypes
+from .data_type import astype, broadcast_shapes
+from .helpers import axes_of, one_axis, shape_of
+
+__all__ = [
+    "broadcast_arrays", "broadcast_to", "concat", "expand_dims", "flip", "moveaxis", "permute_dims", "repeat", "reshape", "roll",
+    "squeeze", "stack", "tile", "unstack",
+]  # fmt: skip
+
+
+# -- rules and primitives ------------------------------------------------------------------------------------------------
+def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
+def _split(xp: Any, g: Any, axis: int, sizes: tuple[int, ...]) -> list:
+    """The pieces that were joined; views, where the library has views."""
+    pieces, start = [], 0
+    for size in sizes:
+        pieces.append(g[(slice(None),) * axis + (slice(start, start + size),)])
+        start += size
+    return pieces
+
+
+def _repeat_rule(xp: Any, g: Any, x_shape: tuple[int, ...], repeats: Any, axis: int) -> Any:
+    if isinstance(repeats, int):
+        split = xp.reshape(g, (*x_shape[:axis], x_shape[axis], repeats, *x_shape[axis + 1 :]))
+        return xp.sum(split, axis=axis + 1)
+    places = xp.repeat(xp.arange(x_shape[axis], device=g.device), repeats)
+    return xp.index_add(g, places, x_shape, axis)
+
+
+_reshape = Primitive("reshape", lambda xp, x, /, shape, copy: xp.reshape(x, shape, copy=copy),
+                     x=lambda xp, g, x_shape: xp.reshape(g, x_shape))  # fmt: skip
+_permute_dims = Primitive("permute_dims", lambda xp, x, /, axes: xp.permute_dims(x, axes),
+                          x=lambda xp, g, axes: xp.permute_dims(g, _inverse(axes)))  # fmt: skip
+_broadcast_to = Primitive("broadcast_to", lambda xp, x, /, shape: xp.broadcast_to(x, shape),
+                          x=lambda xp, g: g)  # fmt: skip
+_flip = Primitive("flip", lambda xp, x, /, axis: xp.flip(x, axis=axis),
+                  x=lambda xp, g, axis: xp.flip(g, axis=axis))  # fmt: skip
+_roll = Primitive("roll", lambda xp, x, /, shift, axis: xp.roll(x, shift, axis=axis),
+                  x=lambda xp, g, shift, axis: xp.roll(
+                      g, -shift if isinstance(shift, int) else tuple([-s for s in shift]), axis=axis))  # fmt: skip
+_repeat = Primitive("repeat", lambda xp, x, /, repeats, axis: xp.repeat(x, repeats, axis=axis), x=_repeat_rule)
+_unstack = Primitive("unstack", lambda xp, x, /, axis: tuple(xp.unstack(x, axis=axis)), multiple=True,
+                     x=lambda xp, g, axis: xp.stack(list(g), axis=axis))  # fmt: skip
+
+
+@cache
+def _concat(n: int) -> Primitive:
+    names = tuple([f"arrays[{i}]" for i in range(n)])
+    return Primitive("concat", lambda xp, *args: xp.concat(list(args[:n]), axis=args[n]), register=False,
+                     joint=lambda xp, g, axis, sizes: _split(xp, g, axis, sizes),
+                     signature=(names, ("axis", "sizes")))  # fmt: skip
+
+
+@cache
+def _stack(n: int) -> Primitive:
+    names = tuple([f"arrays[{i}]" for i in range(n)])
+    return Primitive("stack", lambda xp, *args: xp.stack(list(args[:n]), axis=args[n]), register=False,
+                     joint=lambda xp, g, axis: [g[(slice(None),) * axis + (i,)] for i in range(g.shape[axis])],
+                     signature=(names, ("axis",)))  # fmt: skip
+
+
+# -- functions -------------------------------------------------------------------------------------------------------------
+def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Any:
+    """The same elements, in the same order, in another shape.
+
+    Parameters
+    ----------
+    x : Variable or array
+    shape : int or tuple of int
+        One size may be -1: what is left.
+    copy : bool, optional
+        True: always copy; False: never (ValueError if needed); None: where needed.
+
+    Raises
+    ------
+    ValueError
+        If the number of elements differs.
+    """
+    x = adopt(x, "reshape")
+    shape = shape_of(shape)
+    size = prod([n for n in shape if n != -1])
+    have = x.size
+    if -1 in shape and shape.count(-1) == 1 and size and not have % size:
+        shape = tuple([have // size if n == -1 else n for n in shape])
+    elif -1 in shape or size != have:
+        raise ValueError(f"reshape: {have} elements of shape {x.shape} do not fill the shape {shape}")
+    return _reshape(x, shape, copy)
+
+
+def permute_dims(x: Any, /, axes: Sequence[int]) -> Any:
+    """The axes in another order: axis ``i`` of the result is axis ``axes[i]`` of ``x``."""
+    x = adopt(x, "permute_dims")
+    order = axes_of(tuple(axes), x.ndim)
+    if len(order) != x.ndim:
+        raise ValueError(f"permute_dims: axes {tuple(axes)} must name each of the {x.ndim} axes of shape {x.shape} once")
+    return _permute_dims(x, order)
+
+
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int], /) -> Any:
+    """Axes moved to other places; the rest keep their order."""
+    x = adopt(x, "moveaxis")
+    sources, places = axes_of(source, x.ndim), axes_of(destination, x.ndim)
+    if len(sources) != len(places):
+        raise ValueError(f"moveaxis: {len(sources)} source axes and {len(places)} destinations")
+    order = [i for i in range(x.ndim) if i not in sources]
+    for place, axis in sorted(zip(places, sources, strict=True)):
+        order.insert(place, axis)
+    return _permute_dims(x, tuple(order))
+
+
+def expand_dims(x: Any, /, axis: int | Sequence[int] = 0) -> Any:
+    """New axes of size 1 at the places ``axis`` of the result.
+
+    Raises
+    ------
+    IndexError
+        If a place is out of range.
+    """
+    x = adopt(x, "expand_dims")
+    count = 1 if isinstance(axis, int) else len(axis)
+    places = axes_of(axis, x.ndim + count)
+    sizes = iter(x.shape)
+    return _reshape(x, tuple([1 if i in places else next(sizes) for i in range(x.ndim + count)]), None)
+
+
+def squeeze(x: Any, /, axis: int | Sequence[int]) -> Any:
+    """Axes of size 1 removed.
+
+    Raises
+    ------
+    ValueError
+        If one has another size.
+    """
+    x = adopt(x, "squeeze")
+    axes = axes_of(axis, x.ndim)
+    for i in axes:
+        if x.shape[i] != 1:
+            raise ValueError(f"squeeze: axis {i} of shape {x.shape} has size {x.shape[i]}, not 1")
+    return _reshape(x, tuple([n for i, n in enumerate(x.shape) if i not in axes]), None)
+
+
+def broadcast_to(x: Any, /, shape: Sequence[int]) -> Any:
+    """The array repeated, without copying, to a shape that it broadcasts to.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    x = adopt(x, "broadcast_to")
+    shape = shape_of(shape)
+    if broadcast_shapes(x.shape, shape) != shape:
+        raise ValueError(f"broadcast_to: shape {x.shape} does not broadcast to {shape}")
+    return _broadcast_to(x, shape)
+
+
+def broadcast_arrays(*arrays: Any) -> tuple:
+    """Arrays broadcast against one another."""
+    variables = [adopt(x, "broadcast_arrays", arrays) for x in arrays]
+    shape = broadcast_shapes(*[x.shape for x in variables])
+    return tuple([broadcast_to(x, shape) for x in variables])
+
+
+def flip(x: Any, /, *, axis: int | Sequence[int] | None = None) -> Any:
+    """The order of the elements reversed along axes (None: all)."""
+    x = adopt(x, "flip")
+    return _flip(x, axes_of(axis, x.ndim))
+
+
+def roll(x: Any, /, shift: int | Sequence[int], *, axis: int | Sequence[int] | None = None) -> Any:
+    """Elements moved along axes, those that fall off entering at the other end.
+
+    Parameters
+    ----------
+    x : Variable or array
+    shift : int or tuple of int
+        Places to move, per axis.
+    axis : int, tuple of int, or None
+        None: as if the array were flat.
+    """
+    x = adopt(x, "roll")
+    if axis is not None:
+        axis = tuple([one_axis(a, x.ndim) for a in (axis if isinstance(axis, (tuple, list)) else (axis,))])
+        shift = tuple(shift) if isinstance(shift, (tuple, list)) else (shift,) * len(axis)  # type: ignore[assignment]
+        if len(shift) != len(axis):  # type: ignore[arg-type]
+            raise ValueError(f"roll: {len(shift)} shifts for {len(axis)} axes")  # type: ignore[arg-type]
+    return _roll(x, shift, axis)
+
+
+def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
+    """Each element repeated.
+
+    Parameters
+    ----------
+    x : Variable or array
+    repeats : int, or integer array of shape (1,) or (n,)
+        How often; one number for all, or one for each of the n places along the axis.
+    axis : int, optional
+        None: of the flattened array.
+    """
+    x = adopt(x, "repeat")
+    if axis is None:
+        x, axis = reshape(x, (-1,)) if x.size else reshape(x, (0,)), 0
+    axis = one_axis(axis, x.ndim)
+    if isinstance(repeats, (list, tuple)):
+        from .creation import asarray
+
+        repeats = asarray(repeats, device=x.device)
+    if not isinstance(repeats, int):
+        repeats = adopt(repeats, "repeat", (x,))
+        if repeats.dtype.kind not in "iu":
+            raise TypeError(f"repeat: repeats are integers, not {repeats.dtype}")
+        if repeats.ndim > 1 or (repeats.ndim and repeats.shape[0] not in (1, x.shape[axis])):
+            raise ValueError(f"repeat: {repeats.shape} repeats for {x.shape[axis]} places along axis {axis}")
+        repeats = int(repeats) if repeats.size == 1 else repeats._native
+    return _repeat(x, repeats, axis)
+
+
+def tile(x: Any, repetitions: Sequence[int], /) -> Any:
+    """The whole array repeated along each axis."""
+    x = adopt(x, "tile")
+    times = shape_of(repetitions)
+    n = max(x.ndim, len(times))
+    times, shape = (1,) * (n - len(times)) + times, (1,) * (n - x.ndim) + tuple(x.shape)
+    pairs = tuple([size for i in range(n) for size in (1, shape[i])])
+    spread = broadcast_to(reshape(x, pairs), tuple([size for i in range(n) for size in (times[i], shape[i])]))
+    return reshape(spread, tuple([times[i] * shape[i] for i in range(n)]))
+
+
+def _joined(arrays: Sequence[Any], name: str) -> list:
+    if isinstance(arrays, Value) or not len(arrays):
+        raise ValueError(f"{name} takes a list or tuple of at least one array")
+    variables = [adopt(x, name, arrays) for x in arrays]
+    common_backend(name, variables)
+    if len({x.dtype for x in variables}) > 1:
+        target = variables[0].dtype
+        for x in variables[1:]:
+            target = dtypes.promoted(target, x.dtype)
+        variables = [astype(x, target, copy=False) for x in variables]
+    return variables
+
+
+def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Any:
+    """Arrays joined along an axis that they have (None: flattened first).
+
+    Raises
+    ------
+    ValueError
+        If they differ in another axis.
+    """
+    variables = _joined(arrays, "concat")
+    if axis is None:
+        variables, axis = [reshape(x, (x.size,)) for x in variables], 0
+    shapes = [x.shape for x in variables]
+    axis = one_axis(axis, len(shapes[0]))
+    if len({(len(s), s[:axis], s[axis + 1 :]) for s in shapes}) > 1:
+        raise explained(ValueError(f"concat: shapes {', '.join(map(str, shapes))} differ in more than axis {axis}"))
+    return _concat(len(variables))(*variables, axis, tuple([s[axis] for s in shapes]))
+
+
+def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Any:
+    """Arrays of one shape joined along a new axis.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    variables = _joined(arrays, "stack")
+    shapes = [x.shape for x in variables]
+    if len(set(shapes)) > 1:
+        raise explained(ValueError(f"stack: shapes {', '.join(map(str, shapes))} differ"))
+    return _stack(len(variables))(*variables, one_axis(axis, len(shapes[0]) + 1))
+
+
+def unstack(x: Any, /, *, axis: int = 0) -> tuple:
+    """The array taken apart along an axis: a tuple of as many as there are places."""
+    x = adopt(x, "unstack")
+    return _unstack(x, one_axis(axis, x.ndim))

@@ -1,0 +1,69 @@
+"""Primitives that training runs every step, each one node with a hand-derived rule; nn.functional dresses them.
+
+Their forwards are kernels: the plain Array API version or a backend's own. What their rules call (a matrix product, a softmax)
+is a primitive again, so every order of derivative exists.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..autograd.primitive import Primitive
+
+linear = Primitive(
+    "linear",
+    lambda xp, x, weight, bias, /: xp.linear(x, weight, bias),
+    x=lambda xp, g, weight: xp.matmul(g, weight),
+    weight=lambda xp, g, x: xp.linear_grad_weight(g, x),
+    bias=lambda xp, g: g,
+)
+linear_grad_weight = Primitive(
+    "linear_grad_weight",
+    lambda xp, g_out, x, /: xp.linear_grad_weight(g_out, x),
+    g_out=lambda xp, g, x: xp.matmul(x, xp.matrix_transpose(g)),
+    x=lambda xp, g, g_out: xp.matmul(g_out, g),
+)
+relu = Primitive("relu", lambda xp, x, /: xp.relu(x), x=lambda xp, g, out: xp.relu_grad(g, out))
+relu_grad = Primitive(
+    "relu_grad",
+    lambda xp, g_out, y, /: xp.relu_grad(g_out, y),
+    g_out=lambda xp, g, y: xp.relu_grad(g, y),
+)
+sigmoid = Primitive("sigmoid", lambda xp, x, /: xp.sigmoid(x), x=lambda xp, g, out: g * (out * (1 - out)))
+
+
+def _softmax_rule(xp: Any, g: Any, out: Any, axis: int) -> Any:
+    return out * (g - xp.sum(g * out, axis=axis, keepdims=True))
+
+
+softmax = Primitive("softmax", lambda xp, x, /, axis: xp.softmax(x, axis), x=_softmax_rule)
+log_softmax = Primitive(
+    "log_softmax",
+    lambda xp, x, /, axis: xp.log_softmax(x, axis),
+    x=lambda xp, g, out, axis: g - xp.exp(out) * xp.sum(g, axis=axis, keepdims=True),
+)
+logsumexp = Primitive(
+    "logsumexp",
+    lambda xp, x, /, axis: xp.logsumexp(x, axis),
+    x=lambda xp, g, x, out, axis: g * xp.exp(x - out),
+)
+
+
+def _target_rule(xp: Any, g: Any, x: Any, lse: Any, divisor: Any) -> Any:
+    g = xp.expand_dims(g, axis=1) if divisor is None else g / divisor
+    return g * (lse - x)
+
+
+cross_entropy = Primitive(
+    "cross_entropy",
+    lambda xp, x, target, weight, /, divisor: xp.cross_entropy(x, target, weight, divisor),
+    aux=("lse",),
+    x=lambda xp, g, x, lse, target, weight, divisor: xp.cross_entropy_grad(g, x, lse, target, weight, divisor),
+    target=_target_rule,
+)
+mse = Primitive(
+    "mse",
+    lambda xp, x, target, /, divisor: xp.mse(x, target, divisor),
+    x=lambda xp, g, x, target, divisor: (x - target) * (g * (2 / divisor)),
+    target=lambda xp, g, x, target, divisor: (target - x) * (g * (2 / divisor)),
+)

@@ -1,0 +1,108 @@
+"""Operators and methods of Variables: which function each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..autograd.graph import VARIABLES, Value
+from ..autograd.primitive import SCALARS
+from ..backends import of
+from . import elementwise, linear_algebra, manipulation, searching, statistical, utility
+
+
+def _takes(other: Any) -> bool:
+    return type(other) in VARIABLES or type(other) in SCALARS or isinstance(other, Value) or of(other) is not None
+
+
+def _operator(function: Callable) -> Any:
+    def operator(self: Any, other: Any) -> Any:
+        # what no backend knows may know Variables: Python asks it next
+        return function(self, other) if _takes(other) else NotImplemented
+
+    return operator
+
+
+def _reflected(function: Callable) -> Any:
+    def operator(self: Any, other: Any) -> Any:
+        return function(other, self) if _takes(other) else NotImplemented
+
+    return operator
+
+
+def _reduction(function: Callable) -> Any:
+    def method(self: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+        return function(self, axis=axis, keepdims=keepdims, **options)
+
+    return _named(method, function)
+
+
+def _method(function: Callable) -> Any:
+    def method(self: Any) -> Any:
+        return function(self)
+
+    return _named(method, function)
+
+
+def _named(method: Callable, function: Callable) -> Callable:
+    method.__name__ = function.__name__
+    method.__doc__ = f"The function `rustorch.{function.__name__}` of this Variable."
+    return method
+
+
+class Operators:
+    """The operators of the Array API, reflected and in place, and the functions that are usually written after a dot.
+
+    Operators in place (``x += y``) are not: a Variable becomes ``x + y``, so that a graph never sees a value change.
+    """
+
+    # fmt: off
+    __add__, __radd__ = _operator(elementwise.add), _reflected(elementwise.add)
+    __sub__, __rsub__ = _operator(elementwise.subtract), _reflected(elementwise.subtract)
+    __mul__, __rmul__ = _operator(elementwise.multiply), _reflected(elementwise.multiply)
+    __truediv__, __rtruediv__ = _operator(elementwise.divide), _reflected(elementwise.divide)
+    __floordiv__, __rfloordiv__ = _operator(elementwise.floor_divide), _reflected(elementwise.floor_divide)
+    __mod__, __rmod__ = _operator(elementwise.remainder), _reflected(elementwise.remainder)
+    __pow__, __rpow__ = _operator(elementwise.pow), _reflected(elementwise.pow)
+    __matmul__, __rmatmul__ = _operator(linear_algebra.matmul), _reflected(linear_algebra.matmul)
+    __and__, __rand__ = _operator(elementwise.bitwise_and), _reflected(elementwise.bitwise_and)
+    __or__, __ror__ = _operator(elementwise.bitwise_or), _reflected(elementwise.bitwise_or)
+    __xor__, __rxor__ = _operator(elementwise.bitwise_xor), _reflected(elementwise.bitwise_xor)
+    __lshift__, __rlshift__ = _operator(elementwise.bitwise_left_shift), _reflected(elementwise.bitwise_left_shift)
+    __rshift__, __rrshift__ = _operator(elementwise.bitwise_right_shift), _reflected(elementwise.bitwise_right_shift)
+    __eq__, __ne__ = _operator(elementwise.equal), _operator(elementwise.not_equal)
+    __lt__, __le__ = _operator(elementwise.less), _operator(elementwise.less_equal)
+    __gt__, __ge__ = _operator(elementwise.greater), _operator(elementwise.greater_equal)
+    __neg__, __pos__ = _method(elementwise.negative), _method(elementwise.positive)
+    __abs__, __invert__ = _method(elementwise.abs), _method(elementwise.bitwise_invert)
+    # fmt: on
+
+    sum = _reduction(statistical.sum)
+    prod = _reduction(statistical.prod)
+    mean = _reduction(statistical.mean)
+    max = _reduction(statistical.max)
+    min = _reduction(statistical.min)
+    var = _reduction(statistical.var)
+    std = _reduction(statistical.std)
+    all = _reduction(utility.all)
+    any = _reduction(utility.any)
+    argmax = _reduction(searching.argmax)
+    argmin = _reduction(searching.argmin)
+
+    abs = _method(elementwise.abs)
+    exp = _method(elementwise.exp)
+    log = _method(elementwise.log)
+    sqrt = _method(elementwise.sqrt)
+    square = _method(elementwise.square)
+    sin = _method(elementwise.sin)
+    cos = _method(elementwise.cos)
+    tanh = _method(elementwise.tanh)
+    conj = _method(elementwise.conj)
+
+    def reshape(self, *shape: Any) -> Any:
+        """The function `rustorch.reshape`; the sizes may be given one by one."""
+        return manipulation.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def squeeze(self, axis: Any) -> Any:
+        """The function `rustorch.squeeze` of this Variable."""
+        return manipulation.squeeze(self, axis)

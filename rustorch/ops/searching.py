@@ -1,0 +1,114 @@
+"""Choosing and finding elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..autograd.check import adopt, mixed_kinds, operands
+from ..autograd.graph import Value, make
+from ..autograd.primitive import SCALARS, Primitive
+from .helpers import one_axis
+
+__all__ = ["argmax", "argmin", "count_nonzero", "nonzero", "searchsorted", "where"]
+
+_where = Primitive(
+    "where",
+    lambda xp, condition, x1, x2, /: xp.where(condition, x1, x2),
+    x1=lambda xp, g, condition: xp.where(condition, g, xp.zeros_like(g)),
+    x2=lambda xp, g, condition: xp.where(condition, xp.zeros_like(g), g),
+)
+_argmax = Primitive("argmax", lambda xp, x, /, axis, keepdims: xp.argmax(x, axis=axis, keepdims=keepdims))
+_argmin = Primitive("argmin", lambda xp, x, /, axis, keepdims: xp.argmin(x, axis=axis, keepdims=keepdims))
+_count_nonzero = Primitive(
+    "count_nonzero", lambda xp, x, /, axis, keepdims: xp.count_nonzero(x, axis=axis, keepdims=keepdims)
+)
+_searchsorted = Primitive("searchsorted", lambda xp, x1, x2, /, side: xp.searchsorted(x1, x2, side=side))
+
+
+def where(condition: Any, x1: Any, x2: Any, /) -> Any:
+    """Elements of ``x1`` where the condition holds, else of ``x2``.
+
+    The gradient of the element that was not chosen is zero times what it would be: where that is infinite or nan (``sqrt`` at 0,
+    say), make the argument harmless with a second ``where`` inside.
+
+    Parameters
+    ----------
+    condition : boolean array
+    x1, x2 : Variable, array or Python number
+        The three shapes broadcast.
+    """
+    condition = adopt(condition, "where", (x1, x2))
+    if condition.dtype.kind != "b":
+        raise TypeError(f"where: the condition is boolean, not {condition.dtype}; compare it with something")
+    one, two = type(x1) in SCALARS, type(x2) in SCALARS
+    if one and two:
+        from .creation import asarray
+
+        # the number of the higher kind decides the dtype
+        x1, x2 = (asarray(v, device=condition.device) for v in (x1, x2))
+        weaker = x1 if "bifc".find(x1.dtype.kind) < "bifc".find(x2.dtype.kind) else x2
+        x1, x2 = (v.astype((x2 if weaker is x1 else x1).dtype) if v is weaker else v for v in (x1, x2))
+    elif one or two:
+        x1, x2, *_ = (v if isinstance(v, Value) and hasattr(v, "_native") else s
+                      for v, s in zip(operands("where", x1, x2)[:2], (x1, x2), strict=True))  # fmt: skip
+    else:
+        x1, x2 = adopt(x1, "where", (condition,)), adopt(x2, "where", (condition,))
+        mixed_kinds("where", type(x1._native), x1._native, x2._native)
+    return _where(condition, x1, x2)
+
+
+def _axis(x: Any, axis: int | None, name: str) -> int | None:
+    if x.size == 0 and (axis is None or x.shape[one_axis(axis, x.ndim)] == 0):
+        raise ValueError(f"{name}: there is none among no elements, shape {x.shape}")
+    return None if axis is None else one_axis(axis, x.ndim)
+
+
+def argmax(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Index of the first largest element along an axis (None: in the flattened array), as int64."""
+    x = adopt(x, "argmax")
+    return _argmax(x, _axis(x, axis, "argmax"), keepdims)
+
+
+def argmin(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Index of the first smallest element along an axis (None: in the flattened array), as int64."""
+    x = adopt(x, "argmin")
+    return _argmin(x, _axis(x, axis, "argmin"), keepdims)
+
+
+def nonzero(x: Any, /) -> tuple:
+    """The indices of the elements that are not zero: an array per axis. Its size depends on the values."""
+    from ..backends import of
+
+    x = adopt(x, "nonzero")
+    if x.ndim == 0:
+        raise ValueError("nonzero: an array without dimensions has no indices")
+    return tuple([make(index) for index in of(x._native).xp.nonzero(x._native)])  # type: ignore[union-attr]
+
+
+def count_nonzero(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """How many elements along axes are not zero."""
+    x = adopt(x, "count_nonzero")
+    return _count_nonzero(x, axis, keepdims)
+
+
+def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Any:
+    """Where the elements of ``x2`` would be inserted into the sorted ``x1``.
+
+    Parameters
+    ----------
+    x1 : Variable or array, (n,)
+    x2 : Variable, array or Python number
+    side : {"left", "right"}
+        Before or after elements that are equal.
+    sorter : integer array, (n,), optional
+        The order that sorts ``x1``.
+    """
+    from .creation import asarray
+    from .indexing import take
+
+    x1 = adopt(x1, "searchsorted", (x2,))
+    if sorter is not None:
+        x1 = take(x1, sorter)
+    if type(x2) in SCALARS:
+        x2 = asarray(x2, dtype=x1.dtype, device=x1.device)
+    return _searchsorted(x1, x2, side)

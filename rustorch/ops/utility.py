@@ -1,0 +1,56 @@
+"""Tests over whole arrays, and differences of neighbours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..autograd.check import adopt
+from ..autograd.primitive import Primitive
+from .helpers import axes_of, one_axis
+from .manipulation import concat
+
+__all__ = ["all", "any", "diff"]
+
+_all = Primitive("all", lambda xp, x, /, axis, keepdims: xp.all(x, axis=axis, keepdims=keepdims))
+_any = Primitive("any", lambda xp, x, /, axis, keepdims: xp.any(x, axis=axis, keepdims=keepdims))
+
+
+def all(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether all elements along axes (None: all of them) are true or not zero."""
+    x = adopt(x, "all")
+    return _all(x, None if axis is None else axes_of(axis, x.ndim), keepdims)
+
+
+def any(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether any element along axes (None: of them all) is true or not zero."""
+    x = adopt(x, "any")
+    return _any(x, None if axis is None else axes_of(axis, x.ndim), keepdims)
+
+
+def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
+    """Differences of neighbours along an axis, taken ``n`` times.
+
+    Parameters
+    ----------
+    x : Variable or array
+    axis : int
+    n : int
+    prepend, append : Variable or array, optional
+        Joined to ``x`` along the axis first.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is negative.
+    """
+    x = adopt(x, "diff")
+    if n < 0:
+        raise ValueError(f"diff: n is the number of times, not {n}")
+    axis = one_axis(axis, x.ndim)
+    parts = [part for part in (prepend, x, append) if part is not None]
+    if len(parts) > 1:
+        x = concat(parts, axis=axis)
+    before = (slice(None),) * axis
+    for _ in range(n):
+        x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
+    return x

@@ -1,0 +1,109 @@
+"""Random numbers: each backend draws its own, on its device; `manual_seed` makes a run repeatable."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from .autograd.graph import make
+from .backends import default_device, dtypes, get, loaded, resolve, when_loaded
+from .ops.helpers import shape_of
+from .variable import Variable
+
+__all__ = ["manual_seed", "rand", "randint", "randn", "randperm", "seed"]
+
+_lock = threading.Lock()
+
+
+def manual_seed(seed: int) -> None:
+    """Start the random numbers of every device anew.
+
+    With one seed, initial weights are the same on every device, bit for bit (they are drawn on the host), and a run is
+    repeatable on one device.
+
+    Parameters
+    ----------
+    seed : int
+        Not negative.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"manual_seed: a seed is an integer that is not negative, not {seed!r}")
+    with _lock:
+        for backend in loaded():
+            backend.seed(seed)
+        when_loaded(lambda backend: backend.seed(seed))
+
+
+def seed() -> int:
+    """Start the random numbers of every device anew, from a number that nobody can foresee; returns it."""
+    import secrets
+
+    number = secrets.randbits(63)
+    manual_seed(number)
+    return number
+
+
+def _place(shape: Any, dtype: Any, device: str | None) -> tuple[tuple[int, ...], Any, str]:
+    sizes = shape_of(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape_of(shape)
+    dtype = dtypes.float32 if dtype is None else dtypes.as_dtype(dtype)
+    if not dtypes.is_floating(dtype):
+        raise TypeError(f"random numbers of dtype {dtype}: use randint for integers")
+    return sizes, dtype, default_device() if device is None else resolve(device)
+
+
+def _leaf(native: Any, requires_grad: bool) -> Variable:
+    out = make(native)
+    return out.requires_grad_() if requires_grad else out
+
+
+def rand(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Variable:
+    """Uniform numbers in [0, 1).
+
+    Parameters
+    ----------
+    *shape : int
+        Sizes, or one tuple of them.
+    dtype : dtype, optional
+        Default float32.
+    device : str, optional
+    requires_grad : bool
+    """
+    sizes, dtype, device = _place(shape, dtype, device)
+    return _leaf(get(device).uniform(sizes, dtype, device), requires_grad)
+
+
+def randn(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Variable:
+    """Normal numbers of mean 0 and variance 1; parameters as in `rand`."""
+    sizes, dtype, device = _place(shape, dtype, device)
+    return _leaf(get(device).normal(sizes, dtype, device), requires_grad)
+
+
+def randint(low: int, high: int | None = None, size: Any = (), *, dtype: Any = None, device: str | None = None) -> Variable:
+    """Integers in [low, high), or in [0, low) if only one is given.
+
+    Parameters
+    ----------
+    low, high : int
+    size : tuple of int
+    dtype : dtype, optional
+        Default int64.
+    device : str, optional
+
+    Raises
+    ------
+    ValueError
+        If the range is empty.
+    """
+    if high is None:
+        low, high = 0, low
+    if high <= low:
+        raise ValueError(f"randint: no integers in [{low}, {high})")
+    device = default_device() if device is None else resolve(device)
+    dtype = dtypes.int64 if dtype is None else dtypes.as_dtype(dtype)
+    return make(get(device).integers(low, high, shape_of(size), dtype, device))
+
+
+def randperm(n: int, *, device: str | None = None) -> Variable:
+    """The integers below n in random order, as int64."""
+    device = default_device() if device is None else resolve(device)
+    return make(get(device).permutation(n, device))

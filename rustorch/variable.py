@@ -1,0 +1,441 @@
+"""Variable: an array, plus ``requires_grad``, ``grad``, and its place in the graph."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Any
+
+from . import ops
+from .autograd import engine, graph
+from .autograd.graph import Node, Value, make
+from .backends import BY_TYPE, Array, device_of, dtypes, of, resolve
+from .ops.creation import clone, native_array, to_device
+from .ops.indexing import getitem, setitem
+from .ops.operators import Operators
+
+__all__ = ["Variable"]
+
+
+class Variable(Operators, Value):
+    """An array that remembers how it was computed.
+
+    Parameters
+    ----------
+    data : array, number, nested lists of numbers, or Variable
+        An array's memory is shared, not copied: a NumPy array lives on "cpu", a CuPy array on its GPU.
+    requires_grad : bool
+        Whether `backward` shall bring its gradient to ``grad``.
+    device : str, optional
+        Where it shall live: "cpu", "cuda", "cuda:1", ... Default: where an array is; for Python numbers, the default device.
+    dtype : dtype, optional
+        Default: that of an array; bool, int64, float32 or complex64 for Python numbers.
+
+    Attributes
+    ----------
+    data : array
+        The native array itself.
+    grad : array or None
+        The gradient, a native array of the same shape, dtype and device; it adds up until `zero_grad`.
+    requires_grad : bool
+    is_leaf : bool
+        Whether it was made by the user and not by an operation that is recorded.
+
+    Raises
+    ------
+    TypeError
+        If ``data`` holds something that is no number.
+    ValueError
+        If nested lists are ragged, or the device is unknown.
+    RuntimeError
+        If the device is known but cannot be used, or integers shall require a gradient.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.Variable([1.0, 2.0, 3.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    array([2., 4., 6.], dtype=float32)
+    """
+
+    __array_ufunc__ = None  # numpy defers: ndarray + Variable calls Variable.__radd__
+    __array_priority__ = 1000  # the same, for libraries that ask this way
+
+    def __init__(self, data: Any, requires_grad: bool = False, device: str | None = None, dtype: Any = None):
+        if isinstance(data, Value):
+            data = data._native
+        self._native = native_array(data, dtype, device)
+        if requires_grad:
+            self.requires_grad_(True)
+
+    # -- what it is --------------------------------------------------------------------------------------------------
+    @property
+    def data(self) -> Array:
+        return self._native
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        native = value._native if isinstance(value, Value) else of_array(value)
+        if self._node is not None:
+            raise RuntimeError("data of a computed Variable cannot be replaced; detach() it first")
+        if self._tracked and not dtypes.is_floating(BY_TYPE[type(native)].dtype_of(native)):
+            raise RuntimeError(f"a Variable that requires grad cannot hold {BY_TYPE[type(native)].dtype_of(native)}")
+        self._native = native
+
+    @property
+    def grad(self) -> Array | None:
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is None:
+            self._grad = None
+            return
+        native = value._native if isinstance(value, Value) else of_array(value)
+        theirs = make(native)
+        if theirs.shape != self.shape or theirs.dtype != self.dtype or theirs.device != self.device:
+            raise ValueError(
+                f"a gradient has its Variable's shape, dtype and device, {self.shape} {self.dtype} on {self.device!r}; this one "
+                f"is {theirs.shape} {theirs.dtype} on {theirs.device!r}"
+            )
+        self._grad = native
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._tracked
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    @property
+    def is_leaf(self) -> bool:
+        return self._node is None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The recorded operation that made it, or None for a leaf."""
+        return self._node
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self._native.shape)
+
+    @property
+    def ndim(self) -> int:
+        return self._native.ndim
+
+    @property
+    def size(self) -> int:
+        return prod(self._native.shape)
+
+    @property
+    def dtype(self) -> Any:
+        return BY_TYPE[type(self._native)].dtype_of(self._native)
+
+    @property
+    def device(self) -> str:
+        return device_of(self._native)
+
+    @property
+    def T(self) -> Variable:
+        """The transpose of a matrix.
+
+        Raises
+        ------
+        ValueError
+            If it has not two dimensions.
+        """
+        if self._native.ndim != 2:
+            raise ValueError(f"T is of two dimensions, not of the shape {self.shape}; see mT and permute_dims")
+        return ops.matrix_transpose(self)
+
+    @property
+    def mT(self) -> Variable:
+        return ops.matrix_transpose(self)
+
+    @property
+    def real(self) -> Variable:
+        return ops.real(self)
+
+    @property
+    def imag(self) -> Variable:
+        return ops.imag(self)
+
+    def __repr__(self) -> str:
+        backend = of(self._native)
+        assert backend is not None
+        notes = []
+        if self.dtype not in dtypes.DEFAULTS.values():
+            notes.append(f"dtype={self.dtype}")
+        if self.device != "cpu":
+            notes.append(f"device={self.device!r}")
+        if self._node is not None:
+            notes.append(f"grad_fn=<{self._node.primitive.name}>")
+        elif self._tracked:
+            notes.append("requires_grad=True")
+        name = type(self).__name__
+        return f"{name}({', '.join([backend.text(self._native, len(name) + 1), *notes])})"
+
+    # -- values out --------------------------------------------------------------------------------------------------
+    def item(self) -> Any:
+        """The only element, as a Python number.
+
+        Raises
+        ------
+        ValueError
+            If there is not exactly one.
+        """
+        if self.size != 1:
+            raise ValueError(f"item() is of one element; the shape {self.shape} has {self.size}")
+        return of(self._native).to_numpy(self._native).item()  # type: ignore[union-attr]
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return of(self._native).to_numpy(self._native).tolist()  # type: ignore[union-attr]
+
+    def numpy(self) -> Any:
+        """The elements as a NumPy array, which shares memory where it can.
+
+        Raises
+        ------
+        RuntimeError
+            If the Variable requires grad (detach() it) or is not on the host (move it with cpu()).
+        """
+        self._may_leave("numpy()")
+        return of(self._native).to_numpy(self._native)  # type: ignore[union-attr]
+
+    def _may_leave(self, what: str) -> None:
+        if self._tracked:
+            raise RuntimeError(f"{what} of a Variable that requires grad would lose its gradient; use .detach() first, or .data")
+        if self.device != "cpu":
+            raise RuntimeError(f"{what} is of Variables on 'cpu', this one is on {self.device!r}; use .cpu() first")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        self._may_leave("a NumPy array")
+        return self._native.__array__(dtype, copy=copy)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The namespace whose functions take Variables: rustorch."""
+        return ops.public_namespace(api_version)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if self._tracked:
+            raise BufferError("DLPack of a Variable that requires grad would lose its gradient; use .detach() first")
+        return self._native.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._native.__dlpack_device__()
+
+    def _one(self, kind: type) -> Any:
+        if self.size != 1:
+            raise TypeError(f"{kind.__name__}() is of one element; the shape {self.shape} has {self.size}")
+        return kind(self._native) if self._native.ndim == 0 else kind(self.item())
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"the truth of {self.size} elements is ambiguous; use rustorch.any or rustorch.all")
+        return self._one(bool)
+
+    def __int__(self) -> int:
+        return self._one(int)
+
+    def __float__(self) -> float:
+        return self._one(float)
+
+    def __complex__(self) -> complex:
+        return self._one(complex)
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.ndim:
+            raise TypeError(f"only an integer without dimensions is an index, not {self.dtype} of shape {self.shape}")
+        return self._one(int)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.ndim == 0 else format(repr(self), spec)
+
+    def __len__(self) -> int:
+        if not self._native.ndim:
+            raise TypeError("a Variable without dimensions has no length")
+        return self._native.shape[0]
+
+    def __iter__(self) -> Iterator[Variable]:
+        if not self._native.ndim:
+            raise TypeError("a Variable without dimensions cannot be iterated")
+        return iter(ops.unstack(self))
+
+    __hash__ = object.__hash__
+
+    # -- elsewhere, otherwise ------------------------------------------------------------------------------------------
+    def to(self, target: Any = None, *, device: str | None = None, dtype: Any = None) -> Variable:
+        """On another device, or in another dtype; itself, if it is so already. Gradients find their way back.
+
+        Parameters
+        ----------
+        target : device string or dtype
+            Either, without its name.
+        device : str, optional
+        dtype : dtype, optional
+        """
+        if target is not None:
+            if isinstance(target, str) and target not in dtypes.NAMES:
+                device = target
+            else:
+                dtype = target
+        out: Any = self
+        if device is not None:
+            out = to_device(out, device)
+        return out if dtype is None else ops.astype(out, dtype, copy=False)
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> Variable:
+        """The standard's spelling of `to`."""
+        if stream is not None:
+            raise ValueError("to_device: streams are the library's own; make the one you want current instead")
+        return to_device(self, device)
+
+    def cpu(self) -> Variable:
+        """On "cpu"."""
+        return to_device(self, "cpu")
+
+    def cuda(self, index: int | None = None) -> Variable:
+        """On a GPU."""
+        return to_device(self, "cuda" if index is None else f"cuda:{index}")
+
+    def astype(self, dtype: Any, copy: bool = True) -> Variable:
+        """In another dtype; as `rustorch.astype`."""
+        return ops.astype(self, dtype, copy=copy)
+
+    def float(self) -> Variable:
+        """In float32."""
+        return ops.astype(self, dtypes.float32, copy=False)
+
+    def double(self) -> Variable:
+        """In float64."""
+        return ops.astype(self, dtypes.float64, copy=False)
+
+    def detach(self) -> Variable:
+        """The same memory, outside the graph."""
+        return make(self._native)
+
+    def clone(self) -> Variable:
+        """A copy, inside the graph."""
+        return clone(self)
+
+    # -- gradients -------------------------------------------------------------------------------------------------------
+    def requires_grad_(self, requires_grad: bool = True) -> Variable:
+        """Switch tracking of this leaf on or off; returns the Variable.
+
+        Raises
+        ------
+        RuntimeError
+            If it holds integers or booleans, or is not a leaf.
+        """
+        if requires_grad and not dtypes.is_floating(self.dtype):
+            raise RuntimeError(
+                f"only floating-point and complex Variables can require gradients, this one is {self.dtype}; convert it, as in "
+                f"x.astype(rustorch.float32)"
+            )
+        if self._node is not None:
+            if not requires_grad:
+                raise RuntimeError("a computed Variable requires grad because its inputs do; use detach() to leave the graph")
+            return self
+        self._tracked = bool(requires_grad)
+        return self
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+        """Bring the gradient of this value to every leaf that it was computed from, adding to their ``grad``.
+
+        Parameters
+        ----------
+        gradient : Variable or array of this shape, optional
+            What to start from; needed unless there is one element, whose default is 1.
+        retain_graph : bool
+            Keep the graph for another backward. By default it is freed on the way.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing here requires grad, a gradient is needed and missing, or the graph was freed.
+        ValueError
+            If ``gradient`` has another shape.
+        """
+        engine.run_backward(self, engine.start_of(self, gradient, "backward"), retain_graph)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient: ``grad`` is None."""
+        self._grad = None
+
+    def retain_grad(self) -> None:
+        """Let backward keep the gradient of this computed Variable in ``grad``, too."""
+        if not self._tracked:
+            raise RuntimeError("retain_grad() on a Variable that does not require grad")
+        if self._node is None:
+            return
+        this = weakref.ref(self)
+
+        def keep(g: Variable) -> None:
+            variable = this()
+            if variable is not None:
+                engine.store(variable, g._native, False)
+
+        if self._node.hooks is None:
+            self._node.hooks = {}
+        self._node.hooks[0] = keep
+
+    def register_hook(self, hook: Callable[[Variable], Variable | None]) -> Removable:
+        """Call ``hook(gradient)`` whenever the gradient of this Variable has been computed; what it returns replaces it.
+
+        Returns
+        -------
+        Removable
+            Whose ``remove()`` takes the hook away.
+        """
+        if not self._tracked:
+            raise RuntimeError("register_hook() on a Variable that does not require grad")
+        owner: Any = self if self._node is None else self._node
+        name = "_hooks" if self._node is None else "hooks"
+        hooks = getattr(owner, name)
+        if hooks is None:
+            hooks = {}
+            setattr(owner, name, hooks)
+        key = graph.next_seq()
+        hooks[key] = hook
+        return Removable(hooks, key)
+
+    # -- indexing ----------------------------------------------------------------------------------------------------------
+    def __getitem__(self, key: Any) -> Variable:
+        return getitem(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        setitem(self, key, value)
+
+
+class Removable:
+    """What `Variable.register_hook` returns."""
+
+    def __init__(self, hooks: dict[int, Callable], key: int):
+        self._hooks = hooks
+        self._key = key
+
+    def remove(self) -> None:
+        """Take the hook away; a second time does nothing."""
+        self._hooks.pop(self._key, None)
+
+    def __enter__(self) -> Removable:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def of_array(value: Any) -> Array:
+    """A native array as its backend keeps it. Raises TypeError for anything else."""
+    backend = of(value)
+    if backend is None:
+        raise TypeError(f"an array is needed here, not {type(value).__name__}")
+    return backend.as_array(backend.adopt(value))
+
+
+graph.set_variable_class(Variable)
