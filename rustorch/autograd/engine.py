@@ -44,12 +44,13 @@ class Pending:
         if type(to) is Node:
             shape, dtype = to.shape, to.dtype
             table, key = self.nodes, to.seq
+            if type(dtype) is tuple:
+                self._add_to_many(to, g, by)
+                return
         else:
-            shape, dtype = to._native.shape, to._native.dtype
+            native = to._native
+            shape, dtype = native.shape, native.dtype
             table, key = self.leaves, id(to)
-        if type(dtype) is tuple:
-            self._add_to_many(to, g, by)
-            return
         if g.shape != shape:
             g, owned = _unbroadcast(self._xp(g), g, shape, by, argument), True
         native = g._native if self.create_graph else g
@@ -180,7 +181,7 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
             saved = _wrapped(node)
         else:
             first = g[0] if type(g) is tuple else g
-            backend = backend_of(first)
+            backend = BY_TYPE.get(type(first)) or backend_of(first)
             xp = backend.xp
             if backend.multi_device:
                 with backend.guard(first):

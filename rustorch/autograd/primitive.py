@@ -35,9 +35,11 @@ class Plan:
         Which of the call's values (inputs, options, output, by-products, shapes) are saved, in this order.
     calls : sequence of (input, rule, indices)
         Rules to run. ``indices`` say which of the saved values the rule takes; None means all, in order.
+    runs : bool
+        Whether there is a rule at all: without one nothing is recorded.
     """
 
-    __slots__ = ("calls", "joint", "keep", "pick", "primitive", "shapes")
+    __slots__ = ("calls", "joint", "keep", "pick", "primitive", "runs", "shapes")
 
     def __init__(self, primitive: Primitive, mask: int):
         self.primitive = primitive
@@ -55,6 +57,7 @@ class Plan:
             if indices == tuple(range(len(self.keep))):
                 indices = None
             self.calls.append((i, primitive.rules[i], indices))
+        self.runs = bool(self.calls) or primitive.joint is not None
         self.joint = None if primitive.joint is None else tuple(place[index] for index in primitive.joint_needs)
 
 
@@ -145,9 +148,6 @@ class Primitive:
             found = self._plans[mask] = Plan(self, mask)
         return found
 
-    def differentiable(self, mask: int) -> bool:
-        return self.joint is not None or any(rule for i, rule in enumerate(self.rules) if mask >> i & 1)
-
     def bind(self, kind: type, backend: Backend) -> Callable:
         """The forward function for one backend's arrays."""
         bound = self._bound[kind] = backend.bind(partial(self.forward, backend.xp))
@@ -191,20 +191,21 @@ class Primitive:
             out, *aux = out  # type: ignore[assignment]
         if type(out) is not kind:
             out = BY_TYPE[kind].as_array(out)
-        if mask and mode.enabled and self.differentiable(mask):
+        if mask and mode.enabled:
             plan = self._plans.get(mask) or self.plan(mask)
-            values = (*natives, *args[arity:], out, *aux)
-            if plan.shapes:
-                values += tuple([getattr(a, "shape", None) for a in natives])
-            return make(out, Node(plan, tuple(parents), plan.pick(values), out))
+            if plan.runs:
+                values = (*natives, *args[arity:], out, *aux)
+                if plan.shapes:
+                    values += tuple([getattr(a, "shape", None) for a in natives])
+                return make(out, Node(plan, tuple(parents), plan.pick(values), out))
         return make(out)
 
     def _record_many(self, outs: Any, kind: type, natives: list, args: tuple, parents: list, mask: int) -> tuple:
         backend = BY_TYPE[kind]
         outs = tuple([a if type(a) is kind else backend.as_array(a) for a in outs])
-        if not (mask and mode.enabled and self.differentiable(mask) and outs):
-            return tuple([make(a) for a in outs])
         plan = self.plan(mask)
+        if not (mask and mode.enabled and plan.runs and outs):
+            return tuple([make(a) for a in outs])
         values = (*natives, *args[self.arity :], outs, *[getattr(a, "shape", None) for a in natives])
         node = Node(plan, tuple(parents), plan.pick(values), outs[0])
         node.shape = tuple([a.shape for a in outs])
@@ -235,7 +236,7 @@ def unary(name: str, rule: Rule | None) -> Callable:
     primitive = _elementwise_primitive(name, ("x",), {"x": rule})
     bound: dict[type, Callable] = {}
     plan = primitive.plan(1)
-    differentiable = rule is not None
+    runs = plan.runs
     keeps_x, keeps_out = 0 in plan.keep, 1 in plan.keep
 
     def function(x: Any, /) -> Any:
@@ -249,7 +250,7 @@ def unary(name: str, rule: Rule | None) -> Callable:
             raise explain(name, (a,), error) from error
         if type(out) is not kind:
             out = BY_TYPE[kind].as_array(out)
-        if x._tracked and differentiable and mode.enabled:
+        if x._tracked and runs and mode.enabled:
             saved = ((a, out) if keeps_out else (a,)) if keeps_x else ((out,) if keeps_out else ())
             return make(out, Node(plan, (x._node or x,), saved, out))
         return make(out)
@@ -262,7 +263,6 @@ def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
     primitive = _elementwise_primitive(name, ("x1", "x2"), {"x1": rule1, "x2": rule2})
     bound: dict[type, Callable] = {}
     plans = [primitive.plan(mask) for mask in range(4)]
-    differentiable = [primitive.differentiable(mask) for mask in range(4)]
 
     def function(x1: Any, x2: Any, /) -> Any:
         if type(x1) in VARIABLES and type(x2) in VARIABLES:
@@ -281,10 +281,9 @@ def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
         if type(out) is not kind:
             out = BY_TYPE[kind].as_array(out)
         if (x1._tracked or x2._tracked) and mode.enabled:
-            mask = x1._tracked + 2 * x2._tracked
-            if differentiable[mask]:
+            plan = plans[x1._tracked + 2 * x2._tracked]
+            if plan.runs:
                 parents = (x1._node or x1 if x1._tracked else None, x2._node or x2 if x2._tracked else None)
-                plan = plans[mask]
                 return make(out, Node(plan, parents, plan.pick((a, b, out)), out))
         return make(out)
 

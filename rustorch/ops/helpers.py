@@ -6,24 +6,25 @@ from collections.abc import Sequence
 from operator import index
 from typing import Any
 
-_REAL_NUMBERS = (float, int, bool)
-_is_complex: dict[Any, bool] = {}
+_NUMBERS = frozenset((float, int, bool, complex))
+_is_complex: dict[Any, bool] = {}  # by dtype, whosever it is
 
 
 def is_complex(x: Any) -> bool:
     """Whether an array, a Variable or a Python number is complex."""
-    dtype = getattr(x, "dtype", None)
-    if dtype is None:
-        return isinstance(x, complex)
-    found = _is_complex.get(dtype)
-    if found is None:
-        found = _is_complex[dtype] = "complex" in str(dtype)
-    return found
+    if type(x) in _NUMBERS:
+        return type(x) is complex
+    dtype = x.dtype
+    if dtype not in _is_complex:
+        _is_complex[dtype] = "complex" in str(dtype)
+    return _is_complex[dtype]
 
 
 def conjugate(xp: Any, x: Any) -> Any:
-    """The conjugate; on real arrays the array itself."""
-    if type(x) in _REAL_NUMBERS or not is_complex(x):
+    """The conjugate; a real array itself, at the price of one look into a table."""
+    if type(x) not in _NUMBERS and _is_complex.get(x.dtype) is False:
+        return x
+    if not is_complex(x):
         return x
     return x.conjugate() if type(x) is complex else xp.conj(x)
 

@@ -12,20 +12,21 @@ from . import elementwise, linear_algebra, manipulation, searching, statistical,
 
 
 def _takes(other: Any) -> bool:
-    return type(other) in VARIABLES or type(other) in SCALARS or isinstance(other, Value) or of(other) is not None
+    return isinstance(other, Value) or of(other) is not None
 
 
 def _operator(function: Callable) -> Any:
     def operator(self: Any, other: Any) -> Any:
-        # what no backend knows may know Variables: Python asks it next
-        return function(self, other) if _takes(other) else NotImplemented
+        if type(other) in VARIABLES or type(other) in SCALARS or _takes(other):
+            return function(self, other)
+        return NotImplemented  # what no backend knows may know Variables: Python asks it next
 
     return operator
 
 
 def _reflected(function: Callable) -> Any:
     def operator(self: Any, other: Any) -> Any:
-        return function(other, self) if _takes(other) else NotImplemented
+        return function(other, self) if type(other) in SCALARS or _takes(other) else NotImplemented
 
     return operator
 
