@@ -1,0 +1,95 @@
+"""One ``backend`` fixture runs a test on every array library; ``--backend`` narrows it, ``--require-backend`` insists on it.
+
+A backend that is not installed or not usable is a skip with its reason. That alone would let a run pass that tested nothing of a
+library which was meant to be there, so ``--require-backend`` makes a run fail unless tests really ran on it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch import backends
+from tests.support.target import Target
+
+BACKENDS = ("cpu", "strict", "jax", "torch", "cuda")
+
+_ran: set[str] = set()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("rustorch")
+    group.addoption("--backend", action="append", choices=BACKENDS, metavar="NAME",
+                    help=f"run tests on this backend only ({', '.join(BACKENDS)}); may be given more than once")  # fmt: skip
+    group.addoption("--require-backend", action="append", choices=BACKENDS, metavar="NAME",
+                    help="fail unless tests really ran on this backend; may be given more than once")  # fmt: skip
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("backend") or BACKENDS
+        metafunc.parametrize("backend", [name for name in BACKENDS if name in chosen], indirect=True)
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> Target:
+    """The backend a test runs on: its device string, and arrays and Variables there."""
+    try:
+        device = backends.resolve(request.param)
+    except RuntimeError as reason:
+        pytest.skip(f"{request.param}: {reason}")
+    # reports carry it, from the workers of a parallel run too
+    request.node.user_properties.append(("backend", request.param))
+    return Target(device)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" and not report.skipped:
+        _ran.update(value for name, value in report.user_properties if name == "backend")
+
+
+def _missing(config: pytest.Config) -> list[str]:
+    if hasattr(config, "workerinput") or config.getoption("collectonly"):  # a worker of a parallel run sees a part only
+        return []
+    return sorted(set(config.getoption("require_backend") or ()) - _ran)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _missing(session.config) and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for name in _missing(config):
+        try:
+            backends.resolve(name)
+            reason = "it is usable, but no test ran on it"
+        except RuntimeError as error:
+            reason = str(error)
+        terminalreporter.write_line(f"ERROR: --require-backend {name}: {reason}", red=True)
+
+
+def _seed(request: pytest.FixtureRequest) -> int:
+    """From the test's name without the backend's: every backend sees the same numbers."""
+    return zlib.crc32(f"{request.node.path.name}::{request.node.originalname}".encode())
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> numpy.random.Generator:
+    """NumPy's random numbers, the same ones in every run."""
+    return numpy.random.default_rng(_seed(request))
+
+
+@pytest.fixture(autouse=True)
+def _same_start_same_end(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test starts from one seed, and none leaves a mode or a default behind for the next."""
+    seed = _seed(request) if hasattr(request.node, "originalname") else 0
+    numpy.random.seed(seed)  # noqa: NPY002 - for code under test that draws from the global generator
+    rustorch.manual_seed(seed)
+    yield
+    assert rustorch.is_grad_enabled(), "a test left recording off"
+    assert rustorch.get_default_device() == "cpu", "a test left another default device"

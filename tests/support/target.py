@@ -1,0 +1,50 @@
+"""What the ``backend`` fixture gives a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+import rustorch
+from rustorch import backends
+from rustorch.backends import dtypes
+
+
+@dataclass(frozen=True)
+class Target:
+    """A backend under test.
+
+    Attributes
+    ----------
+    device : str
+        Its default device.
+    """
+
+    device: str
+
+    @property
+    def library(self) -> backends.Backend:
+        return backends.get(self.device)
+
+    def array(self, data: Any, dtype: Any = rustorch.float64) -> Any:
+        """A new native array on the device."""
+        host = numpy.array(data, dtype=dtypes.as_dtype(dtype))
+        return self.library.from_numpy(host, self.device)
+
+    def variable(self, data: Any, dtype: Any = rustorch.float64, requires_grad: bool = False) -> rustorch.Variable:
+        """A new Variable on the device."""
+        return rustorch.Variable(self.array(data, dtype), requires_grad=requires_grad)
+
+    def numpy(self, x: Any) -> numpy.ndarray:
+        """The values of a Variable or a native array, whether it requires grad or not."""
+        return host(x)
+
+
+def host(x: Any) -> numpy.ndarray:
+    """The values of a Variable or a native array of any backend as a NumPy array."""
+    native = x.data if isinstance(x, rustorch.Variable) else x
+    library = backends.of(native)
+    assert library is not None, f"{type(native).__name__} is no array"
+    return numpy.asarray(library.to_numpy(native))
