@@ -6,13 +6,23 @@ import threading
 from typing import Any
 
 from .autograd.graph import make
-from .backends import default_device, dtypes, get, loaded, resolve, when_loaded
+from .backends import default_device, dtypes, get, host_stream, loaded, resolve, transfer, when_loaded
 from .ops.helpers import shape_of
 from .variable import Variable
 
 __all__ = ["manual_seed", "rand", "randint", "randn", "randperm", "seed"]
 
 _lock = threading.Lock()
+#: The stream of initial weights: on the host, and apart from the numbers that a program draws on "cpu" itself.
+_weights = host_stream()
+
+
+def weights(kind: str, shape: tuple[int, ...], dtype: Any, *, scale: float, shift: float, device: str) -> Variable:
+    """``shift + scale * u`` for uniform u in [0, 1), or normal u: computed on the host, then moved."""
+    u = getattr(_weights, kind)(shape, dtype, "cpu")
+    u *= u.dtype.type(scale)
+    u += u.dtype.type(shift)
+    return make(transfer(u, device))
 
 
 def manual_seed(seed: int) -> None:
@@ -31,6 +41,7 @@ def manual_seed(seed: int) -> None:
     with _lock:
         for backend in loaded():
             backend.seed(seed)
+        _weights.seed((seed, 1))
         when_loaded(lambda backend: backend.seed(seed))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from . import ops
 from .autograd import engine, graph
 from .autograd.graph import Node, Value, make
-from .backends import BY_TYPE, Array, device_of, dtypes, of, resolve
+from .backends import BY_TYPE, Array, device_of, dtypes, of
 from .ops.creation import clone, native_array, to_device
 from .ops.indexing import getitem, setitem
 from .ops.operators import Operators

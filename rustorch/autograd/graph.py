@@ -6,7 +6,7 @@ import functools
 import itertools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..backends import Array, Backend, of
@@ -203,10 +203,16 @@ class _Writes:
         self.last = 0
         self._seqs: dict[int, tuple[int, weakref.ref]] = {}
 
-    def note(self, backend: Backend, array: Array) -> None:
+    def note_all(self, arrays: Sequence[Array]) -> None:
+        """These arrays have been written into, just now."""
+        seq = next_seq()
+        for array in arrays:
+            self._note(of(array), array, seq)  # type: ignore[arg-type]
+        self.last = seq
+
+    def _note(self, backend: Backend, array: Array, seq: int) -> None:
         owner = backend.owner(array)
         key = id(owner)
-        seq = next_seq()
         known = self._seqs.get(key)
         try:
             ref = known[1] if known else weakref.ref(owner, lambda _: self._seqs.pop(key, None))
@@ -214,7 +220,6 @@ class _Writes:
             owner, key = array, id(array)
             ref = weakref.ref(owner, lambda _: self._seqs.pop(key, None))
         self._seqs[key] = (seq, ref)
-        self.last = seq
 
     def since(self, seq: int, value: Any) -> bool:
         """Whether ``value``, kept by node ``seq``, was written into afterwards."""

@@ -16,7 +16,7 @@ import numpy as _numpy
 from .base import Array, Backend, DeviceUnavailable, Namespace
 from .numpy import NumpyBackend
 
-__all__ = ["Array", "Backend", "DeviceUnavailable", "Namespace", "BY_TYPE", "default_device", "device_of", "from_dlpack_array", "get", "loaded", "of",
+__all__ = ["Array", "Backend", "DeviceUnavailable", "Namespace", "BY_TYPE", "default_device", "device_of", "from_dlpack_array", "get", "host_stream", "loaded", "of",
            "resolve", "set_default_device", "status", "synchronize",
            "transfer", "when_loaded"]  # fmt: skip
 
@@ -49,6 +49,11 @@ def _load(family: str) -> Backend:
             if _on_load is not None:
                 _on_load(backend)
         return _loaded[family]
+
+
+def host_stream() -> Backend:
+    """A source of random numbers on the host, independent of the CPU backend's own."""
+    return NumpyBackend()
 
 
 _on_load: Callable[[Backend], None] | None = None

@@ -196,7 +196,7 @@ class Backend:
             self._generator = numpy.random.Generator(numpy.random.PCG64())
         return self._generator
 
-    def seed(self, seed: int) -> None:
+    def seed(self, seed: int | tuple[int, ...]) -> None:
         self._generator = numpy.random.Generator(numpy.random.PCG64(seed))
 
     def get_state(self) -> Any:

@@ -48,6 +48,11 @@ class NumpyBackend(Backend):
     def as_array(self, value: Any) -> numpy.ndarray:
         return numpy.asarray(value)
 
+    def extent(self, indices: numpy.ndarray) -> tuple[int | None, int | None]:
+        if not indices.size:
+            return None, None
+        return int(numpy.minimum.reduce(indices, axis=None)), int(numpy.maximum.reduce(indices, axis=None))
+
     def writable(self, array: numpy.ndarray) -> bool:
         return array.flags.writeable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..autograd.check import adopt
@@ -68,12 +69,16 @@ def _indices(value: Any, name: str, x: Any) -> Any:
     return indices
 
 
+def extent(indices: Any) -> tuple[int | None, int | None]:
+    """The smallest and largest of some integers, or (None, None) where there are none or they cannot be read at once."""
+    return of(indices._native).extent(indices._native)  # type: ignore[union-attr]
+
+
 def _in_range(name: str, indices: Any, size: int, axis: int) -> None:
     """Libraries differ in what an index out of range does (some wrap, some clamp): it raises here, wherever it can be read."""
-    backend = of(indices._native)
-    lowest, highest = backend.extent(indices._native)  # type: ignore[union-attr]
-    if lowest is not None and (lowest < -size or highest >= size):
-        worst = highest if highest >= size else lowest
+    lowest, highest = extent(indices)
+    if lowest is not None and (lowest < -size or highest >= size):  # type: ignore[operator]
+        worst = lowest if lowest < -size else highest
         raise IndexError(f"{name}: index {worst} is out of range for axis {axis} of size {size}")
 
 
@@ -163,14 +168,32 @@ def getitem(x: Value, key: Any) -> Any:
     return _getitem(x, key if type(key) is int or type(key) is slice else native_key(key, x))
 
 
-def setitem(x: Value, key: Any, value: Any) -> None:
-    """``x[key] = value``: in place, unless it has to be recorded; then ``x`` becomes a new array with a place in the graph."""
-    recording = mode.enabled and (x._tracked or (isinstance(value, Value) and value._tracked))
+def _writable(x: Value, others: Any, what: str) -> bool:
+    """Whether a write into ``x`` has to be recorded; raises where it must not be."""
+    recording = mode.enabled and (x._tracked or (isinstance(others, Value) and others._tracked))
     if recording and x._tracked and x._node is None:
         raise RuntimeError(
-            "x[key] = value on a leaf that requires grad: its gradient would be that of a value it no longer has; write "
-            "inside rustorch.no_grad(), or into a clone()"
+            f"{what} on a leaf that requires grad: its gradient would be that of a value it no longer has; write inside "
+            f"rustorch.no_grad(), or into a clone()"
         )
+    return recording
+
+
+def _become(x: Value, out: Value) -> None:
+    x._native, x._node, x._tracked = out._native, out._node, out._tracked
+
+
+def assign(x: Value, compute: Callable[[], Any], what: str) -> None:
+    """Let ``x`` become what ``compute()`` returns: in place, or with a place in the graph, as `setitem`."""
+    if _writable(x, None, what):
+        _become(x, compute())
+    else:
+        setitem(x, ..., compute().detach())
+
+
+def setitem(x: Value, key: Any, value: Any) -> None:
+    """``x[key] = value``: in place, unless it has to be recorded; then ``x`` becomes a new array with a place in the graph."""
+    recording = _writable(x, value, "x[key] = value")
     key = native_key(key, x)
     backend = of(x._native)
     assert backend is not None
@@ -186,8 +209,12 @@ def setitem(x: Value, key: Any, value: Any) -> None:
         if stored.dtype != x.dtype:  # type: ignore[attr-defined]
             stored = stored.astype(x.dtype)  # type: ignore[attr-defined]
     if recording or not backend.writable(x._native):
+        # outside recording (immutable arrays, or no_grad) a leaf stays a leaf
         out = put(x, stored, key)
-        x._native, x._node, x._tracked = out._native, out._node, out._tracked
+        if recording:
+            _become(x, out)
+        else:
+            x._native = out._native
         return
     if isinstance(stored, Value):
         stored = stored._native
@@ -195,4 +222,4 @@ def setitem(x: Value, key: Any, value: Any) -> None:
         x._native[key] = stored
     except ValueError as error:
         raise ValueError(f"x[key] = value: {error}") from error
-    writes.note(backend, x._native)
+    writes.note_all((x._native,))

@@ -1,1 +1,8 @@
-__all__: list[str] = []
+"""Optimizers, under PyTorch's names."""
+
+from __future__ import annotations
+
+from .optimizer import Optimizer
+from .sgd import SGD
+
+__all__ = ["SGD", "Optimizer"]

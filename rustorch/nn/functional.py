@@ -1,0 +1,282 @@
+"""The layers' functions, without their parameters: PyTorch's names and arguments."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from .. import ops
+from ..autograd.check import adopt
+from ..ops import network
+from ..ops.helpers import one_axis
+from ..ops.indexing import assign, extent
+from ..variable import Variable
+
+__all__ = ["cross_entropy", "linear", "log_softmax", "mse_loss", "relu", "relu_", "sigmoid", "softmax", "tanh"]
+
+
+# -- layers ------------------------------------------------------------------------------------------------------------
+def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
+    """``input @ weight.T + bias``.
+
+    Parameters
+    ----------
+    input : Variable or array, (..., in_features)
+    weight : Variable or array, (out_features, in_features)
+    bias : Variable or array, (out_features,), optional
+
+    Returns
+    -------
+    Variable, (..., out_features)
+
+    Raises
+    ------
+    ValueError
+        If the last size of the input is not ``in_features``.
+    """
+    input, weight = adopt(input, "linear", (weight,)), adopt(weight, "linear", (input,))
+    have, need = input._native.shape, weight._native.shape
+    if not have or len(need) != 2 or have[-1] != need[1]:
+        raise ValueError(
+            f"linear: the input has shape {tuple(have)}, but a weight of shape {tuple(need)} takes {need[-1] if need else 'no'} "
+            f"features in its last dimension"
+        )
+    if bias is not None:
+        bias = adopt(bias, "linear", (input,))
+        if bias._native.shape != need[:1]:
+            raise ValueError(f"linear: the bias has shape {bias.shape}, but a weight of shape {tuple(need)} has {need[0]} outputs")
+    if input._native.dtype is not weight._native.dtype:
+        ops.result_type(input, weight)  # raises for kinds that do not mix
+    return network.linear(input, weight, bias)
+
+
+# -- activations -------------------------------------------------------------------------------------------------------
+def relu(input: Any, inplace: bool = False) -> Variable:
+    """``max(input, 0)``, elementwise; the gradient at 0 is 0.
+
+    Parameters
+    ----------
+    input : Variable or array
+    inplace : bool
+        Whether the input itself becomes the output. One that is tracked gets a new array and a place in the graph; one that is
+        not is overwritten.
+
+    Raises
+    ------
+    RuntimeError
+        In place on a leaf that requires grad.
+    """
+    if inplace:
+        input = adopt(input, "relu")
+        assign(input, lambda: network.relu(input), "relu(inplace=True)")
+        return input
+    return network.relu(input)
+
+
+def relu_(input: Any) -> Variable:
+    """`relu` in place."""
+    return relu(input, inplace=True)
+
+
+def sigmoid(input: Any) -> Variable:
+    """``1 / (1 + exp(-input))``, elementwise, without overflow."""
+    return network.sigmoid(input)
+
+
+def tanh(input: Any) -> Variable:
+    """Hyperbolic tangent, elementwise."""
+    return ops.tanh(input)
+
+
+def _softmax_dim(input: Variable, dim: int | None, name: str) -> int:
+    if dim is None:
+        warnings.warn(f"{name} without dim chooses one by the number of dimensions; name it, as in dim=-1", UserWarning, stacklevel=3)
+        dim = 0 if input.ndim in (0, 1, 3) else 1
+    return one_axis(dim, input.ndim) if input.ndim else 0
+
+
+def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Variable:
+    """``exp(input) / sum(exp(input))`` along a dimension.
+
+    Parameters
+    ----------
+    input : Variable or array
+        Of at least one dimension.
+    dim : int
+        What sums to 1.
+    dtype : dtype, optional
+        To compute in.
+    """
+    input = adopt(input, "softmax")
+    dim = _softmax_dim(input, dim, "softmax")
+    return network.softmax(input if dtype is None else ops.astype(input, dtype, copy=False), dim)
+
+
+def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Variable:
+    """The logarithm of `softmax`, computed without it: exact where the softmax is 0 in floating point."""
+    input = adopt(input, "log_softmax")
+    dim = _softmax_dim(input, dim, "log_softmax")
+    return network.log_softmax(input if dtype is None else ops.astype(input, dtype, copy=False), dim)
+
+
+# -- losses ------------------------------------------------------------------------------------------------------------
+def check_reduction(name: str, reduction: str) -> None:
+    """Raise ValueError unless a loss knows the reduction."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{name}: reduction is 'mean', 'sum' or 'none', not {reduction!r}")
+
+
+def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Variable:
+    """Squared differences: their mean, their sum, or each.
+
+    Parameters
+    ----------
+    input, target : Variable or array
+        Of one shape.
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ: broadcasting (n, 1) against (n,) would compare everything with everything.
+    """
+    check_reduction("mse_loss", reduction)
+    input, target = adopt(input, "mse_loss", (target,)), adopt(target, "mse_loss", (input,))
+    if input._native.shape != target._native.shape:
+        raise ValueError(
+            f"mse_loss: the input has shape {input.shape} and the target {target.shape}; they must be equal, reshape one of them"
+        )
+    if input._native.dtype is not target._native.dtype:
+        ops.result_type(input, target)  # raises for kinds that do not mix
+    if reduction == "none" or input.dtype.kind == "c":
+        d = input - target
+        return d * d if reduction == "none" else d.mean() if reduction == "mean" and not input.size else _reduced(d * d, reduction)
+    return network.mse(input, target, input.size if reduction == "mean" else 1)
+
+
+def _reduced(values: Variable, reduction: str) -> Variable:
+    return values.mean() if reduction == "mean" else values.sum() if reduction == "sum" else values
+
+
+def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
+                  label_smoothing: float = 0.0) -> Variable:  # fmt: skip
+    """Cross-entropy between logits and classes: ``-sum(t * log_softmax(input))``.
+
+    Parameters
+    ----------
+    input : Variable or array, (classes,), (n, classes) or (n, classes, d1, ...)
+        Logits: not normalised, of any size (it is stable for 1e4).
+    target : Variable or array
+        Class indices, integers of the input's shape without the dimension of classes; or class probabilities, floats of the
+        input's shape.
+    weight : Variable or array, (classes,), optional
+        What each class counts.
+    ignore_index : int
+        Targets of this index count nothing (for class indices only).
+    reduction : {"mean", "sum", "none"}
+        "mean" divides by the sum of the weights of the targets; for probabilities, by their number.
+    label_smoothing : float
+        Probability that is spread evenly over the classes, in [0, 1].
+
+    Returns
+    -------
+    Variable
+        Of shape (), or with "none" of the shape of class indices.
+
+    Raises
+    ------
+    IndexError
+        If a class index is out of range. (On "cuda" and under tracing indices cannot be looked at without waiting for them.)
+    ValueError
+        If shapes do not fit, or an option is out of range.
+    TypeError
+        If the target is boolean.
+    """
+    check_reduction("cross_entropy", reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing is in [0, 1], not {label_smoothing}")
+    input, target = adopt(input, "cross_entropy", (target,)), adopt(target, "cross_entropy", (input,))
+    shape = input.shape
+    if not shape:
+        raise ValueError("cross_entropy: the input needs a dimension of classes")
+    rows, classes = (shape[:1], shape[0]) if len(shape) == 1 else (shape[:1] + shape[2:], shape[1])
+    rows = () if len(shape) == 1 else rows
+    if weight is not None:
+        weight = adopt(weight, "cross_entropy", (input,))
+        if weight.shape != (classes,):
+            raise ValueError(f"cross_entropy: the weight has shape {weight.shape}, but there are {classes} classes")
+    kind = target.dtype.kind
+    if kind in "iu":
+        if target.shape != rows:
+            raise ValueError(f"cross_entropy: class indices for an input of shape {shape} have shape {rows}, not {target.shape}")
+    elif kind == "f":
+        if target.shape != shape:
+            raise ValueError(
+                f"cross_entropy: a target of {target.dtype} is class probabilities, of the input's shape {shape}, not {target.shape}; "
+                f"class indices are integers"
+            )
+    else:
+        raise TypeError(f"cross_entropy: targets are class indices (integers) or probabilities (floats), not {target.dtype}")
+    flat = _rows_of_classes(input)
+    if kind in "iu":
+        if len(rows) != 1:
+            target = ops.reshape(target, (-1,) if target.size else (0,))
+        return _from_indices(flat, target, weight, ignore_index, reduction, label_smoothing, rows)
+    t = _rows_of_classes(target)
+    if label_smoothing:
+        t = t * (1 - label_smoothing) + label_smoothing / classes
+    if weight is not None:
+        t = t * weight
+    divisor = {"mean": flat.shape[0], "sum": 1, "none": None}[reduction]
+    loss = network.cross_entropy(flat, t, None, divisor)
+    return ops.reshape(loss, rows) if reduction == "none" else loss
+
+
+def _rows_of_classes(x: Variable) -> Variable:
+    """(n, classes, d1, ...) or (classes,) as a matrix of rows of classes."""
+    if x._native.ndim == 2:
+        return x
+    if x._native.ndim == 1:
+        return ops.expand_dims(x, axis=0)
+    moved = ops.moveaxis(x, 1, -1)
+    return ops.reshape(moved, (x.size // x.shape[1] if x.shape[1] else 0, x.shape[1]))
+
+
+def _from_indices(x: Variable, target: Variable, weight: Variable | None, ignore_index: int, reduction: str, smoothing: float,
+                  rows: tuple[int, ...]) -> Variable:  # fmt: skip
+    """Cross-entropy of rows of logits, (m, classes), and class indices, (m,)."""
+    count, classes = x._native.shape
+    lowest, highest = extent(target)
+    inside = lowest is not None and lowest >= 0 and highest < classes  # type: ignore[operator]
+    divisor: Any = None
+    if inside and weight is None and not smoothing and not 0 <= ignore_index < classes:
+        # the usual case: every row counts 1
+        if reduction != "none":
+            divisor = count if reduction == "mean" else 1
+        loss = network.cross_entropy(x, target, None, divisor)
+        return ops.reshape(loss, rows) if reduction == "none" and len(rows) != 1 else loss
+    counts = target != ignore_index
+    safe = ops.where(counts, target, ops.zeros_like(target))
+    if not inside and lowest is not None:
+        low, high = extent(safe)
+        if low < 0 or high >= classes:  # type: ignore[operator]
+            raise IndexError(
+                f"cross_entropy: class index {low if low < 0 else high} is out of range for {classes} classes"  # type: ignore[operator]
+            )
+    row_weight = ops.astype(counts, x.dtype)
+    if weight is not None:
+        row_weight = ops.where(counts, ops.take(weight, safe, axis=0), ops.zeros_like(row_weight))
+    if reduction == "mean":
+        divisor = ops.sum(row_weight)
+    elif reduction == "sum":
+        divisor = 1
+    if smoothing:
+        hot = ops.expand_dims(safe, axis=1) == ops.arange(classes, dtype=safe.dtype, device=safe.device)
+        t = ops.astype(hot, x.dtype) * (1 - smoothing) + smoothing / classes
+        if weight is not None:
+            t = t * weight
+        t = ops.where(ops.expand_dims(counts, axis=1), t, ops.zeros_like(t))
+        loss = network.cross_entropy(x, t, None, divisor)
+    else:
+        loss = network.cross_entropy(x, safe, row_weight, divisor)
+    return ops.reshape(loss, rows) if reduction == "none" else loss
