@@ -311,7 +311,5 @@ def variable_namespace(module: Any) -> Namespace:
             return partial(KERNELS[name], namespace) if primitive is None or primitive.aux else primitive
         return getattr(module, name)
 
-    return find
-
     namespace = Namespace("rustorch", find)
     return namespace
