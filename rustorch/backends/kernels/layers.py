@@ -80,7 +80,7 @@ def cross_entropy(xp: Any, x: Any, target: Any, weight: Any, divisor: Any) -> tu
     -------
     The loss, of shape () or (n,), and the (n, 1) logarithms of the rows' sums of exponentials.
     """
-    lse = xp.logsumexp(x, axis=1)
+    lse = xp.logsumexp(x, 1)
     if target.ndim == 2:
         loss = xp.sum(target * (lse - x), axis=1)
     else:
