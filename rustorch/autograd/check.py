@@ -79,8 +79,7 @@ def common_backend(name: str, values: Sequence[Any]) -> type:
         there = device_of(other)
         if there != here:
             raise RuntimeError(
-                f"{name}: operands are on different devices, {here!r} and {there!r}; move one of them, as in "
-                f"x.to({here!r})"
+                f"{name}: operands are on different devices, {here!r} and {there!r}; move one of them, as in x.to({here!r})"
             )
     return next((type(a) for a in natives if type(a) is not type(first)), type(first))
 
@@ -114,7 +113,9 @@ def explain(name: str, natives: Sequence[Any], error: Exception) -> Exception:
     if len(shapes) > 1 and not broadcastable(shapes) and name not in ("matmul", "linear", "concat", "stack"):
         text = f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; from the right, sizes must be equal or 1"
         return explained(ValueError(text))
-    described = ", ".join(f"{BY_TYPE[type(a)].dtype_of(a) if type(a) in BY_TYPE else type(a).__name__}{tuple(a.shape)}" for a in arrays)
+    described = ", ".join(
+        f"{BY_TYPE[type(a)].dtype_of(a) if type(a) in BY_TYPE else type(a).__name__}{tuple(a.shape)}" for a in arrays
+    )
     family = next((kind for kind in (TypeError, IndexError, ValueError) if isinstance(error, kind)), RuntimeError)
     return explained(family(f"{name} of {described}: {error}"))
 
@@ -123,5 +124,3 @@ def explained(error: Exception) -> Exception:
     """The error, marked so that no outer function explains it again."""
     error._explained = True  # type: ignore[attr-defined]
     return error
-
-

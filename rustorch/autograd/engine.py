@@ -201,7 +201,8 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
 def _run_rules(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed: dict | None) -> None:
     plan, parents = node.plan, node.parents
     if plan.joint is not None:
-        gradients = plan.primitive.joint(xp, g, *[saved[i] for i in plan.joint])  # type: ignore[misc]
+        joint: Any = plan.primitive.joint
+        gradients = joint(xp, g, *[saved[i] for i in plan.joint])
         for k, parent in enumerate(parents):
             if parent is not None and gradients[k] is not None and (needed is None or id(parent) in needed):
                 pending.add(parent, gradients[k], False, node, k)

@@ -7,6 +7,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..backends import Array, Backend, of
@@ -33,6 +34,10 @@ class Value:
     _node: Node | None = None
     _grad: Array | None = None
     _hooks: dict[int, Callable] | None = None  # of a leaf; a node has its own
+
+    if TYPE_CHECKING:  # whatever else a Variable has
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -211,15 +216,19 @@ class _Writes:
         self.last = seq
 
     def _note(self, backend: Backend, array: Array, seq: int) -> None:
-        owner = backend.owner(array)
-        key = id(owner)
-        known = self._seqs.get(key)
-        try:
-            ref = known[1] if known else weakref.ref(owner, lambda _: self._seqs.pop(key, None))
-        except TypeError:  # memory of a foreign object that cannot be watched: the array itself stands for it
-            owner, key = array, id(array)
-            ref = weakref.ref(owner, lambda _: self._seqs.pop(key, None))
-        self._seqs[key] = (seq, ref)
+        # the owner may be a foreign object that cannot be watched; then the array itself stands for the memory
+        for owner in (backend.owner(array), array):
+            key = id(owner)
+            known = self._seqs.get(key)
+            try:
+                ref = known[1] if known else weakref.ref(owner, partial(self._forget, key))
+            except TypeError:
+                continue
+            self._seqs[key] = (seq, ref)
+            return
+
+    def _forget(self, key: int, ref: weakref.ref) -> None:
+        self._seqs.pop(key, None)
 
     def since(self, seq: int, value: Any) -> bool:
         """Whether ``value``, kept by node ``seq``, was written into afterwards."""

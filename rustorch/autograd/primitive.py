@@ -137,9 +137,7 @@ class Primitive:
                 raise ValueError
             return [self.values.index(name) for name in names[2:]]
         except ValueError:
-            raise TypeError(
-                f"{self.name}: a rule takes xp, g, and any of {self.values}; this one takes {list(names)}"
-            ) from None
+            raise TypeError(f"{self.name}: a rule takes xp, g, and any of {self.values}; this one takes {list(names)}") from None
 
     def plan(self, mask: int) -> Plan:
         """The plan for the inputs whose bits are set."""
@@ -186,9 +184,9 @@ class Primitive:
             raise explain(self.name, natives, error) from error
         if self.multiple:
             return self._record_many(out, kind, natives, args, parents, mask)
-        aux: tuple = ()
+        aux: Any = ()
         if self.aux:
-            out, *aux = out  # type: ignore[assignment]
+            out, *aux = out
         if type(out) is not kind:
             out = BY_TYPE[kind].as_array(out)
         if mask and mode.enabled:
@@ -233,7 +231,7 @@ def _bind(name: str, bound: dict[type, Callable], kind: type) -> Callable:
 
 def unary(name: str, rule: Rule | None) -> Callable:
     """The function of one array that ``xp.<name>`` is, recording ``rule``."""
-    primitive = _elementwise_primitive(name, ("x",), {"x": rule})
+    primitive = Primitive(name, lambda xp, x, /: getattr(xp, name)(x), x=rule)
     bound: dict[type, Callable] = {}
     plan = primitive.plan(1)
     runs = plan.runs
@@ -260,7 +258,7 @@ def unary(name: str, rule: Rule | None) -> Callable:
 
 def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
     """The function of two arrays (or an array and a Python number) that ``xp.<name>`` is, recording the rules."""
-    primitive = _elementwise_primitive(name, ("x1", "x2"), {"x1": rule1, "x2": rule2})
+    primitive = Primitive(name, lambda xp, x1, x2, /: getattr(xp, name)(x1, x2), x1=rule1, x2=rule2)
     bound: dict[type, Callable] = {}
     plans = [primitive.plan(mask) for mask in range(4)]
 
@@ -290,12 +288,6 @@ def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
     return _dressed(function, name)
 
 
-def _elementwise_primitive(name: str, inputs: tuple[str, ...], rules: dict[str, Rule | None]) -> Primitive:
-    if len(inputs) == 1:
-        return Primitive(name, lambda xp, x, /: getattr(xp, name)(x), **rules)
-    return Primitive(name, lambda xp, x1, x2, /: getattr(xp, name)(x1, x2), **rules)
-
-
 def _dressed(function: Callable, name: str) -> Callable:
     function.__name__ = function.__qualname__ = name
     return function
@@ -311,5 +303,5 @@ def variable_namespace(module: Any) -> Namespace:
             return partial(KERNELS[name], namespace) if primitive is None or primitive.aux else primitive
         return getattr(module, name)
 
-    namespace = Namespace("rustorch", find)
+    namespace: Namespace = Namespace("rustorch", find)
     return namespace

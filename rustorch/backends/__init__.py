@@ -16,9 +16,26 @@ import numpy as _numpy
 from .base import Array, Backend, DeviceUnavailable, Namespace
 from .numpy import NumpyBackend
 
-__all__ = ["Array", "Backend", "DeviceUnavailable", "Namespace", "BY_TYPE", "default_device", "device_of", "from_dlpack_array", "get", "host_stream", "loaded", "of",
-           "resolve", "set_default_device", "status", "synchronize",
-           "transfer", "when_loaded"]  # fmt: skip
+__all__ = [
+    "BY_TYPE",
+    "Array",
+    "Backend",
+    "DeviceUnavailable",
+    "Namespace",
+    "default_device",
+    "device_of",
+    "from_dlpack_array",
+    "get",
+    "host_stream",
+    "loaded",
+    "of",
+    "resolve",
+    "set_default_device",
+    "status",
+    "synchronize",
+    "transfer",
+    "when_loaded",
+]
 
 #: device family -> (module here, class, the library, what to install)
 _FAMILIES = {

@@ -8,8 +8,9 @@ through ``backend.xp`` and to nothing else of the library behind it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy
@@ -63,7 +64,7 @@ class Backend:
     mutable = True
     multi_device = False
     #: Kernels and functions this backend has something better for, by name.
-    overrides: dict[str, Callable] = {}
+    overrides: Mapping[str, Callable] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.xp = Namespace(self.name, self._find)
@@ -198,13 +199,6 @@ class Backend:
 
     def seed(self, seed: int | tuple[int, ...]) -> None:
         self._generator = numpy.random.Generator(numpy.random.PCG64(seed))
-
-    def get_state(self) -> Any:
-        """The generator's state, as plain Python values."""
-        return self.generator().bit_generator.state
-
-    def set_state(self, state: Any) -> None:
-        self.generator().bit_generator.state = state
 
     def uniform(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
         return self.from_numpy(host_uniform(self.generator(), shape, dtype), device)

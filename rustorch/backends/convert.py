@@ -8,6 +8,8 @@ import numpy
 
 from .dtypes import DEFAULTS, as_dtype
 
+PLAIN = (bool, int, float, complex)
+
 
 def host_array(data: Any, dtype: Any = None) -> numpy.ndarray:
     """Numbers, or nested sequences of them, as a NumPy array.
@@ -38,12 +40,11 @@ def host_array(data: Any, dtype: Any = None) -> numpy.ndarray:
         raise TypeError(f"an array holds numbers; {culprit!r} of type {type(culprit).__name__} is none")
     if dtype is not None:
         return array.astype(as_dtype(dtype), copy=False)
-    if type(data) in (bool, int, float, complex) or isinstance(data, (list, tuple)):
-        # numbers that came as NumPy's own (a list of numpy.float64 scalars) keep their dtype, as in numpy.asarray
-        if _is_plain(data):
-            if array.dtype.kind == "u":  # an integer beyond int64
-                raise ValueError(f"{data!r} does not fit into int64; name a dtype, as in dtype=rustorch.uint64")
-            return array.astype(DEFAULTS[array.dtype.kind], copy=False)
+    # numbers that came as NumPy's own (a list of numpy.float64 scalars) keep their dtype, as in numpy.asarray
+    if (isinstance(data, (list, tuple)) or type(data) in PLAIN) and _is_plain(data):
+        if array.dtype.kind == "u":  # an integer beyond int64
+            raise ValueError(f"{data!r} does not fit into int64; name a dtype, as in dtype=rustorch.uint64")
+        return array.astype(DEFAULTS[array.dtype.kind], copy=False)
     return array
 
 
@@ -52,7 +53,7 @@ def _is_plain(data: Any) -> bool:
         if not data:
             return True
         data = data[0]
-    return type(data) in (bool, int, float, complex)
+    return type(data) in PLAIN
 
 
 def _culprit(data: Any) -> Any:

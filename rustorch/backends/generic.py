@@ -139,7 +139,7 @@ class JaxBackend(Backend):
 
     def _scatter_add(self, values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
         axis %= len(shape)
-        full = shape[:axis] + (values.shape[axis],) + shape[axis + 1 :]
+        full = (*shape[:axis], values.shape[axis], *shape[axis + 1 :])
         key = list(self.module.ogrid[tuple(slice(n) for n in full)]) if full else []
         key[axis] = self.module.broadcast_to(indices, full)
         return self.module.zeros(shape, values.dtype).at[tuple(key)].add(values)
@@ -216,7 +216,7 @@ class TorchBackend(Backend):
 
     def _scatter_add(self, values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
         axis %= len(shape)
-        full = shape[:axis] + (values.shape[axis],) + shape[axis + 1 :]
+        full = (*shape[:axis], values.shape[axis], *shape[axis + 1 :])
         zeros = self._torch.zeros(shape, dtype=values.dtype, device=values.device)
         indices = self._torch.where(indices < 0, indices + shape[axis], indices).to(self._torch.int64)
         return zeros.scatter_add_(axis, indices.expand(full), values.expand(full))

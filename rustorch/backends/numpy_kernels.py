@@ -26,21 +26,21 @@ def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
 
 
 # -- reductions: numpy.sum and its like spend most of a small call on the way to the ufunc ---------------------------------
-def sum(x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Array:
+def sum(x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Array:
     return add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
-def mean(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
+def mean(x: Array, /, *, axis: Any = None, keepdims: Any = False) -> Array:
     total = add.reduce(x, axis=axis, keepdims=keepdims)
     count = x.size if axis is None else prod([x.shape[i] for i in (axis if type(axis) is tuple else (axis,))])
     return total / count if count else numpy.mean(x, axis=axis, keepdims=keepdims)
 
 
-def max(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
+def max(x: Array, /, *, axis: Any = None, keepdims: Any = False) -> Array:
     return maximum.reduce(x, axis=axis, keepdims=keepdims)
 
 
-def min(x: Array, /, *, axis: Any = None, keepdims: bool = False) -> Array:
+def min(x: Array, /, *, axis: Any = None, keepdims: Any = False) -> Array:
     return numpy.minimum.reduce(x, axis=axis, keepdims=keepdims)
 
 
@@ -63,7 +63,7 @@ def index_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) 
 
 def scatter_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
     axis %= len(shape)
-    full = shape[:axis] + (values.shape[axis],) + shape[axis + 1 :]
+    full = (*shape[:axis], values.shape[axis], *shape[axis + 1 :])
     out = numpy.zeros(shape, values.dtype)
     grids = numpy.ogrid[tuple(slice(n) for n in full)]
     key = tuple(numpy.broadcast_to(indices, full) if i == axis else grid for i, grid in enumerate(grids))
@@ -110,7 +110,7 @@ def relu(x: Array) -> Array:
     return maximum(x, x.dtype.type(0))
 
 
-_BITS = {4: numpy.dtype("int32"), 8: numpy.dtype("int64")}
+_BITS: dict[int, Any] = {4: numpy.dtype("int32"), 8: numpy.dtype("int64")}
 
 
 def relu_grad(g: Array, out: Array) -> Array:
@@ -224,7 +224,10 @@ def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, da
 OVERRIDES: dict[str, Callable] = {
     function.__name__: function
     for function in (
-        astype, broadcast_to, sum, mean, max, min, index_add, scatter_add, put_add, put, linear, linear_grad_weight, relu, relu_grad, sigmoid, mse, softmax,
-        log_softmax, logsumexp, cross_entropy, cross_entropy_grad, sgd,
+        *(astype, broadcast_to, sum, mean, max, min),
+        *(index_add, scatter_add, put_add, put),
+        *(linear, linear_grad_weight, relu, relu_grad, sigmoid, mse),
+        *(softmax, log_softmax, logsumexp, cross_entropy, cross_entropy_grad),
+        *(sgd,),
     )
-}  # fmt: skip
+}

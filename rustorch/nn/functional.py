@@ -44,7 +44,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
     if bias is not None:
         bias = adopt(bias, "linear", (input,))
         if bias._native.shape != need[:1]:
-            raise ValueError(f"linear: the bias has shape {bias.shape}, but a weight of shape {tuple(need)} has {need[0]} outputs")
+            raise ValueError(
+                f"linear: the bias has shape {bias.shape}, but a weight of shape {tuple(need)} has {need[0]} outputs"
+            )
     if input._native.dtype is not weight._native.dtype:
         ops.result_type(input, weight)  # raises for kinds that do not mix
     return network.linear(input, weight, bias)
@@ -90,7 +92,9 @@ def tanh(input: Any) -> Variable:
 
 def _softmax_dim(input: Variable, dim: int | None, name: str) -> int:
     if dim is None:
-        warnings.warn(f"{name} without dim chooses one by the number of dimensions; name it, as in dim=-1", UserWarning, stacklevel=3)
+        warnings.warn(
+            f"{name} without dim chooses one by the number of dimensions; name it, as in dim=-1", UserWarning, stacklevel=3
+        )
         dim = 0 if input.ndim in (0, 1, 3) else 1
     return one_axis(dim, input.ndim) if input.ndim else 0
 
@@ -150,7 +154,9 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Variable:
         ops.result_type(input, target)  # raises for kinds that do not mix
     if reduction == "none" or input.dtype.kind == "c":
         d = input - target
-        return d * d if reduction == "none" else d.mean() if reduction == "mean" and not input.size else _reduced(d * d, reduction)
+        return (
+            d * d if reduction == "none" else d.mean() if reduction == "mean" and not input.size else _reduced(d * d, reduction)
+        )
     return network.mse(input, target, input.size if reduction == "mean" else 1)
 
 
@@ -247,7 +253,7 @@ def _from_indices(x: Variable, target: Variable, weight: Variable | None, ignore
     """Cross-entropy of rows of logits, (m, classes), and class indices, (m,)."""
     count, classes = x._native.shape
     lowest, highest = extent(target)
-    inside = lowest is not None and lowest >= 0 and highest < classes  # type: ignore[operator]
+    inside = lowest is not None and lowest >= 0 and highest < classes
     divisor: Any = None
     if inside and weight is None and not smoothing and not 0 <= ignore_index < classes:
         # the usual case: every row counts 1

@@ -73,29 +73,23 @@ class Module:
 
     # -- attributes ----------------------------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
-        tables = self.__dict__.get("_parameters"), self.__dict__.get("_buffers"), self.__dict__.get("_modules")
-        if tables[0] is None:
+        if "_parameters" not in self.__dict__:
             if isinstance(value, (Parameter, Module)):
                 raise AttributeError(f"call super().__init__() in {type(self).__name__} before assigning {name!r}")
         else:
-            parameters, buffers, modules = tables
-            if name in parameters and not (value is None or isinstance(value, Parameter)):
-                raise TypeError(f"{name!r} is a parameter; assign a Parameter or None, not {type(value).__name__}")
-            if name in modules and not (value is None or isinstance(value, Module)):  # type: ignore[operator]
-                raise TypeError(f"{name!r} is a module; assign a Module or None, not {type(value).__name__}")
-            if isinstance(value, Parameter):
-                self._forget(name)
-                parameters[name] = value
-            elif isinstance(value, Module):
-                self._forget(name)
-                modules[name] = value  # type: ignore[index]
-            elif name in buffers:  # type: ignore[operator]
-                buffers[name] = value if value is None or isinstance(value, Variable) else Variable(value)  # type: ignore[index]
-                value = buffers[name]  # type: ignore[index]
-            elif value is None:
-                for table in tables:
-                    if name in table:  # type: ignore[operator]
-                        table[name] = None  # type: ignore[index]
+            tables: Any = ((self._parameters, Parameter), (self._modules, Module))
+            for table, kind in tables:
+                if isinstance(value, kind):
+                    if name not in table:
+                        self._forget(name)
+                    table[name] = value
+                elif name in table:
+                    if value is not None:
+                        raise TypeError(f"{name!r} holds a {kind.__name__}; assign one or None, not {type(value).__name__}")
+                    table[name] = None
+            if name in self._buffers:
+                value = value if value is None or isinstance(value, Variable) else Variable(value)
+                self._buffers[name] = value
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:

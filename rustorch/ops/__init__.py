@@ -13,7 +13,7 @@ from . import (
     indexing,
     linear_algebra,
     manipulation,
-    network,
+    network,  # noqa: F401
     searching,
     sorting,
     statistical,
@@ -34,7 +34,19 @@ from .utility import *  # noqa: F403
 #: Revisions of the standard that Variables may be asked to speak.
 API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
 
-CHAPTERS = (constants, creation, data_type, elementwise, indexing, linear_algebra, manipulation, searching, sorting, statistical, utility)
+CHAPTERS = (
+    constants,
+    creation,
+    data_type,
+    elementwise,
+    indexing,
+    linear_algebra,
+    manipulation,
+    searching,
+    sorting,
+    statistical,
+    utility,
+)
 
 __all__ = [name for chapter in CHAPTERS for name in chapter.__all__]
 
@@ -50,4 +62,3 @@ def public_namespace(api_version: str | None) -> Any:
     if api_version is not None and api_version not in API_VERSIONS:
         raise ValueError(f"rustorch speaks the Array API revisions {', '.join(API_VERSIONS)}, not {api_version!r}")
     return sys.modules["rustorch"]
-

@@ -118,7 +118,7 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
     device : str, optional
     requires_grad : bool
     """
-    out = asarray(data.detach() if isinstance(data, Value) else data, dtype=dtype, device=device, copy=True)  # type: ignore[attr-defined]
+    out = asarray(data.detach() if isinstance(data, Value) else data, dtype=dtype, device=device, copy=True)
     return out.requires_grad_() if requires_grad else out
 
 
@@ -223,7 +223,9 @@ def arange(start: float, /, stop: float | None = None, step: float = 1, *, dtype
     return _new("arange", device, dtype, default, start, stop, step)
 
 
-def linspace(start: complex, stop: complex, /, num: int, *, dtype: Any = None, device: str | None = None, endpoint: bool = True) -> Any:
+def linspace(
+    start: complex, stop: complex, /, num: int, *, dtype: Any = None, device: str | None = None, endpoint: bool = True
+) -> Any:
     """``num`` numbers at equal distances from ``start`` to ``stop``; without ``endpoint``, ``stop`` is left out."""
     default = dtypes.complex64 if isinstance(start, complex) or isinstance(stop, complex) else dtypes.float32
     return _new("linspace", device, dtype, default, start, stop, num, endpoint)
@@ -283,4 +285,3 @@ def tril(x: Any, /, *, k: int = 0) -> Any:
 def triu(x: Any, /, *, k: int = 0) -> Any:
     """The upper triangle of matrices, the k-th diagonal included; zeros below."""
     return _triu(_matrix(x, "triu"), k)
-

@@ -206,8 +206,8 @@ def setitem(x: Value, key: Any, value: Any) -> None:
                 f"x[key] = value: operands are on different devices, {device_of(x._native)!r} and {stored.device!r}; move the "
                 f"value with .to({device_of(x._native)!r})"
             )
-        if stored.dtype != x.dtype:  # type: ignore[attr-defined]
-            stored = stored.astype(x.dtype)  # type: ignore[attr-defined]
+        if stored.dtype != x.dtype:
+            stored = stored.astype(x.dtype)
     if recording or not backend.writable(x._native):
         # outside recording (immutable arrays, or no_grad) a leaf stays a leaf
         out = put(x, stored, key)

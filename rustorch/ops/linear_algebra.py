@@ -98,7 +98,9 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     x1, x2 = adopt(x1, "vecdot", (x2,)), adopt(x2, "vecdot", (x1,))
     one, two = one_axis(axis, x1.ndim), one_axis(axis, x2.ndim)
     if x1.shape[one] != x2.shape[two]:
-        raise ValueError(f"vecdot: sizes {x1.shape[one]} and {x2.shape[two]} along axis {axis} of shapes {x1.shape} and {x2.shape} differ")
+        raise ValueError(
+            f"vecdot: sizes {x1.shape[one]} and {x2.shape[two]} along axis {axis} of shapes {x1.shape} and {x2.shape} differ"
+        )
     x1, x2 = moveaxis(x1, one, -1), moveaxis(x2, two, -1)
     return sum(multiply(conj(x1) if is_complex(x1) else x1, x2), axis=-1)
 

@@ -19,9 +19,7 @@ _where = Primitive(
 )
 _argmax = Primitive("argmax", lambda xp, x, /, axis, keepdims: xp.argmax(x, axis=axis, keepdims=keepdims))
 _argmin = Primitive("argmin", lambda xp, x, /, axis, keepdims: xp.argmin(x, axis=axis, keepdims=keepdims))
-_count_nonzero = Primitive(
-    "count_nonzero", lambda xp, x, /, axis, keepdims: xp.count_nonzero(x, axis=axis, keepdims=keepdims)
-)
+_count_nonzero = Primitive("count_nonzero", lambda xp, x, /, axis, keepdims: xp.count_nonzero(x, axis=axis, keepdims=keepdims))
 _searchsorted = Primitive("searchsorted", lambda xp, x1, x2, /, side: xp.searchsorted(x1, x2, side=side))
 
 

@@ -113,9 +113,7 @@ _sum = Primitive(
 _mean = Primitive(
     "mean",
     lambda xp, x, /, axis, keepdims: xp.mean(x, axis=axis, keepdims=keepdims),
-    x=lambda xp, g, axis, x_shape, keepdims: _spread(
-        xp, g / builtins.max(_count(axis, x_shape), 1), axis, x_shape, keepdims
-    ),
+    x=lambda xp, g, axis, x_shape, keepdims: _spread(xp, g / builtins.max(_count(axis, x_shape), 1), axis, x_shape, keepdims),
 )
 _prod = Primitive(
     "prod",
@@ -136,16 +134,12 @@ _std = Primitive(
 )
 _cumulative_sum = Primitive(
     "cumulative_sum",
-    lambda xp, x, /, axis, dtype, include_initial: xp.cumulative_sum(
-        x, axis=axis, dtype=dtype, include_initial=include_initial
-    ),
+    lambda xp, x, /, axis, dtype, include_initial: xp.cumulative_sum(x, axis=axis, dtype=dtype, include_initial=include_initial),
     x=_cumulative_sum_rule,
 )
 _cumulative_prod = Primitive(
     "cumulative_prod",
-    lambda xp, x, /, axis, dtype, include_initial: xp.cumulative_prod(
-        x, axis=axis, dtype=dtype, include_initial=include_initial
-    ),
+    lambda xp, x, /, axis, dtype, include_initial: xp.cumulative_prod(x, axis=axis, dtype=dtype, include_initial=include_initial),
     x=_cumulative_prod_rule,
 )
 

@@ -196,14 +196,18 @@ class Optimizer:
         groups, state = state_dict["param_groups"], state_dict["state"]
         have, given = ([len(group["params"]) for group in g] for g in (self.param_groups, groups))
         if have != given:
-            raise ValueError(f"{self._name}.load_state_dict: groups of {given} parameters given, {have} needed; nothing was loaded")
+            raise ValueError(
+                f"{self._name}.load_state_dict: groups of {given} parameters given, {have} needed; nothing was loaded"
+            )
         params: dict[int, Variable] = {}
         for mine, theirs in zip(self.param_groups, groups, strict=True):
             params.update(zip(theirs["params"], mine["params"], strict=True))
         loaded: dict[Variable, dict[str, Any]] = {}
         for key, entries in state.items():
             if key not in params:
-                raise ValueError(f"{self._name}.load_state_dict: state of a parameter {key!r} that no group has; nothing was loaded")
+                raise ValueError(
+                    f"{self._name}.load_state_dict: state of a parameter {key!r} that no group has; nothing was loaded"
+                )
             p = params[key]
             loaded[p] = {name: self._loaded(p, key, name, value) for name, value in entries.items()}
         options = [{**mine, **{k: v for k, v in theirs.items() if k != "params"}}

@@ -12,6 +12,4 @@ from collections.abc import Callable
 from . import indexing, layers, optim
 
 #: name -> plain version
-KERNELS: dict[str, Callable] = {
-    name: getattr(module, name) for module in (indexing, layers, optim) for name in module.__all__
-}
+KERNELS: dict[str, Callable] = {name: getattr(module, name) for module in (indexing, layers, optim) for name in module.__all__}

@@ -38,7 +38,7 @@ def scatter_add(xp: Any, values: Any, indices: Any, shape: tuple[int, ...], axis
     """Zeros of ``shape`` with ``values`` added at ``indices`` along ``axis``: the transpose of take_along_axis."""
     axis %= len(shape)
     # indices and values broadcast to each other and to shape in every other axis
-    full = shape[:axis] + (values.shape[axis],) + shape[axis + 1 :]
+    full = (*shape[:axis], values.shape[axis], *shape[axis + 1 :])
     indices = xp.broadcast_to(_wrapped(xp, indices, shape[axis]), full)
     values = xp.broadcast_to(values, full)
     rows = xp.reshape(xp.moveaxis(indices, axis, 0), (full[axis], -1 if prod(full) else 0))

@@ -1,0 +1,221 @@
+"""NVIDIA GPUs: CuPy, with the kernels for which fewer launches or CuPy's own scatter are worth an override."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
+
+import array_api_compat.cupy
+import cupy
+import numpy
+
+from .base import Array, Backend, DeviceUnavailable
+
+
+# -- kernels -----------------------------------------------------------------------------------------------------------
+def index_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+    out = cupy.zeros(shape, values.dtype)
+    out.scatter_add((slice(None),) * (axis % len(shape)) + (indices,), values)
+    return out
+
+
+def scatter_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+    axis %= len(shape)
+    full = (*shape[:axis], values.shape[axis], *shape[axis + 1 :])
+    key = list(cupy.ogrid[tuple([slice(n) for n in full])]) if len(full) > 1 else [None]
+    key[axis] = cupy.broadcast_to(indices, full)
+    out = cupy.zeros(shape, values.dtype)
+    out.scatter_add(tuple(key), cupy.broadcast_to(values, full))
+    return out
+
+
+def put_add(values: Array, shape: tuple[int, ...], key: Any) -> Array:
+    out = cupy.zeros(shape, values.dtype)
+    parts = key if type(key) is tuple else (key,)
+    if any(isinstance(part, cupy.ndarray) and part.dtype.kind != "b" for part in parts):
+        out.scatter_add(key, values)
+    else:  # slices, integers and masks name each element once
+        out[key] = values
+    return out
+
+
+def put(x: Array, value: Any, key: Any) -> Array:
+    out = x.copy()
+    out[key] = value
+    return out
+
+
+_relu_grad = cupy.ElementwiseKernel("T g, T y", "T out", "out = y <= (T)0 ? (T)0 : g", "rustorch_relu_grad")
+_sigmoid = cupy.ElementwiseKernel(
+    "T x", "T out", "T e = exp(-fabs(x)); out = (x >= (T)0 ? (T)1 : e) / ((T)1 + e)", "rustorch_sigmoid"
+)
+#: One launch for a whole step; ``first`` starts the momentum, ``sign`` is -1 to climb.
+_sgd = cupy.ElementwiseKernel(
+    "T g, T lr, T momentum, T keep, T decay, T sign, bool first, bool nesterov",
+    "T p, T buffer",
+    """
+    T step = sign * g + decay * p;
+    buffer = first ? step : momentum * buffer + keep * step;
+    p -= lr * (nesterov ? step + momentum * buffer : buffer);
+    """,
+    "rustorch_sgd",
+)
+_sgd_plain = cupy.ElementwiseKernel("T g, T lr, T decay, T sign", "T p", "p -= lr * (sign * g + decay * p)", "rustorch_sgd_plain")
+
+
+def relu_grad(g: Array, out: Array) -> Array:
+    return _relu_grad(g, out)
+
+
+def sigmoid(x: Array) -> Array:
+    return _sigmoid(x)
+
+
+def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool,
+        maximize: bool) -> tuple[Array, Array | None]:  # fmt: skip
+    sign = -1.0 if maximize else 1.0
+    if not momentum:
+        _sgd_plain(g, lr, weight_decay, sign, p)
+        return p, None
+    first = buffer is None
+    buffer = cupy.empty_like(p) if buffer is None else buffer
+    _sgd(g, lr, momentum, 1 - dampening, weight_decay, sign, first, nesterov, p, buffer)
+    return p, buffer
+
+
+# -- the backend -------------------------------------------------------------------------------------------------------
+class CupyBackend(Backend):
+    """CuPy. A GPU's number is in the device string: "cuda" is GPU 0, "cuda:1" the next."""
+
+    name = "cuda"
+    module = array_api_compat.cupy
+    overrides = MappingProxyType({
+        function.__name__: function for function in (index_add, scatter_add, put_add, put, relu_grad, sigmoid, sgd)
+    })  # fmt: skip
+
+    def __init__(self) -> None:
+        try:
+            self._count = cupy.cuda.runtime.getDeviceCount()
+            self._why = "" if self._count else "CUDA reports no GPU"
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            self._count, self._why = 0, str(error)
+        self.multi_device = self._count > 1
+        self._generators: dict[int, Any] = {}
+        self._seed: int | tuple[int, ...] | None = None
+        super().__init__()
+
+    # -- devices -----------------------------------------------------------------------------------------------------
+    def is_array(self, value: Any) -> bool:
+        return isinstance(value, cupy.ndarray)
+
+    def devices(self) -> list[str]:
+        return ["cuda", *[f"cuda:{i}" for i in range(1, self._count)]][: self._count]
+
+    def check_device(self, device: str, rest: str) -> str:
+        if rest and not rest.isdecimal():
+            raise ValueError(f"unknown device {device!r}; GPUs are 'cuda', 'cuda:1', 'cuda:2', ...")
+        if not self._count:
+            raise DeviceUnavailable(
+                f"device {device!r} cannot be used: CuPy {cupy.__version__} is installed, but finds no usable GPU ({self._why}); it "
+                f"needs an NVIDIA GPU and a driver for its CUDA version"
+            )
+        number = int(rest or 0)
+        if number >= self._count:
+            raise DeviceUnavailable(f"device {device!r} cannot be used: this machine's devices are {', '.join(self.devices())}")
+        return "cuda" if number == 0 else f"cuda:{number}"
+
+    def device_of(self, array: Array) -> str:
+        number = array.device.id
+        return f"cuda:{number}" if number else "cuda"
+
+    def native_device(self, device: str) -> Any:
+        return cupy.cuda.Device(int(device.partition(":")[2] or 0))
+
+    def guard(self, array: Array) -> contextlib.AbstractContextManager:
+        return array.device
+
+    def bind(self, function: Callable) -> Callable:
+        """CuPy launches on the current GPU: with several, make the one of the operands current."""
+        if not self.multi_device:
+            return function
+
+        def on_its_device(*args: Any) -> Any:
+            with next(a.device for a in args if isinstance(a, cupy.ndarray)):
+                return function(*args)
+
+        return on_its_device
+
+    def synchronize(self, device: str | None = None) -> None:
+        for name in self.devices() if device is None else [device]:
+            self.native_device(name).synchronize()
+
+    # -- the border --------------------------------------------------------------------------------------------------
+    def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
+        with self.native_device(device):
+            return cupy.asarray(array)
+
+    def to_numpy(self, array: Array) -> numpy.ndarray:
+        with array.device:
+            return cupy.asnumpy(array)
+
+    def to_device(self, array: Array, device: str) -> Array:
+        if self.device_of(array) == device:
+            return array
+        with self.native_device(device):
+            return array.copy()  # copies to the current GPU
+
+    def as_array(self, value: Any) -> Array:
+        return cupy.asarray(value)
+
+    def new(self, name: str, device: str, dtype: Any, *args: Any) -> Array:
+        with self.native_device(device):
+            return super().new(name, device, dtype, *args)
+
+    def extent(self, indices: Array) -> tuple[int | None, int | None]:
+        return None, None  # to look at them would mean to wait for the GPU
+
+    def owner(self, array: Array) -> Any:
+        while array.base is not None:
+            array = array.base
+        return array
+
+    # -- random numbers ----------------------------------------------------------------------------------------------
+    def seed(self, seed: int | tuple[int, ...]) -> None:
+        self._seed = seed
+        self._generators = {}
+
+    def _generator_on(self, device: str) -> Any:
+        number = int(device.partition(":")[2] or 0)
+        if number not in self._generators:
+            entropy = (
+                None if self._seed is None else numpy.random.SeedSequence(self._seed, spawn_key=(number,)).generate_state(1)[0]
+            )
+            self._generators[number] = cupy.random.default_rng(None if entropy is None else int(entropy))
+        return self._generators[number]
+
+    def uniform(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
+        with self.native_device(device):
+            return (
+                self._generator_on(device)
+                .random(shape, dtype=numpy.float64 if dtype.itemsize == 8 else numpy.float32)
+                .astype(dtype)
+            )
+
+    def normal(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
+        with self.native_device(device):
+            draw = self._generator_on(device).standard_normal
+            if dtype.kind == "c":
+                part = numpy.float32 if dtype.itemsize == 8 else numpy.float64
+                pair = draw((2, *shape), dtype=part) * part(0.5**0.5)
+                return (pair[0] + 1j * pair[1]).astype(dtype)
+            return draw(shape, dtype=numpy.float64 if dtype.itemsize == 8 else numpy.float32).astype(dtype)
+
+    def integers(self, low: int, high: int, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
+        with self.native_device(device):
+            return self._generator_on(device).integers(low, high, size=shape, endpoint=False).astype(dtype)
+
+    def permutation(self, n: int, device: str) -> Array:
+        with self.native_device(device):
+            return cupy.argsort(self._generator_on(device).random(n))
