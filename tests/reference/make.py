@@ -1,0 +1,106 @@
+"""Writes the committed numbers anew: ``python -m tests.reference.make``, with PyTorch installed.
+
+The test of this file computes them again and compares, so the committed ones are always PyTorch's.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import cases
+
+
+def _tensor(array: Any, tracked: bool = False) -> torch.Tensor:
+    return torch.tensor(array).requires_grad_(tracked)
+
+
+def functions(table: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Output and gradients of every case."""
+    results = {}
+    for name, case in table.items():
+        arrays = {key: _tensor(array, key in case["tracked"]) for key, array in case["arrays"].items()}
+        out = getattr(torch.nn.functional, case["function"])(**arrays, **case["options"])
+        out.backward(_tensor(cases.weighed_with(tuple(out.shape))))
+        results[name] = {"output": out.tolist(), "gradients": {key: arrays[key].grad.tolist() for key in case["tracked"]}}
+    return results
+
+
+def architectures() -> dict[str, Any]:
+    """The repr of every architecture, and the keys and shapes of its state."""
+    results = {}
+    for name, build in cases.ARCHITECTURES.items():
+        model = build(torch.nn)
+        results[name] = {"repr": repr(model), "state": {key: list(value.shape) for key, value in model.state_dict().items()}}
+    return results
+
+
+def optimizers() -> dict[str, Any]:
+    """The parameters after some of the steps, for every combination of options and for two groups."""
+    factor = _tensor(cases.numbers((4, 3)))
+
+    def run(build: Any) -> list[Any]:
+        parameters = [_tensor(array, True) for array in cases.sgd_start()]
+        optimizer = build(parameters)
+        seen = []
+        for step in range(1, cases.SGD_STEPS + 1):
+            optimizer.zero_grad()
+            cases.sgd_loss(torch, factor, *parameters).backward()
+            optimizer.step()
+            if step in cases.SGD_SEEN:
+                seen.append([p.tolist() for p in parameters])
+        return seen
+
+    results = {
+        name: run(lambda parameters, options=options: torch.optim.SGD(parameters, lr=cases.SGD_LR, **options))
+        for name, options in cases.sgd().items()
+    }
+    first, second = cases.SGD_GROUPS
+    results["groups"] = run(
+        lambda parameters: torch.optim.SGD(
+            [{"params": [parameters[0]], **first}, {"params": [parameters[1]], **second}], lr=cases.SGD_LR
+        )
+    )
+    return results
+
+
+def training() -> dict[str, Any]:
+    """The loss before every step, and the state at the end."""
+    model = cases.ARCHITECTURES["mlp"](torch.nn).double()
+    model.load_state_dict({name: torch.tensor(array) for name, array in cases.train_start().items()})
+    rows, labels = map(torch.tensor, cases.train_data())
+    criterion = torch.nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(model.parameters(), **cases.TRAIN_OPTIONS)
+    losses = []
+    for _ in range(cases.TRAIN_STEPS):
+        optimizer.zero_grad()
+        loss = criterion(model(rows), labels)
+        losses.append(loss.item())
+        loss.backward()
+        optimizer.step()
+    return {"losses": losses, "state": {name: value.tolist() for name, value in model.state_dict().items()}}
+
+
+def everything() -> dict[str, Any]:
+    """All that is committed: name of the file -> content."""
+    return {
+        "functional": functions(cases.functional()),
+        "cross_entropy": functions(cases.cross_entropy()),
+        "architectures": architectures(),
+        "sgd": optimizers(),
+        "training": training(),
+    }
+
+
+def main() -> None:
+    """Write one file for each."""
+    for name, content in everything().items():
+        lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
+        (Path(__file__).parent / f"{name}.json").write_text(f"{{\n{lines}\n}}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The committed numbers are what PyTorch computes, where it is installed to be asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pytest
+
+from tests.reference import cases, load
+
+
+def _compare(committed: Any, computed: Any, path: str) -> None:
+    if isinstance(committed, dict):
+        assert list(committed) == list(computed), path
+        for key in committed:
+            _compare(committed[key], computed[key], f"{path}/{key}")
+    elif isinstance(committed, str):
+        assert committed == computed, path
+    else:
+        # another processor or release of PyTorch may add up in another order
+        numpy.testing.assert_allclose(numpy.asarray(committed), numpy.asarray(computed), rtol=1e-11, atol=1e-12, err_msg=path)
+
+
+def test_the_committed_numbers_are_those_of_pytorch() -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
+    from tests.reference import make
+
+    for name, computed in make.everything().items():
+        _compare(load(name), computed, name)
+
+
+def test_there_is_a_number_for_every_case() -> None:
+    assert list(load("functional")) == list(cases.functional())
+    assert list(load("cross_entropy")) == list(cases.cross_entropy())
+    assert list(load("architectures")) == list(cases.ARCHITECTURES)
+    assert list(load("sgd")) == [*cases.sgd(), "groups"]
+    assert len(load("training")["losses"]) == cases.TRAIN_STEPS
+
+
+def test_training_is_a_case_worth_comparing() -> None:
+    losses = load("training")["losses"]
+    assert losses[-1] < 0.1 * losses[0]
