@@ -63,9 +63,7 @@ def functional() -> dict[str, dict[str, Any]]:
 def cross_entropy() -> dict[str, dict[str, Any]]:
     """Every combination of shape, kind of target, weight, ignored index, smoothing and reduction."""
     cases = {}
-    for shape, weighted, smoothing, reduction in itertools.product(
-        LOGITS, (False, True), (0.0, 0.2), ("mean", "sum", "none")
-    ):
+    for shape, weighted, smoothing, reduction in itertools.product(LOGITS, (False, True), (0.0, 0.2), ("mean", "sum", "none")):
         logits = {"input": numbers(shape, scale=3.0)}
         weight = {"weight": numpy.asarray(CLASS_WEIGHTS)} if weighted else {}
         options = {"label_smoothing": smoothing, "reduction": reduction}
@@ -119,7 +117,13 @@ def sgd() -> dict[str, dict[str, Any]]:
     ):
         if nesterov and (not momentum or dampening):
             continue
-        options = {"momentum": momentum, "dampening": dampening, "weight_decay": decay, "nesterov": nesterov, "maximize": maximize}
+        options = {
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+        }
         cases["-".join(f"{k}={v}" for k, v in options.items() if v) or "plain"] = options
     return cases
 

@@ -42,16 +42,16 @@ def optimizers() -> dict[str, Any]:
     """The parameters after some of the steps, for every combination of options and for two groups."""
     factor = _tensor(cases.numbers((4, 3)))
 
-    def run(build: Any) -> list[Any]:
+    def run(build: Any) -> dict[str, Any]:
         parameters = [_tensor(array, True) for array in cases.sgd_start()]
         optimizer = build(parameters)
-        seen = []
+        seen = {}
         for step in range(1, cases.SGD_STEPS + 1):
             optimizer.zero_grad()
             cases.sgd_loss(torch, factor, *parameters).backward()
             optimizer.step()
             if step in cases.SGD_SEEN:
-                seen.append([p.tolist() for p in parameters])
+                seen[str(step)] = {"weight": parameters[0].tolist(), "bias": parameters[1].tolist()}
         return seen
 
     results = {
