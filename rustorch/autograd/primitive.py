@@ -12,7 +12,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from ..backends import BY_TYPE, Array, Backend, Namespace
+from ..backends import BY_TYPE, Array, Backend, Namespace, of
 from ..backends.kernels import KERNELS
 from .check import adopt, common_backend, explain, mixed_kinds, operands
 from .graph import VARIABLES, Node, make, mode
@@ -51,7 +51,7 @@ class Plan:
         self.shapes = any(index >= primitive.n_values for index in self.keep)
         self.pick = _picker(self.keep)
         place = {index: i for i, index in enumerate(self.keep)}
-        self.calls = []
+        self.calls: list[tuple[int, Any, tuple[int, ...] | None]] = []
         for i in wanted if primitive.joint is None else []:
             indices: tuple[int, ...] | None = tuple(place[index] for index in primitive.needs[i])
             if indices == tuple(range(len(self.keep))):
@@ -187,8 +187,8 @@ class Primitive:
         aux: Any = ()
         if self.aux:
             out, *aux = out
-        if type(out) is not kind:
-            out = BY_TYPE[kind].as_array(out)
+        if type(out) is not kind:  # a scalar that a 0-d array decayed to, or an array of the library that it was moved to
+            out = (of(out) or BY_TYPE[kind]).as_array(out)
         if mask and mode.enabled:
             plan = self._plans.get(mask) or self.plan(mask)
             if plan.runs:
