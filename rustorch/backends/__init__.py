@@ -122,6 +122,7 @@ def resolve(device: Any) -> str:
         raise ValueError(f"unknown device {device!r}; rustorch knows 'cpu', 'cuda', 'cuda:N', 'strict', 'jax' and 'torch'")
     backend = _load(family)
     canonical = backend.check_device(device, rest)
+    of(backend.from_numpy(_numpy.empty(0, "int8"), canonical))  # from here on, the type of its arrays is in BY_TYPE
     _BY_DEVICE[canonical] = backend
     _CANONICAL[device] = _CANONICAL[canonical] = canonical
     return canonical
