@@ -7,22 +7,23 @@ from operator import index
 from typing import Any
 
 _NUMBERS = frozenset((float, int, bool, complex))
-_is_complex: dict[Any, bool] = {}  # by dtype, whosever it is
+#: (type of the array, its dtype) -> answer; the dtypes of two libraries may hash alike, and must not be compared
+_is_complex: dict[tuple[type, Any], bool] = {}
 
 
 def is_complex(x: Any) -> bool:
     """Whether an array, a Variable or a Python number is complex."""
     if type(x) in _NUMBERS:
         return type(x) is complex
-    dtype = x.dtype
-    if dtype not in _is_complex:
-        _is_complex[dtype] = "complex" in str(dtype)
-    return _is_complex[dtype]
+    key = type(x), x.dtype
+    if key not in _is_complex:
+        _is_complex[key] = "complex" in str(x.dtype)
+    return _is_complex[key]
 
 
 def conjugate(xp: Any, x: Any) -> Any:
     """The conjugate; a real array itself, at the price of one look into a table."""
-    if type(x) not in _NUMBERS and _is_complex.get(x.dtype) is False:
+    if type(x) not in _NUMBERS and _is_complex.get((type(x), x.dtype)) is False:
         return x
     if not is_complex(x):
         return x
