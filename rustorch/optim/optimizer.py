@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 from ..autograd.graph import Value, enable_grad, writes
@@ -79,11 +80,14 @@ class Optimizer:
     def check(self, options: dict[str, Any]) -> None:
         """Raise ValueError for options out of range; subclasses say which are."""
 
-    def _not_negative(self, options: Mapping[str, Any], *names: str) -> None:
+    def _not_negative(self, options: dict[str, Any], *names: str) -> None:
+        """Raise ValueError for an option that is no such number; one of NumPy's becomes Python's, which promotes weakly."""
         for name in names:
             value = options[name]
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not (0 <= value < math.inf):
+            if isinstance(value, bool) or not isinstance(value, Real) or not (0 <= value < math.inf):
                 raise ValueError(f"{self._name}: {name} is a finite number that is not negative, not {value!r}")
+            if type(value) not in (int, float):
+                options[name] = float(value)
 
     # -- the step --------------------------------------------------------------------------------------------------------
     def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
@@ -105,6 +109,9 @@ class Optimizer:
         update, states = self.update, self.state
         written = []
         for group in self.param_groups:
+            # a schedule may have set a number of NumPy's, which would promote the parameters
+            if type(lr := group.get("lr", 0.0)) is not float:
+                group["lr"] = float(lr)
             for p in group["params"]:
                 g = p._grad
                 if g is None:
@@ -165,9 +172,9 @@ class Optimizer:
         ValueError
             If it is negative, infinite or nan; it is then unchanged.
         """
-        self._not_negative({"lr": lr}, "lr")
+        self._not_negative(new := {"lr": lr}, "lr")
         for group in self.param_groups:
-            group["lr"] = lr
+            group.update(new)
 
     # -- state -------------------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class SGD(Optimizer):
         super().__init__(params, defaults)
 
     def check(self, options: dict[str, Any]) -> None:
-        self._not_negative(options, "lr", "momentum", "weight_decay")
+        self._not_negative(options, "lr", "momentum", "dampening", "weight_decay")
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
             raise ValueError(
                 f"SGD: nesterov needs momentum above 0 and no dampening, not momentum={options['momentum']} and "
