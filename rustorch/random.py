@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from operator import index
 from typing import Any
 
 from .autograd.graph import make
 from .backends import default_device, dtypes, get, host_stream, loaded, resolve, transfer, when_loaded
+from .backends.base import info
 from .ops.helpers import shape_of
 from .variable import Variable
 
@@ -19,6 +21,8 @@ _weights = host_stream()
 
 def weights(kind: str, shape: tuple[int, ...], dtype: Any, *, scale: float, shift: float, device: str) -> Variable:
     """``shift + scale * u`` for uniform u in [0, 1), or normal u: computed on the host, then moved."""
+    if not dtypes.is_floating(dtype):
+        raise TypeError(f"random weights of dtype {dtype}: only floating-point and complex Variables can be filled with them")
     u = getattr(_weights, kind)(shape, dtype, "cpu")
     u *= u.dtype.type(scale)
     u += u.dtype.type(shift)
@@ -54,11 +58,18 @@ def seed() -> int:
     return number
 
 
-def _place(shape: Any, dtype: Any, device: str | None) -> tuple[tuple[int, ...], Any, str]:
-    sizes = shape_of(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape_of(shape)
+def _sizes(name: str, shape: Any) -> tuple[int, ...]:
+    sizes = shape_of(shape)
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"{name}: sizes are not negative, as they are in {sizes}")
+    return sizes
+
+
+def _place(name: str, shape: Any, dtype: Any, device: str | None) -> tuple[tuple[int, ...], Any, str]:
+    sizes = _sizes(name, shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
     dtype = dtypes.float32 if dtype is None else dtypes.as_dtype(dtype)
     if not dtypes.is_floating(dtype):
-        raise TypeError(f"random numbers of dtype {dtype}: use randint for integers")
+        raise TypeError(f"{name}: random numbers of dtype {dtype} are integers; use randint")
     return sizes, dtype, default_device() if device is None else resolve(device)
 
 
@@ -79,13 +90,13 @@ def rand(*shape: Any, dtype: Any = None, device: str | None = None, requires_gra
     device : str, optional
     requires_grad : bool
     """
-    sizes, dtype, device = _place(shape, dtype, device)
+    sizes, dtype, device = _place("rand", shape, dtype, device)
     return _leaf(get(device).uniform(sizes, dtype, device), requires_grad)
 
 
 def randn(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Variable:
     """Normal numbers of mean 0 and variance 1; parameters as in `rand`."""
-    sizes, dtype, device = _place(shape, dtype, device)
+    sizes, dtype, device = _place("randn", shape, dtype, device)
     return _leaf(get(device).normal(sizes, dtype, device), requires_grad)
 
 
@@ -103,18 +114,25 @@ def randint(low: int, high: int | None = None, size: Any = (), *, dtype: Any = N
     Raises
     ------
     ValueError
-        If the range is empty.
+        If the range is empty, or goes beyond what the dtype can hold.
+    TypeError
+        If a bound is no integer.
     """
-    if high is None:
-        low, high = 0, low
+    low, high = (0, index(low)) if high is None else (index(low), index(high))
     if high <= low:
         raise ValueError(f"randint: no integers in [{low}, {high})")
     device = default_device() if device is None else resolve(device)
     dtype = dtypes.int64 if dtype is None else dtypes.as_dtype(dtype)
-    return make(get(device).integers(low, high, shape_of(size), dtype, device))
+    if dtype.kind in "iu":
+        _, top, bottom, _ = info(dtype)
+        if low < bottom or high - 1 > top:
+            raise ValueError(f"randint: [{low}, {high}) goes beyond the integers of {dtype}, {bottom} to {top}")
+    return make(get(device).integers(low, high, _sizes("randint", size), dtype, device))
 
 
 def randperm(n: int, *, device: str | None = None) -> Variable:
     """The integers below n in random order, as int64."""
     device = default_device() if device is None else resolve(device)
-    return make(get(device).permutation(n, device))
+    if index(n) < 0:
+        raise ValueError(f"randperm: n is a number of integers, not {n}")
+    return make(get(device).permutation(index(n), device))

@@ -52,6 +52,15 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
     return network.linear(input, weight, bias)
 
 
+def _floating(input: Any, name: str) -> Variable:
+    input = adopt(input, name)
+    if input.dtype.kind not in "fc":
+        raise TypeError(
+            f"{name} is of floating-point numbers, not of {input.dtype}; convert them, as in x.astype(rustorch.float32)"
+        )
+    return input
+
+
 # -- activations -------------------------------------------------------------------------------------------------------
 def relu(input: Any, inplace: bool = False) -> Variable:
     """``max(input, 0)``, elementwise; the gradient at 0 is 0.
@@ -82,7 +91,7 @@ def relu_(input: Any) -> Variable:
 
 def sigmoid(input: Any) -> Variable:
     """``1 / (1 + exp(-input))``, elementwise, without overflow."""
-    return network.sigmoid(input)
+    return network.sigmoid(_floating(input, "sigmoid"))
 
 
 def tanh(input: Any) -> Variable:
@@ -96,7 +105,9 @@ def _softmax_dim(input: Variable, dim: int | None, name: str) -> int:
             f"{name} without dim chooses one by the number of dimensions; name it, as in dim=-1", UserWarning, stacklevel=3
         )
         dim = 0 if input.ndim in (0, 1, 3) else 1
-    return one_axis(dim, input.ndim) if input.ndim else 0
+    if not input.ndim:
+        raise ValueError(f"{name}: the input needs a dimension to sum along; its shape is ()")
+    return one_axis(dim, input.ndim)
 
 
 def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Variable:
@@ -111,16 +122,14 @@ def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Variable:
     dtype : dtype, optional
         To compute in.
     """
-    input = adopt(input, "softmax")
-    dim = _softmax_dim(input, dim, "softmax")
-    return network.softmax(input if dtype is None else ops.astype(input, dtype, copy=False), dim)
+    input = _floating(input if dtype is None else ops.astype(input, dtype, copy=False), "softmax")
+    return network.softmax(input, _softmax_dim(input, dim, "softmax"))
 
 
 def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Variable:
     """The logarithm of `softmax`, computed without it: exact where the softmax is 0 in floating point."""
-    input = adopt(input, "log_softmax")
-    dim = _softmax_dim(input, dim, "log_softmax")
-    return network.log_softmax(input if dtype is None else ops.astype(input, dtype, copy=False), dim)
+    input = _floating(input if dtype is None else ops.astype(input, dtype, copy=False), "log_softmax")
+    return network.log_softmax(input, _softmax_dim(input, dim, "log_softmax"))
 
 
 # -- losses ------------------------------------------------------------------------------------------------------------
@@ -152,7 +161,7 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Variable:
         )
     if input._native.dtype is not target._native.dtype:
         ops.result_type(input, target)  # raises for kinds that do not mix
-    if reduction == "none" or input.dtype.kind == "c":
+    if reduction == "none" or _floating(input, "mse_loss").dtype.kind == "c":
         d = input - target
         return (
             d * d if reduction == "none" else d.mean() if reduction == "mean" and not input.size else _reduced(d * d, reduction)
@@ -202,7 +211,7 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is in [0, 1], not {label_smoothing}")
     input, target = adopt(input, "cross_entropy", (target,)), adopt(target, "cross_entropy", (input,))
-    shape = input.shape
+    shape = _floating(input, "cross_entropy").shape
     if not shape:
         raise ValueError("cross_entropy: the input needs a dimension of classes")
     rows, classes = (shape[:1], shape[0]) if len(shape) == 1 else (shape[:1] + shape[2:], shape[1])
