@@ -90,13 +90,8 @@ def load_mnist(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
         paths = [find_idx(folder, part, what) for what in ("images", "labels")]
         if None not in paths:
             images, labels = [read_idx(path) for path in paths if path is not None]
-            if (
-                images.ndim != 3
-                or labels.shape != images.shape[:1]
-                or len(labels) < 2
-                or not images.size
-                or labels.max() >= CLASSES
-            ):
+            fit = images.ndim == 3 and images.size and labels.shape == images.shape[:1]
+            if not fit or len(labels) < 2 or labels.max() >= CLASSES:
                 raise ValueError(
                     f"{paths[0]} and {paths[1]} are no images and their digits 0 to 9: they have the shapes {images.shape} and "
                     f"{labels.shape}"
@@ -166,18 +161,20 @@ def train_epoch(model: nn.Module, optimizer: rustorch.Optimizer, digits: Digits,
     images, labels = rustorch.take(digits.images, order, axis=0), rustorch.take(digits.labels, order, axis=0)
     total = rustorch.zeros((), device=labels.device)  # adds up on the device: reading it at every step would wait for a GPU
     for start in range(0, len(digits), batch_size):
-        batch = slice(start, start + batch_size)
+        batch = slice(start, min(start + batch_size, len(digits)))  # the standard leaves open what lies beyond the end
         optimizer.zero_grad()
-        loss = loss_of(model(images[batch]), labels[batch])
+        loss = loss_of(model(images[batch, :]), labels[batch])
         loss.backward()
         optimizer.step()
-        total = total + loss.detach() * labels[batch].shape[0]
+        total = total + loss.detach() * (batch.stop - batch.start)
     return total.item() / len(digits)
 
 
 def train(model: nn.Module, optimizer: rustorch.Optimizer, digits: Digits, test: Digits, epochs: int, batch: int) -> list[Epoch]:
     history = []
+    first_lr = optimizer.lr
     for number in tqdm(range(1, epochs + 1), desc="training", unit="epoch"):
+        optimizer.lr = first_lr * (1 - (number - 1) / epochs)  # smaller steps towards the end: the last epochs settle
         history.append(Epoch(train_epoch(model, optimizer, digits, batch), accuracy(model, test)))
         tqdm.write(f"epoch {number:3}   loss {history[-1].loss:.4f}   test accuracy {history[-1].accuracy:.2%}")
     return history
@@ -226,7 +223,7 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument("--device", default="cpu", help="where to compute: cpu, cuda, cuda:1, jax, torch or strict")
     parser.add_argument("--epochs", type=positive, default=20, help="passes over the training data")
     parser.add_argument("--batch-size", type=positive, default=32, help="images per step")
-    parser.add_argument("--lr", type=float, default=0.05, help="learning rate")
+    parser.add_argument("--lr", type=float, default=0.05, help="learning rate of the first epoch")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of the images")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="a folder with MNIST's idx files, instead of scikit-learn's digits"
