@@ -270,6 +270,8 @@ def _wrapped(node: Node) -> tuple:
             wrapped.append(value)
         elif index < arity:
             wrapped.append(_as_input(node.parents[index], value))
+        elif index < out_at:  # an option is what the call was given: the key of an index, say
+            wrapped.append(value)
         elif index == out_at:
             wrapped.append(make(value, node))
         elif index > out_at and primitive.recompute and floating(backend, value):

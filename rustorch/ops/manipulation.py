@@ -29,7 +29,7 @@ def _split(xp: Any, g: Any, axis: int, sizes: tuple[int, ...]) -> list:
     """The pieces that were joined; views, where the library has views."""
     pieces, start = [], 0
     for size in sizes:
-        pieces.append(g[(slice(None),) * axis + (slice(start, start + size),)])
+        pieces.append(g[(slice(None),) * axis + (slice(start, start + size), ...)])
         start += size
     return pieces
 
@@ -70,7 +70,7 @@ def _concat(n: int) -> Primitive:
 def _stack(n: int) -> Primitive:
     names = tuple([f"arrays[{i}]" for i in range(n)])
     return Primitive("stack", lambda xp, *args: xp.stack(list(args[:n]), axis=args[n]), register=False,
-                     joint=lambda xp, g, axis: [g[(slice(None),) * axis + (i,)] for i in range(g.shape[axis])],
+                     joint=lambda xp, g, axis: [g[(slice(None),) * axis + (i, ...)] for i in range(g.shape[axis])],
                      signature=(names, ("axis",)))  # fmt: skip
 
 

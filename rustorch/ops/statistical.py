@@ -78,7 +78,7 @@ def _prod_rule(xp: Any, g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 def _cumulative_sum_rule(xp: Any, g: Any, axis: int, include_initial: bool) -> Any:
     if include_initial:
-        g = g[(slice(None),) * axis + (slice(1, None),)]
+        g = g[(slice(None),) * axis + (slice(1, None), ...)]
     return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
 
 
@@ -89,7 +89,7 @@ def _cumulative_prod_rule(xp: Any, g: Any, x: Any, axis: int, include_initial: b
     Source: Hillis & Steele, "Data parallel algorithms", 1986.
     """
     if include_initial:
-        g = g[(slice(None),) * axis + (slice(1, None),)]
+        g = g[(slice(None),) * axis + (slice(1, None), ...)]
     if 0 in x.shape:
         return xp.zeros_like(x)
     x, r = xp.moveaxis(x, axis, -1), xp.moveaxis(g, axis, -1)

@@ -52,5 +52,5 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
         x = concat(parts, axis=axis)
     before = (slice(None),) * axis
     for _ in range(n):
-        x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
+        x = x[(*before, slice(1, None), ...)] - x[(*before, slice(None, -1), ...)]
     return x
