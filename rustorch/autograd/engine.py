@@ -42,24 +42,23 @@ class Pending:
     def add(self, to: Any, g: Any, owned: bool, by: Any, argument: int) -> None:
         """Bring a gradient to the shape and dtype of what it belongs to, and add it to what is there."""
         if type(to) is Node:
-            shape, dtype = to.shape, to.dtype
+            like: Any = to
             table, key = self.nodes, to.seq
-            if type(dtype) is tuple:
+            if type(to.dtype) is tuple:
                 self._add_to_many(to, g, by)
                 return
         else:
-            native = to._native
-            shape, dtype = native.shape, native.dtype
+            like = to._native
             table, key = self.leaves, id(to)
-        if g.shape != shape:
-            g, owned = _unbroadcast(self._xp(g), g, shape, by, argument), True
+        if g.shape != like.shape:
+            g, owned = _unbroadcast(self._xp(g), g, like.shape, by, argument), True
         native = g._native if self.create_graph else g
-        if native.dtype is not dtype and native.dtype != dtype:
-            g, owned = self._cast(g, native, dtype), True
+        if native.dtype is not like.dtype and native.dtype != like.dtype:
+            g, owned = self._cast(g, native, like.dtype), True
         entry = table.get(key)
         if entry is None:
             table[key] = [to, g, owned]
-            if table is self.nodes:
+            if like is to:
                 heappush(self.heap, -key)
         elif self.create_graph:
             entry[1] = entry[1] + g
@@ -152,7 +151,7 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
     pending = Pending(create_graph)
     needed = None if targets is None else _leading_to(roots, targets)
     caught: dict[int, Any] = {}
-    wanted = {} if targets is None else {t._node.seq: t for t in targets if t._node is not None}
+    wanted = () if targets is None else {t._node.seq for t in targets if t._node is not None}
     for value, g in roots:
         to = value._node or value
         if needed is None or id(to) in needed:
@@ -175,20 +174,17 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
         if node.seq < writes.last:
             _check_unwritten(node, saved)
         if type(g) is list:
-            g = _filled(g, node, create_graph, pending)
+            g = _filled(g, node, pending)
         if create_graph:
-            xp: Any = _variables
-            saved = _wrapped(node)
+            _run_rules(node, _variables, g, _wrapped(node), pending, needed)
         else:
             first = g[0] if type(g) is tuple else g
             backend = BY_TYPE.get(type(first)) or backend_of(first)
-            xp = backend.xp
             if backend.multi_device:
                 with backend.guard(first):
-                    _run_rules(node, xp, g, saved, pending, needed)
-                saved = None
-        if saved is not None:
-            _run_rules(node, xp, g, saved, pending, needed)
+                    _run_rules(node, backend.xp, g, saved, pending, needed)
+            else:
+                _run_rules(node, backend.xp, g, saved, pending, needed)
         if not retain_graph:
             node.saved, node.parents = None, ()
     for entry in pending.leaves.values():
@@ -199,13 +195,13 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
 
 
 def _run_rules(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed: dict | None) -> None:
-    plan, parents = node.plan, node.parents
+    plan, parents, add = node.plan, node.parents, pending.add
     if plan.joint is not None:
         joint: Any = plan.primitive.joint
         gradients = joint(xp, g, *[saved[i] for i in plan.joint])
         for k, parent in enumerate(parents):
             if parent is not None and gradients[k] is not None and (needed is None or id(parent) in needed):
-                pending.add(parent, gradients[k], False, node, k)
+                add(parent, gradients[k], False, node, k)
         return
     for k, rule, indices in plan.calls:
         parent = parents[k]
@@ -213,7 +209,7 @@ def _run_rules(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, need
             continue
         r = rule(xp, g, *saved) if indices is None else rule(xp, g, *[saved[i] for i in indices])
         if r is not None:
-            pending.add(parent, r, r is not g, node, k)
+            add(parent, r, r is not g, node, k)
 
 
 def _leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) -> dict[int, bool]:
@@ -233,8 +229,9 @@ def _leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) ->
     return needed
 
 
-def _filled(gradients: list, node: Node, create_graph: bool, pending: Pending) -> tuple:
+def _filled(gradients: list, node: Node, pending: Pending) -> tuple:
     """One gradient per output of a many-valued primitive: zeros where none arrived."""
+    create_graph = pending.create_graph
     like = next(g for g in gradients if g is not None)
     xp = pending._xp(like)
     backend = backend_of(like._native if create_graph else like)
@@ -359,7 +356,7 @@ def run_backward(root: Any, seed: Any, retain_graph: bool) -> None:
 
 def store(leaf: Value, g: Array, owned: bool) -> None:
     """Add a gradient to ``leaf.grad``, which shares memory with nothing else."""
-    backend = backend_of(g)
+    backend = BY_TYPE.get(type(g)) or backend_of(g)
     there = leaf._grad
     if there is None:
         if type(g) is not type(leaf._native):

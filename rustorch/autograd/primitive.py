@@ -121,6 +121,7 @@ class Primitive:
         self.needs = [[] if rule is None else self._needs(rule) for rule in self.rules]
         self.joint = joint
         self.joint_needs = [] if joint is None else self._needs(joint)
+        self._single = self.arity == 1 and not aux and not multiple
         self._plans: dict[int, Plan] = {}
         self._bound: dict[type, Callable] = {}
         if register:
@@ -152,17 +153,19 @@ class Primitive:
         return bound
 
     def __call__(self, *args: Any) -> Any:
+        if self._single and type(args[0]) in VARIABLES:
+            return self._of_one(*args)
         arity = self.arity
         natives: list[Any] = []
         parents: list[Any] = []
-        kind: type | None = None
+        kind: Any = None
         mask = 0
-        for i in range(arity):
-            x = args[i]
+        bit = 1
+        for x in args[:arity] if len(args) > arity else args:
             if type(x) in VARIABLES:
                 a = x._native
                 if x._tracked:
-                    mask |= 1 << i
+                    mask |= bit
                     parents.append(x._node or x)
                 else:
                     parents.append(None)
@@ -175,7 +178,10 @@ class Primitive:
                 natives.append(x)
                 parents.append(None)
             else:
-                return self(*args[:i], adopt(x, self.name, args), *args[i + 1 :])
+                return self(
+                    *[v if v is None or type(v) in SCALARS else adopt(v, self.name, args) for v in args[:arity]], *args[arity:]
+                )
+            bit += bit
         if kind is None:
             raise TypeError(f"{self.name} needs at least one array; got {', '.join(repr(x) for x in args[:arity])}")
         try:
@@ -196,6 +202,22 @@ class Primitive:
                 if plan.shapes:
                     values += tuple([getattr(a, "shape", None) for a in natives])
                 return make(out, Node(plan, tuple(parents), plan.pick(values), out))
+        return make(out)
+
+    def _of_one(self, x: Any, *options: Any) -> Any:
+        """The call with one array and one output, without the generality."""
+        a = x._native
+        kind = type(a)
+        try:
+            out = (self._bound.get(kind) or self.bind(kind, BY_TYPE[kind]))(a, *options)
+        except Exception as error:
+            raise explain(self.name, (a,), error) from error
+        if type(out) is not kind:
+            out = BY_TYPE[kind].as_array(out)
+        if x._tracked and mode.enabled:
+            plan = self._plans.get(1) or self.plan(1)
+            if plan.runs:
+                return make(out, Node(plan, (x._node or x,), plan.pick((a, *options, out, a.shape)), out))
         return make(out)
 
     def _record_many(self, outs: Any, kind: type, natives: list, args: tuple, parents: list, mask: int) -> tuple:

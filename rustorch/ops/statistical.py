@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..autograd.check import adopt
+from ..autograd.graph import VARIABLES
 from ..autograd.primitive import Primitive
 from ..backends import dtypes, of
 from .helpers import axes_of, conjugate, one_axis, restored
@@ -147,7 +148,8 @@ _cumulative_prod = Primitive(
 # -- functions -----------------------------------------------------------------------------------------------------------
 def _given(x: Any, name: str, axis: Axis) -> tuple[Any, Any]:
     """The array as a Variable and the axes checked, as an integer, a tuple or None."""
-    x = adopt(x, name)
+    if type(x) not in VARIABLES:
+        x = adopt(x, name)
     if axis is None:
         return x, None
     axes = axes_of(axis, x._native.ndim)
@@ -192,7 +194,7 @@ def sum(x: Any, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = Fal
     Variable([4., 6.])
     """
     x, axis = _given(x, "sum", axis)
-    return _sum(x, axis, _native_dtype(x, dtype), keepdims)
+    return _sum(x, axis, None if dtype is None else _native_dtype(x, dtype), keepdims)
 
 
 def prod(x: Any, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:

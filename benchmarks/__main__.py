@@ -1,0 +1,74 @@
+"""``python -m benchmarks [--rounds N] [--only NAME ...]``"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+
+import numpy
+
+import rustorch
+
+from . import chain, mlp, processes
+from .timing import medians, report
+
+_STEPS = {
+    "small": ([2, 4, 2], 32),
+    "medium": ([784, 256, 128, 10], 64),
+    "large": ([1024, 1024, 1024, 10], 1024),
+}
+
+
+def _versions() -> str:
+    import importlib.metadata
+
+    names = ("numpy", "torch", "jax", "autograd", "mygrad")
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="rustorch against its peers, as ratios in one run")
+    parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds, at least 9 (default 15)")
+    parser.add_argument("--only", nargs="+", choices=["chain", *_STEPS, "import", "memory", "cuda"], help="leave the others out")
+    options = parser.parse_args()
+    if options.rounds < 9:
+        parser.error("a median of fewer than 9 rounds says little")
+    chosen = options.only or ["chain", *_STEPS, "import", "memory", *(["cuda"] if rustorch.cuda.is_available() else [])]
+    print(f"rustorch {rustorch.__version__}, Python {platform.python_version()}, {_versions()}; {platform.machine()}")
+
+    if "chain" in chosen:
+        report("sum(tanh(x * y + x)) on 8 elements, forward and backward", medians(chain.functions(), options.rounds))
+    for name, (sizes, batch) in _STEPS.items():
+        if name in chosen:
+            report(f"training step of {sizes}, batch {batch}", medians(mlp.functions(sizes, batch), options.rounds))
+    if "import" in chosen:
+        print("\nimport, beyond numpy's own")
+        for name, seconds in processes.import_time().items():
+            print(f"  {name:10}{seconds * 1e3:12.0f} ms")
+    if "memory" in chosen:
+        print("\npeak memory of five steps of [1024, 1024, 1024, 10], batch 1024")
+        for name, (before, peak) in processes.memory().items():
+            print(f"  {name:10}{peak:12.0f} MiB, of which {peak - before:.0f} MiB by the steps")
+    if "cuda" in chosen:
+        _cuda(options.rounds)
+
+
+def _cuda(rounds: int) -> None:
+    """The steps on the GPU, each waited for; against torch where it sees the GPU, too."""
+    from . import cuda
+
+    for name, (sizes, batch) in _STEPS.items():
+        report(f"on the GPU ({cuda.name()}): {name} step {sizes}, batch {batch}", medians(cuda.functions(sizes, batch), rounds))
+
+
+if __name__ == "__main__":
+    start = time.perf_counter()
+    main()
+    print(f"\n{time.perf_counter() - start:.0f} s in all, on numpy {numpy.__version__}")

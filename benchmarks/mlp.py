@@ -1,0 +1,149 @@
+"""One training step of a perceptron: Linear, ReLU, cross-entropy, SGD."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy
+
+import rustorch
+
+
+def _data(sizes: list[int], batch: int) -> tuple[list[tuple[numpy.ndarray, numpy.ndarray]], numpy.ndarray, numpy.ndarray]:
+    generator = numpy.random.default_rng(0)
+    layers = [
+        (generator.uniform(-1, 1, (n_out, n_in)).astype("float32") / n_in**0.5, numpy.zeros(n_out, "float32"))
+        for n_in, n_out in itertools.pairwise(sizes)
+    ]
+    return layers, generator.standard_normal((batch, sizes[0])).astype("float32"), generator.integers(0, sizes[-1], batch)
+
+
+def ours(sizes: list[int], batch: int, device: str = "cpu") -> Callable[[], object]:
+    """rustorch's step."""
+    layers, images, labels = _data(sizes, batch)
+    modules: list[rustorch.Module] = []
+    for weight, bias in layers:
+        linear = rustorch.Linear(weight.shape[1], weight.shape[0], device=device)
+        linear.load_state_dict({"weight": weight, "bias": bias})
+        modules += [linear, rustorch.ReLU()]
+    model = rustorch.Sequential(*modules[:-1])
+    optimizer = rustorch.SGD(model.parameters(), lr=0.01)
+    criterion = rustorch.CrossEntropyLoss()
+    x, y = rustorch.Variable(images, device=device), rustorch.Variable(labels, device=device)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        criterion(model(x), y).backward()
+        optimizer.step()
+
+    return step
+
+
+def torchs(sizes: list[int], batch: int, device: str = "cpu") -> Callable[[], object]:
+    """PyTorch's step."""
+    import torch
+
+    layers, images, labels = _data(sizes, batch)
+    modules: list[torch.nn.Module] = []
+    for weight, bias in layers:
+        linear = torch.nn.Linear(weight.shape[1], weight.shape[0])
+        linear.load_state_dict({"weight": torch.tensor(weight), "bias": torch.tensor(bias)})
+        modules += [linear, torch.nn.ReLU()]
+    model = torch.nn.Sequential(*modules[:-1]).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    criterion = torch.nn.CrossEntropyLoss()
+    x, y = torch.tensor(images, device=device), torch.tensor(labels, device=device)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        criterion(model(x), y).backward()
+        optimizer.step()
+
+    return step
+
+
+def jaxs(sizes: list[int], batch: int) -> Callable[[], object]:
+    """The same step, compiled by jax."""
+    import jax
+    import jax.numpy as jnp
+
+    layers, images, labels = _data(sizes, batch)
+
+    def loss(layers: list, x: jax.Array, y: jax.Array) -> jax.Array:
+        for i, (weight, bias) in enumerate(layers):
+            x = x @ weight.T + bias
+            x = jax.nn.relu(x) if i < len(layers) - 1 else x
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(x), y[:, None], axis=1))
+
+    @jax.jit
+    def update(layers: list, x: jax.Array, y: jax.Array) -> list:
+        return jax.tree.map(lambda p, g: p - 0.01 * g, layers, jax.grad(loss)(layers, x, y))
+
+    state = [[(jnp.asarray(w), jnp.asarray(b)) for w, b in layers]]
+    x, y = jnp.asarray(images), jnp.asarray(labels)
+
+    def step() -> None:
+        state[0] = jax.block_until_ready(update(state[0], x, y))
+
+    return step
+
+
+def autograds(sizes: list[int], batch: int) -> Callable[[], object]:
+    """The same step in autograd's NumPy."""
+    import autograd
+    import autograd.numpy as anp
+
+    layers, x, y = _data(sizes, batch)
+    rows = numpy.arange(batch)
+
+    def loss(layers: list) -> object:
+        h = x
+        for i, (weight, bias) in enumerate(layers):
+            h = anp.dot(h, weight.T) + bias
+            h = anp.maximum(h, 0) if i < len(layers) - 1 else h
+        h = h - anp.max(h, axis=1, keepdims=True)
+        return -anp.mean((h - anp.log(anp.sum(anp.exp(h), axis=1, keepdims=True)))[rows, y])
+
+    gradient = autograd.grad(loss)
+
+    def step() -> None:
+        for (weight, bias), (gw, gb) in zip(layers, gradient(layers), strict=True):
+            weight -= 0.01 * gw
+            bias -= 0.01 * gb
+
+    return step
+
+
+def mygrads(sizes: list[int], batch: int) -> Callable[[], object]:
+    """The same step in MyGrad."""
+    import mygrad
+    from mygrad.nnet.activations import relu
+    from mygrad.nnet.losses import softmax_crossentropy
+
+    arrays, x, y = _data(sizes, batch)
+    layers = [(mygrad.tensor(w), mygrad.tensor(b)) for w, b in arrays]
+
+    def step() -> None:
+        h = x
+        for i, (weight, bias) in enumerate(layers):
+            h = mygrad.matmul(h, weight.T) + bias
+            h = relu(h) if i < len(layers) - 1 else h
+        softmax_crossentropy(h, y).backward()
+        for pair in layers:
+            for p in pair:
+                p.data -= 0.01 * p.grad
+                p.null_grad()
+
+    return step
+
+
+def functions(sizes: list[int], batch: int) -> dict[str, Callable[[], object]]:
+    """The step of everybody who is installed."""
+    out = {"rustorch": ours(sizes, batch)}
+    for name, make in (("torch", torchs), ("jax (jit)", jaxs), ("autograd", autograds), ("mygrad", mygrads)):
+        try:
+            out[name] = make(sizes, batch)
+        except ImportError:
+            continue
+    return out

@@ -1,0 +1,59 @@
+"""Interleaved rounds in one process: what slows the machine down slows all of them down."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+
+
+def medians(
+    functions: dict[str, Callable[[], object]], rounds: int = 15, seconds: float = 0.15
+) -> dict[str, tuple[float, float]]:
+    """Time functions round by round.
+
+    Parameters
+    ----------
+    functions : dict of callables
+        By the name of who is measured; "rustorch" is among them.
+    rounds : int
+        At least 9.
+    seconds : float
+        About how long each of them runs per round.
+
+    Returns
+    -------
+    dict
+        name -> (median seconds per call, median over the rounds of rustorch's time over this one's)
+    """
+    calls = {}
+    for name, function in functions.items():
+        function()
+        start = time.perf_counter()
+        function()
+        once = time.perf_counter() - start
+        calls[name] = max(1, int(seconds / max(once, 1e-7)))
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    order = list(functions)
+    for i in range(rounds):
+        for name in order[i % len(order) :] + order[: i % len(order)]:
+            function, n = functions[name], calls[name]
+            gc.collect()
+            start = time.perf_counter()
+            for _ in range(n):
+                function()
+            times[name].append((time.perf_counter() - start) / n)
+    ours = times["rustorch"]
+    return {
+        name: (statistics.median(theirs), statistics.median(a / b for a, b in zip(ours, theirs, strict=True)))
+        for name, theirs in times.items()
+    }
+
+
+def report(title: str, results: dict[str, tuple[float, float]]) -> None:
+    """Print who took how long, and rustorch's time as a multiple of theirs."""
+    print(f"\n{title}")
+    for name, (seconds, ratio) in results.items():
+        text = f"{seconds * 1e6:12.1f} us" if seconds < 1e-3 else f"{seconds * 1e3:12.2f} ms"
+        print(f"  {name:10}{text}" + ("" if name == "rustorch" else f"   rustorch takes {ratio:.2f} of it"))
