@@ -84,7 +84,7 @@ class Optimizer:
         """Raise ValueError for an option that is no such number; one of NumPy's becomes Python's, which promotes weakly."""
         for name in names:
             value = options[name]
-            if isinstance(value, bool) or not isinstance(value, Real) or not (0 <= value < math.inf):
+            if isinstance(value, bool) or not isinstance(value, Real) or not (0 <= float(value) < math.inf):
                 raise ValueError(f"{self._name}: {name} is a finite number that is not negative, not {value!r}")
             if type(value) not in (int, float):
                 options[name] = float(value)
