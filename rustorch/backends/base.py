@@ -63,6 +63,8 @@ class Backend:
     module: Any
     mutable = True
     multi_device = False
+    #: Whether slices may have negative steps, as the standard has them.
+    negative_steps = True
     #: Kernels and functions this backend has something better for, by name.
     overrides: Mapping[str, Callable] = MappingProxyType({})
 

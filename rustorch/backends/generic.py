@@ -154,6 +154,7 @@ class TorchBackend(Backend):
 
     name = "torch"
     multi_device = True
+    negative_steps = False
 
     def __init__(self) -> None:
         import array_api_compat.torch

@@ -8,9 +8,10 @@ from typing import Any
 from ..autograd.check import adopt
 from ..autograd.graph import Value, mode, writes
 from ..autograd.primitive import Primitive
-from ..backends import device_of, of
+from ..backends import BY_TYPE, device_of, of
 from .data_type import broadcast_shapes
 from .helpers import one_axis
+from .manipulation import flip
 
 __all__ = ["take", "take_along_axis"]
 
@@ -163,9 +164,35 @@ def native_key(key: Any, x: Value) -> Any:
     return key._native
 
 
+def _steps_back(key: Any) -> bool:
+    return any(isinstance(part, slice) and (part.step or 1) < 0 for part in (key if type(key) is tuple else (key,)))
+
+
+def _forward(key: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple]:
+    """``(axes, key)``: the key with positive steps that picks the same elements once the array is flipped along the axes."""
+    parts = list(key) if type(key) is tuple else [key]
+    sizes = [0 if part is None or part is Ellipsis else part.ndim if "bool" in str(getattr(part, "dtype", "")) else 1 for part in parts]
+    axis, axes = 0, []
+    for i, part in enumerate(parts):
+        if isinstance(part, slice) and (part.step or 1) < 0:
+            start, stop, step = part.indices(shape[axis])
+            count, first = len(range(start, stop, step)), shape[axis] - 1 - start
+            parts[i] = slice(first, first + (count - 1) * -step + 1, -step) if count else slice(0, 0)
+            axes.append(axis)
+        axis += len(shape) - sum(sizes) if part is Ellipsis else sizes[i]
+    return tuple(axes), tuple(parts)
+
+
 def getitem(x: Value, key: Any) -> Any:
     """``x[key]``"""
-    return _getitem(x, key if type(key) is int or type(key) is slice else native_key(key, x))
+    if type(key) is int:
+        return _getitem(x, key)
+    if type(key) is not slice:
+        key = native_key(key, x)
+    if not BY_TYPE[type(x._native)].negative_steps and _steps_back(key):
+        axes, key = _forward(key, tuple(x._native.shape))
+        x = flip(x, axis=axes)
+    return _getitem(x, key)
 
 
 def _writable(x: Value, others: Any, what: str) -> bool:
@@ -208,9 +235,12 @@ def setitem(x: Value, key: Any, value: Any) -> None:
             )
         if stored.dtype != x.dtype:
             stored = stored.astype(x.dtype)
+    flipped: tuple[int, ...] = ()
+    if not backend.negative_steps and _steps_back(key):
+        flipped, key = _forward(key, tuple(x._native.shape))
     if recording or not backend.writable(x._native):
         # outside recording (immutable arrays, or no_grad) a leaf stays a leaf
-        out = put(x, stored, key)
+        out = flip(put(flip(x, axis=flipped), stored, key), axis=flipped) if flipped else put(x, stored, key)
         if recording:
             _become(x, out)
         else:
@@ -219,6 +249,10 @@ def setitem(x: Value, key: Any, value: Any) -> None:
     if isinstance(stored, Value):
         stored = stored._native
     try:
+        if flipped:  # a flipped copy is written into, and copied back
+            copy = backend.xp.flip(x._native, axis=flipped)
+            copy[key] = stored
+            key, stored = ..., backend.xp.flip(copy, axis=flipped)
         x._native[key] = stored
     except ValueError as error:
         raise ValueError(f"x[key] = value: {error}") from error
