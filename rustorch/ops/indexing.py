@@ -171,7 +171,9 @@ def _steps_back(key: Any) -> bool:
 def _forward(key: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple]:
     """``(axes, key)``: the key with positive steps that picks the same elements once the array is flipped along the axes."""
     parts = list(key) if type(key) is tuple else [key]
-    sizes = [0 if part is None or part is Ellipsis else part.ndim if "bool" in str(getattr(part, "dtype", "")) else 1 for part in parts]
+    sizes = [
+        0 if part is None or part is Ellipsis else part.ndim if "bool" in str(getattr(part, "dtype", "")) else 1 for part in parts
+    ]
     axis, axes = 0, []
     for i, part in enumerate(parts):
         if isinstance(part, slice) and (part.step or 1) < 0:
