@@ -212,8 +212,8 @@ class Primitive:
             out = (self._bound.get(kind) or self.bind(kind, BY_TYPE[kind]))(a, *options)
         except Exception as error:
             raise explain(self.name, (a,), error) from error
-        if type(out) is not kind:
-            out = BY_TYPE[kind].as_array(out)
+        if type(out) is not kind:  # as in __call__
+            out = (of(out) or BY_TYPE[kind]).as_array(out)
         if x._tracked and mode.enabled:
             plan = self._plans.get(1) or self.plan(1)
             if plan.runs:
