@@ -74,12 +74,13 @@ def _zero(xp: Any, g: Any) -> Any:
 
 
 def _sign_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
-    """Zero for real x. For complex x, sign is x / abs(x): only the part of g across its direction counts."""
+    """Zero for real x and at 0. For complex x, sign is x / abs(x): only the part of g across its direction counts."""
     if not is_complex(x):
         return xp.zeros_like(g)
     size = xp.abs(x)
     across = g - out * as_complex(xp, xp.real(xp.conj(out) * g))
-    return across / as_complex(xp, xp.where(size == 0, xp.ones_like(size), size))
+    none = size == 0
+    return xp.where(none, xp.zeros_like(across), across / as_complex(xp, xp.where(none, xp.ones_like(size), size)))
 
 
 def _chosen(better: str) -> tuple[Rule, Rule]:
