@@ -18,6 +18,11 @@ CASES = [pytest.param(spec, dtype, id=f"{spec.id}-{dtype}") for spec in ALL for 
 SHAPES = [pytest.param(spec, shapes, id=f"{spec.id}-{shapes}") for spec in ALL for shapes in spec.shapes]
 
 
+def _skip(spec: Spec, backend: Target) -> None:
+    if backend.device in spec.skip:
+        pytest.skip(spec.skip[backend.device])
+
+
 def _public_functions() -> set[str]:
     """The standard's functions by name, those of extensions as ``linalg.det``."""
     found = set()
@@ -52,16 +57,19 @@ def test_what_has_no_derivative_records_nothing(name: str, backend: Target) -> N
 
 @pytest.mark.parametrize(("spec", "dtype"), CASES)
 def test_gradients_of_first_and_second_order(spec: Spec, dtype: str, backend: Target, rng: numpy.random.Generator) -> None:
+    _skip(spec, backend)
     check(spec.call, spec.arrays(dtype, rng), backend, order=spec.order, **spec.tolerance)
 
 
 @pytest.mark.parametrize(("spec", "shapes"), SHAPES)
 def test_shapes_that_broadcast_or_are_empty(spec: Spec, shapes: tuple, backend: Target, rng: numpy.random.Generator) -> None:
+    _skip(spec, backend)
     check(spec.call, spec.arrays(spec.dtypes[0], rng, shapes), backend, **spec.tolerance)
 
 
 @pytest.mark.parametrize("spec", [pytest.param(spec, id=spec.id) for spec in ALL])
 def test_a_gradient_keeps_the_single_precision_of_its_variable(spec: Spec, backend: Target, rng: numpy.random.Generator) -> None:
+    _skip(spec, backend)
     dtype = {"float64": "float32", "complex128": "complex64"}[spec.dtypes[0]]
     xs = [backend.variable(a, dtype, requires_grad=True) for a in spec.arrays(spec.dtypes[0], rng)]
     outs = listed(spec.call(*xs))
@@ -77,6 +85,7 @@ def test_a_gradient_keeps_the_single_precision_of_its_variable(spec: Spec, backe
 
 @pytest.mark.parametrize("spec", [pytest.param(spec, id=spec.id) for spec in ALL])
 def test_views_have_the_gradients_of_contiguous_arrays(spec: Spec, backend: Target, rng: numpy.random.Generator) -> None:
+    _skip(spec, backend)
     if backend.device == "jax":
         pytest.skip("jax: arrays have no strides")
     arrays = spec.arrays(spec.dtypes[0], rng)
