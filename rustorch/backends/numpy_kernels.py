@@ -154,7 +154,8 @@ def log_softmax(x: Array, axis: int) -> Array:
     return out
 
 
-def logsumexp(x: Array, axis: int) -> Array:
+def _shift_and_log_sum(x: Array, axis: int) -> tuple[Array, Array]:
+    """The finite maximum along an axis, and the logarithm of the sum of exponentials after it was subtracted."""
     top = maximum.reduce(x, axis=axis, keepdims=True)
     finite = numpy.isfinite(top)
     if not finite.all():
@@ -164,29 +165,37 @@ def logsumexp(x: Array, axis: int) -> Array:
     total = add.reduce(terms, axis=axis, keepdims=True)
     with numpy.errstate(divide="ignore"):  # a row of -inf
         numpy.log(total, total)
+    return top, total
+
+
+def logsumexp(x: Array, axis: int) -> Array:
+    top, total = _shift_and_log_sum(x, axis)
     total += top
     return total
 
 
-def cross_entropy(x: Array, target: Array, weight: Array | None, divisor: Any) -> tuple[Array, Array]:
-    lse = logsumexp(x, 1)
+def cross_entropy(x: Array, target: Array, weight: Array | None, divisor: Any) -> tuple[Array, Array, Array]:
+    top, log_sum = _shift_and_log_sum(x, 1)
     if target.ndim == 2:
-        loss = add.reduce(target * (lse - x), axis=1)
+        loss = add.reduce(target * (log_sum - (x - top)), axis=1)
     else:
-        loss = lse[:, 0] - x[numpy.arange(len(target)), target]
+        loss = log_sum[:, 0] - (x[numpy.arange(len(target)), target] - top[:, 0])
         if weight is not None:
             loss = numpy.where(weight != 0, loss, loss.dtype.type(0)) * weight
-    return (loss if divisor is None else add.reduce(loss) / divisor), lse
+    return (loss if divisor is None else add.reduce(loss) / divisor), top, log_sum
 
 
-def cross_entropy_grad(g: Array, x: Array, lse: Array, target: Array, weight: Array | None, divisor: Any) -> Array:
+def cross_entropy_grad(
+    g: Array, x: Array, top: Array, log_sum: Array, target: Array, weight: Array | None, divisor: Any
+) -> Array:
     if divisor is not None:
         g = g / divisor
     if weight is not None:
         g = g * weight
     if g.ndim:
         g = g[:, None]
-    p = subtract(x, lse)
+    p = subtract(x, top)
+    subtract(p, log_sum, p)
     exp(p, p)
     if target.ndim == 2:
         p *= add.reduce(target, axis=1, keepdims=True)

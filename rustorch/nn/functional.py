@@ -282,7 +282,7 @@ def _from_indices(x: Variable, target: Variable, weight: Variable | None, ignore
     if weight is not None:
         row_weight = ops.where(counts, ops.take(weight, safe, axis=0), ops.zeros_like(row_weight))
     if reduction == "mean":
-        divisor = ops.sum(row_weight)
+        divisor = ops.sum(row_weight)._native  # an option: it has no gradient
     elif reduction == "sum":
         divisor = 1
     if smoothing:

@@ -49,16 +49,16 @@ logsumexp = Primitive(
 )
 
 
-def _target_rule(xp: Any, g: Any, x: Any, lse: Any, divisor: Any) -> Any:
+def _target_rule(xp: Any, g: Any, x: Any, top: Any, log_sum: Any, divisor: Any) -> Any:
     g = xp.expand_dims(g, axis=1) if divisor is None else g / divisor
-    return g * (lse - x)
+    return g * (log_sum - (x - top))
 
 
 cross_entropy = Primitive(
     "cross_entropy",
     lambda xp, x, target, weight, /, divisor: xp.cross_entropy(x, target, weight, divisor),
-    aux=("lse",),
-    x=lambda xp, g, x, lse, target, weight, divisor: xp.cross_entropy_grad(g, x, lse, target, weight, divisor),
+    aux=("top", "log_sum"),
+    x=lambda xp, g, x, top, log_sum, target, weight, divisor: xp.cross_entropy_grad(g, x, top, log_sum, target, weight, divisor),
     target=_target_rule,
 )
 mse = Primitive(

@@ -46,9 +46,14 @@ def logsumexp(xp: Any, x: Any, axis: int) -> Any:
 
     Source: Blanchard, Higham & Higham, "Accurately computing the log-sum-exp and softmax functions", 2021.
     """
-    top = xp.max(x, axis=axis, keepdims=True)
-    top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))  # all -inf: log 0; any inf: inf, and never inf - inf
+    top = _finite_max(xp, x, axis)
     return xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
+
+
+def _finite_max(xp: Any, x: Any, axis: int) -> Any:
+    """The maximum along an axis, kept; 0 where it is infinite, since inf - inf is nan."""
+    top = xp.max(x, axis=axis, keepdims=True)
+    return xp.where(xp.isfinite(top), top, xp.zeros_like(top))
 
 
 def softmax(xp: Any, x: Any, axis: int) -> Any:
@@ -63,7 +68,7 @@ def log_softmax(xp: Any, x: Any, axis: int) -> Any:
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 
 
-def cross_entropy(xp: Any, x: Any, target: Any, weight: Any, divisor: Any) -> tuple[Any, Any]:
+def cross_entropy(xp: Any, x: Any, target: Any, weight: Any, divisor: Any) -> tuple[Any, Any, Any]:
     """``-sum(t * log_softmax(x), axis=1)`` for every row, or the sum of these over the rows.
 
     Parameters
@@ -78,24 +83,27 @@ def cross_entropy(xp: Any, x: Any, target: Any, weight: Any, divisor: Any) -> tu
 
     Returns
     -------
-    The loss, of shape () or (n,), and the (n, 1) logarithms of the rows' sums of exponentials.
+    The loss, of shape () or (n,), and two of shape (n, 1): the rows' maxima, and the logarithms of their sums of exponentials
+    after the maxima were subtracted. (Their sum is the logsumexp, in which large logits would round small differences away.)
     """
-    lse = xp.logsumexp(x, 1)
+    top = _finite_max(xp, x, 1)
+    shifted = x - top
+    log_sum = xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
     if target.ndim == 2:
-        loss = xp.sum(target * (lse - x), axis=1)
+        loss = xp.sum(target * (log_sum - shifted), axis=1)
     else:
-        loss = xp.squeeze(lse - xp.take_along_axis(x, xp.expand_dims(target, axis=1), axis=1), axis=1)
+        loss = xp.squeeze(log_sum - xp.take_along_axis(shifted, xp.expand_dims(target, axis=1), axis=1), axis=1)
         if weight is not None:  # an ignored row must not spread its nan or infinity: select, then weigh
             loss = xp.where(weight != 0, loss, xp.zeros_like(loss)) * weight
-    return (loss if divisor is None else xp.sum(loss) / divisor), lse
+    return (loss if divisor is None else xp.sum(loss) / divisor), top, log_sum
 
 
-def cross_entropy_grad(xp: Any, g: Any, x: Any, lse: Any, target: Any, weight: Any, divisor: Any) -> Any:
+def cross_entropy_grad(xp: Any, g: Any, x: Any, top: Any, log_sum: Any, target: Any, weight: Any, divisor: Any) -> Any:
     """The gradient of ``cross_entropy`` in ``x``; ``g`` is the gradient of its loss."""
     if divisor is not None:
         g = xp.broadcast_to(g / divisor, (x.shape[0],))
     g = xp.expand_dims(g if weight is None else g * weight, axis=1)
-    p = xp.exp(x - lse)
+    p = xp.exp((x - top) - log_sum)
     if target.ndim == 2:
         return g * (p * xp.sum(target, axis=1, keepdims=True) - target)
     classes = xp.arange(x.shape[1], dtype=target.dtype, device=target.device)
