@@ -166,6 +166,9 @@ class TorchBackend(Backend):
         self._native = {dtype: native for native, dtype in self._dtypes.items()}
         self.overrides: dict[str, Callable] = {
             "index_add": self._index_add, "scatter_add": self._scatter_add, "put_add": self._put_add,
+            # PyTorch takes indices of 64 bits only
+            "take": lambda x, indices, /, *, axis: self.module.take(x, indices.to(torch.int64), axis=axis),
+            "take_along_axis": lambda x, indices, /, *, axis=-1: torch.take_along_dim(x, indices.to(torch.int64), dim=axis),
         }  # fmt: skip
         super().__init__()
 
