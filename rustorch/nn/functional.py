@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import ops
 from ..autograd.check import adopt
+from ..backends import dtypes
 from ..ops import network
 from ..ops.helpers import one_axis
 from ..ops.indexing import assign, extent
@@ -234,6 +235,8 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
         raise TypeError(f"cross_entropy: targets are class indices (integers) or probabilities (floats), not {target.dtype}")
     flat = _rows_of_classes(input)
     if kind in "iu":
+        # ignore_index must fit: -100 is no uint8
+        target = ops.astype(target, dtypes.int64, copy=False)
         if len(rows) != 1:
             target = ops.reshape(target, (-1,) if target.size else (0,))
         return _from_indices(flat, target, weight, ignore_index, reduction, label_smoothing, rows)

@@ -120,12 +120,14 @@ def test_a_mean_of_nothing_is_nan_as_in_pytorch(backend: Target) -> None:
     assert F.cross_entropy(logits, _indices(backend, (-100,)), reduction="sum").item() == 0
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64"])
-def test_class_indices_of_any_integer_dtype(dtype: str, backend: Target) -> None:
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32", "uint64"])
+@pytest.mark.parametrize("weight", [None, cases.CLASS_WEIGHTS])
+def test_class_indices_of_any_integer_dtype(dtype: str, weight: list[float] | None, backend: Target) -> None:
     logits = backend.variable([[1.0, 2.0, 0.5], [0.0, -1.0, 2.0]], requires_grad=True)
-    loss = F.cross_entropy(logits, backend.variable([0, 2], dtype))
+    weight_ = None if weight is None else backend.variable(weight)
+    expected = F.cross_entropy(logits.detach(), _indices(backend, (0, 2)), weight_)
+    loss = F.cross_entropy(logits, backend.variable([0, 2], dtype), weight_)
     loss.backward()
-    expected = F.cross_entropy(logits.detach(), _indices(backend, (0, 2)))
     assert loss.item() == expected.item()
     assert logits.grad is not None
 
