@@ -167,10 +167,7 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
                 continue
         saved = node.saved
         if saved is None:
-            raise RuntimeError(
-                f"the graph behind {node.primitive.name} was freed by an earlier backward; to go through it again, call the "
-                f"earlier one with retain_graph=True"
-            )
+            raise _freed(node)
         if node.seq < writes.last:
             _check_unwritten(node, saved)
         if type(g) is list:
@@ -212,6 +209,13 @@ def _run_rules(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, need
             add(parent, r, r is not g, node, k)
 
 
+def _freed(node: Node) -> RuntimeError:
+    return RuntimeError(
+        f"the graph behind {node.primitive.name} was freed by an earlier backward; to go through it again, call the "
+        f"earlier one with retain_graph=True"
+    )
+
+
 def _leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) -> dict[int, bool]:
     """id of every node and leaf on a way to a target -> whether there is more of the way behind it."""
     nodes: dict[int, Node] = {}
@@ -222,6 +226,9 @@ def _leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) ->
             nodes[node.seq] = node
             stack.extend([parent for parent in node.parents if parent is not None])
     needed = {id(target._node or target): False for target in targets}
+    for node in nodes.values():
+        if node.saved is None and id(node) not in needed:  # what was behind it is not known any more
+            raise _freed(node)
     for seq in sorted(nodes):
         node = nodes[seq]
         if any(parent is not None and id(parent) in needed for parent in node.parents):

@@ -117,13 +117,22 @@ class _Switch:
             def steps(*args: Any, **kwargs: Any) -> Any:
                 body = function(*args, **kwargs)
                 send: Any = None
+                thrown: BaseException | None = None
                 while True:
                     with set_grad_enabled(to):
                         try:
-                            item = body.send(send)
+                            item = body.send(send) if thrown is None else body.throw(thrown)
                         except StopIteration as stop:
                             return stop.value
-                    send = yield item
+                    send = thrown = None
+                    try:
+                        send = yield item
+                    except GeneratorExit:
+                        with set_grad_enabled(to):
+                            body.close()
+                        raise
+                    except BaseException as error:
+                        thrown = error
 
             return steps
 
