@@ -119,10 +119,12 @@ _EDGES = (((0, 3),), ((2, 0),))  # what a function of one matrix must take, too
 
 # fmt: off
 ELEMENTWISE = [
+    _unary("conj", torch=lambda torch, x: torch.conj_physical(x)),
+    _unary("sign", 0.3, 1.5, signs=True, torch=lambda torch, x: torch.sgn(x)),
     _unary("abs", 0.3, 1.5, signs=True), _unary("acos", -0.8, 0.8), _unary("acosh", 1.3, 3.0), _unary("asin", -0.8, 0.8),
-    _unary("asinh"), _unary("atan"), _unary("atanh", -0.8, 0.8), _unary("conj", torch=lambda torch, x: torch.conj_physical(x)), _unary("cos"), _unary("cosh"), _unary("exp"),
+    _unary("asinh"), _unary("atan"), _unary("atanh", -0.8, 0.8), _unary("cos"), _unary("cosh"), _unary("exp"),
     _unary("expm1"), _unary("log", 0.3, 3.0), _unary("log1p", -0.6, 2.0), _unary("log2", 0.3, 3.0), _unary("log10", 0.3, 3.0),
-    _unary("negative"), _unary("positive"), _unary("reciprocal", 0.5, 2.0, signs=True), _unary("sign", 0.3, 1.5, signs=True, torch=lambda torch, x: torch.sgn(x)),
+    _unary("negative"), _unary("positive"), _unary("reciprocal", 0.5, 2.0, signs=True),
     _unary("sin"), _unary("sinh"), _unary("sqrt", 0.3, 3.0), _unary("square"), _unary("tan", -1.0, 1.0), _unary("tanh"),
     _unary("real", dtypes=C), _unary("imag", dtypes=C),
     _unary("ceil", 0.1, 0.9, dtypes=R), _unary("floor", 0.1, 0.9, dtypes=R), _unary("round", 0.6, 1.4, dtypes=R),

@@ -37,7 +37,7 @@ def _torch(call: Callable[..., Any], arrays: list[numpy.ndarray]) -> tuple[list,
     outs = list(outs) if isinstance(outs, (tuple, list)) else [outs]
     starts = weights([tuple(out.shape) for out in outs], [out.detach().numpy().dtype for out in outs])
     gradients = torch.autograd.grad(outs, xs, [torch.from_numpy(start) for start in starts])
-    return [out.detach().resolve_conj().numpy() for out in outs], [g.resolve_conj().numpy() for g in gradients]
+    return [out.detach().resolve_conj().numpy() for out in outs], [g.numpy(force=True) for g in gradients]
 
 
 def _same(ours: tuple[list, list], theirs: tuple[list, list]) -> None:

@@ -1,0 +1,126 @@
+"""rustorch.grad: gradients as values, of every order."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+
+import rustorch
+from tests.support.target import Target
+
+
+def test_it_touches_no_grad_and_frees_the_graph(backend: Target) -> None:
+    x = backend.variable([1.0, 2.0], requires_grad=True)
+    y = (x * x).sum()
+    (g,) = rustorch.grad(y, x)
+    numpy.testing.assert_allclose(backend.numpy(g), [2.0, 4.0])
+    assert x.grad is None
+    assert not g.requires_grad
+    with pytest.raises(RuntimeError, match="retain_graph=True"):
+        rustorch.grad(y, x)
+
+
+def test_of_computed_inputs_and_of_several_outputs(backend: Target) -> None:
+    x = backend.variable([1.0, 2.0], requires_grad=True)
+    y = x * 3
+    gy, gx = rustorch.grad([(y * y).sum(), y.sum()], [y, x])
+    numpy.testing.assert_allclose(backend.numpy(gy), [7.0, 13.0])
+    numpy.testing.assert_allclose(backend.numpy(gx), [21.0, 39.0])
+
+
+def test_an_output_is_an_input(backend: Target) -> None:
+    x = backend.variable(2.0, requires_grad=True)
+    y = x * x
+    (g,) = rustorch.grad(y, y)
+    assert float(backend.numpy(g)) == 1.0
+    (g,) = rustorch.grad(x, x)
+    assert float(backend.numpy(g)) == 1.0
+
+
+def test_grad_outputs(backend: Target) -> None:
+    x = backend.variable([1.0, 2.0], requires_grad=True)
+    (g,) = rustorch.grad(x * x, x, grad_outputs=backend.variable([1.0, 10.0]))
+    numpy.testing.assert_allclose(backend.numpy(g), [2.0, 40.0])
+    (g,) = rustorch.grad([x * x, x.sum()], x, grad_outputs=[backend.array([1.0, 10.0]), None])
+    numpy.testing.assert_allclose(backend.numpy(g), [3.0, 41.0])
+    with pytest.raises(ValueError, match="1 grad_outputs for 2 outputs"):
+        rustorch.grad([x * x, x * 2], x, grad_outputs=[backend.array([1.0, 1.0])])
+    with pytest.raises(ValueError, match=r"shape \(3,\), the value \(2,\)"):
+        rustorch.grad(x * x, x, grad_outputs=backend.array([1.0, 1.0, 1.0]))
+    with pytest.raises(RuntimeError, match="gradient must be given"):
+        rustorch.grad(x * x, x)
+
+
+def test_unused_and_untracked_inputs(backend: Target) -> None:
+    x = backend.variable([1.0, 2.0], requires_grad=True)
+    unused = backend.variable([1.0], requires_grad=True)
+    y = (x * x).sum()
+    with pytest.raises(RuntimeError, match=r"input 1; pass allow_unused=True"):
+        rustorch.grad(y, [x, unused], retain_graph=True)
+    g, none = rustorch.grad(y, [x, unused], allow_unused=True)
+    assert none is None
+    numpy.testing.assert_allclose(backend.numpy(g), [2.0, 4.0])
+    with pytest.raises(RuntimeError, match="input 0 does not require grad"):
+        rustorch.grad(x.sum(), backend.variable(1.0))
+    with pytest.raises(TypeError, match="inputs are Variables, not float"):
+        rustorch.grad(x.sum(), [1.0])
+
+
+@pytest.mark.parametrize("name", ["sin", "exp", "cube", "tanh", "product", "division"])
+def test_derivatives_up_to_the_fourth(name: str, backend: Target) -> None:
+    at = 0.7
+    t = numpy.tanh(at)
+    s = 1 - t * t
+    function, expected = {
+        "sin": (rustorch.sin, [numpy.cos(at), -numpy.sin(at), -numpy.cos(at), numpy.sin(at)]),
+        "exp": (rustorch.exp, [numpy.exp(at)] * 4),
+        "cube": (lambda x: x**3, [3 * at**2, 6 * at, 6.0, 0.0]),
+        "tanh": (rustorch.tanh, [s, -2 * t * s, -2 * s * (1 - 3 * t * t), 8 * t * s * (2 - 3 * t * t)]),
+        "product": (lambda x: rustorch.sin(x) * x, [
+            numpy.sin(at) + at * numpy.cos(at), 2 * numpy.cos(at) - at * numpy.sin(at),
+            -3 * numpy.sin(at) - at * numpy.cos(at), -4 * numpy.cos(at) + at * numpy.sin(at)]),
+        "division": (lambda x: 1 / x, [-(at**-2), 2 * at**-3, -6 * at**-4, 24 * at**-5]),
+    }[name]  # fmt: skip
+    x = backend.variable(at, requires_grad=True)
+    y = function(x)
+    for order, want in enumerate(expected, 1):
+        (y,) = rustorch.grad(y, x, create_graph=True)
+        numpy.testing.assert_allclose(backend.numpy(y), want, rtol=1e-10, atol=1e-10, err_msg=f"order {order}")
+
+
+def test_a_gradient_penalty_reaches_the_parameters(backend: Target) -> None:
+    w = backend.variable([2.0, -1.0], requires_grad=True)
+    x = backend.variable([0.5, 3.0], requires_grad=True)
+    (g,) = rustorch.grad((w * x * x).sum(), x, create_graph=True)
+    (g * g).sum().backward()
+    numpy.testing.assert_allclose(backend.numpy(w.grad), 8 * numpy.array([2.0, -1.0]) * numpy.array([0.5, 3.0]) ** 2)
+
+
+def test_create_graph_inside_no_grad_and_after_it(backend: Target) -> None:
+    x = backend.variable(2.0, requires_grad=True)
+    y = x**3
+    with rustorch.no_grad():
+        (g,) = rustorch.grad(y, x, create_graph=True)
+        assert not rustorch.is_grad_enabled()
+    assert rustorch.is_grad_enabled()
+    (second,) = rustorch.grad(g, x)
+    assert float(backend.numpy(second)) == pytest.approx(12.0)
+
+
+def test_an_error_in_backward_leaves_the_mode_as_it_was(backend: Target) -> None:
+    x = backend.variable([1.0, 2.0], requires_grad=True)
+
+    def fail(g: rustorch.Variable) -> None:
+        raise ValueError("a hook failed")
+
+    y = x * x
+    y.register_hook(fail)
+    for call in (
+        lambda: y.sum().backward(),
+        lambda: rustorch.grad(y.sum(), x),
+        lambda: rustorch.grad(y.sum(), x, create_graph=True),
+    ):
+        with pytest.raises(ValueError, match="a hook failed"):
+            call()
+        assert rustorch.is_grad_enabled()
+    assert x.grad is None
