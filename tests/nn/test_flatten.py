@@ -1,0 +1,51 @@
+"""Flatten: which dimensions become one."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+
+from rustorch import nn
+from tests.support.target import Target
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shape", "expected"),
+    [
+        ((), (2, 3, 4), (2, 12)),
+        ((), (2, 3), (2, 3)),
+        ((0,), (2, 3, 4), (24,)),
+        ((0, 1), (2, 3, 4), (6, 4)),
+        ((1, 2), (2, 3, 4, 5), (2, 12, 5)),
+        ((-2,), (2, 3, 4), (2, 12)),
+        ((2, 2), (2, 3, 4), (2, 3, 4)),
+        ((), (0, 3, 4), (0, 12)),
+        ((), (2, 0, 4), (2, 0)),
+        ((0,), (), (1,)),
+    ],
+)
+def test_shapes(arguments: tuple, shape: tuple, expected: tuple, backend: Target) -> None:
+    values = numpy.arange(float(numpy.prod(shape))).reshape(shape)
+    x = backend.variable(values, requires_grad=True)
+    out = nn.Flatten(*arguments)(x)
+    numpy.testing.assert_array_equal(backend.numpy(out), values.reshape(expected))
+    (out * out).sum().backward()
+    numpy.testing.assert_array_equal(backend.numpy(x.grad), 2 * values)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((2, 1), ValueError, r"Flatten: start_dim=2 comes after end_dim=1 in shape \(2, 3, 4\)"),
+        ((3,), IndexError, "axis 3 is out of range for an array of 3 dimensions"),
+        ((0, -4), IndexError, "axis -4 is out of range"),
+    ],
+)
+def test_bad_dimensions(arguments: tuple, error: type[Exception], message: str, backend: Target) -> None:
+    with pytest.raises(error, match=message):
+        nn.Flatten(*arguments)(backend.variable(numpy.ones((2, 3, 4))))
+
+
+def test_a_list_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Flatten takes Variables.*not list"):
+        nn.Flatten()([[1.0]])
