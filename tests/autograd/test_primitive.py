@@ -1,0 +1,110 @@
+"""Defining an operation: what a definition must say, and what happens when a rule is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch.autograd.primitive import Primitive
+from tests.support.differences import check
+from tests.support.target import Target
+
+
+def _primitive(name: str = "test_op", **rules: Any) -> Primitive:
+    return Primitive(name, lambda xp, x, y, /, scale: x * y * scale, register=False, **rules)
+
+
+def test_a_rule_for_an_input_that_does_not_exist() -> None:
+    with pytest.raises(TypeError, match=r"test_op: rules for \['z'\], but the inputs are \['x', 'y'\]"):
+        _primitive(z=lambda xp, g: g)
+
+
+def test_a_rule_that_asks_for_what_the_call_does_not_have() -> None:
+    with pytest.raises(TypeError, match=r"test_op: a rule takes xp, g, and any of .*'scale', 'out'.*\['xp', 'g', 'w'\]"):
+        _primitive(x=lambda xp, g, w: g)
+    with pytest.raises(TypeError, match=r"takes xp, g"):
+        _primitive(x=lambda g: g)
+
+
+def test_a_right_one_works_in_first_and_second_order(backend: Target) -> None:
+    right = _primitive(x=lambda xp, g, y, scale: g * y * scale, y=lambda xp, g, x, scale: g * x * scale)
+    at = [numpy.array([1.0, 2.0]), numpy.array([3.0, -1.0])]
+    check(lambda x, y: right(x, y, 2.0), at, backend, order=2)
+
+
+def test_only_what_the_rules_of_tracked_inputs_name_is_kept() -> None:
+    primitive = _primitive(x=lambda xp, g, y: g * y, y=lambda xp, g, x_shape: g)
+    x, y = rustorch.tensor([1.0, 2.0]), rustorch.tensor([3.0, 4.0])
+    assert primitive(x, y, 1.0).grad_fn is None
+    assert primitive(x.clone().requires_grad_(), y, 1.0).grad_fn.saved == (y.data,)
+    assert primitive(x, y.clone().requires_grad_(), 1.0).grad_fn.saved == ((2,),)
+
+
+def test_an_input_without_a_rule_gets_no_gradient() -> None:
+    primitive = _primitive(x=lambda xp, g, y: g * y)
+    y = rustorch.tensor([3.0, 4.0], requires_grad=True)
+    assert not primitive(rustorch.tensor([1.0, 2.0]), y, 1.0).requires_grad
+
+
+WRONG = {
+    "a factor": lambda xp, g, y, scale: g * y * scale * 1.001,
+    "a sign": lambda xp, g, y, scale: -g * y * scale,
+    "an option forgotten": lambda xp, g, y: g * y,
+    "one element": lambda xp, g, y, scale: xp.concat([g[:1] * y[:1] * scale, g[1:]]),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_the_difference_checker_finds_a_wrong_rule(mistake: str, backend: Target) -> None:
+    wrong = _primitive(x=WRONG[mistake], y=lambda xp, g, x, scale: g * x * scale)
+    at = [numpy.array([1.0, 2.0]), numpy.array([3.0, -1.5])]
+    with pytest.raises(AssertionError, match="grad of input 0"):
+        check(lambda x, y: wrong(x, y, 2.0), at, backend)
+
+
+def test_the_difference_checker_finds_a_rule_that_is_right_in_first_order_only(backend: Target) -> None:
+    def detached(xp: Any, g: Any, out: Any) -> Any:
+        """g * cos(x), with a constant where a function of x belongs."""
+        return g * (out.detach() if isinstance(out, rustorch.Variable) else out)
+
+    half = Primitive("half", lambda xp, x, /: xp.exp(x), register=False, x=detached)
+    at = [numpy.array([0.3, 0.7])]
+    check(half, at, backend, order=1)
+    with pytest.raises(AssertionError, match="second derivative in input 0"):
+        check(half, at, backend, order=2)
+
+
+def test_the_difference_checker_finds_a_missing_conjugate() -> None:
+    wrong = Primitive("test_square", lambda xp, x, /: x * x, register=False, x=lambda xp, g, x: g * 2 * x)
+    with pytest.raises(AssertionError, match="grad of input 0"):
+        check(wrong, [numpy.array([1.0 + 2.0j])], Target("cpu"))
+
+
+def test_a_rule_that_returns_a_wrong_shape_is_named(backend: Target) -> None:
+    wrong = _primitive(x=lambda xp, g, y: g[:1], y=lambda xp, g, x: xp.reshape(g, (2, 1)))
+    x, y = backend.variable([1.0, 2.0, 3.0], requires_grad=True), backend.variable([1.0, 1.0, 1.0])
+    with pytest.raises(RuntimeError, match=r"test_op: the rule of input 'x' returned a gradient of shape \(1,\).*\(3,\)"):
+        wrong(x, y, 1.0).sum().backward()
+    assert x.grad is None
+    a, b = backend.variable([1.0, 2.0]), backend.variable([1.0, 1.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"test_op: the rule of input 'y' returned a gradient of shape \(2, 1\).*\(2,\)"):
+        wrong(a, b, 1.0).sum().backward()
+
+
+def test_a_failing_forward_names_the_operation_the_shapes_and_the_dtypes(backend: Target) -> None:
+    x, y = backend.variable([1.0, 2.0, 3.0]), backend.variable([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"multiply: shapes \(3,\) and \(2,\) do not broadcast"):
+        x * y
+    fails = Primitive("test_fails", lambda xp, x, /: 1 / 0, register=False)
+    with pytest.raises(RuntimeError, match=r"test_fails of float64\(3,\): division by zero"):
+        fails(x)
+
+
+def test_no_array_at_all() -> None:
+    with pytest.raises(TypeError, match=r"add needs at least one array; got the Python numbers 1 and 2"):
+        rustorch.add(1, 2)
+    with pytest.raises(TypeError, match=r"sin takes Variables, arrays and Python numbers, not list.*rustorch\.asarray"):
+        rustorch.sin([1.0, 2.0])
