@@ -1,0 +1,173 @@
+"""What the pages say about the repository is true: links, names, the map, the gaps, the dependencies, the set-up."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import rustorch
+from tests.docs.pages import PAGES, ROOT, blocks, name, prose
+
+README = ROOT / "README.md"
+ADDING = ROOT / "docs" / "adding_an_operation.md"
+
+
+# -- links ---------------------------------------------------------------------------------------------------------------
+def anchors(page: Path) -> set[str]:
+    """The anchors that a page's headings get: lower case, spaces as hyphens, other signs left out."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_resolve(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if link.startswith("https://"):
+            continue
+        target, _, anchor = link.partition("#")
+        path = (page.parent / target).resolve() if target else page
+        assert path.exists(), f"{name(page)}: {link}"
+        if anchor:
+            assert anchor in anchors(path), f"{name(page)}: {link}"
+
+
+def test_every_page_is_in_the_index():
+    index = prose(ROOT / "docs" / "index.md")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "index.md" or f"({page.name})" in index, page.name
+
+
+# -- names ---------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_names_exist(page):
+    for span in re.findall(r"`([^`\n]+)`", prose(page)):
+        for dotted in re.findall(r"(?<![\w./-])rustorch((?:\.\w+)+)", span):
+            value = rustorch
+            for part in dotted.split(".")[1:]:
+                assert hasattr(value, part), f"{name(page)}: rustorch{dotted}"
+                value = getattr(value, part)
+
+
+def test_gaps_are_gaps():
+    """What README calls missing is missing: whoever adds it takes it off the list."""
+    found = re.search(r"\*\*Not there yet:\*\* (.+?)\.\n", prose(README), re.DOTALL)
+    assert found
+    names = re.findall(r"`(\w+)`", found[1])
+    assert len(names) > 5
+    assert [
+        name for name in names if hasattr(rustorch, name) or hasattr(rustorch.nn, name) or hasattr(rustorch.optim, name)
+    ] == []
+
+
+# -- the map -------------------------------------------------------------------------------------------------------------
+def listed() -> dict[str, bool]:
+    """Path -> whether it is a folder, as the map has them."""
+    (block,) = [block for block in blocks(ADDING) if block.info == ("text", "map")]
+    entries: dict[str, bool] = {}
+    path: list[str] = []
+    for line in block.text.splitlines():
+        entry = line.split()[0]
+        depth = (len(line) - len(line.lstrip())) // 2
+        path[depth:] = [entry.rstrip("/")]
+        key = "/".join(path)
+        assert key not in entries, f"{key} stands twice in the map"
+        entries[key] = entry.endswith("/")
+    return entries
+
+
+def test_the_map_is_complete():
+    """It lists just what is there, in every folder that it opens."""
+    entries = listed()
+    for path, folder in entries.items():
+        assert (ROOT / path).is_dir() if folder else (ROOT / path).is_file(), path
+    opened = {path.rpartition("/")[0] for path in entries} - {""}
+    assert {"rustorch", "rustorch/backends", "rustorch/ops", "rustorch/nn", "rustorch/optim", "rustorch/autograd"} <= opened
+    for folder in opened:
+        there = {f"{folder}/{entry.name}" for entry in (ROOT / folder).iterdir()}
+        there = {path for path in there if not path.endswith(("__pycache__", ".pyc")) and not Path(path).name.startswith(".")}
+        assert there == {path for path in entries if path.rpartition("/")[0] == folder}, folder
+
+
+def imports(file: Path) -> list[str]:
+    """The modules that a file of rustorch imports when it runs, in full."""
+    package = file.relative_to(ROOT).with_suffix("").parts[:-1]
+    found: list[str] = []
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            return
+        if isinstance(node, ast.Import):
+            found.extend(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1]] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found.extend(f"{module}.{alias.name}" for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(file.read_text(encoding="utf-8")))
+    return found
+
+
+def test_floors():
+    """Each part of rustorch imports only what stands above it in the map, and array libraries are imported in backends/ alone."""
+    order = [path.removeprefix("rustorch/").removesuffix(".py") for path in listed() if path.count("/") == 1]
+    order = [part for part in order if (ROOT / "rustorch" / part).is_dir() or (ROOT / "rustorch" / f"{part}.py").is_file()]
+    assert order[0] == "backends"
+    for floor, part in enumerate(order):
+        files = sorted((ROOT / "rustorch" / part).rglob("*.py")) or [ROOT / "rustorch" / f"{part}.py"]
+        for file in files:
+            for module in imports(file):
+                root, *rest = module.split(".")
+                if root == "rustorch":
+                    # "from . import nn" in __init__.py names parts or their names; those of the top level itself are not parts
+                    assert rest[0] not in order or order.index(rest[0]) <= floor, f"{file.relative_to(ROOT)} imports {module}"
+                elif part != "backends":
+                    assert root not in ("numpy", "cupy", "cupyx", "torch", "jax"), f"{file.relative_to(ROOT)} imports {module}"
+
+
+def test_imports_are_found():
+    """The reader of imports sees relative ones, from files and packages, and in functions."""
+    assert "rustorch.autograd.graph.Value" in imports(ROOT / "rustorch" / "ops" / "creation.py")
+    assert "rustorch.ops.manipulation.reshape" in imports(ROOT / "rustorch" / "ops" / "creation.py")
+    assert "rustorch.backends" in imports(ROOT / "rustorch" / "__init__.py")
+    assert "rustorch.variable.Variable" not in imports(ROOT / "rustorch" / "autograd" / "functional.py")
+
+
+# -- dependencies, set-up, version -----------------------------------------------------------------------------------------
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def package(requirement: str) -> str:
+    return re.split(r"[\s<>=!~\[;]", requirement)[0]
+
+
+def test_every_dependency_has_its_reason():
+    text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    runtime, extras = text.split("## Extras")
+    described = set(re.findall(r"^\| ([\w-]+) \| [A-Z]", runtime, re.MULTILINE))
+    assert described == {package(requirement) for requirement in project()["dependencies"]}
+    described_extras = set(re.findall(r"^\| (\w+) \| ([\w-]+) \| \S", extras, re.MULTILINE)) - {("extra", "package")}
+    declared = {
+        (extra, package(requirement))
+        for extra, requirements in project()["optional-dependencies"].items()
+        for requirement in requirements
+    }
+    assert described_extras == {(extra, name) for extra, name in declared if name != "rustorch"}
+
+
+def test_readme_begins_with_the_whole_setup():
+    """.ci/run executes the first two shell blocks; they stay an installation with the example, and one with the tests."""
+    first, second, *_ = [block.text.splitlines() for block in blocks(README) if block.info == ("bash",)]
+    assert first[0] == "pip install '.[examples]'" and first[1].startswith("python docs/examples/digits.py")
+    assert second == ["pip install '.[test]'", "pytest"]
+
+
+def test_changelog_knows_the_version():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{rustorch.__version__}]" in changelog
