@@ -176,7 +176,7 @@ class TorchBackend(Backend):
         return isinstance(value, self._torch.Tensor)
 
     def adopt(self, value: Any) -> Array:
-        return value.detach()
+        return value.detach() if value.requires_grad or type(value) is not self._torch.Tensor else value
 
     def check_device(self, device: str, rest: str) -> str:
         if rest in ("", "cpu"):
