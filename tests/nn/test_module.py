@@ -135,7 +135,11 @@ def test_a_parameter_that_is_replaced_keeps_its_name_once() -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (lambda net: setattr(net, "scale", rustorch.ones(3)), TypeError, "'scale' holds a Parameter; assign one or None, not Variable"),
+        (
+            lambda net: setattr(net, "scale", rustorch.ones(3)),
+            TypeError,
+            "'scale' holds a Parameter; assign one or None, not Variable",
+        ),
         (lambda net: setattr(net, "first", 3), TypeError, "'first' holds a Module; assign one or None, not int"),
         (lambda net: net.register_parameter("p", rustorch.ones(2)), TypeError, "parameter 'p' is a Parameter or None"),
         (lambda net: net.add_module("m", rustorch.tanh), TypeError, "module 'm' is a Module or None"),

@@ -1,0 +1,114 @@
+"""Sequential and ModuleList: lists whose Modules are children."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import rustorch
+from rustorch import nn
+from tests.support.target import Target
+
+
+def _layers(n: int = 3) -> list[nn.Linear]:
+    return [nn.Linear(2, 2) for _ in range(n)]
+
+
+def test_sequential_calls_one_after_the_other(backend: Target) -> None:
+    first, second = (nn.Linear(2, 2, device=backend.device) for _ in range(2))
+    x = backend.variable([[1.0, -2.0]], "float32")
+    out = nn.Sequential(first, nn.Tanh(), second)(x)
+    assert out.tolist() == second(rustorch.tanh(first(x))).tolist()
+    assert nn.Sequential()(x) is x
+
+
+def test_sequential_by_name() -> None:
+    model = nn.Sequential({"hidden": nn.Linear(2, 3), "act": nn.ReLU(), "out": nn.Linear(3, 1)})
+    assert list(model.state_dict()) == ["hidden.weight", "hidden.bias", "out.weight", "out.bias"]
+    assert model[0] is model.hidden
+    assert model[-1] is model.out
+    assert model(rustorch.ones((1, 2))).shape == (1, 1)
+    del model[1]
+    assert [name for name, _ in model.named_children()] == ["hidden", "out"]
+    model[0] = nn.Tanh()
+    assert repr(model.hidden) == "Tanh()"
+
+
+@pytest.mark.parametrize("make", [lambda layers: nn.Sequential(*layers), nn.ModuleList])
+class TestLists:
+    def test_reading(self, make: Any) -> None:
+        layers = _layers()
+        model = make(layers)
+        assert len(model) == 3
+        assert list(model) == layers
+        assert model[0] is layers[0]
+        assert model[-1] is layers[2]
+        assert type(model[1:]) is type(model)
+        assert list(model[1:]) == layers[1:]
+        assert list(model[::2].state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
+
+    def test_changing(self, make: Any) -> None:
+        layers, other = _layers(), nn.Linear(2, 2, bias=False)
+        model = make(layers)
+        model[1] = other
+        assert list(model) == [layers[0], other, layers[2]]
+        model[-1] = layers[1]
+        assert list(model) == [layers[0], other, layers[1]]
+        del model[0]
+        assert list(model) == [other, layers[1]]
+        assert list(model.state_dict()) == ["0.weight", "1.weight", "1.bias"]
+        del model[0:1]
+        assert list(model) == [layers[1]]
+        del model[-1]
+        assert len(model) == 0
+
+    def test_growing(self, make: Any) -> None:
+        layers = _layers(4)
+        model = make(layers[:1])
+        assert model.append(layers[3]) is model
+        assert model.insert(1, layers[1]) is model
+        assert model.extend(layers[2:3]) is model
+        assert list(model) == [layers[0], layers[1], layers[3], layers[2]]
+        assert [name for name, _ in model.named_children()] == ["0", "1", "2", "3"]
+
+    def test_a_list_is_extended_by_itself(self, make: Any) -> None:
+        model = make(_layers(2))
+        model.extend(model)
+        assert len(model) == 4
+        assert len(list(model.parameters())) == 4  # two layers, under two names each
+
+    @pytest.mark.parametrize(
+        ("change", "error", "message"),
+        [
+            (lambda m: m[3], IndexError, "has 3 modules; there is none at 3"),
+            (lambda m: m[-4], IndexError, "has 3 modules; there is none at -4"),
+            (lambda m: m.__setitem__(3, nn.Tanh()), IndexError, "has 3 modules; there is none at 3"),
+            (lambda m: m.__delitem__(3), IndexError, "has 3 modules; there is none at 3"),
+            (lambda m: m["0"], TypeError, "str"),
+            (lambda m: m.append(3), TypeError, "Module"),
+            (lambda m: m.insert(0, "x"), TypeError, "holds Modules, not str"),
+            (lambda m: m.__setitem__(0, 3), TypeError, "Module"),
+        ],
+    )
+    def test_bad_places_and_members(self, make: Any, change: Any, error: type[Exception], message: str) -> None:
+        layers = _layers()
+        model = make(layers)
+        with pytest.raises(error, match=message):
+            change(model)
+        assert list(model) == layers
+
+
+def test_a_module_list_is_added_to_and_is_no_function() -> None:
+    layers = _layers()
+    both = nn.ModuleList(layers[:1]) + nn.ModuleList(layers[1:])
+    assert list(both) == layers
+    assert list(nn.ModuleList()) == []
+    with pytest.raises(NotImplementedError, match="ModuleList defines no forward"):
+        both(1)
+
+
+@pytest.mark.parametrize("members", [(1,), (nn.Tanh(), "x"), ([nn.Tanh()],)])
+def test_sequential_of_something_else(members: tuple) -> None:
+    with pytest.raises(TypeError, match="Module"):
+        nn.Sequential(*members)

@@ -1,0 +1,128 @@
+"""nn.init: the distributions, that filling is in place and outside the graph, and bad arguments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch import nn
+from rustorch.nn import init
+from tests.support.target import Target
+
+SHAPE = (300, 200)  # 60,000 numbers: moments within a percent
+UNIFORM: dict[str, tuple[Callable[[Any], Any], float]] = {
+    "uniform": (lambda w: init.uniform_(w, -0.3, 0.3), 0.3),
+    "xavier": (lambda w: init.xavier_uniform_(w), math.sqrt(6 / 500)),
+    "xavier, gain": (lambda w: init.xavier_uniform_(w, gain=2.0), 2 * math.sqrt(6 / 500)),
+    "kaiming": (lambda w: init.kaiming_uniform_(w), math.sqrt(6 / 200)),
+    "kaiming, out": (lambda w: init.kaiming_uniform_(w, mode="fan_out"), math.sqrt(6 / 300)),
+    "kaiming as in Linear": (lambda w: init.kaiming_uniform_(w, a=math.sqrt(5)), 1 / math.sqrt(200)),
+    "kaiming, tanh": (lambda w: init.kaiming_uniform_(w, nonlinearity="tanh"), 5 / 3 * math.sqrt(3 / 200)),
+}
+NORMAL: dict[str, tuple[Callable[[Any], Any], float, float]] = {
+    "normal": (lambda w: init.normal_(w, 2.0, 0.5), 2.0, 0.5),
+    "standard": (lambda w: init.normal_(w), 0.0, 1.0),
+    "xavier": (lambda w: init.xavier_normal_(w), 0.0, math.sqrt(2 / 500)),
+    "kaiming": (lambda w: init.kaiming_normal_(w), 0.0, math.sqrt(2 / 200)),
+    "kaiming, linear": (lambda w: init.kaiming_normal_(w, mode="fan_out", nonlinearity="linear"), 0.0, 1 / math.sqrt(300)),
+}
+
+
+@pytest.mark.parametrize("name", UNIFORM)
+def test_uniform_fillings_reach_their_bound(name: str, backend: Target) -> None:
+    fill, bound = UNIFORM[name]
+    w = rustorch.zeros(SHAPE, device=backend.device)
+    assert fill(w) is w
+    values = backend.numpy(w)
+    assert 0.999 * bound < abs(values).max() <= bound * (1 + 1e-6)  # float32
+    assert abs(values.mean()) < 4 * bound / math.sqrt(3 * values.size)  # four standard errors
+    assert values.std() == pytest.approx(bound / math.sqrt(3), rel=0.01)
+
+
+@pytest.mark.parametrize("name", NORMAL)
+def test_normal_fillings_have_their_moments(name: str, backend: Target) -> None:
+    fill, mean, std = NORMAL[name]
+    w = rustorch.zeros(SHAPE, device=backend.device)
+    assert fill(w) is w
+    values = backend.numpy(w)
+    assert abs(values.mean() - mean) < 4 * std / math.sqrt(values.size)
+    assert values.std() == pytest.approx(std, rel=0.015)  # five standard errors
+    assert abs(values - mean).max() > 3.5 * std  # tails: no uniform distribution has them
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_constant_fillings(dtype: str, backend: Target) -> None:
+    w = rustorch.zeros((2, 3), dtype=dtype, device=backend.device)
+    for fill, value in ((init.ones_, 1), (init.zeros_, 0), (lambda w: init.constant_(w, 3), 3)):
+        assert fill(w) is w
+        numpy.testing.assert_array_equal(backend.numpy(w), numpy.full((2, 3), value))
+        assert w.dtype == getattr(rustorch, dtype)
+
+
+def test_a_parameter_is_filled_in_place_and_stays_a_leaf(backend: Target) -> None:
+    p = nn.Parameter(rustorch.zeros((3, 2), device=backend.device, dtype=rustorch.float64))
+    for fill in (init.uniform_, init.normal_, init.ones_, init.zeros_, init.xavier_uniform_, init.kaiming_normal_):
+        assert fill(p) is p
+        assert (p.requires_grad, p.grad_fn, p.dtype, p.device) == (True, None, rustorch.float64, backend.device)
+
+
+@pytest.mark.parametrize("fill", [init.uniform_, init.normal_, init.xavier_uniform_, init.kaiming_normal_])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+def test_one_seed_fills_alike_on_every_backend(fill: Callable, dtype: str, backend: Target) -> None:
+    filled = []
+    for device in (backend.device, "cpu"):
+        rustorch.manual_seed(2)
+        filled.append(backend.numpy(fill(rustorch.zeros((3, 4), dtype=dtype, device=device))))
+    assert filled[0].dtype == filled[1].dtype
+    numpy.testing.assert_array_equal(*filled)
+
+
+def test_fans_count_the_kernel() -> None:
+    w = rustorch.zeros((8, 4, 5, 5))
+    init.xavier_uniform_(w)
+    assert abs(w.data).max() == pytest.approx(math.sqrt(6 / (12 * 25)), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("nonlinearity", "param", "gain"),
+    [("linear", None, 1), ("conv2d", None, 1), ("sigmoid", None, 1), ("tanh", None, 5 / 3), ("relu", None, math.sqrt(2)),
+     ("selu", None, 0.75), ("leaky_relu", None, math.sqrt(2 / (1 + 1e-4))), ("leaky_relu", 0.5, math.sqrt(1.6)),
+     ("leaky_relu", 0, math.sqrt(2))],
+)  # fmt: skip
+def test_gains_are_those_of_pytorch(nonlinearity: str, param: float | None, gain: float) -> None:
+    assert init.calculate_gain(nonlinearity, param) == pytest.approx(gain, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("fill", "shape", "dtype", "error", "message"),
+    [
+        (init.xavier_uniform_, (3,), "float32", ValueError, r"at least two dimensions, not the shape \(3,\)"),
+        (init.kaiming_normal_, (), "float32", ValueError, r"at least two dimensions, not the shape \(\)"),
+        (
+            lambda w: init.kaiming_uniform_(w, mode="fan"),
+            (3, 2),
+            "float32",
+            ValueError,
+            "mode is 'fan_in' or 'fan_out', not 'fan'",
+        ),
+        (
+            lambda w: init.kaiming_uniform_(w, nonlinearity="x"),
+            (3, 2),
+            "float32",
+            ValueError,
+            "unknown nonlinearity 'x'; known are",
+        ),
+        (init.uniform_, (3,), "int64", TypeError, "random weights of dtype int64: only floating-point"),
+        (init.normal_, (3,), "bool", TypeError, "random weights of dtype bool"),
+    ],
+)
+def test_bad_arguments_fill_nothing(fill: Any, shape: tuple, dtype: str, error: type[Exception], message: str) -> None:
+    w = rustorch.ones(shape, dtype=dtype)
+    with pytest.raises(error, match=message):
+        fill(w)
+    assert rustorch.all(w == rustorch.ones(shape, dtype=dtype)).item()

@@ -1,0 +1,101 @@
+"""The layers around the losses: options, buffers, and that a bad target changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch import nn
+from rustorch.nn import functional as F
+from tests.reference import cases
+from tests.support.target import Target
+
+LOGITS = cases.numbers((4, cases.CLASSES), scale=3.0)
+CLASSES = [0, 2, 1, 2]
+
+
+def _equal(target: Target, one: rustorch.Variable, other: rustorch.Variable) -> None:
+    numpy.testing.assert_array_equal(target.numpy(one), target.numpy(other))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_the_layers_are_their_functions(reduction: str, backend: Target) -> None:
+    x, labels = backend.variable(LOGITS), backend.variable(CLASSES, "int64")
+    y = backend.variable(cases.numbers((4, cases.CLASSES), 0.5))
+    _equal(backend, nn.MSELoss(reduction)(x, y), F.mse_loss(x, y, reduction))
+    _equal(backend, nn.CrossEntropyLoss(reduction=reduction)(x, labels), F.cross_entropy(x, labels, reduction=reduction))
+
+
+def test_every_option_of_cross_entropy_arrives(backend: Target) -> None:
+    x, labels = backend.variable(LOGITS), backend.variable([0, 2, 1, -7], "int64")
+    weight = backend.variable(cases.CLASS_WEIGHTS)
+    criterion = nn.CrossEntropyLoss(weight, ignore_index=-7, reduction="sum", label_smoothing=0.25)
+    _equal(backend, criterion(x, labels), F.cross_entropy(x, labels, weight, -7, "sum", 0.25))
+    # each of the options changes the number
+    for less in ({"ignore_index": 1}, {"label_smoothing": 0.0}, {"reduction": "mean"}):
+        options: dict[str, Any] = {"ignore_index": -7, "reduction": "sum", "label_smoothing": 0.25} | less
+        target = backend.variable([0, 2, 1, 1], "int64") if "ignore_index" in less else labels
+        assert F.cross_entropy(x, target, weight, **options).item() != criterion(x, labels).item()
+
+
+def test_the_weight_is_a_buffer_that_moves_with_the_loss(backend: Target) -> None:
+    criterion = nn.CrossEntropyLoss(numpy.asarray(cases.CLASS_WEIGHTS)).to(backend.device)
+    assert list(criterion.state_dict()) == ["weight"]
+    assert list(criterion.parameters()) == []
+    assert criterion.weight.device == backend.device
+    x, labels = backend.variable(LOGITS), backend.variable(CLASSES, "int64")
+    _equal(backend, criterion(x, labels), F.cross_entropy(x, labels, backend.variable(cases.CLASS_WEIGHTS)))
+    assert nn.CrossEntropyLoss().state_dict() == {}
+    assert nn.CrossEntropyLoss(cases.CLASS_WEIGHTS, device=backend.device, dtype="float32").weight.dtype == rustorch.float32
+
+
+def test_a_string_in_front_is_the_reduction() -> None:
+    assert nn.CrossEntropyLoss("sum").reduction == "sum"
+    assert nn.CrossEntropyLoss("sum").weight is None
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.MSELoss("max"), "MSELoss: reduction is 'mean', 'sum' or 'none', not 'max'"),
+        (lambda: nn.CrossEntropyLoss("max"), "CrossEntropyLoss: reduction is 'mean', 'sum' or 'none', not 'max'"),
+        (lambda: nn.CrossEntropyLoss(label_smoothing=-0.1), r"CrossEntropyLoss: label_smoothing is in \[0, 1\], not -0.1"),
+    ],
+)
+def test_bad_options_raise_when_the_loss_is_made(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("criterion", "target", "error", "message"),
+    [
+        (nn.CrossEntropyLoss(), (numpy.array([0, 3]), "int64"), IndexError, "class index 3 is out of range for 3 classes"),
+        (nn.CrossEntropyLoss(), (numpy.ones((2, 4)), "float32"), ValueError, r"of the input's shape \(2, 3\), not \(2, 4\)"),
+        (nn.CrossEntropyLoss(), (numpy.array([[0], [1]]), "int64"), ValueError, r"have shape \(2,\), not \(2, 1\)"),
+        (nn.MSELoss(), (numpy.ones(2), "float32"), ValueError, r"has shape \(2, 3\) and the target \(2,\); they must be equal"),
+    ],
+)
+def test_a_bad_target_raises_and_the_model_stays_as_it_was(
+    criterion: Any, target: Any, error: type[Exception], message: str, backend: Target
+) -> None:
+    model = nn.Linear(2, 3, device=backend.device)
+    model(backend.variable([[1.0, 2.0]], "float32")).sum().backward()
+    optimizer = rustorch.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    optimizer.step()
+
+    def everything() -> Any:
+        return (
+            [p.tolist() for p in model.parameters()],
+            [backend.numpy(p.grad).tolist() for p in model.parameters()],
+            [backend.numpy(entries["momentum_buffer"]).tolist() for entries in optimizer.state.values()],
+        )
+
+    before, out = everything(), model(backend.variable([[1.0, 2.0], [0.0, 1.0]], "float32"))
+    with pytest.raises(error, match=message):
+        criterion(out, backend.variable(*target)).backward()
+    assert everything() == before
+    out.sum().backward()  # the graph of the output was not used up

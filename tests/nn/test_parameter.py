@@ -1,0 +1,50 @@
+"""Parameter: a leaf that requires grad, and a Variable in everything else."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch import nn
+from tests.support.target import Target
+
+
+def test_it_is_a_leaf_that_requires_grad_and_shares_memory(backend: Target) -> None:
+    native = backend.array([1.0, 2.0])
+    p = nn.Parameter(native)
+    assert isinstance(p, rustorch.Variable)
+    assert (p.requires_grad, p.is_leaf, p.device) == (True, True, backend.device)
+    assert p.data is native
+    assert nn.Parameter(backend.variable([1.0])).device == backend.device
+
+
+def test_one_of_a_computed_variable_is_a_leaf_again(backend: Target) -> None:
+    x = backend.variable([1.0, 2.0], requires_grad=True)
+    p = nn.Parameter(x * 2)
+    assert p.is_leaf
+    (p * 3).sum().backward()
+    assert x.grad is None
+    numpy.testing.assert_array_equal(backend.numpy(p.grad), [3.0, 3.0])
+
+
+def test_what_is_computed_from_it_is_no_parameter(backend: Target) -> None:
+    p = nn.Parameter(backend.array([1.0, 2.0]))
+    assert type(p * 2) is rustorch.Variable
+    assert type(p.detach()) is rustorch.Variable
+    assert type(p[0]) is rustorch.Variable
+
+
+def test_place_and_dtype_are_options(backend: Target) -> None:
+    p = nn.Parameter([1.0, 2.0], device=backend.device, dtype=rustorch.float64)
+    assert (p.device, p.dtype) == (backend.device, rustorch.float64)
+    assert not nn.Parameter([1], requires_grad=False).requires_grad
+
+
+def test_its_text_says_what_it_is() -> None:
+    assert repr(nn.Parameter([1.0, 2.0])).startswith("Parameter([1., 2.]")
+
+
+def test_integers_cannot_be_trained() -> None:
+    with pytest.raises(RuntimeError, match=r"can require gradients, this one is int64.*astype"):
+        nn.Parameter([1, 2])
