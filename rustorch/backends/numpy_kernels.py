@@ -208,7 +208,9 @@ def cross_entropy_grad(
 # -- optimizers ------------------------------------------------------------------------------------------------------
 def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, dampening: float, weight_decay: float,
         nesterov: bool, maximize: bool) -> tuple[Array, Array | None]:  # fmt: skip
-    """In place, with one temporary of the parameter's size."""
+    """In place, with one temporary of the parameter's size; read-only memory is copied."""
+    if not p.flags.writeable:
+        p = p.copy()
     scratch = numpy.empty_like(p)
     if weight_decay:
         multiply(p, weight_decay, scratch)
