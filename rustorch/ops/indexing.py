@@ -137,10 +137,10 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
 
 
 # -- x[key] and x[key] = value -----------------------------------------------------------------------------------------------
-def native_key(key: Any, x: Value) -> Any:
+def _native_key(key: Any, x: Value) -> Any:
     """A key with native arrays of x's device in place of Variables and lists."""
     if type(key) is tuple:
-        return tuple([native_key(part, x) for part in key])
+        return tuple([_native_key(part, x) for part in key])
     if key is None or key is Ellipsis or isinstance(key, (int, slice)):
         if isinstance(key, slice) and any(isinstance(part, Value) for part in (key.start, key.stop, key.step)):
             return slice(*[part.__index__() if isinstance(part, Value) else part for part in (key.start, key.stop, key.step)])
@@ -190,7 +190,7 @@ def getitem(x: Value, key: Any) -> Any:
     if type(key) is int:
         return _getitem(x, key)
     if type(key) is not slice:
-        key = native_key(key, x)
+        key = _native_key(key, x)
     if not BY_TYPE[type(x._native)].negative_steps and _steps_back(key):
         axes, key = _forward(key, tuple(x._native.shape))
         x = flip(x, axis=axes)
@@ -223,7 +223,7 @@ def assign(x: Value, compute: Callable[[], Any], what: str) -> None:
 def setitem(x: Value, key: Any, value: Any) -> None:
     """``x[key] = value``: in place, unless it has to be recorded; then ``x`` becomes a new array with a place in the graph."""
     recording = _writable(x, value, "x[key] = value")
-    key = native_key(key, x)
+    key = _native_key(key, x)
     backend = of(x._native)
     assert backend is not None
     if isinstance(value, (bool, int, float, complex)):
