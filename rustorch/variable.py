@@ -268,6 +268,14 @@ class Variable(Operators, Value):
 
     __hash__ = object.__hash__
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles of a leaf hold: everything but its hooks."""
+        if self._node is not None:
+            raise RuntimeError(
+                "a computed Variable is not copied or pickled with its graph; use clone() inside it, or detach() it first"
+            )
+        return {name: value for name, value in self.__dict__.items() if name != "_hooks"}
+
     # -- elsewhere, otherwise ------------------------------------------------------------------------------------------
     def to(self, target: Any = None, *, device: str | None = None, dtype: Any = None) -> Variable:
         """On another device, or in another dtype; itself, if it is so already. Gradients find their way back.

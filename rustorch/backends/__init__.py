@@ -161,7 +161,8 @@ def transfer(array: Array, device: str) -> Array:
         raise TypeError(f"{type(array).__name__} is no array of a library that rustorch knows")
     if source is target:
         return source.to_device(array, device)
-    return target.from_numpy(source.to_numpy(array), device)
+    host = source.to_numpy(array)
+    return host.copy() if target is _CPU else target.from_numpy(host, device)  # the host's view of a torch tensor is its memory
 
 
 def from_dlpack_array(value: Any) -> Array:

@@ -94,7 +94,8 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: 
     if isinstance(obj, Value):
         out: Any = obj
     else:
-        out = make(native_array(obj, None if of(obj) is not None and not is_scalar(obj) else dtype, device))
+        given = of(obj) is not None and not is_scalar(obj)  # an array: what it has to go through is seen below
+        out = make(native_array(obj, None if given else dtype, None if given else device))
     source = out._native
     if device is not None:
         out = to_device(out, device)
@@ -133,6 +134,8 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
     copy : bool, optional
         True: always copy; False: ValueError where a copy is needed.
     """
+    if isinstance(x, Value) and x._tracked:
+        raise BufferError("from_dlpack of a Variable that requires grad would lose its gradient; use .detach() first")
     native = x._native if isinstance(x, Value) else from_dlpack_array(x)
     out = make(native)
     if device is not None and resolve(device) != device_of(native):

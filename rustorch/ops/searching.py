@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd.check import adopt, mixed_kinds, operands
+from ..autograd.check import adopt, common_backend, mixed_kinds, operands
 from ..autograd.graph import Value, make
 from ..autograd.primitive import SCALARS, Primitive
 from .helpers import one_axis
@@ -51,7 +51,7 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Any:
                       for v, s in zip(operands("where", x1, x2)[:2], (x1, x2), strict=True))  # fmt: skip
     else:
         x1, x2 = adopt(x1, "where", (condition,)), adopt(x2, "where", (condition,))
-        mixed_kinds("where", type(x1._native), x1._native, x2._native)
+        mixed_kinds("where", common_backend("where", (condition, x1, x2)), x1._native, x2._native)
     return _where(condition, x1, x2)
 
 
