@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
 from . import ops
-from .autograd import engine, graph
+from .autograd import engine, graph, hooks
+from .autograd.check import native_of
 from .autograd.graph import Node, Value, make
 from .backends import BY_TYPE, Array, device_of, dtypes, of
 from .ops.creation import clone, native_array, to_device
@@ -77,7 +77,7 @@ class Variable(Operators, Value):
 
     @data.setter
     def data(self, value: Any) -> None:
-        native = value._native if isinstance(value, Value) else of_array(value)
+        native = value._native if isinstance(value, Value) else native_of(value)
         if self._node is not None:
             raise RuntimeError("data of a computed Variable cannot be replaced; detach() it first")
         if self._tracked and not dtypes.is_floating(BY_TYPE[type(native)].dtype_of(native)):
@@ -93,7 +93,7 @@ class Variable(Operators, Value):
         if value is None:
             self._grad = None
             return
-        native = value._native if isinstance(value, Value) else of_array(value)
+        native = value._native if isinstance(value, Value) else native_of(value)
         theirs = make(native)
         if theirs.shape != self.shape or theirs.dtype != self.dtype or theirs.device != self.device:
             raise ValueError(
@@ -377,22 +377,9 @@ class Variable(Operators, Value):
 
     def retain_grad(self) -> None:
         """Let backward keep the gradient of this computed Variable in ``grad``, too."""
-        if not self._tracked:
-            raise RuntimeError("retain_grad() on a Variable that does not require grad")
-        if self._node is None:
-            return
-        this = weakref.ref(self)
+        hooks.retain(self)
 
-        def keep(g: Variable) -> None:
-            variable = this()
-            if variable is not None:
-                engine.store(variable, g._native, False)
-
-        if self._node.hooks is None:
-            self._node.hooks = {}
-        self._node.hooks[0] = keep
-
-    def register_hook(self, hook: Callable[[Variable], Variable | None]) -> Removable:
+    def register_hook(self, hook: Callable[[Variable], Variable | None]) -> hooks.Removable:
         """Call ``hook(gradient)`` whenever the gradient of this Variable has been computed; what it returns replaces it.
 
         Returns
@@ -400,17 +387,7 @@ class Variable(Operators, Value):
         Removable
             Whose ``remove()`` takes the hook away.
         """
-        if not self._tracked:
-            raise RuntimeError("register_hook() on a Variable that does not require grad")
-        owner: Any = self if self._node is None else self._node
-        name = "_hooks" if self._node is None else "hooks"
-        hooks = getattr(owner, name)
-        if hooks is None:
-            hooks = {}
-            setattr(owner, name, hooks)
-        key = graph.next_seq()
-        hooks[key] = hook
-        return Removable(hooks, key)
+        return hooks.register(self, hook)
 
     # -- indexing ----------------------------------------------------------------------------------------------------------
     def __getitem__(self, key: Any) -> Variable:
@@ -418,32 +395,6 @@ class Variable(Operators, Value):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         setitem(self, key, value)
-
-
-class Removable:
-    """What `Variable.register_hook` returns."""
-
-    def __init__(self, hooks: dict[int, Callable], key: int):
-        self._hooks = hooks
-        self._key = key
-
-    def remove(self) -> None:
-        """Take the hook away; a second time does nothing."""
-        self._hooks.pop(self._key, None)
-
-    def __enter__(self) -> Removable:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.remove()
-
-
-def of_array(value: Any) -> Array:
-    """A native array as its backend keeps it. Raises TypeError for anything else."""
-    backend = of(value)
-    if backend is None:
-        raise TypeError(f"an array is needed here, not {type(value).__name__}")
-    return backend.as_array(backend.adopt(value))
 
 
 graph.set_variable_class(Variable)

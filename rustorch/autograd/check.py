@@ -33,6 +33,14 @@ def adopt(value: Any, name: str, args: Sequence[Any] = ()) -> Any:
     return make(backend.adopt(value))
 
 
+def native_of(value: Any) -> Array:
+    """A native array as its backend keeps it. Raises TypeError for anything else."""
+    backend = of(value)
+    if backend is None:
+        raise TypeError(f"an array is needed here, not {type(value).__name__}")
+    return backend.as_array(backend.adopt(value))
+
+
 def is_scalar(value: Any) -> bool:
     """Whether a value is one of NumPy's scalars, which are not arrays and belong to no device."""
     return type(value).__module__ == "numpy" and not hasattr(value, "__setitem__")

@@ -1,0 +1,61 @@
+"""Hooks: functions that see a gradient, and may replace it, when backward has computed it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from . import engine
+from .graph import Value, next_seq
+
+
+class Removable:
+    """What `Variable.register_hook` returns."""
+
+    def __init__(self, hooks: dict[int, Callable], key: int):
+        self._hooks = hooks
+        self._key = key
+
+    def remove(self) -> None:
+        """Take the hook away; a second time does nothing."""
+        self._hooks.pop(self._key, None)
+
+    def __enter__(self) -> Removable:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def register(value: Value, hook: Callable) -> Removable:
+    """Let ``hook`` see the gradient of a leaf or of a computed value."""
+    if not value._tracked:
+        raise RuntimeError("register_hook() on a Variable that does not require grad")
+    owner: Any = value if value._node is None else value._node
+    name = "_hooks" if value._node is None else "hooks"
+    hooks = getattr(owner, name)
+    if hooks is None:
+        hooks = {}
+        setattr(owner, name, hooks)
+    key = next_seq()
+    hooks[key] = hook
+    return Removable(hooks, key)
+
+
+def retain(value: Value) -> None:
+    """Let backward keep the gradient of a computed value; its node must not keep the value alive for that."""
+    if not value._tracked:
+        raise RuntimeError("retain_grad() on a Variable that does not require grad")
+    if value._node is None:
+        return
+    this = weakref.ref(value)
+
+    def keep(g: Any) -> None:
+        still_there = this()
+        if still_there is not None:
+            engine.store(still_there, g._native, False)
+
+    if value._node.hooks is None:
+        value._node.hooks = {}
+    value._node.hooks[0] = keep
