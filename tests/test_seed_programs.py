@@ -10,7 +10,7 @@ import pytest
 import rustorch
 from tests.support.target import Target
 
-GOAL = '''
+GOAL = """
 # 目標: 完全なニューラルネットワークトレーニング
 import rustorch
 
@@ -58,9 +58,9 @@ for epoch in range(100):
 
     if epoch % 10 == 0:
         print(f"Epoch {epoch}: Loss = {loss.data}")
-'''
+"""
 
-COMPLETE_TRAINING = '''
+COMPLETE_TRAINING = """
 # test_phase3.py
 def test_complete_training():
     # データ準備
@@ -87,7 +87,7 @@ def test_complete_training():
         optimizer.step()
 
         print(f"Epoch {epoch}: Loss = {loss.data}")
-'''
+"""
 
 
 def _losses(printed: str) -> dict[int, float]:
