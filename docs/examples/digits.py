@@ -192,6 +192,7 @@ def plot(file: Path, history: list[Epoch], images: np.ndarray, labels: np.ndarra
     losses = left.subplots()
     losses.plot(epochs, [epoch.loss for epoch in history], "o-", color="tab:blue", markersize=3)
     losses.set_xlabel("epoch")
+    losses.xaxis.get_major_locator().set_params(integer=True)
     losses.set_ylabel("training loss", color="tab:blue")
     losses.set_ylim(bottom=0)
     shares = losses.twinx()
