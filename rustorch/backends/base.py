@@ -65,6 +65,8 @@ class Backend:
     multi_device = False
     #: Whether slices may have negative steps, as the standard has them.
     negative_steps = True
+    #: Whether an index out of range raises; a library may take the nearest element instead.
+    checks_indices = True
     #: Kernels and functions this backend has something better for, by name.
     overrides: Mapping[str, Callable] = MappingProxyType({})
 

@@ -90,6 +90,7 @@ class JaxBackend(Backend):
 
     name = "jax"
     mutable = False
+    checks_indices = False
 
     def __init__(self) -> None:
         import jax

@@ -168,30 +168,54 @@ def _steps_back(key: Any) -> bool:
     return any(isinstance(part, slice) and (part.step or 1) < 0 for part in (key if type(key) is tuple else (key,)))
 
 
-def _forward(key: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple]:
-    """``(axes, key)``: the key with positive steps that picks the same elements once the array is flipped along the axes."""
-    parts = list(key) if type(key) is tuple else [key]
+def _places(key: Any, ndim: int) -> list[tuple[int, Any]]:
+    """The parts of a key, each with the first axis that it indexes."""
+    parts = key if type(key) is tuple else (key,)
     sizes = [
         0 if part is None or part is Ellipsis else part.ndim if "bool" in str(getattr(part, "dtype", "")) else 1 for part in parts
     ]
-    axis, axes = 0, []
-    for i, part in enumerate(parts):
+    axis, found = 0, []
+    for part, size in zip(parts, sizes, strict=True):
+        found.append((axis, part))
+        axis += ndim - sum(sizes) if part is Ellipsis else size
+    return found
+
+
+def _forward(key: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple]:
+    """``(axes, key)``: the key with positive steps that picks the same elements once the array is flipped along the axes."""
+    axes, parts = [], []
+    for axis, part in _places(key, len(shape)):
         if isinstance(part, slice) and (part.step or 1) < 0:
             start, stop, step = part.indices(shape[axis])
             count, first = len(range(start, stop, step)), shape[axis] - 1 - start
-            parts[i] = slice(first, first + (count - 1) * -step + 1, -step) if count else slice(0, 0)
+            part = slice(first, first + (count - 1) * -step + 1, -step) if count else slice(0, 0)
             axes.append(axis)
-        axis += len(shape) - sum(sizes) if part is Ellipsis else sizes[i]
+        parts.append(part)
     return tuple(axes), tuple(parts)
+
+
+def _within(key: Any, x: Value) -> None:
+    """Raise for integers that are out of range, where the library would take another element instead."""
+    shape = tuple(x._native.shape)
+    for axis, part in _places(key, len(shape)):
+        if type(part) is int or (hasattr(part, "dtype") and "int" in str(part.dtype)):
+            if axis >= len(shape):
+                raise IndexError(f"indexing: more indices than the {len(shape)} dimensions of shape {shape}")
+            lowest, highest = (part, part) if type(part) is int else of(part).extent(part)  # type: ignore[union-attr]
+            if lowest is not None and (lowest < -shape[axis] or highest >= shape[axis]):
+                raise IndexError(
+                    f"indexing: index {highest if highest >= shape[axis] else lowest} is out of range for axis {axis} of size {shape[axis]}"
+                )
 
 
 def getitem(x: Value, key: Any) -> Any:
     """``x[key]``"""
-    if type(key) is int:
-        return _getitem(x, key)
-    if type(key) is not slice:
+    backend = BY_TYPE[type(x._native)]
+    if type(key) is not int and type(key) is not slice:
         key = _native_key(key, x)
-    if not BY_TYPE[type(x._native)].negative_steps and _steps_back(key):
+    if not backend.checks_indices:
+        _within(key, x)
+    if not backend.negative_steps and _steps_back(key):
         axes, key = _forward(key, tuple(x._native.shape))
         x = flip(x, axis=axes)
     return _getitem(x, key)
@@ -237,6 +261,8 @@ def setitem(x: Value, key: Any, value: Any) -> None:
             )
         if stored.dtype != x.dtype:
             stored = stored.astype(x.dtype)
+    if not backend.checks_indices:
+        _within(key, x)
     flipped: tuple[int, ...] = ()
     if not backend.negative_steps and _steps_back(key):
         flipped, key = _forward(key, tuple(x._native.shape))
