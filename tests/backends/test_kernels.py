@@ -1,0 +1,111 @@
+"""Every backend's kernels against the one plain version, at ordinary numbers and at infinities, nan and nothing at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pytest
+
+from rustorch.backends.kernels import KERNELS
+from tests.support.target import Target
+
+INF, NAN = numpy.inf, numpy.nan
+
+
+def _f(*shape: int) -> numpy.ndarray:
+    return numpy.random.default_rng(sum(shape) + len(shape)).standard_normal(shape)
+
+
+EDGES = numpy.array([[1.0, INF, -INF], [NAN, 0.0, -0.0], [-1000.0, 1000.0, 2.0]])
+ROWS = numpy.array([[1.0, 2.0, 3.0], [1000.0, -1000.0, 0.0], [-INF, -INF, 1.0]])
+I = numpy.array  # noqa: E741 - indices
+
+#: kernel -> arguments, several sets of them
+CASES: dict[str, list[tuple]] = {
+    "index_add": [
+        (_f(4, 2), I([0, 2, 0, -1]), (3, 2), 0), (_f(2, 4), I([0, 0, 0, 1]), (2, 3), -1), (_f(0, 2), I([], dtype="int64"), (3, 2), 0),
+        (_f(4, 0), I([0, 1, 0, 1]), (3, 0), 0), (EDGES, I([1, 1, 0]), (2, 3), 0),
+    ],
+    "scatter_add": [
+        (_f(2, 3), I([[0, 0, 1], [3, -1, 3]]), (2, 4), 1), (_f(2, 3), I([[0, 1, 1], [0, 1, 0]]), (5, 3), 0),
+        (_f(0, 3), I([[]], dtype="int64").reshape(0, 1), (0, 4), 1), (_f(2, 2), I([[1, 1]]), (2, 3), 1),
+    ],
+    "put_add": [
+        (_f(3), (3, 2), (slice(None), 1)), (_f(2), (2, 3), (..., -1)), (_f(4), (3,), I([0, 2, 0, 2])),
+        (_f(2), (3,), I([True, False, True])),
+        (_f(0), (3,), (slice(2, 1),)), (_f(2, 3), (2, 3), ...), (numpy.array(2.0), (2, 2), (1, 0)),
+    ],
+    "put": [(_f(2, 3), _f(3), (0, ...)), (_f(3), 5.0, I([True, False, True])), (EDGES, EDGES[0, :], (slice(None), slice(0, 3)))],
+    "linear": [(_f(2, 3), _f(4, 3), _f(4)), (_f(3), _f(4, 3), None), (_f(2, 2, 3), _f(4, 3), _f(4)), (_f(0, 3), _f(4, 3), _f(4))],
+    "linear_grad_weight": [(_f(2, 4), _f(2, 3)), (_f(4), _f(3)), (_f(2, 2, 4), _f(2, 2, 3)), (_f(0, 4), _f(0, 3))],
+    "relu": [(EDGES,), (_f(0, 2),), (numpy.array(-1.0),)],
+    "relu_grad": [(_f(3, 3), EDGES), (EDGES, _f(3, 3)), (_f(0),) * 2, (numpy.array(2.0), numpy.array(1.0))],
+    "sigmoid": [(EDGES,), (_f(0, 2),), (numpy.array(-1.0),)],
+    "softmax": [(_f(3, 4), 1), (_f(3, 4), 0), (ROWS, 1), (_f(0, 3), 1)],
+    "log_softmax": [(_f(3, 4), 1), (_f(3, 4), 0), (ROWS, 1), (_f(0, 3), 1)],
+    "logsumexp": [(_f(3, 4), 1), (ROWS, 1), (numpy.full((1, 2), -INF), 1), (numpy.array([[INF, 1.0]]), 1), (EDGES, 1), (_f(0, 3), 1)],
+    "mse": [(_f(2, 3), _f(2, 3), 6), (_f(2, 3), _f(3), 1), (_f(0), _f(0), 1)],
+    "cross_entropy": [
+        (_f(3, 4), I([0, 3, 1]), None, 3), (_f(3, 4), I([0, 3, 1]), None, None), (_f(3, 4), I([0, 3, 1]), I([0.0, 1.0, 2.0]), 3.0),
+        (_f(3, 4), abs(_f(3, 4)), None, 3), (I([[INF, 1.0], [1.0, 2.0]]), I([1, 0]), I([0.0, 1.0]), 1),
+        (_f(3, 4), abs(_f(3, 4)), None, None),
+    ],
+    "cross_entropy_grad": [
+        (numpy.array(1.5), _f(3, 4), _f(3, 1), _f(3, 1) + 2, I([0, 3, 1]), None, 3),
+        (_f(3), _f(3, 4), _f(3, 1), _f(3, 1) + 2, I([0, 3, 1]), None, None),
+        (numpy.array(1.5), _f(3, 4), _f(3, 1), _f(3, 1) + 2, I([0, 3, 1]), I([0.0, 1.0, 2.0]), 3.0),
+        (numpy.array(1.5), _f(3, 4), _f(3, 1), _f(3, 1) + 2, abs(_f(3, 4)), None, 3),
+    ],
+    "sgd": [
+        (_f(3), _f(2, 3)[0], None, 0.1, 0.0, 0.0, 0.0, False, False), (_f(3), _f(2, 3)[0], None, 0.1, 0.9, 0.0, 0.01, False, True),
+        (_f(3), _f(2, 3)[0], _f(3, 3)[0], 0.1, 0.9, 0.5, 0.01, False, False),
+        (_f(3), _f(2, 3)[0], _f(3, 3)[0], 0.1, 0.9, 0.0, 0.0, True, True),
+        (_f(0), _f(0), None, 0.1, 0.9, 0.0, 0.0, True, False),
+    ],
+}  # fmt: skip
+
+PARAMS = [pytest.param(name, case, id=f"{name}-{i}") for name, cases in CASES.items() for i, case in enumerate(cases)]
+
+
+def _copied(value: Any, make: Any) -> Any:
+    if isinstance(value, tuple) and any(isinstance(part, numpy.ndarray) for part in value):
+        return tuple(_copied(part, make) for part in value)
+    return make(value) if isinstance(value, numpy.ndarray) else value
+
+
+def _listed(out: Any) -> list:
+    return list(out) if isinstance(out, tuple) else [out]
+
+
+def test_every_kernel_has_cases() -> None:
+    assert set(CASES) == set(KERNELS)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of infinities and nan in the plain version on NumPy
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("name", "case"), PARAMS)
+def test_a_backends_kernel_is_the_plain_one(name: str, case: tuple, dtype: str, backend: Target) -> None:
+    def native(a: numpy.ndarray) -> Any:
+        return backend.array(a, dtype if a.dtype.kind == "f" else a.dtype)
+
+    xp = backend.library.xp
+    # the plain put writes into its copy: where arrays cannot be written, NumPy shows what it means
+    reference = Target("cpu") if name == "put" and not backend.library.mutable else backend
+    given = [_copied(value, lambda a: reference.array(a, dtype if a.dtype.kind == "f" else a.dtype)) for value in case]
+    plain = _listed(KERNELS[name](reference.library.xp, *given))
+    arguments = [_copied(value, native) for value in case]
+    fast = _listed(getattr(xp, name)(*arguments))
+    assert len(plain) == len(fast)
+    tolerance = {"float64": 1e-12, "float32": 1e-5}[dtype]
+    for want, got in zip(plain, fast, strict=True):
+        if want is None:
+            assert got is None
+            continue
+        want, got = backend.numpy(want), backend.numpy(got)
+        assert (got.shape, got.dtype) == (want.shape, want.dtype)
+        numpy.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    if name != "sgd":  # an update may write into what it was given; nothing else may
+        for before, after in zip(case, arguments, strict=True):
+            if isinstance(before, numpy.ndarray):
+                numpy.testing.assert_array_equal(backend.numpy(after), before.astype(backend.numpy(after).dtype))
