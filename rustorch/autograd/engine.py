@@ -170,28 +170,43 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
             raise _freed(node)
         if node.seq < writes.last:
             _check_unwritten(node, saved)
-        if type(g) is list:
-            g = _filled(g, node, pending)
-        if create_graph:
-            _run_rules(node, _variables, g, _wrapped(node), pending, needed)
+        backend = BY_TYPE.get(type(g))
+        if create_graph or backend is None or backend.multi_device or needed is not None or node.plan.joint is not None:
+            _run_rules(node, g, saved, pending, needed)
         else:
-            first = g[0] if type(g) is tuple else g
-            backend = BY_TYPE.get(type(first)) or backend_of(first)
-            if backend.multi_device:
-                with backend.guard(first):
-                    _run_rules(node, backend.xp, g, saved, pending, needed)
-            else:
-                _run_rules(node, backend.xp, g, saved, pending, needed)
+            # the straight path: `_run_rules` and `Pending.add` for what gets its first gradient, as it should be
+            xp, parents = backend.xp, node.parents
+            for k, rule, indices in node.plan.calls:
+                r = rule(xp, g, *saved) if indices is None else rule(xp, g, *[saved[i] for i in indices])
+                to = parents[k]
+                if type(to) is Node and r.dtype is to.dtype and r.shape == to.shape and to.seq not in nodes:
+                    nodes[to.seq] = [to, r, r is not g]
+                    heappush(heap, -to.seq)
+                else:
+                    pending.add(to, r, r is not g, node, k)
         if not retain_graph:
             node.saved, node.parents = None, ()
     for entry in pending.leaves.values():
         if entry[0]._hooks is not None:
             entry[1], entry[2] = _run_hooks(entry[0]._hooks, entry[1], create_graph), False
-    caught.update(pending.leaves)
-    return caught
+    if caught:
+        pending.leaves.update(caught)
+    return pending.leaves
 
 
-def _run_rules(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed: dict | None) -> None:
+def _run_rules(node: Node, g: Any, saved: tuple, pending: Pending, needed: dict | None) -> None:
+    if type(g) is list:
+        g = _filled(g, node, pending)
+    if pending.create_graph:
+        _replay(node, _variables, g, _wrapped(node), pending, needed)
+        return
+    first = g[0] if type(g) is tuple else g
+    backend = backend_of(first)
+    with backend.guard(first):
+        _replay(node, backend.xp, g, saved, pending, needed)
+
+
+def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed: dict | None) -> None:
     plan, parents, add = node.plan, node.parents, pending.add
     if plan.joint is not None:
         joint: Any = plan.primitive.joint
@@ -202,10 +217,8 @@ def _run_rules(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, need
         return
     for k, rule, indices in plan.calls:
         parent = parents[k]
-        if needed is not None and id(parent) not in needed:
-            continue
-        r = rule(xp, g, *saved) if indices is None else rule(xp, g, *[saved[i] for i in indices])
-        if r is not None:
+        if needed is None or id(parent) in needed:
+            r = rule(xp, g, *saved) if indices is None else rule(xp, g, *[saved[i] for i in indices])
             add(parent, r, r is not g, node, k)
 
 
@@ -302,23 +315,24 @@ def _as_input(parent: Any, value: Array) -> Any:
 
 
 def _run_hooks(hooks: dict[int, Callable], g: Any, create_graph: bool) -> Any:
-    """What the hooks make of a gradient; the one that retains it (key 0) comes last."""
-    for key in sorted(hooks, key=lambda key: (key == 0, key)):
-        result = hooks[key](g if create_graph else make(g))
-        if result is None:
-            continue
-        if not isinstance(result, Value):
-            raise TypeError(f"a hook returns a Variable or None, not {type(result).__name__}")
-        if tuple(result._native.shape) != tuple(g.shape):
-            raise ValueError(f"a hook returned a gradient of shape {tuple(result._native.shape)} for one of {tuple(g.shape)}")
-        g = result if create_graph else result._native
+    """What the hooks make of a gradient; the one that retains it (key 0) comes last. They are recorded in mode 2 only."""
+    before, mode.enabled = mode.enabled, create_graph
+    try:
+        for key in sorted(hooks, key=lambda key: (key == 0, key)):
+            result = hooks[key](g if create_graph else make(g))
+            if result is None:
+                continue
+            if not isinstance(result, Value):
+                raise TypeError(f"a hook returns a Variable or None, not {type(result).__name__}")
+            if tuple(result._native.shape) != tuple(g.shape):
+                raise ValueError(f"a hook returned a gradient of shape {tuple(result._native.shape)} for one of {tuple(g.shape)}")
+            g = result if create_graph else result._native
+    finally:
+        mode.enabled = before
     return g
 
 
 # -- what users call ------------------------------------------------------------------------------------------------------
-_ones: dict[Any, Array] = {}
-
-
 def start_of(output: Value, gradient: Any, name: str) -> Array:
     """The gradient that backward starts from, checked against the output."""
     native = output._native
@@ -329,17 +343,13 @@ def start_of(output: Value, gradient: Any, name: str) -> Array:
         )
     backend = BY_TYPE[type(native)]
     if gradient is None:
-        if prod(native.shape) != 1:
+        shape = native.shape
+        if shape and prod(shape) != 1:
             raise RuntimeError(
-                f"{name}: a gradient must be given for a value of shape {tuple(native.shape)}; only one element has 1 by default. "
+                f"{name}: a gradient must be given for a value of shape {tuple(shape)}; only one element has 1 by default. "
                 f"Reduce it first, as in .sum(), or pass gradient="
             )
-        if type(native).__module__ != "numpy" or native.ndim:
-            return backend.xp.ones_like(native)
-        one = _ones.get(native.dtype)
-        if one is None:
-            one = _ones[native.dtype] = backend.xp.ones_like(native)
-        return one
+        return backend.one(native)
     start = adopt(gradient, name, (output,))
     if start.shape != tuple(native.shape):
         raise ValueError(f"{name}: the gradient has shape {start.shape}, the value {tuple(native.shape)}")
@@ -352,11 +362,7 @@ def start_of(output: Value, gradient: Any, name: str) -> Array:
 
 def run_backward(root: Any, seed: Any, retain_graph: bool) -> None:
     """``root.backward()``: add the gradients of everything that requires them to the leaves' ``grad``."""
-    before, mode.enabled = mode.enabled, False
-    try:
-        leaves = propagate([(root, seed)], retain_graph, False)
-    finally:
-        mode.enabled = before
+    leaves = propagate(((root, seed),), retain_graph, False)
     for leaf, g, owned in leaves.values():
         store(leaf, g, owned)
 

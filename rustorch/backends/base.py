@@ -162,6 +162,10 @@ class Backend:
             *args, options["k"] = args  # type: ignore[assignment]
         return getattr(self.module, name)(*args, **options)
 
+    def one(self, like: Array) -> Array:
+        """Ones in the form of an array of one element, which nobody may write into."""
+        return self.xp.ones_like(like)
+
     def extent(self, indices: Array) -> tuple[int | None, int | None]:
         """The smallest and largest of some indices, or (None, None) where reading them is impossible or would be slow."""
         if not all(indices.shape):

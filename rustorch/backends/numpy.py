@@ -23,6 +23,10 @@ class NumpyBackend(Backend):
     module = numpy
     overrides = numpy_kernels.OVERRIDES
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._ones: dict[numpy.dtype, numpy.ndarray] = {}
+
     def _find(self, name: str) -> Any:
         if name in _REPAIRED or (name not in self.overrides and name in _COMPAT_SINCE and not hasattr(numpy, name)):
             return getattr(import_module("array_api_compat.numpy"), name)
@@ -47,6 +51,15 @@ class NumpyBackend(Backend):
 
     def as_array(self, value: Any) -> numpy.ndarray:
         return numpy.asarray(value)
+
+    def one(self, like: numpy.ndarray) -> numpy.ndarray:
+        if like.ndim:
+            return numpy.ones_like(like)
+        found = self._ones.get(like.dtype)
+        if found is None:
+            found = self._ones[like.dtype] = numpy.ones_like(like)
+            found.flags.writeable = False
+        return found
 
     def extent(self, indices: numpy.ndarray) -> tuple[int | None, int | None]:
         if not indices.size:

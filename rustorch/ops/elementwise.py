@@ -175,7 +175,7 @@ atan2 = elementwise("atan2", "The angle of the point (x2, x1), in radians, in [-
                     x2=lambda xp, g, x1, x2: -g * (x1 / (x1 * x1 + x2 * x2)))
 sinh = elementwise("sinh", "Hyperbolic sine.", x=lambda xp, g, x: g * conjugate(xp, xp.cosh(x)))
 cosh = elementwise("cosh", "Hyperbolic cosine.", x=lambda xp, g, x: g * conjugate(xp, xp.sinh(x)))
-tanh = elementwise("tanh", "Hyperbolic tangent.", x=lambda xp, g, out: g * conjugate(xp, 1 - out * out))
+tanh = elementwise("tanh", "Hyperbolic tangent.", x=lambda xp, g, out: g - g * conjugate(xp, out * out))
 asinh = elementwise("asinh", "Inverse hyperbolic sine.", x=lambda xp, g, x: g / conjugate(xp, xp.sqrt(x * x + 1)))
 acosh = elementwise("acosh", "Inverse hyperbolic cosine.",
                     x=lambda xp, g, x: g / conjugate(xp, xp.sqrt(x - 1) * xp.sqrt(x + 1)))

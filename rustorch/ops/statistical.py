@@ -19,6 +19,8 @@ Axis = int | Sequence[int] | None
 
 def _spread(xp: Any, g: Any, axis: Any, shape: tuple[int, ...], keepdims: bool) -> Any:
     """A reduction's gradient at every element that was reduced: a view, where the library has views."""
+    if axis is None:
+        return xp.broadcast_to(g, shape)
     return xp.broadcast_to(restored(xp, g, axis, shape, keepdims), shape)
 
 
