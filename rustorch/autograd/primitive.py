@@ -153,8 +153,25 @@ class Primitive:
         return bound
 
     def __call__(self, *args: Any) -> Any:
-        if self._single and type(args[0]) in VARIABLES:
-            return self._of_one(*args)
+        x = args[0]
+        if not self._single or type(x) not in VARIABLES:
+            return self._of_any(args)
+        # one array, one output: without the generality
+        a = x._native
+        kind = type(a)
+        try:
+            out = (self._bound.get(kind) or self.bind(kind, BY_TYPE[kind]))(a, *args[1:])
+        except Exception as error:
+            raise explain(self.name, (a,), error) from error
+        if type(out) is not kind:  # a scalar that a 0-d array decayed to, or an array of the library that it was moved to
+            out = (of(out) or BY_TYPE[kind]).as_array(out)
+        if x._tracked and mode.enabled:
+            plan = self._plans.get(1) or self.plan(1)
+            if plan.runs:
+                return make(out, Node(plan, (x._node or x,), plan.pick((a, *args[1:], out, a.shape)), out))
+        return make(out)
+
+    def _of_any(self, args: tuple) -> Any:
         arity = self.arity
         natives: list[Any] = []
         parents: list[Any] = []
@@ -193,7 +210,7 @@ class Primitive:
         aux: Any = ()
         if self.aux:
             out, *aux = out
-        if type(out) is not kind:  # a scalar that a 0-d array decayed to, or an array of the library that it was moved to
+        if type(out) is not kind:  # as above
             out = (of(out) or BY_TYPE[kind]).as_array(out)
         if mask and mode.enabled:
             plan = self._plans.get(mask) or self.plan(mask)
@@ -202,22 +219,6 @@ class Primitive:
                 if plan.shapes:
                     values += tuple([getattr(a, "shape", None) for a in natives])
                 return make(out, Node(plan, tuple(parents), plan.pick(values), out))
-        return make(out)
-
-    def _of_one(self, x: Any, *options: Any) -> Any:
-        """The call with one array and one output, without the generality."""
-        a = x._native
-        kind = type(a)
-        try:
-            out = (self._bound.get(kind) or self.bind(kind, BY_TYPE[kind]))(a, *options)
-        except Exception as error:
-            raise explain(self.name, (a,), error) from error
-        if type(out) is not kind:  # as in __call__
-            out = (of(out) or BY_TYPE[kind]).as_array(out)
-        if x._tracked and mode.enabled:
-            plan = self._plans.get(1) or self.plan(1)
-            if plan.runs:
-                return make(out, Node(plan, (x._node or x,), plan.pick((a, *options, out, a.shape)), out))
         return make(out)
 
     def _record_many(self, outs: Any, kind: type, natives: list, args: tuple, parents: list, mask: int) -> tuple:

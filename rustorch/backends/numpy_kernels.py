@@ -27,7 +27,7 @@ def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
 
 # -- reductions: numpy.sum and its like spend most of a small call on the way to the ufunc ---------------------------------
 def sum(x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Array:
-    return add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
+    return add.reduce(x, axis, dtype, None, keepdims)
 
 
 def mean(x: Array, /, *, axis: Any = None, keepdims: Any = False) -> Array:

@@ -195,7 +195,8 @@ def sum(x: Any, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = Fal
     >>> rustorch.sum(rustorch.asarray([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     Variable([4., 6.])
     """
-    x, axis = _given(x, "sum", axis)
+    if axis is not None or type(x) not in VARIABLES:
+        x, axis = _given(x, "sum", axis)
     return _sum(x, axis, None if dtype is None else _native_dtype(x, dtype), keepdims)
 
 
