@@ -6,6 +6,7 @@ library which was meant to be there, so ``--require-backend`` makes a run fail u
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator
 
@@ -27,6 +28,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help=f"run tests on this backend only ({', '.join(BACKENDS)}); may be given more than once")  # fmt: skip
     group.addoption("--require-backend", action="append", choices=BACKENDS, metavar="NAME",
                     help="fail unless tests really ran on this backend; may be given more than once")  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """JAX compiles every operation for every shape: most of its time, and a second run finds the results of the first."""
+    cache = getattr(config, "cache", None)
+    if cache is not None:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.mkdir("jax")))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
