@@ -220,8 +220,14 @@ class _Writes:
     def note_all(self, arrays: Sequence[Array]) -> None:
         """These arrays have been written into, just now."""
         seq = next_seq()
+        seqs = self._seqs
         for array in arrays:
-            self._note(of(array), array, seq)  # type: ignore[arg-type]
+            backend: Any = of(array)
+            known = seqs.get(id(array))
+            if known is not None and known[1]() is array and backend.owns(array):
+                seqs[id(array)] = (seq, known[1])
+            else:
+                self._note(backend, array, seq)
         self.last = seq
 
     def _note(self, backend: Backend, array: Array, seq: int) -> None:

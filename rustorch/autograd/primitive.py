@@ -176,11 +176,11 @@ class Primitive:
         natives: list[Any] = []
         parents: list[Any] = []
         kind: Any = None
-        mask = 0
-        bit = 1
-        for x in args[:arity] if len(args) > arity else args:
+        mask, bit, several = 0, 1, False
+        for x in args[:arity]:
             if type(x) in VARIABLES:
                 a = x._native
+                natives.append(a)
                 if x._tracked:
                     mask |= bit
                     parents.append(x._node or x)
@@ -188,9 +188,9 @@ class Primitive:
                     parents.append(None)
                 if kind is None:
                     kind = type(a)
-                elif type(a) is not kind or BY_TYPE[kind].multi_device:
+                    several = BY_TYPE[kind].multi_device
+                elif type(a) is not kind or several:
                     kind = common_backend(self.name, args[:arity])
-                natives.append(a)
             elif x is None or type(x) in SCALARS:
                 natives.append(x)
                 parents.append(None)

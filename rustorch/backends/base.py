@@ -172,6 +172,11 @@ class Backend:
             return None, None
         return int(self.module.min(indices)), int(self.module.max(indices))
 
+    def within(self, indices: Array, size: int) -> bool:
+        """Whether some indices are known to lie in [0, size)."""
+        lowest, highest = self.extent(indices)
+        return lowest is not None and highest is not None and lowest >= 0 and highest < size
+
     def to_device(self, array: Array, device: str) -> Array:
         """The array on another device of this same backend."""
         return array

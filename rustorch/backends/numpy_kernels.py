@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -27,7 +28,17 @@ def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
 
 # -- reductions: numpy.sum and its like spend most of a small call on the way to the ufunc ---------------------------------
 def sum(x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Array:
-    return add.reduce(x, axis, dtype, None, keepdims)
+    if axis == (0,) and x.ndim == 2 and dtype is None and not keepdims and x.dtype in _BLAS:
+        return _ones(x.shape[0], x.dtype).dot(x)  # a bias's gradient: BLAS adds rows two to three times as fast
+    return add.reduce(x, axis, dtype, None, keepdims)  # type: ignore[call-overload]
+
+
+_BLAS = {numpy.dtype("float32"), numpy.dtype("float64")}
+
+
+@lru_cache(maxsize=64)
+def _ones(n: int, dtype: Any) -> Array:
+    return numpy.ones(n, dtype)
 
 
 def mean(x: Array, /, *, axis: Any = None, keepdims: Any = False) -> Array:
@@ -158,14 +169,13 @@ def _shift_and_log_sum(x: Array, axis: int) -> tuple[Array, Array]:
     """The finite maximum along an axis, and the logarithm of the sum of exponentials after it was subtracted."""
     top = maximum.reduce(x, axis=axis, keepdims=True)
     finite = numpy.isfinite(top)
-    if not finite.all():
+    if not numpy.logical_and.reduce(finite, None):
         top = numpy.where(finite, top, top.dtype.type(0))
+        with numpy.errstate(divide="ignore"):  # a row of -inf
+            return top, numpy.log(add.reduce(exp(subtract(x, top)), axis=axis, keepdims=True))
     terms = subtract(x, top)
-    exp(terms, terms)
-    total = add.reduce(terms, axis=axis, keepdims=True)
-    with numpy.errstate(divide="ignore"):  # a row of -inf
-        numpy.log(total, total)
-    return top, total
+    total = add.reduce(exp(terms, terms), axis=axis, keepdims=True)
+    return top, numpy.log(total, total)
 
 
 def logsumexp(x: Array, axis: int) -> Array:

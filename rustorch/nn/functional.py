@@ -7,10 +7,11 @@ from typing import Any
 
 from .. import ops
 from ..autograd.check import adopt
+from ..autograd.graph import VARIABLES
 from ..backends import dtypes
 from ..ops import network
 from ..ops.helpers import one_axis
-from ..ops.indexing import assign, extent
+from ..ops.indexing import assign, extent, within
 from ..variable import Variable
 
 __all__ = ["cross_entropy", "linear", "log_softmax", "mse_loss", "relu", "relu_", "sigmoid", "softmax", "tanh"]
@@ -35,7 +36,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
     ValueError
         If the last size of the input is not ``in_features``.
     """
-    input, weight = adopt(input, "linear", (weight,)), adopt(weight, "linear", (input,))
+    if type(input) not in VARIABLES or type(weight) not in VARIABLES:
+        input, weight = adopt(input, "linear", (weight,)), adopt(weight, "linear", (input,))
     have, need = input._native.shape, weight._native.shape
     if not have or len(need) != 2 or have[-1] != need[1]:
         raise ValueError(
@@ -43,7 +45,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
             f"features in its last dimension"
         )
     if bias is not None:
-        bias = adopt(bias, "linear", (input,))
+        if type(bias) not in VARIABLES:
+            bias = adopt(bias, "linear", (input,))
         if bias._native.shape != need[:1]:
             raise ValueError(
                 f"linear: the bias has shape {bias.shape}, but a weight of shape {tuple(need)} has {need[0]} outputs"
@@ -222,6 +225,12 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
         if weight.shape != (classes,):
             raise ValueError(f"cross_entropy: the weight has shape {weight.shape}, but there are {classes} classes")
     kind = target.dtype.kind
+    if (
+        kind in "iu" and len(shape) == 2 and target._native.shape == rows and weight is None and not label_smoothing
+        and not 0 <= ignore_index < classes and reduction != "none" and within(target, classes)
+    ):  # fmt: skip
+        # the usual case: every row counts 1
+        return network.cross_entropy(input, target, None, rows[0] if reduction == "mean" else 1)
     if kind in "iu":
         if target.shape != rows:
             raise ValueError(f"cross_entropy: class indices for an input of shape {shape} have shape {rows}, not {target.shape}")
@@ -263,24 +272,13 @@ def _rows_of_classes(x: Variable) -> Variable:
 def _from_indices(x: Variable, target: Variable, weight: Variable | None, ignore_index: int, reduction: str, smoothing: float,
                   rows: tuple[int, ...]) -> Variable:  # fmt: skip
     """Cross-entropy of rows of logits, (m, classes), and class indices, (m,)."""
-    count, classes = x._native.shape
-    lowest, highest = extent(target)
-    inside = lowest is not None and lowest >= 0 and highest < classes
+    classes = x._native.shape[1]
     divisor: Any = None
-    if inside and weight is None and not smoothing and not 0 <= ignore_index < classes:
-        # the usual case: every row counts 1
-        if reduction != "none":
-            divisor = count if reduction == "mean" else 1
-        loss = network.cross_entropy(x, target, None, divisor)
-        return ops.reshape(loss, rows) if reduction == "none" and len(rows) != 1 else loss
     counts = target != ignore_index
     safe = ops.where(counts, target, ops.zeros_like(target))
-    if not inside and lowest is not None:
-        low, high = extent(safe)
-        if low < 0 or high >= classes:  # type: ignore[operator]
-            raise IndexError(
-                f"cross_entropy: class index {low if low < 0 else high} is out of range for {classes} classes"  # type: ignore[operator]
-            )
+    lowest, highest = extent(safe)
+    if lowest is not None and highest is not None and (lowest < 0 or highest >= classes):
+        raise IndexError(f"cross_entropy: class index {lowest if lowest < 0 else highest} is out of range for {classes} classes")
     row_weight = ops.astype(counts, x.dtype)
     if weight is not None:
         row_weight = ops.where(counts, ops.take(weight, safe, axis=0), ops.zeros_like(row_weight))

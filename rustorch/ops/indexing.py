@@ -75,6 +75,11 @@ def extent(indices: Any) -> tuple[int | None, int | None]:
     return of(indices._native).extent(indices._native)  # type: ignore[union-attr]
 
 
+def within(indices: Any, size: int) -> bool:
+    """Whether some integers are known to lie in [0, size)."""
+    return of(indices._native).within(indices._native, size)  # type: ignore[union-attr]
+
+
 def _in_range(name: str, indices: Any, size: int, axis: int) -> None:
     """Libraries differ in what an index out of range does (some wrap, some clamp): it raises here, wherever it can be read."""
     lowest, highest = extent(indices)
