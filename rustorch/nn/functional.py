@@ -225,6 +225,8 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
         if weight.shape != (classes,):
             raise ValueError(f"cross_entropy: the weight has shape {weight.shape}, but there are {classes} classes")
     kind = target.dtype.kind
+    if kind in "iu" and target.dtype != dtypes.int64:
+        target = ops.astype(target, dtypes.int64)  # ignore_index must fit: -100 is no uint8
     if (
         kind in "iu" and len(shape) == 2 and target._native.shape == rows and weight is None and not label_smoothing
         and not 0 <= ignore_index < classes and reduction != "none" and within(target, classes)
@@ -244,8 +246,6 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
         raise TypeError(f"cross_entropy: targets are class indices (integers) or probabilities (floats), not {target.dtype}")
     flat = _rows_of_classes(input)
     if kind in "iu":
-        # ignore_index must fit: -100 is no uint8
-        target = ops.astype(target, dtypes.int64, copy=False)
         if len(rows) != 1:
             target = ops.reshape(target, (-1,) if target.size else (0,))
         return _from_indices(flat, target, weight, ignore_index, reduction, label_smoothing, rows)
