@@ -46,30 +46,42 @@ def is_scalar(value: Any) -> bool:
     return type(value).__module__ == "numpy" and not hasattr(value, "__setitem__")
 
 
-def operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, type]:
-    """Both operands of a binary function as (x1, x2, native1, native2, type of the arrays); numbers stay numbers."""
+def operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, type] | None:
+    """Both operands of a binary function as (x1, x2, native1, native2, type of the arrays); numbers stay numbers.
+
+    None if one of them is no number and no array: another library's class may know what to do with Variables.
+    """
     number1, number2 = type(x1) in _KINDS, type(x2) in _KINDS
     if number1 and number2:
         raise TypeError(f"{name} needs at least one array; got the Python numbers {x1!r} and {x2!r}")
     if not number1:
+        if not isinstance(x1, Value) and of(x1) is None:
+            return None
         x1 = adopt(x1, name, (x2,))
     if not number2:
+        if not isinstance(x2, Value) and of(x2) is None:
+            return None
         x2 = adopt(x2, name, (x1,))
     if number1 or number2:
         number, variable = (x1, x2) if number1 else (x2, x1)
         native = variable._native
-        kind = BY_TYPE[type(native)].dtype_of(native).kind
-        weak = _KINDS[type(number)]
-        if kind not in _TAKES[weak]:
-            raise TypeError(
-                f"{name}: a Python {type(number).__name__} and an array of {_NAMES[kind]} dtype mix kinds, which the Array API "
-                f"standard leaves undefined; convert the array first, as in x.astype(rustorch.{DEFAULTS[weak]})"
-            )
+        weak_number(name, number, native)
         return (UNTRACKED, x2, x1, native, type(native)) if number1 else (x1, UNTRACKED, native, x2, type(native))
     a, b = x1._native, x2._native
     kind_ = common_backend(name, (x1, x2))
     mixed_kinds(name, kind_, a, b)
     return x1, x2, a, b, kind_
+
+
+def weak_number(name: str, number: Any, native: Array) -> None:
+    """Refuse a Python number of a higher kind than the array that it meets: the standard leaves their dtype open."""
+    kind = BY_TYPE[type(native)].dtype_of(native).kind
+    weak = _KINDS[type(number)]
+    if kind not in _TAKES[weak]:
+        raise TypeError(
+            f"{name}: a Python {type(number).__name__} and an array of {_NAMES[kind]} dtype mix kinds, which the Array API "
+            f"standard leaves undefined; convert the array first, as in x.astype(rustorch.{DEFAULTS[weak]})"
+        )
 
 
 def common_backend(name: str, values: Sequence[Any]) -> type:

@@ -156,7 +156,7 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
         to = value._node or value
         if needed is None or id(to) in needed:
             pending.add(to, g, False, None, 0)
-    heap, nodes = pending.heap, pending.nodes
+    heap, nodes, leaves = pending.heap, pending.nodes, pending.leaves
     while heap:
         node, g, _ = nodes.pop(-heappop(heap))
         if node.hooks is not None:
@@ -176,22 +176,33 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
         else:
             # the straight path: `_run_rules` and `Pending.add` for what gets its first gradient, as it should be
             xp, parents = backend.xp, node.parents
-            for k, rule, indices in node.plan.calls:
-                r = rule(xp, g, *saved) if indices is None else rule(xp, g, *[saved[i] for i in indices])
-                to = parents[k]
-                if type(to) is Node and r.dtype is to.dtype and r.shape == to.shape and to.seq not in nodes:
-                    nodes[to.seq] = [to, r, r is not g]
-                    heappush(heap, -to.seq)
+            for k, rule, count, i, j, indices in node.plan.calls:
+                if count == 1:
+                    r = rule(xp, g, saved[i])
+                elif count == 0:
+                    r = rule(xp, g)
+                elif count == 2:
+                    r = rule(xp, g, saved[i], saved[j])
                 else:
-                    pending.add(to, r, r is not g, node, k)
+                    r = rule(xp, g, *[saved[i] for i in indices])
+                to = parents[k]
+                if type(to) is Node:
+                    if r.dtype is to.dtype and r.shape == to.shape and to.seq not in nodes:
+                        nodes[to.seq] = [to, r, r is not g]
+                        heappush(heap, -to.seq)
+                        continue
+                elif id(to) not in leaves and r.dtype is to._native.dtype and r.shape == to._native.shape:
+                    leaves[id(to)] = [to, r, r is not g]
+                    continue
+                pending.add(to, r, r is not g, node, k)
         if not retain_graph:
             node.saved, node.parents = None, ()
-    for entry in pending.leaves.values():
+    for entry in leaves.values():
         if entry[0]._hooks is not None:
             entry[1], entry[2] = _run_hooks(entry[0]._hooks, entry[1], create_graph), False
     if caught:
-        pending.leaves.update(caught)
-    return pending.leaves
+        leaves.update(caught)
+    return leaves
 
 
 def _run_rules(node: Node, g: Any, saved: tuple, pending: Pending, needed: dict | None) -> None:
@@ -215,10 +226,10 @@ def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed:
             if parent is not None and gradients[k] is not None and (needed is None or id(parent) in needed):
                 add(parent, gradients[k], False, node, k)
         return
-    for k, rule, indices in plan.calls:
+    for k, rule, _, _, _, indices in plan.calls:
         parent = parents[k]
         if needed is None or id(parent) in needed:
-            r = rule(xp, g, *saved) if indices is None else rule(xp, g, *[saved[i] for i in indices])
+            r = rule(xp, g, *[saved[i] for i in indices])
             add(parent, r, r is not g, node, k)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from operator import itemgetter
+from types import MethodType
 from typing import Any
 
 from ..backends import BY_TYPE, Array, Backend, Namespace, of
@@ -33,8 +34,9 @@ class Plan:
     ----------
     keep : sequence of int
         Which of the call's values (inputs, options, output, by-products, shapes) are saved, in this order.
-    calls : sequence of (input, rule, indices)
-        Rules to run. ``indices`` say which of the saved values the rule takes; None means all, in order.
+    calls : sequence of (input, rule, count, first, second, indices)
+        Rules to run. ``indices`` say which of the saved values the rule takes, ``count`` how many; the first two stand beside
+        them, so that a rule of up to two values is called without unpacking.
     runs : bool
         Whether there is a rule at all: without one nothing is recorded.
     """
@@ -51,12 +53,11 @@ class Plan:
         self.shapes = any(index >= primitive.n_values for index in self.keep)
         self.pick = _picker(self.keep)
         place = {index: i for i, index in enumerate(self.keep)}
-        self.calls: list[tuple[int, Any, tuple[int, ...] | None]] = []
+        self.calls: list[tuple[int, Any, int, int, int, tuple[int, ...]]] = []
         for i in wanted if primitive.joint is None else []:
-            indices: tuple[int, ...] | None = tuple(place[index] for index in primitive.needs[i])
-            if indices == tuple(range(len(self.keep))):
-                indices = None
-            self.calls.append((i, primitive.rules[i], indices))
+            indices = tuple([place[index] for index in primitive.needs[i]])
+            first, second = (*indices, 0, 0)[:2]
+            self.calls.append((i, primitive.rules[i], len(indices), first, second, indices))
         self.runs = bool(self.calls) or primitive.joint is not None
         self.joint = None if primitive.joint is None else tuple(place[index] for index in primitive.joint_needs)
 
@@ -149,10 +150,12 @@ class Primitive:
 
     def bind(self, kind: type, backend: Backend) -> Callable:
         """The forward function for one backend's arrays."""
-        bound = self._bound[kind] = backend.bind(partial(self.forward, backend.xp))
+        # a method of xp, as it were: cheaper to call than a partial
+        bound = self._bound[kind] = backend.bind(MethodType(self.forward, backend.xp))
         return bound
 
-    def __call__(self, *args: Any) -> Any:
+    def call(self, *args: Any) -> Any:
+        """The operation on these inputs and options, in the order of the forward's parameters."""
         x = args[0]
         if not self._single or type(x) not in VARIABLES:
             return self._of_any(args)
@@ -164,12 +167,14 @@ class Primitive:
         except Exception as error:
             raise explain(self.name, (a,), error) from error
         if type(out) is not kind:  # a scalar that a 0-d array decayed to, or an array of the library that it was moved to
-            out = (of(out) or BY_TYPE[kind]).as_array(out)
+            out = (BY_TYPE.get(type(out)) or of(out) or BY_TYPE[kind]).as_array(out)
         if x._tracked and mode.enabled:
             plan = self._plans.get(1) or self.plan(1)
             if plan.runs:
                 return make(out, Node(plan, (x._node or x,), plan.pick((a, *args[1:], out, a.shape)), out))
         return make(out)
+
+    __call__ = call
 
     def _of_any(self, args: tuple) -> Any:
         arity = self.arity
@@ -280,12 +285,15 @@ def unary(name: str, rule: Rule | None) -> Callable:
 
 
 def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
-    """The function of two arrays (or an array and a Python number) that ``xp.<name>`` is, recording the rules."""
+    """The function of two arrays (or an array and a Python number) that ``xp.<name>`` is, recording the rules.
+
+    Its attribute ``operator`` is the same for use behind ``x1 + x2``: NotImplemented for an operand that no backend knows.
+    """
     primitive = Primitive(name, lambda xp, x1, x2, /: getattr(xp, name)(x1, x2), x1=rule1, x2=rule2)
     bound: dict[type, Callable] = {}
     plans = [primitive.plan(mask) for mask in range(4)]
 
-    def function(x1: Any, x2: Any, /) -> Any:
+    def operator(x1: Any, x2: Any, /) -> Any:
         if type(x1) in VARIABLES and type(x2) in VARIABLES:
             a, b = x1._native, x2._native
             kind = type(a)
@@ -294,7 +302,10 @@ def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
             if a.dtype is not b.dtype:
                 mixed_kinds(name, kind, a, b)
         else:
-            x1, x2, a, b, kind = operands(name, x1, x2)
+            given = operands(name, x1, x2)
+            if given is None:
+                return NotImplemented
+            x1, x2, a, b, kind = given
         try:
             out = (bound.get(kind) or _bind(name, bound, kind))(a, b)
         except Exception as error:
@@ -308,7 +319,19 @@ def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
                 return make(out, Node(plan, parents, plan.pick((a, b, out)), out))
         return make(out)
 
+    def function(x1: Any, x2: Any, /) -> Any:
+        out = operator(x1, x2)
+        return _refuse(name, x1, x2) if out is NotImplemented else out
+
+    function.operator = operator  # type: ignore[attr-defined]
     return _dressed(function, name)
+
+
+def _refuse(name: str, *operands: Any) -> None:
+    """Raise for operands of which one is no array: `adopt` says how."""
+    for x in operands:
+        if type(x) not in SCALARS:
+            adopt(x, name, operands)
 
 
 def _dressed(function: Callable, name: str) -> Callable:

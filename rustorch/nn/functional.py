@@ -53,7 +53,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
             )
     if input._native.dtype is not weight._native.dtype:
         ops.result_type(input, weight)  # raises for kinds that do not mix
-    return network.linear(input, weight, bias)
+    return network.linear.call(input, weight, bias)
 
 
 def _floating(input: Any, name: str) -> Variable:
@@ -83,9 +83,9 @@ def relu(input: Any, inplace: bool = False) -> Variable:
     """
     if inplace:
         input = adopt(input, "relu")
-        assign(input, lambda: network.relu(input), "relu(inplace=True)")
+        assign(input, lambda: network.relu.call(input), "relu(inplace=True)")
         return input
-    return network.relu(input)
+    return network.relu.call(input)
 
 
 def relu_(input: Any) -> Variable:
@@ -95,7 +95,7 @@ def relu_(input: Any) -> Variable:
 
 def sigmoid(input: Any) -> Variable:
     """``1 / (1 + exp(-input))``, elementwise, without overflow."""
-    return network.sigmoid(_floating(input, "sigmoid"))
+    return network.sigmoid.call(_floating(input, "sigmoid"))
 
 
 def tanh(input: Any) -> Variable:
@@ -170,7 +170,7 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Variable:
         return (
             d * d if reduction == "none" else d.mean() if reduction == "mean" and not input.size else _reduced(d * d, reduction)
         )
-    return network.mse(input, target, input.size if reduction == "mean" else 1)
+    return network.mse.call(input, target, input.size if reduction == "mean" else 1)
 
 
 def _reduced(values: Variable, reduction: str) -> Variable:
@@ -232,7 +232,7 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
         and not 0 <= ignore_index < classes and reduction != "none" and within(target, classes)
     ):  # fmt: skip
         # the usual case: every row counts 1
-        return network.cross_entropy(input, target, None, rows[0] if reduction == "mean" else 1)
+        return network.cross_entropy.call(input, target, None, rows[0] if reduction == "mean" else 1)
     if kind in "iu":
         if target.shape != rows:
             raise ValueError(f"cross_entropy: class indices for an input of shape {shape} have shape {rows}, not {target.shape}")
@@ -255,7 +255,7 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
     if weight is not None:
         t = t * weight
     divisor = {"mean": flat.shape[0], "sum": 1, "none": None}[reduction]
-    loss = network.cross_entropy(flat, t, None, divisor)
+    loss = network.cross_entropy.call(flat, t, None, divisor)
     return ops.reshape(loss, rows) if reduction == "none" else loss
 
 
@@ -292,7 +292,7 @@ def _from_indices(x: Variable, target: Variable, weight: Variable | None, ignore
         if weight is not None:
             t = t * weight
         t = ops.where(ops.expand_dims(counts, axis=1), t, ops.zeros_like(t))
-        loss = network.cross_entropy(x, t, None, divisor)
+        loss = network.cross_entropy.call(x, t, None, divisor)
     else:
-        loss = network.cross_entropy(x, safe, row_weight, divisor)
+        loss = network.cross_entropy.call(x, safe, row_weight, divisor)
     return ops.reshape(loss, rows) if reduction == "none" else loss

@@ -7,7 +7,9 @@ from math import prod
 from typing import Any
 
 from ..autograd.check import adopt
+from ..autograd.graph import Value
 from ..autograd.primitive import Primitive
+from ..backends import of
 from .elementwise import conj, multiply
 from .helpers import conjugate, is_complex, one_axis
 from .manipulation import expand_dims, moveaxis, permute_dims, reshape, squeeze
@@ -65,6 +67,17 @@ def matmul(x1: Any, x2: Any, /) -> Any:
         return _matmul(x1, x2)
     out = _matmul(expand_dims(x1, axis=0) if one == 1 else x1, expand_dims(x2, axis=1) if two == 1 else x2)
     return squeeze(out, axis=tuple([axis for axis, n in ((-2, one), (-1, two)) if n == 1]))
+
+
+def matmul_operator(x1: Any, x2: Any) -> Any:
+    """``x1 @ x2``: `matmul`, but NotImplemented for an operand that no backend knows."""
+    known = all(isinstance(x, Value) or of(x) is not None for x in (x1, x2))
+    return matmul(x1, x2) if known else NotImplemented
+
+
+def reflected_matmul(x2: Any, x1: Any) -> Any:
+    """``x1 @ x2``, called on ``x2``."""
+    return matmul_operator(x1, x2)
 
 
 def matrix_transpose(x: Any, /) -> Any:

@@ -5,28 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd.graph import VARIABLES, Value
-from ..autograd.primitive import SCALARS
-from ..backends import of
 from . import elementwise, linear_algebra, manipulation, searching, statistical, utility
 
 
-def _takes(other: Any) -> bool:
-    return isinstance(other, Value) or of(other) is not None
+def _operator(function: Any) -> Any:
+    return function.operator
 
 
-def _operator(function: Callable) -> Any:
+def _reflected(function: Any) -> Any:
+    operate = function.operator
+
     def operator(self: Any, other: Any) -> Any:
-        if type(other) in VARIABLES or type(other) in SCALARS or _takes(other):
-            return function(self, other)
-        return NotImplemented  # what no backend knows may know Variables: Python asks it next
-
-    return operator
-
-
-def _reflected(function: Callable) -> Any:
-    def operator(self: Any, other: Any) -> Any:
-        return function(other, self) if type(other) in SCALARS or _takes(other) else NotImplemented
+        return operate(other, self)
 
     return operator
 
@@ -65,7 +55,7 @@ class Operators:
     __floordiv__, __rfloordiv__ = _operator(elementwise.floor_divide), _reflected(elementwise.floor_divide)
     __mod__, __rmod__ = _operator(elementwise.remainder), _reflected(elementwise.remainder)
     __pow__, __rpow__ = _operator(elementwise.pow), _reflected(elementwise.pow)
-    __matmul__, __rmatmul__ = _operator(linear_algebra.matmul), _reflected(linear_algebra.matmul)
+    __matmul__, __rmatmul__ = linear_algebra.matmul_operator, linear_algebra.reflected_matmul
     __and__, __rand__ = _operator(elementwise.bitwise_and), _reflected(elementwise.bitwise_and)
     __or__, __ror__ = _operator(elementwise.bitwise_or), _reflected(elementwise.bitwise_or)
     __xor__, __rxor__ = _operator(elementwise.bitwise_xor), _reflected(elementwise.bitwise_xor)

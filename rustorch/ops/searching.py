@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd.check import adopt, common_backend, mixed_kinds, operands
-from ..autograd.graph import Value, make
+from ..autograd.check import adopt, common_backend, mixed_kinds, weak_number
+from ..autograd.graph import make
 from ..autograd.primitive import SCALARS, Primitive
+from ..backends.dtypes import DEFAULTS
 from .helpers import one_axis
 
 __all__ = ["argmax", "argmin", "count_nonzero", "nonzero", "searchsorted", "where"]
@@ -40,17 +41,16 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Any:
         raise TypeError(f"where: the condition is boolean, not {condition.dtype}; compare it with something")
     one, two = type(x1) in SCALARS, type(x2) in SCALARS
     if one and two:
-        from .creation import asarray
+        from .creation import full_like
 
         # the number of the higher kind decides the dtype
-        x1, x2 = (asarray(v, device=condition.device) for v in (x1, x2))
-        weaker = x1 if "bifc".find(x1.dtype.kind) < "bifc".find(x2.dtype.kind) else x2
-        x1, x2 = (v.astype((x2 if weaker is x1 else x1).dtype) if v is weaker else v for v in (x1, x2))
-    elif one or two:
-        x1, x2, *_ = (v if isinstance(v, Value) and hasattr(v, "_native") else s
-                      for v, s in zip(operands("where", x1, x2)[:2], (x1, x2), strict=True))  # fmt: skip
+        dtype = DEFAULTS[max((type(x1).__name__[0], type(x2).__name__[0]), key="bifc".find)]
+        x1, x2 = full_like(condition, x1, dtype=dtype), full_like(condition, x2, dtype=dtype)
+    x1 = x1 if one and not two else adopt(x1, "where", (condition,))
+    x2 = x2 if two and not one else adopt(x2, "where", (condition,))
+    if one != two:
+        weak_number("where", x1 if one else x2, (x2 if one else x1)._native)
     else:
-        x1, x2 = adopt(x1, "where", (condition,)), adopt(x2, "where", (condition,))
         mixed_kinds("where", common_backend("where", (condition, x1, x2)), x1._native, x2._native)
     return _where(condition, x1, x2)
 

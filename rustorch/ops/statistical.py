@@ -197,7 +197,7 @@ def sum(x: Any, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = Fal
     """
     if axis is not None or type(x) not in VARIABLES:
         x, axis = _given(x, "sum", axis)
-    return _sum(x, axis, None if dtype is None else _native_dtype(x, dtype), keepdims)
+    return _sum.call(x, axis, None if dtype is None else _native_dtype(x, dtype), keepdims)
 
 
 def prod(x: Any, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
@@ -210,7 +210,7 @@ def mean(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Arithmetic mean along axes, of a floating-point array; parameters as in `sum`."""
     x, axis = _given(x, "mean", axis)
     _floating(x, "mean")
-    return _mean(x, axis, keepdims)
+    return _mean.call(x, axis, keepdims)
 
 
 def max(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
