@@ -277,3 +277,20 @@ def make(native: Array, node: Node | None = None) -> Variable:
         out._node = node
         out._tracked = True
     return out
+
+
+def record(out: Array, plan: Plan, parents: tuple, saved: tuple) -> Variable:
+    """A Variable around an output, and the node of the call that computed it: `make` and `Node` in one frame."""
+    node = _new(Node)
+    node.plan = plan
+    node.parents = parents
+    node.saved = saved
+    node.seq = next_seq()
+    node.shape = out.shape
+    node.dtype = out.dtype
+    node.hooks = None
+    variable: Any = _new(_cls)
+    variable._native = out
+    variable._node = node
+    variable._tracked = True
+    return variable

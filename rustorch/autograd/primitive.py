@@ -16,7 +16,7 @@ from typing import Any
 from ..backends import BY_TYPE, Array, Backend, Namespace, of
 from ..backends.kernels import KERNELS
 from .check import adopt, common_backend, explain, mixed_kinds, operands
-from .graph import VARIABLES, Node, make, mode
+from .graph import VARIABLES, Node, make, mode, record
 
 Rule = Callable[..., Any]
 
@@ -171,7 +171,7 @@ class Primitive:
         if x._tracked and mode.enabled:
             plan = self._plans.get(1) or self.plan(1)
             if plan.runs:
-                return make(out, Node(plan, (x._node or x,), plan.pick((a, *args[1:], out, a.shape)), out))
+                return record(out, plan, (x._node or x,), plan.pick((a, *args[1:], out, a.shape)))
         return make(out)
 
     __call__ = call
@@ -223,7 +223,7 @@ class Primitive:
                 values = (*natives, *args[arity:], out, *aux)
                 if plan.shapes:
                     values += tuple([getattr(a, "shape", None) for a in natives])
-                return make(out, Node(plan, tuple(parents), plan.pick(values), out))
+                return record(out, plan, tuple(parents), plan.pick(values))
         return make(out)
 
     def _record_many(self, outs: Any, kind: type, natives: list, args: tuple, parents: list, mask: int) -> tuple:
@@ -278,7 +278,7 @@ def unary(name: str, rule: Rule | None) -> Callable:
             out = BY_TYPE[kind].as_array(out)
         if x._tracked and runs and mode.enabled:
             saved = ((a, out) if keeps_out else (a,)) if keeps_x else ((out,) if keeps_out else ())
-            return make(out, Node(plan, (x._node or x,), saved, out))
+            return record(out, plan, (x._node or x,), saved)
         return make(out)
 
     return _dressed(function, name)
@@ -316,7 +316,7 @@ def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
             plan = plans[x1._tracked + 2 * x2._tracked]
             if plan.runs:
                 parents = (x1._node or x1 if x1._tracked else None, x2._node or x2 if x2._tracked else None)
-                return make(out, Node(plan, parents, plan.pick((a, b, out)), out))
+                return record(out, plan, parents, plan.pick((a, b, out)))
         return make(out)
 
     def function(x1: Any, x2: Any, /) -> Any:

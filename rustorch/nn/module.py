@@ -69,6 +69,8 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs:  # the usual call, without unpacking
+            return self.forward(args[0])
         return self.forward(*args, **kwargs)
 
     # -- attributes ----------------------------------------------------------------------------------------------------
