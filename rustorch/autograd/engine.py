@@ -102,6 +102,8 @@ def _accumulate(entry: list, g: Array, owned: bool) -> None:
 def _unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], by: Any, argument: int) -> Any:
     """Sum over the axes that broadcasting added or stretched."""
     lead = g.ndim - len(shape)
+    if lead > 0 and g.shape[lead:] == shape:
+        return xp.sum(g, axis=tuple(range(lead)))
     if lead >= 0:
         stretched = [i for i, size in enumerate(shape, lead) if size == 1 and g.shape[i] != 1]
         out = xp.sum(g, axis=tuple(range(lead)) + tuple(stretched), keepdims=bool(stretched)) if lead or stretched else g

@@ -173,7 +173,9 @@ class Backend:
         return int(self.module.min(indices)), int(self.module.max(indices))
 
     def within(self, indices: Array, size: int) -> bool:
-        """Whether some indices are known to lie in [0, size)."""
+        """Whether these are int64 indices, and known to lie in [0, size)."""
+        if self.dtype_of(indices) != dtypes.int64:
+            return False
         lowest, highest = self.extent(indices)
         return lowest is not None and highest is not None and lowest >= 0 and highest < size
 

@@ -68,10 +68,9 @@ class NumpyBackend(Backend):
 
     def within(self, indices: numpy.ndarray, size: int) -> bool:
         # negative numbers, seen as unsigned ones, are above every size: one look for both ends
-        unsigned = _UNSIGNED.get(indices.dtype)
-        if unsigned is None or not indices.size:
+        if indices.dtype is not _INT64 or not indices.size:
             return super().within(indices, size)
-        return bool(numpy.maximum.reduce(indices.view(unsigned), None) < size)
+        return bool(numpy.maximum.reduce(indices.view(_UINT64), None) < size)
 
     def writable(self, array: numpy.ndarray) -> bool:
         return array.flags.writeable
@@ -85,6 +84,7 @@ class NumpyBackend(Backend):
         return array.base is None
 
 
-_UNSIGNED: dict[Any, Any] = {numpy.dtype("int64"): numpy.dtype("uint64"), numpy.dtype("int32"): numpy.dtype("uint32")}
+_INT64: Any = numpy.dtype("int64")
+_UINT64: Any = numpy.dtype("uint64")
 #: Names that NumPy 2.0 lacks and later releases have.
 _COMPAT_SINCE = {"cumulative_sum", "cumulative_prod", "unstack"}

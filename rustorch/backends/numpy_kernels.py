@@ -128,7 +128,7 @@ def relu_grad(g: Array, out: Array) -> Array:
     """Masks the bits of ``g``: exact for inf and nan, where a product with 0 is not, and an eighth of where's time."""
     drop = numpy.less_equal(out, 0)
     bits = _BITS.get(g.itemsize) if g.dtype.kind == "f" else None
-    if bits is None or type(drop) is not ndarray:
+    if bits is None or g.size < 4096 or type(drop) is not ndarray:
         return numpy.where(drop, g.dtype.type(0), g)
     keep = subtract(drop.view(numpy.int8), numpy.int8(1)).astype(bits)  # 0 to drop, all ones to keep
     return numpy.bitwise_and(g.view(bits), keep, keep).view(g.dtype)
@@ -184,12 +184,17 @@ def logsumexp(x: Array, axis: int) -> Array:
     return total
 
 
+def _flat(target: Array, classes: int) -> Array:
+    """Where row i's class target[i] lies in the flattened matrix: one index is found faster than two."""
+    return numpy.arange(0, len(target) * classes, classes) + target if classes else target
+
+
 def cross_entropy(x: Array, target: Array, weight: Array | None, divisor: Any) -> tuple[Array, Array, Array]:
     top, log_sum = _shift_and_log_sum(x, 1)
     if target.ndim == 2:
         loss = add.reduce(target * (log_sum - (x - top)), axis=1)
     else:
-        loss = log_sum[:, 0] - (x[numpy.arange(len(target)), target] - top[:, 0])
+        loss = log_sum[:, 0] - (x.reshape(-1).take(_flat(target, x.shape[1])) - top[:, 0])
         if weight is not None:
             loss = numpy.where(weight != 0, loss, loss.dtype.type(0)) * weight
     return (loss if divisor is None else add.reduce(loss) / divisor), top, log_sum
@@ -204,14 +209,14 @@ def cross_entropy_grad(
         g = g * weight
     if g.ndim:
         g = g[:, None]
-    p = subtract(x, top)
+    p = subtract(x, top, numpy.empty(x.shape, x.dtype))  # in rows, whatever the order of x
     subtract(p, log_sum, p)
     exp(p, p)
     if target.ndim == 2:
         p *= add.reduce(target, axis=1, keepdims=True)
         p -= target
     else:
-        p[numpy.arange(len(target)), target] -= 1
+        p.reshape(-1)[_flat(target, x.shape[1])] -= 1
     return multiply(p, g, p if g.dtype is p.dtype else None)
 
 

@@ -211,6 +211,13 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
     TypeError
         If the target is boolean.
     """
+    if weight is None and not label_smoothing and reduction == "mean" and type(input) in VARIABLES and type(target) in VARIABLES:
+        # the usual case: a matrix of logits, an index for every row, and every row counts 1
+        logits, indices = input._native, target._native
+        if logits.ndim == 2 and indices.shape == logits.shape[:1]:
+            count, classes = logits.shape
+            if not 0 <= ignore_index < classes and within(target, classes) and dtypes.is_floating(input.dtype):
+                return network.cross_entropy.call(input, target, None, count)
     check_reduction("cross_entropy", reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is in [0, 1], not {label_smoothing}")
@@ -227,12 +234,6 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
     kind = target.dtype.kind
     if kind in "iu" and target.dtype != dtypes.int64:
         target = ops.astype(target, dtypes.int64)  # ignore_index must fit: -100 is no uint8
-    if (
-        kind in "iu" and len(shape) == 2 and target._native.shape == rows and weight is None and not label_smoothing
-        and not 0 <= ignore_index < classes and reduction != "none" and within(target, classes)
-    ):  # fmt: skip
-        # the usual case: every row counts 1
-        return network.cross_entropy.call(input, target, None, rows[0] if reduction == "mean" else 1)
     if kind in "iu":
         if target.shape != rows:
             raise ValueError(f"cross_entropy: class indices for an input of shape {shape} have shape {rows}, not {target.shape}")

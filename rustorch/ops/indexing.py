@@ -76,7 +76,7 @@ def extent(indices: Any) -> tuple[int | None, int | None]:
 
 
 def within(indices: Any, size: int) -> bool:
-    """Whether some integers are known to lie in [0, size)."""
+    """Whether these are int64 indices, and known to lie in [0, size)."""
     return of(indices._native).within(indices._native, size)  # type: ignore[union-attr]
 
 
