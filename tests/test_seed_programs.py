@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 
 import pytest
@@ -103,7 +104,7 @@ def test_the_goal_program(seed: int, backend: Target, capsys: pytest.CaptureFixt
     losses = _losses(capsys.readouterr().out)
     assert list(losses) == list(range(0, 100, 10))
     values = list(losses.values())
-    assert all(later < earlier for earlier, later in zip(values, values[1:], strict=False)), losses
+    assert all(later < earlier for earlier, later in itertools.pairwise(values)), losses
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -116,7 +117,7 @@ def test_complete_training(seed: int, backend: Target, capsys: pytest.CaptureFix
     losses = _losses(capsys.readouterr().out)
     assert list(losses) == list(range(10))
     values = list(losses.values())
-    assert all(later < earlier for earlier, later in zip(values, values[1:], strict=False)), losses
+    assert all(later < earlier for earlier, later in itertools.pairwise(values)), losses
 
 
 # -- signatures --------------------------------------------------------------------------------------------------------------

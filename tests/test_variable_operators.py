@@ -59,7 +59,7 @@ def test_unary_operators_and_matrix_products(backend: Target) -> None:
         x @ x
 
 
-def test_operators_in_place_make_a_new_value(backend: Target) -> None:
+def test_operators_in_place_write_into_what_is_not_recorded(backend: Target) -> None:
     x = backend.variable([1.0, 2.0])
     y, native = x, x.data
     y += 1.0
@@ -67,10 +67,45 @@ def test_operators_in_place_make_a_new_value(backend: Target) -> None:
     y -= 1.0
     y /= 2.0
     y **= 2
-    assert y is not x
-    assert x.data is native
+    assert y is x
+    assert x.data is native or backend.device == "jax"  # immutable
+    numpy.testing.assert_allclose(backend.numpy(x), [2.25, 6.25])
+
+
+def test_operators_in_place_train_a_leaf_under_no_grad(backend: Target) -> None:
+    w = backend.variable([1.0, 2.0], requires_grad=True)
+    (w * w).sum().backward()
+    with pytest.raises(RuntimeError, match=r"x -= y on a leaf that requires grad.*no_grad"):
+        w -= 0.1
+    numpy.testing.assert_array_equal(backend.numpy(w), [1.0, 2.0])
+    same = w
+    with rustorch.no_grad():
+        w -= 0.1 * Variable(w.grad)
+    assert w is same
+    assert w.is_leaf
+    assert w.requires_grad
+    numpy.testing.assert_allclose(backend.numpy(w), [0.8, 1.6])
+
+
+def test_operators_in_place_are_recorded_where_something_is_tracked(backend: Target) -> None:
+    x = backend.variable([1.0, 2.0], requires_grad=True)
+    h = x * 3
+    h *= x
+    total = backend.variable([0.0, 0.0])
+    total += h
+    total.sum().backward()
+    numpy.testing.assert_allclose(backend.numpy(x.grad), [6.0, 12.0])
+
+
+def test_operators_in_place_keep_shape_and_kind(backend: Target) -> None:
+    x = backend.variable([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"x \+= y: the result has shape \(2, 2\), which does not fit into \(2,\)"):
+        x += backend.variable([[1.0, 2.0], [3.0, 4.0]])
     numpy.testing.assert_array_equal(backend.numpy(x), [1.0, 2.0])
-    numpy.testing.assert_allclose(backend.numpy(y), [2.25, 6.25])
+    i = backend.variable([1, 2], "int64")
+    with pytest.raises(TypeError, match="multiply: a Python float and an array of integer dtype mix kinds"):
+        i *= 1.5
+    numpy.testing.assert_array_equal(backend.numpy(i), [1, 2])
 
 
 MIXED: dict[str, Callable[[Variable, Variable, Variable], object]] = {

@@ -241,12 +241,26 @@ def _become(x: Value, out: Value) -> None:
     x._native, x._node, x._tracked = out._native, out._node, out._tracked
 
 
-def assign(x: Value, compute: Callable[[], Any], what: str) -> None:
-    """Let ``x`` become what ``compute()`` returns: in place, or with a place in the graph, as `setitem`."""
-    if _writable(x, None, what):
-        _become(x, compute())
+def assign(x: Any, compute: Callable[[], Any], what: str, other: Any = None) -> Any:
+    """Let ``x`` become what ``compute()`` returns, from ``x`` and ``other``: in place, or with a place in the graph, as `setitem`.
+
+    Returns ``x``, or NotImplemented if that is what was computed.
+    """
+    recording = _writable(x, other, what)
+    out = compute()
+    if out is NotImplemented:
+        return out
+    if out.shape != x.shape:
+        raise ValueError(f"{what}: the result has shape {out.shape}, which does not fit into {x.shape}; write x = ... instead")
+    if out.dtype != x.dtype:
+        if not (out.dtype.kind == x.dtype.kind or (out.dtype.kind, x.dtype.kind) in (("f", "c"), ("u", "i"), ("i", "u"))):
+            raise TypeError(f"{what}: the result is {out.dtype}, which {x.dtype} cannot hold; write x = ... instead")
+        out = out.astype(x.dtype)
+    if recording:
+        _become(x, out)
     else:
-        setitem(x, ..., compute().detach())
+        setitem(x, ..., out.detach())
+    return x
 
 
 def setitem(x: Value, key: Any, value: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import elementwise, linear_algebra, manipulation, searching, statistical, utility
+from .indexing import assign
 
 
 def _operator(function: Any) -> Any:
@@ -17,6 +18,13 @@ def _reflected(function: Any) -> Any:
 
     def operator(self: Any, other: Any) -> Any:
         return operate(other, self)
+
+    return operator
+
+
+def _in_place(operate: Callable, sign: str) -> Any:
+    def operator(self: Any, other: Any) -> Any:
+        return assign(self, lambda: operate(self, other), f"x {sign}= y", other)
 
     return operator
 
@@ -44,7 +52,8 @@ def _named(method: Callable, function: Callable) -> Callable:
 class Operators:
     """The operators of the Array API, reflected and in place, and the functions that are usually written after a dot.
 
-    Operators in place (``x += y``) are not: a Variable becomes ``x + y``, so that a graph never sees a value change.
+    Operators in place (``x += y``) write into the array as long as nothing is being recorded; what is tracked gets a new array and a
+    place in the graph, so that the graph never sees a value change.
     """
 
     # fmt: off
@@ -66,6 +75,19 @@ class Operators:
     __gt__, __ge__ = _operator(elementwise.greater), _operator(elementwise.greater_equal)
     __neg__, __pos__ = _method(elementwise.negative), _method(elementwise.positive)
     __abs__, __invert__ = _method(elementwise.abs), _method(elementwise.bitwise_invert)
+    __iadd__ = _in_place(__add__, "+")
+    __isub__ = _in_place(__sub__, "-")
+    __imul__ = _in_place(__mul__, "*")
+    __itruediv__ = _in_place(__truediv__, "/")
+    __ifloordiv__ = _in_place(__floordiv__, "//")
+    __imod__ = _in_place(__mod__, "%")
+    __ipow__ = _in_place(__pow__, "**")
+    __imatmul__ = _in_place(__matmul__, "@")
+    __iand__ = _in_place(__and__, "&")
+    __ior__ = _in_place(__or__, "|")
+    __ixor__ = _in_place(__xor__, "^")
+    __ilshift__ = _in_place(__lshift__, "<<")
+    __irshift__ = _in_place(__rshift__, ">>")
     # fmt: on
 
     sum = _reduction(statistical.sum)
