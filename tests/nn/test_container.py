@@ -112,3 +112,13 @@ def test_a_module_list_is_added_to_and_is_no_function() -> None:
 def test_sequential_of_something_else(members: tuple) -> None:
     with pytest.raises(TypeError, match="Module"):
         nn.Sequential(*members)
+
+
+def test_repr_of_a_list_is_pytorchs() -> None:
+    torch = pytest.importorskip("torch")
+
+    def build(nn: Any) -> Any:
+        block = [nn.Sequential(nn.Linear(2, 2), nn.ReLU()) for _ in range(2)]
+        return nn.ModuleList([nn.Linear(2, 3), nn.Linear(2, 3), nn.ReLU(), *block, nn.ModuleList()])
+
+    assert repr(build(rustorch.nn)) == repr(build(torch.nn))
