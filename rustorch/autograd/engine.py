@@ -272,7 +272,7 @@ def _filled(gradients: list, node: Node, pending: Pending) -> tuple:
     for g, shape, dtype in zip(gradients, node.shape, node.dtype, strict=True):
         if g is None:
             kind = backend.public_dtype(dtype) if create_graph else dtype
-            g = xp.zeros(tuple(shape), dtype=kind, device=like.device)
+            g = xp.broadcast_to(xp.astype(xp.sum(xp.zeros_like(like)), kind), tuple(shape))
         out.append(g)
     return tuple(out)
 

@@ -98,7 +98,9 @@ class JaxBackend(Backend):
         self._jax = jax
         self.module = jax.numpy
         self.overrides = {"index_add": self._index_add, "scatter_add": self._scatter_add, "put_add": self._put_add,
-                          "put": lambda x, value, key: x.at[key].set(value), "astype": self._astype}  # fmt: skip
+                          "put": lambda x, value, key: x.at[key].set(value), "astype": self._astype,
+                          # a tracer has no device
+                          "positions": lambda like, n: jax.numpy.arange(n, dtype=like.dtype)}  # fmt: skip
         super().__init__()
 
     def is_array(self, value: Any) -> bool:

@@ -31,6 +31,7 @@ CASES: dict[str, list[tuple]] = {
         (_f(2, 3), I([[0, 0, 1], [3, -1, 3]]), (2, 4), 1), (_f(2, 3), I([[0, 1, 1], [0, 1, 0]]), (5, 3), 0),
         (_f(0, 3), I([[]], dtype="int64").reshape(0, 1), (0, 4), 1), (_f(2, 2), I([[1, 1]]), (2, 3), 1),
     ],
+    "positions": [(I([2, 0], dtype="int64"), 3), (I([2, 0], dtype="int32"), 0)],
     "put_add": [
         (_f(3), (3, 2), (slice(None), 1)), (_f(2), (2, 3), (..., -1)), (_f(4), (3,), I([0, 2, 0, 2])),
         (_f(2), (3,), I([True, False, True])),
@@ -40,7 +41,10 @@ CASES: dict[str, list[tuple]] = {
     "linear": [(_f(2, 3), _f(4, 3), _f(4)), (_f(3), _f(4, 3), None), (_f(2, 2, 3), _f(4, 3), _f(4)), (_f(0, 3), _f(4, 3), _f(4))],
     "linear_grad_weight": [(_f(2, 4), _f(2, 3)), (_f(4), _f(3)), (_f(2, 2, 4), _f(2, 2, 3)), (_f(0, 4), _f(0, 3))],
     "relu": [(EDGES,), (_f(0, 2),), (numpy.array(-1.0),)],
-    "relu_grad": [(_f(3, 3), EDGES), (EDGES, _f(3, 3)), (_f(0),) * 2, (numpy.array(2.0), numpy.array(1.0))],
+    "relu_grad": [(_f(3, 3), EDGES), (EDGES, _f(3, 3)), (_f(0),) * 2, (numpy.array(2.0), numpy.array(1.0)),
+                  # large enough for the way that masks bits
+                  (numpy.tile(EDGES, (30, 50)), _f(90, 150)), (_f(150, 90).T, numpy.tile(EDGES, (30, 50))),
+                  (numpy.tile(EDGES, (30, 50)).astype("float32"), _f(90, 150).astype("float32"))],
     "sigmoid": [(EDGES,), (_f(0, 2),), (numpy.array(-1.0),)],
     "softmax": [(_f(3, 4), 1), (_f(3, 4), 0), (ROWS, 1), (_f(0, 3), 1)],
     "log_softmax": [(_f(3, 4), 1), (_f(3, 4), 0), (ROWS, 1), (_f(0, 3), 1)],

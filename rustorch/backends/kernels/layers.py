@@ -106,6 +106,6 @@ def cross_entropy_grad(xp: Any, g: Any, x: Any, top: Any, log_sum: Any, target: 
     p = xp.exp((x - top) - log_sum)
     if target.ndim == 2:
         return g * (p * xp.sum(target, axis=1, keepdims=True) - target)
-    classes = xp.arange(x.shape[1], dtype=target.dtype, device=target.device)
+    classes = xp.positions(target, x.shape[1])
     hot = xp.expand_dims(target, axis=1) == xp.expand_dims(classes, axis=0)
     return g * xp.where(hot, p - 1, p)
