@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys as _sys
 
 from . import backends, cuda, nn, ops, optim, random
-from .autograd import enable_grad, grad, is_grad_enabled, no_grad, set_grad_enabled
+from .autograd import enable_grad, grad, gradcheck, gradgradcheck, is_grad_enabled, no_grad, set_grad_enabled
 from .autograd.engine import set_variable_namespace as _set_variable_namespace
 from .autograd.primitive import variable_namespace as _variable_namespace
 from .backends import default_device as get_default_device
@@ -31,6 +31,7 @@ from .backends.dtypes import (
 )
 from .nn import *  # noqa: F403
 from .ops import *  # noqa: F403
+from .ops.inspection import __array_namespace_info__ as __array_namespace_info__  # the star leaves its underscores out
 from .optim import *  # noqa: F403
 from .random import manual_seed, rand, randint, randn, randperm
 from .variable import Variable
@@ -44,6 +45,7 @@ __all__ = [
     *ops.__all__,
     *nn.__all__,
     *optim.__all__,
+    "gradcheck", "gradgradcheck",
     "Variable", "backends", "bool", "complex128", "complex64", "cuda", "enable_grad", "float32", "float64", "get_default_device", "grad",
     "int16", "int32", "int64", "int8", "is_grad_enabled", "manual_seed", "nn", "no_grad", "optim", "rand", "randint", "randn",
     "random", "randperm", "set_default_device", "set_grad_enabled", "uint16", "uint32", "uint64", "uint8",
