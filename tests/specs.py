@@ -92,6 +92,11 @@ def _ints(values: Any, like: Any) -> Any:
     return rustorch.asarray(values, device=like.device)
 
 
+def _repeated(x: Any) -> Any:
+    """Squares as a vector, in which each element is twice."""
+    return rustorch.tile(rustorch.reshape(x * x, (-1,)), (2,))
+
+
 def _same(name: str) -> Callable[..., Any]:
     return lambda torch, *tensors: getattr(torch, name)(*tensors)
 
@@ -257,6 +262,11 @@ REST = [
             torch=lambda torch, x: torch.take_along_dim(x, torch.tensor([[1, 1]]), 1)),
     _shaped("tril", "", rustorch.tril, _M, torch=_same("tril"), shapes=(((0, 2),), ((1, 2, 2),))),
     _shaped("triu", "diagonal", lambda x: rustorch.triu(x, k=1), _M, torch=lambda torch, x: torch.triu(x, 1)),
+    _shaped("unique_all", "", lambda x: rustorch.unique_all(_repeated(x)), _M),
+    _shaped("unique_counts", "", lambda x: rustorch.unique_counts(_repeated(x)), _M),
+    _shaped("unique_inverse", "", lambda x: rustorch.unique_inverse(_repeated(x)), _M),
+    _shaped("unique_values", "", lambda x: rustorch.unique_values(_repeated(x)), _M, shapes=(((),), ((0,),)), dtypes=R,
+            torch=lambda torch, x: torch.sort(torch.reshape(x * x, (-1,)))[0]),
     _shaped("where", "", lambda x, y: rustorch.where(_ints([[True, False, True]], x), x, y), _M, Input((3,)),
             shapes=(((), (3,)), ((0, 3), ())), torch=lambda torch, x, y: torch.where(torch.tensor([[True, False, True]]), x, y)),
     _shaped("where", "number", lambda x: rustorch.where(x > 0, x, 2.0), _M, dtypes=R),
@@ -352,6 +362,7 @@ NOT_DIFFERENTIABLE = frozenset(
         "iinfo",
         "isdtype",
         "isfinite",
+        "isin",
         "isinf",
         "isnan",
         "less",

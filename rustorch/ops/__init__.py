@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any
-
 from . import (
     constants,
     creation,
@@ -15,6 +12,7 @@ from . import (
     manipulation,
     network,  # noqa: F401
     searching,
+    sets,
     sorting,
     statistical,
     utility,
@@ -24,15 +22,15 @@ from .creation import *  # noqa: F403
 from .data_type import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .indexing import *  # noqa: F403
+from .interchange import API_VERSIONS as API_VERSIONS
+from .interchange import public_namespace as public_namespace
 from .linear_algebra import *  # noqa: F403
 from .manipulation import *  # noqa: F403
 from .searching import *  # noqa: F403
+from .sets import *  # noqa: F403
 from .sorting import *  # noqa: F403
 from .statistical import *  # noqa: F403
 from .utility import *  # noqa: F403
-
-#: Revisions of the standard that Variables may be asked to speak.
-API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
 
 CHAPTERS = (
     constants,
@@ -43,22 +41,10 @@ CHAPTERS = (
     linear_algebra,
     manipulation,
     searching,
+    sets,
     sorting,
     statistical,
     utility,
 )
 
 __all__ = [name for chapter in CHAPTERS for name in chapter.__all__]
-
-
-def public_namespace(api_version: str | None) -> Any:
-    """The module that ``Variable.__array_namespace__`` returns.
-
-    Raises
-    ------
-    ValueError
-        If the revision of the standard is not one that rustorch speaks.
-    """
-    if api_version is not None and api_version not in API_VERSIONS:
-        raise ValueError(f"rustorch speaks the Array API revisions {', '.join(API_VERSIONS)}, not {api_version!r}")
-    return sys.modules["rustorch"]

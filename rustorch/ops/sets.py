@@ -1,0 +1,169 @@
+"""Arrays as sets: the distinct elements, and membership."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..autograd.check import adopt, common_backend
+from ..autograd.graph import make
+from ..autograd.primitive import SCALARS
+from ..backends import of
+from .creation import asarray
+from .data_type import astype, result_type
+from .indexing import take
+from .manipulation import reshape
+
+__all__ = ["isin", "unique_all", "unique_counts", "unique_inverse", "unique_values"]
+
+
+class _All(NamedTuple):
+    """What `unique_all` returns."""
+
+    values: Any
+    indices: Any
+    inverse_indices: Any
+    counts: Any
+
+
+class _Counts(NamedTuple):
+    """What `unique_counts` returns."""
+
+    values: Any
+    counts: Any
+
+
+class _Inverse(NamedTuple):
+    """What `unique_inverse` returns."""
+
+    values: Any
+    inverse_indices: Any
+
+
+def _order(xp: Any, x: Any, kind: str) -> Any:
+    """The stable order of a vector of any dtype; the standard sorts real numbers only."""
+    if kind == "c":  # by the real part, then by the imaginary one
+        order = xp.argsort(xp.imag(x), stable=True)
+        return xp.take(order, xp.argsort(xp.take(xp.real(x), order, axis=0), stable=True), axis=0)
+    return xp.argsort(xp.astype(x, xp.uint8) if kind == "b" else x, stable=True)
+
+
+def _distinct(xp: Any, x: Any, kind: str) -> tuple[Any, Any, Any]:
+    """Of a vector: where each distinct element comes first, which of them each element is, how often each is there."""
+    n = x.shape[0]
+    if not n:
+        none = xp.zeros((0,), dtype=xp.int64, device=x.device)
+        return none, none, none
+    order = _order(xp, x, kind)
+    ordered = xp.take(x, order, axis=0)
+    first = xp.ones((1,), dtype=xp.bool, device=x.device)
+    starts = xp.concat([first, ordered[1:] != ordered[:-1]])  # nan differs from itself: each is distinct
+    (places,) = xp.nonzero(starts)
+    ends = xp.concat([places[1:], xp.full((1,), n, dtype=places.dtype, device=x.device)])
+    ranks = xp.cumulative_sum(xp.astype(starts, xp.int64)) - 1
+    return xp.take(order, places, axis=0), xp.take(ranks, xp.argsort(order), axis=0), ends - places
+
+
+def _unique(x: Any, name: str) -> _All:
+    x = adopt(x, name)
+    flat = reshape(x, (-1,))
+    backend: Any = of(x._native)
+    with backend.guard(x._native):
+        found = _distinct(backend.xp, flat._native, x.dtype.kind)
+    indices, inverse, counts = [make(backend.as_array(a)) for a in found]
+    return _All(take(flat, indices, axis=0), indices, reshape(inverse, x.shape), counts)
+
+
+def unique_all(x: Any, /) -> _All:
+    """The distinct elements, where each is first in the flattened array, which of them each element is, and how often each is there.
+
+    Every nan is distinct from every other. The gradient of a value goes to its first place. The sizes depend on the values.
+
+    Parameters
+    ----------
+    x : Variable or array
+
+    Returns
+    -------
+    (values, indices, inverse_indices, counts)
+        Named; ``inverse_indices`` has the shape of ``x``, the others are vectors of one length.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.unique_all(rustorch.asarray([3, 1, 3])).counts
+    Variable([1, 2])
+    """
+    return _unique(x, "unique_all")
+
+
+def unique_counts(x: Any, /) -> _Counts:
+    """The distinct elements and how often each is there, named ``values`` and ``counts``; see `unique_all`."""
+    found = _unique(x, "unique_counts")
+    return _Counts(found.values, found.counts)
+
+
+def unique_inverse(x: Any, /) -> _Inverse:
+    """The distinct elements and which of them each element is, named ``values`` and ``inverse_indices``; see `unique_all`."""
+    found = _unique(x, "unique_inverse")
+    return _Inverse(found.values, found.inverse_indices)
+
+
+def unique_values(x: Any, /) -> Any:
+    """The distinct elements, as a vector; see `unique_all`."""
+    return _unique(x, "unique_values").values
+
+
+def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> Any:
+    """Whether each element of ``x1`` is among the elements of ``x2``; nan is not among any.
+
+    Parameters
+    ----------
+    x1, x2 : Variable, array or Python number
+        At least one of them an array.
+    invert : bool
+        Whether each is *not* there.
+
+    Returns
+    -------
+    Variable
+        Of booleans, in the shape of ``x1``.
+
+    Raises
+    ------
+    TypeError
+        If both are numbers, or the standard does not promote their dtypes together.
+    """
+    number1, number2 = type(x1) in SCALARS, type(x2) in SCALARS
+    if number1 and number2:
+        raise TypeError(f"isin needs at least one array; got the Python numbers {x1!r} and {x2!r}")
+    if not number1:
+        x1 = adopt(x1, "isin", (x2,))
+    if not number2:
+        x2 = adopt(x2, "isin", (x1,))
+    dtype = result_type(x1, x2)
+    x1 = asarray(x1, dtype=dtype, device=x2.device) if number1 else astype(x1.detach(), dtype, copy=False)
+    x2 = asarray(x2, dtype=dtype, device=x1.device) if number2 else astype(x2.detach(), dtype, copy=False)
+    common_backend("isin", (x1, x2))
+    native: Any = reshape(x1, (-1,))._native
+    backend: Any = of(native)
+    with backend.guard(native):
+        found = _members(backend.xp, native, reshape(x2, (-1,))._native, dtype.kind)
+        if invert:
+            found = backend.xp.logical_not(found)
+    return reshape(make(backend.as_array(found)), x1.shape)
+
+
+def _members(xp: Any, x: Any, among: Any, kind: str) -> Any:
+    among = among[among == among]  # without nan: a search among them finds its way in some libraries only
+    n, m = x.shape[0], among.shape[0]
+    if not n or not m:
+        return xp.zeros((n,), dtype=xp.bool, device=x.device)
+    if kind == "c":  # not sorted by the standard: their ranks are
+        _, ranks, _ = _distinct(xp, xp.concat([x, among]), kind)
+        x, among = ranks[:n], ranks[n:]
+    elif kind == "b":
+        x, among = xp.astype(x, xp.uint8), xp.astype(among, xp.uint8)
+    among = xp.sort(among)
+    places = xp.searchsorted(among, x)
+    last = xp.full_like(places, m - 1)
+    return xp.take(among, xp.where(places < m, places, last), axis=0) == x
