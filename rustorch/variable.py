@@ -13,12 +13,13 @@ from .autograd.graph import Node, Value, make
 from .backends import BY_TYPE, Array, device_of, dtypes, of
 from .ops.creation import clone, native_array, to_device
 from .ops.indexing import getitem, setitem
+from .ops.interchange import Interchange
 from .ops.operators import Operators
 
 __all__ = ["Variable"]
 
 
-class Variable(Operators, Value):
+class Variable(Operators, Interchange, Value):
     """An array that remembers how it was computed.
 
     Parameters
@@ -179,80 +180,7 @@ class Variable(Operators, Value):
         name = type(self).__name__
         return f"{name}({', '.join([backend.text(self._native, len(name) + 1), *notes])})"
 
-    # -- values out --------------------------------------------------------------------------------------------------
-    def item(self) -> Any:
-        """The only element, as a Python number.
-
-        Raises
-        ------
-        ValueError
-            If there is not exactly one.
-        """
-        if self.size != 1:
-            raise ValueError(f"item() is of one element; the shape {self.shape} has {self.size}")
-        return of(self._native).to_numpy(self._native).item()  # type: ignore[union-attr]
-
-    def tolist(self) -> Any:
-        """The elements as nested lists of Python numbers."""
-        return of(self._native).to_numpy(self._native).tolist()  # type: ignore[union-attr]
-
-    def numpy(self) -> Any:
-        """The elements as a NumPy array, which shares memory where it can.
-
-        Raises
-        ------
-        RuntimeError
-            If the Variable requires grad (detach() it) or is not on the host (move it with cpu()).
-        """
-        self._may_leave("numpy()")
-        return of(self._native).to_numpy(self._native)  # type: ignore[union-attr]
-
-    def _may_leave(self, what: str) -> None:
-        if self._tracked:
-            raise RuntimeError(f"{what} of a Variable that requires grad would lose its gradient; use .detach() first, or .data")
-        if self.device != "cpu":
-            raise RuntimeError(f"{what} is of Variables on 'cpu', this one is on {self.device!r}; use .cpu() first")
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        self._may_leave("a NumPy array")
-        return self._native.__array__(dtype, copy=copy)
-
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """The namespace whose functions take Variables: rustorch."""
-        return ops.public_namespace(api_version)
-
-    def __dlpack__(self, **options: Any) -> Any:
-        if self._tracked:
-            raise BufferError("DLPack of a Variable that requires grad would lose its gradient; use .detach() first")
-        return self._native.__dlpack__(**options)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return self._native.__dlpack_device__()
-
-    def _one(self, kind: type) -> Any:
-        if self.size != 1:
-            raise TypeError(f"{kind.__name__}() is of one element; the shape {self.shape} has {self.size}")
-        return kind(self._native) if self._native.ndim == 0 else kind(self.item())
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ValueError(f"the truth of {self.size} elements is ambiguous; use rustorch.any or rustorch.all")
-        return self._one(bool)
-
-    def __int__(self) -> int:
-        return self._one(int)
-
-    def __float__(self) -> float:
-        return self._one(float)
-
-    def __complex__(self) -> complex:
-        return self._one(complex)
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu" or self.ndim:
-            raise TypeError(f"only an integer without dimensions is an index, not {self.dtype} of shape {self.shape}")
-        return self._one(int)
-
+    # -- text and parts ----------------------------------------------------------------------------------------------
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.ndim == 0 else format(repr(self), spec)
 

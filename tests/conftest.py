@@ -31,7 +31,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """JAX compiles every operation for every shape: most of its time, and a second run finds the results of the first."""
+    """SciPy takes arrays of other libraries only if this is set before it is imported.
+
+    JAX compiles every operation for every shape: most of its time, and a second run finds the results of the first."""
+    os.environ.setdefault("SCIPY_ARRAY_API", "1")
     cache = getattr(config, "cache", None)
     if cache is not None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.mkdir("jax")))

@@ -1,0 +1,114 @@
+"""Values out of Variables: as Python numbers, NumPy arrays, DLPack capsules; and the namespace that takes Variables."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..backends import of
+
+#: Revisions of the standard that Variables may be asked to speak.
+API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
+
+
+def public_namespace(api_version: str | None) -> Any:
+    """The module that ``Variable.__array_namespace__`` returns.
+
+    Raises
+    ------
+    ValueError
+        If the revision of the standard is not one that rustorch speaks.
+    """
+    if api_version is not None and api_version not in API_VERSIONS:
+        raise ValueError(f"rustorch speaks the Array API revisions {', '.join(API_VERSIONS)}, not {api_version!r}")
+    return sys.modules["rustorch"]
+
+
+class Interchange:
+    """What leaves a Variable leaves its graph, too: where that would go unnoticed, these methods raise."""
+
+    if TYPE_CHECKING:  # it is part of Variable
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def item(self) -> Any:
+        """The only element, as a Python number.
+
+        Raises
+        ------
+        ValueError
+            If there is not exactly one.
+        """
+        if self.size != 1:
+            raise ValueError(f"item() is of one element; the shape {self.shape} has {self.size}")
+        return of(self._native).to_numpy(self._native).item()  # type: ignore[union-attr]
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return of(self._native).to_numpy(self._native).tolist()  # type: ignore[union-attr]
+
+    def numpy(self) -> Any:
+        """The elements as a NumPy array, which shares memory where it can.
+
+        Raises
+        ------
+        RuntimeError
+            If the Variable requires grad (detach() it) or is not on the host (move it with cpu()).
+        """
+        self._may_leave("numpy()")
+        return of(self._native).to_numpy(self._native)  # type: ignore[union-attr]
+
+    def _may_leave(self, what: str) -> None:
+        if self._tracked:
+            raise RuntimeError(f"{what} of a Variable that requires grad would lose its gradient; use .detach() first, or .data")
+        if self.device != "cpu":
+            raise RuntimeError(f"{what} is of Variables on 'cpu', this one is on {self.device!r}; use .cpu() first")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        self._may_leave("a NumPy array")
+        return self._native.__array__(dtype, copy=copy)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The namespace whose functions take Variables: rustorch."""
+        return public_namespace(api_version)
+
+    def __dlpack__(self, *, stream: Any = None, max_version: tuple[int, int] | None = None,
+                   dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> Any:  # fmt: skip
+        """The memory as a DLPack capsule; the options are passed on to the array's own method.
+
+        Raises
+        ------
+        BufferError
+            If the Variable requires grad.
+        """
+        if self._tracked:
+            raise BufferError("DLPack of a Variable that requires grad would lose its gradient; use .detach() first")
+        options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        return self._native.__dlpack__(**{name: value for name, value in options.items() if value is not None})
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._native.__dlpack_device__()
+
+    def _one(self, kind: type) -> Any:
+        if self.size != 1:
+            raise TypeError(f"{kind.__name__}() is of one element; the shape {self.shape} has {self.size}")
+        return kind(self._native) if self._native.ndim == 0 else kind(self.item())
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"the truth of {self.size} elements is ambiguous; use rustorch.any or rustorch.all")
+        return self._one(bool)
+
+    def __int__(self) -> int:
+        return self._one(int)
+
+    def __float__(self) -> float:
+        return self._one(float)
+
+    def __complex__(self) -> complex:
+        return self._one(complex)
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.ndim:
+            raise TypeError(f"only an integer without dimensions is an index, not {self.dtype} of shape {self.shape}")
+        return self._one(int)
