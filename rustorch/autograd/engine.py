@@ -20,7 +20,7 @@ from .primitive import SELECT, Primitive, floating
 _variables: Namespace
 
 #: What connects a Variable made around a kept array to the leaf whose array that was.
-_ALIAS = Primitive("alias", lambda xp, x, /: x, register=False, x=lambda xp, g: g)
+ALIAS = Primitive("alias", lambda xp, x, /: x, register=False, x=lambda xp, g: g)
 
 
 def set_variable_namespace(namespace: Namespace) -> None:
@@ -266,13 +266,11 @@ def _filled(gradients: list, node: Node, pending: Pending) -> tuple:
     """One gradient per output of a many-valued primitive: zeros where none arrived."""
     create_graph = pending.create_graph
     like = next(g for g in gradients if g is not None)
-    xp = pending._xp(like)
-    backend = backend_of(like._native if create_graph else like)
+    xp, native = pending._xp(like), like._native if create_graph else like
     out = []
     for g, shape, dtype in zip(gradients, node.shape, node.dtype, strict=True):
         if g is None:
-            kind = backend.public_dtype(dtype) if create_graph else dtype
-            g = xp.broadcast_to(xp.astype(xp.sum(xp.zeros_like(like)), kind), tuple(shape))
+            g = xp.broadcast_to(pending._cast(xp.sum(xp.zeros_like(like)), native, dtype), tuple(shape))
         out.append(g)
     return tuple(out)
 
@@ -324,7 +322,7 @@ def _as_input(parent: Any, value: Array) -> Any:
         return make(value, parent)
     if parent is None:
         return make(value)
-    return parent if parent._native is value else make(value, Node(_ALIAS.plan(1), (parent,), (), value))
+    return parent if parent._native is value else make(value, Node(ALIAS.plan(1), (parent,), (), value))
 
 
 def _run_hooks(hooks: dict[int, Callable], g: Any, create_graph: bool) -> Any:

@@ -1,0 +1,93 @@
+"""grad and value_and_grad: gradients of functions that return one real number."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from ..variable import Variable
+from .transform import Call, gradients_of, released
+
+
+def _value_and_grad(name: str, func: Callable, argnums: Any, has_aux: bool, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
+    call = Call(name, func, args, kwargs, argnums, has_aux)
+    if not isinstance(call.result, Variable):
+        raise TypeError(f"{name}: the function must return one Variable, not {call.structure}; see vjp and jacrev for more")
+    if call.result.shape != () or call.result.dtype.kind == "c":
+        raise ValueError(
+            f"{name}: the function must return a real number, shape (); it returned {call.result.dtype} of shape "
+            f"{call.result.shape}. Reduce it, as in .sum(), or use vjp or jacrev"
+        )
+    gradients = gradients_of(call.outs, call.fresh, [None], call.outer)
+    return call.arranged(gradients), released(call.result, call.outer), released(call.aux, call.outer)
+
+
+def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+    """The function that computes the gradient of ``func``.
+
+    Parameters
+    ----------
+    func : callable
+        Returns a real number, a Variable of shape (); with ``has_aux``, a pair of it and whatever else.
+    argnums : int or tuple of int
+        Which positional arguments to differentiate in: Variables, or trees of Variables (dicts, lists, tuples, named tuples,
+        dataclasses).
+    has_aux : bool
+
+    Returns
+    -------
+    callable
+        Takes what ``func`` takes; returns the gradient in the form of the argument (a tuple for a tuple of them), or with
+        ``has_aux`` the pair of that and what else ``func`` returned.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When called: if ``func`` returns anything else, or an argument holds something that has no derivative.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> from rustorch.func import grad
+    >>> x = rustorch.tensor(2.0)
+    >>> grad(lambda x: x**3)(x).item(), grad(grad(lambda x: x**3))(x).item()
+    (12.0, 12.0)
+    """
+
+    @functools.wraps(func, updated=())
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        found, _, aux = _value_and_grad("grad", func, argnums, has_aux, args, kwargs)
+        return (found, aux) if has_aux else found
+
+    return gradient
+
+
+def value_and_grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+    """As `grad`, but the function returns ``(value, gradient)``, or with ``has_aux`` ``((value, aux), gradient)``.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> value, gradient = rustorch.func.value_and_grad(lambda w: (w["a"] * w["b"]).sum())({"a": rustorch.ones(2), "b": rustorch.ones(2)})
+    >>> value.item(), gradient["a"].tolist()
+    (2.0, [1.0, 1.0])
+    """
+
+    @functools.wraps(func, updated=())
+    def both(*args: Any, **kwargs: Any) -> Any:
+        found, value, aux = _value_and_grad("value_and_grad", func, argnums, has_aux, args, kwargs)
+        return ((value, aux), found) if has_aux else (value, found)
+
+    return both
+
+
+def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+    """As `value_and_grad`, in torch.func's order: ``(gradient, value)``, or with ``has_aux`` ``(gradient, (value, aux))``."""
+
+    @functools.wraps(func, updated=())
+    def both(*args: Any, **kwargs: Any) -> Any:
+        found, value, aux = _value_and_grad("grad_and_value", func, argnums, has_aux, args, kwargs)
+        return (found, (value, aux)) if has_aux else (found, value)
+
+    return both

@@ -1,0 +1,114 @@
+"""vjp, jvp and hvp: vectors times Jacobians and Hessians, no matrix is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..autograd.graph import mode
+from ..pytree import tree_flatten, tree_unflatten
+from .gradients import value_and_grad
+from .transform import Call, Pushed, gradients_of, like, released, tracked
+
+
+def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
+    """The value of a function, and the function that multiplies a vector with its Jacobian from the left.
+
+    Parameters
+    ----------
+    func : callable
+        Of the primals; returns a Variable or a tree of them; with ``has_aux``, a pair of that and whatever else.
+    *primals : Variable or tree of Variables
+    has_aux : bool
+
+    Returns
+    -------
+    (output, vjp_fn) or (output, vjp_fn, aux)
+        ``vjp_fn(cotangents)`` takes a tree like the output, any number of times, and returns a tuple with a tree per primal.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.tensor([1.0, 2.0])
+    >>> out, vjp_fn = rustorch.func.vjp(lambda x: x * x, x)
+    >>> vjp_fn(rustorch.tensor([1.0, 10.0]))[0].tolist()
+    [2.0, 40.0]
+    """
+    call = Call("vjp", func, primals, {}, tuple(range(len(primals))), has_aux)
+
+    def vjp_fn(cotangents: Any) -> tuple:
+        starts = like("vjp", cotangents, call.structure, call.outs, "cotangents")
+        return call.arranged(gradients_of(call.outs, call.fresh, starts, (mode.enabled and call.outer) or tracked(starts)))
+
+    out = released(call.result, call.outer)
+    return (out, vjp_fn, released(call.aux, call.outer)) if has_aux else (out, vjp_fn)
+
+
+def jvp(func: Callable, primals: tuple, tangents: tuple, *, has_aux: bool = False) -> tuple:
+    """The value of a function, and its Jacobian times a vector.
+
+    Parameters
+    ----------
+    func : callable
+    primals, tangents : tuple
+        The arguments, and a direction for each: Variables or trees of them, alike in structure, shapes and devices.
+    has_aux : bool
+
+    Returns
+    -------
+    (output, product) or (output, product, aux)
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> out, product = rustorch.func.jvp(rustorch.sin, (rustorch.tensor(0.0),), (rustorch.tensor(3.0),))
+    >>> out.item(), product.item()
+    (0.0, 3.0)
+    """
+    if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
+        raise TypeError(f"jvp: primals and tangents are tuples, not {type(primals).__name__} and {type(tangents).__name__}")
+    flat, structure = tree_flatten(primals)
+    call = Call("jvp", func, primals, {}, tuple(range(len(primals))), has_aux)
+    directions = like("jvp", tangents, structure, flat, "tangents")
+    product = tree_unflatten(Pushed(call)(directions), call.structure)
+    out = released(call.result, call.outer)
+    return (out, product, released(call.aux, call.outer)) if has_aux else (out, product)
+
+
+def hvp(func: Callable, primals: tuple, tangents: tuple) -> tuple:
+    """The value of a function, and its Hessian times a vector, at the price of two reverse passes; no matrix is made.
+
+    Parameters
+    ----------
+    func : callable
+        Returns a real number, a Variable of shape ().
+    primals, tangents : tuple
+        As for `jvp`.
+
+    Returns
+    -------
+    (output, products)
+        A product per primal.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x, v = rustorch.tensor([1.0, 2.0]), rustorch.tensor([1.0, 1.0])
+    >>> value, (product,) = rustorch.func.hvp(lambda x: (x**3).sum(), (x,), (v,))
+    >>> value.item(), product.tolist()
+    (9.0, [6.0, 12.0])
+    """
+    if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
+        raise TypeError(f"hvp: primals and tangents are tuples, not {type(primals).__name__} and {type(tangents).__name__}")
+    gradient = value_and_grad(func, tuple(range(len(primals))))
+    flat, structure = tree_flatten(primals)
+    directions = like("hvp", tangents, structure, flat, "tangents")
+
+    def first(*xs: Any) -> Any:
+        value, found = gradient(*xs)
+        return found, value
+
+    call = Call("hvp", first, primals, {}, tuple(range(len(primals))), True)
+    create = (mode.enabled and call.outer) or tracked(directions)
+    products = call.arranged(gradients_of(call.outs, call.fresh, directions, create))
+    return released(call.aux, call.outer), products

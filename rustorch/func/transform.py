@@ -1,0 +1,164 @@
+"""What all transforms share: the call on fresh Variables, what leads out of it, and both directions of products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .. import autograd, ops
+from ..autograd.engine import ALIAS
+from ..autograd.graph import Node, Value, enable_grad, make, mode, set_grad_enabled
+from ..pytree import Structure, tree_flatten, tree_map, tree_unflatten
+from ..variable import Variable
+
+
+def fresh(x: Variable, recorded: bool) -> Variable:
+    """The same memory with a place of its own in the graph."""
+    if x._tracked and recorded:
+        return make(x._native, Node(ALIAS.plan(1), (x._node or x,), (), x._native))
+    out = make(x._native)
+    out._tracked = True
+    return out
+
+
+def inputs(name: str, tree: Any, where: str, recorded: bool) -> tuple[list[Variable], Structure]:
+    """Fresh Variables for the leaves of an argument."""
+    leaves, structure = tree_flatten(tree)
+    for leaf, path in zip(leaves, structure.paths(where), strict=True):
+        if not isinstance(leaf, Variable):
+            raise TypeError(
+                f"{name}: {path} is a {type(leaf).__name__}; derivatives are of Variables, so pass rustorch.asarray(...)"
+            )
+        if leaf.dtype.kind not in "fcV":
+            raise TypeError(f"{name}: {path} holds {leaf.dtype}, which has no derivatives; convert it, as in x.double()")
+    return [fresh(leaf, recorded) for leaf in leaves], structure
+
+
+def results(name: str, tree: Any, what: str = "output") -> tuple[list[Variable], Structure]:
+    """The Variables that a function returned."""
+    leaves, structure = tree_flatten(tree)
+    for leaf, path in zip(leaves, structure.paths(what), strict=True):
+        if not isinstance(leaf, Variable):
+            raise TypeError(f"{name}: the function must return Variables; {path} is a {type(leaf).__name__}, {leaf!r:.60}")
+    return leaves, structure
+
+
+def leads_out(values: Sequence[Any], fresh: Sequence[Variable]) -> bool:
+    """Whether any value was computed from something tracked besides these Variables, or through them."""
+    known = {id(x._node or x) for x in fresh if x._node is None}
+    stack: list[Any] = [v._node or v for v in values if isinstance(v, Value) and v._tracked]
+    seen: set[int] = set()
+    while stack:
+        place = stack.pop()
+        if id(place) in seen or id(place) in known:
+            continue
+        seen.add(id(place))
+        if type(place) is not Node:
+            return True
+        stack.extend([parent for parent in place.parents if parent is not None])
+    return False
+
+
+def released(tree: Any, keep: bool) -> Any:
+    """A tree as the caller gets it: outside the graph, unless the graph leads to something of the caller's."""
+    return tree if keep else tree_map(lambda x: x.detach() if isinstance(x, Variable) else x, tree)
+
+
+def with_aux(name: str, result: Any, has_aux: bool) -> tuple[Any, Any]:
+    if not has_aux:
+        return result, None
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise TypeError(f"{name}: with has_aux=True the function returns (output, aux), not {type(result).__name__}")
+    return result
+
+
+def gradients_of(outs: Sequence[Variable], ins: Sequence[Variable], starts: Sequence[Any], create: bool) -> list[Variable]:
+    """Gradients with zeros where there is no way from an input to the outputs. The graph stays."""
+    pairs = [(out, start) for out, start in zip(outs, starts, strict=True) if out._tracked]
+    found: Sequence[Any] = [None] * len(ins)
+    if pairs and ins:
+        found = autograd.grad(
+            [out for out, _ in pairs],
+            ins,
+            [start for _, start in pairs],
+            retain_graph=True,
+            create_graph=create,
+            allow_unused=True,
+        )
+    return [ops.zeros_like(x) if g is None else g for g, x in zip(found, ins, strict=True)]
+
+
+def chosen(name: str, argnums: Any, args: Sequence[Any]) -> tuple[int, ...]:
+    numbers = argnums if isinstance(argnums, tuple) else (argnums,)
+    if not numbers or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
+        raise TypeError(f"{name}: argnums is an integer or a tuple of integers, not {argnums!r}")
+    for n in numbers:
+        if not -len(args) <= n < len(args):
+            raise ValueError(f"{name}: argnums={argnums!r}, but the function was called with {len(args)} positional arguments")
+    chosen = tuple(n % len(args) for n in numbers)
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"{name}: argnums={argnums!r} names an argument twice")
+    return chosen
+
+
+class Call:
+    """One call of a function on fresh Variables in place of the chosen arguments."""
+
+    def __init__(self, name: str, func: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], argnums: Any, has_aux: bool):
+        numbers = chosen(name, argnums, args)
+        self.recorded = mode.enabled
+        self.fresh: list[Variable] = []
+        self.parts: list[tuple[int, Structure]] = []
+        self.single = not isinstance(argnums, tuple)
+        given = list(args)
+        for n in numbers:
+            leaves, structure = inputs(name, args[n], f"argument {n}", self.recorded)
+            self.fresh += leaves
+            self.parts.append((len(leaves), structure))
+            given[n] = tree_unflatten(leaves, structure)
+        with enable_grad():
+            self.result, self.aux = with_aux(name, func(*given, **kwargs), has_aux)
+        self.outs, self.structure = results(name, self.result)
+        aux = tree_flatten(self.aux)[0]
+        self.outer = self.recorded and leads_out([*self.outs, *aux], self.fresh)
+
+    def arranged(self, values: Sequence[Any]) -> Any:
+        """One value per fresh Variable in the form of the arguments."""
+        trees, start = [], 0
+        for count, structure in self.parts:
+            trees.append(tree_unflatten(values[start : start + count], structure))
+            start += count
+        return trees[0] if self.single else tuple(trees)
+
+
+def like(name: str, tree: Any, structure: Structure, models: Sequence[Variable], what: str) -> list[Variable]:
+    """The leaves of a tree of vectors, which is like a tree of Variables."""
+    leaves, theirs = tree_flatten(tree)
+    if theirs != structure:
+        raise ValueError(f"{name}: {what} must have the structure {structure}, not {theirs}")
+    for leaf, model, path in zip(leaves, models, structure.paths(what), strict=True):
+        if not isinstance(leaf, Variable):
+            raise TypeError(f"{name}: {path} is a {type(leaf).__name__}, not a Variable")
+        if leaf.shape != model.shape or leaf.device != model.device:
+            raise ValueError(
+                f"{name}: {path} has shape {leaf.shape} on {leaf.device!r}, but belongs to {model.shape} on {model.device!r}"
+            )
+    return [ops.astype(leaf, model.dtype, copy=False) for leaf, model in zip(leaves, models, strict=True)]
+
+
+def tracked(values: Sequence[Variable]) -> bool:
+    return mode.enabled and any(v._tracked for v in values)
+
+
+class Pushed:
+    """Forward mode as two reverse passes: ``J^T u`` is linear in u, and the gradient of ``<J^T u, t>`` in u is ``J t``."""
+
+    def __init__(self, call: Call):
+        self.call = call
+        self.u = [fresh(ops.zeros_like(out).detach(), False) for out in call.outs]
+        with set_grad_enabled(True):
+            self.pulled = gradients_of(call.outs, call.fresh, self.u, True)
+
+    def __call__(self, tangents: Sequence[Variable]) -> list[Variable]:
+        create = (mode.enabled and self.call.outer) or tracked(tangents)
+        return gradients_of(self.pulled, self.u, tangents, create)
