@@ -224,6 +224,8 @@ def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed:
     if plan.joint is not None:
         joint: Any = plan.primitive.joint
         gradients = joint(xp, g, *[saved[i] for i in plan.joint])
+        if len(gradients) != len(parents):
+            raise RuntimeError(f"{_name(node)}: the joint rule returned {len(gradients)} gradients for {len(parents)} inputs")
         for k, parent in enumerate(parents):
             if parent is not None and gradients[k] is not None and (needed is None or id(parent) in needed):
                 add(parent, gradients[k], False, node, k)
