@@ -14,7 +14,7 @@ from .primitive import SELECT, Primitive, Rule, floating
 
 
 def custom_primitive(name: str, forward: Callable, *, joint: Rule | None = None, aux: tuple[str, ...] = (),
-                     recompute: bool = True, multiple: bool = False, **rules: Rule | None) -> Primitive:  # fmt: skip
+                     recompute: bool = True, multiple: bool = False, **rules: Any) -> Primitive:  # fmt: skip
     """An operation with gradients of every order, from a forward function and one rule per input.
 
     Parameters
