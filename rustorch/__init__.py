@@ -9,7 +9,17 @@ from __future__ import annotations
 import sys as _sys
 
 from . import backends, cuda, func, nn, ops, optim, pytree, random
-from .autograd import custom_primitive, enable_grad, grad, gradcheck, gradgradcheck, is_grad_enabled, no_grad, set_grad_enabled
+from .autograd import (
+    custom_primitive,
+    detect_anomaly,
+    enable_grad,
+    grad,
+    gradcheck,
+    gradgradcheck,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .autograd.engine import set_variable_namespace as _set_variable_namespace
 from .autograd.primitive import variable_namespace as _variable_namespace
 from .backends import default_device as get_default_device
@@ -45,7 +55,7 @@ __all__ = [
     *ops.__all__,
     *nn.__all__,
     *optim.__all__,
-    "custom_primitive", "func", "gradcheck", "gradgradcheck", "pytree",
+    "custom_primitive", "detect_anomaly", "func", "gradcheck", "gradgradcheck", "pytree",
     "Variable", "backends", "bool", "complex128", "complex64", "cuda", "enable_grad", "float32", "float64", "get_default_device", "grad",
     "int16", "int32", "int64", "int8", "is_grad_enabled", "manual_seed", "nn", "no_grad", "optim", "rand", "randint", "randn",
     "random", "randperm", "set_default_device", "set_grad_enabled", "uint16", "uint32", "uint64", "uint8",

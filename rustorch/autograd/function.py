@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..backends import BY_TYPE, Array
+from . import primitive  # its record and Node are exchanged by detect_anomaly
 from .check import adopt
 from .engine import ALIAS
 from .graph import Node, Value, make, mode, record, set_grad_enabled, writes
@@ -205,10 +206,10 @@ class Function:
         )
         given = (*args, ctx, shapes, natives if several else natives[0])
         if not several:
-            made_one = record(natives[0], plan, parents, plan.pick(given))
+            made_one = primitive.record(natives[0], plan, parents, plan.pick(given))
             ctx._seq = made_one._node.seq  # type: ignore[union-attr]
             return made_one
-        node = Node(plan, parents, plan.pick(given), natives[0])
+        node = primitive.Node(plan, parents, plan.pick(given), natives[0])
         node.shape = tuple([a.shape for a in natives])
         node.dtype = tuple([a.dtype for a in natives])
         ctx._seq = node.seq

@@ -1,0 +1,130 @@
+"""detect_anomaly: names the operation and the line, forward and backward, and is gone when it is off."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch.autograd import graph, primitive
+from tests.support.target import Target
+
+
+def _line_of(text: str) -> str:
+    """``file:line`` of the only line here that ends with this mark."""
+    lines = [
+        i
+        for i, line in enumerate(Path(__file__).read_text(encoding="utf-8").splitlines(), 1)
+        if line.rstrip().endswith(f"# {text}")
+    ]
+    assert len(lines) == 1
+    return f"test_anomaly.py:{lines[0]}: "
+
+
+def test_a_result_is_named_with_its_line(backend: Target) -> None:
+    x = backend.variable([1.0, -1.0, 0.0], requires_grad=True)
+    with pytest.raises(RuntimeError) as caught, numpy.errstate(all="ignore"), rustorch.detect_anomaly():
+        y = x * 2
+        y = rustorch.log(y)  # forward
+    assert "the result of log holds nan (1 of 3 elements); log was called at " in str(caught.value)
+    assert _line_of("forward") in str(caught.value)
+
+
+def test_a_gradient_is_named_with_the_line_of_its_operation(backend: Target) -> None:
+    x = backend.variable([1.0, 0.0], requires_grad=True)
+    with pytest.raises(RuntimeError) as caught, numpy.errstate(all="ignore"), rustorch.detect_anomaly():
+        y = rustorch.sqrt(x * 1.0)  # backward
+        y.sum().backward()
+    assert "the gradient of sqrt in input 'x' holds inf (1 of 2 elements)" in str(caught.value)
+    assert _line_of("backward") in str(caught.value)
+    assert x.grad is None
+
+
+def test_results_that_are_not_recorded_are_checked_too() -> None:
+    with (
+        pytest.raises(RuntimeError, match=r"the result of divide holds inf \(1 of 1 elements\); divide"),
+        numpy.errstate(all="ignore"),
+        rustorch.detect_anomaly(),
+    ):
+        rustorch.tensor(1.0) / rustorch.tensor(0.0)
+    with (
+        pytest.raises(RuntimeError, match="the result of log holds nan"),
+        numpy.errstate(all="ignore"),
+        rustorch.detect_anomaly(),
+    ):
+        rustorch.log(rustorch.tensor(-1.0))
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_joint_rules_and_many_outputs(create_graph: bool) -> None:
+    bad = rustorch.custom_primitive("bad", lambda xp, x, y, /: x + y, joint=lambda xp, g: (g, g * float("nan")))
+    x = rustorch.tensor([1.0], requires_grad=True)
+    with rustorch.detect_anomaly():
+        out = bad(x * 1.0, x * 1.0).sum()
+        with pytest.raises(RuntimeError, match=r"the gradient of bad in input 'y' holds nan"):
+            rustorch.grad(out, x, create_graph=create_graph)
+        parts = rustorch.unstack(rustorch.stack([x, x]))
+        (parts[0] * parts[1]).sum().backward()
+    numpy.testing.assert_array_equal(x.grad, [2.0])
+
+
+def test_functions_of_users_own_are_checked() -> None:
+    class Bad(rustorch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 1.0
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return rustorch.asarray(g.data * numpy.float32("nan"))
+
+    x = rustorch.tensor([1.0], requires_grad=True)
+    with rustorch.detect_anomaly():
+        out = Bad.apply(x).sum()
+    with pytest.raises(RuntimeError, match=r"the gradient of Bad in input 'argument 0' holds nan"):
+        out.backward()
+
+
+def test_infinities_may_be_meant() -> None:
+    x = rustorch.tensor([1.0, 2.0], requires_grad=True)
+    mask = rustorch.asarray([True, False])
+    with rustorch.detect_anomaly(infinity=False):
+        rustorch.nn.functional.softmax(rustorch.where(mask, x, float("-inf")), dim=-1).sum().backward()
+        with pytest.raises(RuntimeError, match="holds nan"), numpy.errstate(all="ignore"):
+            rustorch.sqrt(x - 5)
+    assert x.grad is not None
+
+
+def test_numbers_are_the_same_and_nothing_remains_afterwards() -> None:
+    def step() -> Any:
+        x = rustorch.tensor([[1.0, 2.0]], requires_grad=True)
+        rustorch.tanh(rustorch.concat([x, x * x])).sum().backward()
+        return x.grad
+
+    plain = step()
+    with rustorch.detect_anomaly():
+        with rustorch.detect_anomaly():
+            inside = step()
+        assert primitive.record is not graph.record
+    numpy.testing.assert_array_equal(inside, plain)
+    with pytest.raises(ZeroDivisionError), rustorch.detect_anomaly():
+        raise ZeroDivisionError
+    assert (primitive.record, primitive.make, primitive.Node) == (graph.record, graph.make, graph.Node)
+
+
+def test_other_threads_are_left_alone() -> None:
+    results: list[Any] = []
+    with numpy.errstate(all="ignore"), rustorch.detect_anomaly():
+
+        def other() -> None:
+            with numpy.errstate(all="ignore"):
+                results.append(rustorch.log(rustorch.tensor(-1.0, requires_grad=True)).item())
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert len(results) == 1 and results[0] != results[0]
