@@ -24,7 +24,7 @@ NAMES = [file.relative_to(ROOT).as_posix() for file in FILES]
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(ROOT)], "rustorch.", onerror=lambda name: None))
 
 #: From the ground up; a part imports parts of lower floors only.
-FLOORS = ("pytree", "backends", "autograd", "ops", "variable", "cuda", "random", "nn", "optim", "func", "__init__", "__main__")
+FLOORS = ("backends", "pytree", "autograd", "ops", "variable", "cuda", "random", "nn", "optim", "func", "__init__", "__main__")
 #: Imported by files of backends/ and by nobody else.
 LIBRARIES = {"numpy", "cupy", "cupyx", "torch", "jax", "jaxlib", "array_api_strict", "array_api_compat"}
 #: Longer than 400 lines, because they hold a table and nothing else.

@@ -52,12 +52,11 @@ class detect_anomaly:
     Examples
     --------
     >>> import rustorch
-    >>> x = rustorch.tensor([1.0, 0.0], requires_grad=True)
-    >>> with rustorch.detect_anomaly():
-    ...     y = rustorch.sqrt(x).sum()
-    ...     y.backward()  # doctest: +ELLIPSIS
+    >>> x = rustorch.tensor([1.0, 2.0], requires_grad=True)
+    >>> with rustorch.detect_anomaly():  # doctest: +ELLIPSIS
+    ...     y = x * float("inf")
     Traceback (most recent call last):
-    RuntimeError: the gradient of sqrt in input 'x' holds inf (1 of 2 elements); sqrt was called at ...
+    RuntimeError: the result of multiply holds inf (2 of 2 elements); multiply was called at ...
     """
 
     def __init__(self, infinity: bool = True):
