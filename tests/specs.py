@@ -14,6 +14,7 @@ from typing import Any
 import numpy
 
 import rustorch
+from rustorch import linalg as la
 from rustorch.ops import network
 
 R = ("float64",)
@@ -211,6 +212,114 @@ LINEAR_ALGEBRA = [
     _shaped("vecdot", "axis", lambda x, y: rustorch.vecdot(x, y, axis=-2), _M, Input((2, 1))),
 ]
 
+def _regular(x: Any) -> Any:
+    """``x`` with a heavier diagonal: far from singular."""
+    return x + 3 * rustorch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+
+
+def _regular_torch(torch: Any, x: Any) -> Any:
+    return x + 3 * torch.eye(x.shape[-1], dtype=x.dtype)
+
+
+def _h(x: Any) -> Any:
+    return rustorch.matrix_transpose(rustorch.conj(x))
+
+
+def _sizes(x: Any) -> Any:
+    """Squared absolute values: of vectors, what their sign or phase leaves as it is."""
+    return rustorch.real(x * rustorch.conj(x))
+
+
+def _eigen(function: Callable[..., Any], x: Any) -> Any:
+    values, vectors = function(x)
+    return values, _sizes(vectors)
+
+
+def _svd(x: Any) -> Any:
+    u, s, vh = la.svd(x, full_matrices=False)
+    return _sizes(u), s, _sizes(vh), u @ vh
+
+
+def _svd_torch(torch: Any, x: Any) -> Any:
+    u, s, vh = torch.linalg.svd(x, full_matrices=False)
+    return torch.real(u * u.conj()), s, torch.real(vh * vh.conj()), u @ vh
+
+
+def _of_regular(name: str, variant: str = "", torch: bool = True, **options: Any) -> Spec:
+    function = getattr(la, name)
+    return _shaped(f"linalg.{name}", variant, lambda x: function(_regular(x), **options), Input((2, 2)),
+                   shapes=(((0, 0),), ((2, 1, 1),), ((3, 3),), ((0, 2, 2),)),
+                   torch=(lambda torch, x: getattr(torch.linalg, name)(_regular_torch(torch, x))) if torch else None)
+
+
+def _norm(name: str, variant: str, x: Input, dtypes: tuple[str, ...] = RC, shapes: tuple = (), torch: Any = None,
+          **options: Any) -> Spec:
+    function = getattr(la, name)
+    if torch is None:
+        torch = lambda torch, x: getattr(torch.linalg, name)(x, **options)  # noqa: E731
+    return _shaped(f"linalg.{name}", variant, lambda x: function(x, **options), x, dtypes=dtypes, shapes=shapes, torch=torch)
+
+
+_INF = float("inf")
+LINALG = [
+    _of_regular("inv"), _of_regular("det"), _of_regular("slogdet"),
+    _shaped("linalg.solve", "", lambda x, y: la.solve(_regular(x), y), Input((2, 2)), _M, order=2,
+            shapes=(((2, 2), (2, 1)), ((2, 1, 1), (1, 2)), ((0, 0), (0, 2)), ((2, 2), (2, 0)), ((2, 2), (2, 2, 1))),
+            torch=lambda torch, x, y: torch.linalg.solve(_regular_torch(torch, x), y)),
+    _shaped("linalg.solve", "vector", lambda x, y: la.solve(_regular(x), y), Input((2, 2)), Input((2,)),
+            torch=lambda torch, x, y: torch.linalg.solve(_regular_torch(torch, x), y)),
+    _shaped("linalg.cholesky", "", lambda x: la.cholesky(_regular(x @ _h(x))), Input((2, 2)), shapes=(((0, 0),), ((2, 1, 1),), ((3, 3),)),
+            torch=lambda torch, x: torch.linalg.cholesky(_regular_torch(torch, x @ x.mH))),
+    _shaped("linalg.cholesky", "upper", lambda x: la.cholesky(_regular(x @ _h(x)), upper=True), Input((2, 2)),
+            torch=lambda torch, x: torch.linalg.cholesky(_regular_torch(torch, x @ x.mH), upper=True)),
+    _shaped("linalg.eigh", "", lambda x: _eigen(la.eigh, x + _h(x)), Input((2, 2)), shapes=(((3, 3),), ((2, 1, 1),)),
+            torch=lambda torch, x: [torch.linalg.eigh(x + x.mH)[0], torch.linalg.eigh(x + x.mH)[1].abs() ** 2]),
+    _shaped("linalg.eigvalsh", "", lambda x: la.eigvalsh(x + _h(x)), Input((2, 2)), shapes=(((3, 3),), ((2, 1, 1),)),
+            torch=lambda torch, x: torch.linalg.eigvalsh(x + x.mH)),
+    _shaped("linalg.eig", "", lambda x: _eigen(la.eig, x), Input((2, 2)), shapes=(((3, 3),), ((2, 1, 1),)),
+            torch=lambda torch, x: [torch.linalg.eig(x)[0], torch.linalg.eig(x)[1].abs() ** 2]),
+    _shaped("linalg.eigvals", "", la.eigvals, Input((2, 2)), shapes=(((3, 3),), ((2, 1, 1),)),
+            torch=lambda torch, x: torch.linalg.eigvals(x)),
+    _shaped("linalg.qr", "", la.qr, Input((2, 2)), shapes=(((3, 3),), ((2, 1, 1),)), torch=lambda torch, x: torch.linalg.qr(x)),
+    _shaped("linalg.qr", "tall", la.qr, Input((3, 2)), torch=lambda torch, x: torch.linalg.qr(x)),
+    _shaped("linalg.qr", "wide", la.qr, _M, shapes=(((2, 1, 3),),), torch=lambda torch, x: torch.linalg.qr(x)),
+    _shaped("linalg.qr", "complete", lambda x: la.qr(x, mode="complete"), Input((2, 2))),
+    _shaped("linalg.svd", "", _svd, Input((2, 2)), shapes=(((3, 3),), ((2, 1, 1),)), torch=_svd_torch),
+    _shaped("linalg.svd", "tall", _svd, Input((3, 2)), torch=_svd_torch),
+    _shaped("linalg.svd", "wide", _svd, _M, torch=_svd_torch),
+    _shaped("linalg.svdvals", "", la.svdvals, _M, shapes=(((3, 2),), ((2, 1, 2),)), torch=lambda torch, x: torch.linalg.svdvals(x)),
+    _shaped("linalg.pinv", "tall", la.pinv, Input((3, 2)), shapes=(((2, 2, 1),),), torch=lambda torch, x: torch.linalg.pinv(x)),
+    _shaped("linalg.pinv", "wide", lambda x: la.pinv(x, rtol=1e-9), _M, torch=lambda torch, x: torch.linalg.pinv(x)),
+    # (of a constant PyTorch keeps no graph)
+    *[_shaped("linalg.matrix_power", f"{n}".replace("-", "minus-"), lambda x, n=n: la.matrix_power(_regular(x) / 3, n), Input((2, 2)),
+              torch=lambda torch, x, n=n: torch.linalg.matrix_power(_regular_torch(torch, x) / 3, n)) for n in (-2, 1, 2, 5)],
+    _shaped("linalg.cross", "", la.cross, _M, Input((3,)), shapes=(((0, 3), (3,)), ((2, 1, 3), (2, 3))),
+            torch=lambda torch, x, y: torch.linalg.cross(x, y[None])),
+    _shaped("linalg.cross", "axis", lambda x, y: la.cross(x, y, axis=-2), Input((3, 2)), Input((3, 1))),
+    _shaped("linalg.outer", "", la.outer, Input((2,)), Input((3,)), shapes=(((0,), (3,)),), torch=_same("outer")),
+    _shaped("linalg.diagonal", "", la.diagonal, _M, shapes=(*_EDGES, ((2, 1, 2),)), torch=lambda torch, x: torch.diagonal(x)),
+    _shaped("linalg.diagonal", "above", lambda x: la.diagonal(x, offset=1), Input((2, 2, 3)),
+            torch=lambda torch, x: torch.diagonal(x, 1, -2, -1)),
+    _shaped("linalg.diagonal", "below", lambda x: la.diagonal(x, offset=-1), Input((3, 2)), shapes=(((1, 2),), ((4, 4),)),
+            torch=lambda torch, x: torch.diagonal(x, -1)),
+    _shaped("linalg.trace", "", la.trace, _M, shapes=(*_EDGES, ((2, 2, 2),)),
+            torch=lambda torch, x: torch.diagonal(x).sum(-1)),
+    _shaped("linalg.trace", "offset", lambda x: la.trace(x, offset=-1, dtype=rustorch.complex128), _M),
+    _norm("vector_norm", "", _M, shapes=(((),), ((0,),))),
+    _norm("vector_norm", "axis", _M, torch=lambda torch, x: torch.linalg.vector_norm(x, dim=-1, keepdim=True), axis=-1, keepdims=True),
+    *[_norm("vector_norm", f"{ord}".replace("-", "minus-").replace(".", "-"), Input((2, 3), 0.3, 1.5, True), ord=ord)
+      for ord in (_INF, -_INF, 1, 0.5, 3, -1, -2.5)],
+    _norm("matrix_norm", "fro", _M, shapes=(*_EDGES, ((2, 1, 2),))),
+    _norm("matrix_norm", "keepdims", Input((2, 1, 2)), ord="nuc", keepdims=True,
+          torch=lambda torch, x: torch.linalg.matrix_norm(x, "nuc", keepdim=True)),
+    *[_norm("matrix_norm", f"{ord}".replace("-", "minus-"), Input((3, 2), 0.3, 1.5, True), ord=ord)
+      for ord in ("nuc", 1, -1, 2, -2, _INF, -_INF)],
+    _shaped("linalg.matmul", "", la.matmul, _M, Input((3, 2))),
+    _shaped("linalg.matrix_transpose", "", la.matrix_transpose, _M),
+    _shaped("linalg.tensordot", "", la.tensordot, _M, _M),
+    _shaped("linalg.vecdot", "", la.vecdot, _M, _M),
+]
+
 MANIPULATION = [
     _shaped("broadcast_arrays", "", rustorch.broadcast_arrays, Input((2, 1)), Input((3,))),
     _shaped("broadcast_to", "", lambda x: rustorch.broadcast_to(x, (2, 2, 3)), Input((2, 1)), shapes=(((),),)),
@@ -329,7 +438,7 @@ INTERNAL = [
 ]
 # fmt: on
 
-SPECS = [*ELEMENTWISE, *STATISTICAL, *LINEAR_ALGEBRA, *MANIPULATION, *REST]
+SPECS = [*ELEMENTWISE, *STATISTICAL, *LINEAR_ALGEBRA, *LINALG, *MANIPULATION, *REST]
 
 #: Functions without gradients: their results are integers, booleans or dtypes, or new arrays made of none.
 NOT_DIFFERENTIABLE = frozenset(
@@ -367,6 +476,7 @@ NOT_DIFFERENTIABLE = frozenset(
         "isnan",
         "less",
         "less_equal",
+        "linalg.matrix_rank",
         "linspace",
         "logical_and",
         "logical_not",

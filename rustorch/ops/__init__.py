@@ -8,6 +8,7 @@ from . import (
     data_type,
     elementwise,
     indexing,
+    linalg,
     linear_algebra,
     manipulation,
     network,  # noqa: F401
@@ -47,4 +48,4 @@ CHAPTERS = (
     utility,
 )
 
-__all__ = [name for chapter in CHAPTERS for name in chapter.__all__]
+__all__ = [*[name for chapter in CHAPTERS for name in chapter.__all__], "linalg"]

@@ -1,0 +1,182 @@
+"""What ``linalg`` is computed with: primitives of inverses, determinants and factorizations, each with its rule.
+
+Rules are those of Giles, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation" (2008), in
+PyTorch's convention for complex numbers; where another source is followed, it stands beside the rule. ``_h`` is the conjugate
+transpose, ``g`` the gradient that comes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..autograd.primitive import Primitive
+from .helpers import as_complex, conjugate, is_complex
+
+# -- what rules share ------------------------------------------------------------------------------------------------------------
+_SINGULAR = "a matrix is singular; add a small multiple of the identity to it, or take linalg.pinv(x)"
+_INDEFINITE = "a matrix is not positive definite; add a small multiple of the identity to it"
+_DIVERGED = "the iteration did not converge; is there an infinite number or a nan in it?"
+
+
+def _attempt(function: Callable, advice: str, *args: Any, **options: Any) -> Any:
+    """The library's function; what it raises for a matrix that it cannot treat becomes a ValueError that says what to do."""
+    try:
+        return function(*args, **options)
+    except Exception as error:
+        if type(error).__name__.endswith("LinAlgError"):
+            raise ValueError(advice) from error
+        raise
+
+
+def _h(xp: Any, x: Any) -> Any:
+    return conjugate(xp, xp.matrix_transpose(x))
+
+
+def _solve_(xp: Any, x1: Any, x2: Any) -> Any:
+    return _attempt(xp.linalg.solve, _SINGULAR, x1, x2)
+
+
+def _inverse_h(xp: Any, x: Any) -> Any:
+    return _h(xp, _attempt(xp.linalg.inv, _SINGULAR, x))
+
+
+def _quotient(xp: Any, x: Any, by: Any, unused: Any = None) -> Any:
+    """``x / by``, and 0 for 0 / 0: what is not used has no gradient, even where a gradient would not be defined.
+
+    ``unused`` says what counts as 0 above; by default, what is.
+    """
+    none = xp.logical_and(by == 0, x == 0 if unused is None else unused)
+    return xp.where(none, xp.zeros_like(x), x / xp.where(none, xp.ones_like(by), by))
+
+
+def _off_diagonal(xp: Any, x: Any) -> Any:
+    return xp.tril(x, k=-1) + xp.triu(x, k=1)
+
+
+def _half_lower(xp: Any, x: Any) -> Any:
+    """The lower triangle, with half of the diagonal."""
+    return (xp.tril(x) + xp.tril(x, k=-1)) / 2
+
+
+def _differences(w: Any) -> Any:
+    """``w[j] - w[i]`` at [i, j]."""
+    return w[..., None, :] - w[..., :, None]
+
+
+# -- rules -----------------------------------------------------------------------------------------------------------------------
+def _solve_rule(xp: Any, g: Any, x1: Any, out: Any) -> tuple[Any, Any]:
+    g2 = _solve_(xp, _h(xp, x1), g)
+    return -xp.matmul(g2, _h(xp, out)), g2
+
+
+def _cholesky_rule(xp: Any, g: Any, out: Any) -> Any:
+    """Source: Murray, "Differentiation of the Cholesky decomposition", 2016."""
+    left = _h(xp, out)
+    inner = _solve_(xp, left, _half_lower(xp, xp.matmul(left, g)))
+    s = _h(xp, _solve_(xp, left, _h(xp, inner)))
+    return (s + _h(xp, s)) / 2
+
+
+def _slogdet_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
+    """``log|det|`` has the derivative Re tr(inv(x) dx), the angle of the sign Im tr(inv(x) dx)."""
+    scale = g[1]
+    if is_complex(x):
+        turn = conjugate(xp, g[0]) * out[0]
+        scale = scale - 1j * as_complex(xp, xp.imag(turn))
+    return scale[..., None, None] * _inverse_h(xp, x)
+
+
+def _pinv_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
+    """Source: Golub & Pereyra, "The differentiation of pseudo-inverses", 1973. The rank must not change nearby."""
+    out_h, g_h = _h(xp, out), _h(xp, g)
+    one, two = xp.matmul(g_h, xp.matmul(out, out_h)), xp.matmul(xp.matmul(out_h, out), g_h)
+    one, two = one - xp.matmul(x, xp.matmul(out, one)), two - xp.matmul(xp.matmul(two, out), x)
+    return one + two - xp.matmul(out_h, xp.matmul(g, out_h))
+
+
+def _eigh_rule(xp: Any, g: Any, out: Any) -> Any:
+    w, v = out
+    inner = _quotient(xp, _off_diagonal(xp, xp.matmul(_h(xp, v), g[1])), _differences(w))
+    return xp.matmul(v * g[0][..., None, :] + xp.matmul(v, inner), _h(xp, v))
+
+
+def _eig_rule(xp: Any, g: Any, out: Any) -> Any:
+    """Source: Boeddeker et al., "On the computation of complex-valued gradients", 2017; eigenvectors have norm 1."""
+    w, v = out
+    left = _h(xp, v)
+    inner = xp.matmul(left, g[1])
+    on = xp.sum(conjugate(xp, v) * g[1], axis=-2)  # the diagonal of inner
+    inner = inner - xp.matmul(left, v * as_complex(xp, xp.real(on))[..., None, :])
+    inner = _quotient(xp, _off_diagonal(xp, inner), conjugate(xp, _differences(w)))
+    return _solve_(xp, left, xp.matmul(inner, left) + g[0][..., :, None] * left)
+
+
+def _svd_rule(xp: Any, g: Any, out: Any) -> Any:
+    """Source: Wan & Zhang, "Automatic differentiation for complex valued SVD", 2019.
+
+    The two terms with differences and sums of singular values are the source's, added and subtracted: one division by a small
+    difference is left, not two that must cancel.
+    """
+    u, s, vh = out
+    gu, gs, gvh = g
+    uh, v = _h(xp, u), _h(xp, vh)
+    one, two = xp.matmul(uh, gu), xp.matmul(vh, _h(xp, gvh))
+    unused = xp.logical_and(_off_diagonal(xp, one) == 0, _off_diagonal(xp, two) == 0)
+    one, two = one - _h(xp, one), two - _h(xp, two)
+    inner = _quotient(xp, _off_diagonal(xp, one + two), _differences(s), unused)
+    inner = (inner + _quotient(xp, one - two, s[..., None, :] + s[..., :, None], unused)) / 2
+    left = u * gs[..., None, :] + xp.matmul(u, inner)
+    if u.shape[-2] > u.shape[-1]:
+        outside = _quotient(xp, gu, s[..., None, :])
+        left = left + outside - xp.matmul(u, xp.matmul(uh, outside))
+    gradient = xp.matmul(left, vh)
+    if vh.shape[-1] > vh.shape[-2]:
+        outside = _quotient(xp, gvh, s[..., :, None])
+        gradient = gradient + xp.matmul(u, outside - xp.matmul(xp.matmul(outside, v), vh))
+    return gradient
+
+
+def _qr_rule(xp: Any, g: Any, out: Any) -> Any:
+    """Source: Walter & Lehmann, "Algorithmic differentiation of linear algebra functions", 2010, for full column rank."""
+    q, r = out
+    gq, gr = g
+    inner = xp.matmul(r, _h(xp, gr)) - xp.matmul(_h(xp, gq), q)
+    inner = _half_lower(xp, inner)
+    left = gq + xp.matmul(q, inner + _h(xp, inner))
+    return _h(xp, _solve_(xp, r, _h(xp, left)))
+
+
+def _to_complex(xp: Any, x: Any) -> Any:
+    """Eigenvalues as the standard has them: some libraries return real ones as real numbers."""
+    return x if is_complex(x) else as_complex(xp, x)
+
+
+# -- primitives ------------------------------------------------------------------------------------------------------------------
+inv = Primitive(
+    "inv",
+    lambda xp, x, /: _attempt(xp.linalg.inv, _SINGULAR, x),
+    x=lambda xp, g, out: -xp.matmul(_h(xp, out), xp.matmul(g, _h(xp, out))),
+)
+det = Primitive(
+    "det",
+    lambda xp, x, /: xp.linalg.det(x),
+    x=lambda xp, g, x, out: (g * conjugate(xp, out))[..., None, None] * _inverse_h(xp, x),
+)
+solve = Primitive("solve", lambda xp, x1, x2, /: _solve_(xp, x1, x2), joint=_solve_rule)
+cholesky = Primitive("cholesky", lambda xp, x, /: _attempt(xp.linalg.cholesky, _INDEFINITE, x), x=_cholesky_rule)
+pinv = Primitive("pinv", lambda xp, x, /, rtol: _attempt(xp.linalg.pinv, _DIVERGED, x, rtol=rtol), x=_pinv_rule)
+slogdet = Primitive("slogdet", lambda xp, x, /: tuple(xp.linalg.slogdet(x)), multiple=True, x=_slogdet_rule)
+eigh = Primitive("eigh", lambda xp, x, /: tuple(_attempt(xp.linalg.eigh, _DIVERGED, x)), multiple=True, x=_eigh_rule)
+eigvalsh = Primitive("eigvalsh", lambda xp, x, /: _attempt(xp.linalg.eigvalsh, _DIVERGED, x))
+eig = Primitive("eig", lambda xp, x, /: tuple([_to_complex(xp, a) for a in _attempt(xp.linalg.eig, _DIVERGED, x)]),
+                 multiple=True, x=_eig_rule)  # fmt: skip
+eigvals = Primitive("eigvals", lambda xp, x, /: _to_complex(xp, _attempt(xp.linalg.eigvals, _DIVERGED, x)))
+qr = Primitive("qr", lambda xp, x, /, mode: tuple(xp.linalg.qr(x, mode=mode)), multiple=True, x=_qr_rule)
+svd = Primitive(
+    "svd",
+    lambda xp, x, /, full_matrices: tuple(_attempt(xp.linalg.svd, _DIVERGED, x, full_matrices=full_matrices)),
+    multiple=True,
+    x=_svd_rule,
+)
+svdvals = Primitive("svdvals", lambda xp, x, /: _attempt(xp.linalg.svdvals, _DIVERGED, x))

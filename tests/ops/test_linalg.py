@@ -1,0 +1,273 @@
+"""linalg on every backend: values, names, norms of every order, and errors. Derivatives are in tests/specs.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch import linalg as la
+from tests.support.target import Target
+
+SHAPES = pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 4), (2, 3, 2)], ids=str)
+DTYPES = pytest.mark.parametrize("dtype", ["float64", "complex128"])
+
+
+def _random(rng: numpy.random.Generator, shape: tuple[int, ...], dtype: str) -> numpy.ndarray:
+    x = rng.standard_normal(shape)
+    return x + 1j * rng.standard_normal(shape) if dtype == "complex128" else x
+
+
+def _h(x: numpy.ndarray) -> numpy.ndarray:
+    return numpy.conj(numpy.swapaxes(x, -1, -2))
+
+
+def _close(got: Any, want: Any) -> None:
+    numpy.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
+
+
+# -- factorizations ----------------------------------------------------------------------------------------------------------------
+@SHAPES
+@DTYPES
+def test_factors_multiply_to_the_matrix(backend: Target, shape: tuple, dtype: str, rng: numpy.random.Generator) -> None:
+    host = _random(rng, shape, dtype)
+    for grad in (False, True):  # recorded calls take another way
+        x = backend.variable(host, dtype, requires_grad=grad)
+        out = la.qr(x)
+        assert out._fields == ("Q", "R")
+        q, r = backend.numpy(out.Q), backend.numpy(out.R)
+        _close(q @ r, host)
+        _close(_h(q) @ q, numpy.broadcast_to(numpy.eye(q.shape[-1]), (*q.shape[:-2], q.shape[-1], q.shape[-1])))
+        _close(r, numpy.triu(r))
+        svd = la.svd(x, full_matrices=False)
+        assert svd._fields == ("U", "S", "Vh")
+        u, s, vh = map(backend.numpy, svd)
+        _close(u * s[..., None, :] @ vh, host)
+        assert svd.S.dtype == rustorch.float64
+        _close(backend.numpy(la.svdvals(x)), s)
+
+
+@SHAPES
+def test_complete_factors_are_square(backend: Target, shape: tuple, rng: numpy.random.Generator) -> None:
+    x = backend.variable(_random(rng, shape, "float64"))
+    m, n = shape[-2:]
+    q, r = la.qr(x, mode="complete")
+    assert (q.shape[-2:], r.shape[-2:]) == ((m, m), (m, n))
+    _close(backend.numpy(q @ r), backend.numpy(x))
+    u, s, vh = la.svd(x)
+    assert (u.shape[-2:], s.shape[-1:], vh.shape[-2:]) == ((m, m), (min(m, n),), (n, n))
+
+
+@DTYPES
+def test_eigenvectors_are_eigenvectors(backend: Target, dtype: str, rng: numpy.random.Generator) -> None:
+    host = _random(rng, (2, 3, 3), dtype)
+    out = la.eig(backend.variable(host, dtype))
+    assert out._fields == ("eigenvalues", "eigenvectors")
+    assert out.eigenvalues.dtype == out.eigenvectors.dtype == rustorch.complex128
+    w, v = map(backend.numpy, out)
+    _close(host @ v, v * w[..., None, :])
+    _close(numpy.sort_complex(backend.numpy(la.eigvals(backend.variable(host, dtype)))), numpy.sort_complex(w))
+    hermitian = host + _h(host)
+    found = la.eigh(backend.variable(hermitian, dtype))
+    assert found._fields == ("eigenvalues", "eigenvectors")
+    w, v = map(backend.numpy, found)
+    assert w.dtype == "float64"
+    _close(v * w[..., None, :] @ _h(v), hermitian)
+    for grad in (False, True):
+        _close(backend.numpy(la.eigvalsh(backend.variable(hermitian, dtype, requires_grad=grad))), w)
+
+
+@DTYPES
+def test_inverses_and_determinants_are_numpys(backend: Target, dtype: str, rng: numpy.random.Generator) -> None:
+    host = _random(rng, (2, 3, 3), dtype)
+    x = backend.variable(host, dtype)
+    _close(backend.numpy(la.inv(x)), numpy.linalg.inv(host))
+    _close(backend.numpy(la.det(x)), numpy.linalg.det(host))
+    out = la.slogdet(x)
+    assert out._fields == ("sign", "logabsdet")
+    _close(backend.numpy(out.sign * rustorch.exp(out.logabsdet)), numpy.linalg.det(host))
+    positive = host @ _h(host)
+    lower = backend.numpy(la.cholesky(backend.variable(positive, dtype)))
+    _close(lower @ _h(lower), positive)
+    _close(backend.numpy(la.cholesky(backend.variable(positive, dtype), upper=True)), _h(lower))
+    vector = _random(rng, (3,), dtype)
+    _close(backend.numpy(la.solve(x, backend.variable(vector, dtype))), numpy.linalg.solve(host, vector[:, None])[..., 0])
+    for n in (-3, -1, 0, 1, 6):
+        _close(backend.numpy(la.matrix_power(x, n)), numpy.linalg.matrix_power(host, n))
+
+
+@SHAPES
+@DTYPES
+def test_rank_and_pseudo_inverse_are_numpys(backend: Target, shape: tuple, dtype: str, rng: numpy.random.Generator) -> None:
+    column, row = _random(rng, (*shape[:-1], 1), dtype), _random(rng, (*shape[:-2], 1, shape[-1]), dtype)
+    host = column @ row  # of rank 1
+    for matrix in (host, host + 0.5 * numpy.eye(*shape[-2:]), 0 * host):
+        x = backend.variable(matrix, dtype)
+        got = la.matrix_rank(x)
+        assert got.dtype == rustorch.int64
+        numpy.testing.assert_array_equal(backend.numpy(got), numpy.linalg.matrix_rank(matrix))
+        _close(backend.numpy(la.pinv(x)), numpy.linalg.pinv(matrix, rtol=1e-14))
+
+
+def test_the_tolerance_of_rank_and_pseudo_inverse(backend: Target) -> None:
+    host = numpy.stack([numpy.diag([1.0, 1e-3])] * 2)
+    x, rtol = backend.variable(host), backend.variable([1e-2, 1e-4])
+    numpy.testing.assert_array_equal(backend.numpy(la.matrix_rank(x, rtol=rtol)), [1, 2])
+    numpy.testing.assert_array_equal(backend.numpy(la.matrix_rank(x, rtol=0.5)), [1, 1])
+    _close(backend.numpy(la.pinv(x, rtol=rtol)), [numpy.diag([1.0, 0.0]), numpy.diag([1.0, 1e3])])
+    _close(backend.numpy(la.pinv(x, rtol=0.5)), [numpy.diag([1.0, 0.0])] * 2)
+
+
+# -- norms and products ------------------------------------------------------------------------------------------------------------
+@DTYPES
+@pytest.mark.parametrize("ord", [2, 1, 0, 0.5, 3, -1, -2.5, numpy.inf, -numpy.inf])
+def test_norms_of_vectors_are_numpys(backend: Target, dtype: str, ord: float, rng: numpy.random.Generator) -> None:
+    host = _random(rng, (2, 3), dtype)
+    host[0, 1] = 0
+    x = backend.variable(host, dtype)
+    for axis in (None, 0, (1,), (0, -1)):
+        for keepdims in (False, True):
+            got = la.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
+            assert got.dtype == rustorch.float64
+            with numpy.errstate(divide="ignore"):
+                want = numpy.linalg.vector_norm(host, axis=axis, keepdims=keepdims, ord=ord)
+            _close(backend.numpy(got), want)
+
+
+@DTYPES
+@pytest.mark.parametrize("ord", ["fro", "nuc", 1, -1, 2, -2, numpy.inf, -numpy.inf])
+def test_norms_of_matrices_are_numpys(backend: Target, dtype: str, ord: Any, rng: numpy.random.Generator) -> None:
+    host = _random(rng, (2, 3, 2), dtype)
+    for keepdims in (False, True):
+        got = la.matrix_norm(backend.variable(host, dtype), ord=ord, keepdims=keepdims)
+        assert got.dtype == rustorch.float64
+        _close(backend.numpy(got), numpy.linalg.matrix_norm(host, ord=ord, keepdims=keepdims))
+
+
+@pytest.mark.parametrize("ord", [2, 0.5, 3, 1, numpy.inf])
+def test_the_gradient_of_a_norm_at_zero_is_zero(backend: Target, ord: float) -> None:
+    x = backend.variable([0.0, 0.0], requires_grad=True)
+    la.vector_norm(x, ord=ord).backward()
+    numpy.testing.assert_array_equal(backend.numpy(x.grad), [0.0, 0.0])
+
+
+def test_the_number_of_elements_that_are_not_zero_has_no_gradient(backend: Target) -> None:
+    assert not la.vector_norm(backend.variable([1.0, 0.0], requires_grad=True), ord=0).requires_grad
+
+
+@pytest.mark.parametrize("offset", range(-4, 5))
+def test_diagonals_and_traces_are_numpys(backend: Target, offset: int, rng: numpy.random.Generator) -> None:
+    for shape in ((3, 3), (2, 4), (2, 4, 3), (0, 2)):
+        host = rng.integers(-9, 9, shape)
+        x = backend.variable(host, "int64")
+        want = numpy.linalg.diagonal(host, offset=offset)
+        numpy.testing.assert_array_equal(backend.numpy(la.diagonal(x, offset=offset)), want)
+        numpy.testing.assert_array_equal(backend.numpy(la.trace(x, offset=offset)), want.sum(-1))
+    assert la.trace(backend.variable([[1]], "int8"), dtype=rustorch.float32).dtype == rustorch.float32
+
+
+def test_products_take_integers(backend: Target) -> None:
+    x, y = backend.variable([1, 2, 3], "int64"), backend.variable([4, 5, 7], "int64")
+    numpy.testing.assert_array_equal(backend.numpy(la.cross(x, y)), [-1, 5, -3])
+    numpy.testing.assert_array_equal(backend.numpy(la.outer(x, y)), numpy.outer([1, 2, 3], [4, 5, 7]))
+    assert la.matmul is rustorch.matmul
+    assert la.tensordot is rustorch.tensordot
+
+
+# -- equal values ------------------------------------------------------------------------------------------------------------------
+def test_equal_eigenvalues_and_singular_values_have_gradients_their_vectors_none(backend: Target) -> None:
+    x = backend.variable(2 * numpy.eye(2), requires_grad=True)
+    for function in (la.eigvalsh, lambda x: la.eigh(x).eigenvalues, la.svdvals, lambda x: la.svd(x).S):
+        x.zero_grad()
+        function(x).sum().backward()
+        _close(backend.numpy(x.grad), numpy.eye(2))
+    w = backend.variable([[1.0, 2.0], [2.0, 5.0]])
+    for function in (
+        lambda x: la.eigh(x).eigenvectors * la.eigh(x).eigenvalues[None, :] @ la.eigh(x).eigenvectors.mT,
+        lambda x: la.svd(x).U * la.svd(x).S[None, :] @ la.svd(x).Vh,
+    ):
+        x.zero_grad()
+        with numpy.errstate(all="ignore"):
+            (function(x) * w).sum().backward()
+        assert not numpy.all(numpy.isfinite(backend.numpy(x.grad)))
+
+
+def test_singular_values_that_are_zero_have_gradients(backend: Target) -> None:
+    x = backend.variable(numpy.zeros((3, 2)), requires_grad=True)
+    la.svdvals(x).sum().backward()
+    assert numpy.all(numpy.isfinite(backend.numpy(x.grad)))
+
+
+# -- errors ------------------------------------------------------------------------------------------------------------------------
+SQUARE: list[Callable[..., Any]] = [la.inv, la.det, la.slogdet, la.cholesky, la.eigh, la.eigvalsh, la.eig, la.eigvals]
+OF_MATRICES = [*SQUARE, la.qr, la.svd, la.svdvals, la.pinv, la.matrix_rank]
+
+
+@pytest.mark.parametrize("function", OF_MATRICES, ids=lambda f: f.__name__)
+def test_matrices_have_two_dimensions_and_floating_point_numbers(function: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match=rf"^{function.__name__} needs at least two dimensions, not the shape \(2,\)$"):
+        function(rustorch.ones(2))
+    text = rf"^{function.__name__} is of floating-point arrays, not int64; convert with x.astype\(rustorch.float32\)$"
+    with pytest.raises(TypeError, match=text):
+        function(rustorch.asarray([[1, 0], [0, 1]]))
+
+
+@pytest.mark.parametrize("function", [*SQUARE, lambda x: la.matrix_power(x, 2), lambda x: la.solve(x, x)])
+def test_what_is_of_square_matrices(function: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match=r"^\w+ is of square matrices, not of the shape \(2, 3\)$"):
+        function(rustorch.ones((2, 3)))
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_singular_matrices_are_reported(backend: Target, grad: bool) -> None:
+    if backend.device == "jax":
+        pytest.skip("jax does not look: its answer is infinite")
+    x = backend.variable([[1.0, 2.0], [2.0, 4.0]], requires_grad=grad)
+    text = (
+        r"^{} of float64\(2, 2\)(, float64\(2, 2\))?: a matrix is singular; add a small multiple of the identity to it, or take "
+    )
+    for name, call in (("inv", la.inv), ("solve", lambda x: la.solve(x, x)), ("inv", lambda x: la.matrix_power(x, -1))):
+        with pytest.raises(ValueError, match=text.format(name)):
+            call(x)
+    with pytest.raises(
+        ValueError, match=r"^cholesky of float64\(2, 2\): a matrix is not positive definite; add a small multiple"
+    ):
+        la.cholesky(-x)
+    assert float(la.det(x.detach())) == 0
+
+
+def test_what_does_not_fit(backend: Target) -> None:
+    x = backend.variable(numpy.ones((2, 3)), requires_grad=True)
+    with pytest.raises(ValueError, match=r"^solve: shapes \(2, 2\) and \(3,\) differ in the number of equations$"):
+        la.solve(backend.variable(numpy.eye(2)), x[0, :])
+    with pytest.raises(ValueError, match=r"^cross: sizes along axis -1 are 3, not 3 and 2 \(shapes \(2, 3\) and \(2,\)\)$"):
+        la.cross(x, backend.variable([1.0, 2.0]))
+    with pytest.raises(ValueError, match=r"^outer is of two vectors, not of shapes \(2, 3\) and \(2, 3\)$"):
+        la.outer(x, x)
+    for function in (la.diagonal, la.trace, la.matrix_norm):
+        with pytest.raises(ValueError, match=rf"^{function.__name__} needs at least two dimensions, not the shape \(3,\)$"):
+            function(x[0, :])
+    with pytest.raises(ValueError, match=r"^matrix_norm: ord is 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, not 3$"):
+        la.matrix_norm(x, ord=3)
+    with pytest.raises(TypeError, match=r"^vector_norm is of floating-point arrays, not int64; "):
+        la.vector_norm(rustorch.asarray([1]))
+    with pytest.raises(ValueError, match=r"^qr: mode is 'reduced' or 'complete', not 'r'$"):
+        la.qr(x, mode="r")
+
+
+def test_vectors_that_are_arbitrary_have_no_gradient(backend: Target) -> None:
+    x = backend.variable(numpy.ones((3, 2)), requires_grad=True)
+    with pytest.raises(
+        ValueError, match=r"^qr: the columns that mode='complete' adds for the shape \(3, 2\) have no gradient; use "
+    ):
+        la.qr(x, mode="complete")
+    with pytest.raises(
+        ValueError, match=r"^svd: the vectors that full_matrices=True adds for the shape \(3, 2\) have no gradient; "
+    ):
+        la.svd(x)
+    with rustorch.no_grad():
+        assert la.svd(x).U.shape == (3, 3)
+    assert x.grad is None
