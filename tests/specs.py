@@ -320,6 +320,33 @@ LINALG = [
     _shaped("linalg.vecdot", "", la.vecdot, _M, _M),
 ]
 
+def _fft(name: str, dtypes: tuple[str, ...] = RC) -> list[Spec]:
+    """A transform with every normalization, of even and odd sizes, cut and filled with zeros."""
+    function = getattr(rustorch.fft, name)
+    size = "s" if name.endswith("n") else "n"
+    calls = [{"norm": "ortho"}, {"norm": "forward"}, *({size: (n,) if size == "s" else n} for n in (1, 2, 3, 6, 7))]
+    return [
+        _shaped(f"fft.{name}", "-".join(map(str, options.values())).strip("(,)"), lambda x, options=options: function(x, **options),
+                Input((2, 4)), dtypes=dtypes, shapes=(((3,),),) if size == "s" else (((3,),), ((0, 2),)),
+                torch=lambda torch, x, options=options: getattr(torch.fft, name)(x, **options))
+        for options in ({}, *calls)
+    ]
+
+
+FFT = [
+    *_fft("fft"), *_fft("ifft"), *_fft("fftn"), *_fft("ifftn"), *_fft("rfft", R), *_fft("irfft"), *_fft("rfftn", R), *_fft("irfftn"),
+    *_fft("hfft"), *_fft("ihfft", R),
+    *[_shaped(f"fft.{name}", "axes", lambda x, name=name: getattr(rustorch.fft, name)(x, axes=(1, 0), s=(3, -1)), Input((2, 2, 1)),
+              dtypes=dtypes, torch=lambda torch, x, name=name: getattr(torch.fft, name)(x, dim=(1, 0), s=(3, -1)))
+      for name, dtypes in (("fftn", RC), ("ifftn", RC), ("rfftn", R), ("irfftn", RC))],
+    *[_shaped(f"fft.{name}", "axis", lambda x, name=name: getattr(rustorch.fft, name)(x, axis=0), Input((3, 2)),
+              dtypes=dtypes, torch=lambda torch, x, name=name: getattr(torch.fft, name)(x, dim=0))
+      for name, dtypes in (("fft", RC), ("ifft", RC), ("rfft", R), ("irfft", RC), ("hfft", RC), ("ihfft", R))],
+    _shaped("fft.fftshift", "", rustorch.fft.fftshift, _M, shapes=_EDGES, torch=lambda torch, x: torch.fft.fftshift(x)),
+    _shaped("fft.fftshift", "axes", lambda x: rustorch.fft.fftshift(x, axes=(1,)), _M),
+    _shaped("fft.ifftshift", "", rustorch.fft.ifftshift, _M, shapes=_EDGES, torch=lambda torch, x: torch.fft.ifftshift(x)),
+]
+
 MANIPULATION = [
     _shaped("broadcast_arrays", "", rustorch.broadcast_arrays, Input((2, 1)), Input((3,))),
     _shaped("broadcast_to", "", lambda x: rustorch.broadcast_to(x, (2, 2, 3)), Input((2, 1)), shapes=(((),),)),
@@ -438,7 +465,7 @@ INTERNAL = [
 ]
 # fmt: on
 
-SPECS = [*ELEMENTWISE, *STATISTICAL, *LINEAR_ALGEBRA, *LINALG, *MANIPULATION, *REST]
+SPECS = [*ELEMENTWISE, *STATISTICAL, *LINEAR_ALGEBRA, *LINALG, *FFT, *MANIPULATION, *REST]
 
 #: Functions without gradients: their results are integers, booleans or dtypes, or new arrays made of none.
 NOT_DIFFERENTIABLE = frozenset(
@@ -462,6 +489,8 @@ NOT_DIFFERENTIABLE = frozenset(
         "empty_like",
         "equal",
         "eye",
+        "fft.fftfreq",
+        "fft.rfftfreq",
         "finfo",
         "from_dlpack",
         "full",

@@ -7,6 +7,7 @@ from . import (
     creation,
     data_type,
     elementwise,
+    fft,
     indexing,
     linalg,
     linear_algebra,
@@ -48,4 +49,4 @@ CHAPTERS = (
     utility,
 )
 
-__all__ = [*[name for chapter in CHAPTERS for name in chapter.__all__], "linalg"]
+__all__ = [*[name for chapter in CHAPTERS for name in chapter.__all__], "fft", "linalg"]

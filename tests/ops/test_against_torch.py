@@ -35,7 +35,7 @@ def _torch(call: Callable[..., Any], arrays: list[numpy.ndarray]) -> tuple[list,
     xs = [torch.tensor(a, requires_grad=True) for a in arrays]
     outs = call(*xs)
     outs = list(outs) if isinstance(outs, (tuple, list)) else [outs]
-    starts = weights([tuple(out.shape) for out in outs], [out.detach().numpy().dtype for out in outs])
+    starts = weights([tuple(out.shape) for out in outs], [out.detach().resolve_conj().numpy().dtype for out in outs])
     gradients = torch.autograd.grad(outs, xs, [torch.from_numpy(start) for start in starts])
     return [out.detach().resolve_conj().numpy() for out in outs], [g.numpy(force=True) for g in gradients]
 
