@@ -44,6 +44,15 @@ def _holds_variable(data: Any) -> bool:
     return isinstance(data, Value)
 
 
+def _stacked(data: Any, device: str | None) -> Any:
+    """Nested lists that hold Variables, joined: their gradients go on to them."""
+    from .manipulation import stack
+
+    if isinstance(data, Value):
+        return data
+    return stack([_stacked(item, device) for item in data]) if isinstance(data, (list, tuple)) else asarray(data, device=device)
+
+
 def native_array(data: Any, dtype: Any, device: Any) -> Any:
     """A native array of any data but a Variable: an array's own memory if nothing has to change."""
     backend = None if isinstance(data, (bool, int, float, complex, list, tuple)) and not is_scalar(data) else of(data)
@@ -69,7 +78,8 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: 
 
     Parameters
     ----------
-    obj : Variable, array, number, or nested lists of numbers
+    obj : Variable, array, number, or nested lists of numbers or Variables
+        Variables in lists are stacked, and keep their gradients.
     dtype : dtype, optional
         Default: that of an array; bool, int64, float32 or complex64 for Python numbers.
     device : str, optional
@@ -93,6 +103,8 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: 
     """
     if isinstance(obj, Value):
         out: Any = obj
+    elif _holds_variable(obj):
+        out = _stacked(obj, device)
     else:
         given = of(obj) is not None and not is_scalar(obj)  # an array: what it has to go through is seen below
         out = make(native_array(obj, None if given else dtype, None if given else device))
@@ -119,6 +131,8 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
     device : str, optional
     requires_grad : bool
     """
+    if isinstance(data, (list, tuple)) and _holds_variable(data):
+        raise TypeError("tensor makes leaves, and a list that holds Variables is none: join them with rustorch.stack or asarray")
     out = asarray(data.detach() if isinstance(data, Value) else data, dtype=dtype, device=device, copy=True)
     return out.requires_grad_() if requires_grad else out
 

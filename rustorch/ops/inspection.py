@@ -28,9 +28,9 @@ class _Info:
         get(device or default_device())  # names what is wrong with a device that is none
         return {role: dtypes.DEFAULTS[kind] for role, kind in _ROLES.items()}
 
-    def devices(self) -> list[str]:
+    def devices(self) -> tuple[str, ...]:
         """The devices of the libraries that are loaded; another one joins when its device is named or its array arrives."""
-        return [device for backend in loaded() for device in backend.devices()]
+        return tuple([device for backend in loaded() for device in backend.devices()])
 
     def dtypes(self, *, device: str | None = None, kind: Any = None) -> dict[str, Any]:
         """The dtypes by name.

@@ -115,7 +115,8 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
             f"vecdot: sizes {x1.shape[one]} and {x2.shape[two]} along axis {axis} of shapes {x1.shape} and {x2.shape} differ"
         )
     x1, x2 = moveaxis(x1, one, -1), moveaxis(x2, two, -1)
-    return sum(multiply(conj(x1) if is_complex(x1) else x1, x2), axis=-1)
+    products = multiply(conj(x1) if is_complex(x1) else x1, x2)
+    return sum(products, axis=-1, dtype=products.dtype)
 
 
 def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:

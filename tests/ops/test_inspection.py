@@ -27,6 +27,7 @@ def test_the_default_device_is_the_one_that_was_set(backend: Target) -> None:
 
 def test_devices_are_those_in_use(backend: Target) -> None:
     info = rustorch.__array_namespace_info__()
+    assert isinstance(info.devices(), tuple)
     assert "cpu" in info.devices()
     assert backend.device in info.devices()
     assert info.default_dtypes(device=backend.device) == info.default_dtypes()
