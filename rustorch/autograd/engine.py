@@ -154,11 +154,15 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
     needed = None if targets is None else _leading_to(roots, targets)
     caught: dict[int, Any] = {}
     wanted = () if targets is None else {t._node.seq for t in targets if t._node is not None}
+    heap, nodes, leaves = pending.heap, pending.nodes, pending.leaves
     for value, g in roots:
         to = value._node or value
+        if len(roots) == 1 and targets is None and type(to) is Node:  # `start_of` has seen to its form
+            nodes[to.seq] = [to, g, False]
+            heap.append(-to.seq)
+            break
         if needed is None or id(to) in needed:
             pending.add(to, g, False, None, 0)
-    heap, nodes, leaves = pending.heap, pending.nodes, pending.leaves
     while heap:
         node, g, _ = nodes.pop(-heappop(heap))
         if node.hooks is not None:
@@ -185,6 +189,8 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
                     r = rule(xp, g)
                 elif count == 2:
                     r = rule(xp, g, saved[i], saved[j])
+                elif count == 3:
+                    r = rule(xp, g, saved[i], saved[j], saved[indices[2]])
                 else:
                     r = rule(xp, g, *[saved[i] for i in indices])
                 to = parents[k]
@@ -377,7 +383,10 @@ def run_backward(root: Any, seed: Any, retain_graph: bool) -> None:
     """``root.backward()``: add the gradients of everything that requires them to the leaves' ``grad``."""
     leaves = propagate(((root, seed),), retain_graph, False)
     for leaf, g, owned in leaves.values():
-        store(leaf, g, owned)
+        if leaf._grad is None and owned and type(g) is type(leaf._native) and BY_TYPE[type(g)].owns(g):
+            leaf._grad = g  # what `store` would find
+        else:
+            store(leaf, g, owned)
 
 
 def store(leaf: Value, g: Array, owned: bool) -> None:

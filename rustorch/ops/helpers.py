@@ -7,23 +7,26 @@ from operator import index
 from typing import Any
 
 _NUMBERS = frozenset((float, int, bool, complex))
-#: (type of the array, its dtype) -> answer; the dtypes of two libraries may hash alike, and must not be compared
-_is_complex: dict[tuple[type, Any], bool] = {}
+#: Real dtypes by identity (a library has one object for each; two libraries' may hash alike and must not be compared).
+_real: dict[int, Any] = {}
 
 
 def is_complex(x: Any) -> bool:
     """Whether an array, a Variable or a Python number is complex."""
     if type(x) in _NUMBERS:
         return type(x) is complex
-    key = type(x), x.dtype
-    if key not in _is_complex:
-        _is_complex[key] = "complex" in str(x.dtype)
-    return _is_complex[key]
+    dtype = x.dtype
+    if id(dtype) in _real:
+        return False
+    found = "complex" in str(dtype)
+    if not found and len(_real) < 1000:  # as many as there could be, should a library make new ones all the time
+        _real[id(dtype)] = dtype
+    return found
 
 
 def conjugate(xp: Any, x: Any) -> Any:
     """The conjugate; a real array itself, at the price of one look into a table."""
-    if type(x) not in _NUMBERS and _is_complex.get((type(x), x.dtype)) is False:
+    if type(x) not in _NUMBERS and id(x.dtype) in _real:
         return x
     if not is_complex(x):
         return x

@@ -111,7 +111,9 @@ def _cumulative_prod_rule(xp: Any, g: Any, x: Any, axis: int, include_initial: b
 _sum = Primitive(
     "sum",
     lambda xp, x, /, axis, dtype, keepdims: xp.sum(x, axis=axis, dtype=dtype, keepdims=keepdims),
-    x=lambda xp, g, axis, x_shape, keepdims: _spread(xp, g, axis, x_shape, keepdims),
+    x=lambda xp, g, axis, x_shape, keepdims: (
+        xp.broadcast_to(g, x_shape) if axis is None else _spread(xp, g, axis, x_shape, keepdims)
+    ),
 )
 _mean = Primitive(
     "mean",
