@@ -175,7 +175,7 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
         if saved is None:
             raise _freed(node)
         if node.seq < writes.last:
-            _check_unwritten(node, saved)
+            writes.check(node, saved)
         backend = BY_TYPE.get(type(g))
         if create_graph or backend is None or backend.multi_device or needed is not None or node.plan.joint is not None:
             _run_rules(node, g, saved, pending, needed)
@@ -281,15 +281,6 @@ def _filled(gradients: list, node: Node, pending: Pending) -> tuple:
             g = xp.broadcast_to(pending._cast(xp.sum(xp.zeros_like(like)), native, dtype), tuple(shape))
         out.append(g)
     return tuple(out)
-
-
-def _check_unwritten(node: Node, saved: tuple) -> None:
-    for value in saved:
-        if writes.since(node.seq, value):
-            raise RuntimeError(
-                f"{node.primitive.name}: an array that its gradient needs (shape {tuple(value.shape)}) was changed in place "
-                f"after the call; change a clone() instead, or call backward before the change"
-            )
 
 
 def _wrapped(node: Node) -> tuple:

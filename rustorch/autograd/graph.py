@@ -254,6 +254,15 @@ class _Writes:
         written = seqs.get(id(backend.owner(value))) or seqs.get(id(value))
         return written is not None and written[0] > seq
 
+    def check(self, node: Node, saved: tuple) -> None:
+        """Raise RuntimeError if something that ``node`` kept was written into after its call."""
+        for value in saved:
+            if self.since(node.seq, value):
+                raise RuntimeError(
+                    f"{node.primitive.name}: an array that its gradient needs (shape {tuple(value.shape)}) was changed in place "
+                    f"after the call; change a clone() instead, or call backward before the change"
+                )
+
 
 writes = _Writes()
 

@@ -17,6 +17,20 @@ def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) ->
     return x.astype(dtype, copy=copy)
 
 
+def reshape(x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:
+    """numpy.reshape knows ``copy`` since 2.1 only."""
+    if copy is None:
+        return x.reshape(shape)
+    if copy:
+        return numpy.array(x, copy=True).reshape(shape)
+    view = x.view()
+    try:
+        view.shape = shape
+    except AttributeError as error:
+        raise ValueError(f"reshape: copy=False, but {x.shape} to {shape} needs a copy: the array is not contiguous") from error
+    return view
+
+
 def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
     """numpy.broadcast_to goes through an iterator object; a scalar, the usual case in backward, needs none."""
     if type(x) is ndarray and x.ndim == 0:
@@ -250,7 +264,7 @@ def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, da
 OVERRIDES: dict[str, Callable] = {
     function.__name__: function
     for function in (
-        *(astype, broadcast_to, sum, mean, max, min),
+        *(astype, reshape, broadcast_to, sum, mean, max, min),
         *(index_add, scatter_add, put_add, put),
         *(linear, linear_grad_weight, relu, relu_grad, sigmoid, mse),
         *(softmax, log_softmax, logsumexp, cross_entropy, cross_entropy_grad),
