@@ -43,7 +43,7 @@ from .nn import *  # noqa: F403
 from .ops import *  # noqa: F403
 from .ops.inspection import __array_namespace_info__ as __array_namespace_info__  # the star leaves its underscores out
 from .optim import *  # noqa: F403
-from .random import manual_seed, rand, randint, randn, randperm
+from .random import get_rng_state, manual_seed, rand, randint, randn, randperm, set_rng_state
 from .variable import Variable
 
 __version__ = "0.1.0"
@@ -56,7 +56,7 @@ __all__ = [
     *nn.__all__,
     *optim.__all__,
     "custom_primitive", "detect_anomaly", "func", "gradcheck", "gradgradcheck", "pytree",
-    "Variable", "backends", "bool", "complex128", "complex64", "cuda", "enable_grad", "float32", "float64", "get_default_device", "grad",
-    "int16", "int32", "int64", "int8", "is_grad_enabled", "manual_seed", "nn", "no_grad", "optim", "rand", "randint", "randn",
-    "random", "randperm", "set_default_device", "set_grad_enabled", "uint16", "uint32", "uint64", "uint8",
+    "Variable", "backends", "bool", "complex128", "complex64", "cuda", "enable_grad", "float32", "float64", "get_default_device",
+    "get_rng_state", "grad", "int16", "int32", "int64", "int8", "is_grad_enabled", "manual_seed", "nn", "no_grad", "optim", "rand", "randint", "randn",
+    "random", "randperm", "set_default_device", "set_grad_enabled", "set_rng_state", "uint16", "uint32", "uint64", "uint8",
 ]  # fmt: skip

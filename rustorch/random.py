@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from operator import index
 from typing import Any
 
+from .autograd.check import adopt
 from .autograd.graph import make
-from .backends import default_device, dtypes, get, host_stream, loaded, resolve, transfer, when_loaded
+from .backends import (
+    default_device,
+    dtypes,
+    get,
+    host_stream,
+    loaded,
+    resolve,
+    rng_restore,
+    rng_snapshot,
+    transfer,
+    when_loaded,
+)
 from .backends.base import info
 from .ops.helpers import shape_of
 from .variable import Variable
 
-__all__ = ["manual_seed", "rand", "randint", "randn", "randperm", "seed"]
+__all__ = ["fork_rng", "get_rng_state", "manual_seed", "rand", "randint", "randn", "randperm", "seed", "set_rng_state"]
 
 _lock = threading.Lock()
 #: The stream of initial weights: on the host, and apart from the numbers that a program draws on "cpu" itself.
@@ -58,6 +72,101 @@ def seed() -> int:
     return number
 
 
+# -- states ----------------------------------------------------------------------------------------------------------------------
+def get_rng_state(device: str | None = None) -> Variable:
+    """Where the random numbers of a device stand: bytes, which `set_rng_state` takes and any file can hold.
+
+    The state of "cpu" says where the initial weights stand, too, since they are drawn on the host for every device.
+
+    Parameters
+    ----------
+    device : str, optional
+        Default: the default device.
+
+    Returns
+    -------
+    Variable
+        On "cpu", of shape (n,) and dtype uint8. For NumPy's generator, which serves every device but "cuda", n is 37 (twice that for
+        "cpu"); for a GPU it is the size of CuPy's states, one for each thread.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> state = rustorch.get_rng_state()
+    >>> first = rustorch.rand(3)
+    >>> rustorch.set_rng_state(state)
+    >>> rustorch.all(rustorch.rand(3) == first).item()
+    True
+    """
+    device = default_device() if device is None else resolve(device)
+    with _lock:
+        state = get(device).rng_state(device)
+        if device == "cpu":
+            xp = get("cpu").xp
+            state = xp.concat([state, _weights.rng_state("cpu")])
+    return make(state)
+
+
+def set_rng_state(state: Any, device: str | None = None) -> None:
+    """Let the random numbers of a device go on from where they stood at `get_rng_state`.
+
+    Parameters
+    ----------
+    state : Variable or array
+        As `get_rng_state` returned it for a device of this kind; on any device.
+    device : str, optional
+        Default: the default device.
+
+    Raises
+    ------
+    TypeError
+        If it is no array of uint8.
+    ValueError
+        If it is no state of this device's generator. The generators are as they were then.
+    """
+    device = default_device() if device is None else resolve(device)
+    given = adopt(state, "set_rng_state")
+    if given.dtype != dtypes.uint8:
+        raise TypeError(f"set_rng_state: a state is an array of uint8, as get_rng_state returns it, not of {given.dtype}")
+    parts = [transfer(given._native, "cpu").reshape(-1)]
+    generators = [get(device)]
+    if device == "cpu":
+        half = given.size // 2
+        parts, generators = [parts[0][:half], parts[0][half:]], [*generators, _weights]
+    with _lock:
+        before = [generator.rng_snapshot() for generator in generators]
+        try:
+            for generator, part in zip(generators, parts, strict=True):
+                generator.set_rng_state(part, device)
+        except ValueError as error:
+            for generator, snapshot in zip(generators, before, strict=True):
+                generator.rng_restore(snapshot)
+            raise ValueError(
+                f"set_rng_state: no state of {device!r}, which get_rng_state({device!r}) would return: {error}"
+            ) from error
+
+
+@contextlib.contextmanager
+def fork_rng() -> Iterator[None]:
+    """Draw without a trace: after ``with fork_rng():`` the random numbers of all devices go on as if nothing had been drawn inside.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> with rustorch.random.fork_rng():
+    ...     rustorch.manual_seed(0)
+    ...     noise = rustorch.randn(3)
+    """
+    with _lock:
+        before = rng_snapshot()
+    try:
+        yield
+    finally:
+        with _lock:
+            rng_restore(before)
+
+
+# -- numbers ---------------------------------------------------------------------------------------------------------------------
 def _sizes(name: str, shape: Any) -> tuple[int, ...]:
     sizes = shape_of(shape)
     if any(n < 0 for n in sizes):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -159,3 +161,103 @@ def test_bad_arguments_raise_and_draw_nothing(call: Callable, error: type[Except
     with pytest.raises(error, match=message):
         call()
     assert rustorch.rand(3).tolist() == expected
+
+
+# -- states --------------------------------------------------------------------------------------------------------------------------
+def _numbers(device: str) -> list:
+    # float32 uses up half of a 64-bit draw: what is left of it belongs to the state
+    return [draw(device).cpu().tolist() for draw in DRAWS.values()] + [rustorch.rand(3, device=device).cpu().tolist()]
+
+
+def test_a_state_brings_the_same_numbers_back(backend: Target) -> None:
+    rustorch.rand(3, device=backend.device)
+    state = rustorch.get_rng_state(backend.device)
+    assert (state.dtype, state.ndim, state.device) == (rustorch.uint8, 1, "cpu")
+    first, second = _numbers(backend.device), _numbers(backend.device)
+    assert first != second
+    for form in (state, state.numpy().copy(), rustorch.asarray(state, device=backend.device), bytes_of(state)):
+        rustorch.set_rng_state(form, backend.device)
+        numpy.testing.assert_array_equal(rustorch.get_rng_state(backend.device).numpy(), state.numpy())
+        assert _numbers(backend.device) == first
+        assert _numbers(backend.device) == second
+
+
+def bytes_of(state: rustorch.Variable) -> numpy.ndarray:
+    """Through a file."""
+    return numpy.frombuffer(state.numpy().tobytes(), numpy.uint8)
+
+
+def test_a_state_is_its_devices_own(backend: Target) -> None:
+    if backend.device == "cpu":
+        pytest.skip("cpu: which is the other device here")
+    here, there = rustorch.get_rng_state("cpu"), rustorch.get_rng_state(backend.device)
+    rustorch.rand(3, device=backend.device)
+    assert here.tolist() == rustorch.get_rng_state().tolist()
+    rustorch.rand(3)
+    rustorch.set_rng_state(there, backend.device)
+    assert here.tolist() != rustorch.get_rng_state().tolist()
+    with rustorch.set_default_device(backend.device):
+        assert rustorch.get_rng_state().tolist() == there.tolist()
+
+
+def test_the_state_of_the_host_says_where_initial_weights_stand(backend: Target) -> None:
+    state = rustorch.get_rng_state("cpu")
+    first = backend.numpy(nn.Linear(3, 2, device=backend.device).weight)
+    rustorch.set_rng_state(state, "cpu")
+    numpy.testing.assert_array_equal(backend.numpy(nn.Linear(3, 2, device=backend.device).weight), first)
+
+
+def test_nothing_drawn_inside_a_fork_is_seen_after_it(backend: Target) -> None:
+    rustorch.manual_seed(4)
+    before = [rustorch.get_rng_state(device).tolist() for device in ("cpu", backend.device)]
+    with pytest.raises(ValueError, match="on purpose"), random.fork_rng():
+        rustorch.manual_seed(0)
+        assert rustorch.rand(2).tolist() == (rustorch.manual_seed(0), rustorch.rand(2).tolist())[1]
+        rustorch.randn(3, device=backend.device)
+        nn.Linear(2, 2)
+        raise ValueError("on purpose")
+    assert [rustorch.get_rng_state(device).tolist() for device in ("cpu", backend.device)] == before
+
+
+def test_a_device_first_used_inside_a_fork_starts_from_the_seed_outside() -> None:
+    program = """if True:
+        import rustorch
+        rustorch.manual_seed(4)
+        with rustorch.random.fork_rng():
+            rustorch.manual_seed(0)
+            {use}
+        print(rustorch.rand(2, device="strict").cpu().tolist())
+    """
+    pytest.importorskip("array_api_strict", reason="strict: not installed")
+    outputs = {
+        subprocess.run([sys.executable, "-c", program.format(use=use)], capture_output=True, text=True, check=True).stdout
+        for use in ("rustorch.rand(3, device='strict')", "pass")
+    }
+    assert len(outputs) == 1
+
+
+def test_what_is_no_state_changes_nothing(backend: Target) -> None:
+    device, state = backend.device, rustorch.get_rng_state(backend.device)
+    before = [rustorch.get_rng_state(name).tolist() for name in ("cpu", device)]
+    broken = state.numpy().copy()
+    broken[-1] = 7
+    for wrong, error, message in (
+        (
+            state[:-1],
+            ValueError,
+            f"set_rng_state: no state of '{device}', which get_rng_state.'{device}'. would return: a state of",
+        ),
+        (state[:0], ValueError, "not 0"),
+        (
+            state.astype("int64"),
+            TypeError,
+            "set_rng_state: a state is an array of uint8, as get_rng_state returns it, not of int64",
+        ),
+        ([1, 2], TypeError, "set_rng_state takes Variables, arrays"),
+        *([(broken, ValueError, "these bytes are no state of this generator")] if device != "cuda" else []),
+    ):
+        with pytest.raises(error, match=message):
+            rustorch.set_rng_state(wrong, device)
+        assert [rustorch.get_rng_state(name).tolist() for name in ("cpu", device)] == before
+    with pytest.raises(ValueError, match="unknown device"):
+        rustorch.get_rng_state("nowhere")

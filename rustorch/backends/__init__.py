@@ -30,6 +30,8 @@ __all__ = [
     "loaded",
     "of",
     "resolve",
+    "rng_restore",
+    "rng_snapshot",
     "set_default_device",
     "status",
     "synchronize",
@@ -68,9 +70,13 @@ def _load(family: str) -> Backend:
         return _loaded[family]
 
 
+_host_streams: list[Backend] = []
+
+
 def host_stream() -> Backend:
-    """A source of random numbers on the host, independent of the CPU backend's own."""
-    return NumpyBackend()
+    """A new source of random numbers on the host, independent of the CPU backend's own."""
+    _host_streams.append(NumpyBackend())
+    return _host_streams[-1]
 
 
 _on_load: Callable[[Backend], None] | None = None
@@ -80,6 +86,22 @@ def when_loaded(action: Callable[[Backend], None]) -> None:
     """Do something to every backend that is loaded from now on; replaces what was to be done before."""
     global _on_load
     _on_load = action
+
+
+def rng_snapshot() -> tuple:
+    """Where all sources of random numbers stand, for `rng_restore`."""
+    return _on_load, {backend: backend.rng_snapshot() for backend in (*loaded(), *_host_streams)}
+
+
+def rng_restore(snapshot: tuple) -> None:
+    """Let every source of random numbers go on from where it stood at `rng_snapshot`."""
+    global _on_load
+    _on_load, states = snapshot
+    for backend, state in states.items():
+        backend.rng_restore(state)
+    for backend in loaded():
+        if backend not in states and _on_load is not None:
+            _on_load(backend)
 
 
 def loaded() -> list[Backend]:

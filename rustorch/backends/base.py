@@ -215,6 +215,27 @@ class Backend:
     def seed(self, seed: int | tuple[int, ...]) -> None:
         self._generator = numpy.random.Generator(numpy.random.PCG64(seed))
 
+    def rng_state(self, device: str) -> numpy.ndarray:
+        """What the next random numbers on ``device`` depend on: bytes, (n,) of uint8, on the host."""
+        return _packed(self.generator().bit_generator.state)
+
+    def set_rng_state(self, state: numpy.ndarray, device: str) -> None:
+        """Go on from what `rng_state` returned.
+
+        Raises
+        ------
+        ValueError
+            If these bytes are no state of this generator; nothing has changed then.
+        """
+        self.generator().bit_generator.state = _unpacked(state)
+
+    def rng_snapshot(self) -> Any:
+        """The states of all generators in use, for `rng_restore` alone: nothing leaves its device."""
+        return self.generator().bit_generator.state
+
+    def rng_restore(self, snapshot: Any) -> None:
+        self.generator().bit_generator.state = snapshot
+
     def uniform(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
         return self.from_numpy(host_uniform(self.generator(), shape, dtype), device)
 
@@ -226,6 +247,28 @@ class Backend:
 
     def permutation(self, n: int, device: str) -> Array:
         return self.from_numpy(self.generator().permutation(n), device)
+
+
+#: Bytes of a PCG64: its 128-bit state and increment, and half of a 64-bit draw that the next 32-bit one takes, if there is one.
+_PARTS = {"state": 16, "inc": 16, "uinteger": 4, "has_uint32": 1}
+
+
+def _packed(state: Mapping[str, Any]) -> numpy.ndarray:
+    parts = {**state, **state["state"]}
+    whole = b"".join([parts[name].to_bytes(size, "little") for name, size in _PARTS.items()])
+    return numpy.frombuffer(whole, numpy.uint8).copy()
+
+
+def _unpacked(packed: numpy.ndarray) -> dict[str, Any]:
+    whole, parts = packed.tobytes(), {}
+    if len(whole) != sum(_PARTS.values()):
+        raise ValueError(f"a state of this generator has {sum(_PARTS.values())} bytes, not {len(whole)}")
+    for name, size in _PARTS.items():
+        parts[name], whole = int.from_bytes(whole[:size], "little"), whole[size:]
+    if not parts["inc"] % 2 or parts["has_uint32"] > 1:
+        raise ValueError("these bytes are no state of this generator")
+    inner = {"state": parts.pop("state"), "inc": parts.pop("inc")}
+    return {"bit_generator": "PCG64", "state": inner, **parts}
 
 
 def host_uniform(generator: numpy.random.Generator, shape: tuple[int, ...], dtype: numpy.dtype) -> numpy.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
@@ -103,7 +104,8 @@ class CupyBackend(Backend):
             self._count, self._why = 0, str(error)
         self.multi_device = self._count > 1
         self._generators: dict[int, Any] = {}
-        self._seed: int | tuple[int, ...] | None = None
+        # chosen once: a generator that `rng_restore` drops starts again as it did
+        self._seed: int | tuple[int, ...] = secrets.randbits(63)
         super().__init__()
 
     # -- devices -----------------------------------------------------------------------------------------------------
@@ -189,11 +191,39 @@ class CupyBackend(Backend):
     def _generator_on(self, device: str) -> Any:
         number = int(device.partition(":")[2] or 0)
         if number not in self._generators:
-            entropy = (
-                None if self._seed is None else numpy.random.SeedSequence(self._seed, spawn_key=(number,)).generate_state(1)[0]
-            )
-            self._generators[number] = cupy.random.default_rng(None if entropy is None else int(entropy))
+            entropy = numpy.random.SeedSequence(self._seed, spawn_key=(number,)).generate_state(1)[0]
+            with cupy.cuda.Device(number):
+                self._generators[number] = cupy.random.default_rng(int(entropy))
         return self._generators[number]
+
+    def _bits(self, device: str) -> Array:
+        """All that a generator of CuPy knows, one cuRAND state per thread: an array of bytes on its GPU."""
+        return self._generator_on(device).bit_generator._state
+
+    def rng_state(self, device: str) -> numpy.ndarray:
+        return self.to_numpy(self._bits(device)).view(numpy.uint8)
+
+    def set_rng_state(self, state: numpy.ndarray, device: str) -> None:
+        bits = self._bits(device)
+        if state.size != bits.size:
+            raise ValueError(f"a state of this generator has {bits.size} bytes, not {state.size}")
+        with self.native_device(device):
+            bits[...] = cupy.asarray(state.view(numpy.int8))
+
+    def rng_snapshot(self) -> Any:
+        states = {}
+        for number in self._generators:
+            with cupy.cuda.Device(number):
+                states[number] = self._bits(f"cuda:{number}").copy()
+        return self._seed, states
+
+    def rng_restore(self, snapshot: Any) -> None:
+        self._seed, states = snapshot
+        # one that did not exist is made from the seed when it is needed
+        self._generators = {number: generator for number, generator in self._generators.items() if number in states}
+        for number, state in states.items():
+            with cupy.cuda.Device(number):
+                self._bits(f"cuda:{number}")[...] = state
 
     def uniform(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
         with self.native_device(device):
