@@ -57,6 +57,7 @@ __all__ = [
     *optim.__all__,
     "custom_primitive", "detect_anomaly", "func", "gradcheck", "gradgradcheck", "pytree",
     "Variable", "backends", "bool", "complex128", "complex64", "cuda", "enable_grad", "float32", "float64", "get_default_device",
-    "get_rng_state", "grad", "int16", "int32", "int64", "int8", "is_grad_enabled", "manual_seed", "nn", "no_grad", "optim", "rand", "randint", "randn",
+    "get_rng_state", "grad", "int16", "int32", "int64", "int8", "is_grad_enabled",
+    "manual_seed", "nn", "no_grad", "optim", "rand", "randint", "randn",
     "random", "randperm", "set_default_device", "set_grad_enabled", "set_rng_state", "uint16", "uint32", "uint64", "uint8",
 ]  # fmt: skip
