@@ -14,7 +14,7 @@ from typing import Any
 from ..backends import BY_TYPE, Array, Backend, Namespace, device_of, of
 from .check import adopt
 from .graph import Node, Value, make, mode, writes
-from .primitive import SELECT, Primitive, floating
+from .primitive import SELECT, Plan, Primitive, floating
 
 #: The namespace of mode 2; set once by the public face.
 _variables: Namespace
@@ -217,7 +217,7 @@ def _run_rules(node: Node, g: Any, saved: tuple, pending: Pending, needed: dict 
     if type(g) is list:
         g = _filled(g, node, pending)
     if pending.create_graph:
-        _replay(node, _variables, g, _wrapped(node), pending, needed)
+        _replay(node, _variables, g, wrapped(node, node.plan, saved), pending, needed)
         return
     first = g[0] if type(g) is tuple else g
     backend = backend_of(first)
@@ -283,34 +283,34 @@ def _filled(gradients: list, node: Node, pending: Pending) -> tuple:
     return tuple(out)
 
 
-def _wrapped(node: Node) -> tuple:
-    """What a node saved, as Variables that know where they came from, for rules that are themselves recorded."""
-    primitive, plan = node.plan.primitive, node.plan
+def wrapped(node: Node, plan: Plan, saved: tuple) -> tuple:
+    """What a node saved for a plan, as Variables that know where they came from, for rules that are themselves recorded."""
+    primitive = plan.primitive
     arity, out_at = primitive.arity, primitive.arity + primitive.n_options
     by_product: tuple | None = None
-    wrapped: list[Any] = []
-    for index, value in zip(plan.keep, node.saved or (), strict=True):
+    found: list[Any] = []
+    for index, value in zip(plan.keep, saved, strict=True):
         backend = of(value) if hasattr(value, "shape") else None
         if type(value) is tuple and index == out_at and primitive.multiple:
-            wrapped.append(tuple([make(a, Node(SELECT.plan(1), (node,), (i,), a)) for i, a in enumerate(value)]))
+            found.append(tuple([make(a, Node(SELECT.plan(1), (node,), (i,), a)) for i, a in enumerate(value)]))
         elif backend is None or isinstance(value, Value):
-            wrapped.append(value)
+            found.append(value)
         elif index < arity:
-            wrapped.append(_as_input(node.parents[index], value))
+            found.append(_as_input(node.parents[index], value))
         elif index < out_at:  # an option is what the call was given: the key of an index, say
-            wrapped.append(value)
+            found.append(value)
         elif index == out_at:
-            wrapped.append(make(value, node))
+            found.append(make(value, node))
         elif index > out_at and primitive.recompute and floating(backend, value):
             if by_product is None:
-                by_product = _by_products(primitive, node, wrapped)
-            wrapped.append(by_product[index - out_at])
+                by_product = _by_products(primitive, found)
+            found.append(by_product[index - out_at])
         else:
-            wrapped.append(make(value))
-    return tuple(wrapped)
+            found.append(make(value))
+    return tuple(found)
 
 
-def _by_products(primitive: Primitive, node: Node, wrapped: list) -> tuple:
+def _by_products(primitive: Primitive, wrapped: list) -> tuple:
     """By-products depend on the inputs: computed again from them, on Variables, they carry that dependence."""
     given = wrapped[: primitive.arity + primitive.n_options]
     return primitive.forward(_variables, *given)
