@@ -1,6 +1,7 @@
 """Every Python block of README and docs runs, in order, in one namespace per page.
 
-A block marked with a device (```` ```python cuda ````) runs where that device can be used, after the page's unmarked blocks before it.
+A block marked with a device (```` ```python cuda ````) or a package (```` ```python scipy ````) runs where that can be used, after the
+blocks before it that are unmarked or have the same mark.
 A block of ``>>>`` lines must print what it shows.
 """
 
@@ -18,10 +19,12 @@ from rustorch import backends
 from tests.docs.pages import PAGES, Block, blocks, name
 
 DEVICES = ("cuda", "jax", "torch", "strict")
+#: Package -> the oldest version that the pages are true of.
+GUESTS = {"scipy": "1.16", "sklearn": "1.9"}
 LANGUAGES = ("bash", "text", "python")
 
-WITH_CODE = [page for page in PAGES if any(block.info[:1] == ("python",) for block in blocks(page))]
-ON_DEVICES = [(page, block) for page in WITH_CODE for block in blocks(page) if block.info[:1] == ("python",) and block.info[1:]]
+WITH_CODE = [page for page in PAGES if any(block.info == ("python",) for block in blocks(page))]
+MARKED = [(page, block) for page in PAGES for block in blocks(page) if block.info[:1] == ("python",) and block.info[1:]]
 
 
 def run(page: Path, block: Block, namespace: dict[str, Any]) -> None:
@@ -39,8 +42,9 @@ def run(page: Path, block: Block, namespace: dict[str, Any]) -> None:
     assert runner.run(test, out=report.write, clear_globs=False).failed == 0, f"{where}\n{report.getvalue()}"
 
 
-def run_unmarked(page: Path, namespace: dict[str, Any], before: int | None = None) -> int:
-    chosen = [b for b in blocks(page) if b.info == ("python",) and (before is None or b.line < before)]
+def run_page(page: Path, namespace: dict[str, Any], mark: str | None = None, before: int | None = None) -> int:
+    infos = [("python",), ("python", mark)]
+    chosen = [block for block in blocks(page) if block.info in infos and (before is None or block.line < before)]
     for block in chosen:
         run(page, block, namespace)
     return len(chosen)
@@ -54,18 +58,21 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=name)
 def test_page(page, folder):
-    assert run_unmarked(page, {"__name__": "page"}) > 0
+    assert run_page(page, {"__name__": "page"}) > 0
 
 
-@pytest.mark.parametrize(("page", "block"), ON_DEVICES, ids=[f"{name(page)}:{block.line}" for page, block in ON_DEVICES])
-def test_block_on_a_device(page, block, folder):
-    device = block.info[1]
-    try:
-        backends.resolve(device)
-    except RuntimeError as reason:
-        pytest.skip(str(reason))
+@pytest.mark.parametrize(("page", "block"), MARKED, ids=[f"{name(page)}:{block.line}" for page, block in MARKED])
+def test_marked_block(page, block, folder):
+    mark = block.info[1]
+    if mark in GUESTS:
+        pytest.importorskip(mark, minversion=GUESTS[mark])
+    else:
+        try:
+            backends.resolve(mark)
+        except RuntimeError as reason:
+            pytest.skip(str(reason))
     namespace: dict[str, Any] = {"__name__": "page"}
-    run_unmarked(page, namespace, block.line)
+    run_page(page, namespace, mark, block.line)
     run(page, block, namespace)
 
 
@@ -78,7 +85,7 @@ def test_no_block_escapes(page):
     for block in found:
         language, *marks = block.info
         assert language in LANGUAGES, f"{name(page)}:{block.line}: {language!r}"
-        allowed = {"python": DEVICES, "text": ("map",)}.get(language, ())
+        allowed = {"python": (*DEVICES, *GUESTS), "text": ("map",)}.get(language, ())
         assert len(marks) <= 1 and set(marks) <= set(allowed), f"{name(page)}:{block.line}: {marks}"
 
 
