@@ -33,6 +33,7 @@ __all__ = [
     "rng_restore",
     "rng_snapshot",
     "set_default_device",
+    "shared",
     "status",
     "synchronize",
     "transfer",
@@ -198,6 +199,23 @@ def from_dlpack_array(value: Any) -> Array:
         raise ValueError(f"from_dlpack: memory of DLPack device type {kind} is neither the CPU's (1) nor CUDA's (2)")
     library = _CPU.module if kind == 1 else _load("cuda").module
     return library.from_dlpack(value)
+
+
+def shared(array: Array, device: str) -> Array | None:
+    """The memory of a native array as an array of another library; None where that one cannot reach or take it, or may not.
+
+    Only between libraries whose arrays can all be written to: what JAX holds must never change.
+    """
+    source, target = of(array), get(device)
+    if source is None or not (source.mutable and target.mutable):
+        return None
+    try:
+        if array.__dlpack_device__() != target.from_numpy(_numpy.empty(0), device).__dlpack_device__():
+            return None
+        found = target.module.from_dlpack(array)
+    except (BufferError, RuntimeError, TypeError, ValueError):  # a dtype that DLPack or the library lacks, read-only memory
+        return None
+    return found if target.device_of(found) == device else None
 
 
 # -- the default device ------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 from ..autograd.check import adopt, is_scalar
 from ..autograd.graph import Value, make
 from ..autograd.primitive import Primitive
-from ..backends import default_device, device_of, dtypes, from_dlpack_array, get, of, resolve, transfer
+from ..backends import default_device, device_of, dtypes, from_dlpack_array, get, of, resolve, shared, transfer
 from ..backends.convert import host_array
 from .data_type import astype
 from .helpers import shape_of
@@ -144,19 +144,41 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
     ----------
     x : object with ``__dlpack__`` and ``__dlpack_device__``
     device : str, optional
-        Default: where the memory is ("cpu" or "cuda").
+        Default: the one of its library ("torch" for a tensor of PyTorch), "cpu" or "cuda" if rustorch does not know that. Memory
+        of the host, or of the same GPU, is shared with NumPy, CuPy and PyTorch; elsewhere it is copied.
     copy : bool, optional
         True: always copy; False: ValueError where a copy is needed.
+
+    Raises
+    ------
+    BufferError
+        If ``x`` is a Variable that requires grad.
+    TypeError
+        If ``x`` does not speak DLPack.
+    ValueError
+        If ``copy=False`` cannot be held, or the memory is neither the host's nor a GPU's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import rustorch
+    >>> a = np.zeros(2)
+    >>> x = rustorch.from_dlpack(a)
+    >>> a[0] = 1.0
+    >>> x
+    Variable([1., 0.], dtype=float64)
     """
     if isinstance(x, Value) and x._tracked:
         raise BufferError("from_dlpack of a Variable that requires grad would lose its gradient; use .detach() first")
     native = x._native if isinstance(x, Value) else from_dlpack_array(x)
-    out = make(native)
-    if device is not None and resolve(device) != device_of(native):
-        if copy is False:
-            raise ValueError(f"from_dlpack: copy=False, but the data is on {device_of(native)!r} and shall go to {device!r}")
-        return to_device(out, device)
-    return clone(out) if copy else out
+    if device is None or resolve(device) == device_of(native):
+        return clone(make(native)) if copy else make(native)
+    same = None if copy else shared(native, resolve(device))
+    if same is not None:
+        return make(same)
+    if copy is False:
+        raise ValueError(f"from_dlpack: copy=False, but the data is on {device_of(native)!r} and shall go to {device!r}")
+    return to_device(make(native), device)
 
 
 # -- from nothing ----------------------------------------------------------------------------------------------------------

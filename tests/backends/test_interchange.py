@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import numpy
 import pytest
@@ -97,14 +98,95 @@ def test_dlpack_in_from_each_library(backend: Target) -> None:
     numpy.testing.assert_array_equal(moved.numpy(), [1.0, 2.0])
 
 
+def address(x: Any) -> int:
+    """Where in memory the elements of an array of NumPy, PyTorch, JAX or CuPy begin."""
+    if isinstance(x, numpy.ndarray):
+        return x.ctypes.data
+    if hasattr(x, "data_ptr"):
+        return x.data_ptr()
+    return x.unsafe_buffer_pointer() if hasattr(x, "unsafe_buffer_pointer") else x.data.ptr
+
+
 def test_dlpack_out_shares_memory() -> None:
     x = rustorch.tensor([1.0, 2.0])
     a = numpy.from_dlpack(x)
-    assert numpy.shares_memory(a, x.data)
+    assert address(a) == address(x.data)
+    a[0] = 5.0
+    x[1] = 7.0
+    assert x.tolist() == a.tolist() == [5.0, 7.0]
+
+
+def test_pytorchs_tensors_are_exchanged_without_a_copy() -> None:
     torch = pytest.importorskip("torch")
+    t = torch.tensor([1.0, 2.0, 3.0])
+    for x in (rustorch.from_dlpack(t), rustorch.from_dlpack(t, device="cpu"), rustorch.from_dlpack(t, device="cpu", copy=False)):
+        assert address(x.data) == t.data_ptr()
+        x[0] = x[0] + 1.0  # a write on one side is seen on the other
+        t[1] += 1.0
+        assert x.tolist() == t.tolist()
+    assert t.tolist() == [4.0, 5.0, 3.0]
+    x = rustorch.from_dlpack(t, device="cpu").requires_grad_()
+    (x * x).sum().backward()
+    numpy.testing.assert_array_equal(x.grad, 2 * t.numpy())
+    for x in (rustorch.tensor([1.0, 2.0]), rustorch.from_dlpack(torch.tensor([1.0, 2.0]))):
+        back = torch.from_dlpack(x)
+        assert back.data_ptr() == address(x.data)
+        back[0] = 5.0
+        x[1] = 7.0
+        assert x.tolist() == back.tolist() == [5.0, 7.0]
+    into = rustorch.from_dlpack(numpy.array([1.0, 2.0]), device="torch")
+    assert (into.device, into.dtype) == ("torch", rustorch.float64)
+    for copied in (rustorch.from_dlpack(t, copy=True), rustorch.from_dlpack(t, device="cpu", copy=True)):
+        assert address(copied.data) != t.data_ptr()
+
+
+def test_jaxs_arrays_are_exchanged_without_a_copy() -> None:
+    jax = pytest.importorskip("jax")
+    rustorch.backends.resolve("jax")
+    j = jax.numpy.asarray([1.0, 2.0, 3.0])
+    x = rustorch.from_dlpack(j)
+    assert x.device == "jax"
+    assert address(x.data) == address(j) == address(jax.numpy.from_dlpack(x)) == address(numpy.from_dlpack(x))
+    # JAX shares memory that begins at a multiple of 64 bytes; it must not change while JAX uses it
+    room = numpy.arange(16, dtype="float64")
+    start = -room.ctypes.data % 64 // 8
+    y = rustorch.Variable(room[start : start + 8])
+    assert address(jax.numpy.from_dlpack(y)) == address(y.data)
+
+
+def test_what_jax_holds_is_copied_where_it_could_be_written_to() -> None:
+    jax = pytest.importorskip("jax")
+    rustorch.backends.resolve("jax")
+    j = jax.numpy.asarray([1.0, 2.0])
+    x = rustorch.from_dlpack(j, device="cpu")
+    x[0] = 5.0
+    assert j.tolist() == [1.0, 2.0]
+    with pytest.raises(ValueError, match=r"copy=False, but the data is on 'jax' and shall go to 'cpu'"):
+        rustorch.from_dlpack(j, device="cpu", copy=False)
+
+
+def test_cupys_arrays_are_exchanged_without_a_copy() -> None:
+    try:
+        rustorch.backends.resolve("cuda")
+    except RuntimeError as reason:
+        pytest.skip(str(reason))
+    import cupy
+
+    c = cupy.arange(3.0)
+    x = rustorch.from_dlpack(c)
+    assert x.device == "cuda"
+    assert address(x.data) == address(c) == address(cupy.from_dlpack(x))
+    x[0] = 5.0
+    cupy.from_dlpack(x)[1] = 7.0
+    assert c.tolist() == [5.0, 7.0, 2.0]
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this PyTorch has no CUDA")
     t = torch.from_dlpack(x)
-    t[0] = 5.0
-    assert x.tolist() == [5.0, 2.0]
+    assert t.data_ptr() == address(c)
+    assert address(rustorch.from_dlpack(t, device="cuda", copy=False).data) == address(c)
+    t[2] = 9.0
+    assert x.tolist() == [5.0, 7.0, 9.0]
 
 
 def test_dlpack_loses_no_gradient() -> None:
@@ -117,8 +199,9 @@ def test_dlpack_loses_no_gradient() -> None:
 def test_copy_false_between_devices_is_refused(backend: Target) -> None:
     if backend.device == "cpu":
         pytest.skip("cpu: needs a second device")
-    with pytest.raises(ValueError, match="copy=False"):
-        rustorch.from_dlpack(numpy.zeros(2), device=backend.device, copy=False)
+    if backend.device != "torch":  # which shares the host's memory
+        with pytest.raises(ValueError, match="copy=False"):
+            rustorch.from_dlpack(numpy.zeros(2), device=backend.device, copy=False)
     with pytest.raises(ValueError, match="copy=False"):
         rustorch.asarray(numpy.zeros(2), device=backend.device, copy=False)
 
