@@ -8,6 +8,7 @@ import numpy
 import pytest
 
 import rustorch
+from rustorch import nn
 from rustorch.nn import functional as F
 
 
@@ -38,6 +39,62 @@ def test_a_training_step_compiles(jax: Any) -> None:
     for eager, traced, before in zip(updated, compiled, weights, strict=True):
         numpy.testing.assert_allclose(traced, eager, rtol=1e-12, atol=1e-12)
         assert abs(numpy.asarray(eager - before)).max() > 0
+
+
+#: SGD with everything it has: each option is a branch of the traced step.
+OPTIONS = {
+    "momentum": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+    "dampening": {"momentum": 0.5, "dampening": 0.1, "maximize": True},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_a_step_of_module_and_optimizer_compiles(jax: Any, options: dict) -> None:
+    """Model, loss, backward and SGD with momentum in one compiled function, which takes weights and buffers and gives new ones."""
+    draw = numpy.random.default_rng(1).standard_normal
+    x, y = draw((16, 4)), draw((16, 2))
+    traces = []
+
+    def model_and_optimizer(device: str) -> tuple:
+        rustorch.manual_seed(3)
+        model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)).to(device=device, dtype=rustorch.float64)
+        return model, rustorch.SGD(model.parameters(), lr=0.05, **options)
+
+    def train(model: nn.Module, optimizer: rustorch.SGD, x: Any, y: Any) -> rustorch.Variable:
+        optimizer.zero_grad()
+        loss = nn.MSELoss()(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def step(weights: list, state: dict, x: Any, y: Any) -> tuple:
+        traces.append(len(traces))
+        model, optimizer = model_and_optimizer("jax")
+        for p, weight in zip(model.parameters(), weights, strict=True):
+            p.data = weight
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        loss = train(model, optimizer, x, y)
+        after = optimizer.state_dict()["state"]
+        buffers = {i: {name: v.data for name, v in entries.items()} for i, entries in after.items()}
+        return loss.data, [p.data for p in model.parameters()], buffers
+
+    model = model_and_optimizer("jax")[0]
+    weights, state = [p.data for p in model.parameters()], {}
+    compiled = jax.jit(step)
+    reference, reference_optimizer = model_and_optimizer("cpu")
+    for _ in range(5):
+        expected_loss, expected, expected_state = step(weights, state, jax.numpy.asarray(x), jax.numpy.asarray(y))
+        loss, weights, state = compiled(weights, state, jax.numpy.asarray(x), jax.numpy.asarray(y))
+        on_cpu = train(reference, reference_optimizer, x, y)
+        assert float(loss) == pytest.approx(float(expected_loss), rel=1e-12) == pytest.approx(on_cpu.item(), rel=1e-12)
+        for got, want, p in zip(weights, expected, reference.parameters(), strict=True):
+            numpy.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
+            numpy.testing.assert_allclose(got, p.data, rtol=1e-10, atol=1e-12)
+        for i, entries in expected_state.items():
+            numpy.testing.assert_allclose(state[i]["momentum_buffer"], entries["momentum_buffer"], rtol=1e-12, atol=1e-14)
+    assert len(state) == 4
+    assert len(traces) == 5 + 2, "one trace without buffers, one with them; the other calls ran compiled code"
 
 
 def test_second_derivatives_compile(jax: Any) -> None:
