@@ -197,12 +197,12 @@ class Variable(Operators, Interchange, Value):
     __hash__ = object.__hash__
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles of a leaf hold: everything but its hooks."""
+        """What copies and pickles of a leaf hold: everything but its hooks, and since when it is tracked."""
         if self._node is not None:
             raise RuntimeError(
                 "a computed Variable is not copied or pickled with its graph; use clone() inside it, or detach() it first"
             )
-        return {name: value for name, value in self.__dict__.items() if name != "_hooks"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_hooks", "_since")}
 
     # -- elsewhere, otherwise ------------------------------------------------------------------------------------------
     def to(self, target: Any = None, *, device: str | None = None, dtype: Any = None) -> Variable:
@@ -277,7 +277,10 @@ class Variable(Operators, Interchange, Value):
             if not requires_grad:
                 raise RuntimeError("a computed Variable requires grad because its inputs do; use detach() to leave the graph")
             return self
-        self._tracked = bool(requires_grad)
+        if not requires_grad:
+            self._tracked = False
+        elif not self._tracked:
+            graph.track(self)
         return self
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:

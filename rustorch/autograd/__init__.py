@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from .anomaly import detect_anomaly
+from .checkpoint import checkpoint
 from .function import Function, custom_primitive, once_differentiable
 from .functional import grad
 from .gradcheck import gradcheck, gradgradcheck
 from .graph import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 
 __all__ = [
-    "Function", "custom_primitive", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradgradcheck", "is_grad_enabled", "no_grad",
-    "once_differentiable", "set_grad_enabled",
+    "Function", "checkpoint", "custom_primitive", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradgradcheck",
+    "is_grad_enabled", "no_grad", "once_differentiable", "set_grad_enabled",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..backends import BY_TYPE, Array, device_of, get
 from .functional import grad
-from .graph import Value, make, set_grad_enabled
+from .graph import Value, make, set_grad_enabled, track
 from .primitive import floating
 
 #: Kinds of dtypes whose precision leaves something of a difference of nearly equal numbers.
@@ -112,7 +112,7 @@ def gradgradcheck(func: Callable[..., Any], inputs: Any, grad_outputs: Any = Non
         return tuple([g for g in found if g is not None])
 
     for start in starts:
-        start._tracked = True
+        track(start)
     complaint = _compare("gradgradcheck", first, [*given, *starts], eps, atol, rtol)
     if complaint is not None and raise_exception:
         raise RuntimeError(complaint)
@@ -142,7 +142,7 @@ def _copies(values: Sequence[Any]) -> list[Any]:
 def _leaf(native: Array, tracked: bool) -> Any:
     out = make(native)
     if tracked:
-        out._tracked = True
+        track(out)
     return out
 
 

@@ -34,6 +34,7 @@ class Value:
     _node: Node | None = None
     _grad: Array | None = None
     _hooks: dict[int, Callable] | None = None  # of a leaf; a node has its own
+    _since: int = 0  # of a tracked leaf: its place in the order of all calls
 
     if TYPE_CHECKING:  # whatever else a Variable has
 
@@ -286,6 +287,12 @@ def make(native: Array, node: Node | None = None) -> Variable:
         out._node = node
         out._tracked = True
     return out
+
+
+def track(leaf: Any) -> None:
+    """From here on, gradients shall reach this leaf."""
+    leaf._tracked = True
+    leaf._since = next_seq()
 
 
 def record(out: Array, plan: Plan, parents: tuple, saved: tuple) -> Variable:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import autograd, ops
 from ..autograd.engine import ALIAS
-from ..autograd.graph import Node, Value, enable_grad, make, mode, set_grad_enabled
+from ..autograd.graph import Node, Value, enable_grad, make, mode, set_grad_enabled, track
 from ..pytree import Structure, tree_flatten, tree_map, tree_unflatten
 from ..variable import Variable
 
@@ -17,7 +17,7 @@ def fresh(x: Variable, recorded: bool) -> Variable:
     if x._tracked and recorded:
         return make(x._native, Node(ALIAS.plan(1), (x._node or x,), (), x._native))
     out = make(x._native)
-    out._tracked = True
+    track(out)
     return out
 
 
