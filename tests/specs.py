@@ -235,13 +235,16 @@ def _eigen(function: Callable[..., Any], x: Any) -> Any:
     return values, _sizes(vectors)
 
 
-def _svd(x: Any) -> Any:
-    u, s, vh = la.svd(x, full_matrices=False)
+def _svd(x: Any, full: bool = False) -> Any:
+    u, s, vh = la.svd(x, full_matrices=full)
+    k = s.shape[-1]
+    u, vh = u[..., :k], vh[..., :k, :]  # what full matrices have more is arbitrary
     return _sizes(u), s, _sizes(vh), u @ vh
 
 
-def _svd_torch(torch: Any, x: Any) -> Any:
-    u, s, vh = torch.linalg.svd(x, full_matrices=False)
+def _svd_torch(torch: Any, x: Any, full: bool = False) -> Any:
+    u, s, vh = torch.linalg.svd(x, full_matrices=full)
+    u, vh = u[..., : s.shape[-1]], vh[..., : s.shape[-1], :]
     return torch.real(u * u.conj()), s, torch.real(vh * vh.conj()), u @ vh
 
 
@@ -283,10 +286,13 @@ LINALG = [
     _shaped("linalg.qr", "", la.qr, Input((2, 2)), shapes=(((3, 3),), ((2, 1, 1),)), torch=lambda torch, x: torch.linalg.qr(x)),
     _shaped("linalg.qr", "tall", la.qr, Input((3, 2)), torch=lambda torch, x: torch.linalg.qr(x)),
     _shaped("linalg.qr", "wide", la.qr, _M, shapes=(((2, 1, 3),),), torch=lambda torch, x: torch.linalg.qr(x)),
-    _shaped("linalg.qr", "complete", lambda x: la.qr(x, mode="complete"), Input((2, 2))),
+    _shaped("linalg.qr", "complete", lambda x: la.qr(x, mode="complete"), Input((2, 2)), shapes=(((2, 3),),),
+            torch=lambda torch, x: torch.linalg.qr(x, mode="complete")),
     _shaped("linalg.svd", "", _svd, Input((2, 2)), shapes=(((3, 3),), ((2, 1, 1),)), torch=_svd_torch),
     _shaped("linalg.svd", "tall", _svd, Input((3, 2)), torch=_svd_torch),
     _shaped("linalg.svd", "wide", _svd, _M, torch=_svd_torch),
+    *[_shaped("linalg.svd", f"full-{name}", lambda x: _svd(x, True), x, torch=lambda torch, x: _svd_torch(torch, x, True))
+      for name, x in (("tall", Input((3, 2))), ("wide", _M))],
     _shaped("linalg.svdvals", "", la.svdvals, _M, shapes=(((3, 2),), ((2, 1, 2),)), torch=lambda torch, x: torch.linalg.svdvals(x)),
     _shaped("linalg.pinv", "tall", la.pinv, Input((3, 2)), shapes=(((2, 2, 1),),), torch=lambda torch, x: torch.linalg.pinv(x)),
     _shaped("linalg.pinv", "wide", lambda x: la.pinv(x, rtol=1e-9), _M, torch=lambda torch, x: torch.linalg.pinv(x)),

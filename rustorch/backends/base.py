@@ -68,7 +68,7 @@ class Backend:
     #: Whether an index out of range raises; a library may take the nearest element instead.
     checks_indices = True
     #: Kernels and functions this backend has something better for, by name.
-    overrides: Mapping[str, Callable] = MappingProxyType({})
+    overrides: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.xp = Namespace(self.name, self._find)

@@ -10,9 +10,10 @@ from typing import Any
 
 import array_api_compat.cupy
 import cupy
+import cupyx
 import numpy
 
-from .base import Array, Backend, DeviceUnavailable
+from .base import Array, Backend, DeviceUnavailable, Namespace
 
 
 # -- kernels -----------------------------------------------------------------------------------------------------------
@@ -86,6 +87,30 @@ def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, da
     return p, buffer
 
 
+# -- linear algebra ----------------------------------------------------------------------------------------------------
+def _solve(x1: Array, x2: Array) -> Array:
+    """CuPy's solve, for leading axes that broadcast; of stacks, which it does not check, the determinants are looked at."""
+    lead = numpy.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
+    x1, x2 = (cupy.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (x1, x2))
+    if lead and x1.size and bool((cupy.linalg.slogdet(x1)[0] == 0).any()):
+        raise numpy.linalg.LinAlgError("singular")
+    return cupy.linalg.solve(x1, x2)
+
+
+def _linalg(name: str) -> Any:
+    """CuPy's function, and an error for matrices that have no result: it does not look by itself, for that means to wait."""
+    module = array_api_compat.cupy.linalg
+    if name not in ("cholesky", "inv", "solve"):
+        return getattr(module, name)
+    function = _solve if name == "solve" else getattr(module, name)
+
+    def checked(*args: Array) -> Array:
+        with cupyx.errstate(linalg="raise"):
+            return function(*args)
+
+    return checked
+
+
 # -- the backend -------------------------------------------------------------------------------------------------------
 class CupyBackend(Backend):
     """CuPy. A GPU's number is in the device string: "cuda" is GPU 0, "cuda:1" the next."""
@@ -93,7 +118,8 @@ class CupyBackend(Backend):
     name = "cuda"
     module = array_api_compat.cupy
     overrides = MappingProxyType({
-        function.__name__: function for function in (index_add, scatter_add, put_add, put, relu_grad, sigmoid, sgd)
+        **{function.__name__: function for function in (index_add, scatter_add, put_add, put, relu_grad, sigmoid, sgd)},
+        "linalg": Namespace("cuda", _linalg),
     })  # fmt: skip
 
     def __init__(self) -> None:

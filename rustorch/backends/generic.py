@@ -13,7 +13,8 @@ from typing import Any
 import numpy
 
 from . import dtypes
-from .base import Array, Backend
+from .base import Array, Backend, Namespace
+from .kernels.linalg import by_inverse, by_svd
 
 
 def _simple(name: str, rest: str) -> str:
@@ -99,6 +100,7 @@ class JaxBackend(Backend):
         self.module = jax.numpy
         self.overrides = {"index_add": self._index_add, "scatter_add": self._scatter_add, "put_add": self._put_add,
                           "put": lambda x, value, key: x.at[key].set(value), "astype": self._astype,
+                          "linalg": Namespace("jax", self._linalg), "cofactors": self._cofactors,
                           # a tracer has no device
                           "positions": lambda like, n: jax.numpy.arange(n, dtype=like.dtype)}  # fmt: skip
         super().__init__()
@@ -135,6 +137,34 @@ class JaxBackend(Backend):
     @staticmethod
     def _astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
         return (x.real if x.dtype.kind == "c" and numpy.dtype(dtype).kind not in "cb" else x).astype(dtype)
+
+    def _linalg(self, name: str) -> Any:
+        """JAX's function, and an error for matrices that have no result, where they can be seen: it does not look itself."""
+        function = getattr(self.module.linalg, name)
+        if name not in ("cholesky", "inv", "solve"):
+            return function
+        jax = self._jax
+
+        def checked(x: Array, *others: Array) -> Array:
+            out = function(x, *others)
+            if not isinstance(out, jax.core.Tracer) and x.size:
+                # nan stays nan; an exact zero among the pivots is what LAPACK reports, too
+                bad = jax.numpy.isnan(out) if name == "cholesky" else self._pivots(x) == 0
+                if bool(jax.numpy.any(bad)) and bool(jax.numpy.all(jax.numpy.isfinite(x))):
+                    raise numpy.linalg.LinAlgError("not positive definite" if name == "cholesky" else "singular")
+            return out
+
+        return checked
+
+    def _pivots(self, x: Array) -> Array:
+        return self.module.linalg.diagonal(self._jax.lax.linalg.lu(x)[0])
+
+    def _cofactors(self, x: Array) -> Array:
+        """The plain version, with a branch that can be traced."""
+        if 0 in x.shape:
+            return self.module.zeros_like(x)
+        out, singular = by_inverse(self.xp, x)
+        return self._jax.lax.cond(self.module.any(singular), lambda out: by_svd(self.xp, x, out, singular), lambda out: out, out)
 
     def _index_add(self, values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
         axis %= len(shape)

@@ -78,6 +78,45 @@ def _cholesky_rule(xp: Any, g: Any, out: Any) -> Any:
     return (s + _h(xp, s)) / 2
 
 
+def _pairwise_products(xp: Any, s: Any) -> Any:
+    """The products of all numbers but two: of all but ``s[i]`` and ``s[j]`` at [i, j], 0 on the diagonal. Nothing is divided."""
+    n = s.shape[-1]
+    rows = xp.broadcast_to(s[..., None, :], (*s.shape, n))
+    ones = xp.ones_like(rows)
+    running = xp.cumulative_prod(xp.where(xp.triu(ones, k=1) == 1, rows, ones), axis=-1, include_initial=True)
+    before = xp.cumulative_prod(s, axis=-1, include_initial=True)[..., :-1]
+    above = xp.triu(before[..., :, None] * running[..., :-1] * running[..., -1][..., None, :], k=1)
+    return above + xp.matrix_transpose(above)
+
+
+def _cofactors_rule(xp: Any, g: Any, x: Any) -> Any:
+    """The second derivative of the determinant, in two forms; x may be singular.
+
+    By the inverse, ``det (tr(inv E) tr(inv F) - tr(inv E inv F))`` in directions E and F, which loses digits to cancellation close to
+    a singular matrix. There, of ``x = U @ diag(s) @ Vh``, and E and F seen in those bases, ``det(U) det(Vh)`` times the sum over
+    pairs i, j of ``(E[i, i] F[j, j] - E[i, j] F[j, i])`` times the product of all of s but ``s[i]`` and ``s[j]``.
+    """
+    if 0 in x.shape:
+        return xp.zeros_like(x)
+    u, s, vh = _attempt(xp.linalg.svd, _DIVERGED, x, full_matrices=False)
+    eye = xp.tril(xp.triu(xp.ones_like(x)))
+    near = (s[..., -1:] <= float(xp.finfo(s.dtype).eps) ** 0.5 * s[..., :1])[..., None]
+    regular = xp.where(near, eye, x)
+    inverse = conjugate(xp, xp.linalg.inv(regular))
+    inner, inverse_h = xp.matmul(inverse, g), xp.matrix_transpose(inverse)
+    trace = xp.sum(inverse_h * g, axis=(-2, -1), keepdims=True)
+    far = trace * inverse_h - xp.matrix_transpose(xp.matmul(inner, inverse))
+    far = conjugate(xp, xp.linalg.det(regular))[..., None, None] * far
+
+    turned = xp.matmul(xp.matmul(xp.matrix_transpose(u), g), xp.matrix_transpose(vh))
+    products = _pairwise_products(xp, s)
+    products = as_complex(xp, products) if is_complex(x) else products
+    on = xp.matmul(products, xp.sum(turned * eye, axis=-1)[..., None])
+    sign = conjugate(xp, xp.linalg.det(u) * xp.linalg.det(vh))[..., None, None]
+    close = sign * xp.matmul(xp.matmul(u, on * eye - products * xp.matrix_transpose(turned)), vh)
+    return xp.where(near, close, far)
+
+
 def _slogdet_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
     """``log|det|`` has the derivative Re tr(inv(x) dx), the angle of the sign Im tr(inv(x) dx)."""
     scale = g[1]
@@ -120,6 +159,9 @@ def _svd_rule(xp: Any, g: Any, out: Any) -> Any:
     """
     u, s, vh = out
     gu, gs, gvh = g
+    if u.shape[-1] != vh.shape[-2]:  # full matrices: what they add to the bases is arbitrary, and has no gradient
+        k = s.shape[-1]
+        u, vh, gu, gvh = u[..., :k], vh[..., :k, :], gu[..., :k], gvh[..., :k, :]
     uh, v = _h(xp, u), _h(xp, vh)
     one, two = xp.matmul(uh, gu), xp.matmul(vh, _h(xp, gvh))
     unused = xp.logical_and(_off_diagonal(xp, one) == 0, _off_diagonal(xp, two) == 0)
@@ -141,6 +183,9 @@ def _qr_rule(xp: Any, g: Any, out: Any) -> Any:
     """Source: Walter & Lehmann, "Algorithmic differentiation of linear algebra functions", 2010, for full column rank."""
     q, r = out
     gq, gr = g
+    if r.shape[-2] > r.shape[-1]:
+        raise ValueError(f"qr: the columns that mode='complete' adds for the shape {tuple(r.shape)} have no gradient; use "
+                         f"mode='reduced'")  # fmt: skip
     inner = xp.matmul(r, _h(xp, gr)) - xp.matmul(_h(xp, gq), q)
     inner = _half_lower(xp, inner)
     left = gq + xp.matmul(q, inner + _h(xp, inner))
@@ -161,8 +206,9 @@ inv = Primitive(
 det = Primitive(
     "det",
     lambda xp, x, /: xp.linalg.det(x),
-    x=lambda xp, g, x, out: (g * conjugate(xp, out))[..., None, None] * _inverse_h(xp, x),
+    x=lambda xp, g, x: g[..., None, None] * conjugate(xp, xp.cofactors(x)),
 )
+cofactors = Primitive("cofactors", lambda xp, x, /: xp.cofactors(x), x=_cofactors_rule)
 solve = Primitive("solve", lambda xp, x1, x2, /: _solve_(xp, x1, x2), joint=_solve_rule)
 cholesky = Primitive("cholesky", lambda xp, x, /: _attempt(xp.linalg.cholesky, _INDEFINITE, x), x=_cholesky_rule)
 pinv = Primitive("pinv", lambda xp, x, /, rtol: _attempt(xp.linalg.pinv, _DIVERGED, x, rtol=rtol), x=_pinv_rule)

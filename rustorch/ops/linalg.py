@@ -83,7 +83,7 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Any:
     Raises
     ------
     ValueError
-        If a matrix is not positive definite. (JAX and CuPy do not look: their answer is nan.)
+        If a matrix is not positive definite. (Inside of ``jax.jit`` nobody can look: the answer is nan there.)
     """
     out = factorizations.cholesky(_matrices(x, "cholesky", square=True))
     if not upper:
@@ -92,12 +92,30 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Any:
 
 
 def det(x: Any, /) -> Any:
-    """Determinants of square matrices, (..., n, n). The gradient is computed with the inverse, which a singular one lacks."""
+    """Determinants of square matrices, (..., n, n).
+
+    Singular matrices have their right gradients, the cofactors, and second derivatives. (PyTorch's first gradient there is 0 unless
+    it is computed with ``create_graph=True``.) Third derivatives need distinct singular values there.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.tensor([[1.0, 2.0], [2.0, 4.0]], requires_grad=True)
+    >>> rustorch.linalg.det(x).backward()
+    >>> x.grad.round(3).tolist()
+    [[4.0, -2.0], [-2.0, 1.0]]
+    """
     return factorizations.det(_matrices(x, "det", square=True))
 
 
 def slogdet(x: Any, /) -> _Slogdet:
-    """Sign and logarithm of the absolute value of determinants, named ``sign`` and ``logabsdet``: no overflow. See `det`."""
+    """Sign and logarithm of the absolute value of determinants, named ``sign`` and ``logabsdet``: no overflow.
+
+    Raises
+    ------
+    ValueError
+        In backward, if a matrix is singular: the logarithm, -inf, has no gradient there.
+    """
     return _Slogdet(*factorizations.slogdet(_matrices(x, "slogdet", square=True)))
 
 
@@ -107,7 +125,7 @@ def inv(x: Any, /) -> Any:
     Raises
     ------
     ValueError
-        If a matrix is singular. (JAX and CuPy do not look: their answer is infinite or nan.)
+        If a matrix is singular. (Inside of ``jax.jit`` nobody can look: the answer is infinite or nan there.)
     """
     return factorizations.inv(_matrices(x, "inv", square=True))
 
@@ -193,7 +211,7 @@ def qr(x: Any, /, *, mode: str = "reduced") -> _QR:
     Raises
     ------
     ValueError
-        If gradients are asked of the columns that "complete" adds: they are arbitrary.
+        In backward, if "complete" added columns: they are arbitrary, and have no gradient. As in PyTorch.
     """
     x = _matrices(x, "qr")
     if mode not in ("reduced", "complete"):
@@ -201,12 +219,8 @@ def qr(x: Any, /, *, mode: str = "reduced") -> _QR:
     m, n = x.shape[-2:]
     if not _recorded(x):
         return _QR(*factorizations.qr(x, mode))
-    if mode == "complete" and m > n:
-        raise ValueError(
-            f"qr: the columns that mode='complete' adds for the shape {x.shape} have no gradient; use mode='reduced'"
-        )
     if n <= m:
-        return _QR(*factorizations.qr(x, "reduced"))
+        return _QR(*factorizations.qr(x, mode))
     q, r = factorizations.qr(x[..., :m], "reduced")
     return _QR(q, concat([r, matmul(_transposed(q), x[..., m:])], axis=-1))
 
@@ -220,22 +234,15 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> _SVD:
     ----------
     x : Variable or array, (..., m, n)
     full_matrices : bool
-        Whether U and Vh are square, or have min(m, n) columns and rows.
+        Whether U and Vh are square, or have min(m, n) columns and rows. What this adds is arbitrary, as long as it is orthonormal:
+        gradients that reach it are ignored, as in PyTorch.
 
     Returns
     -------
     (U, S, Vh)
         Named.
-
-    Raises
-    ------
-    ValueError
-        If gradients are asked of the columns or rows that ``full_matrices`` adds: they are arbitrary.
     """
     x = _matrices(x, "svd")
-    if full_matrices and x.shape[-1] != x.shape[-2] and _recorded(x):
-        raise ValueError(f"svd: the vectors that full_matrices=True adds for the shape {x.shape} have no gradient; "
-                         f"use full_matrices=False")  # fmt: skip
     return _SVD(*factorizations.svd(x, full_matrices))
 
 

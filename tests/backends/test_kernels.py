@@ -38,6 +38,10 @@ CASES: dict[str, list[tuple]] = {
         (_f(0), (3,), (slice(2, 1),)), (_f(2, 3), (2, 3), ...), (numpy.array(2.0), (2, 2), (1, 0)),
     ],
     "put": [(_f(2, 3), _f(3), (0, ...)), (_f(3), 5.0, I([True, False, True])), (EDGES, EDGES[0, :], (slice(None), slice(0, 3)))],
+    "cofactors": [
+        (_f(3, 3),), (_f(2, 1, 1),), (_f(0, 0),), (_f(0, 2, 2),), (numpy.zeros((2, 3, 3)),), (numpy.outer(_f(3), _f(3)),),
+        (numpy.stack([_f(2, 2), I([[1.0, 2.0], [2.0, 4.0]]), numpy.eye(2)]),), (numpy.diag([1e-30, 1.0, 0.0]),),
+    ],
     "linear": [(_f(2, 3), _f(4, 3), _f(4)), (_f(3), _f(4, 3), None), (_f(2, 2, 3), _f(4, 3), _f(4)), (_f(0, 3), _f(4, 3), _f(4))],
     "linear_grad_weight": [(_f(2, 4), _f(2, 3)), (_f(4), _f(3)), (_f(2, 2, 4), _f(2, 2, 3)), (_f(0, 4), _f(0, 3))],
     "relu": [(EDGES,), (_f(0, 2),), (numpy.array(-1.0),)],

@@ -109,3 +109,17 @@ def test_second_derivatives_compile(jax: Any) -> None:
     expected = jax.vmap(jax.grad(jax.grad(lambda t: jax.numpy.tanh(t) ** 2)))(x)
     numpy.testing.assert_allclose(jax.jit(curvature)(x), expected, rtol=1e-12)
     numpy.testing.assert_allclose(curvature(x), expected, rtol=1e-12)
+
+
+def test_derivatives_of_determinants_compile(jax: Any) -> None:
+    """Whether a matrix is singular is a branch that is traced."""
+
+    def derivatives(x: Any) -> tuple:
+        x = rustorch.Variable(x, requires_grad=True)
+        (first,) = rustorch.grad(rustorch.linalg.det(x).sum(), x, create_graph=True)
+        return first.data, rustorch.grad((first * first).sum(), x)[0].data
+
+    for matrix in ([[1.0, 2.0], [2.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]]):
+        x = jax.numpy.asarray(matrix)
+        for traced, eager in zip(jax.jit(derivatives)(x), derivatives(x), strict=True):
+            numpy.testing.assert_allclose(traced, eager, rtol=1e-12, atol=1e-12)

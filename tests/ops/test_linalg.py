@@ -177,6 +177,65 @@ def test_products_take_integers(backend: Target) -> None:
     assert la.tensordot is rustorch.tensordot
 
 
+# -- singular matrices -------------------------------------------------------------------------------------------------------------
+def _cofactors(x: numpy.ndarray) -> numpy.ndarray:
+    """The textbook's: determinants of what is left without a row and a column, with alternating signs."""
+    n = x.shape[-1]
+    minors = [[numpy.linalg.det(numpy.delete(numpy.delete(x, i, 0), j, 1)) for j in range(n)] for i in range(n)]
+    return numpy.array(minors) * (-1) ** numpy.add.outer(range(n), range(n))
+
+
+def _of_rank(rank: int, n: int, dtype: str, rng: numpy.random.Generator) -> numpy.ndarray:
+    return _random(rng, (n, rank), dtype) @ _random(rng, (rank, n), dtype)
+
+
+@DTYPES
+@pytest.mark.parametrize(("n", "rank"), [(1, 0), (2, 1), (2, 0), (3, 2), (3, 1), (4, 3), (4, 2), (4, 0), (4, 4)])
+def test_determinants_have_derivatives_at_matrices_of_any_rank(
+    backend: Target, n: int, rank: int, dtype: str, rng: numpy.random.Generator
+) -> None:
+    host, weights = _of_rank(rank, n, dtype, rng), _random(rng, (n, n), dtype)
+    x = backend.variable(host, dtype, requires_grad=True)
+    (first,) = rustorch.grad(rustorch.real(la.det(x)) if dtype == "complex128" else la.det(x), x, create_graph=True)
+    _close(backend.numpy(first), _cofactors(host).conj())
+    product = (first * backend.variable(weights, dtype)).sum()
+    (second,) = rustorch.grad(rustorch.real(product) if dtype == "complex128" else product, x)
+    want = numpy.zeros((n, n), dtype)
+    step = 1e-3
+    for i, j in numpy.ndindex(n, n):
+        for unit in (1, 1j) if dtype == "complex128" else (1,):
+            shift = numpy.zeros((n, n), dtype)
+            shift[i, j] = step * unit
+            above, below = (numpy.sum(_cofactors(host + way * shift).conj() * weights).real for way in (1, -1))
+            want[i, j] += (above - below) / (2 * step) * unit
+    numpy.testing.assert_allclose(backend.numpy(second), want, atol=1e-4)  # of n = 4 the differences are not exact
+
+
+def test_a_singular_matrix_among_regular_ones(backend: Target) -> None:
+    host = numpy.array([[[1.0, 2.0], [2.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]], [[1.0, 1.0], [1.0, 1.0 + 1e-13]]])
+    x = backend.variable(host, requires_grad=True)
+    la.det(x).sum().backward()
+    _close(backend.numpy(x.grad), numpy.array([_cofactors(matrix) for matrix in host]))
+    x = backend.variable([[numpy.nan, 1.0], [1.0, 1.0]], requires_grad=True)
+    with numpy.errstate(invalid="ignore"):
+        la.det(x).backward()
+    assert numpy.isnan(backend.numpy(x.grad)).all()
+
+
+def test_second_derivatives_of_determinants_are_those_of_pytorch() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    host, weights = numpy.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 1.0, 1.0]]), numpy.arange(9.0).reshape(3, 3)
+
+    def both(grad: Callable[..., Any], det: Callable[..., Any], x: Any, weights: Any) -> tuple[Any, Any]:
+        (first,) = grad(det(x), x, create_graph=True)
+        return first, grad((first * weights).sum(), x)[0]
+
+    ours = both(rustorch.grad, la.det, rustorch.tensor(host, requires_grad=True), rustorch.asarray(weights))
+    theirs = both(torch.autograd.grad, torch.linalg.det, torch.tensor(host, requires_grad=True), torch.tensor(weights))
+    for got, want in zip(ours, theirs, strict=True):
+        _close(got.detach().data, want.detach().numpy())
+
+
 # -- equal values ------------------------------------------------------------------------------------------------------------------
 def test_equal_eigenvalues_and_singular_values_have_gradients_their_vectors_none(backend: Target) -> None:
     x = backend.variable(2 * numpy.eye(2), requires_grad=True)
@@ -222,21 +281,39 @@ def test_what_is_of_square_matrices(function: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("grad", [False, True])
-def test_singular_matrices_are_reported(backend: Target, grad: bool) -> None:
-    if backend.device == "jax":
-        pytest.skip("jax does not look: its answer is infinite")
-    x = backend.variable([[1.0, 2.0], [2.0, 4.0]], requires_grad=grad)
-    text = (
-        r"^{} of float64\(2, 2\)(, float64\(2, 2\))?: a matrix is singular; add a small multiple of the identity to it, or take "
-    )
-    for name, call in (("inv", la.inv), ("solve", lambda x: la.solve(x, x)), ("inv", lambda x: la.matrix_power(x, -1))):
+@pytest.mark.parametrize(
+    "host", [[[1.0, 2.0], [2.0, 4.0]], [[1.0, 0.0], [0.0, 0.0]], [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]]
+)
+def test_singular_matrices_are_reported(backend: Target, grad: bool, host: list) -> None:
+    x = backend.variable(host, requires_grad=grad)
+    text = r"^{} of float64\([0-9, ]*2, 2\)(, float64\([0-9, ]*\))?: a matrix is singular; add a small multiple of the identity to it, "
+    vector = backend.variable([1.0, 0.0])  # of diag(1, 0) the equations have a solution, but not one
+    for name, call in (
+        ("inv", la.inv),
+        ("inv", lambda x: la.matrix_power(x, -1)),
+        ("solve", lambda x: la.solve(x, x)),
+        ("solve", lambda x: la.solve(x, vector)),
+    ):
         with pytest.raises(ValueError, match=text.format(name)):
             call(x)
     with pytest.raises(
-        ValueError, match=r"^cholesky of float64\(2, 2\): a matrix is not positive definite; add a small multiple"
+        ValueError, match=r"^cholesky of float64\([0-9, ]*2, 2\): a matrix is not positive definite; add a small multiple"
     ):
-        la.cholesky(-x)
-    assert float(la.det(x.detach())) == 0
+        la.cholesky(x - 1)
+    assert float(rustorch.min(la.det(x.detach()))) == 0
+    if grad:
+        logarithm = la.slogdet(x).logabsdet.sum()
+        with pytest.raises(
+            ValueError, match=r"a matrix is singular; add a small multiple of the identity to it, or take linalg.pinv"
+        ):
+            logarithm.backward()
+        assert x.grad is None
+
+
+def test_nan_is_no_error(backend: Target) -> None:
+    x = backend.variable([[numpy.nan, 1.0], [1.0, 2.0]])
+    for call in (la.inv, lambda x: la.solve(x, x)):
+        assert numpy.isnan(backend.numpy(call(x))).any()
 
 
 def test_what_does_not_fit(backend: Target) -> None:
@@ -258,16 +335,18 @@ def test_what_does_not_fit(backend: Target) -> None:
         la.qr(x, mode="r")
 
 
-def test_vectors_that_are_arbitrary_have_no_gradient(backend: Target) -> None:
-    x = backend.variable(numpy.ones((3, 2)), requires_grad=True)
+def test_vectors_that_are_arbitrary_have_no_gradient(backend: Target, rng: numpy.random.Generator) -> None:
+    x = backend.variable(rng.standard_normal((3, 2)), requires_grad=True)
+    q, r = la.qr(x, mode="complete")
+    assert (q.shape, r.shape) == ((3, 3), (3, 2))
     with pytest.raises(
-        ValueError, match=r"^qr: the columns that mode='complete' adds for the shape \(3, 2\) have no gradient; use "
+        ValueError,
+        match=r"qr: the columns that mode='complete' adds for the shape \(3, 2\) have no gradient; use mode='reduced'$",
     ):
-        la.qr(x, mode="complete")
-    with pytest.raises(
-        ValueError, match=r"^svd: the vectors that full_matrices=True adds for the shape \(3, 2\) have no gradient; "
-    ):
-        la.svd(x)
-    with rustorch.no_grad():
-        assert la.svd(x).U.shape == (3, 3)
+        r.sum().backward()
     assert x.grad is None
+    # of svd they are ignored: PyTorch's choice
+    for y, part in ((x, lambda svd: svd.U[:, 2:]), (x.mT, lambda svd: svd.Vh[2:, :])):
+        x.zero_grad()
+        part(la.svd(y)).sum().backward()
+        numpy.testing.assert_array_equal(backend.numpy(x.grad), numpy.zeros((3, 2)))

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import indexing, layers, optim
+from . import indexing, layers, linalg, optim
 
 #: name -> plain version
-KERNELS: dict[str, Callable] = {name: getattr(module, name) for module in (indexing, layers, optim) for name in module.__all__}
+KERNELS: dict[str, Callable] = {
+    name: getattr(module, name) for module in (indexing, layers, linalg, optim) for name in module.__all__
+}
