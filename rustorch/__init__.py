@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys as _sys
 
-from . import backends, cuda, func, nn, ops, optim, pytree, random
+from . import backends, cuda, fft, func, linalg, nn, ops, optim, pytree, random
 from .autograd import (
     checkpoint,
     custom_primitive,
@@ -56,7 +56,7 @@ __all__ = [
     *ops.__all__,
     *nn.__all__,
     *optim.__all__,
-    "checkpoint", "custom_primitive", "detect_anomaly", "func", "gradcheck", "gradgradcheck", "pytree",
+    "checkpoint", "custom_primitive", "detect_anomaly", "fft", "func", "gradcheck", "gradgradcheck", "linalg", "pytree",
     "Variable", "backends", "bool", "complex128", "complex64", "cuda", "enable_grad", "float32", "float64", "get_default_device",
     "get_rng_state", "grad", "int16", "int32", "int64", "int8", "is_grad_enabled",
     "manual_seed", "nn", "no_grad", "optim", "rand", "randint", "randn",

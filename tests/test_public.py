@@ -24,7 +24,8 @@ NAMES = [file.relative_to(ROOT).as_posix() for file in FILES]
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(ROOT)], "rustorch.", onerror=lambda name: None))
 
 #: From the ground up; a part imports parts of lower floors only.
-FLOORS = ("backends", "pytree", "autograd", "ops", "variable", "cuda", "random", "nn", "optim", "func", "__init__", "__main__")
+FLOORS = ("backends", "pytree", "autograd", "ops", "variable", "cuda", "random", "nn", "optim", "func", "linalg", "fft", "__init__",
+          "__main__")  # fmt: skip
 #: Imported by files of backends/ and by nobody else.
 LIBRARIES = {"numpy", "cupy", "cupyx", "torch", "jax", "jaxlib", "array_api_strict", "array_api_compat"}
 #: Longer than 400 lines, because they hold a table and nothing else.
@@ -103,6 +104,15 @@ def test_the_names_of_a_chapter_are_those_of_all(chapter: str) -> None:
 
 def test_no_name_is_in_two_chapters() -> None:
     assert len(ops.__all__) == len(set(ops.__all__))
+
+
+@pytest.mark.parametrize("name", ["linalg", "fft"])
+def test_the_extensions_are_modules_to_import(name: str) -> None:
+    extension = importlib.import_module(f"rustorch.{name}")
+    assert extension is getattr(rustorch, name)
+    chapter = getattr(ops, name)
+    assert extension.__all__ == chapter.__all__
+    assert all(getattr(extension, function) is getattr(chapter, function) for function in chapter.__all__)
 
 
 # -- texts -----------------------------------------------------------------------------------------------------------------------

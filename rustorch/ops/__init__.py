@@ -7,9 +7,9 @@ from . import (
     creation,
     data_type,
     elementwise,
-    fft,
+    fft,  # noqa: F401
     indexing,
-    linalg,
+    linalg,  # noqa: F401
     linear_algebra,
     manipulation,
     network,  # noqa: F401
@@ -49,4 +49,4 @@ CHAPTERS = (
     utility,
 )
 
-__all__ = [*[name for chapter in CHAPTERS for name in chapter.__all__], "fft", "linalg"]
+__all__ = [name for chapter in CHAPTERS for name in chapter.__all__]

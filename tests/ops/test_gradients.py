@@ -26,7 +26,7 @@ def _skip(spec: Spec, backend: Target) -> None:
 def _public_functions() -> set[str]:
     """The standard's functions by name, those of extensions as ``linalg.det``."""
     found = set()
-    for name in ops.__all__:
+    for name in [*ops.__all__, "fft", "linalg"]:
         value = getattr(rustorch, name)
         if isinstance(value, ModuleType):
             found |= {f"{name}.{inner}" for inner in value.__all__}
