@@ -13,6 +13,7 @@ import cupy
 import cupyx
 import numpy
 
+from . import scatter
 from .base import Array, Backend, DeviceUnavailable, Namespace
 
 
@@ -20,32 +21,6 @@ from .base import Array, Backend, DeviceUnavailable, Namespace
 def index_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
     out = cupy.zeros(shape, values.dtype)
     out.scatter_add((slice(None),) * (axis % len(shape)) + (indices,), values)
-    return out
-
-
-def scatter_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
-    axis %= len(shape)
-    full = (*shape[:axis], values.shape[axis], *shape[axis + 1 :])
-    key = list(cupy.ogrid[tuple([slice(n) for n in full])]) if len(full) > 1 else [None]
-    key[axis] = cupy.broadcast_to(indices, full)
-    out = cupy.zeros(shape, values.dtype)
-    out.scatter_add(tuple(key), cupy.broadcast_to(values, full))
-    return out
-
-
-def put_add(values: Array, shape: tuple[int, ...], key: Any) -> Array:
-    out = cupy.zeros(shape, values.dtype)
-    parts = key if type(key) is tuple else (key,)
-    if any(isinstance(part, cupy.ndarray) and part.dtype.kind != "b" for part in parts):
-        out.scatter_add(key, values)
-    else:  # slices, integers and masks name each element once
-        out[key] = values
-    return out
-
-
-def put(x: Array, value: Any, key: Any) -> Array:
-    out = x.copy()
-    out[key] = value
     return out
 
 
@@ -118,7 +93,8 @@ class CupyBackend(Backend):
     name = "cuda"
     module = array_api_compat.cupy
     overrides = MappingProxyType({
-        **{function.__name__: function for function in (index_add, scatter_add, put_add, put, relu_grad, sigmoid, sgd)},
+        **{function.__name__: function for function in (index_add, relu_grad, sigmoid, sgd)},
+        **scatter.overrides(cupy),
         "linalg": Namespace("cuda", _linalg),
     })  # fmt: skip
 

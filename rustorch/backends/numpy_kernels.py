@@ -10,6 +10,8 @@ from typing import Any
 import numpy
 from numpy import add, exp, maximum, multiply, ndarray, subtract
 
+from . import scatter
+
 Array = ndarray
 
 
@@ -83,32 +85,6 @@ def index_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) 
     indices = indices[order]
     starts = numpy.flatnonzero(numpy.concatenate(([True], indices[1:] != indices[:-1])))
     rows[indices[starts]] = add.reduceat(values[order], starts, axis=0)
-    return out
-
-
-def scatter_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
-    axis %= len(shape)
-    full = (*shape[:axis], values.shape[axis], *shape[axis + 1 :])
-    out = numpy.zeros(shape, values.dtype)
-    grids = numpy.ogrid[tuple(slice(n) for n in full)]
-    key = tuple(numpy.broadcast_to(indices, full) if i == axis else grid for i, grid in enumerate(grids))
-    add.at(out, key, values)
-    return out
-
-
-def put_add(values: Array, shape: tuple[int, ...], key: Any) -> Array:
-    out = numpy.zeros(shape, values.dtype)
-    parts = key if type(key) is tuple else (key,)
-    if any(type(part) is ndarray and part.dtype.kind != "b" for part in parts):
-        add.at(out, key, values)
-    else:  # slices, integers and masks name each element once
-        out[key] = values
-    return out
-
-
-def put(x: Array, value: Any, key: Any) -> Array:
-    out = x.copy()
-    out[key] = value
     return out
 
 
@@ -261,11 +237,11 @@ def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, da
     return p, buffer
 
 
-OVERRIDES: dict[str, Callable] = {
+OVERRIDES: dict[str, Callable] = scatter.overrides(numpy) | {
     function.__name__: function
     for function in (
         *(astype, reshape, broadcast_to, sum, mean, max, min),
-        *(index_add, scatter_add, put_add, put),
+        *(index_add,),
         *(linear, linear_grad_weight, relu, relu_grad, sigmoid, mse),
         *(softmax, log_softmax, logsumexp, cross_entropy, cross_entropy_grad),
         *(sgd,),
