@@ -1,8 +1,8 @@
 """Every public function in one of two tables: how its gradient is tested, or that it has none.
 
-`SPECS` drives tests/ops/test_gradients.py and test_against_torch.py; `NOT_DIFFERENTIABLE` and `CONSTANTS` name the rest. A test
-proves that the three together are the public functions. A line here is all that a new function needs to be tested in first and
-second order, on every backend, with arrays that are empty, 0-d, or not contiguous.
+`SPECS` drives tests/ops/test_gradients.py and test_against_torch.py; `NOT_DIFFERENTIABLE` (of tests/values.py) and `CONSTANTS` name the
+rest. A test proves that the three together are the public functions. A line here is all that a new function needs to be tested in first
+and second order, on every backend, with arrays that are empty, 0-d, or not contiguous.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy
 import rustorch
 from rustorch import linalg as la
 from rustorch.ops import network
+from tests.values import VALUES
 
 R = ("float64",)
 C = ("complex128",)
@@ -473,62 +474,7 @@ INTERNAL = [
 
 SPECS = [*ELEMENTWISE, *STATISTICAL, *LINEAR_ALGEBRA, *LINALG, *FFT, *MANIPULATION, *REST]
 
-#: Functions without gradients: their results are integers, booleans or dtypes, or new arrays made of none.
-NOT_DIFFERENTIABLE = frozenset(
-    [
-        "all",
-        "any",
-        "arange",
-        "argmax",
-        "argmin",
-        "argsort",
-        "bitwise_and",
-        "bitwise_invert",
-        "bitwise_left_shift",
-        "bitwise_or",
-        "bitwise_right_shift",
-        "bitwise_xor",
-        "broadcast_shapes",
-        "can_cast",
-        "count_nonzero",
-        "empty",
-        "empty_like",
-        "equal",
-        "eye",
-        "fft.fftfreq",
-        "fft.rfftfreq",
-        "finfo",
-        "from_dlpack",
-        "full",
-        "full_like",
-        "greater",
-        "greater_equal",
-        "iinfo",
-        "isdtype",
-        "isfinite",
-        "isin",
-        "isinf",
-        "isnan",
-        "less",
-        "less_equal",
-        "linalg.matrix_rank",
-        "linspace",
-        "logical_and",
-        "logical_not",
-        "logical_or",
-        "logical_xor",
-        "nextafter",
-        "nonzero",
-        "not_equal",
-        "ones",
-        "ones_like",
-        "result_type",
-        "searchsorted",
-        "signbit",
-        "tensor",
-        "zeros",
-        "zeros_like",
-    ]
-)
+#: Functions without gradients.
+NOT_DIFFERENTIABLE = frozenset(value.name for value in VALUES)
 
 CONSTANTS = frozenset(("e", "inf", "nan", "newaxis", "pi"))

@@ -29,6 +29,7 @@ class StrictBackend(Backend):
 
     name = "strict"
     multi_device = True
+    indexes_as_numpy = False
 
     def __init__(self) -> None:
         import array_api_strict
@@ -68,6 +69,9 @@ class StrictBackend(Backend):
     def to_numpy(self, array: Array) -> numpy.ndarray:
         return numpy.asarray(array.to_device(self.module.Device("CPU_DEVICE")))
 
+    def indexes(self, kinds: set[str], writing: bool) -> bool:
+        return kinds <= ({"integer", "slice", "backwards"} if writing else {"integer", "slice", "backwards", "new"})
+
     def to_device(self, array: Array, device: str) -> Array:
         return array.to_device(self.native_device(device))
 
@@ -91,7 +95,7 @@ class JaxBackend(Backend):
 
     name = "jax"
     mutable = False
-    checks_indices = False
+    indexes_as_numpy = False  # what is out of range it moves into range
 
     def __init__(self) -> None:
         import jax
@@ -101,6 +105,8 @@ class JaxBackend(Backend):
         self.overrides = {"index_add": self._index_add, "scatter_add": self._scatter_add, "put_add": self._put_add,
                           "put": lambda x, value, key: x.at[key].set(value), "astype": self._astype,
                           "linalg": Namespace("jax", self._linalg), "cofactors": self._cofactors,
+                          # of int32 otherwise, where argmax and its like have the default integer
+                          "searchsorted": lambda x1, x2, /, *, side="left": jax.numpy.searchsorted(x1, x2, side=side).astype(int),
                           # a tracer has no device
                           "positions": lambda like, n: jax.numpy.arange(n, dtype=like.dtype)}  # fmt: skip
         super().__init__()
@@ -187,7 +193,7 @@ class TorchBackend(Backend):
 
     name = "torch"
     multi_device = True
-    negative_steps = False
+    indexes_as_numpy = False
 
     def __init__(self) -> None:
         import array_api_compat.torch
@@ -237,6 +243,15 @@ class TorchBackend(Backend):
 
     def to_numpy(self, array: Array) -> numpy.ndarray:
         return array.detach().cpu().resolve_conj().resolve_neg().numpy()
+
+    def indexes(self, kinds: set[str], writing: bool) -> bool:
+        arrays = kinds & {
+            "array",
+            "mask",
+        }  # integers beside them are no part of them here, and which of repeated writes wins is open
+        return not (
+            kinds & {"backwards", "switch", "narrow"} or (arrays and "integer" in kinds) or (writing and "array" in kinds)
+        )
 
     def to_device(self, array: Array, device: str) -> Array:
         return array.to(self.native_device(device))

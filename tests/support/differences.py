@@ -69,7 +69,7 @@ def check(call: Callable[..., Any], at: Arrays, target: Target, order: int = 1, 
     again, against differences of first gradients.
     """
     first = _first_order(call, at, target)
-    expected = numeric(lambda arrays: _values(call, arrays, target), at, first.weights)
+    expected = numeric(lambda arrays: values(call, arrays, target), at, first.weights)
     for i, (by_grad, by_backward, want) in enumerate(zip(first.by_grad, first.by_backward, expected, strict=True)):
         numpy.testing.assert_allclose(by_grad, want, rtol, atol, err_msg=f"grad of input {i}")
         numpy.testing.assert_allclose(by_backward, want, rtol, atol, err_msg=f"backward of input {i}")
@@ -87,7 +87,8 @@ def _leaves(arrays: Arrays, target: Target) -> list[rustorch.Variable]:
     return [target.variable(x, x.dtype, requires_grad=True) for x in arrays]
 
 
-def _values(call: Callable[..., Any], arrays: Arrays, target: Target) -> list[numpy.ndarray]:
+def values(call: Callable[..., Any], arrays: Arrays, target: Target) -> list[numpy.ndarray]:
+    """The outputs that can have gradients, without any graph."""
     with rustorch.no_grad():
         return [target.numpy(out) for out in listed(call(*[target.variable(x, x.dtype) for x in arrays]))]
 
