@@ -122,22 +122,27 @@ class Variable(Operators, Interchange, Value):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The size along each axis."""
         return tuple(self._native.shape)
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self._native.ndim
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return prod(self._native.shape)
 
     @property
     def dtype(self) -> Any:
+        """The dtype, a NumPy one on every device."""
         return BY_TYPE[type(self._native)].dtype_of(self._native)
 
     @property
     def device(self) -> str:
+        """Where the memory is: "cpu", "cuda", "cuda:1", ..."""
         return device_of(self._native)
 
     @property
@@ -155,14 +160,17 @@ class Variable(Operators, Interchange, Value):
 
     @property
     def mT(self) -> Variable:
+        """The transpose of the last two axes."""
         return ops.matrix_transpose(self)
 
     @property
     def real(self) -> Variable:
+        """The real part."""
         return ops.real(self)
 
     @property
     def imag(self) -> Variable:
+        """The imaginary part of complex numbers."""
         return ops.imag(self)
 
     def __repr__(self) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import numpy
 
 import rustorch
 from rustorch import linalg as la
+from rustorch import ops
 from rustorch.ops import network
 from tests.values import VALUES
 
@@ -478,3 +480,15 @@ SPECS = [*ELEMENTWISE, *STATISTICAL, *LINEAR_ALGEBRA, *LINALG, *FFT, *MANIPULATI
 NOT_DIFFERENTIABLE = frozenset(value.name for value in VALUES)
 
 CONSTANTS = frozenset(("e", "inf", "nan", "newaxis", "pi"))
+
+
+def public_functions() -> set[str]:
+    """The standard's functions by name, those of extensions as ``linalg.det``."""
+    found = set()
+    for name in [*ops.__all__, "fft", "linalg"]:
+        value = getattr(rustorch, name)
+        if isinstance(value, ModuleType):
+            found |= {f"{name}.{inner}" for inner in value.__all__}
+        else:
+            found.add(name)
+    return found

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import numpy
 import pytest
 
 import rustorch
-from rustorch import ops
-from tests.specs import CONSTANTS, INTERNAL, NOT_DIFFERENTIABLE, SPECS, Spec
+from tests.specs import CONSTANTS, INTERNAL, NOT_DIFFERENTIABLE, SPECS, Spec, public_functions
 from tests.support.differences import check, listed
 from tests.support.target import Target
 
@@ -23,22 +20,10 @@ def _skip(spec: Spec, backend: Target) -> None:
         pytest.skip(spec.skip[backend.device])
 
 
-def _public_functions() -> set[str]:
-    """The standard's functions by name, those of extensions as ``linalg.det``."""
-    found = set()
-    for name in [*ops.__all__, "fft", "linalg"]:
-        value = getattr(rustorch, name)
-        if isinstance(value, ModuleType):
-            found |= {f"{name}.{inner}" for inner in value.__all__}
-        else:
-            found.add(name)
-    return found
-
-
 def test_every_public_function_is_in_exactly_one_table() -> None:
     differentiable = {spec.name for spec in SPECS}
     tables = [differentiable, set(NOT_DIFFERENTIABLE), set(CONSTANTS)]
-    assert set.union(*tables) == _public_functions()
+    assert set.union(*tables) == public_functions()
     assert sum(map(len, tables)) == len(set.union(*tables)), "a name stands in two tables"
     ids = [spec.id for spec in ALL]
     assert len(set(ids)) == len(ids)

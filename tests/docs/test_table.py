@@ -1,0 +1,69 @@
+"""The table of derivatives: committed as the specs promise it, with every public function in it; and what fails gets a dash."""
+
+from __future__ import annotations
+
+import re
+
+import rustorch
+from tests import table
+from tests.specs import CONSTANTS, Input, Spec, public_functions
+from tests.values import Value
+
+ON_CPU = ("cpu", "strict", "jax", "torch")
+
+
+def test_the_committed_table_is_what_the_specs_promise() -> None:
+    committed = table.FILE.read_text(encoding="utf-8")
+    promises = [table.written(*table.rows(table.promised, devices)) for devices in (ON_CPU, (*ON_CPU, "cuda"))]
+    assert committed in promises, "run python -m tests.table"
+
+
+def test_the_table_has_just_the_public_functions() -> None:
+    public, _ = table.FILE.read_text(encoding="utf-8").split("## What operators")
+    names = re.findall(r"^\| \[?`([\w.]+)`", public, re.MULTILINE)
+    assert len(names) == len(set(names))
+    assert set(names) == public_functions() - CONSTANTS
+
+
+def _cells(case: Spec | Value) -> tuple[str, tuple[str, ...]]:
+    row = table._row(case.name, [case], table.tried, ["cpu"])
+    assert row.cells[1:] == ("",) * 4
+    return row.cells[0], row.reasons
+
+
+def test_what_holds_has_its_signs() -> None:
+    x = Input((2,), 0.5, 1.5)
+    assert _cells(Spec("right", lambda x: x * x, (x,))) == ("v12c", ())
+    assert _cells(Spec("right", lambda x: x * x, (x,), dtypes=("float64",), order=1)) == (
+        "v1--", ("second derivatives are not tested", "real numbers only"),
+    )  # fmt: skip
+    assert _cells(Value("right", "text", lambda xp, new, device: xp.abs(new([-1.0])))) == ("v---", ("no derivative: text",))
+
+
+def test_what_fails_has_a_dash_and_its_reason() -> None:
+    x = Input((2,), 0.5, 1.5)
+    wrong = Spec("wrong", lambda x: x * x.detach(), (x,), dtypes=("float64",))
+    cell, reasons = _cells(wrong)
+    assert cell == "v---"
+    assert reasons[0].startswith("cpu: wrong: AssertionError")
+    # its second derivative is 6 * x
+    cubic = Spec("cubic", lambda x: 3 * x.detach() ** 2 * x - 2 * x.detach() ** 3, (x,), dtypes=("float64",))
+    assert _cells(cubic)[0] == "v1--"
+    raising = Spec("raising", lambda x: x.nothing, (x,))
+    assert _cells(raising)[0] == "----"
+    assert _cells(Value("wrong", "text", lambda xp, new, device: xp.abs(new([-1.0 if xp is rustorch else 2.0]))))[0] == "----"
+
+
+def test_a_case_that_cannot_run_on_a_backend_is_named() -> None:
+    x = Input((2,))
+    other, skipped = Spec("f", lambda x: x + 1, (x,)), Spec("f", lambda x: x + 2, (x,), "two", skip={"cpu": "cpu: for a reason"})
+    assert table._row("f", [other, skipped], table.tried, ["cpu"]) == table.Row(
+        "f", ("v12c", "", "", "", ""), ("cpu: for a reason",)
+    )
+    row = table._row("f", [skipped], table.promised, ["cpu"])
+    assert row.cells[0] == "----" and row.reasons == ("cpu: for a reason",)
+
+
+def test_what_was_not_run_is_empty() -> None:
+    row = table._row("f", [Spec("f", lambda x: x, ())], table.promised, ["cpu"])
+    assert "| `f` | v12c |  |  |  |  |  |" in table.written([], [row])
