@@ -23,7 +23,7 @@ from .backends import (
     when_loaded,
 )
 from .backends.base import info
-from .ops.helpers import shape_of
+from .ops.helpers import sizes_of
 from .variable import Variable
 
 __all__ = ["fork_rng", "get_rng_state", "manual_seed", "rand", "randint", "randn", "randperm", "seed", "set_rng_state"]
@@ -167,15 +167,8 @@ def fork_rng() -> Iterator[None]:
 
 
 # -- numbers ---------------------------------------------------------------------------------------------------------------------
-def _sizes(name: str, shape: Any) -> tuple[int, ...]:
-    sizes = shape_of(shape)
-    if any(n < 0 for n in sizes):
-        raise ValueError(f"{name}: sizes are not negative, as they are in {sizes}")
-    return sizes
-
-
 def _place(name: str, shape: Any, dtype: Any, device: str | None) -> tuple[tuple[int, ...], Any, str]:
-    sizes = _sizes(name, shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
+    sizes = sizes_of(name, shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
     dtype = dtypes.float32 if dtype is None else dtypes.as_dtype(dtype)
     if not dtypes.is_floating(dtype):
         raise TypeError(f"{name}: random numbers of dtype {dtype} are integers; use randint")
@@ -236,7 +229,7 @@ def randint(low: int, high: int | None = None, size: Any = (), *, dtype: Any = N
         _, top, bottom, _ = info(dtype)
         if low < bottom or high - 1 > top:
             raise ValueError(f"randint: [{low}, {high}) goes beyond the integers of {dtype}, {bottom} to {top}")
-    return make(get(device).integers(low, high, _sizes("randint", size), dtype, device))
+    return make(get(device).integers(low, high, sizes_of("randint", size), dtype, device))
 
 
 def randperm(n: int, *, device: str | None = None) -> Variable:

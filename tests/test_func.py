@@ -252,6 +252,28 @@ def test_what_a_function_returned_is_named() -> None:
         func.jacfwd(lambda x: x * 1j)(rustorch.asarray([1j]))
 
 
+def test_what_a_function_returned_is_named_on_every_backend(backend: Target) -> None:
+    x = backend.variable(X)
+    one = {name: getattr(func, name) for name in ("grad", "value_and_grad")}
+    many = {name: getattr(func, name) for name in ("jacrev", "jacfwd", "hessian")}
+    many |= {"vjp": lambda f: lambda x: func.vjp(f, x), "jvp": lambda f: lambda x: func.jvp(f, (x,), (x,))}
+    for name, transform in one.items():
+        for f, what in ((lambda x: x * 2, r"float64 of shape \(3,\)"), (lambda x: x[:0], r"float64 of shape \(0,\)"),
+                        (lambda x: (x * 1j).sum(), r"complex128 of shape \(\)")):  # fmt: skip
+            with pytest.raises(
+                ValueError, match=rf"{name}: the function must return a real number, shape \(\); it returned {what}"
+            ):
+                transform(f)(x)
+    for name, transform in (one | many).items():
+        for f, what in ((lambda x: 1.0, "output is a float, 1.0"), (lambda x: x.data, "output is a "), (lambda x: None, "output is None"),
+                        (lambda x: (x.sum(), "text"), r"output\[1\] is a str, 'text'")):  # fmt: skip
+            with pytest.raises(
+                TypeError, match=rf"{'jacrev' if name == 'hessian' else name}: the function must return Variables; {what}"
+            ):
+                transform(f)(x)
+    assert not x.requires_grad
+
+
 def test_arguments_that_have_no_derivative_are_named() -> None:
     with pytest.raises(TypeError, match=r"grad: argument 0\['a'\]\[1\] is a float"):
         func.grad(lambda t: t["a"][0].sum())({"a": [_x(), 2.0]})

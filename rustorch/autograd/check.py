@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..backends import BY_TYPE, Array, device_of, of
-from ..backends.dtypes import DEFAULTS
+from ..backends.dtypes import DEFAULTS, uint64
 from .graph import VARIABLES, Value, make
 
 _KINDS = {bool: "b", int: "i", float: "f", complex: "c"}
@@ -108,11 +108,12 @@ def mixed_kinds(name: str, kind: type, a: Array, b: Array) -> None:
     """Refuse two arrays whose kinds the standard does not promote together (it has no integer with float, say)."""
     backend = BY_TYPE[kind]
     one, two = backend.dtype_of(a), backend.dtype_of(b)
-    if one.kind == two.kind or {one.kind, two.kind} in ({"i", "u"}, {"f", "c"}) or "V" in (one.kind, two.kind):
+    kinds = {one.kind, two.kind}
+    if len(kinds) == 1 or kinds == {"f", "c"} or "V" in kinds or (kinds == {"i", "u"} and uint64 not in (one, two)):
         return
     raise TypeError(
         f"{name}: {one} and {two} mix kinds, which the Array API standard leaves undefined; convert one of them, as in "
-        f"x.astype(rustorch.{max(one, two, key=lambda dtype: 'biufc'.find(dtype.kind))})"
+        f"x.astype(rustorch.{max(one, two, key=lambda dtype: 'buifc'.find(dtype.kind))})"
     )
 
 
@@ -130,6 +131,8 @@ def explain(name: str, natives: Sequence[Any], error: Exception) -> Exception:
         return error
     arrays = [a for a in natives if hasattr(a, "shape")]
     shapes = [tuple(a.shape) for a in arrays]
+    if name == "matmul" and not broadcastable([shape[:-2] for shape in shapes]):
+        return explained(ValueError(f"matmul: the leading axes of {' and '.join(map(str, shapes))} do not broadcast"))
     if len(shapes) > 1 and not broadcastable(shapes) and name not in ("matmul", "linear", "concat", "stack"):
         text = f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; from the right, sizes must be equal or 1"
         return explained(ValueError(text))

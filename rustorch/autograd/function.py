@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..backends import BY_TYPE, Array
+from ..backends import BY_TYPE, Array, device_of
 from . import primitive  # its record and Node are exchanged by detect_anomaly
 from .check import adopt
 from .engine import ALIAS
@@ -202,7 +202,7 @@ class Function:
         plan = _primitive(cls, len(args), keeps_out, several).plan(0)  # type: ignore[arg-type] # a class has a hash
         parents = tuple([(x._node or x) if needed else None for x, needed in zip(args, tracked, strict=True)])
         shapes = tuple(
-            [(tuple(x._native.shape), x._native.dtype) if needed else None for x, needed in zip(args, tracked, strict=True)]
+            [(tuple(x._native.shape), device_of(x._native)) if needed else None for x, needed in zip(args, tracked, strict=True)]
         )
         given = (*args, ctx, shapes, natives if several else natives[0])
         if not several:
@@ -268,6 +268,10 @@ def _run_backward(cls: type[Function], g: Any, context: Context, shapes: Sequenc
         if tuple(gradient._native.shape) != wanted[0]:
             raise RuntimeError(
                 f"{where} returned a gradient of shape {tuple(gradient._native.shape)} for argument {i}, whose shape is {wanted[0]}"
+            )
+        if device_of(gradient._native) != wanted[1]:
+            raise RuntimeError(
+                f"{where} returned a gradient on {device_of(gradient._native)!r} for argument {i}, which is on {wanted[1]!r}"
             )
         checked.append(gradient if recorded else gradient._native)
     return checked

@@ -193,7 +193,7 @@ def from_dlpack_array(value: Any) -> Array:
     if of(value) is not None:
         return of(value).adopt(value)  # type: ignore[union-attr]
     if not hasattr(value, "__dlpack__") or not hasattr(value, "__dlpack_device__"):
-        raise TypeError(f"from_dlpack: {type(value).__name__} has no __dlpack__ and __dlpack_device__")
+        raise AttributeError(f"from_dlpack: {type(value).__name__} has no __dlpack__ and __dlpack_device__")
     kind = int(value.__dlpack_device__()[0])
     if kind not in (1, 2):
         raise ValueError(f"from_dlpack: memory of DLPack device type {kind} is neither the CPU's (1) nor CUDA's (2)")

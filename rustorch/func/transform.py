@@ -40,6 +40,8 @@ def results(name: str, tree: Any, what: str = "output") -> tuple[list[Variable],
     for leaf, path in zip(leaves, structure.paths(what), strict=True):
         if not isinstance(leaf, Variable):
             raise TypeError(f"{name}: the function must return Variables; {path} is a {type(leaf).__name__}, {leaf!r:.60}")
+    if not leaves:
+        raise TypeError(f"{name}: the function must return Variables; {what} is {tree!r}")
     return leaves, structure
 
 

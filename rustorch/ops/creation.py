@@ -10,7 +10,7 @@ from ..autograd.primitive import Primitive
 from ..backends import default_device, device_of, dtypes, from_dlpack_array, get, of, resolve, shared, transfer
 from ..backends.convert import host_array
 from .data_type import astype
-from .helpers import shape_of
+from .helpers import sizes_of
 
 __all__ = [
     "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "linspace", "meshgrid", "ones", "ones_like",
@@ -151,10 +151,10 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
 
     Raises
     ------
+    AttributeError
+        If ``x`` does not speak DLPack.
     BufferError
         If ``x`` is a Variable that requires grad.
-    TypeError
-        If ``x`` does not speak DLPack.
     ValueError
         If ``copy=False`` cannot be held, or the memory is neither the host's nor a GPU's.
 
@@ -191,17 +191,17 @@ def _new(name: str, device: str | None, dtype: Any, default: Any, *args: Any) ->
 
 def zeros(shape: Any, *, dtype: Any = None, device: str | None = None) -> Any:
     """Zeros of a shape."""
-    return _new("zeros", device, dtype, dtypes.float32, shape_of(shape))
+    return _new("zeros", device, dtype, dtypes.float32, sizes_of("zeros", shape))
 
 
 def ones(shape: Any, *, dtype: Any = None, device: str | None = None) -> Any:
     """Ones of a shape."""
-    return _new("ones", device, dtype, dtypes.float32, shape_of(shape))
+    return _new("ones", device, dtype, dtypes.float32, sizes_of("ones", shape))
 
 
 def empty(shape: Any, *, dtype: Any = None, device: str | None = None) -> Any:
     """An array of a shape whose elements nobody has written yet."""
-    return _new("empty", device, dtype, dtypes.float32, shape_of(shape))
+    return _new("empty", device, dtype, dtypes.float32, sizes_of("empty", shape))
 
 
 def _kind(value: Any) -> Any:
@@ -214,7 +214,7 @@ def _kind(value: Any) -> Any:
 
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: str | None = None) -> Any:
     """An array of a shape with one number everywhere."""
-    return _new("full", device, dtype, _kind(fill_value), shape_of(shape), fill_value)
+    return _new("full", device, dtype, _kind(fill_value), sizes_of("full", shape), fill_value)
 
 
 def _like(x: Any, dtype: Any, device: Any) -> tuple[Any, str, Any]:
@@ -266,13 +266,15 @@ def linspace(
     start: complex, stop: complex, /, num: int, *, dtype: Any = None, device: str | None = None, endpoint: bool = True
 ) -> Any:
     """``num`` numbers at equal distances from ``start`` to ``stop``; without ``endpoint``, ``stop`` is left out."""
+    sizes_of("linspace", num)
     default = dtypes.complex64 if isinstance(start, complex) or isinstance(stop, complex) else dtypes.float32
     return _new("linspace", device, dtype, default, start, stop, num, endpoint)
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: str | None = None) -> Any:
     """Ones on the k-th diagonal, zeros elsewhere."""
-    return _new("eye", device, dtype, dtypes.float32, n_rows, n_rows if n_cols is None else n_cols, k)
+    rows, columns = sizes_of("eye", (n_rows, n_rows if n_cols is None else n_cols))
+    return _new("eye", device, dtype, dtypes.float32, rows, columns, k)
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from math import log as _ln
 from typing import Any
 
-from ..autograd.primitive import Primitive, Rule, binary, unary
+from ..autograd.check import adopt, common_backend, mixed_kinds, weak_number
+from ..autograd.primitive import SCALARS, Primitive, Rule, binary, unary
 from .helpers import as_complex, conjugate, is_complex
 
 __all__ = [
@@ -254,5 +255,22 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
     -------
     Variable
         Of the broadcast shape and the dtype of ``x``.
+
+    Raises
+    ------
+    TypeError
+        If a bound is of a kind that the standard does not mix with that of ``x``.
     """
-    return _clip(x, min, max)
+    x = adopt(x, "clip", (min, max))
+    return _clip(x, _bound(min, x), _bound(max, x))
+
+
+def _bound(bound: Any, x: Any) -> Any:
+    if bound is None:
+        return None
+    if type(bound) in SCALARS:
+        weak_number("clip", bound, x._native)
+        return bound
+    bound = adopt(bound, "clip", (x,))
+    mixed_kinds("clip", common_backend("clip", (x, bound)), x._native, bound._native)
+    return bound

@@ -70,6 +70,14 @@ def shape_of(shape: Any) -> tuple[int, ...]:
     return tuple([index(n) for n in shape]) if isinstance(shape, (tuple, list)) else (index(shape),)
 
 
+def sizes_of(name: str, shape: Any) -> tuple[int, ...]:
+    """The shape of something new. Raises ValueError if a size is negative."""
+    sizes = shape_of(shape)
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"{name}: sizes are not negative, as they are in {sizes}")
+    return sizes
+
+
 def restored(xp: Any, g: Any, axis: Any, shape: tuple[int, ...], keepdims: bool) -> Any:
     """A reduction's gradient with the reduced axes back, as axes of size 1."""
     if keepdims or not g.ndim:

@@ -92,6 +92,10 @@ class Interchange:
     def _one(self, kind: type) -> Any:
         if self.size != 1:
             raise TypeError(f"{kind.__name__}() is of one element; the shape {self.shape} has {self.size}")
+        if kind in (int, float) and self.dtype.kind == "c":
+            raise TypeError(
+                f"{kind.__name__}() of a complex number would drop its imaginary part; take x.real first, or complex(x)"
+            )
         return kind(self._native) if self._native.ndim == 0 else kind(self.item())
 
     def __bool__(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from ..autograd.check import adopt
+from ..autograd.check import adopt, common_backend, mixed_kinds
 from ..autograd.graph import Value
 from ..autograd.primitive import Primitive
 from ..backends import of
@@ -38,6 +38,13 @@ _matrix_transpose = Primitive(
 )
 
 
+def _operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any]:
+    x1, x2 = adopt(x1, name, (x2,)), adopt(x2, name, (x1,))
+    if x1._native.dtype is not x2._native.dtype:
+        mixed_kinds(name, common_backend(name, (x1, x2)), x1._native, x2._native)
+    return x1, x2
+
+
 def matmul(x1: Any, x2: Any, /) -> Any:
     """Matrix product ``x1 @ x2``.
 
@@ -54,9 +61,11 @@ def matmul(x1: Any, x2: Any, /) -> Any:
     Raises
     ------
     ValueError
-        If the inner sizes differ, or an operand has no dimensions.
+        If the inner sizes differ, leading axes do not broadcast, or an operand has no dimensions.
+    TypeError
+        If the two are of kinds that the standard does not mix.
     """
-    x1, x2 = adopt(x1, "matmul", (x2,)), adopt(x2, "matmul", (x1,))
+    x1, x2 = _operands("matmul", x1, x2)
     one, two = x1._native.ndim, x2._native.ndim
     if not one or not two or x1._native.shape[-1] != x2._native.shape[-2 if two > 1 else 0]:
         raise ValueError(
@@ -138,7 +147,7 @@ def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[
     ValueError
         If the sizes of a pair differ.
     """
-    x1, x2 = adopt(x1, "tensordot", (x2,)), adopt(x2, "tensordot", (x1,))
+    x1, x2 = _operands("tensordot", x1, x2)
     if isinstance(axes, int):
         if not 0 <= axes <= min(x1.ndim, x2.ndim):
             raise ValueError(f"tensordot: axes={axes} is more than shapes {x1.shape} and {x2.shape} have, or negative")

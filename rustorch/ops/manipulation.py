@@ -10,9 +10,9 @@ from typing import Any
 from ..autograd.check import adopt, common_backend, explained
 from ..autograd.graph import Value
 from ..autograd.primitive import Primitive
-from ..backends import dtypes
+from ..backends import dtypes, of
 from .data_type import astype, broadcast_shapes
-from .helpers import axes_of, one_axis, shape_of
+from .helpers import axes_of, one_axis, shape_of, sizes_of
 
 __all__ = [
     "broadcast_arrays", "broadcast_to", "concat", "expand_dims", "flip", "moveaxis", "permute_dims", "repeat", "reshape", "roll",
@@ -89,7 +89,7 @@ def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Any:
     Raises
     ------
     ValueError
-        If the number of elements differs.
+        If the number of elements differs, or ``copy=False`` and the library would have to copy.
     """
     x = adopt(x, "reshape")
     shape = shape_of(shape)
@@ -97,9 +97,14 @@ def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Any:
     have = x.size
     if -1 in shape and shape.count(-1) == 1 and size and not have % size:
         shape = tuple([have // size if n == -1 else n for n in shape])
-    elif -1 in shape or size != have:
+    elif size != have or any(n < 0 for n in shape):
         raise ValueError(f"reshape: {have} elements of shape {x.shape} do not fill the shape {shape}")
-    return _reshape(x, shape, copy)
+    try:
+        return _reshape(x, shape, copy)
+    except (RuntimeError, ValueError) as error:
+        if copy is not False:
+            raise
+        raise ValueError(f"reshape: copy=False, but {x.shape} to {shape} needs a copy of this memory") from error
 
 
 def permute_dims(x: Any, /, axes: Sequence[int]) -> Any:
@@ -163,7 +168,7 @@ def broadcast_to(x: Any, /, shape: Sequence[int]) -> Any:
         If it does not.
     """
     x = adopt(x, "broadcast_to")
-    shape = shape_of(shape)
+    shape = sizes_of("broadcast_to", shape)
     if broadcast_shapes(x.shape, shape) != shape:
         raise ValueError(f"broadcast_to: shape {x.shape} does not broadcast to {shape}")
     return _broadcast_to(x, shape)
@@ -194,6 +199,8 @@ def roll(x: Any, /, shift: int | Sequence[int], *, axis: int | Sequence[int] | N
         None: as if the array were flat.
     """
     x = adopt(x, "roll")
+    if axis is None and isinstance(shift, (tuple, list)):
+        raise ValueError(f"roll: {len(shift)} shifts, but no axes; name them, or give one shift for the flattened array")
     if axis is not None:
         axis = tuple([one_axis(a, x.ndim) for a in (axis if isinstance(axis, (tuple, list)) else (axis,))])
         shift = tuple(shift) if isinstance(shift, (tuple, list)) else (shift,) * len(axis)  # type: ignore[assignment]
@@ -221,20 +228,25 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
         from .creation import asarray
 
         repeats = asarray(repeats, device=x.device)
-    if not isinstance(repeats, int):
+    if isinstance(repeats, int):
+        lowest: int | None = repeats
+    else:
         repeats = adopt(repeats, "repeat", (x,))
         if repeats.dtype.kind not in "iu":
             raise TypeError(f"repeat: repeats are integers, not {repeats.dtype}")
         if repeats.ndim > 1 or (repeats.ndim and repeats.shape[0] not in (1, x.shape[axis])):
             raise ValueError(f"repeat: {repeats.shape} repeats for {x.shape[axis]} places along axis {axis}")
+        lowest = of(repeats._native).extent(repeats._native)[0]  # type: ignore[union-attr]
         repeats = int(repeats) if repeats.size == 1 else repeats._native
+    if lowest is not None and lowest < 0:
+        raise ValueError(f"repeat: {lowest} is no number of times")
     return _repeat(x, repeats, axis)
 
 
 def tile(x: Any, repetitions: Sequence[int], /) -> Any:
     """The whole array repeated along each axis."""
     x = adopt(x, "tile")
-    times = shape_of(repetitions)
+    times = sizes_of("tile", repetitions)
     n = max(x.ndim, len(times))
     times, shape = (1,) * (n - len(times)) + times, (1,) * (n - x.ndim) + tuple(x.shape)
     pairs = tuple([size for i in range(n) for size in (1, shape[i])])

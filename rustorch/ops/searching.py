@@ -8,7 +8,7 @@ from ..autograd.check import adopt, common_backend, mixed_kinds, weak_number
 from ..autograd.graph import make
 from ..autograd.primitive import SCALARS, Primitive
 from ..backends.dtypes import DEFAULTS
-from .helpers import one_axis
+from .helpers import axes_of, one_axis
 
 __all__ = ["argmax", "argmin", "count_nonzero", "nonzero", "searchsorted", "where"]
 
@@ -86,7 +86,7 @@ def nonzero(x: Any, /) -> tuple:
 def count_nonzero(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
     """How many elements along axes are not zero."""
     x = adopt(x, "count_nonzero")
-    return _count_nonzero(x, axis, keepdims)
+    return _count_nonzero(x, None if axis is None else axes_of(axis, x.ndim), keepdims)
 
 
 def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Any:
@@ -100,13 +100,27 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
         Before or after elements that are equal.
     sorter : integer array, (n,), optional
         The order that sorts ``x1``.
+
+    Raises
+    ------
+    TypeError
+        If the two are of kinds that the standard does not mix.
+    ValueError
+        If ``x1`` is no vector, or there is no such side.
     """
     from .creation import asarray
     from .indexing import take
 
     x1 = adopt(x1, "searchsorted", (x2,))
+    if x1.ndim != 1:
+        raise ValueError(f"searchsorted: what is searched is a vector, not of the shape {x1.shape}")
+    if side not in ("left", "right"):
+        raise ValueError(f"searchsorted: side is 'left' or 'right', not {side!r}")
     if sorter is not None:
         x1 = take(x1, sorter)
     if type(x2) in SCALARS:
+        weak_number("searchsorted", x2, x1._native)
         x2 = asarray(x2, dtype=x1.dtype, device=x1.device)
+    x2 = adopt(x2, "searchsorted", (x1,))
+    mixed_kinds("searchsorted", common_backend("searchsorted", (x1, x2)), x1._native, x2._native)
     return _searchsorted(x1, x2, side)

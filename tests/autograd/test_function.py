@@ -184,6 +184,51 @@ def test_wrong_gradients_are_named(gradients: Any, error: type[Exception], messa
         rustorch.grad(out, [x, y], create_graph=create_graph)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_wrong_gradients_are_named_on_every_backend(backend: Target, create_graph: bool) -> None:
+    elsewhere = "cpu" if backend.device != "cpu" else "jax"
+    try:
+        rustorch.backends.resolve(elsewhere)
+    except RuntimeError as reason:
+        pytest.skip(f"{elsewhere}: {reason}")
+    x, y = (backend.variable([1.0, 2.0], requires_grad=True) for _ in range(2))
+
+    class Wrong(Function):
+        gradients: Any = None
+
+        @staticmethod
+        def forward(ctx: Any, x: Any, y: Any) -> Any:
+            return x * y
+
+        @classmethod
+        def backward(cls, ctx: Any, g: Any) -> Any:
+            return cls.gradients(g)
+
+    for gradients, error, message in (
+        (lambda g: g, RuntimeError, r"Wrong\.backward returned 1 gradients, but forward takes 2 arguments"),
+        (lambda g: (g, g, g), RuntimeError, r"returned 3 gradients, but forward takes 2"),
+        (lambda g: (g[:1], g), RuntimeError, r"a gradient of shape \(1,\) for argument 0, whose shape is \(2,\)"),
+        (lambda g: (g, rustorch.stack([g, g])), RuntimeError, r"of shape \(2, 2\) for argument 1, whose shape is \(2,\)"),
+        (lambda g: (1.0, g), TypeError, r"returned a float as the gradient of argument 0"),
+        (
+            lambda g: (g, g.to(elsewhere)),
+            RuntimeError,
+            rf"a gradient on '{elsewhere}' for argument 1, which is on '{backend.device}'",
+        ),
+    ):
+        Wrong.gradients = staticmethod(gradients)
+        out = Wrong.apply(x, y).sum()
+        with pytest.raises(error, match=message):
+            rustorch.grad(out, [x, y], create_graph=create_graph)
+    wide = rustorch.custom_primitive("wide", lambda xp, x, /: x, x=lambda xp, g: g[:1])
+    with pytest.raises(RuntimeError, match=r"wide: the rule of input 'x' returned a gradient of shape \(1,\)"):
+        rustorch.grad(wide(x).sum(), x, create_graph=create_graph)
+    short = rustorch.custom_primitive("short", lambda xp, x, y, /: x * y, joint=lambda xp, g: (g,))
+    with pytest.raises(RuntimeError, match=r"short: the joint rule returned 1 gradients for 2 inputs"):
+        rustorch.grad(short(x, y).sum(), [x, y], create_graph=create_graph)
+    assert x.grad is None and y.grad is None
+
+
 def test_forward_and_saving_are_checked() -> None:
     class NoVariable(Function):
         @staticmethod
@@ -203,7 +248,7 @@ def test_forward_and_saving_are_checked() -> None:
         Function.apply(_x(1.0))
 
 
-def test_a_backward_that_is_differentiable_once_says_so_the_second_time() -> None:
+def test_a_backward_that_is_differentiable_once_says_so_the_second_time(backend: Target) -> None:
     class Host(Function):
         @staticmethod
         def forward(ctx: Any, x: Any) -> Any:
@@ -215,10 +260,10 @@ def test_a_backward_that_is_differentiable_once_says_so_the_second_time() -> Non
         def backward(ctx: Any, g: Any) -> Any:
             return rustorch.asarray(3 * g.data * ctx.saved_tensors[0].data ** 2)
 
-    x = _x(1.0, 2.0)
+    x = backend.variable([1.0, 2.0], requires_grad=True)
     assert rustorch.gradcheck(Host.apply, x)
     (g,) = rustorch.grad(Host.apply(x).sum(), x, create_graph=True)
-    numpy.testing.assert_allclose(g.data, [3.0, 12.0])
+    numpy.testing.assert_allclose(backend.numpy(g), [3.0, 12.0])
     with pytest.raises(RuntimeError, match=r"Host\.backward is marked once_differentiable, so there is no second derivative"):
         g.sum().backward()
 

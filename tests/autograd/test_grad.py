@@ -88,6 +88,36 @@ def test_derivatives_up_to_the_fourth(name: str, backend: Target) -> None:
         numpy.testing.assert_allclose(backend.numpy(y), want, rtol=1e-10, atol=1e-10, err_msg=f"order {order}")
 
 
+NONE = {
+    "a linear function": lambda x: 2 * x,
+    "a piecewise linear one": lambda x: rustorch.maximum(x, 0 * x.detach()),
+    "a constant one": rustorch.sign,
+}
+
+
+@pytest.mark.parametrize("name", NONE)
+def test_a_second_derivative_where_there_is_none_says_so(name: str, backend: Target) -> None:
+    x = backend.variable([1.0, -2.0], requires_grad=True)
+    (first,) = rustorch.grad(NONE[name](x).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match=r"^grad: this value does not depend on anything that requires grad; make a leaf"):
+        rustorch.grad(first.sum(), x)
+    with pytest.raises(RuntimeError, match=r"^backward: this value does not depend on anything that requires grad"):
+        first.sum().backward()
+    assert x.grad is None
+    # as a transform it is zero, as any other derivative of a constant
+    hessian = rustorch.func.hessian(lambda x: NONE[name](x).sum())(x.detach())
+    numpy.testing.assert_array_equal(backend.numpy(hessian), numpy.zeros((2, 2)))
+
+
+def test_a_second_derivative_of_a_first_that_was_not_recorded(backend: Target) -> None:
+    x = backend.variable([1.0, 2.0], requires_grad=True)
+    (first,) = rustorch.grad((x**3).sum(), x)
+    with pytest.raises(RuntimeError, match=r"^grad: this value does not depend on anything that requires grad"):
+        rustorch.grad(first.sum(), x)
+    with pytest.raises(RuntimeError, match=r"^grad: this value does not depend on anything that requires grad"):
+        rustorch.grad(rustorch.argmax(x), x)  # an index has no derivative at all
+
+
 def test_a_gradient_penalty_reaches_the_parameters(backend: Target) -> None:
     w = backend.variable([2.0, -1.0], requires_grad=True)
     x = backend.variable([0.5, 3.0], requires_grad=True)

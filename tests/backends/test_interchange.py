@@ -86,7 +86,7 @@ def test_dlpack_in_shares_memory() -> None:
         assert x.device == "cpu"
         assert numpy.shares_memory(x.data, a)
         assert not numpy.shares_memory(rustorch.from_dlpack(source, copy=True).data, a)
-    with pytest.raises(TypeError, match="from_dlpack: list has no __dlpack__"):
+    with pytest.raises(AttributeError, match="from_dlpack: list has no __dlpack__"):
         rustorch.from_dlpack([1.0])
 
 
