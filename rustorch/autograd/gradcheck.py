@@ -165,8 +165,7 @@ def _host(native: Array) -> Array:
 def _varied(native: Array) -> Any:
     """Numbers between 0.5 and 1.5, of which no two are the same, as a leaf."""
     backend, xp = BY_TYPE[type(native)], get("cpu").xp
-    size = max(prod(native.shape), 1)
-    values = xp.reshape(0.5 + (xp.arange(size) * 0.6180339887) % 1.0, tuple(native.shape))
+    values = xp.reshape(0.5 + (xp.arange(prod(native.shape)) * 0.6180339887) % 1.0, tuple(native.shape))
     if backend.dtype_of(native).kind == "c":
         values = values + 0.5j
     return _leaf(backend.from_numpy(xp.astype(values, backend.dtype_of(native)), device_of(native)), False)

@@ -63,10 +63,8 @@ class Backend:
     module: Any
     mutable = True
     multi_device = False
-    #: Whether slices may have negative steps, as the standard has them.
-    negative_steps = True
-    #: Whether an index out of range raises; a library may take the nearest element instead.
-    checks_indices = True
+    #: Whether every key means to its arrays what it means to NumPy's, and one out of range raises (or wraps, where looking is slow).
+    indexes_as_numpy = True
     #: Kernels and functions this backend has something better for, by name.
     overrides: Mapping[str, Any] = MappingProxyType({})
 
@@ -165,6 +163,10 @@ class Backend:
     def one(self, like: Array) -> Array:
         """Ones in the form of an array of one element, which nobody may write into."""
         return self.xp.ones_like(like)
+
+    def indexes(self, kinds: set[str], writing: bool) -> bool:
+        """Where ``indexes_as_numpy`` is false: whether a key with these kinds of parts (see ops/keys.py) means what it means to NumPy."""
+        return True
 
     def extent(self, indices: Array) -> tuple[int | None, int | None]:
         """The smallest and largest of some indices, or (None, None) where reading them is impossible or would be slow."""

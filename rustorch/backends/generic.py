@@ -95,7 +95,7 @@ class JaxBackend(Backend):
 
     name = "jax"
     mutable = False
-    indexes_as_numpy = False  # what is out of range it moves into range
+    indexes_as_numpy = False  # an index out of range is moved into range
 
     def __init__(self) -> None:
         import jax
@@ -135,6 +135,9 @@ class JaxBackend(Backend):
 
     def extent(self, indices: Array) -> tuple[int | None, int | None]:
         return (None, None) if isinstance(indices, self._jax.core.Tracer) else super().extent(indices)
+
+    def indexes(self, kinds: set[str], writing: bool) -> bool:
+        return "switch" not in kinds
 
     def synchronize(self, device: str | None = None) -> None:
         for array in self._jax.live_arrays():
@@ -245,13 +248,9 @@ class TorchBackend(Backend):
         return array.detach().cpu().resolve_conj().resolve_neg().numpy()
 
     def indexes(self, kinds: set[str], writing: bool) -> bool:
-        arrays = kinds & {
-            "array",
-            "mask",
-        }  # integers beside them are no part of them here, and which of repeated writes wins is open
-        return not (
-            kinds & {"backwards", "switch", "narrow"} or (arrays and "integer" in kinds) or (writing and "array" in kinds)
-        )
+        if kinds & {"backwards", "switch", "narrow"} or (writing and "array" in kinds):  # which of two writes stays is open here
+            return False
+        return not (kinds & {"array", "mask"} and kinds & {"integer", "pointer"})  # the latter would be no part of the former
 
     def to_device(self, array: Array, device: str) -> Array:
         return array.to(self.native_device(device))

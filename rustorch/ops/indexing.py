@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from ..autograd.check import adopt
-from ..autograd.graph import Value, mode, writes
+from ..autograd.graph import Value, make, mode, writes
 from ..autograd.primitive import Primitive
 from ..backends import BY_TYPE, device_of, of
+from . import keys
 from .data_type import broadcast_shapes
 from .helpers import one_axis
-from .manipulation import flip
+from .manipulation import broadcast_to, reshape
 
 __all__ = ["take", "take_along_axis"]
 
@@ -55,11 +57,36 @@ _getitem = Primitive(
     lambda xp, x, /, key: x[key],
     x=lambda xp, g, x_shape, key: xp.put_add(g, x_shape, key),
 )
+
+
+def _of_last(xp: Any, g: Any, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]) -> Any:
+    """The gradient of values that were written: where several went to one place, that of the one which stayed."""
+    taken = read(g)
+    count = prod(taken.shape)
+    zeros = xp.zeros_like(g, dtype=xp.int32 if count < 2**31 else xp.int64)  # JAX may have the first alone
+    numbers = xp.reshape(xp.positions(zeros, count), tuple(taken.shape))
+    return xp.where(read(write(zeros, numbers)) == numbers, taken, xp.zeros_like(taken))
+
+
+def _put_value(xp: Any, g: Any, key: Any) -> Any:
+    if "array" not in keys.kinds(key):  # each element is named once
+        return g[key]
+    return _of_last(xp, g, lambda x: x[key], lambda x, value: xp.put(x, value, key))
+
+
 put = Primitive(
     "put",
     lambda xp, x, value, /, key: xp.put(x, value, key),
     x=lambda xp, g, key: xp.put(g, 0, key),
-    value=lambda xp, g, key: g[key],
+    value=_put_value,
+)
+overwrite = Primitive(
+    "overwrite",
+    lambda xp, x, values, places, /: xp.overwrite(x, values, places),
+    x=lambda xp, g, places: xp.overwrite(g, xp.take(xp.zeros_like(g), places, axis=0), places),
+    values=lambda xp, g, places: _of_last(
+        xp, g, lambda x: xp.take(x, places, axis=0), lambda x, value: xp.overwrite(x, value, places)
+    ),
 )
 
 
@@ -142,87 +169,27 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
 
 
 # -- x[key] and x[key] = value -----------------------------------------------------------------------------------------------
-def _native_key(key: Any, x: Value) -> Any:
-    """A key with native arrays of x's device in place of Variables and lists."""
-    if type(key) is tuple:
-        return tuple([_native_key(part, x) for part in key])
-    if key is None or key is Ellipsis or isinstance(key, (int, slice)):
-        if isinstance(key, slice) and any(isinstance(part, Value) for part in (key.start, key.stop, key.step)):
-            return slice(*[part.__index__() if isinstance(part, Value) else part for part in (key.start, key.stop, key.step)])
-        return key
-    if isinstance(key, list):
-        from .creation import asarray
-
-        key = asarray(key, device=device_of(x._native))
-        if not key.size:
-            key = key.astype("int64")
-    if hasattr(key, "__index__") and not hasattr(key, "shape"):
-        return key.__index__()
-    key = adopt(key, "indexing", (x,))
-    if key.dtype.kind not in "iub":
-        raise IndexError(f"an index is an integer, a slice, None, Ellipsis, or an integer or boolean array, not {key.dtype}")
-    if key.device != device_of(x._native):
-        raise RuntimeError(
-            f"indexing: the array is on {device_of(x._native)!r} and the index on {key.device!r}; move the index with "
-            f".to({device_of(x._native)!r})"
-        )
-    return key._native
-
-
-def _steps_back(key: Any) -> bool:
-    return any(isinstance(part, slice) and (part.step or 1) < 0 for part in (key if type(key) is tuple else (key,)))
-
-
-def _places(key: Any, ndim: int) -> list[tuple[int, Any]]:
-    """The parts of a key, each with the first axis that it indexes."""
-    parts = key if type(key) is tuple else (key,)
-    sizes = [
-        0 if part is None or part is Ellipsis else part.ndim if "bool" in str(getattr(part, "dtype", "")) else 1 for part in parts
-    ]
-    axis, found = 0, []
-    for part, size in zip(parts, sizes, strict=True):
-        found.append((axis, part))
-        axis += ndim - sum(sizes) if part is Ellipsis else size
-    return found
-
-
-def _forward(key: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple]:
-    """``(axes, key)``: the key with positive steps that picks the same elements once the array is flipped along the axes."""
-    axes, parts = [], []
-    for axis, part in _places(key, len(shape)):
-        if isinstance(part, slice) and (part.step or 1) < 0:
-            start, stop, step = part.indices(shape[axis])
-            count, first = len(range(start, stop, step)), shape[axis] - 1 - start
-            part = slice(first, first + (count - 1) * -step + 1, -step) if count else slice(0, 0)
-            axes.append(axis)
-        parts.append(part)
-    return tuple(axes), tuple(parts)
-
-
-def _within(key: Any, x: Value) -> None:
-    """Raise for integers that are out of range, where the library would take another element instead."""
+def _understood(x: Value, key: Any, writing: bool) -> tuple[Any, Any]:
+    """For a library that indexes otherwise than NumPy: ``(key, None)`` with a key that it has, or ``(None, positions)``."""
+    backend = BY_TYPE[type(x._native)]
     shape = tuple(x._native.shape)
-    for axis, part in _places(key, len(shape)):
-        if type(part) is int or (hasattr(part, "dtype") and "int" in str(part.dtype)):
-            if axis >= len(shape):
-                raise IndexError(f"indexing: more indices than the {len(shape)} dimensions of shape {shape}")
-            lowest, highest = (part, part) if type(part) is int else of(part).extent(part)  # type: ignore[union-attr]
-            if lowest is not None and (lowest < -shape[axis] or highest >= shape[axis]):
-                raise IndexError(
-                    f"indexing: index {highest if highest >= shape[axis] else lowest} is out of range for axis {axis} of size {shape[axis]}"
-                )
+    parts = keys.by_axis(key, shape)
+    keys.in_range(backend, parts, shape)
+    kinds = keys.kinds(key)
+    if backend.indexes(kinds, writing):
+        return (key if kinds & {"array", "mask", "switch", "pointer"} else keys.plain(parts, shape)), None
+    like = backend.new("zeros", device_of(x._native), backend.native_dtype("int64"), (0,))
+    return None, make(keys.positions(backend.xp, parts, shape, like))
 
 
 def getitem(x: Value, key: Any) -> Any:
     """``x[key]``"""
-    backend = BY_TYPE[type(x._native)]
     if type(key) is not int and type(key) is not slice:
-        key = _native_key(key, x)
-    if not backend.checks_indices:
-        _within(key, x)
-    if not backend.negative_steps and _steps_back(key):
-        axes, key = _forward(key, tuple(x._native.shape))
-        x = flip(x, axis=axes)
+        key = keys.native(key, x)
+    if not BY_TYPE[type(x._native)].indexes_as_numpy:
+        key, places = _understood(x, key, False)
+        if places is not None:
+            return reshape(_take(reshape(x, (x.size,)), reshape(places, (places.size,)), 0), places.shape)
     return _getitem(x, key)
 
 
@@ -266,7 +233,7 @@ def assign(x: Any, compute: Callable[[], Any], what: str, other: Any = None) -> 
 def setitem(x: Value, key: Any, value: Any) -> None:
     """``x[key] = value``: in place, unless it has to be recorded; then ``x`` becomes a new array with a place in the graph."""
     recording = _writable(x, value, "x[key] = value")
-    key = _native_key(key, x)
+    key = keys.native(key, x)
     backend = of(x._native)
     assert backend is not None
     if isinstance(value, (bool, int, float, complex)):
@@ -280,27 +247,39 @@ def setitem(x: Value, key: Any, value: Any) -> None:
             )
         if stored.dtype != x.dtype:
             stored = stored.astype(x.dtype)
-    if not backend.checks_indices:
-        _within(key, x)
-    flipped: tuple[int, ...] = ()
-    if not backend.negative_steps and _steps_back(key):
-        flipped, key = _forward(key, tuple(x._native.shape))
-    if recording or not backend.writable(x._native):
-        # outside recording (immutable arrays, or no_grad) a leaf stays a leaf
-        out = flip(put(flip(x, axis=flipped), stored, key), axis=flipped) if flipped else put(x, stored, key)
-        if recording:
-            _become(x, out)
-        else:
-            x._native = out._native
-        return
-    if isinstance(stored, Value):
-        stored = stored._native
+        if stored.ndim and stored.shape[0] == 1:  # broadcasting does without leading ones, and takes any number of them here
+            lead = next((i for i, size in enumerate(stored.shape) if size != 1), stored.ndim)
+            stored = reshape(stored, stored.shape[lead:])
+    key, places = (key, None) if backend.indexes_as_numpy else _understood(x, key, True)
+    # outside recording (immutable arrays, or no_grad) a leaf stays a leaf
+    out: Any = None
+    if places is not None:
+        out = _overwritten(x, stored, places)
+    elif recording or not backend.writable(x._native):
+        out = put(x, stored, key)
+    if recording:
+        _become(x, out)
+    elif not backend.writable(x._native):
+        x._native = out._native
+    else:
+        if out is not None:
+            key, stored = ..., out
+        try:
+            x._native[key] = stored._native if isinstance(stored, Value) else stored
+        except ValueError as error:
+            raise ValueError(f"x[key] = value: {error}") from error
+        writes.note_all((x._native,))
+
+
+def _overwritten(x: Any, value: Any, places: Any) -> Any:
+    """``x`` with ``value``, broadcast to the shape of ``places``, at these positions of the flattened array."""
+    if not isinstance(value, Value):
+        from .creation import full_like
+
+        value = full_like(places, value, dtype=x.dtype)
     try:
-        if flipped:  # a flipped copy is written into, and copied back
-            copy = backend.xp.flip(x._native, axis=flipped)
-            copy[key] = stored
-            key, stored = ..., backend.xp.flip(copy, axis=flipped)
-        x._native[key] = stored
+        value = broadcast_to(value, places.shape)
     except ValueError as error:
-        raise ValueError(f"x[key] = value: {error}") from error
-    writes.note_all((x._native,))
+        raise ValueError(f"x[key] = value: a value of shape {value.shape} does not fit into the shape {places.shape}") from error
+    flat = overwrite(reshape(x, (x.size,)), reshape(value, (places.size,)), reshape(places, (places.size,)))
+    return reshape(flat, x.shape)

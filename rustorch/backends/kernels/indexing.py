@@ -1,6 +1,6 @@
 """Gather's transposes: sums of values into an array of zeros, at indices that may repeat; and ``x[key] = v`` as a value.
 
-The standard has no scatter, so the plain versions compare every target position with every index: right on every
+The standard has no scatter, so the plain versions of the sums compare every target position with every index: right on every
 library, traceable, and quadratic. Each backend has a linear override.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-__all__ = ["index_add", "positions", "put", "put_add", "scatter_add"]
+__all__ = ["index_add", "overwrite", "positions", "put", "put_add", "scatter_add"]
 
 
 def positions(xp: Any, like: Any, n: int) -> Any:
@@ -67,3 +67,17 @@ def put(xp: Any, x: Any, value: Any, key: Any) -> Any:
     out = xp.asarray(x, copy=True)
     out[key] = value
     return out
+
+
+def overwrite(xp: Any, x: Any, values: Any, places: Any) -> Any:
+    """A copy of ``x``, (size,), with ``values[i]`` at ``places[i]``, both (n,); of several for one place the last stays."""
+    if not (x.shape[0] and values.shape[0]):
+        return xp.asarray(x, copy=True)
+    order = xp.argsort(places, stable=True)
+    ordered = xp.take(places, order, axis=0)
+    rows = xp.positions(places, x.shape[0])
+    # for each row the last of the values at places up to it: the one for this very place, if there is one
+    last = xp.astype(xp.searchsorted(ordered, rows, side="right"), places.dtype) - 1
+    last = xp.where(last < 0, xp.zeros_like(last), last)
+    found = xp.take(values, xp.take(order, last, axis=0), axis=0)
+    return xp.where(xp.take(ordered, last, axis=0) == rows, found, x)
