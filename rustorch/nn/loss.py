@@ -6,6 +6,7 @@ from typing import Any
 
 from ..variable import Variable
 from . import functional as F
+from .functional.checks import check_reduction
 from .module import Stateless
 
 __all__ = ["CrossEntropyLoss", "MSELoss"]
@@ -14,7 +15,7 @@ __all__ = ["CrossEntropyLoss", "MSELoss"]
 class _Loss(Stateless):
     def __init__(self, reduction: str, *, device: str | None = None, dtype: Any = None):
         super().__init__(device=device, dtype=dtype)
-        F.check_reduction(type(self).__name__, reduction)
+        check_reduction(type(self).__name__, reduction)
         self.reduction = reduction
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 from numpy import add, exp, maximum, multiply, ndarray, subtract
 
-from . import scatter
+from .. import scatter
 
 Array = ndarray
 

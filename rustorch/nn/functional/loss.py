@@ -1,146 +1,19 @@
-"""The layers' functions, without their parameters: PyTorch's names and arguments."""
+"""Losses."""
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-from .. import ops
-from ..autograd.check import adopt
-from ..autograd.graph import VARIABLES
-from ..backends import dtypes
-from ..ops import network
-from ..ops.helpers import one_axis
-from ..ops.indexing import assign, extent, within
-from ..variable import Variable
+from ... import ops
+from ...autograd.check import adopt
+from ...autograd.graph import VARIABLES
+from ...backends import dtypes
+from ...ops import network
+from ...ops.indexing import extent, within
+from ...variable import Variable
+from .checks import check_reduction, floating, reduced
 
-__all__ = ["cross_entropy", "linear", "log_softmax", "mse_loss", "relu", "relu_", "sigmoid", "softmax", "tanh"]
-
-
-# -- layers ------------------------------------------------------------------------------------------------------------
-def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
-    """``input @ weight.T + bias``.
-
-    Parameters
-    ----------
-    input : Variable or array, (..., in_features)
-    weight : Variable or array, (out_features, in_features)
-    bias : Variable or array, (out_features,), optional
-
-    Returns
-    -------
-    Variable, (..., out_features)
-
-    Raises
-    ------
-    ValueError
-        If the last size of the input is not ``in_features``.
-    """
-    if type(input) not in VARIABLES or type(weight) not in VARIABLES:
-        input, weight = adopt(input, "linear", (weight,)), adopt(weight, "linear", (input,))
-    have, need = input._native.shape, weight._native.shape
-    if not have or len(need) != 2 or have[-1] != need[1]:
-        raise ValueError(
-            f"linear: the input has shape {tuple(have)}, but a weight of shape {tuple(need)} takes {need[-1] if need else 'no'} "
-            f"features in its last dimension"
-        )
-    if bias is not None:
-        if type(bias) not in VARIABLES:
-            bias = adopt(bias, "linear", (input,))
-        if bias._native.shape != need[:1]:
-            raise ValueError(
-                f"linear: the bias has shape {bias.shape}, but a weight of shape {tuple(need)} has {need[0]} outputs"
-            )
-    if input._native.dtype is not weight._native.dtype:
-        ops.result_type(input, weight)  # raises for kinds that do not mix
-    return network.linear.call(input, weight, bias)
-
-
-def _floating(input: Any, name: str) -> Variable:
-    input = adopt(input, name)
-    if input.dtype.kind not in "fc":
-        raise TypeError(
-            f"{name} is of floating-point numbers, not of {input.dtype}; convert them, as in x.astype(rustorch.float32)"
-        )
-    return input
-
-
-# -- activations -------------------------------------------------------------------------------------------------------
-def relu(input: Any, inplace: bool = False) -> Variable:
-    """``max(input, 0)``, elementwise; the gradient at 0 is 0.
-
-    Parameters
-    ----------
-    input : Variable or array
-    inplace : bool
-        Whether the input itself becomes the output. One that is tracked gets a new array and a place in the graph; one that is
-        not is overwritten.
-
-    Raises
-    ------
-    RuntimeError
-        In place on a leaf that requires grad.
-    """
-    if inplace:
-        input = adopt(input, "relu")
-        assign(input, lambda: network.relu.call(input), "relu(inplace=True)")
-        return input
-    return network.relu.call(input)
-
-
-def relu_(input: Any) -> Variable:
-    """`relu` in place."""
-    return relu(input, inplace=True)
-
-
-def sigmoid(input: Any) -> Variable:
-    """``1 / (1 + exp(-input))``, elementwise, without overflow."""
-    return network.sigmoid.call(_floating(input, "sigmoid"))
-
-
-def tanh(input: Any) -> Variable:
-    """Hyperbolic tangent, elementwise."""
-    return ops.tanh(input)
-
-
-def _softmax_dim(input: Variable, dim: int | None, name: str) -> int:
-    if dim is None:
-        warnings.warn(
-            f"{name} without dim chooses one by the number of dimensions; name it, as in dim=-1", UserWarning, stacklevel=3
-        )
-        dim = 0 if input.ndim in (0, 1, 3) else 1
-    if not input.ndim:
-        raise ValueError(f"{name}: the input needs a dimension to sum along; its shape is ()")
-    return one_axis(dim, input.ndim)
-
-
-def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Variable:
-    """``exp(input) / sum(exp(input))`` along a dimension.
-
-    Parameters
-    ----------
-    input : Variable or array
-        Of at least one dimension.
-    dim : int
-        What sums to 1.
-    dtype : dtype, optional
-        To compute in.
-    """
-    input = _floating(input if dtype is None else ops.astype(input, dtype, copy=False), "softmax")
-    return network.softmax(input, _softmax_dim(input, dim, "softmax"))
-
-
-def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Variable:
-    """The logarithm of `softmax`, computed without it: exact where the softmax is 0 in floating point."""
-    input = _floating(input if dtype is None else ops.astype(input, dtype, copy=False), "log_softmax")
-    return network.log_softmax(input, _softmax_dim(input, dim, "log_softmax"))
-
-
-# -- losses ------------------------------------------------------------------------------------------------------------
-def check_reduction(name: str, reduction: str) -> None:
-    """Raise ValueError unless a loss knows the reduction."""
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{name}: reduction is 'mean', 'sum' or 'none', not {reduction!r}")
+__all__ = ["cross_entropy", "mse_loss"]
 
 
 def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Variable:
@@ -165,16 +38,10 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Variable:
         )
     if input._native.dtype is not target._native.dtype:
         ops.result_type(input, target)  # raises for kinds that do not mix
-    if reduction == "none" or _floating(input, "mse_loss").dtype.kind == "c":
+    if reduction == "none" or floating(input, "mse_loss").dtype.kind == "c":
         d = input - target
-        return (
-            d * d if reduction == "none" else d.mean() if reduction == "mean" and not input.size else _reduced(d * d, reduction)
-        )
+        return d * d if reduction == "none" else d.mean() if reduction == "mean" and not input.size else reduced(d * d, reduction)
     return network.mse.call(input, target, input.size if reduction == "mean" else 1)
-
-
-def _reduced(values: Variable, reduction: str) -> Variable:
-    return values.mean() if reduction == "mean" else values.sum() if reduction == "sum" else values
 
 
 def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
@@ -222,7 +89,7 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is in [0, 1], not {label_smoothing}")
     input, target = adopt(input, "cross_entropy", (target,)), adopt(target, "cross_entropy", (input,))
-    shape = _floating(input, "cross_entropy").shape
+    shape = floating(input, "cross_entropy").shape
     if not shape:
         raise ValueError("cross_entropy: the input needs a dimension of classes")
     rows, classes = (shape[:1], shape[0]) if len(shape) == 1 else (shape[:1] + shape[2:], shape[1])

@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd.primitive import Primitive
+from ...autograd.primitive import Primitive
+
+__all__ = [
+    "cross_entropy",
+    "linear",
+    "linear_grad_weight",
+    "log_softmax",
+    "logsumexp",
+    "mse",
+    "relu",
+    "relu_grad",
+    "sigmoid",
+    "softmax",
+]
 
 linear = Primitive(
     "linear",
