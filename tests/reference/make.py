@@ -1,4 +1,4 @@
-"""Writes the committed numbers anew: ``python -m tests.reference.make``, with PyTorch installed.
+"""Writes the committed numbers anew: ``python -m tests.reference.make``, with PyTorch installed; names after it write those files alone.
 
 The test of this file computes them again and compares, so the committed ones are always PyTorch's.
 """
@@ -6,10 +6,16 @@ The test of this file computes them again and compares, so the committed ones ar
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from tests.nn.case import Case, Theirs, digest, evaluate
+from tests.nn.cases import FAMILIES
 
 from . import cases
 
@@ -84,23 +90,30 @@ def training() -> dict[str, Any]:
     return {"losses": losses, "state": {name: value.tolist() for name, value in model.state_dict().items()}}
 
 
-def everything() -> dict[str, Any]:
-    """All that is committed: name of the file -> content."""
-    return {
-        "functional": functions(cases.functional()),
-        "cross_entropy": functions(cases.cross_entropy()),
-        "architectures": architectures(),
-        "sgd": optimizers(),
-        "training": training(),
+def modules(family: list[Case]) -> dict[str, Any]:
+    """Repr, state, outputs and gradients of every layer, in short."""
+    return {case.name: digest(case, evaluate(case, Theirs())) for case in family}
+
+
+def everything(names: Sequence[str] = ()) -> dict[str, Any]:
+    """All that is committed, or what is named: name of the file -> content."""
+    parts: dict[str, Callable[[], Any]] = {
+        "functional": lambda: functions(cases.functional()),
+        "cross_entropy": lambda: functions(cases.cross_entropy()),
+        "architectures": architectures,
+        "sgd": optimizers,
+        "training": training,
+        **{f"nn_{name}": partial(modules, family) for name, family in FAMILIES.items()},
     }
+    return {name: parts[name]() for name in names or parts}
 
 
-def main() -> None:
+def main(names: Sequence[str]) -> None:
     """Write one file for each."""
-    for name, content in everything().items():
+    for name, content in everything(names).items():
         lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
         (Path(__file__).parent / f"{name}.json").write_text(f"{{\n{lines}\n}}\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

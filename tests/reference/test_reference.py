@@ -7,6 +7,7 @@ from typing import Any
 import numpy
 import pytest
 
+from tests.nn.cases import FAMILIES
 from tests.reference import cases, load
 
 
@@ -36,6 +37,8 @@ def test_there_is_a_number_for_every_case() -> None:
     assert list(load("architectures")) == list(cases.ARCHITECTURES)
     assert list(load("sgd")) == [*cases.sgd(), "groups"]
     assert len(load("training")["losses"]) == cases.TRAIN_STEPS
+    for name, family in FAMILIES.items():
+        assert list(load(f"nn_{name}")) == [case.name for case in family]
 
 
 def test_training_is_a_case_worth_comparing() -> None:

@@ -1,0 +1,12 @@
+"""Containers."""
+
+from __future__ import annotations
+
+from tests.nn.case import Case
+
+from .activation import normal
+
+CASES = [
+    Case("Sequential", build=lambda nn: nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), inputs=normal(2, 3)),
+    Case("ModuleList", build=lambda nn: nn.ModuleList([nn.Linear(2, 3), nn.Linear(2, 3), nn.Tanh()])),
+]
