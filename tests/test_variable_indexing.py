@@ -59,6 +59,17 @@ def test_boolean_masks(backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(x), numpy.where(A > 10, 0, A))
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
+def test_wide_unsigned_integers(dtype: str, backend: Target) -> None:
+    a = numpy.array([1, 2, 2 ** (8 * numpy.dtype(dtype).itemsize) - 1], dtype)
+    x, places = backend.variable(a, dtype), backend.variable([2, 0, 2, 1], "int64")
+    for got in (x[places], rustorch.take(x, places), rustorch.take_along_axis(x, places)):
+        assert got.dtype == a.dtype
+        numpy.testing.assert_array_equal(backend.numpy(got), a[[2, 0, 2, 1]])
+    numpy.testing.assert_array_equal(backend.numpy(x[backend.variable([True, False, True], "bool")]), a[[0, 2]])
+    numpy.testing.assert_array_equal(backend.numpy(x[::-1]), a[::-1])
+
+
 def test_what_is_no_index(backend: Target) -> None:
     x = backend.variable(A)
     with pytest.raises(IndexError, match=r"an index is an integer, a slice, None, Ellipsis.*not float64"):

@@ -125,6 +125,12 @@ def broadcastable(shapes: Sequence[tuple[int, ...]]) -> bool:
     return True
 
 
+#: Operations whose arrays need not broadcast: an error in them has another reason.
+OTHER_SHAPES = frozenset((
+    "matmul", "linear", "concat", "stack", "take", "take_along_axis", "index_add", "scatter_add", "put", "overwrite", "searchsorted",
+))  # fmt: skip
+
+
 def explain(name: str, natives: Sequence[Any], error: Exception) -> Exception:
     """The library's error as one that names the function, the shapes and the dtypes."""
     if getattr(error, "_explained", False):
@@ -133,7 +139,7 @@ def explain(name: str, natives: Sequence[Any], error: Exception) -> Exception:
     shapes = [tuple(a.shape) for a in arrays]
     if name == "matmul" and not broadcastable([shape[:-2] for shape in shapes]):
         return explained(ValueError(f"matmul: the leading axes of {' and '.join(map(str, shapes))} do not broadcast"))
-    if len(shapes) > 1 and not broadcastable(shapes) and name not in ("matmul", "linear", "concat", "stack"):
+    if len(shapes) > 1 and not broadcastable(shapes) and name not in OTHER_SHAPES:
         text = f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; from the right, sizes must be equal or 1"
         return explained(ValueError(text))
     described = ", ".join(

@@ -206,11 +206,10 @@ class TorchBackend(Backend):
         self.module = array_api_compat.torch
         self._dtypes = {getattr(torch, dtype.name): dtype for dtype in dtypes.ALL if hasattr(torch, dtype.name)}
         self._native = {dtype: native for native, dtype in self._dtypes.items()}
+        self._signed = {getattr(torch, f"uint{n}"): getattr(torch, f"int{n}") for n in (16, 32, 64) if hasattr(torch, f"uint{n}")}
         self.overrides: dict[str, Callable] = {
-            "index_add": self._index_add, "scatter_add": self._scatter_add, "put_add": self._put_add,
-            # PyTorch takes indices of 64 bits only
-            "take": lambda x, indices, /, *, axis: self.module.take(x, indices.to(torch.int64), axis=axis),
-            "take_along_axis": lambda x, indices, /, *, axis=-1: torch.take_along_dim(x, indices.to(torch.int64), dim=axis),
+            "index_add": self._index_add, "scatter_add": self._scatter_add, "put_add": self._put_add, "take": self._take,
+            "take_along_axis": self._take_along_axis,
         }  # fmt: skip
         super().__init__()
 
@@ -260,6 +259,19 @@ class TorchBackend(Backend):
 
     def owns(self, array: Array) -> bool:
         return False  # a view that spans the whole storage cannot be told from its base
+
+    # PyTorch takes indices of 64 bits only, and moves unsigned integers of more than 8 bits nowhere: they go as signed ones
+    def _take(self, x: Array, indices: Array, /, *, axis: int) -> Array:
+        signed = self._signed.get(x.dtype)
+        if signed is not None:
+            return self._take(x.view(signed), indices, axis=axis).view(x.dtype)
+        return self.module.take(x, indices.to(self._torch.int64), axis=axis)
+
+    def _take_along_axis(self, x: Array, indices: Array, /, *, axis: int = -1) -> Array:
+        signed = self._signed.get(x.dtype)
+        if signed is not None:
+            return self._take_along_axis(x.view(signed), indices, axis=axis).view(x.dtype)
+        return self._torch.take_along_dim(x, indices.to(self._torch.int64), dim=axis)
 
     def _index_add(self, values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
         zeros = self._torch.zeros(shape, dtype=values.dtype, device=values.device)
