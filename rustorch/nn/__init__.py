@@ -2,13 +2,62 @@
 
 from __future__ import annotations
 
-from . import activation, container, flatten, functional, init, linear, loss, module, parameter  # noqa: F401
+from . import (
+    activation,
+    adaptive_pooling,
+    batchnorm,
+    container,
+    convolution,
+    flatten,
+    functional,  # noqa: F401
+    init,  # noqa: F401
+    linear,
+    loss,
+    max_pooling,
+    module,
+    normalization,
+    padding,
+    parameter,
+    pooling,
+    rectifier,
+    recurrent,
+)
 from .activation import *  # noqa: F403
+from .adaptive_pooling import *  # noqa: F403
+from .batchnorm import *  # noqa: F403
 from .container import *  # noqa: F403
+from .convolution import *  # noqa: F403
 from .flatten import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .loss import *  # noqa: F403
+from .max_pooling import *  # noqa: F403
 from .module import *  # noqa: F403
+from .normalization import *  # noqa: F403
+from .padding import *  # noqa: F403
 from .parameter import *  # noqa: F403
+from .pooling import *  # noqa: F403
+from .rectifier import *  # noqa: F403
+from .recurrent import *  # noqa: F403
 
-__all__ = [name for file in (activation, container, flatten, linear, loss, module, parameter) for name in file.__all__]
+__all__ = [
+    name
+    for file in (
+        padding,
+        convolution,
+        adaptive_pooling,
+        max_pooling,
+        activation,
+        batchnorm,
+        container,
+        flatten,
+        linear,
+        loss,
+        module,
+        normalization,
+        parameter,
+        pooling,
+        rectifier,
+        recurrent,
+    )
+    for name in file.__all__
+]

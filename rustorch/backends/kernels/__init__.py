@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import indexing, layers, linalg, optim
+from . import activation, convolution, indexing, layers, linalg, normalization, optim, pooling, recurrent
 
 #: name -> plain version
 KERNELS: dict[str, Callable] = {
-    name: getattr(module, name) for module in (indexing, layers, linalg, optim) for name in module.__all__
+    name: getattr(module, name)
+    for module in (convolution, activation, indexing, layers, linalg, normalization, optim, pooling, recurrent)
+    for name in module.__all__
 }

@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-from . import activation, loss
+from . import activation, adaptive_pooling, convolution, loss, max_pooling, normalization, padding, pooling, rectifier, recurrent
 from . import linear as affine
 from .activation import *  # noqa: F403
+from .adaptive_pooling import *  # noqa: F403
+from .convolution import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .loss import *  # noqa: F403
+from .max_pooling import *  # noqa: F403
+from .normalization import *  # noqa: F403
+from .padding import *  # noqa: F403
+from .pooling import *  # noqa: F403
+from .rectifier import *  # noqa: F403
+from .recurrent import *  # noqa: F403
 
-__all__ = [name for file in (activation, affine, loss) for name in file.__all__]
+__all__ = [
+    name
+    for file in (
+        padding,
+        convolution,
+        activation,
+        adaptive_pooling,
+        affine,
+        loss,
+        max_pooling,
+        normalization,
+        pooling,
+        rectifier,
+        recurrent,
+    )
+    for name in file.__all__
+]

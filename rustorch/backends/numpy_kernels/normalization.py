@@ -1,0 +1,154 @@
+"""NumPy's normalization: sums by BLAS where they are products with ones, and one or two temporaries of the input's size.
+
+All arrays of a call have one dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+import numpy
+from numpy import add, einsum, multiply, ndarray, subtract
+
+from .core import _ones
+
+Array = ndarray
+
+
+def _rows(x: Array, n: int) -> Array:
+    """The last ``n`` axes as one, the others as another."""
+    return x.reshape(prod(x.shape[: x.ndim - n]), prod(x.shape[x.ndim - n :]))
+
+
+def layer_norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: float) -> tuple[Array, Array, Array]:
+    rows = _rows(x, n)
+    count = rows.shape[1]
+    mean = (rows @ _ones(count, rows.dtype))[:, None]
+    mean /= count
+    out = subtract(rows, mean)
+    rstd = einsum("ij,ij->i", out, out)[:, None]
+    rstd /= count
+    rstd += eps
+    numpy.sqrt(rstd, rstd)
+    numpy.reciprocal(rstd, rstd)
+    out *= rstd
+    if weight is not None:
+        multiply(out, weight.reshape(count), out)
+    if bias is not None:
+        add(out, bias.reshape(count), out)
+    kept = x.shape[: x.ndim - n] + (1,) * n
+    return out.reshape(x.shape), mean.reshape(kept), rstd.reshape(kept)
+
+
+def layer_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None, n: int) -> tuple:
+    rows, gs, rstd = _rows(x, n), _rows(g, n), rstd.reshape(-1, 1)
+    lead, count = rows.shape
+    h = subtract(rows, mean.reshape(-1, 1))
+    h *= rstd
+    t = multiply(gs, h)
+    flat = _ones(count, t.dtype) if weight is None else weight.reshape(count)
+    of_rstd, of_mean = (t @ flat)[:, None], (gs @ flat)[:, None]
+    dweight = dbias = None
+    if weight is not None:
+        ones = _ones(lead, t.dtype)
+        dweight, dbias = (ones @ t).reshape(weight.shape), (ones @ gs).reshape(weight.shape)
+    of_rstd /= count
+    of_mean /= count
+    h *= of_rstd
+    h += of_mean
+    if weight is None:
+        subtract(gs, h, t)
+    else:
+        multiply(gs, flat, t)
+        t -= h
+    t *= rstd
+    return t.reshape(x.shape), dweight, dbias
+
+
+def rms_norm(x: Array, weight: Array | None, n: int, eps: float) -> tuple[Array, Array]:
+    rows = _rows(x, n)
+    rstd = einsum("ij,ij->i", rows, rows)[:, None]
+    rstd /= rows.shape[1]
+    rstd += eps
+    numpy.sqrt(rstd, rstd)
+    numpy.reciprocal(rstd, rstd)
+    out = multiply(rows, rstd)
+    if weight is not None:
+        multiply(out, weight.reshape(-1), out)
+    return out.reshape(x.shape), rstd.reshape(x.shape[: x.ndim - n] + (1,) * n)
+
+
+def rms_norm_grad(g: Array, x: Array, rstd: Array, weight: Array | None, n: int) -> tuple:
+    rows, gs, rstd = _rows(x, n), _rows(g, n), rstd.reshape(-1, 1)
+    lead, count = rows.shape
+    h = multiply(rows, rstd)
+    t = multiply(gs, h)
+    flat = _ones(count, t.dtype) if weight is None else weight.reshape(count)
+    of_rstd = (t @ flat)[:, None]
+    of_rstd /= count
+    dweight = None if weight is None else (_ones(lead, t.dtype) @ t).reshape(weight.shape)
+    h *= of_rstd
+    multiply(gs, flat, t)
+    t -= h
+    t *= rstd
+    return t.reshape(x.shape), dweight
+
+
+# -- per channel -------------------------------------------------------------------------------------------------------------------
+def _planes(x: Array) -> Array:
+    """(n, channels, all the rest)."""
+    return x if x.ndim == 2 else x.reshape(x.shape[0], x.shape[1], prod(x.shape[2:]))
+
+
+def _sum(x: Array) -> Array:
+    """Sums of the channels."""
+    if x.ndim == 3:
+        x = (x.reshape(x.shape[0] * x.shape[1], x.shape[2]) @ _ones(x.shape[2], x.dtype)).reshape(x.shape[:2])
+    return _ones(x.shape[0], x.dtype) @ x
+
+
+def _dot(x: Array, y: Array) -> Array:
+    """Sums of the channels of ``x * y``."""
+    if x.ndim == 2:
+        return einsum("nc,nc->c", x, y)
+    return add.reduce(einsum("ncl,ncl->nc", x, y), 0)
+
+
+def _along(value: Array, x: Array) -> Array:
+    return value[:, None] if x.ndim == 3 else value
+
+
+def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array, Array]:
+    planes = _planes(x)
+    count = x.size // x.shape[1] if x.shape[1] else 1
+    mean = _sum(planes)
+    mean /= count
+    out = subtract(planes, _along(mean, planes))
+    var = _dot(out, out)
+    var /= count
+    rstd = numpy.reciprocal(numpy.sqrt(var + var.dtype.type(eps)))
+    multiply(out, _along(rstd if weight is None else rstd * weight, planes), out)
+    if bias is not None:
+        add(out, _along(bias, planes), out)
+    return out.reshape(x.shape), mean, var, rstd
+
+
+def batch_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None) -> tuple:
+    planes, gs = _planes(x), _planes(g)
+    count = x.size // x.shape[1] if x.shape[1] else 1
+    t = subtract(planes, _along(mean, planes))
+    dbias, dot = _sum(gs), _dot(gs, t)
+    dweight = dot * rstd
+    t *= _along(dweight * rstd / count, planes)
+    t += _along(dbias / count, planes)
+    subtract(gs, t, t)
+    scale = rstd if weight is None else rstd * weight
+    multiply(t, _along(scale, planes), t)
+    return t.reshape(x.shape), None if weight is None else dweight, None if weight is None else dbias
+
+
+OVERRIDES: dict[str, Callable] = {
+    function.__name__: function
+    for function in (layer_norm, layer_norm_grad, rms_norm, rms_norm_grad, batch_norm, batch_norm_grad)
+}

@@ -1,0 +1,377 @@
+"""Normalization: over a batch, a sample, groups of channels, or the last dimensions."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from ... import ops
+from ...autograd.check import adopt
+from ...autograd.graph import VARIABLES, Value, make, no_grad
+from ...backends.base import info
+from ...ops import linalg, network
+from ...ops.helpers import one_axis
+from ...variable import Variable
+
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize", "rms_norm"]
+
+
+def _together(name: str, input: Any, *others: Any) -> list[Any]:
+    """All of them (or None) as Variables of one real floating-point dtype."""
+    values = [v if v is None or type(v) in VARIABLES else adopt(v, name, (input,)) for v in (input, *others)]
+    dtype = values[0].dtype
+    if dtype.kind != "f":
+        raise TypeError(
+            f"{name} is of real floating-point numbers, not of {dtype}; convert them, as in x.astype(rustorch.float32)"
+        )
+    if any(v is not None and v._native.dtype is not values[0]._native.dtype for v in values):
+        dtype = ops.result_type(*[v for v in values if v is not None])  # raises for kinds that do not mix
+        values = [v if v is None else ops.astype(v, dtype, copy=False) for v in values]
+    return values
+
+
+def _per_channel(name: str, channels: int, **values: Any) -> None:
+    for what, value in values.items():
+        if value is not None and tuple(value.shape) != (channels,):
+            raise ValueError(
+                f"{name}: the input has {channels} channels, so that the {what} has shape ({channels},), not {value.shape}"
+            )
+
+
+def _channels(value: Variable, ndim: int) -> Variable:
+    """(channels,) so that it broadcasts with (n, channels, ...)."""
+    return ops.reshape(value, (value.shape[0], *(1,) * (ndim - 2)))
+
+
+def _affine(x: Variable, weight: Variable | None, bias: Variable | None) -> Variable:
+    if weight is not None:
+        x = x * _channels(weight, x.ndim)
+    return x if bias is None else x + _channels(bias, x.ndim)
+
+
+def _fixed(x: Variable, mean: Variable, var: Variable, weight: Variable | None, bias: Variable | None, eps: float) -> Variable:
+    """Normalized by moments that are given: one product and one sum with every element."""
+    scale = 1 / ops.sqrt(var + eps)
+    scale = scale if weight is None else scale * weight
+    shift = -mean * scale
+    return x * _channels(scale, x.ndim) + _channels(shift if bias is None else shift + bias, x.ndim)
+
+
+def _check_running(name: str, **values: Any) -> None:
+    """What is updated must be reached by the update."""
+    for what, value in values.items():
+        if value is not None and not isinstance(value, Value):
+            raise TypeError(f"{name}: the {what} is updated in place: a Variable, not {type(value).__name__}")
+
+
+def _update(running: Any, value: Variable, momentum: Any) -> None:
+    if running is not None:
+        with no_grad():
+            running[...] = running * (1 - momentum) + ops.astype(value, running.dtype, copy=False) * momentum
+
+
+def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
+               momentum: Any = 0.1, eps: float = 1e-5) -> Variable:  # fmt: skip
+    """``(x - mean) / sqrt(var + eps) * weight + bias``, of every channel over the batch and all further dimensions.
+
+    Parameters
+    ----------
+    input : Variable or array, (n, channels) or (n, channels, d1, ...)
+    running_mean, running_var : Variable, (channels,), or None
+        What evaluation normalizes by. Training normalizes by the batch and updates them in place.
+    weight, bias : Variable or array, (channels,), optional
+    training : bool
+    momentum : float, or Variable of shape ()
+        The share of the batch in the updated running statistics; their variance is the unbiased one.
+    eps : float
+
+    Returns
+    -------
+    Variable, of the input's shape
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, there is one value per channel in training, or no running statistics in evaluation. The running
+        statistics are as they were.
+    TypeError
+        If the input is not of real floating-point numbers.
+
+    Source: Ioffe & Szegedy, "Batch normalization", 2015, algorithms 1 and 2.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.tensor([[1.0, 5.0], [3.0, 9.0]])
+    >>> rustorch.nn.functional.batch_norm(x, None, None, training=True, eps=0.0).tolist()
+    [[-1.0, -1.0], [1.0, 1.0]]
+    """
+    x, weight, bias = _together("batch_norm", input, weight, bias)
+    if x.ndim < 2:
+        raise ValueError(f"batch_norm: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)")
+    shape = x.shape
+    _per_channel("batch_norm", shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ValueError(
+                "batch_norm: without running_mean and running_var there is nothing to evaluate with; pass training=True"
+            )
+        _, mean, var = _together("batch_norm", x, running_mean, running_var)
+        return _fixed(x, mean, var, weight, bias, eps)
+    count = shape[0] * prod(shape[2:])
+    if count < 2:
+        raise ValueError(f"batch_norm: training needs more than one value per channel; an input of shape {shape} has {count}")
+    _check_running("batch_norm", running_mean=running_mean, running_var=running_var)
+    if weight is None and bias is not None:
+        weight = ops.ones_like(bias)  # the gradients of both come together
+    moments: list[Any] = []
+    out = network.batch_norm.call(x, weight, bias, eps, moments)
+    _update(running_mean, make(moments[0]), momentum)
+    _update(running_var, make(moments[1]) * (count / (count - 1)), momentum)
+    return out
+
+
+def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None, bias: Any = None,
+                  use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5) -> Variable:  # fmt: skip
+    """``(x - mean) / sqrt(var + eps) * weight + bias``, of every channel of every sample by itself.
+
+    Parameters
+    ----------
+    input : Variable or array, (n, channels, d1, ...)
+    running_mean, running_var : Variable, (channels,), optional
+        Updated in place, by the mean over the samples; without ``use_input_stats`` they are what is normalized by.
+    weight, bias : Variable or array, (channels,), optional
+    use_input_stats : bool
+    momentum : float
+    eps : float
+
+    Returns
+    -------
+    Variable, of the input's shape
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or there is one value per channel. The running statistics are as they were.
+
+    Source: Ulyanov, Vedaldi & Lempitsky, "Instance normalization", 2016.
+    """
+    x, weight, bias = _together("instance_norm", input, weight, bias)
+    if x.ndim < 3:
+        raise ValueError(f"instance_norm: the input has shape {x.shape}; it needs three dimensions at least, (n, channels, ...)")
+    n, channels, *rest = x.shape
+    _per_channel("instance_norm", channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise ValueError("instance_norm: use_input_stats=False needs running_mean and running_var")
+        _, mean, var = _together("instance_norm", x, running_mean, running_var)
+        return _fixed(x, mean, var, weight, bias, eps)
+    count = prod(rest)
+    if count < 2:
+        raise ValueError(f"instance_norm: more than one value per channel is needed; an input of shape {x.shape} has {count}")
+    _check_running("instance_norm", running_mean=running_mean, running_var=running_var)
+    flat = ops.reshape(x, (n * channels, count))
+    out = _affine(ops.reshape(network.layer_norm.call(flat, None, None, 1, eps), x.shape), weight, bias)
+    with no_grad():
+        if running_mean is not None:
+            _update(running_mean, ops.mean(ops.reshape(ops.mean(flat, axis=1), (n, channels)), axis=0), momentum)
+        if running_var is not None:
+            var = ops.var(flat, axis=1, correction=1)
+            _update(running_var, ops.mean(ops.reshape(var, (n, channels)), axis=0), momentum)
+    return out
+
+
+def _last_sizes(name: str, x: Variable, normalized_shape: Any, **parameters: Any) -> int:
+    """How many of the last dimensions are normalized over: those of ``normalized_shape``, which must be the input's."""
+    sizes = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+    n, shape = len(sizes), x._native.shape
+    if not n or prod(sizes) < 1:
+        raise ValueError(f"{name}: normalized_shape is positive sizes, not {normalized_shape!r}")
+    if len(shape) < n or tuple(shape[-n:]) != sizes:
+        raise ValueError(f"{name}: the input has shape {tuple(shape)}; with normalized_shape {sizes}, its last sizes are these")
+    for what, value in parameters.items():
+        if value is not None and tuple(value._native.shape) != sizes:
+            raise ValueError(f"{name}: the {what} has shape {value.shape}; with normalized_shape {sizes}, it has this shape")
+    return n
+
+
+def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Variable:
+    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions.
+
+    Parameters
+    ----------
+    input : Variable or array, (..., *normalized_shape)
+    normalized_shape : int or sequence of int
+        The sizes of the last dimensions, over which mean and variance are taken.
+    weight, bias : Variable or array, normalized_shape, optional
+    eps : float
+
+    Returns
+    -------
+    Variable, of the input's shape
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    Source: Ba, Kiros & Hinton, "Layer normalization", 2016.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.layer_norm(rustorch.tensor([[1.0, 3.0], [5.0, 9.0]]), 2, eps=0.0).tolist()
+    [[-1.0, 1.0], [-1.0, 1.0]]
+    """
+    x, weight, bias = _together("layer_norm", input, weight, bias)
+    n = _last_sizes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
+    if weight is None and bias is not None:
+        weight = ops.ones_like(bias)  # the gradients of both come together
+    return network.layer_norm.call(x, weight, bias, n, eps)
+
+
+def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Variable:
+    """``x / sqrt(mean(x * x) + eps) * weight`` over the last dimensions.
+
+    Parameters
+    ----------
+    input : Variable or array, (..., *normalized_shape)
+    normalized_shape : int or sequence of int
+    weight : Variable or array, normalized_shape, optional
+    eps : float, optional
+        Default: the distance from 1 to the next number of the dtype.
+
+    Returns
+    -------
+    Variable, of the input's shape
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    Source: Zhang & Sennrich, "Root mean square layer normalization", 2019, equation 4.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.rms_norm(rustorch.tensor([1.0, 7.0]), 2, eps=0.0)
+    Variable([0.2, 1.4])
+    """
+    x, weight = _together("rms_norm", input, weight)
+    n = _last_sizes("rms_norm", x, normalized_shape, weight=weight)
+    return network.rms_norm.call(x, weight, n, info(x.dtype)[1] if eps is None else eps)
+
+
+def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Variable:
+    """``(x - mean) / sqrt(var + eps) * weight + bias``, of every sample over groups of channels and all further dimensions.
+
+    Parameters
+    ----------
+    input : Variable or array, (n, channels, ...)
+    num_groups : int
+        Divides the channels.
+    weight, bias : Variable or array, (channels,), optional
+    eps : float
+
+    Returns
+    -------
+    Variable, of the input's shape
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or the groups do not divide the channels.
+
+    Source: Wu & He, "Group normalization", 2018, equations 1 to 7.
+    """
+    x, weight, bias = _together("group_norm", input, weight, bias)
+    if x.ndim < 2:
+        raise ValueError(f"group_norm: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)")
+    n, channels, *rest = x.shape
+    if num_groups < 1 or channels % num_groups:
+        raise ValueError(f"group_norm: {num_groups} groups do not divide the {channels} channels of an input of shape {x.shape}")
+    _per_channel("group_norm", channels, weight=weight, bias=bias)
+    count = channels // num_groups * prod(rest)
+    if count < 1:
+        raise ValueError(f"group_norm: an input of shape {x.shape} has no values in a group")
+    flat = ops.reshape(x, (n * num_groups, count))
+    return _affine(ops.reshape(network.layer_norm.call(flat, None, None, 1, eps), x.shape), weight, bias)
+
+
+def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Variable:
+    """``x / (k + alpha / size * s) ** beta``, where s is the sum of squares over ``size`` neighbouring channels.
+
+    Parameters
+    ----------
+    input : Variable or array, (n, channels, d1, ...)
+    size : int
+        Positive. Of an even number, one more neighbour lies before a channel than after it.
+    alpha, beta, k : float
+
+    Returns
+    -------
+    Variable, of the input's shape
+
+    Raises
+    ------
+    ValueError
+        If the input has fewer than three dimensions, or the size is not positive.
+
+    Source: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks", 2012, section 3.3; alpha
+    is divided by the size here, as in PyTorch.
+    """
+    (x,) = _together("local_response_norm", input)
+    if x.ndim < 3:
+        raise ValueError(
+            f"local_response_norm: the input has shape {x.shape}; it needs three dimensions at least, (n, channels, ...)"
+        )
+    if size < 1:
+        raise ValueError(f"local_response_norm: the size is a positive number of channels, not {size}")
+    n, channels, *rest = x.shape
+    before, after = (ops.zeros((n, m, *rest), dtype=x.dtype, device=x.device) for m in (size // 2, (size - 1) // 2))
+    squares = ops.concat([before, x * x, after], axis=1)
+    total = squares[:, :channels]
+    for i in range(1, size):
+        total = total + squares[:, i : i + channels]
+    return x / (total * (alpha / size) + k) ** beta
+
+
+def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: None = None) -> Variable:
+    """``x / max(norm(x), eps)``, with the norm along a dimension.
+
+    Parameters
+    ----------
+    input : Variable or array
+    p : float
+        The order of the norm.
+    dim : int
+    eps : float
+        What the norm is at least: no division by zero.
+    out : None
+        PyTorch's argument; results are always new.
+
+    Returns
+    -------
+    Variable, of the input's shape
+
+    Raises
+    ------
+    IndexError
+        If there is no such dimension.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.normalize(rustorch.tensor([3.0, 4.0]), dim=0)
+    Variable([0.6, 0.8])
+    """
+    if out is not None:
+        raise ValueError("normalize: out is None; results are new Variables")
+    x = adopt(input, "normalize")
+    if x.dtype.kind not in "fc":
+        raise TypeError(
+            f"normalize is of floating-point numbers, not of {x.dtype}; convert them, as in x.astype(rustorch.float32)"
+        )
+    norm = linalg.vector_norm(x, axis=one_axis(dim, x.ndim), keepdims=True, ord=p)
+    return x / ops.clip(norm, min=eps)
