@@ -6,9 +6,9 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from ..autograd.check import adopt
+from ..autograd.check import adopt, weak_number
 from ..autograd.graph import Value, make, mode, writes
-from ..autograd.primitive import Primitive
+from ..autograd.primitive import SCALARS, Primitive
 from ..backends import BY_TYPE, device_of, of
 from . import keys
 from .data_type import broadcast_shapes
@@ -237,6 +237,10 @@ def setitem(x: Value, key: Any, value: Any) -> None:
     backend = of(x._native)
     assert backend is not None
     if isinstance(value, (bool, int, float, complex)):
+        if type(value) in SCALARS:
+            weak_number("x[key] = value", value, x._native)
+            if type(value) is complex and x.dtype.kind == "f":
+                raise TypeError(f"x[key] = value: {value} into {x.dtype} would drop the imaginary part; take value.real first")
         stored: Any = value
     else:
         stored = adopt(value, "x[key] = value", (x,))
@@ -266,7 +270,9 @@ def setitem(x: Value, key: Any, value: Any) -> None:
             key, stored = ..., out
         try:
             x._native[key] = stored._native if isinstance(stored, Value) else stored
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
+            if isinstance(error, NotImplementedError):
+                raise
             raise ValueError(f"x[key] = value: {error}") from error
         writes.note_all((x._native,))
 

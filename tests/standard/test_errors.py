@@ -57,6 +57,9 @@ DOCUMENTED: dict[str, tuple[Call, type[Exception], str]] = {
     "asarray, a list without a copy": (lambda b: rustorch.asarray([1], copy=False, device=b.device), ValueError, "copy=False, but"),
     "asarray, a dtype without a copy": (lambda b: rustorch.asarray(_x(b, 2), dtype=rustorch.float32, copy=False), ValueError, "copy=False"),
     "from_dlpack of a list": (lambda b: rustorch.from_dlpack([1]), AttributeError, "list has no __dlpack__ and __dlpack_device__"),
+    "a complex number into floats": (lambda b: _set(_x(b, 2), slice(None), 1j), TypeError, "would drop the imaginary part"),
+    "complex numbers into floats": (lambda b: _set(_x(b, 2), ..., _x(b, 2, dtype="complex64")), TypeError, "drop the imaginary part"),
+    "a value of another shape": (lambda b: _set(_x(b, 2), slice(None), _x(b, 3)), ValueError, r"x\[key\] = value: |put of float64\(2,\)"),
     # -- data types
     "finfo of an integer": (lambda b: rustorch.finfo(_i(b, 1)), TypeError, "finfo is of floating-point dtypes, not int64"),
     "iinfo of a float": (lambda b: rustorch.iinfo(_x(b, 1)), TypeError, "iinfo is of integer dtypes, not float64"),
@@ -122,6 +125,8 @@ MIXED: dict[str, Call] = {
     "searchsorted": lambda b: rustorch.searchsorted(_x(b, 2), _x(b, 2, dtype="int64")),
     "searchsorted of a number": lambda b: rustorch.searchsorted(_x(b, 2, dtype="int64"), 0.5),
     "isin": lambda b: rustorch.isin(_x(b, 2), _x(b, 2, dtype="int64")),
+    "a float into integers": lambda b: _set(_x(b, 2, dtype="int64"), 0, 0.5),
+    "an integer into booleans": lambda b: _set(_x(b, 2, dtype="bool"), ..., 1),
     "result_type": lambda b: rustorch.result_type(_x(b, 2), _x(b, 2, dtype="int64")),
     "result_type of a number": lambda b: rustorch.result_type(_x(b, 2, dtype="int64"), 0.5),
     "result_type of uint64": lambda b: rustorch.result_type(rustorch.uint64, rustorch.int8),
