@@ -1,0 +1,200 @@
+"""Pooling: the largest value of every window; and these values put back where they were."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from ... import ops
+from ...autograd.check import adopt
+from ...backends import dtypes
+from ...backends.kernels.pooling import Windows
+from ...ops import network
+from ...ops.indexing import extent
+from ...variable import Variable
+from .pooling import images, ordered, windows_over
+from .sizes import tuple_of
+
+__all__ = ["max_pool1d", "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d"]
+
+
+def largest(input: Variable, windows: Windows, return_indices: bool) -> Any:
+    """The largest value of every window, and with ``return_indices`` where it is in the flattened spatial axes."""
+    if not return_indices:
+        return network.max_pool.call(input, windows)
+    which = network.max_pool_which.call(input, windows)
+    indices = ops.astype(network.max_pool_indices.call(which, windows), dtypes.int64)
+    return network.max_pool_gather.call(input, which, windows), indices
+
+
+def _max_pool(n: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
+              return_indices: bool) -> Any:  # fmt: skip
+    name = f"max_pool{n}d"
+    input = ordered(name, input, n)
+    windows = windows_over(name, input.shape, kernel_size, stride, padding, dilation, ceil_mode, n)
+    for w in windows:
+        if w.padding and w.dilation > 1:
+            first = range(-w.padding, w.out * w.stride - w.padding, w.stride)
+            if any(not any(0 <= start + k * w.dilation < w.size for k in range(w.kernel)) for start in first):
+                raise ValueError(
+                    f"{name}: with dilation {w.dilation} and padding {w.padding} a window lies beside an axis of size {w.size} altogether"
+                )
+    return largest(input, windows, return_indices)
+
+
+def max_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+               return_indices: bool = False) -> Any:  # fmt: skip
+    """The largest value of every window of an axis; see `max_pool2d`.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, size) or (channels, size)
+    """
+    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+               return_indices: bool = False) -> Any:  # fmt: skip
+    """The largest value of every window.
+
+    Of equal values the first one has the gradient; a window with a nan has nan.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, height, width) or (channels, height, width)
+    kernel_size : int or pair of int
+    stride : int or pair of int, optional
+        From window to window; default: the kernel size, so that windows lie side by side.
+    padding : int or pair of int
+        Of -inf, before and after; at most half of the kernel.
+    dilation : int or pair of int
+        The distance between the values of a window.
+    ceil_mode : bool
+        Whether a last window may reach beyond the end.
+    return_indices : bool
+        Whether to return where each value is, too: positions in the flattened height and width, as `max_unpool2d` takes them.
+
+    Returns
+    -------
+    Variable, (..., floor or ceil((size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1), ...)
+        And with ``return_indices`` a second one, of int64.
+
+    Raises
+    ------
+    ValueError
+        If the input's shape or a size does not fit.
+    TypeError
+        If the input is not of real floating-point numbers, or a size no integer.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.asarray([[[1.0, 2.0, 0.0, 1.0], [4.0, 3.0, 5.0, 0.0]]])
+    >>> rustorch.nn.functional.max_pool2d(x, 2).tolist()
+    [[[4.0, 5.0]]]
+    >>> rustorch.nn.functional.max_pool2d(x, 2, return_indices=True)[1].tolist()
+    [[[4, 6]]]
+    """
+    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+               return_indices: bool = False) -> Any:  # fmt: skip
+    """The largest value of every window of three axes; see `max_pool2d`.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, depth, height, width) or (channels, depth, height, width)
+    """
+    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+# -- the largest values put back -----------------------------------------------------------------------------------------------------
+def _max_unpool(n: int, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Any) -> Variable:
+    name = f"max_unpool{n}d"
+    input = images(name, input, n)
+    indices = adopt(indices, name, (input,))
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{name}: indices are integers, not {indices.dtype}")
+    if indices.shape != input.shape:
+        raise ValueError(f"{name}: the input has shape {input.shape} and the indices {indices.shape}; they must be equal")
+    kernel = tuple_of(name, "kernel_size", kernel_size, n)
+    steps = kernel if stride is None or stride == () else tuple_of(name, "stride", stride, n)
+    pads = tuple_of(name, "padding", padding, n, 0)
+    have = input.shape[-n:]
+    sizes = tuple([(size - 1) * step + k - 2 * pad for size, step, k, pad in zip(have, steps, kernel, pads, strict=True)])
+    if output_size is not None:
+        given = tuple(output_size)[-n:] if len(tuple(output_size)) == n + 2 else output_size
+        given = tuple_of(name, "output_size", given, n)
+        if any(not usual - step < size < usual + step for usual, step, size in zip(sizes, steps, given, strict=True)):
+            raise ValueError(f"{name}: output_size differs from {sizes} by less than the stride {steps}, as {given} does not")
+        sizes = given
+    if min(sizes) < 1:
+        raise ValueError(f"{name}: the output would have sizes {sizes}; padding {pads} is too much for kernels of {kernel}")
+    size = prod(sizes)
+    lowest, highest = extent(indices)
+    if lowest is not None and highest is not None and (lowest < 0 or highest >= size):
+        raise IndexError(f"{name}: index {lowest if lowest < 0 else highest} is out of range for an output of sizes {sizes}")
+    rows = (prod(input.shape[:-n]), prod(have))
+    out = network.max_unpool.call(ops.reshape(input, rows), ops.reshape(indices, rows), size)
+    return ops.reshape(out, (*input.shape[:-n], *sizes))
+
+
+def max_unpool1d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+) -> Variable:
+    """The values of `max_pool1d` put back where they were, and zeros elsewhere; see `max_unpool2d`.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, size) or (channels, size)
+    """
+    return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+) -> Variable:
+    """The values of `max_pool2d` put back where they were, and zeros elsewhere.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, height, width) or (channels, height, width)
+    indices : Variable or array of integers
+        Of the input's shape, from ``max_pool2d(..., return_indices=True)``.
+    kernel_size, stride, padding : int or pair of int
+        As they were for `max_pool2d`.
+    output_size : sequence of int, optional
+        What it was pooled from: height and width, or the whole shape of four sizes. Default: ``(size - 1) * stride - 2 * padding +
+        kernel_size``; several sizes are pooled to one.
+
+    Raises
+    ------
+    IndexError
+        If an index is beyond the output. (On "cuda" and under tracing indices cannot be looked at without waiting for them.)
+    ValueError
+        If shapes or sizes do not fit.
+    TypeError
+        If the indices are no integers.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> from rustorch.nn import functional as F
+    >>> values, indices = F.max_pool2d(rustorch.asarray([[[1.0, 2.0], [4.0, 3.0]]]), 2, return_indices=True)
+    >>> F.max_unpool2d(values, indices, 2).tolist()
+    [[[0.0, 0.0], [4.0, 0.0]]]
+    """
+    return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+) -> Variable:
+    """The values of `max_pool3d` put back where they were, and zeros elsewhere; see `max_unpool2d`.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, depth, height, width) or (channels, depth, height, width)
+    """
+    return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)

@@ -1,0 +1,210 @@
+"""Pooling: the mean or the p-norm of every window; and what all poolings check alike."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from ... import ops
+from ...backends.kernels.pooling import Window, Windows
+from ...ops import network
+from ...variable import Variable
+from .checks import floating
+from .sizes import tuple_of
+
+__all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d"]
+
+
+# -- what they check alike ---------------------------------------------------------------------------------------------------------
+def images(name: str, input: Any, n: int) -> Variable:
+    """The input, if it is one of ``n`` spatial axes: (channels, ...) or (batch, channels, ...), of real numbers.
+
+    Raises
+    ------
+    ValueError
+        If it has another number of dimensions, or one of size 0 that is not the batch.
+    """
+    input = floating(input, name)
+    axes = ", ".join([f"size{i}" for i in range(1, n + 1)] if n > 1 else ["size"])
+    if input.ndim not in (n + 1, n + 2):
+        raise ValueError(
+            f"{name}: the input is (batch, channels, {axes}) or (channels, {axes}), of {n + 2} or {n + 1} dimensions; its shape is "
+            f"{input.shape}"
+        )
+    if 0 in input.shape[-n - 1 :]:
+        raise ValueError(f"{name}: only the batch may be of size 0; the input's shape is {input.shape}")
+    return input
+
+
+def ordered(name: str, input: Any, n: int) -> Variable:
+    """`images` whose values have an order: no complex ones."""
+    input = images(name, input, n)
+    if input.dtype.kind != "f":
+        raise TypeError(f"{name}: there is no largest among numbers of {input.dtype}; take the maximum of their rustorch.abs")
+    return input
+
+
+def windows_over(name: str, shape: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
+                 n: int) -> Windows:  # fmt: skip
+    """The windows over the last ``n`` axes of a shape. Raises TypeError or ValueError for sizes that make none."""
+    kernel = tuple_of(name, "kernel_size", kernel_size, n)
+    steps = kernel if stride is None or stride == () else tuple_of(name, "stride", stride, n)
+    pads = tuple_of(name, "padding", padding, n, 0)
+    gaps = tuple_of(name, "dilation", dilation, n)
+    windows = []
+    for size, k, step, pad, gap in zip(shape[-n:], kernel, steps, pads, gaps, strict=True):
+        covered = (k - 1) * gap + 1
+        if 2 * pad > covered:
+            raise ValueError(f"{name}: padding is at most half of the kernel, but {pad} is more than half of {covered}")
+        out = (size + 2 * pad - covered + (step - 1 if ceil_mode else 0)) // step + 1
+        if ceil_mode and (out - 1) * step >= size + pad:  # a window starts in the input or in the padding before it
+            out -= 1
+        if out < 1:
+            raise ValueError(
+                f"{name}: a kernel that covers {covered} values does not fit into an axis of size {size} with padding {pad}; the "
+                f"input's shape is {tuple(shape)}"
+            )
+        windows.append(Window(size, out, k, step, pad, gap))
+    return tuple(windows)
+
+
+# -- means -----------------------------------------------------------------------------------------------------------------------------
+def _counts(window: Window, count_include_pad: bool) -> list[int]:
+    """How many values each window's mean is over: what lies beyond the padding is never counted."""
+    low, high = (-window.padding, window.size + window.padding) if count_include_pad else (0, window.size)
+    starts = [o * window.stride - window.padding for o in range(window.out)]
+    return [min(start + window.kernel, high) - max(start, low) for start in starts]
+
+
+def _avg_pool(name: str, n: int, input: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, count_include_pad: bool,
+              divisor_override: int | None) -> Variable:  # fmt: skip
+    input = images(name, input, n)
+    windows = windows_over(name, input.shape, kernel_size, stride, padding, 1, ceil_mode, n)
+    if divisor_override is not None:
+        if divisor_override == 0:
+            raise ValueError(f"{name}: divisor_override is a number to divide by, not 0")
+        return network.avg_pool.call(input, windows, divisor_override)
+    counts = [_counts(window, count_include_pad) for window in windows]
+    whole = [count == [window.kernel] * window.out for count, window in zip(counts, windows, strict=True)]
+    out = network.avg_pool.call(input, windows, prod([w.kernel for w, is_whole in zip(windows, whole, strict=True) if is_whole]))
+    for i, is_whole in enumerate(whole):
+        if not is_whole:
+            divisor = ops.asarray([float(count) for count in counts[i]], dtype=out.dtype, device=out.device)
+            out = out / ops.reshape(divisor, (len(counts[i]),) + (1,) * (n - 1 - i))
+    return out
+
+
+def avg_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+               count_include_pad: bool = True) -> Variable:  # fmt: skip
+    """The mean of every window of an axis; see `avg_pool2d`.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, size) or (channels, size)
+    """
+    return _avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+               count_include_pad: bool = True, divisor_override: int | None = None) -> Variable:  # fmt: skip
+    """The mean of every window.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, height, width) or (channels, height, width)
+    kernel_size : int or pair of int
+    stride : int or pair of int, optional
+        From window to window; default: the kernel size.
+    padding : int or pair of int
+        Zeros before and after; at most half of the kernel.
+    ceil_mode : bool
+        Whether a last window may reach beyond the end; what lies beyond the padding is not counted.
+    count_include_pad : bool
+        Whether the zeros of the padding count as values.
+    divisor_override : int, optional
+        What every sum is divided by, instead of the number of values.
+
+    Returns
+    -------
+    Variable, (..., floor or ceil((size + 2 * padding - kernel_size) / stride + 1), ...)
+
+    Raises
+    ------
+    ValueError
+        If the input's shape or a size does not fit, or the divisor is 0.
+    TypeError
+        If the input is not of floating-point numbers, or a size no integer.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.asarray([[[1.0, 2.0, 0.0], [4.0, 3.0, 5.0]]])
+    >>> rustorch.nn.functional.avg_pool2d(x, 2, stride=1).tolist()
+    [[[2.5, 2.5]]]
+    """
+    return _avg_pool("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+               count_include_pad: bool = True, divisor_override: int | None = None) -> Variable:  # fmt: skip
+    """The mean of every window of three axes; see `avg_pool2d`.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, depth, height, width) or (channels, depth, height, width)
+    """
+    return _avg_pool("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+# -- p-norms ---------------------------------------------------------------------------------------------------------------------------
+def _lp_pool(n: int, input: Any, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Variable:
+    name = f"lp_pool{n}d"
+    if norm_type == 0:
+        raise ValueError(f"{name}: norm_type is the power p of the norm, not 0")
+    kernel = tuple_of(name, "kernel_size", kernel_size, n)
+    means = _avg_pool(name, n, ops.pow(images(name, input, n), float(norm_type)), kernel, stride, 0, ceil_mode, True, None)
+    return ops.pow(means * prod(kernel), 1 / norm_type)
+
+
+def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Variable:
+    """The p-norm of every window of an axis; see `lp_pool2d`.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, size) or (channels, size)
+    """
+    return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Variable:
+    """The p-norm of every window, ``sum(x**p)**(1/p)``: for p = 1 the sum, for large p nearly the maximum.
+
+    As PyTorch's, it takes x as it is, not its size: with odd p negative numbers lead to nan. A window of zeros has no derivative: nan.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, height, width) or (channels, height, width)
+    norm_type : float
+        p.
+    kernel_size : int or pair of int
+    stride : int or pair of int, optional
+        From window to window; default: the kernel size.
+    ceil_mode : bool
+        Whether a last window may reach beyond the end; its mean stands for the values that it lacks.
+
+    Raises
+    ------
+    ValueError
+        If the input's shape or a size does not fit, or p is 0.
+    """
+    return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Variable:
+    """The p-norm of every window of three axes; see `lp_pool2d`.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, depth, height, width) or (channels, depth, height, width)
+    """
+    return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)

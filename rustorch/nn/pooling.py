@@ -1,0 +1,235 @@
+"""Pooling: the mean or the p-norm of every window; and what all pooling layers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import functional as F
+from .functional.sizes import tuple_of
+from .module import Stateless
+
+__all__ = ["AvgPool1d", "AvgPool2d", "AvgPool3d", "LPPool1d", "LPPool2d", "LPPool3d"]
+
+
+class Pool(Stateless):
+    """What pooling layers share: as many axes as their name says, and sizes that are checked when they are made."""
+
+    _axes: int
+    _function: Callable[..., Any]
+
+    def _check(self, **least: int) -> None:
+        """Raise TypeError or ValueError unless the named attributes are sizes of at least so much; None is left to the function."""
+        for name, smallest in least.items():
+            if getattr(self, name) is not None:
+                tuple_of(type(self).__name__, name, getattr(self, name), self._axes, smallest)
+
+
+class _AvgPool(Pool):
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
+                 divisor_override: int | None = None, *, device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(device=device, dtype=dtype)
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+        self.divisor_override = divisor_override
+        self._check(kernel_size=1, stride=1, padding=0)
+        if divisor_override == 0:
+            raise ValueError(f"{type(self).__name__}: divisor_override is a number to divide by, not 0")
+
+    def forward(self, input: Any) -> Any:
+        return self._function(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override
+        )
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool1d(Pool):
+    """The mean of every window of an axis; see `rustorch.nn.functional.avg_pool1d`.
+
+    Parameters
+    ----------
+    kernel_size : int
+    stride : int, optional
+        Default: the kernel size.
+    padding : int
+        Of zeros, at most half of the kernel.
+    ceil_mode : bool
+        Whether a last window may reach beyond the end.
+    count_include_pad : bool
+        Whether zeros of the padding count as values.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.AvgPool1d(3, stride=2, padding=1)(rustorch.ones((1, 2, 8))).shape
+    (1, 2, 4)
+    """
+
+    _axes = 1
+
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
+                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(device=device, dtype=dtype)
+        self.kernel_size = tuple_of("AvgPool1d", "kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else tuple_of("AvgPool1d", "stride", stride, 1)
+        self.padding = tuple_of("AvgPool1d", "padding", padding, 1, 0)
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+
+    def forward(self, input: Any) -> Any:
+        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool2d(_AvgPool):
+    """The mean of every window of height and width; see `rustorch.nn.functional.avg_pool2d`.
+
+    Parameters
+    ----------
+    kernel_size : int or pair of int
+    stride : int or pair of int, optional
+        Default: the kernel size.
+    padding : int or pair of int
+        Of zeros, at most half of the kernel.
+    ceil_mode : bool
+        Whether a last window may reach beyond the end.
+    count_include_pad : bool
+        Whether zeros of the padding count as values.
+    divisor_override : int, optional
+        What every sum is divided by, instead of the number of values.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.AvgPool2d(3, stride=2, padding=1)(rustorch.ones((1, 2, 8, 8))).shape
+    (1, 2, 4, 4)
+    """
+
+    _axes = 2
+    _function = staticmethod(F.avg_pool2d)
+
+
+class AvgPool3d(_AvgPool):
+    """The mean of every window of depth, height and width; see `rustorch.nn.functional.avg_pool3d`.
+
+    Parameters
+    ----------
+    kernel_size : int or triple of int
+    stride : int or triple of int, optional
+        Default: the kernel size.
+    padding : int or triple of int
+        Of zeros, at most half of the kernel.
+    ceil_mode : bool
+        Whether a last window may reach beyond the end.
+    count_include_pad : bool
+        Whether zeros of the padding count as values.
+    divisor_override : int, optional
+        What every sum is divided by, instead of the number of values.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.AvgPool3d(3, stride=2, padding=1)(rustorch.ones((1, 2, 8, 8, 8))).shape
+    (1, 2, 4, 4, 4)
+    """
+
+    _axes = 3
+    _function = staticmethod(F.avg_pool3d)
+
+
+class _LPPool(Pool):
+    def __init__(self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False, *, device: str | None = None,
+                 dtype: Any = None):  # fmt: skip
+        super().__init__(device=device, dtype=dtype)
+        self.norm_type = norm_type
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.ceil_mode = ceil_mode
+        self._check(kernel_size=1, stride=1)
+        if norm_type == 0:
+            raise ValueError(f"{type(self).__name__}: norm_type is the power p of the norm, not 0")
+
+    def forward(self, input: Any) -> Any:
+        return self._function(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+    def extra_repr(self) -> str:
+        return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
+
+
+class LPPool1d(_LPPool):
+    """``sum(x**p)**(1/p)`` of every window of an axis; see `rustorch.nn.functional.lp_pool1d`.
+
+    Parameters
+    ----------
+    norm_type : float
+        p.
+    kernel_size : int
+    stride : int, optional
+        Default: the kernel size.
+    ceil_mode : bool
+        Whether a last window may reach beyond the end.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.LPPool1d(2, 2)(rustorch.ones((1, 2, 8))).shape
+    (1, 2, 4)
+    """
+
+    _axes = 1
+    _function = staticmethod(F.lp_pool1d)
+
+
+class LPPool2d(_LPPool):
+    """``sum(x**p)**(1/p)`` of every window of height and width; see `rustorch.nn.functional.lp_pool2d`.
+
+    Parameters
+    ----------
+    norm_type : float
+        p.
+    kernel_size : int or pair of int
+    stride : int or pair of int, optional
+        Default: the kernel size.
+    ceil_mode : bool
+        Whether a last window may reach beyond the end.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.LPPool2d(2, 2)(rustorch.ones((1, 2, 8, 8))).shape
+    (1, 2, 4, 4)
+    """
+
+    _axes = 2
+    _function = staticmethod(F.lp_pool2d)
+
+
+class LPPool3d(_LPPool):
+    """``sum(x**p)**(1/p)`` of every window of depth, height and width; see `rustorch.nn.functional.lp_pool3d`.
+
+    Parameters
+    ----------
+    norm_type : float
+        p.
+    kernel_size : int or triple of int
+    stride : int or triple of int, optional
+        Default: the kernel size.
+    ceil_mode : bool
+        Whether a last window may reach beyond the end.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.LPPool3d(2, 2)(rustorch.ones((1, 2, 8, 8, 8))).shape
+    (1, 2, 4, 4, 4)
+    """
+
+    _axes = 3
+    _function = staticmethod(F.lp_pool3d)
