@@ -8,6 +8,7 @@ from . import (
     batchnorm,
     container,
     convolution,
+    dropout,
     flatten,
     functional,  # noqa: F401
     init,  # noqa: F401
@@ -27,6 +28,7 @@ from .adaptive_pooling import *  # noqa: F403
 from .batchnorm import *  # noqa: F403
 from .container import *  # noqa: F403
 from .convolution import *  # noqa: F403
+from .dropout import *  # noqa: F403
 from .flatten import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .loss import *  # noqa: F403
@@ -42,18 +44,19 @@ from .recurrent import *  # noqa: F403
 __all__ = [
     name
     for file in (
-        padding,
-        convolution,
-        adaptive_pooling,
-        max_pooling,
         activation,
+        adaptive_pooling,
         batchnorm,
         container,
+        convolution,
+        dropout,
         flatten,
         linear,
         loss,
+        max_pooling,
         module,
         normalization,
+        padding,
         parameter,
         pooling,
         rectifier,

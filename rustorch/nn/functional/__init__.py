@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from . import activation, adaptive_pooling, convolution, loss, max_pooling, normalization, padding, pooling, rectifier, recurrent
+from . import (
+    activation,
+    adaptive_pooling,
+    convolution,
+    loss,
+    masks,
+    max_pooling,
+    normalization,
+    padding,
+    pooling,
+    rectifier,
+    recurrent,
+)
 from . import linear as affine
 from .activation import *  # noqa: F403
 from .adaptive_pooling import *  # noqa: F403
 from .convolution import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .loss import *  # noqa: F403
+from .masks import *  # noqa: F403
 from .max_pooling import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
@@ -19,14 +32,15 @@ from .recurrent import *  # noqa: F403
 __all__ = [
     name
     for file in (
-        padding,
-        convolution,
         activation,
         adaptive_pooling,
         affine,
+        convolution,
+        masks,
         loss,
         max_pooling,
         normalization,
+        padding,
         pooling,
         rectifier,
         recurrent,

@@ -1,0 +1,188 @@
+"""Dropout: random zeros in training, nothing in evaluation. The one home of the masks that layers draw."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+from ... import ops
+from ...autograd.check import adopt
+from ...autograd.graph import make
+from ...backends import dtypes, get
+from ...ops.indexing import assign
+from ...variable import Variable
+from .checks import floating
+
+__all__ = [
+    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
+]  # fmt: skip
+
+#: The value that SELU tends to far below zero, negated: its scale times its alpha.
+_ALPHA = 1.7580993408473766
+
+
+def check_probability(name: str, p: float) -> None:
+    """Raise ValueError unless p is a probability."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"{name}: p is a probability between 0 and 1, not {p}")
+
+
+def _kept(x: Variable, shape: tuple[int, ...], p: float) -> Variable:
+    """Ones, and zeros with probability ``p``, from the numbers of the device that ``x`` is on; in its dtype."""
+    u = make(get(x.device).uniform(shape, dtypes.float32, x.device))
+    return ops.astype(u >= p, x.dtype)
+
+
+def _features(x: Variable) -> tuple[int, ...]:
+    return (*x.shape[:2], *(1,) * (x.ndim - 2))
+
+
+def _dropped(x: Variable, shape: tuple[int, ...], p: float, alpha: bool) -> Variable:
+    if p == 1:
+        return x * ops.zeros_like(x)
+    kept = _kept(x, shape, p)
+    if not alpha:
+        return x * (kept * (1 / (1 - p)))
+    scale = 1 / math.sqrt((_ALPHA**2 * p + 1) * (1 - p))
+    return x * (kept * scale) + ((kept - 1) * (_ALPHA * scale) + _ALPHA * scale * p)
+
+
+def _run(name: str, input: Any, p: float, training: bool, inplace: bool, features: bool = False, alpha: bool = False) -> Variable:
+    check_probability(name, p)
+    x = adopt(input, name)
+    if not training or p == 0 or not x.size:
+        return x
+    floating(x, name)
+    shape = _features(x) if features else x.shape
+    if inplace:
+        assign(x, lambda: _dropped(x, shape, p, alpha), f"{name}(inplace=True)")
+        return x
+    return _dropped(x, shape, p, alpha)
+
+
+def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
+    """Zero each element with probability p, and divide the others by ``1 - p``: the expected value stays.
+
+    Parameters
+    ----------
+    input : Variable or array
+    p : float
+        In [0, 1].
+    training : bool
+        Whether to do anything: without it the input is returned.
+    inplace : bool
+        Whether the input itself becomes the output.
+
+    Returns
+    -------
+    Variable, of the input's shape
+
+    Raises
+    ------
+    ValueError
+        If p is no probability. No random number was drawn.
+    TypeError
+        If the input is not of floating-point numbers, in training.
+
+    Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> out = rustorch.nn.functional.dropout(rustorch.ones(100), 0.5)
+    >>> sorted(set(out.tolist()))
+    [0.0, 2.0]
+    """
+    return _run("dropout", input, p, training, inplace)
+
+
+def _sample(name: str, input: Any, p: float, training: bool, inplace: bool, single: int, batch: int) -> Variable:
+    """Dropout of whole channels: of (channels, ...), with ``single`` dimensions, or (n, channels, ...), with ``batch``."""
+    check_probability(name, p)
+    x = adopt(input, name)
+    if x.ndim not in (single, batch):
+        raise ValueError(f"{name}: the input has shape {x.shape}; it takes {single} or {batch} dimensions")
+    if x.ndim == batch or not training:
+        return _run(name, x, p, training, inplace, features=True)
+    if inplace:
+        floating(x, name)
+        assign(x, lambda: _run(name, x[None], p, training, False, features=True)[0], f"{name}(inplace=True)")
+        return x
+    return _run(name, x[None], p, training, False, features=True)[0]
+
+
+def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
+    """`dropout` of whole channels of (channels, length) or (n, channels, length).
+
+    Parameters
+    ----------
+    input : Variable or array
+    p : float
+        In [0, 1].
+    training, inplace : bool
+        As for `dropout`.
+
+    Raises
+    ------
+    ValueError
+        If p is no probability, or the input has other dimensions. No random number was drawn.
+
+    Source: Tompson et al., "Efficient object localization using convolutional networks", 2015.
+    """
+    return _sample("dropout1d", input, p, training, inplace, 2, 3)
+
+
+def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
+    """`dropout` of whole channels of (n, channels, height, width); parameters as in `dropout1d`.
+
+    Three dimensions are (n, channels, length), as in PyTorch, with a warning: see `dropout1d`.
+    """
+    check_probability("dropout2d", p)
+    x = adopt(input, "dropout2d")
+    if x.ndim == 3:
+        warnings.warn(
+            "dropout2d takes an input of three dimensions as (n, channels, length); use dropout1d for that",
+            UserWarning,
+            stacklevel=2,
+        )
+    elif x.ndim != 4:
+        raise ValueError(f"dropout2d: the input has shape {x.shape}; it takes (n, channels, height, width)")
+    return _run("dropout2d", x, p, training, inplace, features=True)
+
+
+def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
+    """`dropout` of whole channels of (channels, depth, height, width), with or without n before; parameters as in `dropout1d`."""
+    return _sample("dropout3d", input, p, training, inplace, 4, 5)
+
+
+def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Variable:
+    """Dropout for SELU: what is dropped becomes the value that SELU tends to, and mean and variance stay.
+
+    Parameters
+    ----------
+    input : Variable or array
+    p : float
+        In [0, 1].
+    training, inplace : bool
+        As for `dropout`.
+
+    Raises
+    ------
+    ValueError
+        If p is no probability. No random number was drawn.
+
+    Source: Klambauer et al., "Self-normalizing neural networks", 2017.
+    """
+    return _run("alpha_dropout", input, p, training, inplace, alpha=True)
+
+
+def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Variable:
+    """`alpha_dropout` of whole channels, of (n, channels, ...); parameters as there."""
+    check_probability("feature_alpha_dropout", p)
+    x = adopt(input, "feature_alpha_dropout")
+    if x.ndim < 2 and training:
+        raise ValueError(
+            f"feature_alpha_dropout: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)"
+        )
+    return _run("feature_alpha_dropout", x, p, training, inplace, features=True, alpha=True)

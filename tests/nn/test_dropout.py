@@ -1,0 +1,129 @@
+"""Dropout where it is random: what is zeroed, what stays in the mean, whose random numbers are drawn, and bad input."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch import nn
+from rustorch.nn import functional as F
+from tests.support.target import Target
+
+ALL: dict[str, tuple[Any, tuple[int, ...]]] = {
+    "Dropout": (F.dropout, (2, 3)),
+    "Dropout1d": (F.dropout1d, (2, 3, 2)),
+    "Dropout2d": (F.dropout2d, (2, 3, 2, 2)),
+    "Dropout3d": (F.dropout3d, (2, 3, 2, 1, 2)),
+    "AlphaDropout": (F.alpha_dropout, (2, 3)),
+    "FeatureAlphaDropout": (F.feature_alpha_dropout, (2, 3, 2)),
+}
+
+
+def test_elements_are_zeroed_or_scaled_and_so_are_gradients(backend: Target) -> None:
+    x = backend.variable(numpy.full((40, 50), 3.0), requires_grad=True)
+    out = F.dropout(x, 0.2)
+    values = backend.numpy(out)
+    assert set(values.reshape(-1).round(12)) == {0.0, 3.75}
+    assert abs((values == 0).mean() - 0.2) < 4 * math.sqrt(0.2 * 0.8 / 2000)  # four standard errors
+    out.sum().backward()
+    numpy.testing.assert_allclose(backend.numpy(x.grad), values / 3)
+    assert not numpy.array_equal(values, backend.numpy(F.dropout(x, 0.2)))
+
+
+@pytest.mark.parametrize(("name", "shape"), [(n, s) for n, (_, s) in ALL.items() if n not in ("Dropout", "AlphaDropout")])
+def test_channels_go_as_a_whole(name: str, shape: tuple[int, ...], backend: Target) -> None:
+    x = backend.variable(numpy.ones((20, 30, *shape[2:])))
+    values = backend.numpy(getattr(nn, name)(0.5)(x))
+    flat = values.reshape(20, 30, -1)
+    assert (flat == flat[..., :1]).all()
+    assert len(numpy.unique(flat.round(12))) == 2
+    assert 0.4 < (flat[..., 0] == flat.min()).mean() < 0.6  # five standard errors
+
+
+def test_one_sample_without_a_batch() -> None:
+    for name, shape in (("Dropout1d", (40, 3)), ("Dropout3d", (40, 2, 1, 2))):
+        values = getattr(nn, name)(0.5)(rustorch.ones(shape)).data.reshape(40, -1)
+        assert (values == values[:, :1]).all()
+        assert set(values.reshape(-1)) == {0.0, 2.0}
+        x = rustorch.ones(shape)
+        out = getattr(nn, name)(0.5, inplace=True)(x)
+        assert out is x
+        assert set(x.data.reshape(-1)) == {0.0, 2.0}
+
+
+def test_alpha_dropout_keeps_mean_and_variance() -> None:
+    x = rustorch.randn(200, 300, dtype=rustorch.float64)
+    values = F.alpha_dropout(x, 0.3, training=True).data
+    assert abs(values.mean()) < 0.02
+    assert abs(values.std() - 1) < 0.02
+    torch_like = (math.sqrt(1 / ((1.7580993408473766**2 * 0.3 + 1) * 0.7))) * -1.7580993408473766 * 0.7
+    assert abs(values[values == values.round(15)] - torch_like).min() < 1e-12 or (abs(values - torch_like) < 1e-12).mean() > 0.25
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_evaluation_returns_the_input_and_the_function_does_what_the_layer_does(name: str, backend: Target) -> None:
+    function, shape = ALL[name]
+    layer = getattr(nn, name)(0.5)
+    x = backend.variable(numpy.ones(shape))
+    assert layer.eval()(x) is x
+    state = rustorch.get_rng_state(backend.device)
+    by_layer = backend.numpy(layer.train()(x))
+    rustorch.set_rng_state(state, backend.device)
+    numpy.testing.assert_array_equal(backend.numpy(function(x, 0.5, training=True)), by_layer)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_in_place_the_input_is_the_output(name: str, backend: Target) -> None:
+    function, shape = ALL[name]
+    leaf = backend.variable(numpy.ones(shape), requires_grad=True)
+    x = leaf * 1
+    out = function(x, 0.5, training=True, inplace=True)
+    assert out is x
+    out.sum().backward()
+    assert leaf.grad is not None
+    with pytest.raises(RuntimeError, match="leaf"):
+        function(leaf, 0.5, training=True, inplace=True)
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.5, float("nan")])
+@pytest.mark.parametrize("name", ALL)
+def test_a_bad_probability_raises_and_draws_nothing(name: str, p: float) -> None:
+    function, shape = ALL[name]
+    before = rustorch.get_rng_state().tolist()
+    with pytest.raises(ValueError, match=f"{name}: p is a probability between 0 and 1, not {p}"):
+        getattr(nn, name)(p)
+    for training in (True, False):
+        with pytest.raises(ValueError, match=f"p is a probability between 0 and 1, not {p}"):
+            function(rustorch.ones(shape), p, training=training)
+    assert rustorch.get_rng_state().tolist() == before
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: F.dropout(rustorch.ones(3, dtype=rustorch.int64)),
+            TypeError,
+            "dropout is of floating-point numbers, not of int64",
+        ),
+        (lambda: F.dropout([1.0]), TypeError, "dropout takes Variables, arrays"),
+        (lambda: F.dropout1d(rustorch.ones(3)), ValueError, r"dropout1d: the input has shape \(3,\); it takes 2 or 3 dimensions"),
+        (lambda: F.dropout2d(rustorch.ones((2, 3))), ValueError, r"dropout2d: .* it takes \(n, channels, height, width\)"),
+        (lambda: F.dropout3d(rustorch.ones((2, 3, 1))), ValueError, "dropout3d: .* it takes 4 or 5 dimensions"),
+        (lambda: F.feature_alpha_dropout(rustorch.ones(3), training=True), ValueError, "needs two dimensions at least"),
+    ],
+)
+def test_bad_input_draws_nothing(call: Any, error: type[Exception], message: str) -> None:
+    before = rustorch.get_rng_state().tolist()
+    with pytest.raises(error, match=message):
+        call()
+    assert rustorch.get_rng_state().tolist() == before
+
+
+def test_three_dimensions_of_dropout2d_warn() -> None:
+    with pytest.warns(UserWarning, match="use dropout1d"):
+        assert F.dropout2d(rustorch.ones((2, 3, 4))).shape == (2, 3, 4)
