@@ -210,11 +210,11 @@ class Primitive:
             out = (self._bound.get(kind) or self.bind(kind, BY_TYPE[kind]))(*natives, *args[arity:])
         except Exception as error:
             raise explain(self.name, natives, error) from error
-        if self.multiple:
-            return self._record_many(out, kind, natives, args, parents, mask)
         aux: Any = ()
         if self.aux:
             out, *aux = out
+        if self.multiple:
+            return self._record_many(out, aux, kind, natives, args, parents, mask)
         if type(out) is not kind:  # as above
             out = (of(out) or BY_TYPE[kind]).as_array(out)
         if mask and mode.enabled:
@@ -226,13 +226,13 @@ class Primitive:
                 return record(out, plan, tuple(parents), plan.pick(values))
         return make(out)
 
-    def _record_many(self, outs: Any, kind: type, natives: list, args: tuple, parents: list, mask: int) -> tuple:
+    def _record_many(self, outs: Any, aux: Any, kind: type, natives: list, args: tuple, parents: list, mask: int) -> tuple:
         backend = BY_TYPE[kind]
         outs = tuple([a if type(a) is kind else backend.as_array(a) for a in outs])
         plan = self.plan(mask)
         if not (mask and mode.enabled and plan.runs and outs):
             return tuple([make(a) for a in outs])
-        values = (*natives, *args[self.arity :], outs, *[getattr(a, "shape", None) for a in natives])
+        values = (*natives, *args[self.arity :], outs, *aux, *[getattr(a, "shape", None) for a in natives])
         node = Node(plan, tuple(parents), plan.pick(values), outs[0])
         node.shape = tuple([a.shape for a in outs])
         node.dtype = tuple([a.dtype for a in outs])

@@ -1,0 +1,204 @@
+"""The recurrent steps on NumPy: a matrix product and a handful of calls each, into buffers made once for the whole sequence.
+
+``sigmoid(x) = (tanh(x / 2) + 1) / 2``: with the halves put into the weights once, all gates of a step go through one tanh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy
+from numpy import add, multiply, ndarray, tanh
+
+from ..kernels.recurrent import before
+from .core import linear_grad_weight
+
+Array = ndarray
+
+
+def _order(steps: int, reverse: bool) -> range:
+    return range(steps - 1, -1, -1) if reverse else range(steps)
+
+
+def _before(first: Array, states: Array, reverse: bool) -> Array:
+    return before(_Concat, first, states, reverse)
+
+
+class _Concat:
+    """What `before` needs of a namespace; NumPy 1 has no concat."""
+
+    expand_dims = staticmethod(numpy.expand_dims)
+    concat = staticmethod(numpy.concatenate)
+
+
+def _scales(width: int, sigmoids: tuple[bool, ...], dtype: numpy.dtype) -> tuple[Array, Array]:
+    """Per column: what to multiply with before and after tanh, and what to add after."""
+    which = numpy.repeat(numpy.asarray(sigmoids), width)
+    return numpy.where(which, 0.5, 1.0).astype(dtype), numpy.where(which, 0.5, 0.0).astype(dtype)
+
+
+def rnn_steps(z: Array, h: Array, w_hh: Array, reverse: bool, nonlinearity: str) -> Array:
+    out = numpy.empty(z.shape, z.dtype)
+    across = numpy.ascontiguousarray(w_hh.T)
+    for t in _order(len(z), reverse):
+        step = out[t]
+        numpy.matmul(h, across, step)
+        add(step, z[t], step)
+        if nonlinearity == "relu":
+            numpy.maximum(step, 0, out=step)
+        else:
+            tanh(step, step)
+        h = step
+    return out
+
+
+def rnn_steps_grad(g: Array, h: Array, w_hh: Array, out: Array, reverse: bool, nonlinearity: str) -> tuple[Array, Array, Array]:
+    if nonlinearity == "relu":
+        dz = (out > 0).astype(out.dtype)
+    else:
+        dz = multiply(out, out)
+        numpy.subtract(1, dz, dz)
+    back = numpy.zeros(h.shape, out.dtype)
+    dh = numpy.empty(h.shape, out.dtype)
+    for t in _order(len(out), not reverse):
+        add(g[t], back, dh)
+        step = dz[t]
+        multiply(step, dh, step)
+        numpy.matmul(step, w_hh, back)
+    return dz, back, linear_grad_weight(dz, _before(h, out, reverse))
+
+
+def lstm_steps(
+    z: Array, h: Array, c: Array, w_hh: Array, w_hr: Array | None, reverse: bool
+) -> tuple[Array, Array, Array, Array, Array]:
+    steps, batch, columns = z.shape
+    width, dtype = columns // 4, z.dtype
+    gates = numpy.empty(z.shape, dtype)
+    cells, squashed = numpy.empty((2, steps, batch, width), dtype)
+    out = numpy.empty((steps, *h.shape), dtype)
+    hidden = out if w_hr is None else numpy.empty((steps, batch, width), dtype)
+    factor, shift = _scales(width, (True, True, False, True), dtype)
+    across = w_hh.T * factor
+    product = numpy.empty((batch, width), dtype)
+    for t in _order(steps, reverse):
+        gate, cell, s = gates[t], cells[t], squashed[t]
+        numpy.matmul(h, across, gate)
+        gate += z[t] * factor
+        tanh(gate, gate)
+        multiply(gate, factor, gate)
+        add(gate, shift, gate)
+        multiply(gate[:, width : 2 * width], c, cell)
+        multiply(gate[:, :width], gate[:, 2 * width : 3 * width], product)
+        add(cell, product, cell)
+        tanh(cell, s)
+        multiply(gate[:, 3 * width :], s, hidden[t])
+        if w_hr is not None:
+            numpy.matmul(hidden[t], w_hr.T, out[t])
+        h, c = out[t], cell
+    return out, c.copy(), gates, cells, squashed
+
+
+def lstm_steps_grad(g: Array, g_cell: Array, h: Array, c: Array, w_hh: Array, w_hr: Array | None, out: Array, gates: Array,
+                    cells: Array, squashed: Array, reverse: bool) -> tuple[Array, Array, Array, Array, Array | None]:  # fmt: skip
+    steps, batch, width = cells.shape
+    dtype = gates.dtype
+    parts = gates.reshape(steps, batch, 4, width)
+    i, f, m, o = (parts[:, :, k] for k in range(4))
+    # first the factors that are known beforehand, in the place of the result
+    dz = 1 - gates
+    dz *= gates
+    factors = dz.reshape(steps, batch, 4, width)
+    multiply(m, m, factors[:, :, 2])
+    numpy.subtract(1, factors[:, :, 2], factors[:, :, 2])
+    for k, with_it in ((0, m), (1, _before(c, cells, reverse)), (2, i), (3, squashed)):
+        factors[:, :, k] *= with_it
+    through = multiply(squashed, squashed)
+    numpy.subtract(1, through, through)
+    through *= o
+    dc = numpy.array(g_cell, dtype)  # a copy
+    dh, part = numpy.empty((2, batch, width), dtype)
+    back = numpy.zeros(h.shape, dtype)
+    totals = None if w_hr is None else numpy.empty((steps, *h.shape), dtype)
+    for t in _order(steps, not reverse):
+        if w_hr is None:
+            add(g[t], back, dh)
+        else:
+            add(g[t], back, totals[t])  # type: ignore[index]
+            numpy.matmul(totals[t], w_hr, dh)  # type: ignore[index]
+        multiply(dh, through[t], part)
+        add(dc, part, dc)
+        step = factors[t]
+        multiply(step[:, :3], dc[:, None], step[:, :3])
+        multiply(step[:, 3], dh, step[:, 3])
+        multiply(dc, f[t], dc)
+        numpy.matmul(dz[t], w_hh, back)
+    dw_hr = None if totals is None else linear_grad_weight(totals, o * squashed)
+    return dz, back, dc, linear_grad_weight(dz, _before(h, out, reverse)), dw_hr
+
+
+def gru_steps(z: Array, h: Array, w_hh: Array, b_hh: Array | None, reverse: bool) -> tuple[Array, Array, Array]:
+    steps, batch, columns = z.shape
+    width, dtype = columns // 3, z.dtype
+    both = 2 * width  # the columns of the two sigmoids
+    gates = numpy.empty(z.shape, dtype)
+    out, products = numpy.empty((2, steps, batch, width), dtype)
+    across = numpy.ascontiguousarray(w_hh.T)
+    recurrent = numpy.empty((batch, columns), dtype)
+    for t in _order(steps, reverse):
+        gate, step, x = gates[t], out[t], z[t]
+        numpy.matmul(h, across, recurrent)
+        if b_hh is not None:
+            add(recurrent, b_hh, recurrent)
+        products[t] = recurrent[:, both:]
+        two, n = gate[:, :both], gate[:, both:]
+        add(x[:, :both], recurrent[:, :both], two)
+        multiply(two, 0.5, two)
+        tanh(two, two)
+        multiply(two, 0.5, two)
+        add(two, 0.5, two)
+        multiply(gate[:, :width], products[t], n)
+        add(n, x[:, both:], n)
+        tanh(n, n)
+        numpy.subtract(h, n, step)
+        multiply(step, gate[:, width:both], step)
+        add(step, n, step)
+        h = step
+    return out, gates, products
+
+
+def gru_steps_grad(g: Array, h: Array, w_hh: Array, b_hh: Array | None, out: Array, gates: Array, products: Array,
+                   reverse: bool) -> tuple[Array, Array, Array, Array | None]:  # fmt: skip
+    steps, batch, width = out.shape
+    dtype = gates.dtype
+    parts = gates.reshape(steps, batch, 3, width)
+    r, u, n = (parts[:, :, k] for k in range(3))
+    start = _before(h, out, reverse)
+    # the factors that are known beforehand, in the places of the results
+    dz = 1 - gates
+    dz *= gates  # r and u; n is next
+    factors = dz.reshape(steps, batch, 3, width)
+    multiply(n, n, factors[:, :, 2])
+    numpy.subtract(1, factors[:, :, 2], factors[:, :, 2])
+    factors[:, :, 2] *= 1 - u
+    factors[:, :, 0] *= factors[:, :, 2] * products
+    factors[:, :, 1] *= start - n
+    d = dz.copy()
+    recurrent = d.reshape(steps, batch, 3, width)
+    recurrent[:, :, 2] *= r
+    back = numpy.zeros(h.shape, dtype)
+    dh = numpy.empty((steps, *h.shape), dtype)
+    product = numpy.empty(h.shape, dtype)
+    for t in _order(steps, not reverse):
+        add(g[t], back, dh[t])
+        multiply(recurrent[t], dh[t][:, None], recurrent[t])
+        numpy.matmul(d[t], w_hh, back)
+        add(back, multiply(dh[t], u[t], product), back)
+    factors *= dh[:, :, None]
+    db_hh = None if b_hh is None else add.reduce(d, (0, 1))
+    return dz, back, linear_grad_weight(d, start), db_hh
+
+
+OVERRIDES: dict[str, Callable] = {
+    function.__name__: function
+    for function in (rnn_steps, rnn_steps_grad, lstm_steps, lstm_steps_grad, gru_steps, gru_steps_grad)
+}

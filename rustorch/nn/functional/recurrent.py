@@ -1,0 +1,270 @@
+"""RNN, LSTM and GRU over sequences, and their cells: one step. PyTorch has these functions at its top level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ... import ops
+from ...autograd.check import adopt
+from ...ops import network
+from ...variable import Variable
+from .checks import floating
+from .linear import linear
+from .masks import dropout as dropped
+
+__all__ = ["gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"]
+
+#: One layer in one direction: (input, states, weights, reverse) -> (output, states after).
+Direction = Callable[[Variable, list, "Weights", bool], tuple[Variable, list]]
+
+
+class Weights:
+    """The parameters of one layer in one direction."""
+
+    def __init__(self, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None, w_hr: Any = None):
+        self.w_ih, self.w_hh, self.b_ih, self.b_hh, self.w_hr = w_ih, w_hh, b_ih, b_hh, w_hr
+
+
+def _affine(input: Variable, weight: Any, bias: Any) -> Variable:
+    """`linear` of all steps as the rows of one matrix: one product instead of one per step."""
+    steps, batch, features = input.shape
+    return ops.reshape(
+        linear(ops.reshape(input, (steps * batch, features)), weight, bias), (steps, batch, -1 if batch else weight.shape[0])
+    )
+
+
+def _last(output: Variable, reverse: bool) -> Variable:
+    return output[0 if reverse else output.shape[0] - 1, ...]
+
+
+def _of_rnn(nonlinearity: str) -> Direction:
+    def direction(input: Variable, states: list, w: Weights, reverse: bool) -> tuple[Variable, list]:
+        z = _affine(input, w.w_ih, None if w.b_ih is None else w.b_ih + w.b_hh)
+        out = network.rnn_steps(z, states[0], w.w_hh, reverse, nonlinearity)
+        return out, [_last(out, reverse)]
+
+    return direction
+
+
+def _of_lstm(input: Variable, states: list, w: Weights, reverse: bool) -> tuple[Variable, list]:
+    z = _affine(input, w.w_ih, None if w.b_ih is None else w.b_ih + w.b_hh)
+    out, cell = network.lstm_steps(z, *states, w.w_hh, w.w_hr, reverse)
+    return out, [_last(out, reverse), cell]
+
+
+def _of_gru(input: Variable, states: list, w: Weights, reverse: bool) -> tuple[Variable, list]:
+    out = network.gru_steps(_affine(input, w.w_ih, w.b_ih), states[0], w.w_hh, w.b_hh, reverse)
+    return out, [_last(out, reverse)]
+
+
+# -- sequences -------------------------------------------------------------------------------------------------------------------
+def _states(name: str, hx: Sequence[Any] | None, like: Variable, shapes: list[tuple[int, ...]], dtype: Any) -> list[Variable]:
+    """The initial states, checked; zeros without."""
+    if hx is None:
+        return [ops.zeros(shape, dtype=dtype, device=like.device) for shape in shapes]
+    words = ("hidden state", "cell state")
+    if len(hx) != len(shapes):
+        raise ValueError(f"{name}: the state is {len(shapes)} arrays, (h_0, c_0); got {len(hx)}")
+    found = []
+    for word, given, shape in zip(words, hx, shapes, strict=False):
+        state = adopt(given, name, (like,))
+        if tuple(state.shape) != shape:
+            raise ValueError(
+                f"{name}: for an input of shape {tuple(like.shape)} the {word} has shape {shape}, not {tuple(state.shape)}"
+            )
+        if state.dtype != dtype:
+            raise TypeError(
+                f"{name}: the {word} has dtype {state.dtype}, input and weights {dtype}; convert it, as in x.astype(...)"
+            )
+        found.append(state)
+    return found
+
+
+def _split(name: str, params: Sequence[Any], has_biases: bool, layers: int, directions: int, projects: bool) -> list[Weights]:
+    each = 4 if has_biases else 2
+    projected = projects and len(params) == layers * directions * (each + 1)
+    each += projected
+    if len(params) != layers * directions * each:
+        raise ValueError(
+            f"{name}: {layers} layers in {directions} directions have {layers * directions * each} parameters; got {len(params)}"
+        )
+    found = []
+    for i in range(0, len(params), each):
+        own = [adopt(p, name) for p in params[i : i + each]]
+        w_hr = own.pop() if projected else None
+        found.append(Weights(*own, w_hr=w_hr))
+    return found
+
+
+def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[Any] | None, params: Sequence[Any], has_biases: bool,
+         num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool) -> tuple[Variable, list]:  # fmt: skip
+    """All layers and directions; the output and the states after."""
+    given = floating(input, name)
+    directions = 2 if bidirectional else 1
+    weights = _split(name, params, has_biases, num_layers, directions, name == "LSTM")
+    features = weights[0].w_ih.shape[1]
+    order = "(batch, steps, features)" if batch_first else "(steps, batch, features)"
+    if given.ndim not in (2, 3) or given.shape[-1] != features:
+        raise ValueError(
+            f"{name}: the input is {order}, or (steps, features) for one sequence, with {features} features; got the shape "
+            f"{tuple(given.shape)}"
+        )
+    batched = given.ndim == 3
+    x = given if batched else ops.expand_dims(given, axis=1)
+    if batched and batch_first:
+        x = ops.permute_dims(x, (1, 0, 2))
+    steps, batch = x.shape[:2]
+    if not steps:
+        raise ValueError(f"{name}: a sequence needs at least one step; the input has shape {tuple(given.shape)}")
+    dtype = ops.result_type(x, weights[0].w_ih)
+    width, rows = weights[0].w_hh.shape[0] // chunks, num_layers * directions
+    sizes = [weights[0].w_hh.shape[1], *([width] if name == "LSTM" else [])]
+    shapes = [(rows, batch, size) if batched else (rows, size) for size in sizes]
+    if hx is None:  # every layer starts from the same zeros
+        starts = [[zeros] * rows for zeros in _states(name, None, given, [(batch, size) for size in sizes], dtype)]
+    else:
+        starts = [
+            list(ops.unstack(h if batched else ops.expand_dims(h, axis=1), axis=0))
+            for h in _states(name, hx, given, shapes, dtype)
+        ]
+    ends: list[list[Variable]] = [[] for _ in sizes]
+    for layer in range(num_layers):
+        outs = []
+        for k in range(layer * directions, (layer + 1) * directions):
+            out, after = direction(x, [start[k] for start in starts], weights[k], k % directions == 1)
+            outs.append(out)
+            for end, state in zip(ends, after, strict=True):
+                end.append(state)
+        x = outs[0] if directions == 1 else ops.concat(outs, axis=-1)
+        if dropout and train and layer < num_layers - 1:
+            x = dropped(x, dropout)
+    if not batched:
+        return ops.squeeze(x, axis=1), [ops.squeeze(ops.stack(end), axis=1) for end in ends]
+    return (ops.permute_dims(x, (1, 0, 2)) if batch_first else x), [ops.stack(end) for end in ends]
+
+
+def rnn_tanh(input: Any, hx: Any, params: Sequence[Any], has_biases: bool = True, num_layers: int = 1, dropout: float = 0.0,
+             train: bool = False, bidirectional: bool = False, batch_first: bool = False) -> tuple[Variable, Variable]:  # fmt: skip
+    """``h[t] = tanh(w_ih @ x[t] + b_ih + w_hh @ h[t-1] + b_hh)`` over a sequence; see `rustorch.nn.RNN`.
+
+    Parameters
+    ----------
+    input : Variable or array, (steps, batch, features), or (steps, features)
+        With ``batch_first`` (batch, steps, features).
+    hx : Variable or array, (num_layers * directions, batch, hidden), or None
+        The state before the first step; zeros without. For one sequence there is no axis for the batch.
+    params : sequence of Variables or arrays
+        For each layer, and in it for each direction: w_ih, w_hh, and with ``has_biases`` b_ih, b_hh.
+    has_biases : bool
+    num_layers : int
+    dropout : float
+        What share of the outputs of all layers but the last is zeroed, if ``train``.
+    train : bool
+    bidirectional : bool
+        Whether every layer runs backwards, too; the outputs lie side by side.
+    batch_first : bool
+
+    Returns
+    -------
+    output, (steps, batch, directions * hidden), and the states after the last step, in the shape of hx
+
+    Raises
+    ------
+    ValueError
+        If a shape or the number of parameters does not fit, or there is no step.
+    TypeError
+        If the state's dtype is another than that of input and weights.
+    """
+    return _plain_rnn("tanh", input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+
+
+def rnn_relu(input: Any, hx: Any, params: Sequence[Any], has_biases: bool = True, num_layers: int = 1, dropout: float = 0.0,
+             train: bool = False, bidirectional: bool = False, batch_first: bool = False) -> tuple[Variable, Variable]:  # fmt: skip
+    """As `rnn_tanh`, with the rectifier in place of tanh."""
+    return _plain_rnn("relu", input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+
+
+def _plain_rnn(nonlinearity: str, input: Any, hx: Any, *options: Any) -> tuple[Variable, Variable]:
+    out, ends = _run("RNN", _of_rnn(nonlinearity), 1, input, None if hx is None else [hx], *options)
+    return out, ends[0]
+
+
+def gru(input: Any, hx: Any, params: Sequence[Any], has_biases: bool = True, num_layers: int = 1, dropout: float = 0.0,
+        train: bool = False, bidirectional: bool = False, batch_first: bool = False) -> tuple[Variable, Variable]:  # fmt: skip
+    """A gated recurrent unit over a sequence; see `rustorch.nn.GRU`. All is as for `rnn_tanh`."""
+    out, ends = _run("GRU", _of_gru, 3, input, None if hx is None else [hx], params, has_biases, num_layers, dropout, train,
+                     bidirectional, batch_first)  # fmt: skip
+    return out, ends[0]
+
+
+def lstm(input: Any, hx: Any, params: Sequence[Any], has_biases: bool = True, num_layers: int = 1, dropout: float = 0.0,
+         train: bool = False, bidirectional: bool = False, batch_first: bool = False) -> tuple[Variable, Variable, Variable]:  # fmt: skip
+    """A long short-term memory over a sequence; see `rustorch.nn.LSTM`.
+
+    All is as for `rnn_tanh`, but: ``hx`` is a pair (h_0, c_0) or None; a layer's parameters may end with the projection w_hr,
+    (hidden, width); returned are output, h_n and c_n.
+    """
+    if hx is not None and not isinstance(hx, (tuple, list)):
+        raise TypeError(f"LSTM: the state is a pair (h_0, c_0), not {type(hx).__name__}")
+    out, (h, c) = _run("LSTM", _of_lstm, 4, input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    return out, h, c
+
+
+# -- one step --------------------------------------------------------------------------------------------------------------------
+def _step(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[Any] | None, *weights: Any) -> list[Variable]:
+    given = floating(input, name)
+    w = Weights(*[None if p is None else adopt(p, name) for p in weights])
+    features, hidden = w.w_ih.shape[1], w.w_hh.shape[0] // chunks
+    if given.ndim not in (1, 2) or given.shape[-1] != features:
+        raise ValueError(
+            f"{name}: the input is (batch, features), or (features,), with {features} features; got the shape {tuple(given.shape)}"
+        )
+    batched = given.ndim == 2
+    x = given if batched else ops.expand_dims(given, axis=0)
+    shape = (*given.shape[:-1], hidden)
+    states = _states(name, hx, given, [shape] * (2 if chunks == 4 else 1), ops.result_type(x, w.w_ih))
+    if not batched:
+        states = [ops.expand_dims(state, axis=0) for state in states]
+    _, ends = direction(ops.expand_dims(x, axis=0), states, w, False)
+    return ends if batched else [ops.squeeze(end, axis=0) for end in ends]
+
+
+def rnn_tanh_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Variable:
+    """``tanh(w_ih @ input + b_ih + w_hh @ hx + b_hh)``: one step of an RNN.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, features) or (features,)
+    hx : Variable or array, (batch, hidden) or (hidden,), or None for zeros
+    w_ih, w_hh : Variable or array, (hidden, features) and (hidden, hidden)
+    b_ih, b_hh : Variable or array, (hidden,), or both None
+
+    Returns
+    -------
+    Variable, in the shape of hx
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit.
+    """
+    return _step("RNNCell", _of_rnn("tanh"), 1, input, None if hx is None else [hx], w_ih, w_hh, b_ih, b_hh)[0]
+
+
+def rnn_relu_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Variable:
+    """As `rnn_tanh_cell`, with the rectifier in place of tanh."""
+    return _step("RNNCell", _of_rnn("relu"), 1, input, None if hx is None else [hx], w_ih, w_hh, b_ih, b_hh)[0]
+
+
+def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Variable:
+    """One step of a `gru`; arguments as for `rnn_tanh_cell`, with three rows of weights for each of the state's numbers."""
+    return _step("GRUCell", _of_gru, 3, input, None if hx is None else [hx], w_ih, w_hh, b_ih, b_hh)[0]
+
+
+def lstm_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> tuple[Variable, Variable]:
+    """One step of an `lstm`: (h, c) from a pair hx, or None; four rows of weights for each of the state's numbers."""
+    if hx is not None and not isinstance(hx, (tuple, list)):
+        raise TypeError(f"LSTMCell: the state is a pair (h_0, c_0), not {type(hx).__name__}")
+    h, c = _step("LSTMCell", _of_lstm, 4, input, hx, w_ih, w_hh, b_ih, b_hh)
+    return h, c

@@ -1,0 +1,381 @@
+"""Recurrent layers: RNN, LSTM and GRU, and their cells."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+from .. import ops
+from . import functional as F
+from . import init
+from .module import Module
+from .parameter import Parameter
+
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
+
+
+class _Uniform(Module):
+    """All parameters start uniform up to one over the root of the hidden size."""
+
+    hidden_size: int
+
+    def reset_parameters(self) -> None:
+        """Draw the initial values again."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def _check(self, **sizes: Any) -> None:
+        for name, size in sizes.items():
+            if not isinstance(size, int) or isinstance(size, bool):
+                raise TypeError(f"{type(self).__name__}: {name} is an integer, not {size!r}")
+            if size <= 0:
+                raise ValueError(f"{type(self).__name__}: {name} is positive, not {size}")
+
+
+def _checked_nonlinearity(name: str, nonlinearity: Any) -> str:
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"{name}: nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}")
+    return nonlinearity
+
+
+class _Recurrent(_Uniform):
+    """Layers and directions: their parameters under PyTorch's names."""
+
+    _chunks: int  # rows of the weights for each number of the state
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
+                 dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device: str | None = None,
+                 dtype: Any = None):  # fmt: skip
+        super().__init__()
+        name = type(self).__name__
+        self._check(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
+            raise ValueError(f"{name}: dropout is a share in [0, 1], not {dropout!r}")
+        if not isinstance(proj_size, int) or not 0 <= proj_size < hidden_size:
+            raise ValueError(
+                f"{name}: proj_size is smaller than hidden_size, {hidden_size}, and 0 without projection; not {proj_size!r}"
+            )
+        for option, value in (("bias", bias), ("batch_first", batch_first), ("bidirectional", bidirectional)):
+            if not isinstance(value, bool):
+                raise TypeError(f"{name}: {option} is True or False, not {value!r}")
+        if dropout and num_layers == 1:
+            warnings.warn(f"{name}: dropout is between layers, and there is but one", UserWarning, stacklevel=3)
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        self.proj_size = proj_size
+        directions, out, rows = 1 + bidirectional, proj_size or hidden_size, self._chunks * hidden_size
+        self._names: list[str] = []
+        for layer in range(num_layers):
+            shapes = {"weight_ih": (rows, out * directions if layer else input_size), "weight_hh": (rows, out)}
+            if bias:
+                shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+            if proj_size:
+                shapes["weight_hr"] = (proj_size, hidden_size)
+            for suffix in ("", "_reverse")[:directions]:
+                for kind, shape in shapes.items():
+                    self._names.append(f"{kind}_l{layer}{suffix}")
+                    setattr(self, self._names[-1], Parameter(ops.empty(shape, device=device, dtype=dtype)))
+        self.reset_parameters()
+
+    def _arguments(self) -> tuple:
+        """What the functions take after input and state."""
+        params = [getattr(self, name) for name in self._names]
+        return params, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first
+
+    def extra_repr(self) -> str:
+        usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        unusual = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
+        return ", ".join([str(self.input_size), str(self.hidden_size), *unusual])
+
+
+class RNN(_Recurrent):
+    """``h[t] = tanh(w_ih @ x[t] + b_ih + w_hh @ h[t-1] + b_hh)``, in layers, forwards or in both directions.
+
+    Source: Elman, "Finding Structure in Time", 1990.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    num_layers : int
+        Every layer takes the outputs of the one below.
+    nonlinearity : {"tanh", "relu"}
+    bias : bool
+    batch_first : bool
+        Whether input and output are (batch, steps, features). The states are as without.
+    dropout : float
+        In training, what share of the outputs of all layers but the last is zeroed.
+    bidirectional : bool
+        Whether every layer runs backwards, too; the outputs of both lie side by side.
+    device, dtype : optional
+        Of the parameters; default: the default device, float32.
+
+    Attributes
+    ----------
+    weight_ih_l0, weight_hh_l0 : Parameter, (hidden_size, inputs) and (hidden_size, hidden_size)
+        With the layer's number; backwards the name ends with ``_reverse``. Initially all are uniform in [-k, k] with
+        k = 1 / sqrt(hidden_size), as PyTorch's.
+    bias_ih_l0, bias_hh_l0 : Parameter, (hidden_size,)
+
+    Examples
+    --------
+    Input (steps, batch, input_size), or (steps, input_size) for one sequence; and the states before the first step,
+    (num_layers * directions, batch, hidden_size), zeros by default. It returns the outputs of the last layer, and the states of all
+    layers after the last step.
+
+    >>> import rustorch
+    >>> layer = rustorch.RNN(3, 4, num_layers=2)
+    >>> output, h_n = layer(rustorch.ones((5, 2, 3)))
+    >>> output.shape, h_n.shape
+    ((5, 2, 4), (2, 2, 4))
+    """
+
+    _chunks = 1
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", bias: bool = True,
+                 batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: str | None = None,
+                 dtype: Any = None):  # fmt: skip
+        nonlinearity = _checked_nonlinearity("RNN", nonlinearity)
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
+        self.nonlinearity = nonlinearity
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        return (F.rnn_relu if self.nonlinearity == "relu" else F.rnn_tanh)(input, hx, *self._arguments())
+
+
+class LSTM(_Recurrent):
+    """A long short-term memory, in layers, forwards or in both directions.
+
+    With ``i, f, g, o = w_ih @ x[t] + b_ih + w_hh @ h[t-1] + b_hh``, in four parts of equal size:
+    ``c[t] = sigmoid(f) * c[t-1] + sigmoid(i) * tanh(g)`` and ``h[t] = sigmoid(o) * tanh(c[t])``, which with ``proj_size`` is multiplied
+    by w_hr.
+
+    Source: Hochreiter & Schmidhuber, "Long Short-Term Memory", 1997; the projection: Sak et al., 2014, arXiv:1402.1128.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    num_layers : int
+        Every layer takes the outputs of the one below.
+    bias : bool
+    batch_first : bool
+        Whether input and output are (batch, steps, features). The states are as without.
+    dropout : float
+        In training, what share of the outputs of all layers but the last is zeroed.
+    bidirectional : bool
+        Whether every layer runs backwards, too; the outputs of both lie side by side.
+    proj_size : int
+        The size of h, if it shall be projected; below hidden_size.
+    device, dtype : optional
+        Of the parameters; default: the default device, float32.
+
+    Attributes
+    ----------
+    weight_ih_l0, weight_hh_l0 : Parameter, (4 * hidden_size, inputs) and (4 * hidden_size, proj_size or hidden_size)
+        With the layer's number; backwards the name ends with ``_reverse``. Initially all are uniform in [-k, k] with
+        k = 1 / sqrt(hidden_size), as PyTorch's.
+    bias_ih_l0, bias_hh_l0 : Parameter, (4 * hidden_size,)
+    weight_hr_l0 : Parameter, (proj_size, hidden_size)
+        With ``proj_size`` only.
+
+    Examples
+    --------
+    Input as for `RNN`; the state is a pair, (h_0, c_0).
+
+    >>> import rustorch
+    >>> layer = rustorch.LSTM(3, 4, bidirectional=True)
+    >>> output, (h_n, c_n) = layer(rustorch.ones((5, 2, 3)))
+    >>> output.shape, h_n.shape, c_n.shape
+    ((5, 2, 8), (2, 2, 4), (2, 2, 4))
+    """
+
+    _chunks = 4
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        output, h, c = F.lstm(input, hx, *self._arguments())
+        return output, (h, c)
+
+
+class GRU(_Recurrent):
+    """A gated recurrent unit, in layers, forwards or in both directions.
+
+    With ``x_r, x_z, x_n = w_ih @ x[t] + b_ih`` and ``h_r, h_z, h_n = w_hh @ h[t-1] + b_hh``, in three parts of equal size:
+    ``r = sigmoid(x_r + h_r)``, ``z = sigmoid(x_z + h_z)``, ``n = tanh(x_n + r * h_n)``, ``h[t] = (1 - z) * n + z * h[t-1]``.
+
+    Source: Cho et al., 2014, arXiv:1406.1078; as in PyTorch, r is multiplied with the product and not with the state.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    num_layers : int
+        Every layer takes the outputs of the one below.
+    bias : bool
+    batch_first : bool
+        Whether input and output are (batch, steps, features). The states are as without.
+    dropout : float
+        In training, what share of the outputs of all layers but the last is zeroed.
+    bidirectional : bool
+        Whether every layer runs backwards, too; the outputs of both lie side by side.
+    device, dtype : optional
+        Of the parameters; default: the default device, float32.
+
+    Attributes
+    ----------
+    weight_ih_l0, weight_hh_l0 : Parameter, (3 * hidden_size, inputs) and (3 * hidden_size, hidden_size)
+        With the layer's number; backwards the name ends with ``_reverse``. Initially all are uniform in [-k, k] with
+        k = 1 / sqrt(hidden_size), as PyTorch's.
+    bias_ih_l0, bias_hh_l0 : Parameter, (3 * hidden_size,)
+
+    Examples
+    --------
+    Input and states as for `RNN`.
+
+    >>> import rustorch
+    >>> layer = rustorch.GRU(3, 4, batch_first=True)
+    >>> output, h_n = layer(rustorch.ones((2, 5, 3)))
+    >>> output.shape, h_n.shape
+    ((2, 5, 4), (1, 2, 4))
+    """
+
+    _chunks = 3
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
+                 dropout: float = 0.0, bidirectional: bool = False, device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        return F.gru(input, hx, *self._arguments())
+
+
+class _Cell(_Uniform):
+    """One step, with weights of its own."""
+
+    _chunks: int
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: str | None = None, dtype: Any = None):
+        super().__init__()
+        self._check(input_size=input_size, hidden_size=hidden_size)
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.bias = bias
+        rows = self._chunks * hidden_size
+        for name, shape in {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size)}.items():
+            setattr(self, name, Parameter(ops.empty(shape, device=device, dtype=dtype)))
+        for name in ("bias_ih", "bias_hh"):
+            self.register_parameter(name, Parameter(ops.empty((rows,), device=device, dtype=dtype)) if bias else None)
+        self.reset_parameters()
+
+    def _weights(self) -> tuple:
+        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+
+
+class RNNCell(_Cell):
+    """``h' = tanh(w_ih @ x + b_ih + w_hh @ h + b_hh)``: one step of an `RNN`.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool
+    nonlinearity : {"tanh", "relu"}
+    device, dtype : optional
+        Of the parameters; default: the default device, float32.
+
+    Attributes
+    ----------
+    weight_ih, weight_hh : Parameter, (hidden_size, input_size) and (hidden_size, hidden_size)
+        Initially all are uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
+    bias_ih, bias_hh : Parameter, (hidden_size,), or None
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> cell = rustorch.RNNCell(3, 4)
+    >>> h = cell(rustorch.ones((2, 3)))
+    >>> cell(rustorch.ones((2, 3)), h).shape
+    (2, 4)
+    """
+
+    _chunks = 1
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: str | None = None,
+                 dtype: Any = None):  # fmt: skip
+        nonlinearity = _checked_nonlinearity("RNNCell", nonlinearity)
+        super().__init__(input_size, hidden_size, bias, device, dtype)
+        self.nonlinearity = nonlinearity
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        return (F.rnn_relu_cell if self.nonlinearity == "relu" else F.rnn_tanh_cell)(input, hx, *self._weights())
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}")
+
+
+class LSTMCell(_Cell):
+    """One step of an `LSTM`: (h, c) from the input and the pair before.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool
+    device, dtype : optional
+        Of the parameters; default: the default device, float32.
+
+    Attributes
+    ----------
+    weight_ih, weight_hh : Parameter, (4 * hidden_size, input_size) and (4 * hidden_size, hidden_size)
+        Initially all are uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
+    bias_ih, bias_hh : Parameter, (4 * hidden_size,), or None
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> cell = rustorch.LSTMCell(3, 4)
+    >>> h, c = cell(rustorch.ones((2, 3)))
+    >>> h, c = cell(rustorch.ones((2, 3)), (h, c))
+    >>> h.shape, c.shape
+    ((2, 4), (2, 4))
+    """
+
+    _chunks = 4
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        return F.lstm_cell(input, hx, *self._weights())
+
+
+class GRUCell(_Cell):
+    """One step of a `GRU`.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool
+    device, dtype : optional
+        Of the parameters; default: the default device, float32.
+
+    Attributes
+    ----------
+    weight_ih, weight_hh : Parameter, (3 * hidden_size, input_size) and (3 * hidden_size, hidden_size)
+        Initially all are uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
+    bias_ih, bias_hh : Parameter, (3 * hidden_size,), or None
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> cell = rustorch.GRUCell(3, 4)
+    >>> cell(rustorch.ones((2, 3))).shape
+    (2, 4)
+    """
+
+    _chunks = 3
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        return F.gru_cell(input, hx, *self._weights())
