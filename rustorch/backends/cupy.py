@@ -28,6 +28,19 @@ _relu_grad = cupy.ElementwiseKernel("T g, T y", "T out", "out = y <= (T)0 ? (T)0
 _sigmoid = cupy.ElementwiseKernel(
     "T x", "T out", "T e = exp(-fabs(x)); out = (x >= (T)0 ? (T)1 : e) / ((T)1 + e)", "rustorch_sigmoid"
 )
+_erf = cupy.ElementwiseKernel("T x", "T out", "out = erf(x)", "rustorch_erf")
+_gelu = cupy.ElementwiseKernel(
+    "T x", "T out", "out = x * ((T)0.5 + (T)0.5 * erf(x * (T)0.70710678118654752440))", "rustorch_gelu"
+)
+_gelu_grad = cupy.ElementwiseKernel(
+    "T g, T x",
+    "T out",
+    """
+    T chance = (T)0.5 + (T)0.5 * erf(x * (T)0.70710678118654752440);
+    out = g * (chance + x * (T)0.39894228040143267794 * exp((T)-0.5 * x * x));
+    """,
+    "rustorch_gelu_grad",
+)
 #: One launch for a whole step; ``first`` starts the momentum, ``sign`` is -1 to climb.
 _sgd = cupy.ElementwiseKernel(
     "T g, T lr, T momentum, T keep, T decay, T sign, bool first, bool nesterov",
@@ -48,6 +61,18 @@ def relu_grad(g: Array, out: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     return _sigmoid(x)
+
+
+def erf(x: Array) -> Array:
+    return _erf(x)
+
+
+def gelu(x: Array) -> Array:
+    return _gelu(x)
+
+
+def gelu_grad(g: Array, x: Array, out: Array) -> Array:
+    return _gelu_grad(g, x)
 
 
 def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool,
@@ -93,7 +118,7 @@ class CupyBackend(Backend):
     name = "cuda"
     module = array_api_compat.cupy
     overrides = MappingProxyType({
-        **{function.__name__: function for function in (index_add, relu_grad, sigmoid, sgd)},
+        **{function.__name__: function for function in (index_add, relu_grad, sigmoid, erf, gelu, gelu_grad, sgd)},
         **scatter.overrides(cupy),
         "linalg": Namespace("cuda", _linalg),
     })  # fmt: skip

@@ -99,11 +99,12 @@ class JaxBackend(Backend):
 
     def __init__(self) -> None:
         import jax
+        from jax.scipy.special import erf
 
         self._jax = jax
         self.module = jax.numpy
         self.overrides = {"index_add": self._index_add, "scatter_add": self._scatter_add, "put_add": self._put_add,
-                          "put": lambda x, value, key: x.at[key].set(value), "astype": self._astype,
+                          "put": lambda x, value, key: x.at[key].set(value), "astype": self._astype, "erf": erf,
                           "linalg": Namespace("jax", self._linalg), "cofactors": self._cofactors,
                           # of int32 otherwise, where argmax and its like have the default integer
                           "searchsorted": lambda x1, x2, /, *, side="left": jax.numpy.searchsorted(x1, x2, side=side).astype(int),
@@ -209,7 +210,7 @@ class TorchBackend(Backend):
         self._signed = {getattr(torch, f"uint{n}"): getattr(torch, f"int{n}") for n in (16, 32, 64) if hasattr(torch, f"uint{n}")}
         self.overrides: dict[str, Callable] = {
             "index_add": self._index_add, "scatter_add": self._scatter_add, "put_add": self._put_add, "take": self._take,
-            "take_along_axis": self._take_along_axis,
+            "take_along_axis": self._take_along_axis, "erf": torch.erf,
         }  # fmt: skip
         super().__init__()
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from . import (
     activation,
     adaptive_pooling,
+    attention,
     batchnorm,
     container,
     convolution,
     dropout,
+    embedding,
     flatten,
-    functional,  # noqa: F401
-    init,  # noqa: F401
+    functional,
+    init,
     linear,
     loss,
     max_pooling,
@@ -22,13 +24,16 @@ from . import (
     pooling,
     rectifier,
     recurrent,
+    resize,
 )
 from .activation import *  # noqa: F403
 from .adaptive_pooling import *  # noqa: F403
+from .attention import *  # noqa: F403
 from .batchnorm import *  # noqa: F403
 from .container import *  # noqa: F403
 from .convolution import *  # noqa: F403
 from .dropout import *  # noqa: F403
+from .embedding import *  # noqa: F403
 from .flatten import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .loss import *  # noqa: F403
@@ -40,16 +45,19 @@ from .parameter import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .rectifier import *  # noqa: F403
 from .recurrent import *  # noqa: F403
+from .resize import *  # noqa: F403
 
 __all__ = [
     name
     for file in (
         activation,
+        attention,
         adaptive_pooling,
         batchnorm,
         container,
         convolution,
         dropout,
+        embedding,
         flatten,
         linear,
         loss,
@@ -61,6 +69,7 @@ __all__ = [
         pooling,
         rectifier,
         recurrent,
+        resize,
     )
     for name in file.__all__
 ]

@@ -1,30 +1,27 @@
-"""Activations: elementwise, or along one dimension."""
+"""Activations that are smooth, and those along one dimension."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..autograd.check import adopt
 from . import functional as F
 from .module import Stateless
 
-__all__ = ["LogSoftmax", "ReLU", "Sigmoid", "Softmax", "Tanh"]
+__all__ = ["GELU", "GLU", "LogSigmoid", "LogSoftmax", "Mish", "SiLU", "Sigmoid", "Softmax", "Softmax2d", "Softmin", "Softplus",
+           "Softsign", "Tanh", "Tanhshrink"]  # fmt: skip
 
 
-class ReLU(Stateless):
-    """``max(x, 0)``, elementwise.
-
-    Parameters
-    ----------
-    inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
-    """
+class InPlace(Stateless):
+    """An activation that can overwrite its input."""
 
     def __init__(self, inplace: bool = False, *, device: str | None = None, dtype: Any = None):
         super().__init__(device=device, dtype=dtype)
         self.inplace = inplace
 
-    def forward(self, input: Any) -> Any:
-        return F.relu(input, self.inplace)
+    def _suffix(self) -> str:
+        """What the repr says after other options."""
+        return ", inplace=True" if self.inplace else ""
 
     def extra_repr(self) -> str:
         return "inplace=True" if self.inplace else ""
@@ -42,6 +39,171 @@ class Tanh(Stateless):
 
     def forward(self, input: Any) -> Any:
         return F.tanh(input)
+
+
+class LogSigmoid(Stateless):
+    """``log(1 / (1 + exp(-x)))``, elementwise, without overflow.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.LogSigmoid()(rustorch.tensor([-1000.0])).tolist()
+    [-1000.0]
+    """
+
+    def forward(self, input: Any) -> Any:
+        return F.logsigmoid(input)
+
+
+class SiLU(InPlace):
+    """``x * sigmoid(x)``, elementwise; also known as swish.
+
+    Parameters
+    ----------
+    inplace : bool
+        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.SiLU()(rustorch.tensor([-1000.0, 0.0, 1000.0])).tolist()
+    [-0.0, 0.0, 1000.0]
+    """
+
+    def forward(self, input: Any) -> Any:
+        return F.silu(input, self.inplace)
+
+
+class Mish(InPlace):
+    """``x * tanh(softplus(x))``, elementwise.
+
+    Parameters
+    ----------
+    inplace : bool
+        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.Mish()(rustorch.tensor([-1000.0, 0.0, 1000.0])).tolist()
+    [-0.0, 0.0, 1000.0]
+    """
+
+    def forward(self, input: Any) -> Any:
+        return F.mish(input, self.inplace)
+
+
+class GELU(Stateless):
+    """``x * P(X <= x)`` for a normal X, elementwise: the Gaussian error linear unit.
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}
+        Exact, or by a hyperbolic tangent; see `rustorch.nn.functional.gelu`.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.GELU()(rustorch.tensor([-10.0, 0.0, 10.0])).tolist()
+    [-0.0, 0.0, 10.0]
+    """
+
+    def __init__(self, approximate: str = "none", *, device: str | None = None, dtype: Any = None):
+        super().__init__(device=device, dtype=dtype)
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"GELU: approximate is 'none' or 'tanh', not {approximate!r}")
+        self.approximate = approximate
+
+    def forward(self, input: Any) -> Any:
+        return F.gelu(input, self.approximate)
+
+    def extra_repr(self) -> str:
+        return f"approximate={self.approximate!r}"
+
+
+class GLU(Stateless):
+    """``a * sigmoid(b)`` for the halves a and b of the input: the gated linear unit.
+
+    Parameters
+    ----------
+    dim : int
+        The dimension that is halved; of an even size.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.GLU()(rustorch.tensor([2.0, 4.0, 0.0, 0.0])).tolist()
+    [1.0, 2.0]
+    """
+
+    def __init__(self, dim: int = -1, *, device: str | None = None, dtype: Any = None):
+        super().__init__(device=device, dtype=dtype)
+        self.dim = dim
+
+    def forward(self, input: Any) -> Any:
+        return F.glu(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Softplus(Stateless):
+    """``log(1 + exp(beta * x)) / beta``, elementwise: a smooth `ReLU`.
+
+    Parameters
+    ----------
+    beta : float
+        The larger, the sharper.
+    threshold : float
+        The input itself where ``beta * x`` is above.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.Softplus()(rustorch.tensor([-1000.0, 30.0])).tolist()
+    [0.0, 30.0]
+    """
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0, *, device: str | None = None, dtype: Any = None):
+        super().__init__(device=device, dtype=dtype)
+        if not beta:
+            raise ValueError("Softplus: beta is what is divided by, and not 0")
+        self.beta = beta
+        self.threshold = threshold
+
+    def forward(self, input: Any) -> Any:
+        return F.softplus(input, self.beta, self.threshold)
+
+    def extra_repr(self) -> str:
+        return f"beta={self.beta}, threshold={self.threshold}"
+
+
+class Softsign(Stateless):
+    """``x / (1 + abs(x))``, elementwise.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.Softsign()(rustorch.tensor([-1.0, 3.0])).tolist()
+    [-0.5, 0.75]
+    """
+
+    def forward(self, input: Any) -> Any:
+        return F.softsign(input)
+
+
+class Tanhshrink(Stateless):
+    """``x - tanh(x)``, elementwise.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.Tanhshrink()(rustorch.tensor([0.0, 100.0])).tolist()
+    [0.0, 99.0]
+    """
+
+    def forward(self, input: Any) -> Any:
+        return F.tanhshrink(input)
 
 
 class Softmax(Stateless):
@@ -75,3 +237,41 @@ class LogSoftmax(Softmax):
 
     def forward(self, input: Any) -> Any:
         return F.log_softmax(input, self.dim)
+
+
+class Softmin(Softmax):
+    """`Softmax` of ``-x``.
+
+    Parameters
+    ----------
+    dim : int
+        What sums to 1.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.Softmin(dim=0)(rustorch.tensor([0.0, 1000.0])).tolist()
+    [1.0, 0.0]
+    """
+
+    def forward(self, input: Any) -> Any:
+        return F.softmin(input, self.dim)
+
+
+class Softmax2d(Stateless):
+    """`Softmax` over the channels of an image, (n, channels, height, width) or (channels, height, width).
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.Softmax2d()(rustorch.zeros((1, 4, 1, 2))).tolist()
+    [[[[0.25, 0.25]], [[0.25, 0.25]], [[0.25, 0.25]], [[0.25, 0.25]]]]
+    """
+
+    def forward(self, input: Any) -> Any:
+        input = adopt(input, "Softmax2d")
+        if input.ndim not in (3, 4):
+            raise ValueError(
+                f"Softmax2d: the input is (n, channels, height, width) or (channels, height, width), not {input.shape}"
+            )
+        return F.softmax(input, -3)

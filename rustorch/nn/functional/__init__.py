@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     activation,
     adaptive_pooling,
+    attention,
     convolution,
     loss,
     masks,
@@ -14,12 +15,16 @@ from . import (
     pooling,
     rectifier,
     recurrent,
+    resize,
+    shuffle,
 )
-from . import linear as affine
+from . import linear as affine, lookup
 from .activation import *  # noqa: F403
 from .adaptive_pooling import *  # noqa: F403
+from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
 from .linear import *  # noqa: F403
+from .lookup import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .masks import *  # noqa: F403
 from .max_pooling import *  # noqa: F403
@@ -28,6 +33,8 @@ from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .rectifier import *  # noqa: F403
 from .recurrent import *  # noqa: F403
+from .resize import *  # noqa: F403
+from .shuffle import *  # noqa: F403
 
 __all__ = [
     name
@@ -35,15 +42,19 @@ __all__ = [
         activation,
         adaptive_pooling,
         affine,
+        attention,
         convolution,
-        masks,
+        lookup,
         loss,
+        masks,
         max_pooling,
         normalization,
         padding,
         pooling,
         rectifier,
         recurrent,
+        resize,
+        shuffle,
     )
     for name in file.__all__
 ]

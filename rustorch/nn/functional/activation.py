@@ -1,4 +1,4 @@
-"""Activations."""
+"""Activations that are smooth, and those along one dimension."""
 
 from __future__ import annotations
 
@@ -6,41 +6,13 @@ import warnings
 from typing import Any
 
 from ... import ops
-from ...autograd.check import adopt
 from ...ops import network
 from ...ops.helpers import one_axis
-from ...ops.indexing import assign
 from ...variable import Variable
-from .checks import floating
+from .checks import floating, in_place, real
 
-__all__ = ["log_softmax", "relu", "relu_", "sigmoid", "softmax", "tanh"]
-
-
-def relu(input: Any, inplace: bool = False) -> Variable:
-    """``max(input, 0)``, elementwise; the gradient at 0 is 0.
-
-    Parameters
-    ----------
-    input : Variable or array
-    inplace : bool
-        Whether the input itself becomes the output. One that is tracked gets a new array and a place in the graph; one that is
-        not is overwritten.
-
-    Raises
-    ------
-    RuntimeError
-        In place on a leaf that requires grad.
-    """
-    if inplace:
-        input = adopt(input, "relu")
-        assign(input, lambda: network.relu.call(input), "relu(inplace=True)")
-        return input
-    return network.relu.call(input)
-
-
-def relu_(input: Any) -> Variable:
-    """`relu` in place."""
-    return relu(input, inplace=True)
+__all__ = ["gelu", "glu", "log_softmax", "logsigmoid", "mish", "sigmoid", "silu", "softmax", "softmin", "softplus", "softsign", "tanh",
+           "tanhshrink"]  # fmt: skip
 
 
 def sigmoid(input: Any) -> Variable:
@@ -51,6 +23,135 @@ def sigmoid(input: Any) -> Variable:
 def tanh(input: Any) -> Variable:
     """Hyperbolic tangent, elementwise."""
     return ops.tanh(input)
+
+
+def logsigmoid(input: Any) -> Variable:
+    """The logarithm of `sigmoid`, ``-log(1 + exp(-input))``, exact where the sigmoid is 0 in floating point.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.logsigmoid(rustorch.tensor([-1000.0])).tolist()
+    [-1000.0]
+    """
+    return network.log_sigmoid.call(real(input, "logsigmoid"))
+
+
+def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Variable:
+    """``log(1 + exp(beta * input)) / beta``, elementwise: a smooth `relu`.
+
+    Parameters
+    ----------
+    input : Variable or array
+    beta : float
+        The larger, the sharper.
+    threshold : float
+        The input itself where ``beta * input`` is above.
+
+    Raises
+    ------
+    ValueError
+        If ``beta`` is 0.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.softplus(rustorch.tensor([-1000.0, 30.0])).tolist()
+    [0.0, 30.0]
+    """
+    if not beta:
+        raise ValueError("softplus: beta is what is divided by, and not 0")
+    return network.softplus.call(real(input, "softplus"), float(beta), float(threshold))
+
+
+def softsign(input: Any) -> Variable:
+    """``input / (1 + abs(input))``, elementwise."""
+    return network.softsign.call(real(input, "softsign"))
+
+
+def tanhshrink(input: Any) -> Variable:
+    """``input - tanh(input)``, elementwise."""
+    return network.tanhshrink.call(real(input, "tanhshrink"))
+
+
+def silu(input: Any, inplace: bool = False) -> Variable:
+    """``input * sigmoid(input)``, elementwise; also known as swish.
+
+    Source: Hendrycks & Gimpel, "Gaussian error linear units", 2016.
+    """
+    input = real(input, "silu")
+    return in_place(input, lambda: network.silu.call(input), "silu") if inplace else network.silu.call(input)
+
+
+def mish(input: Any, inplace: bool = False) -> Variable:
+    """``input * tanh(softplus(input))``, elementwise.
+
+    Source: Misra, "Mish: a self regularized non-monotonic activation function", 2019.
+    """
+    input = real(input, "mish")
+    return in_place(input, lambda: network.mish.call(input), "mish") if inplace else network.mish.call(input)
+
+
+def gelu(input: Any, approximate: str = "none") -> Variable:
+    """``input * P(X <= input)`` for a normal X, elementwise: the Gaussian error linear unit.
+
+    Parameters
+    ----------
+    input : Variable or array
+    approximate : {"none", "tanh"}
+        "none" computes ``0.5 * x * (1 + erf(x / sqrt(2)))``, "tanh"
+        ``0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))``.
+
+    Raises
+    ------
+    ValueError
+        If ``approximate`` is neither.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.gelu(rustorch.tensor([-10.0, 0.0, 10.0])).tolist()
+    [-0.0, 0.0, 10.0]
+
+    Source: Hendrycks & Gimpel, "Gaussian error linear units", 2016.
+    """
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
+    return (network.gelu if approximate == "none" else network.gelu_tanh).call(real(input, "gelu"))
+
+
+def glu(input: Any, dim: int = -1) -> Variable:
+    """``a * sigmoid(b)`` for the halves a and b of the input along a dimension: the gated linear unit.
+
+    Parameters
+    ----------
+    input : Variable or array
+        Of an even size along ``dim``.
+    dim : int
+        What is halved.
+
+    Raises
+    ------
+    ValueError
+        If the size is odd, or there is no dimension.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.glu(rustorch.tensor([2.0, 4.0, 0.0, 0.0])).tolist()
+    [1.0, 2.0]
+
+    Source: Dauphin et al., "Language modeling with gated convolutional networks", 2016.
+    """
+    input = real(input, "glu")
+    if not input.ndim:
+        raise ValueError("glu: the input needs a dimension to halve; its shape is ()")
+    dim = one_axis(dim, input.ndim)
+    size = input.shape[dim]
+    if size % 2:
+        raise ValueError(f"glu: dimension {dim} of the input is halved, but its size is odd in shape {input.shape}")
+    lead = (slice(None),) * dim
+    return input[(*lead, slice(None, size // 2))] * network.sigmoid.call(input[(*lead, slice(size // 2, None))])
 
 
 def _softmax_dim(input: Variable, dim: int | None, name: str) -> int:
@@ -84,3 +185,9 @@ def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Variab
     """The logarithm of `softmax`, computed without it: exact where the softmax is 0 in floating point."""
     input = floating(input if dtype is None else ops.astype(input, dtype, copy=False), "log_softmax")
     return network.log_softmax(input, _softmax_dim(input, dim, "log_softmax"))
+
+
+def softmin(input: Any, dim: int | None = None, dtype: Any = None) -> Variable:
+    """`softmax` of ``-input``."""
+    input = floating(input if dtype is None else ops.astype(input, dtype, copy=False), "softmin")
+    return network.softmax(-input, _softmax_dim(input, dim, "softmin"))

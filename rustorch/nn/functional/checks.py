@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...autograd.check import adopt
+from ...ops.indexing import assign
 from ...variable import Variable
 
 
@@ -14,6 +16,20 @@ def floating(input: Any, name: str) -> Variable:
         raise TypeError(
             f"{name} is of floating-point numbers, not of {input.dtype}; convert them, as in x.astype(rustorch.float32)"
         )
+    return input
+
+
+def real(input: Any, name: str) -> Variable:
+    """The input as a Variable, which must be of real floating-point numbers."""
+    input = floating(input, name)
+    if input.dtype.kind == "c":
+        raise TypeError(f"{name} is of real numbers, not of {input.dtype}; take their real part, as in rustorch.real(x)")
+    return input
+
+
+def in_place(input: Variable, compute: Callable[[], Variable], name: str) -> Variable:
+    """The input, after it became what ``compute()`` returns."""
+    assign(input, compute, f"{name}(inplace=True)")
     return input
 
 
