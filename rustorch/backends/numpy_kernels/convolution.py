@@ -1,0 +1,139 @@
+"""NumPy's convolutions: a few samples at a time, through buffers that stay in the cache, and one matrix product for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy
+from numpy import add, copyto, matmul, ndarray
+from numpy.lib.stride_tricks import as_strided
+
+from ..kernels.convolution import Pairs, Sizes, mirrored
+
+Array = ndarray
+
+#: Bytes of columns at a time: what the second level of a core's cache holds.
+CACHE = 1 << 20
+
+
+class _Columns:
+    """What each position of the output sees, for a few samples at a time.
+
+    The samples stand in a buffer between their zeros; those after a row are those before the next one. Where nothing is skipped (all
+    strides are 1), what one place of the kernel sees of a channel is a run of that memory, and is copied as such. With it come
+    positions at which the kernel reaches over the end of a row: `inside` leaves them out. Otherwise only what is needed is copied.
+    """
+
+    def __init__(self, shape: Sizes, dtype: numpy.dtype, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes,
+                 groups: int):  # fmt: skip
+        batch, channels, *size = shape
+        n, item = len(size), dtype.itemsize
+        reach = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        padded = [size[i] + sum(padding[i]) for i in range(n)]
+        self.size = tuple([(padded[i] - reach[i] - 1) // stride[i] + 1 for i in range(n)])
+        # negative padding leaves elements out
+        self.source: Any = [slice(max(-before, 0), size[i] + min(after, 0)) for i, (before, after) in enumerate(padding)]
+        before, after = [max(count, 0) for count in padding[-1]]
+        starts = [max(pair[0], 0) for pair in padding[:-1]] + [max(before, after)]
+        self.target = [slice(start, start + part.stop - part.start) for start, part in zip(starts, self.source, strict=True)]
+        padded[-1] -= min(before, after)
+        steps = [prod(padded[i + 1 :]) for i in range(n)]
+        runs = all(s == 1 for s in stride)
+        self.grid = (self.size[0], *padded[1:]) if runs else self.size
+        rows, positions = channels * prod(kernel), prod(self.grid)
+        self.samples = min(max(CACHE // max(rows * positions * item, 1), 1), batch)
+        room = self.samples * prod(padded)
+        first = starts[-1] - before
+        width = room + first + sum(step * r for step, r in zip(steps, reach, strict=True))  # the last run reaches over the end
+        flat = numpy.zeros((channels, width), dtype)
+        self.buffer = flat[:, :room].reshape(channels, self.samples, *padded)
+        inner, strides = ([positions], [1]) if runs else (self.size, [steps[i] * stride[i] for i in range(n)])
+        strides = [width, *[steps[i] * dilation[i] for i in range(n)], prod(padded), *strides]
+        shape = (channels, *kernel, self.samples, *inner)
+        self.seen = as_strided(flat[:, first:], shape, [item * step for step in strides], writeable=False)
+        self.columns = numpy.empty(shape, dtype)
+        self.matrix = self.columns.reshape(groups, rows // groups, self.samples * positions)
+
+    def of(self, part: Array) -> Array:
+        """The columns of some samples, (groups, in / groups * kernel, positions); the next call overwrites them."""
+        copyto(self.buffer[(slice(None), slice(len(part)), *self.target)], part[(..., *self.source)].swapaxes(0, 1))
+        copyto(self.columns, self.seen)
+        return self.matrix
+
+    def inside(self, results: Array, n: int) -> Array:
+        """Of results at all positions, (groups, rows, positions), those of ``n`` samples that count: (groups * rows, n, *size)."""
+        whole = results.reshape(-1, self.samples, *self.grid)
+        return whole[(slice(None), slice(n), *[slice(size) for size in self.size])]
+
+
+def conv(x: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
+    dtype = numpy.result_type(x, weight)
+    outs, kernel = weight.shape[0], weight.shape[2:]
+    columns = _Columns(x.shape, dtype, kernel, stride, padding, dilation, groups)
+    out = numpy.empty((x.shape[0], outs, *columns.size), dtype if bias is None else numpy.result_type(dtype, bias))
+    rows = weight.astype(dtype, copy=False).reshape(groups, outs // groups, columns.matrix.shape[1])
+    results = numpy.empty((groups, outs // groups, columns.matrix.shape[2]), dtype)
+    if bias is not None:
+        bias = bias.reshape(outs, 1, *[1] * len(kernel))
+    for start in range(0, x.shape[0], columns.samples or 1):
+        part = x[start : start + columns.samples]
+        matmul(rows, columns.of(part), results)
+        target, inside = out[start : start + columns.samples].swapaxes(0, 1), columns.inside(results, len(part))
+        if bias is None:
+            copyto(target, inside)
+        else:
+            add(inside, bias, target)
+    return out
+
+
+def conv_grad_weight(g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
+    dtype = numpy.result_type(g, x)
+    outs = g.shape[1]
+    columns = _Columns(x.shape, dtype, kernel, stride, padding, dilation, groups)
+    out = numpy.zeros((groups, outs // groups, columns.matrix.shape[1]), dtype)
+    results = numpy.zeros((groups, outs // groups, columns.matrix.shape[2]), dtype)  # zero stays what does not count
+    term = numpy.empty_like(out)
+    for start in range(0, x.shape[0], columns.samples or 1):
+        part = g[start : start + columns.samples]
+        if len(part) < columns.samples:
+            results[...] = 0
+        copyto(columns.inside(results, len(part)), part.swapaxes(0, 1))
+        matmul(results, columns.of(x[start : start + columns.samples]).swapaxes(1, 2), term)
+        add(out, term, out)
+    return out.reshape(outs, x.shape[1] // groups, *kernel)
+
+
+def conv_grad_input(g: Array, weight: Array, size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
+    kernel, n = weight.shape[2:], len(size)
+    if all(s == 1 for s in stride):
+        around = tuple([(dilation[i] * (kernel[i] - 1) - before, dilation[i] * (kernel[i] - 1) - after)
+                        for i, (before, after) in enumerate(padding)])  # fmt: skip
+        return conv(g, mirrored(numpy, weight, groups), None, stride, around, dilation, groups)
+    dtype = numpy.result_type(g, weight)
+    (batch, outs), places = g.shape[:2], g.shape[2:]
+    channels = groups * weight.shape[1]
+    rows = weight.astype(dtype, copy=False).reshape(groups, outs // groups, -1 if weight.size else 0).swapaxes(1, 2)
+    samples = min(max(CACHE // max(channels * prod(kernel) * prod(places) * dtype.itemsize, 1), 1), batch)
+    padded = [size[i] + before + max(after, 0) for i, (before, after) in enumerate(padding)]
+    inner: Any = tuple([slice(before, before + size[i]) for i, (before, _) in enumerate(padding)])
+    out = numpy.empty((batch, channels, *size), dtype)
+    sums = numpy.empty((channels, samples, *padded), dtype)
+    for start in range(0, batch, samples or 1):
+        part = g[start : start + samples].swapaxes(0, 1)
+        columns = matmul(rows, part.reshape(groups, outs // groups, part.shape[1] * prod(places)))
+        columns = columns.reshape(channels, *kernel, part.shape[1], *places)
+        total = sums[:, : part.shape[1]]
+        total[...] = 0
+        for place in product(*map(range, kernel)):
+            first = [place[i] * dilation[i] for i in range(n)]
+            key: Any = [slice(first[i], first[i] + (places[i] - 1) * stride[i] + 1, stride[i]) for i in range(n)]
+            reached = total[(..., *key)]
+            add(reached, columns[(slice(None), *place)], reached)
+        copyto(out[start : start + samples].swapaxes(0, 1), total[(..., *inner)])
+    return out
+
+
+OVERRIDES: dict[str, Callable] = {function.__name__: function for function in (conv, conv_grad_input, conv_grad_weight)}

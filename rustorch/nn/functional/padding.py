@@ -1,0 +1,107 @@
+"""Arrays made larger, or smaller, at the ends of their last axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import ops
+from ...autograd.check import adopt
+from ...backends import dtypes
+from ...variable import Variable
+from .sizes import tuple_of
+
+__all__ = ["pad"]
+
+
+def _sources(mode: str, name: str, size: int, before: int, after: int) -> list[int]:
+    """Which of ``size`` elements stands at each position from ``-before`` to ``size + after``."""
+    start, kept = max(-before, 0), size + min(before, 0) + min(after, 0)
+    limit, reason = {
+        "reflect": (size - 1, "reflection does not repeat the element at the edge: it is smaller than the dimension's size"),
+        "circular": (kept, "it wraps around once: it is at most the dimension's size"),
+        "replicate": (max(before, after) if size else 0, "there is no element at the edge of an empty one"),
+    }[mode]
+    if max(before, after) > limit:
+        raise ValueError(f"{name}: padding {(before, after)} does not fit a dimension of {size}; {reason}")
+    places = range(-before, size + after)
+    if mode == "replicate":
+        return [min(max(place, 0), size - 1) for place in places]
+    if mode == "circular":  # of what is kept
+        return [start + (place - start) % kept for place in places]
+    return [size - 1 - abs(size - 1 - abs(place)) for place in places]
+
+
+def _filled(x: Any, axis: int, before: int, after: int, value: Any) -> Variable:
+    """Constants before and after along an axis; of a negative number, so many fewer elements."""
+    size = x.shape[axis]
+    if before < 0 or after < 0:
+        x = x[(slice(None),) * axis + (slice(max(-before, 0), size + min(after, 0)), ...)]
+    parts = [
+        ops.full((*x.shape[:axis], count, *x.shape[axis + 1 :]), value, dtype=x.dtype, device=x.device)
+        for count in (max(before, 0), max(after, 0))
+    ]
+    return ops.concat([parts[0], x, parts[1]], axis=axis) if before > 0 or after > 0 else x
+
+
+def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None) -> Variable:
+    """The input with more elements, or fewer, before and after along its last axes.
+
+    Parameters
+    ----------
+    input : Variable or array
+    pad : sequence of int
+        How many before and after along the last axis, then along the one before it, and so on. Negative ones leave elements out.
+    mode : {"constant", "reflect", "replicate", "circular"}
+        What they are: of ``a b c`` with two more at both ends, ``v v a b c v v``, ``c b a b c b a``, ``a a a b c c c`` or
+        ``b c a b c a b``.
+    value : number, optional
+        For "constant"; default: 0.
+
+    Returns
+    -------
+    Variable
+
+    Raises
+    ------
+    ValueError
+        If there are more pairs than axes, an axis is to lose more elements than it has, or an axis is too short for the mode.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> from rustorch.nn import functional as F
+    >>> x = rustorch.tensor([1.0, 2.0, 3.0])
+    >>> F.pad(x, (2, 1)).tolist()
+    [0.0, 0.0, 1.0, 2.0, 3.0, 0.0]
+    >>> F.pad(x, (2, -1), mode="reflect").tolist()
+    [3.0, 2.0, 1.0, 2.0]
+    """
+    return padded("pad", input, pad, mode, value)
+
+
+def padded(name: str, input: Any, pad: Any, mode: str, value: Any = None) -> Variable:
+    """`pad`, for a layer of that name."""
+    x = adopt(input, name)
+    if not isinstance(pad, (tuple, list)) or len(pad) % 2 or len(pad) > 2 * x.ndim:
+        raise ValueError(
+            f"{name}: padding is a pair of numbers for each of the last axes, of which an input of shape {x.shape} has {x.ndim}; "
+            f"it is {pad!r}"
+        )
+    sizes = tuple_of(name, "padding", pad, len(pad), least=None)
+    if mode not in ("constant", "reflect", "replicate", "circular"):
+        raise ValueError(f"{name}: mode is 'constant', 'reflect', 'replicate' or 'circular', not {mode!r}")
+    if mode != "constant" and value is not None:
+        raise ValueError(f"{name}: a value is for mode='constant', not for mode={mode!r}")
+    pairs = [(x.ndim - 1 - i, sizes[2 * i], sizes[2 * i + 1]) for i in range(len(sizes) // 2)]
+    for axis, before, after in pairs:  # all of them first: an error leaves nothing half done
+        if x.shape[axis] + before + after < 0:
+            raise ValueError(f"{name}: padding {(before, after)} takes more than there is from a dimension of {x.shape[axis]}")
+    for axis, before, after in pairs:
+        if not (before or after):
+            continue
+        if mode == "constant":
+            x = _filled(x, axis, before, after, 0 if value is None else value)
+        else:
+            places = _sources(mode, name, x.shape[axis], before, after)
+            x = ops.take(x, ops.asarray(places, dtype=dtypes.int64, device=x.device), axis=axis)
+    return x

@@ -1,0 +1,44 @@
+"""Convolution: three primitives, each of which is linear in two of input, weight and output, and has the other two as its rules."""
+
+from __future__ import annotations
+
+from ...autograd.primitive import Primitive
+from ..helpers import conjugate
+
+__all__ = ["conv", "conv_grad_input", "conv_grad_weight"]
+
+conv = Primitive(
+    "conv",
+    lambda xp, x, weight, bias, /, stride, padding, dilation, groups: xp.conv(x, weight, bias, stride, padding, dilation, groups),
+    x=lambda xp, g, weight, x_shape, stride, padding, dilation, groups: xp.conv_grad_input(
+        g, conjugate(xp, weight), tuple(x_shape[2:]), stride, padding, dilation, groups
+    ),
+    weight=lambda xp, g, x, weight_shape, stride, padding, dilation, groups: xp.conv_grad_weight(
+        g, conjugate(xp, x), tuple(weight_shape[2:]), stride, padding, dilation, groups
+    ),
+    bias=lambda xp, g: xp.sum(g, axis=(0, *range(2, g.ndim))),
+)
+conv_grad_input = Primitive(
+    "conv_grad_input",
+    lambda xp, g_out, weight, /, size, stride, padding, dilation, groups: xp.conv_grad_input(
+        g_out, weight, size, stride, padding, dilation, groups
+    ),
+    g_out=lambda xp, g, weight, stride, padding, dilation, groups: xp.conv(
+        g, conjugate(xp, weight), None, stride, padding, dilation, groups
+    ),
+    weight=lambda xp, g, g_out, weight_shape, stride, padding, dilation, groups: xp.conv_grad_weight(
+        conjugate(xp, g_out), g, tuple(weight_shape[2:]), stride, padding, dilation, groups
+    ),
+)
+conv_grad_weight = Primitive(
+    "conv_grad_weight",
+    lambda xp, g_out, x, /, kernel, stride, padding, dilation, groups: xp.conv_grad_weight(
+        g_out, x, kernel, stride, padding, dilation, groups
+    ),
+    g_out=lambda xp, g, x, stride, padding, dilation, groups: xp.conv(
+        conjugate(xp, x), g, None, stride, padding, dilation, groups
+    ),
+    x=lambda xp, g, g_out, x_shape, stride, padding, dilation, groups: xp.conv_grad_input(
+        conjugate(xp, g_out), g, tuple(x_shape[2:]), stride, padding, dilation, groups
+    ),
+)

@@ -1,0 +1,187 @@
+"""Convolutions: derivatives of every order, initial values, the last details of sizes, and bad input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch import nn
+from rustorch.autograd.gradcheck import gradcheck, gradgradcheck
+from rustorch.backends import numpy_kernels
+from rustorch.backends.kernels import KERNELS
+from rustorch.nn import functional as F
+from rustorch.ops import network
+from tests.support.target import Target
+
+ONES = rustorch.ones
+
+#: The three primitives: stride and groups; dilation and padding on one side; a transposed convolution with output padding.
+PRIMITIVES: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
+    "conv": (lambda x, w, b: network.conv(x, w, b, (2, 1), ((1, 1), (0, 2)), (1, 2), 2), ((1, 2, 3, 3), (2, 1, 2, 2), (2,))),
+    "conv_grad_input": (
+        lambda g, w: network.conv_grad_input(g, w, (5, 3), (2, 1), ((1, 0), (1, 1)), (1, 1), 1),
+        ((1, 2, 3, 4), (2, 1, 2, 2)),
+    ),
+    "conv_grad_weight": (
+        lambda g, x: network.conv_grad_weight(g, x, (2,), (2,), ((1, 0),), (2,), 1),
+        ((2, 2, 2), (2, 1, 4)),
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_first_and_second_derivatives(name: str, dtype: str, backend: Target, rng: numpy.random.Generator) -> None:
+    function, shapes = PRIMITIVES[name]
+    arrays = [rng.standard_normal(shape) for shape in shapes]
+    if dtype == "complex128":
+        if backend.device != "cpu":
+            pytest.skip("the rules are the same on every backend")
+        arrays = [array + 1j * rng.standard_normal(array.shape) for array in arrays]
+    inputs = [backend.variable(array, dtype, requires_grad=True) for array in arrays]
+    assert gradcheck(function, inputs)
+    assert gradgradcheck(function, inputs)
+
+
+@pytest.mark.parametrize("name", ["conv", "conv_grad_input", "conv_grad_weight"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("samples", [1, 2, 3])
+def test_numpys_kernels_take_any_number_of_samples_at_a_time(
+    samples: int, stride: int, name: str, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator
+) -> None:
+    """Three samples: at once, two and a rest, or one by one; the buffer holds what lies in the rest of the last part, too."""
+    rows, positions, item = 16, 30, 8
+    monkeypatch.setattr(numpy_kernels.convolution, "CACHE", rows * positions * item * samples)
+    x, w = rng.standard_normal((3, 4, 5, 6)), rng.standard_normal((2, 4, 2, 2))
+    options = ((stride, stride), ((1, 0), (0, 1)), (1, 1), 1)
+    g = numpy_kernels.convolution.conv(x, w, None, *options)
+    arguments = {"conv": (x, w, None), "conv_grad_input": (g, w, (5, 6)), "conv_grad_weight": (g, x, (2, 2))}[name]
+    expected = KERNELS[name](numpy, *arguments, *options)
+    numpy.testing.assert_allclose(
+        getattr(numpy_kernels.convolution, name)(*arguments, *options), expected, rtol=1e-12, atol=1e-12
+    )
+
+
+def test_same_padding_of_an_odd_number_has_one_more_after(backend: Target) -> None:
+    x = backend.variable([[1.0, 2.0, 3.0]])
+    weight = backend.variable([[[1.0, 10.0]]])
+    assert backend.numpy(F.conv1d(x, weight, padding="same")).tolist() == [[21.0, 32.0, 3.0]]
+
+
+@pytest.mark.parametrize(
+    ("layer", "bound"), [(nn.Conv2d(4, 200, 3, groups=2), 18**-0.5), (nn.ConvTranspose1d(8, 100, 2), 200**-0.5)]
+)
+def test_initial_values_are_uniform_with_pytorchs_bound(layer: Any, bound: float) -> None:
+    for parameter in (layer.weight, layer.bias):
+        values = numpy.asarray(parameter.detach())
+        assert abs(values).max() <= bound
+        assert abs(values).max() > 0.9 * bound
+        assert abs(values.mean()) < 0.2 * bound
+    before = layer.weight.tolist()
+    layer.reset_parameters()
+    assert layer.weight.tolist() != before
+
+
+def test_parameters_are_made_where_they_are_wanted(backend: Target) -> None:
+    layer = nn.Conv1d(1, 2, 2, device=backend.device, dtype=rustorch.float64)
+    assert (layer.weight.device, layer.weight.dtype) == (backend.device, rustorch.float64)
+    assert nn.ConvTranspose2d(1, 2, 2, bias=False).bias is None
+
+
+def test_the_graph_of_a_layer_that_was_called_twice_adds_up(backend: Target) -> None:
+    layer = nn.Conv1d(1, 1, 2, bias=False, device=backend.device)
+    x = backend.variable([[1.0, 2.0, 4.0]], "float32")
+    (layer(x).sum() + layer(2 * x).sum()).backward()
+    assert backend.numpy(layer.weight.grad).tolist() == [[[9.0, 18.0]]]
+
+
+BAD_ARGUMENTS = [
+    (lambda: nn.Conv2d(0, 2, 3), ValueError, "Conv2d: in_channels is at least 1, not 0"),
+    (lambda: nn.Conv2d(1, 2.5, 3), TypeError, "Conv2d: out_channels is an integer, not 2.5"),
+    (lambda: nn.Conv2d(1, 2, 0), ValueError, "Conv2d: kernel_size is at least 1, not 0"),
+    (lambda: nn.Conv2d(1, 2, (3,)), ValueError, r"Conv2d: kernel_size is an integer or 2 of them, not \(3,\)"),
+    (lambda: nn.Conv2d(1, 2, 3, stride=(0, 1)), ValueError, r"Conv2d: stride is at least 1, not \(0, 1\)"),
+    (lambda: nn.Conv2d(1, 2, 3, padding=-1), ValueError, "Conv2d: padding is at least 0, not -1"),
+    (lambda: nn.Conv2d(1, 2, 3, padding="full"), ValueError, "Conv2d: padding is 'same', 'valid' or sizes, not 'full'"),
+    (lambda: nn.Conv2d(1, 2, 3, 2, "same"), ValueError, r"Conv2d: padding='same' is for a stride of 1, not \(2, 2\)"),
+    (lambda: nn.Conv2d(1, 2, 3, dilation=True), TypeError, "Conv2d: dilation is an integer or 2 of them, not True"),
+    (lambda: nn.Conv2d(2, 4, 3, groups=0), ValueError, "Conv2d: groups is at least 1, not 0"),
+    (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, "Conv2d: groups=2 do not divide in_channels=3"),
+    (lambda: nn.Conv3d(4, 3, 3, groups=2), ValueError, "Conv3d: groups=2 do not divide out_channels=3"),
+    (lambda: nn.Conv2d(1, 2, 3, padding_mode="mirror"), ValueError,
+     "Conv2d: padding_mode is 'zeros' or 'reflect' or 'replicate' or 'circular', not 'mirror'"),
+    (lambda: nn.ConvTranspose2d(1, 2, 3, padding_mode="reflect"), ValueError, "ConvTranspose2d: padding_mode is 'zeros', not 'reflect'"),
+    (lambda: nn.ConvTranspose2d(1, 2, 3, padding="same"), ValueError, "ConvTranspose2d: padding is sizes, not 'same'"),
+    (lambda: nn.ConvTranspose1d(1, 2, 3, output_padding=-1), ValueError, "ConvTranspose1d: output_padding is at least 0, not -1"),
+    (lambda: nn.Conv1d(1, 2, 3, device="nowhere"), ValueError, "unknown device 'nowhere'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "error", "message"), BAD_ARGUMENTS)
+def test_bad_arguments(make: Callable[[], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
+
+
+BAD_CALLS = [
+    (lambda: nn.Conv2d(3, 2, 3)(ONES((5, 5))), ValueError,
+     r"conv2d: the input has 4 dimensions, \(samples, channels, height, width\), or 3 without samples; its shape is \(5, 5\)"),
+    (lambda: nn.Conv2d(3, 2, 3)(ONES((1, 2, 5, 5))), ValueError,
+     r"conv2d: a weight of shape \(2, 3, 3, 3\) with groups=1 takes 3 channels; the input of shape \(1, 2, 5, 5\) has 2"),
+    (lambda: nn.Conv2d(1, 2, 5, padding=1)(ONES((1, 1, 2, 4))), ValueError,
+     r"conv2d: a kernel of sizes \(5, 5\) with dilation \(1, 1\) reaches over \(5, 5\), more than the padded input has: \(4, 6\)"),
+    (lambda: nn.Conv1d(1, 2, 3, padding=4, padding_mode="reflect")(ONES((1, 4))), ValueError,
+     r"pad: padding \(4, 4\) does not fit a dimension of 4; reflection does not repeat the element at the edge"),
+    (lambda: nn.Conv1d(1, 2, 1)(rustorch.arange(4)), TypeError, "conv1d is of floating-point numbers, not of int64"),
+    (lambda: nn.Conv1d(2, 2, 1)(ONES((1, 2, 0))), ValueError, "reaches over"),
+    (lambda: F.conv2d(ONES((1, 2, 4, 4)), ONES((2, 2, 3))), ValueError,
+     r"conv2d: the weight has 4 dimensions, none of them empty; its shape is \(2, 2, 3\)"),
+    (lambda: F.conv1d(ONES((1, 2, 4)), ONES((2, 2, 0))), ValueError, r"none of them empty; its shape is \(2, 2, 0\)"),
+    (lambda: F.conv1d(ONES((1, 4, 4)), ONES((3, 2, 1)), groups=2), ValueError,
+     "conv1d: groups=2 do not divide the 3 output channels of the weight"),
+    (lambda: F.conv1d(ONES((1, 2, 4)), ONES((3, 2, 1)), ONES((2,))), ValueError,
+     r"conv1d: the bias has shape \(2,\), but there are 3 output channels"),
+    (lambda: F.conv1d(ONES((1, 2, 4)), ONES((3, 2, 1)), padding="half"), ValueError, "conv1d: padding is 'same', 'valid' or sizes"),
+    (lambda: F.conv1d(ONES((1, 2, 4)), ONES((3, 2, 1)), stride=2, padding="same"), ValueError, "is for a stride of 1"),
+    (lambda: F.conv1d(ONES((1, 2, 4)), ONES((3, 2, 1)), stride=(1, 1)), ValueError, r"conv1d: stride is an integer, not \(1, 1\)"),
+    (lambda: F.conv_transpose1d(ONES((1, 2, 4)), ONES((3, 2, 1))), ValueError, "takes 3 channels; the input .* has 2"),
+    (lambda: F.conv_transpose1d(ONES((1, 3, 4)), ONES((3, 2, 1)), groups=2), ValueError,
+     "conv_transpose1d: groups=2 do not divide the 3 input channels of the weight"),
+    (lambda: F.conv_transpose1d(ONES((1, 3, 4)), ONES((3, 2, 1)), ONES((3,))), ValueError, "but there are 2 output channels"),
+    (lambda: F.conv_transpose1d(ONES((1, 2, 4)), ONES((2, 2, 3)), stride=2, output_padding=2), ValueError,
+     r"conv_transpose1d: output_padding is smaller than the stride or the dilation, \(2,\) and \(1,\); it is \(2,\)"),
+    (lambda: F.conv_transpose1d(ONES((1, 2, 1)), ONES((2, 2, 3)), padding=2), ValueError,
+     r"conv_transpose1d: an input of shape \(1, 2, 1\) would have an output of sizes \(-1,\): the padding is too large"),
+    (lambda: F.conv_transpose1d(ONES((1, 2, 0)), ONES((2, 2, 3))), ValueError, "conv_transpose1d: the input is empty"),
+    (lambda: nn.ConvTranspose1d(1, 1, 3, 2)(ONES((1, 1, 4)), output_size=(11,)), ValueError,
+     r"ConvTranspose1d: an input of shape \(1, 1, 4\) gives output sizes from \(9,\) to \(10,\), not \(11,\)"),
+    (lambda: nn.ConvTranspose1d(1, 1, 3, 2)(ONES((1, 1, 4)), output_size=(9, 9)), ValueError, "output_size is an integer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "error", "message"), BAD_CALLS)
+def test_bad_calls(call: Callable[[], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_a_failed_call_changes_nothing(backend: Target) -> None:
+    layer = nn.Conv1d(2, 3, 3, device=backend.device)
+    state = {name: backend.numpy(value).copy() for name, value in layer.state_dict().items()}
+    x = backend.variable(numpy.ones((1, 1, 5)), "float32", requires_grad=True)
+    with pytest.raises(ValueError, match="conv1d: "):
+        layer(x)
+    assert x.grad is None
+    assert all(parameter.grad is None for parameter in layer.parameters())
+    for name, value in layer.state_dict().items():
+        numpy.testing.assert_array_equal(backend.numpy(value), state[name])
+
+
+def test_inputs_elsewhere_raise() -> None:
+    strict = pytest.importorskip("array_api_strict")
+    with pytest.raises(RuntimeError, match="device"):
+        nn.Conv1d(1, 1, 1)(strict.ones((1, 3)))
