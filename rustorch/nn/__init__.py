@@ -12,8 +12,8 @@ from . import (
     dropout,
     embedding,
     flatten,
-    functional,
-    init,
+    functional,  # noqa: F401
+    init,  # noqa: F401
     linear,
     loss,
     max_pooling,

@@ -7,6 +7,7 @@ from . import (
     adaptive_pooling,
     attention,
     convolution,
+    lookup,
     loss,
     masks,
     max_pooling,
@@ -18,7 +19,7 @@ from . import (
     resize,
     shuffle,
 )
-from . import linear as affine, lookup
+from . import linear as affine
 from .activation import *  # noqa: F403
 from .adaptive_pooling import *  # noqa: F403
 from .attention import *  # noqa: F403

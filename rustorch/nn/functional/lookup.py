@@ -1,0 +1,230 @@
+"""Embeddings: rows of a table by their numbers, and sums, means or maxima of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import ops
+from ...autograd.check import adopt
+from ...autograd.graph import Value, no_grad
+from ...backends import dtypes
+from ...ops import linalg, network
+from ...ops.indexing import extent, index_add
+from ...variable import Variable
+
+__all__ = ["embedding", "embedding_bag"]
+
+
+def padding_of(name: str, padding_idx: int | None, rows: int) -> int | None:
+    """The padding as a row of the table, a negative one counted from the end. Raises ValueError if there is none."""
+    if padding_idx is None:
+        return None
+    if not -rows <= padding_idx < rows:
+        raise ValueError(f"{name}: padding_idx is a row of a table of {rows}, from {-rows} to {rows - 1}, not {padding_idx}")
+    return padding_idx % rows
+
+
+def _indices(name: str, value: Any, like: Variable) -> Variable:
+    x = adopt(value, name, (like,))
+    if x.dtype.kind not in "iu":
+        raise TypeError(f"{name}: indices are integers, not {x.dtype}")
+    return x
+
+
+def _checked(name: str, input: Any, weight: Any, max_norm: float | None, sparse: bool) -> tuple[Variable, Variable]:
+    """Indices and table, after all checks that they share."""
+    weight = weight if isinstance(weight, Value) or max_norm is None else _refuse(name, weight)
+    weight = adopt(weight, name)
+    input = _indices(name, input, weight)
+    if sparse:
+        raise ValueError(f"{name}: sparse=True is not offered; gradients are dense")
+    if weight.ndim != 2:
+        raise ValueError(f"{name}: the weight has shape {weight.shape}; it is (rows, features)")
+    lowest, highest = extent(input)
+    if lowest is not None and highest is not None and (lowest < 0 or highest >= weight.shape[0]):
+        wrong = lowest if lowest < 0 else highest
+        raise IndexError(f"{name}: index {wrong} is out of range for a table of {weight.shape[0]} rows")
+    return input, weight
+
+
+def _refuse(name: str, weight: Any) -> Any:
+    raise TypeError(f"{name}: with max_norm the weight is changed in place: a Variable, not {type(weight).__name__}")
+
+
+def _renormalized(weight: Variable, rows: Variable, max_norm: float, norm_type: float) -> None:
+    """Scale the rows that are asked for down to ``max_norm``, in place and outside the graph."""
+    with no_grad():
+        table = weight.detach()
+        norms = linalg.vector_norm(table, axis=1, keepdims=True, ord=norm_type)
+        ones = ops.ones((rows.size, 1), dtype=table.dtype, device=table.device)
+        asked = index_add(ones, rows, (table.shape[0], 1), 0) > 0
+        long = ops.logical_and(asked, norms > max_norm)
+        weight[...] = table * ops.where(long, max_norm / (norms + 1e-7), ops.ones_like(norms))
+
+
+def embedding(input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
+              scale_grad_by_freq: bool = False, sparse: bool = False) -> Variable:  # fmt: skip
+    """``weight[input]``: a row of the table for every index.
+
+    Parameters
+    ----------
+    input : Variable or array of integers, (...)
+    weight : Variable or array, (rows, features)
+    padding_idx : int, optional
+        A row that gets no gradient.
+    max_norm : float, optional
+        What the norms of the rows that are asked for are at most: longer ones are scaled down, in place, before.
+    norm_type : float
+        The order of that norm.
+    scale_grad_by_freq : bool
+        Whether the gradient of a row is the mean over its occurrences, instead of the sum.
+    sparse : bool
+        False; gradients are dense.
+
+    Returns
+    -------
+    Variable, (..., features)
+
+    Raises
+    ------
+    IndexError
+        If an index is out of range; nothing was scaled. (On "cuda" and under tracing indices cannot be looked at.)
+    TypeError
+        If the indices are no integers.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> table = rustorch.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    >>> rustorch.nn.functional.embedding(rustorch.tensor([2, 0]), table).tolist()
+    [[4.0, 5.0], [0.0, 1.0]]
+    """
+    input, weight = _checked("embedding", input, weight, max_norm, sparse)
+    padding = padding_of("embedding", padding_idx, weight.shape[0])
+    rows = ops.reshape(input, (input.size,))
+    if max_norm is not None:
+        _renormalized(weight, rows, max_norm, norm_type)
+    out = network.embedding.call(weight, rows, padding, scale_grad_by_freq)
+    return out if input.ndim == 1 else ops.reshape(out, (*input.shape, weight.shape[1]))
+
+
+def embedding_bag(input: Any, weight: Any, offsets: Any = None, max_norm: float | None = None, norm_type: float = 2.0,
+                  scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Any = None,
+                  include_last_offset: bool = False, padding_idx: int | None = None) -> Variable:  # fmt: skip
+    """The sum, mean or maximum of the rows of each bag of indices. An empty bag gives zeros.
+
+    Parameters
+    ----------
+    input : Variable or array of integers, (bags, size) or (n,)
+    weight : Variable or array, (rows, features)
+    offsets : Variable or array of integers, (bags,)
+        For an input of one dimension: where each bag begins, in rising order from 0.
+    max_norm, norm_type, scale_grad_by_freq, sparse
+        As for `embedding`.
+    mode : {"sum", "mean", "max"}
+    per_sample_weights : Variable or array, the input's shape, optional
+        What each row is multiplied with, for "sum" alone.
+    include_last_offset : bool
+        Whether one more offset follows, the end of the last bag.
+    padding_idx : int, optional
+        Indices of this row do not count.
+
+    Returns
+    -------
+    Variable, (bags, features)
+
+    Raises
+    ------
+    IndexError
+        If an index is out of range.
+    ValueError
+        If the mode is unknown, or shapes or offsets do not fit.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> table = rustorch.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    >>> bags = rustorch.tensor([0, 1, 2])
+    >>> rustorch.nn.functional.embedding_bag(bags, table, rustorch.tensor([0, 2]), mode="sum").tolist()
+    [[2.0, 4.0], [4.0, 5.0]]
+    """
+    name = "embedding_bag"
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError(f"{name}: mode is 'sum', 'mean' or 'max', not {mode!r}")
+    input, weight = _checked(name, input, weight, max_norm, sparse)
+    if scale_grad_by_freq and mode == "max":
+        raise ValueError(f"{name}: scale_grad_by_freq has no meaning for mode='max'")
+    if per_sample_weights is not None:
+        if mode != "sum":
+            raise ValueError(f"{name}: per_sample_weights are for mode='sum', not {mode!r}")
+        per_sample_weights = adopt(per_sample_weights, name, (weight,))
+        if per_sample_weights.shape != input.shape:
+            raise ValueError(f"{name}: per_sample_weights have the input's shape {input.shape}, not {per_sample_weights.shape}")
+    padding = padding_of(name, padding_idx, weight.shape[0])
+    starts, ends = _bags(name, input, offsets, include_last_offset)
+    rows = ops.reshape(ops.astype(input, dtypes.int64, copy=False), (input.size,))
+    if max_norm is not None:
+        _renormalized(weight, rows, max_norm, norm_type)
+    values = network.embedding.call(weight, rows, padding, scale_grad_by_freq)
+    counts = None if padding is None else rows != padding
+    if mode == "max":
+        return _largest(values, counts, starts, ends)
+    if per_sample_weights is not None:
+        values = values * ops.expand_dims(ops.reshape(per_sample_weights, (input.size,)), axis=1)
+    if counts is not None:
+        values = ops.where(ops.expand_dims(counts, axis=1), values, ops.zeros_like(values))
+    places = ops.arange(rows.size, dtype=starts.dtype, device=rows.device)
+    bag = ops.searchsorted(starts, places, side="right") - 1
+    out = index_add(values, bag, (starts.size, weight.shape[1]), 0)
+    if mode == "sum":
+        return out
+    each = ops.ones((rows.size, 1), dtype=weight.dtype, device=weight.device)
+    if counts is not None:
+        each = ops.astype(ops.expand_dims(counts, axis=1), weight.dtype)
+    number = index_add(each, bag, (starts.size, 1), 0)
+    return out / ops.where(number == 0, ops.ones_like(number), number)
+
+
+def _bags(name: str, input: Variable, offsets: Any, include_last: bool) -> tuple[Variable, Variable]:
+    """Where the bags begin and end in the flattened input."""
+    if input.ndim == 2:
+        if offsets is not None:
+            raise ValueError(f"{name}: an input of two dimensions is a bag per row; it takes no offsets")
+        starts = ops.arange(input.shape[0], dtype=dtypes.int64, device=input.device) * input.shape[1]
+        return starts, starts + input.shape[1]
+    if input.ndim != 1:
+        raise ValueError(f"{name}: the input has shape {input.shape}; it is (bags, size), or (n,) with offsets")
+    if offsets is None:
+        raise ValueError(f"{name}: an input of one dimension needs offsets: where each bag begins")
+    offsets = ops.astype(_indices(name, offsets, input), dtypes.int64, copy=False)
+    if offsets.ndim != 1 or (include_last and not offsets.size):
+        raise ValueError(f"{name}: offsets have shape ({'bags + 1' if include_last else 'bags'},), not {offsets.shape}")
+    last = ops.full((1,), input.size, dtype=dtypes.int64, device=input.device)
+    starts, ends = (offsets[:-1], offsets[1:]) if include_last else (offsets, ops.concat([offsets[1:], last]))
+    shortest, _ = extent(ends - starts)
+    first, highest = extent(offsets)
+    if highest is not None and (first != 0 or extent(offsets[:1])[0] != 0 or highest > input.size or (shortest or 0) < 0):
+        raise ValueError(f"{name}: offsets rise from 0 to at most the {input.size} indices; these are {offsets.tolist()}")
+    if include_last and starts.size and highest is not None and highest != input.size:
+        raise ValueError(
+            f"{name}: with include_last_offset the last offset is the number of indices, {input.size}, not {highest}"
+        )
+    return starts, ends
+
+
+def _largest(values: Variable, counts: Variable | None, starts: Variable, ends: Variable) -> Variable:
+    """Maxima of the bags: their rows side by side, as many as the longest bag has, and -inf where there is none."""
+    size = values.shape[0]
+    _, longest = extent(ends - starts)
+    width = size if longest is None else longest  # where lengths cannot be read, no bag is longer than that
+    if not size or not width or not starts.size:
+        return ops.zeros((starts.size, values.shape[1]), dtype=values.dtype, device=values.device) + 0 * ops.sum(values, axis=0)
+    places = ops.expand_dims(starts, axis=1) + ops.arange(width, dtype=starts.dtype, device=starts.device)
+    there = places < ops.expand_dims(ends, axis=1)
+    flat = ops.reshape(ops.where(there, places, ops.zeros_like(places)), (places.size,))
+    if counts is not None:
+        there = ops.logical_and(there, ops.reshape(ops.take(counts, flat, axis=0), places.shape))
+    rows = ops.reshape(ops.take(values, flat, axis=0), (*places.shape, values.shape[1]))
+    there = ops.expand_dims(there, axis=2)
+    top = ops.max(ops.where(there, rows, ops.full_like(rows, -float("inf"))), axis=1)
+    return ops.where(ops.any(there, axis=1), top, ops.zeros_like(top))
