@@ -1,0 +1,183 @@
+"""Images resized: interpolation along one axis after the other."""
+
+from __future__ import annotations
+
+from math import floor
+from struct import pack, unpack
+from typing import Any
+
+from ... import ops
+from ...variable import Variable
+from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from .checks import floating
+from .sizes import tuple_of
+
+__all__ = ["interpolate"]
+
+#: Mode -> the spatial axes that it is for.
+_MODES = {"nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "area": (1, 2, 3), "linear": (1,), "bilinear": (2,), "bicubic": (2,),
+          "trilinear": (3,)}  # fmt: skip
+#: Which choice of the cubic kernel is PyTorch's (and OpenCV's).
+_A = -0.75
+
+
+# -- one axis --------------------------------------------------------------------------------------------------------------------------
+def _taken(x: Variable, places: list[int], axis: int) -> Variable:
+    return ops.take(x, ops.asarray(places, device=x.device), axis=axis)
+
+
+def _single(number: float) -> float:
+    """The number in single precision, in which PyTorch looks for the nearest value, whatever the image's dtype."""
+    return unpack("f", pack("f", number))[0]
+
+
+def _nearest(x: Variable, axis: int, out: int, scale: float, shift: float) -> Variable:
+    size = x.shape[axis]
+    if out == size and not shift:
+        return x
+    scale = 0.5 if out == 2 * size and not shift else _single(scale)  # as PyTorch has it, also where a factor says otherwise
+    places = [min(floor(_single((i + shift) * scale)), size - 1) for i in range(out)]
+    times, rest = divmod(out, size)
+    if not rest and places == [i // times for i in range(out)]:
+        # every value as often: without indices, and the gradient is a sum
+        repeated = ops.broadcast_to(ops.expand_dims(x, axis=axis + 1), (*x.shape[: axis + 1], times, *x.shape[axis + 1 :]))
+        return ops.reshape(repeated, (*x.shape[:axis], out, *x.shape[axis + 1 :]))
+    return _taken(x, places, axis)
+
+
+def _cubic(t: float) -> tuple[float, ...]:
+    """Weights of the values at -1, 0, 1 and 2 for a place ``t`` in [0, 1].
+
+    Source: Keys, "Cubic convolution interpolation for digital image processing", 1981.
+    """
+
+    def near(d: float) -> float:
+        return ((_A + 2) * d - (_A + 3)) * d * d + 1
+
+    def far(d: float) -> float:
+        return ((_A * d - 5 * _A) * d + 8 * _A) * d - 4 * _A
+
+    return far(t + 1), near(t), near(1 - t), far(2 - t)
+
+
+def _weighted(x: Variable, axis: int, out: int, scale: float, align_corners: bool, cubic: bool) -> Variable:
+    """Values between those of an axis, each from its two or four neighbours; beyond the ends the last value goes on."""
+    size = x.shape[axis]
+    if out == size and not cubic:  # as PyTorch has it, also where a factor says otherwise
+        return x
+    places: list[list[int]] = []
+    weights: list[tuple[float, ...]] = []
+    for i in range(out):
+        source = i * scale if align_corners else (i + 0.5) * scale - 0.5
+        if not cubic:
+            source = max(source, 0.0)
+        start = min(floor(source), size - 1)
+        t = min(max(source - start, 0.0), 1.0)
+        places.append([min(max(start + k, 0), size - 1) for k in ((-1, 0, 1, 2) if cubic else (0, 1))])
+        weights.append(_cubic(t) if cubic else (1 - t, t))
+    shape = (out,) + (1,) * (x.ndim - 1 - axis)
+    total: Any = None
+    for k in range(4 if cubic else 2):
+        weight = ops.reshape(ops.asarray([w[k] for w in weights], dtype=x.dtype, device=x.device), shape)
+        part = _taken(x, [place[k] for place in places], axis) * weight
+        total = part if total is None else total + part
+    return total
+
+
+# -- all axes --------------------------------------------------------------------------------------------------------------------------
+def _factors(scale_factor: Any, n: int) -> tuple[float, ...]:
+    given = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * n
+    if len(given) != n or any(isinstance(factor, bool) or not isinstance(factor, (int, float)) for factor in given):
+        raise ValueError(f"interpolate: scale_factor is a number or {n} of them for an image of {n} axes, not {scale_factor!r}")
+    if not all(0 < factor < float("inf") for factor in given):
+        raise ValueError(f"interpolate: scale_factor is positive and finite, not {scale_factor!r}")
+    return tuple([float(factor) for factor in given])
+
+
+def interpolate(input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
+                recompute_scale_factor: bool | None = None, antialias: bool = False) -> Variable:  # fmt: skip
+    """An image, a sequence or a volume of another size.
+
+    Value ``i`` of the output lies at ``(i + 0.5) * scale - 0.5`` of the input, where ``scale`` is the input's size by the output's, or
+    ``1 / scale_factor``. "linear", "bilinear" and "trilinear" weigh the two neighbours along every axis, "bicubic" the four neighbours
+    with Keys' cubic kernel (a = -0.75), "nearest-exact" takes the nearest, "nearest" the one at ``floor(i * scale)``. "area" takes the
+    means of bins, see `adaptive_avg_pool2d`.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, size), (batch, channels, height, width) or (batch, channels, depth, height, width)
+    size : int or sequence of int, optional
+        The output's; either this or ``scale_factor``.
+    scale_factor : float or sequence of float, optional
+        How often the input's size the output's is, rounded down.
+    mode : {"nearest", "nearest-exact", "area", "linear", "bilinear", "bicubic", "trilinear"}
+        "linear" is for one spatial axis, "bilinear" and "bicubic" for two, "trilinear" for three.
+    align_corners : bool, optional
+        For the weighing modes: whether the outermost values of input and output lie at the same places, ``i * (size - 1) / (out - 1)``.
+    recompute_scale_factor : bool, optional
+        Whether the scale is the sizes' quotient, also where a ``scale_factor`` was given that does not divide evenly.
+    antialias : bool
+        Not there: it must be False.
+
+    Raises
+    ------
+    ValueError
+        If the options do not fit the input or each other.
+    TypeError
+        If the input is not of floating-point numbers, or a size no integer.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.asarray([[[0.0, 1.0, 4.0]]])
+    >>> rustorch.nn.functional.interpolate(x, scale_factor=2).tolist()
+    [[[0.0, 0.0, 1.0, 1.0, 4.0, 4.0]]]
+    >>> rustorch.nn.functional.interpolate(x, 5, mode="linear", align_corners=True).tolist()
+    [[[0.0, 0.5, 1.0, 2.5, 4.0]]]
+    """
+    input = floating(input, "interpolate")
+    n = input.ndim - 2
+    if n not in (1, 2, 3):
+        raise ValueError(f"interpolate: the input has 1 to 3 spatial axes after batch and channels; its shape is {input.shape}")
+    if 0 in input.shape[1:]:
+        raise ValueError(f"interpolate: only the batch may be of size 0; the input's shape is {input.shape}")
+    if mode not in _MODES:
+        raise ValueError(f"interpolate: mode is one of {', '.join(map(repr, _MODES))}, not {mode!r}")
+    if n not in _MODES[mode]:
+        raise ValueError(f"interpolate: {mode!r} is for {_MODES[mode][0] + 2} dimensions; the input's shape is {input.shape}")
+    weighing = mode in ("linear", "bilinear", "bicubic", "trilinear")
+    if align_corners is not None and not weighing:
+        raise ValueError(f"interpolate: align_corners is for 'linear', 'bilinear', 'bicubic' and 'trilinear', not for {mode!r}")
+    if antialias:
+        raise ValueError("interpolate: antialias=True is not there; pool the image before, as in avg_pool2d(x, 2)")
+    if (size is None) == (scale_factor is None):
+        raise ValueError("interpolate: give either size or scale_factor, " + ("one of them" if size is None else "not both"))
+    have = input.shape[2:]
+    factors: tuple[float, ...] | None = None
+    if size is not None:
+        if recompute_scale_factor:
+            raise ValueError(
+                "interpolate: recompute_scale_factor is for a scale_factor; with a size there is nothing to compute again"
+            )
+        sizes = tuple_of("interpolate", "size", size, n)
+    else:
+        factors = _factors(scale_factor, n)
+        sizes = tuple([floor(length * factor) for length, factor in zip(have, factors, strict=True)])
+        if min(sizes) < 1:
+            raise ValueError(
+                f"interpolate: with scale_factor {scale_factor} an input of shape {input.shape} would have sizes {sizes}"
+            )
+        if recompute_scale_factor:
+            factors = None
+    if mode == "area":
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, sizes)
+    for i, out in enumerate(sizes):
+        if align_corners:
+            scale = (have[i] - 1) / (out - 1) if out > 1 else 0.0
+        else:
+            scale = have[i] / out if factors is None else 1 / factors[i]
+        if weighing:
+            input = _weighted(input, 2 + i, out, scale, bool(align_corners), mode == "bicubic")
+        else:
+            input = _nearest(input, 2 + i, out, scale, 0.5 if mode == "nearest-exact" else 0.0)
+    return input

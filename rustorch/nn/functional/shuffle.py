@@ -1,0 +1,122 @@
+"""Channels and pixels that change places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import ops
+from ...autograd.check import adopt
+from ...variable import Variable
+from .sizes import tuple_of
+
+__all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
+
+
+def _image(name: str, input: Any) -> Variable:
+    input = adopt(input, name)
+    if input.ndim < 3:
+        raise ValueError(f"{name}: the input is (..., channels, height, width); its shape is {input.shape}")
+    return input
+
+
+def pixel_shuffle(input: Any, upscale_factor: int) -> Variable:
+    """Channels moved into pixels: (..., c * r * r, h, w) becomes (..., c, h * r, w * r).
+
+    ``out[c, h * r + i, w * r + j] = input[(c * r + i) * r + j, h, w]``.
+    Source: Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional network", 2016.
+
+    Parameters
+    ----------
+    input : Variable or array, (..., channels, height, width)
+    upscale_factor : int
+        r.
+
+    Raises
+    ------
+    ValueError
+        If the square of ``upscale_factor`` does not divide the channels, or the input has fewer than three dimensions.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.pixel_shuffle(rustorch.asarray([[[1.0]], [[2.0]], [[3.0]], [[4.0]]]), 2).tolist()
+    [[[1.0, 2.0], [3.0, 4.0]]]
+    """
+    input = _image("pixel_shuffle", input)
+    (r,) = tuple_of("pixel_shuffle", "upscale_factor", upscale_factor, 1)
+    *lead, channels, height, width = input.shape
+    if channels % (r * r):
+        raise ValueError(f"pixel_shuffle: {r} * {r} divides the channels, but not {channels}; the input's shape is {input.shape}")
+    n = len(lead)
+    out = ops.reshape(input, (*lead, channels // (r * r), r, r, height, width))
+    out = ops.permute_dims(out, (*range(n), n, n + 3, n + 1, n + 4, n + 2))
+    return ops.reshape(out, (*lead, channels // (r * r), height * r, width * r))
+
+
+def pixel_unshuffle(input: Any, downscale_factor: int) -> Variable:
+    """Pixels moved into channels, the inverse of `pixel_shuffle`: (..., c, h * r, w * r) becomes (..., c * r * r, h, w).
+
+    Parameters
+    ----------
+    input : Variable or array, (..., channels, height, width)
+    downscale_factor : int
+        r.
+
+    Raises
+    ------
+    ValueError
+        If ``downscale_factor`` does not divide height and width, or the input has fewer than three dimensions.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.pixel_unshuffle(rustorch.ones((3, 4, 6)), 2).shape
+    (12, 2, 3)
+    """
+    input = _image("pixel_unshuffle", input)
+    (r,) = tuple_of("pixel_unshuffle", "downscale_factor", downscale_factor, 1)
+    *lead, channels, height, width = input.shape
+    if height % r or width % r:
+        raise ValueError(
+            f"pixel_unshuffle: {r} divides height and width, but not {height} and {width}; the shape is {input.shape}"
+        )
+    n = len(lead)
+    out = ops.reshape(input, (*lead, channels, height // r, r, width // r, r))
+    out = ops.permute_dims(out, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
+    return ops.reshape(out, (*lead, channels * r * r, height // r, width // r))
+
+
+def channel_shuffle(input: Any, groups: int) -> Variable:
+    """Channels of several groups in turn: channel ``k`` of group ``g`` becomes channel ``k * groups + g``.
+
+    Source: Zhang et al., "ShuffleNet: an extremely efficient convolutional neural network for mobile devices", 2018.
+
+    Parameters
+    ----------
+    input : Variable or array, (batch, channels, ...)
+        Of at least three dimensions.
+    groups : int
+
+    Raises
+    ------
+    ValueError
+        If ``groups`` does not divide the channels, or the input has fewer than three dimensions.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.asarray([[[1.0], [2.0], [3.0], [4.0]]])
+    >>> rustorch.nn.functional.channel_shuffle(x, 2).tolist()
+    [[[1.0], [3.0], [2.0], [4.0]]]
+    """
+    input = adopt(input, "channel_shuffle")
+    (groups,) = tuple_of("channel_shuffle", "groups", groups, 1)
+    if input.ndim < 3:
+        raise ValueError(
+            f"channel_shuffle: the input is (batch, channels, ...) of at least 3 dimensions; its shape is {input.shape}"
+        )
+    batch, channels, *rest = input.shape
+    if channels % groups:
+        raise ValueError(f"channel_shuffle: {groups} groups divide the channels, but not {channels}; the shape is {input.shape}")
+    out = ops.reshape(input, (batch, groups, channels // groups, *rest))
+    return ops.reshape(ops.moveaxis(out, 1, 2), (batch, channels, *rest))

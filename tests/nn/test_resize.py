@@ -1,0 +1,145 @@
+"""Upsampling and shuffling beyond the parity table: second derivatives, integers, bad input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch import nn
+from rustorch.nn import functional as F
+from tests.support import differences
+from tests.support.target import Target
+
+SECOND: dict[str, tuple[Any, tuple[int, ...]]] = {
+    "nearest, repeated": (lambda x: F.interpolate(x * x, scale_factor=2), (1, 1, 2, 2)),
+    "nearest, picked": (lambda x: F.interpolate(x * x, 5), (1, 1, 3)),
+    "linear": (lambda x: F.interpolate(x * x, 5, mode="linear"), (1, 1, 3)),
+    "bicubic": (lambda x: F.interpolate(x * x, (3, 1), mode="bicubic"), (1, 1, 2, 2)),
+    "area": (lambda x: F.interpolate(x * x, 2, mode="area"), (1, 1, 3)),
+    "pixel_shuffle": (lambda x: F.pixel_shuffle(x * x, 2), (4, 1, 2)),
+    "pixel_unshuffle": (lambda x: F.pixel_unshuffle(x * x, 2), (1, 2, 2)),
+    "channel_shuffle": (lambda x: F.channel_shuffle(x * x, 2), (1, 4, 1)),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_derivatives_of_first_and_second_order(name: str, rng: numpy.random.Generator) -> None:
+    call, shape = SECOND[name]
+    differences.check(call, [rng.standard_normal(shape)], Target("cpu"), order=2, rtol=1e-5, atol=1e-6)
+
+
+def test_pixels_there_and_back(backend: Target, rng: numpy.random.Generator) -> None:
+    x = rng.standard_normal((2, 1, 4, 6))
+    there = F.pixel_unshuffle(backend.variable(x), 2)
+    assert there.shape == (2, 4, 2, 3)
+    numpy.testing.assert_array_equal(backend.numpy(F.pixel_shuffle(there, 2)), x)
+
+
+def test_what_only_moves_takes_integers_too() -> None:
+    x = rustorch.reshape(rustorch.arange(8), (1, 4, 1, 2))
+    assert F.channel_shuffle(x, 2).dtype == rustorch.int64
+    assert F.pixel_shuffle(x, 2).tolist() == [[[[0, 2, 1, 3], [4, 6, 5, 7]]]]
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic", "area"])
+def test_empty_batches_and_single_precision(mode: str) -> None:
+    x = rustorch.zeros((0, 2, 3, 3)).requires_grad_()
+    out = F.interpolate(x, (4, 6), mode=mode)
+    assert (out.shape, out.dtype) == ((0, 2, 4, 6), rustorch.float32)
+    out.sum().backward()
+    assert rustorch.Variable(x.grad).shape == x.shape
+
+
+def test_the_same_size_is_the_same_image(backend: Target, rng: numpy.random.Generator) -> None:
+    x = rng.standard_normal((1, 2, 3, 3))
+    for mode in ("nearest", "nearest-exact", "bilinear", "bicubic", "area"):
+        numpy.testing.assert_allclose(backend.numpy(F.interpolate(backend.variable(x), 3, mode=mode)), x, rtol=1e-15)
+
+
+# -- bad input -------------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("shape", "options", "error", "message"),
+    [
+        ((2, 3), {"size": 2}, ValueError, r"interpolate: the input has 1 to 3 spatial axes after batch and channels; .*\(2, 3\)"),
+        ((1, 1, 0), {"size": 2}, ValueError, r"interpolate: only the batch may be of size 0; the input's shape is \(1, 1, 0\)"),
+        ((1, 1, 3), {"size": 2, "mode": "cubic"}, ValueError, "interpolate: mode is one of 'nearest', .*, not 'cubic'"),
+        ((1, 1, 3), {"size": 2, "mode": "bilinear"}, ValueError, r"interpolate: 'bilinear' is for 4 dimensions; .*\(1, 1, 3\)"),
+        (
+            (1, 1, 3),
+            {"size": 2, "align_corners": True},
+            ValueError,
+            "interpolate: align_corners is for 'linear', .*, not for 'nearest'",
+        ),
+        (
+            (1, 1, 3, 3),
+            {"size": 2, "mode": "bilinear", "antialias": True},
+            ValueError,
+            "interpolate: antialias=True is not there",
+        ),
+        ((1, 1, 3), {}, ValueError, "interpolate: give either size or scale_factor, one of them"),
+        ((1, 1, 3), {"size": 2, "scale_factor": 2}, ValueError, "interpolate: give either size or scale_factor, not both"),
+        (
+            (1, 1, 3),
+            {"size": 2, "recompute_scale_factor": True},
+            ValueError,
+            "interpolate: recompute_scale_factor is for a scale_factor",
+        ),
+        ((1, 1, 3), {"size": (2, 2)}, ValueError, r"interpolate: size is an integer, not \(2, 2\)"),
+        ((1, 1, 3), {"size": 2.5}, TypeError, "interpolate: size is an integer, not 2.5"),
+        ((1, 1, 3), {"size": 0}, ValueError, "interpolate: size is at least 1, not 0"),
+        ((1, 1, 3), {"scale_factor": (2, 2)}, ValueError, r"interpolate: scale_factor is a number or 1 of them .*, not \(2, 2\)"),
+        ((1, 1, 3), {"scale_factor": "2"}, ValueError, "interpolate: scale_factor is a number or 1 of them .*, not '2'"),
+        ((1, 1, 3), {"scale_factor": -1.0}, ValueError, "interpolate: scale_factor is positive and finite, not -1.0"),
+        ((1, 1, 3), {"scale_factor": float("nan")}, ValueError, "interpolate: scale_factor is positive and finite, not nan"),
+        (
+            (1, 1, 3),
+            {"scale_factor": 0.2},
+            ValueError,
+            r"interpolate: with scale_factor 0.2 an input of shape \(1, 1, 3\) .* \(0,\)",
+        ),
+    ],
+)
+def test_bad_interpolation(shape: tuple, options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        F.interpolate(rustorch.ones(shape), **options)
+
+
+def test_interpolation_is_of_floating_point_numbers(backend: Target) -> None:
+    with pytest.raises(TypeError, match="interpolate is of floating-point numbers, not of int64"):
+        nn.Upsample(2)(backend.variable(numpy.ones((1, 1, 3)), "int64"))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (
+            nn.PixelShuffle(2),
+            (6, 2, 2),
+            r"pixel_shuffle: 2 \* 2 divides the channels, but not 6; the input's shape is \(6, 2, 2\)",
+        ),
+        (nn.PixelShuffle(2), (4, 2), r"pixel_shuffle: the input is \(..., channels, height, width\); its shape is \(4, 2\)"),
+        (nn.PixelUnshuffle(2), (1, 3, 4), "pixel_unshuffle: 2 divides height and width, but not 3 and 4"),
+        (nn.PixelUnshuffle(2), (4,), r"pixel_unshuffle: the input is .*; its shape is \(4,\)"),
+        (nn.ChannelShuffle(2), (1, 3, 4), "channel_shuffle: 2 groups divide the channels, but not 3"),
+        (nn.ChannelShuffle(2), (2, 4), r"channel_shuffle: the input is \(batch, channels, ...\) of at least 3 dimensions"),
+    ],
+)
+def test_shapes_that_cannot_be_shuffled(layer: Any, shape: tuple, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        layer(rustorch.ones(shape))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: nn.PixelShuffle(0), ValueError, "PixelShuffle: upscale_factor is at least 1, not 0"),
+        (lambda: nn.PixelUnshuffle(1.5), TypeError, "PixelUnshuffle: downscale_factor is an integer, not 1.5"),
+        (lambda: nn.ChannelShuffle(-1), ValueError, "ChannelShuffle: groups is at least 1, not -1"),
+    ],
+)
+def test_bad_arguments(make: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
