@@ -10,7 +10,7 @@ import numpy
 
 import rustorch
 
-from . import chain, mlp, processes
+from . import chain, cnn, mlp, processes
 from .timing import medians, report
 
 _STEPS = {
@@ -36,11 +36,11 @@ def _versions() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="rustorch against its peers, as ratios in one run")
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds, at least 9 (default 15)")
-    parser.add_argument("--only", nargs="+", choices=["chain", *_STEPS, "import", "memory", "cuda"], help="leave the others out")
+    parser.add_argument("--only", nargs="+", choices=["chain", *_STEPS, "cnn", "import", "memory", "cuda"], help="leave the others out")
     options = parser.parse_args()
     if options.rounds < 9:
         parser.error("a median of fewer than 9 rounds says little")
-    chosen = options.only or ["chain", *_STEPS, "import", "memory", *(["cuda"] if rustorch.cuda.is_available() else [])]
+    chosen = options.only or ["chain", *_STEPS, "cnn", "import", "memory", *(["cuda"] if rustorch.cuda.is_available() else [])]
     print(f"rustorch {rustorch.__version__}, Python {platform.python_version()}, {_versions()}; {platform.machine()}")
 
     if "chain" in chosen:
@@ -48,6 +48,8 @@ def main() -> None:
     for name, (sizes, batch) in _STEPS.items():
         if name in chosen:
             report(f"training step of {sizes}, batch {batch}", medians(mlp.functions(sizes, batch), options.rounds))
+    if "cnn" in chosen:
+        report("training step of a CNN on 28 x 28 pixels, batch 64", medians(cnn.functions(), options.rounds))
     if "import" in chosen:
         print("\nimport, beyond numpy's own")
         for name, seconds in processes.import_time().items():
