@@ -73,7 +73,10 @@ class _Recurrent(_Uniform):
         directions, out, rows = 1 + bidirectional, proj_size or hidden_size, self._chunks * hidden_size
         self._names: list[str] = []
         for layer in range(num_layers):
-            shapes = {"weight_ih": (rows, out * directions if layer else input_size), "weight_hh": (rows, out)}
+            shapes: dict[str, tuple[int, ...]] = {
+                "weight_ih": (rows, out * directions if layer else input_size),
+                "weight_hh": (rows, out),
+            }
             if bias:
                 shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
             if proj_size:
@@ -257,6 +260,10 @@ class _Cell(_Uniform):
     """One step, with weights of its own."""
 
     _chunks: int
+    weight_ih: Parameter
+    weight_hh: Parameter
+    bias_ih: Parameter | None
+    bias_hh: Parameter | None
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: str | None = None, dtype: Any = None):
         super().__init__()

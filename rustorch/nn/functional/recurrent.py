@@ -59,7 +59,7 @@ def _of_gru(input: Variable, states: list, w: Weights, reverse: bool) -> tuple[V
 
 
 # -- sequences -------------------------------------------------------------------------------------------------------------------
-def _states(name: str, hx: Sequence[Any] | None, like: Variable, shapes: list[tuple[int, ...]], dtype: Any) -> list[Variable]:
+def _states(name: str, hx: Sequence[Any] | None, like: Variable, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[Variable]:
     """The initial states, checked; zeros without."""
     if hx is None:
         return [ops.zeros(shape, dtype=dtype, device=like.device) for shape in shapes]
@@ -93,7 +93,9 @@ def _split(name: str, params: Sequence[Any], has_biases: bool, layers: int, dire
     for i in range(0, len(params), each):
         own = [adopt(p, name) for p in params[i : i + each]]
         w_hr = own.pop() if projected else None
-        found.append(Weights(*own, w_hr=w_hr))
+        w = Weights(*own)
+        w.w_hr = w_hr
+        found.append(w)
     return found
 
 

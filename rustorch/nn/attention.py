@@ -1,0 +1,137 @@
+"""Attention of many heads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from . import functional as F
+from . import init
+from .linear import Linear
+from .module import Module
+from .parameter import Parameter
+
+__all__ = ["MultiheadAttention"]
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """A `Linear` whose repr is PyTorch's for the last layer of attention."""
+
+
+class MultiheadAttention(Module):
+    """``concat(head_1, ..., head_n) @ w_o.T + b_o``, where head i is the attention of ``query @ w_q.T``, ``key @ w_k.T`` and
+    ``value @ w_v.T`` in the i-th of n equal parts of their features.
+
+    Source: Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762, section 3.2.
+
+    Parameters
+    ----------
+    embed_dim, num_heads : int
+        The number of heads divides the number of features.
+    dropout : float
+        In training, what share of the weights of attention is zeroed.
+    bias : bool
+        Whether the projections have one.
+    add_bias_kv : bool
+        Whether everybody sees one key and value more, which are parameters.
+    add_zero_attn : bool
+        Whether everybody sees one key and value more, of zeros.
+    kdim, vdim : int, optional
+        The features of key and value; default: embed_dim.
+    batch_first : bool
+        Whether inputs and output are (batch, length, features) instead of (length, batch, features).
+    device, dtype : optional
+        Of the parameters; default: the default device, float32.
+
+    Attributes
+    ----------
+    in_proj_weight : Parameter, (3 * embed_dim, embed_dim), or None
+        w_q, w_k and w_v one below the other; initially uniform as `init.xavier_uniform_`.
+    q_proj_weight, k_proj_weight, v_proj_weight : Parameter, (embed_dim, features), or None
+        In its place, with ``kdim`` or ``vdim``.
+    in_proj_bias : Parameter, (3 * embed_dim,), or None
+        Initially 0.
+    out_proj : Linear
+        w_o and b_o, which is initially 0.
+    bias_k, bias_v : Parameter, (1, 1, embed_dim), or None
+
+    Raises
+    ------
+    ValueError
+        If the number of heads does not divide ``embed_dim``; when called, if a shape does not fit.
+
+    Examples
+    --------
+    It is called with query, key and value, and with the masks and options of
+    `rustorch.nn.functional.multi_head_attention_forward`; it returns the output and the weights.
+
+    >>> import rustorch
+    >>> layer = rustorch.MultiheadAttention(8, 2, batch_first=True)
+    >>> x = rustorch.ones((3, 5, 8))
+    >>> output, weights = layer(x, x, x)
+    >>> output.shape, weights.shape
+    ((3, 5, 8), (3, 5, 5))
+    """
+
+    in_proj_weight: Parameter | None
+    q_proj_weight: Parameter | None
+    k_proj_weight: Parameter | None
+    v_proj_weight: Parameter | None
+    in_proj_bias: Parameter | None
+    bias_k: Parameter | None
+    bias_v: Parameter | None
+
+    def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, add_bias_kv: bool = False,
+                 add_zero_attn: bool = False, kdim: int | None = None, vdim: int | None = None, batch_first: bool = False,
+                 device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__()
+        kdim, vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
+        for name, size in (("embed_dim", embed_dim), ("num_heads", num_heads), ("kdim", kdim), ("vdim", vdim)):
+            if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
+                raise ValueError(f"MultiheadAttention: {name} is a positive integer, not {size!r}")
+        if embed_dim % num_heads:
+            raise ValueError(f"MultiheadAttention: {embed_dim} features cannot be divided among {num_heads} heads")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"MultiheadAttention: dropout is a share in [0, 1], not {dropout!r}")
+        self.embed_dim = embed_dim
+        self.kdim = kdim
+        self.vdim = vdim
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.batch_first = batch_first
+        self.head_dim = embed_dim // num_heads
+        self.add_zero_attn = add_zero_attn
+
+        def new(*shape: int) -> Parameter:
+            return Parameter(ops.empty(shape, device=device, dtype=dtype))
+
+        packed = kdim == vdim == embed_dim
+        separate = {"q_proj_weight": embed_dim, "k_proj_weight": kdim, "v_proj_weight": vdim}
+        for name, size in separate.items():
+            self.register_parameter(name, None if packed else new(embed_dim, size))
+        self.register_parameter("in_proj_weight", new(3 * embed_dim, embed_dim) if packed else None)
+        self.register_parameter("in_proj_bias", new(3 * embed_dim) if bias else None)
+        for name in ("bias_k", "bias_v"):
+            self.register_parameter(name, new(1, 1, embed_dim) if add_bias_kv else None)
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, device, dtype)
+        self._reset_parameters()
+
+    def _reset_parameters(self) -> None:
+        for weight in (self.in_proj_weight, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight):
+            if weight is not None:
+                init.xavier_uniform_(weight)
+        if self.in_proj_bias is not None:
+            init.zeros_(self.in_proj_bias)
+            init.zeros_(self.out_proj.bias)  # type: ignore[arg-type]
+        for bias in (self.bias_k, self.bias_v):
+            if bias is not None:
+                init.xavier_normal_(bias)
+
+    def forward(self, query: Any, key: Any, value: Any, key_padding_mask: Any = None, need_weights: bool = True,
+                attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False) -> Any:  # fmt: skip
+        return F.multi_head_attention_forward(
+            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,
+            self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, self.training, key_padding_mask, need_weights,
+            attn_mask, self.in_proj_weight is None, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight, average_attn_weights,
+            is_causal, self.batch_first,
+        )  # fmt: skip

@@ -1,0 +1,309 @@
+"""Attention, with one head or many."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ... import ops
+from ...autograd.check import adopt, broadcastable
+from ...ops import network
+from ...variable import Variable
+from .checks import floating
+from .linear import linear
+from .masks import dropout
+
+__all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
+
+
+def _added(mask: Variable, hides: bool, dtype: Any) -> Variable:
+    """A mask as what is added to scores: 0 and -inf for one of bools, of which ``hides`` are the ones to leave out."""
+    if mask.dtype.kind == "b":
+        zeros = ops.zeros(mask.shape, dtype=dtype, device=mask.device)
+        hidden = ops.full_like(zeros, -math.inf)
+        return ops.where(mask, hidden, zeros) if hides else ops.where(mask, zeros, hidden)
+    return ops.astype(mask, dtype, copy=False)
+
+
+def _checked_mask(name: str, word: str, mask: Any, like: Variable) -> Variable:
+    mask = adopt(mask, name, (like,))
+    if mask.dtype.kind not in "bf":
+        raise TypeError(f"{name}: {word} is of bools or of floating-point numbers, not of {mask.dtype}")
+    return mask
+
+
+def causal_mask(queries: int, keys: int, dtype: Any, device: Any) -> Variable:
+    """-inf where the key comes after the query, else 0: (queries, keys)."""
+    return ops.triu(ops.full((queries, keys), -math.inf, dtype=dtype, device=device), k=1)
+
+
+def _kept(shape: tuple[int, ...], p: float, like: Variable) -> Variable | None:
+    """What dropout multiplies with: 0, or 1 / (1 - p)."""
+    return dropout(ops.ones(shape, dtype=like.dtype, device=like.device), p) if p else None
+
+
+def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
+                                 is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False) -> Variable:  # fmt: skip
+    """``softmax(scale * query @ key.T + mask) @ value``.
+
+    Source: Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762, equation 1.
+
+    Parameters
+    ----------
+    query : Variable or array, (..., queries, size)
+    key : Variable or array, (..., keys, size)
+    value : Variable or array, (..., keys, values)
+    attn_mask : Variable or array, broadcastable to (..., queries, keys), optional
+        Of bools: True where a query may see a key. Of floating-point numbers: added to the scores. A query that sees nothing gives 0.
+    dropout_p : float
+        What share of the weights is zeroed; always, also in evaluation.
+    is_causal : bool
+        Whether query i sees the keys up to i only. Not along with ``attn_mask``.
+    scale : float, optional
+        Default: 1 / sqrt(size).
+    enable_gqa : bool
+        Whether the third axis from the end, the heads, may be shorter in key and value, by a whole factor: each of their heads serves
+        as many of the query's (grouped queries, arXiv:2305.13245).
+
+    Returns
+    -------
+    Variable, (..., queries, values)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or there are both a mask and ``is_causal``.
+    TypeError
+        If something is not of floating-point numbers.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> q, k, v = rustorch.ones((2, 5, 4)), rustorch.ones((2, 3, 4)), rustorch.ones((2, 3, 6))
+    >>> rustorch.nn.functional.scaled_dot_product_attention(q, k, v).shape
+    (2, 5, 6)
+    """
+    name = "scaled_dot_product_attention"
+    q, k, v = floating(query, name), floating(key, name), floating(value, name)
+    given = f"query {tuple(q.shape)}, key {tuple(k.shape)}, value {tuple(v.shape)}"
+    if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+        raise ValueError(
+            f"{name} needs query (..., queries, size), key (..., keys, size) and value (..., keys, values); got {given}"
+        )
+    if enable_gqa:
+        q_heads, heads = q.shape[-3] if q.ndim > 2 else 0, {x.shape[-3] if x.ndim > 2 else 0 for x in (k, v)}
+        if 0 in heads or any(q_heads % n for n in heads):
+            raise ValueError(
+                f"{name}: enable_gqa needs heads on the third axis from the end, in the query a multiple; got {given}"
+            )
+        k, v = (x if x.shape[-3] == q_heads else ops.repeat(x, q_heads // x.shape[-3], axis=-3) for x in (k, v))
+    if not broadcastable([q.shape[:-2], k.shape[:-2], v.shape[:-2]]):
+        raise ValueError(f"{name}: the leading axes do not broadcast: {given}")
+    if q.shape[:-2] != k.shape[:-2]:
+        lead = ops.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+        k = ops.broadcast_to(k, (*lead, *k.shape[-2:]))
+        q = ops.broadcast_to(q, (*lead, *q.shape[-2:]))
+    if v.shape[:-2] != q.shape[:-2]:
+        v = ops.broadcast_to(v, (*q.shape[:-2], *v.shape[-2:]))
+    scores = (*q.shape[:-1], k.shape[-2])
+    mask: Variable | None = None
+    if attn_mask is not None:
+        if is_causal:
+            raise ValueError(f"{name}: with is_causal there is no attn_mask; add the causal one to it")
+        mask = _checked_mask(name, "attn_mask", attn_mask, q)
+        if not broadcastable([mask.shape, scores]) or ops.broadcast_shapes(mask.shape, scores) != scores:
+            raise ValueError(f"{name}: attn_mask has shape {tuple(mask.shape)}, which does not broadcast to the scores' {scores}")
+        mask = _added(mask, False, q.dtype)
+    elif is_causal:
+        mask = causal_mask(q.shape[-2], k.shape[-2], q.dtype, q.device)
+    if scale is None:
+        scale = 1 / math.sqrt(q.shape[-1]) if q.shape[-1] else 1.0
+    return network.attention(q, k, v, mask, _kept(scores, dropout_p, q), float(scale))
+
+
+# -- many heads ------------------------------------------------------------------------------------------------------------------
+def _projected(query: Variable, key: Variable, value: Variable, heads: int, weights: list, biases: list | None, packed: Any,
+               bias: Any, batch_first: bool) -> list[Variable]:  # fmt: skip
+    """Queries, keys and values of all heads: (batch, heads, length, size) each."""
+
+    def split(x: Variable, parts: int) -> list[Variable]:
+        first, second, width = x.shape
+        x = ops.reshape(x, (first, second, parts, heads, width // (parts * heads)))
+        return list(ops.unstack(ops.permute_dims(x, (2, 0, 3, 1, 4) if batch_first else (2, 1, 3, 0, 4)), axis=0))
+
+    if packed is not None and query is key and key is value:
+        return split(linear(query, packed, bias), 3)
+    own = biases or [None, None, None]
+    if packed is not None and key is value:
+        size = query.shape[-1]
+        both = linear(key, packed[size:, :], None if bias is None else bias[size:])
+        return [*split(linear(query, weights[0], own[0]), 1), *split(both, 2)]
+    return [split(linear(x, w, b), 1)[0] for x, w, b in zip((query, key, value), weights, own, strict=True)]
+
+
+def _shape_of(query: Variable, key: Variable, value: Variable, batch_first: bool) -> tuple[int, int, int]:
+    """(batch, queries, keys), checked."""
+    name = "MultiheadAttention"
+    axis, other = (0, 1) if batch_first else (1, 0)
+    if key.shape[:-1] != value.shape[:-1]:
+        raise ValueError(f"{name}: there is a value for each key; got key {tuple(key.shape)} and value {tuple(value.shape)}")
+    if query.shape[axis] != key.shape[axis]:
+        raise ValueError(f"{name}: query {tuple(query.shape)} and key {tuple(key.shape)} differ in the size of the batch")
+    return query.shape[axis], query.shape[other], key.shape[other]
+
+
+def _mask_of_scores(attn_mask: Any, key_padding_mask: Any, heads: int, sizes: tuple[int, int, int], batched: bool,
+                    like: Variable) -> Variable | None:  # fmt: skip
+    """Both masks as one that is added to scores of the shape (batch, heads, queries, keys)."""
+    name = "MultiheadAttention"
+    batch, queries, keys = sizes
+    mask: Variable | None = None
+    if attn_mask is not None:
+        mask = _checked_mask(name, "attn_mask", attn_mask, like)
+        forms = [(queries, keys), (batch * heads, queries, keys)]
+        if tuple(mask.shape) not in forms:
+            raise ValueError(
+                f"{name}: attn_mask is (queries, keys), {forms[0]}, or (batch * heads, queries, keys), {forms[1]}; got {tuple(mask.shape)}"
+            )
+        mask = _added(mask, True, like.dtype)
+        if mask.ndim == 3:
+            mask = ops.reshape(mask, (batch, heads, queries, keys))
+    if key_padding_mask is not None:
+        padding = _checked_mask(name, "key_padding_mask", key_padding_mask, like)
+        form = (batch, keys) if batched else (keys,)
+        if tuple(padding.shape) != form:
+            raise ValueError(
+                f"{name}: key_padding_mask is {'(batch, keys)' if batched else '(keys,)'}, {form}; got {tuple(padding.shape)}"
+            )
+        padding = ops.reshape(_added(padding, True, like.dtype), (batch, 1, 1, keys))
+        mask = padding if mask is None else mask + padding
+    return mask
+
+
+def _longer(x: Variable, more: Variable, axis: int) -> Variable:
+    """``x`` and, after it on an axis, one place more, broadcast to its other sizes."""
+    shape = list(x.shape)
+    shape[axis] = 1
+    return ops.concat([x, ops.broadcast_to(more, tuple(shape))], axis=axis)
+
+
+def multi_head_attention_forward(query: Any, key: Any, value: Any, embed_dim_to_check: int, num_heads: int, in_proj_weight: Any,
+                                 in_proj_bias: Any, bias_k: Any, bias_v: Any, add_zero_attn: bool, dropout_p: float,
+                                 out_proj_weight: Any, out_proj_bias: Any, training: bool = True, key_padding_mask: Any = None,
+                                 need_weights: bool = True, attn_mask: Any = None, use_separate_proj_weight: bool = False,
+                                 q_proj_weight: Any = None, k_proj_weight: Any = None, v_proj_weight: Any = None,
+                                 average_attn_weights: bool = True, is_causal: bool = False,
+                                 batch_first: bool = False) -> tuple[Variable, Variable | None]:  # fmt: skip
+    """Attention of several heads side by side, each with projections of its own; see `rustorch.nn.MultiheadAttention`.
+
+    Parameters
+    ----------
+    query : Variable or array, (queries, batch, embed), or (queries, embed)
+        With ``batch_first``, the batch comes first.
+    key, value : Variable or array, (keys, batch, size), or (keys, size)
+    embed_dim_to_check, num_heads : int
+    in_proj_weight : Variable or array, (3 * embed, embed), or None with ``use_separate_proj_weight``
+        The projections of query, key and value, one below the other.
+    in_proj_bias : Variable or array, (3 * embed,), or None
+    bias_k, bias_v : Variable or array, (1, 1, embed), or both None
+        One key and value more for everybody.
+    add_zero_attn : bool
+        Whether there is another one more, of zeros.
+    dropout_p : float
+        What share of the weights is zeroed in ``training``.
+    out_proj_weight, out_proj_bias : Variable or array, (embed, embed) and (embed,) or None
+    training : bool
+    key_padding_mask : Variable or array, (batch, keys), or (keys,), optional
+        Of bools: True where a key is left out. Of floating-point numbers: added to the scores.
+    need_weights : bool
+        Whether the weights are returned, too.
+    attn_mask : Variable or array, (queries, keys) or (batch * heads, queries, keys), optional
+        Of bools: True where a query may not see a key. Of floating-point numbers: added to the scores.
+    use_separate_proj_weight : bool
+        Whether the projections are these three instead, for keys and values of sizes of their own:
+    q_proj_weight, k_proj_weight, v_proj_weight : Variable or array, (embed, size)
+    average_attn_weights : bool
+        Whether the weights returned are the means over the heads.
+    is_causal : bool
+        That ``attn_mask``, which must be given, is the causal one.
+    batch_first : bool
+        Not in PyTorch's function, but in its layer.
+
+    Returns
+    -------
+    The output, in the shape of query, and the weights, (batch, queries, keys), or (batch, heads, queries, keys), or None
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit.
+    """
+    name = "MultiheadAttention"
+    same, alike = key is value, query is key
+    query = floating(query, name)
+    key = query if alike else floating(key, name)
+    value = key if same else floating(value, name)
+    size = embed_dim_to_check
+    batched = query.ndim == 3
+    if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
+        raise ValueError(
+            f"{name}: query, key and value have three dimensions, or two without batch; got {tuple(query.shape)}, "
+            f"{tuple(key.shape)}, {tuple(value.shape)}"
+        )
+    if size % num_heads:
+        raise ValueError(f"{name}: {size} features cannot be divided among {num_heads} heads")
+    if use_separate_proj_weight:
+        weights = [adopt(w, name, (query,)) for w in (q_proj_weight, k_proj_weight, v_proj_weight)]
+        packed = None
+    else:
+        packed = adopt(in_proj_weight, name, (query,))
+        weights = [] if alike and same else [packed[i * size : (i + 1) * size, :] for i in range(3)]
+    wanted = [size, *([w.shape[-1] for w in weights[1:]] or [size, size])]
+    for word, x, features in zip(("query", "key", "value"), (query, key, value), wanted, strict=True):
+        if x.shape[-1] != features:
+            raise ValueError(f"{name}: the {word} has {features} features; got the shape {tuple(x.shape)}")
+    if is_causal and attn_mask is None:
+        raise ValueError(f"{name}: is_causal says that attn_mask is the causal one; it must be given")
+    if not batched:
+        query = ops.expand_dims(query, axis=0 if batch_first else 1)
+        key = query if alike else ops.expand_dims(key, axis=0 if batch_first else 1)
+        value = key if same else ops.expand_dims(value, axis=0 if batch_first else 1)
+    sizes = _shape_of(query, key, value, batch_first)
+    batch, queries, _ = sizes
+    mask = _mask_of_scores(attn_mask, key_padding_mask, num_heads, sizes, batched, query)
+    biases = None
+    if in_proj_bias is not None:
+        in_proj_bias = adopt(in_proj_bias, name, (query,))
+        biases = [in_proj_bias[i * size : (i + 1) * size] for i in range(3)] if weights else None
+    q, k, v = _projected(query, key, value, num_heads, weights, biases, packed, in_proj_bias, batch_first)
+    more = [] if bias_k is None else [(bias_k, bias_v)]
+    head = (1, num_heads, 1, size // num_heads)
+    for more_k, more_v in more:
+        k, v = (_longer(x, ops.reshape(adopt(b, name), head), -2) for x, b in ((k, more_k), (v, more_v)))
+    if add_zero_attn:
+        zero = ops.zeros((1, 1, 1, 1), dtype=k.dtype, device=k.device)
+        k, v = _longer(k, zero, -2), _longer(v, zero, -2)
+    if mask is not None:
+        for _ in range(k.shape[-2] - sizes[2]):
+            mask = _longer(mask, ops.zeros((1,) * mask.ndim, dtype=mask.dtype, device=mask.device), -1)
+    p = dropout_p if training else 0.0
+    scale = 1 / math.sqrt(size // num_heads)
+    shown: Variable | None = None
+    if need_weights:  # they are an output: not the one node, but its steps
+        scores = ops.matmul(q * scale, ops.matrix_transpose(k))
+        shown = network.softmax(scores if mask is None else scores + mask, -1)
+        shown = dropout(shown, p) if p else shown
+        out = ops.matmul(shown, v)
+    else:
+        out = network.attention(q, k, v, mask, _kept((batch, num_heads, queries, k.shape[-2]), p, q), scale)
+    if batch_first:
+        out = ops.reshape(ops.permute_dims(out, (0, 2, 1, 3)), (batch, queries, size))
+    else:
+        out = ops.reshape(ops.permute_dims(out, (2, 0, 1, 3)), (queries, batch, size))
+    out = linear(out, out_proj_weight, out_proj_bias)
+    if shown is not None and average_attn_weights:
+        shown = ops.mean(shown, axis=1)
+    if not batched:
+        out = ops.squeeze(out, axis=0 if batch_first else 1)
+        shown = None if shown is None else ops.squeeze(shown, axis=0)
+    return out, shown
