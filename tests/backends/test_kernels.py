@@ -8,6 +8,7 @@ import numpy
 import pytest
 
 from rustorch.backends.kernels import KERNELS
+from rustorch.backends.kernels.pooling import Window
 from tests.support.target import Target
 
 INF, NAN = numpy.inf, numpy.nan
@@ -20,6 +21,10 @@ def _f(*shape: int) -> numpy.ndarray:
 EDGES = numpy.array([[1.0, INF, -INF], [NAN, 0.0, -0.0], [-1000.0, 1000.0, 2.0]])
 ROWS = numpy.array([[1.0, 2.0, 3.0], [1000.0, -1000.0, 0.0], [-INF, -INF, 1.0]])
 I = numpy.array  # noqa: E741 - indices
+#: Windows side by side; ones that overlap, with padding before and beyond the end; bins of different lengths.
+TILES = (Window(4, 2, 2, 2), Window(4, 2, 2, 2))
+OVERLAPS = (Window(5, 3, 3, 2, 1), Window(4, 2, 3, 3, 1))
+BINS = (Window(3, 2, 2), Window(5, 2, 3))
 
 #: kernel -> arguments, several sets of them
 CASES: dict[str, list[tuple]] = {
@@ -67,6 +72,35 @@ CASES: dict[str, list[tuple]] = {
         (_f(2, 4, 4), _f(2, 3, 5), (2,), (1,), ((1, 0),), (2,), 1),
         (_f(2, 2, 3, 2), _f(2, 4, 5, 4), (3, 2), (2, 3), ((1, 1), (1, 0)), (1, 1), 2),
         (_f(0, 2, 2), _f(0, 3, 3), (2,), (1,), ((0, 0),), (1,), 1),
+    ],
+    "max_pool": [
+        (_f(2, 4, 4), TILES), (_f(2, 5, 4), OVERLAPS), (_f(3, 5), BINS), (_f(0, 4, 4), TILES), (EDGES, (Window(3, 3, 2, 1, 1),)),
+        (EDGES, (Window(3, 2, 2, 1), Window(3, 1, 3, 3))), (numpy.ones((1, 6, 6)), OVERLAPS[1:]), (_f(2, 300), (Window(300, 1, 300, 1),)),
+        (_f(7, 7).T, (Window(7, 3, 2, 2, 0, 2),)), (_f(5), (Window(5, 3, 2, 2),)),
+    ],
+    "max_pool_indices": [
+        (I([[0, 3], [1, 2]], dtype="uint8"), TILES), (I([[4, 2], [6, 5], [0, 2]], dtype="uint8"), OVERLAPS),
+        (I([[0, 0], [1, 2]], dtype="int32"), BINS),
+    ],
+    "max_pool_gather": [
+        (_f(4, 4), I([[0, 3], [1, 2]], dtype="uint8"), TILES), (_f(3, 5), I([[1], [2], [0]], dtype="int32"), (Window(5, 1, 5, 5),)),
+    ],
+    "max_pool_grad": [
+        (_f(2, 2, 2), I([[[0, 3], [1, 2]], [[2, 2], [0, 1]]], dtype="uint8"), TILES),
+        (EDGES[:2, :2], I([[0, 3], [1, 2]], dtype="uint8"), TILES),
+        (_f(3, 2), I([[4, 4], [4, 3], [1, 4]], dtype="uint8"), OVERLAPS), (_f(2, 2), I([[0, 1], [1, 0]], dtype="uint8"), BINS),
+        (_f(3, 3).T, I([[0, 1, 1], [1, 0, 1], [0, 0, 0]], dtype="uint8"), (Window(7, 3, 2, 2, 0, 2),)),
+        (_f(0, 2, 2), numpy.zeros((0, 2, 2), "uint8"), TILES), (_f(2, 1), I([[299], [3]], dtype="int32"), (Window(300, 1, 300, 1),)),
+    ],
+    "max_unpool": [(_f(2, 2), I([[3, 0], [1, 2]]), 4), (_f(1, 3), I([[2, 0, 2]]), 3), (_f(0, 2), numpy.zeros((0, 2), "int64"), 3)],
+    "avg_pool": [
+        (_f(2, 4, 4), TILES, 4), (_f(2, 5, 4), OVERLAPS, 3), (_f(2, 20), (Window(20, 2, 9, 9),), 9.0), (_f(0, 4, 4), TILES, 1),
+        (EDGES, (Window(3, 3, 2, 1, 1),), 2), (_f(3, 4), (Window(4, 4, 1, 1),), 1), (_f(3, 4), (Window(4, 2, 1, 3),), 2),
+    ],
+    "avg_pool_grad": [
+        (_f(2, 2, 2), TILES, 4), (_f(2, 3, 2), OVERLAPS, 3), (_f(2, 2), (Window(20, 2, 9, 9),), 9.0), (_f(0, 2, 2), TILES, 1),
+        (EDGES, (Window(3, 3, 2, 1, 1),), 2), (_f(3, 4), (Window(4, 4, 1, 1),), 1), (_f(3, 2), (Window(4, 2, 1, 3),), 2),
+        (_f(3, 2), (Window(5, 2, 3, 3, 1),), 2),
     ],
     "linear": [(_f(2, 3), _f(4, 3), _f(4)), (_f(3), _f(4, 3), None), (_f(2, 2, 3), _f(4, 3), _f(4)), (_f(0, 3), _f(4, 3), _f(4))],
     "linear_grad_weight": [(_f(2, 4), _f(2, 3)), (_f(4), _f(3)), (_f(2, 2, 4), _f(2, 2, 3)), (_f(0, 4), _f(0, 3))],
