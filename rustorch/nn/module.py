@@ -9,6 +9,7 @@ from .. import ops
 from ..autograd.graph import no_grad
 from ..backends import dtypes, resolve
 from ..variable import Variable
+from .hooks import Hooked
 from .parameter import Parameter
 
 __all__ = ["Module"]
@@ -21,7 +22,7 @@ class _Keys(NamedTuple):
     unexpected_keys: list[str]
 
 
-class Module:
+class Module(Hooked):
     """The base of all layers and models.
 
     A subclass calls ``super().__init__()``, assigns Parameters, buffers and Modules to attributes, and defines ``forward``.
@@ -63,15 +64,6 @@ class Module:
         put(self, "_buffers", {})
         put(self, "_modules", {})
         put(self, "_temporary", set())
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the Module computes; subclasses define it."""
-        raise NotImplementedError(f"{type(self).__name__} defines no forward")
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and not kwargs:  # the usual call, without unpacking
-            return self.forward(args[0])
-        return self.forward(*args, **kwargs)
 
     # -- attributes ----------------------------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
@@ -204,6 +196,37 @@ class Module:
             child.apply(function)
         function(self)
         return self
+
+    def get_submodule(self, target: str) -> Module:
+        """The module of a dotted name; the Module itself for "".
+
+        Raises
+        ------
+        AttributeError
+            If there is none of this name.
+        """
+        module = self
+        for name in target.split(".") if target else []:
+            found = module._modules.get(name)
+            if found is None:
+                raise AttributeError(f"{type(module).__name__} has no module {name!r} (of the name {target!r})")
+            module = found
+        return module
+
+    def _get(self, table: str, kind: str, target: str) -> Any:
+        path, _, name = target.rpartition(".")
+        owner = self.get_submodule(path)
+        if getattr(owner, table).get(name) is None:
+            raise AttributeError(f"{type(owner).__name__} has no {kind} {name!r} (of the name {target!r})")
+        return getattr(owner, table)[name]
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of a dotted name. Raises AttributeError if there is none."""
+        return self._get("_parameters", "parameter", target)
+
+    def get_buffer(self, target: str) -> Variable:
+        """The buffer of a dotted name. Raises AttributeError if there is none."""
+        return self._get("_buffers", "buffer", target)
 
     # -- state -----------------------------------------------------------------------------------------------------------
     def _state(self, prefix: str = "") -> Iterator[tuple[str, Variable]]:
