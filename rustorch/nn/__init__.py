@@ -25,6 +25,7 @@ from . import (
     rectifier,
     recurrent,
     resize,
+    transformer,
 )
 from .activation import *  # noqa: F403
 from .adaptive_pooling import *  # noqa: F403
@@ -46,6 +47,7 @@ from .pooling import *  # noqa: F403
 from .rectifier import *  # noqa: F403
 from .recurrent import *  # noqa: F403
 from .resize import *  # noqa: F403
+from .transformer import *  # noqa: F403
 
 __all__ = [
     name
@@ -70,6 +72,7 @@ __all__ = [
         rectifier,
         recurrent,
         resize,
+        transformer,
     )
     for name in file.__all__
 ]
