@@ -7,8 +7,10 @@ from . import (
     adaptive_pooling,
     attention,
     batchnorm,
+    classification,
     container,
     convolution,
+    distance,
     dropout,
     embedding,
     flatten,
@@ -21,6 +23,7 @@ from . import (
     normalization,
     padding,
     parameter,
+    parameters,
     pooling,
     rectifier,
     recurrent,
@@ -31,8 +34,10 @@ from .activation import *  # noqa: F403
 from .adaptive_pooling import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .batchnorm import *  # noqa: F403
+from .classification import *  # noqa: F403
 from .container import *  # noqa: F403
 from .convolution import *  # noqa: F403
+from .distance import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .embedding import *  # noqa: F403
 from .flatten import *  # noqa: F403
@@ -43,6 +48,7 @@ from .module import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .parameter import *  # noqa: F403
+from .parameters import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .rectifier import *  # noqa: F403
 from .recurrent import *  # noqa: F403
@@ -53,11 +59,13 @@ __all__ = [
     name
     for file in (
         activation,
-        attention,
         adaptive_pooling,
+        attention,
         batchnorm,
+        classification,
         container,
         convolution,
+        distance,
         dropout,
         embedding,
         flatten,
@@ -68,6 +76,7 @@ __all__ = [
         normalization,
         padding,
         parameter,
+        parameters,
         pooling,
         rectifier,
         recurrent,

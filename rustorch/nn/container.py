@@ -1,14 +1,14 @@
-"""Modules made of a list of Modules."""
+"""Modules made of Modules: lists and dicts of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from operator import index
 from typing import Any
 
 from .module import Module
 
-__all__ = ["ModuleList", "Sequential"]
+__all__ = ["ModuleDict", "ModuleList", "Sequential"]
 
 
 class _Listed(Module):
@@ -64,9 +64,35 @@ class _Listed(Module):
 
     def extend(self, modules: Iterable[Module]) -> Any:
         """Add modules at the end; returns the container."""
-        for module in list(modules):
+        for module in self._members(modules):
             self.append(module)
         return self
+
+    def pop(self, i: int | slice) -> Any:
+        """Take the module at place ``i`` away, and return it."""
+        found = self[i]
+        del self[i]
+        return found
+
+    def _members(self, modules: Iterable[Module]) -> list[Module]:
+        """All of them, before the first one is added. Raises TypeError if one is no Module."""
+        members = list(modules)
+        for module in members:
+            if not isinstance(module, Module):
+                raise TypeError(f"{type(self).__name__} holds Modules, not {type(module).__name__}")
+        return members
+
+    def __add__(self, other: Iterable[Module]) -> Any:
+        return self._made([*self, *self._members(other)])
+
+    def __iadd__(self, other: Iterable[Module]) -> Any:
+        return self.extend(other)
+
+
+def _times(times: int) -> int:
+    if index(times) < 1:
+        raise ValueError(f"Sequential: it is repeated a positive number of times, not {times}")
+    return index(times)
 
 
 class Sequential(_Listed):
@@ -107,6 +133,14 @@ class Sequential(_Listed):
         else:
             super().__delitem__(i if isinstance(i, slice) else index(i) % len(self) if -len(self) <= index(i) < len(self) else i)
 
+    def __mul__(self, times: int) -> Sequential:
+        return self._made(list(self) * _times(times))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Sequential:
+        return self.extend(list(self) * (_times(times) - 1))
+
     def forward(self, input: Any) -> Any:
         for module in self._modules.values():
             input = module(input)  # type: ignore[misc]
@@ -144,5 +178,76 @@ class ModuleList(_Listed):
             lines.append(head + text.replace("\n", "\n  "))
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
 
-    def __add__(self, other: Iterable[Module]) -> ModuleList:
-        return ModuleList([*self, *other])
+
+class ModuleDict(Module):
+    """A dict whose Modules are children, in the order in which they came.
+
+    Parameters
+    ----------
+    modules : mapping of str to Module, or iterable of pairs, optional
+
+    Raises
+    ------
+    KeyError
+        If a key has a dot in it, or is the name of an attribute.
+    TypeError
+        If a value is no Module.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> layers = rustorch.nn.ModuleDict({"hidden": rustorch.Linear(2, 4), "out": rustorch.Linear(4, 1)})
+    >>> list(layers), list(layers.state_dict())
+    (['hidden', 'out'], ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias'])
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None):
+        super().__init__()
+        self.update(modules or {})
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._modules
+
+    def __getitem__(self, key: str) -> Any:
+        return self._modules[key]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.add_module(key, module)
+
+    def __delitem__(self, key: str) -> None:
+        self._modules[key]  # a KeyError, not an AttributeError
+        delattr(self, key)
+
+    def clear(self) -> None:
+        """Take all modules away."""
+        for key in list(self):
+            del self[key]
+
+    def pop(self, key: str) -> Any:
+        """Take a module away, and return it."""
+        found = self[key]
+        del self[key]
+        return found
+
+    def keys(self) -> Iterable[str]:
+        """The names."""
+        return self._modules.keys()
+
+    def values(self) -> Iterable[Any]:
+        """The modules."""
+        return self._modules.values()
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """Names and modules."""
+        return self._modules.items()
+
+    def update(self, modules: Any) -> None:
+        """Add modules, a mapping or pairs; those of names that are there are replaced."""
+        for key, module in list(modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules):
+            self[key] = module

@@ -143,7 +143,7 @@ class Hooked:
         >>> import rustorch
         >>> layer = rustorch.nn.Tanh()
         >>> handle = layer.register_full_backward_hook(lambda module, grad_input, grad_output: (grad_output[0] * 10,))
-        >>> x = rustorch.zeros(2, requires_grad=True)
+        >>> x = rustorch.tensor([0.0, 0.0], requires_grad=True)
         >>> layer(x).sum().backward()
         >>> x.grad.tolist()
         [10.0, 10.0]

@@ -366,9 +366,9 @@ class Module(Hooked):
         lines = [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._modules.items()]
         extra = self.extra_repr()
         name = type(self).__name__
-        if not lines:
+        if not lines and "\n" not in extra:
             return f"{name}({extra})"
-        return f"{name}(\n  " + "\n  ".join([extra] * bool(extra) + lines) + "\n)"
+        return f"{name}(\n  " + "\n  ".join([*extra.split("\n")] * bool(extra) + lines) + "\n)"
 
 
 class Stateless(Module):

@@ -122,3 +122,65 @@ def test_repr_of_a_list_is_pytorchs() -> None:
         return nn.ModuleList([nn.Linear(2, 3), nn.Linear(2, 3), nn.ReLU(), *block, nn.ModuleList()])
 
     assert repr(build(rustorch.nn)) == repr(build(torch.nn))
+
+
+def test_a_module_is_taken_out_of_a_list() -> None:
+    layers = _layers()
+    for model in (nn.Sequential(*layers), nn.ModuleList(layers)):
+        assert model.pop(1) is layers[1]
+        assert list(model) == [layers[0], layers[2]]
+        assert [name for name, _ in model.named_children()] == ["0", "1"]
+        with pytest.raises(IndexError, match="there is none at 2"):
+            model.pop(2)
+
+
+def test_sequences_are_added_and_repeated() -> None:
+    layers = _layers()
+    model = nn.Sequential(*layers[:1]) + nn.Sequential(*layers[1:])
+    assert type(model) is nn.Sequential
+    assert list(model) == layers
+    model += [layers[0]]
+    assert list(model) == [*layers, layers[0]]
+    assert list(nn.Sequential(*layers) * 2) == list(2 * nn.Sequential(*layers)) == layers * 2
+    model = nn.Sequential(layers[0])
+    model *= 3
+    assert list(model) == [layers[0]] * 3
+    with pytest.raises(ValueError, match="a positive number of times, not 0"):
+        model * 0
+    with pytest.raises(TypeError, match="Sequential holds Modules, not int"):
+        model += [layers[1], 3]
+    assert len(model) == 3
+    several = nn.ModuleList(layers[:1])
+    several += layers[1:]
+    assert list(several) == layers
+
+
+def test_a_dict_of_modules() -> None:
+    a, b, c = _layers()
+    model = nn.ModuleDict({"b": b, "a": a})
+    assert list(model) == list(model.keys()) == ["b", "a"]
+    assert list(model.values()) == [b, a]
+    assert list(model.items()) == [("b", b), ("a", a)]
+    assert "a" in model
+    assert model["a"] is a
+    model["c"] = c
+    model.update([("a", b)])
+    assert model["a"] is b
+    model.update(nn.ModuleDict({"d": a}))
+    assert len(model) == 4
+    assert model.pop("d") is a
+    del model["c"]
+    assert list(model) == ["b", "a"]
+    for call, error, message in (
+        (lambda: model["x"], KeyError, "x"),
+        (lambda: model.pop("x"), KeyError, "x"),
+        (lambda: model.__delitem__("x"), KeyError, "x"),
+        (lambda: model.__setitem__("x", 3), TypeError, "module 'x' is a Module or None, not int"),
+        (lambda: model.__setitem__("x.y", a), KeyError, "no dot in it"),
+        (lambda: model.__setitem__("keys", a), KeyError, "has an attribute 'keys' already"),
+        (lambda: model(1), NotImplementedError, "ModuleDict defines no forward"),
+    ):
+        with pytest.raises(error, match=message):
+            call()
+    model.clear()
+    assert len(model) == 0
