@@ -2,55 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import product
 from math import prod
+from typing import Any
 
 import numpy
 from numpy import add, ndarray
 
-from .. import scatter
 from ..kernels import pooling as plain
 from ..kernels.pooling import Windows
+from .core import _BITS
 
 Array = ndarray
-_BITS = {4: numpy.dtype("int32"), 8: numpy.dtype("int64")}
 #: Sums along an axis are faster as one slice after the other up to this many.
 _SLICES = 8
 
 
-class _Namespace:
-    """NumPy with the kernels that the plain versions call."""
+def _xp() -> Any:
+    """NumPy with all kernels, for the plain versions. (It is not there yet when this file is read.)"""
+    from .. import get
 
-    def __getattr__(self, name: str) -> Callable:
-        return getattr(numpy, name)
-
-    scatter_add = staticmethod(scatter.overrides(numpy)["scatter_add"])
-
-    @staticmethod
-    def positions(like: Array, n: int) -> Array:
-        return numpy.arange(n, dtype=like.dtype)
+    return get("cpu").xp
 
 
-_xp = _Namespace()
-
-
-def _keys(windows: Windows) -> Iterator[tuple[slice, ...]]:
+@lru_cache(maxsize=256)
+def _keys(windows: Windows) -> tuple[tuple[Any, ...], ...]:
     """For every value of the windows, in order: where in the padded input it is."""
-    shape = [window.kernel for window in windows]
-    for offset in numpy.ndindex(*shape):
-        yield tuple(
-            slice(k * w.dilation, k * w.dilation + (w.out - 1) * w.stride + 1, w.stride)
-            for k, w in zip(offset, windows, strict=True)
-        )
+    along = [
+        [slice(start, start + (w.out - 1) * w.stride + 1, w.stride) for start in range(0, w.kernel * w.dilation, w.dilation)]
+        for w in windows
+    ]
+    return tuple(product(*along))
 
 
 def _padded_sizes(windows: Windows) -> tuple[int, ...]:
     return tuple([window.padding + window.size + window.after for window in windows])
 
 
-def _inside(windows: Windows) -> tuple[slice, ...]:
+def _inside(windows: Windows) -> tuple[Any, ...]:
     """The input in its padded copy."""
-    return (..., *[slice(window.padding, window.padding + window.size) for window in windows])  # type: ignore[return-value]
+    return (..., *[slice(window.padding, window.padding + window.size) for window in windows])
 
 
 def _padded(x: Array, windows: Windows, fill: float) -> Array:
@@ -65,26 +58,22 @@ def _padded(x: Array, windows: Windows, fill: float) -> Array:
 
 def max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
     if prod([window.kernel for window in windows]) > 256 or not all(window.stride for window in windows):
-        return plain.max_pool(_xp, x, windows)
-    given = x
-    x = _padded(x, windows, -numpy.inf)
-    best = which = better = ahead = None
-    for k, key in enumerate(_keys(windows)):
-        value = x[(..., *key)]
-        if best is None:
-            best = value.copy()
-            which = numpy.zeros(value.shape, numpy.uint8)
-            if any(window.padding for window in windows):
-                which[...] = plain._first(_xp, numpy.zeros(0, numpy.int32), windows)
-            better, ahead = numpy.empty(value.shape, bool), numpy.empty(value.shape, numpy.uint8)
-            continue
+        return plain.max_pool(_xp(), x, windows)
+    padded = _padded(x, windows, -numpy.inf)
+    first, *others = [padded[(..., *key)] for key in _keys(windows)]
+    best = first.copy()
+    which = numpy.zeros(best.shape, numpy.uint8)
+    if any(window.padding for window in windows):
+        which[...] = plain._first(_xp(), numpy.zeros(0, numpy.int32), windows)
+    better, ahead = numpy.empty(best.shape, bool), numpy.empty(best.shape, numpy.uint8)
+    for k, value in enumerate(others, 1):
         numpy.greater(value, best, better)
         numpy.maximum(best, value, out=best)
         # the last that was better is the one: its number is the largest
         numpy.multiply(better.view(numpy.uint8), numpy.uint8(k), ahead)
         numpy.maximum(which, ahead, out=which)
     if best.size and numpy.isnan(numpy.maximum.reduce(best, axis=None)):  # nan is not greater, and yet it is the one
-        return plain.max_pool(_xp, given, windows)
+        return plain.max_pool(_xp(), x, windows)
     return best, which
 
 
@@ -100,7 +89,7 @@ def _masked(g: Array, keep: Array) -> Array:
 
 def max_pool_grad(g: Array, which: Array, windows: Windows) -> Array:
     if not all(window.stride for window in windows):
-        return plain.max_pool_grad(_xp, g, which, windows)
+        return plain.max_pool_grad(_xp(), g, which, windows)
     lead = g.shape[: g.ndim - len(windows)]
     sizes = _padded_sizes(windows)
     apart = all(window.stride >= (window.kernel - 1) * window.dilation + 1 for window in windows)
