@@ -14,6 +14,7 @@ from . import (
     dropout,
     embedding,
     flatten,
+    fractional_pooling,
     functional,  # noqa: F401
     init,  # noqa: F401
     linear,
@@ -41,6 +42,7 @@ from .distance import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .embedding import *  # noqa: F403
 from .flatten import *  # noqa: F403
+from .fractional_pooling import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .max_pooling import *  # noqa: F403
@@ -71,6 +73,7 @@ __all__ = [
         flatten,
         linear,
         loss,
+        fractional_pooling,
         max_pooling,
         module,
         normalization,

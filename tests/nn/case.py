@@ -8,6 +8,7 @@ After a change of cases, ``python -m tests.reference.make nn_<family>`` writes P
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -222,6 +223,13 @@ def evaluate(case: Case, library: Library, state: dict[str, Any] | None = None) 
     for name, value in module.state_dict().items():
         result.values[f"state after: {name}"] = library.numpy(value)
     return result
+
+
+def evaluate_by_pytorch(case: Case) -> Result:
+    """Run a case with PyTorch, whose warnings are its own affair."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return evaluate(case, Theirs())
 
 
 # -- what is committed of a result -----------------------------------------------------------------------------------------------

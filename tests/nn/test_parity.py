@@ -12,7 +12,7 @@ import numpy
 import pytest
 
 from rustorch import backends, nn
-from tests.nn.case import Case, Ours, Result, Theirs, digest, evaluate
+from tests.nn.case import Case, Ours, Result, digest, evaluate, evaluate_by_pytorch
 from tests.nn.cases import EVERYWHERE, FAMILIES, TABLE
 from tests.reference import load
 from tests.support.target import Target
@@ -27,7 +27,7 @@ _theirs: dict[tuple[str, str], Result] = {}
 
 def _evaluated_by_pytorch(key: tuple[str, str], case: Case) -> Result:
     if key not in _theirs:
-        _theirs[key] = evaluate(case, Theirs())
+        _theirs[key] = evaluate_by_pytorch(case)
     return _theirs[key]
 
 

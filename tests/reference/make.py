@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from tests.nn.case import Case, Theirs, digest, evaluate
+from tests.nn.case import Case, digest, evaluate_by_pytorch
 from tests.nn.cases import FAMILIES
 
 from . import cases
@@ -92,7 +92,7 @@ def training() -> dict[str, Any]:
 
 def modules(family: list[Case]) -> dict[str, Any]:
     """Repr, state, outputs and gradients of every layer, in short."""
-    return {case.name: digest(case, evaluate(case, Theirs())) for case in family}
+    return {case.name: digest(case, evaluate_by_pytorch(case)) for case in family}
 
 
 def everything(names: Sequence[str] = ()) -> dict[str, Any]:

@@ -6,7 +6,10 @@ from . import (
     activation,
     adaptive_pooling,
     attention,
+    classification,
     convolution,
+    distance,
+    fractional_pooling,
     lookup,
     loss,
     masks,
@@ -23,7 +26,10 @@ from . import linear as affine
 from .activation import *  # noqa: F403
 from .adaptive_pooling import *  # noqa: F403
 from .attention import *  # noqa: F403
+from .classification import *  # noqa: F403
 from .convolution import *  # noqa: F403
+from .distance import *  # noqa: F403
+from .fractional_pooling import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .lookup import *  # noqa: F403
 from .loss import *  # noqa: F403
@@ -41,6 +47,8 @@ __all__ = [
     name
     for file in (
         activation,
+        distance,
+        classification,
         adaptive_pooling,
         affine,
         attention,
@@ -48,6 +56,7 @@ __all__ = [
         lookup,
         loss,
         masks,
+        fractional_pooling,
         max_pooling,
         normalization,
         padding,

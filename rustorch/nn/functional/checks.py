@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ... import ops
 from ...autograd.check import adopt
-from ...ops.indexing import assign
+from ...backends import dtypes
+from ...ops.indexing import assign, extent
 from ...variable import Variable
 
 
@@ -31,6 +33,39 @@ def in_place(input: Variable, compute: Callable[[], Variable], name: str) -> Var
     """The input, after it became what ``compute()`` returns."""
     assign(input, compute, f"{name}(inplace=True)")
     return input
+
+
+def pair(name: str, input: Any, target: Any, words: tuple[str, str] = ("input", "target")) -> tuple[Variable, Variable]:
+    """An input and its target as Variables of one shape and of dtypes that mix; a target of integers in the input's dtype."""
+    input, target = adopt(input, name, (target,)), adopt(target, name, (input,))
+    if input._native.shape != target._native.shape:
+        raise ValueError(
+            f"{name}: the {words[0]} has shape {input.shape} and the {words[1]} {target.shape}; they must be equal, reshape one of "
+            f"them"
+        )
+    floating(input, name)
+    if input._native.dtype is not target._native.dtype:
+        ops.result_type(input, target)  # raises for kinds that do not mix
+    return input, target
+
+
+def signs(name: str, target: Any, input: Variable) -> Variable:
+    """A target of 1 and -1 in the dtype of the input; it may be of integers."""
+    target = adopt(target, name, (input,))
+    if target.dtype.kind not in "iuf":
+        raise TypeError(f"{name}: the target is of numbers 1 and -1, not of {target.dtype}")
+    return target if target.dtype == input.dtype else ops.astype(target, input.dtype)
+
+
+def at_least(x: Variable, least: float) -> Variable:
+    """``max(x, least)``, with the gradient of x everywhere, as PyTorch has it."""
+    plain = x.detach()
+    return x + (ops.clip(plain, min=least) - plain)
+
+
+def known(condition: Variable) -> bool:
+    """Whether booleans are known to hold one that is true; not where they cannot be read without waiting, or at all."""
+    return extent(ops.astype(condition, dtypes.int64))[1] == 1
 
 
 def check_reduction(name: str, reduction: str) -> None:

@@ -7,6 +7,7 @@ from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
 from .core import *  # noqa: F403
 from .lookup import *  # noqa: F403
+from .loss import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .recurrent import *  # noqa: F403

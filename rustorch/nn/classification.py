@@ -1,0 +1,171 @@
+"""Losses of classes: scores against class indices, or against probabilities of the classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..variable import Variable
+from . import functional as F
+from .loss import Loss
+
+__all__ = ["CrossEntropyLoss", "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss"]
+
+
+class CrossEntropyLoss(Loss):
+    """Cross-entropy between logits and classes; see `rustorch.nn.functional.cross_entropy` for shapes.
+
+    Parameters
+    ----------
+    weight : Variable or array, (classes,), optional
+        What each class counts. A string here is the reduction.
+    ignore_index : int
+        Targets of this index count nothing.
+    reduction : {"mean", "sum", "none"}
+    label_smoothing : float
+        Probability that is spread evenly over the classes.
+    device, dtype : optional
+        Of the weight.
+    """
+
+    weight: Variable | None
+
+    def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0, *,
+                 device: str | None = None, dtype: Any = None):  # fmt: skip
+        if isinstance(weight, str):  # CrossEntropyLoss("sum"): reduction is the first argument of the bindings' class
+            weight, reduction = None, weight
+        super().__init__(reduction, device=device, dtype=dtype)
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"CrossEntropyLoss: label_smoothing is in [0, 1], not {label_smoothing}")
+        self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input: Any, target: Any) -> Any:
+        return F.cross_entropy(input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
+
+
+class NLLLoss(Loss):
+    """Minus the entry of the target's class; see `rustorch.nn.functional.nll_loss` for shapes.
+
+    Parameters
+    ----------
+    weight : Variable or array, (classes,), optional
+        What each class counts.
+    ignore_index : int
+        Targets of this index count nothing.
+    reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.NLLLoss()(rustorch.tensor([[-1.0, -2.0]]), rustorch.tensor([1])).item()
+    2.0
+    """
+
+    weight: Variable | None
+
+    def __init__(
+        self,
+        weight: Any = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__(reduction, device=device, dtype=dtype)
+        self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
+        self.ignore_index = ignore_index
+
+    def forward(self, input: Any, target: Any) -> Any:
+        return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
+
+
+class MultiMarginLoss(Loss):
+    """A hinge for classes; see `rustorch.nn.functional.multi_margin_loss`.
+
+    Parameters
+    ----------
+    p : {1, 2}
+        The power of the hinge.
+    margin : float
+    weight : Variable or array, (classes,), optional
+        What each class counts.
+    reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.MultiMarginLoss()(rustorch.tensor([[0.0, 1.0, 3.0]]), rustorch.tensor([1])).item()
+    1.0
+    """
+
+    weight: Variable | None
+
+    def __init__(
+        self,
+        p: int = 1,
+        margin: float = 1.0,
+        weight: Any = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__(reduction, device=device, dtype=dtype)
+        if p not in (1, 2):
+            raise ValueError(f"MultiMarginLoss: p is 1 or 2, not {p!r}")
+        self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
+        self.p = p
+        self.margin = margin
+
+    def forward(self, input: Any, target: Any) -> Any:
+        return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, self.reduction)
+
+
+class MultiLabelMarginLoss(Loss):
+    """A hinge between classes that apply and classes that do not; see `rustorch.nn.functional.multilabel_margin_loss`.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.tensor([[0.25, 0.5, 0.5, 1.0]])
+    >>> rustorch.MultiLabelMarginLoss()(x, rustorch.tensor([[3, 0, -1, 1]])).item()
+    0.875
+    """
+
+    def __init__(self, reduction: str = "mean", *, device: str | None = None, dtype: Any = None):
+        super().__init__(reduction, device=device, dtype=dtype)
+
+    def forward(self, input: Any, target: Any) -> Any:
+        return F.multilabel_margin_loss(input, target, self.reduction)
+
+
+class MultiLabelSoftMarginLoss(Loss):
+    """The mean over the classes of ``-y * log(sigmoid(x)) - (1 - y) * log(sigmoid(-x))``.
+
+    Parameters
+    ----------
+    weight : Variable or array, (classes,), optional
+        What each class counts.
+    reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.MultiLabelSoftMarginLoss()(rustorch.tensor([[1000.0, -1000.0]]), rustorch.tensor([[1.0, 1.0]])).item()
+    500.0
+    """
+
+    weight: Variable | None
+
+    def __init__(self, weight: Any = None, reduction: str = "mean", *, device: str | None = None, dtype: Any = None):
+        super().__init__(reduction, device=device, dtype=dtype)
+        self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
+
+    def forward(self, input: Any, target: Any) -> Any:
+        return F.multilabel_soft_margin_loss(input, target, self.weight, self.reduction)

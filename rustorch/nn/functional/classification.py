@@ -1,0 +1,363 @@
+"""Losses of classes: scores against class indices, or against probabilities of the classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import ops
+from ...autograd.check import adopt
+from ...autograd.graph import VARIABLES
+from ...backends import dtypes
+from ...ops import network
+from ...ops.indexing import extent, within
+from ...variable import Variable
+from .checks import check_reduction, floating, pair, real, reduced
+
+__all__ = ["cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss"]
+
+
+def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
+                  label_smoothing: float = 0.0) -> Variable:  # fmt: skip
+    """Cross-entropy between logits and classes: ``-sum(t * log_softmax(input))``.
+
+    Parameters
+    ----------
+    input : Variable or array, (classes,), (n, classes) or (n, classes, d1, ...)
+        Logits: not normalised, of any size (it is stable for 1e4).
+    target : Variable or array
+        Class indices, integers of the input's shape without the dimension of classes; or class probabilities, floats of the
+        input's shape.
+    weight : Variable or array, (classes,), optional
+        What each class counts.
+    ignore_index : int
+        Targets of this index count nothing (for class indices only).
+    reduction : {"mean", "sum", "none"}
+        "mean" divides by the sum of the weights of the targets; for probabilities, by their number.
+    label_smoothing : float
+        Probability that is spread evenly over the classes, in [0, 1].
+
+    Returns
+    -------
+    Variable
+        Of shape (), or with "none" of the shape of class indices.
+
+    Raises
+    ------
+    IndexError
+        If a class index is out of range. (On "cuda" and under tracing indices cannot be looked at without waiting for them.)
+    ValueError
+        If shapes do not fit, or an option is out of range.
+    TypeError
+        If the target is boolean.
+    """
+    if weight is None and not label_smoothing and reduction == "mean" and type(input) in VARIABLES and type(target) in VARIABLES:
+        # the usual case: a matrix of logits, an index for every row, and every row counts 1
+        logits, indices = input._native, target._native
+        if logits.ndim == 2 and indices.shape == logits.shape[:1]:
+            count, classes = logits.shape
+            if not 0 <= ignore_index < classes and within(target, classes) and dtypes.is_floating(input.dtype):
+                return network.cross_entropy.call(input, target, None, count)
+    check_reduction("cross_entropy", reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing is in [0, 1], not {label_smoothing}")
+    input, target = adopt(input, "cross_entropy", (target,)), adopt(target, "cross_entropy", (input,))
+    shape = floating(input, "cross_entropy").shape
+    if not shape:
+        raise ValueError("cross_entropy: the input needs a dimension of classes")
+    rows, classes = (shape[:1], shape[0]) if len(shape) == 1 else (shape[:1] + shape[2:], shape[1])
+    rows = () if len(shape) == 1 else rows
+    weight = class_weight("cross_entropy", weight, input, classes)
+    kind = target.dtype.kind
+    if kind in "iu" and target.dtype != dtypes.int64:
+        target = ops.astype(target, dtypes.int64)  # ignore_index must fit: -100 is no uint8
+    if kind in "iu":
+        if target.shape != rows:
+            raise ValueError(f"cross_entropy: class indices for an input of shape {shape} have shape {rows}, not {target.shape}")
+    elif kind == "f":
+        if target.shape != shape:
+            raise ValueError(
+                f"cross_entropy: a target of {target.dtype} is class probabilities, of the input's shape {shape}, not {target.shape}; "
+                f"class indices are integers"
+            )
+    else:
+        raise TypeError(f"cross_entropy: targets are class indices (integers) or probabilities (floats), not {target.dtype}")
+    flat = _rows_of_classes(input)
+    if kind in "iu":
+        if len(rows) != 1:
+            target = ops.reshape(target, (-1,) if target.size else (0,))
+        return _from_indices(flat, target, weight, ignore_index, reduction, label_smoothing, rows)
+    t = _rows_of_classes(target)
+    if label_smoothing:
+        t = t * (1 - label_smoothing) + label_smoothing / classes
+    if weight is not None:
+        t = t * weight
+    divisor = {"mean": flat.shape[0], "sum": 1, "none": None}[reduction]
+    loss = network.cross_entropy.call(flat, t, None, divisor)
+    return ops.reshape(loss, rows) if reduction == "none" else loss
+
+
+def _rows_of_classes(x: Variable) -> Variable:
+    """(n, classes, d1, ...) or (classes,) as a matrix of rows of classes."""
+    if x._native.ndim == 2:
+        return x
+    if x._native.ndim == 1:
+        return ops.expand_dims(x, axis=0)
+    moved = ops.moveaxis(x, 1, -1)
+    return ops.reshape(moved, (x.size // x.shape[1] if x.shape[1] else 0, x.shape[1]))
+
+
+def _from_indices(x: Variable, target: Variable, weight: Variable | None, ignore_index: int, reduction: str, smoothing: float,
+                  rows: tuple[int, ...]) -> Variable:  # fmt: skip
+    """Cross-entropy of rows of logits, (m, classes), and class indices, (m,)."""
+    classes = x._native.shape[1]
+    counts, safe, row_weight = _counted("cross_entropy", x, target, weight, ignore_index)
+    # an option: it has no gradient
+    divisor = ops.sum(row_weight)._native if reduction == "mean" else 1 if reduction == "sum" else None
+    if smoothing:
+        hot = ops.expand_dims(safe, axis=1) == ops.arange(classes, dtype=safe.dtype, device=safe.device)
+        t = ops.astype(hot, x.dtype) * (1 - smoothing) + smoothing / classes
+        if weight is not None:
+            t = t * weight
+        t = ops.where(ops.expand_dims(counts, axis=1), t, ops.zeros_like(t))
+        loss = network.cross_entropy.call(x, t, None, divisor)
+    else:
+        loss = network.cross_entropy.call(x, safe, row_weight, divisor)
+    return ops.reshape(loss, rows) if reduction == "none" else loss
+
+
+def _counted(name: str, x: Variable, target: Variable, weight: Variable | None, ignore_index: int) -> tuple[Variable, ...]:
+    """Of class indices, (m,): which of them count, all of them with 0 in place of the others, and what each row counts."""
+    classes = x._native.shape[1]
+    counts = target != ignore_index
+    safe = ops.where(counts, target, ops.zeros_like(target))
+    check_classes(name, safe, classes)
+    row_weight = ops.astype(counts, x.dtype)
+    if weight is not None:
+        row_weight = ops.where(counts, ops.take(weight, safe, axis=0), ops.zeros_like(row_weight))
+    return counts, safe, row_weight
+
+
+def check_classes(name: str, target: Variable, classes: int) -> None:
+    """Raise IndexError for a class index that is known to be out of range."""
+    lowest, highest = extent(target)
+    if lowest is not None and highest is not None and (lowest < 0 or highest >= classes):
+        raise IndexError(f"{name}: class index {lowest if lowest < 0 else highest} is out of range for {classes} classes")
+
+
+def class_weight(name: str, weight: Any, input: Variable, classes: int) -> Variable | None:
+    """A weight for each class, or None."""
+    if weight is None:
+        return None
+    weight = adopt(weight, name, (input,))
+    if weight.shape != (classes,):
+        raise ValueError(f"{name}: the weight has shape {weight.shape}, but there are {classes} classes")
+    return weight
+
+
+def class_indices(name: str, target: Any, input: Variable, shape: tuple[int, ...]) -> Variable:
+    """Integers of a shape, as int64: whatever marks an entry (-100, -1) must fit."""
+    target = adopt(target, name, (input,))
+    if target.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: class indices are integers, not of {target.dtype}; convert them, as in y.astype(rustorch.int64)"
+        )
+    if target.shape != shape:
+        raise ValueError(f"{name}: class indices for an input of shape {input.shape} have shape {shape}, not {target.shape}")
+    return target if target.dtype == dtypes.int64 else ops.astype(target, dtypes.int64)
+
+
+def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Variable:
+    """Minus the entry of the target's class: with log-probabilities, as of `log_softmax`, the negative log-likelihood.
+
+    Parameters
+    ----------
+    input : Variable or array, (classes,), (n, classes) or (n, classes, d1, ...)
+        Log-probabilities.
+    target : Variable or array
+        Class indices, of the input's shape without the dimension of classes.
+    weight : Variable or array, (classes,), optional
+        What each class counts.
+    ignore_index : int
+        Targets of this index count nothing.
+    reduction : {"mean", "sum", "none"}
+        "mean" divides by the sum of the weights of the targets.
+
+    Returns
+    -------
+    Variable
+        Of shape (), or with "none" of the shape of the target.
+
+    Raises
+    ------
+    IndexError
+        If a class index is known to be out of range.
+    TypeError
+        If the target is not of integers.
+    ValueError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> logs = rustorch.log(rustorch.tensor([[0.25, 0.75], [0.5, 0.5]]))
+    >>> round(rustorch.nn.functional.nll_loss(logs, rustorch.tensor([1, 0])).item(), 4)
+    0.4904
+    """
+    check_reduction("nll_loss", reduction)
+    input = real(input, "nll_loss")
+    shape = input.shape
+    if not shape:
+        raise ValueError("nll_loss: the input needs a dimension of classes")
+    rows = shape[:1] + shape[2:] if len(shape) > 1 else ()
+    flat = _rows_of_classes(input)
+    weight = class_weight("nll_loss", weight, input, flat.shape[1])
+    target = class_indices("nll_loss", target, input, rows)
+    target = ops.reshape(target, (flat.shape[0],))
+    _, safe, row_weight = _counted("nll_loss", flat, target, weight, ignore_index)
+    taken = ops.squeeze(ops.take_along_axis(flat, ops.expand_dims(safe, axis=1), axis=1), axis=1)
+    # an ignored row must not spread its nan or infinity: select, then weigh
+    loss = -ops.where(row_weight != 0, taken, ops.zeros_like(taken)) * row_weight
+    if reduction == "none":
+        return ops.reshape(loss, rows)
+    return ops.sum(loss) / ops.sum(row_weight) if reduction == "mean" else ops.sum(loss)
+
+
+def _one_or_more(name: str, input: Any) -> tuple[Variable, bool]:
+    """Rows of classes, (n, classes), and whether (classes,) was given."""
+    input = real(input, name)
+    if input.ndim not in (1, 2):
+        raise ValueError(f"{name}: the input is (classes,) or (n, classes), not of shape {input.shape}")
+    return (ops.expand_dims(input, axis=0), True) if input.ndim == 1 else (input, False)
+
+
+def _of_rows(loss: Variable, alone: bool, reduction: str) -> Variable:
+    """The reduced losses of rows; of a row that came alone, without its dimension."""
+    return ops.reshape(loss, ()) if alone and reduction == "none" else reduced(loss, reduction)
+
+
+def multi_margin_loss(input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None,
+                      reduction: str = "mean") -> Variable:  # fmt: skip
+    """``sum(max(0, margin - x[y] + x[i]) ** p) / classes`` over the classes i other than the target's y: a hinge for classes.
+
+    Parameters
+    ----------
+    input : Variable or array, (classes,) or (n, classes)
+        Scores.
+    target : Variable or array, () or (n,)
+        Class indices.
+    p : {1, 2}
+    margin : float
+    weight : Variable or array, (classes,), optional
+        What each class counts, as a target.
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    IndexError
+        If a class index is known to be out of range.
+    ValueError
+        If shapes do not fit, or ``p`` is neither.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.tensor([[0.0, 1.0, 3.0]])
+    >>> rustorch.nn.functional.multi_margin_loss(x, rustorch.tensor([1])).item()
+    1.0
+    """
+    check_reduction("multi_margin_loss", reduction)
+    if p not in (1, 2):
+        raise ValueError(f"multi_margin_loss: p is 1 or 2, not {p!r}")
+    x, alone = _one_or_more("multi_margin_loss", input)
+    rows, classes = x.shape
+    weight = class_weight("multi_margin_loss", weight, x, classes)
+    target = adopt(target, "multi_margin_loss", (x,))
+    if alone and target.shape == ():
+        target = ops.reshape(target, (1,))
+    target = class_indices("multi_margin_loss", target, x, (rows,))
+    check_classes("multi_margin_loss", target, classes)
+    places = ops.expand_dims(target, axis=1)
+    z = network.relu(margin - ops.take_along_axis(x, places, axis=1) + x)
+    if p == 2:
+        z = z * z
+    if weight is not None:
+        z = z * ops.expand_dims(ops.take(weight, target, axis=0), axis=1)
+    own = places == ops.arange(classes, dtype=target.dtype, device=target.device)
+    return _of_rows(ops.sum(ops.where(own, ops.zeros_like(z), z), axis=1) / classes, alone, reduction)
+
+
+def multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Variable:
+    """``sum(max(0, 1 - x[y] + x[i])) / classes`` over all target classes y and all other classes i.
+
+    Parameters
+    ----------
+    input : Variable or array, (classes,) or (n, classes)
+        Scores.
+    target : Variable or array, of the input's shape
+        Class indices, in every row as many as there are, then -1; what comes after it counts nothing.
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    IndexError
+        If a class index is known to be out of range.
+    TypeError
+        If the target is not of integers.
+    ValueError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.tensor([[0.25, 0.5, 0.5, 1.0]])
+    >>> rustorch.nn.functional.multilabel_margin_loss(x, rustorch.tensor([[3, 0, -1, 1]])).item()
+    0.875
+    """
+    check_reduction("multilabel_margin_loss", reduction)
+    x, alone = _one_or_more("multilabel_margin_loss", input)
+    target = class_indices("multilabel_margin_loss", target, x[0] if alone else x, x.shape[1:] if alone else x.shape)
+    target = ops.reshape(target, x.shape)
+    classes = x.shape[1]
+    given = ops.cumulative_sum(ops.astype(target < 0, dtypes.int64), axis=1) == 0
+    safe = ops.where(given, target, ops.zeros_like(target))
+    check_classes("multilabel_margin_loss", safe, classes)
+    hot = ops.expand_dims(safe, axis=2) == ops.arange(classes, dtype=safe.dtype, device=safe.device)
+    is_target = ops.any(ops.logical_and(hot, ops.expand_dims(given, axis=2)), axis=1)
+    z = network.relu(1 - ops.expand_dims(ops.take_along_axis(x, safe, axis=1), axis=2) + ops.expand_dims(x, axis=1))
+    pairs = ops.logical_and(ops.expand_dims(given, axis=2), ops.logical_not(ops.expand_dims(is_target, axis=1)))
+    return _of_rows(ops.sum(ops.where(pairs, z, ops.zeros_like(z)), axis=(1, 2)) / classes, alone, reduction)
+
+
+def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Variable:
+    """The mean over the classes of ``-y * log(sigmoid(x)) - (1 - y) * log(sigmoid(-x))``.
+
+    Parameters
+    ----------
+    input, target : Variable or array, (..., classes)
+        Scores, and which of the classes apply, as 0 and 1.
+    weight : Variable or array, (classes,), optional
+        What each class counts.
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.tensor([[1000.0, -1000.0]])
+    >>> rustorch.nn.functional.multilabel_soft_margin_loss(x, rustorch.tensor([[1.0, 1.0]])).item()
+    500.0
+    """
+    name = "multilabel_soft_margin_loss"
+    check_reduction(name, reduction)
+    input, target = pair(name, real(input, name), target)
+    if not input.ndim:
+        raise ValueError(f"{name}: the input needs a dimension of classes")
+    loss = -(target * network.log_sigmoid(input) + (1 - target) * network.log_sigmoid(-input))
+    weight = class_weight(name, weight, input, input.shape[-1])
+    if weight is not None:
+        loss = loss * weight
+    return reduced(ops.mean(loss, axis=-1), reduction)

@@ -1,0 +1,255 @@
+"""Distances and similarities of vectors, and the losses that compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ... import ops
+from ...autograd.check import adopt, broadcastable
+from ...ops.helpers import one_axis
+from ...ops.linalg import vector_norm
+from ...variable import Variable
+from .checks import at_least, check_reduction, real, reduced, signs
+
+__all__ = ["cosine_embedding_loss", "cosine_similarity", "margin_ranking_loss", "pairwise_distance", "triplet_margin_loss",
+           "triplet_margin_with_distance_loss"]  # fmt: skip
+
+#: What PyTorch adds to squared lengths in cosine_embedding_loss.
+_LEAST = 1e-12
+
+
+def _vectors(name: str, *given: Any) -> list[Variable]:
+    """Inputs of real numbers whose shapes broadcast and whose dtypes mix."""
+    inputs = [real(x, name) for x in given]
+    if not broadcastable([x.shape for x in inputs]):
+        raise ValueError(f"{name}: the inputs have shapes {', '.join(str(x.shape) for x in inputs)}, which do not broadcast")
+    return inputs
+
+
+def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Variable:
+    """``sum(x1 * x2) / (max(norm(x1), eps) * max(norm(x2), eps))`` along a dimension: the cosine of the angle between vectors.
+
+    Parameters
+    ----------
+    x1, x2 : Variable or array
+        Their shapes broadcast.
+    dim : int
+        Where the vectors lie, in the broadcast shape.
+    eps : float
+        The least length to divide by.
+
+    Returns
+    -------
+    Variable
+        Of the broadcast shape without ``dim``.
+
+    Raises
+    ------
+    IndexError
+        If there is no such dimension.
+    ValueError
+        If the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x, y = rustorch.tensor([[3.0, 0.0]]), rustorch.tensor([[5.0, 0.0]])
+    >>> rustorch.nn.functional.cosine_similarity(x, y).tolist()
+    [1.0]
+    """
+    x1, x2 = ops.broadcast_arrays(*_vectors("cosine_similarity", x1, x2))
+    axis = one_axis(dim, x1.ndim)
+    products = ops.sum(x1 * x2, axis=axis)
+    lengths = [at_least(vector_norm(x, axis=axis), eps) for x in (x1, x2)]
+    return products / (lengths[0] * lengths[1])
+
+
+def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Variable:
+    """The p-norm of ``x1 - x2 + eps`` along the last dimension.
+
+    Parameters
+    ----------
+    x1, x2 : Variable or array, (..., d)
+        Their shapes broadcast.
+    p : float
+        Of the norm; infinity, too.
+    eps : float
+        Added to every difference: no distance is 0, where it has no derivative.
+    keepdim : bool
+        Whether the last dimension stays, with size 1.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast, or there is no dimension.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x, y = rustorch.tensor([[0.0, 0.0]]), rustorch.tensor([[3.0, 4.0]])
+    >>> rustorch.nn.functional.pairwise_distance(x, y, eps=0.0).tolist()
+    [5.0]
+    """
+    x1, x2 = _vectors("pairwise_distance", x1, x2)
+    if not (x1.ndim or x2.ndim):
+        raise ValueError("pairwise_distance: the inputs need a dimension of features; their shapes are ()")
+    return vector_norm(x1 - x2 + eps, axis=-1, keepdims=keepdim, ord=p)
+
+
+def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0, reduction: str = "mean") -> Variable:
+    """``max(0, -y * (x1 - x2) + margin)``: the first is to be larger where the target y is 1, the second where it is -1.
+
+    Parameters
+    ----------
+    input1, input2, target : Variable or array
+        Of as many dimensions, of shapes that broadcast; the target may be of integers.
+    margin : float
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x, y = rustorch.tensor([3.0, 1.0]), rustorch.tensor([1.0, 2.0])
+    >>> rustorch.nn.functional.margin_ranking_loss(x, y, rustorch.tensor([1, 1]), reduction="none").tolist()
+    [0.0, 1.0]
+    """
+    name = "margin_ranking_loss"
+    check_reduction(name, reduction)
+    input1, input2 = _vectors(name, input1, input2)
+    target = signs(name, target, input1)
+    if not (input1.ndim == input2.ndim == target.ndim):
+        raise ValueError(
+            f"{name}: the inputs and the target have as many dimensions, not the shapes {input1.shape}, {input2.shape}, {target.shape}"
+        )
+    _vectors(name, input1, input2, target)
+    return reduced(ops.clip(margin - target * (input1 - input2), min=0), reduction)
+
+
+def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0, reduction: str = "mean") -> Variable:
+    """``1 - cos(x1, x2)`` for targets of 1, ``max(0, cos(x1, x2) - margin)`` for targets of -1.
+
+    Parameters
+    ----------
+    input1, input2 : Variable or array, (n, d) or (d,)
+    target : Variable or array, (n,) or ()
+        1 for what is alike, -1 for what is not; integers, too.
+    margin : float
+        In [-1, 1].
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x, y = rustorch.tensor([[1.0, 0.0]]), rustorch.tensor([[0.0, 1.0]])
+    >>> rustorch.nn.functional.cosine_embedding_loss(x, y, rustorch.tensor([1])).item()
+    1.0
+    """
+    name = "cosine_embedding_loss"
+    check_reduction(name, reduction)
+    input1, input2 = _vectors(name, input1, input2)
+    target = signs(name, target, input1)
+    if target.ndim not in (0, 1) or {input1.ndim, input2.ndim} != {target.ndim + 1}:
+        raise ValueError(
+            f"{name}: inputs of (n, d) have a target of (n,), inputs of (d,) one of (); these are {input1.shape}, {input2.shape} and "
+            f"{target.shape}"
+        )
+    squares = [ops.sum(x * x, axis=-1) + _LEAST for x in (input1, input2)]
+    cosine = ops.sum(input1 * input2, axis=-1) / ops.sqrt(squares[0] * squares[1])
+    zero = ops.zeros_like(cosine)
+    loss = ops.where(target == 1, 1 - cosine, zero) + ops.where(target == -1, ops.clip(cosine - margin, min=0), zero)
+    return reduced(loss, reduction)
+
+
+def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2, eps: float = 1e-6,
+                        swap: bool = False, reduction: str = "mean") -> Variable:  # fmt: skip
+    """``max(0, d(a, p) - d(a, n) + margin)`` for `pairwise_distance` d: the positive is to be nearer to the anchor.
+
+    Parameters
+    ----------
+    anchor, positive, negative : Variable or array, (n, d) or (d,)
+    margin : float
+        Positive.
+    p, eps : float
+        Of the distance.
+    swap : bool
+        Whether the negative's distance to the positive counts, where it is the smaller one.
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or the margin is not positive.
+
+    Source: Balntas et al., "Learning local feature descriptors with triplets and shallow convolutional neural networks", 2016.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> a, p, n = (rustorch.tensor([x]) for x in ([0.0, 0.0], [3.0, 4.0], [0.0, 5.0]))
+    >>> rustorch.nn.functional.triplet_margin_loss(a, p, n, eps=0.0).item()
+    1.0
+    """
+    return _triplet(
+        "triplet_margin_loss", anchor, positive, negative, lambda x, y: pairwise_distance(x, y, p, eps), margin, swap, reduction
+    )
+
+
+def triplet_margin_with_distance_loss(anchor: Any, positive: Any, negative: Any, *, distance_function: Callable | None = None,
+                                      margin: float = 1.0, swap: bool = False, reduction: str = "mean") -> Variable:  # fmt: skip
+    """`triplet_margin_loss` with a distance of one's own.
+
+    Parameters
+    ----------
+    anchor, positive, negative : Variable or array
+        Of one shape.
+    distance_function : callable, optional
+        Of two Variables; default: `pairwise_distance`.
+    margin : float
+        Positive.
+    swap : bool
+        Whether the negative's distance to the positive counts, where it is the smaller one.
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or the margin is not positive.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> a, p, n = (rustorch.tensor([x]) for x in ([0.0, 0.0], [3.0, 4.0], [0.0, 5.0]))
+    >>> largest = lambda x, y: rustorch.max(rustorch.abs(x - y), axis=-1)
+    >>> rustorch.nn.functional.triplet_margin_with_distance_loss(a, p, n, distance_function=largest).item()
+    0.0
+    """
+    distance = pairwise_distance if distance_function is None else distance_function
+    return _triplet("triplet_margin_with_distance_loss", anchor, positive, negative, distance, margin, swap, reduction)
+
+
+def _triplet(name: str, anchor: Any, positive: Any, negative: Any, distance: Callable, margin: float, swap: bool,
+             reduction: str) -> Variable:  # fmt: skip
+    check_reduction(name, reduction)
+    if not margin > 0:
+        raise ValueError(f"{name}: the margin is positive, not {margin}")
+    anchor, positive, negative = _vectors(name, anchor, positive, negative)
+    if not (anchor.ndim == positive.ndim == negative.ndim):
+        raise ValueError(
+            f"{name}: anchor, positive and negative have as many dimensions, not the shapes {anchor.shape}, {positive.shape}, "
+            f"{negative.shape}"
+        )
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = ops.minimum(far, distance(positive, negative))
+    return reduced(ops.clip(margin + adopt(near, name) - far, min=0), reduction)
