@@ -75,4 +75,8 @@ CASES = [
     Case("AdaptiveMaxPool2d", ((2, 3),), {"return_indices": True}, normal(2, 2, 4, 5)),
     Case("AdaptiveMaxPool2d", ((None, 2),), inputs=ties(1, 4, 3)),
     Case("AdaptiveMaxPool3d", (2,), inputs=normal(1, 2, 4, 3, 2)),
+    # drawn anew in every call: values are compared in test_fractional_pooling.py
+    Case("FractionalMaxPool2d", (3,), {"output_size": (2, 4)}),
+    Case("FractionalMaxPool2d", (2,), {"output_ratio": 0.5, "_random_samples": numpy.full((1, 2, 2), 0.5)}),
+    Case("FractionalMaxPool3d", (2,), {"output_size": 3}),
 ]
