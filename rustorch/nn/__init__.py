@@ -14,6 +14,7 @@ from . import (
     dropout,
     embedding,
     flatten,
+    folding,
     fractional_pooling,
     functional,  # noqa: F401
     init,  # noqa: F401
@@ -42,6 +43,7 @@ from .distance import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .embedding import *  # noqa: F403
 from .flatten import *  # noqa: F403
+from .folding import *  # noqa: F403
 from .fractional_pooling import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .loss import *  # noqa: F403
@@ -60,6 +62,7 @@ from .transformer import *  # noqa: F403
 __all__ = [
     name
     for file in (
+        folding,
         activation,
         adaptive_pooling,
         attention,

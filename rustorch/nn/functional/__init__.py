@@ -9,6 +9,7 @@ from . import (
     classification,
     convolution,
     distance,
+    folding,
     fractional_pooling,
     lookup,
     loss,
@@ -29,6 +30,7 @@ from .attention import *  # noqa: F403
 from .classification import *  # noqa: F403
 from .convolution import *  # noqa: F403
 from .distance import *  # noqa: F403
+from .folding import *  # noqa: F403
 from .fractional_pooling import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .lookup import *  # noqa: F403
@@ -46,6 +48,7 @@ from .shuffle import *  # noqa: F403
 __all__ = [
     name
     for file in (
+        folding,
         activation,
         distance,
         classification,

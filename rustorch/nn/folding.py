@@ -1,0 +1,69 @@
+"""Fold and Unfold: sliding windows as columns, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import functional as F
+from .module import Stateless
+
+__all__ = ["Fold", "Unfold"]
+
+
+class Unfold(Stateless):
+    """What a sliding window sees at each of its places, as columns; as `functional.unfold`.
+
+    Parameters
+    ----------
+    kernel_size, dilation, padding, stride : int or pair of int
+        Of the window.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.Unfold(3, padding=1)(rustorch.ones((2, 4, 5, 5))).shape
+    (2, 36, 25)
+    """
+
+    def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1, *, device: str | None = None,
+                 dtype: Any = None):  # fmt: skip
+        super().__init__(device=device, dtype=dtype)
+        self.kernel_size = kernel_size
+        self.dilation = dilation
+        self.padding = padding
+        self.stride = stride
+
+    def forward(self, input: Any) -> Any:
+        return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
+
+
+class Fold(Unfold):
+    """Columns laid back to where a sliding window saw them, and added up; as `functional.fold`: the transpose of `Unfold`.
+
+    Parameters
+    ----------
+    output_size : int or pair of int
+        Height and width of the image.
+    kernel_size, dilation, padding, stride : int or pair of int
+        Of the window.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.Fold(output_size=(5, 5), kernel_size=3, padding=1)(rustorch.ones((2, 36, 25))).shape
+    (2, 4, 5, 5)
+    """
+
+    def __init__(self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1, *,
+                 device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(kernel_size, dilation, padding, stride, device=device, dtype=dtype)
+        self.output_size = output_size
+
+    def forward(self, input: Any) -> Any:
+        return F.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}, {super().extra_repr()}"

@@ -1,0 +1,119 @@
+"""Images as columns of what a sliding window sees, and sums of such columns as images."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+from typing import Any
+
+from ... import ops
+from ...autograd.check import adopt
+from ...backends import dtypes
+from ...ops.indexing import index_add
+from ...variable import Variable
+from .padding import padded
+from .sizes import batched, tuple_of
+
+__all__ = ["fold", "unfold"]
+
+
+def _windows(name: str, size: tuple[int, ...], kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Any:
+    """Kernel, padding, padded sizes, and where each element of each window lies in a flat image: one list for each place of the kernel."""
+    kernel, stride = tuple_of(name, "kernel_size", kernel_size, 2), tuple_of(name, "stride", stride, 2)
+    dilation, padding = tuple_of(name, "dilation", dilation, 2), tuple_of(name, "padding", padding, 2, least=0)
+    full = tuple([n + 2 * p for n, p in zip(size, padding, strict=True)])
+    ends = [n - d * (k - 1) for n, k, d in zip(full, kernel, dilation, strict=True)]
+    if min(ends) < 1:
+        raise ValueError(
+            f"{name}: a kernel of sizes {kernel} with dilation {dilation} reaches over more than the padded image has: {full}"
+        )
+    starts = list(product(*[range(0, end, s) for end, s in zip(ends, stride, strict=True)]))
+    places = [
+        (row * dilation[0] + y) * full[1] + column * dilation[1] + x
+        for row, column in product(*map(range, kernel))
+        for y, x in starts
+    ]
+    return kernel, padding, full, places
+
+
+def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Variable:
+    """What a sliding window sees at each of its places, as columns.
+
+    Parameters
+    ----------
+    input : Variable or array, (samples, channels, height, width) or (channels, height, width)
+    kernel_size, dilation, padding, stride : int or pair of int
+        Of the window, as in `conv2d`.
+
+    Returns
+    -------
+    Variable, (samples, channels * kernel_height * kernel_width, places) or without samples
+        The rows in the order of the channels and the places in the window, the columns in the order of the places in the image.
+
+    Raises
+    ------
+    ValueError
+        If the input has another rank, a size is too small, or the window is larger than the padded image.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> from rustorch.nn import functional as F
+    >>> F.unfold(rustorch.tensor([[[1.0, 2.0, 3.0]]]), (1, 2)).tolist()
+    [[1.0, 2.0], [2.0, 3.0]]
+    """
+    x, had_samples = batched("unfold", adopt(input, "unfold"), 2)
+    n, channels = x.shape[:2]
+    kernel, padding, full, places = _windows("unfold", tuple(x.shape[2:]), kernel_size, dilation, padding, stride)
+    x = padded("unfold", x, (padding[1], padding[1], padding[0], padding[0]), "constant")
+    flat = ops.reshape(x, (n, channels, prod(full)))
+    seen = ops.take(flat, ops.asarray(places, dtype=dtypes.int64, device=x.device), axis=2)
+    out = ops.reshape(seen, (n, channels * prod(kernel), len(places) // prod(kernel)))
+    return out if had_samples else ops.squeeze(out, axis=0)
+
+
+def fold(input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Variable:
+    """The transpose of `unfold`: columns laid back to where a sliding window saw them, and added up where windows overlap.
+
+    Parameters
+    ----------
+    input : Variable or array, (samples, channels * kernel_height * kernel_width, places) or without samples
+    output_size : int or pair of int
+        Height and width of the image.
+    kernel_size, dilation, padding, stride : int or pair of int
+        Of the window, as in `unfold`.
+
+    Returns
+    -------
+    Variable, (samples, channels, height, width) or (channels, height, width)
+
+    Raises
+    ------
+    ValueError
+        If the input's rank, rows or columns do not fit the sizes.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> from rustorch.nn import functional as F
+    >>> F.fold(rustorch.tensor([[1.0, 2.0], [2.0, 3.0]]), (1, 3), (1, 2)).tolist()
+    [[[1.0, 4.0, 3.0]]]
+    """
+    x = adopt(input, "fold")
+    size = tuple_of("fold", "output_size", output_size, 2)
+    kernel, padding, full, places = _windows("fold", size, kernel_size, dilation, padding, stride)
+    if x.ndim not in (2, 3):
+        raise ValueError(f"fold: the input is (samples, rows, places), or without samples; its shape is {x.shape}")
+    rows, count = prod(kernel), len(places) // prod(kernel)
+    if x.shape[-2] % rows or not x.shape[-2] or x.shape[-1] != count:
+        raise ValueError(
+            f"fold: a window of sizes {kernel} has {count} places in an image of {size}: the input has {rows} rows for each channel "
+            f"and {count} columns; its shape is {x.shape}"
+        )
+    samples, channels = x.shape[0] if x.ndim == 3 else 1, x.shape[-2] // rows
+    indices = ops.asarray(places, dtype=dtypes.int64, device=x.device)
+    flat = index_add(ops.reshape(x, (samples, channels, len(places))), indices, (samples, channels, prod(full)), 2)
+    out = padded(
+        "fold", ops.reshape(flat, (samples, channels, *full)), (-padding[1], -padding[1], -padding[0], -padding[0]), "constant"
+    )
+    return out if x.ndim == 3 else ops.squeeze(out, axis=0)
