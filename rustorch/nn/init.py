@@ -7,12 +7,13 @@ from typing import Any
 
 from .. import ops
 from ..autograd.graph import no_grad
+from ..ops import linalg
 from ..random import weights
 from ..variable import Variable
 
 __all__ = [
-    "calculate_gain", "constant_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "uniform_", "xavier_normal_",
-    "xavier_uniform_", "zeros_",
+    "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "orthogonal_",
+    "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
 
@@ -45,6 +46,154 @@ def zeros_(tensor: Variable) -> Variable:
 def ones_(tensor: Variable) -> Variable:
     """Fill with ones; returns the Variable."""
     return _fill(tensor, ops.ones_like(tensor))
+
+
+def _drawn(kind: str, tensor: Variable, shape: tuple[int, ...], scale: float = 1.0, shift: float = 0.0) -> Variable:
+    """Numbers on the host, to go on computing with: what is filled with them is the same on every device."""
+    return weights(kind, shape, tensor.dtype, scale=scale, shift=shift, device="cpu")
+
+
+def trunc_normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Variable:
+    """Fill with normal numbers, of which those outside [a, b] are drawn again; returns the Variable.
+
+    Parameters
+    ----------
+    tensor : Variable
+        Of real floating-point numbers.
+    mean, std : float
+        Of the normal distribution.
+    a, b : float
+        The bounds.
+
+    Raises
+    ------
+    ValueError
+        If std is not positive, or the bounds are not in order.
+    TypeError
+        If the Variable holds no real floating-point numbers.
+    """
+    if tensor.dtype.kind != "f":
+        raise TypeError(f"trunc_normal_ is of real floating-point numbers, not of {tensor.dtype}")
+    if not std > 0 or not a < b:
+        raise ValueError(f"trunc_normal_: std is positive and a below b; got std={std}, a={a}, b={b}")
+    low, high = (math.erf((bound - mean) / std / math.sqrt(2)) for bound in (a, b))
+    peak = max(a, min(mean, b))
+
+    def candidates() -> tuple[Variable, Variable]:
+        """Numbers, and which of them are to be drawn again."""
+        if high - low > 0.6:  # more than 30 % of all normal numbers lie between the bounds
+            x = _drawn("normal", tensor, tensor.shape, std, mean)
+            return x, ops.logical_or(x < a, x > b)
+        x = _drawn("uniform", tensor, tensor.shape, b - a, a)
+        density = ops.exp(((peak - mean) ** 2 - (x - mean) ** 2) / (2 * std**2))
+        return x, _drawn("uniform", tensor, tensor.shape) > density
+
+    values, again = candidates()
+    while ops.any(again).item():
+        others, refused = candidates()
+        values = ops.where(again, others, values)
+        again = ops.logical_and(again, refused)
+    # in float32, b - a + a may lie beyond b
+    return _fill(tensor, ops.clip(values, a, b).to(tensor.device))
+
+
+def eye_(tensor: Variable) -> Variable:
+    """Fill a matrix with ones on its diagonal, zeros elsewhere; returns the Variable.
+
+    Raises
+    ------
+    ValueError
+        If it has not two dimensions.
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"eye_ fills a matrix, not a Variable of shape {tensor.shape}")
+    return _fill(tensor, ops.eye(*tensor.shape, dtype=tensor.dtype, device=tensor.device))
+
+
+def dirac_(tensor: Variable, groups: int = 1) -> Variable:
+    """Fill a convolution's weight so that it passes as many channels on as it can, of each group; returns the Variable.
+
+    Parameters
+    ----------
+    tensor : Variable, (out, in, *kernel)
+        Of one, two or three kernel dimensions.
+    groups : int
+
+    Raises
+    ------
+    ValueError
+        If it has other dimensions, or the groups do not divide the channels.
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError(f"dirac_ fills a convolution's weight, of 3 to 5 dimensions, not one of shape {tensor.shape}")
+    outs, ins, *kernel = tensor.shape
+    if groups < 1 or outs % groups:
+        raise ValueError(f"dirac_: {groups} groups do not divide the {outs} output channels")
+    delta = ops.concat([ops.eye(outs // groups, ins, dtype=tensor.dtype, device=tensor.device)] * groups, axis=0)
+    for size in kernel:
+        middle = ops.arange(size, device=tensor.device) == size // 2
+        delta = ops.expand_dims(delta, axis=-1) * ops.astype(middle, tensor.dtype)
+    return _fill(tensor, delta)
+
+
+def orthogonal_(tensor: Variable, gain: float = 1.0) -> Variable:
+    """Fill with a matrix of orthonormal rows or columns, all of them equally likely; returns the Variable.
+
+    Parameters
+    ----------
+    tensor : Variable, (rows, ...)
+        Of two dimensions at least; those after the first are one.
+    gain : float
+        A factor for all.
+
+    Raises
+    ------
+    ValueError
+        If it has fewer dimensions.
+
+    Source: Saxe, McClelland & Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks", 2013;
+    Mezzadri, "How to generate random matrices from the classical compact groups", 2007.
+    """
+    if tensor.ndim < 2:
+        raise ValueError(f"orthogonal_ fills two dimensions at least, not a Variable of shape {tensor.shape}")
+    if not tensor.size:
+        return tensor
+    rows, columns = tensor.shape[0], tensor.size // tensor.shape[0]
+    q, r = linalg.qr(_drawn("normal", tensor, (max(rows, columns), min(rows, columns))))
+    q = q * ops.sign(linalg.diagonal(r))
+    q = ops.matrix_transpose(q) if rows < columns else q
+    return _fill(tensor, ops.reshape(q * gain, tensor.shape).to(tensor.device))
+
+
+def sparse_(tensor: Variable, sparsity: float, std: float = 0.01) -> Variable:
+    """Fill a matrix with normal numbers, and a share of each column, chosen at random, with zeros; returns the Variable.
+
+    Parameters
+    ----------
+    tensor : Variable, (rows, columns)
+    sparsity : float
+        The share of zeros, in [0, 1].
+    std : float
+        Of the normal numbers.
+
+    Raises
+    ------
+    ValueError
+        If it has not two dimensions, or the share is none.
+
+    Source: Martens, "Deep learning via Hessian-free optimization", 2010.
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"sparse_ fills a matrix, not a Variable of shape {tensor.shape}")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparse_: sparsity is a share between 0 and 1, not {sparsity}")
+    values = _drawn("normal", tensor, tensor.shape, std)
+    lots = (
+        ops.real(_drawn("uniform", tensor, tensor.shape)) if tensor.dtype.kind == "c" else _drawn("uniform", tensor, tensor.shape)
+    )
+    ranks = ops.argsort(ops.argsort(lots, axis=0), axis=0)
+    zeros = ranks < math.ceil(sparsity * tensor.shape[0])
+    return _fill(tensor, ops.where(zeros, ops.zeros_like(values), values).to(tensor.device))
 
 
 def _fans(tensor: Variable) -> tuple[int, int]:

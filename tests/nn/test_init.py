@@ -71,7 +71,11 @@ def test_a_parameter_is_filled_in_place_and_stays_a_leaf(backend: Target) -> Non
         assert (p.requires_grad, p.grad_fn, p.dtype, p.device) == (True, None, rustorch.float64, backend.device)
 
 
-@pytest.mark.parametrize("fill", [init.uniform_, init.normal_, init.xavier_uniform_, init.kaiming_normal_])
+@pytest.mark.parametrize(
+    "fill",
+    [init.uniform_, init.normal_, init.xavier_uniform_, init.kaiming_normal_, init.orthogonal_, lambda w: init.sparse_(w, 0.5),
+     lambda w: w if w.dtype.kind == "c" else init.trunc_normal_(w)],
+)  # fmt: skip
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
 def test_one_seed_fills_alike_on_every_backend(fill: Callable, dtype: str, backend: Target) -> None:
     filled = []
@@ -119,6 +123,21 @@ def test_gains_are_those_of_pytorch(nonlinearity: str, param: float | None, gain
         ),
         (init.uniform_, (3,), "int64", TypeError, "random weights of dtype int64: only floating-point"),
         (init.normal_, (3,), "bool", TypeError, "random weights of dtype bool"),
+        (init.trunc_normal_, (3,), "complex64", TypeError, "trunc_normal_ is of real floating-point numbers, not of complex64"),
+        (lambda w: init.trunc_normal_(w, std=0.0), (3,), "float32", ValueError, "std is positive and a below b; got std=0.0"),
+        (lambda w: init.trunc_normal_(w, a=1.0, b=1.0), (3,), "float32", ValueError, "a below b; got std=1.0, a=1.0, b=1.0"),
+        (init.eye_, (3,), "float32", ValueError, r"eye_ fills a matrix, not a Variable of shape \(3,\)"),
+        (
+            init.dirac_,
+            (3, 2),
+            "float32",
+            ValueError,
+            r"dirac_ fills a convolution's weight, of 3 to 5 dimensions, not .* \(3, 2\)",
+        ),
+        (lambda w: init.dirac_(w, 2), (3, 2, 1), "float32", ValueError, "dirac_: 2 groups do not divide the 3 output channels"),
+        (init.orthogonal_, (3,), "float32", ValueError, "orthogonal_ fills two dimensions at least"),
+        (lambda w: init.sparse_(w, 0.5), (3,), "float32", ValueError, "sparse_ fills a matrix"),
+        (lambda w: init.sparse_(w, 1.5), (3, 2), "float32", ValueError, "sparsity is a share between 0 and 1, not 1.5"),
     ],
 )
 def test_bad_arguments_fill_nothing(fill: Any, shape: tuple, dtype: str, error: type[Exception], message: str) -> None:
@@ -126,3 +145,50 @@ def test_bad_arguments_fill_nothing(fill: Any, shape: tuple, dtype: str, error: 
     with pytest.raises(error, match=message):
         fill(w)
     assert rustorch.all(w == rustorch.ones(shape, dtype=dtype)).item()
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "a", "b"), [(0.0, 1.0, -2.0, 2.0), (0.0, 0.02, -2.0, 2.0), (1.0, 1.0, 2.0, 4.0), (0.0, 1.0, -0.1, 0.3)]
+)
+def test_truncated_normal_numbers_have_their_moments(mean: float, std: float, a: float, b: float) -> None:
+    w = rustorch.zeros(20000)
+    assert init.trunc_normal_(w, mean, std, a, b) is w
+    values = w.data
+    assert a <= values.min()
+    assert values.max() <= b
+    x = numpy.linspace(max(a, mean - 8 * std), min(b, mean + 8 * std), 20001)
+    density = numpy.exp(-(((x - mean) / std) ** 2) / 2)
+    center = (x * density).sum() / density.sum()
+    spread = math.sqrt(((x - center) ** 2 * density).sum() / density.sum())
+    assert abs(values.mean() - center) < 4 * spread / math.sqrt(values.size)
+    assert values.std() == pytest.approx(spread, rel=0.03)
+
+
+@pytest.mark.parametrize(("shape", "groups"), [((4, 3, 3), 1), ((4, 2, 3, 2), 2), ((2, 4, 1, 3, 5), 1)])
+def test_dirac_and_eye_are_pytorchs(shape: tuple, groups: int, backend: Target) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
+    w = rustorch.ones(shape, device=backend.device)
+    numpy.testing.assert_array_equal(
+        backend.numpy(init.dirac_(w, groups)), torch.nn.init.dirac_(torch.ones(shape), groups).numpy()
+    )
+    w = rustorch.ones(shape[:2], device=backend.device)
+    numpy.testing.assert_array_equal(backend.numpy(init.eye_(w)), torch.nn.init.eye_(torch.ones(shape[:2])).numpy())
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 2, 2), (6, 1, 2)])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_orthogonal_matrices_are_that(shape: tuple, dtype: str, backend: Target) -> None:
+    w = nn.Parameter(rustorch.zeros(shape, dtype=dtype, device=backend.device))
+    assert init.orthogonal_(w, gain=2.0) is w
+    x = backend.numpy(w).reshape(shape[0], -1)
+    product = x @ x.conj().T if x.shape[0] <= x.shape[1] else x.conj().T @ x
+    numpy.testing.assert_allclose(product, 4 * numpy.eye(len(product)), atol=1e-12)
+    assert init.orthogonal_(rustorch.zeros((0, 3))).shape == (0, 3)
+
+
+def test_a_share_of_every_column_is_zeros(backend: Target) -> None:
+    w = rustorch.ones((10, 200), device=backend.device)
+    values = backend.numpy(init.sparse_(w, 0.25, std=0.1))
+    assert ((values == 0).sum(axis=0) == 3).all()
+    assert len({tuple(column) for column in (values == 0).T}) > 20
+    assert values[values != 0].std() == pytest.approx(0.1, rel=0.1)
