@@ -1,4 +1,4 @@
-"""Dimensions joined into one."""
+"""Dimensions joined into one, and one taken apart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..autograd.check import adopt
 from ..ops.helpers import one_axis
 from .module import Stateless
 
-__all__ = ["Flatten"]
+__all__ = ["Flatten", "Unflatten"]
 
 
 class Flatten(Stateless):
@@ -40,3 +40,52 @@ class Flatten(Stateless):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Stateless):
+    """One dimension taken apart into several.
+
+    Parameters
+    ----------
+    dim : int
+        Which one.
+    unflattened_size : tuple or list of int
+        The sizes that it becomes; one of them may be -1.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.Unflatten(1, (2, 5))(rustorch.ones((3, 10))).shape
+    (3, 2, 5)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Any, *, device: str | None = None, dtype: Any = None):
+        super().__init__(device=device, dtype=dtype)
+        if not isinstance(dim, int) or isinstance(dim, bool):
+            raise TypeError(f"Unflatten: dim is an integer, not {dim!r}")
+        if not isinstance(unflattened_size, (tuple, list)):
+            raise TypeError(f"Unflatten: unflattened_size is a tuple of sizes, not {unflattened_size!r}")
+        for i, size in enumerate(unflattened_size):
+            if not isinstance(size, int) or isinstance(size, bool):
+                raise TypeError(f"Unflatten: unflattened_size is a tuple of integers, but there is {size!r} at {i}")
+        if any(size < -1 for size in unflattened_size) or list(unflattened_size).count(-1) > 1:
+            raise ValueError(f"Unflatten: sizes are not negative, and one may be -1, not as in {unflattened_size!r}")
+        self.dim = dim
+        self.unflattened_size = unflattened_size
+
+    def forward(self, input: Any) -> Any:
+        input = adopt(input, "Unflatten")
+        shape, sizes = input.shape, list(self.unflattened_size)
+        axis = one_axis(self.dim, len(shape))
+        known = prod(size for size in sizes if size != -1)
+        if -1 in sizes:
+            sizes[sizes.index(-1)] = shape[axis] // known if known else 0
+        if prod(sizes) != shape[axis]:
+            raise ValueError(
+                f"Unflatten: dimension {axis} of shape {shape} cannot become {tuple(self.unflattened_size)}: {shape[axis]} is not their "
+                f"product"
+            )
+        return ops.reshape(input, (*shape[:axis], *sizes, *shape[axis + 1 :]))
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

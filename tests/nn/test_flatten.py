@@ -46,6 +46,25 @@ def test_bad_dimensions(arguments: tuple, error: type[Exception], message: str, 
         nn.Flatten(*arguments)(backend.variable(numpy.ones((2, 3, 4))))
 
 
+@pytest.mark.parametrize(
+    ("dim", "sizes", "error", "message"),
+    [
+        (1, (2, 2), ValueError, r"Unflatten: dimension 1 of shape \(2, 6\) cannot become \(2, 2\): 6 is not their product"),
+        (1, (4, -1), ValueError, r"cannot become \(4, -1\)"),
+        (1, (0, -1), ValueError, r"cannot become \(0, -1\)"),
+        (2, (2, 3), IndexError, "axis 2 is out of range"),
+        (1, (-1, -1), ValueError, "Unflatten: sizes are not negative, and one may be -1"),
+        (1, (-2, -3), ValueError, "Unflatten: sizes are not negative"),
+        (1, 6, TypeError, "Unflatten: unflattened_size is a tuple of sizes, not 6"),
+        (1, (2, 3.0), TypeError, "but there is 3.0 at 1"),
+        ("c", (2, 3), TypeError, "Unflatten: dim is an integer, not 'c'"),
+    ],
+)
+def test_what_cannot_be_taken_apart(dim: int, sizes: tuple, error: type[Exception], message: str, backend: Target) -> None:
+    with pytest.raises(error, match=message):
+        nn.Unflatten(dim, sizes)(backend.variable(numpy.ones((2, 6))))
+
+
 def test_a_list_is_refused() -> None:
     with pytest.raises(TypeError, match=r"Flatten takes Variables.*not list"):
         nn.Flatten()([[1.0]])

@@ -9,6 +9,8 @@ import pytest
 
 import rustorch
 from rustorch import nn
+from tests.reference import cases
+from tests.support.differences import check
 from tests.support.target import Target
 
 
@@ -120,3 +122,32 @@ def test_a_wrong_feature_size_raises_and_nothing_changes(shape: tuple, backend: 
     assert x.grad is None
     assert all(p.grad is None for p in layer.parameters())
     assert {name: value.tolist() for name, value in layer.state_dict().items()} == state
+
+
+# -- bilinear ----------------------------------------------------------------------------------------------------------------------
+def test_bilinear_has_derivatives_of_second_order() -> None:
+    at = [cases.numbers(shape, i) for i, shape in enumerate([(2, 2), (2, 3), (2, 2, 3), (2,)])]
+    check(nn.functional.bilinear, at, Target("cpu"), order=2)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (
+            ((2, 3), (2, 3)),
+            r"bilinear: the inputs have shapes \(2, 3\) and \(2, 3\), but a weight of shape \(4, 2, 3\) takes 2 and 3",
+        ),
+        (((5, 2), (4, 3)), r"bilinear: the inputs' leading sizes are equal, not \(5,\) and \(4,\)"),
+        (((), (3,)), r"the inputs have shapes \(\) and \(3,\)"),
+    ],
+)
+def test_bilinear_refuses_what_does_not_fit(shapes: tuple, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        nn.Bilinear(2, 3, 4)(*[rustorch.ones(shape) for shape in shapes])
+
+
+def test_bilinear_sizes() -> None:
+    with pytest.raises(ValueError, match="Bilinear: in2_features is a number of features, not -1"):
+        nn.Bilinear(2, -1, 4)
+    with pytest.raises(ValueError, match="Bilinear: in1_features is positive, not 0"):
+        nn.Bilinear(0, 1, 4)

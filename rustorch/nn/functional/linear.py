@@ -1,4 +1,4 @@
-"""Affine maps."""
+"""Affine and bilinear maps."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from ...autograd.check import adopt
 from ...autograd.graph import VARIABLES
 from ...ops import network
 from ...variable import Variable
+from .checks import floating
 
-__all__ = ["linear"]
+__all__ = ["bilinear", "linear"]
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
@@ -49,3 +50,51 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
     if input._native.dtype is not weight._native.dtype:
         ops.result_type(input, weight)  # raises for kinds that do not mix
     return network.linear.call(input, weight, bias)
+
+
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Variable:
+    """``y[k] = sum over i, j of x1[i] * weight[k, i, j] * x2[j] + bias[k]``.
+
+    Parameters
+    ----------
+    input1 : Variable or array, (..., in1)
+    input2 : Variable or array, (..., in2)
+        Of the same leading sizes.
+    weight : Variable or array, (out, in1, in2)
+    bias : Variable or array, (out,), optional
+
+    Returns
+    -------
+    Variable, (..., out)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x, w = rustorch.tensor([1.0, 2.0]), rustorch.tensor([[[1.0, 1.0], [0.0, 1.0]]])
+    >>> rustorch.nn.functional.bilinear(x, x, w).tolist()
+    [7.0]
+    """
+    input1, input2 = floating(input1, "bilinear"), floating(input2, "bilinear")
+    weight = adopt(weight, "bilinear", (input1,))
+    if weight.ndim != 3 or not input1.ndim or not input2.ndim or (input1.shape[-1], input2.shape[-1]) != weight.shape[1:]:
+        raise ValueError(
+            f"bilinear: the inputs have shapes {input1.shape} and {input2.shape}, but a weight of shape {weight.shape} takes "
+            f"{' and '.join(map(str, weight.shape[1:])) or 'no'} features in their last dimensions"
+        )
+    if input1.shape[:-1] != input2.shape[:-1]:
+        raise ValueError(f"bilinear: the inputs' leading sizes are equal, not {input1.shape[:-1]} and {input2.shape[:-1]}")
+    rows = ops.tensordot(input1, weight, axes=((-1,), (1,)))  # (..., out, in2)
+    out = ops.sum(rows * ops.expand_dims(input2, axis=-2), axis=-1)
+    if bias is None:
+        return out
+    bias = adopt(bias, "bilinear", (input1,))
+    if bias.shape != weight.shape[:1]:
+        raise ValueError(
+            f"bilinear: the bias has shape {bias.shape}, but a weight of shape {weight.shape} has {weight.shape[0]} outputs"
+        )
+    return out + bias
