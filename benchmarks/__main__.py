@@ -10,13 +10,18 @@ import numpy
 
 import rustorch
 
-from . import chain, cnn, mlp, processes
+from . import chain, cnn, gpt, lstm, mlp, processes
 from .timing import medians, report
 
 _STEPS = {
     "small": ([2, 4, 2], 32),
     "medium": ([784, 256, 128, 10], 64),
     "large": ([1024, 1024, 1024, 10], 1024),
+}
+_NETWORKS = {
+    "cnn": ("a CNN on 28 x 28 pixels, batch 64", cnn.functions),
+    "gpt": ("a GPT of 2 layers, width 128, 64 tokens, batch 8", gpt.functions),
+    "lstm": ("an LSTM, 64 features, 128 hidden, 32 steps, batch 32", lstm.functions),
 }
 
 
@@ -36,11 +41,20 @@ def _versions() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="rustorch against its peers, as ratios in one run")
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds, at least 9 (default 15)")
-    parser.add_argument("--only", nargs="+", choices=["chain", *_STEPS, "cnn", "import", "memory", "cuda"], help="leave the others out")
+    parser.add_argument(
+        "--only", nargs="+", choices=["chain", *_STEPS, *_NETWORKS, "import", "memory", "cuda"], help="leave the others out"
+    )
     options = parser.parse_args()
     if options.rounds < 9:
         parser.error("a median of fewer than 9 rounds says little")
-    chosen = options.only or ["chain", *_STEPS, "cnn", "import", "memory", *(["cuda"] if rustorch.cuda.is_available() else [])]
+    chosen = options.only or [
+        "chain",
+        *_STEPS,
+        *_NETWORKS,
+        "import",
+        "memory",
+        *(["cuda"] if rustorch.cuda.is_available() else []),
+    ]
     print(f"rustorch {rustorch.__version__}, Python {platform.python_version()}, {_versions()}; {platform.machine()}")
 
     if "chain" in chosen:
@@ -48,8 +62,9 @@ def main() -> None:
     for name, (sizes, batch) in _STEPS.items():
         if name in chosen:
             report(f"training step of {sizes}, batch {batch}", medians(mlp.functions(sizes, batch), options.rounds))
-    if "cnn" in chosen:
-        report("training step of a CNN on 28 x 28 pixels, batch 64", medians(cnn.functions(), options.rounds))
+    for name, (title, functions) in _NETWORKS.items():
+        if name in chosen:
+            report(f"training step of {title}", medians(functions(), options.rounds))
     if "import" in chosen:
         print("\nimport, beyond numpy's own")
         for name, seconds in processes.import_time().items():

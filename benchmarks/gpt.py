@@ -1,0 +1,39 @@
+"""One training step of a 2-layer GPT: width 128, 4 heads, 64 tokens, batch 8, no dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+
+from . import steps
+
+VOCABULARY, WIDTH, HEADS, LAYERS, TOKENS, BATCH = 65, 128, 4, 2, 64, 8
+
+
+def model(nn: Any) -> Any:
+    """The network, of PyTorch's layers or of ours; called with tokens, places and a mask, it gives a row of logits for each token."""
+
+    class GPT(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens = nn.Embedding(VOCABULARY, WIDTH)
+            self.places = nn.Embedding(TOKENS, WIDTH)
+            layer = nn.TransformerEncoderLayer(
+                WIDTH, HEADS, 4 * WIDTH, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            )
+            self.layers = nn.TransformerEncoder(layer, LAYERS, nn.LayerNorm(WIDTH), enable_nested_tensor=False)
+            self.head = nn.Sequential(nn.Linear(WIDTH, VOCABULARY, bias=False), nn.Flatten(0, 1))
+
+        def forward(self, tokens: Any, places: Any, mask: Any) -> Any:
+            return self.head(self.layers(self.tokens(tokens) + self.places(places), mask, is_causal=True))
+
+    return GPT()
+
+
+def functions() -> dict[str, Callable[[], object]]:
+    """The step of everybody who is installed."""
+    text = numpy.random.default_rng(0).integers(0, VOCABULARY, (BATCH, TOKENS + 1))
+    mask = numpy.triu(numpy.full((TOKENS, TOKENS), -numpy.inf, "float32"), 1)
+    return steps.functions(model, (text[:, :-1].copy(), numpy.arange(TOKENS), mask), text[:, 1:].reshape(-1))

@@ -1,0 +1,34 @@
+"""One training step of an LSTM: 64 features, 128 hidden, 32 steps, batch 32; the last step's output is classified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+
+from . import steps
+
+FEATURES, HIDDEN, STEPS, BATCH, CLASSES = 64, 128, 32, 32, 10
+
+
+def model(nn: Any) -> Any:
+    """The network, of PyTorch's layers or of ours."""
+
+    class Classifier(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(FEATURES, HIDDEN)
+            self.head = nn.Linear(HIDDEN, CLASSES)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.lstm(x)[0][-1])
+
+    return Classifier()
+
+
+def functions() -> dict[str, Callable[[], object]]:
+    """The step of everybody who is installed."""
+    generator = numpy.random.default_rng(0)
+    x = generator.standard_normal((STEPS, BATCH, FEATURES)).astype("float32")
+    return steps.functions(model, (x,), generator.integers(0, CLASSES, BATCH))
