@@ -23,7 +23,7 @@ TABLE = "table.md"
 
 
 #: rustorch's own modules; each has a page of what is in its ``__all__``.
-MODULES = ("autograd", "func", "pytree", "nn", "nn.functional", "nn.init", "optim", "random", "cuda")
+MODULES = ("autograd", "func", "pytree", "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.parametrize", "optim", "random", "cuda")
 #: What stands on pages whose module's docstring is of something else.
 INTRODUCTIONS = {
     "rustorch": "Where new arrays and layers are made if nothing else is said.",

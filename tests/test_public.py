@@ -122,6 +122,8 @@ def _described() -> Iterator[tuple[str, Any]]:
         "": rustorch,
         "nn.functional.": nn.functional,
         "nn.init.": nn.init,
+        "nn.utils.": nn.utils,
+        "nn.utils.parametrize.": nn.utils.parametrize,
         "random.": rustorch.random,
         "cuda.": rustorch.cuda,
     }

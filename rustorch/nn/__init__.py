@@ -1,4 +1,4 @@
-"""Layers, losses and containers under PyTorch's names; `functional` and `init` beside them."""
+"""Layers, losses and containers under PyTorch's names; `functional`, `init` and `utils` beside them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from . import (
     recurrent,
     resize,
     transformer,
+    utils,  # noqa: F401
 )
 from .activation import *  # noqa: F403
 from .adaptive_pooling import *  # noqa: F403

@@ -1,0 +1,10 @@
+"""What training does with parameters and gradients: clipping, one vector of all, and parametrizations."""
+
+from __future__ import annotations
+
+from . import clip_grad, convert_parameters, parametrizations, parametrize  # noqa: F401
+from .clip_grad import *  # noqa: F403
+from .convert_parameters import *  # noqa: F403
+from .parametrizations import *  # noqa: F403
+
+__all__ = [name for file in (clip_grad, convert_parameters, parametrizations) for name in file.__all__]

@@ -1,0 +1,158 @@
+"""Limits for gradients: of their common norm, or of each value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ... import ops
+from ...autograd.graph import no_grad
+from ...ops import linalg
+from ...variable import Variable
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+
+
+def _with_gradients(parameters: Variable | Iterable[Variable]) -> list[Variable]:
+    listed = [parameters] if isinstance(parameters, Variable) else list(parameters)
+    return [parameter for parameter in listed if parameter.grad is not None]
+
+
+def get_total_norm(tensors: Variable | Iterable[Any], norm_type: float = 2.0, error_if_nonfinite: bool = False,
+                   foreach: bool | None = None) -> Variable:  # fmt: skip
+    """The norm of all values together, as if they were one vector.
+
+    Parameters
+    ----------
+    tensors : Variable or array, or iterable of them
+    norm_type : float
+        Its order; ``float("inf")`` for the largest absolute value.
+    error_if_nonfinite : bool
+        Whether to raise if it is nan or infinite.
+    foreach : bool, optional
+        PyTorch's argument; it changes nothing.
+
+    Returns
+    -------
+    Variable, ()
+        On the device of the first; zero if there is none.
+
+    Raises
+    ------
+    RuntimeError
+        If the norm is not finite, with ``error_if_nonfinite``.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.utils.get_total_norm([rustorch.tensor([3.0]), rustorch.tensor([[4.0]])])
+    Variable(5.)
+    """
+    values = [Variable(x) for x in ([tensors] if isinstance(tensors, Variable) else tensors)]
+    if not values:
+        return ops.zeros(())
+    with no_grad():
+        device = values[0].device
+        norms = [linalg.vector_norm(x, ord=norm_type).to(device) for x in values if x.size]
+        total = linalg.vector_norm(ops.stack(norms), ord=norm_type) if norms else ops.zeros((), device=device)
+    if error_if_nonfinite and not ops.isfinite(total).item():
+        raise RuntimeError(
+            f"the total norm of order {norm_type} is {total.item()}: a gradient is not finite, so it cannot be clipped; "
+            f"error_if_nonfinite=False scales the gradients by it all the same"
+        )
+    return total
+
+
+def clip_grads_with_norm_(parameters: Variable | Iterable[Variable], max_norm: float, total_norm: Variable,
+                          foreach: bool | None = None) -> None:  # fmt: skip
+    """Scale all gradients by ``max_norm / total_norm`` where that is less than 1.
+
+    Parameters
+    ----------
+    parameters : Variable or iterable of them
+        Those without a gradient do not count.
+    max_norm : float
+    total_norm : Variable, ()
+        As from `get_total_norm`.
+    foreach : bool, optional
+        PyTorch's argument; it changes nothing.
+    """
+    with no_grad():
+        factor = ops.clip(max_norm / (total_norm + 1e-6), max=1.0)
+        for parameter in _with_gradients(parameters):
+            parameter.grad = Variable(parameter.grad) * factor.to(device=parameter.device, dtype=_real_dtype(parameter))
+
+
+def _real_dtype(parameter: Variable) -> Any:
+    """The real dtype of a parameter's precision."""
+    return ops.real(parameter.detach()).dtype if parameter.dtype.kind == "c" else parameter.dtype
+
+
+def clip_grad_norm_(parameters: Variable | Iterable[Variable], max_norm: float, norm_type: float = 2.0,
+                    error_if_nonfinite: bool = False, foreach: bool | None = None) -> Variable:  # fmt: skip
+    """Scale all gradients so that their common norm is at most ``max_norm``; call it between backward and the optimizer's step.
+
+    Parameters
+    ----------
+    parameters : Variable or iterable of them
+        Those without a gradient do not count.
+    max_norm : float
+    norm_type : float
+        The order of the norm; ``float("inf")`` for the largest absolute value.
+    error_if_nonfinite : bool
+        Whether to raise if the norm is nan or infinite; the gradients are as they were then.
+    foreach : bool, optional
+        PyTorch's argument; it changes nothing.
+
+    Returns
+    -------
+    Variable, ()
+        The norm before.
+
+    Raises
+    ------
+    RuntimeError
+        If the norm is not finite, with ``error_if_nonfinite``.
+
+    Source: Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> p = rustorch.tensor([3.0, 4.0], requires_grad=True)
+    >>> (p * p / 2).sum().backward()
+    >>> rustorch.nn.utils.clip_grad_norm_(p, max_norm=1.0)
+    Variable(5.)
+    >>> [round(float(g), 3) for g in p.grad]
+    [0.6, 0.8]
+    """
+    listed = _with_gradients(parameters)
+    total = get_total_norm([parameter.grad for parameter in listed], norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(listed, max_norm, total)
+    return total
+
+
+def clip_grad_value_(parameters: Variable | Iterable[Variable], clip_value: float, foreach: bool | None = None) -> None:
+    """Bring each value of the gradients into [-clip_value, clip_value].
+
+    Parameters
+    ----------
+    parameters : Variable or iterable of them
+        Those without a gradient do not count.
+    clip_value : float
+    foreach : bool, optional
+        PyTorch's argument; it changes nothing.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> p = rustorch.tensor([3.0, -4.0], requires_grad=True)
+    >>> (p * p / 2).sum().backward()
+    >>> rustorch.nn.utils.clip_grad_value_(p, 3.5)
+    >>> p.grad.tolist()
+    [3.0, -3.5]
+    """
+    limit = float(clip_value)
+    with no_grad():
+        for parameter in _with_gradients(parameters):
+            parameter.grad = ops.clip(Variable(parameter.grad), -limit, limit)
