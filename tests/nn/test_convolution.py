@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 import pytest
+from numpy.lib.array_utils import byte_bounds
 
 import rustorch
 from rustorch import nn
@@ -47,23 +48,38 @@ def test_first_and_second_derivatives(name: str, dtype: str, backend: Target, rn
     assert gradgradcheck(function, inputs)
 
 
-@pytest.mark.parametrize("name", ["conv", "conv_grad_input", "conv_grad_weight"])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("samples", [1, 2, 3])
-def test_numpys_kernels_take_any_number_of_samples_at_a_time(
-    samples: int, stride: int, name: str, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator
-) -> None:
-    """Three samples: at once, two and a rest, or one by one; the buffer holds what lies in the rest of the last part, too."""
-    rows, positions, item = 16, 30, 8
-    monkeypatch.setattr(numpy_kernels.convolution, "CACHE", rows * positions * item * samples)
-    x, w = rng.standard_normal((3, 4, 5, 6)), rng.standard_normal((2, 4, 2, 2))
-    options = ((stride, stride), ((1, 0), (0, 1)), (1, 1), 1)
-    g = numpy_kernels.convolution.conv(x, w, None, *options)
-    arguments = {"conv": (x, w, None), "conv_grad_input": (g, w, (5, 6)), "conv_grad_weight": (g, x, (2, 2))}[name]
-    expected = KERNELS[name](numpy, *arguments, *options)
-    numpy.testing.assert_allclose(
-        getattr(numpy_kernels.convolution, name)(*arguments, *options), expected, rtol=1e-12, atol=1e-12
-    )
+def _drawn(rng: numpy.random.Generator) -> tuple[Any, ...]:
+    """Sizes, kernel and options of a convolution, at random: padding of any size, also of a negative one."""
+    while True:
+        n = int(rng.integers(1, 4))
+        size, kernel, dilation = (tuple(rng.integers(1, high, n).tolist()) for high in (6, 4, 4))
+        stride = (1,) * n if rng.random() < 0.5 else tuple(rng.integers(1, 4, n).tolist())
+        padding = tuple([tuple(pair) for pair in rng.integers(0 if max(stride) > 1 else -1, 6, (n, 2)).tolist()])
+        rooms = [s + sum(pair) - d * (k - 1) for s, pair, k, d in zip(size, padding, kernel, dilation, strict=True)]
+        if min(rooms) > 0 and all(s + min(0, *pair) > 0 for s, pair in zip(size, padding, strict=True)):
+            return size, kernel, (stride, padding, dilation, int(rng.integers(1, 3)))
+
+
+@pytest.mark.parametrize("cache", [1, 2000, 1 << 20], ids=["one sample", "some samples", "all samples"])
+def test_numpys_kernels_are_the_plain_ones(cache: int, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator) -> None:
+    """Of any number of samples at a time; what the windows see lies in the memory of the buffer."""
+    fast = numpy_kernels.convolution
+    monkeypatch.setattr(fast, "CACHE", cache)
+    for _ in range(60):
+        size, kernel, options = _drawn(rng)
+        groups = options[-1]
+        x, w = rng.standard_normal((3, 2 * groups, *size)), rng.standard_normal((2 * groups, 2, *kernel))
+        buffers = fast._Columns(x.shape, x.dtype, kernel, *options)
+        low, high = byte_bounds(buffers.seen)
+        assert low >= byte_bounds(buffers.memory)[0] and high <= byte_bounds(buffers.memory)[1], (size, kernel, options)
+        g = fast.conv(x, w, None, *options)
+        for name, arguments in {
+            "conv": (x, w, None),
+            "conv_grad_input": (g, w, size),
+            "conv_grad_weight": (g, x, kernel),
+        }.items():
+            found, expected = getattr(fast, name)(*arguments, *options), KERNELS[name](numpy, *arguments, *options)
+            numpy.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10, err_msg=f"{name} {size} {kernel} {options}")
 
 
 def test_same_padding_of_an_odd_number_has_one_more_after(backend: Target) -> None:

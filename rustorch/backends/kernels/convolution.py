@@ -84,11 +84,12 @@ def _columns(xp: Any, x: Any, kernel: Sizes, stride: Sizes, padding: Pairs, dila
 
 def _padded(xp: Any, x: Any, axis: int, before: int, after: int) -> Any:
     """Zeros before and after along an axis; of a negative number, so many fewer elements."""
-    if before < 0 or after < 0:
-        stop = x.shape[axis] + min(after, 0)
-        x = x[(slice(None),) * axis + (slice(max(-before, 0), stop), ...)]
     zeros = [_zeros(xp, x, axis, max(count, 0)) for count in (before, after)]
-    return xp.concat([zeros[0], x, zeros[1]], axis=axis) if before > 0 or after > 0 else x
+    if before > 0 or after > 0:
+        x = xp.concat([zeros[0], x, zeros[1]], axis=axis)
+    if before < 0 or after < 0:
+        x = x[(slice(None),) * axis + (slice(max(-before, 0), x.shape[axis] + min(after, 0)), ...)]
+    return x
 
 
 def _apart(xp: Any, x: Any, axis: int, step: int) -> Any:

@@ -15,14 +15,14 @@ from ..kernels.convolution import Pairs, Sizes, mirrored
 
 Array = ndarray
 
-#: Bytes of columns at a time: what the second level of a core's cache holds.
-CACHE = 1 << 20
+#: Bytes of columns at a time: few enough for a processor's cache, many enough for the threads of a matrix product.
+CACHE = 1 << 21
 
 
 class _Columns:
     """What each position of the output sees, for a few samples at a time.
 
-    The samples stand in a buffer between their zeros; those after a row are those before the next one. Where nothing is skipped (all
+    The samples stand in a buffer between their zeros; those after a row are among those before the next one. Where nothing is skipped (all
     strides are 1), what one place of the kernel sees of a channel is a run of that memory, and is copied as such. With it come
     positions at which the kernel reaches over the end of a row: `inside` leaves them out. Otherwise only what is needed is copied.
     """
@@ -35,25 +35,26 @@ class _Columns:
         padded = [size[i] + sum(padding[i]) for i in range(n)]
         self.size = tuple([(padded[i] - reach[i] - 1) // stride[i] + 1 for i in range(n)])
         # negative padding leaves elements out
-        self.source: Any = [slice(max(-before, 0), size[i] + min(after, 0)) for i, (before, after) in enumerate(padding)]
-        before, after = [max(count, 0) for count in padding[-1]]
-        starts = [max(pair[0], 0) for pair in padding[:-1]] + [max(before, after)]
+        kept = [(max(-before, 0), size[i] + min(after, 0)) for i, (before, after) in enumerate(padding)]
+        self.source: Any = [slice(start, max(start, stop)) for start, stop in kept]
+        starts = [max(before, 0) for before, _ in padding]
         self.target = [slice(start, start + part.stop - part.start) for start, part in zip(starts, self.source, strict=True)]
-        padded[-1] -= min(before, after)
+        padded[-1] -= max(min(*padding[-1], reach[-1]), 0)
         steps = [prod(padded[i + 1 :]) for i in range(n)]
         runs = all(s == 1 for s in stride)
         self.grid = (self.size[0], *padded[1:]) if runs else self.size
         rows, positions = channels * prod(kernel), prod(self.grid)
         self.samples = min(max(CACHE // max(rows * positions * item, 1), 1), batch)
         room = self.samples * prod(padded)
-        first = starts[-1] - before
-        width = room + first + sum(step * r for step, r in zip(steps, reach, strict=True))  # the last run reaches over the end
-        flat = numpy.zeros((channels, width), dtype)
-        self.buffer = flat[:, :room].reshape(channels, self.samples, *padded)
         inner, strides = ([positions], [1]) if runs else (self.size, [steps[i] * stride[i] for i in range(n)])
-        strides = [width, *[steps[i] * dilation[i] for i in range(n)], prod(padded), *strides]
         shape = (channels, *kernel, self.samples, *inner)
-        self.seen = as_strided(flat[:, first:], shape, [item * step for step in strides], writeable=False)
+        strides = [*[steps[i] * dilation[i] for i in range(n)], prod(padded), *strides]
+        # the last ones reach over the end of the samples
+        end = 1 + sum([(count - 1) * step for count, step in zip(shape[1:], strides, strict=True)])
+        self.memory = flat = numpy.zeros((channels, max(room, end)), dtype)
+        self.buffer = flat[:, :room].reshape(channels, self.samples, *padded)
+        strides = [flat.strides[0], *[item * step for step in strides]]
+        self.seen = as_strided(flat, shape, strides, writeable=False)
         self.columns = numpy.empty(shape, dtype)
         self.matrix = self.columns.reshape(groups, rows // groups, self.samples * positions)
 
