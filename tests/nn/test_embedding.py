@@ -134,3 +134,21 @@ def test_a_failed_call_scales_no_row() -> None:
     with pytest.raises(IndexError):
         layer(I([0, 5]))
     assert layer.weight.tolist() == before
+
+
+def test_lookups_and_normalization_compile(request: pytest.FixtureRequest, rng: numpy.random.Generator) -> None:
+    chosen = request.config.getoption("--backend")
+    if chosen and "jax" not in chosen:
+        pytest.skip("jax was not chosen")
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+    rustorch.backends.resolve("jax")
+
+    def gradient(w: Any, rows: Any, offsets: Any) -> Any:
+        v = rustorch.Variable(w, requires_grad=True)
+        bags = [F.embedding_bag(rows, v, offsets, mode=mode, padding_idx=1).sum() for mode in ("mean", "max")]
+        normal = F.layer_norm(F.embedding(rows, v, padding_idx=0), 4) ** 3
+        (bags[0] + bags[1] + normal.sum() + (F.batch_norm(v, None, None, training=True) ** 3).sum()).backward()
+        return v.grad
+
+    given = [jax.numpy.asarray(x) for x in (rng.standard_normal((5, 4)), I([1, 2, 0, 3]), I([0, 2]))]
+    numpy.testing.assert_allclose(jax.jit(gradient)(*given), gradient(*given), rtol=1e-10, atol=1e-10)

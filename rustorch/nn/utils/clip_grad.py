@@ -92,6 +92,8 @@ def clip_grad_norm_(parameters: Variable | Iterable[Variable], max_norm: float, 
                     error_if_nonfinite: bool = False, foreach: bool | None = None) -> Variable:  # fmt: skip
     """Scale all gradients so that their common norm is at most ``max_norm``; call it between backward and the optimizer's step.
 
+    What was scaled is in new arrays: a gradient that was taken from ``grad`` before stays as it is.
+
     Parameters
     ----------
     parameters : Variable or iterable of them
