@@ -8,7 +8,7 @@ from ..variable import Variable
 from . import functional as F
 from .loss import Loss
 
-__all__ = ["CrossEntropyLoss", "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss"]
+__all__ = ["CTCLoss", "CrossEntropyLoss", "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss"]
 
 
 class CrossEntropyLoss(Loss):
@@ -169,3 +169,34 @@ class MultiLabelSoftMarginLoss(Loss):
 
     def forward(self, input: Any, target: Any) -> Any:
         return F.multilabel_soft_margin_loss(input, target, self.weight, self.reduction)
+
+
+class CTCLoss(Loss):
+    """Connectionist temporal classification: see `rustorch.nn.functional.ctc_loss` for shapes.
+
+    Parameters
+    ----------
+    blank : int
+        The class that stands for no label.
+    reduction : {"mean", "sum", "none"}
+        "mean" divides each loss by the target's length, and takes the mean.
+    zero_infinity : bool
+        Whether a sample that cannot be aligned counts 0.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> logs = rustorch.log(rustorch.tensor([[[0.5, 0.5]], [[0.5, 0.5]]]))
+    >>> loss = rustorch.CTCLoss()(logs, rustorch.tensor([[1]]), (2,), (1,))
+    >>> round(rustorch.exp(-loss).item(), 4)
+    0.75
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False, *, device: str | None = None,
+                 dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, device=device, dtype=dtype)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any) -> Any:
+        return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity)

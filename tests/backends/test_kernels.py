@@ -45,6 +45,13 @@ CASES: dict[str, list[tuple]] = {
         (_f(4), _f(3), I([2, 0, 2])), (_f(3), _f(0), I([], dtype="int64")), (_f(0), _f(0), I([], dtype="int64")), (_f(2), _f(1), I([1])),
         (EDGES[0], EDGES[1], I([1, 1, 1])),
     ],
+    "ctc_loss": [
+        (-abs(_f(3, 2, 3)), I([[1, 1], [2, 9]]), I([3, 2]), I([2, 1]), 0),
+        (-abs(_f(1, 1, 2)), I([[]], dtype="int64"), I([1]), I([0]), 1),
+    ],
+    "ctc_loss_grad": [
+        (_f(2), -abs(_f(3, 2, 3)), I([[1, 1], [2, 9]]), I([3, 2]), I([2, 1]), 0, abs(_f(2)), -9 * abs(_f(3, 2, 5))),
+    ],
     "positions": [(I([2, 0], dtype="int64"), 3), (I([2, 0], dtype="int32"), 0)],
     "put_add": [
         (_f(3), (3, 2), (slice(None), 1)), (_f(2), (2, 3), (..., -1)), (_f(4), (3,), I([0, 2, 0, 2])),
@@ -118,13 +125,18 @@ CASES: dict[str, list[tuple]] = {
     "cross_entropy": [
         (_f(3, 4), I([0, 3, 1]), None, 3), (_f(3, 4), I([0, 3, 1]), None, None), (_f(3, 4), I([0, 3, 1]), I([0.0, 1.0, 2.0]), 3.0),
         (_f(3, 4), abs(_f(3, 4)), None, 3), (I([[INF, 1.0], [1.0, 2.0]]), I([1, 0]), I([0.0, 1.0]), 1),
-        (_f(3, 4), abs(_f(3, 4)), None, None),
+        (_f(3, 4), abs(_f(3, 4)), None, None), (_f(4, 3).T, I([0, 3, 1]), None, 3), (_f(0, 4), I([], dtype="int64"), None, 1),
+        (_f(3, 40), I([0, 39, 1]), None, 3), (_f(3, 40), abs(_f(3, 40)), None, 3), (abs(EDGES.reshape(1, 9)), I([1]), I([0.0]), 1),
+        (numpy.full((1, 40), -INF), I([1]), None, None), (_f(5000, 2), I([0, 1] * 2500), None, 5000),
     ],
     "cross_entropy_grad": [
-        (numpy.array(1.5), _f(3, 4), _f(3, 1), _f(3, 1) + 2, I([0, 3, 1]), None, 3),
-        (_f(3), _f(3, 4), _f(3, 1), _f(3, 1) + 2, I([0, 3, 1]), None, None),
-        (numpy.array(1.5), _f(3, 4), _f(3, 1), _f(3, 1) + 2, I([0, 3, 1]), I([0.0, 1.0, 2.0]), 3.0),
-        (numpy.array(1.5), _f(3, 4), _f(3, 1), _f(3, 1) + 2, abs(_f(3, 4)), None, 3),
+        (numpy.array(1.5), abs(_f(3, 4)), abs(_f(3)) + 2, I([0, 3, 1]), None, 3),
+        (_f(3), abs(_f(3, 4)), abs(_f(3)) + 2, I([0, 3, 1]), None, None),
+        (numpy.array(1.5), abs(_f(3, 4)), abs(_f(3)) + 2, I([0, 3, 1]), I([0.0, 1.0, 2.0]), 3.0),
+        (numpy.array(1.5), abs(_f(3, 4)), abs(_f(3)) + 2, abs(_f(3, 4)), None, 3),
+        # with many classes, the matrix is kept the other way round
+        (numpy.array(1.5), abs(_f(3, 40)), abs(_f(3)) + 2, I([0, 39, 1]), None, 3),
+        (_f(3), abs(_f(3, 40)), abs(_f(3)) + 2, abs(_f(3, 40)), None, None),
     ],
     "layer_norm": [(_f(3, 4), _f(4), _f(4), 1, 1e-5), (_f(2, 3, 4), None, None, 2, 0.1), (_f(0, 3), _f(3), None, 1, 1e-5),
                    (_f(4), None, _f(4), 1, 1e-5)],

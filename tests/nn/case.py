@@ -45,6 +45,8 @@ class Case:
         Whether the module is in training.
     everywhere : bool, optional
         Whether it runs on every backend, or on "cpu" alone; default: the first case of each class does.
+    prepare : callable, optional
+        ``prepare(functional, *inputs)`` returns what the module is called with, from a library's ``nn.functional`` and the inputs.
     """
 
     cls: str
@@ -56,6 +58,7 @@ class Case:
     build: Callable[[Any], Any] | None = None
     train: bool = True
     everywhere: bool | None = None
+    prepare: Callable[..., tuple[Any, ...]] | None = None
 
     @property
     def name(self) -> str:
@@ -206,6 +209,8 @@ def evaluate(case: Case, library: Library, state: dict[str, Any] | None = None) 
         return leaf
 
     args, kwargs = mapped(given, case.arrays())
+    if case.prepare is not None:
+        args = case.prepare(library.nn.functional, *args)
     outputs = [out for out in leaves(module(*args, **kwargs)) if isinstance(out, library.variable)]
     assert outputs, "the module returned no array"
     total: Any = None

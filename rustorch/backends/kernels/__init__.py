@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import activation, attention, convolution, indexing, layers, linalg, normalization, optim, pooling, recurrent
+from . import activation, attention, convolution, ctc, indexing, layers, linalg, normalization, optim, pooling, recurrent
 
 #: name -> plain version
 KERNELS: dict[str, Callable] = {
     name: getattr(module, name)
-    for module in (convolution, activation, attention, indexing, layers, linalg, normalization, optim, pooling, recurrent)
+    for module in (activation, attention, convolution, ctc, indexing, layers, linalg, normalization, optim, pooling, recurrent)
     for name in module.__all__
 }

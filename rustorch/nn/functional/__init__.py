@@ -8,6 +8,7 @@ from . import (
     attention,
     classification,
     convolution,
+    ctc,
     distance,
     folding,
     fractional_pooling,
@@ -29,6 +30,7 @@ from .adaptive_pooling import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .classification import *  # noqa: F403
 from .convolution import *  # noqa: F403
+from .ctc import *  # noqa: F403
 from .distance import *  # noqa: F403
 from .folding import *  # noqa: F403
 from .fractional_pooling import *  # noqa: F403
@@ -56,6 +58,7 @@ __all__ = [
         affine,
         attention,
         convolution,
+        ctc,
         lookup,
         loss,
         masks,

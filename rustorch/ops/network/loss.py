@@ -1,4 +1,4 @@
-"""Losses that compare two arrays element by element, each with its derivatives beside it."""
+"""Losses with hand-derived rules: those of two arrays, element by element, and that of sequences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from ...autograd.primitive import Primitive
 
-__all__ = ["binary_cross_entropy", "huber"]
+__all__ = ["binary_cross_entropy", "ctc_loss", "huber"]
 
 
 def _huber(xp: Any, d: Any, /, delta: float) -> Any:
@@ -36,4 +36,16 @@ binary_cross_entropy = Primitive(
     lambda xp, x, target, /: -(target * _log(xp, x) + (1 - target) * _log(xp, 1 - x)),
     x=lambda xp, g, x, target: g * (x - target) / _variance(xp, x),
     target=lambda xp, g, x: g * (_log(xp, 1 - x) - _log(xp, x)),
+)
+
+#: The rule is a kernel and no primitive: of second order, its steps are recorded.
+ctc_loss = Primitive(
+    "ctc_loss",
+    lambda xp, log_probs, labels, input_lengths, target_lengths, /, blank: xp.ctc_loss(
+        log_probs, labels, input_lengths, target_lengths, blank
+    ),
+    aux=("alpha",),
+    log_probs=lambda xp, g, log_probs, labels, input_lengths, target_lengths, blank, out, alpha: xp.ctc_loss_grad(
+        g, log_probs, labels, input_lengths, target_lengths, blank, out, alpha
+    ),
 )

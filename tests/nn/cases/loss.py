@@ -120,4 +120,29 @@ DISTANCES = [
     Case("TripletMarginWithDistanceLoss", variant="of cosines", inputs=lambda rng: tuple(rng.standard_normal((3, 4, 3))),
          build=lambda nn: nn.TripletMarginWithDistanceLoss(distance_function=nn.CosineSimilarity(), swap=True)),
 ]  # fmt: skip
-CASES = [*POINTWISE, *CLASSES, *DISTANCES]
+
+
+def _ctc(variant: str, inputs: Inputs, everywhere: bool | None = None, **kwargs: Any) -> Case:
+    """Of a softmax: PyTorch's gradient in log-probabilities of their own is not their derivative."""
+    return Case("CTCLoss", kwargs=kwargs, inputs=inputs, variant=variant, everywhere=everywhere,
+                prepare=lambda functional, x, *rest: (functional.log_softmax(x, -1), *rest))  # fmt: skip
+
+
+def aligned(times: int, labels: Any, input_lengths: Any, target_lengths: Any) -> Inputs:
+    """Scores of four classes, labels and lengths."""
+    n = numpy.shape(input_lengths)
+    rest = tuple(numpy.array(x) for x in (labels, input_lengths, target_lengths))
+    return lambda rng: (2 * rng.standard_normal((times, *n, 4)), *rest)
+
+
+PADDED = [[1, 2, 2], [1, 1, 3], [3, 0, 0]]
+SEQUENCES = [
+    _ctc("padded", aligned(6, PADDED, [6, 5, 4], [3, 3, 1])),
+    _ctc("summed", aligned(6, PADDED, [6, 5, 4], [3, 3, 1]), reduction="sum"),
+    _ctc("each", aligned(6, PADDED, [6, 5, 4], [3, 3, 0]), reduction="none"),
+    _ctc("in a row", aligned(6, [1, 2, 2, 1, 1, 3, 3], [6, 5, 4], [3, 3, 1])),
+    _ctc("other blank", aligned(5, [[0, 1, 1], [2, 0, 1]], [5, 4], [3, 2]), blank=3),
+    _ctc("impossible", aligned(6, PADDED, [6, 3, 1], [3, 3, 1]), zero_infinity=True),
+    _ctc("unbatched", aligned(5, [1, 2, 2], 5, 3)),
+]
+CASES = [*POINTWISE, *CLASSES, *DISTANCES, *SEQUENCES]
