@@ -32,7 +32,7 @@ def attention(*shapes: tuple[int, ...], **options: Any) -> Callable[[Any], tuple
 CASES = [
     Case("MultiheadAttention", (4, 2), inputs=attention((3, 2, 4), (4, 2, 4), (4, 2, 4), key_padding_mask=PADDING)),
     Case("MultiheadAttention", (4, 2), {"batch_first": True},
-         inputs=self_attention(2, 3, 4, attn_mask=CAUSAL, need_weights=False, is_causal=True), everywhere=True),
+         inputs=self_attention(2, 3, 4, attn_mask=CAUSAL, need_weights=False, is_causal=True)),
     Case("MultiheadAttention", (4, 2), {"batch_first": True}, variant="padding and mask",
          inputs=attention((2, 3, 4), (2, 4, 4), (2, 4, 4), key_padding_mask=PADDING, attn_mask=numpy.triu(numpy.ones((3, 4), bool), 3),
                           need_weights=False)),

@@ -21,7 +21,7 @@ def _two(*shapes: tuple[int, ...]) -> Any:
 CASES = [
     Case("LSTM", (3, 4), {"num_layers": 2}, inputs=_pair(3, 2, 3)),
     Case("LSTM", (3, 4), {"bidirectional": True, "batch_first": True}, inputs=_pair(2, 3, 3)),
-    Case("LSTM", (3, 4), {"num_layers": 2, "bidirectional": True, "proj_size": 2, "dropout": 0.5}, train=False, everywhere=True,
+    Case("LSTM", (3, 4), {"num_layers": 2, "bidirectional": True, "proj_size": 2, "dropout": 0.5}, train=False,
          inputs=lambda rng: (rng.standard_normal((3, 2, 3)), (rng.standard_normal((4, 2, 2)), rng.standard_normal((4, 2, 4))))),
     Case("LSTM", (3, 4), {"bias": False}, inputs=normal(3, 3), variant="unbatched"),
     Case("LSTM", (3, 4), {"num_layers": 2, "dropout": 1.0}, inputs=normal(3, 2, 3)),
