@@ -155,34 +155,48 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
     caught: dict[int, Any] = {}
     wanted = () if targets is None else {t._node.seq for t in targets if t._node is not None}
     heap, nodes, leaves = pending.heap, pending.nodes, pending.leaves
+    # the one node that waits, as long as there is only one: a chain of operations needs neither heap nor table
+    hand: Any = None
+    hand_g: Any = None
     for value, g in roots:
         to = value._node or value
         if len(roots) == 1 and targets is None and type(to) is Node:  # `start_of` has seen to its form
-            nodes[to.seq] = [to, g, False]
-            heap.append(-to.seq)
-            break
-        if needed is None or id(to) in needed:
+            hand, hand_g = to, g
+        elif needed is None or id(to) in needed:
             pending.add(to, g, False, None, 0)
-    while heap:
-        node, g, _ = nodes.pop(-heappop(heap))
+    kind: Any = None
+    owned = straight = False
+    xp: Any = None
+    while True:
+        if hand is not None:
+            node, g = hand, hand_g
+            hand = None
+        elif heap:
+            node, g, _ = nodes.pop(-heappop(heap))
+        else:
+            break
         if node.hooks is not None:
             g = _run_hooks(node.hooks, g, create_graph)
         if node.seq in wanted:
             caught[id(node)] = [node, g, False]
             if not needed[id(node)]:  # type: ignore[index]
                 continue
-        saved = node.saved
+        saved, plan = node.saved, node.plan
         if saved is None:
             raise _freed(node)
         if node.seq < writes.last:
             writes.check(node, saved)
-        backend = BY_TYPE.get(type(g))
-        if create_graph or backend is None or backend.multi_device or needed is not None or node.plan.joint is not None:
+        if type(g) is not kind:
+            kind = type(g)
+            backend = BY_TYPE.get(kind)
+            straight = not (create_graph or backend is None or backend.multi_device or needed is not None)
+            xp = None if backend is None else backend.xp
+        if not straight or plan.joint is not None:
             _run_rules(node, g, saved, pending, needed)
         else:
             # the straight path: `_run_rules` and `Pending.add` for what gets its first gradient, as it should be
-            xp, parents = backend.xp, node.parents
-            for k, rule, count, i, j, indices in node.plan.calls:
+            parents = node.parents
+            for k, rule, count, i, j, indices in plan.calls:
                 if count == 1:
                     r = rule(xp, g, saved[i])
                 elif count == 0:
@@ -195,7 +209,15 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
                     r = rule(xp, g, *[saved[i] for i in indices])
                 to = parents[k]
                 if type(to) is Node:
-                    if r.dtype is to.dtype and r.shape == to.shape and to.seq not in nodes:
+                    fits = r.dtype is to.dtype and r.shape == to.shape
+                    if hand is not None:  # it is not alone any more
+                        nodes[hand.seq] = [hand, hand_g, owned]
+                        heappush(heap, -hand.seq)
+                        hand = None
+                    elif fits and not heap:
+                        hand, hand_g, owned = to, r, r is not g
+                        continue
+                    if fits and to.seq not in nodes:
                         nodes[to.seq] = [to, r, r is not g]
                         heappush(heap, -to.seq)
                         continue

@@ -83,10 +83,36 @@ class Node:
 
 # -- grad mode -----------------------------------------------------------------------------------------------------------
 class _Mode(threading.local):
-    enabled = True
+    """Whether this thread records. Looking into a thread's own variables costs as much as a small dictionary's work, so that
+    callers ask it only while some thread has switched it off.
+    """
+
+    on = True
+
+    @property
+    def enabled(self) -> bool:
+        return self.on
+
+    @enabled.setter
+    def enabled(self, to: bool) -> None:
+        if to is not self.on:
+            with _lock:
+                switched.off += -1 if to else 1
+            self.on = to
+
+
+class _Switched:
+    """How many threads do not record. (One that ends while it does not is counted on: then `mode` is asked more often.)"""
+
+    __slots__ = ("off",)
+
+    def __init__(self) -> None:
+        self.off = 0
 
 
 mode = _Mode()
+switched = _Switched()
+_lock = threading.Lock()
 
 
 def is_grad_enabled() -> bool:
@@ -223,12 +249,11 @@ class _Writes:
         seq = next_seq()
         seqs = self._seqs
         for array in arrays:
-            backend: Any = of(array)
             known = seqs.get(id(array))
-            if known is not None and known[1]() is array and backend.owns(array):
+            if known is not None and known[1]() is array:  # what stood for this memory before stands for it again
                 seqs[id(array)] = (seq, known[1])
             else:
-                self._note(backend, array, seq)
+                self._note(of(array), array, seq)  # type: ignore[arg-type]
         self.last = seq
 
     def _note(self, backend: Backend, array: Array, seq: int) -> None:

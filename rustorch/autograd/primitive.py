@@ -16,7 +16,7 @@ from typing import Any
 from ..backends import BY_TYPE, Array, Backend, Namespace, of
 from ..backends.kernels import KERNELS
 from .check import adopt, common_backend, explain, mixed_kinds, operands
-from .graph import VARIABLES, Node, make, mode, record
+from .graph import VARIABLES, Node, make, mode, record, switched
 
 Rule = Callable[..., Any]
 
@@ -154,24 +154,23 @@ class Primitive:
         bound = self._bound[kind] = backend.bind(MethodType(self.forward, backend.xp))
         return bound
 
-    def call(self, *args: Any) -> Any:
+    def call(self, x: Any, *others: Any) -> Any:
         """The operation on these inputs and options, in the order of the forward's parameters."""
-        x = args[0]
         if not self._single or type(x) not in VARIABLES:
-            return self._of_any(args)
+            return self._of_any((x, *others))
         # one array, one output: without the generality
         a = x._native
         kind = type(a)
         try:
-            out = (self._bound.get(kind) or self.bind(kind, BY_TYPE[kind]))(a, *args[1:])
+            out = (self._bound.get(kind) or self.bind(kind, BY_TYPE[kind]))(a, *others)
         except Exception as error:
             raise explain(self.name, (a,), error) from error
         if type(out) is not kind:  # a scalar that a 0-d array decayed to, or an array of the library that it was moved to
             out = (BY_TYPE.get(type(out)) or of(out) or BY_TYPE[kind]).as_array(out)
-        if x._tracked and mode.enabled:
+        if x._tracked and (not switched.off or mode.on):
             plan = self._plans.get(1) or self.plan(1)
             if plan.runs:
-                return record(out, plan, (x._node or x,), plan.pick((a, *args[1:], out, a.shape)))
+                return record(out, plan, (x._node or x,), plan.pick((a, *others, out, a.shape)))
         return make(out)
 
     __call__ = call
@@ -217,7 +216,7 @@ class Primitive:
             return self._record_many(out, aux, kind, natives, args, parents, mask)
         if type(out) is not kind:  # as above
             out = (of(out) or BY_TYPE[kind]).as_array(out)
-        if mask and mode.enabled:
+        if mask and (not switched.off or mode.on):
             plan = self._plans.get(mask) or self.plan(mask)
             if plan.runs:
                 values = (*natives, *args[arity:], out, *aux)
@@ -276,12 +275,16 @@ def unary(name: str, rule: Rule | None) -> Callable:
             raise explain(name, (a,), error) from error
         if type(out) is not kind:
             out = BY_TYPE[kind].as_array(out)
-        if x._tracked and runs and mode.enabled:
+        if x._tracked and runs and (not switched.off or mode.on):
             saved = ((a, out) if keeps_out else (a,)) if keeps_x else ((out,) if keeps_out else ())
             return record(out, plan, (x._node or x,), saved)
         return make(out)
 
     return _dressed(function, name)
+
+
+#: What most functions of two arrays keep: both of them.
+_BOTH = [0, 1]
 
 
 def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
@@ -312,11 +315,12 @@ def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
             raise explain(name, (a, b), error) from error
         if type(out) is not kind:
             out = BY_TYPE[kind].as_array(out)
-        if (x1._tracked or x2._tracked) and mode.enabled:
+        if (x1._tracked or x2._tracked) and (not switched.off or mode.on):
             plan = plans[x1._tracked + 2 * x2._tracked]
             if plan.runs:
                 parents = (x1._node or x1 if x1._tracked else None, x2._node or x2 if x2._tracked else None)
-                return record(out, plan, parents, plan.pick((a, b, out)))
+                keep = plan.keep
+                return record(out, plan, parents, (a, b) if keep == _BOTH else plan.pick((a, b, out)) if keep else ())
         return make(out)
 
     def function(x1: Any, x2: Any, /) -> Any:

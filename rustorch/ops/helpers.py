@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from operator import index
 from typing import Any
 
+from ..backends.dtypes import float32, float64
+
 _NUMBERS = frozenset((float, int, bool, complex))
 #: Real dtypes by identity (a library has one object for each; two libraries' may hash alike and must not be compared).
 _real: dict[int, Any] = {}
@@ -25,12 +27,12 @@ def is_complex(x: Any) -> bool:
 
 
 def conjugate(xp: Any, x: Any) -> Any:
-    """The conjugate; a real array itself, at the price of one look into a table."""
-    if type(x) not in _NUMBERS and id(x.dtype) in _real:
+    """The conjugate; a real array itself, at the price of one comparison for the usual dtypes."""
+    if type(x) in _NUMBERS:
+        return x.conjugate() if type(x) is complex else x
+    if (dtype := x.dtype) is float32 or dtype is float64 or not is_complex(x):
         return x
-    if not is_complex(x):
-        return x
-    return x.conjugate() if type(x) is complex else xp.conj(x)
+    return xp.conj(x)
 
 
 def as_complex(xp: Any, x: Any) -> Any:

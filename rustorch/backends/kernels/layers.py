@@ -83,29 +83,36 @@ def cross_entropy(xp: Any, x: Any, target: Any, weight: Any, divisor: Any) -> tu
 
     Returns
     -------
-    The loss, of shape () or (n,), and two of shape (n, 1): the rows' maxima, and the logarithms of their sums of exponentials
-    after the maxima were subtracted. (Their sum is the logsumexp, in which large logits would round small differences away.)
+    loss : () or (n,)
+    top : (n,)
+        The rows' maxima, finite. (They stay apart: in a logsumexp, large logits would round small differences away.)
+    p : (n, classes)
+        ``exp(x - top)``: a softmax, not normalised.
+    total : (n,)
+        Its sums.
     """
     top = _finite_max(xp, x, 1)
     shifted = x - top
-    log_sum = xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
+    p = xp.exp(shifted)
+    total = xp.sum(p, axis=1)
+    log_sum = xp.log(total)
     if target.ndim == 2:
-        loss = xp.sum(target * (log_sum - shifted), axis=1)
+        loss = xp.sum(target * (xp.expand_dims(log_sum, axis=1) - shifted), axis=1)
     else:
-        loss = xp.squeeze(log_sum - xp.take_along_axis(shifted, xp.expand_dims(target, axis=1), axis=1), axis=1)
+        loss = log_sum - xp.squeeze(xp.take_along_axis(shifted, xp.expand_dims(target, axis=1), axis=1), axis=1)
         if weight is not None:  # an ignored row must not spread its nan or infinity: select, then weigh
             loss = xp.where(weight != 0, loss, xp.zeros_like(loss)) * weight
-    return (loss if divisor is None else xp.sum(loss) / divisor), top, log_sum
+    return (loss if divisor is None else xp.sum(loss) / divisor), xp.squeeze(top, axis=1), p, total
 
 
-def cross_entropy_grad(xp: Any, g: Any, x: Any, top: Any, log_sum: Any, target: Any, weight: Any, divisor: Any) -> Any:
+def cross_entropy_grad(xp: Any, g: Any, p: Any, total: Any, target: Any, weight: Any, divisor: Any) -> Any:
     """The gradient of ``cross_entropy`` in ``x``; ``g`` is the gradient of its loss."""
     if divisor is not None:
-        g = xp.broadcast_to(g / divisor, (x.shape[0],))
+        g = xp.broadcast_to(g / divisor, (p.shape[0],))
     g = xp.expand_dims(g if weight is None else g * weight, axis=1)
-    p = xp.exp((x - top) - log_sum)
+    p = p / xp.expand_dims(total, axis=1)
     if target.ndim == 2:
         return g * (p * xp.sum(target, axis=1, keepdims=True) - target)
-    classes = xp.positions(target, x.shape[1])
+    classes = xp.positions(target, p.shape[1])
     hot = xp.expand_dims(target, axis=1) == xp.expand_dims(classes, axis=0)
     return g * xp.where(hot, p - 1, p)

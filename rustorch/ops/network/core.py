@@ -62,16 +62,16 @@ logsumexp = Primitive(
 )
 
 
-def _target_rule(xp: Any, g: Any, x: Any, top: Any, log_sum: Any, divisor: Any) -> Any:
+def _target_rule(xp: Any, g: Any, x: Any, top: Any, total: Any, divisor: Any) -> Any:
     g = xp.expand_dims(g, axis=1) if divisor is None else g / divisor
-    return g * (log_sum - (x - top))
+    return g * (xp.expand_dims(xp.log(total), axis=1) - (x - xp.expand_dims(top, axis=1)))
 
 
 cross_entropy = Primitive(
     "cross_entropy",
     lambda xp, x, target, weight, /, divisor: xp.cross_entropy(x, target, weight, divisor),
-    aux=("top", "log_sum"),
-    x=lambda xp, g, x, top, log_sum, target, weight, divisor: xp.cross_entropy_grad(g, x, top, log_sum, target, weight, divisor),
+    aux=("top", "p", "total"),
+    x=lambda xp, g, p, total, target, weight, divisor: xp.cross_entropy_grad(g, p, total, target, weight, divisor),
     target=_target_rule,
 )
 mse = Primitive(
