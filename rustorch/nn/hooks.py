@@ -205,7 +205,7 @@ class _Watch:
         self._in: list[int] = []  # which of the arguments, and of the outputs, are tracked
         self._out: list[int] = []
         self._size = 0  # of the outputs
-        self._grad_output: tuple = ()
+        self._grad_output: tuple | None = None
 
     def inputs(self, args: tuple) -> tuple:
         self._count, self._in = len(args), _tracked(args)
@@ -224,8 +224,9 @@ class _Watch:
         found = _placed(gradients, self._out, self._size)
         for hook in list(self._hooks.backward_pre.values()):
             found = _replaced("backward pre-hook", hook(self._module, found), found)
-        self._grad_output = found
-        if not self._in:
+        if self._in:
+            self._grad_output = found
+        else:
             for hook in list(self._hooks.backward.values()):
                 if hook(self._module, (None,) * self._count, found) is not None:
                     raise RuntimeError(
@@ -234,9 +235,13 @@ class _Watch:
         return [found[i] for i in self._out]
 
     def _of_inputs(self, gradients: Sequence) -> Sequence:
+        # kept any longer, a recorded gradient would close a cycle
+        grad_output, self._grad_output = self._grad_output, None
+        if grad_output is None:  # a second derivative may come here past the outputs
+            return gradients
         found = _placed(gradients, self._in, self._count)
         for hook in list(self._hooks.backward.values()):
-            found = _replaced("backward hook", hook(self._module, found, self._grad_output), found)
+            found = _replaced("backward hook", hook(self._module, found, grad_output), found)
         return [found[i] for i in self._in]
 
 

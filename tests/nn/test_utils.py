@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import numpy
@@ -195,6 +196,19 @@ def test_parametrizations_of_ones_own() -> None:
     assert parametrize.is_parametrized(layer, "bias")
     parametrize.remove_parametrizations(layer, "bias")
     assert type(layer) is nn.Linear
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))], ids=["deepcopy", "pickle"])
+def test_a_copy_is_parametrized_by_itself(copied: Any) -> None:
+    layer = utils.spectral_norm(utils.weight_norm(nn.Linear(2, 2)), "bias").eval()
+    twin = copied(layer)
+    assert repr(twin) == repr(layer)
+    assert twin.weight.tolist() == layer.weight.tolist()
+    utils.remove_weight_norm(twin)
+    utils.remove_spectral_norm(twin, "bias")
+    assert type(twin) is nn.Linear
+    assert parametrize.is_parametrized(layer, "weight")
+    assert twin.weight.tolist() == layer.weight.tolist()
 
 
 def test_a_buffer_is_parametrized() -> None:

@@ -86,7 +86,7 @@ def lists_of(module: Module) -> Any:
 
 
 def _derived(cls: Any) -> type:
-    """The class of a module with parametrizations."""
+    """A class for one module with parametrizations; its copies get classes of their own."""
 
     def assign(self: Any, name: str, value: Any) -> None:
         if is_parametrized(self, name):
@@ -94,7 +94,24 @@ def _derived(cls: Any) -> type:
         else:
             cls.__setattr__(self, name, value)
 
-    return type(f"Parametrized{cls.__name__}", (cls,), {"__setattr__": assign, "__doc__": cls.__doc__})
+    def reduce(self: Any, protocol: Any) -> tuple:
+        return _rebuilt, (cls, list(lists_of(self))), self.__dict__
+
+    return type(f"Parametrized{cls.__name__}", (cls,), {"__setattr__": assign, "__reduce_ex__": reduce, "__doc__": cls.__doc__})
+
+
+def _compute(module: Module, name: str) -> None:
+    """Let the attribute be what its parametrizations compute."""
+    setattr(type(module), name, property(lambda self: lists_of(self)[name]()))
+
+
+def _rebuilt(cls: Any, names: Sequence[str]) -> Module:
+    """A module without contents, for copies and pickles."""
+    derived: Any = _derived(cls)
+    module = derived.__new__(derived)
+    for name in names:
+        _compute(module, name)
+    return module
 
 
 def register_parametrization(module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> Module:
@@ -145,7 +162,7 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     if not is_parametrized(module):
         object.__setattr__(module, "__class__", _derived(type(module)))
         module.add_module("parametrizations", ModuleDict())
-    setattr(type(module), tensor_name, property(lambda self: lists_of(self)[tensor_name]()))
+    _compute(module, tensor_name)
     lists_of(module)[tensor_name] = listed
     return module
 
