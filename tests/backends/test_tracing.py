@@ -123,3 +123,18 @@ def test_derivatives_of_determinants_compile(jax: Any) -> None:
         x = jax.numpy.asarray(matrix)
         for traced, eager in zip(jax.jit(derivatives)(x), derivatives(x), strict=True):
             numpy.testing.assert_allclose(traced, eager, rtol=1e-12, atol=1e-12)
+
+
+def test_attention_and_recurrent_layers_compile(jax: Any) -> None:
+    layers = [nn.TransformerEncoderLayer(2, 1, 2, dropout=0.0), nn.LSTM(2, 2)]
+    attention, lstm = (layer.double().to("jax").requires_grad_(False) for layer in layers)
+    mask = nn.Transformer.generate_square_subsequent_mask(2, "jax")
+    x = jax.numpy.asarray(numpy.random.default_rng(2).standard_normal((2, 1, 2)))
+
+    def gradient(x: Any) -> Any:
+        v = rustorch.Variable(x, requires_grad=True)
+        out, (_, cell) = lstm(attention(v, mask, is_causal=True))
+        ((out * out).sum() + cell.sum()).backward()
+        return v.grad
+
+    numpy.testing.assert_allclose(jax.jit(gradient)(x), gradient(x), rtol=1e-12, atol=1e-14)
