@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     activation,
     adaptive_pooling,
+    adaptive_softmax,
     attention,
     batchnorm,
     classification,
@@ -35,6 +36,7 @@ from . import (
 )
 from .activation import *  # noqa: F403
 from .adaptive_pooling import *  # noqa: F403
+from .adaptive_softmax import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .batchnorm import *  # noqa: F403
 from .classification import *  # noqa: F403
@@ -65,6 +67,7 @@ __all__ = [
     for file in (
         folding,
         activation,
+        adaptive_softmax,
         adaptive_pooling,
         attention,
         batchnorm,

@@ -145,4 +145,16 @@ SEQUENCES = [
     _ctc("impossible", aligned(6, PADDED, [6, 3, 1], [3, 3, 1]), zero_infinity=True),
     _ctc("unbatched", aligned(5, [1, 2, 2], 5, 3)),
 ]
-CASES = [*POINTWISE, *CLASSES, *DISTANCES, *SEQUENCES]
+
+
+def _many(rng: Any) -> tuple[Any, ...]:
+    return rng.standard_normal((5, 4)), numpy.array([0, 5, 3, 1, 6])
+
+
+ADAPTIVE = [
+    Case("AdaptiveLogSoftmaxWithLoss", (4, 7, [2, 4]), {"div_value": 2.0}, inputs=_many),
+    Case("AdaptiveLogSoftmaxWithLoss", (4, 7, [3]), {"div_value": 2.0, "head_bias": True}, inputs=_many),
+    Case("AdaptiveLogSoftmaxWithLoss", (4, 7, [2, 4]), {"div_value": 2.0}, variant="unbatched",
+         inputs=lambda rng: (rng.standard_normal(4), numpy.array(5))),
+]  # fmt: skip
+CASES = [*POINTWISE, *CLASSES, *DISTANCES, *SEQUENCES, *ADAPTIVE]
