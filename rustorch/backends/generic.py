@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy
 
 from . import dtypes
 from .base import Array, Backend, Namespace
+from .kernels import KERNELS
 from .kernels.linalg import by_inverse, by_svd
 
 
@@ -86,6 +88,12 @@ class StrictBackend(Backend):
 
 
 # -- jax -------------------------------------------------------------------------------------------------------------------
+#: Kernels that JAX compiles whole, and which of their arguments are no arrays.
+_COMPILED = {"max_pool": 1, "max_pool_gather": 2, "max_pool_grad": 2, "max_pool_indices": 1, "max_unpool": 2,
+             "avg_pool": (1, 2), "avg_pool_grad": (1, 2), "conv": (3, 4, 5, 6),
+             "conv_grad_input": (2, 3, 4, 5, 6), "conv_grad_weight": (2, 3, 4, 5, 6)}  # fmt: skip
+
+
 class JaxBackend(Backend):
     """jax.numpy: arrays are immutable, and under ``jax.jit`` they are tracers.
 
@@ -111,6 +119,9 @@ class JaxBackend(Backend):
                           # a tracer has no device
                           "positions": lambda like, n: jax.numpy.arange(n, dtype=like.dtype)}  # fmt: skip
         super().__init__()
+        # as one program each, not dozens of small ones
+        for name, options in _COMPILED.items():
+            self.overrides[name] = jax.jit(partial(KERNELS[name], self.xp), static_argnums=options)
 
     def is_array(self, value: Any) -> bool:
         return isinstance(value, self._jax.Array)
