@@ -186,7 +186,8 @@ def evaluate(case: Case, library: Library, state: dict[str, Any] | None = None) 
     found = {name: library.numpy(value) for name, value in module.state_dict().items()}
     result = Result(repr(module), {name: list(value.shape) for name, value in found.items()})
     if state is None:
-        start = found if case.cls.endswith("Loss") else _start(found)  # a loss's state is what it was given
+        given = case.cls.endswith("Loss") and not list(module.parameters())  # a loss's state is what it was given
+        start = found if given else _start(found)
         state = {name: library.new(value) for name, value in start.items()}
     module.load_state_dict(state)
     result.start = {name: library.new(library.numpy(value).copy()) for name, value in module.state_dict().items()}
