@@ -1,4 +1,4 @@
-"""Backward: replays rules in reverse, undoes broadcasting, adds up what arrives, and frees what was kept.
+"""Backward: replays rules in reverse and frees what was kept; `pending` undoes broadcasting and adds up what arrives.
 
 In mode 1 the rules run on native arrays with the backend's namespace. In mode 2 (``create_graph``) the very same rules run on
 Variables with rustorch as the namespace, so that what they compute is recorded and differentiates again.
@@ -11,9 +11,10 @@ from heapq import heappop, heappush
 from math import prod
 from typing import Any
 
-from ..backends import BY_TYPE, Array, Backend, Namespace, device_of, of
+from ..backends import BY_TYPE, Array, Namespace, device_of, of
 from .check import adopt
 from .graph import Node, Value, make, mode, writes
+from .pending import Pending, backend_of, name_of
 from .primitive import SELECT, Plan, Primitive, floating
 
 #: The namespace of mode 2; set once by the public face.
@@ -26,111 +27,6 @@ ALIAS = Primitive("alias", lambda xp, x, /: x, register=False, x=lambda xp, g: g
 def set_variable_namespace(namespace: Namespace) -> None:
     global _variables
     _variables = namespace
-
-
-class Pending:
-    """Gradients that have arrived, by node or leaf, until everything that contributes has run."""
-
-    __slots__ = ("create_graph", "heap", "leaves", "nodes")
-
-    def __init__(self, create_graph: bool):
-        self.create_graph = create_graph
-        self.heap: list[int] = []
-        self.nodes: dict[int, list] = {}  # seq -> [node, gradient, whether the buffer is ours]
-        self.leaves: dict[int, list] = {}  # id -> [leaf, gradient, whether the buffer is ours]
-
-    def add(self, to: Any, g: Any, owned: bool, by: Any, argument: int) -> None:
-        """Bring a gradient to the shape and dtype of what it belongs to, and add it to what is there."""
-        if type(to) is Node:
-            like: Any = to
-            table, key = self.nodes, to.seq
-            if type(to.dtype) is tuple:
-                self._add_to_many(to, g, by)
-                return
-        else:
-            like = to._native
-            table, key = self.leaves, id(to)
-        if g.shape != like.shape:
-            g, owned = _unbroadcast(self._xp(g), g, like.shape, by, argument), True
-        native = g._native if self.create_graph else g
-        if native.dtype is not like.dtype and native.dtype != like.dtype:
-            g, owned = self._cast(g, native, like.dtype), True
-        entry = table.get(key)
-        if entry is None:
-            table[key] = [to, g, owned]
-            if like is to:
-                heappush(self.heap, -key)
-        elif self.create_graph:
-            entry[1] = entry[1] + g
-        else:
-            _accumulate(entry, g, owned)
-
-    def _add_to_many(self, node: Node, g: Any, by: Node) -> None:
-        entry = self.nodes.get(node.seq)
-        if entry is None:
-            entry = self.nodes[node.seq] = [node, [None] * len(node.shape), False]
-            heappush(self.heap, -node.seq)
-        index = by.saved[0]  # type: ignore[index]
-        entry[1][index] = g if entry[1][index] is None else entry[1][index] + g
-
-    def _xp(self, g: Any) -> Any:
-        return _variables if self.create_graph else backend_of(g).xp
-
-    def _cast(self, g: Any, native: Array, dtype: Any) -> Any:
-        """The gradient of a real value is the real part; then the value's own precision."""
-        xp, backend = self._xp(g), backend_of(native)
-        if backend.dtype_of(native).kind == "c" and backend.public_dtype(dtype).kind != "c":
-            g = xp.real(g)
-        return xp.astype(g, backend.public_dtype(dtype) if self.create_graph else dtype)
-
-
-def _accumulate(entry: list, g: Array, owned: bool) -> None:
-    """``entry``'s gradient plus ``g``, written into whichever of the two buffers is ours."""
-    there = entry[1]
-    backend = backend_of(there)
-    if backend.mutable and there.shape:
-        if entry[2] and backend.owns(there):
-            there += g
-            return
-        if owned and backend.owns(g):
-            g += there
-            entry[1], entry[2] = g, True
-            return
-    entry[1], entry[2] = there + g, True
-
-
-def _unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], by: Any, argument: int) -> Any:
-    """Sum over the axes that broadcasting added or stretched."""
-    lead = g.ndim - len(shape)
-    if lead > 0 and g.shape[lead:] == shape:
-        return xp.sum(g, axis=tuple(range(lead)))
-    if lead >= 0:
-        stretched = [i for i, size in enumerate(shape, lead) if size == 1 and g.shape[i] != 1]
-        out = xp.sum(g, axis=tuple(range(lead)) + tuple(stretched), keepdims=bool(stretched)) if lead or stretched else g
-        if lead and stretched:
-            out = xp.reshape(out, out.shape[lead:])
-        if tuple(out.shape) == tuple(shape):
-            return out
-    raise RuntimeError(
-        f"{_name(by)}: the rule of input {_input(by, argument)!r} returned a gradient of shape {tuple(g.shape)} for an input "
-        f"of shape {tuple(shape)}"
-    )
-
-
-def backend_of(array: Array) -> Backend:
-    """The backend of something that is an array for certain."""
-    return BY_TYPE.get(type(array)) or of(array)  # type: ignore[return-value]
-
-
-def _name(node: Any) -> str:
-    return node.primitive.name if type(node) is Node else "backward"
-
-
-def _input(node: Any, argument: int) -> str:
-    if type(node) is not Node:
-        return "gradient"
-    inputs = node.primitive.inputs
-    return inputs[argument] if argument < len(inputs) else str(argument)
 
 
 # -- the walk ------------------------------------------------------------------------------------------------------------
@@ -150,7 +46,7 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
     dict
         id of a leaf -> [leaf, gradient, owned]; for targets, id of the target's node or leaf -> the same.
     """
-    pending = Pending(create_graph)
+    pending = Pending(_variables if create_graph else None)
     needed = None if targets is None else _leading_to(roots, targets)
     caught: dict[int, Any] = {}
     wanted = () if targets is None else {t._node.seq for t in targets if t._node is not None}
@@ -253,7 +149,7 @@ def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed:
         joint: Any = plan.primitive.joint
         gradients = joint(xp, g, *[saved[i] for i in plan.joint])
         if len(gradients) != len(parents):
-            raise RuntimeError(f"{_name(node)}: the joint rule returned {len(gradients)} gradients for {len(parents)} inputs")
+            raise RuntimeError(f"{name_of(node)}: the joint rule returned {len(gradients)} gradients for {len(parents)} inputs")
         for k, parent in enumerate(parents):
             if parent is not None and gradients[k] is not None and (needed is None or id(parent) in needed):
                 add(parent, gradients[k], False, node, k)
@@ -296,11 +192,11 @@ def _filled(gradients: list, node: Node, pending: Pending) -> tuple:
     """One gradient per output of a many-valued primitive: zeros where none arrived."""
     create_graph = pending.create_graph
     like = next(g for g in gradients if g is not None)
-    xp, native = pending._xp(like), like._native if create_graph else like
+    xp, native = pending.xp(like), like._native if create_graph else like
     out = []
     for g, shape, dtype in zip(gradients, node.shape, node.dtype, strict=True):
         if g is None:
-            g = xp.broadcast_to(pending._cast(xp.sum(xp.zeros_like(like)), native, dtype), tuple(shape))
+            g = xp.broadcast_to(pending.cast(xp.sum(xp.zeros_like(like)), native, dtype), tuple(shape))
         out.append(g)
     return tuple(out)
 

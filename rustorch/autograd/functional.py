@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .engine import propagate, start_of
 from .graph import Value, make, set_grad_enabled
+from .pending import backend_of
 
 if TYPE_CHECKING:
     from ..variable import Variable
@@ -93,8 +94,6 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool
 
 def _own(x: Value, entry: list) -> Any:
     """A gradient as a Variable that shares memory with nothing else."""
-    from .engine import backend_of
-
     backend = backend_of(entry[1])
     native = backend.as_array(entry[1]) if type(entry[1]) is not type(x._native) else entry[1]
     return make(native if entry[2] and backend.owns(native) else backend.xp.asarray(native, copy=True))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import rustorch
+from rustorch.autograd import graph
 
 
 def test_as_context_managers() -> None:
@@ -133,3 +134,26 @@ def test_the_mode_is_each_threads_own() -> None:
     thread.start()
     thread.join()
     assert rustorch.is_grad_enabled()
+
+
+def test_a_thread_that_ended_without_recording_changes_nothing_for_others() -> None:
+    def end() -> None:
+        rustorch.no_grad().__enter__()
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    thread.join()
+    x = rustorch.tensor([1.0], requires_grad=True)
+    assert (x * 2).requires_grad and rustorch.tanh(x).requires_grad
+    with rustorch.no_grad():
+        assert not (x * 2).requires_grad and not rustorch.tanh(x).requires_grad
+    assert rustorch.sum(x).requires_grad
+
+
+def test_a_recorded_node_is_what_node_makes() -> None:
+    """`record` writes a node's fields itself, for one call less."""
+    x = rustorch.tensor([1.0, 2.0], requires_grad=True)
+    node = rustorch.tanh(x).grad_fn
+    made = graph.Node(node.plan, node.parents, node.saved, node.saved[0])
+    for name in set(graph.Node.__slots__) - {"__weakref__", "seq"}:
+        assert getattr(made, name) is getattr(node, name) or getattr(made, name) == getattr(node, name), name

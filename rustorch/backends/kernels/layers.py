@@ -68,7 +68,7 @@ def log_softmax(xp: Any, x: Any, axis: int) -> Any:
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 
 
-def cross_entropy(xp: Any, x: Any, target: Any, weight: Any, divisor: Any) -> tuple[Any, Any, Any]:
+def cross_entropy(xp: Any, x: Any, target: Any, weight: Any, divisor: Any) -> tuple[Any, Any, Any, Any]:
     """``-sum(t * log_softmax(x), axis=1)`` for every row, or the sum of these over the rows.
 
     Parameters

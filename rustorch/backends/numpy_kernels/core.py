@@ -49,7 +49,8 @@ def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
 def sum(x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Array:
     if axis is None:
         if not keepdims and dtype is None and ((of := x.dtype) is _FLOAT32 or of is _FLOAT64):
-            return add.reduce(x, None, None, numpy.empty((), of))  # an array, with no scalar on the way
+            out: Any = numpy.empty((), of)
+            return add.reduce(x, None, None, out)  # an array, with no scalar on the way
     elif axis == (0,) and x.ndim == 2 and dtype is None and not keepdims and x.dtype in _BLAS:
         return _ones(x.shape[0], x.dtype).dot(x)  # a bias's gradient: BLAS adds rows two to three times as fast
     return add.reduce(x, axis, dtype, None, keepdims)  # type: ignore[call-overload]
