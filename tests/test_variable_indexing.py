@@ -59,6 +59,18 @@ def test_boolean_masks(backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(x), numpy.where(A > 10, 0, A))
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0), (0, 0)], ids=str)
+def test_masks_without_elements(shape: tuple, backend: Target) -> None:
+    """The standard's own suite asks for what NumPy does: a size of 0 fits every axis."""
+    x, mask = backend.variable(A[0, :2, :3], requires_grad=True), backend.variable(numpy.zeros(shape), "bool")
+    out = x[mask]
+    assert out.shape == A[0, :2, :3][numpy.zeros(shape, bool)].shape
+    out.sum().backward()
+    numpy.testing.assert_array_equal(backend.numpy(x.grad), numpy.zeros((2, 3)))
+    with pytest.raises(IndexError, match=r"mask|boolean"):
+        x[backend.variable(numpy.zeros((1, 0)), "bool")]
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
 def test_wide_unsigned_integers(dtype: str, backend: Target) -> None:
     a = numpy.array([1, 2, 2 ** (8 * numpy.dtype(dtype).itemsize) - 1], dtype)

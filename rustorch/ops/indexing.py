@@ -174,9 +174,9 @@ def _understood(x: Value, key: Any, writing: bool) -> tuple[Any, Any]:
     backend = BY_TYPE[type(x._native)]
     shape = tuple(x._native.shape)
     parts = keys.by_axis(key, shape)
-    keys.in_range(backend, parts, shape)
+    nothing = keys.in_range(backend, parts, shape)
     kinds = keys.kinds(key)
-    if backend.indexes(kinds, writing):
+    if not nothing and backend.indexes(kinds, writing):
         return (key if kinds & {"array", "mask", "switch", "pointer"} else keys.plain(parts, shape)), None
     like = backend.new("zeros", device_of(x._native), backend.native_dtype("int64"), (0,))
     return None, make(keys.positions(backend.xp, parts, shape, like))

@@ -96,21 +96,26 @@ def by_axis(key: Any, shape: Sequence[int]) -> list[Part]:
     return found
 
 
-def in_range(backend: Backend, parts: Sequence[Part], shape: Sequence[int]) -> None:
-    """Raise for integers that are out of range, wherever they can be read, and for masks of another shape."""
+def in_range(backend: Backend, parts: Sequence[Part], shape: Sequence[int]) -> bool:
+    """Raise for integers that are out of range, wherever they can be read, and for masks of another shape.
+
+    A mask without elements may have the size 0 for any axis, as in NumPy. Returns whether there is one, which few libraries take.
+    """
+    nothing = False
     for axis, part in parts:
         if axis is None or isinstance(part, slice):
             continue
         if _is_mask(part):
-            if tuple(part.shape) != tuple(shape[axis : axis + part.ndim]):
-                raise IndexError(
-                    f"indexing: a mask of shape {tuple(part.shape)} for axes of sizes {tuple(shape[axis : axis + part.ndim])}"
-                )
+            mask, sizes = tuple(part.shape), tuple(shape[axis : axis + part.ndim])
+            if any(m not in (0, n) for m, n in zip(mask, sizes, strict=True)):
+                raise IndexError(f"indexing: a mask of shape {mask} for axes of sizes {sizes}")
+            nothing = nothing or mask != sizes
             continue
         lowest, highest = backend.extent(part) if _is_array(part) else (part, part)
         if lowest is not None and (lowest < -shape[axis] or highest >= shape[axis]):  # type: ignore[operator]
             worst = lowest if lowest < -shape[axis] else highest
             raise IndexError(f"indexing: index {worst} is out of range for axis {axis} of size {shape[axis]}")
+    return nothing
 
 
 def plain(parts: Sequence[Part], shape: Sequence[int]) -> tuple:
