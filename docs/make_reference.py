@@ -23,7 +23,19 @@ TABLE = "table.md"
 
 
 #: rustorch's own modules; each has a page of what is in its ``__all__``.
-MODULES = ("autograd", "func", "pytree", "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.parametrize", "optim", "random", "cuda")
+MODULES = (
+    "autograd",
+    "func",
+    "pytree",
+    "nn",
+    "nn.functional",
+    "nn.init",
+    "nn.utils",
+    "nn.utils.parametrize",
+    "optim",
+    "random",
+    "cuda",
+)
 #: What stands on pages whose module's docstring is of something else.
 INTRODUCTIONS = {
     "rustorch": "Where new arrays and layers are made if nothing else is said.",
@@ -72,7 +84,10 @@ def pages() -> list[Page]:
     chapters = [(chapter.__name__.rpartition(".")[2], chapter) for chapter in ops.CHAPTERS]
     return [
         *[Page(name, "rustorch", chapter, tuple(chapter.__all__)) for name, chapter in chapters],
-        *[Page(name, f"rustorch.{name}", module, tuple(module.__all__)) for name, module in (("linalg", ops.linalg), ("fft", ops.fft))],
+        *[
+            Page(name, f"rustorch.{name}", module, tuple(module.__all__))
+            for name, module in (("linalg", ops.linalg), ("fft", ops.fft))
+        ],
         Page("variable", "rustorch", rustorch.variable, ("Variable",)),
         *map(_page, MODULES),
         Page("devices", "rustorch", rustorch, ("get_default_device", "set_default_device")),
@@ -182,12 +197,14 @@ def signature(value: Any) -> str:
     except (TypeError, ValueError):  # a class without a signature of its own
         return "()"
     plain = [p.replace(annotation=inspect.Parameter.empty) for p in found.parameters.values() if p.name != "self"]
-    return str(found.replace(parameters=plain, return_annotation=inspect.Signature.empty))
+    text = str(found.replace(parameters=plain, return_annotation=inspect.Signature.empty))
+    return re.sub(r"<function (\S+) at 0x\w+>", r"\1", text)  # a default that is a function, by its name
 
 
 def _methods(kind: type, public: set[Any]) -> Iterator[tuple[str, Any]]:
     """Methods and described properties of a class, by name; what it has from another public class is described there."""
-    own = [base for base in kind.__mro__ if base is kind or (base not in public and base.__module__.startswith("rustorch"))]
+    described = {base for other in kind.__mro__[1:] if other in public for base in other.__mro__}
+    own = [base for base in kind.__mro__ if base not in described and base.__module__.startswith("rustorch")]
     for name in sorted({name for base in own for name in vars(base) if not name.startswith("_")}):
         value = inspect.getattr_static(kind, name)
         function = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value

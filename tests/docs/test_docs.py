@@ -2,7 +2,8 @@
 
 A block marked with a device (```` ```python cuda ````) or a package (```` ```python scipy ````) runs where that can be used, after the
 blocks before it that are unmarked or have the same mark.
-A block of ``>>>`` lines must print what it shows. Those of the reference (```` ```pycon ````) are run where they come from, in the docstrings.
+A block of ``>>>`` lines must print what it shows. Those of the reference (```` ```pycon ````) are run where they come from, in the
+docstrings.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ def test_no_block_escapes(page):
     assert content.count("```") - content.count("````") == 2 * len(found), "a fence without its other half"
     for block in found:
         language, *marks = block.info
-        assert language in LANGUAGES or (language == "pycon" and page.parent.name == "reference"), f"{name(page)}:{block.line}: {language!r}"
+        assert language in LANGUAGES or (language == "pycon" and page.parent.name == "reference"), (
+            f"{name(page)}:{block.line}: {language!r}"
+        )
         allowed = {"python": (*DEVICES, *GUESTS), "text": ("map",)}.get(language, ())
         assert len(marks) <= 1 and set(marks) <= set(allowed), f"{name(page)}:{block.line}: {marks}"
 
