@@ -10,7 +10,7 @@ import numpy
 
 import rustorch
 
-from . import chain, cnn, gpt, lstm, mlp, processes
+from . import chain, cnn, embedding, gpt, lstm, mlp, processes
 from .timing import medians, report
 
 _STEPS = {
@@ -42,7 +42,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="rustorch against its peers, as ratios in one run")
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds, at least 9 (default 15)")
     parser.add_argument(
-        "--only", nargs="+", choices=["chain", *_STEPS, *_NETWORKS, "import", "memory", "cuda"], help="leave the others out"
+        "--only",
+        nargs="+",
+        choices=["chain", *_STEPS, *_NETWORKS, "embedding", "import", "memory", "cuda"],
+        help="leave the others out",
     )
     options = parser.parse_args()
     if options.rounds < 9:
@@ -51,6 +54,7 @@ def main() -> None:
         "chain",
         *_STEPS,
         *_NETWORKS,
+        "embedding",
         "import",
         "memory",
         *(["cuda"] if rustorch.cuda.is_available() else []),
@@ -65,6 +69,9 @@ def main() -> None:
     for name, (title, functions) in _NETWORKS.items():
         if name in chosen:
             report(f"training step of {title}", medians(functions(), options.rounds))
+    if "embedding" in chosen:
+        title = f"embedding of {embedding.INDICES} indices, {embedding.ROWS} rows of {embedding.WIDTH}, forward and backward"
+        report(title, medians(embedding.functions(), options.rounds))
     if "import" in chosen:
         print("\nimport, beyond numpy's own")
         for name, seconds in processes.import_time().items():

@@ -82,7 +82,7 @@ def min(x: Array, /, *, axis: Any = None, keepdims: Any = False) -> Array:
 
 # -- indexing --------------------------------------------------------------------------------------------------------
 def index_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
-    """Rows are sorted by their index and summed in runs: one pass over the values, whatever repeats."""
+    """Of each index, the last row is put in its place; the others, if there are any, are sorted by index and summed in runs."""
     axis %= len(shape)
     out = numpy.zeros(shape, values.dtype)
     if not values.size:
@@ -90,10 +90,16 @@ def index_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) 
     rows = numpy.moveaxis(out, axis, 0)
     values = numpy.moveaxis(values, axis, 0)
     indices = numpy.where(indices < 0, indices + shape[axis], indices)
-    order = numpy.argsort(indices, kind="stable")
-    indices = indices[order]
-    starts = numpy.flatnonzero(numpy.concatenate(([True], indices[1:] != indices[:-1])))
-    rows[indices[starts]] = add.reduceat(values[order], starts, axis=0)
+    counted = numpy.arange(len(indices))
+    last = numpy.empty(shape[axis], counted.dtype)
+    last[indices] = counted
+    rows[indices] = values
+    others = numpy.flatnonzero(last[indices] != counted)
+    if len(others):
+        others = others[numpy.argsort(indices[others], kind="stable")]
+        indices = indices[others]
+        starts = numpy.flatnonzero(numpy.concatenate(([True], indices[1:] != indices[:-1])))
+        rows[indices[starts]] += add.reduceat(values[others], starts, axis=0)
     return out
 
 
