@@ -12,11 +12,18 @@ from numpy import add, copyto, matmul, ndarray
 from numpy.lib.stride_tricks import as_strided
 
 from ..kernels.convolution import Pairs, Sizes, mirrored
+from ..threads import spread
 
 Array = ndarray
 
 #: Bytes of columns at a time: few enough for a processor's cache, many enough for the threads of a matrix product.
 CACHE = 1 << 21
+
+
+def _size(size: Sizes, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes) -> Sizes:
+    """Of the output."""
+    return tuple([(n + sum(p) - d * (k - 1) - 1) // s + 1
+                  for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)])  # fmt: skip
 
 
 class _Columns:
@@ -33,7 +40,7 @@ class _Columns:
         n, item = len(size), dtype.itemsize
         reach = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         padded = [size[i] + sum(padding[i]) for i in range(n)]
-        self.size = tuple([(padded[i] - reach[i] - 1) // stride[i] + 1 for i in range(n)])
+        self.size = _size(tuple(size), kernel, stride, padding, dilation)
         # negative padding leaves elements out
         kept = [(max(-before, 0), size[i] + min(after, 0)) for i, (before, after) in enumerate(padding)]
         self.source: Any = [slice(start, max(start, stop)) for start, stop in kept]
@@ -73,37 +80,49 @@ class _Columns:
 def conv(x: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
     dtype = numpy.result_type(x, weight)
     outs, kernel = weight.shape[0], weight.shape[2:]
-    columns = _Columns(x.shape, dtype, kernel, stride, padding, dilation, groups)
-    out = numpy.empty((x.shape[0], outs, *columns.size), dtype if bias is None else numpy.result_type(dtype, bias))
-    rows = weight.astype(dtype, copy=False).reshape(groups, outs // groups, columns.matrix.shape[1])
-    results = numpy.empty((groups, outs // groups, columns.matrix.shape[2]), dtype)
+    size = _size(x.shape[2:], kernel, stride, padding, dilation)
+    out = numpy.empty((x.shape[0], outs, *size), dtype if bias is None else numpy.result_type(dtype, bias))
+    rows = weight.astype(dtype, copy=False).reshape(groups, outs // groups, prod(weight.shape[1:]))
     if bias is not None:
         bias = bias.reshape(outs, 1, *[1] * len(kernel))
-    for start in range(0, x.shape[0], columns.samples or 1):
-        part = x[start : start + columns.samples]
-        matmul(rows, columns.of(part), results)
-        target, inside = out[start : start + columns.samples].swapaxes(0, 1), columns.inside(results, len(part))
-        if bias is None:
-            copyto(target, inside)
-        else:
-            add(inside, bias, target)
+
+    def work(first: int, stop: int) -> None:
+        columns = _Columns((stop - first, *x.shape[1:]), dtype, kernel, stride, padding, dilation, groups)
+        results = numpy.empty((groups, outs // groups, columns.matrix.shape[2]), dtype)
+        for start in range(first, stop, columns.samples or 1):
+            end = min(start + columns.samples, stop)
+            matmul(rows, columns.of(x[start:end]), results)
+            target, inside = out[start:end].swapaxes(0, 1), columns.inside(results, end - start)
+            if bias is None:
+                copyto(target, inside)
+            else:
+                add(inside, bias, target)
+
+    spread(x.shape[0], weight.size * x.shape[0] * prod(size), work)
     return out
 
 
 def conv_grad_weight(g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
     dtype = numpy.result_type(g, x)
-    outs = g.shape[1]
-    columns = _Columns(x.shape, dtype, kernel, stride, padding, dilation, groups)
-    out = numpy.zeros((groups, outs // groups, columns.matrix.shape[1]), dtype)
-    results = numpy.zeros((groups, outs // groups, columns.matrix.shape[2]), dtype)  # zero stays what does not count
-    term = numpy.empty_like(out)
-    for start in range(0, x.shape[0], columns.samples or 1):
-        part = g[start : start + columns.samples]
-        if len(part) < columns.samples:
-            results[...] = 0
-        copyto(columns.inside(results, len(part)), part.swapaxes(0, 1))
-        matmul(results, columns.of(x[start : start + columns.samples]).swapaxes(1, 2), term)
-        add(out, term, out)
+    outs, inner = g.shape[1], x.shape[1] // groups * prod(kernel)
+
+    def work(first: int, stop: int) -> Array:
+        columns = _Columns((stop - first, *x.shape[1:]), dtype, kernel, stride, padding, dilation, groups)
+        out = numpy.zeros((groups, outs // groups, inner), dtype)
+        results = numpy.zeros((groups, outs // groups, columns.matrix.shape[2]), dtype)  # zero stays what does not count
+        term = numpy.empty_like(out)
+        for start in range(first, stop, columns.samples or 1):
+            end = min(start + columns.samples, stop)
+            if end - start < columns.samples:
+                results[...] = 0
+            copyto(columns.inside(results, end - start), g[start:end].swapaxes(0, 1))
+            matmul(results, columns.of(x[start:end]).swapaxes(1, 2), term)
+            add(out, term, out)
+        return out
+
+    out, *others = spread(x.shape[0], g.size * inner, work)
+    for other in others:
+        add(out, other, out)
     return out.reshape(outs, x.shape[1] // groups, *kernel)
 
 
@@ -117,23 +136,27 @@ def conv_grad_input(g: Array, weight: Array, size: Sizes, stride: Sizes, padding
     (batch, outs), places = g.shape[:2], g.shape[2:]
     channels = groups * weight.shape[1]
     rows = weight.astype(dtype, copy=False).reshape(groups, outs // groups, -1 if weight.size else 0).swapaxes(1, 2)
-    samples = min(max(CACHE // max(channels * prod(kernel) * prod(places) * dtype.itemsize, 1), 1), batch)
     padded = [size[i] + before + max(after, 0) for i, (before, after) in enumerate(padding)]
     inner: Any = tuple([slice(before, before + size[i]) for i, (before, _) in enumerate(padding)])
     out = numpy.empty((batch, channels, *size), dtype)
-    sums = numpy.empty((channels, samples, *padded), dtype)
-    for start in range(0, batch, samples or 1):
-        part = g[start : start + samples].swapaxes(0, 1)
-        columns = matmul(rows, part.reshape(groups, outs // groups, part.shape[1] * prod(places)))
-        columns = columns.reshape(channels, *kernel, part.shape[1], *places)
-        total = sums[:, : part.shape[1]]
-        total[...] = 0
-        for place in product(*map(range, kernel)):
-            first = [place[i] * dilation[i] for i in range(n)]
-            key: Any = [slice(first[i], first[i] + (places[i] - 1) * stride[i] + 1, stride[i]) for i in range(n)]
-            reached = total[(..., *key)]
-            add(reached, columns[(slice(None), *place)], reached)
-        copyto(out[start : start + samples].swapaxes(0, 1), total[(..., *inner)])
+
+    def work(first: int, stop: int) -> None:
+        samples = min(max(CACHE // max(channels * prod(kernel) * prod(places) * dtype.itemsize, 1), 1), stop - first)
+        sums = numpy.empty((channels, samples, *padded), dtype)
+        for start in range(first, stop, samples or 1):
+            part = g[start : min(start + samples, stop)].swapaxes(0, 1)
+            columns = matmul(rows, part.reshape(groups, outs // groups, part.shape[1] * prod(places)))
+            columns = columns.reshape(channels, *kernel, part.shape[1], *places)
+            total = sums[:, : part.shape[1]]
+            total[...] = 0
+            for place in product(*map(range, kernel)):
+                low = [place[i] * dilation[i] for i in range(n)]
+                key: Any = [slice(low[i], low[i] + (places[i] - 1) * stride[i] + 1, stride[i]) for i in range(n)]
+                reached = total[(..., *key)]
+                add(reached, columns[(slice(None), *place)], reached)
+            copyto(out[start : start + part.shape[1]].swapaxes(0, 1), total[(..., *inner)])
+
+    spread(batch, g.size * channels * prod(kernel), work)
     return out
 
 

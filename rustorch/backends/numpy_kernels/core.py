@@ -12,6 +12,7 @@ import numpy
 from numpy import add, exp, maximum, multiply, ndarray, subtract
 
 from .. import scatter
+from ..threads import LEAST, awake, spread
 
 Array = ndarray
 
@@ -104,8 +105,26 @@ def index_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) 
 
 
 # -- layers ----------------------------------------------------------------------------------------------------------
+def _product(a: Array, b: Array) -> Array:
+    """Of two matrices. In a program whose convolutions run in threads, so does this: BLAS's own threads stay awake for a while
+    after their work, and would be in the way of the next convolution."""
+    (rows, inner), columns = a.shape, b.shape[1]
+    if not awake() or rows * inner * columns < LEAST or b.shape[0] != inner:
+        return a.dot(b)
+    out = numpy.empty((rows, columns), numpy.result_type(a, b))
+
+    def work(start: int, stop: int) -> None:
+        if rows >= columns:
+            numpy.matmul(a[start:stop], b, out[start:stop])
+        else:
+            numpy.matmul(a, b[:, start:stop], out[:, start:stop])
+
+    spread(rows if rows >= columns else columns, rows * inner * columns, work)
+    return out
+
+
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
-    out = x.dot(weight.T) if x.ndim <= 2 else matmul(x, weight.T)
+    out = x.dot(weight.T) if x.ndim < 2 else matmul(x, weight.T)
     if bias is None:
         return out
     if bias.dtype is not out.dtype or type(out) is not ndarray:
@@ -115,21 +134,21 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
 
 def linear_grad_weight(g: Array, x: Array) -> Array:
     if g.ndim == 2:
-        return g.T.dot(x)
+        return _product(g.T, x)
     if g.ndim == 1:
         return numpy.multiply.outer(g, x)
     rows = prod(g.shape[:-1])
-    return numpy.matmul(g.reshape(rows, g.shape[-1]).T, x.reshape(rows, x.shape[-1]))
+    return _product(g.reshape(rows, g.shape[-1]).T, x.reshape(rows, x.shape[-1]))
 
 
 def matmul(x1: Array, x2: Array, /) -> Array:
-    """Of two matrices; ``dot`` is on its way in half of the time. Many matrices times one are one product, of all their rows."""
+    """Of two matrices: ``dot`` is on its way in half of the time. Many matrices times one are one product, of all their rows."""
     if x2.ndim == 2:
         if x1.ndim == 2:
-            return x1.dot(x2)
+            return _product(x1, x2)
         if x1.ndim > 2:
             rows = x1.reshape(prod(x1.shape[:-1]), x1.shape[-1])
-            return rows.dot(x2).reshape(*x1.shape[:-1], x2.shape[1])
+            return _product(rows, x2).reshape(*x1.shape[:-1], x2.shape[1])
     return numpy.matmul(x1, x2)
 
 

@@ -11,6 +11,7 @@ from math import prod
 import numpy
 from numpy import add, einsum, multiply, ndarray, subtract
 
+from ..threads import alone
 from .core import _ones
 
 Array = ndarray
@@ -149,6 +150,6 @@ def batch_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array 
 
 
 OVERRIDES: dict[str, Callable] = {
-    function.__name__: function
+    function.__name__: alone(function)
     for function in (layer_norm, layer_norm_grad, rms_norm, rms_norm_grad, batch_norm, batch_norm_grad)
 }

@@ -1,0 +1,108 @@
+"""Work that is shared out among Python threads: all of it done once, errors and contexts carried over, BLAS left as it was."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy
+import pytest
+
+from rustorch.backends import threads
+from rustorch.backends.numpy_kernels import convolution, core
+
+threadpoolctl = pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed: everything runs in one thread")
+
+
+@pytest.fixture(autouse=True)
+def two(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two threads, whatever the machine has, for work of any size."""
+    made = threads._Threads()
+    made.count = 2
+    monkeypatch.setattr(threads, "_threads", made)
+    monkeypatch.setattr(threads, "LEAST", 0)
+    monkeypatch.setattr(core, "LEAST", 0)
+    yield
+    made.pool.shutdown()
+
+
+def _limits() -> list[int]:
+    return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 7])
+def test_every_sample_is_worked_on_once(n: int) -> None:
+    before = _limits()
+    done: list[int] = []
+    threads.spread(n, 1e9, lambda start, stop: done.extend(range(start, stop)))
+    assert sorted(done) == list(range(n))
+    assert _limits() == before
+
+
+def test_results_come_in_order() -> None:
+    assert threads.spread(5, 1e9, lambda start, stop: (start, stop)) == [(0, 2), (2, 5)]
+
+
+@pytest.mark.parametrize("bad", [0, 2])
+def test_an_error_arrives_when_nobody_writes_any_more(bad: int) -> None:
+    before = _limits()
+
+    def work(start: int, stop: int) -> None:
+        if start == bad:
+            raise ZeroDivisionError(f"part {start}")
+
+    with pytest.raises(ZeroDivisionError, match=f"part {bad}"):
+        threads.spread(4, 1e9, work)
+    assert _limits() == before
+
+
+def test_what_numpy_does_with_errors_is_what_the_caller_said() -> None:
+    x = numpy.zeros(4)
+    with numpy.errstate(divide="ignore"):
+        assert threads.spread(4, 1e9, lambda start, stop: numpy.divide(1, x[start:stop]).sum()) == [numpy.inf, numpy.inf]
+    with numpy.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        threads.spread(4, 1e9, lambda start, stop: numpy.divide(1, x[start:stop]))
+
+
+def test_work_that_spreads_work_again_does_not_wait_for_itself() -> None:
+    inner = threads.spread(4, 1e9, lambda start, stop: threads.spread(4, 1e9, lambda a, b: b - a))
+    assert sum(map(sum, inner)) == 8
+
+
+def test_several_callers_leave_blas_as_it_was() -> None:
+    before = _limits()
+    callers = [threading.Thread(target=lambda: [threads.spread(4, 1e9, lambda a, b: None) for _ in range(20)]) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert _limits() == before
+
+
+def test_numbers_are_those_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = numpy.random.default_rng(0)
+    x, w, g = rng.standard_normal((5, 4, 6, 6)), rng.standard_normal((6, 2, 3, 3)), rng.standard_normal((5, 6, 3, 3))
+    options = ((2, 2), ((1, 1), (1, 1)), (1, 1), 2)
+    a, b = rng.standard_normal((7, 5)), rng.standard_normal((5, 9))
+
+    def all_of_them() -> list[numpy.ndarray]:
+        return [
+            convolution.conv(x, w, None, *options),
+            convolution.conv_grad_weight(g, x, (3, 3), *options),
+            convolution.conv_grad_input(g, w, (6, 6), *options),
+            core.matmul(a, b),
+            core.matmul(b.T, a.T),
+        ]
+
+    spread = all_of_them()
+    monkeypatch.setattr(threads, "LEAST", 1e30)
+    monkeypatch.setattr(core, "LEAST", 1e30)
+    for one, two in zip(all_of_them(), spread, strict=True):
+        numpy.testing.assert_allclose(one, two, rtol=1e-13, atol=1e-13)
+
+
+def test_without_threadpoolctl_there_is_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "threadpoolctl", None)
+    monkeypatch.setattr(threads, "_threads", None)
+    assert threads.spread(4, 1e9, lambda start, stop: (start, stop)) == [(0, 4)]
+    assert not threads.awake()
