@@ -12,10 +12,15 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import wraps
 from itertools import pairwise
+from time import monotonic
 from typing import Any
 
 #: Multiplications below which handing work over takes longer than it saves.
 LEAST = 1 << 22
+
+
+#: Seconds: longer than what lies between two convolutions of a network.
+MOMENT = 0.1
 
 
 class _Threads:
@@ -24,6 +29,7 @@ class _Threads:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
+        self.last = monotonic()
         self._before: Any = None
         try:
             from threadpoolctl import ThreadpoolController
@@ -62,8 +68,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def awake() -> bool:
-    """Whether this program's work has been spread before, over more than one thread."""
-    return _threads is not None and _threads.count > 1
+    """Whether work was spread over several threads a moment ago, so that more of it is to be expected."""
+    return _threads is not None and _threads.count > 1 and monotonic() - _threads.last < MOMENT
 
 
 def alone(function: Callable) -> Callable:
@@ -80,7 +86,7 @@ def alone(function: Callable) -> Callable:
     return run
 
 
-def spread(n: int, cost: float, work: Callable[[int, int], Any]) -> list[Any]:
+def spread(n: int, cost: float, work: Callable[[int, int], Any], keep_awake: bool = True) -> list[Any]:
     """``work(start, stop)`` for parts of ``range(n)`` that cover it.
 
     Parameters
@@ -91,6 +97,8 @@ def spread(n: int, cost: float, work: Callable[[int, int], Any]) -> list[Any]:
         How many multiplications they take, about.
     work : callable
         Called from several threads at once; writes only what belongs to its samples.
+    keep_awake : bool
+        Whether it counts for `awake`.
 
     Returns
     -------
@@ -106,6 +114,8 @@ def spread(n: int, cost: float, work: Callable[[int, int], Any]) -> list[Any]:
     threads, count = _threads, min(_threads.count, n)
     if count < 2 or threading.current_thread().name.startswith("rustorch"):
         return [work(0, n)]
+    if keep_awake:
+        threads.last = monotonic()
     bounds = [n * i // count for i in range(count + 1)]
     with threads:
         run: Any = work

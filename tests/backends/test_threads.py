@@ -101,6 +101,17 @@ def test_numbers_are_those_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
         numpy.testing.assert_allclose(one, two, rtol=1e-13, atol=1e-13)
 
 
+def test_they_fall_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert threads.awake()
+    now = threads.monotonic() + threads.MOMENT * 2
+    monkeypatch.setattr(threads, "monotonic", lambda: now)
+    assert not threads.awake()
+    threads.spread(4, 1e9, lambda start, stop: None, keep_awake=False)
+    assert not threads.awake()
+    threads.spread(4, 1e9, lambda start, stop: None)
+    assert threads.awake()
+
+
 def test_without_threadpoolctl_there_is_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "threadpoolctl", None)
     monkeypatch.setattr(threads, "_threads", None)

@@ -106,7 +106,7 @@ def index_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) 
 
 # -- layers ----------------------------------------------------------------------------------------------------------
 def _product(a: Array, b: Array) -> Array:
-    """Of two matrices. In a program whose convolutions run in threads, so does this: BLAS's own threads stay awake for a while
+    """Of two matrices. Between convolutions that run in threads, so does this: BLAS's own threads stay awake for a while
     after their work, and would be in the way of the next convolution."""
     (rows, inner), columns = a.shape, b.shape[1]
     if not awake() or rows * inner * columns < LEAST or b.shape[0] != inner:
@@ -119,7 +119,7 @@ def _product(a: Array, b: Array) -> Array:
         else:
             numpy.matmul(a, b[:, start:stop], out[:, start:stop])
 
-    spread(rows if rows >= columns else columns, rows * inner * columns, work)
+    spread(rows if rows >= columns else columns, rows * inner * columns, work, keep_awake=False)
     return out
 
 
