@@ -20,6 +20,7 @@ from . import (
     functional,  # noqa: F401
     init,  # noqa: F401
     linear,
+    linear_loss,
     loss,
     max_pooling,
     module,
@@ -49,6 +50,7 @@ from .flatten import *  # noqa: F403
 from .folding import *  # noqa: F403
 from .fractional_pooling import *  # noqa: F403
 from .linear import *  # noqa: F403
+from .linear_loss import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .max_pooling import *  # noqa: F403
 from .module import *  # noqa: F403
@@ -79,6 +81,7 @@ __all__ = [
         embedding,
         flatten,
         linear,
+        linear_loss,
         loss,
         fractional_pooling,
         max_pooling,

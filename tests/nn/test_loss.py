@@ -99,3 +99,29 @@ def test_a_bad_target_raises_and_the_model_stays_as_it_was(
         criterion(out, backend.variable(*target)).backward()
     assert everything() == before
     out.sum().backward()  # the graph of the output was not used up
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (((2, 2, 4), (3, 4), None), r"the input has shape \(in_features,\) or"),
+        (((4,), (3, 2, 4), None), r"not \(4,\) and \(3, 2, 4\)"),
+        (((2, 4), (3, 4), (4,)), r"the bias has shape \(4,\), but a weight of shape \(3, 4\) needs \(3,\)"),
+        (((2, 5), (3, 4), None), r"linear: the input has shape \(2, 5\)"),
+    ],
+)
+def test_linear_cross_entropy_names_shapes_that_do_not_fit(shapes: tuple, message: str) -> None:
+    x, weight, bias = (None if shape is None else rustorch.ones(shape) for shape in shapes)
+    with pytest.raises(ValueError, match=message):
+        rustorch.nn.functional.linear_cross_entropy(x, weight, rustorch.tensor([0, 1]), linear_bias=bias)
+
+
+def test_linear_cross_entropy_loss_refuses_what_it_cannot_do() -> None:
+    for options, message in (
+        ({"weight": [1.0, 2.0]}, r"the weight has shape \(2,\), but there are 3 classes"),
+        ({"label_smoothing": 1.5}, "label_smoothing is in"),
+        ({"options": object()}, "the only one here is None"),
+        ({"reduction": "max"}, "reduction is 'mean'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            rustorch.nn.LinearCrossEntropyLoss(4, 3, **options)

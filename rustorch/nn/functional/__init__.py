@@ -12,6 +12,7 @@ from . import (
     distance,
     folding,
     fractional_pooling,
+    linear_loss,
     lookup,
     loss,
     masks,
@@ -35,6 +36,7 @@ from .distance import *  # noqa: F403
 from .folding import *  # noqa: F403
 from .fractional_pooling import *  # noqa: F403
 from .linear import *  # noqa: F403
+from .linear_loss import *  # noqa: F403
 from .lookup import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .masks import *  # noqa: F403
@@ -56,6 +58,7 @@ __all__ = [
         classification,
         adaptive_pooling,
         affine,
+        linear_loss,
         attention,
         convolution,
         ctc,

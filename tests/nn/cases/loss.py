@@ -87,6 +87,27 @@ POINTWISE = [
 ]
 CLASSES = [
     *each("CrossEntropyLoss", classes(4, 3)),
+    Case("LinearCrossEntropyLoss", (4, 3), inputs=lambda rng: (rng.standard_normal((5, 4)), rng.integers(0, 3, 5))),
+    Case(
+        "LinearCrossEntropyLoss",
+        (4, 3),
+        {"bias": True, "reduction": "sum"},
+        variant="probabilities",
+        inputs=lambda rng: (rng.standard_normal((5, 4)), rng.dirichlet((1.0, 2.0, 3.0), 5)),
+    ),
+    Case(
+        "LinearCrossEntropyLoss",
+        (4, 3),
+        {"bias": True, "ignore_index": 1, "reduction": "none"},
+        variant="one sample",
+        inputs=lambda rng: (rng.standard_normal(4), numpy.asarray(2)),
+    ),
+    Case(
+        "LinearCrossEntropyLoss",
+        (4, 3),
+        {"out_features": (2, 5), "bias": True, "weight": W, "label_smoothing": 0.1, "ignore_index": 0},
+        inputs=lambda rng: (rng.standard_normal((2, 4)), rng.integers(0, 3, (2, 2, 5))),
+    ),
     Case("CrossEntropyLoss", kwargs={"weight": W, "label_smoothing": 0.1}, inputs=classes(2, 3, 2)),
     *each("NLLLoss", classes(4, 3)),
     *each("NLLLoss", classes(2, 3, 2), weight=W),
