@@ -77,15 +77,17 @@ def lstm_steps(
     cells, squashed = numpy.empty((2, steps, batch, width), dtype)
     out = numpy.empty((steps, *h.shape), dtype)
     hidden = out if w_hr is None else numpy.empty((steps, batch, width), dtype)
-    factor, shift = _scales(batch, width, (True, True, False, True), dtype)
-    across = numpy.ascontiguousarray(w_hh.T)
+    sigmoids = (True, True, False, True)
+    factor, shift = _scales(batch, width, sigmoids, dtype)
+    # scaling by 1/2 is exact, so that it may come before the sum: once for all steps
+    multiply(z, factor, gates)
+    across = multiply(w_hh.T, _scales(1, width, sigmoids, dtype)[0], order="C")
     recurrent = numpy.empty((batch, columns), dtype)
     product = numpy.empty((batch, width), dtype)
     for t in _order(steps, reverse):
         gate, cell, s = gates[t], cells[t], squashed[t]
         numpy.dot(h, across, recurrent)
-        add(z[t], recurrent, gate)
-        multiply(gate, factor, gate)
+        add(gate, recurrent, gate)
         tanh(gate, gate)
         multiply(gate, factor, gate)
         add(gate, shift, gate)
