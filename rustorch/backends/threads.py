@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import wraps
 from itertools import pairwise
@@ -31,6 +30,9 @@ class _Threads:
         self._inside = 0
         self.last = monotonic()
         self._before: Any = None
+        from concurrent.futures import ThreadPoolExecutor, wait  # which import logging: not for those who need none of it
+
+        self.wait = wait
         try:
             from threadpoolctl import ThreadpoolController
         except ImportError:
@@ -123,5 +125,5 @@ def spread(n: int, cost: float, work: Callable[[int, int], Any], keep_awake: boo
         try:
             first = work(0, bounds[1])
         finally:  # nobody writes any more when this returns
-            wait(futures)
+            threads.wait(futures)
     return [first, *[future.result() for future in futures]]
