@@ -5,22 +5,19 @@
     python docs/examples/mnist_cnn.py --plot cnn.png         draw loss, accuracy and the filters of the first layer
     python docs/examples/mnist_cnn.py --device cuda          on a GPU
 
-It begins where digits.py, beside this file, ends: files, batches and the pass over the data are its functions.
+It begins where digits.py, beside this file, ends: files, batches and the pass over the data are its functions. fetching.py brings the
+images.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
-import hashlib
-import os
-import tempfile
-import urllib.request
-import zlib
 from pathlib import Path
 
 import numpy as np
 from digits import CLASSES, Digits, Epoch, load, positive, to_device, train_epoch
+from fetching import cache_folder, fetch
 from tqdm import tqdm
 
 import rustorch
@@ -28,46 +25,27 @@ from rustorch import Variable, nn
 
 SIDE = 28  # pixels
 SOURCE = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-#: SHA-256 of the unpacked files.
+#: The two files of the source, and the SHA-256 of what is packed in them.
 CHECKSUMS = {
-    "t10k-images-idx3-ubyte.gz": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte.gz": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
 
 # -- data ----------------------------------------------------------------------------------------------------------------
-def cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rustorch" / "mnist"
-
-
-def fetch(folder: Path) -> None:
-    """Bring the files that the folder lacks from the public source; each is checked first, and appears whole or not at all.
+def mnist() -> Path:
+    """The folder with MNIST's test images and their labels, fetched where they are missing.
 
     Raises
     ------
     ValueError
         If a file cannot be had, or is another one.
     """
+    folder = cache_folder("mnist")
+    otherwise = f"get {' and '.join(f'{name}.gz' for name in CHECKSUMS)} by other means and name their folder, as in --data DIR"
     for name, checksum in CHECKSUMS.items():
-        target = folder / name
-        if target.is_file():
-            continue
-        url = SOURCE + name
-        help = f"get {' and '.join(CHECKSUMS)} by other means and name their folder, as in --data DIR"
-        try:
-            with urllib.request.urlopen(url, timeout=30) as answer, tqdm.wrapattr(
-                answer, "read", total=int(answer.headers.get("Content-Length") or 0), desc=name, unit="B", unit_scale=True
-            ) as reader:  # fmt: skip
-                content = reader.read()
-            unpacked = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:  # URLError and BadGzipFile are OSErrors
-            raise ValueError(f"{url} cannot be fetched ({error}); {help}") from error
-        if hashlib.sha256(unpacked).hexdigest() != checksum:
-            raise ValueError(f"{url} is not the file that it was: its checksum differs; {help}")
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:
-            part.write(content)
-        os.replace(part.name, target)
+        fetch(f"{SOURCE}{name}.gz", checksum, folder / name, otherwise, unpack=gzip.decompress)
+    return folder
 
 
 # -- the model and its training ------------------------------------------------------------------------------------------
@@ -161,9 +139,7 @@ def main(arguments: list[str] | None = None) -> float:
         rustorch.empty(0, device=options.device)  # an unusable device says so before any data is fetched
         if options.plot is not None and not options.plot.parent.is_dir():
             raise ValueError(f"--plot {options.plot}: there is no folder {options.plot.parent}")
-        if options.data is None:
-            fetch(cache_folder())
-        parts = load(options.data or cache_folder())
+        parts = load(options.data or mnist())
         if parts[0][0].shape[1:] != (SIDE, SIDE):
             raise ValueError(f"the network is for images of {SIDE} x {SIDE} pixels, not for {parts[0][0].shape[1:]}")
         model = Network(options.device)

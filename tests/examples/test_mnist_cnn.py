@@ -15,6 +15,8 @@ from types import ModuleType
 import numpy
 import pytest
 
+from tests.support.website import website
+
 for package in ("matplotlib", "tqdm"):
     pytest.importorskip(package, reason=f"the example needs {package}: pip install 'rustorch[examples]'")
 
@@ -103,44 +105,45 @@ def test_what_cannot_be_done_is_said_in_a_line(arguments, message, tmp_path):
 
 # -- the files -----------------------------------------------------------------------------------------------------------
 @pytest.fixture
-def source(example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that stands for the public source, with files that the example expects."""
-    folder = tmp_path / "source"
-    folder.mkdir()
+def public(example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """The files that the example expects; the cache that it fills is `tmp_path / "rustorch" / "mnist"`."""
     content = files(20)
-    written(folder, content)
-    monkeypatch.setattr(example, "SOURCE", folder.as_uri() + "/")
-    monkeypatch.setattr(
-        example, "CHECKSUMS", {name: hashlib.sha256(gzip.decompress(data)).hexdigest() for name, data in content.items()}
-    )
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return folder
+    checksums = {name.removesuffix(".gz"): hashlib.sha256(gzip.decompress(data)).hexdigest() for name, data in content.items()}
+    monkeypatch.setattr(example, "CHECKSUMS", checksums)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return content
 
 
-def test_files_are_fetched_once(example, source):
-    folder = example.cache_folder()
-    example.fetch(folder)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(files(20))
-    for path in source.iterdir():
-        assert (folder / path.name).read_bytes() == path.read_bytes()
-        path.unlink()
-    example.fetch(folder)  # nothing to fetch from any more
-    (images, _), (test_images, _) = example.load(folder)
-    assert (len(images), len(test_images)) == (16, 4)
+def test_files_are_fetched_once(example, public, tmp_path, monkeypatch, capsys):
+    asked: list[str] = []
+    with website(public, asked) as address:
+        monkeypatch.setattr(example, "SOURCE", address)
+        for _ in range(2):
+            example.main(["--epochs", "1", "--batch-size", "8"])
+            assert "16 images to learn from, 4 to test on" in capsys.readouterr().out
+    assert sorted(asked) == sorted(public)
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "rustorch" / "mnist").iterdir()}
+    assert kept == {name.removesuffix(".gz"): gzip.decompress(data) for name, data in public.items()}
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("damaged", "message"),
     [
-        (lambda path: path.unlink(), "cannot be fetched"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-20]), "cannot be fetched"),
-        (lambda path: path.write_bytes(b"<html>not found</html>"), "cannot be fetched"),
-        (lambda path: path.write_bytes(gzip.compress(b"something else")), "its checksum differs"),
+        (None, r"cannot be fetched \(HTTP Error 404: Not Found\)"),
+        (files(20)["t10k-labels-idx1-ubyte.gz"][:-20], r"cannot be fetched \(Compressed file ended .*\)"),
+        (b"<html>not found</html>", r"cannot be fetched \(Not a gzipped file .*\)"),
+        (gzip.compress(b"something else"), "is not the file that it was: its checksum differs"),
     ],
+    ids=["404", "truncated gzip", "no gzip", "checksum"],
 )
-def test_another_file_is_refused_and_not_kept(damage, message, example, source):
-    damage(source / "t10k-labels-idx1-ubyte.gz")
-    folder = example.cache_folder()
-    with pytest.raises(ValueError, match=f"t10k-labels-idx1-ubyte.gz.* {message}.*--data DIR"):
-        example.fetch(folder)
-    assert [path.name for path in folder.iterdir()] == ["t10k-images-idx3-ubyte.gz"]
+def test_another_file_is_refused_and_not_kept(damaged, message, example, public, tmp_path, monkeypatch, capsys):
+    labels = "t10k-labels-idx1-ubyte.gz"
+    served = {name: data for name, data in (public | {labels: damaged}).items() if data is not None}
+    with website(served) as address:
+        monkeypatch.setattr(example, "SOURCE", address)
+        with pytest.raises(SystemExit, match=r"^2$"):
+            example.main([])
+    remedy = f"get t10k-images-idx3-ubyte.gz and {labels} by other means and name their folder, as in --data DIR"
+    assert re.search(f": {address}{labels} {message}; {remedy}\n$", capsys.readouterr().err)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["t10k-images-idx3-ubyte"]
