@@ -34,6 +34,7 @@ MODULES = (
     "nn.utils.parametrize",
     "optim",
     "random",
+    "serialization",
     "cuda",
 )
 #: What stands on pages whose module's docstring is of something else.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys as _sys
 
-from . import backends, cuda, fft, func, linalg, nn, ops, optim, pytree, random
+from . import backends, cuda, data, fft, func, linalg, nn, ops, optim, pytree, random, serialization
 from .autograd import (
     checkpoint,
     custom_primitive,
@@ -45,6 +45,7 @@ from .ops import *  # noqa: F403
 from .ops.inspection import __array_namespace_info__ as __array_namespace_info__  # the star leaves its underscores out
 from .optim import *  # noqa: F403
 from .random import get_rng_state, manual_seed, rand, randint, randn, randperm, set_rng_state
+from .serialization import load, load_metadata, save
 from .variable import Variable
 
 __version__ = "0.1.0"
@@ -56,9 +57,10 @@ __all__ = [
     *ops.__all__,
     *nn.__all__,
     *optim.__all__,
-    "checkpoint", "custom_primitive", "detect_anomaly", "fft", "func", "gradcheck", "gradgradcheck", "linalg", "pytree",
+    "checkpoint", "custom_primitive", "data", "detect_anomaly", "fft", "func", "gradcheck", "gradgradcheck", "linalg", "pytree",
     "Variable", "backends", "bool", "complex128", "complex64", "cuda", "enable_grad", "float32", "float64", "get_default_device",
     "get_rng_state", "grad", "int16", "int32", "int64", "int8", "is_grad_enabled",
-    "manual_seed", "nn", "no_grad", "optim", "rand", "randint", "randn",
-    "random", "randperm", "set_default_device", "set_grad_enabled", "set_rng_state", "uint16", "uint32", "uint64", "uint8",
+    "load", "load_metadata", "manual_seed", "nn", "no_grad", "optim", "rand", "randint", "randn",
+    "random", "randperm", "save", "serialization", "set_default_device", "set_grad_enabled", "set_rng_state",
+    "uint16", "uint32", "uint64", "uint8",
 ]  # fmt: skip

@@ -24,8 +24,8 @@ NAMES = [file.relative_to(ROOT).as_posix() for file in FILES]
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(ROOT)], "rustorch.", onerror=lambda name: None))
 
 #: From the ground up; a part imports parts of lower floors only.
-FLOORS = ("backends", "pytree", "autograd", "ops", "variable", "cuda", "random", "nn", "optim", "func", "linalg", "fft", "__init__",
-          "__main__")  # fmt: skip
+FLOORS = ("backends", "pytree", "autograd", "ops", "variable", "cuda", "random", "serialization", "nn", "optim", "func",
+          "linalg", "fft", "__init__", "__main__")  # fmt: skip
 #: Imported by files of backends/ and by nobody else.
 LIBRARIES = {"numpy", "cupy", "cupyx", "torch", "jax", "jaxlib", "array_api_strict", "array_api_compat"}
 #: Longer than 400 lines, because they hold a table and nothing else.

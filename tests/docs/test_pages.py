@@ -57,7 +57,7 @@ def test_gaps_are_gaps():
     found = re.search(r"\*\*Not there yet:\*\* (.+?)\.\n", prose(README), re.DOTALL)
     assert found
     names = re.findall(r"`(\w+)`", found[1])
-    assert len(names) > 5
+    assert names
     assert [
         name for name in names if hasattr(rustorch, name) or hasattr(rustorch.nn, name) or hasattr(rustorch.optim, name)
     ] == []

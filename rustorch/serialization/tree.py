@@ -1,0 +1,197 @@
+"""Nested objects as JSON with the names of their tensors, and back.
+
+JSON's own values stand for themselves, except for dicts; everything else is an object of one entry, whose name says what it is:
+``tensor``, ``dict``, ``items`` (a dict whose keys are not all strings), ``tuple``, ``int`` (of more than 64 bits), ``float`` (inf and
+nan), ``complex``, ``bytes``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..autograd.check import is_scalar, native_of
+from ..autograd.graph import Value
+from ..backends import Array, of
+from .header import METADATA, code_of
+
+__all__ = ["Flattened", "unflatten"]
+
+#: Arrays of these dtypes are written in another one, or read as another one; the structure says what they were.
+_MARKED = ("complex128", "float16")
+#: How deep containers may stand in each other: what is written can be read again, also from deep within a program.
+_DEEPEST = 200
+
+
+def _is_key(key: Any) -> bool:
+    if isinstance(key, tuple):
+        return all(map(_is_key, key))
+    return key is None or isinstance(key, (str, int, float, complex, bytes)) or is_scalar(key)
+
+
+class Flattened:
+    """An object, taken apart.
+
+    Attributes
+    ----------
+    arrays : dict
+        Name -> native array.
+    described : dict
+        Name -> (name of the dtype, shape).
+    node : object
+        The JSON of the structure.
+    plain : bool
+        Whether that says no more than the names and the dtypes do: a dict of arrays, by the names that they have here.
+
+    Raises
+    ------
+    TypeError
+        If there is something in it that no file can hold.
+    ValueError
+        If it is nested too deeply, or contains itself.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.arrays: dict[str, Array] = {}
+        self.described: dict[str, tuple[str, tuple[int, ...]]] = {}
+        self.node = self._node(value, ())
+        body = self.node.get("dict") if isinstance(self.node, dict) else None
+        self.plain = body is not None and all(node == {"tensor": name} for name, node in body.items())
+
+    def _node(self, value: Any, path: tuple) -> Any:
+        if isinstance(value, Value):
+            return self._array(value._native, path)
+        if is_scalar(value):
+            value = value.item() if getattr(value, "dtype", None) is not None and value.dtype.kind in "biufcU" else value
+        elif of(value) is not None:
+            try:
+                return self._array(native_of(value), path)
+            except TypeError as error:  # of text, of objects, with a mask
+                raise TypeError(f"save: {_where(path)} is no array that can be saved: {error}") from error
+        if value is None or isinstance(value, (bool, str, bytes, int, float, complex)):
+            return _number_or_text(value)
+        if len(path) == _DEEPEST:
+            raise ValueError(f"save: the object is nested more than {_DEEPEST} deep, or contains itself: {_where(path)[:100]}...")
+        if not isinstance(value, type) and callable(getattr(value, "state_dict", None)):
+            value = value.state_dict()
+        if isinstance(value, Mapping):
+            for key in value:
+                if not _is_key(key):
+                    raise TypeError(
+                        f"save: {_where(path)} has a key of type {type(key).__name__}; keys are strings, numbers and tuples"
+                    )
+            nodes = []
+            for key, item in value.items():
+                nodes.append(self._node(item, (*path, key)))
+            if all(isinstance(key, str) for key in value):
+                return {"dict": dict(zip(map(str.__str__, value), nodes, strict=True))}
+            return {"items": [[self._node(key, ()), node] for key, node in zip(value, nodes, strict=True)]}
+        if isinstance(value, (list, tuple)):
+            nodes = []
+            for i, item in enumerate(value):
+                nodes.append(self._node(item, (*path, i)))
+            return nodes if isinstance(value, list) else {"tuple": nodes}
+        raise TypeError(
+            f"save: {_where(path)} is of type {type(value).__name__}, which a file cannot hold; it takes arrays, numbers, strings, bytes, "
+            f"None, dicts, lists and tuples of them, and objects with a state_dict()"
+        )
+
+    def _array(self, native: Array, path: tuple) -> dict[str, Any]:
+        backend: Any = of(native)
+        try:
+            dtype = backend.dtype_of(native).name
+        except KeyError:  # a tensor of PyTorch's in a dtype that the standard lacks
+            dtype = str(native.dtype)
+        shape = tuple(native.shape)
+        if code_of(dtype, shape) is None:
+            raise TypeError(
+                f"save: {_where(path)} is an array of {dtype}, which cannot be saved; convert it first, as in x.astype(rustorch.float32)"
+            )
+        name = base = ".".join(map(str, path)).encode(errors="backslashreplace").decode() if path else "tensor"
+        number = 0
+        while name in self.arrays or name == METADATA:
+            name, number = f"{base}.{number}", number + 1
+        self.arrays[name] = native
+        self.described[name] = dtype, shape
+        return {"tensor": [name, dtype] if dtype in _MARKED else name}
+
+
+def _where(path: tuple) -> str:
+    return "the object" + "".join(f"[{key!r}]" for key in path)
+
+
+def _number_or_text(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
+    if isinstance(value, int):
+        value = int(value)
+        return value if -(1 << 63) <= value < 1 << 63 else {"int": hex(value)}
+    if isinstance(value, float):
+        value = float(value)
+        return value if math.isfinite(value) else {"float": repr(value)}
+    return {"complex": [_number_or_text(value.real), _number_or_text(value.imag)]}
+
+
+# -- back ------------------------------------------------------------------------------------------------------------------------
+def unflatten(node: Any, take: Callable[[str, str | None], Any]) -> Any:
+    """The object of a structure.
+
+    Parameters
+    ----------
+    node : object
+        JSON; of unknown origin, so every part of it is looked at.
+    take : callable
+        Returns the tensor of a name, in a dtype if one is named.
+
+    Raises
+    ------
+    ValueError
+        If it is not what `Flattened` writes.
+    """
+    try:
+        return _object(node, take)
+    except RecursionError:
+        raise ValueError("its structure is nested too deeply") from None
+
+
+def _object(node: Any, take: Callable[[str, str | None], Any]) -> Any:
+    if node is None or isinstance(node, (bool, int, float, str)):
+        return node
+    if isinstance(node, list):
+        return _objects(node, take)
+    match list(node.items()):
+        case [("tensor", str() as name)]:
+            return take(name, None)
+        case [("tensor", [str() as name, str() as dtype])] if dtype in _MARKED:
+            return take(name, dtype)
+        case [("dict", dict() as body)]:
+            return dict(zip(body, _objects(list(body.values()), take), strict=True))
+        case [("items", list() as pairs)] if all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+            keys, values = (_objects([pair[i] for pair in pairs], take) for i in (0, 1))
+            if all(map(_is_key, keys)) and len(found := dict(zip(keys, values, strict=True))) == len(keys):
+                return found
+        case [("tuple", list() as body)]:
+            return tuple(_objects(body, take))
+        case [("int", str() as digits)]:
+            return int(digits, 16)
+        case [("float", "inf" | "-inf" | "nan" as name)]:
+            return float(name)
+        case [("complex", [real, imag])]:
+            parts = _objects([real, imag], take)
+            if all(isinstance(part, float) for part in parts):
+                return complex(*parts)
+        case [("bytes", str() as digits)]:
+            return bytes.fromhex(digits)
+    raise ValueError(f"its structure has a part that rustorch does not write: {node!r:.100}")
+
+
+def _objects(nodes: list, take: Callable[[str, str | None], Any]) -> list:
+    found = []
+    for node in nodes:
+        found.append(_object(node, take))
+    return found
