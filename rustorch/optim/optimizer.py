@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from numbers import Real
 from typing import Any
 
 from ..autograd.graph import Value, enable_grad, writes
 from ..backends import BY_TYPE, Namespace, device_of
 from ..variable import Variable
+from . import checks, states
 
 __all__ = ["Optimizer"]
+
+#: What PyTorch's optimizers ask for beside the mathematics: how to compute, which is each backend's business here.
+HINTS = ("foreach", "fused", "capturable", "differentiable")
 
 
 class Optimizer:
     """The base of all optimizers.
 
+    A subclass passes its options to ``__init__``, says in `check` which values make sense, in `start` what it keeps for a parameter, and
+    in `update` what a step does with it.
+
     Parameters
     ----------
-    params : iterable of Variables, or of dicts
+    params : iterable of Variables, of (name, Variable) pairs, or of dicts
         Leaves to optimize; or groups: dicts with "params" and options of their own.
     defaults : dict
         Options of groups that name none.
+    hints : dict, optional
+        ``foreach``, ``fused`` and ``capturable``, by which PyTorch's users choose among its implementations: taken, and without effect.
 
     Attributes
     ----------
@@ -36,13 +43,45 @@ class Optimizer:
     ValueError
         If there are no parameters, one is listed twice or is no leaf, or an option is out of range.
     TypeError
-        If a parameter is no Variable.
+        If a parameter is no Variable, or an option is unknown.
+
+    Examples
+    --------
+    An optimizer of one's own:
+
+    >>> import rustorch
+    >>> class SignDescent(rustorch.Optimizer):
+    ...     def __init__(self, params, lr=1e-2):
+    ...         super().__init__(params, {"lr": lr})
+    ...     def update(self, xp, p, g, state, options):
+    ...         return p - options["lr"] * xp.sign(g)
+    >>> x = rustorch.tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = SignDescent([x], lr=0.5)
+    >>> (x * x).sum().backward()
+    >>> optimizer.step()
+    >>> x
+    Variable([ 0.5, -1.5], requires_grad=True)
     """
 
-    def __init__(self, params: Any, defaults: dict[str, Any]):
+    #: Complex parameters are pairs of real ones to an update that is not linear in the gradient.
+    complex_as_pairs = True
+    #: Options that state_dicts of older versions do not have, with what they meant.
+    young: Mapping[str, Any] = {"maximize": False, "decoupled_weight_decay": False}
+
+    def __init__(self, params: Any, defaults: dict[str, Any], hints: Mapping[str, Any] | None = None):
+        for name, value in (hints or {}).items():
+            if name not in HINTS:
+                raise TypeError(f"{self._name} has no option {name!r}; it has {', '.join(defaults)}")
+            if name == "differentiable" and value:
+                raise ValueError(
+                    f"{self._name}: steps are not differentiable; write the update with rustorch.grad(create_graph=True)"
+                )
+        self.check(defaults)
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Variable, dict[str, Any]] = {}
+        #: how many steps there were; learning-rate schedules look at it
+        self.steps = 0
         if isinstance(params, (Value, Mapping)):
             raise TypeError(f"{self._name}: params is an iterable of Variables or of dicts, not one {type(params).__name__}")
         params = list(params)
@@ -61,9 +100,12 @@ class Optimizer:
         if not isinstance(param_group, Mapping) or "params" not in param_group:
             raise TypeError(f"{self._name}: a group is a dict with 'params'")
         given = param_group["params"]
-        params = [given] if isinstance(given, Value) else list(given)
+        params: list[Any] = [given] if isinstance(given, Value) else list(given)
         if not params:
             raise ValueError(f"{self._name} got a group without parameters")
+        names = [p[0] for p in params if isinstance(p, tuple) and len(p) == 2 and isinstance(p[0], str)]
+        if len(names) == len(params):
+            params = [p for _, p in params]
         seen = {id(p) for group in self.param_groups for p in group["params"]}
         for i, p in enumerate(params):
             if not isinstance(p, Value):
@@ -72,28 +114,31 @@ class Optimizer:
                 raise ValueError(f"{self._name}: parameter {i} was computed ({p!r}); only leaves can be optimized")
             if id(p) in seen:
                 raise ValueError(f"{self._name}: parameter {i} (shape {tuple(p._native.shape)}) is listed twice")
+            self.check_parameter(p, i)  # type: ignore[arg-type]
             seen.add(id(p))
         options = {**self.defaults, **{k: v for k, v in param_group.items() if k != "params"}}
         self.check(options)
-        self.param_groups.append({"params": params, **options})
+        named = {"param_names": names} if names and len(names) == len(params) else {}
+        self.param_groups.append({"params": params, **named, **options})
 
+    # -- what a subclass says --------------------------------------------------------------------------------------------
     def check(self, options: dict[str, Any]) -> None:
-        """Raise ValueError for options out of range; subclasses say which are."""
+        """Raise ValueError for options out of range; subclasses say which are (see ``optim/checks.py``)."""
+        if "lr" in options:
+            checks.not_negative(self._name, options, "lr")
 
-    def _not_negative(self, options: dict[str, Any], *names: str) -> None:
-        """Raise ValueError for an option that is no such number; one of NumPy's becomes Python's, which promotes weakly."""
-        for name in names:
-            value = options[name]
-            if isinstance(value, bool) or not isinstance(value, Real) or not (0 <= float(value) < math.inf):
-                raise ValueError(f"{self._name}: {name} is a finite number that is not negative, not {value!r}")
-            if type(value) not in (int, float):
-                options[name] = float(value)
+    def check_parameter(self, p: Variable, number: int) -> None:
+        """Raise ValueError for a parameter that this optimizer cannot train."""
 
-    # -- the step --------------------------------------------------------------------------------------------------------
+    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+        """The state of a parameter before its first step: native arrays, and numbers under names in ``states.NUMBERS``."""
+        return {}
+
     def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
         """The new value of one parameter, from native arrays; may be ``p``, written in place. Keeps its state in ``state``."""
         raise NotImplementedError
 
+    # -- the step --------------------------------------------------------------------------------------------------------
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient.
 
@@ -101,13 +146,56 @@ class Optimizer:
         ----------
         closure : callable, optional
             Computes the loss again and calls backward; its value is returned.
+
+        Raises
+        ------
+        RuntimeError
+            If a gradient has another shape, dtype or device than its parameter; nothing was updated then.
         """
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        update, states = self.update, self.state
-        written = []
+        work = self._gather()
+        update, states_ = self.update, self.state
+        written: list[Any] = []
+        for p, native, g, backend, options in work:
+            xp = backend.xp
+            state = states_.get(p)
+            if backend.multi_device:
+                with backend.guard(native):
+                    new = self._updated(xp, p, native, g, options)
+            elif state is None or backend.dtype_of(native).kind == "c":
+                new = self._updated(xp, p, native, g, options)
+            else:
+                new = update(xp, native, g, state, options)
+            if new is native or self._write(p, native, new):
+                written.append(native)
+        if written:
+            writes.note_all(written)
+        self.steps += 1
+        return loss
+
+    @staticmethod
+    def _write(p: Variable, native: Any, new: Any) -> bool:
+        """Put a new value into a parameter; returns whether that was in place."""
+        if BY_TYPE[type(native)].writable(native):
+            native[...] = new
+            return True
+        p._native = new
+        return False
+
+    def _updated(self, xp: Namespace, p: Variable, native: Any, g: Any, options: dict[str, Any]) -> Any:
+        """What is rare in a step: the first one of a parameter, and complex ones."""
+        if (state := self.state.get(p)) is None:
+            state = self.state[p] = self.start(xp, native, options)
+        if self.complex_as_pairs and BY_TYPE[type(native)].dtype_of(native).kind == "c":
+            return states.update_as_pairs(self.update, xp, native, g, state, options)
+        return self.update(xp, native, g, state, options)
+
+    def _gather(self) -> list[tuple]:
+        """What a step is about to do, looked at before the first parameter changes."""
+        work = []
         for group in self.param_groups:
             # a schedule may have set a number of NumPy's, which would promote the parameters
             if type(lr := group.get("lr", 0.0)) is not float:
@@ -117,32 +205,21 @@ class Optimizer:
                 if g is None:
                     continue
                 native = p._native
-                if type(g) is not type(native):
+                if type(g) is not type(native) or g.dtype != native.dtype or g.shape != native.shape:
                     self._mismatch(p, g)
                 backend = BY_TYPE[type(native)]
-                state = states.get(p)
-                if state is None:
-                    state = states[p] = {}
-                if backend.multi_device:
-                    with backend.guard(native):
-                        new = update(backend.xp, native, g, state, group)
-                else:
-                    new = update(backend.xp, native, g, state, group)
-                if new is not native:
-                    if backend.writable(native):
-                        native[...] = new
-                    else:
-                        p._native = new
-                        continue
-                written.append(native)
-        if written:
-            writes.note_all(written)
-        return loss
+                if backend.multi_device and device_of(g) != device_of(native):
+                    self._mismatch(p, g)
+                work.append((p, native, g, backend, group))
+        return work
 
     def _mismatch(self, p: Variable, g: Any) -> None:
+        def told(array: Any) -> str:
+            return f"{tuple(array.shape)} {BY_TYPE[type(array)].dtype_of(array)} on {device_of(array)!r}"
+
         raise RuntimeError(
-            f"{self._name}: a parameter on {device_of(p._native)!r} has its gradient on {device_of(g)!r}; move the model before "
-            f"computing gradients"
+            f"{self._name}: a parameter {told(p._native)} has a gradient {told(g)}; convert and move the model before computing "
+            f"gradients. No parameter was updated"
         )
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -172,75 +249,47 @@ class Optimizer:
         ValueError
             If it is negative, infinite or nan; it is then unchanged.
         """
-        self._not_negative(new := {"lr": lr}, "lr")
+        checks.not_negative(self._name, new := {"lr": lr}, "lr")
         for group in self.param_groups:
             group.update(new)
 
     # -- state -------------------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
-        """Options and state in PyTorch's layout: parameters are numbered in order."""
-        number: dict[int, int] = {}
-        groups = []
-        for group in self.param_groups:
-            for p in group["params"]:
-                number[id(p)] = len(number)
-            groups.append({**group, "params": [number[id(p)] for p in group["params"]]})
+        """Options and state in PyTorch's layout: parameters are numbered in order. Shares the memory of the state's arrays."""
+        numbers = {id(p): i for i, p in enumerate(self._parameters())}
+        groups = [{**group, "params": [numbers[id(p)] for p in group["params"]]} for group in self.param_groups]
         state = {
-            number[id(p)]: {name: Variable(v) if type(v) in BY_TYPE else v for name, v in entries.items()}
+            numbers[id(p)]: kept
             for p, entries in self.state.items()
-            if entries
+            if (kept := {name: states.public(value) for name, value in entries.items() if value is not None})
         }
         return {"state": state, "param_groups": groups}
 
+    def _parameters(self) -> list[Variable]:
+        return [p for group in self.param_groups for p in group["params"]]
+
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over options and state; arrays are copied to their parameters' devices and dtypes.
+        """Take over options and state, of rustorch or PyTorch; arrays are copied to their parameters' devices and dtypes.
 
         Raises
         ------
         ValueError
-            If the groups or shapes are those of other parameters: says where, and nothing was loaded.
+            If it is the state of other parameters or of another optimizer: lists what differs; nothing was loaded.
         """
-        groups, state = state_dict["param_groups"], state_dict["state"]
-        have, given = ([len(group["params"]) for group in g] for g in (self.param_groups, groups))
-        if have != given:
-            raise ValueError(
-                f"{self._name}.load_state_dict: groups of {given} parameters given, {have} needed; nothing was loaded"
-            )
-        params: dict[int, Variable] = {}
-        for mine, theirs in zip(self.param_groups, groups, strict=True):
-            params.update(zip(theirs["params"], mine["params"], strict=True))
-        loaded: dict[Variable, dict[str, Any]] = {}
-        for key, entries in state.items():
-            if key not in params:
-                raise ValueError(
-                    f"{self._name}.load_state_dict: state of a parameter {key!r} that no group has; nothing was loaded"
-                )
-            p = params[key]
-            loaded[p] = {name: self._loaded(p, key, name, value) for name, value in entries.items()}
-        options = [{**mine, **{k: v for k, v in theirs.items() if k != "params"}}
-                   for mine, theirs in zip(self.param_groups, groups, strict=True)]  # fmt: skip
-        for group in options:
-            self.check(group)
-        self.state = loaded
-        for mine, new in zip(self.param_groups, options, strict=True):
+        groups, state = states.load(self, state_dict)
+        self.state = state
+        for mine, new in zip(self.param_groups, groups, strict=True):
             mine.update(new)
 
-    def _loaded(self, p: Variable, key: Any, name: str, value: Any) -> Any:
-        if value is None or isinstance(value, (bool, int, float, str)):
-            return value
-        array = Variable(value).detach()
-        if array.shape not in ((), p.shape):
-            raise ValueError(
-                f"{self._name}.load_state_dict: {name} of parameter {key} has shape {array.shape}, the parameter {p.shape}; nothing was "
-                f"loaded"
-            )
-        if array.shape == p.shape:
-            array = array.to(dtype=p.dtype)
-        return array.to(device=p.device).clone().data
+    def load_entry(self, p: Variable, entries: Mapping[str, Any], options: dict[str, Any], differ: list[str]) -> dict[str, Any]:
+        """The state of one parameter as it is kept here; what is wrong with ``entries`` is added to ``differ``."""
+        native = p._native
+        expected = self.start(BY_TYPE[type(native)].xp, native, options)
+        return states.entry(p, entries, expected, differ)
 
     def __repr__(self) -> str:
         lines = [f"{self._name} ("]
         for i, group in enumerate(self.param_groups):
             lines.append(f"Parameter Group {i}")
-            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name not in ("params", "param_names")]
         return "\n".join([*lines, ")"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..backends import Namespace
+from . import checks
 from .optimizer import Optimizer
 
 __all__ = ["SGD"]
@@ -27,6 +28,8 @@ class SGD(Optimizer):
         Looks ahead: ``p = p - lr * (g + momentum * b)``.
     maximize : bool
         Climbs instead.
+    **hints
+        ``foreach``, ``fused`` of PyTorch: taken, and without effect.
 
     Raises
     ------
@@ -50,27 +53,28 @@ class SGD(Optimizer):
     Variable([0.8], requires_grad=True)
     """
 
+    complex_as_pairs = False
+
     def __init__(self, params: Any, lr: float = 1e-3, momentum: float = 0.0, dampening: float = 0.0, weight_decay: float = 0.0,
-                 nesterov: bool = False, *, maximize: bool = False):  # fmt: skip
-        defaults = {
+                 nesterov: bool = False, *, maximize: bool = False, **hints: Any):  # fmt: skip
+        super().__init__(params, {
             "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov,
             "maximize": maximize,
-        }  # fmt: skip
-        self.check(defaults)
-        super().__init__(params, defaults)
+        }, hints)  # fmt: skip
 
     def check(self, options: dict[str, Any]) -> None:
-        self._not_negative(options, "lr", "momentum", "dampening", "weight_decay")
+        checks.not_negative("SGD", options, "lr", "momentum", "dampening", "weight_decay")
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
             raise ValueError(
                 f"SGD: nesterov needs momentum above 0 and no dampening, not momentum={options['momentum']} and "
                 f"dampening={options['dampening']}"
             )
 
+    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+        return {"momentum_buffer": None}
+
     def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
-        momentum = options["momentum"]
-        p, buffer = xp.sgd(p, g, state.get("momentum_buffer") if momentum else None, options["lr"], momentum, options["dampening"],
-                           options["weight_decay"], options["nesterov"], options["maximize"])  # fmt: skip
-        if momentum:
-            state["momentum_buffer"] = buffer
+        p, state["momentum_buffer"] = xp.sgd(
+            p, g, state["momentum_buffer"], options["lr"], options["momentum"], options["dampening"], options["weight_decay"],
+            options["nesterov"], options["maximize"])  # fmt: skip
         return p

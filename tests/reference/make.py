@@ -5,9 +5,10 @@ The test of this file computes them again and compares, so the committed ones ar
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import torch
 from tests.nn.case import Case, digest, evaluate_by_pytorch
 from tests.nn.cases import FAMILIES
 
-from . import cases
+from . import cases, optim_cases
 
 
 def _tensor(array: Any, tracked: bool = False) -> torch.Tensor:
@@ -73,6 +74,30 @@ def optimizers() -> dict[str, Any]:
     return results
 
 
+@contextlib.contextmanager
+def in_double() -> Iterator[None]:
+    """PyTorch with the numbers of its optimizers in float64; Muon, too, which would iterate in bfloat16 whatever its parameters are."""
+    bfloat16 = torch.Tensor.bfloat16
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.bfloat16 = torch.Tensor.clone  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.Tensor.bfloat16 = bfloat16  # type: ignore[method-assign]
+        torch.set_default_dtype(torch.float32)
+
+
+def all_optimizers() -> dict[str, Any]:
+    """The parameters after some of the steps, for every optimizer and option."""
+    with in_double():
+        return {
+            name: optim_cases.train(
+                torch, _tensor, torch.Tensor.tolist, lambda params, cls=cls, kw=kw: getattr(torch.optim, cls)(params, **kw)
+            )
+            for name, (cls, kw) in optim_cases.table().items()
+        }
+
+
 def training() -> dict[str, Any]:
     """The loss before every step, and the state at the end."""
     model = cases.ARCHITECTURES["mlp"](torch.nn).double()
@@ -102,6 +127,7 @@ def everything(names: Sequence[str] = ()) -> dict[str, Any]:
         "cross_entropy": lambda: functions(cases.cross_entropy()),
         "architectures": architectures,
         "sgd": optimizers,
+        "optim": all_optimizers,
         "training": training,
         **{f"nn_{name}": partial(modules, family) for name, family in FAMILIES.items()},
     }

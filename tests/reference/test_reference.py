@@ -8,7 +8,7 @@ import numpy
 import pytest
 
 from tests.nn.cases import FAMILIES
-from tests.reference import cases, load
+from tests.reference import cases, load, optim_cases
 
 
 def _compare(committed: Any, computed: Any, path: str) -> None:
@@ -36,6 +36,7 @@ def test_there_is_a_number_for_every_case() -> None:
     assert list(load("cross_entropy")) == list(cases.cross_entropy())
     assert list(load("architectures")) == list(cases.ARCHITECTURES)
     assert list(load("sgd")) == [*cases.sgd(), "groups"]
+    assert list(load("optim")) == list(optim_cases.table())
     assert len(load("training")["losses"]) == cases.TRAIN_STEPS
     for name, family in FAMILIES.items():
         assert list(load(f"nn_{name}")) == [case.name for case in family]

@@ -1,14 +1,30 @@
 """Updates of one parameter, as the optimizers run them after every backward pass.
 
-Each returns the new parameter and the new state. An override may write into the arrays it was given and return
-those; a caller never uses the old ones again.
+Each takes the parameter, its gradient, the arrays of its state and numbers, and returns the new parameter and the new state. An override
+may write into the arrays it was given, but for the gradient, and return those; a caller never uses the old ones again.
+
+All but the last two are *elementwise*: they treat each number of a parameter by itself, so that an override may run them block by block,
+or as one fused loop. Such an update uses operators and functions of the standard alone, and looks at nothing but the numbers to decide
+what to do. Corrections that depend on the step's number are computed by the optimizers, in double precision.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-__all__ = ["sgd"]
+__all__ = ["adadelta", "adafactor", "adagrad", "adam", "adamax", "asgd", "muon", "nadam", "radam", "rmsprop", "rprop", "sgd"]
+
+#: Updates that treat each number by itself, and how many of their first arguments are arrays of the parameter's shape (or None).
+ELEMENTWISE = {
+    "adadelta": 4, "adagrad": 3, "adam": 5, "adamax": 4, "asgd": 3, "nadam": 4, "radam": 4, "rmsprop": 5, "rprop": 4, "sgd": 3,
+}  # fmt: skip
+
+
+def _direction(p: Any, g: Any, weight_decay: float, maximize: bool) -> Any:
+    if maximize:
+        g = -g
+    return g + weight_decay * p if weight_decay else g
 
 
 def sgd(xp: Any, p: Any, g: Any, buffer: Any, lr: float, momentum: float, dampening: float, weight_decay: float,
@@ -18,11 +34,151 @@ def sgd(xp: Any, p: Any, g: Any, buffer: Any, lr: float, momentum: float, dampen
     ``buffer`` is the running direction, or None before the first step. Source: Sutskever et al., "On the importance
     of initialization and momentum in deep learning", 2013, with PyTorch's convention for the learning rate.
     """
-    if maximize:
-        g = -g
-    if weight_decay:
-        g = g + weight_decay * p
+    g = _direction(p, g, weight_decay, maximize)
     if momentum:
         buffer = xp.asarray(g, copy=True) if buffer is None else momentum * buffer + (1 - dampening) * g
         g = g + momentum * buffer if nesterov else buffer
     return p - lr * g, buffer
+
+
+def adam(xp: Any, p: Any, g: Any, mean: Any, square: Any, top: Any, lr: float, beta1: float, beta2: float, eps: float,
+         weight_decay: float, decoupled: bool, maximize: bool, correction1: float, correction2: float) -> tuple[Any, ...]:  # fmt: skip
+    """Adam, and AdamW where ``decoupled``; ``top`` is the largest ``square`` so far for AMSGrad, else None.
+
+    The corrections are ``1 - beta ** step``.
+    """
+    if decoupled:
+        p = (1 - lr * weight_decay) * p
+        weight_decay = 0
+    g = _direction(p, g, weight_decay, maximize)
+    mean = mean + (1 - beta1) * (g - mean)
+    square = beta2 * square + (1 - beta2) * (g * g)
+    if top is not None:
+        top = xp.maximum(top, square)
+    root = xp.sqrt(square if top is None else top) / correction2**0.5
+    return p - lr / correction1 * (mean / (root + eps)), mean, square, top
+
+
+def nadam(xp: Any, p: Any, g: Any, mean: Any, square: Any, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
+          decoupled: bool, maximize: bool, correction2: float, of_gradient: float, of_mean: float) -> tuple[Any, ...]:  # fmt: skip
+    """Adam that looks ahead; ``of_gradient`` and ``of_mean`` weigh the two directions."""
+    if decoupled:
+        p = (1 - lr * weight_decay) * p
+        weight_decay = 0
+    g = _direction(p, g, weight_decay, maximize)
+    mean = mean + (1 - beta1) * (g - mean)
+    square = beta2 * square + (1 - beta2) * (g * g)
+    root = xp.sqrt(square / correction2) + eps
+    return p - lr * ((of_gradient * g + of_mean * mean) / root), mean, square
+
+
+def radam(xp: Any, p: Any, g: Any, mean: Any, square: Any, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
+          decoupled: bool, maximize: bool, correction1: float, rectified: float) -> tuple[Any, ...]:  # fmt: skip
+    """Adam that waits for its variance: ``rectified`` is the factor of the adaptive step, and 0 as long as there is none."""
+    if decoupled:
+        p = (1 - lr * weight_decay) * p
+        weight_decay = 0
+    g = _direction(p, g, weight_decay, maximize)
+    mean = mean + (1 - beta1) * (g - mean)
+    square = beta2 * square + (1 - beta2) * (g * g)
+    step = rectified * mean / (xp.sqrt(square) + eps) if rectified else mean
+    return p - lr / correction1 * step, mean, square
+
+
+def adamax(xp: Any, p: Any, g: Any, mean: Any, largest: Any, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
+           maximize: bool, correction1: float) -> tuple[Any, ...]:  # fmt: skip
+    g = _direction(p, g, weight_decay, maximize)
+    mean = mean + (1 - beta1) * (g - mean)
+    largest = xp.maximum(beta2 * largest, xp.abs(g) + eps)
+    return p - lr / correction1 * (mean / largest), mean, largest
+
+
+def adagrad(xp: Any, p: Any, g: Any, total: Any, lr: float, eps: float, weight_decay: float, maximize: bool) -> tuple[Any, Any]:
+    g = _direction(p, g, weight_decay, maximize)
+    total = total + g * g
+    return p - lr * (g / (xp.sqrt(total) + eps)), total
+
+
+def adadelta(xp: Any, p: Any, g: Any, square: Any, moved: Any, lr: float, rho: float, eps: float, weight_decay: float,
+             maximize: bool) -> tuple[Any, ...]:  # fmt: skip
+    g = _direction(p, g, weight_decay, maximize)
+    square = rho * square + (1 - rho) * (g * g)
+    step = xp.sqrt(moved + eps) / xp.sqrt(square + eps) * g
+    moved = rho * moved + (1 - rho) * (step * step)
+    return p - lr * step, square, moved
+
+
+def rmsprop(xp: Any, p: Any, g: Any, square: Any, mean: Any, buffer: Any, lr: float, alpha: float, eps: float, weight_decay: float,
+            momentum: float, maximize: bool) -> tuple[Any, ...]:  # fmt: skip
+    """``mean`` is that of the gradients if they are centered, ``buffer`` the running direction if there is momentum; else None."""
+    g = _direction(p, g, weight_decay, maximize)
+    square = alpha * square + (1 - alpha) * (g * g)
+    if mean is None:
+        spread = square
+    else:
+        mean = mean + (1 - alpha) * (g - mean)
+        spread = square - mean * mean
+    g = g / (xp.sqrt(spread) + eps)
+    if buffer is not None:
+        g = buffer = momentum * buffer + g
+    return p - lr * g, square, mean, buffer
+
+
+def rprop(xp: Any, p: Any, g: Any, before: Any, size: Any, down: float, up: float, least: float, most: float,
+          maximize: bool) -> tuple[Any, ...]:  # fmt: skip
+    """``before`` is the last gradient, 0 where it turned; ``size`` the length of each number's step."""
+    if maximize:
+        g = -g
+    agree = g * before
+    size = xp.where(agree > 0, size * up, xp.where(agree < 0, size * down, size))
+    size = xp.clip(size, least, most)
+    g = xp.where(agree < 0, xp.zeros_like(g), g)
+    return p - xp.sign(g) * size, g, size
+
+
+def asgd(xp: Any, p: Any, g: Any, average: Any, decay: float, eta: float, mu: float, weight_decay: float,
+         maximize: bool) -> tuple[Any, Any]:  # fmt: skip
+    """``decay`` is the factor that draws the parameter to 0, ``mu`` how much of it enters its average."""
+    g = _direction(p, g, weight_decay, maximize)
+    p = decay * p - eta * g
+    return p, average + mu * (p - average)
+
+
+# -- updates of whole matrices --------------------------------------------------------------------------------------------------------
+def adafactor(xp: Any, p: Any, g: Any, rows: Any, columns: Any, variance: Any, lr: float, keep: float, eps1: float, eps2: float,
+              d: float, rho: float, weight_decay: float, maximize: bool) -> tuple[Any, ...]:  # fmt: skip
+    """Adafactor: of matrices, the variance is the product of its ``rows`` and ``columns``; of vectors it is ``variance``.
+
+    ``keep`` is the weight of the new variance, ``rho`` the longest relative step.
+    """
+    size = math.prod(p.shape) ** 0.5
+    step = rho * xp.maximum(xp.linalg.vector_norm(p) / size, eps2)
+    if weight_decay:
+        p = (1 - lr * weight_decay) * p
+    square = g * g
+    if variance is None:
+        rows = rows + keep * (xp.mean(square, axis=-1, keepdims=True) - rows)
+        columns = columns + keep * (xp.mean(square, axis=-2, keepdims=True) - columns)
+        shared = xp.mean(rows, axis=-2, keepdims=True)
+        estimate = rows * columns / xp.maximum(shared, eps1)
+    else:
+        estimate = variance = variance + keep * (square - variance)
+    u = g / xp.sqrt(xp.maximum(estimate, eps1 * eps1))
+    step = step / xp.maximum(xp.linalg.vector_norm(u) / (size * d), 1.0)
+    return (p + step * u if maximize else p - step * u), rows, columns, variance
+
+
+def muon(xp: Any, p: Any, g: Any, buffer: Any, lr: float, decay: float, momentum: float, nesterov: bool,
+         coefficients: tuple[float, float, float], steps: int, eps: float) -> tuple[Any, Any]:  # fmt: skip
+    """Muon: the momentum, with its singular values brought close to 1 by Newton-Schulz iterations; ``decay`` multiplies ``p``."""
+    buffer = buffer + (1 - momentum) * (g - buffer)
+    x = g + momentum * (buffer - g) if nesterov else buffer
+    a, b, c = coefficients
+    tall = x.shape[0] > x.shape[1]
+    if tall:
+        x = x.mT
+    x = x / xp.maximum(xp.linalg.vector_norm(x), eps)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * (gram @ gram)) @ x
+    return decay * p - lr * (x.mT if tall else x), buffer

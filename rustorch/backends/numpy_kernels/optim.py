@@ -1,0 +1,116 @@
+"""Updates of parameters, in place and block by block: what an update computes on its way stays in the processor's cache, and no array of
+a parameter's size is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+import numpy
+from numpy import add, divide, multiply, negative, sqrt, subtract
+
+from ..kernels import optim as plain
+
+Array = Any
+
+#: Numbers in a block: 64 KiB of float32, so that a block of a parameter, its gradient, two arrays of state and a scratch fit into L2.
+BLOCK = 1 << 14
+
+
+def _writable(p: Array) -> Array:
+    return p if p.flags.writeable else p.copy()
+
+
+def _blocks(arrays: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
+    """Parts of arrays of one shape that lie in one place, as views; None stays None."""
+    first = arrays[0]
+    if first.size <= BLOCK:
+        yield arrays
+        return
+    if all(a is None or a.flags.c_contiguous for a in arrays):
+        arrays, step = tuple(None if a is None else a.reshape(-1) for a in arrays), BLOCK
+    else:
+        step = max(1, BLOCK * first.shape[0] // first.size)
+    for start in range(0, arrays[0].shape[0], step):
+        yield tuple(None if a is None else a[start : start + step] for a in arrays)
+
+
+def _in_blocks(name: str, arrays: int) -> Callable[..., tuple]:
+    """The plain update, for a block at a time; its results are written over what they replace."""
+    update = getattr(plain, name)
+
+    @wraps(update)
+    def run(*args: Any) -> tuple:
+        p, g, *state = args[:arrays]
+        p, numbers = _writable(p), args[arrays:]
+        for block in _blocks((p, g, *state)):
+            old = (block[0], *block[2:])
+            for to, new in zip(old, update(numpy, *block, *numbers), strict=True):
+                if to is not None:
+                    to[...] = new
+        return (p, *state)
+
+    return run
+
+
+def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, dampening: float, weight_decay: float,
+        nesterov: bool, maximize: bool) -> tuple[Array, Array | None]:  # fmt: skip
+    p = _writable(p)
+    first = momentum and buffer is None
+    if first:
+        buffer = numpy.empty_like(p)
+    for p_, g_, buffer_ in _blocks((p, g, buffer if momentum else None)):
+        scratch = numpy.empty_like(p_)
+        if weight_decay:
+            multiply(p_, weight_decay, scratch)
+            g_ = (subtract if maximize else add)(scratch, g_, scratch)
+        elif maximize:
+            g_ = negative(g_, scratch)
+        if momentum:
+            if first:
+                buffer_[...] = g_
+            else:
+                multiply(buffer_, momentum, buffer_)
+                # with dampening there is no nesterov, so that g_ may be overwritten
+                add(buffer_, multiply(g_, 1 - dampening, scratch) if dampening else g_, buffer_)
+            if nesterov:
+                subtract(p_, multiply(g_, lr, scratch), p_)
+            g_ = buffer_
+        subtract(p_, multiply(g_, lr * momentum if nesterov else lr, scratch), p_)
+    return p, buffer
+
+
+def adam(p: Array, g: Array, mean: Array, square: Array, top: Array | None, lr: float, beta1: float, beta2: float, eps: float,
+         weight_decay: float, decoupled: bool, maximize: bool, correction1: float, correction2: float) -> tuple[Array, ...]:  # fmt: skip
+    p = _writable(p)
+    root = correction2**0.5
+    # the corrections are drawn out of the quotient, which saves a pass over the block: m / (sqrt(v) / root + eps)
+    rate, eps = lr * root / correction1, eps * root
+    for p_, g_, mean_, square_, top_ in _blocks((p, g, mean, square, top)):
+        scratch = numpy.empty_like(p_)
+        if maximize:
+            g_ = negative(g_)
+        if weight_decay and decoupled:
+            multiply(p_, 1 - lr * weight_decay, p_)
+        elif weight_decay:
+            g_ = add(g_, multiply(p_, weight_decay, scratch))
+        subtract(g_, mean_, scratch)
+        multiply(scratch, 1 - beta1, scratch)
+        add(mean_, scratch, mean_)
+        multiply(g_, g_, scratch)
+        multiply(scratch, 1 - beta2, scratch)
+        multiply(square_, beta2, square_)
+        add(square_, scratch, square_)
+        sqrt(square_ if top_ is None else numpy.maximum(top_, square_, out=top_), scratch)
+        add(scratch, eps, scratch)
+        divide(mean_, scratch, scratch)
+        multiply(scratch, rate, scratch)
+        subtract(p_, scratch, p_)
+    return p, mean, square, top
+
+
+OVERRIDES: dict[str, Callable] = {name: _in_blocks(name, arrays) for name, arrays in plain.ELEMENTWISE.items()} | {
+    "adam": adam,
+    "sgd": sgd,
+}

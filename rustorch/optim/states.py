@@ -1,0 +1,137 @@
+"""The state of optimizers: how it is shown, checked and taken over, and how complex parameters become pairs of real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..backends import BY_TYPE, Namespace
+from ..variable import Variable
+
+if TYPE_CHECKING:
+    from .optimizer import Optimizer
+
+#: Entries that are numbers of Python here and arrays without axes in PyTorch.
+NUMBERS = frozenset({"step", "mu_product", "eta", "mu"})
+
+
+def public(value: Any) -> Any:
+    """An entry as a state_dict has it: arrays become Variables, which share their memory."""
+    if type(value) in BY_TYPE:
+        return Variable(value)
+    return [public(v) for v in value] if type(value) is list else value
+
+
+# -- complex parameters --------------------------------------------------------------------------------------------------
+def update_as_pairs(
+    update: Callable[..., Any], xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+) -> Any:
+    """The update of a complex parameter: of real and imaginary parts, as if they were parameters of their own, as in PyTorch."""
+    real = {name: _pairs(xp, value) if type(value) in BY_TYPE else value for name, value in state.items()}
+    new = update(xp, _pairs(xp, p), _pairs(xp, g), real, options)
+    state.update({name: _complex(xp, value, p.dtype) if type(value) in BY_TYPE else value for name, value in real.items()})
+    return _complex(xp, new, p.dtype)
+
+
+def _pairs(xp: Namespace, z: Any) -> Any:
+    return xp.stack([xp.real(z), xp.imag(z)], axis=-1)
+
+
+def _complex(xp: Namespace, pairs: Any, dtype: Any) -> Any:
+    return xp.astype(pairs[..., 0] + 1j * pairs[..., 1], dtype)
+
+
+# -- loading -------------------------------------------------------------------------------------------------------------
+def load(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[Variable, dict[str, Any]]]:
+    """What a state_dict says to this optimizer: options of each group, and the state of each parameter.
+
+    Raises
+    ------
+    ValueError
+        If it speaks of other parameters or another optimizer.
+    """
+    name = type(optimizer).__name__
+    if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
+        raise ValueError(f"{name}.load_state_dict: a state_dict has 'state' and 'param_groups', this is {_short(state_dict)}")
+    groups, given = state_dict["param_groups"], state_dict["state"]
+    differ: list[str] = []
+    options = _groups(optimizer, groups, differ)
+    _refuse(name, differ)
+    owners: dict[Any, tuple[Variable, dict[str, Any]]] = {}
+    for mine, theirs, new in zip(optimizer.param_groups, groups, options, strict=True):
+        owners.update({key: (p, new) for key, p in zip(theirs["params"], mine["params"], strict=True)})
+    loaded: dict[Variable, dict[str, Any]] = {}
+    for key, entries in given.items():
+        if key not in owners:
+            differ.append(f"state of a parameter {key!r}, which no group has")
+            continue
+        wrong: list[str] = []
+        p, new = owners[key]
+        loaded[p] = optimizer.load_entry(p, entries, new, wrong)
+        differ += [f"parameter {key}: {what}" for what in wrong]
+    _refuse(name, differ)
+    return options, loaded
+
+
+def _refuse(name: str, differ: list[str]) -> None:
+    if differ:
+        told = "\n  ".join(differ)
+        raise ValueError(
+            f"{name}.load_state_dict: the state of other parameters or another optimizer; nothing was loaded:\n  {told}"
+        )
+
+
+def _short(value: Any) -> str:
+    return f"a dict of {', '.join(map(repr, value))}" if isinstance(value, Mapping) else f"{type(value).__name__}"
+
+
+def _groups(optimizer: Optimizer, groups: Any, differ: list[str]) -> list[dict[str, Any]]:
+    """The options of each group; what does not fit is added to ``differ``."""
+    if len(groups) != len(optimizer.param_groups):
+        differ.append(f"{len(groups)} groups, here {len(optimizer.param_groups)}")
+        return []
+    options = []
+    for i, (mine, theirs) in enumerate(zip(optimizer.param_groups, groups, strict=True)):
+        if len(theirs["params"]) != len(mine["params"]):
+            differ.append(f"group {i}: {len(theirs['params'])} parameters, here {len(mine['params'])}")
+        given = {**optimizer.young, **theirs}
+        missing = [option for option in optimizer.defaults if option not in given]
+        if missing:
+            differ.append(f"group {i}: no {', '.join(missing)}")
+            continue
+        new = {k: v for k, v in given.items() if k in theirs or k in mine}
+        del new["params"]
+        try:
+            optimizer.check(new)
+        except ValueError as error:
+            differ.append(f"group {i}: {error}")
+        options.append(new)
+    return options
+
+
+def entry(p: Variable, entries: Mapping[str, Any], expected: Mapping[str, Any], differ: list[str]) -> dict[str, Any]:
+    """The state of a parameter as its optimizer keeps it: copies, of the dtypes and on the devices of ``expected``.
+
+    If that is empty, the optimizer is one of a user's, who did not say what it keeps.
+    """
+    if not expected:
+        return {name: _copy(name, value, None, p, differ) for name, value in entries.items()}
+    unknown = [name for name in entries if name not in expected]
+    missing = [name for name in expected if name not in entries and expected[name] is not None]
+    if unknown or missing:
+        differ += [f"no {name}" for name in missing] + [f"{name}, which is unknown here" for name in unknown]
+        return {}
+    return {name: _copy(name, entries.get(name), start, p, differ) for name, start in expected.items()}
+
+
+def _copy(name: str, value: Any, start: Any, p: Variable, differ: list[str]) -> Any:
+    if name in NUMBERS:
+        return value if isinstance(value, (int, float)) else Variable(value).item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    like = p._native if start is None else start
+    array = Variable(value).detach()
+    if array.shape != tuple(like.shape):
+        differ.append(f"{name} has shape {array.shape}, here {tuple(like.shape)}")
+        return None
+    return array.to(dtype=BY_TYPE[type(like)].dtype_of(like), device=p.device).clone().data
