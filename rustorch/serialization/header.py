@@ -7,6 +7,7 @@ own library lets a name stand twice or says no more than "invalid offset", the e
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from math import prod
 from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
@@ -115,7 +116,16 @@ def read(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
         raise ValueError(f"its header is no JSON that the format allows: {error}") from error
     if not isinstance(head, dict):
         raise ValueError(f"its header is no JSON object, but a {type(head).__name__}")
+    _encodable(head)
     return head, 8 + length
+
+
+def _encodable(names: Iterable[str]) -> None:
+    """JSON can spell half a surrogate pair, which is no text."""
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"a name or text in its header is no Unicode: {error}") from error
 
 
 def parse(text: str) -> Any:
@@ -132,7 +142,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"the name {twice!r} stands in it twice")
-    "".join(found).encode()  # a lone surrogate is no text; raises UnicodeEncodeError, a ValueError
     return found
 
 
@@ -153,6 +162,8 @@ def metadata_of(head: dict[str, Any]) -> dict[str, str]:
         return {}
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise ValueError(f"its {METADATA} is no JSON object of strings")
+    _encodable(found)
+    _encodable(found.values())
     return found
 
 

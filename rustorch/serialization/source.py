@@ -14,6 +14,13 @@ __all__ = ["Source"]
 _MAPPED_FROM = 1 << 20
 
 
+def _flags() -> int:
+    """Of a private map: writes stay in this process, and nothing is reserved for writes that may never come."""
+    # Linux refuses to reserve more than there is memory; the module has a name for the flag from Python 3.13 on
+    generic = 0x4000 if sys.platform == "linux" and os.uname().machine in ("x86_64", "aarch64", "riscv64") else 0
+    return mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", generic)
+
+
 class Source:
     """A file, open for reading.
 
@@ -49,10 +56,8 @@ class Source:
         """Let `bytes` be parts of one map from here on, where the system and the file's size let it."""
         # on Windows, a file that is mapped could not be replaced by a save
         if sys.platform != "win32" and self.size >= _MAPPED_FROM:
-            # private: writes stay in this process; nothing is reserved for writes that may never come
-            flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
             try:
-                self._map = memoryview(mmap.mmap(self.file.fileno(), self.size, flags, mmap.PROT_READ | mmap.PROT_WRITE))
+                self._map = memoryview(mmap.mmap(self.file.fileno(), self.size, _flags(), mmap.PROT_READ | mmap.PROT_WRITE))
             except OSError:  # a file system that maps nothing
                 self._map = None
 

@@ -1,0 +1,52 @@
+"""What the tests of save and load share: round trips, equality of whatever may be saved, a look into a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+import rustorch
+from rustorch.backends import dtypes
+from tests.support.target import host
+
+
+def header(file: Path) -> dict[str, Any]:
+    content = file.read_bytes()
+    return json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+
+
+def round_trip(value: Any, file: Path, **options: Any) -> Any:
+    rustorch.save(value, file)
+    return rustorch.load(file, **options)
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    """Equal in structure and types; arrays in dtype, shape and bytes, whatever held them."""
+    if isinstance(expected, (rustorch.Variable, numpy.ndarray)):
+        assert type(found) is rustorch.Variable and not found.requires_grad
+        a, b = host(found), host(expected)
+        assert a.dtype == b.dtype.newbyteorder("=") and a.shape == b.shape
+        assert a.tobytes() == b.astype(a.dtype).tobytes()
+    elif isinstance(expected, dict):
+        assert type(found) is dict and list(found) == list(expected)
+        assert [type(key) for key in found] == [type(key) for key in expected]
+        for key in expected:
+            assert_same(found[key], expected[key])
+    elif isinstance(expected, (list, tuple)):
+        assert type(found) is type(expected) and len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_same(one, other)
+    else:
+        assert type(found) is type(expected)
+        assert found == expected if isinstance(expected, int) else repr(found) == repr(expected)
+
+
+def bits(rng: numpy.random.Generator, dtype: Any, shape: tuple[int, ...]) -> numpy.ndarray:
+    """Any bits: every nan, the largest and smallest numbers."""
+    if dtype == dtypes.bool:
+        return rng.integers(0, 2, shape).astype(bool)
+    raw = rng.integers(0, 256, (*shape, dtype.itemsize), dtype=numpy.uint8)
+    return raw.view(dtype)[..., 0]
