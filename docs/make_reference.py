@@ -33,6 +33,7 @@ MODULES = (
     "nn.utils",
     "nn.utils.parametrize",
     "optim",
+    "data",
     "random",
     "serialization",
     "cuda",

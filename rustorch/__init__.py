@@ -7,8 +7,10 @@ speaks the standard. This module is the public face; nothing is computed here.
 from __future__ import annotations
 
 import sys as _sys
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
-from . import backends, cuda, data, fft, func, linalg, nn, ops, optim, pytree, random, serialization
+from . import backends, cuda, fft, func, linalg, nn, ops, optim, pytree, random, serialization
 from .autograd import (
     checkpoint,
     custom_primitive,
@@ -52,6 +54,19 @@ __version__ = "0.1.0"
 __array_api_version__ = ops.API_VERSIONS[-1]
 
 _set_variable_namespace(_variable_namespace(_sys.modules[__name__]))
+
+if _TYPE_CHECKING:
+    from . import data
+else:
+
+    def __getattr__(name: str) -> _Any:
+        """Imports `rustorch.data` when it is first asked for: whoever has no use for it does not wait for it."""
+        if name != "data":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return import_module(f"{__name__}.data")
+
 
 __all__ = [
     *ops.__all__,

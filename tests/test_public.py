@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import rustorch
-from rustorch import nn, ops, optim
+from rustorch import data, nn, ops, optim
 from rustorch.autograd.primitive import Primitive
 
 ROOT = Path(rustorch.__file__).parent
@@ -24,7 +24,7 @@ NAMES = [file.relative_to(ROOT).as_posix() for file in FILES]
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(ROOT)], "rustorch.", onerror=lambda name: None))
 
 #: From the ground up; a part imports parts of lower floors only.
-FLOORS = ("backends", "pytree", "autograd", "ops", "variable", "cuda", "random", "serialization", "nn", "optim", "func",
+FLOORS = ("backends", "pytree", "autograd", "ops", "variable", "cuda", "random", "serialization", "nn", "optim", "data", "func",
           "linalg", "fft", "__init__", "__main__")  # fmt: skip
 #: Imported by files of backends/ and by nobody else.
 LIBRARIES = {"numpy", "cupy", "cupyx", "torch", "jax", "jaxlib", "array_api_strict", "array_api_compat"}
@@ -67,6 +67,11 @@ def test_the_names_of_a_package_are_those_of_all(package: ModuleType) -> None:
     assert set(package.__all__) <= set(rustorch.__all__)
     for name in package.__all__:
         assert getattr(rustorch, name) is getattr(package, name)
+
+
+def test_the_names_of_data_are_those_of_all() -> None:
+    assert set(data.__all__) == _public(data) - _submodules(data)
+    assert len(data.__all__) == len(set(data.__all__))
 
 
 def _defined(tree: ast.Module) -> set[str]:
@@ -126,6 +131,7 @@ def _described() -> Iterator[tuple[str, Any]]:
         "nn.utils.parametrize.": nn.utils.parametrize,
         "random.": rustorch.random,
         "cuda.": rustorch.cuda,
+        "data.": data,
     }
     for prefix, module in modules.items():
         for name in module.__all__:

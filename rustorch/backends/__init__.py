@@ -27,6 +27,7 @@ __all__ = [
     "from_dlpack_array",
     "get",
     "host_stream",
+    "keyed_stream",
     "loaded",
     "of",
     "resolve",
@@ -78,6 +79,13 @@ def host_stream() -> Backend:
     """A new source of random numbers on the host, independent of the CPU backend's own."""
     _host_streams.append(NumpyBackend())
     return _host_streams[-1]
+
+
+def keyed_stream(seed: int, *key: int) -> Backend:
+    """A source of random numbers on the host that these integers determine; drawing from it moves no other one."""
+    stream = NumpyBackend()
+    stream._generator = _numpy.random.Generator(_numpy.random.PCG64(_numpy.random.SeedSequence(seed, spawn_key=key)))
+    return stream
 
 
 _on_load: Callable[[Backend], None] | None = None

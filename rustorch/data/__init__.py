@@ -1,0 +1,21 @@
+"""Feeding data: datasets, the order in which they are read, and loaders, under torch.utils.data's names."""
+
+from __future__ import annotations
+
+from .collate import default_collate, default_convert
+from .dataset import ArrayDataset, ChainDataset, ConcatDataset, Dataset, IterableDataset, Subset, random_split
+from .loader import DataLoader
+from .sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+
+__all__ = [
+    "ArrayDataset", "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "IterableDataset", "RandomSampler",
+    "Sampler", "SequentialSampler", "Subset", "SubsetRandomSampler", "WeightedRandomSampler", "default_collate", "default_convert",
+    "random_split",
+]  # fmt: skip

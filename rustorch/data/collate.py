@@ -1,0 +1,201 @@
+"""Samples put together to a batch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
+from functools import partial
+from typing import Any
+
+from .. import ops
+from ..autograd.check import adopt, is_scalar
+from ..autograd.graph import Value, make
+from ..backends import of
+from ..backends.dtypes import complex128, float64
+from ..ops.creation import asarray
+from ..pytree import tree_map
+from .dataset import Gathered
+
+_NUMBERS = (bool, int, float, complex)
+
+
+def default_collate(batch: Any) -> Any:
+    """A list of samples as one batch: arrays and numbers become Variables with a new first axis, containers are looked into.
+
+    =====================================  ==============================================
+    samples                                batch
+    =====================================  ==============================================
+    arrays of one shape, Variables         a Variable; gradients go on to Variables
+    numbers                                a Variable: int64, float64, complex128 or bool
+    str, bytes                             as they came
+    mappings                               such a mapping, with a batch for each key
+    named tuples                           such a tuple of batches
+    tuples                                 a list of batches
+    other sequences                        such a sequence of batches
+    =====================================  ==============================================
+
+    That is what PyTorch makes of them, dtypes included. Arrays stay on their devices; numbers go to the default device.
+
+    Parameters
+    ----------
+    batch : sequence
+        At least one sample; all are of one kind.
+
+    Raises
+    ------
+    ValueError
+        If there are no samples, or their shapes, lengths or keys differ.
+    TypeError
+        If a sample is none of these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rustorch.data import default_collate
+    >>> default_collate([(np.zeros(2), 3), (np.ones(2), 4)])
+    [Variable([[0., 0.],
+              [1., 1.]], dtype=float64), Variable([3, 4])]
+    >>> default_collate([{"name": "a", "size": 0.5}, {"name": "b", "size": 1.5}])
+    {'name': ['a', 'b'], 'size': Variable([0.5, 1.5], dtype=float64)}
+    """
+    if isinstance(batch, Gathered):
+        return list(batch.columns)
+    if not len(batch):
+        raise ValueError("default_collate: a batch of no samples")
+    first = batch[0]
+    if isinstance(first, (str, bytes)):
+        return batch
+    if isinstance(first, Value) or of(first) is not None:
+        return _numbers(batch) if is_scalar(first) else _stacked(batch)
+    if isinstance(first, _NUMBERS):
+        return _numbers(batch)
+    if isinstance(first, Mapping):
+        return _like_mapping(first, {key: default_collate(_values(batch, key)) for key in first})
+    if isinstance(first, Sequence):
+        lengths = {len(sample) for sample in batch}
+        if len(lengths) > 1:
+            raise ValueError(
+                f"default_collate: samples of different lengths, {_listed(lengths)}, at one place of the batch; give the DataLoader a "
+                f"collate_fn that pads them"
+            )
+        columns = [default_collate(column) for column in zip(*batch, strict=True)]
+        return _like_sequence(first, columns)
+    raise TypeError(
+        f"default_collate: samples are made of arrays, Variables, numbers, strings, mappings and sequences, not of "
+        f"{type(first).__name__}; give the DataLoader a collate_fn that knows what to do with it"
+    )
+
+
+def default_convert(data: Any) -> Any:
+    """A sample with its arrays as Variables; what a `DataLoader` does to samples that it does not put together to batches.
+
+    Numbers, strings and whatever else is in it stay as they are; tuples become lists, as in PyTorch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rustorch.data import default_convert
+    >>> default_convert({"x": np.ones(2), "name": "a"})
+    {'x': Variable([1., 1.], dtype=float64), 'name': 'a'}
+    """
+    if isinstance(data, (Value, str, bytes)):
+        return data
+    if of(data) is not None:
+        return asarray(data)
+    if isinstance(data, Mapping):
+        return _like_mapping(data, {key: default_convert(value) for key, value in data.items()})
+    if isinstance(data, Sequence):
+        return _like_sequence(data, [default_convert(value) for value in data])
+    return data
+
+
+def moved(batch: Any, device: str) -> Any:
+    """The batch with its arrays and Variables as Variables on a device."""
+    return tree_map(partial(_moved, device), batch)
+
+
+def _moved(device: str, x: Any) -> Any:
+    is_array = isinstance(x, Value) or (of(x) is not None and not is_scalar(x))
+    return asarray(x, device=device) if is_array else x
+
+
+# -- arrays and numbers ---------------------------------------------------------------------------------------------------------------
+def _listed(values: Any) -> str:
+    texts = sorted(map(str, values))
+    return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else texts[0]
+
+
+def _stacked(batch: Sequence) -> Any:
+    """Arrays along a new first axis. Joining them along the first that they have and cutting it takes half of the time."""
+    for i, x in enumerate(batch):
+        if not hasattr(x, "shape"):
+            raise TypeError(
+                f"default_collate: sample {i} has {type(x).__name__} where sample 0 has an array; give the DataLoader a collate_fn"
+            )
+    shapes = {tuple(x.shape) for x in batch}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"default_collate: samples of different shapes, {_listed(shapes)}, cannot be stacked; bring them to one shape in the "
+            f"dataset, or give the DataLoader a collate_fn that pads them or keeps them apart"
+        )
+    (shape,) = shapes
+    plain = len({type(x) for x in batch}) == 1 and len({x.dtype for x in batch}) == 1
+    if plain and shape and not isinstance(batch[0], Value):
+        backend: Any = of(batch[0])
+        backend.adopt(batch[0])  # raises where a meaning would be lost, as a mask's
+        with backend.guard(batch[0]):
+            joined = backend.xp.concat(list(batch), axis=0)
+            return make(backend.adopt(backend.xp.reshape(joined, (len(batch), *shape))))
+    return ops.stack([adopt(x, "default_collate") for x in batch])
+
+
+def _numbers(batch: Sequence) -> Any:
+    numbers = list(batch)
+    if all(isinstance(x, _NUMBERS) and not is_scalar(x) for x in numbers):
+        kind = next((kind for kind in (complex, float) if any(isinstance(x, kind) for x in numbers)), None)
+        return asarray(numbers, dtype={complex: complex128, float: float64, None: None}[kind])
+    return asarray(numbers)
+
+
+# -- containers -----------------------------------------------------------------------------------------------------------------------
+def _values(batch: Sequence, key: Any) -> list:
+    out = []
+    for i, sample in enumerate(batch):
+        try:
+            out.append(sample[key])
+        except (KeyError, TypeError) as error:
+            theirs = list(sample) if isinstance(sample, Mapping) else type(sample).__name__
+            raise ValueError(f"default_collate: sample 0 has the key {key!r}, sample {i} has not: {theirs}") from error
+    return out
+
+
+def _rebuilt(make_one: Callable[[], Any], plain: Any) -> Any:
+    try:
+        return make_one()
+    except TypeError:  # a class that cannot be copied, written into, or made of what it holds
+        return plain
+
+
+def _like_mapping(first: Any, values: dict) -> Any:
+    def filled() -> Any:
+        clone = copy.copy(first)  # a subclass may hold more than its items
+        clone.update(values)
+        return clone
+
+    if type(first) is dict:
+        return values
+    return _rebuilt(filled if isinstance(first, MutableMapping) else lambda: type(first)(values), values)
+
+
+def _like_sequence(first: Any, values: list) -> Any:
+    def filled() -> Any:
+        clone = copy.copy(first)
+        for i, value in enumerate(values):
+            clone[i] = value
+        return clone
+
+    if isinstance(first, tuple):
+        return type(first)(*values) if hasattr(first, "_fields") else values
+    if type(first) is list:
+        return values
+    return _rebuilt(filled if isinstance(first, MutableSequence) else lambda: type(first)(values), values)

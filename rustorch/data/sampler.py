@@ -1,0 +1,271 @@
+"""The order in which a dataset is read. What is random is a function of a seed and the number of the pass, and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from .. import ops
+from ..autograd.graph import make, no_grad
+from ..backends import Backend, keyed_stream
+from ..backends.dtypes import float64, int64
+from ..ops.creation import asarray
+from .checks import flag, seed_of, whole
+
+T = TypeVar("T", covariant=True)
+
+#: Apart from other uses of one seed.
+_ORDER = 1
+
+
+class Sampler(Generic[T]):
+    """What goes through a dataset: an iterable of indices, or of lists of indices.
+
+    A subclass has ``__iter__``, and ``__len__`` if it knows how many. One whose passes differ may have ``set_epoch(epoch)``, which
+    `DataLoader` calls before each pass; what it yields should then depend on that number, so that a run can be resumed.
+
+    Examples
+    --------
+    >>> from rustorch.data import Sampler
+    >>> class Backwards(Sampler[int]):
+    ...     def __init__(self, n):
+    ...         self.n = n
+    ...
+    ...     def __iter__(self):
+    ...         return iter(range(self.n - 1, -1, -1))
+    ...
+    ...     def __len__(self):
+    ...         return self.n
+    >>> list(Backwards(3))
+    [2, 1, 0]
+    """
+
+    def __iter__(self) -> Iterator[T]:
+        raise NotImplementedError(f"{type(self).__name__} is a Sampler without __iter__, which yields the indices")
+
+
+class SequentialSampler(Sampler[int]):
+    """0, 1, 2, ... in this order.
+
+    Parameters
+    ----------
+    data_source : object with a length
+    """
+
+    def __init__(self, data_source: Sized):
+        self.data_source = data_source
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.data_source)))
+
+    def __len__(self) -> int:
+        return len(self.data_source)
+
+
+class _Seeded(Sampler[int]):
+    """What the random samplers share. The order of a pass follows from ``(seed, epoch)``; each pass adds 1 to ``epoch``."""
+
+    def __init__(self, seed: int | None):
+        self.seed = seed_of(type(self).__name__, seed)
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next pass be that of this number, from 0; those after it count on."""
+        self.epoch = whole(type(self).__name__, "epoch", epoch)
+
+    def __iter__(self) -> Iterator[int]:
+        order = self._order(keyed_stream(self.seed, _ORDER, self.epoch))
+        self.epoch += 1
+        return iter(order)
+
+    def _order(self, stream: Backend) -> Sequence[int]:
+        raise NotImplementedError
+
+
+def permutation(stream: Backend, n: int) -> list[int]:
+    return make(stream.permutation(n, "cpu")).tolist()
+
+
+class RandomSampler(_Seeded):
+    """Indices in random order; with replacement, independent ones.
+
+    Parameters
+    ----------
+    data_source : object with a length
+    replacement : bool
+        Whether an index may come again before all have come.
+    num_samples : int, optional
+        How many in a pass; default: the length. Without replacement, more than the length are one permutation after another.
+    seed : int, optional
+        Not negative. The order of pass number e is a function of ``(seed, e)`` alone. Default: drawn from rustorch's random numbers,
+        so that `rustorch.manual_seed` makes it repeatable.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described.
+
+    Examples
+    --------
+    >>> from rustorch.data import RandomSampler
+    >>> sampler = RandomSampler(range(5), seed=0)
+    >>> first, second = list(sampler), list(sampler)
+    >>> sorted(first), first == second
+    ([0, 1, 2, 3, 4], False)
+    >>> sampler.set_epoch(0)
+    >>> list(sampler) == first
+    True
+    """
+
+    def __init__(self, data_source: Sized, replacement: bool = False, num_samples: int | None = None, seed: int | None = None):
+        self.data_source = data_source
+        self.replacement = flag("RandomSampler", "replacement", replacement)
+        self._num_samples = None if num_samples is None else whole("RandomSampler", "num_samples", num_samples, 1)
+        super().__init__(seed)
+
+    @property
+    def num_samples(self) -> int:
+        """How many indices a pass has."""
+        return len(self.data_source) if self._num_samples is None else self._num_samples
+
+    def _order(self, stream: Backend) -> Sequence[int]:
+        n, count = len(self.data_source), self.num_samples
+        if not n and count:
+            raise ValueError(f"RandomSampler: {count} samples of a dataset that has none")
+        if self.replacement:
+            return make(stream.integers(0, max(n, 1), (count,), int64, "cpu")).tolist()
+        order: list[int] = []
+        while len(order) < count:
+            order += permutation(stream, n)
+        return order[:count]
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class SubsetRandomSampler(_Seeded):
+    """These indices in random order, each once.
+
+    Parameters
+    ----------
+    indices : sequence of int
+    seed : int, optional
+        As in `RandomSampler`.
+    """
+
+    def __init__(self, indices: Sequence[int], seed: int | None = None):
+        self.indices = indices
+        super().__init__(seed)
+
+    def _order(self, stream: Backend) -> Sequence[int]:
+        return [self.indices[i] for i in permutation(stream, len(self.indices))]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class WeightedRandomSampler(_Seeded):
+    """Indices with given probabilities: rare classes as often as frequent ones, for example.
+
+    Parameters
+    ----------
+    weights : sequence of numbers, array or Variable, (n,)
+        Not negative; they need not sum to 1. An index of weight 0 never comes.
+    num_samples : int
+        How many in a pass.
+    replacement : bool
+        Whether an index may come again.
+    seed : int, optional
+        As in `RandomSampler`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described, or without replacement fewer indices have a weight than are to be drawn.
+
+    Notes
+    -----
+    Without replacement an index comes when an exponential clock of its rate, the weight, rings: P. S. Efraimidis and P. G. Spirakis,
+    "Weighted random sampling with a reservoir", Information Processing Letters 97 (2006).
+
+    Examples
+    --------
+    >>> from rustorch.data import WeightedRandomSampler
+    >>> sorted(WeightedRandomSampler([1.0, 0.0, 2.0], 2, replacement=False, seed=0))
+    [0, 2]
+    """
+
+    def __init__(self, weights: Any, num_samples: int, replacement: bool = True, seed: int | None = None):
+        name = "WeightedRandomSampler"
+        self.num_samples = whole(name, "num_samples", num_samples, 1)
+        self.replacement = flag(name, "replacement", replacement)
+        with no_grad():
+            self.weights = asarray(weights, dtype=float64, device="cpu").detach()
+            if self.weights.ndim != 1:
+                raise ValueError(f"{name}: weights are of one dimension, not of the shape {self.weights.shape}")
+            if not ops.all(ops.isfinite(self.weights) & (self.weights >= 0)):
+                raise ValueError(f"{name}: a weight is negative, infinite or nan")
+            self._rates = ops.where(self.weights > 0, self.weights, 1.0)
+            self._last = max([i for i, weight in enumerate(self.weights.tolist()) if weight], default=-1)
+            possible = int(ops.sum(ops.astype(self.weights > 0, int64)))
+        if not possible:
+            raise ValueError(f"{name}: none of the {self.weights.size} weights is positive")
+        if not self.replacement and self.num_samples > possible:
+            raise ValueError(
+                f"{name}: {self.num_samples} samples without replacement, but only {possible} of {self.weights.size} weights are positive"
+            )
+        super().__init__(seed)
+
+    @no_grad()
+    def _order(self, stream: Backend) -> Sequence[int]:
+        if self.replacement:
+            bounds = ops.cumulative_sum(self.weights)
+            u = make(stream.uniform((self.num_samples,), float64, "cpu")) * bounds[-1]
+            # rounding may bring u up to the last bound
+            return ops.minimum(ops.searchsorted(bounds, u, side="right"), self._last).tolist()
+        clocks = -ops.log1p(-make(stream.uniform((self.weights.size,), float64, "cpu"))) / self._rates
+        clocks = ops.where(self.weights > 0, clocks, float("inf"))
+        return ops.argsort(clocks)[: self.num_samples].tolist()
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class BatchSampler(Sampler[list[int]]):
+    """Lists of as many indices as a batch has samples.
+
+    Parameters
+    ----------
+    sampler : Sampler or iterable of int
+    batch_size : int
+        At least 1.
+    drop_last : bool
+        Whether to leave out a last batch that is smaller.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described.
+
+    Examples
+    --------
+    >>> from rustorch.data import BatchSampler
+    >>> list(BatchSampler(range(5), batch_size=2, drop_last=False))
+    [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool = False):
+        self.sampler = sampler
+        self.batch_size = whole("BatchSampler", "batch_size", batch_size, 1)
+        self.drop_last = flag("BatchSampler", "drop_last", drop_last)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        indices = iter(self.sampler)
+        while batch := list(islice(indices, self.batch_size)):
+            if len(batch) == self.batch_size or not self.drop_last:
+                yield batch
+
+    def __len__(self) -> int:
+        n = len(self.sampler)  # type: ignore[arg-type]
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
