@@ -1,11 +1,10 @@
-"""NVIDIA GPUs: CuPy, with the kernels for which fewer launches or CuPy's own scatter are worth an override."""
+"""NVIDIA GPUs: CuPy."""
 
 from __future__ import annotations
 
 import contextlib
 import secrets
 from collections.abc import Callable
-from types import MappingProxyType
 from typing import Any
 
 import array_api_compat.cupy
@@ -13,78 +12,8 @@ import cupy
 import cupyx
 import numpy
 
-from . import scatter
+from . import cupy_kernels
 from .base import Array, Backend, DeviceUnavailable, Namespace
-
-
-# -- kernels -----------------------------------------------------------------------------------------------------------
-def index_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
-    out = cupy.zeros(shape, values.dtype)
-    out.scatter_add((slice(None),) * (axis % len(shape)) + (indices,), values)
-    return out
-
-
-_relu_grad = cupy.ElementwiseKernel("T g, T y", "T out", "out = y <= (T)0 ? (T)0 : g", "rustorch_relu_grad")
-_sigmoid = cupy.ElementwiseKernel(
-    "T x", "T out", "T e = exp(-fabs(x)); out = (x >= (T)0 ? (T)1 : e) / ((T)1 + e)", "rustorch_sigmoid"
-)
-_erf = cupy.ElementwiseKernel("T x", "T out", "out = erf(x)", "rustorch_erf")
-_gelu = cupy.ElementwiseKernel(
-    "T x", "T out", "out = x * ((T)0.5 + (T)0.5 * erf(x * (T)0.70710678118654752440))", "rustorch_gelu"
-)
-_gelu_grad = cupy.ElementwiseKernel(
-    "T g, T x",
-    "T out",
-    """
-    T chance = (T)0.5 + (T)0.5 * erf(x * (T)0.70710678118654752440);
-    out = g * (chance + x * (T)0.39894228040143267794 * exp((T)-0.5 * x * x));
-    """,
-    "rustorch_gelu_grad",
-)
-#: One launch for a whole step; ``first`` starts the momentum, ``sign`` is -1 to climb.
-_sgd = cupy.ElementwiseKernel(
-    "T g, T lr, T momentum, T keep, T decay, T sign, bool first, bool nesterov",
-    "T p, T buffer",
-    """
-    T step = sign * g + decay * p;
-    buffer = first ? step : momentum * buffer + keep * step;
-    p -= lr * (nesterov ? step + momentum * buffer : buffer);
-    """,
-    "rustorch_sgd",
-)
-_sgd_plain = cupy.ElementwiseKernel("T g, T lr, T decay, T sign", "T p", "p -= lr * (sign * g + decay * p)", "rustorch_sgd_plain")
-
-
-def relu_grad(g: Array, out: Array) -> Array:
-    return _relu_grad(g, out)
-
-
-def sigmoid(x: Array) -> Array:
-    return _sigmoid(x)
-
-
-def erf(x: Array) -> Array:
-    return _erf(x)
-
-
-def gelu(x: Array) -> Array:
-    return _gelu(x)
-
-
-def gelu_grad(g: Array, x: Array, out: Array) -> Array:
-    return _gelu_grad(g, x)
-
-
-def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool,
-        maximize: bool) -> tuple[Array, Array | None]:  # fmt: skip
-    sign = -1.0 if maximize else 1.0
-    if not momentum:
-        _sgd_plain(g, lr, weight_decay, sign, p)
-        return p, None
-    first = buffer is None
-    buffer = cupy.empty_like(p) if buffer is None else buffer
-    _sgd(g, lr, momentum, 1 - dampening, weight_decay, sign, first, nesterov, p, buffer)
-    return p, buffer
 
 
 # -- linear algebra ----------------------------------------------------------------------------------------------------
@@ -117,11 +46,7 @@ class CupyBackend(Backend):
 
     name = "cuda"
     module = array_api_compat.cupy
-    overrides = MappingProxyType({
-        **{function.__name__: function for function in (index_add, relu_grad, sigmoid, erf, gelu, gelu_grad, sgd)},
-        **scatter.overrides(cupy),
-        "linalg": Namespace("cuda", _linalg),
-    })  # fmt: skip
+    overrides = cupy_kernels.OVERRIDES | {"linalg": Namespace("cuda", _linalg)}
 
     def __init__(self) -> None:
         try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["cross_entropy", "cross_entropy_grad", "linear", "linear_grad_weight", "log_softmax", "logsumexp", "mse", "relu",
-           "relu_grad", "sigmoid", "softmax"]  # fmt: skip
+__all__ = ["cross_entropy", "cross_entropy_grad", "linear", "linear_grad_weight", "log_softmax", "log_softmax_grad", "logsumexp", "mse",
+           "relu", "relu_grad", "sigmoid", "softmax", "softmax_grad"]  # fmt: skip
 
 
 def linear(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
@@ -62,10 +62,18 @@ def softmax(xp: Any, x: Any, axis: int) -> Any:
     return shifted / xp.sum(shifted, axis=axis, keepdims=True)
 
 
+def softmax_grad(xp: Any, g: Any, out: Any, axis: int) -> Any:
+    return out * (g - xp.sum(g * out, axis=axis, keepdims=True))
+
+
 def log_softmax(xp: Any, x: Any, axis: int) -> Any:
     """``log(softmax(x))`` without computing the softmax."""
     shifted = x - xp.max(x, axis=axis, keepdims=True)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
+
+
+def log_softmax_grad(xp: Any, g: Any, out: Any, axis: int) -> Any:
+    return g - xp.exp(out) * xp.sum(g, axis=axis, keepdims=True)
 
 
 def cross_entropy(xp: Any, x: Any, target: Any, weight: Any, divisor: Any) -> tuple[Any, Any, Any, Any]:

@@ -45,15 +45,15 @@ relu_grad = Primitive(
 sigmoid = Primitive("sigmoid", lambda xp, x, /: xp.sigmoid(x), x=lambda xp, g, out: g * (out * (1 - out)))
 
 
-def _softmax_rule(xp: Any, g: Any, out: Any, axis: int) -> Any:
-    return out * (g - xp.sum(g * out, axis=axis, keepdims=True))
-
-
-softmax = Primitive("softmax", lambda xp, x, /, axis: xp.softmax(x, axis), x=_softmax_rule)
+softmax = Primitive(
+    "softmax",
+    lambda xp, x, /, axis: xp.softmax(x, axis),
+    x=lambda xp, g, out, axis: xp.softmax_grad(g, out, axis),
+)
 log_softmax = Primitive(
     "log_softmax",
     lambda xp, x, /, axis: xp.log_softmax(x, axis),
-    x=lambda xp, g, out, axis: g - xp.exp(out) * xp.sum(g, axis=axis, keepdims=True),
+    x=lambda xp, g, out, axis: xp.log_softmax_grad(g, out, axis),
 )
 logsumexp = Primitive(
     "logsumexp",

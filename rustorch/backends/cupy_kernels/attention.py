@@ -1,0 +1,91 @@
+"""Attention: products of cuBLAS, and what lies between them in one launch."""
+
+from __future__ import annotations
+
+import cupy
+
+from .launch import Array, Source, overrides, plain, product
+from .rows import ROWS, along, launch
+
+_SOURCE = Source(
+    ROWS,
+    """
+// Steps through the mask, which broadcasts.
+struct Mask { I heads, queries, sample, head, query, key; };
+
+// The softmax of scores + mask, in place; with keep, that times the softmax, too.
+extern "C" __global__ void attend(Rows rows, T* scores, const T* mask, Mask m, const T* keep, T* kept) {
+    Row row(rows);
+    I query = row.number % m.queries, head = row.number / m.queries % m.heads, sample = row.number / m.queries / m.heads;
+    if (mask) mask += sample * m.sample + head * m.head + query * m.query;
+    T top = 0, total = 0;
+    EACH(j) {
+        I k = row.at(j);
+        if (mask) scores[k] += mask[j * m.key];
+        top = j == row.lane ? scores[k] : larger(scores[k], top);
+    }
+    top = finite_or_0(row.largest(top));
+    EACH(j) total += scores[row.at(j)] = exp(scores[row.at(j)] - top);
+    total = row.sum(total);
+    if (total == 0) total = 1;  // attends to nothing
+    EACH(j) {
+        I k = row.at(j);
+        scores[k] /= total;
+        if (keep) kept[k] = scores[k] * keep[k];
+    }
+}
+
+// From the gradient of what the values were multiplied with to that of the scores, in place: p * (dp - sum(p * dp)), and that sum is the
+// one of g * out.
+extern "C" __global__ void attend_grad(Rows rows, T* dp, const T* g, const T* out, const T* p, I values, const T* keep, T* kept) {
+    Row row(rows);
+    T dot = 0;
+    if (row.n)
+        for (I v = row.lane; v < values; v += rows.lanes) dot += g[row.number * values + v] * out[row.number * values + v];
+    dot = row.sum(dot);
+    EACH(j) {
+        I k = row.at(j);
+        dp[k] = p[k] * (keep ? dp[k] * keep[k] - dot : dp[k] - dot);
+        if (keep) kept[k] = p[k] * keep[k];
+    }
+}
+""",
+)
+
+
+def attention(q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None, scale: float) -> tuple[Array, Array]:
+    shape = (*q.shape[:-1], k.shape[-2])
+    given = [a for a in (mask, keep) if a is not None]
+    if q.ndim > 4 or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2] or any(_bigger(a.shape, shape) for a in given):
+        return plain("attention", q, k, v, mask, keep, scale)
+    steps = (0,) * 4
+    if mask is not None:
+        mask = cupy.ascontiguousarray(mask)
+        steps = tuple([step // mask.itemsize for step in cupy.broadcast_to(mask, (1,) * (4 - len(shape)) + shape).strides])
+    p = product(q, k.swapaxes(-1, -2), scale=scale)
+    keep = None if keep is None else cupy.broadcast_to(keep, shape)
+    kept = p if keep is None else cupy.empty(shape, p.dtype)
+    heads = shape[-3] if len(shape) > 2 else 1
+    launch(_SOURCE, "attend", along(shape, -1), p, mask, (heads, shape[-2], *steps), keep, kept)
+    return product(kept, v), p
+
+
+def _bigger(shape: tuple[int, ...], than: tuple[int, ...]) -> bool:
+    """Whether one shape makes the other one grow when they broadcast."""
+    return len(shape) > len(than) or any(n not in (1, m) for n, m in zip(shape[::-1], than[::-1], strict=False))
+
+
+def attention_grad(g: Array, q: Array, k: Array, v: Array, keep: Array | None, out: Array, p: Array,
+                   scale: float) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+    if not g.shape[:-2] == q.shape[:-2] == k.shape[:-2] == v.shape[:-2] == p.shape[:-2]:
+        return plain("attention_grad", g, q, k, v, keep, out, p, scale)
+    ds = product(g, v.swapaxes(-1, -2))
+    keep = None if keep is None else cupy.broadcast_to(keep, p.shape)
+    kept = p if keep is None else cupy.empty(p.shape, p.dtype)
+    launch(_SOURCE, "attend_grad", along(p.shape, -1), ds, g, out, p, g.shape[-1], keep, kept)
+    dq = product(ds, k, scale=scale)
+    dk = product(ds.swapaxes(-1, -2), q, scale=scale)
+    return dq, dk, product(kept.swapaxes(-1, -2), g), ds
+
+
+OVERRIDES = overrides(attention, attention_grad)

@@ -1,0 +1,134 @@
+"""Layer norm, RMS norm and batch norm: one kernel for what they have in common, and one for the gradient."""
+
+from __future__ import annotations
+
+import cupy
+
+from .launch import Array, Source, overrides
+from .rows import ROWS, along, channels, launch, trailing
+
+_SOURCE = Source(
+    ROWS,
+    """
+// Without mean, the rows are not centered: RMS norm. With `whole`, a row has one weight, else one for each of its elements.
+extern "C" __global__ void standardize(Rows rows, const T* x, const T* weight, const T* bias, T* out, T* mean, T* var, T* rstd, T eps,
+                                       I whole) {
+    Row row(rows);
+    T center = 0, square = 0;
+    if (mean) {
+        EACH(j) center += x[row.at(j)];
+        center = row.sum(center) / rows.size;
+    }
+    EACH(j) square += (x[row.at(j)] - center) * (x[row.at(j)] - center);
+    square = row.sum(square) / rows.size;
+    T scale = 1 / sqrt(square + eps);
+    if (row.leads()) {
+        if (mean) mean[row.number] = center;
+        if (var) var[row.number] = square;
+        rstd[row.number] = scale;
+    }
+    EACH(j) {
+        I k = whole ? row.number : j;
+        T h = (x[row.at(j)] - center) * scale;
+        if (weight) h *= weight[k];
+        out[row.at(j)] = bias ? h + bias[k] : h;
+    }
+}
+
+// With `whole`, the gradients of weight and bias are the row's sums.
+extern "C" __global__ void standardize_grad(Rows rows, const T* g, const T* x, const T* mean, const T* rstd, const T* weight, T* dx,
+                                            T* dweight, T* dbias, I whole) {
+    Row row(rows);
+    if (!row.n) row.number = 0;
+    T center = mean ? mean[row.number] : 0, scale = rstd[row.number], sum = 0, dot = 0;
+    EACH(j) {
+        T u = weight && !whole ? g[row.at(j)] * weight[j] : g[row.at(j)];
+        sum += u;
+        dot += u * (x[row.at(j)] - center) * scale;
+    }
+    sum = row.sum(sum);
+    dot = row.sum(dot);
+    if (row.leads() && dweight) dweight[row.number] = dot;
+    if (row.leads() && dbias) dbias[row.number] = sum;
+    sum = mean ? sum / rows.size : 0;
+    dot /= rows.size;
+    T factor = weight && whole ? scale * weight[row.number] : scale;
+    EACH(j) {
+        T u = weight && !whole ? g[row.at(j)] * weight[j] : g[row.at(j)];
+        dx[row.at(j)] = factor * (u - sum - (x[row.at(j)] - center) * scale * dot);
+    }
+}
+
+// A row is what all samples have in one place: the gradients of its weight and bias.
+extern "C" __global__ void sums(Rows rows, const T* g, const T* x, const T* mean, const T* rstd, T* dweight, T* dbias) {
+    Row row(rows);
+    T sum = 0, dot = 0;
+    EACH(j) {
+        I k = row.at(j);
+        sum += g[k];
+        dot += g[k] * (mean ? x[k] - mean[j] : x[k]) * rstd[j];
+    }
+    sum = row.sum(sum);
+    dot = row.sum(dot);
+    if (!row.leads()) return;
+    dweight[row.number] = dot;
+    if (dbias) dbias[row.number] = sum;
+}
+""",
+)
+
+
+def _norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: float, centered: bool) -> tuple:
+    """Over the last ``n`` axes."""
+    out = cupy.empty(x.shape, x.dtype)
+    rstd = cupy.empty(x.shape[: x.ndim - n] + (1,) * n, x.dtype)
+    mean = cupy.empty(rstd.shape, x.dtype) if centered else None
+    launch(_SOURCE, "standardize", trailing(x.shape, n), x, weight, bias, out, mean, None, rstd, float(eps), False)
+    return out, mean, rstd
+
+
+def _norm_grad(g: Array, x: Array, mean: Array | None, rstd: Array, weight: Array | None, n: int) -> tuple:
+    """Each of weight's and bias's gradients is a sum over all rows: a launch of its own."""
+    dx = cupy.empty(x.shape, x.dtype)
+    rows = trailing(x.shape, n)
+    launch(_SOURCE, "standardize_grad", rows, g, x, mean, rstd, weight, dx, None, None, False)
+    if weight is None:
+        return dx, None, None
+    dweight = cupy.empty(weight.shape, x.dtype)
+    dbias = None if mean is None else cupy.empty(weight.shape, x.dtype)
+    launch(_SOURCE, "sums", along((rows.total, rows.size), 0), g, x, mean, rstd, dweight, dbias)
+    return dx, dweight, dbias
+
+
+def layer_norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: float) -> tuple[Array, Array | None, Array]:
+    return _norm(x, weight, bias, n, eps, centered=True)
+
+
+def layer_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None, n: int) -> tuple:
+    return _norm_grad(g, x, mean, rstd, weight, n)
+
+
+def rms_norm(x: Array, weight: Array | None, n: int, eps: float) -> tuple[Array, Array]:
+    out, _, rstd = _norm(x, weight, None, n, eps, centered=False)
+    return out, rstd
+
+
+def rms_norm_grad(g: Array, x: Array, rstd: Array, weight: Array | None, n: int) -> tuple:
+    return _norm_grad(g, x, None, rstd, weight, n)[:2]
+
+
+def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array, Array]:
+    out = cupy.empty(x.shape, x.dtype)
+    mean, var, rstd = (cupy.empty(x.shape[1:2], x.dtype) for _ in range(3))
+    launch(_SOURCE, "standardize", channels(x.shape), x, weight, bias, out, mean, var, rstd, float(eps), True)
+    return out, mean, var, rstd
+
+
+def batch_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None) -> tuple:
+    dx = cupy.empty(x.shape, x.dtype)
+    dweight, dbias = (None if weight is None else cupy.empty(weight.shape, x.dtype) for _ in range(2))
+    launch(_SOURCE, "standardize_grad", channels(x.shape), g, x, mean, rstd, weight, dx, dweight, dbias, True)
+    return dx, dweight, dbias
+
+
+OVERRIDES = overrides(layer_norm, layer_norm_grad, rms_norm, rms_norm_grad, batch_norm, batch_norm_grad)
