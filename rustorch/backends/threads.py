@@ -127,3 +127,29 @@ def spread(n: int, cost: float, work: Callable[[int, int], Any], keep_awake: boo
         finally:  # nobody writes any more when this returns
             threads.wait(futures)
     return [first, *[future.result() for future in futures]]
+
+
+def in_blocks(n: int, cost: float, size: int, work: Callable[[int, int], Any]) -> None:
+    """``work(start, stop)`` for blocks of ``size`` and less that cover ``range(n)``: what lies between convolutions, one pass after the
+    other while the block is in the cache, and shared out among their threads as long as these are awake.
+
+    Parameters
+    ----------
+    n : int
+        How many elements, rows or samples.
+    cost : float
+        How many multiplications all of them take, about.
+    size : int
+        How many of them at a time.
+    work : callable
+        Called from several threads at once; writes only what belongs to its block.
+    """
+
+    def part(first: int, stop: int) -> None:
+        for start in range(first, stop, size):
+            work(start, min(start + size, stop))
+
+    if awake():
+        spread(n, cost, part, keep_awake=False)
+    else:
+        part(0, n)

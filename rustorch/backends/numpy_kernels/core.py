@@ -154,8 +154,8 @@ def matmul(x1: Array, x2: Array, /) -> Array:
 
 #: What a pass over an element costs, in multiplications of a matrix product.
 PASS = 16
-#: Elements at a time: few enough for the cache; more calls than that, and the threads wait for each other at every one.
-BLOCK = 1 << 18
+#: Elements at a time: temporaries stay small. With more calls than that the threads would wait for each other at every one.
+BLOCK = 1 << 20
 #: Elements of a row of zeros, in the cache next to the processor.
 _ROW = 1 << 14
 
