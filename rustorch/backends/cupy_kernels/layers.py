@@ -27,7 +27,7 @@ __device__ T exponentials(const Row& row, const T* x, T top) {
     return row.sum(total);
 }
 
-extern "C" __global__ void softmax(Rows rows, const T* x, T* out, I kind) {
+extern "C" __launch_bounds__(1024) __global__ void softmax(Rows rows, const T* x, T* out, I kind) {
     Row row(rows);
     T top = maximum(row, x, kind != LOGSUMEXP), total = exponentials(row, x, top), log_total = log(total);
     if (kind == LOGSUMEXP) {
@@ -40,7 +40,7 @@ extern "C" __global__ void softmax(Rows rows, const T* x, T* out, I kind) {
     }
 }
 
-extern "C" __global__ void softmax_grad(Rows rows, const T* g, const T* out, T* dx, I kind) {
+extern "C" __launch_bounds__(1024) __global__ void softmax_grad(Rows rows, const T* g, const T* out, T* dx, I kind) {
     Row row(rows);
     T sum = 0;
     EACH(j) sum += kind == SOFTMAX ? g[row.at(j)] * out[row.at(j)] : g[row.at(j)];
@@ -58,7 +58,7 @@ __device__ I wrapped(long long number, I classes) {
 }
 
 // Of target and shares, one is there: classes, or the weights of all classes.
-extern "C" __global__ void cross_entropy(Rows rows, const T* x, const long long* target, const T* shares, const T* weight, T* loss,
+extern "C" __launch_bounds__(1024) __global__ void cross_entropy(Rows rows, const T* x, const long long* target, const T* shares, const T* weight, T* loss,
                                          T* tops, T* p, T* totals) {
     Row row(rows);
     T top = maximum(row, x, false), total = 0, sum = 0;
@@ -77,7 +77,7 @@ extern "C" __global__ void cross_entropy(Rows rows, const T* x, const long long*
 }
 
 // The divisor is a number, or in an array.
-extern "C" __global__ void mean(Rows rows, const T* x, const T* divisor, T number, T* out) {
+extern "C" __launch_bounds__(1024) __global__ void mean(Rows rows, const T* x, const T* divisor, T number, T* out) {
     Row row(rows);
     T sum = 0;
     EACH(j) sum += x[row.at(j)];
@@ -86,7 +86,7 @@ extern "C" __global__ void mean(Rows rows, const T* x, const T* divisor, T numbe
 }
 
 // Either there is one g and a divisor, or a g for each row.
-extern "C" __global__ void cross_entropy_grad(Rows rows, const T* g, const T* p, const T* totals, const long long* target,
+extern "C" __launch_bounds__(1024) __global__ void cross_entropy_grad(Rows rows, const T* g, const T* p, const T* totals, const long long* target,
                                               const T* shares, const T* weight, const T* divisor, T number, I each, T* dx) {
     Row row(rows);
     T sum = 0;
