@@ -22,6 +22,8 @@ from tests.docs.pages import PAGES, Block, blocks, name
 DEVICES = ("cuda", "jax", "torch", "strict")
 #: Package -> the oldest version that the pages are true of.
 GUESTS = {"scipy": "1.16", "sklearn": "1.9"}
+#: What a block may need beside its mark.
+HELPERS = ("safetensors",)
 LANGUAGES = ("bash", "text", "python")
 
 WITH_CODE = [page for page in PAGES if any(block.info == ("python",) for block in blocks(page))]
@@ -72,6 +74,9 @@ def test_marked_block(page, block, folder):
             backends.resolve(mark)
         except RuntimeError as reason:
             pytest.skip(str(reason))
+    for helper in HELPERS:
+        if f"from {helper}" in block.text:
+            pytest.importorskip(helper)
     namespace: dict[str, Any] = {"__name__": "page"}
     run_page(page, namespace, mark, block.line)
     run(page, block, namespace)
