@@ -270,7 +270,7 @@ class ConcatDataset(Dataset[T]):
         if len(parts) == 1:
             return parts[0]
         order = sorted(range(len(positions)), key=positions.__getitem__)
-        if together := _joined(parts, order):
+        if (together := _joined(parts, order)) is not None:
             return together  # type: ignore[return-value]
         flat = [sample for part in parts for sample in part]
         return [flat[at] for at in order]
@@ -280,7 +280,7 @@ def _joined(parts: list[Sequence], order: list[int]) -> Gathered | None:
     """One batch of several, its samples in this order, where their arrays can be joined as they are."""
     columns = [part.columns for part in parts if isinstance(part, Gathered)]
     kinds = {tuple([(x.shape[1:], x.dtype, x.device) for x in part]) for part in columns}
-    if len(columns) < len(parts) or len(kinds) > 1:
+    if len(columns) < len(parts) or len(kinds) != 1:
         return None
     return Gathered(_taken(tuple([ops.concat(pieces) for pieces in zip(*columns, strict=True)]), order))
 
