@@ -8,6 +8,7 @@ import json
 import math
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -192,6 +193,10 @@ def test_a_state_of_another_model_lists_what_differs_and_loads_nothing(file: Pat
     rustorch.save({"model": model, "step": 1}, file)
     with pytest.raises(RuntimeError, match=r"missing: 0.weight\n  missing: 0.bias\n  unexpected: model\n  unexpected: step"):
         model.load_state_dict(rustorch.load(file))
+    with pytest.raises(
+        RuntimeError, match=r"value of 0.weight: an array holds numbers; 'x' .*\n  value of 0.bias: an array holds numbers"
+    ):
+        model.load_state_dict({"0.weight": "x", "0.bias": None})
     assert (model[0].weight.data == before[0]).all() and (model[0].bias.data == before[1]).all()
 
 
@@ -282,7 +287,24 @@ def test_paths(tmp_path: Path) -> None:
         rustorch.load(tmp_path / "text", "gpu")
 
 
-# -- lazily ----------------------------------------------------------------------------------------------------------------------
+# -- without copies, lazily -----------------------------------------------------------------------------------------------------
+def test_saving_and_loading_copy_nothing(file: Path) -> None:
+    state = {str(i): numpy.full((500, 1000), i, "float32") for i in range(10)}
+    mixed = {"columns": numpy.ones((500, 2000), "float32")[:, ::2], "rows": [numpy.ones((500, 1000), "float32").T]}
+    rustorch.save({}, file)  # what the first save imports
+    rustorch.load(file)
+    tracemalloc.start()
+    try:
+        rustorch.save({"state": state, "epoch": 1}, file)
+        loaded = rustorch.load(file)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        assert loaded["state"]["3"][7, 7].item() == 3.0
+        rustorch.save(mixed, file.with_name("mixed"))
+        assert tracemalloc.get_traced_memory()[1] < 3 << 20, "what does not lie in order is copied, one array at a time"
+    finally:
+        tracemalloc.stop()
+
+
 def test_loaded_arrays_can_be_written_to_and_the_file_does_not_change(file: Path, way: str) -> None:
     rustorch.save({"x": numpy.zeros(1000), "y": numpy.zeros(1000)}, file)
     before = file.read_bytes()

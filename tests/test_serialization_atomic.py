@@ -47,14 +47,17 @@ def save(step):
     rustorch.save({"step": step, "arrays": arrays}, path, metadata={"step": step})
 
 
-save(last := 0)
+start = time.perf_counter()
+for last in range(5):
+    save(last)
+longest = min(3 * (time.perf_counter() - start) / 5, 0.1)
 for _ in range(rounds):
     child = os.fork()
     if not child:
         step = last
         while True:
             save(step := step + 1)
-    time.sleep(rng.uniform(0.0005, 0.02))
+    time.sleep(rng.uniform(0, longest))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     found = rustorch.load(path)
@@ -75,7 +78,7 @@ def test_a_process_killed_100_times_leaves_the_old_file_or_the_new_one(tmp_path:
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), "100"], env=environment, capture_output=True, text=True,
                           timeout=120, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[1]) > 20, "hardly a save was finished: the test shows nothing"
+    assert int(done.stdout.split()[1]) > 10, "hardly a save was finished: the test shows nothing"
 
 
 @posix

@@ -126,6 +126,19 @@ def test_a_folder_or_a_device_is_no_file(tmp_path: Path) -> None:
             rustorch.load("/dev/zero")
 
 
+def test_a_header_longer_than_the_format_allows(file: Path) -> None:
+    with file.open("wb") as out:
+        out.write((150_000_000).to_bytes(8, "little"))
+        out.truncate(200_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="its header of 150000000 bytes is longer than the format allows, 100000000"):
+            rustorch.load(file)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
 def test_metadata_of_a_broken_file(file: Path) -> None:
     file.write_bytes(BROKEN["a name twice"][0])
     with pytest.raises(ValueError, match=r"load_metadata: .* the name 'a' stands in it twice"):

@@ -262,7 +262,7 @@ class Module(Hooked):
         Raises
         ------
         RuntimeError
-            If shapes differ, or names with ``strict``: lists all that is wrong, and nothing was loaded.
+            If shapes differ, names do with ``strict``, or values are no arrays: lists all that is wrong, and nothing was loaded.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"load_state_dict takes a dict of arrays by name, not {type(state_dict).__name__}")
@@ -273,7 +273,11 @@ class Module(Hooked):
         values: dict[str, Variable] = {}
         for name, target in own.items():
             if name in state_dict:
-                value = Variable(state_dict[name])
+                try:
+                    value = Variable(state_dict[name])
+                except (TypeError, ValueError) as error:
+                    wrong.append(f"value of {name}: {error}")
+                    continue
                 if value.shape != target.shape:
                     wrong.append(f"shape of {name}: {value.shape} given, {target.shape} needed")
                 elif value.dtype.kind == "c" != target.dtype.kind:

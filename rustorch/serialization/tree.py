@@ -22,6 +22,7 @@ __all__ = ["Flattened", "unflatten"]
 _MARKED = ("complex128", "float16")
 #: How deep containers may stand in each other: what is written can be read again, also from deep within a program.
 _DEEPEST = 200
+_COMMON = frozenset((float, int, str, bool, type(None)))
 
 
 def _is_key(key: Any) -> bool:
@@ -60,6 +61,8 @@ class Flattened:
         self.plain = body is not None and all(node == {"tensor": name} for name, node in body.items())
 
     def _node(self, value: Any, path: tuple) -> Any:
+        if type(value) in _COMMON:  # a history of a million losses takes this way
+            return _number_or_text(value)
         if isinstance(value, Value):
             return self._array(value._native, path)
         if is_scalar(value):
