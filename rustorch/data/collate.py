@@ -119,7 +119,7 @@ def _moved(device: str, x: Any) -> Any:
     return asarray(x, device=device) if is_array else x
 
 
-# -- arrays and numbers ---------------------------------------------------------------------------------------------------------------
+# -- arrays and numbers ----------------------------------------------------------------------------------------------------------
 def _listed(values: Any) -> str:
     texts = sorted(map(str, values))
     return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else texts[0]
@@ -157,7 +157,7 @@ def _numbers(batch: Sequence) -> Any:
     return asarray(numbers)
 
 
-# -- containers -----------------------------------------------------------------------------------------------------------------------
+# -- containers ------------------------------------------------------------------------------------------------------------------
 def _values(batch: Sequence, key: Any) -> list:
     out = []
     for i, sample in enumerate(batch):

@@ -311,7 +311,7 @@ def is_stream(dataset: Any) -> bool:
     return hasattr(dataset, "__iter__") and not hasattr(dataset, "__getitem__")
 
 
-# -- split -------------------------------------------------------------------------------------------------------------------------
+# -- split -----------------------------------------------------------------------------------------------------------------------
 def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None) -> list[Subset]:
     """A dataset taken apart at random, without overlap.
 

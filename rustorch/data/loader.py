@@ -281,9 +281,8 @@ class DataLoader:
             return map(make, tasks)
         from .prefetch import Prefetch  # which imports what has to do with threads
 
-        return Prefetch(
-            make, tasks if read is None else repeat(None), self.num_workers, self.num_workers * self.prefetch_factor, read
-        )
+        ahead = self.num_workers * (self.prefetch_factor or 1)
+        return Prefetch(make, tasks if read is None else repeat(None), self.num_workers, ahead, read)
 
     # -- states ------------------------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, int]:

@@ -132,8 +132,9 @@ class Prefetch:
             self.close()
             raise StopIteration
         while self._handed not in self._arrived:
-            number, *outcome = self._line.results.get()
-            self._arrived[number] = tuple(outcome)
+            number, how, value = self._line.results.get()
+            self._arrived[number] = how, value
+            del value  # an error knows the frames that it went through: they must not know it
         how, value = self._arrived.pop(self._handed)
         if how == _MADE:
             self._handed += 1
@@ -147,4 +148,4 @@ class Prefetch:
         try:
             raise value
         finally:
-            del value  # the error knows this frame: the frame must not know the error
+            del value

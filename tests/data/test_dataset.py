@@ -44,7 +44,7 @@ def rows(backend: Target, n: int = 5) -> ArrayDataset:
     return ArrayDataset(x, y)
 
 
-# -- arrays --------------------------------------------------------------------------------------------------------------------------
+# -- arrays ----------------------------------------------------------------------------------------------------------------------
 def test_samples_of_arrays(backend: Target) -> None:
     data = rows(backend)
     assert len(data) == 5
@@ -145,7 +145,7 @@ def test_an_index_is_an_integer(i: Any) -> None:
             dataset[i]
 
 
-# -- subclasses ------------------------------------------------------------------------------------------------------------------------
+# -- subclasses ------------------------------------------------------------------------------------------------------------------
 def test_what_a_subclass_has_to_have() -> None:
     with pytest.raises(NotImplementedError, match="Dataset without __getitem__"):
         Dataset()[0]
@@ -176,7 +176,7 @@ def test_whole_batches_of_a_subclass() -> None:
         list(DataLoader(Wrong(), batch_size=4))
 
 
-# -- parts and sums ----------------------------------------------------------------------------------------------------------------------
+# -- parts and sums --------------------------------------------------------------------------------------------------------------
 def test_subset(backend: Target) -> None:
     part = Subset(Subset(rows(backend), [4, 2, 0]), [2, 0])
     assert len(part) == 2
@@ -247,8 +247,10 @@ def test_chain() -> None:
     assert [batch.tolist() for batch in DataLoader(chain, batch_size=2, num_workers=2)] == [[0, 1], [2, 7], [8]]
 
 
-# -- splits ----------------------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("lengths", [[7, 3], [10], [0, 10], [4, 3, 3], [0.5, 0.5], [0.33, 0.33, 0.34], [0.7, 0.2, 0.1], [0.25] * 4])
+# -- splits ----------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "lengths", [[7, 3], [10], [0, 10], [4, 3, 3], [0.5, 0.5], [0.33, 0.33, 0.34], [0.7, 0.2, 0.1], [0.25] * 4]
+)
 def test_split(lengths: list) -> None:
     parts = random_split(range(10), lengths, seed=3)
     assert all(isinstance(part, Subset) for part in parts)

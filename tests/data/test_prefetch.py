@@ -1,0 +1,259 @@
+"""Background threads: batches in order and not too many ahead, errors with their tracebacks, and no thread that stays."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import rustorch
+from rustorch.data import DataLoader, Dataset
+
+
+def working() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("rustorch data")]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.001)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_stays() -> Iterator[None]:
+    assert working() == []
+    yield
+    assert working() == []
+
+
+class Recorded(Dataset):
+    """Numbers; says who read them, and does what it is told on the way."""
+
+    def __init__(self, n: int = 40, act: Callable[[int], Any] = lambda i: None):
+        self.n, self.act, self.read, self.threads = n, act, [], set()
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: int) -> int:
+        self.read.append(i)
+        self.threads.add(threading.current_thread())
+        self.act(i)
+        return i
+
+
+def fail_at(place: int) -> Callable[[int], None]:
+    def act(i: int) -> None:
+        if i == place:
+            raise ValueError(f"sample {i} is broken")
+
+    return act
+
+
+def test_batches_come_in_order_however_long_they_take() -> None:
+    data = Recorded(act=lambda i: time.sleep(0.001 * (i * 7 % 5)))
+    assert [batch.tolist() for batch in DataLoader(data, 2, num_workers=4)] == [[i, i + 1] for i in range(0, 40, 2)]
+    assert len(data.threads) == 4
+    assert threading.current_thread() not in data.threads
+
+
+def test_without_workers_the_loops_thread_works_when_it_is_asked() -> None:
+    data = Recorded()
+    passing = iter(DataLoader(data, 2))
+    next(passing)
+    assert data.read == [0, 1]
+    assert data.threads == {threading.current_thread()}
+
+
+@pytest.mark.parametrize(("workers", "factor"), [(1, 1), (1, 3), (2, 2), (3, None)])
+def test_threads_are_not_further_ahead_than_allowed(workers: int, factor: int | None) -> None:
+    data = Recorded(400)
+    passing = iter(DataLoader(data, 4, num_workers=workers, prefetch_factor=factor))
+    assert data.read == []
+    for received in range(1, 6):
+        next(passing)
+        ahead = received + workers * (factor or 2)
+        wait_for(lambda ahead=ahead: len(data.read) == 4 * ahead)
+        time.sleep(0.005)
+        assert len(data.read) == 4 * ahead
+    assert len(working()) == workers
+
+
+def test_threads_work_at_the_same_time() -> None:
+    barrier = threading.Barrier(2, timeout=10)
+    assert len(list(DataLoader(Recorded(8, lambda i: barrier.wait()), num_workers=2))) == 8
+
+
+def test_an_error_arrives_with_its_traceback() -> None:
+    seen = []
+    with pytest.raises(ValueError, match="sample 13 is broken") as caught:
+        for batch in DataLoader(Recorded(act=fail_at(13)), 2, num_workers=3):
+            seen.append(batch.tolist())
+    assert seen == [[i, i + 1] for i in range(0, 12, 2)]
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert frames[-1].name == "act"
+    assert frames[-1].line is not None and "is broken" in frames[-1].line
+    assert "__getitem__" in {frame.name for frame in frames}
+    assert working() == []
+
+
+def test_after_an_error_the_loop_is_over_and_another_can_begin() -> None:
+    data = Recorded(6, fail_at(2))
+    loader = DataLoader(data, num_workers=2)
+    passing = iter(loader)
+    assert [next(passing).item(), next(passing).item()] == [0, 1]
+    with pytest.raises(ValueError, match="sample 2 is broken"):
+        next(passing)
+    assert list(passing) == []
+    data.act = lambda i: None
+    assert [batch.item() for batch in loader] == list(range(6))
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError])
+def test_errors_of_any_kind_arrive(error: type[BaseException]) -> None:
+    def act(i: int) -> None:
+        raise error("for a reason")
+
+    with pytest.raises(error, match="for a reason"):
+        list(DataLoader(Recorded(act=act), num_workers=2))
+
+
+def test_leaving_the_loop_ends_the_threads() -> None:
+    for batch in DataLoader(Recorded(4000), num_workers=3):
+        assert len(working()) == 3
+        if batch.item() == 5:
+            break
+    wait_for(lambda: working() == [])
+    with pytest.raises(ZeroDivisionError):
+        for batch in DataLoader(Recorded(4000), num_workers=3):
+            batch.item() / 0
+    wait_for(lambda: working() == [])
+
+
+def test_collection_ends_the_threads() -> None:
+    passing = iter(DataLoader(Recorded(4000), num_workers=2))
+    next(passing)
+    del passing
+    wait_for(lambda: working() == [])
+    holder: list[Any] = [iter(DataLoader(Recorded(4000), num_workers=2))]
+    next(holder[0])
+    holder.append(holder)  # a cycle: only the collector finds it
+    del holder
+    gc.collect()
+    wait_for(lambda: working() == [])
+
+
+def test_a_thread_in_the_middle_of_a_batch_is_not_waited_for_long() -> None:
+    free = threading.Event()
+
+    def act(i: int) -> None:
+        if i:
+            free.wait(20)
+
+    start = time.monotonic()
+    for _ in DataLoader(Recorded(act=act), num_workers=2):
+        break
+    assert time.monotonic() - start < 5
+    free.set()
+    wait_for(lambda: working() == [])
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "passing = iter(loader); next(passing)",
+        "for batch in loader: raise SystemExit(0)",
+        "passing = iter(loader); next(passing); loader.passing = passing; loader.me = loader; del loader, passing",
+        "import rustorch.data.prefetch as p; keep = []; passing = iter(loader); keep.append(passing); p.keep = keep; next(passing)",
+    ],
+)
+def test_the_interpreter_exits_with_threads_under_way(left: str) -> None:
+    code = f"from rustorch.data import DataLoader\nloader = DataLoader(range(10**6), 16, num_workers=3)\n{left}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def _exhausted(loader: DataLoader) -> None:
+    assert len(list(loader)) == 20
+
+
+def _left(loader: DataLoader) -> None:
+    for _ in loader:
+        break
+
+
+def _failed(loader: DataLoader) -> None:
+    loader.dataset.act = fail_at(30)
+    try:
+        list(loader)
+    except ValueError as error:
+        assert "30" in str(error)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("use", [_exhausted, _left, _failed])
+def test_there_are_no_reference_cycles(use: Callable[[DataLoader], None], workers: int) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        data = Recorded()
+        loader = DataLoader(data, 2, shuffle=True, num_workers=workers)
+        use(loader)
+        wait_for(lambda: working() == [])
+        dead = weakref.ref(data), weakref.ref(loader)
+        del data, loader
+        assert [ref() for ref in dead] == [None, None]
+    finally:
+        gc.enable()
+
+
+def test_a_batch_is_kept_by_nobody_but_the_loop() -> None:
+    for workers in (0, 1):
+        passing = iter(DataLoader(range(6), 1, num_workers=workers, prefetch_factor=1 if workers else None))
+        batch = next(passing)
+        dead = weakref.ref(batch)
+        del batch
+        next(passing)
+        assert dead() is None
+        del passing
+        wait_for(lambda: working() == [])
+
+
+def test_threads_have_the_loops_modes() -> None:
+    found = []
+
+    def act(i: int) -> None:
+        found.append((rustorch.is_grad_enabled(), rustorch.get_default_device()))
+
+    with rustorch.no_grad():
+        list(DataLoader(Recorded(2, act), num_workers=1))
+    list(DataLoader(Recorded(2, act), num_workers=1))
+    assert found == [(False, "cpu")] * 2 + [(True, "cpu")] * 2
+
+
+def test_two_loops_at_once() -> None:
+    pairs = zip(DataLoader(Recorded(), 2, num_workers=2), DataLoader(Recorded(), 2, num_workers=2), strict=True)
+    assert all(one.tolist() == two.tolist() for one, two in pairs)
+
+
+def test_nothing_is_imported_before_it_is_needed() -> None:
+    code = """
+import sys, rustorch
+assert "rustorch.data" not in sys.modules
+from rustorch import *
+assert data is sys.modules["rustorch.data"]
+list(data.DataLoader(range(3)))
+assert not {"rustorch.data.prefetch", "queue", "concurrent.futures", "multiprocessing"} & set(sys.modules), "imported"
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
