@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import platform
+import tempfile
 import time
+from functools import partial
+from pathlib import Path
 
 import numpy
 
 import rustorch
 
-from . import chain, cnn, embedding, gpt, lstm, mlp, processes
+from . import adam, chain, cnn, embedding, gpt, lstm, mlp, processes, saving
 from .timing import medians, report
 
 _STEPS = {
@@ -21,6 +24,8 @@ _STEPS = {
 _NETWORKS = {
     "cnn": ("a CNN on 28 x 28 pixels, batch 64", cnn.functions),
     "gpt": ("a GPT of 2 layers, width 128, 64 tokens, batch 8", gpt.functions),
+    "adam": (f"{adam.SIZES} with Adam, batch {adam.BATCH}", adam.functions),
+    "adamw": ("the GPT with AdamW", partial(gpt.functions, "AdamW")),
     "lstm": ("an LSTM, 64 features, 128 hidden, 32 steps, batch 32", lstm.functions),
 }
 
@@ -44,7 +49,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=["chain", *_STEPS, *_NETWORKS, "embedding", "import", "memory", "cuda"],
+        choices=["chain", *_STEPS, *_NETWORKS, "embedding", "saving", "import", "memory", "cuda"],
         help="leave the others out",
     )
     options = parser.parse_args()
@@ -55,6 +60,7 @@ def main() -> None:
         *_STEPS,
         *_NETWORKS,
         "embedding",
+        "saving",
         "import",
         "memory",
         *(["cuda"] if rustorch.cuda.is_available() else []),
@@ -69,9 +75,18 @@ def main() -> None:
     for name, (title, functions) in _NETWORKS.items():
         if name in chosen:
             report(f"training step of {title}", medians(functions(), options.rounds))
+    if "adam" in chosen:
+        report("Adam's update of that alone", medians(adam.updates(), options.rounds))
     if "embedding" in chosen:
         title = f"embedding of {embedding.INDICES} indices, {embedding.ROWS} rows of {embedding.WIDTH}, forward and backward"
         report(title, medians(embedding.functions(), options.rounds))
+    if "saving" in chosen:
+        with tempfile.TemporaryDirectory(dir=".") as folder:
+            report(f"saving {saving.MEGABYTES} MB", medians(saving.saving(Path(folder)), options.rounds))
+            report(
+                f"loading {saving.MEGABYTES} MB, of which nothing is used yet",
+                medians(saving.loading(Path(folder)), options.rounds),
+            )
     if "import" in chosen:
         print("\nimport, beyond numpy's own")
         for name, seconds in processes.import_time().items():

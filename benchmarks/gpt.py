@@ -32,8 +32,8 @@ def model(nn: Any) -> Any:
     return GPT()
 
 
-def functions() -> dict[str, Callable[[], object]]:
+def functions(optimizer: str = "SGD") -> dict[str, Callable[[], object]]:
     """The step of everybody who is installed."""
     text = numpy.random.default_rng(0).integers(0, VOCABULARY, (BATCH, TOKENS + 1))
     mask = numpy.triu(numpy.full((TOKENS, TOKENS), -numpy.inf, "float32"), 1)
-    return steps.functions(model, (text[:, :-1].copy(), numpy.arange(TOKENS), mask), text[:, 1:].reshape(-1))
+    return steps.functions(model, (text[:, :-1].copy(), numpy.arange(TOKENS), mask), text[:, 1:].reshape(-1), optimizer)
