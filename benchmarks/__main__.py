@@ -13,7 +13,7 @@ import numpy
 
 import rustorch
 
-from . import adam, chain, cnn, embedding, gpt, lstm, mlp, processes, saving
+from . import adam, chain, cnn, embedding, gpt, loader, lstm, mlp, processes, saving
 from .timing import medians, report
 
 _STEPS = {
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=["chain", *_STEPS, *_NETWORKS, "embedding", "saving", "import", "memory", "cuda"],
+        choices=["chain", *_STEPS, *_NETWORKS, "embedding", "loader", "saving", "import", "memory", "cuda"],
         help="leave the others out",
     )
     options = parser.parse_args()
@@ -60,6 +60,7 @@ def main() -> None:
         *_STEPS,
         *_NETWORKS,
         "embedding",
+        "loader",
         "saving",
         "import",
         "memory",
@@ -80,6 +81,11 @@ def main() -> None:
     if "embedding" in chosen:
         title = f"embedding of {embedding.INDICES} indices, {embedding.ROWS} rows of {embedding.WIDTH}, forward and backward"
         report(title, medians(embedding.functions(), options.rounds))
+    if "loader" in chosen:
+        for arrays, kind in ((True, "arrays"), (False, "samples")):
+            for workers in (0, 2):
+                title = f"an epoch of {loader.IMAGES:,} images from a dataset of {kind}, batch {loader.BATCH}, {workers} workers"
+                report(title, medians(loader.functions(arrays, workers), options.rounds))
     if "saving" in chosen:
         with tempfile.TemporaryDirectory(dir=".") as folder:
             report(f"saving {saving.MEGABYTES} MB", medians(saving.saving(Path(folder)), options.rounds))
