@@ -33,6 +33,8 @@ MODULES = (
     "nn.utils",
     "nn.utils.parametrize",
     "optim",
+    "optim.lr_scheduler",
+    "optim.swa_utils",
     "data",
     "random",
     "serialization",

@@ -129,6 +129,8 @@ def _described() -> Iterator[tuple[str, Any]]:
         "nn.init.": nn.init,
         "nn.utils.": nn.utils,
         "nn.utils.parametrize.": nn.utils.parametrize,
+        "optim.lr_scheduler.": optim.lr_scheduler,
+        "optim.swa_utils.": optim.swa_utils,
         "random.": rustorch.random,
         "cuda.": rustorch.cuda,
         "data.": data,

@@ -18,7 +18,7 @@ import torch
 from tests.nn.case import Case, digest, evaluate_by_pytorch
 from tests.nn.cases import FAMILIES
 
-from . import cases, optim_cases
+from . import cases, lr_scheduler_cases, optim_cases, swa_cases
 
 
 def _tensor(array: Any, tracked: bool = False) -> torch.Tensor:
@@ -115,6 +115,20 @@ def training() -> dict[str, Any]:
     return {"losses": losses, "state": {name: value.tolist() for name, value in model.state_dict().items()}}
 
 
+def schedules() -> dict[str, Any]:
+    """Learning rates and momenta of every schedule, at some of 200 steps."""
+    library = lr_scheduler_cases.Theirs()
+    return {
+        name: lr_scheduler_cases.digest(lr_scheduler_cases.run(case, library)) for name, case in lr_scheduler_cases.TABLE.items()
+    }
+
+
+def averages() -> dict[str, Any]:
+    """Averaged weights and the statistics of batch norm, in every way of averaging."""
+    utils = torch.optim.swa_utils
+    return {name: swa_cases.run(name, torch.nn, utils, torch.tensor, lambda t: t.detach().numpy()) for name in swa_cases.TABLE}
+
+
 def modules(family: list[Case]) -> dict[str, Any]:
     """Repr, state, outputs and gradients of every layer, in short."""
     return {case.name: digest(case, evaluate_by_pytorch(case)) for case in family}
@@ -128,6 +142,8 @@ def everything(names: Sequence[str] = ()) -> dict[str, Any]:
         "architectures": architectures,
         "sgd": optimizers,
         "optim": all_optimizers,
+        "lr_scheduler": schedules,
+        "swa_utils": averages,
         "training": training,
         **{f"nn_{name}": partial(modules, family) for name, family in FAMILIES.items()},
     }
