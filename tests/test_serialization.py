@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import enum
+import gc
 import json
 import math
 import subprocess
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy
 import pytest
+from hypothesis import given, settings, strategies
+from hypothesis.extra.numpy import array_shapes, arrays
 
 import rustorch
 from rustorch import nn
@@ -96,6 +99,24 @@ PLAIN = [
 def test_values_that_are_no_arrays(file: Path) -> None:
     for value in [*PLAIN, PLAIN, tuple(PLAIN), dict(enumerate(PLAIN))]:
         assert_same(round_trip(value, file), value)
+
+
+_ARRAYS = arrays(strategies.sampled_from(dtypes.ALL), array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3))
+_LEAVES = strategies.one_of(
+    *(getattr(strategies, kind)() for kind in ("none", "booleans", "integers", "floats", "complex_numbers", "text", "binary")),
+    _ARRAYS,
+)
+_KEYS = strategies.one_of(strategies.text(max_size=3), strategies.integers(-9, 9), strategies.tuples(strategies.text(max_size=2)))
+_TREES = strategies.recursive(
+    _LEAVES,
+    lambda inner: strategies.lists(inner) | strategies.dictionaries(_KEYS, inner) | strategies.lists(inner).map(tuple),
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(_TREES)
+def test_anything_nested(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
+    assert_same(round_trip(tree, tmp_path_factory.getbasetemp() / "anything.safetensors"), tree)
 
 
 class Point(NamedTuple):
@@ -315,6 +336,23 @@ def test_loaded_arrays_can_be_written_to_and_the_file_does_not_change(file: Path
     assert file.read_bytes() == before
     rustorch.save(first, file)  # over the file that is mapped
     assert (second["x"].data == 0).all() and (rustorch.load(file)["x"].data == 1).all()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the open files of a process are counted in /proc")
+def test_a_file_is_let_go_with_its_arrays(file: Path, way: str) -> None:
+    rustorch.save({"x": [numpy.zeros(10), {"y": numpy.ones(10, "bool")}], "z": 1}, file)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    gc.disable()
+    try:
+        for _ in range(5):
+            found = rustorch.load(file)["x"][1]["y"]
+            file.with_name("broken").write_bytes(file.read_bytes()[:-1])
+            with pytest.raises(ValueError, match="cut short"):
+                rustorch.load(file.with_name("broken"))
+        del found
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+    finally:
+        gc.enable()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files are not mapped on Windows")
