@@ -22,17 +22,10 @@ _NUMBERS = (bool, int, float, complex)
 def default_collate(batch: Any) -> Any:
     """A list of samples as one batch: arrays and numbers become Variables with a new first axis, containers are looked into.
 
-    =====================================  ==============================================
-    samples                                batch
-    =====================================  ==============================================
-    arrays of one shape, Variables         a Variable; gradients go on to Variables
-    numbers                                a Variable: int64, float64, complex128 or bool
-    str, bytes                             as they came
-    mappings                               such a mapping, with a batch for each key
-    named tuples                           such a tuple of batches
-    tuples                                 a list of batches
-    other sequences                        such a sequence of batches
-    =====================================  ==============================================
+    - Arrays of one shape, and Variables, are stacked; gradients go on to the Variables.
+    - Numbers become a Variable of bool, int64, float64 or complex128.
+    - Strings and bytes stay as they came.
+    - A mapping, a named tuple and a sequence become one of their own kind, of the batches of their parts; a tuple becomes a list.
 
     That is what PyTorch makes of them, dtypes included. Arrays stay on their devices; numbers go to the default device.
 
