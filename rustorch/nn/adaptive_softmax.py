@@ -71,6 +71,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             raise ValueError(
                 f"AdaptiveLogSoftmaxWithLoss: cutoffs are increasing integers, at least one, in [1, {n_classes - 1}], not {cutoffs!r}"
             )
+        if not div_value > 0:
+            raise ValueError(
+                f"AdaptiveLogSoftmaxWithLoss: div_value is what features are divided by, and positive, not {div_value!r}"
+            )
         self.in_features = in_features
         self.n_classes = n_classes
         self.cutoffs = [*given, n_classes]

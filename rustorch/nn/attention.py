@@ -7,6 +7,7 @@ from typing import Any
 from .. import ops
 from . import functional as F
 from . import init
+from .functional.attention import check_attention
 from .linear import Linear
 from .module import Module
 from .parameter import Parameter
@@ -126,6 +127,11 @@ class MultiheadAttention(Module):
         for bias in (self.bias_k, self.bias_v):
             if bias is not None:
                 init.xavier_normal_(bias)
+
+    def _check(self, query: Any, key: Any, value: Any, key_padding_mask: Any, attn_mask: Any, is_causal: bool) -> None:
+        """Raise what a call would raise, with nothing computed or drawn."""
+        check_attention(query, key, value, (self.embed_dim, self.kdim, self.vdim), self.num_heads, key_padding_mask, attn_mask,
+                        is_causal, self.batch_first)  # fmt: skip
 
     def forward(self, query: Any, key: Any, value: Any, key_padding_mask: Any = None, need_weights: bool = True,
                 attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False) -> Any:  # fmt: skip

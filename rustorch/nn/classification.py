@@ -6,6 +6,7 @@ from typing import Any
 
 from ..variable import Variable
 from . import functional as F
+from .functional.sizes import tuple_of
 from .loss import Loss
 
 __all__ = ["CTCLoss", "CrossEntropyLoss", "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss"]
@@ -20,6 +21,8 @@ class CrossEntropyLoss(Loss):
         What each class counts. A string here is the reduction.
     ignore_index : int
         Targets of this index count nothing.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
     label_smoothing : float
         Probability that is spread evenly over the classes.
@@ -29,11 +32,12 @@ class CrossEntropyLoss(Loss):
 
     weight: Variable | None
 
-    def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0, *,
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(self, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100, reduce: bool | None = None,
+                 reduction: str = "mean", label_smoothing: float = 0.0, *, device: str | None = None,
+                 dtype: Any = None):  # fmt: skip
         if isinstance(weight, str):  # CrossEntropyLoss("sum"): reduction is the first argument of the bindings' class
             weight, reduction = None, weight
-        super().__init__(reduction, device=device, dtype=dtype)
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"CrossEntropyLoss: label_smoothing is in [0, 1], not {label_smoothing}")
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
@@ -41,7 +45,14 @@ class CrossEntropyLoss(Loss):
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.cross_entropy(input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
+        return F.cross_entropy(
+            input,
+            target,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
 
 
 class NLLLoss(Loss):
@@ -53,6 +64,8 @@ class NLLLoss(Loss):
         What each class counts.
     ignore_index : int
         Targets of this index count nothing.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -64,21 +77,14 @@ class NLLLoss(Loss):
 
     weight: Variable | None
 
-    def __init__(
-        self,
-        weight: Any = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        *,
-        device: str | None = None,
-        dtype: Any = None,
-    ):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100, reduce: bool | None = None,
+                 reduction: str = "mean", *, device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
         self.ignore_index = ignore_index
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
+        return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
 class MultiMarginLoss(Loss):
@@ -91,6 +97,8 @@ class MultiMarginLoss(Loss):
     margin : float
     weight : Variable or array, (classes,), optional
         What each class counts.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -102,17 +110,10 @@ class MultiMarginLoss(Loss):
 
     weight: Variable | None
 
-    def __init__(
-        self,
-        p: int = 1,
-        margin: float = 1.0,
-        weight: Any = None,
-        reduction: str = "mean",
-        *,
-        device: str | None = None,
-        dtype: Any = None,
-    ):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, p: int = 1, margin: float = 1.0, weight: Any = None, size_average: bool | None = None,
+                 reduce: bool | None = None, reduction: str = "mean", *, device: str | None = None,
+                 dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if p not in (1, 2):
             raise ValueError(f"MultiMarginLoss: p is 1 or 2, not {p!r}")
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
@@ -120,7 +121,7 @@ class MultiMarginLoss(Loss):
         self.margin = margin
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, self.reduction)
+        return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, reduction=self.reduction)
 
 
 class MultiLabelMarginLoss(Loss):
@@ -128,6 +129,8 @@ class MultiLabelMarginLoss(Loss):
 
     Parameters
     ----------
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -138,11 +141,12 @@ class MultiLabelMarginLoss(Loss):
     0.875
     """
 
-    def __init__(self, reduction: str = "mean", *, device: str | None = None, dtype: Any = None):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", *,
+                 device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.multilabel_margin_loss(input, target, self.reduction)
+        return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class MultiLabelSoftMarginLoss(Loss):
@@ -152,6 +156,8 @@ class MultiLabelSoftMarginLoss(Loss):
     ----------
     weight : Variable or array, (classes,), optional
         What each class counts.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -163,12 +169,13 @@ class MultiLabelSoftMarginLoss(Loss):
 
     weight: Variable | None
 
-    def __init__(self, weight: Any = None, reduction: str = "mean", *, device: str | None = None, dtype: Any = None):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, weight: Any = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.multilabel_soft_margin_loss(input, target, self.weight, self.reduction)
+        return F.multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
 
 
 class CTCLoss(Loss):
@@ -195,6 +202,7 @@ class CTCLoss(Loss):
     def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False, *, device: str | None = None,
                  dtype: Any = None):  # fmt: skip
         super().__init__(reduction, device=device, dtype=dtype)
+        tuple_of("CTCLoss", "blank", blank, 1, 0)
         self.blank = blank
         self.zero_infinity = zero_infinity
 

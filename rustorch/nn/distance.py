@@ -74,6 +74,8 @@ class MarginRankingLoss(Loss):
     Parameters
     ----------
     margin : float
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -84,12 +86,13 @@ class MarginRankingLoss(Loss):
     1.0
     """
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean", *, device: str | None = None, dtype: Any = None):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.margin = margin
 
     def forward(self, input1: Any, input2: Any, target: Any) -> Any:
-        return F.margin_ranking_loss(input1, input2, target, self.margin, self.reduction)
+        return F.margin_ranking_loss(input1, input2, target, self.margin, reduction=self.reduction)
 
 
 class CosineEmbeddingLoss(Loss):
@@ -98,6 +101,8 @@ class CosineEmbeddingLoss(Loss):
     Parameters
     ----------
     margin : float
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -108,12 +113,13 @@ class CosineEmbeddingLoss(Loss):
     1.0
     """
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean", *, device: str | None = None, dtype: Any = None):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.margin = margin
 
     def forward(self, input1: Any, input2: Any, target: Any) -> Any:
-        return F.cosine_embedding_loss(input1, input2, target, self.margin, self.reduction)
+        return F.cosine_embedding_loss(input1, input2, target, self.margin, reduction=self.reduction)
 
 
 class TripletMarginLoss(Loss):
@@ -127,6 +133,8 @@ class TripletMarginLoss(Loss):
         Of the distance.
     swap : bool
         Whether the negative's distance to the positive counts, where it is the smaller one.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -137,9 +145,10 @@ class TripletMarginLoss(Loss):
     1.0
     """
 
-    def __init__(self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False, reduction: str = "mean", *,
+    def __init__(self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False,
+                 size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", *,
                  device: str | None = None, dtype: Any = None):  # fmt: skip
-        super().__init__(reduction, device=device, dtype=dtype)
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if not margin > 0:
             raise ValueError(f"TripletMarginLoss: the margin is positive, not {margin}")
         self.margin = margin
@@ -148,7 +157,9 @@ class TripletMarginLoss(Loss):
         self.swap = swap
 
     def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
-        return F.triplet_margin_loss(anchor, positive, negative, self.margin, self.p, self.eps, self.swap, self.reduction)
+        return F.triplet_margin_loss(
+            anchor, positive, negative, self.margin, self.p, self.eps, self.swap, reduction=self.reduction
+        )
 
 
 class TripletMarginWithDistanceLoss(Loss):

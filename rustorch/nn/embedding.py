@@ -10,7 +10,7 @@ from ..autograd.graph import no_grad
 from ..variable import Variable
 from . import functional as F
 from . import init
-from .functional.lookup import padding_of
+from .functional.lookup import check_norm, padding_of
 from .module import Module
 from .parameter import Parameter
 
@@ -22,8 +22,8 @@ class _Table(Module):
 
     weight: Parameter
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None, sparse: bool, weight: Any, freeze: bool,
-                 device: str | None, dtype: Any):  # fmt: skip
+    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None, max_norm: float | None, norm_type: float,
+                 sparse: bool, weight: Any, freeze: bool, device: str | None, dtype: Any):  # fmt: skip
         super().__init__()
         name = type(self).__name__
         for what, size in (("num_embeddings", num_embeddings), ("embedding_dim", embedding_dim)):
@@ -33,7 +33,10 @@ class _Table(Module):
             raise ValueError(f"{name}: sparse=True is not offered; gradients are dense")
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
+        check_norm(name, max_norm, norm_type)
         self.padding_idx = padding_of(name, padding_idx, num_embeddings)
+        self.max_norm = max_norm
+        self.norm_type = norm_type
         if weight is None:
             self.weight = Parameter(ops.empty((num_embeddings, embedding_dim), device=device, dtype=dtype), not freeze)
             self.reset_parameters()
@@ -107,9 +110,7 @@ class Embedding(_Table):
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, max_norm: float | None = None,
                  norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False, _weight: Any = None,
                  _freeze: bool = False, device: str | None = None, dtype: Any = None):  # fmt: skip
-        super().__init__(num_embeddings, embedding_dim, padding_idx, sparse, _weight, _freeze, device, dtype)
-        self.max_norm = max_norm
-        self.norm_type = norm_type
+        super().__init__(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, sparse, _weight, _freeze, device, dtype)
         self.scale_grad_by_freq = scale_grad_by_freq
         self.sparse = sparse
 
@@ -192,9 +193,7 @@ class EmbeddingBag(_Table):
                  dtype: Any = None):  # fmt: skip
         if mode not in ("sum", "mean", "max"):
             raise ValueError(f"EmbeddingBag: mode is 'sum', 'mean' or 'max', not {mode!r}")
-        super().__init__(num_embeddings, embedding_dim, padding_idx, sparse, _weight, False, device, dtype)
-        self.max_norm = max_norm
-        self.norm_type = norm_type
+        super().__init__(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, sparse, _weight, False, device, dtype)
         self.scale_grad_by_freq = scale_grad_by_freq
         self.mode = mode
         self.sparse = sparse

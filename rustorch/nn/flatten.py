@@ -33,7 +33,7 @@ class Flatten(Stateless):
         shape = input.shape
         if not shape:
             return ops.reshape(input, (1,))
-        first, last = one_axis(self.start_dim, len(shape)), one_axis(self.end_dim, len(shape))
+        first, last = (one_axis(dim, len(shape), "Flatten") for dim in (self.start_dim, self.end_dim))
         if last < first:
             raise ValueError(f"Flatten: start_dim={self.start_dim} comes after end_dim={self.end_dim} in shape {shape}")
         return ops.reshape(input, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
@@ -76,7 +76,7 @@ class Unflatten(Stateless):
     def forward(self, input: Any) -> Any:
         input = adopt(input, "Unflatten")
         shape, sizes = input.shape, list(self.unflattened_size)
-        axis = one_axis(self.dim, len(shape))
+        axis = one_axis(self.dim, len(shape), "Unflatten")
         known = prod(size for size in sizes if size != -1)
         if -1 in sizes:
             sizes[sizes.index(-1)] = shape[axis] // known if known else 0

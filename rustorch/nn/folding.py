@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import functional as F
+from .functional.sizes import tuple_of
 from .module import Stateless
 
 __all__ = ["Fold", "Unfold"]
@@ -28,6 +29,9 @@ class Unfold(Stateless):
     def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1, *, device: str | None = None,
                  dtype: Any = None):  # fmt: skip
         super().__init__(device=device, dtype=dtype)
+        given = {"kernel_size": (kernel_size, 1), "dilation": (dilation, 1), "padding": (padding, 0), "stride": (stride, 1)}
+        for what, (value, least) in given.items():
+            tuple_of(type(self).__name__, what, value, 2, least)
         self.kernel_size = kernel_size
         self.dilation = dilation
         self.padding = padding
@@ -60,6 +64,7 @@ class Fold(Unfold):
     def __init__(self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1, *,
                  device: str | None = None, dtype: Any = None):  # fmt: skip
         super().__init__(kernel_size, dilation, padding, stride, device=device, dtype=dtype)
+        tuple_of("Fold", "output_size", output_size, 2)
         self.output_size = output_size
 
     def forward(self, input: Any) -> Any:

@@ -20,6 +20,17 @@ class _Tables:
         self.backward: dict[int, Any] = {}
 
 
+def _note(error: Exception, module: Any) -> None:
+    """Say in the traceback which of a model's layers it was: the innermost with its settings, those around it by name."""
+    text = ""
+    if not getattr(error, "__notes__", None):
+        try:
+            text = f"({module.extra_repr()})"
+        except Exception:  # a layer that cannot even describe itself: the first error is the one to read
+            text = ""
+    error.add_note(f"in {type(module).__name__}{text}")
+
+
 class Hooked:
     """What can be called with hooks around it."""
 
@@ -30,11 +41,15 @@ class Hooked:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._hooks is not None:
-            return _called(self, self._hooks, args, kwargs)
-        if len(args) == 1 and not kwargs:  # the usual call, without unpacking
-            return self.forward(args[0])
-        return self.forward(*args, **kwargs)
+        try:
+            if self._hooks is not None:
+                return _called(self, self._hooks, args, kwargs)
+            if len(args) == 1 and not kwargs:  # the usual call, without unpacking
+                return self.forward(args[0])
+            return self.forward(*args, **kwargs)
+        except Exception as error:
+            _note(error, self)
+            raise
 
     def _add_hook(self, table: str, entry: Any, prepend: bool) -> Removable:
         if self._hooks is None:

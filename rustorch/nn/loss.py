@@ -6,7 +6,7 @@ from typing import Any
 
 from ..variable import Variable
 from . import functional as F
-from .functional.checks import check_reduction
+from .functional.checks import reduction_of
 from .module import Stateless
 
 __all__ = ["BCELoss", "BCEWithLogitsLoss", "GaussianNLLLoss", "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss",
@@ -16,10 +16,12 @@ __all__ = ["BCELoss", "BCEWithLogitsLoss", "GaussianNLLLoss", "HingeEmbeddingLos
 class Loss(Stateless):
     """What losses share: how they are reduced."""
 
-    def __init__(self, reduction: str, *, device: str | None = None, dtype: Any = None):
+    _more: tuple[str, ...] = ()  # reductions of one loss alone
+
+    def __init__(self, reduction: str, size_average: bool | None = None, reduce: bool | None = None, *, device: str | None = None,
+                 dtype: Any = None):  # fmt: skip
         super().__init__(device=device, dtype=dtype)
-        check_reduction(type(self).__name__, reduction)
-        self.reduction = reduction
+        self.reduction = reduction_of(type(self).__name__, reduction, size_average, reduce, self._more)
 
 
 class MSELoss(Loss):
@@ -27,14 +29,17 @@ class MSELoss(Loss):
 
     Parameters
     ----------
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
     """
 
-    def __init__(self, reduction: str = "mean", *, device: str | None = None, dtype: Any = None):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", *,
+                 device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.mse_loss(input, target, self.reduction)
+        return F.mse_loss(input, target, reduction=self.reduction)
 
 
 class L1Loss(Loss):
@@ -42,6 +47,8 @@ class L1Loss(Loss):
 
     Parameters
     ----------
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -51,11 +58,12 @@ class L1Loss(Loss):
     2.0
     """
 
-    def __init__(self, reduction: str = "mean", *, device: str | None = None, dtype: Any = None):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", *,
+                 device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.l1_loss(input, target, self.reduction)
+        return F.l1_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(Loss):
@@ -63,6 +71,8 @@ class SmoothL1Loss(Loss):
 
     Parameters
     ----------
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
     beta : float
         Not negative; 0 gives `L1Loss`.
@@ -70,18 +80,19 @@ class SmoothL1Loss(Loss):
     Examples
     --------
     >>> import rustorch
-    >>> rustorch.SmoothL1Loss("none")(rustorch.tensor([0.5, 3.0]), rustorch.tensor([0.0, 0.0])).tolist()
+    >>> rustorch.SmoothL1Loss(reduction="none")(rustorch.tensor([0.5, 3.0]), rustorch.tensor([0.0, 0.0])).tolist()
     [0.125, 2.5]
     """
 
-    def __init__(self, reduction: str = "mean", beta: float = 1.0, *, device: str | None = None, dtype: Any = None):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0,
+                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if not beta >= 0:
             raise ValueError(f"SmoothL1Loss: beta is not negative, as {beta} is")
         self.beta = beta
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.smooth_l1_loss(input, target, self.reduction, self.beta)
+        return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 
 class HuberLoss(Loss):
@@ -96,7 +107,7 @@ class HuberLoss(Loss):
     Examples
     --------
     >>> import rustorch
-    >>> rustorch.HuberLoss("none", delta=2.0)(rustorch.tensor([0.5, 3.0]), rustorch.tensor([0.0, 0.0])).tolist()
+    >>> rustorch.HuberLoss(reduction="none", delta=2.0)(rustorch.tensor([0.5, 3.0]), rustorch.tensor([0.0, 0.0])).tolist()
     [0.125, 4.0]
     """
 
@@ -117,6 +128,8 @@ class BCELoss(Loss):
     ----------
     weight : Variable or array, optional
         What each element counts; it broadcasts to the input's shape.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -128,12 +141,13 @@ class BCELoss(Loss):
 
     weight: Variable | None
 
-    def __init__(self, weight: Any = None, reduction: str = "mean", *, device: str | None = None, dtype: Any = None):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, weight: Any = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.binary_cross_entropy(input, target, self.weight, self.reduction)
+        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(Loss):
@@ -143,6 +157,8 @@ class BCEWithLogitsLoss(Loss):
     ----------
     weight : Variable or array, optional
         What each element counts; it broadcasts to the input's shape.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
     pos_weight : Variable or array, optional
         What a target of 1 counts; it broadcasts to the input's shape.
@@ -157,15 +173,16 @@ class BCEWithLogitsLoss(Loss):
     weight: Variable | None
     pos_weight: Variable | None
 
-    def __init__(
-        self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None, *, device: str | None = None, dtype: Any = None
-    ):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, weight: Any = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+                 pos_weight: Any = None, *, device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
         self.register_buffer("pos_weight", None if pos_weight is None else Variable(pos_weight, device=device, dtype=dtype))
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.binary_cross_entropy_with_logits(input, target, self.weight, self.reduction, self.pos_weight)
+        return F.binary_cross_entropy_with_logits(
+            input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
+        )
 
 
 class KLDivLoss(Loss):
@@ -173,6 +190,8 @@ class KLDivLoss(Loss):
 
     Parameters
     ----------
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "batchmean", "sum", "none"}
         "batchmean", the sum over the first size, is the divergence; "mean" is over all elements.
     log_target : bool
@@ -182,17 +201,19 @@ class KLDivLoss(Loss):
     --------
     >>> import rustorch
     >>> x, y = rustorch.tensor([[0.0, -2.0]]), rustorch.tensor([[0.0, 1.0]])
-    >>> rustorch.KLDivLoss("batchmean")(x, y).item()
+    >>> rustorch.KLDivLoss(reduction="batchmean")(x, y).item()
     2.0
     """
 
-    def __init__(self, reduction: str = "mean", log_target: bool = False, *, device: str | None = None, dtype: Any = None):
-        super().__init__("sum" if reduction == "batchmean" else reduction, device=device, dtype=dtype)
-        self.reduction = reduction
+    _more = ("batchmean",)
+
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+                 log_target: bool = False, *, device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.log_target = log_target
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.kl_div(input, target, self.reduction, self.log_target)
+        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
 
 
 class PoissonNLLLoss(Loss):
@@ -206,6 +227,8 @@ class PoissonNLLLoss(Loss):
         Whether to add Stirling's approximation of the part that depends on the counts alone.
     eps : float
         What keeps the logarithm finite, where there is one.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -215,23 +238,16 @@ class PoissonNLLLoss(Loss):
     1.0
     """
 
-    def __init__(
-        self,
-        log_input: bool = True,
-        full: bool = False,
-        eps: float = 1e-8,
-        reduction: str = "mean",
-        *,
-        device: str | None = None,
-        dtype: Any = None,
-    ):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, log_input: bool = True, full: bool = False, size_average: bool | None = None, eps: float = 1e-8,
+                 reduce: bool | None = None, reduction: str = "mean", *, device: str | None = None,
+                 dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.log_input = log_input
         self.full = full
         self.eps = eps
 
     def forward(self, log_input: Any, target: Any) -> Any:
-        return F.poisson_nll_loss(log_input, target, self.log_input, self.full, self.eps, self.reduction)
+        return F.poisson_nll_loss(log_input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction)
 
 
 class GaussianNLLLoss(Loss):
@@ -270,6 +286,8 @@ class SoftMarginLoss(Loss):
 
     Parameters
     ----------
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -279,11 +297,12 @@ class SoftMarginLoss(Loss):
     500.0
     """
 
-    def __init__(self, reduction: str = "mean", *, device: str | None = None, dtype: Any = None):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", *,
+                 device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.soft_margin_loss(input, target, self.reduction)
+        return F.soft_margin_loss(input, target, reduction=self.reduction)
 
 
 class HingeEmbeddingLoss(Loss):
@@ -292,6 +311,8 @@ class HingeEmbeddingLoss(Loss):
     Parameters
     ----------
     margin : float
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -301,9 +322,10 @@ class HingeEmbeddingLoss(Loss):
     [2.0, 0.5]
     """
 
-    def __init__(self, margin: float = 1.0, reduction: str = "mean", *, device: str | None = None, dtype: Any = None):
-        super().__init__(reduction, device=device, dtype=dtype)
+    def __init__(self, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+        super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.margin = margin
 
     def forward(self, input: Any, target: Any) -> Any:
-        return F.hinge_embedding_loss(input, target, self.margin, self.reduction)
+        return F.hinge_embedding_loss(input, target, self.margin, reduction=self.reduction)

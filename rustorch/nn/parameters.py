@@ -114,7 +114,7 @@ class ParameterDict(_Values):
 
     Parameters
     ----------
-    values : mapping or iterable of pairs, optional
+    parameters : mapping or iterable of pairs, optional
         A plain dict's keys are sorted, as in PyTorch; others keep their order.
 
     Raises
@@ -130,10 +130,10 @@ class ParameterDict(_Values):
     ['left', 'right']
     """
 
-    def __init__(self, values: Any = None):
+    def __init__(self, parameters: Any = None):
         super().__init__()
         self._keys: dict[str, None] = {}
-        self.update({} if values is None else values)
+        self.update({} if parameters is None else parameters)
 
     def _keyed(self) -> Iterator[tuple[Any, Any]]:
         return iter(self.items())

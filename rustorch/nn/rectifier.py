@@ -247,6 +247,8 @@ class Hardtanh(InPlace):
     min_val, max_val : float
     inplace : bool
         Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
+    min_value, max_value : float, optional
+        PyTorch's old words for ``min_val`` and ``max_val``, for programs that still have them.
 
     Examples
     --------
@@ -255,10 +257,10 @@ class Hardtanh(InPlace):
     [-1.0, 0.5]
     """
 
-    def __init__(
-        self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, *, device: str | None = None, dtype: Any = None
-    ):
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, min_value: float | None = None,
+                 max_value: float | None = None, *, device: str | None = None, dtype: Any = None):  # fmt: skip
         super().__init__(inplace, device=device, dtype=dtype)
+        min_val, max_val = (new if old is None else old for new, old in ((min_val, min_value), (max_val, max_value)))
         if min_val >= max_val:
             raise ValueError(f"Hardtanh: min_val={min_val} is not below max_val={max_val}")
         self.min_val = min_val

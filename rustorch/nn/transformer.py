@@ -14,6 +14,7 @@ from .attention import MultiheadAttention
 from .container import ModuleList
 from .dropout import Dropout
 from .functional.attention import causal_mask
+from .functional.sizes import tuple_of
 from .linear import Linear
 from .module import Module
 from .normalization import LayerNorm
@@ -43,7 +44,9 @@ class _Layer(Module):
                  activation: Activation, layer_norm_eps: float, batch_first: bool, norm_first: bool, bias: bool,
                  device: str | None, dtype: Any):  # fmt: skip
         super().__init__()
-        function = _activation(type(self).__name__, activation)
+        name = type(self).__name__
+        function = _activation(name, activation)
+        tuple_of(name, "dim_feedforward", dim_feedforward, 1, 0)
         place: dict[str, Any] = {"device": device, "dtype": dtype}
         for name in attentions:
             self.add_module(name, MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **place))
@@ -57,6 +60,11 @@ class _Layer(Module):
         for i in blocks:
             self.add_module(f"dropout{i}", Dropout(dropout))
         self.activation = function
+
+    def _check(self, attention: Any, x: Any, memory: Any, mask: Any, padding: Any, is_causal: bool) -> None:
+        """Raise what an attention will raise, before another one draws a mask."""
+        if isinstance(attention, MultiheadAttention):
+            attention._check(x, memory, memory, padding, mask, is_causal)
 
     def _attended(self, attention: Any, x: Any, memory: Any, mask: Any, padding: Any, is_causal: bool) -> Any:
         return attention(x, memory, memory, padding, False, mask, is_causal=is_causal)[0]
@@ -176,14 +184,27 @@ class TransformerDecoderLayer(_Layer):
         super().__init__(("self_attn", "multihead_attn"), d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps,
                          batch_first, norm_first, bias, device, dtype)  # fmt: skip
 
+    def _check_all(self, tgt: Any, memory: Any, tgt_mask: Any, memory_mask: Any, tgt_padding: Any, memory_padding: Any,
+                   tgt_is_causal: bool, memory_is_causal: bool) -> None:  # fmt: skip
+        self._check(self.self_attn, tgt, tgt, tgt_mask, tgt_padding, tgt_is_causal)
+        self._check(self.multihead_attn, tgt, memory, memory_mask, memory_padding, memory_is_causal)
+
     def forward(self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
                 memory_key_padding_mask: Any = None, tgt_is_causal: bool = False, memory_is_causal: bool = False) -> Any:  # fmt: skip
+        tgt = adopt(tgt, "TransformerDecoderLayer", (memory,))
+        self._check_all(tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, tgt_is_causal,
+                        memory_is_causal)  # fmt: skip
         return self._through(
-            adopt(tgt, "TransformerDecoderLayer", (memory,)),
+            tgt,
             lambda x: self._attended(self.self_attn, x, x, tgt_mask, tgt_key_padding_mask, tgt_is_causal),
             lambda x: self._attended(self.multihead_attn, x, memory, memory_mask, memory_key_padding_mask, memory_is_causal),
             self._fed_forward,
         )
+
+
+def _check_layers(name: str, what: str, number: Any) -> None:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise ValueError(f"{name}: {what} is a number of layers, not {number!r}")
 
 
 class _Stack(Module):
@@ -193,8 +214,7 @@ class _Stack(Module):
 
     def __init__(self, layer: Module, num_layers: int, norm: Module | None):
         super().__init__()
-        if not isinstance(num_layers, int) or isinstance(num_layers, bool) or num_layers < 0:
-            raise ValueError(f"{type(self).__name__}: num_layers is a number of layers, not {num_layers!r}")
+        _check_layers(type(self).__name__, "num_layers", num_layers)
         self.layers = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
         self.num_layers = num_layers
         self.norm = norm
@@ -322,19 +342,10 @@ class Transformer(Module):
                  batch_first: bool = False, norm_first: bool = False, bias: bool = True, device: str | None = None,
                  dtype: Any = None):  # fmt: skip
         super().__init__()
-        options = (
-            d_model,
-            nhead,
-            dim_feedforward,
-            dropout,
-            activation,
-            layer_norm_eps,
-            batch_first,
-            norm_first,
-            bias,
-            device,
-            dtype,
-        )
+        _check_layers("Transformer", "num_encoder_layers", num_encoder_layers)
+        _check_layers("Transformer", "num_decoder_layers", num_decoder_layers)
+        options = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, device,
+                   dtype)  # fmt: skip
 
         def norm() -> LayerNorm:
             return LayerNorm(d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype)
@@ -362,6 +373,10 @@ class Transformer(Module):
             raise ValueError(f"Transformer: src {tuple(src.shape)} and tgt {tuple(tgt.shape)} are batches of different sizes")
         if not src.shape[-1] == tgt.shape[-1] == self.d_model:
             raise ValueError(f"Transformer: src {tuple(src.shape)} and tgt {tuple(tgt.shape)} need {self.d_model} features")
+        first = next(iter(getattr(self.decoder, "layers", ())), None)
+        if isinstance(first, TransformerDecoderLayer) and isinstance(self.encoder, TransformerEncoder):
+            first._check_all(tgt, src, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, bool(tgt_is_causal),
+                             memory_is_causal)  # fmt: skip
         memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
         return self.decoder(
             tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
@@ -371,5 +386,6 @@ class Transformer(Module):
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device: str | None = None, dtype: Any = None) -> Any:
         """The mask that lets each position see itself and those before it: 0 there and -inf after, (sz, sz)."""
+        tuple_of("generate_square_subsequent_mask", "sz", sz, 1, 0)
         dtype = dtypes.float32 if dtype is None else dtypes.as_dtype(dtype)
         return causal_mask(sz, sz, dtype, default_device() if device is None else resolve(device))

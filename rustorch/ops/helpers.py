@@ -59,11 +59,11 @@ def axes_of(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     return axes
 
 
-def one_axis(axis: Any, ndim: int) -> int:
-    """The axis as a non-negative integer. Raises IndexError (with the range) if there is no such axis."""
+def one_axis(axis: Any, ndim: int, name: str = "") -> int:
+    """The axis as a non-negative integer. Raises IndexError (with the range, and the function's name) if there is no such axis."""
     i = index(axis)
     if not -ndim <= i < ndim:
-        raise IndexError(f"axis {i} is out of range for an array of {ndim} dimensions")
+        raise IndexError(f"{name}{name and ': '}axis {i} is out of range for an array of {ndim} dimensions")
     return i % ndim
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy
 import pytest
 
@@ -12,6 +9,7 @@ import rustorch
 from rustorch import nn
 from tests.reference import cases
 from tests.support.differences import check
+from tests.support.errors import Bad, check_error
 from tests.support.target import Target
 
 CPU = Target("cpu")
@@ -58,7 +56,7 @@ def test_a_cluster_that_is_not_needed_has_no_gradient() -> None:
 
 
 _x = CPU.variable(numpy.ones((2, 4)))
-BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+BAD: dict[str, Bad] = {
     "class": (lambda: _layer()(_x, CPU.variable([0, 7], "int64")), IndexError, "WithLoss: class index 7 is out of range for 7 classes"),
     "target": (lambda: _layer()(_x, CPU.variable([0], "int64")), ValueError, r"have shape \(2,\), not \(1,\)"),
     "floats": (lambda: _layer()(_x, CPU.variable([0.0, 1.0])), TypeError, "class indices are integers, not of float64"),
@@ -74,6 +72,4 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_raises_and_teaches(name: str) -> None:
-    call, error, message = BAD[name]
-    with pytest.raises(error, match=message):
-        call()
+    check_error(BAD[name])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy
@@ -14,6 +13,7 @@ from rustorch import nn
 from rustorch.nn import functional as F
 from tests.reference import cases
 from tests.support.differences import check
+from tests.support.errors import Bad, check_error
 from tests.support.target import Target
 
 CPU = Target("cpu")
@@ -103,7 +103,7 @@ def test_lengths_come_as_integers_of_any_kind(dtype: str) -> None:
 
 _x = CPU.variable(LOGS)
 _y = CPU.variable([[1, 2], [2, 0]], "int64")
-BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+BAD: dict[str, Bad] = {
     "longer": (lambda: F.ctc_loss(_x, _y, (4, 1), (2, 2)), ValueError,
                "ctc_loss: a target is longer than its input by 1, and has no alignment; zero_infinity=True"),
     "input length": (lambda: F.ctc_loss(_x, _y, (5, 4), (2, 1)), ValueError,
@@ -128,7 +128,5 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_raises_and_teaches(name: str) -> None:
-    call, error, message = BAD[name]
-    with pytest.raises(error, match=message):
-        call()
+    check_error(BAD[name])
     assert rustorch.all(_x == CPU.variable(LOGS))

@@ -13,6 +13,7 @@ from rustorch import nn
 from rustorch.nn import functional as F
 from tests.reference import cases
 from tests.support.differences import check
+from tests.support.errors import Bad, check_error
 from tests.support.target import Target
 
 CPU = Target("cpu")
@@ -135,14 +136,14 @@ def test_shapes_must_be_equal_and_numbers_real(name: str) -> None:
         getattr(F, name)(_x, _x, reduction="max")
 
 
-BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+BAD: dict[str, Bad] = {
     "bce range": (lambda: F.binary_cross_entropy(_v([1.5]), _v([1.0])), ValueError,
                   r"binary_cross_entropy: inputs are probabilities, in \[0, 1\].*_with_logits"),
     "bce integers": (lambda: nn.BCELoss()(_v([0.5]), _v([1], "int64")), TypeError, "float64 and int64"),
     "bce weight": (lambda: F.binary_cross_entropy_with_logits(_short, _short, _v(numpy.ones((2, 3)))), ValueError,
                    r"a weight of shape \(2, 3\) does not broadcast to the input's shape \(3,\)"),
     "bce pos_weight": (lambda: F.binary_cross_entropy_with_logits(_short, _short, pos_weight=_v(numpy.ones((2, 3)))), ValueError,
-                       r"pos_weight: a weight of shape \(2, 3\) does not broadcast"),
+                       r"with_logits: a pos_weight of shape \(2, 3\) does not broadcast"),
     "beta": (lambda: F.smooth_l1_loss(_x, _x, beta=-1), ValueError, "smooth_l1_loss: beta is not negative, as -1 is"),
     "SmoothL1Loss": (lambda: nn.SmoothL1Loss(beta=-1), ValueError, "SmoothL1Loss: beta is not negative"),
     "delta": (lambda: F.huber_loss(_x, _x, delta=0), ValueError, "huber_loss: delta is positive, not 0"),
@@ -184,6 +185,4 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_raises_and_teaches(name: str) -> None:
-    call, error, message = BAD[name]
-    with pytest.raises(error, match=message):
-        call()
+    check_error(BAD[name])

@@ -33,7 +33,7 @@ def test_every_option_of_cross_entropy_arrives(backend: Target) -> None:
     x, labels = backend.variable(LOGITS), backend.variable([0, 2, 1, -7], "int64")
     weight = backend.variable(cases.CLASS_WEIGHTS)
     criterion = nn.CrossEntropyLoss(weight, ignore_index=-7, reduction="sum", label_smoothing=0.25)
-    _equal(backend, criterion(x, labels), F.cross_entropy(x, labels, weight, -7, "sum", 0.25))
+    _equal(backend, criterion(x, labels), F.cross_entropy(x, labels, weight, None, -7, None, "sum", 0.25))
     # each of the options changes the number
     for less in ({"ignore_index": 1}, {"label_smoothing": 0.0}, {"reduction": "mean"}):
         options: dict[str, Any] = {"ignore_index": -7, "reduction": "sum", "label_smoothing": 0.25} | less
@@ -125,3 +125,36 @@ def test_linear_cross_entropy_loss_refuses_what_it_cannot_do() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             rustorch.nn.LinearCrossEntropyLoss(4, 3, **options)
+
+
+# -- PyTorch's old words for the reduction, and weights ------------------------------------------------------------------------------
+def test_old_words_for_the_reduction() -> None:
+    x, y = rustorch.tensor([1.0, 3.0]), rustorch.tensor([0.0, 0.0])
+    for size_average, reduce, reduction in (
+        (True, None, "mean"),
+        (False, None, "sum"),
+        (None, False, "none"),
+        (False, True, "sum"),
+    ):
+        with pytest.warns(UserWarning, match=f"mse_loss: size_average and reduce are old words; write reduction='{reduction}'"):
+            out = F.mse_loss(x, y, size_average, reduce)
+        assert out.tolist() == F.mse_loss(x, y, reduction=reduction).tolist()
+        with pytest.warns(UserWarning, match="NLLLoss: size_average"):
+            assert nn.NLLLoss(None, size_average, -100, reduce).reduction == reduction
+
+
+def test_the_reduction_may_come_first_as_in_the_bindings() -> None:
+    assert nn.MSELoss("sum").reduction == "sum"
+    assert nn.KLDivLoss("batchmean").reduction == "batchmean"
+    with pytest.raises(ValueError, match="L1Loss: reduction is 'mean', 'sum' or 'none', not 'max'"):
+        nn.L1Loss("max")
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "huber_loss"])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_weights_of_elements_are_pytorchs(name: str, reduction: str, backend: Target) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
+    x, y, weight = (cases.numbers((3, 4), start=start) for start in (0.1, 0.7, 1.3))
+    expected = getattr(torch.nn.functional, name)(*map(torch.tensor, (x, y)), reduction=reduction, weight=torch.tensor(weight))
+    found = getattr(F, name)(*map(backend.variable, (x, y)), reduction=reduction, weight=backend.variable(weight))
+    numpy.testing.assert_allclose(backend.numpy(found), expected.numpy(), rtol=1e-12)

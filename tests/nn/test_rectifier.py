@@ -15,6 +15,7 @@ from rustorch.nn import functional as F
 from rustorch.ops import network
 from tests.reference import cases
 from tests.support.differences import check
+from tests.support.errors import Bad, check_error
 from tests.support.target import Target
 
 CPU = Target("cpu")
@@ -153,7 +154,7 @@ def test_prelu_learns_one_slope_for_each_channel(backend: Target) -> None:
 
 # -- bad input -----------------------------------------------------------------------------------------------------------------------
 _x = CPU.variable([[1.0, -2.0, 3.0]])
-BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+BAD: dict[str, Bad] = {
     "integers": (lambda: F.elu(CPU.variable([1], "int64")), TypeError, "elu is of floating-point numbers, not of int64.*astype"),
     "complex": (lambda: F.gelu(CPU.variable([1j], "complex128")), TypeError, "gelu is of real numbers, not of complex128"),
     "list": (lambda: nn.SiLU()([1.0]), TypeError, "silu takes Variables.*not list"),
@@ -183,6 +184,4 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_raises_and_teaches(name: str) -> None:
-    call, error, message = BAD[name]
-    with pytest.raises(error, match=message):
-        call()
+    check_error(BAD[name])

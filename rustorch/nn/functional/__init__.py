@@ -12,6 +12,7 @@ from . import (
     distance,
     folding,
     fractional_pooling,
+    likelihood,
     linear_loss,
     lookup,
     loss,
@@ -35,6 +36,7 @@ from .ctc import *  # noqa: F403
 from .distance import *  # noqa: F403
 from .folding import *  # noqa: F403
 from .fractional_pooling import *  # noqa: F403
+from .likelihood import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .linear_loss import *  # noqa: F403
 from .lookup import *  # noqa: F403
@@ -62,6 +64,7 @@ __all__ = [
         attention,
         convolution,
         ctc,
+        likelihood,
         lookup,
         loss,
         masks,

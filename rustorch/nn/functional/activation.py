@@ -146,7 +146,7 @@ def glu(input: Any, dim: int = -1) -> Variable:
     input = real(input, "glu")
     if not input.ndim:
         raise ValueError("glu: the input needs a dimension to halve; its shape is ()")
-    dim = one_axis(dim, input.ndim)
+    dim = one_axis(dim, input.ndim, "glu")
     size = input.shape[dim]
     if size % 2:
         raise ValueError(f"glu: dimension {dim} of the input is halved, but its size is odd in shape {input.shape}")
@@ -154,18 +154,18 @@ def glu(input: Any, dim: int = -1) -> Variable:
     return input[(*lead, slice(None, size // 2))] * network.sigmoid.call(input[(*lead, slice(size // 2, None))])
 
 
-def _softmax_dim(input: Variable, dim: int | None, name: str) -> int:
+def _softmax_dim(input: Variable, dim: int | None, name: str, level: int) -> int:
     if dim is None:
         warnings.warn(
-            f"{name} without dim chooses one by the number of dimensions; name it, as in dim=-1", UserWarning, stacklevel=3
+            f"{name} without dim chooses one by the number of dimensions; name it, as in dim=-1", UserWarning, stacklevel=level
         )
         dim = 0 if input.ndim in (0, 1, 3) else 1
     if not input.ndim:
         raise ValueError(f"{name}: the input needs a dimension to sum along; its shape is ()")
-    return one_axis(dim, input.ndim)
+    return one_axis(dim, input.ndim, name)
 
 
-def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Variable:
+def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Variable:
     """``exp(input) / sum(exp(input))`` along a dimension.
 
     Parameters
@@ -178,16 +178,16 @@ def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Variable:
         To compute in.
     """
     input = floating(input if dtype is None else ops.astype(input, dtype, copy=False), "softmax")
-    return network.softmax(input, _softmax_dim(input, dim, "softmax"))
+    return network.softmax(input, _softmax_dim(input, dim, "softmax", _stacklevel))
 
 
-def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Variable:
+def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Variable:
     """The logarithm of `softmax`, computed without it: exact where the softmax is 0 in floating point."""
     input = floating(input if dtype is None else ops.astype(input, dtype, copy=False), "log_softmax")
-    return network.log_softmax(input, _softmax_dim(input, dim, "log_softmax"))
+    return network.log_softmax(input, _softmax_dim(input, dim, "log_softmax", _stacklevel))
 
 
-def softmin(input: Any, dim: int | None = None, dtype: Any = None) -> Variable:
+def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Variable:
     """`softmax` of ``-input``."""
     input = floating(input if dtype is None else ops.astype(input, dtype, copy=False), "softmin")
-    return network.softmax(-input, _softmax_dim(input, dim, "softmin"))
+    return network.softmax(-input, _softmax_dim(input, dim, "softmin", _stacklevel))

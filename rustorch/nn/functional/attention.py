@@ -11,7 +11,7 @@ from ...ops import network
 from ...variable import Variable
 from .checks import floating
 from .linear import linear
-from .masks import dropout
+from .masks import check_probability, dropout
 
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
 
@@ -84,6 +84,7 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     (2, 5, 6)
     """
     name = "scaled_dot_product_attention"
+    check_probability(name, dropout_p)
     q, k, v = floating(query, name), floating(key, name), floating(value, name)
     given = f"query {tuple(q.shape)}, key {tuple(k.shape)}, value {tuple(v.shape)}"
     if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
@@ -141,41 +142,83 @@ def _projected(query: Variable, key: Variable, value: Variable, heads: int, weig
     return [split(linear(x, w, b), 1)[0] for x, w, b in zip((query, key, value), weights, own, strict=True)]
 
 
-def _shape_of(query: Variable, key: Variable, value: Variable, batch_first: bool) -> tuple[int, int, int]:
-    """(batch, queries, keys), checked."""
+def check_attention(query: Any, key: Any, value: Any, features: tuple[int, int, int], heads: int, key_padding_mask: Any,
+                    attn_mask: Any, is_causal: bool, batch_first: bool) -> tuple:  # fmt: skip
+    """All that many heads are given, checked before anything is drawn or computed.
+
+    Parameters
+    ----------
+    query, key, value, key_padding_mask, attn_mask, is_causal, batch_first
+        As for `multi_head_attention_forward`.
+    features : tuple of int
+        Of query, key and value.
+    heads : int
+
+    Returns
+    -------
+    query, key, value, attn_mask, key_padding_mask : Variable
+        What was None is None.
+    sizes : tuple of int
+        (batch, queries, keys).
+
+    Raises
+    ------
+    ValueError, TypeError
+    """
     name = "MultiheadAttention"
+    same, alike = key is value, query is key
+    query = floating(query, name)
+    key = query if alike else floating(key, name)
+    value = key if same else floating(value, name)
+    shapes = [tuple(x.shape) for x in (query, key, value)]
+    if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
+        raise ValueError(
+            f"{name}: query, key and value have three dimensions, or two without batch; got {', '.join(map(str, shapes))}"
+        )
+    if features[0] % heads:
+        raise ValueError(f"{name}: {features[0]} features cannot be divided among {heads} heads")
+    for word, shape, wanted in zip(("query", "key", "value"), shapes, features, strict=True):
+        if shape[-1] != wanted:
+            raise ValueError(f"{name}: the {word} has {wanted} features; got the shape {shape}")
+    if is_causal and attn_mask is None:
+        raise ValueError(f"{name}: is_causal says that attn_mask is the causal one; it must be given")
+    if shapes[1][:-1] != shapes[2][:-1]:
+        raise ValueError(f"{name}: there is a value for each key; got key {shapes[1]} and value {shapes[2]}")
+    batched = query.ndim == 3
     axis, other = (0, 1) if batch_first else (1, 0)
-    if key.shape[:-1] != value.shape[:-1]:
-        raise ValueError(f"{name}: there is a value for each key; got key {tuple(key.shape)} and value {tuple(value.shape)}")
-    if query.shape[axis] != key.shape[axis]:
-        raise ValueError(f"{name}: query {tuple(query.shape)} and key {tuple(key.shape)} differ in the size of the batch")
-    return query.shape[axis], query.shape[other], key.shape[other]
+    if batched and shapes[0][axis] != shapes[1][axis]:
+        raise ValueError(f"{name}: query {shapes[0]} and key {shapes[1]} differ in the size of the batch")
+    batch = shapes[0][axis] if batched else 1
+    queries, keys = (shape[other if batched else 0] for shape in shapes[:2])
+    if attn_mask is not None:
+        attn_mask = _checked_mask(name, "attn_mask", attn_mask, query)
+        forms = [(queries, keys), (batch * heads, queries, keys)]
+        if tuple(attn_mask.shape) not in forms:
+            raise ValueError(
+                f"{name}: attn_mask is (queries, keys), {forms[0]}, or (batch * heads, queries, keys), {forms[1]}; got "
+                f"{tuple(attn_mask.shape)}"
+            )
+    if key_padding_mask is not None:
+        key_padding_mask = _checked_mask(name, "key_padding_mask", key_padding_mask, query)
+        form = (batch, keys) if batched else (keys,)
+        if tuple(key_padding_mask.shape) != form:
+            raise ValueError(
+                f"{name}: key_padding_mask is {'(batch, keys)' if batched else '(keys,)'}, {form}; got {tuple(key_padding_mask.shape)}"
+            )
+    return query, key, value, attn_mask, key_padding_mask, (batch, queries, keys)
 
 
-def _mask_of_scores(attn_mask: Any, key_padding_mask: Any, heads: int, sizes: tuple[int, int, int], batched: bool,
+def _mask_of_scores(attn_mask: Variable | None, key_padding_mask: Variable | None, heads: int, sizes: tuple[int, int, int],
                     like: Variable) -> Variable | None:  # fmt: skip
     """Both masks as one that is added to scores of the shape (batch, heads, queries, keys)."""
-    name = "MultiheadAttention"
     batch, queries, keys = sizes
     mask: Variable | None = None
     if attn_mask is not None:
-        mask = _checked_mask(name, "attn_mask", attn_mask, like)
-        forms = [(queries, keys), (batch * heads, queries, keys)]
-        if tuple(mask.shape) not in forms:
-            raise ValueError(
-                f"{name}: attn_mask is (queries, keys), {forms[0]}, or (batch * heads, queries, keys), {forms[1]}; got {tuple(mask.shape)}"
-            )
-        mask = _added(mask, True, like.dtype)
+        mask = _added(attn_mask, True, like.dtype)
         if mask.ndim == 3:
             mask = ops.reshape(mask, (batch, heads, queries, keys))
     if key_padding_mask is not None:
-        padding = _checked_mask(name, "key_padding_mask", key_padding_mask, like)
-        form = (batch, keys) if batched else (keys,)
-        if tuple(padding.shape) != form:
-            raise ValueError(
-                f"{name}: key_padding_mask is {'(batch, keys)' if batched else '(keys,)'}, {form}; got {tuple(padding.shape)}"
-            )
-        padding = ops.reshape(_added(padding, True, like.dtype), (batch, 1, 1, keys))
+        padding = ops.reshape(_added(key_padding_mask, True, like.dtype), (batch, 1, 1, keys))
         mask = padding if mask is None else mask + padding
     return mask
 
@@ -240,37 +283,25 @@ def multi_head_attention_forward(query: Any, key: Any, value: Any, embed_dim_to_
     """
     name = "MultiheadAttention"
     same, alike = key is value, query is key
-    query = floating(query, name)
-    key = query if alike else floating(key, name)
-    value = key if same else floating(value, name)
     size = embed_dim_to_check
+    own_sizes = [w.shape[-1] for w in (k_proj_weight, v_proj_weight)] if use_separate_proj_weight else [size, size]
+    query, key, value, attn_mask, key_padding_mask, sizes = check_attention(
+        query, key, value, (size, own_sizes[0], own_sizes[1]), num_heads, key_padding_mask, attn_mask, is_causal, batch_first
+    )
+    check_probability(name, dropout_p)
+    batch, queries, _ = sizes
     batched = query.ndim == 3
-    if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
-        raise ValueError(
-            f"{name}: query, key and value have three dimensions, or two without batch; got {tuple(query.shape)}, "
-            f"{tuple(key.shape)}, {tuple(value.shape)}"
-        )
-    if size % num_heads:
-        raise ValueError(f"{name}: {size} features cannot be divided among {num_heads} heads")
     if use_separate_proj_weight:
         weights = [adopt(w, name, (query,)) for w in (q_proj_weight, k_proj_weight, v_proj_weight)]
         packed = None
     else:
         packed = adopt(in_proj_weight, name, (query,))
         weights = [] if alike and same else [packed[i * size : (i + 1) * size, :] for i in range(3)]
-    wanted = [size, *([w.shape[-1] for w in weights[1:]] or [size, size])]
-    for word, x, features in zip(("query", "key", "value"), (query, key, value), wanted, strict=True):
-        if x.shape[-1] != features:
-            raise ValueError(f"{name}: the {word} has {features} features; got the shape {tuple(x.shape)}")
-    if is_causal and attn_mask is None:
-        raise ValueError(f"{name}: is_causal says that attn_mask is the causal one; it must be given")
     if not batched:
         query = ops.expand_dims(query, axis=0 if batch_first else 1)
         key = query if alike else ops.expand_dims(key, axis=0 if batch_first else 1)
         value = key if same else ops.expand_dims(value, axis=0 if batch_first else 1)
-    sizes = _shape_of(query, key, value, batch_first)
-    batch, queries, _ = sizes
-    mask = _mask_of_scores(attn_mask, key_padding_mask, num_heads, sizes, batched, query)
+    mask = _mask_of_scores(attn_mask, key_padding_mask, num_heads, sizes, query)
     biases = None
     if in_proj_bias is not None:
         in_proj_bias = adopt(in_proj_bias, name, (query,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -35,8 +36,17 @@ def in_place(input: Variable, compute: Callable[[], Variable], name: str) -> Var
     return input
 
 
+def mixing(name: str, input: Variable, other: Variable) -> None:
+    """Raise TypeError unless the dtypes mix."""
+    if input._native.dtype is not other._native.dtype:
+        try:
+            dtypes.promoted(input.dtype, other.dtype)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+
+
 def pair(name: str, input: Any, target: Any, words: tuple[str, str] = ("input", "target")) -> tuple[Variable, Variable]:
-    """An input and its target as Variables of one shape and of dtypes that mix; a target of integers in the input's dtype."""
+    """An input and its target as Variables of one shape and of dtypes that mix."""
     input, target = adopt(input, name, (target,)), adopt(target, name, (input,))
     if input._native.shape != target._native.shape:
         raise ValueError(
@@ -44,8 +54,15 @@ def pair(name: str, input: Any, target: Any, words: tuple[str, str] = ("input", 
             f"them"
         )
     floating(input, name)
-    if input._native.dtype is not target._native.dtype:
-        ops.result_type(input, target)  # raises for kinds that do not mix
+    mixing(name, input, target)
+    return input, target
+
+
+def real_pair(name: str, input: Any, target: Any) -> tuple[Variable, Variable]:
+    """`pair` of real numbers."""
+    input, target = pair(name, real(input, name), target)
+    if target.dtype.kind == "c":
+        raise TypeError(f"{name}: the target is of real numbers, not of {target.dtype}")
     return input, target
 
 
@@ -72,6 +89,41 @@ def check_reduction(name: str, reduction: str) -> None:
     """Raise ValueError unless a loss knows the reduction."""
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction is 'mean', 'sum' or 'none', not {reduction!r}")
+
+
+def reduction_of(name: str, reduction: str, size_average: Any, reduce: Any, more: tuple[str, ...] = ()) -> str:
+    """The reduction that a loss is asked for, in PyTorch's old words, too; ``more`` are reductions of this loss alone.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is none.
+    """
+    if isinstance(size_average, str):  # MSELoss("sum"): reduction is the first argument of the bindings' classes
+        reduction, size_average = size_average, None
+    if size_average is None and reduce is None:
+        if reduction not in more:
+            check_reduction(name, reduction)
+        return reduction
+    for word, given in (("size_average", size_average), ("reduce", reduce)):
+        if given is not None and not isinstance(given, bool):
+            raise TypeError(f"{name}: {word} is True, False or None, not {given!r}; name the reduction, as in reduction='sum'")
+    found = "none" if reduce is False else "sum" if size_average is False else "mean"
+    warnings.warn(f"{name}: size_average and reduce are old words; write reduction={found!r}", UserWarning, stacklevel=3)
+    return found
+
+
+def counted(name: str, losses: Variable, weight: Any, reduction: str, average: bool = True) -> Variable:
+    """Losses times what each counts, reduced; with ``average``, "mean" divides by the sum of what they count, else by their number."""
+    if weight is None:
+        return reduced(losses, reduction)
+    weight = adopt(weight, name, (losses,))
+    if weight.shape != losses.shape:
+        raise ValueError(f"{name}: the weight has shape {weight.shape} and the input {losses.shape}; they must be equal")
+    mixing(name, losses, weight)
+    if reduction == "mean" and average:
+        return (losses * weight).sum() / weight.sum()
+    return reduced(losses * weight, reduction)
 
 
 def reduced(values: Variable, reduction: str) -> Variable:

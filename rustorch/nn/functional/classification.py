@@ -11,13 +11,13 @@ from ...backends import dtypes
 from ...ops import network
 from ...ops.indexing import extent, within
 from ...variable import Variable
-from .checks import check_reduction, floating, pair, real, reduced
+from .checks import mixing, real, real_pair, reduced, reduction_of
 
 __all__ = ["cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss"]
 
 
-def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
-                  label_smoothing: float = 0.0) -> Variable:  # fmt: skip
+def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100,
+                  reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0) -> Variable:  # fmt: skip
     """Cross-entropy between logits and classes: ``-sum(t * log_softmax(input))``.
 
     Parameters
@@ -31,6 +31,8 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
         What each class counts.
     ignore_index : int
         Targets of this index count nothing (for class indices only).
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
         "mean" divides by the sum of the weights of the targets; for probabilities, by their number.
     label_smoothing : float
@@ -50,18 +52,19 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
     TypeError
         If the target is boolean.
     """
-    if weight is None and not label_smoothing and reduction == "mean" and type(input) in VARIABLES and type(target) in VARIABLES:
+    plain = weight is None and size_average is None and reduce is None and not label_smoothing and reduction == "mean"
+    if plain and type(input) in VARIABLES and type(target) in VARIABLES:
         # the usual case: a matrix of logits, an index for every row, and every row counts 1
         logits, indices = input._native, target._native
         if logits.ndim == 2 and indices.shape == logits.shape[:1]:
             count, classes = logits.shape
             if not 0 <= ignore_index < classes and within(target, classes) and dtypes.is_floating(input.dtype):
                 return network.cross_entropy.call(input, target, None, count)
-    check_reduction("cross_entropy", reduction)
+    reduction = reduction_of("cross_entropy", reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is in [0, 1], not {label_smoothing}")
     input, target = adopt(input, "cross_entropy", (target,)), adopt(target, "cross_entropy", (input,))
-    shape = floating(input, "cross_entropy").shape
+    shape = real(input, "cross_entropy").shape
     if not shape:
         raise ValueError("cross_entropy: the input needs a dimension of classes")
     rows, classes = (shape[:1], shape[0]) if len(shape) == 1 else (shape[:1] + shape[2:], shape[1])
@@ -151,6 +154,7 @@ def class_weight(name: str, weight: Any, input: Variable, classes: int) -> Varia
     weight = adopt(weight, name, (input,))
     if weight.shape != (classes,):
         raise ValueError(f"{name}: the weight has shape {weight.shape}, but there are {classes} classes")
+    mixing(name, input, weight)
     return weight
 
 
@@ -166,7 +170,8 @@ def class_indices(name: str, target: Any, input: Variable, shape: tuple[int, ...
     return target if target.dtype == dtypes.int64 else ops.astype(target, dtypes.int64)
 
 
-def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Variable:
+def nll_loss(input: Any, target: Any, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100,
+             reduce: bool | None = None, reduction: str = "mean") -> Variable:  # fmt: skip
     """Minus the entry of the target's class: with log-probabilities, as of `log_softmax`, the negative log-likelihood.
 
     Parameters
@@ -179,6 +184,8 @@ def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -1
         What each class counts.
     ignore_index : int
         Targets of this index count nothing.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
         "mean" divides by the sum of the weights of the targets.
 
@@ -203,7 +210,7 @@ def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -1
     >>> round(rustorch.nn.functional.nll_loss(logs, rustorch.tensor([1, 0])).item(), 4)
     0.4904
     """
-    check_reduction("nll_loss", reduction)
+    reduction = reduction_of("nll_loss", reduction, size_average, reduce)
     input = real(input, "nll_loss")
     shape = input.shape
     if not shape:
@@ -236,6 +243,7 @@ def _of_rows(loss: Variable, alone: bool, reduction: str) -> Variable:
 
 
 def multi_margin_loss(input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None,
+                      size_average: bool | None = None, reduce: bool | None = None,
                       reduction: str = "mean") -> Variable:  # fmt: skip
     """``sum(max(0, margin - x[y] + x[i]) ** p) / classes`` over the classes i other than the target's y: a hinge for classes.
 
@@ -249,6 +257,8 @@ def multi_margin_loss(input: Any, target: Any, p: int = 1, margin: float = 1.0, 
     margin : float
     weight : Variable or array, (classes,), optional
         What each class counts, as a target.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -265,7 +275,7 @@ def multi_margin_loss(input: Any, target: Any, p: int = 1, margin: float = 1.0, 
     >>> rustorch.nn.functional.multi_margin_loss(x, rustorch.tensor([1])).item()
     1.0
     """
-    check_reduction("multi_margin_loss", reduction)
+    reduction = reduction_of("multi_margin_loss", reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss: p is 1 or 2, not {p!r}")
     x, alone = _one_or_more("multi_margin_loss", input)
@@ -286,7 +296,8 @@ def multi_margin_loss(input: Any, target: Any, p: int = 1, margin: float = 1.0, 
     return _of_rows(ops.sum(ops.where(own, ops.zeros_like(z), z), axis=1) / classes, alone, reduction)
 
 
-def multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Variable:
+def multilabel_margin_loss(input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None,
+                           reduction: str = "mean") -> Variable:  # fmt: skip
     """``sum(max(0, 1 - x[y] + x[i])) / classes`` over all target classes y and all other classes i.
 
     Parameters
@@ -295,6 +306,8 @@ def multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") -> 
         Scores.
     target : Variable or array, of the input's shape
         Class indices, in every row as many as there are, then -1; what comes after it counts nothing.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -313,14 +326,14 @@ def multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") -> 
     >>> rustorch.nn.functional.multilabel_margin_loss(x, rustorch.tensor([[3, 0, -1, 1]])).item()
     0.875
     """
-    check_reduction("multilabel_margin_loss", reduction)
+    reduction = reduction_of("multilabel_margin_loss", reduction, size_average, reduce)
     x, alone = _one_or_more("multilabel_margin_loss", input)
     target = class_indices("multilabel_margin_loss", target, x[0] if alone else x, x.shape[1:] if alone else x.shape)
     target = ops.reshape(target, x.shape)
     classes = x.shape[1]
     given = ops.cumulative_sum(ops.astype(target < 0, dtypes.int64), axis=1) == 0
     safe = ops.where(given, target, ops.zeros_like(target))
-    check_classes("multilabel_margin_loss", safe, classes)
+    check_classes("multilabel_margin_loss", ops.where(target == -1, ops.zeros_like(target), target), classes)
     hot = ops.expand_dims(safe, axis=2) == ops.arange(classes, dtype=safe.dtype, device=safe.device)
     is_target = ops.any(ops.logical_and(hot, ops.expand_dims(given, axis=2)), axis=1)
     z = network.relu(1 - ops.expand_dims(ops.take_along_axis(x, safe, axis=1), axis=2) + ops.expand_dims(x, axis=1))
@@ -328,7 +341,8 @@ def multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") -> 
     return _of_rows(ops.sum(ops.where(pairs, z, ops.zeros_like(z)), axis=(1, 2)) / classes, alone, reduction)
 
 
-def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Variable:
+def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, size_average: bool | None = None,
+                                reduce: bool | None = None, reduction: str = "mean") -> Variable:  # fmt: skip
     """The mean over the classes of ``-y * log(sigmoid(x)) - (1 - y) * log(sigmoid(-x))``.
 
     Parameters
@@ -337,6 +351,8 @@ def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, red
         Scores, and which of the classes apply, as 0 and 1.
     weight : Variable or array, (classes,), optional
         What each class counts.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -352,8 +368,8 @@ def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, red
     500.0
     """
     name = "multilabel_soft_margin_loss"
-    check_reduction(name, reduction)
-    input, target = pair(name, real(input, name), target)
+    reduction = reduction_of(name, reduction, size_average, reduce)
+    input, target = real_pair(name, input, target)
     if not input.ndim:
         raise ValueError(f"{name}: the input needs a dimension of classes")
     loss = -(target * network.log_sigmoid(input) + (1 - target) * network.log_sigmoid(-input))

@@ -10,7 +10,7 @@ from ...autograd.check import adopt, broadcastable
 from ...ops.helpers import one_axis
 from ...ops.linalg import vector_norm
 from ...variable import Variable
-from .checks import at_least, check_reduction, real, reduced, signs
+from .checks import at_least, check_reduction, real, reduced, reduction_of, signs
 
 __all__ = ["cosine_embedding_loss", "cosine_similarity", "margin_ranking_loss", "pairwise_distance", "triplet_margin_loss",
            "triplet_margin_with_distance_loss"]  # fmt: skip
@@ -59,7 +59,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Vari
     [1.0]
     """
     x1, x2 = ops.broadcast_arrays(*_vectors("cosine_similarity", x1, x2))
-    axis = one_axis(dim, x1.ndim)
+    axis = one_axis(dim, x1.ndim, "cosine_similarity")
     products = ops.sum(x1 * x2, axis=axis)
     lengths = [at_least(vector_norm(x, axis=axis), eps) for x in (x1, x2)]
     return products / (lengths[0] * lengths[1])
@@ -97,7 +97,8 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     return vector_norm(x1 - x2 + eps, axis=-1, keepdims=keepdim, ord=p)
 
 
-def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0, reduction: str = "mean") -> Variable:
+def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0, size_average: bool | None = None,
+                        reduce: bool | None = None, reduction: str = "mean") -> Variable:  # fmt: skip
     """``max(0, -y * (x1 - x2) + margin)``: the first is to be larger where the target y is 1, the second where it is -1.
 
     Parameters
@@ -105,6 +106,8 @@ def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0
     input1, input2, target : Variable or array
         Of as many dimensions, of shapes that broadcast; the target may be of integers.
     margin : float
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -120,7 +123,7 @@ def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0
     [0.0, 1.0]
     """
     name = "margin_ranking_loss"
-    check_reduction(name, reduction)
+    reduction = reduction_of(name, reduction, size_average, reduce)
     input1, input2 = _vectors(name, input1, input2)
     target = signs(name, target, input1)
     if not (input1.ndim == input2.ndim == target.ndim):
@@ -131,7 +134,8 @@ def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0
     return reduced(ops.clip(margin - target * (input1 - input2), min=0), reduction)
 
 
-def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0, reduction: str = "mean") -> Variable:
+def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0, size_average: bool | None = None,
+                          reduce: bool | None = None, reduction: str = "mean") -> Variable:  # fmt: skip
     """``1 - cos(x1, x2)`` for targets of 1, ``max(0, cos(x1, x2) - margin)`` for targets of -1.
 
     Parameters
@@ -141,6 +145,8 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
         1 for what is alike, -1 for what is not; integers, too.
     margin : float
         In [-1, 1].
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -156,7 +162,7 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
     1.0
     """
     name = "cosine_embedding_loss"
-    check_reduction(name, reduction)
+    reduction = reduction_of(name, reduction, size_average, reduce)
     input1, input2 = _vectors(name, input1, input2)
     target = signs(name, target, input1)
     if target.ndim not in (0, 1) or {input1.ndim, input2.ndim} != {target.ndim + 1}:
@@ -164,6 +170,8 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
             f"{name}: inputs of (n, d) have a target of (n,), inputs of (d,) one of (); these are {input1.shape}, {input2.shape} and "
             f"{target.shape}"
         )
+    if not broadcastable([input1.shape[:-1], input2.shape[:-1], target.shape]):
+        raise ValueError(f"{name}: {target.shape} targets for vectors of the shapes {input1.shape} and {input2.shape}")
     squares = [ops.sum(x * x, axis=-1) + _LEAST for x in (input1, input2)]
     cosine = ops.sum(input1 * input2, axis=-1) / ops.sqrt(squares[0] * squares[1])
     zero = ops.zeros_like(cosine)
@@ -172,7 +180,8 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
 
 
 def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2, eps: float = 1e-6,
-                        swap: bool = False, reduction: str = "mean") -> Variable:  # fmt: skip
+                        swap: bool = False, size_average: bool | None = None, reduce: bool | None = None,
+                        reduction: str = "mean") -> Variable:  # fmt: skip
     """``max(0, d(a, p) - d(a, n) + margin)`` for `pairwise_distance` d: the positive is to be nearer to the anchor.
 
     Parameters
@@ -184,6 +193,8 @@ def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float
         Of the distance.
     swap : bool
         Whether the negative's distance to the positive counts, where it is the smaller one.
+    size_average, reduce : bool, optional
+        PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -200,6 +211,7 @@ def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float
     >>> rustorch.nn.functional.triplet_margin_loss(a, p, n, eps=0.0).item()
     1.0
     """
+    reduction = reduction_of("triplet_margin_loss", reduction, size_average, reduce)
     return _triplet(
         "triplet_margin_loss", anchor, positive, negative, lambda x, y: pairwise_distance(x, y, p, eps), margin, swap, reduction
     )

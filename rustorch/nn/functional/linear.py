@@ -9,7 +9,7 @@ from ...autograd.check import adopt
 from ...autograd.graph import VARIABLES
 from ...ops import network
 from ...variable import Variable
-from .checks import floating
+from .checks import floating, mixing
 
 __all__ = ["bilinear", "linear"]
 
@@ -47,8 +47,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
             raise ValueError(
                 f"linear: the bias has shape {bias.shape}, but a weight of shape {tuple(need)} has {need[0]} outputs"
             )
-    if input._native.dtype is not weight._native.dtype:
-        ops.result_type(input, weight)  # raises for kinds that do not mix
+    mixing("linear", input, weight)
     return network.linear.call(input, weight, bias)
 
 

@@ -69,4 +69,7 @@ def linear_cross_entropy(input: Any, linear_weight: Any, target: Any, *, linear_
         linear_bias = ops.reshape(linear_bias, (prod(outputs),))
     logits = linear(input, ops.reshape(linear_weight, (prod(outputs), features)), linear_bias)
     logits = ops.reshape(logits, (*input.shape[:-1], *outputs))
-    return cross_entropy(logits, target, weight, -100 if ignore_index is None else ignore_index, reduction, label_smoothing)
+    return cross_entropy(
+        logits, target, weight, ignore_index=-100 if ignore_index is None else ignore_index, reduction=reduction,
+        label_smoothing=label_smoothing,
+    )  # fmt: skip

@@ -19,9 +19,19 @@ def padding_of(name: str, padding_idx: int | None, rows: int) -> int | None:
     """The padding as a row of the table, a negative one counted from the end. Raises ValueError if there is none."""
     if padding_idx is None:
         return None
+    if not hasattr(padding_idx, "__index__"):
+        raise TypeError(f"{name}: padding_idx is the number of a row, not {padding_idx!r}")
     if not -rows <= padding_idx < rows:
         raise ValueError(f"{name}: padding_idx is a row of a table of {rows}, from {-rows} to {rows - 1}, not {padding_idx}")
     return padding_idx % rows
+
+
+def check_norm(name: str, max_norm: float | None, norm_type: float) -> None:
+    """Raise ValueError for norms that rows cannot have."""
+    if max_norm is not None and not max_norm >= 0:
+        raise ValueError(f"{name}: max_norm is not negative, as {max_norm!r} is")
+    if max_norm is not None and not norm_type > 0:
+        raise ValueError(f"{name}: norm_type is the order of a norm, and positive, not {norm_type!r}")
 
 
 def _indices(name: str, value: Any, like: Variable) -> Variable:
@@ -31,8 +41,10 @@ def _indices(name: str, value: Any, like: Variable) -> Variable:
     return x
 
 
-def _checked(name: str, input: Any, weight: Any, max_norm: float | None, sparse: bool) -> tuple[Variable, Variable]:
+def _checked(name: str, input: Any, weight: Any, max_norm: float | None, norm_type: float,
+             sparse: bool) -> tuple[Variable, Variable]:  # fmt: skip
     """Indices and table, after all checks that they share."""
+    check_norm(name, max_norm, norm_type)
     weight = weight if isinstance(weight, Value) or max_norm is None else _refuse(name, weight)
     weight = adopt(weight, name)
     input = _indices(name, input, weight)
@@ -99,7 +111,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None, max_norm:
     >>> rustorch.nn.functional.embedding(rustorch.tensor([2, 0]), table).tolist()
     [[4.0, 5.0], [0.0, 1.0]]
     """
-    input, weight = _checked("embedding", input, weight, max_norm, sparse)
+    input, weight = _checked("embedding", input, weight, max_norm, norm_type, sparse)
     padding = padding_of("embedding", padding_idx, weight.shape[0])
     rows = ops.reshape(input, (input.size,))
     if max_norm is not None:
@@ -151,7 +163,7 @@ def embedding_bag(input: Any, weight: Any, offsets: Any = None, max_norm: float 
     name = "embedding_bag"
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f"{name}: mode is 'sum', 'mean' or 'max', not {mode!r}")
-    input, weight = _checked(name, input, weight, max_norm, sparse)
+    input, weight = _checked(name, input, weight, max_norm, norm_type, sparse)
     if scale_grad_by_freq and mode == "max":
         raise ValueError(f"{name}: scale_grad_by_freq has no meaning for mode='max'")
     if per_sample_weights is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from numbers import Real
 from typing import Any
 
 from ... import ops
@@ -24,6 +25,8 @@ _ALPHA = 1.7580993408473766
 
 def check_probability(name: str, p: float) -> None:
     """Raise ValueError unless p is a probability."""
+    if not isinstance(p, Real):
+        raise TypeError(f"{name}: p is a probability between 0 and 1, not {p!r}")
     if not 0 <= p <= 1:
         raise ValueError(f"{name}: p is a probability between 0 and 1, not {p}")
 

@@ -169,6 +169,10 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
     count = prod(rest)
     if count < 2:
         raise ValueError(f"instance_norm: more than one value per channel is needed; an input of shape {x.shape} has {count}")
+    if not n and (running_mean is not None or running_var is not None):
+        raise ValueError(
+            f"instance_norm: running statistics are means over the samples, but an input of shape {x.shape} has none"
+        )
     _check_running("instance_norm", running_mean=running_mean, running_var=running_var)
     flat = ops.reshape(x, (n * channels, count))
     out = _affine(ops.reshape(network.layer_norm.call(flat, None, None, 1, eps), x.shape), weight, bias)
@@ -373,5 +377,5 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out:
         raise TypeError(
             f"normalize is of floating-point numbers, not of {x.dtype}; convert them, as in x.astype(rustorch.float32)"
         )
-    norm = linalg.vector_norm(x, axis=one_axis(dim, x.ndim), keepdims=True, ord=p)
+    norm = linalg.vector_norm(x, axis=one_axis(dim, x.ndim, "normalize"), keepdims=True, ord=p)
     return x / ops.clip(norm, min=eps)

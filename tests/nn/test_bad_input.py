@@ -1,0 +1,97 @@
+"""Every layer refuses input that it cannot work with: it says who it is, what it expected and what it got, and changes nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch import backends, nn
+from tests.nn.bad_input import LINES
+from tests.nn.messages import MESSAGES
+from tests.support.errors import KINDS, raised_here
+from tests.support.target import Target
+
+CPU = Target(backends.resolve("cpu"))
+#: What an error may be about instead of the layer: its part, or the function that it is made of.
+PARTS = {
+    "BCELoss": "binary_cross_entropy", "BCEWithLogitsLoss": "binary_cross_entropy", "Conv1d": "pad", "Conv2d": "pad", "Conv3d": "pad",
+    "Transformer": "MultiheadAttention", "TransformerEncoderLayer": "MultiheadAttention", "TransformerDecoderLayer": "MultiheadAttention",
+    "Upsample": "interpolate", "UpsamplingBilinear2d": "interpolate", "UpsamplingNearest2d": "interpolate",
+}  # fmt: skip
+
+
+class _Line:
+    """What a line of the table names; layers are remembered, with what must not change."""
+
+    def __init__(self, target: Target):
+        self.target = target
+        self.module: Any = None
+        self.before: Any = None
+
+    def state(self) -> Any:
+        held = {} if self.module is None else self.module.state_dict()
+        generators = [rustorch.random.get_rng_state(device).tolist() for device in {"cpu", self.target.device}]
+        return generators, {name: self.target.numpy(value).tolist() for name, value in held.items()}
+
+    def run(self, line: str) -> None:
+        self.before = self.state()
+        names = {
+            "f": lambda *shape: self.new(numpy.linspace(-1, 1, numpy.prod(shape, dtype=int)).reshape(shape).astype("float32")),
+            "shares": lambda *shape: self.new(numpy.full(shape, 0.25, "float32")),
+            "b": lambda *shape: self.new(numpy.zeros(shape, bool)),
+            "i": lambda values: self.new(numpy.array(values)),
+            "at": lambda value: self.new(numpy.array([value], "float32")),
+            "nan": numpy.nan,
+            "F": nn.functional,
+        }
+        eval(line, {name: self.maker(getattr(nn, name)) for name in nn.__all__} | names)
+
+    def new(self, array: numpy.ndarray) -> Any:
+        return rustorch.asarray(array, device=self.target.device)
+
+    def maker(self, cls: Any) -> Any:
+        def make(*args: Any, **kwargs: Any) -> Any:
+            self.module = cls(*args, **kwargs).to(self.target.device)
+            self.before = self.state()
+            return self.module
+
+        return make
+
+
+def _error(line: str, target: Target) -> Exception:
+    """The error of a line; it is rustorch's own, and what the line works with is as it was."""
+    context = _Line(target)
+    with pytest.raises(KINDS) as caught:
+        context.run(line)
+    assert raised_here(caught.value), f"raised from within another library: {caught.value}"
+    assert context.state() == context.before
+    return caught.value
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_it_is_refused_by_name_and_nothing_changes(line: str) -> None:
+    error = _error(line, CPU)
+    name = line.removeprefix("F.").split("(")[0]
+    said = _plain(str(error))
+    assert re.sub(r"loss$|[123]d$", "", _plain(name)) in said or PARTS.get(name, name) in str(error)
+    if ")(" in line:
+        assert any(note.startswith(f"in {name}") for note in error.__notes__)
+
+
+@pytest.mark.parametrize("line", MESSAGES)
+def test_the_message_is_the_same_on_every_backend(line: str, backend: Target) -> None:
+    error = _error(line, backend)
+    assert f"{type(error).__name__}: {error}" == MESSAGES[line]
+
+
+def test_the_messages_are_of_the_table() -> None:
+    assert set(MESSAGES) <= set(LINES)
+    assert sorted(set(LINES)) == sorted(LINES)
