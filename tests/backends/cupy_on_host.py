@@ -100,8 +100,8 @@ def asarray(values: Any, dtype: Any = None) -> Any:
 
 
 @cache
-def _compiled(source: str) -> ctypes.CDLL:
-    names = re.findall(r"__global__ void (\w+)", source)
+def _compiled(source: str) -> ctypes.PyDLL:
+    names = re.findall(r"__global__ void\s+(\w+)", source)
     entries = [
         f'extern "C" int run_{name}(unsigned b, unsigned t, void** a, const size_t* s, size_t n) {{ return run<{name}>(b, t, a, s, n); }}'
         for name in names
@@ -111,7 +111,7 @@ def _compiled(source: str) -> ctypes.CDLL:
         file, library = Path(folder, "source.cpp"), Path(folder, "source.so")
         file.write_text("\n".join([BEFORE, barriers, source, AFTER, *entries]))
         subprocess.run([str(COMPILER), "-std=c++20", "-w", "-shared", "-fPIC", str(file), "-o", str(library)], check=True)
-        return ctypes.CDLL(str(library))
+        return ctypes.PyDLL(str(library))  # one at a time: it has one set of threads
 
 
 class RawModule:
@@ -171,7 +171,7 @@ class ElementwiseKernel:
         dtype = next(a.dtype for a in arrays if isinstance(a, ndarray))
         kinds = [{"T": dtype, "bool": bool}[kind] for kind, _ in self.given]
         full = numpy.broadcast_arrays(*[numpy.asarray(a, kind) for a, kind in zip(arrays, kinds, strict=True)])
-        outs = outs or [asarray(numpy.empty(full[0].shape), dtype) for _ in self.made]
+        outs = outs or [numpy.empty(full[0].shape, dtype).view(ndarray) for _ in self.made]
         function = RawModule(code=self.source({4: "float", 8: "double"}[dtype.itemsize])).get_function(self.name)
         function((outs[0].size // 7 + 1,), (7,), (numpy.int64(outs[0].size), *[asarray(a) for a in full], *outs))
         return outs[0]

@@ -101,7 +101,8 @@ def _same(kernels: ModuleType, name: str, case: tuple, dtype: str) -> None:
 
 
 def test_every_override_is_listed(kernels: ModuleType) -> None:
-    assert set(LAUNCHES) == set(kernels.OVERRIDES) - {"index_add", "scatter_add", "put_add"}
+    others = {"index_add", "scatter_add", "put_add", "matmul"}  # made of CuPy's own functions
+    assert set(LAUNCHES) == set(kernels.OVERRIDES) - others
     assert set(MORE) <= set(LAUNCHES)
 
 
@@ -129,6 +130,7 @@ def test_a_cuda_kernel_is_the_plain_one(
         ("relu", (I([1, -2]),)),
         ("max_pool", (_f(2, 2, 2, 2), (Window(2, 1, 2, 2),) * 4)),
         ("avg_pool", (_f(3, 5), (Window(3, 2, 2), Window(5, 2, 3)), 2.0)),
+        ("avg_pool", (_f(2, 300), (Window(300, 1, 300, 300),), 300.0)),
         ("max_pool_indices", (I([[1]], "int32"), (Window(2**16, 1, 2), Window(2**16, 1, 2)))),
         ("attention", (_f(3, 4), _f(5, 4), _f(5, 2), _f(2, 3, 5), None, 1.0)),
         ("attention_grad", (_f(2, 3, 2), _f(3, 4), _f(5, 4), _f(5, 2), None, _f(2, 3, 2), _f(2, 3, 5), 0.5)),
@@ -151,6 +153,16 @@ def test_a_large_batch_goes_through_the_columns_in_parts(name: str, kernels: Mod
     for case in CASES[name]:
         _same(kernels, name, case, "float64")
     assert RawModule.launched.count("gemm") == sum(len(case[0]) for case in CASES[name])
+
+
+@pytest.mark.parametrize(
+    "shapes", [((4,), (4, 3)), ((2, 4), (4, 3)), ((2, 5, 4), (4, 3)), ((2, 0, 4), (4, 3)), ((2, 5, 4), (2, 4, 3))]
+)
+def test_many_matrices_times_one(shapes: tuple, kernels: ModuleType) -> None:
+    x, y = (_f(*shape) for shape in shapes)
+    found = kernels.OVERRIDES["matmul"](asarray(x), asarray(y))
+    assert found.shape == (x @ y).shape
+    numpy.testing.assert_allclose(found, x @ y, rtol=1e-12)
 
 
 # -- the compiler of GPUs ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ _SOURCE = Source(
 struct Mask { I heads, queries, sample, head, query, key; };
 
 // The softmax of scores + mask, in place; with keep, that times the softmax, too.
-extern "C" __launch_bounds__(1024) __global__ void attend(Rows rows, T* scores, const T* mask, Mask m, const T* keep, T* kept) {
+extern "C" __launch_bounds__(1024) __global__ void
+attend(Rows rows, T* scores, const T* mask, Mask m, const T* keep, T* kept) {
     Row row(rows);
     I query = row.number % m.queries, head = row.number / m.queries % m.heads, sample = row.number / m.queries / m.heads;
     if (mask) mask += sample * m.sample + head * m.head + query * m.query;
@@ -37,7 +38,8 @@ extern "C" __launch_bounds__(1024) __global__ void attend(Rows rows, T* scores, 
 
 // From the gradient of what the values were multiplied with to that of the scores, in place: p * (dp - sum(p * dp)), and that sum is the
 // one of g * out.
-extern "C" __launch_bounds__(1024) __global__ void attend_grad(Rows rows, T* dp, const T* g, const T* out, const T* p, I values, const T* keep, T* kept) {
+extern "C" __launch_bounds__(1024) __global__ void
+attend_grad(Rows rows, T* dp, const T* g, const T* out, const T* p, I values, const T* keep, T* kept) {
     Row row(rows);
     T dot = 0;
     if (row.n)

@@ -65,8 +65,7 @@ def conv_grad_weight(g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: 
 def conv_grad_input(g: Array, weight: Array, size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
     outs, ins, *kernel = weight.shape
     windows = _windows(size, tuple(kernel), stride, padding, dilation)
-    # in an output of more than these windows, or of fewer, it is what came from g that counts
-    windows = tuple([w._replace(out=n) for w, n in zip(windows, g.shape[2:], strict=True)])
+    windows = tuple([w._replace(out=n) for w, n in zip(windows, g.shape[2:], strict=True)])  # there may be room for more of them
     rows = weight.reshape(groups, outs // groups, -1).swapaxes(1, 2)
     g = g.reshape(g.shape[0], groups, outs // groups, -1)
     out = cupy.empty((g.shape[0], groups * ins, *size), g.dtype)

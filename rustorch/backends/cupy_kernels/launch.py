@@ -6,7 +6,7 @@ The sources are plain enough for every C++ compiler: the tests run them on the h
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from inspect import signature
 from math import prod
 from typing import Any
@@ -64,11 +64,17 @@ def _argument(value: Any, dtype: Any, index: Any) -> Any:
     if isinstance(value, cupy.ndarray):
         return cupy.ascontiguousarray(value)
     if isinstance(value, tuple):
-        fields = numpy.array(value, index).reshape(-1)
-        return fields.view(f"V{fields.nbytes}")
+        return _struct(value, index)
     if value is None:
         return numpy.uint64(0)
     return (dtype if isinstance(value, float) else index).type(value)
+
+
+@lru_cache(maxsize=1024)
+def _struct(values: tuple, index: Any) -> Array:
+    """A struct of integers: to CuPy, one element of a type of its own."""
+    fields = numpy.array(values, index).reshape(-1)
+    return fields.view(f"V{fields.nbytes}")
 
 
 def plain(name: str, *args: Any) -> Any:

@@ -1,7 +1,8 @@
-"""The softmax family and cross-entropy: one launch forward, one back."""
+"""The softmax family and cross-entropy: one launch forward, one back. And the product that linear layers are made of."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import cupy
@@ -27,7 +28,8 @@ __device__ T exponentials(const Row& row, const T* x, T top) {
     return row.sum(total);
 }
 
-extern "C" __launch_bounds__(1024) __global__ void softmax(Rows rows, const T* x, T* out, I kind) {
+extern "C" __launch_bounds__(1024) __global__ void
+softmax(Rows rows, const T* x, T* out, I kind) {
     Row row(rows);
     T top = maximum(row, x, kind != LOGSUMEXP), total = exponentials(row, x, top), log_total = log(total);
     if (kind == LOGSUMEXP) {
@@ -40,7 +42,8 @@ extern "C" __launch_bounds__(1024) __global__ void softmax(Rows rows, const T* x
     }
 }
 
-extern "C" __launch_bounds__(1024) __global__ void softmax_grad(Rows rows, const T* g, const T* out, T* dx, I kind) {
+extern "C" __launch_bounds__(1024) __global__ void
+softmax_grad(Rows rows, const T* g, const T* out, T* dx, I kind) {
     Row row(rows);
     T sum = 0;
     EACH(j) sum += kind == SOFTMAX ? g[row.at(j)] * out[row.at(j)] : g[row.at(j)];
@@ -58,8 +61,9 @@ __device__ I wrapped(long long number, I classes) {
 }
 
 // Of target and shares, one is there: classes, or the weights of all classes.
-extern "C" __launch_bounds__(1024) __global__ void cross_entropy(Rows rows, const T* x, const long long* target, const T* shares, const T* weight, T* loss,
-                                         T* tops, T* p, T* totals) {
+extern "C" __launch_bounds__(1024) __global__ void
+cross_entropy(Rows rows, const T* x, const long long* target, const T* shares, const T* weight, T* loss, T* tops, T* p,
+              T* totals) {
     Row row(rows);
     T top = maximum(row, x, false), total = 0, sum = 0;
     EACH(j) total += p[row.at(j)] = exp(x[row.at(j)] - top);
@@ -77,7 +81,8 @@ extern "C" __launch_bounds__(1024) __global__ void cross_entropy(Rows rows, cons
 }
 
 // The divisor is a number, or in an array.
-extern "C" __launch_bounds__(1024) __global__ void mean(Rows rows, const T* x, const T* divisor, T number, T* out) {
+extern "C" __launch_bounds__(1024) __global__ void
+mean(Rows rows, const T* x, const T* divisor, T number, T* out) {
     Row row(rows);
     T sum = 0;
     EACH(j) sum += x[row.at(j)];
@@ -86,8 +91,9 @@ extern "C" __launch_bounds__(1024) __global__ void mean(Rows rows, const T* x, c
 }
 
 // Either there is one g and a divisor, or a g for each row.
-extern "C" __launch_bounds__(1024) __global__ void cross_entropy_grad(Rows rows, const T* g, const T* p, const T* totals, const long long* target,
-                                              const T* shares, const T* weight, const T* divisor, T number, I each, T* dx) {
+extern "C" __launch_bounds__(1024) __global__ void
+cross_entropy_grad(Rows rows, const T* g, const T* p, const T* totals, const long long* target, const T* shares, const T* weight,
+                   const T* divisor, T number, I each, T* dx) {
     Row row(rows);
     T sum = 0;
     if (shares) {
@@ -140,6 +146,14 @@ def log_softmax_grad(g: Array, out: Array, axis: int) -> Array:
     return dx
 
 
+def matmul(x1: Array, x2: Array, /) -> Array:
+    """Many matrices times one are one product, of all their rows; CuPy would copy a transposed one, and look up where each of them lies."""
+    if x1.ndim < 3 or x2.ndim != 2:
+        return cupy.matmul(x1, x2)
+    rows = x1.reshape(prod(x1.shape[:-1]), x1.shape[-1])
+    return cupy.matmul(rows, x2).reshape(*x1.shape[:-1], x2.shape[1])
+
+
 def _target(target: Array, dtype: Any) -> tuple[Array | None, Array | None]:
     """Classes, or the weights of all classes: the other one is None."""
     return (None, target.astype(dtype, copy=False)) if target.ndim == 2 else (target.astype("int64", copy=False), None)
@@ -168,4 +182,7 @@ def cross_entropy_grad(g: Array, p: Array, total: Array, target: Array, weight: 
     return dx
 
 
-OVERRIDES = overrides(softmax, softmax_grad, log_softmax, log_softmax_grad, logsumexp, cross_entropy, cross_entropy_grad)
+OVERRIDES = {
+    **overrides(softmax, softmax_grad, log_softmax, log_softmax_grad, logsumexp, cross_entropy, cross_entropy_grad),
+    "matmul": matmul,
+}

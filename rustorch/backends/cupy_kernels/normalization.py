@@ -11,8 +11,8 @@ _SOURCE = Source(
     ROWS,
     """
 // Without mean, the rows are not centered: RMS norm. With `whole`, a row has one weight, else one for each of its elements.
-extern "C" __launch_bounds__(1024) __global__ void standardize(Rows rows, const T* x, const T* weight, const T* bias, T* out, T* mean, T* var, T* rstd, T eps,
-                                       I whole) {
+extern "C" __launch_bounds__(1024) __global__ void
+standardize(Rows rows, const T* x, const T* weight, const T* bias, T* out, T* mean, T* var, T* rstd, T eps, I whole) {
     Row row(rows);
     T center = 0, square = 0;
     if (mean) {
@@ -36,10 +36,10 @@ extern "C" __launch_bounds__(1024) __global__ void standardize(Rows rows, const 
 }
 
 // With `whole`, the gradients of weight and bias are the row's sums.
-extern "C" __launch_bounds__(1024) __global__ void standardize_grad(Rows rows, const T* g, const T* x, const T* mean, const T* rstd, const T* weight, T* dx,
-                                            T* dweight, T* dbias, I whole) {
+extern "C" __launch_bounds__(1024) __global__ void
+standardize_grad(Rows rows, const T* g, const T* x, const T* mean, const T* rstd, const T* weight, T* dx, T* dweight, T* dbias,
+                 I whole) {
     Row row(rows);
-    if (!row.n) row.number = 0;
     T center = mean ? mean[row.number] : 0, scale = rstd[row.number], sum = 0, dot = 0;
     EACH(j) {
         T u = weight && !whole ? g[row.at(j)] * weight[j] : g[row.at(j)];
@@ -60,7 +60,8 @@ extern "C" __launch_bounds__(1024) __global__ void standardize_grad(Rows rows, c
 }
 
 // A row is what all samples have in one place: the gradients of its weight and bias.
-extern "C" __launch_bounds__(1024) __global__ void sums(Rows rows, const T* g, const T* x, const T* mean, const T* rstd, T* dweight, T* dbias) {
+extern "C" __launch_bounds__(1024) __global__ void
+sums(Rows rows, const T* g, const T* x, const T* mean, const T* rstd, T* dweight, T* dbias) {
     Row row(rows);
     T sum = 0, dot = 0;
     EACH(j) {

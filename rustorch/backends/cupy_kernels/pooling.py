@@ -121,7 +121,10 @@ def max_pool_grad(g: Array, which: Array, windows: Windows) -> Array:
 
 
 def avg_pool(x: Array, windows: Windows, divisor: float) -> Array:
-    if not all(window.stride for window in windows):  # of bins the plain version counts some values twice
+    bins, large = not all(w.stride for w in windows), prod(sizes(windows, "kernel")) > 256 and all(w.tiles for w in windows)
+    if (
+        bins or large
+    ):  # bins count some values twice; large windows side by side are sums along axes, and a thread each were too few
         return plain("avg_pool", x, windows, divisor)
     out = cupy.empty(_shape(x, windows, "out"), x.dtype)
     _SOURCE.over(out.size, "avg_pool", three(windows), x, out, float(divisor))

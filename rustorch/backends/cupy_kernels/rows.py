@@ -40,7 +40,7 @@ def channels(shape: tuple[int, ...]) -> Rows:
 
 
 def launch(source: Source, name: str, rows: Rows, *args: Any) -> None:
-    """Call a function that starts with ``Row row(rows)``.
+    """Call a function that starts with ``Row row(rows)``; its launch bounds are the threads of the largest block.
 
     A thread gets four elements of its row or more. Neighbours share a row, or take neighbouring rows if the elements of one are apart.
     """
@@ -75,6 +75,7 @@ struct Row {
         slot = mine * lanes + lane;
         number = (I)blockIdx.x * each + mine;
         n = number < rows.total ? rows.size : 0;
+        if (!n) number = 0;  // it may be read there
         start = number / rows.inner * rows.outer + number % rows.inner;
     }
     __device__ I at(I j) const {
