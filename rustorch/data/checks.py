@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from operator import index
 from typing import Any
 
@@ -66,9 +67,19 @@ def place(name: str, i: Any, n: int) -> int:
         If it is no integer.
     """
     try:
-        at = index(i)
+        at = None if isinstance(i, bool) else index(i)
     except TypeError:
-        raise TypeError(f"{name}: an index is an integer, not {i!r} of type {type(i).__name__}") from None
+        at = None
+    if at is None:
+        raise TypeError(f"{name}: an index is an integer, not {i!r} of type {type(i).__name__}")
     if not -n <= at < n:
         raise IndexError(f"{name}: index {at} is out of range for {n} samples")
     return at + n if at < 0 else at
+
+
+def places(name: str, indices: Iterable[Any], n: int) -> list[int]:
+    """The positions that all indices of a batch mean. Raises as `place` does."""
+    given = list(indices)
+    if given and set(map(type, given)) == {int} and min(given) >= 0 and max(given) < n:  # one look for all of them
+        return given
+    return [place(name, i, n) for i in given]

@@ -133,8 +133,8 @@ def _stacked(batch: Sequence) -> Any:
         )
     (shape,) = shapes
     plain = len({type(x) for x in batch}) == 1 and len({x.dtype for x in batch}) == 1
-    if plain and shape and not isinstance(batch[0], Value):
-        backend: Any = of(batch[0])
+    backend: Any = None if isinstance(batch[0], Value) else of(batch[0])
+    if plain and shape and backend is not None and (not backend.multi_device or len(set(map(backend.device_of, batch))) == 1):
         backend.adopt(batch[0])  # raises where a meaning would be lost, as a mask's
         with backend.guard(batch[0]):
             joined = backend.xp.concat(list(batch), axis=0)

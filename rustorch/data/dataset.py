@@ -6,7 +6,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from operator import index
 from typing import Any, Generic, TypeVar
 
 from .. import ops
@@ -14,7 +13,7 @@ from ..autograd.check import adopt
 from ..backends import keyed_stream
 from ..backends.dtypes import int64
 from ..ops.creation import asarray
-from .checks import length_of, place, seed_of
+from .checks import length_of, place, places, seed_of
 from .sampler import permutation
 
 T = TypeVar("T", covariant=True)
@@ -86,14 +85,14 @@ class Gathered(Sequence[tuple]):
         return tuple([column[at] for column in self.columns])
 
 
-def _taken(columns: tuple, places: Sequence[int]) -> tuple:
+def _taken(columns: tuple, rows: list[int]) -> tuple:
     """These rows of each array: one indexing per array."""
-    made: dict[str, Any] = {}  # the places, on each device
+    made: dict[str, Any] = {}  # the numbers of the rows, on each device
     out = []
     for x in columns:
         device = x.device
         if device not in made:
-            made[device] = asarray(list(places), dtype=int64, device=device)
+            made[device] = asarray(rows, dtype=int64, device=device)
         out.append(ops.take(x, made[device], axis=0))
     return tuple(out)
 
@@ -150,17 +149,14 @@ class ArrayDataset(Dataset[tuple]):
     def __getitem__(self, i: Any) -> tuple:
         if isinstance(i, slice):
             return tuple([x[i] for x in self.arrays])
-        if isinstance(i, (list, tuple)):
+        if isinstance(i, (list, tuple)) or getattr(i, "ndim", 0) == 1:
             return self.__getitems__(i).columns
         at = place("ArrayDataset", i, len(self))
         return tuple([x[at] for x in self.arrays])
 
     def __getitems__(self, indices: Sequence[int]) -> Gathered:
         """A sequence of these samples."""
-        n = len(self)
-        if not indices or min(indices) < 0 or max(indices) >= n:
-            indices = [place("ArrayDataset", i, n) for i in indices]
-        return Gathered(_taken(self.arrays, [index(i) for i in indices]))
+        return Gathered(_taken(self.arrays, places("ArrayDataset", indices, len(self))))
 
 
 def samples_of(dataset: Any, indices: Sequence[Any]) -> Sequence:
@@ -209,7 +205,7 @@ class Subset(Dataset[T]):
         """A sequence of these samples."""
         if type(self).__getitem__ is not Subset.__getitem__:  # a subclass that changes each sample
             return [self[i] for i in indices]
-        return samples_of(self.dataset, [self._index(i) for i in indices])
+        return samples_of(self.dataset, [self.indices[at] for at in places(type(self).__name__, indices, len(self.indices))])
 
 
 class ConcatDataset(Dataset[T]):

@@ -225,7 +225,8 @@ class DataLoader:
     @property
     def seed(self) -> int:
         """What the order of each epoch follows from; 0 if nothing is random."""
-        return getattr(self._order, "seed", self._seed)
+        seed = getattr(self._order, "seed", None)
+        return self._seed if seed is None else seed
 
     def _reseed(self, seed: int) -> None:
         self._seed = seed

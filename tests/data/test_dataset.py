@@ -137,12 +137,24 @@ def test_an_index_out_of_range(i: int, backend: Target) -> None:
         list(DataLoader(Subset(data, [i]), num_workers=1))
 
 
-@pytest.mark.parametrize("i", [1.0, "a", None])
+@pytest.mark.parametrize("i", [1.0, "a", None, True, numpy.True_])
 def test_an_index_is_an_integer(i: Any) -> None:
     data = ArrayDataset(numpy.zeros(3))
     for dataset in (data, Subset(data, range(3)), ConcatDataset([data])):
         with pytest.raises(TypeError, match="an index is an integer, not"):
             dataset[i]
+        with pytest.raises(TypeError, match="an index is an integer, not"):
+            dataset.__getitems__([0, i])
+
+
+def test_indices_of_a_batch_may_be_an_array(backend: Target) -> None:
+    data = rows(backend)
+    for indices in (numpy.array([3, -1]), backend.variable([3, -1], rustorch.int64), (3, -1), range(3, 5)):
+        for dataset in (data, Subset(data, numpy.arange(5)), ConcatDataset([data])):
+            (batch,) = DataLoader(dataset, batch_sampler=[indices])
+            assert batch[1].tolist() == [3, 4]
+        if not isinstance(indices, range):
+            assert data[indices][1].tolist() == [3, 4]
 
 
 # -- subclasses ------------------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def _no_thread_stays() -> Iterator[None]:
     assert working() == []
     yield
-    assert working() == []
+    wait_for(lambda: working() == [])
 
 
 class Recorded(Dataset):
