@@ -161,7 +161,7 @@ def _target(target: Array, dtype: Any) -> tuple[Array | None, Array | None]:
 
 def _divisor(divisor: Any) -> tuple[Array | None, float]:
     """As an array, or as a number."""
-    return (divisor, 1.0) if isinstance(divisor, cupy.ndarray) else (None, float(divisor or 1))
+    return (divisor, 1.0) if isinstance(divisor, cupy.ndarray) else (None, 1.0 if divisor is None else float(divisor))
 
 
 def cross_entropy(x: Array, target: Array, weight: Array | None, divisor: Any) -> tuple[Array, Array, Array, Array]:
