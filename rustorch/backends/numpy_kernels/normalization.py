@@ -11,8 +11,8 @@ from math import prod
 import numpy
 from numpy import add, einsum, multiply, ndarray, subtract
 
-from ..threads import alone
-from .core import _ones
+from ..threads import alone, in_blocks
+from .core import BLOCK, PASS, _ones
 
 Array = ndarray
 
@@ -105,7 +105,7 @@ def _planes(x: Array) -> Array:
 def _sum(x: Array) -> Array:
     """Sums of the channels."""
     if x.ndim == 3:
-        x = (x.reshape(x.shape[0] * x.shape[1], x.shape[2]) @ _ones(x.shape[2], x.dtype)).reshape(x.shape[:2])
+        x = x @ _ones(x.shape[2], x.dtype)
     return _ones(x.shape[0], x.dtype) @ x
 
 
@@ -113,39 +113,57 @@ def _dot(x: Array, y: Array) -> Array:
     """Sums of the channels of ``x * y``."""
     if x.ndim == 2:
         return einsum("nc,nc->c", x, y)
-    return add.reduce(einsum("ncl,ncl->nc", x, y), 0)
+    return _ones(x.shape[0], x.dtype) @ numpy.vecdot(x, y)
 
 
 def _along(value: Array, x: Array) -> Array:
     return value[:, None] if x.ndim == 3 else value
 
 
+def _at_once(count: int) -> int:
+    """How many channels of ``count`` elements."""
+    return max(BLOCK // max(count, 1), 1)
+
+
 def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array, Array]:
-    planes = _planes(x)
-    count = x.size // x.shape[1] if x.shape[1] else 1
-    mean = _sum(planes)
-    mean /= count
-    out = subtract(planes, _along(mean, planes))
-    var = _dot(out, out)
-    var /= count
-    rstd = numpy.reciprocal(numpy.sqrt(var + var.dtype.type(eps)))
-    multiply(out, _along(rstd if weight is None else rstd * weight, planes), out)
-    if bias is not None:
-        add(out, _along(bias, planes), out)
+    planes, channels = _planes(x), x.shape[1]
+    count = x.size // channels if channels else 1
+    out = numpy.empty(planes.shape, x.dtype)
+    mean, var, rstd = [numpy.empty(channels, x.dtype) for _ in range(3)]
+
+    def work(start: int, stop: int) -> None:
+        some = slice(start, stop)
+        values, target, m, v, r = planes[:, some], out[:, some], mean[some], var[some], rstd[some]
+        numpy.divide(_sum(values), count, m)
+        subtract(values, _along(m, values), target)
+        numpy.divide(_dot(target, target), count, v)
+        numpy.reciprocal(numpy.sqrt(v + v.dtype.type(eps)), r)
+        multiply(target, _along(r if weight is None else r * weight[some], values), target)
+        if bias is not None:
+            add(target, _along(bias[some], values), target)
+
+    in_blocks(channels, 5 * PASS * x.size, _at_once(count), work)
     return out.reshape(x.shape), mean, var, rstd
 
 
 def batch_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None) -> tuple:
-    planes, gs = _planes(x), _planes(g)
-    count = x.size // x.shape[1] if x.shape[1] else 1
-    t = subtract(planes, _along(mean, planes))
-    dbias, dot = _sum(gs), _dot(gs, t)
-    dweight = dot * rstd
-    t *= _along(dweight * rstd / count, planes)
-    t += _along(dbias / count, planes)
-    subtract(gs, t, t)
-    scale = rstd if weight is None else rstd * weight
-    multiply(t, _along(scale, planes), t)
+    planes, gs, channels = _planes(x), _planes(g), x.shape[1]
+    count = x.size // channels if channels else 1
+    t = numpy.empty(planes.shape, x.dtype)
+    dweight, dbias = numpy.empty(channels, x.dtype), numpy.empty(channels, x.dtype)
+
+    def work(start: int, stop: int) -> None:
+        some = slice(start, stop)
+        values, given, target, r = planes[:, some], gs[:, some], t[:, some], rstd[some]
+        subtract(values, _along(mean[some], values), target)
+        dbias[some] = _sum(given)
+        numpy.multiply(_dot(given, target), r, dweight[some])
+        target *= _along(dweight[some] * r / count, values)
+        target += _along(dbias[some] / count, values)
+        subtract(given, target, target)
+        multiply(target, _along(r if weight is None else r * weight[some], values), target)
+
+    in_blocks(channels, 7 * PASS * x.size, _at_once(count), work)
     return t.reshape(x.shape), None if weight is None else dweight, None if weight is None else dbias
 
 
