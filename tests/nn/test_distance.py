@@ -186,3 +186,24 @@ BAD: dict[str, Bad] = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_raises_and_teaches(name: str) -> None:
     check_error(BAD[name])
+
+
+# -- all pairs -----------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, numpy.inf])
+def test_pdist_is_pytorchs(p: float, backend: Target) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
+    rows = numpy.random.default_rng(0).standard_normal((5, 3))
+    x, other = backend.variable(rows, requires_grad=True), torch.tensor(rows, requires_grad=True)
+    out, expected = F.pdist(x, p), torch.nn.functional.pdist(other, p)
+    numpy.testing.assert_allclose(backend.numpy(out), expected.detach().numpy(), rtol=1e-12)
+    out.sum().backward()
+    expected.sum().backward()
+    numpy.testing.assert_allclose(backend.numpy(x.grad), other.grad.numpy(), rtol=1e-10)
+
+
+def test_pdist_of_one_row_is_empty_and_refuses_others() -> None:
+    assert F.pdist(CPU.variable([[1.0, 2.0]])).shape == (0,)
+    with pytest.raises(ValueError, match=r"pdist: the input is \(n, d\), not of shape \(2,\)"):
+        F.pdist(CPU.variable([1.0, 2.0]))
+    with pytest.raises(ValueError, match="pdist: p is not negative, as -1 is"):
+        F.pdist(CPU.variable([[1.0]]), -1)

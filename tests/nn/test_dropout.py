@@ -128,3 +128,41 @@ def test_bad_input_draws_nothing(call: Any, error: type[Exception], message: str
 def test_three_dimensions_of_dropout2d_warn() -> None:
     with pytest.warns(UserWarning, match="use dropout1d"):
         assert F.dropout2d(rustorch.ones((2, 3, 4))).shape == (2, 3, 4)
+
+
+# -- draws from classes --------------------------------------------------------------------------------------------------------------
+def test_gumbel_softmax_draws_classes_as_often_as_they_are_probable(backend: Target) -> None:
+    rustorch.manual_seed(0)
+    chances = numpy.array([0.2, 0.7, 0.1])
+    logits = backend.variable(numpy.broadcast_to(numpy.log(chances), (4000, 3)).copy(), requires_grad=True)
+    out = F.gumbel_softmax(logits, tau=0.5, hard=True)
+    drawn = backend.numpy(out)
+    assert set(numpy.unique(drawn.round(12))) == {0.0, 1.0}
+    numpy.testing.assert_allclose(drawn.mean(axis=0), chances, atol=0.03)
+    (out * backend.variable([1.0, 2.0, 3.0])).sum().backward()
+    numpy.testing.assert_allclose(backend.numpy(logits.grad).sum(axis=1), 0, atol=1e-10)  # a softmax's gradient
+    assert numpy.abs(backend.numpy(logits.grad)).max() > 0.1
+
+
+def test_gumbel_softmax_is_soft_along_any_dimension(backend: Target) -> None:
+    out = F.gumbel_softmax(backend.variable(numpy.zeros((3, 4, 2))), 2.0, dim=1)
+    numpy.testing.assert_allclose(backend.numpy(out).sum(axis=1), 1)
+    assert out.dtype == "float64"
+
+
+def test_gumbel_softmax_draws_nothing_where_it_fails() -> None:
+    before = rustorch.random.get_rng_state("cpu").tolist()
+    x = rustorch.zeros((2, 3))
+    for call, error, message in (
+        (
+            lambda: F.gumbel_softmax(x, 0.0),
+            ValueError,
+            "gumbel_softmax: tau is what logits are divided by, and positive, not 0.0",
+        ),
+        (lambda: F.gumbel_softmax(x, dim=2), IndexError, "gumbel_softmax: axis 2 is out of range"),
+        (lambda: F.gumbel_softmax(rustorch.tensor([1, 2])), TypeError, "gumbel_softmax is of floating-point numbers"),
+        (lambda: F.gumbel_softmax(rustorch.tensor(1.0)), ValueError, "gumbel_softmax: the logits need a dimension"),
+    ):
+        with pytest.raises(error, match=message):
+            call()
+    assert rustorch.random.get_rng_state("cpu").tolist() == before

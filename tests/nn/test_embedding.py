@@ -11,7 +11,10 @@ import rustorch
 from rustorch import nn
 from rustorch.nn import functional as F
 from tests.support import differences
+from tests.support.errors import Bad, check_error
 from tests.support.target import Target
+
+CPU = Target("cpu")
 
 I = numpy.array  # noqa: E741 - indices
 ROWS = I([[0, 2], [2, 1]])
@@ -152,3 +155,32 @@ def test_lookups_and_normalization_compile(request: pytest.FixtureRequest, rng: 
 
     given = [jax.numpy.asarray(x) for x in (rng.standard_normal((5, 4)), I([1, 2, 0, 3]), I([0, 2]))]
     numpy.testing.assert_allclose(jax.jit(gradient)(*given), gradient(*given), rtol=1e-10, atol=1e-10)
+
+
+# -- one_hot -------------------------------------------------------------------------------------------------------------------------
+def test_one_hot(backend: Target) -> None:
+    x = backend.variable([[0, 2], [1, 1]], "int64")
+    for options in ({}, {"num_classes": 5}):
+        out = F.one_hot(x, **options)
+        classes = options.get("num_classes", 3)
+        assert out.dtype == "int64"
+        numpy.testing.assert_array_equal(backend.numpy(out), numpy.eye(classes)[[[0, 2], [1, 1]]])
+    assert F.one_hot(x[:0], 3).shape == (0, 2, 3)
+
+
+ONE_HOT_BAD: dict[str, Bad] = {
+    "floats": (lambda: F.one_hot(CPU.variable([1.0])), TypeError, "one_hot: indices are integers, not float64"),
+    "negative": (
+        lambda: F.one_hot(CPU.variable([-1, 0], "int64")),
+        IndexError,
+        "one_hot: index -1 is out of range for 1 classes",
+    ),
+    "large": (lambda: F.one_hot(CPU.variable([3], "int64"), 3), IndexError, "one_hot: index 3 is out of range for 3 classes"),
+    "none": (lambda: F.one_hot(CPU.variable([], "int64")), ValueError, "one_hot: the number of classes cannot be seen"),
+    "classes": (lambda: F.one_hot(CPU.variable([0], "int64"), 0), ValueError, "one_hot: num_classes is at least 1, or -1, not 0"),
+}
+
+
+@pytest.mark.parametrize("name", ONE_HOT_BAD)
+def test_one_hot_refuses(name: str) -> None:
+    check_error(ONE_HOT_BAD[name])

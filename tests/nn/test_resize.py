@@ -143,3 +143,16 @@ def test_shapes_that_cannot_be_shuffled(layer: Any, shape: tuple, message: str) 
 def test_bad_arguments(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+def test_old_words_of_interpolate() -> None:
+    x = Target("cpu").variable(numpy.arange(6.0).reshape(1, 1, 2, 3))
+    calls: list[tuple[Any, dict[str, Any]]] = [
+        (F.upsample, {"mode": "bilinear", "align_corners": False}),
+        (F.upsample_nearest, {}),
+        (F.upsample_bilinear, {"mode": "bilinear", "align_corners": True}),
+    ]
+    for call, options in calls:
+        with pytest.warns(UserWarning, match=f"{call.__name__} is an old word; write interpolate"):
+            out = call(x, scale_factor=2, **(options if call is F.upsample else {}))
+        assert out.tolist() == F.interpolate(x, scale_factor=2, **options).tolist()

@@ -24,6 +24,7 @@ from . import (
     rectifier,
     recurrent,
     resize,
+    sampling,
     shuffle,
 )
 from . import linear as affine
@@ -49,6 +50,7 @@ from .pooling import *  # noqa: F403
 from .rectifier import *  # noqa: F403
 from .recurrent import *  # noqa: F403
 from .resize import *  # noqa: F403
+from .sampling import *  # noqa: F403
 from .shuffle import *  # noqa: F403
 
 __all__ = [
@@ -76,6 +78,7 @@ __all__ = [
         rectifier,
         recurrent,
         resize,
+        sampling,
         shuffle,
     )
     for name in file.__all__

@@ -7,13 +7,14 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt, broadcastable
+from ...backends import dtypes
 from ...ops.helpers import one_axis
 from ...ops.linalg import vector_norm
 from ...variable import Variable
 from .checks import at_least, check_reduction, real, reduced, reduction_of, signs
 
-__all__ = ["cosine_embedding_loss", "cosine_similarity", "margin_ranking_loss", "pairwise_distance", "triplet_margin_loss",
-           "triplet_margin_with_distance_loss"]  # fmt: skip
+__all__ = ["cosine_embedding_loss", "cosine_similarity", "margin_ranking_loss", "pairwise_distance", "pdist",
+           "triplet_margin_loss", "triplet_margin_with_distance_loss"]  # fmt: skip
 
 #: What PyTorch adds to squared lengths in cosine_embedding_loss.
 _LEAST = 1e-12
@@ -95,6 +96,41 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     if not (x1.ndim or x2.ndim):
         raise ValueError("pairwise_distance: the inputs need a dimension of features; their shapes are ()")
     return vector_norm(x1 - x2 + eps, axis=-1, keepdims=keepdim, ord=p)
+
+
+def pdist(input: Any, p: float = 2.0) -> Variable:
+    """The p-norms of the differences of all pairs of rows: (0, 1), (0, 2), ..., (1, 2), ...
+
+    Parameters
+    ----------
+    input : Variable or array, (n, d)
+    p : float
+        Not negative; `inf`, too.
+
+    Returns
+    -------
+    Variable, (n * (n - 1) / 2,)
+
+    Raises
+    ------
+    ValueError
+        If the input is no matrix, or ``p`` is negative.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.pdist(rustorch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 4.0]])).tolist()
+    [5.0, 4.0, 3.0]
+    """
+    x = real(input, "pdist")
+    if x.ndim != 2:
+        raise ValueError(f"pdist: the input is (n, d), not of shape {x.shape}")
+    if not p >= 0:
+        raise ValueError(f"pdist: p is not negative, as {p!r} is")
+    n = x.shape[0]
+    pairs = [[i for i in range(n) for _ in range(i + 1, n)], [j for i in range(n) for j in range(i + 1, n)]]
+    one, two = (ops.take(x, ops.asarray(places, dtype=dtypes.int64, device=x.device), axis=0) for places in pairs)
+    return vector_norm(one - two, axis=-1, ord=p)
 
 
 def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0, size_average: bool | None = None,

@@ -12,7 +12,7 @@ from ...ops import linalg, network
 from ...ops.indexing import extent, index_add
 from ...variable import Variable
 
-__all__ = ["embedding", "embedding_bag"]
+__all__ = ["embedding", "embedding_bag", "one_hot"]
 
 
 def padding_of(name: str, padding_idx: int | None, rows: int) -> int | None:
@@ -240,3 +240,48 @@ def _largest(values: Variable, counts: Variable | None, starts: Variable, ends: 
     there = ops.expand_dims(there, axis=2)
     top = ops.max(ops.where(there, rows, ops.full_like(rows, -float("inf"))), axis=1)
     return ops.where(ops.any(there, axis=1), top, ops.zeros_like(top))
+
+
+def one_hot(input: Any, num_classes: int = -1) -> Variable:
+    """Rows of zeros with a one where the index is.
+
+    Parameters
+    ----------
+    input : Variable or array of integers, (...)
+    num_classes : int
+        The length of the rows; -1 for the largest index and one more.
+
+    Returns
+    -------
+    Variable, (..., num_classes), int64
+
+    Raises
+    ------
+    IndexError
+        If an index is known to be out of range.
+    ValueError
+        If the number of classes is left to indices of which there are none, or that cannot be looked at.
+    TypeError
+        If the input is not of integers.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.one_hot(rustorch.tensor([0, 2])).tolist()
+    [[1, 0, 0], [0, 0, 1]]
+    """
+    x = adopt(input, "one_hot")
+    if x.dtype.kind not in "iu":
+        raise TypeError(f"one_hot: indices are integers, not {x.dtype}")
+    lowest, highest = extent(x)
+    classes = num_classes
+    if num_classes == -1:
+        if not x.size or highest is None:
+            raise ValueError("one_hot: the number of classes cannot be seen from these indices; give it, as in num_classes=10")
+        classes = highest + 1
+    elif num_classes < 1 and (x.size or num_classes < 0):
+        raise ValueError(f"one_hot: num_classes is at least 1, or -1, not {num_classes}")
+    if lowest is not None and highest is not None and (lowest < 0 or highest >= classes):
+        raise IndexError(f"one_hot: index {lowest if lowest < 0 else highest} is out of range for {classes} classes")
+    places = ops.arange(classes, dtype=x.dtype, device=x.device)
+    return ops.astype(ops.expand_dims(x, axis=-1) == places, dtypes.int64)

@@ -11,12 +11,14 @@ from ... import ops
 from ...autograd.check import adopt
 from ...autograd.graph import make
 from ...backends import dtypes, get
+from ...ops import network
+from ...ops.helpers import one_axis
 from ...ops.indexing import assign
 from ...variable import Variable
-from .checks import floating
+from .checks import floating, real
 
 __all__ = [
-    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
+    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gumbel_softmax",
 ]  # fmt: skip
 
 #: The value that SELU tends to far below zero, negated: its scale times its alpha.
@@ -189,3 +191,54 @@ def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, in
             f"feature_alpha_dropout: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)"
         )
     return _run("feature_alpha_dropout", x, p, training, inplace, features=True, alpha=True)
+
+
+def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Variable:
+    """Draws from classes that are differentiable: ``softmax((logits + g) / tau)`` with Gumbel-distributed g.
+
+    Parameters
+    ----------
+    logits : Variable or array
+        Log-probabilities that need not be normalised.
+    tau : float
+        Positive; the smaller, the nearer to one class alone.
+    hard : bool
+        Whether the result is that class alone, with the gradient of the soft draw.
+    eps : float
+        For programs written for PyTorch; it changes nothing.
+    dim : int
+        Where the classes lie.
+
+    Returns
+    -------
+    Variable, of the logits' shape
+
+    Raises
+    ------
+    ValueError
+        If ``tau`` is not positive. No number was drawn.
+
+    Source: Jang, Gu & Poole, 2017, arXiv:1611.01144; Maddison, Mnih & Teh, 2017, arXiv:1611.00712.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.gumbel_softmax(rustorch.tensor([0.0, 100.0, 0.0]), hard=True).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    name = "gumbel_softmax"
+    x = real(logits, name)
+    if not tau > 0:
+        raise ValueError(f"{name}: tau is what logits are divided by, and positive, not {tau!r}")
+    if not x.ndim:
+        raise ValueError(f"{name}: the logits need a dimension of classes; their shape is ()")
+    axis = one_axis(dim, x.ndim, name)
+    u = make(get(x.device).uniform(x.shape, dtypes.float32, x.device))  # in [0, 1): 0 would be infinitely far away
+    gumbel = -ops.log(-ops.log(ops.clip(u, min=1e-38, max=1 - 1e-7)))
+    soft = network.softmax((x + ops.astype(gumbel, x.dtype)) / tau, axis)
+    if not hard:
+        return soft
+    best = ops.argmax(soft.detach(), axis=axis, keepdims=True)
+    shape = tuple([x.shape[axis] if i == axis else 1 for i in range(x.ndim)])
+    places = ops.reshape(ops.arange(x.shape[axis], dtype=best.dtype, device=x.device), shape)
+    return ops.astype(best == places, x.dtype) - soft.detach() + soft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from math import floor
 from struct import pack, unpack
 from typing import Any
@@ -12,7 +13,7 @@ from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive
 from .checks import floating
 from .sizes import tuple_of
 
-__all__ = ["interpolate"]
+__all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
 
 #: Mode -> the spatial axes that it is for.
 _MODES = {"nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "area": (1, 2, 3), "linear": (1,), "bilinear": (2,), "bicubic": (2,),
@@ -45,16 +46,16 @@ def _nearest(x: Variable, axis: int, out: int, scale: float, shift: float) -> Va
     return _taken(x, places, axis)
 
 
-def _cubic(t: float) -> tuple[float, ...]:
-    """Weights of the values at -1, 0, 1 and 2 for a place ``t`` in [0, 1].
+def cubic_weights(t: Any) -> tuple[Any, ...]:
+    """Weights of the values at -1, 0, 1 and 2 for a place ``t`` in [0, 1], a number or a Variable.
 
     Source: Keys, "Cubic convolution interpolation for digital image processing", 1981.
     """
 
-    def near(d: float) -> float:
+    def near(d: Any) -> Any:
         return ((_A + 2) * d - (_A + 3)) * d * d + 1
 
-    def far(d: float) -> float:
+    def far(d: Any) -> Any:
         return ((_A * d - 5 * _A) * d + 8 * _A) * d - 4 * _A
 
     return far(t + 1), near(t), near(1 - t), far(2 - t)
@@ -74,7 +75,7 @@ def _weighted(x: Variable, axis: int, out: int, scale: float, align_corners: boo
         start = min(floor(source), size - 1)
         t = min(max(source - start, 0.0), 1.0)
         places.append([min(max(start + k, 0), size - 1) for k in ((-1, 0, 1, 2) if cubic else (0, 1))])
-        weights.append(_cubic(t) if cubic else (1 - t, t))
+        weights.append(cubic_weights(t) if cubic else (1 - t, t))
     shape = (out,) + (1,) * (x.ndim - 1 - axis)
     total: Any = None
     for k in range(4 if cubic else 2):
@@ -181,3 +182,32 @@ def interpolate(input: Any, size: Any = None, scale_factor: Any = None, mode: st
         else:
             input = _nearest(input, 2 + i, out, scale, 0.5 if mode == "nearest-exact" else 0.0)
     return input
+
+
+def _old(name: str, instead: str) -> None:
+    warnings.warn(f"{name} is an old word; write {instead}", UserWarning, stacklevel=3)
+
+
+def upsample(input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
+             align_corners: bool | None = None) -> Variable:  # fmt: skip
+    """PyTorch's old word for `interpolate`, for programs that still have it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `interpolate`.
+    """
+    _old("upsample", "interpolate")
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Variable:
+    """PyTorch's old word for `interpolate`, for programs that still have it."""
+    _old("upsample_nearest", "interpolate")
+    return interpolate(input, size, scale_factor)
+
+
+def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Variable:
+    """PyTorch's old word for `interpolate` with mode "bilinear" and ``align_corners=True``, for programs that still have it."""
+    _old("upsample_bilinear", 'interpolate with mode="bilinear" and align_corners=True')
+    return interpolate(input, size, scale_factor, "bilinear", align_corners=True)
