@@ -10,7 +10,8 @@ from typing import Any
 import numpy
 import pytest
 
-from rustorch import backends
+import rustorch
+from rustorch import backends, nn
 from rustorch.backends.kernels import KERNELS, optim
 from rustorch.backends.kernels.pooling import Window
 from tests.backends import cupy_on_host
@@ -163,6 +164,47 @@ def test_many_matrices_times_one(shapes: tuple, kernels: ModuleType) -> None:
     found = kernels.OVERRIDES["matmul"](asarray(x), asarray(y))
     assert found.shape == (x @ y).shape
     numpy.testing.assert_allclose(found, x @ y, rtol=1e-12)
+
+
+# -- all together --------------------------------------------------------------------------------------------------------------------
+def _trained() -> list[numpy.ndarray]:
+    """The parameters of a network with all kinds of layers, after two steps."""
+    rustorch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=2),
+        nn.AvgPool2d(2), nn.Flatten(2), nn.TransformerEncoderLayer(16, 4, 32, 0.0, "gelu", batch_first=True, norm_first=True),
+        nn.Flatten(), nn.Linear(128, 10),
+    ).to(dtype=rustorch.float64)  # fmt: skip
+    optimizer = rustorch.Adam(model.parameters())
+    for _ in range(2):
+        optimizer.zero_grad()
+        output = model(rustorch.tensor(_f(3, 1, 32, 32)))
+        nn.functional.cross_entropy(output, rustorch.tensor([0, 9, 4])).backward()
+        optimizer.step()
+    return [p.detach().numpy() for p in model.parameters()]
+
+
+def test_a_network_trains_on_these_kernels(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def native(a: Any) -> Any:
+        return numpy.asarray(a).view(cupy_on_host.ndarray) if isinstance(a, numpy.ndarray | numpy.floating) else a
+
+    def host(a: Any) -> Any:
+        return None if a is None else numpy.asarray(a)
+
+    def on_numpys_arrays(name: str) -> Any:
+        def run(*args: Any) -> Any:
+            out = kernels.OVERRIDES[name](*[native(a) for a in args])
+            return tuple([host(a) for a in out]) if isinstance(out, tuple) else host(out)
+
+        return run
+
+    want = _trained()
+    for name in LAUNCHES:
+        monkeypatch.setitem(backends.get("cpu").xp.__dict__, name, on_numpys_arrays(name))
+    for plain, fast in zip(want, _trained(), strict=True):
+        numpy.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-9)
+    used = {"unfold", "fold", "standardize_grad", "sums", "max_pool_grad", "attend_grad", "cross_entropy_grad", "rustorch_adam"}
+    assert used <= set(RawModule.launched)
 
 
 # -- the compiler of GPUs ------------------------------------------------------------------------------------------------------------
