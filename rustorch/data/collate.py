@@ -10,13 +10,14 @@ from typing import Any
 from .. import ops
 from ..autograd.check import adopt, is_scalar
 from ..autograd.graph import Value, make
-from ..backends import of
+from ..backends import default_device, get, of
+from ..backends.convert import host_array
 from ..backends.dtypes import complex128, float64
 from ..ops.creation import asarray
 from ..pytree import tree_map
 from .dataset import Gathered
 
-_NUMBERS = (bool, int, float, complex)
+_NUMBERS = {bool, int, float, complex}
 
 
 def default_collate(batch: Any) -> Any:
@@ -60,19 +61,20 @@ def default_collate(batch: Any) -> Any:
         return batch
     if isinstance(first, Value) or of(first) is not None:
         return _numbers(batch) if is_scalar(first) else _stacked(batch)
-    if isinstance(first, _NUMBERS):
+    if isinstance(first, (int, float, complex)):
         return _numbers(batch)
     if isinstance(first, Mapping):
         return _like_mapping(first, {key: default_collate(_values(batch, key)) for key in first})
     if isinstance(first, Sequence):
-        lengths = {len(sample) for sample in batch}
-        if len(lengths) > 1:
+        try:
+            columns = list(zip(*batch, strict=True))
+        except ValueError as error:
+            lengths = _listed({len(sample) for sample in batch})
             raise ValueError(
-                f"default_collate: samples of different lengths, {_listed(lengths)}, at one place of the batch; give the DataLoader a "
+                f"default_collate: samples of different lengths, {lengths}, at one place of the batch; give the DataLoader a "
                 f"collate_fn that pads them"
-            )
-        columns = [default_collate(column) for column in zip(*batch, strict=True)]
-        return _like_sequence(first, columns)
+            ) from error
+        return _like_sequence(first, [default_collate(column) for column in columns])
     raise TypeError(
         f"default_collate: samples are made of arrays, Variables, numbers, strings, mappings and sequences, not of "
         f"{type(first).__name__}; give the DataLoader a collate_fn that knows what to do with it"
@@ -120,34 +122,37 @@ def _listed(values: Any) -> str:
 
 def _stacked(batch: Sequence) -> Any:
     """Arrays along a new first axis. Joining them along the first that they have and cutting it takes half of the time."""
-    for i, x in enumerate(batch):
-        if not hasattr(x, "shape"):
-            raise TypeError(
-                f"default_collate: sample {i} has {type(x).__name__} where sample 0 has an array; give the DataLoader a collate_fn"
-            )
-    shapes = {tuple(x.shape) for x in batch}
+    try:
+        shapes = {x.shape for x in batch}
+    except AttributeError:
+        i, odd = next((i, x) for i, x in enumerate(batch) if not hasattr(x, "shape"))
+        raise TypeError(
+            f"default_collate: sample {i} has {type(odd).__name__} where sample 0 has an array; give the DataLoader a collate_fn"
+        ) from None
     if len(shapes) > 1:
         raise ValueError(
-            f"default_collate: samples of different shapes, {_listed(shapes)}, cannot be stacked; bring them to one shape in the "
-            f"dataset, or give the DataLoader a collate_fn that pads them or keeps them apart"
+            f"default_collate: samples of different shapes, {_listed(set(map(tuple, shapes)))}, cannot be stacked; bring them to one "
+            f"shape in the dataset, or give the DataLoader a collate_fn that pads them or keeps them apart"
         )
     (shape,) = shapes
-    plain = len({type(x) for x in batch}) == 1 and len({x.dtype for x in batch}) == 1
-    backend: Any = None if isinstance(batch[0], Value) else of(batch[0])
-    if plain and shape and backend is not None and (not backend.multi_device or len(set(map(backend.device_of, batch))) == 1):
-        backend.adopt(batch[0])  # raises where a meaning would be lost, as a mask's
-        with backend.guard(batch[0]):
-            joined = backend.xp.concat(list(batch), axis=0)
-            return make(backend.adopt(backend.xp.reshape(joined, (len(batch), *shape))))
+    first = batch[0]
+    if shape and len(set(map(type, batch))) == 1 and not isinstance(first, Value):
+        backend: Any = of(first)
+        if not backend.multi_device or len(set(map(backend.device_of, batch))) == 1:
+            backend.adopt(first)  # raises where a meaning would be lost, as a mask's
+            with backend.guard(first):
+                joined = backend.xp.concat(batch, axis=0)
+                return make(backend.adopt(backend.xp.reshape(joined, (len(batch), *shape))))
     return ops.stack([adopt(x, "default_collate") for x in batch])
 
 
 def _numbers(batch: Sequence) -> Any:
-    numbers = list(batch)
-    if all(isinstance(x, _NUMBERS) and not is_scalar(x) for x in numbers):
-        kind = next((kind for kind in (complex, float) if any(isinstance(x, kind) for x in numbers)), None)
-        return asarray(numbers, dtype={complex: complex128, float: float64, None: None}[kind])
-    return asarray(numbers)
+    kinds = set(map(type, batch))
+    if not kinds <= _NUMBERS:  # NumPy's numbers, which keep their dtypes; or something that is none
+        return asarray(list(batch))
+    device = default_device()
+    dtype = complex128 if complex in kinds else float64 if float in kinds else None
+    return make(get(device).from_numpy(host_array(list(batch), dtype), device))
 
 
 # -- containers ------------------------------------------------------------------------------------------------------------------
