@@ -128,7 +128,7 @@ class RNN(_Recurrent):
 
     Examples
     --------
-    Input (steps, batch, input_size), or (steps, input_size) for one sequence; and the states before the first step,
+    Input (steps, batch, input_size), (steps, input_size) for one sequence, or a `PackedSequence`; and the states before the first step,
     (num_layers * directions, batch, hidden_size), zeros by default. It returns the outputs of the last layer, and the states of all
     layers after the last step.
 

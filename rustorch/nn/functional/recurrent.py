@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ... import ops
@@ -12,11 +12,9 @@ from ...variable import Variable
 from .checks import floating
 from .linear import linear
 from .masks import dropout as dropped
+from .packing import Direction, PackedSequence, over_segments, sizes_of
 
 __all__ = ["gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"]
-
-#: One layer in one direction: (input, states, weights, reverse) -> (output, states after).
-Direction = Callable[[Variable, list, "Weights", bool], tuple[Variable, list]]
 
 
 class Weights:
@@ -99,24 +97,39 @@ def _split(name: str, params: Sequence[Any], has_biases: bool, layers: int, dire
     return found
 
 
+def _ordered(states: Variable, order: Variable | None) -> Variable:
+    """States of sequences in another order: (rows, batch, size)."""
+    return states if order is None else ops.take(states, order, axis=1)
+
+
 def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[Any] | None, params: Sequence[Any], has_biases: bool,
-         num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool) -> tuple[Variable, list]:  # fmt: skip
+         num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool) -> tuple[Any, list]:  # fmt: skip
     """All layers and directions; the output and the states after."""
-    given = floating(input, name)
+    packed = input if isinstance(input, PackedSequence) else None
+    given = floating(input if packed is None else packed.data, name)
     directions = 2 if bidirectional else 1
     weights = _split(name, params, has_biases, num_layers, directions, name == "LSTM")
     features = weights[0].w_ih.shape[1]
     order = "(batch, steps, features)" if batch_first else "(steps, batch, features)"
+    if packed is not None and (given.ndim != 2 or given.shape[1] != features):
+        raise ValueError(
+            f"{name}: packed sequences have {features} features in each step; got data of the shape {tuple(given.shape)}"
+        )
     if given.ndim not in (2, 3) or given.shape[-1] != features:
         raise ValueError(
             f"{name}: the input is {order}, or (steps, features) for one sequence, with {features} features; got the shape "
             f"{tuple(given.shape)}"
         )
-    batched = given.ndim == 3
+    batched = given.ndim == 3 or packed is not None
     x = given if batched else ops.expand_dims(given, axis=1)
-    if batched and batch_first:
-        x = ops.permute_dims(x, (1, 0, 2))
-    steps, batch = x.shape[:2]
+    if packed is not None:
+        sizes_of_steps = sizes_of(name, packed)
+        steps, batch = len(sizes_of_steps), sizes_of_steps[0]
+        direction = over_segments(direction, sizes_of_steps)
+    else:
+        if batched and batch_first:
+            x = ops.permute_dims(x, (1, 0, 2))
+        steps, batch = x.shape[:2]
     if not steps:
         raise ValueError(f"{name}: a sequence needs at least one step; the input has shape {tuple(given.shape)}")
     dtype = ops.result_type(x, weights[0].w_ih)
@@ -127,7 +140,7 @@ def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[
         starts = [[zeros] * rows for zeros in _states(name, None, given, [(batch, size) for size in sizes], dtype)]
     else:
         starts = [
-            list(ops.unstack(h if batched else ops.expand_dims(h, axis=1), axis=0))
+            list(ops.unstack(_ordered(h, packed and packed.sorted_indices) if batched else ops.expand_dims(h, axis=1), axis=0))
             for h in _states(name, hx, given, shapes, dtype)
         ]
     ends: list[list[Variable]] = [[] for _ in sizes]
@@ -141,6 +154,8 @@ def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[
         x = outs[0] if directions == 1 else ops.concat(outs, axis=-1)
         if dropout and train and layer < num_layers - 1:
             x = dropped(x, dropout)
+    if packed is not None:
+        return packed.with_data(x), [_ordered(ops.stack(end), packed.unsorted_indices) for end in ends]
     if not batched:
         return ops.squeeze(x, axis=1), [ops.squeeze(ops.stack(end), axis=1) for end in ends]
     return (ops.permute_dims(x, (1, 0, 2)) if batch_first else x), [ops.stack(end) for end in ends]
@@ -152,8 +167,8 @@ def rnn_tanh(input: Any, hx: Any, params: Sequence[Any], has_biases: bool = True
 
     Parameters
     ----------
-    input : Variable or array, (steps, batch, features), or (steps, features)
-        With ``batch_first`` (batch, steps, features).
+    input : Variable or array, (steps, batch, features), or (steps, features), or PackedSequence
+        With ``batch_first`` (batch, steps, features). For packed sequences the output is packed alike.
     hx : Variable or array, (num_layers * directions, batch, hidden), or None
         The state before the first step; zeros without. For one sequence there is no axis for the batch.
     params : sequence of Variables or arrays

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import clip_grad, convert_parameters, parametrizations, parametrize  # noqa: F401
+from . import clip_grad, convert_parameters, parametrizations, parametrize, rnn  # noqa: F401
 from .clip_grad import *  # noqa: F403
 from .convert_parameters import *  # noqa: F403
 from .parametrizations import *  # noqa: F403
