@@ -85,6 +85,16 @@ def test_these_edges_are_pytorchs() -> None:
         numpy.testing.assert_array_equal(indices.numpy(), places)
 
 
+def test_bins_of_a_long_axis(backend: Target) -> None:
+    """The product of its length and the number of bins needs more than 32 bits."""
+    size, out = 70_000, 40_001
+    x = rustorch.reshape(backend.variable(range(size)), (1, size))
+    found, indices = F.adaptive_max_pool1d(x, out, return_indices=True)
+    last = [-((o + 1) * size // -out) - 1 for o in range(out)]
+    numpy.testing.assert_array_equal(backend.numpy(found), [last])
+    numpy.testing.assert_array_equal(backend.numpy(indices), [last])
+
+
 @pytest.mark.parametrize("overlap", [False, True])
 def test_an_infinite_gradient_goes_to_one_value_only(overlap: bool, backend: Target) -> None:
     x = backend.variable([[1.0, 2.0, 3.0, 0.0]], requires_grad=True)

@@ -34,10 +34,14 @@ __device__ I digit(I& number, I base) {
     return last;
 }
 
+// A number of one scale on another, rounded down or up.
+__device__ I scaled(I number, I by, I over) { return (long long)number * by / over; }
+__device__ I scaled_up(I number, I by, I over) { return ((long long)number * by + over - 1) / over; }
+
 // Where value k of window o is; with stride 0, windows are the bins of adaptive pooling, and short ones have their last value twice.
 __device__ I place(Axis x, I o, I k) {
     if (x.stride) return o * x.stride - x.padding + k * x.dilation;
-    I p = o * x.size / x.out + k, end = ((o + 1) * x.size + x.out - 1) / x.out;
+    I p = scaled(o, x.size, x.out) + k, end = scaled_up(o + 1, x.size, x.out);
     return p < end ? p : end - 1;
 }
 // Which value of window o is at p; -1 for none.
@@ -47,12 +51,12 @@ __device__ I value(Axis x, I o, I p) {
 }
 // The first and the last window that can have a value at p.
 __device__ I first(Axis x, I p) {
-    if (!x.stride) return p * x.out / x.size;
+    if (!x.stride) return scaled(p, x.out, x.size);
     I from = p + x.padding - (x.kernel - 1) * x.dilation;
     return from > 0 ? (from + x.stride - 1) / x.stride : 0;
 }
 __device__ I last(Axis x, I p) {
-    I o = x.stride ? (p + x.padding) / x.stride : ((p + 1) * x.out + x.size - 1) / x.size - 1;
+    I o = x.stride ? (p + x.padding) / x.stride : scaled_up(p + 1, x.out, x.size) - 1;
     return o < x.out ? o : x.out - 1;
 }
 __device__ bool inside(Axis x, I p) { return p >= 0 && p < x.size; }

@@ -54,9 +54,10 @@ def _place(xp: Any, window: Window, o: Any, k: Any) -> Any:
     """The position of value ``k`` of window ``o``; a bin that is shorter than others has its last value twice."""
     if window.stride:
         return o * window.stride - window.padding + k * window.dilation
-    end = ((o + 1) * window.size + window.out - 1) // window.out
-    place = o * window.size // window.out + k
-    return xp.where(place < end, place, end - 1)
+    wide = xp.astype(o, xp.int64)  # for products of two sizes
+    end = ((wide + 1) * window.size + window.out - 1) // window.out
+    place = wide * window.size // window.out + k
+    return xp.astype(xp.where(place < end, place, end - 1), o.dtype)
 
 
 def _numbers(xp: Any, like: Any, windows: Windows, i: int) -> Any:
