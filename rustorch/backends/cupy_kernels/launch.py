@@ -62,7 +62,7 @@ class Source:
 def _argument(value: Any, dtype: Any, index: Any) -> Any:
     """As CuPy takes it: what has no type yet gets that of the function's parameter."""
     if isinstance(value, cupy.ndarray):
-        return cupy.ascontiguousarray(value)
+        return value if value.flags.c_contiguous else cupy.ascontiguousarray(value)
     if isinstance(value, tuple):
         return _struct(value, index)
     if value is None:
