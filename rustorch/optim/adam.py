@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..backends import Namespace
-from . import checks
+from . import checks, states
 from .optimizer import Optimizer
 
 __all__ = ["Adam", "AdamW"]
@@ -80,7 +80,7 @@ class Adam(Optimizer):
         beta1, beta2 = options["betas"]
         amsgrad = options["amsgrad"]
         p, state["exp_avg"], state["exp_avg_sq"], top = xp.adam(
-            p, g, state["exp_avg"], state["exp_avg_sq"], state["max_exp_avg_sq"] if amsgrad else None, options["lr"], beta1, beta2,
+            p, g, state["exp_avg"], state["exp_avg_sq"], states.kept(xp, state, "max_exp_avg_sq", p) if amsgrad else None, options["lr"], beta1, beta2,
             options["eps"], options["weight_decay"], options["decoupled_weight_decay"], options["maximize"], 1 - beta1**step,
             1 - beta2**step)  # fmt: skip
         if amsgrad:

@@ -276,7 +276,7 @@ class Optimizer:
         ValueError
             If it is the state of other parameters or of another optimizer: lists what differs; nothing was loaded.
         """
-        groups, state = states.load(self, state_dict)
+        groups, state = states.load(self, state_dict, states.options_of(Optimizer))
         self.state = state
         for mine, new in zip(self.param_groups, groups, strict=True):
             mine.update(new)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..backends import Namespace
-from . import checks
+from . import checks, states
 from .optimizer import Optimizer
 
 __all__ = ["RMSprop"]
@@ -76,8 +76,8 @@ class RMSprop(Optimizer):
     def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
         state["step"] += 1
         p, state["square_avg"], mean, buffer = xp.rmsprop(
-            p, g, state["square_avg"], state["grad_avg"] if options["centered"] else None,
-            state["momentum_buffer"] if options["momentum"] else None, options["lr"], options["alpha"], options["eps"],
+            p, g, state["square_avg"], states.kept(xp, state, "grad_avg", p) if options["centered"] else None,
+            states.kept(xp, state, "momentum_buffer", p) if options["momentum"] else None, options["lr"], options["alpha"], options["eps"],
             options["weight_decay"], options["momentum"], options["maximize"])  # fmt: skip
         if mean is not None:
             state["grad_avg"] = mean

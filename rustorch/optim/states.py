@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from ..backends import BY_TYPE, Namespace
@@ -20,6 +21,11 @@ def public(value: Any) -> Any:
     if type(value) in BY_TYPE:
         return Variable(value)
     return [public(v) for v in value] if type(value) is list else value
+
+
+def kept(xp: Namespace, state: dict[str, Any], name: str, p: Any) -> Any:
+    """An entry that `start` made; zeros where an option asks for it that was switched on later."""
+    return state[name] if name in state else xp.zeros_like(p)
 
 
 # -- complex parameters --------------------------------------------------------------------------------------------------
@@ -42,8 +48,12 @@ def _complex(xp: Namespace, pairs: Any, dtype: Any) -> Any:
 
 
 # -- loading -------------------------------------------------------------------------------------------------------------
-def load(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[Variable, dict[str, Any]]]:
+def load(
+    optimizer: Optimizer, state_dict: Mapping[str, Any], options: set[str]
+) -> tuple[list[dict[str, Any]], dict[Variable, dict[str, Any]]]:
     """What a state_dict says to this optimizer: options of each group, and the state of each parameter.
+
+    A group may have entries of a schedule or of a user, but none that is among the ``options`` of other optimizers alone.
 
     Raises
     ------
@@ -55,10 +65,10 @@ def load(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> tuple[list[dict
         raise ValueError(f"{name}.load_state_dict: a state_dict has 'state' and 'param_groups', this is {_short(state_dict)}")
     groups, given = state_dict["param_groups"], state_dict["state"]
     differ: list[str] = []
-    options = _groups(optimizer, groups, differ)
+    loaded_options = _groups(optimizer, groups, options, differ)
     _refuse(name, differ)
     owners: dict[Any, tuple[Variable, dict[str, Any]]] = {}
-    for mine, theirs, new in zip(optimizer.param_groups, groups, options, strict=True):
+    for mine, theirs, new in zip(optimizer.param_groups, groups, loaded_options, strict=True):
         owners.update({key: (p, new) for key, p in zip(theirs["params"], mine["params"], strict=True)})
     loaded: dict[Variable, dict[str, Any]] = {}
     for key, entries in given.items():
@@ -70,7 +80,7 @@ def load(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> tuple[list[dict
         loaded[p] = optimizer.load_entry(p, entries, new, wrong)
         differ += [f"parameter {key}: {what}" for what in wrong]
     _refuse(name, differ)
-    return options, loaded
+    return loaded_options, loaded
 
 
 def _refuse(name: str, differ: list[str]) -> None:
@@ -85,7 +95,7 @@ def _short(value: Any) -> str:
     return f"a dict of {', '.join(map(repr, value))}" if isinstance(value, Mapping) else f"{type(value).__name__}"
 
 
-def _groups(optimizer: Optimizer, groups: Any, differ: list[str]) -> list[dict[str, Any]]:
+def _groups(optimizer: Optimizer, groups: Any, known: set[str], differ: list[str]) -> list[dict[str, Any]]:
     """The options of each group; what does not fit is added to ``differ``."""
     if len(groups) != len(optimizer.param_groups):
         differ.append(f"{len(groups)} groups, here {len(optimizer.param_groups)}")
@@ -95,9 +105,10 @@ def _groups(optimizer: Optimizer, groups: Any, differ: list[str]) -> list[dict[s
         if len(theirs["params"]) != len(mine["params"]):
             differ.append(f"group {i}: {len(theirs['params'])} parameters, here {len(mine['params'])}")
         given = {**optimizer.young, **theirs}
-        missing = [option for option in optimizer.defaults if option not in given]
-        if missing:
-            differ.append(f"group {i}: no {', '.join(missing)}")
+        missing = [f"no {option}" for option in optimizer.defaults if option not in given]
+        foreign = [f"{option}, which is unknown here" for option in theirs if option not in mine and option in known]
+        if missing or foreign:
+            differ += [f"group {i}: {what}" for what in missing + foreign]
             continue
         new = {k: v for k, v in given.items() if k in theirs or k in mine}
         del new["params"]
@@ -107,6 +118,11 @@ def _groups(optimizer: Optimizer, groups: Any, differ: list[str]) -> list[dict[s
             differ.append(f"group {i}: {error}")
         options.append(new)
     return options
+
+
+def options_of(cls: type) -> set[str]:
+    """The names of the options of an optimizer and of all that are derived from it."""
+    return set(signature(cls.__init__).parameters).union(*map(options_of, cls.__subclasses__()))  # type: ignore[misc]
 
 
 def entry(p: Variable, entries: Mapping[str, Any], expected: Mapping[str, Any], differ: list[str]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from functools import wraps
 from typing import Any
 
 import numpy
-from numpy import add, divide, multiply, negative, sqrt, subtract
+from numpy import add, divide, maximum, multiply, negative, sqrt, subtract
+from numpy.linalg import norm
 
 from ..kernels import optim as plain
 
@@ -108,7 +109,7 @@ def adam(p: Array, g: Array, mean: Array, square: Array, top: Array | None, lr: 
         multiply(scratch, gain2, scratch)
         multiply(square_, keep2, square_)
         add(square_, scratch, square_)
-        sqrt(square_ if top_ is None else numpy.maximum(top_, square_, out=top_), scratch)
+        sqrt(square_ if top_ is None else maximum(top_, square_, out=top_), scratch)
         add(scratch, eps, scratch)
         divide(mean_, scratch, scratch)
         multiply(scratch, rate, scratch)
@@ -116,7 +117,51 @@ def adam(p: Array, g: Array, mean: Array, square: Array, top: Array | None, lr: 
     return p, mean, square, top
 
 
+def adafactor(p: Array, g: Array, rows: Array | None, columns: Array | None, variance: Array | None, lr: float, keep: float, eps1: float,
+              eps2: float, d: float, rho: float, weight_decay: float, maximize: bool) -> tuple[Array, ...]:  # fmt: skip
+    p, size = _writable(p), p.size**0.5
+    step = rho * max(float(norm(p)) / size, eps2)
+    if weight_decay:
+        multiply(p, 1 - lr * weight_decay, p)
+    scratch = multiply(g, g)[...]
+    if variance is None:
+        rows += keep * (scratch.mean(-1, keepdims=True) - rows)
+        columns += keep * (scratch.mean(-2, keepdims=True) - columns)
+        multiply(rows / maximum(rows.mean(-2, keepdims=True), eps1), columns, scratch)
+    else:
+        subtract(scratch, variance, scratch)
+        multiply(scratch, keep, scratch)
+        add(variance, scratch, variance)
+        scratch[...] = variance
+    maximum(scratch, eps1 * eps1, out=scratch)
+    divide(g, sqrt(scratch, scratch), scratch)
+    step /= max(1.0, float(norm(scratch)) / (size * d))
+    multiply(scratch, -step if maximize else step, scratch)
+    return subtract(p, scratch, p), rows, columns, variance
+
+
+def muon(p: Array, g: Array, buffer: Array, lr: float, decay: float, momentum: float, nesterov: bool,
+         coefficients: tuple[float, float, float], steps: int, eps: float) -> tuple[Array, Array]:  # fmt: skip
+    """With two arrays of the parameter's size: a product cannot be written over its factor."""
+    p = _writable(p)
+    x = multiply(g, 1 - momentum)
+    add(multiply(buffer, momentum, buffer), x, buffer)
+    if nesterov:
+        add(x, multiply(buffer, momentum), x)
+    else:
+        x[...] = buffer
+    divide(x, max(float(norm(x)), eps), x)
+    other, (a, b, c) = numpy.empty_like(x), coefficients
+    wide, into = (x.T, other.T) if x.shape[0] > x.shape[1] else (x, other)
+    for _ in range(steps):
+        gram = wide @ wide.T
+        update = gram @ gram
+        add(multiply(update, c, update), multiply(gram, b, gram), update)
+        numpy.matmul(update, wide, out=into)
+        add(multiply(wide, a, wide), into, wide)
+    return subtract(multiply(p, decay, p), multiply(x, lr, x), p), buffer
+
+
 OVERRIDES: dict[str, Callable] = {name: _in_blocks(name, arrays) for name, arrays in plain.ELEMENTWISE.items()} | {
-    "adam": adam,
-    "sgd": sgd,
+    function.__name__: function for function in (adafactor, adam, muon, sgd)
 }

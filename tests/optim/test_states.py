@@ -1,0 +1,208 @@
+"""The state of every optimizer: PyTorch's layout, both ways; training that is resumed; complex parameters; memory."""
+
+from __future__ import annotations
+
+import copy
+import tracemalloc
+from typing import Any
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch import nn, optim
+from tests.reference import cases, optim_cases
+from tests.support.target import Target
+
+TABLE = optim_cases.table()
+#: Of each class the case with most in its state.
+FULLEST = {
+    cls: max((name for name in TABLE if TABLE[name][0] == cls), key=lambda name: len(TABLE[name][1]))
+    for cls in optim_cases.OPTIONS
+}
+STEPWISE = [cls for cls in optim_cases.OPTIONS if cls not in ("LBFGS", "Adafactor", "Muon")]
+
+
+def _steps(library: Any, optimizer: Any, factor: Any, parameters: list[Any], n: int) -> None:
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = library.sum(library.sin(library.matmul(factor, parameters[0])) ** 2)
+        loss.backward()
+        return loss
+
+    for _ in range(n):
+        optimizer.step(closure)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_run_is_resumed_from_pytorchs_state_and_back(name: str) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed to make a state")
+    from tests.reference.make import in_double
+
+    cls, options = TABLE[name]
+    options = {**options, "lr": 0.01}
+    factor, start = cases.numbers((4, 3)), cases.sgd_start()[0]
+    with in_double():
+        theirs = torch.tensor(start, requires_grad=True)
+        their_optimizer = getattr(torch.optim, cls)([theirs], **options)
+        _steps(torch, their_optimizer, torch.tensor(factor), [theirs], 3)
+        ours = rustorch.Variable(theirs.detach().numpy().copy(), requires_grad=True)
+        optimizer = getattr(rustorch, cls)([ours])
+        optimizer.load_state_dict(their_optimizer.state_dict())
+        assert optimizer.lr == 0.01
+        _steps(torch, their_optimizer, torch.tensor(factor), [theirs], 3)
+        _steps(rustorch, optimizer, rustorch.Variable(factor), [ours], 3)
+        numpy.testing.assert_allclose(ours.data, theirs.detach().numpy(), rtol=1e-9, atol=1e-10)
+
+        def tensors(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {key: tensors(v) for key, v in value.items()}
+            if isinstance(value, list):
+                return [tensors(v) for v in value]
+            return torch.tensor(value.data) if isinstance(value, rustorch.Variable) else value
+
+        state = tensors(optimizer.state_dict())
+        kept = their_optimizer.state_dict()["state"].get(0, {})
+        assert set(state["state"].get(0, {})) == {key for key in kept if kept[key] is not None} - {"al"}
+        assert set(state["param_groups"][0]) >= set(optimizer.defaults)
+        for key, value in their_optimizer.param_groups[0].items():
+            state["param_groups"][0].setdefault(key, value)
+        again = getattr(torch.optim, cls)([theirs], lr=1.0)
+        again.load_state_dict(state)
+        _steps(torch, again, torch.tensor(factor), [theirs], 3)
+        _steps(rustorch, optimizer, rustorch.Variable(factor), [ours], 3)
+        numpy.testing.assert_allclose(ours.data, theirs.detach().numpy(), rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("cls", FULLEST)
+def test_a_run_that_is_stopped_and_resumed_is_the_same_bit_for_bit(cls: str, backend: Target) -> None:
+    options = TABLE[FULLEST[cls]][1]
+    factor = backend.variable(cases.numbers((4, 3)))
+
+    def start(array: numpy.ndarray, **options: Any) -> tuple[Any, Any]:
+        p = backend.variable(array, requires_grad=True)
+        return p, getattr(rustorch, cls)([p], **options)
+
+    through, optimizer = start(cases.sgd_start()[0], **options)
+    _steps(rustorch, optimizer, factor, [through], 6)
+    first, optimizer = start(cases.sgd_start()[0], **options)
+    _steps(rustorch, optimizer, factor, [first], 3)
+    state = copy.deepcopy(optimizer.state_dict())
+    resumed, optimizer = start(backend.numpy(first))
+    optimizer.load_state_dict(state)
+    _steps(rustorch, optimizer, factor, [resumed], 3)
+    numpy.testing.assert_array_equal(backend.numpy(through), backend.numpy(resumed))
+
+
+@pytest.mark.parametrize("other", STEPWISE)
+@pytest.mark.parametrize("cls", STEPWISE)
+def test_the_state_of_another_optimizer_is_refused(cls: str, other: str) -> None:
+    def trained(cls: str) -> tuple[Any, Any]:
+        p = nn.Parameter([1.0, -2.0])
+        optimizer = getattr(rustorch, cls)([p], **TABLE[FULLEST[cls]][1])
+        p.grad = numpy.array([0.5, 1.0], "float32")
+        optimizer.step()
+        return p, optimizer
+
+    (p, optimizer), (_, others) = trained(cls), trained(other)
+    before, entries = repr(optimizer), dict(optimizer.state[p])
+    same = {"AdamW": "Adam"}
+    if same.get(cls, cls) == same.get(other, other):
+        optimizer.load_state_dict(others.state_dict())
+        return
+    with pytest.raises(
+        ValueError, match=f"{cls}.load_state_dict: the state of other parameters or another optimizer; nothing was loaded"
+    ):
+        optimizer.load_state_dict(others.state_dict())
+    assert repr(optimizer) == before
+    assert all(optimizer.state[p][name] is entries[name] for name in entries)
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if TABLE[name][0] in STEPWISE])
+def test_complex_parameters_are_pairs_of_real_ones(name: str, backend: Target) -> None:
+    cls, options = TABLE[name]
+    values = cases.numbers((2, 3)) + 1j * cases.numbers((2, 3), 0.7)
+    z = rustorch.Variable(backend.array(values, "complex128"), requires_grad=True)
+    pair = backend.variable(numpy.stack([values.real, values.imag]), requires_grad=True)
+    one, other = getattr(rustorch, cls)([z], **options), getattr(rustorch, cls)([pair], **options)
+    for i in range(4):
+        g = cases.numbers((2, 3), 0.3 * i) + 1j * cases.numbers((2, 3), 0.5 * i)
+        z.grad, pair.grad = backend.array(g, "complex128"), backend.array(numpy.stack([g.real, g.imag]))
+        one.step()
+        other.step()
+    assert z.dtype == rustorch.complex128
+    got, want = backend.numpy(z), backend.numpy(pair)
+    numpy.testing.assert_allclose(numpy.stack([got.real, got.imag]), want, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("cls", ["Adam", "Adagrad", "Rprop", "RMSprop"])
+def test_complex_states_are_those_of_pytorch(cls: str) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
+    values = cases.numbers((4,)) + 1j * cases.numbers((4,), 0.7)
+    options = {"initial_accumulator_value": 0.5} if cls == "Adagrad" else {}
+    ours, theirs = rustorch.Variable(values.copy(), requires_grad=True), torch.tensor(values, requires_grad=True)
+    optimizer, their_optimizer = getattr(rustorch, cls)([ours], **options), getattr(torch.optim, cls)([theirs], **options)
+    for i in range(3):
+        g = cases.numbers((4,), 0.3 * i) + 1j * cases.numbers((4,), 0.5 * i)
+        ours.grad, theirs.grad = g, torch.tensor(g)
+        optimizer.step()
+        their_optimizer.step()
+    numpy.testing.assert_allclose(ours.data, theirs.detach().numpy(), rtol=1e-12)
+    for key, value in their_optimizer.state_dict()["state"][0].items():
+        numpy.testing.assert_allclose(optimizer.state_dict()["state"][0][key], value.numpy(), rtol=1e-12, err_msg=key)
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if TABLE[name][0] != "LBFGS"])
+def test_a_step_makes_at_most_one_array_of_a_parameters_size(name: str) -> None:
+    cls, options = TABLE[name]
+    p = nn.Parameter(
+        numpy.ones((8, 100_000) if cls == "Muon" else (800, 1000), "float32")
+    )  # a wide one: its Gram matrix is small
+    p.grad = numpy.full(p.shape, 0.1, "float32")
+    optimizer = getattr(rustorch, cls)([p], **options)
+    optimizer.step()  # makes the state
+    data, kept = p.data, {key: value for key, value in optimizer.state[p].items() if isinstance(value, numpy.ndarray)}
+    tracemalloc.start()
+    try:
+        optimizer.step()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    allowed = 2.1 if cls == "Muon" else 1.1  # a product of matrices cannot be written over its factor
+    assert peak < allowed * p.data.nbytes
+    assert p.data is data, "in place"
+    assert all(optimizer.state[p][key] is value for key, value in kept.items()), "in place"
+
+
+def test_named_parameters_are_parameters() -> None:
+    model = nn.Linear(2, 1)
+    optimizer = optim.Adam(model.named_parameters())
+    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+    assert optimizer.param_groups[0]["params"] == list(model.parameters())
+
+
+def test_a_gradient_of_another_dtype_changes_no_parameter() -> None:
+    p, q = nn.Parameter([1.0]), nn.Parameter([2.0])
+    optimizer = optim.Adam([p, q])
+    p.grad, q.grad = numpy.ones(1, "float32"), numpy.ones(1, "float32")
+    q.data = q.data.astype("float64")
+    with pytest.raises(
+        RuntimeError, match=r"Adam: a parameter \(1,\) float64 on 'cpu' has a gradient \(1,\) float32 on 'cpu'; convert"
+    ):
+        optimizer.step()
+    assert (p.tolist(), q.tolist(), optimizer.state, optimizer.steps) == ([1.0], [2.0], {}, 0)
+    with pytest.raises(ValueError, match=r"a gradient has its Variable's shape, dtype and device"):
+        p.grad = numpy.ones(1, "float64")
+
+
+@pytest.mark.parametrize(
+    ("cls", "later"), [("RMSprop", {"momentum": 0.5}), ("RMSprop", {"centered": True}), ("Adam", {"amsgrad": True})]
+)
+def test_an_option_may_be_switched_on_later(cls: str, later: dict[str, Any], backend: Target) -> None:
+    p = backend.variable(numpy.array([1.0, -2.0]), requires_grad=True)
+    optimizer = getattr(rustorch, cls)([p])
+    for options in ({}, later, later):
+        optimizer.param_groups[0].update(options)
+        p.grad = backend.array([0.5, 1.0])
+        optimizer.step()
+    assert len(optimizer.state[p]) == len(optimizer.start(rustorch, p, optimizer.param_groups[0]))
