@@ -141,7 +141,7 @@ def _stacked(batch: Sequence) -> Any:
         if not backend.multi_device or len(set(map(backend.device_of, batch))) == 1:
             backend.adopt(first)  # raises where a meaning would be lost, as a mask's
             with backend.guard(first):
-                joined = backend.xp.concat(batch, axis=0)
+                joined = backend.xp.concat(list(batch), axis=0)
                 return make(backend.adopt(backend.xp.reshape(joined, (len(batch), *shape))))
     return ops.stack([adopt(x, "default_collate") for x in batch])
 

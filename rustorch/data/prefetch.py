@@ -37,10 +37,8 @@ class _Line:
             if task is None or self.closed:
                 return None
             number, item = task
-            if self.read is None:
-                return number, _MADE, item
-            how, samples = _attempt(self.read)
-            return number, _ENDED if how == _MADE and not samples else how, samples
+            # without a name: an error knows the frames that it went through, and they must not know it
+            return number, *((_MADE, item) if self.read is None else _attempt(self.read))
 
     def close(self) -> None:
         """End the threads; wait for them a moment, unless this is one of them."""
@@ -67,7 +65,9 @@ def _work(line: _Line, device: str, recording: bool) -> None:
     with set_default_device(device), set_grad_enabled(recording):
         while (task := line.next_task()) is not None:
             number, how, value = task
-            if how == _MADE:
+            if how == _MADE and line.read is not None and not value:
+                how = _ENDED
+            elif how == _MADE:
                 how, value = _attempt(line.make, value)
             if not line.closed:
                 line.results.put((number, how, value))
@@ -134,7 +134,7 @@ class Prefetch:
         while self._handed not in self._arrived:
             number, how, value = self._line.results.get()
             self._arrived[number] = how, value
-            del value  # an error knows the frames that it went through: they must not know it
+            del value
         how, value = self._arrived.pop(self._handed)
         if how == _MADE:
             self._handed += 1

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import rustorch
-from rustorch.data import DataLoader, Dataset
+from rustorch.data import DataLoader, Dataset, IterableDataset
 
 
 def working() -> list[str]:
@@ -200,14 +200,20 @@ def _failed(loader: DataLoader) -> None:
         assert "30" in str(error)
 
 
+class RecordedStream(Recorded, IterableDataset):
+    def __iter__(self) -> Iterator[int]:
+        return (self[i] for i in range(self.n))
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("use", [_exhausted, _left, _failed])
-def test_there_are_no_reference_cycles(use: Callable[[DataLoader], None], workers: int) -> None:
+@pytest.mark.parametrize("kind", [Recorded, RecordedStream])
+def test_there_are_no_reference_cycles(kind: type[Recorded], use: Callable[[DataLoader], None], workers: int) -> None:
     gc.collect()
     gc.disable()
     try:
-        data = Recorded()
-        loader = DataLoader(data, 2, shuffle=True, num_workers=workers)
+        data = kind()
+        loader = DataLoader(data, 2, shuffle=kind is Recorded, num_workers=workers)
         use(loader)
         wait_for(lambda: working() == [])
         dead = weakref.ref(data), weakref.ref(loader)
