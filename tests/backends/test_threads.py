@@ -9,7 +9,8 @@ import numpy
 import pytest
 
 from rustorch.backends import threads
-from rustorch.backends.numpy_kernels import convolution, core
+from rustorch.backends.kernels.pooling import Window
+from rustorch.backends.numpy_kernels import convolution, core, normalization, pooling
 
 threadpoolctl = pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed: everything runs in one thread")
 
@@ -84,6 +85,8 @@ def test_numbers_are_those_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
     x, w, g = rng.standard_normal((5, 4, 6, 6)), rng.standard_normal((6, 2, 3, 3)), rng.standard_normal((5, 6, 3, 3))
     options = ((2, 2), ((1, 1), (1, 1)), (1, 1), 2)
     a, b = rng.standard_normal((7, 5)), rng.standard_normal((5, 9))
+    long, gain, wide = rng.standard_normal((3, 5, 16, 16)), rng.standard_normal(5), rng.standard_normal((1, 1, 3, 3))
+    images, windows = rng.standard_normal((5, 4, 6, 6)).astype("float32"), (Window(6, 3, 2, 2),) * 2
 
     def all_of_them() -> list[numpy.ndarray]:
         return [
@@ -92,13 +95,31 @@ def test_numbers_are_those_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
             convolution.conv_grad_input(g, w, (6, 6), *options),
             core.matmul(a, b),
             core.matmul(b.T, a.T),
+            # a sample's product is one of its own: fewer numbers come in than go out
+            convolution.conv(long[:, :1], numpy.repeat(wide, 9, 0), gain[:1].repeat(9), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
+            convolution.conv_grad_weight(long.repeat(2, 1)[:, :9], long[:, :1], (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
+            core.sum(long.repeat(100, 0), axis=(0, 2, 3)),
+            *(pooled := pooling.max_pool(images, windows)),
+            pooling.max_pool_grad(pooled[0], pooled[1], windows),
+            core.relu_grad(long.repeat(2, 0), long.repeat(2, 0)),
+            *(normal := normalization.batch_norm(long, gain, gain, 1e-5)),
+            *normalization.batch_norm_grad(-long, long, normal[1], normal[3], gain),
         ]
 
     spread = all_of_them()
     monkeypatch.setattr(threads, "LEAST", 1e30)
     monkeypatch.setattr(core, "LEAST", 1e30)
-    for one, two in zip(all_of_them(), spread, strict=True):
-        numpy.testing.assert_allclose(one, two, rtol=1e-13, atol=1e-13)
+    alone = all_of_them()
+    for one, two in zip(alone, spread, strict=True):
+        numpy.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-12)
+    numpy.testing.assert_allclose(alone[7], long.repeat(100, 0).sum((0, 2, 3)), rtol=1e-10)
+
+
+def test_blocks_cover_everything_once() -> None:
+    for n, size in ((0, 3), (1, 3), (3, 3), (10, 3), (10, 100)):
+        done: list[int] = []
+        threads.in_blocks(n, 1e9, size, lambda start, stop, done=done: done.extend(range(start, stop)))
+        assert sorted(done) == list(range(n))
 
 
 def test_they_fall_asleep(monkeypatch: pytest.MonkeyPatch) -> None:

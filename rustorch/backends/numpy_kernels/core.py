@@ -12,7 +12,7 @@ import numpy
 from numpy import add, exp, maximum, multiply, ndarray, subtract
 
 from .. import scatter
-from ..threads import LEAST, awake, in_blocks, spread
+from ..threads import LEAST, alone, awake, in_blocks, spread
 
 Array = ndarray
 
@@ -54,6 +54,8 @@ def sum(x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: Any = Fal
             return add.reduce(x, None, None, out)  # an array, with no scalar on the way
     elif axis == (0,) and x.ndim == 2 and dtype is None and not keepdims and x.dtype in _BLAS:
         return _ones(x.shape[0], x.dtype).dot(x)  # a bias's gradient: BLAS adds rows two to three times as fast
+    elif x.size >= 1 << 16 and type(axis) is tuple and dtype is None and not keepdims and _per_channel(x, axis):
+        return _channels(x)
     return add.reduce(x, axis, dtype, None, keepdims)  # type: ignore[call-overload]
 
 
@@ -65,6 +67,17 @@ _BLAS = {_FLOAT32, _FLOAT64}
 @lru_cache(maxsize=64)
 def _ones(n: int, dtype: Any) -> Array:
     return numpy.ones(n, dtype)
+
+
+def _per_channel(x: Array, axis: tuple[int, ...]) -> bool:
+    return x.ndim > 2 and axis == (0, *range(2, x.ndim)) and x.dtype in _BLAS and x.flags.c_contiguous
+
+
+@alone
+def _channels(x: Array) -> Array:
+    """The gradient of a convolution's bias, in a third of ``add.reduce``'s time."""
+    n, channels, size = x.shape[0], x.shape[1], prod(x.shape[2:])
+    return _ones(n, x.dtype).dot(x.reshape(n * channels, size).dot(_ones(size, x.dtype)).reshape(n, channels))
 
 
 def mean(x: Array, /, *, axis: Any = None, keepdims: Any = False) -> Array:
@@ -170,14 +183,9 @@ def relu(x: Array) -> Array:
     if x.size < 2 * _ROW or x.dtype.kind != "f" or not x.flags.c_contiguous:
         return maximum(x, x.dtype.type(0))
     out, zeros = numpy.empty(x.shape, x.dtype), _zeros(x.dtype)
-    values, target = x.reshape(-1), out.reshape(-1)
-
-    def work(start: int, stop: int) -> None:
-        end = stop - (stop - start) % _ROW
-        maximum(values[start:end].reshape(-1, _ROW), zeros, out=target[start:end].reshape(-1, _ROW))
-        maximum(values[end:stop], zeros[: stop - end], out=target[end:stop])
-
-    in_blocks(x.size, PASS * x.size, BLOCK, work)
+    values, target, end = x.reshape(-1), out.reshape(-1), x.size // _ROW * _ROW
+    maximum(values[:end].reshape(-1, _ROW), zeros, out=target[:end].reshape(-1, _ROW))
+    maximum(values[end:], zeros[: x.size - end], out=target[end:])
     return out
 
 
