@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..backends import Namespace
+from ..rustorch_names import AdamNames
 from . import checks, states
 from .optimizer import Optimizer
 
 __all__ = ["Adam", "AdamW"]
 
 
-class Adam(Optimizer):
+class Adam(Optimizer, AdamNames):
     """Adam: each number has a step size of its own, from the running mean ``m`` of its gradient and ``v`` of the gradient's square.
 
     ``m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g**2;
@@ -80,9 +81,9 @@ class Adam(Optimizer):
         beta1, beta2 = options["betas"]
         amsgrad = options["amsgrad"]
         p, state["exp_avg"], state["exp_avg_sq"], top = xp.adam(
-            p, g, state["exp_avg"], state["exp_avg_sq"], states.kept(xp, state, "max_exp_avg_sq", p) if amsgrad else None, options["lr"], beta1, beta2,
-            options["eps"], options["weight_decay"], options["decoupled_weight_decay"], options["maximize"], 1 - beta1**step,
-            1 - beta2**step)  # fmt: skip
+            p, g, state["exp_avg"], state["exp_avg_sq"], states.kept(xp, state, "max_exp_avg_sq", p) if amsgrad else None,
+            options["lr"], beta1, beta2, options["eps"], options["weight_decay"], options["decoupled_weight_decay"],
+            options["maximize"], 1 - beta1**step, 1 - beta2**step)  # fmt: skip
         if amsgrad:
             state["max_exp_avg_sq"] = top
         return p
