@@ -10,7 +10,7 @@ from ..autograd.graph import no_grad
 from ..backends import dtypes, resolve
 from ..variable import Variable
 from .hooks import Hooked
-from .parameter import Parameter
+from .parameter import Buffer, Parameter
 
 __all__ = ["Module"]
 
@@ -81,7 +81,12 @@ class Module(Hooked):
                     if value is not None:
                         raise TypeError(f"{name!r} holds a {kind.__name__}; assign one or None, not {type(value).__name__}")
                     table[name] = None
-            if name in self._buffers:
+            if isinstance(value, Buffer):
+                if name not in self._buffers:
+                    self.__dict__.pop(name, None)
+                self._temporary.discard(name)
+                self.register_buffer(name, value, value.persistent)
+            elif name in self._buffers:
                 value = value if value is None or isinstance(value, Variable) else Variable(value)
                 self._buffers[name] = value
         object.__setattr__(self, name, value)

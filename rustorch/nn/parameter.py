@@ -6,7 +6,7 @@ from typing import Any
 
 from ..variable import Variable
 
-__all__ = ["Parameter"]
+__all__ = ["Buffer", "Parameter"]
 
 
 class Parameter(Variable):
@@ -23,3 +23,31 @@ class Parameter(Variable):
 
     def __init__(self, data: Any, requires_grad: bool = True, device: str | None = None, dtype: Any = None):
         super().__init__(data, requires_grad, device, dtype)
+
+
+class Buffer(Variable):
+    """A Variable that is not trained: assigned to an attribute of a Module, it becomes one of its buffers.
+
+    Parameters
+    ----------
+    data : array, Variable, number or nested lists
+        Memory is shared with an array or Variable.
+    persistent : bool
+        Whether it is part of the Module's state.
+    device, dtype : optional
+        As for `Variable`.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> class Scaled(rustorch.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.scale = rustorch.nn.Buffer(rustorch.tensor(2.0))
+    >>> list(Scaled().state_dict())
+    ['scale']
+    """
+
+    def __init__(self, data: Any, *, persistent: bool = True, device: str | None = None, dtype: Any = None):
+        super().__init__(data, False, device, dtype)
+        self.persistent = persistent

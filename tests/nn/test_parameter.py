@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy
 import pytest
 
@@ -48,3 +50,29 @@ def test_its_text_says_what_it_is() -> None:
 def test_integers_cannot_be_trained() -> None:
     with pytest.raises(RuntimeError, match=r"can require gradients, this one is int64.*astype"):
         nn.Parameter([1, 2])
+
+
+# -- buffers -------------------------------------------------------------------------------------------------------------------------
+def test_a_buffer_becomes_one_of_its_module(backend: Target) -> None:
+    module = nn.Module()
+    module.kept = nn.Buffer(backend.variable([1.0]))
+    module.passing = nn.Buffer([2.0], persistent=False)
+    assert [name for name, _ in module.named_buffers()] == ["kept", "passing"]
+    assert list(module.state_dict()) == ["kept"] and list(module.parameters()) == []
+    assert module.kept.device == backend.device and not module.kept.requires_grad
+    module.kept = nn.Buffer([3.0], persistent=False)
+    module.passing = rustorch.tensor([4.0])
+    assert list(module.state_dict()) == []
+    assert [value.tolist() for _, value in module.named_buffers()] == [[3.0], [4.0]]
+
+
+def test_a_buffer_takes_the_place_of_what_was_there_but_of_no_parameter() -> None:
+    layer = nn.Linear(2, 3)
+    layer.scale = 2.0
+    layer.scale = nn.Buffer([2.0])
+    assert sorted(layer.state_dict()) == ["bias", "scale", "weight"]
+    assert type(layer.scale * 2) is rustorch.Variable
+    assert copy.deepcopy(layer).scale.tolist() == [2.0]
+    with pytest.raises(TypeError, match="'weight' holds a Parameter; assign one or None, not Buffer"):
+        layer.weight = nn.Buffer(layer.weight.detach())
+    assert isinstance(layer.weight, nn.Parameter)

@@ -46,17 +46,17 @@ def _nearest(x: Variable, axis: int, out: int, scale: float, shift: float) -> Va
     return _taken(x, places, axis)
 
 
-def cubic_weights(t: Any) -> tuple[Any, ...]:
+def cubic_weights(t: Any, a: float = _A) -> tuple[Any, ...]:
     """Weights of the values at -1, 0, 1 and 2 for a place ``t`` in [0, 1], a number or a Variable.
 
     Source: Keys, "Cubic convolution interpolation for digital image processing", 1981.
     """
 
     def near(d: Any) -> Any:
-        return ((_A + 2) * d - (_A + 3)) * d * d + 1
+        return ((a + 2) * d - (a + 3)) * d * d + 1
 
     def far(d: Any) -> Any:
-        return ((_A * d - 5 * _A) * d + 8 * _A) * d - 4 * _A
+        return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
 
     return far(t + 1), near(t), near(1 - t), far(2 - t)
 
@@ -83,6 +83,28 @@ def _weighted(x: Variable, axis: int, out: int, scale: float, align_corners: boo
         part = _taken(x, [place[k] for place in places], axis) * weight
         total = part if total is None else total + part
     return total
+
+
+def _smooth(x: Variable, axis: int, out: int, scale: float, cubic: bool) -> Variable:
+    """Values between those of an axis, each from all that a kernel covers which is as wide as the distance of two of them.
+
+    Source: PIL, whose resize does this; its cubic kernel has a = -0.5.
+    """
+    size, wide = x.shape[axis], max(scale, 1.0)
+    support = (2 if cubic else 1) * wide
+    rows = []
+    for i in range(out):
+        center = scale * (i + 0.5)
+        first, last = max(int(center - support + 0.5), 0), min(int(center + support + 0.5), size)
+        distances = [abs(j - center + 0.5) / wide for j in range(first, last)]
+        if cubic:
+            weights = [cubic_weights(d % 1, -0.5)[1 - int(d)] if d < 2 else 0.0 for d in distances]
+        else:
+            weights = [max(1 - d, 0.0) for d in distances]
+        total = sum(weights) or 1.0
+        rows.append([0.0] * first + [weight / total for weight in weights] + [0.0] * (size - last))
+    matrix = ops.asarray(rows, dtype=x.dtype, device=x.device)
+    return ops.moveaxis(ops.matmul(ops.moveaxis(x, axis, -1), ops.matrix_transpose(matrix)), -1, axis)
 
 
 # -- all axes --------------------------------------------------------------------------------------------------------------------------
@@ -118,7 +140,7 @@ def interpolate(input: Any, size: Any = None, scale_factor: Any = None, mode: st
     recompute_scale_factor : bool, optional
         Whether the scale is the sizes' quotient, also where a ``scale_factor`` was given that does not divide evenly.
     antialias : bool
-        Not there: it must be False.
+        For "bilinear" and "bicubic": whether an image made smaller is smoothed, by kernels as wide as the distance of two pixels.
 
     Raises
     ------
@@ -149,8 +171,8 @@ def interpolate(input: Any, size: Any = None, scale_factor: Any = None, mode: st
     weighing = mode in ("linear", "bilinear", "bicubic", "trilinear")
     if align_corners is not None and not weighing:
         raise ValueError(f"interpolate: align_corners is for 'linear', 'bilinear', 'bicubic' and 'trilinear', not for {mode!r}")
-    if antialias:
-        raise ValueError("interpolate: antialias=True is not there; pool the image before, as in avg_pool2d(x, 2)")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(f"interpolate: antialias is for 'bilinear' and 'bicubic', not for {mode!r}")
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give either size or scale_factor, " + ("one of them" if size is None else "not both"))
     have = input.shape[2:]
@@ -177,7 +199,9 @@ def interpolate(input: Any, size: Any = None, scale_factor: Any = None, mode: st
             scale = (have[i] - 1) / (out - 1) if out > 1 else 0.0
         else:
             scale = have[i] / out if factors is None else 1 / factors[i]
-        if weighing:
+        if antialias:
+            input = _smooth(input, 2 + i, out, scale, mode == "bicubic")
+        elif weighing:
             input = _weighted(input, 2 + i, out, scale, bool(align_corners), mode == "bicubic")
         else:
             input = _nearest(input, 2 + i, out, scale, 0.5 if mode == "nearest-exact" else 0.0)
