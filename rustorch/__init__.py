@@ -49,6 +49,7 @@ from .optim import *  # noqa: F403
 from .random import get_rng_state, manual_seed, rand, randint, randn, randperm, set_rng_state
 from .serialization import load, load_metadata, save
 from .variable import Variable
+from .variable import Variable as Tensor
 
 __version__ = "0.1.0"
 __array_api_version__ = ops.API_VERSIONS[-1]
@@ -77,5 +78,5 @@ __all__ = [
     "get_rng_state", "grad", "int16", "int32", "int64", "int8", "is_grad_enabled",
     "load", "load_metadata", "manual_seed", "nn", "no_grad", "optim", "rand", "randint", "randn",
     "random", "randperm", "save", "serialization", "set_default_device", "set_grad_enabled", "set_rng_state",
-    "uint16", "uint32", "uint64", "uint8",
+    "uint16", "uint32", "uint64", "uint8", "Tensor",
 ]  # fmt: skip

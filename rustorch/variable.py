@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import Any
 
@@ -15,11 +15,12 @@ from .ops.creation import clone, native_array, to_device
 from .ops.indexing import getitem, setitem
 from .ops.interchange import Interchange
 from .ops.operators import Operators
+from .rustorch_names import VariableNames, filled
 
 __all__ = ["Variable"]
 
 
-class Variable(Operators, Interchange, Value):
+class Variable(Operators, Interchange, VariableNames, Value):
     """An array that remembers how it was computed.
 
     Parameters
@@ -27,7 +28,8 @@ class Variable(Operators, Interchange, Value):
     data : array, number, nested lists of numbers, or Variable
         An array's memory is shared, not copied: a NumPy array lives on "cpu", a CuPy array on its GPU.
     requires_grad : bool
-        Whether `backward` shall bring its gradient to ``grad``.
+        Whether `backward` shall bring its gradient to ``grad``. A list or tuple in its place is the shape that the numbers in ``data``
+        fill, as in RusTorch's ``Tensor(data, shape)``.
     device : str, optional
         Where it shall live: "cpu", "cuda", "cuda:1", ... Default: where an array is; for Python numbers, the default device.
     dtype : dtype, optional
@@ -48,7 +50,7 @@ class Variable(Operators, Interchange, Value):
     TypeError
         If ``data`` holds something that is no number.
     ValueError
-        If nested lists are ragged, or the device is unknown.
+        If nested lists are ragged, the numbers do not fill the shape, or the device is unknown.
     RuntimeError
         If the device is known but cannot be used, or integers shall require a gradient.
 
@@ -64,11 +66,13 @@ class Variable(Operators, Interchange, Value):
     __array_ufunc__ = None  # numpy defers: ndarray + Variable calls Variable.__radd__
     __array_priority__ = 1000  # the same, for libraries that ask this way
 
-    def __init__(self, data: Any, requires_grad: bool = False, device: str | None = None, dtype: Any = None):
+    def __init__(self, data: Any, requires_grad: bool | Sequence[int] = False, device: str | None = None, dtype: Any = None):
         if isinstance(data, Value):
             data = data._native
         self._native = native_array(data, dtype, device)
-        if requires_grad:
+        if isinstance(requires_grad, (list, tuple)):
+            self._native = filled(self._native, requires_grad)
+        elif requires_grad:
             self.requires_grad_(True)
 
     # -- what it is --------------------------------------------------------------------------------------------------

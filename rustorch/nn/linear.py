@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import ops
+from ..rustorch_names import LinearNames
 from . import functional as F
 from . import init
 from .module import Module, Stateless
@@ -20,7 +21,7 @@ def _check_sizes(layer: str, **sizes: Any) -> None:
             raise ValueError(f"{layer}: {name} is a number of features, not {size!r}")
 
 
-class Linear(Module):
+class Linear(Module, LinearNames):
     """``y = x @ weight.T + bias``.
 
     Parameters

@@ -22,7 +22,7 @@ class Parameter(Variable):
     """
 
     def __init__(self, data: Any, requires_grad: bool = True, device: str | None = None, dtype: Any = None):
-        super().__init__(data, requires_grad, device, dtype)
+        super().__init__(data, bool(requires_grad), device, dtype)
 
 
 class Buffer(Variable):

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..autograd.graph import Value, enable_grad, writes
 from ..backends import BY_TYPE, Namespace, device_of
+from ..rustorch_names import OptimizerNames
 from ..variable import Variable
 from . import checks, states
 
@@ -16,7 +17,7 @@ __all__ = ["Optimizer"]
 HINTS = ("foreach", "fused", "capturable", "differentiable")
 
 
-class Optimizer:
+class Optimizer(OptimizerNames):
     """The base of all optimizers.
 
     A subclass passes its options to ``__init__``, says in `check` which values make sense, in `start` what it keeps for a parameter, and
