@@ -19,6 +19,7 @@ EXCEPT = {
     "Module": "takes nothing",
     "Sequential": "takes any number of modules",
     "Parameter": "of C++",
+    "Buffer": "PyTorch's takes *args",
     "multi_head_attention_forward": "has batch_first, and neither static_k nor static_v",
 }
 
