@@ -144,6 +144,10 @@ def _value(argument: Any) -> numpy.ndarray:
     return numpy.asarray(argument)
 
 
+#: What CuPy's names of types are in C.
+_C = {"float64": "double"}
+
+
 class ElementwiseKernel:
     """One loop over arrays that broadcast, like ``T x, T y -> T out``. All of them are one source: they compile together."""
 
@@ -152,6 +156,7 @@ class ElementwiseKernel:
     def __init__(self, given: str, made: str, operation: str, name: str):
         self.given, self.made = ([parameter.split() for parameter in part.split(",")] for part in (given, made))
         self.name = name
+        self.given, self.made = ([(_C.get(kind, kind), p) for kind, p in part] for part in (self.given, self.made))
         parameters = [f"{'const ' * (i < len(self.given))}{kind}* {p}_" for i, (kind, p) in enumerate(self.given + self.made)]
         values = [f"{kind} {p} = {p}_[i];" for kind, p in self.given] + [f"{kind}& {p} = {p}_[i];" for kind, p in self.made]
         self.functions[name] = f"""
@@ -169,7 +174,7 @@ class ElementwiseKernel:
     def __call__(self, *args: Any) -> Any:
         arrays, outs = args[: len(self.given)], list(args[len(self.given) :])
         dtype = next(a.dtype for a in arrays if isinstance(a, ndarray))
-        kinds = [{"T": dtype, "bool": bool}[kind] for kind, _ in self.given]
+        kinds = [{"T": dtype, "bool": bool, "double": float}[kind] for kind, _ in self.given]
         full = numpy.broadcast_arrays(*[numpy.asarray(a, kind) for a, kind in zip(arrays, kinds, strict=True)])
         outs = outs or [numpy.empty(full[0].shape, dtype).view(ndarray) for _ in self.made]
         function = RawModule(code=self.source({4: "float", 8: "double"}[dtype.itemsize])).get_function(self.name)
