@@ -170,6 +170,12 @@ def test_shapes_that_data_does_not_fill(shape: Any, error: type[Exception], mess
         rustorch.Tensor([1.0, 2.0], shape)
 
 
+def test_a_parameter_takes_no_shape() -> None:
+    made = rustorch.nn.Parameter([1.0, 2.0], [2, 1])  # type: ignore[arg-type]
+    assert made.shape == (2,)
+    assert made.requires_grad
+
+
 # -- Variable ----------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("requires_grad", [False, True])
 def test_from_tensor(requires_grad: bool, backend: Target) -> None:
