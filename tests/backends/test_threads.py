@@ -117,9 +117,10 @@ def test_numbers_are_those_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_blocks_cover_everything_once() -> None:
     for n, size in ((0, 3), (1, 3), (3, 3), (10, 3), (10, 100)):
-        done: list[int] = []
-        threads.in_blocks(n, 1e9, size, lambda start, stop, done=done: done.extend(range(start, stop)))
-        assert sorted(done) == list(range(n))
+        done: list[range] = []
+        threads.in_blocks(n, 1e9, size, lambda *block, done=done: done.append(range(*block)))
+        assert sorted(i for block in done for i in block) == list(range(n))
+        assert all(len(block) <= size for block in done)
 
 
 def test_they_fall_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
