@@ -100,26 +100,26 @@ class Module(Hooked):
             table.pop(name, None)
         self._temporary.discard(name)
 
-    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Make an attribute a parameter, also one that is None for now."""
         self._new_name(name, self._parameters)
-        if parameter is not None and not isinstance(parameter, Parameter):
-            raise TypeError(f"parameter {name!r} is a Parameter or None, not {type(parameter).__name__}")
-        self._parameters[name] = parameter
-        object.__setattr__(self, name, parameter)
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(f"parameter {name!r} is a Parameter or None, not {type(param).__name__}")
+        self._parameters[name] = param
+        object.__setattr__(self, name, param)
 
-    def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
         """Make an attribute a buffer: state that is not trained, such as a running mean.
 
         Parameters
         ----------
         name : str
-        value : Variable, array or None
+        tensor : Variable, array or None
         persistent : bool
             Whether it is part of `state_dict`.
         """
         self._new_name(name, self._buffers)
-        self._buffers[name] = value if value is None or isinstance(value, Variable) else Variable(value)
+        self._buffers[name] = tensor if tensor is None or isinstance(tensor, Variable) else Variable(tensor)
         if not persistent:
             self._temporary.add(name)
         object.__setattr__(self, name, self._buffers[name])
@@ -154,52 +154,58 @@ class Module(Hooked):
         for _, module in self.named_children():
             yield module
 
-    def named_modules(self, memo: set[int] | None = None, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, with their dotted names."""
+    def named_modules(self, memo: set[int] | None = None, prefix: str = "",
+                      remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:  # fmt: skip
+        """This module and all below it, with their dotted names; each once, or with ``remove_duplicate=False`` under all its names."""
         memo = set() if memo is None else memo
         if id(self) not in memo:
-            memo.add(id(self))
+            if remove_duplicate:
+                memo.add(id(self))
             yield prefix, self
             for name, module in self._modules.items():
                 if module is not None:
-                    yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name)
+                    yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
-    def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
-        for _, module in self.named_modules():
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all below it; as `named_modules`."""
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
-    def _named(self, table: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+    def _named(self, table: str, prefix: str, recurse: bool, once: bool) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        for path, module in self.named_modules(prefix=prefix) if recurse else [(prefix, self)]:
+        for path, module in self.named_modules(None, prefix, once) if recurse else [(prefix, self)]:
             for name, value in getattr(module, table).items():
-                if value is not None and id(value) not in seen:
+                if value is not None and not (once and id(value) in seen):
                     seen.add(id(value))
                     yield (f"{path}.{name}" if path else name), value
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
-        """All parameters, each once, with their dotted names."""
-        return self._named("_parameters", prefix, recurse)
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """All parameters, with their dotted names; each once, as `named_modules`."""
+        return self._named("_parameters", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """All parameters, each once."""
         for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Variable]]:
-        """All buffers, each once, with their dotted names."""
-        return self._named("_buffers", prefix, recurse)
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Variable]]:
+        """All buffers, with their dotted names; each once, as `named_modules`."""
+        return self._named("_buffers", prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Variable]:
         """All buffers, each once."""
         for _, buffer in self.named_buffers(recurse=recurse):
             yield buffer
 
-    def apply(self, function: Callable[[Module], Any]) -> Module:
+    def apply(self, fn: Callable[[Module], Any]) -> Module:
         """Call a function on every module below, then on this one; returns the Module."""
         for child in self.children():
-            child.apply(function)
-        function(self)
+            child.apply(fn)
+        fn(self)
         return self
 
     def get_submodule(self, target: str) -> Module:
@@ -246,9 +252,9 @@ class Module(Hooked):
             if module is not None:
                 yield from module._state(f"{prefix}{name}.")
 
-    def state_dict(self, prefix: str = "") -> dict[str, Variable]:
-        """Parameters and buffers by their dotted names, outside the graph; memory is shared."""
-        return {name: value.detach() for name, value in self._state(prefix)}
+    def state_dict(self, prefix: str = "", keep_vars: bool = False) -> dict[str, Variable]:
+        """Parameters and buffers by their dotted names, outside the graph, or with ``keep_vars`` themselves; memory is shared."""
+        return {name: value if keep_vars else value.detach() for name, value in self._state(prefix)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> _Keys:
         """Copy values into the parameters and buffers, by name; each keeps its device and dtype.
@@ -354,9 +360,9 @@ class Module(Hooked):
         """Move to "cpu"; returns the Module."""
         return self.to(device="cpu")
 
-    def cuda(self, index: int | None = None) -> Module:
-        """Move to a GPU; returns the Module."""
-        return self.to(device="cuda" if index is None else f"cuda:{index}")
+    def cuda(self, device: int | None = None) -> Module:
+        """Move to a GPU, by its number; returns the Module."""
+        return self.to(device="cuda" if device is None else f"cuda:{device}")
 
     def float(self) -> Module:
         """Convert to float32; returns the Module."""

@@ -361,3 +361,18 @@ def test_a_module_is_freed_without_the_garbage_collector() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_shared_parts_have_all_their_names_where_that_is_asked_for() -> None:
+    shared = nn.Linear(2, 2)
+    model = nn.Sequential(shared, shared)
+    assert [name for name, _ in model.named_modules()] == ["", "0"]
+    assert [name for name, _ in model.named_modules(remove_duplicate=False)] == ["", "0", "1"]
+    assert len(list(model.modules())) == 2 and len(list(model.modules(remove_duplicate=False))) == 3
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]
+    names = ["0.weight", "0.bias", "1.weight", "1.bias"]
+    assert [name for name, _ in model.named_parameters(remove_duplicate=False)] == names
+    norms = nn.Sequential(*[nn.BatchNorm1d(1)] * 2)
+    assert len(list(norms.named_buffers(remove_duplicate=False))) == 2 * len(list(norms.named_buffers()))
+    kept = model.state_dict(keep_vars=True)
+    assert list(kept) == names and kept["1.bias"] is shared.bias
