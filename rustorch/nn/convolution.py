@@ -38,7 +38,8 @@ class _Convolution(Module):
                 raise ValueError(f"{name}: groups={groups} do not divide {which}={channels}")
         self.kernel_size = tuple_of(name, "kernel_size", kernel_size, n)
         self.stride = tuple_of(name, "stride", stride, n)
-        self.dilation = tuple_of(name, "dilation", dilation, n)
+        # True is 1 to PyTorch; to RusTorch's programs it is the bias, whose place is the sixth there
+        self.dilation = tuple_of(name, "dilation", 1 if dilation is True else dilation, n)
         self.output_padding = tuple_of(name, "output_padding", output_padding, n, least=0)
         self.padding: Any = padding
         if isinstance(padding, str):

@@ -124,7 +124,7 @@ BAD_ARGUMENTS = [
     (lambda: nn.Conv2d(1, 2, 3, padding=-1), ValueError, "Conv2d: padding is at least 0, not -1"),
     (lambda: nn.Conv2d(1, 2, 3, padding="full"), ValueError, "Conv2d: padding is 'same', 'valid' or sizes, not 'full'"),
     (lambda: nn.Conv2d(1, 2, 3, 2, "same"), ValueError, r"Conv2d: padding='same' is for a stride of 1, not \(2, 2\)"),
-    (lambda: nn.Conv2d(1, 2, 3, dilation=True), TypeError, "Conv2d: dilation is an integer or 2 of them, not True"),
+    (lambda: nn.Conv2d(1, 2, 3, dilation=False), TypeError, "Conv2d: dilation is an integer or 2 of them, not False"),
     (lambda: nn.Conv2d(2, 4, 3, groups=0), ValueError, "Conv2d: groups is at least 1, not 0"),
     (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, "Conv2d: groups=2 do not divide in_channels=3"),
     (lambda: nn.Conv3d(4, 3, 3, groups=2), ValueError, "Conv3d: groups=2 do not divide out_channels=3"),
