@@ -110,10 +110,9 @@ def validate(model: nn.Module, batches: DataLoader) -> float:
     return total.item() / len(batches.dataset)
 
 
-def train(model: nn.Module, training: DataLoader, validation: DataLoader, lr: float) -> History:
-    """One pass over the training batches."""
-    optimizer = rustorch.AdamW(model.parameters(), lr=lr, weight_decay=0.1)
-    schedule = OneCycleLR(optimizer, max_lr=lr, total_steps=len(training))
+def train(model: nn.Module, schedule: OneCycleLR, training: DataLoader, validation: DataLoader) -> History:
+    """One pass over the training batches, with the optimizer of the schedule."""
+    optimizer = schedule.optimizer
     losses, rates, validations = [], [], []
     every = max(1, len(training) // 10)
     for step, (codes, following) in enumerate(tqdm(training, desc="training", unit="step"), 1):
@@ -184,12 +183,14 @@ def main(arguments: list[str] | None = None) -> float:
         sampler = RandomSampler(training, replacement=True, num_samples=options.steps * options.batch_size)
         batches = DataLoader(training, options.batch_size, sampler=sampler, device=options.device)
         asked = DataLoader(validation, options.batch_size, device=options.device)
+        optimizer = rustorch.AdamW(model.parameters(), lr=options.lr, weight_decay=0.1)
+        schedule = OneCycleLR(optimizer, max_lr=options.lr, total_steps=options.steps)
     except (ImportError, OSError, ValueError, RuntimeError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
 
     n = sum(p.size for p in model.parameters())
     print(f"{n:,} parameters, {len(training):,} windows of text to learn from; device {options.device}")
-    history = train(model, batches, asked, options.lr)
+    history = train(model, schedule, batches, asked)
     print(f"validation loss: {history.validation[-1][1]:.3f} nats")
     print(write(model, letters, "\n" if "\n" in letters else letters[0], options.sample, options.device))
     if options.plot is not None:

@@ -41,7 +41,7 @@ def load(file: Path | None) -> tuple[np.ndarray, np.ndarray]:
         features, classes = load_breast_cancer(return_X_y=True)
     else:
         try:
-            table = np.loadtxt(file, delimiter=",", ndmin=2)
+            table = np.loadtxt(file, delimiter=",", ndmin=2) if file.stat().st_size else np.empty((0, 1))
         except ValueError as error:
             raise ValueError(f"--data {file}: {error}") from error
         features, classes = table[:, :-1], table[:, -1]

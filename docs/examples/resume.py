@@ -98,11 +98,13 @@ class Checkpoint:
         """
         found = rustorch.load_metadata(self.file).get("settings")
         if found != self.settings:
-            differ = [f"{k} {found.get(k)}, not {v}" for k, v in self.settings.items() if found.get(k) != v] if found else []
-            raise ValueError(
-                f"{self.file}: {'a training with ' + ', '.join(differ) if differ else 'no checkpoint of this program'}; remove it to begin "
-                f"anew, or name another file, as in --checkpoint FILE"
-            )
+            what = "no checkpoint of this program"
+            if isinstance(found, dict):
+                differ = [
+                    f"{name} {found.get(name)}, not {value}" for name, value in self.settings.items() if found.get(name) != value
+                ]
+                what = f"a training with {', '.join(differ)}"
+            raise ValueError(f"{self.file}: {what}; remove it to begin anew, or name another file, as in --checkpoint FILE")
         training.load_state_dict(rustorch.load(self.file))
 
 
