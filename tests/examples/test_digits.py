@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -15,30 +13,20 @@ from types import ModuleType
 import numpy
 import pytest
 
+from tests.support import examples
+
 for package in ("matplotlib", "sklearn", "tqdm"):
     pytest.importorskip(package, reason=f"the example needs {package}: pip install 'rustorch[examples]'")
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "docs" / "examples" / "digits.py"
 
-
-@pytest.fixture(scope="module")
-def digits() -> ModuleType:
+@pytest.fixture
+def digits(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The program as a module."""
-    spec = importlib.util.spec_from_file_location("digits_example", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["digits_example"] = module
-    spec.loader.exec_module(module)
-    return module
+    return examples.module("digits", monkeypatch)
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess:
-    """The program in a process of its own, with this checkout's rustorch and no display."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND")}
-    environment["PYTHONPATH"] = str(ROOT)
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    return examples.run("digits.py", *arguments)
 
 
 def accuracy_of(process: subprocess.CompletedProcess) -> float:
@@ -71,7 +59,7 @@ def test_a_short_run_on_every_backend(backend, tmp_path):
     assert len(re.findall(r"^epoch +\d+ +loss \d+\.\d+ +test accuracy [\d.]+%$", process.stdout, re.MULTILINE)) == 2
     assert accuracy_of(process) > 50  # chance is 10
     assert "training: 100%" in process.stderr  # the progress bar
-    assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    examples.assert_picture(picture)
 
 
 def test_full_accuracy_on_the_cpu():
@@ -122,20 +110,16 @@ def test_a_folder_with_a_training_part(digits, tmp_path):
 )
 def test_what_cannot_be_done_is_said_in_a_line(arguments, message, tmp_path):
     process = run(*[argument.format(tmp_path) for argument in arguments])
-    assert process.returncode == 2
-    assert message in process.stderr
-    assert "Traceback" not in process.stderr
-    assert process.stdout == ""
+    examples.assert_refused(process, message)
 
 
 def test_a_device_that_is_not_there(tmp_path):
     """A library that cannot be imported stands for every device that this machine lacks."""
     (tmp_path / "cupy.py").write_text("raise ImportError('no such luck')")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.path.insert(0, {str(SCRIPT.parent)!r}); import digits; digits.main()"
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(examples.FOLDER)!r}]; import digits; digits.main()"
     process = subprocess.run(
-        [sys.executable, "-c", code, "--device", "cuda"],
-        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300,
-    )  # fmt: skip
+        [sys.executable, "-c", code, "--device", "cuda"], capture_output=True, text=True, env=examples.environment(), timeout=300
+    )
     assert process.returncode == 2
     assert "device 'cuda' cannot be used: CuPy is not installed" in process.stderr
     assert "Traceback" not in process.stderr

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.util
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy
 import pytest
 
+from tests.support import examples
 from tests.support.website import website
 
 for package in ("matplotlib", "tqdm"):
     pytest.importorskip(package, reason=f"the example needs {package}: pip install 'rustorch[examples]'")
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "docs" / "examples" / "mnist_cnn.py"
-
 
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The program as a module."""
-    monkeypatch.syspath_prepend(SCRIPT.parent)
-    spec = importlib.util.spec_from_file_location("mnist_cnn_example", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return examples.module("mnist_cnn", monkeypatch)
 
 
 def files(n: int, side: int = 28) -> dict[str, bytes]:
@@ -55,10 +45,7 @@ def written(folder: Path, content: dict[str, bytes]) -> Path:
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess:
-    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND")}
-    environment["PYTHONPATH"] = str(ROOT)
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    return examples.run("mnist_cnn.py", *arguments)
 
 
 # -- the program ---------------------------------------------------------------------------------------------------------
@@ -72,7 +59,7 @@ def test_a_short_run_on_a_backend(backend, tmp_path):
     assert f"8 images to learn from, 2 to test on; device {backend.device}" in process.stdout
     assert re.search(r"^epoch +1 +loss \d+\.\d+ +test accuracy [\d.]+%$", process.stdout, re.MULTILINE)
     assert "training: 100%" in process.stderr  # the progress bar
-    assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    examples.assert_picture(picture)
 
 
 def test_it_learns(tmp_path):
@@ -98,9 +85,7 @@ def test_it_learns(tmp_path):
 def test_what_cannot_be_done_is_said_in_a_line(arguments, message, tmp_path):
     written(tmp_path, files(20, side=20))
     process = run(*[argument.format(tmp_path) for argument in arguments])
-    assert process.returncode == 2
-    assert message in process.stderr
-    assert "Traceback" not in process.stderr
+    examples.assert_refused(process, message)
 
 
 # -- the files -----------------------------------------------------------------------------------------------------------
