@@ -70,8 +70,8 @@ class LBFGS(Optimizer):
     ...     return loss
     >>> for _ in range(3):
     ...     loss = optimizer.step(closure)
-    >>> x
-    Variable([1., 1.], dtype=float64, requires_grad=True)
+    >>> [round(value, 4) for value in x.tolist()]
+    [1.0, 1.0]
     """
 
     def __init__(self, params: Any, lr: float = 1.0, max_iter: int = 20, max_eval: int | None = None, tolerance_grad: float = 1e-7,

@@ -61,8 +61,8 @@ class Muon(Optimizer):
     >>> optimizer = rustorch.Muon([x], lr=0.1)
     >>> (x * x).sum().backward()
     >>> optimizer.step()
-    >>> x
-    Variable([[ 0.9588544, -1.9177088]], requires_grad=True)
+    >>> [round(value, 4) for value in x[0].tolist()]
+    [0.9589, -1.9177]
     """
 
     def __init__(self, params: Any, lr: float = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95, nesterov: bool = True,
