@@ -206,9 +206,10 @@ class Optimizer(OptimizerNames):
                 if g is None:
                     continue
                 native = p._native
-                if type(g) is not type(native) or g.dtype != native.dtype or g.shape != native.shape:
+                kind = type(native)
+                if type(g) is not kind or g.dtype != native.dtype or g.shape != native.shape:
                     self._mismatch(p, g)
-                backend = BY_TYPE[type(native)]
+                backend = BY_TYPE[kind]
                 if backend.multi_device and device_of(g) != device_of(native):
                     self._mismatch(p, g)
                 work.append((p, native, g, backend, group))

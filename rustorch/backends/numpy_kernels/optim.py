@@ -64,6 +64,8 @@ def _in_blocks(name: str, arrays: int) -> Callable[..., tuple]:
 def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, dampening: float, weight_decay: float,
         nesterov: bool, maximize: bool) -> tuple[Array, Array | None]:  # fmt: skip
     p = _writable(p)
+    if p.size <= 8 * BLOCK and not (momentum or weight_decay or maximize):  # one temporary is all there is
+        return subtract(p, multiply(g, lr), p), buffer
     first = momentum and buffer is None
     if first:
         buffer = numpy.empty_like(p)
