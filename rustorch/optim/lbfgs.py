@@ -10,7 +10,7 @@ from typing import Any
 from ..autograd.graph import enable_grad, writes
 from ..backends import BY_TYPE, Namespace, device_of
 from ..variable import Variable
-from . import checks
+from . import checks, states
 from .line_search import Point, strong_wolfe
 from .optimizer import Optimizer
 
@@ -253,22 +253,26 @@ class LBFGS(Optimizer):
     def load_entry(self, p: Variable, entries: Mapping[str, Any], options: dict[str, Any], differ: list[str]) -> dict[str, Any]:
         size = sum(q.size for q in self._parameters())
         entries = {name: value for name, value in entries.items() if name != "al" and value is not None}  # al: PyTorch's scratch
-        known = (*_NUMBERS, *_ARRAYS, *_LISTS, "ro")
+        known, lists = (*_NUMBERS, *_ARRAYS, *_LISTS, "ro"), (*_LISTS, "ro")
         differ += [f"{name}, which is unknown here" for name in entries if name not in known]
         differ += [f"no {name}" for name in ("func_evals", "n_iter") if name not in entries]
         if entries.get("n_iter"):
             differ += [f"no {name}" for name in known if name not in entries]
 
-        def flat(name: str, value: Any) -> Any:
-            array = Variable(value).detach()
-            if array.shape != (size,):
-                differ.append(f"{name} has shape {array.shape}, here ({size},)")
-            return array.to(device=p.device).clone().data
+        def read(name: str, value: Any) -> Any:
+            try:
+                if name in _NUMBERS or name == "ro":
+                    return states.number(name, value)
+                return states.array(name, value, (size,), p.device)
+            except ValueError as error:
+                differ.append(str(error))
 
-        def number(value: Any) -> Any:
-            return value if isinstance(value, (int, float)) else Variable(value).item()
-
-        state = {name: number(entries[name]) for name in _NUMBERS if name in entries}
-        state |= {name: flat(name, entries[name]) for name in _ARRAYS if name in entries}
-        state |= {name: [flat(name, value) for value in entries[name]] for name in _LISTS if name in entries}
-        return state | ({"ro": [number(value) for value in entries["ro"]]} if "ro" in entries else {})
+        state: dict[str, Any] = {name: read(name, entries[name]) for name in (*_NUMBERS, *_ARRAYS) if name in entries}
+        for name in (name for name in lists if name in entries):
+            if isinstance(given := entries[name], (list, tuple)):
+                state[name] = [read(name, value) for value in given]
+            else:
+                differ.append(f"{name} is {given!r:.50}, here a list")
+        if len({len(state[name]) for name in lists if name in state}) > 1:
+            differ.append("old_dirs, old_stps and ro of different lengths")
+        return state

@@ -64,6 +64,11 @@ def load(
     if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
         raise ValueError(f"{name}.load_state_dict: a state_dict has 'state' and 'param_groups', this is {_short(state_dict)}")
     groups, given = state_dict["param_groups"], state_dict["state"]
+    if not isinstance(groups, (list, tuple)) or not all(map(_is_group, groups)) or not _is_state(given):
+        raise ValueError(
+            f"{name}.load_state_dict: 'param_groups' is a list of dicts, each with a list of 'params', and 'state' a dict of dicts; "
+            f"nothing was loaded"
+        )
     differ: list[str] = []
     loaded_options = _groups(optimizer, groups, options, differ)
     _refuse(name, differ)
@@ -89,6 +94,14 @@ def _refuse(name: str, differ: list[str]) -> None:
         raise ValueError(
             f"{name}.load_state_dict: the state of other parameters or another optimizer; nothing was loaded:\n  {told}"
         )
+
+
+def _is_group(group: Any) -> bool:
+    return isinstance(group, Mapping) and isinstance(group.get("params"), (list, tuple))
+
+
+def _is_state(state: Any) -> bool:
+    return isinstance(state, Mapping) and all(isinstance(entries, Mapping) for entries in state.values())
 
 
 def _short(value: Any) -> str:
@@ -131,7 +144,7 @@ def entry(p: Variable, entries: Mapping[str, Any], expected: Mapping[str, Any], 
     If that is empty, the optimizer is one of a user's, who did not say what it keeps.
     """
     if not expected:
-        return {name: _copy(name, value, None, p, differ) for name, value in entries.items()}
+        return {name: value if _simple(value) else _copy(name, value, None, p, differ) for name, value in entries.items()}
     unknown = [name for name in entries if name not in expected]
     missing = [name for name in expected if name not in entries and expected[name] is not None]
     if unknown or missing:
@@ -140,14 +153,45 @@ def entry(p: Variable, entries: Mapping[str, Any], expected: Mapping[str, Any], 
     return {name: _copy(name, entries.get(name), start, p, differ) for name, start in expected.items()}
 
 
+def _simple(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
 def _copy(name: str, value: Any, start: Any, p: Variable, differ: list[str]) -> Any:
-    if name in NUMBERS:
-        return value if isinstance(value, (int, float)) else Variable(value).item()
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    like = p._native if start is None else start
-    array = Variable(value).detach()
-    if array.shape != tuple(like.shape):
-        differ.append(f"{name} has shape {array.shape}, here {tuple(like.shape)}")
+    """An entry as `Optimizer.start` made it: a number under one of their names, an array, None until there is one, or a user's own."""
+    try:
+        if name in NUMBERS:
+            return number(name, value)
+        if type(start) in BY_TYPE:
+            return array(name, value, tuple(start.shape), p.device, BY_TYPE[type(start)].dtype_of(start))
+        if value is None or (start is not None and _simple(value)):
+            return value
+        return array(name, value, p.shape, p.device, p.dtype)
+    except ValueError as error:
+        differ.append(str(error))
         return None
-    return array.to(dtype=BY_TYPE[type(like)].dtype_of(like), device=p.device).clone().data
+
+
+def number(name: str, value: Any) -> float:
+    """An entry that is a number, of Python or an array of one. Raises ValueError for others."""
+    try:
+        found = value if isinstance(value, (int, float)) else Variable(value).item()
+    except (TypeError, ValueError):
+        found = None
+    if not isinstance(found, (int, float)):
+        raise ValueError(f"{name} is {value!r:.50}, here a number")
+    return found
+
+
+def array(name: str, value: Any, shape: tuple[int, ...], device: str, dtype: Any = None) -> Any:
+    """A copy of an entry that is an array, as a native one of a device. Raises ValueError for another shape, or if it is none."""
+    try:
+        given = Variable(value).detach()
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {value!r:.50}, here an array of shape {shape}") from None
+    if given.shape != shape:
+        raise ValueError(f"{name} has shape {given.shape}, here {shape}")
+    try:
+        return given.to(dtype=dtype, device=device).clone().data
+    except TypeError as error:  # complex numbers for real ones
+        raise ValueError(f"{name}: {error}") from None

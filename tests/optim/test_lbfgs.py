@@ -97,21 +97,26 @@ def test_parameters_without_a_gradient_stay() -> None:
     assert y.tolist() == [5.0]
 
 
-@pytest.mark.parametrize("change", ["size", "unknown", "missing"])
-def test_a_state_of_something_else_is_refused(change: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.update(d=numpy.ones(3)), r"d has shape \(3,\), here \(2,\)"),
+        (lambda s: s.update(exp_avg=numpy.ones(2)), "exp_avg, which is unknown here"),
+        (lambda s: s.pop("old_dirs"), "no old_dirs"),
+        (lambda s: s.update(d="x"), r"d is 'x', here an array of shape \(2,\)"),
+        (lambda s: s.update(t="x"), "t is 'x', here a number"),
+        (lambda s: s.update(old_stps=5), "old_stps is 5, here a list"),
+        (lambda s: s["old_stps"].append(numpy.ones(2)), "old_dirs, old_stps and ro of different lengths"),
+    ],
+)
+def test_a_state_of_something_else_is_refused(change: Callable[[Any], Any], message: str) -> None:
     x = rustorch.tensor([-1.5, 2.0], requires_grad=True)
     optimizer = optim.LBFGS([x], max_iter=3)
     optimizer.step(_rosenbrock(optimizer, x, []))
     state = optimizer.state_dict()
-    messages = {"size": r"d has shape \(3,\), here \(2,\)", "unknown": "exp_avg, which is unknown here", "missing": "no old_dirs"}
-    if change == "size":
-        state["state"][0]["d"] = numpy.ones(3)
-    elif change == "unknown":
-        state["state"][0]["exp_avg"] = numpy.ones(2)
-    else:
-        del state["state"][0]["old_dirs"]
+    change(state["state"][0])
     before = dict(optimizer.state[x])
-    with pytest.raises(ValueError, match=f"nothing was loaded:\n  parameter 0: {messages[change]}"):
+    with pytest.raises(ValueError, match=f"nothing was loaded:\n  parameter 0: {message}"):
         optimizer.load_state_dict(state)
     assert optimizer.state[x].keys() == before.keys()
     assert all(optimizer.state[x][name] is before[name] for name in before)

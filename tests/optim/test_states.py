@@ -118,6 +118,50 @@ def test_the_state_of_another_optimizer_is_refused(cls: str, other: str) -> None
     assert all(optimizer.state[p][name] is entries[name] for name in entries)
 
 
+#: What is changed in the state of an Adam, and what its message says.
+MALFORMED: list[tuple[Any, str]] = [
+    (lambda s: s["state"][0].update(exp_avg=None), r"parameter 0: exp_avg is None, here an array of shape \(2,\)"),
+    (lambda s: s["state"][0].update(exp_avg=0.5), r"parameter 0: exp_avg has shape \(\), here \(2,\)"),
+    (lambda s: s["state"][0].update(exp_avg="x"), r"parameter 0: exp_avg is 'x', here an array of shape \(2,\)"),
+    (
+        lambda s: s["state"][0].update(exp_avg=numpy.ones(2, "complex128")),
+        "parameter 0: exp_avg: .*would drop the imaginary part",
+    ),
+    (lambda s: s["state"][0].update(step="x"), "parameter 0: step is 'x', here a number"),
+    (lambda s: s["state"][0].update(step=None), "parameter 0: step is None, here a number"),
+    (lambda s: s["state"][0].update(step=numpy.ones(2)), r"parameter 0: step is array\(\[1., 1.\]\), here a number"),
+    *[
+        (
+            change,
+            "'param_groups' is a list of dicts, each with a list of 'params', and 'state' a dict of dicts; nothing was loaded",
+        )
+        for change in (
+            lambda s: s.update(state=None),
+            lambda s: s["state"].update({0: None}),
+            lambda s: s.update(param_groups=None),
+            lambda s: s.update(param_groups={"lr": 1.0}),
+            lambda s: s["param_groups"][0].pop("params"),
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize(("change", "message"), MALFORMED)
+def test_a_malformed_state_is_refused_and_nothing_is_loaded(change: Any, message: str) -> None:
+    p = nn.Parameter([1.0, -2.0])
+    optimizer = optim.Adam([p])
+    p.grad = numpy.array([0.5, 1.0], "float32")
+    optimizer.step()
+    before, entries = repr(optimizer), dict(optimizer.state[p])
+    state = copy.deepcopy(optimizer.state_dict())
+    state["param_groups"][0]["lr"] = 0.7
+    change(state)
+    with pytest.raises(ValueError, match=f"Adam.load_state_dict: (.|\n)*{message}"):
+        optimizer.load_state_dict(state)
+    assert repr(optimizer) == before
+    assert all(optimizer.state[p][name] is entries[name] for name in entries)
+
+
 @pytest.mark.parametrize("name", [name for name in TABLE if TABLE[name][0] in STEPWISE])
 def test_complex_parameters_are_pairs_of_real_ones(name: str, backend: Target) -> None:
     cls, options = TABLE[name]
