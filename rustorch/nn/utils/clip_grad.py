@@ -26,7 +26,7 @@ def get_total_norm(tensors: Variable | Iterable[Any], norm_type: float = 2.0, er
     ----------
     tensors : Variable or array, or iterable of them
     norm_type : float
-        Its order; ``float("inf")`` for the largest absolute value.
+        Its order; ``float("inf")``, or "inf", for the largest absolute value.
     error_if_nonfinite : bool
         Whether to raise if it is nan or infinite.
     foreach : bool, optional
@@ -48,6 +48,7 @@ def get_total_norm(tensors: Variable | Iterable[Any], norm_type: float = 2.0, er
     >>> rustorch.nn.utils.get_total_norm([rustorch.tensor([3.0]), rustorch.tensor([[4.0]])])
     Variable(5.)
     """
+    norm_type = float(norm_type)  # PyTorch's programs write "inf", too
     values = [Variable(x) for x in ([tensors] if isinstance(tensors, Variable) else tensors)]
     if not values:
         return ops.zeros(())
@@ -100,7 +101,7 @@ def clip_grad_norm_(parameters: Variable | Iterable[Variable], max_norm: float, 
         Those without a gradient do not count.
     max_norm : float
     norm_type : float
-        The order of the norm; ``float("inf")`` for the largest absolute value.
+        The order of the norm; ``float("inf")``, or "inf", for the largest absolute value.
     error_if_nonfinite : bool
         Whether to raise if the norm is nan or infinite; the gradients are as they were then.
     foreach : bool, optional
