@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from numbers import Integral, Real
 from typing import Any, Generic, TypeVar
 
 from .. import ops
@@ -308,6 +309,13 @@ def is_stream(dataset: Any) -> bool:
 
 
 # -- split -----------------------------------------------------------------------------------------------------------------------
+def _length(i: int, length: Any) -> float:
+    """The length of a part as Python's number, of which NumPy has its own."""
+    if isinstance(length, Real) and not isinstance(length, bool) and float(length) >= 0:
+        return int(length) if isinstance(length, Integral) else float(length)
+    raise ValueError(f"random_split: length {i} is neither a non-negative integer nor a fraction in [0, 1]: {length!r}")
+
+
 def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None) -> list[Subset]:
     """A dataset taken apart at random, without overlap.
 
@@ -343,10 +351,7 @@ def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None
     [8, 2]
     """
     n = length_of("random_split", dataset, "it")
-    given = list(lengths)
-    for i, length in enumerate(given):
-        if isinstance(length, bool) or not isinstance(length, (int, float)) or not length >= 0:
-            raise ValueError(f"random_split: length {i} is neither a non-negative integer nor a fraction in [0, 1]: {length!r}")
+    given = [_length(i, length) for i, length in enumerate(lengths)]
     total = math.fsum(given)
     if math.isclose(total, 1) and (n != 1 or any(isinstance(length, float) for length in given)):
         sizes = [math.floor(n * fraction) for fraction in given]

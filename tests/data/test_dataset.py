@@ -274,6 +274,15 @@ def test_split(lengths: list) -> None:
     assert [len(part) for part in parts] == [len(part) for part in theirs]
 
 
+@pytest.mark.parametrize(
+    "lengths", [numpy.array([4, 6]), [numpy.int64(4), 6], numpy.float32([0.5, 0.5]), [numpy.float64(0.5), 0.5]]
+)
+def test_lengths_may_be_numpys_numbers(lengths: Any) -> None:
+    parts = random_split(range(10), lengths, seed=3)
+    own = [length.item() if isinstance(length, numpy.generic) else length for length in lengths]
+    assert [part.indices for part in parts] == [part.indices for part in random_split(range(10), own, seed=3)]
+
+
 def test_a_split_follows_its_seed() -> None:
     def split(seed: int | None) -> list[int]:
         return random_split(range(100), [50, 50], seed)[0].indices
