@@ -69,9 +69,10 @@ class Flattened:
             value = value.item() if getattr(value, "dtype", None) is not None and value.dtype.kind in "biufcU" else value
         elif of(value) is not None:
             try:
-                return self._array(native_of(value), path)
+                native = native_of(value)
             except TypeError as error:  # of text, of objects, with a mask
                 raise TypeError(f"save: {_where(path)} is no array that can be saved: {error}") from error
+            return self._array(native, path)
         if value is None or isinstance(value, (bool, str, bytes, int, float, complex)):
             return _number_or_text(value)
         if len(path) == _DEEPEST:
