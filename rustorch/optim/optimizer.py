@@ -83,8 +83,11 @@ class Optimizer(OptimizerNames):
         self.state: dict[Variable, dict[str, Any]] = {}
         #: how many steps there were; learning-rate schedules look at it
         self.steps = 0
-        if isinstance(params, (Value, Mapping)):
-            raise TypeError(f"{self._name}: params is an iterable of Variables or of dicts, not one {type(params).__name__}")
+        if isinstance(params, (Value, Mapping)) or not hasattr(params, "__iter__"):
+            raise TypeError(
+                f"{self._name}: params is an iterable of Variables or of dicts, not one {type(params).__name__}; "
+                f"model.parameters() is one"
+            )
         params = list(params)
         if not params:
             raise ValueError(f"{self._name} got no parameters; pass model.parameters() or a list of Variables")

@@ -106,6 +106,12 @@ def test_parameters_are_looked_at(name: str) -> None:
         cls([])
     with pytest.raises(ValueError, match=rf"{name}: parameter 1 \(shape \(1, 2\)\) is listed twice"):
         cls([p, p])
+    for given in (None, p, nn.Linear(1, 1)):
+        kind = type(given).__name__
+        with pytest.raises(
+            TypeError, match=rf"params is an iterable of Variables or of dicts, not one {kind}; model.parameters\(\) is one"
+        ):
+            cls(given)
     with pytest.raises(TypeError, match=f"{name} optimizes Variables; parameter 0 is float"):
         cls([1.0])
     with pytest.raises(TypeError, match=r"(has no option|unexpected keyword argument) 'momentums'"):
