@@ -12,6 +12,14 @@ from .collate import default_collate, default_convert, moved
 from .dataset import Gathered, is_stream, samples_of
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
+#: What PyTorch's loader asks for about its processes, which is without effect here.
+_HINTS = ("pin_memory", "pin_memory_device", "persistent_workers", "multiprocessing_context", "timeout", "in_order")
+#: What it takes and what is done here instead.
+_INSTEAD = {
+    "generator": "the order of the epochs follows from seed=...",
+    "worker_init_fn": "the workers are threads and share the dataset, which is as it was made",
+}
+
 
 class _Progress:
     """How far a pass is. One for each pass: the loader knows the latest, and no pass."""
@@ -109,6 +117,8 @@ class DataLoader:
     device : str, optional
         Where the arrays of the batches shall be; with workers, they are moved in the background. Default: where the dataset has them, and
         for numbers the default device.
+    **hints
+        ``pin_memory``, ``persistent_workers``, ``timeout`` and their like, which are about PyTorch's processes: taken, and without effect.
 
     Attributes
     ----------
@@ -120,7 +130,7 @@ class DataLoader:
     ValueError
         If a number is out of its range or no integer, or arguments exclude each other.
     TypeError
-        If the dataset is none, or has no length where one is needed.
+        If the dataset is none, or has no length where one is needed, or an argument is unknown.
 
     Notes
     -----
@@ -157,8 +167,12 @@ class DataLoader:
         prefetch_factor: int | None = None,
         seed: int | None = None,
         device: str | None = None,
+        **hints: Any,
     ):
         name = "DataLoader"
+        for what, value in hints.items():
+            if what not in _HINTS and (what not in _INSTEAD or value is not None):
+                raise TypeError(f"DataLoader has no argument {what!r}" + (f": {_INSTEAD[what]}" if what in _INSTEAD else ""))
         self.num_workers = whole(name, "num_workers", num_workers)
         if prefetch_factor is not None and not self.num_workers:
             raise ValueError("DataLoader: prefetch_factor is of background threads, and there are none; set num_workers, too")

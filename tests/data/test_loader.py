@@ -374,6 +374,9 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"batch_sampler": [[1]], "shuffle": True}, ValueError, "batch_sampler decides what shuffle would"),
     ({"batch_sampler": [[1]], "batch_size": None, "sampler": [1], "drop_last": True}, ValueError,
      "batch_sampler decides what batch_size, sampler, drop_last would"),
+    ({"generator": 3}, TypeError, "DataLoader has no argument 'generator': the order of the epochs follows from seed="),
+    ({"worker_init_fn": print}, TypeError, "DataLoader has no argument 'worker_init_fn': the workers are threads"),
+    ({"shufle": True}, TypeError, "DataLoader has no argument 'shufle'$"),
     ({"batch_size": None, "drop_last": True}, ValueError, "drop_last is of batches, and batch_size=None makes none"),
     ({"sampler": 3}, TypeError, "a sampler is an iterable of indices, not int"),
     ({"batch_sampler": 3}, TypeError, "a batch_sampler is an iterable of indices, not int"),
@@ -385,6 +388,19 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"dataset": Count(3), "sampler": [1]}, ValueError, "its own order; sampler cannot"),
     ({"dataset": Count(3), "batch_sampler": [[1]]}, ValueError, "its own order; batch_sampler cannot"),
 ]  # fmt: skip
+
+
+def test_what_pytorchs_loader_is_told_of_its_processes_changes_nothing() -> None:
+    hints = {
+        "pin_memory": True,
+        "persistent_workers": True,
+        "timeout": 5,
+        "in_order": True,
+        "generator": None,
+        "worker_init_fn": None,
+    }
+    loader = DataLoader(range(5), 2, num_workers=1, **hints)
+    assert [batch.tolist() for batch in loader] == [[0, 1], [2, 3], [4]]
 
 
 @pytest.mark.parametrize(("options", "error", "message"), BAD)
