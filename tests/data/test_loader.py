@@ -391,7 +391,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
 
 
 def test_what_pytorchs_loader_is_told_of_its_processes_changes_nothing() -> None:
-    hints = {
+    hints: dict[str, Any] = {
         "pin_memory": True,
         "persistent_workers": True,
         "timeout": 5,
