@@ -54,6 +54,7 @@ class Optimizer(OptimizerNames):
     >>> class SignDescent(rustorch.Optimizer):
     ...     def __init__(self, params, lr=1e-2):
     ...         super().__init__(params, {"lr": lr})
+    ...
     ...     def update(self, xp, p, g, state, options):
     ...         return p - options["lr"] * xp.sign(g)
     >>> x = rustorch.tensor([1.0, -2.0], requires_grad=True)
