@@ -27,6 +27,16 @@ def _direction(p: Any, g: Any, weight_decay: float, maximize: bool) -> Any:
     return g + weight_decay * p if weight_decay else g
 
 
+def _moments(p: Any, g: Any, mean: Any, square: Any, lr: float, beta1: float, beta2: float, weight_decay: float, decoupled: bool,
+             maximize: bool) -> tuple[Any, Any, Any, Any]:  # fmt: skip
+    """What Adam and its kin begin with: weight decay of either kind, and the running means of the gradient and its square."""
+    if decoupled:
+        p = (1 - lr * weight_decay) * p
+        weight_decay = 0
+    g = _direction(p, g, weight_decay, maximize)
+    return p, g, mean + (1 - beta1) * (g - mean), beta2 * square + (1 - beta2) * (g * g)
+
+
 def sgd(xp: Any, p: Any, g: Any, buffer: Any, lr: float, momentum: float, dampening: float, weight_decay: float,
         nesterov: bool, maximize: bool) -> tuple[Any, Any]:  # fmt: skip
     """One step of gradient descent with momentum, as PyTorch defines it.
@@ -47,12 +57,7 @@ def adam(xp: Any, p: Any, g: Any, mean: Any, square: Any, top: Any, lr: float, b
 
     The corrections are ``1 - beta ** step``.
     """
-    if decoupled:
-        p = (1 - lr * weight_decay) * p
-        weight_decay = 0
-    g = _direction(p, g, weight_decay, maximize)
-    mean = mean + (1 - beta1) * (g - mean)
-    square = beta2 * square + (1 - beta2) * (g * g)
+    p, g, mean, square = _moments(p, g, mean, square, lr, beta1, beta2, weight_decay, decoupled, maximize)
     if top is not None:
         top = xp.maximum(top, square)
     root = xp.sqrt(square if top is None else top) / correction2**0.5
@@ -62,12 +67,7 @@ def adam(xp: Any, p: Any, g: Any, mean: Any, square: Any, top: Any, lr: float, b
 def nadam(xp: Any, p: Any, g: Any, mean: Any, square: Any, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
           decoupled: bool, maximize: bool, correction2: float, of_gradient: float, of_mean: float) -> tuple[Any, ...]:  # fmt: skip
     """Adam that looks ahead; ``of_gradient`` and ``of_mean`` weigh the two directions."""
-    if decoupled:
-        p = (1 - lr * weight_decay) * p
-        weight_decay = 0
-    g = _direction(p, g, weight_decay, maximize)
-    mean = mean + (1 - beta1) * (g - mean)
-    square = beta2 * square + (1 - beta2) * (g * g)
+    p, g, mean, square = _moments(p, g, mean, square, lr, beta1, beta2, weight_decay, decoupled, maximize)
     root = xp.sqrt(square / correction2) + eps
     return p - lr * ((of_gradient * g + of_mean * mean) / root), mean, square
 
@@ -75,12 +75,7 @@ def nadam(xp: Any, p: Any, g: Any, mean: Any, square: Any, lr: float, beta1: flo
 def radam(xp: Any, p: Any, g: Any, mean: Any, square: Any, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
           decoupled: bool, maximize: bool, correction1: float, rectified: float) -> tuple[Any, ...]:  # fmt: skip
     """Adam that waits for its variance: ``rectified`` is the factor of the adaptive step, and 0 as long as there is none."""
-    if decoupled:
-        p = (1 - lr * weight_decay) * p
-        weight_decay = 0
-    g = _direction(p, g, weight_decay, maximize)
-    mean = mean + (1 - beta1) * (g - mean)
-    square = beta2 * square + (1 - beta2) * (g * g)
+    p, g, mean, square = _moments(p, g, mean, square, lr, beta1, beta2, weight_decay, decoupled, maximize)
     step = rectified * mean / (xp.sqrt(square) + eps) if rectified else mean
     return p - lr / correction1 * step, mean, square
 
