@@ -114,10 +114,11 @@ def overrides(*functions: Callable) -> dict[str, Callable]:
     return {function.__name__: fused(function) for function in functions}
 
 
-def product(a: Array, b: Array, out: Array | None = None, scale: float = 1.0) -> Array:
-    """``scale * a @ b`` in one call of cuBLAS, for stacks of matrices that broadcast; written into ``out`` if it is given.
+def product(a: Array, b: Array, out: Array | None = None, scale: float = 1.0, keep: float = 0.0) -> Array:
+    """``scale * a @ b + keep * out`` in one call of cuBLAS, for stacks of matrices that broadcast; written into ``out`` if it is given.
 
-    ``cupy.matmul`` would copy transposed stacks, and look up where each of broadcast matrices lies.
+    ``out`` is contiguous, and no operand. ``cupy.matmul`` would copy transposed stacks, and look up where each of broadcast matrices
+    lies.
     """
     lead = numpy.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     (rows, inner), columns = a.shape[-2:], b.shape[-1]
@@ -126,10 +127,10 @@ def product(a: Array, b: Array, out: Array | None = None, scale: float = 1.0) ->
     a, *how_a = _operand(a, lead)
     b, *how_b = _operand(b, lead)
     gemm = cupy.cuda.cublas.sgemmStridedBatched if a.dtype.itemsize == 4 else cupy.cuda.cublas.dgemmStridedBatched
-    factor, zero = numpy.array(scale, a.dtype), numpy.array(0, a.dtype)
+    factor, kept = numpy.array(scale, a.dtype), numpy.array(keep, a.dtype)
     # cuBLAS goes down the columns: it takes each of these matrices for its transpose, and the transpose of a @ b is b.T @ a.T
     gemm(cupy.cuda.device.get_cublas_handle(), how_b[0], how_a[0], columns, rows, inner, factor.ctypes.data,
-         b.data.ptr, *how_b[1:], a.data.ptr, *how_a[1:], zero.ctypes.data, out.data.ptr, columns, rows * columns, prod(lead))  # fmt: skip
+         b.data.ptr, *how_b[1:], a.data.ptr, *how_a[1:], kept.ctypes.data, out.data.ptr, columns, rows * columns, prod(lead))  # fmt: skip
     return out
 
 
