@@ -57,12 +57,15 @@ class Backend:
         Whether arrays can be written in place.
     multi_device : bool
         Whether two of its arrays can lie on different devices.
+    readable : bool
+        Whether values can be read without waiting for the device. Where not, nothing is checked that depends on values.
     """
 
     name: str
     module: Any
     mutable = True
     multi_device = False
+    readable = True
     #: Whether every key means to its arrays what it means to NumPy's, and one out of range raises (or wraps, where looking is slow).
     indexes_as_numpy = True
     #: Kernels and functions this backend has something better for, by name.
@@ -169,14 +172,14 @@ class Backend:
         return True
 
     def extent(self, indices: Array) -> tuple[int | None, int | None]:
-        """The smallest and largest of some indices, or (None, None) where reading them is impossible or would be slow."""
-        if not all(indices.shape):
+        """The smallest and largest of some indices, or (None, None) where there are none, or reading them is impossible or slow."""
+        if not self.readable or not all(indices.shape):
             return None, None
         return int(self.module.min(indices)), int(self.module.max(indices))
 
     def within(self, indices: Array, size: int) -> bool:
         """Whether these are int64 indices, and known to lie in [0, size)."""
-        if self.dtype_of(indices) != dtypes.int64:
+        if not self.readable or self.dtype_of(indices) != dtypes.int64:
             return False
         lowest, highest = self.extent(indices)
         return lowest is not None and highest is not None and lowest >= 0 and highest < size

@@ -45,6 +45,7 @@ class CupyBackend(Backend):
     """CuPy. A GPU's number is in the device string: "cuda" is GPU 0, "cuda:1" the next."""
 
     name = "cuda"
+    readable = False
     module = array_api_compat.cupy
     overrides = cupy_kernels.OVERRIDES | {"linalg": Namespace("cuda", _linalg)}
 
@@ -126,9 +127,6 @@ class CupyBackend(Backend):
     def new(self, name: str, device: str, dtype: Any, *args: Any) -> Array:
         with self.native_device(device):
             return super().new(name, device, dtype, *args)
-
-    def extent(self, indices: Array) -> tuple[int | None, int | None]:
-        return None, None  # to look at them would mean to wait for the GPU
 
     def owner(self, array: Array) -> Any:
         while array.base is not None:

@@ -1,4 +1,7 @@
-"""Scatter-add where a library has NumPy's ``add.at``: one body for NumPy and CuPy, with the library as the first argument."""
+"""Scatter-add where a library has NumPy's ``add.at``: one body for NumPy and CuPy.
+
+``library`` is the module, and ``add_at(out, key, values)`` adds values to ``out[key]``, as often as a place is named.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,26 @@ from typing import Any
 from .base import Array
 
 
-def scatter_add(library: Any, values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+def scatter_add(library: Any, add_at: Callable, values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
     axis %= len(shape)
     full = (*shape[:axis], values.shape[axis], *shape[axis + 1 :])
     key = [library.arange(n).reshape((n,) + (1,) * (len(full) - 1 - i)) for i, n in enumerate(full)]
     key[axis] = library.broadcast_to(indices, full)
     out = library.zeros(shape, values.dtype)
-    library.add.at(out, tuple(key), library.broadcast_to(values, full))
+    add_at(out, tuple(key), library.broadcast_to(values, full))
     return out
 
 
-def put_add(library: Any, values: Array, shape: tuple[int, ...], key: Any) -> Array:
+def put_add(library: Any, add_at: Callable, values: Array, shape: tuple[int, ...], key: Any) -> Array:
     out = library.zeros(shape, values.dtype)
     parts = key if type(key) is tuple else (key,)
     if any(isinstance(part, library.ndarray) and part.dtype.kind != "b" for part in parts):
-        library.add.at(out, key, values)
+        add_at(out, key, values)
     else:  # slices, integers and masks name each element once
         out[key] = values
     return out
 
 
-def overrides(library: Any) -> dict[str, Callable]:
+def overrides(library: Any, add_at: Callable) -> dict[str, Callable]:
     """The kernels by name."""
-    return {function.__name__: partial(function, library) for function in (scatter_add, put_add)}
+    return {function.__name__: partial(function, library, add_at) for function in (scatter_add, put_add)}

@@ -102,6 +102,11 @@ def extent(indices: Any) -> tuple[int | None, int | None]:
     return of(indices._native).extent(indices._native)  # type: ignore[union-attr]
 
 
+def readable(x: Any) -> bool:
+    """Whether the values of a Variable can be read without waiting for its device."""
+    return of(x._native).readable  # type: ignore[union-attr]
+
+
 def within(indices: Any, size: int) -> bool:
     """Whether these are int64 indices, and known to lie in [0, size)."""
     return of(indices._native).within(indices._native, size)  # type: ignore[union-attr]

@@ -67,6 +67,8 @@ def _argument(value: Any, dtype: Any, index: Any) -> Any:
         return _struct(value, index)
     if value is None:
         return numpy.uint64(0)
+    if isinstance(value, numpy.generic):
+        return value
     return (dtype if isinstance(value, float) else index).type(value)
 
 

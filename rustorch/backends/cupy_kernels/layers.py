@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 import cupy
+import numpy
 
 from .launch import Array, Source, overrides
 from .rows import ROWS, Rows, along, launch
@@ -54,16 +55,18 @@ softmax_grad(Rows rows, const T* g, const T* out, T* dx, I kind) {
     }
 }
 
-// A row's class; what is out of range wraps, as everywhere in CuPy.
-__device__ I wrapped(long long number, I classes) {
-    number %= classes;
-    return number < 0 ? number + classes : number;
+// What a row of some class counts: nothing if it is the one to ignore, and nan if there is no such class.
+__device__ T counted(long long number, I classes, const T* weight, long long ignore) {
+    if (number == ignore) return 0;
+    if (number < 0 || number >= classes) return (T)nan("");
+    return weight ? weight[number] : 1;
 }
+__device__ I safe(long long number, I classes) { return number >= 0 && number < classes ? number : 0; }
 
 // Of target and shares, one is there: classes, or the weights of all classes.
 extern "C" __launch_bounds__(1024) __global__ void
-cross_entropy(Rows rows, const T* x, const long long* target, const T* shares, const T* weight, T* loss, T* tops, T* p,
-              T* totals) {
+cross_entropy(Rows rows, const T* x, const long long* target, const T* shares, const T* weight, long long ignore, T* loss, T* tops,
+              T* p, T* totals) {
     Row row(rows);
     T top = maximum(row, x, false), total = 0, sum = 0;
     EACH(j) total += p[row.at(j)] = exp(x[row.at(j)] - top);
@@ -73,27 +76,38 @@ cross_entropy(Rows rows, const T* x, const long long* target, const T* shares, c
         sum = row.sum(sum);
     }
     if (!row.leads()) return;
-    if (target) sum = log(total) - (x[row.at(wrapped(target[row.number], rows.size))] - top);
-    if (target && weight) sum = weight[row.number] != 0 ? sum * weight[row.number] : 0;
+    if (target) {
+        T each = counted(target[row.number], rows.size, weight, ignore);
+        sum = each == 0 ? 0 : each * (log(total) - (x[row.at(safe(target[row.number], rows.size))] - top));
+    }
     loss[row.number] = sum;
     tops[row.number] = top;
     totals[row.number] = total;
 }
 
-// The divisor is a number, or in an array.
+// The sum of some losses, and of what their rows count. The last launch of two divides the one by the other, or by a number.
 extern "C" __launch_bounds__(1024) __global__ void
-mean(Rows rows, const T* x, const T* divisor, T number, T* out) {
+add_up(Rows rows, I n, const T* losses, const T* counts, const long long* target, I classes, const T* weight, long long ignore,
+       T divisor, I last, T* sums, T* totals) {
     Row row(rows);
-    T sum = 0;
-    EACH(j) sum += x[row.at(j)];
+    T sum = 0, count = 0;
+    EACH(j) {
+        I k = row.at(j);
+        if (k >= n) continue;
+        sum += losses[k];
+        if (totals) count += target ? counted(target[k], classes, weight, ignore) : counts[k];
+    }
     sum = row.sum(sum);
-    if (row.leads()) out[row.number] = sum / (divisor ? *divisor : number);
+    if (totals) count = row.sum(count);
+    if (!row.leads()) return;
+    sums[row.number] = last ? sum / (totals ? count : divisor) : sum;
+    if (totals) totals[row.number] = count;
 }
 
 // Either there is one g and a divisor, or a g for each row.
 extern "C" __launch_bounds__(1024) __global__ void
 cross_entropy_grad(Rows rows, const T* g, const T* p, const T* totals, const long long* target, const T* shares, const T* weight,
-                   const T* divisor, T number, I each, T* dx) {
+                   long long ignore, const T* divisor, T number, I each, T* dx) {
     Row row(rows);
     T sum = 0;
     if (shares) {
@@ -102,8 +116,8 @@ cross_entropy_grad(Rows rows, const T* g, const T* p, const T* totals, const lon
     }
     if (!row.n) return;
     T scale = each ? g[row.number] : *g / (divisor ? *divisor : number);
-    if (weight) scale *= weight[row.number];
-    I hot = target ? wrapped(target[row.number], rows.size) : 0;
+    if (target) scale *= counted(target[row.number], rows.size, weight, ignore);
+    I hot = target ? safe(target[row.number], rows.size) : 0;
     EACH(j) {
         I k = row.at(j);
         T share = p[k] / totals[row.number];
@@ -113,6 +127,8 @@ cross_entropy_grad(Rows rows, const T* g, const T* p, const T* totals, const lon
 """,
 )
 _SOFTMAX, _LOG_SOFTMAX, _LOGSUMEXP = range(3)
+#: So many numbers are added up by one block of threads.
+ONE_BLOCK = 1 << 14
 
 
 def softmax(x: Array, axis: int) -> Array:
@@ -159,26 +175,53 @@ def _target(target: Array, dtype: Any) -> tuple[Array | None, Array | None]:
     return (None, target.astype(dtype, copy=False)) if target.ndim == 2 else (target.astype("int64", copy=False), None)
 
 
-def _divisor(divisor: Any) -> tuple[Array | None, float]:
-    """As an array, or as a number."""
-    return (divisor, 1.0) if isinstance(divisor, cupy.ndarray) else (None, 1.0 if divisor is None else float(divisor))
+def _ignored(ignore: int | None) -> Any:
+    """The class to ignore, as the sources take it; where there is none, a number that is no class."""
+    return numpy.int64(-(2**63) if ignore is None else ignore)
 
 
-def cross_entropy(x: Array, target: Array, weight: Array | None, divisor: Any) -> tuple[Array, Array, Array, Array]:
+def cross_entropy(x: Array, target: Array, weight: Array | None, ignore: int | None, reduction: str) -> tuple:
     loss, top, total = (cupy.empty(x.shape[:1], x.dtype) for _ in range(3))
     p = cupy.empty(x.shape, x.dtype)
-    launch(_SOURCE, "cross_entropy", along(x.shape, 1), x, *_target(target, p.dtype), weight, loss, top, p, total)
-    if divisor is not None:
-        whole = cupy.empty((), x.dtype)
-        launch(_SOURCE, "mean", Rows(1, x.shape[0], 1, 0, x.shape[0], 0, 1), loss, *_divisor(divisor), whole)
-        loss = whole
-    return loss, top, p, total
+    classes, shares = _target(target, p.dtype)
+    launch(_SOURCE, "cross_entropy", along(x.shape, 1), x, classes, shares, weight, _ignored(ignore), loss, top, p, total)
+    if reduction == "none":
+        return loss, top, p, total, None
+    divisor: Any = x.shape[0] if reduction == "mean" else 1
+    if reduction == "mean" and shares is None and not weight is ignore is None:
+        divisor = cupy.empty((), x.dtype)
+    return _added_up(loss, classes, x.shape[1], weight, ignore, divisor), top, p, total, divisor
 
 
-def cross_entropy_grad(g: Array, p: Array, total: Array, target: Array, weight: Array | None, divisor: Any) -> Array:
+def _added_up(loss: Array, target: Array | None, classes: int, weight: Array | None, ignore: int | None, divisor: Any) -> Array:
+    """The sum of losses over a number, or over what their rows count, which is written into the array ``divisor``."""
+    counts = isinstance(divisor, cupy.ndarray)
+    number, n, total = 1.0 if counts else float(divisor), loss.size, divisor if counts else None
+    of_counts = (target if counts else None, classes, weight, _ignored(ignore))
+    out = cupy.empty((), loss.dtype)
+    if n <= ONE_BLOCK:
+        launch(_SOURCE, "add_up", _chunks(n, 1), n, loss, None, *of_counts, number, True, out, total)
+        return out
+    blocks = min(-(-n // 4096), 1024)
+    sums, parts = cupy.empty(blocks, loss.dtype), cupy.empty(blocks, loss.dtype) if counts else None
+    launch(_SOURCE, "add_up", _chunks(n, blocks), n, loss, None, *of_counts, number, False, sums, parts)
+    launch(_SOURCE, "add_up", _chunks(blocks, 1), blocks, sums, parts, None, *of_counts[1:], number, True, out, total)
+    return out
+
+
+def _chunks(n: int, blocks: int) -> Rows:
+    """So many numbers in a row for each block; the last row may reach beyond the end."""
+    size = -(-n // blocks)
+    return Rows(blocks, size, 1, size, size, 0, 1)
+
+
+def cross_entropy_grad(
+    g: Array, p: Array, total: Array, target: Array, weight: Array | None, divisor: Any, ignore: int | None
+) -> Array:
     dx = cupy.empty(p.shape, p.dtype)
-    given = (*_target(target, p.dtype), weight, *_divisor(divisor))
-    launch(_SOURCE, "cross_entropy_grad", along(p.shape, 1), g, p, total, *given, divisor is None, dx)
+    by = (divisor, 1.0) if isinstance(divisor, cupy.ndarray) else (None, float(divisor or 1))
+    given = (*_target(target, p.dtype), weight, _ignored(ignore), *by, divisor is None)
+    launch(_SOURCE, "cross_entropy_grad", along(p.shape, 1), g, p, total, *given, dx)
     return dx
 
 

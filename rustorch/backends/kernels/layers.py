@@ -76,18 +76,22 @@ def log_softmax_grad(xp: Any, g: Any, out: Any, axis: int) -> Any:
     return g - xp.exp(out) * xp.sum(g, axis=axis, keepdims=True)
 
 
-def cross_entropy(xp: Any, x: Any, target: Any, weight: Any, divisor: Any) -> tuple[Any, Any, Any, Any]:
-    """``-sum(t * log_softmax(x), axis=1)`` for every row, or the sum of these over the rows.
+def cross_entropy(
+    xp: Any, x: Any, target: Any, weight: Any, ignore: int | None, reduction: str
+) -> tuple[Any, Any, Any, Any, Any]:
+    """``-sum(t * log_softmax(x), axis=1)`` for every row, or the sum or mean of these over the rows.
 
     Parameters
     ----------
     x : (n, classes)
         Logits.
     target : (n,) integers in [0, classes), or (n, classes) weights of the classes
-    weight : (n,), or None
-        For indices: what each row counts; zero for rows to ignore.
-    divisor : number, array of shape (), or None
-        What the sum of the rows is divided by; None for no sum.
+    weight : (classes,), or None
+        For integers: what a row of each class counts.
+    ignore : int or None
+        For integers: rows of this class count nothing; None if there are none.
+    reduction : {"mean", "sum", "none"}
+        The mean divides by the sum of what the rows count; each counts 1 where the target holds weights.
 
     Returns
     -------
@@ -98,29 +102,46 @@ def cross_entropy(xp: Any, x: Any, target: Any, weight: Any, divisor: Any) -> tu
         ``exp(x - top)``: a softmax, not normalised.
     total : (n,)
         Its sums.
+    divisor : number, or array of shape (), or None
+        What the sum of the rows was divided by; None without a sum.
     """
     top = _finite_max(xp, x, 1)
     shifted = x - top
     p = xp.exp(shifted)
     total = xp.sum(p, axis=1)
     log_sum = xp.log(total)
+    divisor: Any = {"mean": x.shape[0], "sum": 1, "none": None}[reduction]
     if target.ndim == 2:
         loss = xp.sum(target * (xp.expand_dims(log_sum, axis=1) - shifted), axis=1)
     else:
-        loss = log_sum - xp.squeeze(xp.take_along_axis(shifted, xp.expand_dims(target, axis=1), axis=1), axis=1)
-        if weight is not None:  # an ignored row must not spread its nan or infinity: select, then weigh
-            loss = xp.where(weight != 0, loss, xp.zeros_like(loss)) * weight
-    return (loss if divisor is None else xp.sum(loss) / divisor), xp.squeeze(top, axis=1), p, total
+        safe, each = counted_rows(xp, target, weight, ignore, total)
+        loss = log_sum - xp.squeeze(xp.take_along_axis(shifted, xp.expand_dims(safe, axis=1), axis=1), axis=1)
+        if each is not None:  # an ignored row must not spread its nan or infinity: select, then weigh
+            loss = xp.where(each != 0, loss, xp.zeros_like(loss)) * each
+            divisor = xp.sum(each) if reduction == "mean" else divisor
+    return (loss if divisor is None else xp.sum(loss) / divisor), xp.squeeze(top, axis=1), p, total, divisor
 
 
-def cross_entropy_grad(xp: Any, g: Any, p: Any, total: Any, target: Any, weight: Any, divisor: Any) -> Any:
+def counted_rows(xp: Any, target: Any, weight: Any, ignore: int | None, like: Any) -> tuple[Any, Any]:
+    """The classes of rows, 0 for ignored ones, and what each row counts in the dtype of ``like``; None if each counts 1."""
+    counts = None if ignore is None else target != ignore
+    safe = target if counts is None else xp.where(counts, target, xp.zeros_like(target))
+    if weight is None:
+        return safe, None if counts is None else xp.astype(counts, like.dtype)
+    each = xp.take(weight, safe, axis=0)
+    return safe, each if counts is None else xp.where(counts, each, xp.zeros_like(each))
+
+
+def cross_entropy_grad(xp: Any, g: Any, p: Any, total: Any, target: Any, weight: Any, divisor: Any, ignore: int | None) -> Any:
     """The gradient of ``cross_entropy`` in ``x``; ``g`` is the gradient of its loss."""
     if divisor is not None:
         g = xp.broadcast_to(g / divisor, (p.shape[0],))
-    g = xp.expand_dims(g if weight is None else g * weight, axis=1)
-    p = p / xp.expand_dims(total, axis=1)
     if target.ndim == 2:
-        return g * (p * xp.sum(target, axis=1, keepdims=True) - target)
-    classes = xp.positions(target, p.shape[1])
-    hot = xp.expand_dims(target, axis=1) == xp.expand_dims(classes, axis=0)
+        p = p / xp.expand_dims(total, axis=1)
+        return xp.expand_dims(g, axis=1) * (p * xp.sum(target, axis=1, keepdims=True) - target)
+    safe, each = counted_rows(xp, target, weight, ignore, total)
+    g = xp.expand_dims(g if each is None else g * each, axis=1)
+    p = p / xp.expand_dims(total, axis=1)
+    classes = xp.positions(safe, p.shape[1])
+    hot = xp.expand_dims(safe, axis=1) == xp.expand_dims(classes, axis=0)
     return g * xp.where(hot, p - 1, p)

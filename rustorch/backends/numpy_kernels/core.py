@@ -12,6 +12,7 @@ import numpy
 from numpy import add, exp, maximum, multiply, ndarray, subtract
 
 from .. import scatter
+from ..kernels.layers import counted_rows
 from ..threads import LEAST, alone, awake, in_blocks, spread
 
 Array = ndarray
@@ -281,8 +282,11 @@ def _places(target: Array, n: int, classes: int) -> Array:
     return _steps(classes, n)[target] + _steps(n, 1) if classes <= _FEW else target + _steps(n, classes)
 
 
-def cross_entropy(x: Array, target: Array, weight: Array | None, divisor: Any) -> tuple[Array, Array, Array, Array]:
+def cross_entropy(x: Array, target: Array, weight: Array | None, ignore: int | None, reduction: str) -> tuple:
     n, classes = x.shape
+    each: Array | None = None
+    if target.ndim == 1 and not weight is ignore is None:
+        target, each = counted_rows(numpy, target, weight, ignore, x)
     few = classes <= _FEW
     shifted = x.T.copy() if few else x
     top = maximum.reduce(shifted, 0 if few else 1)
@@ -303,19 +307,25 @@ def cross_entropy(x: Array, target: Array, weight: Array | None, divisor: Any) -
     if target.ndim == 2:
         loss *= add.reduce(target, 1)
     loss = subtract(loss, picked, loss if loss.dtype is picked.dtype else None)
-    if weight is not None:
-        loss = numpy.where(weight != 0, loss, loss.dtype.type(0)) * weight
-    if divisor is not None:  # so few numbers may be added in any order, and BLAS is there sooner
-        loss = (loss.dot(_ones(n, loss.dtype)) if n <= 4096 else add.reduce(loss)) / divisor
-    return loss, top, (p.T if few else p), total
+    if each is not None:
+        loss = numpy.where(each != 0, loss, loss.dtype.type(0)) * each
+    if reduction == "none":
+        return loss, top, (p.T if few else p), total, None
+    divisor = 1 if reduction == "sum" else n if each is None else add.reduce(each)
+    # so few numbers may be added in any order, and BLAS is there sooner
+    loss = (loss.dot(_ones(n, loss.dtype)) if n <= 4096 else add.reduce(loss)) / divisor
+    return loss, top, (p.T if few else p), total, divisor
 
 
-def cross_entropy_grad(g: Array, p: Array, total: Array, target: Array, weight: Array | None, divisor: Any) -> Array:
+def cross_entropy_grad(
+    g: Array, p: Array, total: Array, target: Array, weight: Array | None, divisor: Any, ignore: int | None
+) -> Array:
     n, classes = p.shape
     if divisor is not None:
         g = g / divisor
-    if weight is not None:
-        g = g * weight
+    if target.ndim == 1 and not weight is ignore is None:
+        target, each = counted_rows(numpy, target, weight, ignore, p)
+        g = g * each
     scale = g / total
     few = classes <= _FEW
     out = numpy.empty((classes, n) if few else p.shape, p.dtype)
@@ -329,7 +339,7 @@ def cross_entropy_grad(g: Array, p: Array, total: Array, target: Array, weight: 
     return out.T if few else out
 
 
-OVERRIDES: dict[str, Callable] = scatter.overrides(numpy) | {
+OVERRIDES: dict[str, Callable] = scatter.overrides(numpy, add.at) | {
     function.__name__: function
     for function in (
         *(astype, reshape, broadcast_to, sum, mean, max, min),

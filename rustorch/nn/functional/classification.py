@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt
 from ...autograd.graph import VARIABLES
 from ...backends import dtypes
+from ...backends.kernels.layers import counted_rows
 from ...ops import network
-from ...ops.indexing import extent, within
+from ...ops.indexing import extent, readable, within
 from ...variable import Variable
 from .checks import mixing, real, real_pair, reduced, reduction_of
 
@@ -46,7 +48,8 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: boo
     Raises
     ------
     IndexError
-        If a class index is out of range. (On "cuda" and under tracing indices cannot be looked at without waiting for them.)
+        If a class index is out of range. (On "cuda" and under tracing nobody reads the indices, for that means to wait; on "cuda" the loss
+        of such a row is nan.)
     ValueError
         If shapes do not fit, or an option is out of range.
     TypeError
@@ -57,9 +60,9 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: boo
         # the usual case: a matrix of logits, an index for every row, and every row counts 1
         logits, indices = input._native, target._native
         if logits.ndim == 2 and indices.shape == logits.shape[:1]:
-            count, classes = logits.shape
+            classes = logits.shape[1]
             if not 0 <= ignore_index < classes and within(target, classes) and dtypes.is_floating(input.dtype):
-                return network.cross_entropy.call(input, target, None, count)
+                return network.cross_entropy.call(input, target, None, None, "mean")
     reduction = reduction_of("cross_entropy", reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is in [0, 1], not {label_smoothing}")
@@ -94,8 +97,7 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: boo
         t = t * (1 - label_smoothing) + label_smoothing / classes
     if weight is not None:
         t = t * weight
-    divisor = {"mean": flat.shape[0], "sum": 1, "none": None}[reduction]
-    loss = network.cross_entropy.call(flat, t, None, divisor)
+    loss = network.cross_entropy.call(flat, t, None, None, reduction)
     return ops.reshape(loss, rows) if reduction == "none" else loss
 
 
@@ -113,35 +115,28 @@ def _from_indices(x: Variable, target: Variable, weight: Variable | None, ignore
                   rows: tuple[int, ...]) -> Variable:  # fmt: skip
     """Cross-entropy of rows of logits, (m, classes), and class indices, (m,)."""
     classes = x._native.shape[1]
-    counts, safe, row_weight = _counted("cross_entropy", x, target, weight, ignore_index)
-    # an option: it has no gradient
-    divisor = ops.sum(row_weight)._native if reduction == "mean" else 1 if reduction == "sum" else None
+    check_classes("cross_entropy", target, classes, ignore_index)
     if smoothing:
+        safe, each = counted_rows(ops, target, weight, ignore_index, x)
         hot = ops.expand_dims(safe, axis=1) == ops.arange(classes, dtype=safe.dtype, device=safe.device)
         t = ops.astype(hot, x.dtype) * (1 - smoothing) + smoothing / classes
         if weight is not None:
             t = t * weight
-        t = ops.where(ops.expand_dims(counts, axis=1), t, ops.zeros_like(t))
-        loss = network.cross_entropy.call(x, t, None, divisor)
+        t = ops.where(ops.expand_dims(target != ignore_index, axis=1), t, ops.zeros_like(t))
+        loss = network.cross_entropy.call(x, t, None, None, "none" if reduction == "none" else "sum")
+        if reduction == "mean":
+            loss = loss / ops.sum(each)
     else:
-        loss = network.cross_entropy.call(x, safe, row_weight, divisor)
+        loss = network.cross_entropy.call(x, target, weight, ignore_index, reduction)
     return ops.reshape(loss, rows) if reduction == "none" else loss
 
 
-def _counted(name: str, x: Variable, target: Variable, weight: Variable | None, ignore_index: int) -> tuple[Variable, ...]:
-    """Of class indices, (m,): which of them count, all of them with 0 in place of the others, and what each row counts."""
-    classes = x._native.shape[1]
-    counts = target != ignore_index
-    safe = ops.where(counts, target, ops.zeros_like(target))
-    check_classes(name, safe, classes)
-    row_weight = ops.astype(counts, x.dtype)
-    if weight is not None:
-        row_weight = ops.where(counts, ops.take(weight, safe, axis=0), ops.zeros_like(row_weight))
-    return counts, safe, row_weight
-
-
-def check_classes(name: str, target: Variable, classes: int) -> None:
-    """Raise IndexError for a class index that is known to be out of range."""
+def check_classes(name: str, target: Variable, classes: int, ignore_index: int | None = None) -> None:
+    """Raise IndexError for a class index that is known to be out of range, and is not the one to ignore."""
+    if not readable(target):
+        return
+    if ignore_index is not None and not 0 <= ignore_index < classes:
+        target = ops.where(target != ignore_index, target, ops.zeros_like(target))
     lowest, highest = extent(target)
     if lowest is not None and highest is not None and (lowest < 0 or highest >= classes):
         raise IndexError(f"{name}: class index {lowest if lowest < 0 else highest} is out of range for {classes} classes")
@@ -220,7 +215,12 @@ def nll_loss(input: Any, target: Any, weight: Any = None, size_average: bool | N
     weight = class_weight("nll_loss", weight, input, flat.shape[1])
     target = class_indices("nll_loss", target, input, rows)
     target = ops.reshape(target, (flat.shape[0],))
-    _, safe, row_weight = _counted("nll_loss", flat, target, weight, ignore_index)
+    classes = flat.shape[1]
+    check_classes("nll_loss", target, classes, ignore_index)
+    safe, row_weight = counted_rows(ops, target, weight, ignore_index, flat)
+    if not readable(target):  # nan, where other devices raise
+        known = ops.logical_and(safe >= 0, safe < classes)
+        row_weight = ops.where(known, row_weight, ops.full_like(row_weight, math.nan))
     taken = ops.squeeze(ops.take_along_axis(flat, ops.expand_dims(safe, axis=1), axis=1), axis=1)
     # an ignored row must not spread its nan or infinity: select, then weigh
     loss = -ops.where(row_weight != 0, taken, ops.zeros_like(taken)) * row_weight

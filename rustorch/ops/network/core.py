@@ -69,9 +69,11 @@ def _target_rule(xp: Any, g: Any, x: Any, top: Any, total: Any, divisor: Any) ->
 
 cross_entropy = Primitive(
     "cross_entropy",
-    lambda xp, x, target, weight, /, divisor: xp.cross_entropy(x, target, weight, divisor),
-    aux=("top", "p", "total"),
-    x=lambda xp, g, p, total, target, weight, divisor: xp.cross_entropy_grad(g, p, total, target, weight, divisor),
+    lambda xp, x, target, weight, /, ignore, reduction: xp.cross_entropy(x, target, weight, ignore, reduction),
+    aux=("top", "p", "total", "divisor"),
+    x=lambda xp, g, p, total, target, weight, divisor, ignore: xp.cross_entropy_grad(
+        g, p, total, target, weight, divisor, ignore
+    ),
     target=_target_rule,
 )
 mse = Primitive(
