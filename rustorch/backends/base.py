@@ -253,6 +253,10 @@ class Backend:
     def permutation(self, n: int, device: str) -> Array:
         return self.from_numpy(self.generator().permutation(n), device)
 
+    def mask(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str, p: float, scale: float) -> Array:
+        """``scale``, or 0 with probability ``p``: what dropout multiplies with."""
+        return self.from_numpy(host_mask(self.generator(), shape, dtype, p, scale), device)
+
 
 #: Bytes of a PCG64: its 128-bit state and increment, and half of a 64-bit draw that the next 32-bit one takes, if there is one.
 _PARTS = {"state": 16, "inc": 16, "uinteger": 4, "has_uint32": 1}
@@ -290,6 +294,16 @@ def host_normal(generator: numpy.random.Generator, shape: tuple[int, ...], dtype
         return numpy.asarray(pair[0] + 1j * pair[1]).astype(dtype)
     draw = dtype if dtype in dtypes.REAL else dtypes.float64
     return numpy.asarray(generator.standard_normal(shape, dtype=draw.type)).astype(dtype, copy=False)
+
+
+def host_mask(
+    generator: numpy.random.Generator, shape: tuple[int, ...], dtype: numpy.dtype, p: float, scale: float
+) -> numpy.ndarray:
+    """``scale``, or 0 with probability ``p``. Decided by uniform float32 numbers, whatever the dtype."""
+    u = host_uniform(generator, shape, dtypes.float32)
+    out = numpy.asarray(u >= dtypes.float32.type(p)).astype(dtype)
+    out *= dtype.type(scale)
+    return out
 
 
 def info(dtype: numpy.dtype) -> tuple:

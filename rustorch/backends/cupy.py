@@ -14,6 +14,7 @@ import numpy
 
 from . import cupy_kernels
 from .base import Array, Backend, DeviceUnavailable, Namespace
+from .cupy_kernels.random import Generator
 
 
 # -- linear algebra ----------------------------------------------------------------------------------------------------
@@ -56,7 +57,7 @@ class CupyBackend(Backend):
         except cupy.cuda.runtime.CUDARuntimeError as error:
             self._count, self._why = 0, str(error)
         self.multi_device = self._count > 1
-        self._generators: dict[int, Any] = {}
+        self._generators: dict[int, Generator] = {}
         # chosen once: a generator that `rng_restore` drops starts again as it did
         self._seed: int | tuple[int, ...] = secrets.randbits(63)
         super().__init__()
@@ -86,7 +87,7 @@ class CupyBackend(Backend):
         return f"cuda:{number}" if number else "cuda"
 
     def native_device(self, device: str) -> Any:
-        return cupy.cuda.Device(int(device.partition(":")[2] or 0))
+        return cupy.cuda.Device(_number(device))
 
     def guard(self, array: Array) -> contextlib.AbstractContextManager:
         return array.device
@@ -135,67 +136,52 @@ class CupyBackend(Backend):
 
     # -- random numbers ----------------------------------------------------------------------------------------------
     def seed(self, seed: int | tuple[int, ...]) -> None:
+        # in this order: a thread that finds no generator makes it from the new seed
         self._seed = seed
         self._generators = {}
 
-    def _generator_on(self, device: str) -> Any:
-        number = int(device.partition(":")[2] or 0)
-        if number not in self._generators:
-            entropy = numpy.random.SeedSequence(self._seed, spawn_key=(number,)).generate_state(1)[0]
-            with cupy.cuda.Device(number):
-                self._generators[number] = cupy.random.default_rng(int(entropy))
-        return self._generators[number]
-
-    def _bits(self, device: str) -> Array:
-        """All that a generator of CuPy knows, one cuRAND state per thread: an array of bytes on its GPU."""
-        return self._generator_on(device).bit_generator._state
+    def _generator_on(self, device: str) -> Generator:
+        number = _number(device)
+        generators = self._generators
+        found = generators.get(number)
+        # of two threads that make one, both get the first
+        return generators.setdefault(number, Generator.seeded(self._seed, number)) if found is None else found
 
     def rng_state(self, device: str) -> numpy.ndarray:
-        return self.to_numpy(self._bits(device)).view(numpy.uint8)
+        return numpy.frombuffer(self._generator_on(device).packed(), numpy.uint8).copy()
 
     def set_rng_state(self, state: numpy.ndarray, device: str) -> None:
-        bits = self._bits(device)
-        if state.size != bits.size:
-            raise ValueError(f"a state of this generator has {bits.size} bytes, not {state.size}")
-        with self.native_device(device):
-            bits[...] = cupy.asarray(state.view(numpy.int8))
+        self._generators[_number(device)] = Generator.unpacked(state.tobytes())
 
     def rng_snapshot(self) -> Any:
-        states = {}
-        for number in self._generators:
-            with cupy.cuda.Device(number):
-                states[number] = self._bits(f"cuda:{number}").copy()
-        return self._seed, states
+        return self._seed, {number: generator.copy() for number, generator in self._generators.copy().items()}
 
     def rng_restore(self, snapshot: Any) -> None:
-        self._seed, states = snapshot
+        self._seed, generators = snapshot
         # one that did not exist is made from the seed when it is needed
-        self._generators = {number: generator for number, generator in self._generators.items() if number in states}
-        for number, state in states.items():
-            with cupy.cuda.Device(number):
-                self._bits(f"cuda:{number}")[...] = state
+        self._generators = {number: generator.copy() for number, generator in generators.items()}
 
     def uniform(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
         with self.native_device(device):
-            return (
-                self._generator_on(device)
-                .random(shape, dtype=numpy.float64 if dtype.itemsize == 8 else numpy.float32)
-                .astype(dtype)
-            )
+            return self._generator_on(device).uniform(shape, dtype)
 
     def normal(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
         with self.native_device(device):
-            draw = self._generator_on(device).standard_normal
-            if dtype.kind == "c":
-                part = numpy.float32 if dtype.itemsize == 8 else numpy.float64
-                pair = draw((2, *shape), dtype=part) * part(0.5**0.5)
-                return (pair[0] + 1j * pair[1]).astype(dtype)
-            return draw(shape, dtype=numpy.float64 if dtype.itemsize == 8 else numpy.float32).astype(dtype)
+            return self._generator_on(device).normal(shape, dtype)
 
     def integers(self, low: int, high: int, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
         with self.native_device(device):
-            return self._generator_on(device).integers(low, high, size=shape, endpoint=False).astype(dtype)
+            return self._generator_on(device).integers(low, high, shape, dtype)
 
     def permutation(self, n: int, device: str) -> Array:
         with self.native_device(device):
-            return cupy.argsort(self._generator_on(device).random(n))
+            return self._generator_on(device).permutation(n)
+
+    def mask(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str, p: float, scale: float) -> Array:
+        with self.native_device(device):
+            return self._generator_on(device).mask(shape, dtype, p, scale)
+
+
+def _number(device: str) -> int:
+    """Of the GPU that a device string names."""
+    return int(device.partition(":")[2] or 0)

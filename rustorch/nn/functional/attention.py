@@ -11,7 +11,7 @@ from ...ops import network
 from ...variable import Variable
 from .checks import floating
 from .linear import linear
-from .masks import check_probability, dropout
+from .masks import check_probability, drawn_mask, dropout
 
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
 
@@ -39,7 +39,7 @@ def causal_mask(queries: int, keys: int, dtype: Any, device: Any) -> Variable:
 
 def _kept(shape: tuple[int, ...], p: float, like: Variable) -> Variable | None:
     """What dropout multiplies with: 0, or 1 / (1 - p)."""
-    return dropout(ops.ones(shape, dtype=like.dtype, device=like.device), p) if p else None
+    return drawn_mask(shape, p, like) if p else None
 
 
 def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,

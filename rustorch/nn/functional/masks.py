@@ -33,10 +33,14 @@ def check_probability(name: str, p: float) -> None:
         raise ValueError(f"{name}: p is a probability between 0 and 1, not {p}")
 
 
-def _kept(x: Variable, shape: tuple[int, ...], p: float) -> Variable:
-    """Ones, and zeros with probability ``p``, from the numbers of the device that ``x`` is on; in its dtype."""
-    u = make(get(x.device).uniform(shape, dtypes.float32, x.device))
-    return ops.astype(u >= p, x.dtype)
+def drawn_mask(shape: tuple[int, ...], p: float, like: Variable, scale: float | None = None) -> Variable:
+    """``scale``, or 0 with probability ``p``, from the random numbers of the device that ``like`` is on; in its dtype.
+
+    The default of ``scale`` is ``1 / (1 - p)``. A p of 1 draws nothing.
+    """
+    if p == 1:
+        return ops.zeros(shape, dtype=like.dtype, device=like.device)
+    return make(get(like.device).mask(shape, like.dtype, like.device, p, 1 / (1 - p) if scale is None else scale))
 
 
 def _features(x: Variable) -> tuple[int, ...]:
@@ -46,9 +50,9 @@ def _features(x: Variable) -> tuple[int, ...]:
 def _dropped(x: Variable, shape: tuple[int, ...], p: float, alpha: bool) -> Variable:
     if p == 1:
         return x * ops.zeros_like(x)
-    kept = _kept(x, shape, p)
     if not alpha:
-        return x * (kept * (1 / (1 - p)))
+        return x * drawn_mask(shape, p, x)
+    kept = drawn_mask(shape, p, x, 1.0)
     scale = 1 / math.sqrt((_ALPHA**2 * p + 1) * (1 - p))
     return x * (kept * scale) + ((kept - 1) * (_ALPHA * scale) + _ALPHA * scale * p)
 
@@ -234,7 +238,8 @@ def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float =
         raise ValueError(f"{name}: the logits need a dimension of classes; their shape is ()")
     axis = one_axis(dim, x.ndim, name)
     u = make(get(x.device).uniform(x.shape, dtypes.float32, x.device))  # in [0, 1): 0 would be infinitely far away
-    gumbel = -ops.log(-ops.log(ops.clip(u, min=1e-38, max=1 - 1e-7)))
+    # CuPy takes smaller numbers for 0
+    gumbel = -ops.log(-ops.log(ops.clip(u, min=ops.finfo(u.dtype).smallest_normal, max=1 - 1e-7)))
     soft = network.softmax((x + ops.astype(gumbel, x.dtype)) / tau, axis)
     if not hard:
         return soft
