@@ -8,8 +8,9 @@ through ``backend.xp`` and to nothing else of the library behind it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import starmap
 from types import MappingProxyType
 from typing import Any
 
@@ -110,6 +111,13 @@ class Backend:
     def guard(self, array: Array) -> contextlib.AbstractContextManager:
         """The context in which operations on ``array`` must run."""
         return contextlib.nullcontext()
+
+    def steps(self, kernel: str, calls: Iterable[tuple]) -> Iterable[tuple]:
+        """What a kernel of ``kernels/optim.py`` returns for each of these tuples of arguments, all on one device.
+
+        One call after the other, each when its results are asked for. A backend may instead look at all of them first.
+        """
+        return starmap(getattr(self.xp, kernel), calls)
 
     # -- devices and data types ----------------------------------------------------------------------------------
     def devices(self) -> list[str]:

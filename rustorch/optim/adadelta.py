@@ -54,6 +54,9 @@ class Adadelta(Optimizer):
     Variable([ 0.99683774, -1.9968377 ], requires_grad=True)
     """
 
+    kernel = "adadelta"
+    keeps = ("square_avg", "acc_delta")
+
     def __init__(self, params: Any, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0.0, *,
                  maximize: bool = False, **hints: Any):  # fmt: skip
         super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, hints)
@@ -65,9 +68,8 @@ class Adadelta(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "square_avg": xp.zeros_like(p), "acc_delta": xp.zeros_like(p)}
 
-    def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
+    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
         state["step"] += 1
-        p, state["square_avg"], state["acc_delta"] = xp.adadelta(
+        return (
             p, g, state["square_avg"], state["acc_delta"], options["lr"], options["rho"], options["eps"], options["weight_decay"],
             options["maximize"])  # fmt: skip
-        return p

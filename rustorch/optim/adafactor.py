@@ -58,6 +58,9 @@ class Adafactor(Optimizer):
     Variable([ 0.8418861, -1.8418862], requires_grad=True)
     """
 
+    kernel = "adafactor"
+    keeps = ("row_var", "col_var", "variance")
+
     def __init__(self, params: Any, lr: float = 1e-2, beta2_decay: float = -0.8, eps: tuple[float | None, float] = (None, 1e-3),
                  d: float = 1.0, weight_decay: float = 0.0, *, maximize: bool = False, **hints: Any):  # fmt: skip
         super().__init__(params, {
@@ -89,12 +92,10 @@ class Adafactor(Optimizer):
             return {"step": 0, "variance": xp.zeros_like(p)}
         return {"step": 0, "row_var": xp.zeros_like(p[..., :1]), "col_var": xp.zeros_like(p[..., :1, :])}
 
-    def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
+    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
         lr, (eps1, eps2) = options["lr"], options["eps"]
-        p, rows, columns, variance = xp.adafactor(
+        return (
             p, g, state.get("row_var"), state.get("col_var"), state.get("variance"), lr, step ** options["beta2_decay"],
             float(xp.finfo(p.dtype).eps) if eps1 is None else eps1, eps2, options["d"], min(lr, step**-0.5),
             options["weight_decay"], options["maximize"])  # fmt: skip
-        state.update({"variance": variance} if variance is not None else {"row_var": rows, "col_var": columns})
-        return p

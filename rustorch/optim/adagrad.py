@@ -56,6 +56,9 @@ class Adagrad(Optimizer):
     Variable([ 0.9, -1.9], requires_grad=True)
     """
 
+    kernel = "adagrad"
+    keeps = ("sum",)
+
     def __init__(self, params: Any, lr: float = 1e-2, lr_decay: float = 0.0, weight_decay: float = 0.0,
                  initial_accumulator_value: float = 0.0, eps: float = 1e-10, *, maximize: bool = False, **hints: Any):  # fmt: skip
         super().__init__(params, {
@@ -71,8 +74,8 @@ class Adagrad(Optimizer):
         # of complex parameters, both parts begin with it
         return {"step": 0, "sum": xp.full_like(p, complex(first, first) if xp.isdtype(p.dtype, "complex floating") else first)}
 
-    def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
+    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
-        p, state["sum"] = xp.adagrad(p, g, state["sum"], options["lr"] / (1 + (step - 1) * options["lr_decay"]), options["eps"],
-                                     options["weight_decay"], options["maximize"])  # fmt: skip
-        return p
+        return (
+            p, g, state["sum"], options["lr"] / (1 + (step - 1) * options["lr_decay"]), options["eps"], options["weight_decay"],
+            options["maximize"])  # fmt: skip

@@ -61,6 +61,9 @@ class Adam(Optimizer, AdamNames):
     Variable([ 0.90000004, -1.9       ], requires_grad=True)
     """
 
+    kernel = "adam"
+    keeps = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+
     def __init__(self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  weight_decay: float = 0.0, amsgrad: bool = False, *, maximize: bool = False, decoupled_weight_decay: bool = False,
                  **hints: Any):  # fmt: skip
@@ -76,17 +79,13 @@ class Adam(Optimizer, AdamNames):
         state = {"step": 0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
         return {**state, "max_exp_avg_sq": xp.zeros_like(p)} if options["amsgrad"] else state
 
-    def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
+    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
         beta1, beta2 = options["betas"]
-        amsgrad = options["amsgrad"]
-        p, state["exp_avg"], state["exp_avg_sq"], top = xp.adam(
-            p, g, state["exp_avg"], state["exp_avg_sq"], states.kept(xp, state, "max_exp_avg_sq", p) if amsgrad else None,
+        return (
+            p, g, state["exp_avg"], state["exp_avg_sq"], states.kept(xp, state, "max_exp_avg_sq", p) if options["amsgrad"] else None,
             options["lr"], beta1, beta2, options["eps"], options["weight_decay"], options["decoupled_weight_decay"],
             options["maximize"], 1 - beta1**step, 1 - beta2**step)  # fmt: skip
-        if amsgrad:
-            state["max_exp_avg_sq"] = top
-        return p
 
 
 class AdamW(Adam):

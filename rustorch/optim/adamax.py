@@ -54,6 +54,9 @@ class Adamax(Optimizer):
     Variable([ 0.9, -1.9], requires_grad=True)
     """
 
+    kernel = "adamax"
+    keeps = ("exp_avg", "exp_inf")
+
     def __init__(self, params: Any, lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  weight_decay: float = 0.0, *, maximize: bool = False, **hints: Any):  # fmt: skip
         super().__init__(
@@ -66,10 +69,9 @@ class Adamax(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "exp_avg": xp.zeros_like(p), "exp_inf": xp.zeros_like(p)}
 
-    def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
+    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
         beta1, beta2 = options["betas"]
-        p, state["exp_avg"], state["exp_inf"] = xp.adamax(
+        return (
             p, g, state["exp_avg"], state["exp_inf"], options["lr"], beta1, beta2, options["eps"], options["weight_decay"],
             options["maximize"], 1 - beta1**step)  # fmt: skip
-        return p

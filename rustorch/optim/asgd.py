@@ -57,6 +57,9 @@ class ASGD(Optimizer):
     Variable([ 0.79999, -1.59998], requires_grad=True)
     """
 
+    kernel = "asgd"
+    keeps = ("ax",)
+
     def __init__(self, params: Any, lr: float = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6,
                  weight_decay: float = 0.0, *, maximize: bool = False, **hints: Any):  # fmt: skip
         super().__init__(params, {
@@ -70,12 +73,9 @@ class ASGD(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "eta": options["lr"], "mu": 1.0, "ax": xp.zeros_like(p)}
 
-    def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
+    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
-        lr, lambd, eta = options["lr"], options["lambd"], state["eta"]
-        p, state["ax"] = xp.asgd(
-            p, g, state["ax"], 1 - lambd * eta, eta, state["mu"], options["weight_decay"], options["maximize"]
-        )
+        lr, lambd, eta, mu = options["lr"], options["lambd"], state["eta"], state["mu"]
         state["eta"] = lr / (1 + lambd * lr * step) ** options["alpha"]
         state["mu"] = 1 / max(1, step - options["t0"])
-        return p
+        return p, g, state["ax"], 1 - lambd * eta, eta, mu, options["weight_decay"], options["maximize"]

@@ -65,6 +65,9 @@ class Muon(Optimizer):
     [0.9589, -1.9177]
     """
 
+    kernel = "muon"
+    keeps = ("momentum_buffer",)
+
     def __init__(self, params: Any, lr: float = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95, nesterov: bool = True,
                  ns_coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315), eps: float = 1e-7, ns_steps: int = 5,
                  adjust_lr_fn: str | None = None):  # fmt: skip
@@ -97,10 +100,9 @@ class Muon(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": xp.zeros_like(p)}
 
-    def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
+    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
         lr, (m, n) = options["lr"], p.shape
         scale = 0.2 * math.sqrt(max(m, n)) if options["adjust_lr_fn"] == "match_rms_adamw" else math.sqrt(max(1, m / n))
-        p, state["momentum_buffer"] = xp.muon(
+        return (
             p, g, state["momentum_buffer"], lr * scale, 1 - lr * options["weight_decay"], options["momentum"], options["nesterov"],
             options["ns_coefficients"], options["ns_steps"], options["eps"])  # fmt: skip
-        return p

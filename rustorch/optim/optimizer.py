@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import repeat
 from typing import Any
 
 from ..autograd.graph import Value, enable_grad, writes
-from ..backends import BY_TYPE, Namespace, device_of
+from ..backends import BY_TYPE, Backend, Namespace, device_of
 from ..rustorch_names import OptimizerNames
 from ..variable import Variable
 from . import checks, states
@@ -21,7 +22,8 @@ class Optimizer(OptimizerNames):
     """The base of all optimizers.
 
     A subclass passes its options to ``__init__``, says in `check` which values make sense, in `start` what it keeps for a parameter, and
-    in `update` what a step does with it.
+    in `update` what a step does with it. Where a kernel of ``backends/kernels/optim.py`` computes the step, the subclass names it in
+    `kernel` and says in `arguments` how it is called; then all parameters of a device are updated together, which takes few launches.
 
     Parameters
     ----------
@@ -65,6 +67,9 @@ class Optimizer(OptimizerNames):
     Variable([ 0.5, -1.5], requires_grad=True)
     """
 
+    #: The kernel that computes a step, and the names in the state of its results after the parameter (those that are not None).
+    kernel: str | None = None
+    keeps: tuple[str, ...] = ()
     #: Complex parameters are pairs of real ones to an update that is not linear in the gradient.
     complex_as_pairs = True
     #: Options that state_dicts of older versions do not have, with what they meant.
@@ -141,6 +146,16 @@ class Optimizer(OptimizerNames):
 
     def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
         """The new value of one parameter, from native arrays; may be ``p``, written in place. Keeps its state in ``state``."""
+        if self.kernel is None:
+            raise NotImplementedError(f"{self._name} says nowhere what a step does: write its method update")
+        new, *results = getattr(xp, self.kernel)(*self.arguments(xp, p, g, state, options))
+        for name, value in zip(self.keeps, results, strict=True):
+            if value is not None:
+                state[name] = value
+        return new
+
+    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+        """What `kernel` is called with, ``p`` and ``g`` first. Counts the step in ``state``, whose arrays stay as they are."""
         raise NotImplementedError
 
     # -- the step --------------------------------------------------------------------------------------------------------
@@ -162,24 +177,63 @@ class Optimizer(OptimizerNames):
             with enable_grad():
                 loss = closure()
         work = self._gather()
-        update, states_ = self.update, self.state
-        written: list[Any] = []
-        for p, native, g, backend, options in work:
-            xp = backend.xp
-            state = states_.get(p)
-            if backend.multi_device:
-                with backend.guard(native):
-                    new = self._updated(xp, p, native, g, options)
-            elif state is None or backend.dtype_of(native).kind == "c":
-                new = self._updated(xp, p, native, g, options)
-            else:
-                new = update(xp, native, g, state, options)
-            if new is native or self._write(p, native, new):
-                written.append(native)
+        # an update that is not the one above knows nothing of other parameters
+        together = self.kernel is not None and getattr(self.update, "__func__", None) is Optimizer.update
+        written = self._together(work) if together else self._in_turn(work)
         if written:
             writes.note_all(written)
         self.steps += 1
         return loss
+
+    def _in_turn(self, work: list[tuple]) -> list[Any]:
+        """Update one parameter after the other; returns the arrays that were written in place."""
+        written: list[Any] = []
+        for p, native, g, backend, options, _ in work:
+            with backend.guard(native):
+                new = self._updated(backend.xp, p, native, g, options)
+            if new is native or self._write(p, native, new):
+                written.append(native)
+        return written
+
+    def _together(self, work: list[tuple]) -> list[Any]:
+        """Update all parameters of a device in one go; returns the arrays that were written in place."""
+        by_device: dict[str, list[tuple]] = {}
+        for entry in work:
+            by_device.setdefault(entry[-1], []).append(entry)
+        written: list[Any] = []
+        for entries in by_device.values():
+            first, backend = entries[0][1], entries[0][3]
+            with backend.guard(first):
+                written += self._on_device(backend, entries)
+        return written
+
+    def _on_device(self, backend: Backend, entries: list[tuple]) -> list[Any]:
+        xp, states_, pairs = backend.xp, self.state, self.complex_as_pairs
+        parameters, natives, gradients, kept, options = [], [], [], [], []
+        written: list[Any] = []
+        for p, native, g, _, group, _ in entries:
+            if pairs and backend.dtype_of(native).kind == "c":
+                new = self._updated(xp, p, native, g, group)
+                if new is native or self._write(p, native, new):
+                    written.append(native)
+                continue
+            if (state := states_.get(p)) is None:
+                state = states_[p] = self.start(xp, native, group)
+            parameters.append(p)
+            natives.append(native)
+            gradients.append(g)
+            kept.append(state)
+            options.append(group)
+        # nothing is called before its results are needed: where arrays are not written in place, one parameter's are made at a time
+        calls = map(self.arguments, repeat(xp), natives, gradients, kept, options)
+        steps = backend.steps(self.kernel, calls)  # type: ignore[arg-type]
+        for p, native, state, (new, *results) in zip(parameters, natives, kept, steps, strict=True):
+            for name, value in zip(self.keeps, results, strict=True):
+                if value is not None:
+                    state[name] = value
+            if new is native or self._write(p, native, new):
+                written.append(native)
+        return written
 
     @staticmethod
     def _write(p: Variable, native: Any, new: Any) -> bool:
@@ -191,7 +245,7 @@ class Optimizer(OptimizerNames):
         return False
 
     def _updated(self, xp: Namespace, p: Variable, native: Any, g: Any, options: dict[str, Any]) -> Any:
-        """What is rare in a step: the first one of a parameter, and complex ones."""
+        """The new value of one parameter, by `update`; makes its state before its first step."""
         if (state := self.state.get(p)) is None:
             state = self.state[p] = self.start(xp, native, options)
         if self.complex_as_pairs and BY_TYPE[type(native)].dtype_of(native).kind == "c":
@@ -199,7 +253,7 @@ class Optimizer(OptimizerNames):
         return self.update(xp, native, g, state, options)
 
     def _gather(self) -> list[tuple]:
-        """What a step is about to do, looked at before the first parameter changes."""
+        """Each parameter with its array, gradient, backend, options and device, looked at before the first one changes."""
         work = []
         for group in self.param_groups:
             # a schedule may have set a number of NumPy's, which would promote the parameters
@@ -214,9 +268,10 @@ class Optimizer(OptimizerNames):
                 if type(g) is not kind or g.dtype != native.dtype or g.shape != native.shape:
                     self._mismatch(p, g)
                 backend = BY_TYPE[kind]
-                if backend.multi_device and device_of(g) != device_of(native):
+                device = backend.name
+                if backend.multi_device and device_of(g) != (device := device_of(native)):
                     self._mismatch(p, g)
-                work.append((p, native, g, backend, group))
+                work.append((p, native, g, backend, group, device))
         return work
 
     def _mismatch(self, p: Variable, g: Any) -> None:

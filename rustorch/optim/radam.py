@@ -57,6 +57,9 @@ class RAdam(Optimizer):
     Variable([ 0.8, -1.6], requires_grad=True)
     """
 
+    kernel = "radam"
+    keeps = ("exp_avg", "exp_avg_sq")
+
     def __init__(self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  weight_decay: float = 0.0, decoupled_weight_decay: bool = False, *, maximize: bool = False, **hints: Any):  # fmt: skip
         super().__init__(params, {
@@ -70,7 +73,7 @@ class RAdam(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
 
-    def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
+    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
         beta1, beta2 = options["betas"]
         correction2 = 1 - beta2**step
@@ -79,7 +82,6 @@ class RAdam(Optimizer):
         rectified = 0.0
         if length > 5:
             rectified = ((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length) * correction2) ** 0.5
-        p, state["exp_avg"], state["exp_avg_sq"] = xp.radam(
+        return (
             p, g, state["exp_avg"], state["exp_avg_sq"], options["lr"], beta1, beta2, options["eps"], options["weight_decay"],
             options["decoupled_weight_decay"], options["maximize"], 1 - beta1**step, rectified)  # fmt: skip
-        return p

@@ -59,6 +59,9 @@ class RMSprop(Optimizer):
     Variable([ 5.9604645e-08, -1.0000000e+00], requires_grad=True)
     """
 
+    kernel = "rmsprop"
+    keeps = ("square_avg", "grad_avg", "momentum_buffer")
+
     def __init__(self, params: Any, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
                  momentum: float = 0.0, centered: bool = False, *, maximize: bool = False, **hints: Any):  # fmt: skip
         super().__init__(params, {
@@ -73,14 +76,9 @@ class RMSprop(Optimizer):
         names = ["square_avg"] + ["grad_avg"] * bool(options["centered"]) + ["momentum_buffer"] * bool(options["momentum"])
         return {"step": 0, **{name: xp.zeros_like(p) for name in names}}
 
-    def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
+    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
         state["step"] += 1
-        p, state["square_avg"], mean, buffer = xp.rmsprop(
+        return (
             p, g, state["square_avg"], states.kept(xp, state, "grad_avg", p) if options["centered"] else None,
             states.kept(xp, state, "momentum_buffer", p) if options["momentum"] else None, options["lr"], options["alpha"], options["eps"],
             options["weight_decay"], options["momentum"], options["maximize"])  # fmt: skip
-        if mean is not None:
-            state["grad_avg"] = mean
-        if buffer is not None:
-            state["momentum_buffer"] = buffer
-        return p

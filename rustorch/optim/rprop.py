@@ -53,6 +53,9 @@ class Rprop(Optimizer):
     Variable([ 0.9, -1.9], requires_grad=True)
     """
 
+    kernel = "rprop"
+    keeps = ("prev", "step_size")
+
     def __init__(self, params: Any, lr: float = 1e-2, etas: tuple[float, float] = (0.5, 1.2),
                  step_sizes: tuple[float, float] = (1e-6, 50.0), *, maximize: bool = False, **hints: Any):  # fmt: skip
         super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize}, hints)
@@ -68,8 +71,6 @@ class Rprop(Optimizer):
         size = xp.full_like(p, complex(lr, lr) if xp.isdtype(p.dtype, "complex floating") else lr)
         return {"step": 0, "prev": xp.zeros_like(p), "step_size": size}
 
-    def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
+    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
         state["step"] += 1
-        p, state["prev"], state["step_size"] = xp.rprop(
-            p, g, state["prev"], state["step_size"], *options["etas"], *options["step_sizes"], options["maximize"])  # fmt: skip
-        return p
+        return p, g, state["prev"], state["step_size"], *options["etas"], *options["step_sizes"], options["maximize"]

@@ -53,6 +53,8 @@ class SGD(Optimizer):
     Variable([0.8], requires_grad=True)
     """
 
+    kernel = "sgd"
+    keeps = ("momentum_buffer",)
     complex_as_pairs = False
 
     def __init__(self, params: Any, lr: float = 1e-3, momentum: float = 0.0, dampening: float = 0.0, weight_decay: float = 0.0,
@@ -73,8 +75,7 @@ class SGD(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": None}
 
-    def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
-        p, state["momentum_buffer"] = xp.sgd(
+    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+        return (
             p, g, state["momentum_buffer"], options["lr"], options["momentum"], options["dampening"], options["weight_decay"],
             options["nesterov"], options["maximize"])  # fmt: skip
-        return p
