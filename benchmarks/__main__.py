@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import platform
+import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy
 
 import rustorch
 
-from . import adam, chain, cnn, embedding, gpt, loader, lstm, mlp, processes, saving
+from . import adam, chain, cnn, cuda, embedding, gpt, launches, loader, lstm, mlp, processes, saving
 from .timing import medians, report
 
 _STEPS = {
@@ -22,11 +22,11 @@ _STEPS = {
     "large": ([1024, 1024, 1024, 10], 1024),
 }
 _NETWORKS = {
-    "cnn": ("a CNN on 28 x 28 pixels, batch 64", cnn.functions),
-    "gpt": ("a GPT of 2 layers, width 128, 64 tokens, batch 8", gpt.functions),
-    "adam": (f"{adam.SIZES} with Adam, batch {adam.BATCH}", adam.functions),
-    "adamw": ("the GPT with AdamW", partial(gpt.functions, "AdamW")),
-    "lstm": ("an LSTM, 64 features, 128 hidden, 32 steps, batch 32", lstm.functions),
+    "cnn": ("a CNN on 28 x 28 pixels, batch 64", cnn.step),
+    "gpt": ("a GPT of 2 layers, width 128, 64 tokens, batch 8", gpt.step),
+    "adam": (f"{adam.SIZES} with Adam, batch {adam.BATCH}", adam.step),
+    "adamw": ("the GPT with AdamW", lambda: gpt.step("AdamW")),
+    "lstm": ("an LSTM, 64 features, 128 hidden, 32 steps, batch 32", lstm.step),
 }
 
 
@@ -43,13 +43,14 @@ def _versions() -> str:
     return ", ".join(found)
 
 
-def main() -> None:
+def main() -> int:
+    """Run what the command line asks for; how many cases failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="rustorch against its peers, as ratios in one run")
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds, at least 9 (default 15)")
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=["chain", *_STEPS, *_NETWORKS, "embedding", "loader", "saving", "import", "memory", "cuda"],
+        choices=["chain", *_STEPS, *_NETWORKS, "embedding", "loader", "saving", "import", "memory", "launches", "cuda"],
         help="leave the others out",
     )
     options = parser.parse_args()
@@ -64,6 +65,7 @@ def main() -> None:
         "saving",
         "import",
         "memory",
+        "launches",
         *(["cuda"] if rustorch.cuda.is_available() else []),
     ]
     print(f"rustorch {rustorch.__version__}, Python {platform.python_version()}, {_versions()}; {platform.machine()}")
@@ -73,9 +75,9 @@ def main() -> None:
     for name, (sizes, batch) in _STEPS.items():
         if name in chosen:
             report(f"training step of {sizes}, batch {batch}", medians(mlp.functions(sizes, batch), options.rounds))
-    for name, (title, functions) in _NETWORKS.items():
+    for name, (title, step) in _NETWORKS.items():
         if name in chosen:
-            report(f"training step of {title}", medians(functions(), options.rounds))
+            report(f"training step of {title}", medians(step().functions(), options.rounds))
     if "adam" in chosen:
         report("Adam's update of that alone", medians(adam.updates(), options.rounds))
     if "embedding" in chosen:
@@ -101,19 +103,15 @@ def main() -> None:
         print("\npeak memory of five steps of [1024, 1024, 1024, 10], batch 1024")
         for name, (before, peak) in processes.memory().items():
             print(f"  {name:10}{peak:12.0f} MiB, of which {peak - before:.0f} MiB by the steps")
+    failed = launches.run() if "launches" in chosen else 0
     if "cuda" in chosen:
-        _cuda(options.rounds)
-
-
-def _cuda(rounds: int) -> None:
-    """The steps on the GPU, each waited for; against torch where it sees the GPU, too."""
-    from . import cuda
-
-    for name, (sizes, batch) in _STEPS.items():
-        report(f"on the GPU ({cuda.name()}): {name} step {sizes}, batch {batch}", medians(cuda.functions(sizes, batch), rounds))
+        failed += cuda.run(options.rounds)
+    return failed
 
 
 if __name__ == "__main__":
     start = time.perf_counter()
-    main()
+    failures = main()
     print(f"\n{time.perf_counter() - start:.0f} s in all, on numpy {numpy.__version__}")
+    if failures:
+        sys.exit(f"{failures} of the above failed")

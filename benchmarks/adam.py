@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 from collections.abc import Callable
 from typing import Any
 
-import numpy
-
 import rustorch
 
-from . import steps
+from . import mlp
+from .steps import Step, torch_on
 
 SIZES, BATCH = [512, 512, 512, 512, 10], 16
 
 
 def model(nn: Any) -> Any:
     """The network, of PyTorch's layers or of ours."""
-    pairs = [(nn.Linear(n_in, n_out), nn.ReLU()) for n_in, n_out in itertools.pairwise(SIZES)]
-    return nn.Sequential(*[layer for pair in pairs for layer in pair][:-1])
+    return mlp.network(nn, SIZES)
 
 
-def functions() -> dict[str, Callable[[], object]]:
-    """The whole step of everybody who is installed."""
-    generator = numpy.random.default_rng(0)
-    images = generator.standard_normal((BATCH, SIZES[0])).astype("float32")
-    return steps.functions(model, (images,), generator.integers(0, SIZES[-1], BATCH), "Adam")
+def step() -> Step:
+    """The whole step."""
+    return mlp.step(SIZES, BATCH, "Adam")
 
 
-def updates() -> dict[str, Callable[[], object]]:
+def updates(device: str = "cpu") -> dict[str, Callable[[], object]]:
     """``optimizer.step()`` alone."""
-    network = model(rustorch.nn)
+    network = model(rustorch.nn).to(device)
     for p in network.parameters():
-        p.grad = numpy.full(p.shape, 1e-3, "float32")
+        p.grad = rustorch.full(p.shape, 1e-3, device=device).data
     out: dict[str, Callable[[], object]] = {"rustorch": rustorch.optim.Adam(network.parameters(), lr=1e-4).step}
-    with contextlib.suppress(ImportError):
-        import torch
-
-        network = model(torch.nn)
+    if torch := torch_on(device):
+        network = model(torch.nn).to(device)
         for p in network.parameters():
-            p.grad = torch.full(p.shape, 1e-3)
+            p.grad = torch.full(p.shape, 1e-3, device=device)
         out["torch"] = torch.optim.Adam(network.parameters(), lr=1e-4).step
     return out

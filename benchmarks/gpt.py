@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy
 
-from . import steps
+from .steps import Step
 
 VOCABULARY, WIDTH, HEADS, LAYERS, TOKENS, BATCH = 65, 128, 4, 2, 64, 8
 
@@ -32,8 +31,8 @@ def model(nn: Any) -> Any:
     return GPT()
 
 
-def functions(optimizer: str = "SGD") -> dict[str, Callable[[], object]]:
-    """The step of everybody who is installed."""
-    text = numpy.random.default_rng(0).integers(0, VOCABULARY, (BATCH, TOKENS + 1))
+def step(optimizer: str = "SGD", batch: int = BATCH) -> Step:
+    """Each token is trained to name the next one; none sees what comes after it."""
+    text = numpy.random.default_rng(0).integers(0, VOCABULARY, (batch, TOKENS + 1))
     mask = numpy.triu(numpy.full((TOKENS, TOKENS), -numpy.inf, "float32"), 1)
-    return steps.functions(model, (text[:, :-1].copy(), numpy.arange(TOKENS), mask), text[:, 1:].reshape(-1), optimizer)
+    return Step(model, (text[:, :-1].copy(), numpy.arange(TOKENS), mask), text[:, 1:].reshape(-1), optimizer)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy
 
-from . import steps
+from .steps import Step
 
 FEATURES, HIDDEN, STEPS, BATCH, CLASSES = 64, 128, 32, 32, 10
 
@@ -27,8 +26,8 @@ def model(nn: Any) -> Any:
     return Classifier()
 
 
-def functions() -> dict[str, Callable[[], object]]:
-    """The step of everybody who is installed."""
+def step() -> Step:
+    """SGD."""
     generator = numpy.random.default_rng(0)
     x = generator.standard_normal((STEPS, BATCH, FEATURES)).astype("float32")
-    return steps.functions(model, (x,), generator.integers(0, CLASSES, BATCH))
+    return Step(model, (x,), generator.integers(0, CLASSES, BATCH))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import numpy
 
-import rustorch
+from .steps import Step
 
 
 def _data(sizes: list[int], batch: int) -> tuple[list[tuple[numpy.ndarray, numpy.ndarray]], numpy.ndarray, numpy.ndarray]:
@@ -19,48 +20,26 @@ def _data(sizes: list[int], batch: int) -> tuple[list[tuple[numpy.ndarray, numpy
     return layers, generator.standard_normal((batch, sizes[0])).astype("float32"), generator.integers(0, sizes[-1], batch)
 
 
+def network(nn: Any, sizes: list[int]) -> Any:
+    """Linear layers with ReLU between them, of PyTorch's layers or of ours."""
+    pairs = [(nn.Linear(n_in, n_out), nn.ReLU()) for n_in, n_out in itertools.pairwise(sizes)]
+    return nn.Sequential(*[layer for pair in pairs for layer in pair][:-1])
+
+
+def step(sizes: list[int], batch: int, optimizer: str = "SGD") -> Step:
+    """The step of what has layers."""
+    _, images, labels = _data(sizes, batch)
+    return Step(lambda nn: network(nn, sizes), (images,), labels, optimizer)
+
+
 def ours(sizes: list[int], batch: int, device: str = "cpu") -> Callable[[], object]:
     """rustorch's step."""
-    layers, images, labels = _data(sizes, batch)
-    modules: list[rustorch.Module] = []
-    for weight, bias in layers:
-        linear = rustorch.Linear(weight.shape[1], weight.shape[0], device=device)
-        linear.load_state_dict({"weight": weight, "bias": bias})
-        modules += [linear, rustorch.ReLU()]
-    model = rustorch.Sequential(*modules[:-1])
-    optimizer = rustorch.SGD(model.parameters(), lr=0.01)
-    criterion = rustorch.CrossEntropyLoss()
-    x, y = rustorch.Variable(images, device=device), rustorch.Variable(labels, device=device)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        criterion(model(x), y).backward()
-        optimizer.step()
-
-    return step
+    return step(sizes, batch).ours(device)
 
 
 def torchs(sizes: list[int], batch: int, device: str = "cpu") -> Callable[[], object]:
     """PyTorch's step."""
-    import torch
-
-    layers, images, labels = _data(sizes, batch)
-    modules: list[torch.nn.Module] = []
-    for weight, bias in layers:
-        linear = torch.nn.Linear(weight.shape[1], weight.shape[0])
-        linear.load_state_dict({"weight": torch.tensor(weight), "bias": torch.tensor(bias)})
-        modules += [linear, torch.nn.ReLU()]
-    model = torch.nn.Sequential(*modules[:-1]).to(device)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    criterion = torch.nn.CrossEntropyLoss()
-    x, y = torch.tensor(images, device=device), torch.tensor(labels, device=device)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        criterion(model(x), y).backward()
-        optimizer.step()
-
-    return step
+    return step(sizes, batch).torchs(device)
 
 
 def jaxs(sizes: list[int], batch: int) -> Callable[[], object]:

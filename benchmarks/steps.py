@@ -2,41 +2,84 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy
 
 import rustorch
 
-#: ``model(nn)`` makes the module from a library's layers.
-Model = Callable[[Any], Any]
+
+def torch_on(device: str) -> Any:
+    """PyTorch, if it is installed and can use the device; None otherwise."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch if device == "cpu" or torch.cuda.is_available() else None
 
 
-def _step(library: Any, network: Any, inputs: Sequence[Any], labels: Any, optimizer: str) -> Callable[[], object]:
-    descent = getattr(library.optim, optimizer)(network.parameters(), lr=0.01 if optimizer == "SGD" else 1e-4)
-    criterion = library.nn.CrossEntropyLoss()
+@dataclass(frozen=True)
+class Step:
+    """A training step, to be made with either library and on any device from the same initial values.
 
-    def step() -> None:
-        descent.zero_grad()
-        criterion(network(*inputs), labels).backward()
-        descent.step()
+    Attributes
+    ----------
+    model : callable
+        ``model(nn)`` makes the module from a library's layers.
+    inputs, labels : numpy arrays
+        The batch.
+    optimizer : str
+        Its name in both libraries.
+    options : mapping
+        The optimizer's options besides ``lr``.
+    """
 
-    return step
+    model: Callable[[Any], Any]
+    inputs: Sequence[numpy.ndarray]
+    labels: numpy.ndarray
+    optimizer: str = "SGD"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def _start(self) -> dict[str, numpy.ndarray]:
+        return {name: value.data.copy() for name, value in self.model(rustorch.nn).state_dict().items()}
 
-def functions(
-    model: Model, inputs: Sequence[numpy.ndarray], labels: numpy.ndarray, optimizer: str = "SGD"
-) -> dict[str, Callable[[], object]]:
-    """The step of everybody who is installed, from the same initial values."""
-    network = model(rustorch.nn)
-    start = {name: value.data.copy() for name, value in network.state_dict().items()}
-    out = {"rustorch": _step(rustorch, network, [rustorch.Variable(x) for x in inputs], rustorch.Variable(labels), optimizer)}
-    with contextlib.suppress(ImportError):
+    def ours(self, device: str = "cpu") -> Callable[[], object]:
+        """rustorch's step."""
+        network = self.model(rustorch.nn)
+        network.load_state_dict(self._start)
+        inputs = [rustorch.Variable(x, device=device) for x in self.inputs]
+        return self._step(rustorch, network.to(device), inputs, rustorch.Variable(self.labels, device=device))
+
+    def torchs(self, device: str = "cpu") -> Callable[[], object]:
+        """PyTorch's step."""
         import torch
 
-        network = model(torch.nn)
-        network.load_state_dict({name: torch.tensor(value) for name, value in start.items()})
-        out["torch"] = _step(torch, network, [torch.tensor(x) for x in inputs], torch.tensor(labels), optimizer)
-    return out
+        network = self.model(torch.nn)
+        network.load_state_dict({name: torch.tensor(value) for name, value in self._start.items()})
+        inputs = [torch.tensor(x, device=device) for x in self.inputs]
+        return self._step(torch, network.to(device), inputs, torch.tensor(self.labels, device=device))
+
+    def functions(self, device: str = "cpu") -> dict[str, Callable[[], object]]:
+        """The step of everybody who is installed and can use the device."""
+        out = {"rustorch": self.ours(device)}
+        if torch_on(device):
+            out["torch"] = self.torchs(device)
+        return out
+
+    def _step(self, library: Any, network: Any, inputs: Sequence[Any], labels: Any) -> Callable[[], object]:
+        rate = 0.01 if self.optimizer == "SGD" else 1e-4
+        optimizer = getattr(library.optim, self.optimizer)(network.parameters(), lr=rate, **self.options)
+        criterion = library.nn.CrossEntropyLoss()
+
+        def step() -> Any:
+            optimizer.zero_grad()
+            loss = criterion(network(*inputs), labels)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step

@@ -57,3 +57,59 @@ def report(title: str, results: dict[str, tuple[float, float]]) -> None:
     for name, (seconds, ratio) in results.items():
         text = f"{seconds * 1e6:12.1f} us" if seconds < 1e-3 else f"{seconds * 1e3:12.2f} ms"
         print(f"  {name:10}{text}" + ("" if name == "rustorch" else f"   rustorch takes {ratio:.2f} of it"))
+
+
+def queued_and_done(
+    functions: dict[str, Callable[[], object]], wait: Callable[[], object], rounds: int = 15, seconds: float = 0.05
+) -> dict[str, tuple[float, float, float]]:
+    """Time functions that leave work for a GPU behind, round by round.
+
+    Parameters
+    ----------
+    functions : dict of callables
+        By the name of who is measured; "rustorch" is among them.
+    wait : callable
+        Returns when the GPU has finished all that was asked of it.
+    rounds : int
+        At least 9.
+    seconds : float
+        About how long each of them runs per round.
+
+    Returns
+    -------
+    dict
+        name -> (median seconds until a call returns, median seconds until the GPU has finished it, median over the rounds of rustorch's
+        time over this one's until the GPU has finished)
+    """
+    calls = {}
+    for name, function in functions.items():
+        for _ in range(5):  # kernels are compiled, memory is taken
+            function()
+        wait()
+        start = time.perf_counter()
+        function()
+        wait()
+        calls[name] = max(1, min(200, int(seconds / (time.perf_counter() - start))))
+    queued: dict[str, list[float]] = {name: [] for name in functions}
+    done: dict[str, list[float]] = {name: [] for name in functions}
+    order = list(functions)
+    for i in range(rounds):
+        for name in order[i % len(order) :] + order[: i % len(order)]:
+            function, n = functions[name], calls[name]
+            gc.collect()
+            wait()
+            start = time.perf_counter()
+            for _ in range(n):
+                function()
+            queued[name].append((time.perf_counter() - start) / n)
+            wait()
+            done[name].append((time.perf_counter() - start) / n)
+    ours = done["rustorch"]
+    return {
+        name: (
+            statistics.median(queued[name]),
+            statistics.median(theirs),
+            statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
+        )
+        for name, theirs in done.items()
+    }
