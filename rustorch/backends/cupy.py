@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import array_api_compat.cupy
@@ -102,6 +102,10 @@ class CupyBackend(Backend):
                 return function(*args)
 
         return on_its_device
+
+    def steps(self, kernel: str, calls: Iterable[tuple]) -> Iterable[tuple]:
+        """All together, in few launches."""
+        return cupy_kernels.optim.steps(kernel, calls)
 
     def synchronize(self, device: str | None = None) -> None:
         for name in self.devices() if device is None else [device]:

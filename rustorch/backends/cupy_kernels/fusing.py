@@ -5,39 +5,77 @@ So there is no second version of it that could be wrong.
 
 from __future__ import annotations
 
-import itertools
-import re
-from collections.abc import Callable
-from inspect import signature
+import operator
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-import cupy
 
-from .launch import Array
+class Number:
+    """A number that is known when the loop is called, or made of such ones: computed on the host, in double precision."""
 
-
-class Symbol:
-    """An array's element (a T of CUDA) or a number (a double, which is cast where it meets an element, as NumPy casts Python's)."""
-
-    def __init__(self, lines: list[str], text: str, element: bool, truth: bool | None = None):
-        self.lines, self.text, self.element, self.truth = lines, text, element, truth
+    def __init__(self, value: Callable[[Sequence[float]], float], truth: bool | None = None):
+        self.value, self.truth = value, truth
 
     def __bool__(self) -> bool:
         if self.truth is None:
             raise TypeError("an elementwise kernel can decide by its given numbers only")
         return self.truth
 
-    def _as(self, element: bool, value: Any) -> str:
-        text = value.text if isinstance(value, Symbol) else repr(float(value))
-        return f"(T){text}" if element and not (isinstance(value, Symbol) and value.element) else text
+    def _made(self, function: Callable, a: Any, b: Any) -> Any:
+        if isinstance(a, Symbol) or isinstance(b, Symbol):
+            return NotImplemented  # the symbol's own operator follows
+        return Number(lambda given: function(_value(a, given), _value(b, given)))
+
+    def __neg__(self) -> Number:
+        return Number(lambda given: -self.value(given))
+
+    def __add__(self, other: Any) -> Any:
+        return self._made(operator.add, self, other)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._made(operator.sub, self, other)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._made(operator.mul, self, other)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._made(operator.truediv, self, other)
+
+    def __pow__(self, other: Any) -> Any:
+        return self._made(operator.pow, self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._made(operator.add, other, self)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._made(operator.sub, other, self)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._made(operator.mul, other, self)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self._made(operator.truediv, other, self)
+
+
+def _value(number: Any, given: Sequence[float]) -> float:
+    return number.value(given) if isinstance(number, Number) else float(number)
+
+
+class Symbol:
+    """An array's element, a T of CUDA. Numbers are rounded to a T where they meet it, as NumPy does with those of Python."""
+
+    def __init__(self, loop: Loop, text: str):
+        self.loop, self.text = loop, text
 
     def made(self, text: str, *values: Any) -> Symbol:
-        """What ``text`` says of the values, each in the place of a ``{}``."""
-        element = self.element or any(isinstance(v, Symbol) and v.element for v in values)
-        name = f"v{len(self.lines)}"  # everything gets one, so that nothing is computed twice
-        self.lines.append(f"{'T' if element else 'double'} {name} = {text.format(*[self._as(element, v) for v in values])};")
-        return Symbol(self.lines, name, element)
+        """What ``text`` says of the values, each in the place of a ``{}``; everything gets a name, so that nothing is computed twice."""
+        name = f"v{len(self.loop.lines)}"
+        self.loop.lines.append(f"T {name} = {text.format(*[self.loop.text(v) for v in values])};")
+        return Symbol(self.loop, name)
+
+    def __bool__(self) -> bool:
+        raise TypeError("an elementwise kernel can decide by its given numbers only")
 
     def __neg__(self) -> Symbol:
         return self.made("-{}", self)
@@ -63,8 +101,8 @@ class Symbol:
     def __rmul__(self, other: Any) -> Symbol:
         return self.made("{} * {}", other, self)
 
-    def __pow__(self, other: Any) -> Symbol:
-        return self.made("pow({}, {})", self, other)
+    def __rtruediv__(self, other: Any) -> Symbol:
+        return self.made("{} / {}", other, self)
 
     def __lt__(self, other: Any) -> Symbol:
         return self.made("{} < {}", self, other)
@@ -94,62 +132,45 @@ _FUNCTIONS = SimpleNamespace(
 )
 
 
-class _Kernel:
-    """A kernel for calls like the one it was made of.
-
-    Attributes
-    ----------
-    there : list of bool
-        Which of the results there are.
-    """
-
-    def __init__(self, plain: Callable, name: str, arrays: tuple[Array | None, ...], numbers: tuple):
-        lines: list[str] = []
-        p, g, *state = ["p", "g", *[f"s{i}" for i in range(len(arrays) - 2)]]
-        elements = [None if a is None else Symbol(lines, n, True) for n, a in zip([p, g, *state], arrays, strict=True)]
-        symbols = [n if isinstance(n, bool) else Symbol(lines, f"n{i}", False, bool(n)) for i, n in enumerate(numbers)]
-        results = plain(_FUNCTIONS, *elements, *symbols)
-        self.there = [result is not None for result in results]
-        outs = list(itertools.compress([p, *state], self.there))
-        lines += [f"{n} = {r.text};" for n, r in zip(outs, itertools.compress(results, self.there), strict=True)]
-        body = "\n".join(lines)
-        self.used = [i for i in range(len(numbers)) if re.search(rf"\bn{i}\b", body)]
-        given = ["T g", *[f"float64 n{i}" for i in self.used]]
-        self.run = cupy.ElementwiseKernel(", ".join(given), ", ".join(f"T {n}" for n in outs), body, name)
-
-    def __call__(self, p: Array, g: Array, state: list[Array | None], numbers: tuple) -> tuple[Array | None, ...]:
-        """Write the results over the parameter and its state, and into new arrays for what is None and shall be something."""
-        results = [
-            (cupy.empty_like(p) if a is None else a) if is_there else None
-            for a, is_there in zip([p, *state], self.there, strict=True)
-        ]
-        self.run(g, *[float(numbers[i]) for i in self.used], *itertools.compress(results, self.there))
-        return tuple(results)
-
-
-def in_place(plain: Callable, arrays: int) -> Callable:
-    """The update of a parameter (see ``kernels/optim.py``) as one launch that writes over what it replaces.
+class Loop:
+    """What a plain elementwise function does to an element of each array.
 
     Parameters
     ----------
     plain : callable
-        The plain version.
-    arrays : int
-        How many of its arguments are arrays: the parameter, its gradient, and state; a new array is made for state that is None and
-        shall be something.
+        The plain version: of a namespace, arrays and numbers; returns a tuple.
+    names : sequence of (str or None)
+        What the arrays' elements are called, None for those that are None.
+    numbers : sequence of float or bool
+        Those of a call: the loop is for calls in which the same ones are true.
+
+    Attributes
+    ----------
+    lines : list of str
+        The loop's body.
+    results : list of (str or None)
+        What the results are called.
+    constants : list of Number
+        What is computed on the host; the body calls these c0, c1, ...
     """
-    kernels: dict[tuple, _Kernel] = {}
 
-    def run(*args: Any) -> tuple[Array | None, ...]:
-        given, numbers = args[:arrays], args[arrays:]
-        key = (*[a is None for a in given], *map(bool, numbers))  # what the plain version looks at
-        kernel = kernels.get(key)
-        if kernel is None:
-            kernel = kernels[key] = _Kernel(plain, f"rustorch_{plain.__name__}_{len(kernels)}", given, numbers)
-        p, g, *state = given
-        return kernel(p, g, state, numbers)
+    def __init__(self, plain: Callable, names: Sequence[str | None], numbers: Sequence[Any]):
+        self.lines: list[str] = []
+        self.constants: list[Number] = []
+        elements = [None if name is None else Symbol(self, name) for name in names]
+        given = [n if isinstance(n, bool) else Number(operator.itemgetter(i), bool(n)) for i, n in enumerate(numbers)]
+        self.results = [None if out is None else self.text(out) for out in plain(_FUNCTIONS, *elements, *given)]
 
-    described = signature(plain)
-    run.__name__ = plain.__name__
-    run.__signature__ = described.replace(parameters=list(described.parameters.values())[1:])  # type: ignore[attr-defined]
-    return run
+    def text(self, value: Any) -> str:
+        """How the body writes a value."""
+        if isinstance(value, Symbol):
+            return value.text
+        if not isinstance(value, Number):
+            return f"(T){float(value)!r}"
+        if value not in self.constants:
+            self.constants.append(value)
+        return f"c{self.constants.index(value)}"
+
+    def values(self, numbers: Sequence[Any]) -> list[float]:
+        """The constants of a call."""
+        return [constant.value(numbers) for constant in self.constants]
