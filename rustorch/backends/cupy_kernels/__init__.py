@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import activation, attention, convolution, indexing, layers, normalization, optim, pooling
+from . import activation, attention, convolution, indexing, layers, normalization, optim, pooling, recurrent
 
 OVERRIDES: dict[str, Callable] = {
     name: function
-    for family in (activation, attention, convolution, indexing, layers, normalization, optim, pooling)
+    for family in (activation, attention, convolution, indexing, layers, normalization, optim, pooling, recurrent)
     for name, function in family.OVERRIDES.items()
 }

@@ -60,7 +60,8 @@ def _of_gru(input: Variable, states: list, w: Weights, reverse: bool) -> tuple[V
 def _states(name: str, hx: Sequence[Any] | None, like: Variable, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[Variable]:
     """The initial states, checked; zeros without."""
     if hx is None:
-        return [ops.zeros(shape, dtype=dtype, device=like.device) for shape in shapes]
+        zeros = {shape: ops.zeros(shape, dtype=dtype, device=like.device) for shape in {*shapes}}
+        return [zeros[shape] for shape in shapes]  # nobody writes into them: states of the same shape are one array
     words = ("hidden state", "cell state")
     if len(hx) != len(shapes):
         raise ValueError(f"{name}: the state is {len(shapes)} arrays, (h_0, c_0); got {len(hx)}")
@@ -154,11 +155,13 @@ def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[
         x = outs[0] if directions == 1 else ops.concat(outs, axis=-1)
         if dropout and train and layer < num_layers - 1:
             x = dropped(x, dropout)
+    # A hidden state is a view of the output: copy it. A cell state has its own memory: copy only to join several.
+    after = [ops.stack(ends[0]), *[ops.stack(end) if len(end) > 1 else ops.expand_dims(end[0], axis=0) for end in ends[1:]]]
     if packed is not None:
-        return packed.with_data(x), [_ordered(ops.stack(end), packed.unsorted_indices) for end in ends]
+        return packed.with_data(x), [_ordered(state, packed.unsorted_indices) for state in after]
     if not batched:
-        return ops.squeeze(x, axis=1), [ops.squeeze(ops.stack(end), axis=1) for end in ends]
-    return (ops.permute_dims(x, (1, 0, 2)) if batch_first else x), [ops.stack(end) for end in ends]
+        return ops.squeeze(x, axis=1), [ops.squeeze(state, axis=1) for state in after]
+    return (ops.permute_dims(x, (1, 0, 2)) if batch_first else x), after
 
 
 def rnn_tanh(input: Any, hx: Any, params: Sequence[Any], has_biases: bool = True, num_layers: int = 1, dropout: float = 0.0,
