@@ -16,6 +16,13 @@ from tests.support.errors import KINDS, raised_here
 from tests.support.target import Target
 
 CPU = Target(backends.resolve("cpu"))
+#: Lines that are wrong only by values of arrays.
+BY_VALUE = {
+    "MaxUnpool2d(2)(f(1, 1, *[2] * 2), i([10_000] * 2 ** 2).reshape(1, 1, *[2] * 2))", "Embedding(5, 3)(i([1, 5]))",
+    "Embedding(5, 3)(i([-1, 2]))", "CrossEntropyLoss()(f(2, 3), i([0, 3]))",
+    "MultiLabelMarginLoss()(f(2, 3), i([[0, -2, -1], [0, -2, -1]]))", "BCELoss()(at(0.5), at(3.0))",
+    "CTCLoss()(f(4, 2, 3), i([[1, 2], [2, 1]]), (4, 1), (2, 2))",
+}  # fmt: skip
 #: What an error may be about instead of the layer: its part, or the function that it is made of.
 PARTS = {
     "BCELoss": "binary_cross_entropy", "BCEWithLogitsLoss": "binary_cross_entropy", "Conv1d": "pad", "Conv2d": "pad", "Conv3d": "pad",
@@ -88,10 +95,14 @@ def test_it_is_refused_by_name_and_nothing_changes(line: str) -> None:
 
 @pytest.mark.parametrize("line", MESSAGES)
 def test_the_message_is_the_same_on_every_backend(line: str, backend: Target) -> None:
+    if line in BY_VALUE and not backend.library.readable:
+        _Line(backend).run(line)  # to read the values would mean to wait: what happens instead has tests of its own
+        return
     error = _error(line, backend)
     assert f"{type(error).__name__}: {error}" == MESSAGES[line]
 
 
 def test_the_messages_are_of_the_table() -> None:
+    assert BY_VALUE <= set(MESSAGES)
     assert set(MESSAGES) <= set(LINES)
     assert sorted(set(LINES)) == sorted(LINES)

@@ -255,6 +255,9 @@ BAD: dict[str, tuple[Callable[[Target], Any], type[Exception], str]] = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_raises_and_teaches(name: str, backend: Target) -> None:
     call, error, message = BAD[name]
+    if name.startswith("class ") and not backend.library.readable:
+        assert numpy.isnan(backend.numpy(call(backend).detach()))
+        return
     with pytest.raises(error, match=message):
         call(backend)
 

@@ -9,7 +9,7 @@ from typing import Any
 from ... import ops
 from ...autograd.check import adopt
 from ...backends import dtypes
-from ...ops.indexing import assign, extent
+from ...ops.indexing import assign, extent, readable
 from ...variable import Variable
 
 
@@ -80,9 +80,9 @@ def at_least(x: Variable, least: float) -> Variable:
     return x + (ops.clip(plain, min=least) - plain)
 
 
-def known(condition: Variable) -> bool:
-    """Whether booleans are known to hold one that is true; not where they cannot be read without waiting, or at all."""
-    return extent(ops.astype(condition, dtypes.int64))[1] == 1
+def known(x: Variable, condition: Callable[[Variable], Variable]) -> bool:
+    """Whether a condition is known to hold for some element; not where values cannot be read without waiting, or at all."""
+    return readable(x) and extent(ops.astype(condition(x.detach()), dtypes.int64))[1] == 1
 
 
 def check_reduction(name: str, reduction: str) -> None:

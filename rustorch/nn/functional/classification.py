@@ -115,20 +115,33 @@ def _from_indices(x: Variable, target: Variable, weight: Variable | None, ignore
                   rows: tuple[int, ...]) -> Variable:  # fmt: skip
     """Cross-entropy of rows of logits, (m, classes), and class indices, (m,)."""
     classes = x._native.shape[1]
-    check_classes("cross_entropy", target, classes, ignore_index)
     if smoothing:
-        safe, each = counted_rows(ops, target, weight, ignore_index, x)
+        safe, each = _counted("cross_entropy", x, target, weight, ignore_index)
         hot = ops.expand_dims(safe, axis=1) == ops.arange(classes, dtype=safe.dtype, device=safe.device)
         t = ops.astype(hot, x.dtype) * (1 - smoothing) + smoothing / classes
         if weight is not None:
             t = t * weight
         t = ops.where(ops.expand_dims(target != ignore_index, axis=1), t, ops.zeros_like(t))
+        if not readable(target):
+            t = ops.where(ops.expand_dims(ops.isnan(each), axis=1), ops.expand_dims(each, axis=1), t)
         loss = network.cross_entropy.call(x, t, None, None, "none" if reduction == "none" else "sum")
         if reduction == "mean":
             loss = loss / ops.sum(each)
     else:
+        check_classes("cross_entropy", target, classes, ignore_index)
         loss = network.cross_entropy.call(x, target, weight, ignore_index, reduction)
     return ops.reshape(loss, rows) if reduction == "none" else loss
+
+
+def _counted(name: str, x: Variable, target: Variable, weight: Variable | None, ignore_index: int) -> tuple[Variable, Variable]:
+    """The classes of rows, 0 for ignored ones, and what each row counts: nan for what is no class, where nobody reads the classes."""
+    classes = x._native.shape[1]
+    check_classes(name, target, classes, ignore_index)
+    safe, each = counted_rows(ops, target, weight, ignore_index, x)
+    if not readable(target):
+        known = ops.logical_and(safe >= 0, safe < classes)
+        each = ops.where(known, each, ops.full_like(each, math.nan))
+    return safe, each
 
 
 def check_classes(name: str, target: Variable, classes: int, ignore_index: int | None = None) -> None:
@@ -215,12 +228,7 @@ def nll_loss(input: Any, target: Any, weight: Any = None, size_average: bool | N
     weight = class_weight("nll_loss", weight, input, flat.shape[1])
     target = class_indices("nll_loss", target, input, rows)
     target = ops.reshape(target, (flat.shape[0],))
-    classes = flat.shape[1]
-    check_classes("nll_loss", target, classes, ignore_index)
-    safe, row_weight = counted_rows(ops, target, weight, ignore_index, flat)
-    if not readable(target):  # nan, where other devices raise
-        known = ops.logical_and(safe >= 0, safe < classes)
-        row_weight = ops.where(known, row_weight, ops.full_like(row_weight, math.nan))
+    safe, row_weight = _counted("nll_loss", flat, target, weight, ignore_index)
     taken = ops.squeeze(ops.take_along_axis(flat, ops.expand_dims(safe, axis=1), axis=1), axis=1)
     # an ignored row must not spread its nan or infinity: select, then weigh
     loss = -ops.where(row_weight != 0, taken, ops.zeros_like(taken)) * row_weight

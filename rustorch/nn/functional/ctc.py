@@ -8,7 +8,7 @@ from ... import ops
 from ...autograd.check import adopt
 from ...backends import dtypes
 from ...ops import network
-from ...ops.indexing import extent
+from ...ops.indexing import extent, readable
 from ...variable import Variable
 from .checks import check_reduction, real
 
@@ -97,8 +97,8 @@ def ctc_loss(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: A
     lowest, highest = extent(labels)
     if lowest is not None and highest is not None and (lowest < 0 or highest >= classes):
         raise IndexError(f"ctc_loss: label {lowest if lowest < 0 else highest} is out of range for {classes} classes")
-    longest = extent(of_target - of_input)[1]
-    if not zero_infinity and longest is not None and longest > 0:
+    longest = extent(of_target - of_input)[1] if readable(of_target) and not zero_infinity else None
+    if longest is not None and longest > 0:
         raise ValueError(
             f"ctc_loss: a target is longer than its input by {longest}, and has no alignment; zero_infinity=True lets it count 0"
         )

@@ -140,7 +140,7 @@ def gaussian_nll_loss(
             raise ValueError(
                 f"{name}: var is of the input's shape {input.shape}, or without its last dimension, or with a 1 in it, not {var.shape}"
             )
-    if known(var.detach() < 0):
+    if known(var, lambda v: v < 0):
         raise ValueError(f"{name}: a variance in var is negative")
     var = at_least(var, eps)
     d = input - target

@@ -9,7 +9,7 @@ from ...autograd.check import adopt
 from ...autograd.graph import Value, no_grad
 from ...backends import dtypes
 from ...ops import linalg, network
-from ...ops.indexing import extent, index_add
+from ...ops.indexing import extent, index_add, readable
 from ...variable import Variable
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
@@ -100,7 +100,8 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None, max_norm:
     Raises
     ------
     IndexError
-        If an index is out of range; nothing was scaled. (On "cuda" and under tracing indices cannot be looked at.)
+        If an index is out of range; nothing was scaled. (On "cuda" and under tracing nobody reads the indices, for that means to wait; on
+        "cuda" such an index wraps around.)
     TypeError
         If the indices are no integers.
 
@@ -249,7 +250,7 @@ def one_hot(input: Any, num_classes: int = -1) -> Variable:
     ----------
     input : Variable or array of integers, (...)
     num_classes : int
-        The length of the rows; -1 for the largest index and one more.
+        The length of the rows; -1 for the largest index and one more: on "cuda", this waits for the device.
 
     Returns
     -------
@@ -276,7 +277,9 @@ def one_hot(input: Any, num_classes: int = -1) -> Variable:
     lowest, highest = extent(x)
     classes = num_classes
     if num_classes == -1:
-        if not x.size or highest is None:
+        if x.size and not readable(x):
+            highest = int(ops.max(x))
+        if highest is None:
             raise ValueError("one_hot: the number of classes cannot be seen from these indices; give it, as in num_classes=10")
         classes = highest + 1
     elif num_classes < 1 and (x.size or num_classes < 0):

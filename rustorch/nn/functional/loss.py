@@ -187,7 +187,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_avera
     reduction = reduction_of(name, reduction, size_average, reduce)
     input, target = real_pair(name, input, target)
     for x, words in ((input, "inputs are"), (target, "targets are")):
-        if known(ops.logical_or(x.detach() < 0, x.detach() > 1)):
+        if known(x, lambda v: ops.logical_or(v < 0, v > 1)):
             instead = "; for logits there is binary_cross_entropy_with_logits" if x is input else ""
             raise ValueError(f"{name}: {words} probabilities, in [0, 1]{instead}")
     return reduced(_weighed(name, network.binary_cross_entropy(input, target), weight), reduction)

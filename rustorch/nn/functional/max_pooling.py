@@ -10,7 +10,7 @@ from ...autograd.check import adopt
 from ...backends import dtypes
 from ...backends.kernels.pooling import Windows
 from ...ops import network
-from ...ops.indexing import extent
+from ...ops.indexing import extent, readable
 from ...variable import Variable
 from .pooling import images, ordered, windows_over
 from .sizes import tuple_of
@@ -136,6 +136,10 @@ def _max_unpool(n: int, input: Any, indices: Any, kernel_size: Any, stride: Any,
     if lowest is not None and highest is not None and (lowest < 0 or highest >= size):
         raise IndexError(f"{name}: index {lowest if lowest < 0 else highest} is out of range for an output of sizes {sizes}")
     rows = (prod(input.shape[:-n]), prod(have))
+    if not readable(indices):  # what is out of range goes behind the last row, where there is nothing
+        known = ops.logical_and(indices >= 0, indices < size)
+        indices = ops.where(known, indices, ops.full_like(indices, rows[0] * size))
+        input = ops.where(known, input, ops.zeros_like(input))  # no gradient comes back to it
     out = network.max_unpool.call(ops.reshape(input, rows), ops.reshape(indices, rows), size)
     return ops.reshape(out, (*input.shape[:-n], *sizes))
 
@@ -171,7 +175,8 @@ def max_unpool2d(
     Raises
     ------
     IndexError
-        If an index is beyond the output. (On "cuda" and under tracing indices cannot be looked at without waiting for them.)
+        If an index is beyond the output. (On "cuda" and under tracing nobody reads the indices, for that means to wait; on "cuda" such
+        a value is left out.)
     ValueError
         If shapes or sizes do not fit.
     TypeError
