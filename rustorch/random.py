@@ -87,7 +87,7 @@ def get_rng_state(device: str | None = None) -> Variable:
     -------
     Variable
         On "cpu", of shape (n,) and dtype uint8. For NumPy's generator, which serves every device but "cuda", n is 37 (twice that for
-        "cpu"); for a GPU it is the size of CuPy's states, one for each thread.
+        "cpu"); for a GPU it is 28, and nothing waits for the GPU.
 
     Examples
     --------

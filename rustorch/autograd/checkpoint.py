@@ -39,8 +39,8 @@ def checkpoint(
     *args, **kwargs : trees of Variables, and anything else
         For the function.
     preserve_rng_state : bool
-        Whether it shall draw the same random numbers again, on every device, and leave no trace of that. On a GPU a copy of the
-        generators' state is kept for it; a function that draws nothing can do without.
+        Whether it shall draw the same random numbers again, on every device, and leave no trace of that. A few bytes are kept for it; a
+        function that draws nothing can do without.
     use_reentrant : bool
         For programs written for PyTorch; there is no other way here than that of False.
 

@@ -79,3 +79,10 @@ def test_relu_lets_nan_through_and_has_no_gradient_at_0(backend: Target) -> None
     out.backward(backend.variable([1.0, 1.0, 1.0, 1.0]))
     numpy.testing.assert_array_equal(backend.numpy(out), [numpy.nan, 0, 0, 3])
     numpy.testing.assert_array_equal(backend.numpy(x.grad), [1, 0, 0, 1])
+
+
+def test_gelu_has_half_a_gradient_near_0(backend: Target) -> None:
+    """Also where half of the input is so small that GPUs and JAX take it for 0."""
+    x = backend.variable([0.0, 1.5e-38, -1.5e-38, 2e-30, -1e-20], "float32", requires_grad=True)
+    nn.functional.gelu(x).sum().backward()
+    numpy.testing.assert_array_equal(backend.numpy(x.grad), numpy.float32(0.5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy
@@ -130,6 +131,49 @@ def test_three_dimensions_of_dropout2d_warn() -> None:
         assert F.dropout2d(rustorch.ones((2, 3, 4))).shape == (2, 3, 4)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_numbers_are_float32_of_the_device_whatever_the_dtype(dtype: str, backend: Target) -> None:
+    for p in (0.25, 1 / 3):
+        rustorch.manual_seed(6)
+        out = F.dropout(backend.variable(numpy.full((7, 9), 3.0), dtype), p)
+        rustorch.manual_seed(6)
+        u = backend.numpy(rustorch.rand(7, 9, device=backend.device))
+        expected = numpy.full((7, 9), 3.0, dtype) * ((u >= numpy.float32(p)) * numpy.dtype(dtype).type(1 / (1 - p)))
+        numpy.testing.assert_array_equal(backend.numpy(out), expected)
+
+
+def test_attention_drops_what_dropout_drops(backend: Target) -> None:
+    x = backend.variable(numpy.zeros((2, 5, 4)))
+    values = backend.variable(numpy.broadcast_to(numpy.eye(5), (2, 5, 5)).copy())
+    rustorch.manual_seed(6)
+    found = F.scaled_dot_product_attention(x, x, values, dropout_p=0.4)
+    rustorch.manual_seed(6)
+    expected = F.dropout(backend.variable(numpy.full((2, 5, 5), 0.2)), 0.4)
+    numpy.testing.assert_allclose(backend.numpy(found), backend.numpy(expected), rtol=1e-14)
+    numpy.testing.assert_array_equal(backend.numpy(F.scaled_dot_product_attention(x, x, values, dropout_p=1.0)), 0)
+
+
+def test_two_launches_and_one_for_the_gradient(backend: Target) -> None:
+    log = getattr(sys.modules.get("cupy"), "LOG", None)
+    if backend.device != "cuda" or log is None:
+        pytest.skip(f"{backend.device}: launches are counted on the stand-in for CuPy")
+    x = backend.variable(numpy.ones((40, 50)), "float32", requires_grad=True)
+    g = backend.array(numpy.ones((40, 50)), "float32")
+    log.clear()
+    out = F.dropout(x, 0.2)
+    assert [tuple(event)[:2] for event in log] == [("launch", "mask"), ("launch", "multiply")]
+    log.clear()
+    out.backward(g)
+    assert [tuple(event)[:2] for event in log] == [("launch", "multiply")]
+    heads = backend.variable(numpy.ones((2, 3, 4)), "float32")
+    log.clear()
+    F.scaled_dot_product_attention(heads, heads, heads)
+    plain = len(log)
+    log.clear()
+    F.scaled_dot_product_attention(heads, heads, heads, dropout_p=0.2)
+    assert len(log) <= plain + 2  # the mask, and a product with it
+
+
 # -- draws from classes --------------------------------------------------------------------------------------------------------------
 def test_gumbel_softmax_draws_classes_as_often_as_they_are_probable(backend: Target) -> None:
     rustorch.manual_seed(0)
@@ -142,6 +186,20 @@ def test_gumbel_softmax_draws_classes_as_often_as_they_are_probable(backend: Tar
     (out * backend.variable([1.0, 2.0, 3.0])).sum().backward()
     numpy.testing.assert_allclose(backend.numpy(logits.grad).sum(axis=1), 0, atol=1e-10)  # a softmax's gradient
     assert numpy.abs(backend.numpy(logits.grad)).max() > 0.1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gumbel_softmax_stays_finite_at_the_ends_of_what_is_drawn(
+    dtype: str, backend: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where float32 has no numbers between 0 and its smallest normal one, as on GPUs."""
+    u = [0.0, 0.5, 1 - 2.0**-24]
+    monkeypatch.setattr(backend.library, "uniform", lambda shape, dtype, device: backend.array([u], dtype))
+    logits = numpy.array([0.0, 1.0, -14.0])
+    found = backend.numpy(F.gumbel_softmax(backend.variable([logits], dtype)))
+    g = -numpy.log(-numpy.log(numpy.clip(u, numpy.finfo("float32").smallest_normal, numpy.float32(1 - 1e-7))))
+    expected = numpy.exp(g + logits)
+    numpy.testing.assert_allclose(found, [expected / expected.sum()], rtol=1e-4)
 
 
 def test_gumbel_softmax_is_soft_along_any_dimension(backend: Target) -> None:

@@ -9,6 +9,8 @@ __all__ = ["erf", "gelu", "gelu_grad"]
 
 ROOT_HALF = sqrt(0.5)
 DENSITY = 1 / sqrt(2 * pi)  # of the normal distribution, at 0
+#: Nearer to 0, the probability is 1/2 to the last bit, and ``out`` may be too small for float32: GPUs and JAX take it for 0 then.
+SMALL = 1e-30
 
 # Numerators and denominators, highest power first, of erf(x) = x * P(x*x) / Q(x*x) up to BREAK, and of
 # 1 - erf(x) = exp(-x*x) * P(x) / Q(x) beyond. Source: Cody, "Rational Chebyshev approximations for the error function",
@@ -55,6 +57,6 @@ def gelu(xp: Any, x: Any) -> Any:
 
 def gelu_grad(xp: Any, g: Any, x: Any, out: Any) -> Any:
     """``g * (P(X <= x) + x * density(x))``; the probability is ``out / x``, and no error function is needed again."""
-    zero = x == 0
-    chance = xp.where(zero, xp.ones_like(x) / 2, out / xp.where(zero, xp.ones_like(x), x))
+    small = xp.abs(x) < SMALL
+    chance = xp.where(small, xp.ones_like(x) / 2, out / xp.where(small, xp.ones_like(x), x))
     return g * (chance + x * (DENSITY * xp.exp(-0.5 * (x * x))))
