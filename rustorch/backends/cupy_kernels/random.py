@@ -119,7 +119,10 @@ extern "C" __global__ void integers(I n, Long key, Long stream, Long counter, Lo
 _WRAP = 1 << 64
 #: Key, stream and counter, and a checksum of them.
 _PACKED = struct.Struct("<QQQI")
-_REAL_PART = {numpy.dtype("complex64"): numpy.dtype("float32"), numpy.dtype("complex128"): numpy.dtype("float64")}
+_REAL_PART: dict[numpy.dtype, numpy.dtype] = {
+    numpy.dtype("complex64"): numpy.dtype("float32"),
+    numpy.dtype("complex128"): numpy.dtype("float64"),
+}
 
 
 class Generator:
