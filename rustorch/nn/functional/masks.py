@@ -239,8 +239,8 @@ def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float =
     axis = one_axis(dim, x.ndim, name)
     u = make(get(x.device).uniform(x.shape, dtypes.float32, x.device))  # in [0, 1): 0 would be infinitely far away
     # CuPy takes smaller numbers for 0
-    gumbel = -ops.log(-ops.log(ops.clip(u, min=ops.finfo(u.dtype).smallest_normal, max=1 - 1e-7)))
-    soft = network.softmax((x + ops.astype(gumbel, x.dtype)) / tau, axis)
+    minus_gumbel = ops.log(-ops.log(ops.clip(u, min=ops.finfo(u.dtype).smallest_normal, max=1 - 1e-7)))
+    soft = network.softmax((x - ops.astype(minus_gumbel, x.dtype, copy=False)) / tau, axis)
     if not hard:
         return soft
     best = ops.argmax(soft.detach(), axis=axis, keepdims=True)
