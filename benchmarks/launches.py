@@ -10,9 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,11 +48,19 @@ class Case:
 
 @dataclass(frozen=True)
 class Counts:
-    """What was counted in one call."""
+    """What was counted in one call.
+
+    Attributes
+    ----------
+    launches, waits, copies : int
+    where : tuple of str
+        For each wait and each copy, what it was and the line that asked for it.
+    """
 
     launches: int
     waits: int
     copies: int
+    where: tuple[str, ...] = ()
 
 
 # -- training steps ------------------------------------------------------------------------------------------------------
@@ -204,10 +211,9 @@ def _count(case: Case) -> Counts:
     call = case.make()
     for _ in range(2):  # an optimizer makes its state, a kernel is compiled
         call()
-    with counted() as log:
+    with counted() as found:
         call()
-    kinds = Counter(kind for kind, _ in log)
-    return Counts(kinds["launch"], kinds["sync"], kinds["h2d"])
+    return Counts(found.launches.total(), found.syncs.total(), found.copies.total(), tuple(found.waiting))
 
 
 def _child() -> None:
@@ -215,11 +221,9 @@ def _child() -> None:
     out: dict[str, Any] = {}
     for title, case in CASES.items():
         try:
-            counts = _count(case)
+            out[title] = astuple(_count(case))
         except Exception as error:
             out[title] = f"{type(error).__name__}: {error}"
-        else:
-            out[title] = [counts.launches, counts.waits, counts.copies]
     print(json.dumps(out))
 
 
@@ -251,6 +255,7 @@ def beyond(case: Case, counts: Counts | str) -> str:
         wrong.append(f"{counts.waits} waits for the GPU")
     if counts.copies:
         wrong.append(f"{counts.copies} copies from the host")
+    wrong += dict.fromkeys(counts.where)
     return "; ".join(wrong)
 
 
