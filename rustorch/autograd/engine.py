@@ -59,7 +59,7 @@ def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_gra
         if len(roots) == 1 and targets is None and type(to) is Node:  # `start_of` has seen to its form
             hand, hand_g = to, g
         elif needed is None or id(to) in needed:
-            pending.add(to, g, False, None, 0)
+            (pending.add_on_device if pending.several_devices(g) else pending.add)(to, g, False, None, 0)
     kind: Any = None
     owned = straight = False
     xp: Any = None
@@ -144,21 +144,29 @@ def _run_rules(node: Node, g: Any, saved: tuple, pending: Pending, needed: dict 
 
 
 def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed: dict | None) -> None:
-    plan, parents, add = node.plan, node.parents, pending.add
+    plan, parents = node.plan, node.parents
+    add = pending.add_on_device if pending.several_devices(g) else pending.add
     if plan.joint is not None:
         joint: Any = plan.primitive.joint
         gradients = joint(xp, g, *[saved[i] for i in plan.joint])
         if len(gradients) != len(parents):
             raise RuntimeError(f"{name_of(node)}: the joint rule returned {len(gradients)} gradients for {len(parents)} inputs")
         for k, parent in enumerate(parents):
-            if parent is not None and gradients[k] is not None and (needed is None or id(parent) in needed):
-                add(parent, gradients[k], False, node, k)
+            r = gradients[k]
+            if parent is not None and r is not None and (needed is None or id(parent) in needed):
+                add(parent, r, plan.primitive.builtin and _is_new(r, g, gradients), node, k)
         return
     for k, rule, _, _, _, indices in plan.calls:
         parent = parents[k]
         if needed is None or id(parent) in needed:
             r = rule(xp, g, *[saved[i] for i in indices])
             add(parent, r, r is not g, node, k)
+
+
+def _is_new(r: Any, g: Any, gradients: Sequence[Any]) -> bool:
+    """Whether a joint rule made this gradient for one input alone: it is not ``g``, nor a part of it."""
+    given = g if type(g) is tuple else (g,)
+    return not any(r is part for part in given) and sum(r is other for other in gradients) == 1
 
 
 def _freed(node: Node) -> RuntimeError:
@@ -306,7 +314,9 @@ def store(leaf: Value, g: Array, owned: bool) -> None:
         if type(g) is not type(leaf._native):
             g = backend.as_array(g)
         leaf._grad = g if owned and backend.owns(g) else backend.xp.asarray(g, copy=True)
-    elif backend.writable(there) and there.shape and of(there) is backend:
-        there += g
     else:
-        leaf._grad = backend.as_array(there + g)
+        with backend.guard(g):
+            if backend.writable(there) and there.shape and of(there) is backend:
+                there += g
+            else:
+                leaf._grad = backend.as_array(there + g)

@@ -47,6 +47,15 @@ class Pending:
         else:
             _accumulate(entry, g, owned)
 
+    def several_devices(self, g: Any) -> bool:
+        """Whether gradients may lie on another device than the current one, and have to be added with `add_on_device`."""
+        return not self.create_graph and backend_of(g[0] if type(g) is tuple else g).multi_device
+
+    def add_on_device(self, to: Any, g: Any, owned: bool, by: Any, argument: int) -> None:
+        """`add` on the gradient's own device."""
+        with backend_of(g).guard(g):
+            self.add(to, g, owned, by, argument)
+
     def _add_to_many(self, node: Node, g: Any, by: Node) -> None:
         entry = self.nodes.get(node.seq)
         if entry is None:

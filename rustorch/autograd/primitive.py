@@ -104,6 +104,8 @@ class Primitive:
         self.aux = aux
         self.multiple = multiple
         self.recompute = recompute
+        #: Whether it is the library's own: the gradients that a joint rule returns are new arrays then, or ``g`` itself
+        self.builtin = register
         code = forward.__code__
         names = list(code.co_varnames[1 : code.co_argcount])
         self.arity = code.co_posonlyargcount - 1

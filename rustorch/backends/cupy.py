@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import array_api_compat.cupy
 import cupy
-import cupyx
 import numpy
 
 from . import cupy_kernels
@@ -17,38 +16,23 @@ from .base import Array, Backend, DeviceUnavailable, Namespace
 from .cupy_kernels.random import Generator
 
 
-# -- linear algebra ----------------------------------------------------------------------------------------------------
-def _solve(x1: Array, x2: Array) -> Array:
-    """CuPy's solve, for leading axes that broadcast; of stacks, which it does not check, the determinants are looked at."""
-    lead = numpy.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
-    x1, x2 = (cupy.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (x1, x2))
-    if lead and x1.size and bool((cupy.linalg.slogdet(x1)[0] == 0).any()):
-        raise numpy.linalg.LinAlgError("singular")
-    return cupy.linalg.solve(x1, x2)
+def _first_array(values: Any) -> Array | None:
+    """The first of CuPy's arrays among arguments, which may be lists of them."""
+    for value in values:
+        if isinstance(value, cupy.ndarray):
+            return value
+        if isinstance(value, (tuple, list)) and (found := _first_array(value)) is not None:
+            return found
+    return None
 
 
-def _linalg(name: str) -> Any:
-    """CuPy's function, and an error for matrices that have no result: it does not look by itself, for that means to wait."""
-    module = array_api_compat.cupy.linalg
-    if name not in ("cholesky", "inv", "solve"):
-        return getattr(module, name)
-    function = _solve if name == "solve" else getattr(module, name)
-
-    def checked(*args: Array) -> Array:
-        with cupyx.errstate(linalg="raise"):
-            return function(*args)
-
-    return checked
-
-
-# -- the backend -------------------------------------------------------------------------------------------------------
 class CupyBackend(Backend):
     """CuPy. A GPU's number is in the device string: "cuda" is GPU 0, "cuda:1" the next."""
 
     name = "cuda"
     readable = False
     module = array_api_compat.cupy
-    overrides = cupy_kernels.OVERRIDES | {"linalg": Namespace("cuda", _linalg)}
+    overrides = cupy_kernels.OVERRIDES
 
     def __init__(self) -> None:
         try:
@@ -60,7 +44,15 @@ class CupyBackend(Backend):
         self._generators: dict[int, Generator] = {}
         # chosen once: a generator that `rng_restore` drops starts again as it did
         self._seed: int | tuple[int, ...] = secrets.randbits(63)
+        self._ones: dict[tuple, Array] = {}
         super().__init__()
+
+    def _find(self, name: str) -> Any:
+        if name == "linalg":
+            return Namespace("cuda.linalg", lambda inner: self.bind(cupy_kernels.linalg.function(inner)))
+        if name == "fft":
+            return Namespace("cuda.fft", lambda inner: self.bind(getattr(self.module.fft, inner)))
+        return self.bind(super()._find(name))
 
     # -- devices -----------------------------------------------------------------------------------------------------
     def is_array(self, value: Any) -> bool:
@@ -90,16 +82,19 @@ class CupyBackend(Backend):
         return cupy.cuda.Device(_number(device))
 
     def guard(self, array: Array) -> contextlib.AbstractContextManager:
-        return array.device
+        return array.device if array.data.device_id != cupy.cuda.get_device_id() else contextlib.nullcontext()
 
-    def bind(self, function: Callable) -> Callable:
-        """CuPy launches on the current GPU: with several, make the one of the operands current."""
-        if not self.multi_device:
+    def bind(self, function: Any) -> Any:
+        """CuPy launches on the current GPU: where there are several, a function makes that of its first array the current one."""
+        if not self.multi_device or not callable(function) or isinstance(function, type):
             return function
 
-        def on_its_device(*args: Any) -> Any:
-            with next(a.device for a in args if isinstance(a, cupy.ndarray)):
-                return function(*args)
+        def on_its_device(*args: Any, **options: Any) -> Any:
+            array = _first_array(args)
+            if array is None or array.data.device_id == cupy.cuda.get_device_id():
+                return function(*args, **options)
+            with array.device:
+                return function(*args, **options)
 
         return on_its_device
 
@@ -132,6 +127,15 @@ class CupyBackend(Backend):
     def new(self, name: str, device: str, dtype: Any, *args: Any) -> Array:
         with self.native_device(device):
             return super().new(name, device, dtype, *args)
+
+    def one(self, like: Array) -> Array:
+        key = (like.dtype, like.data.device_id)
+        if like.ndim:
+            return super().one(like)
+        if key not in self._ones:
+            with like.device:
+                self._ones[key] = cupy.ones((), like.dtype)
+        return self._ones[key]
 
     def owner(self, array: Array) -> Any:
         while array.base is not None:

@@ -274,7 +274,8 @@ def setitem(x: Value, key: Any, value: Any) -> None:
         if out is not None:
             key, stored = ..., out
         try:
-            x._native[key] = stored._native if isinstance(stored, Value) else stored
+            with backend.guard(x._native):
+                x._native[key] = stored._native if isinstance(stored, Value) else stored
         except (ValueError, RuntimeError) as error:
             if isinstance(error, NotImplementedError):
                 raise

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import activation, attention, convolution, indexing, layers, normalization, optim, pooling, recurrent
+from . import activation, attention, convolution, elementwise, indexing, layers, linalg, normalization, optim, pooling, recurrent
+
+__all__ = ["OVERRIDES", "linalg", "optim"]
 
 OVERRIDES: dict[str, Callable] = {
     name: function
-    for family in (activation, attention, convolution, indexing, layers, normalization, optim, pooling, recurrent)
+    for family in (activation, attention, convolution, elementwise, indexing, layers, normalization, optim, pooling, recurrent)
     for name, function in family.OVERRIDES.items()
 }

@@ -18,7 +18,7 @@ _sign = cupy.ElementwiseKernel("T x", "T out", "out = x != x ? x : (T)((x > (T)0
 
 
 def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
-    """Every element in [min, max], in the dtype of ``x``; a bound that is nan gives nan, and where the bounds cross, it is the upper one."""
+    """Every element in [min, max], in the dtype of ``x``. A bound that is nan gives nan; where the bounds cross, the upper one counts."""
     limits = cupy.iinfo(x.dtype) if x.dtype.kind in "iu" else None
     low = None if limits and type(min) is int and min <= limits.min else _bound(x, min)
     high = None if limits and type(max) is int and max >= limits.max else _bound(x, max)

@@ -1,0 +1,89 @@
+"""Linear algebra: where CuPy does not look at what cuSOLVER reports, matrices get the answers that they have on the CPU.
+
+cuSOLVER promises nothing for matrices with nan or infinities, so it never sees them. To raise an error means to wait for the GPU: this is
+done for the functions that raise on the CPU, and for no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import array_api_compat.cupy
+import cupy
+import cupyx
+import numpy
+
+from .launch import Array
+
+#: Functions that raise for nan (or infinities), as NumPy does, by what they say.
+_REFUSING = {
+    "svd": (cupy.isnan, "SVD did not converge"),
+    "svdvals": (cupy.isnan, "SVD did not converge"),
+    "pinv": (cupy.isnan, "SVD did not converge"),
+    "eig": (lambda x: ~cupy.isfinite(x), "Array must not contain infs or NaNs"),
+    "eigvals": (lambda x: ~cupy.isfinite(x), "Array must not contain infs or NaNs"),
+}
+#: Functions that give nan for them.
+_SPARING = {
+    "inv": cupy.isnan,
+    "cholesky": cupy.isnan,
+    "eigh": lambda x: ~cupy.isfinite(x),
+    "eigvalsh": lambda x: ~cupy.isfinite(x),
+}
+#: Functions that raise where there is no result.
+_RAISING = {"inv", "solve", "cholesky", "svd", "svdvals", "pinv"}
+
+
+def function(name: str) -> Any:
+    """The function of ``linalg`` by name, with the checks that CuPy leaves out."""
+    found = _solve if name == "solve" else getattr(array_api_compat.cupy.linalg, name)
+    if name in _RAISING:
+        found = _raising(found)
+    if name in _REFUSING:
+        found = _refusing(found, *_REFUSING[name])
+    return _sparing(found, _SPARING[name]) if name in _SPARING else found
+
+
+def _raising(function: Callable) -> Callable:
+    def run(*args: Any, **options: Any) -> Any:
+        with cupyx.errstate(linalg="raise"):
+            return function(*args, **options)
+
+    return run
+
+
+def _refusing(function: Callable, is_bad: Callable[[Array], Array], message: str) -> Callable:
+    def run(x: Array, *args: Any, **options: Any) -> Any:
+        if x.size and bool(is_bad(x).any()):
+            raise numpy.linalg.LinAlgError(message)
+        return function(x, *args, **options)
+
+    return run
+
+
+def _sparing(function: Callable, is_bad: Callable[[Array], Array]) -> Callable:
+    def run(x: Array, *args: Any, **options: Any) -> Any:
+        if not x.size or x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+            return function(x, *args, **options)
+        bad = is_bad(x).any(axis=(-2, -1), keepdims=True)
+        out = function(cupy.where(bad, cupy.eye(x.shape[-1], dtype=x.dtype), x), *args, **options)
+        if isinstance(out, tuple):
+            return type(out)(*[_spoiled(part, bad, x) for part in out])
+        return _spoiled(out, bad, x)
+
+    return run
+
+
+def _spoiled(part: Array, bad: Array, x: Array) -> Array:
+    """nan in the parts of the result that belong to bad matrices."""
+    return cupy.where(bad if part.ndim == x.ndim else bad[..., 0], part.dtype.type(numpy.nan), part)
+
+
+def _solve(x1: Array, x2: Array) -> Array:
+    """CuPy's solve, for leading axes that broadcast; CuPy reports nothing for stacks, so this looks at the determinants."""
+    lead = numpy.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
+    x1, x2 = (cupy.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (x1, x2))
+    if lead and x1.size and bool((cupy.linalg.slogdet(x1)[0] == 0).any()):
+        raise numpy.linalg.LinAlgError("singular")
+    return cupy.linalg.solve(x1, x2)
