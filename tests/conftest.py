@@ -1,5 +1,7 @@
 """One ``backend`` fixture runs a test on every array library; ``--backend`` narrows it, ``--require-backend`` insists on it.
 
+``--stand-in`` puts a stand-in for CuPy in CuPy's place, so that the tests of "cuda" run without a GPU: see support/cuda/README.md.
+
 A backend that is not installed or not usable is a skip with its reason. That alone would let a run pass that tested nothing of a
 library which was meant to be there, so ``--require-backend`` makes a run fail unless tests really ran on it.
 """
@@ -7,15 +9,22 @@ library which was meant to be there, so ``--require-backend`` makes a run fail u
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 
 import numpy
 import pytest
 
 import rustorch
 from rustorch import backends
+from tests.support.launches import is_stand_in
 from tests.support.target import Target
+
+#: The folder with the stand-in for CuPy.
+STAND_IN = Path(__file__).parent / "support" / "cuda"
 
 BACKENDS = ("cpu", "strict", "jax", "torch", "cuda")
 
@@ -28,6 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help=f"run tests on this backend only ({', '.join(BACKENDS)}); may be given more than once")  # fmt: skip
     group.addoption("--require-backend", action="append", choices=BACKENDS, metavar="NAME",
                     help="fail unless tests really ran on this backend; may be given more than once")  # fmt: skip
+    group.addoption("--stand-in", action="store_true",
+                    help="run the tests of cuda on a stand-in for CuPy, without a GPU; needs a C++ compiler")  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,10 +47,28 @@ def pytest_configure(config: pytest.Config) -> None:
     JAX compiles every operation for every shape: most of its time, and a second run finds the results of the first."""
     os.environ.setdefault("SCIPY_ARRAY_API", "1")
     cache = getattr(config, "cache", None)
+    if config.getoption("stand_in"):
+        if cache is not None:
+            os.environ.setdefault("CUPY_STAND_IN_CACHE", str(cache.mkdir("cupy_stand_in")))
+        _use_stand_in()
     if cache is not None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def _use_stand_in() -> None:
+    """Let ``import cupy`` find the stand-in, here and in the processes that tests start."""
+    imported = sys.modules.get("cupy")
+    if imported is not None and not hasattr(imported, "LOG"):
+        raise pytest.UsageError(f"--stand-in: the real CuPy is imported already, from {imported.__file__}")
+    if str(STAND_IN) not in sys.path:
+        sys.path.insert(0, str(STAND_IN))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(STAND_IN), os.environ.get("PYTHONPATH")]))
+    from cupy import _compiler
+
+    if _compiler.COMPILER is None:
+        raise pytest.UsageError("--stand-in: there is no C++ compiler (c++, g++, clang++ or CXX) to run CUDA sources with")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -58,6 +87,14 @@ def backend(request: pytest.FixtureRequest) -> Target:
     # reports carry it, from the workers of a parallel run too
     request.node.user_properties.append(("backend", request.param))
     return Target(device)
+
+
+@pytest.fixture
+def stand_in() -> ModuleType:
+    """The stand-in for CuPy, for tests that count what it logs or look at what it refuses; elsewhere they are skipped."""
+    if not is_stand_in():
+        pytest.skip("for the stand-in for CuPy alone: --stand-in")
+    return sys.modules["cupy"]
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -103,6 +140,8 @@ def _same_start_same_end(request: pytest.FixtureRequest) -> Iterator[None]:
     seed = _seed(request) if hasattr(request.node, "originalname") else 0
     numpy.random.seed(seed)  # noqa: NPY002 - for code under test that draws from the global generator
     rustorch.manual_seed(seed)
+    if (log := getattr(sys.modules.get("cupy"), "LOG", None)) is not None:
+        log.clear()  # or it grows with every test
     yield
     assert rustorch.is_grad_enabled(), "a test left recording off"
     assert rustorch.get_default_device() == "cpu", "a test left another default device"

@@ -1,0 +1,90 @@
+"""Memory of GPUs: what nobody has written is nan, and so is what lies around each array.
+
+Whoever reads beyond an array's end gets nan (-1 as integers); whoever writes there is found after the launch.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy
+
+from ._device import Device
+
+#: Bytes before and after each array, and what they hold: nan as a number of any size, -1 as an integer.
+GUARD, PATTERN = 256, 0xFF
+
+
+class _Block(numpy.ndarray):
+    """The bytes of one allocation: its guards, and what lies between them."""
+
+
+def _allocate(shape: tuple[int, ...], dtype: numpy.dtype, strides: tuple[int, ...] | None, order: str) -> numpy.ndarray:
+    size = dtype.itemsize
+    for n in shape:
+        size *= n
+    block = numpy.empty(2 * GUARD + size, numpy.uint8).view(_Block)
+    block[:GUARD] = block[GUARD + size :] = PATTERN
+    if strides is not None:
+        return numpy.ndarray(shape, dtype, block, GUARD, strides)
+    return numpy.ndarray(shape, dtype, block, GUARD, order=order)
+
+
+def uninitialised(shape: Any, dtype: Any, order: str = "C") -> numpy.ndarray:
+    """Memory that nobody has written yet."""
+    shape = (shape,) if isinstance(shape, (int, numpy.integer)) else tuple([int(n) for n in shape])
+    values = _allocate(shape, numpy.dtype(dtype), None, order)
+    if values.dtype.kind == "b":
+        values[...] = True  # any other byte is no bool
+    elif values.size:
+        block = values.base
+        assert isinstance(block, numpy.ndarray)
+        block[...] = PATTERN
+    return values
+
+
+def holding(values: Any, order: str = "C") -> numpy.ndarray:
+    """New memory that holds these values."""
+    values = numpy.asarray(values)
+    if order == "K" and not values.flags.c_contiguous:
+        form = numpy.empty_like(values)
+        new = _allocate(values.shape, values.dtype, form.strides, "C")
+    else:
+        new = _allocate(values.shape, values.dtype, None, "F" if order == "F" else "C")
+    new[...] = values
+    return new
+
+
+def block_of(values: numpy.ndarray) -> numpy.ndarray | None:
+    """The allocation that an array lies in; None for memory of somebody else (an array that came by DLPack)."""
+    owner: Any = values
+    while isinstance(owner, numpy.ndarray) and not isinstance(owner, _Block):
+        owner = owner.base
+    return owner
+
+
+def check_guards(values: numpy.ndarray, name: str) -> None:
+    """Find what a kernel wrote outside of an array that it was given."""
+    block = block_of(values)
+    if block is not None:
+        intact = (block[:GUARD] == PATTERN).all() and (block[block.size - GUARD :] == PATTERN).all()
+        block[:GUARD] = block[block.size - GUARD :] = PATTERN
+        assert intact, f"{name} wrote outside of an array of shape {values.shape}"
+
+
+class Address(int):
+    """Where an array's memory starts: a number that knows the array, so that cuBLAS can check what it is given."""
+
+    array: Any
+
+    @classmethod
+    def of(cls, array: Any) -> Address:
+        address = cls(array._values.ctypes.data if array.size else 0)
+        address.array = array
+        return address
+
+
+def pointer(array: Any) -> types.SimpleNamespace:
+    """``ndarray.data``."""
+    return types.SimpleNamespace(ptr=Address.of(array), device_id=array._device, device=Device(array._device), mem=None)

@@ -1,0 +1,13 @@
+"""``cupy.cuda.device``: the current GPU, and its handle of cuBLAS."""
+
+from __future__ import annotations
+
+from .._device import Device
+from .._device import current as get_device_id
+
+__all__ = ["Device", "get_cublas_handle", "get_device_id"]
+
+
+def get_cublas_handle() -> int:
+    """The current GPU's handle: another GPU's one is an error to cuBLAS."""
+    return get_device_id() + 1

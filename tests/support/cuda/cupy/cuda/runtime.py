@@ -1,0 +1,35 @@
+"""``cupy.cuda.runtime``: what programs ask CUDA's runtime for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._device import CUDARuntimeError, choose, current
+from .._device import count as getDeviceCount
+from .._log import record
+
+__all__ = ["CUDARuntimeError", "deviceSynchronize", "driverGetVersion", "getDevice", "getDeviceCount", "getDeviceProperties",
+           "runtimeGetVersion", "setDevice", "streamSynchronize"]  # fmt: skip
+
+getDevice, setDevice = current, choose
+
+
+def getDeviceProperties(number: int) -> dict[str, Any]:
+    getDeviceCount()
+    return {"name": b"a stand-in for a GPU", "major": 8, "minor": 0, "multiProcessorCount": 1}
+
+
+def deviceSynchronize() -> None:
+    record("sync", "deviceSynchronize")
+
+
+def streamSynchronize(stream: int) -> None:
+    record("sync", "streamSynchronize")
+
+
+def driverGetVersion() -> int:
+    return 13000
+
+
+def runtimeGetVersion() -> int:
+    return 13000
