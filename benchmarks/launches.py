@@ -227,6 +227,11 @@ def _child() -> None:
     print(json.dumps(out))
 
 
+def environment() -> dict[str, str]:
+    """For a process in which ``cupy`` is the stand-in."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(STAND_IN), str(ROOT)])}
+
+
 def measure() -> dict[str, Counts | str]:
     """Counts by title; the error's text in place of those of a case that failed.
 
@@ -235,9 +240,8 @@ def measure() -> dict[str, Counts | str]:
     RuntimeError
         If nothing could be counted, with what the process wrote.
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(STAND_IN), str(ROOT)])}
     command = [sys.executable, "-m", "benchmarks.launches"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"nothing could be counted: {done.stderr.strip()}")
     found = json.loads(done.stdout.splitlines()[-1])

@@ -1,0 +1,71 @@
+"""Launches of a training step stay within their limits, and nothing waits for the GPU or copies from the host: on the stand-in."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from benchmarks import launches
+from tests.gpu.stand_in import needs_compiler, python
+
+
+@cache
+def counts() -> dict[str, launches.Counts | str]:
+    return launches.measure()
+
+
+@needs_compiler
+@pytest.mark.parametrize("title", launches.CASES)
+def test_counts_are_within_the_limits(title: str) -> None:
+    wrong = launches.beyond(launches.CASES[title], counts()[title])
+    assert not wrong, f"{title}: {wrong}"
+
+
+@needs_compiler
+def test_the_counts_are_those_of_the_call() -> None:
+    """A case of known counts: two launches, one wait, and one copy."""
+    code = """
+import cupy
+from benchmarks import launches
+
+def known():
+    a = cupy.asarray([1.0, 2.0])
+    a += 1
+    return float(a.sum())
+
+print(launches._count(launches.Case(lambda: known)))
+"""
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Counts(launches=2, waits=1, copies=1, where=('h2d ")
+
+
+def test_what_is_beyond_a_limit_is_named() -> None:
+    case = launches.Case(lambda: lambda: None, limit=3)
+    assert launches.beyond(case, launches.Counts(3, 0, 0)) == ""
+    assert launches.beyond(case, launches.Counts(4, 0, 0)) == "4 launches, at most 3 are allowed"
+    assert launches.beyond(case, launches.Counts(1, 2, 0, ("sync item a.py:1",) * 2)) == "2 waits for the GPU; sync item a.py:1"
+    assert launches.beyond(case, launches.Counts(1, 0, 1, ("h2d array a.py:2",))) == "1 copies from the host; h2d array a.py:2"
+    assert launches.beyond(case, "ValueError: no") == "ValueError: no"
+
+
+@needs_compiler
+def test_steps_are_timed_on_the_stand_in_too_and_one_that_fails_does_not_stop_the_next() -> None:
+    """What is measured there means nothing; that it can be measured is the test."""
+    code = """
+from benchmarks import cuda, mlp
+
+def broken():
+    raise RuntimeError("no\\nmemory")
+
+cuda.CASES = {"broken": broken, "small": lambda: mlp.step([2, 4, 2], 4).functions("cuda")}
+print(cuda.run(1))
+"""
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[1].startswith("on a stand-in for a GPU: CuPy ")
+    assert any(line.startswith("broken ") and line.endswith("FAILED RuntimeError: no memory") for line in lines)
+    assert any(line.startswith("small ") and "rustorch: queued " in line and " done " in line for line in lines)
+    assert lines[-1] == "1"
