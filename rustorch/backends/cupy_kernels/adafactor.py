@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cupy
 
-from .launch import THREADS, Array
+from .launch import THREADS
 from .tables import CHUNK, PARTS, SUMS, Contiguous, Tables, Tensor
 
 #: Rows of a matrix that one block adds up along its columns, at least; and how many such blocks there are for 32 columns, at most.
@@ -129,7 +129,7 @@ def _lanes(size: int) -> int:
     return min(1 << ((size + 3) // 4 - 1).bit_length(), THREADS)
 
 
-def steps(calls: list[tuple[Array | None, ...]], lr: float, keep: float, eps1: float, eps2: float, d: float, rho: float,
+def steps(calls: list[tuple], lr: float, keep: float, eps1: float, eps2: float, d: float, rho: float,
           weight_decay: float, maximize: bool) -> list[tuple]:  # fmt: skip
     """The step of each of (p, g, rows, columns, variance), which hold something and have one dtype."""
     memory = Contiguous()

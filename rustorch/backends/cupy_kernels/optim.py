@@ -10,7 +10,7 @@ import cupy
 from ..kernels import optim as plain_versions
 from . import adafactor, muon
 from .fusing import Loop
-from .launch import REAL, Array, plain
+from .launch import REAL, plain
 from .tables import CHUNK, Contiguous, Tables, Tensor
 
 #: How many of a kernel's first arguments are arrays (or None).
@@ -32,7 +32,7 @@ def steps(name: str, calls: Iterable[tuple]) -> list[tuple]:
     return results
 
 
-def _kind(name: str, arrays: tuple[Array | None, ...], numbers: tuple) -> tuple | None:
+def _kind(name: str, arrays: tuple, numbers: tuple) -> tuple | None:
     """What calls of one launch have in common; None where the plain version has to do it: for other dtypes, and empty arrays."""
     p, given = arrays[0], [a for a in arrays if a is not None]
     if p.dtype not in REAL or any(a.dtype != p.dtype or not a.size for a in given):
@@ -62,18 +62,19 @@ class _Elementwise(NamedTuple):
     loop: Loop
     tables: Tables
 
-    def steps(self, calls: list[tuple[Array | None, ...]], numbers: tuple) -> list[tuple]:
+    def steps(self, calls: list[tuple], numbers: tuple) -> list[tuple]:
         memory, tensors, results = Contiguous(), [], []
         for p, g, *state in calls:
-            # what the plain version makes of None is a new array
+            # what is None and shall be something is a new array
             old = [
-                cupy.empty_like(p) if a is None and there else a for a, there in zip([p, *state], self.loop.results, strict=True)
+                p,
+                *[cupy.empty_like(p) if a is None and made else a for a, made in zip(state, self.loop.results[1:], strict=True)],
             ]
             results.append(tuple(old))
             if not p.flags.c_contiguous and p.flags.f_contiguous:  # as its transpose, it is what it has to be
                 g, old = g.T, [None if a is None else a.T for a in old]
-            p, *state = [memory.writes(a) for a in old]
-            tensors.append(Tensor([p, memory.reads(g), *state], [p.size], -(-p.size // CHUNK)))
+            written = [memory.writes(a) for a in old if a is not None]
+            tensors.append(Tensor([*written, memory.reads(g)], [p.size], -(-p.size // CHUNK)))
         self.tables.run(self.name, tensors, *self.loop.values(numbers))
         memory.finish()
         return results
@@ -85,11 +86,13 @@ _loops: dict[tuple, _Elementwise] = {}
 def _elementwise(name: str, absent: tuple[bool, ...], numbers: tuple) -> _Elementwise:
     key = (name, absent, *map(bool, numbers))  # what the plain version looks at
     if key not in _loops:
-        arrays = ["p", "g", *[f"s{i}" for i in range(len(absent) - 2)]]
-        loop = Loop(getattr(plain_versions, name), [None if a else n for n, a in zip(arrays, absent, strict=True)], numbers)
-        written = [(n, result) for n, result in zip([arrays[0], *arrays[2:]], loop.results, strict=True) if result is not None]
+        names = ["p", "g", *[f"s{i}" for i in range(len(absent) - 2)]]
+        given = [None if a else name for name, a in zip(names, absent, strict=True)]
+        loop = Loop(getattr(plain_versions, name), given, numbers)
+        written = [(n, result) for n, result in zip([names[0], *names[2:]], loop.results, strict=True) if result is not None]
+        arrays = [*[n for n, _ in written], "g"]
         starts = [f"T* {n}_ = ARRAY({i});" for i, n in enumerate(arrays)]
-        reads = [f"T {n} = {n}_[i];" for n, a in zip(arrays, absent, strict=True) if not a]
+        reads = [f"T {n} = {n}_[i];" for n in given if n is not None]
         body = "\n        ".join(reads + loop.lines + [f"{n}_[i] = {result};" for n, result in written])
         constants = "".join([f", T c{i}" for i in range(len(loop.constants))])
         function = f"rustorch_{name}"
