@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cupy
 
-from .launch import Array, Source, overrides, plain, product
+from .launch import Array, Source, contiguous, overrides, plain, product
 from .rows import ROWS, along, launch
 
 _SOURCE = Source(
@@ -64,6 +64,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, keep: Array | No
     if mask is not None:
         mask = cupy.ascontiguousarray(mask)
         steps = tuple([step // mask.itemsize for step in cupy.broadcast_to(mask, (1,) * (4 - len(shape)) + shape).strides])
+    q, k, v = contiguous(q, k, v)  # heads side by side lie apart in memory
     p = product(q, k.swapaxes(-1, -2), scale=scale)
     keep = None if keep is None else cupy.broadcast_to(keep, shape)
     kept = p if keep is None else cupy.empty(shape, p.dtype)
@@ -81,6 +82,7 @@ def attention_grad(g: Array, q: Array, k: Array, v: Array, keep: Array | None, o
                    scale: float) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     if not g.shape[:-2] == q.shape[:-2] == k.shape[:-2] == v.shape[:-2] == p.shape[:-2]:
         return plain("attention_grad", g, q, k, v, keep, out, p, scale)
+    g, q, k, v = contiguous(g, q, k, v)
     ds = product(g, v.swapaxes(-1, -2))
     keep = None if keep is None else cupy.broadcast_to(keep, p.shape)
     kept = p if keep is None else cupy.empty(p.shape, p.dtype)

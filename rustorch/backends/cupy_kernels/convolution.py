@@ -58,8 +58,15 @@ def conv(x: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Pa
 def conv_grad_weight(g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
     windows = _windows(x.shape[2:], kernel, stride, padding, dilation)
     g = g.reshape(g.shape[0], groups, g.shape[1] // groups, -1)
-    terms = [product(g[part], columns.swapaxes(2, 3)).sum(axis=0) for part, columns in _columns(x, windows, groups)]
-    return sum(terms[1:], terms[0]).reshape(groups * g.shape[2], x.shape[1] // groups, *kernel)
+    out = cupy.empty((groups * g.shape[2], x.shape[1] // groups, *kernel), g.dtype)
+    flat = out.reshape(groups, g.shape[2], -1)
+    for number, (part, columns) in enumerate(_columns(x, windows, groups)):
+        terms = product(g[part], columns.swapaxes(2, 3))
+        if number:
+            flat += terms.sum(axis=0)
+        else:
+            terms.sum(axis=0, out=flat)
+    return out
 
 
 def conv_grad_input(g: Array, weight: Array, size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:

@@ -149,3 +149,49 @@ def _operand(x: Array, lead: tuple[int, ...]) -> tuple[Array, int, int, int]:
             return x, transposed, max(step, x.shape[along]), 0 if single else x.strides[0] // x.itemsize
     x = cupy.ascontiguousarray(x)
     return x, 0, x.shape[2], 0 if single else x.shape[1] * x.shape[2]
+
+
+_COPIES = Source("""
+// Up to four arrays of up to four axes: how many elements each has, its last three sizes, and the steps along its axes.
+struct Views { I count[4], size[4][3], step[4][4]; };
+
+extern "C" __global__ void gather(I n, Views views, const T* a, const T* b, const T* c, const T* d, T* to_a, T* to_b, T* to_c, T* to_d) {
+    I i = (I)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= n) return;
+    const T* from[] = {a, b, c, d};
+    T* to[] = {to_a, to_b, to_c, to_d};
+    int k = 0;
+    while (i >= views.count[k]) i -= views.count[k++];
+    I place = 0, rest = i;
+    for (int axis = 2; axis >= 0; axis--) {
+        place += rest % views.size[k][axis] * views.step[k][axis + 1];
+        rest /= views.size[k][axis];
+    }
+    to[k][i] = from[k][place + rest * views.step[k][0]];
+}
+""")
+
+
+def contiguous(*arrays: Array) -> list[Array]:
+    """Up to four arrays, those that are not contiguous as copies that are: all in one launch."""
+    views = [a for a in arrays if not a.flags.c_contiguous]
+    reach = max([sum((n - 1) * abs(step) for n, step in zip(a.shape, a.strides, strict=True)) for a in views], default=0)
+    if len(views) < 2 or any(a.ndim > 4 or a.dtype != views[0].dtype for a in views) or reach >= MANY:
+        return [cupy.ascontiguousarray(a) for a in arrays]
+    copies = {id(a): cupy.empty(a.shape, a.dtype) for a in views}
+    none = 4 - len(views)
+    sizes = [((1,) * 4 + a.shape)[-3:] for a in views] + [(1, 1, 1)] * none
+    steps = [((0,) * 4 + a.strides)[-4:] for a in views] + [(0,) * 4] * none
+    layout = (
+        (*[a.size for a in views], *[0] * none),
+        tuple(sizes),
+        tuple([tuple([s // views[0].itemsize for s in row]) for row in steps]),
+    )
+    given = [numpy.uint64(a.data.ptr) for a in views] + [None] * none
+    _COPIES.over(sum([a.size for a in views]), "gather", _flat(layout), *given, *copies.values(), *[None] * none)
+    return [copies.get(id(a), a) for a in arrays]
+
+
+def _flat(values: Any) -> tuple[int, ...]:
+    """The integers of nested tuples."""
+    return tuple([n for value in values for n in (_flat(value) if isinstance(value, tuple) else (value,))])

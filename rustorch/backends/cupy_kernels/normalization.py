@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cupy
 
-from .launch import Array, Source, overrides
+from .launch import Array, Source, overrides, plain
 from .rows import ROWS, along, channels, launch, trailing
 
 _SOURCE = Source(
@@ -57,6 +59,14 @@ standardize_grad(Rows rows, const T* g, const T* x, const T* mean, const T* rstd
         T u = weight && !whole ? g[row.at(j)] * weight[j] : g[row.at(j)];
         dx[row.at(j)] = factor * (u - sum - (x[row.at(j)] - center) * scale * dot);
     }
+}
+
+extern "C" __global__ void
+running(I n, T* mean, T* var, const T* batch_mean, const T* batch_var, T share, T factor) {
+    I i = (I)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= n) return;
+    if (mean) mean[i] = mean[i] * (1 - share) + batch_mean[i] * share;
+    if (var) var[i] = var[i] * (1 - share) + batch_var[i] * factor * share;
 }
 
 // A row is what all samples have in one place: the gradients of its weight and bias.
@@ -132,4 +142,14 @@ def batch_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array 
     return dx, dweight, dbias
 
 
-OVERRIDES = overrides(layer_norm, layer_norm_grad, rms_norm, rms_norm_grad, batch_norm, batch_norm_grad)
+def running_moments(
+    mean: Array | None, var: Array | None, batch_mean: Array, batch_var: Array, share: Any, factor: float
+) -> tuple[Array | None, Array | None]:
+    """In place."""
+    if not isinstance(share, float) or any(a is not None and not a.flags.c_contiguous for a in (mean, var)):
+        return plain("running_moments", mean, var, batch_mean, batch_var, share, factor)
+    _SOURCE.over(batch_mean.size, "running", mean, var, batch_mean, batch_var, share, float(factor))
+    return mean, var
+
+
+OVERRIDES = overrides(layer_norm, layer_norm_grad, rms_norm, rms_norm_grad, batch_norm, batch_norm_grad, running_moments)

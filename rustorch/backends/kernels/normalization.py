@@ -5,7 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-__all__ = ["batch_norm", "batch_norm_grad", "layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad"]
+__all__ = [
+    "batch_norm", "batch_norm_grad", "layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "running_moments",
+]  # fmt: skip
 
 
 def _last(x: Any, n: int) -> tuple[int, ...]:
@@ -119,3 +121,12 @@ def batch_norm_grad(xp: Any, g: Any, x: Any, mean: Any, rstd: Any, weight: Any) 
     if weight is None:
         return scale * rest, None, None
     return scale * _per_channel(xp, weight, x.ndim) * rest, dweight, dbias
+
+
+def running_moments(xp: Any, mean: Any, var: Any, batch_mean: Any, batch_var: Any, share: Any, factor: float) -> tuple[Any, Any]:
+    """The running mean and variance after a batch, of which they take a ``share``; its variance counts times ``factor``.
+
+    Each of ``mean`` and ``var`` may be None, and is None in the result then. An override may write into them and return them.
+    """
+    mean = None if mean is None else mean * (1 - share) + batch_mean * share
+    return mean, None if var is None else var * (1 - share) + batch_var * factor * share

@@ -6,8 +6,9 @@ from math import prod
 from typing import Any
 
 from ... import ops
-from ...autograd.check import adopt
-from ...autograd.graph import VARIABLES, Value, make, no_grad
+from ...autograd.check import adopt, common_backend
+from ...autograd.graph import VARIABLES, Value, make, no_grad, writes
+from ...backends import BY_TYPE
 from ...backends.base import info
 from ...ops import linalg, network
 from ...ops.helpers import one_axis
@@ -70,6 +71,21 @@ def _update(running: Any, value: Variable, momentum: Any) -> None:
             running[...] = running * (1 - momentum) + ops.astype(value, running.dtype, copy=False) * momentum
 
 
+def _update_both(running_mean: Any, running_var: Any, moments: list[Any], momentum: Any, factor: float) -> None:
+    """Let running statistics take their share of a batch's ``moments``, mean and variance; the variance counts times ``factor``."""
+    running = [running_mean, running_var]
+    share = momentum._native if isinstance(momentum, Value) else float(momentum)
+    kind = common_backend("batch_norm", [make(moments[0]), *[r for r in (*running, momentum) if isinstance(r, Value)]])
+    before = [None if r is None else r._native for r in running]
+    after = BY_TYPE[kind].xp.running_moments(*before, *moments, share, factor)
+    for r, old, new in zip(running, before, after, strict=True):
+        if new is not None and new is old:
+            writes.note_all((new,))
+        elif new is not None:
+            with no_grad():
+                r[...] = make(new)
+
+
 def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
                momentum: Any = 0.1, eps: float = 1e-5) -> Variable:  # fmt: skip
     """``(x - mean) / sqrt(var + eps) * weight + bias``, of every channel over the batch and all further dimensions.
@@ -126,8 +142,8 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
         weight = ops.ones_like(bias)  # the gradients of both come together
     moments: list[Any] = []
     out = network.batch_norm.call(x, weight, bias, eps, moments)
-    _update(running_mean, make(moments[0]), momentum)
-    _update(running_var, make(moments[1]) * (count / (count - 1)), momentum)
+    if running_mean is not None or running_var is not None:
+        _update_both(running_mean, running_var, moments, momentum, count / (count - 1))
     return out
 
 
