@@ -1,9 +1,18 @@
-"""CuPy's kernels without a GPU: run on the host, where they are held against the plain versions, and compiled by NVIDIA's compiler."""
+"""CuPy's kernels against the plain versions: their results, what they launch; and all of their sources, given to NVIDIA's compiler.
+
+With ``--stand-in`` they run on the host (see ``tests/support/cuda``); on a GPU, what only the stand-in can count is skipped.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import itertools
+import re
+import sys
+from collections import Counter
 from collections.abc import Iterator
-from itertools import product
+from importlib import import_module, util
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,20 +23,23 @@ import rustorch
 from rustorch import backends, nn
 from rustorch.backends.kernels import KERNELS, optim
 from rustorch.backends.kernels.pooling import Window
-from tests.backends import cupy_on_host
-from tests.backends.cupy_on_host import ElementwiseKernel, RawModule, asarray
 from tests.backends.test_kernels import CASES, _copied, _f, _listed
-
-pytestmark = pytest.mark.skipif(cupy_on_host.COMPILER is None, reason="no C++ compiler, or no Linux, to run CUDA sources with")
+from tests.support.launches import counted, is_stand_in
+from tests.support.target import Target
 
 I = numpy.array  # noqa: E741 - indices
-#: What each launches, at most.
+#: How many of our own kernels and of cuBLAS's products each launches, at most.
 LAUNCHES = {
-    "relu": 1, "relu_grad": 1, "sigmoid": 1, "erf": 1, "gelu": 1, "gelu_grad": 1, **dict.fromkeys(optim.ELEMENTWISE, 1),
-    "softmax": 1, "softmax_grad": 1, "log_softmax": 1, "log_softmax_grad": 1, "logsumexp": 1, "cross_entropy": 2, "cross_entropy_grad": 1,
-    "layer_norm": 1, "layer_norm_grad": 2, "rms_norm": 1, "rms_norm_grad": 2, "batch_norm": 1, "batch_norm_grad": 1,
-    "max_pool": 1, "max_pool_indices": 1, "max_pool_gather": 1, "max_pool_grad": 1, "avg_pool": 1, "avg_pool_grad": 1,
-    "conv": 2, "conv_grad_input": 2, "conv_grad_weight": 2, "attention": 3, "attention_grad": 5,
+    "relu": 1, "relu_grad": 1, "sigmoid": 1, "erf": 1, "gelu": 1, "gelu_grad": 1, **dict.fromkeys(optim.ELEMENTWISE, 1), "adafactor": 4,
+    "muon": 23, "softmax": 1, "softmax_grad": 1, "log_softmax": 1, "log_softmax_grad": 1, "logsumexp": 1, "cross_entropy": 2,
+    "cross_entropy_grad": 1, "layer_norm": 1, "layer_norm_grad": 2, "rms_norm": 1, "rms_norm_grad": 2, "batch_norm": 1,
+    "batch_norm_grad": 1, "max_pool": 1, "max_pool_indices": 1, "max_pool_gather": 1, "max_pool_grad": 1, "avg_pool": 1,
+    "avg_pool_grad": 1, "conv": 2, "conv_grad_input": 2, "conv_grad_weight": 2, "attention": 3, "attention_grad": 5,
+}  # fmt: skip
+#: Made of CuPy's own functions, or counted in a file of their own.
+ELSEWHERE = {
+    "index_add", "scatter_add", "put_add", "matmul", "clip", "sign",
+    *[f"{cell}_steps{grad}" for cell in ("rnn", "lstm", "gru") for grad in ("", "_grad")],
 }  # fmt: skip
 HEADS = [_f(2, 5, 3, 4).transpose(0, 2, 1, 3), _f(2, 6, 3, 4).transpose(0, 2, 1, 3), _f(2, 6, 3, 2).transpose(0, 2, 1, 3)]
 #: Beside those of all backends: rows of many threads, threads of many rows, blocks of many threads; views; products without columns.
@@ -38,9 +50,13 @@ MORE: dict[str, list[tuple]] = {
     "log_softmax_grad": [(_f(3, 5000), -abs(_f(3, 5000)), 1), (numpy.broadcast_to(_f(3, 1), (3, 9)), -abs(_f(3, 9)), 1)],
     "logsumexp": [(_f(3, 5000), -1), (_f(2, 700, 5), 1)],
     "cross_entropy": [
-        (_f(3, 5000), I([0, 4999, 1]), I([0.0, 1.0, 2.0]), numpy.array(3.0)), (_f(3, 4), I([0, 3, 1], "int32"), None, 3),
+        (_f(3, 5000), I([0, 4999, 1]), abs(_f(5000)), None, "mean"), (_f(3, 4), I([0, 3, 1], "int32"), None, None, "sum"),
+        (_f(3, 5000), I([0, 4999, 1]), None, 4999, "mean"), (_f(3, 5000), abs(_f(3, 5000)), None, None, "none"),
     ],
-    "cross_entropy_grad": [(numpy.array(1.5), abs(_f(3, 5000)), abs(_f(3)) + 2, I([0, 4999, 1]), I([0.0, 1.0, 2.0]), numpy.array(3.0))],
+    "cross_entropy_grad": [
+        (numpy.array(1.5), abs(_f(3, 5000)), abs(_f(3)) + 2, I([0, 4999, 1]), abs(_f(5000)), numpy.array(3.0), None),
+        (_f(3), abs(_f(3, 5000)), abs(_f(3)) + 2, I([0, 4999, 1], "int32"), None, None, 4999),
+    ],
     "layer_norm": [(_f(5, 700), _f(700), _f(700), 1, 1e-5), (_f(2, 5000), None, None, 1, 1e-5)],
     "layer_norm_grad": [
         (_f(700, 12), _f(700, 12), _f(700, 1), abs(_f(700, 1)), _f(12), 1), (_f(5000, 2), _f(5000, 2), _f(5000, 1), _f(5000, 1), _f(2), 1),
@@ -71,58 +87,120 @@ MORE: dict[str, list[tuple]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def kernels() -> ModuleType:
-    return cupy_on_host.load()
+@pytest.fixture(params=["cuda"])
+def cuda(request: pytest.FixtureRequest) -> Target:
+    """CuPy, or its stand-in."""
+    try:
+        device = backends.resolve(request.param)
+    except RuntimeError as reason:
+        pytest.skip(f"cuda: {reason}")
+    request.node.user_properties.append(("backend", "cuda"))
+    return Target(device)
 
 
-@pytest.fixture(autouse=True)
-def _nothing_launched() -> None:
-    RawModule.launched.clear()
+def _module(name: str = "") -> ModuleType:
+    """A module of the kernels under test."""
+    return import_module(f"rustorch.backends.cupy_kernels{'.' * bool(name)}{name}")
 
 
-def _same(kernels: ModuleType, name: str, case: tuple, dtype: str) -> None:
-    """The override's results are those of the plain version, and it leaves what it was given as it was."""
+def _native(cuda: Target, a: numpy.ndarray, dtype: Any) -> Any:
+    """An array of the device that lies in memory as this one of the host does: transposed, repeated along an axis, or with gaps."""
+    xp = cuda.library.xp
+    repeated = tuple(
+        [slice(0, 1) if stride == 0 and n > 1 else slice(None) for stride, n in zip(a.strides, a.shape, strict=True)]
+    )
+    if any(part != slice(None) for part in repeated):
+        return xp.broadcast_to(_native(cuda, a[repeated], dtype), a.shape)
+    order = sorted(range(a.ndim), key=lambda axis: -a.strides[axis])
+    sorted_axes = a.transpose(order)
+    if sorted_axes.flags.c_contiguous or not a.size:
+        on_device = cuda.array(numpy.ascontiguousarray(sorted_axes).reshape(sorted_axes.shape), dtype)
+    else:
+        on_device = cuda.array(numpy.repeat(sorted_axes, 2, axis=-1), dtype)[..., ::2]
+    return on_device.transpose(numpy.argsort(order).tolist()) if a.ndim > 1 else on_device
 
-    def host(a: numpy.ndarray) -> numpy.ndarray:
-        return a.astype({"f": dtype, "c": "complex64"}.get(a.dtype.kind, a.dtype))  # a transposed array stays one
 
-    want = _listed(KERNELS[name](backends.get("cpu").xp, *[_copied(value, host) for value in case]))
-    arguments = [_copied(value, lambda a: host(a).view(cupy_on_host.ndarray)) for value in case]
-    found = _listed(kernels.OVERRIDES[name](*arguments))
-    for plain, fast in zip(want, found, strict=True):
-        if plain is None:
-            assert fast is None
+def _given(cuda: Target, case: tuple, dtype: str) -> tuple[list, list]:
+    """The arguments of a case on the device, and as NumPy's arrays of the same dtypes."""
+
+    def kind(a: numpy.ndarray) -> Any:
+        return {"f": dtype, "c": "complex64"}.get(a.dtype.kind, a.dtype)
+
+    on_device = [_copied(value, lambda a: _native(cuda, a, kind(a))) for value in case]
+    return on_device, [_copied(value, lambda a: a.astype(kind(a))) for value in case]
+
+
+def _same(cuda: Target, name: str, case: tuple, dtype: str) -> Counter[str]:
+    """Assert that an override's results are those of the plain version, whatever the order of threads and blocks, and that it leaves what
+    it was given as it was; return its launches."""
+    override = _module().OVERRIDES[name]
+    arguments, plain_arguments = _given(cuda, case, dtype)
+    expected = _listed(KERNELS[name](backends.get("cpu").xp, *plain_arguments))
+    launches: Counter[str] = Counter()
+    if is_stand_in():
+        with counted() as counts:
+            results = _listed(override(*arguments))
+        launches = counts.launches
+        assert not counts.waiting
+    else:
+        results = _listed(override(*arguments))
+    found = [cuda.numpy(a) if hasattr(a, "dtype") else a for a in results]
+    for plain, fast in zip(expected, found, strict=True):
+        if not hasattr(plain, "dtype"):
+            assert fast == plain
             continue
         assert (fast.shape, fast.dtype) == (plain.shape, plain.dtype)
         tolerance = 1e-12 if plain.dtype == "float64" else 1e-5
         largest = abs(plain[numpy.isfinite(plain)]).max(initial=1)  # sums of many are compared with the largest of them
         numpy.testing.assert_allclose(fast, plain, rtol=tolerance, atol=tolerance * largest)
     if name not in optim.__all__:
-        for before, after in zip(case, arguments, strict=True):
+        for before, after in zip(_given(cuda, case, dtype)[1], arguments, strict=True):
             if isinstance(before, numpy.ndarray):
-                numpy.testing.assert_array_equal(after, host(before))
+                numpy.testing.assert_array_equal(cuda.numpy(after), before)
+    if hasattr(sys.modules["cupy"], "backwards"):
+        with sys.modules["cupy"].backwards():
+            again = _listed(override(*_given(cuda, case, dtype)[0]))
+        for first, second in zip(found, again, strict=True):
+            numpy.testing.assert_array_equal(first, cuda.numpy(second) if hasattr(second, "dtype") else second)
+    return launches
 
 
-def test_every_override_is_listed(kernels: ModuleType) -> None:
-    others = {"index_add", "scatter_add", "put_add", "matmul"}  # made of CuPy's own functions
-    assert set(LAUNCHES) == set(kernels.OVERRIDES) - others
+def test_every_override_is_listed(cuda: Target) -> None:
+    assert set(LAUNCHES) == set(_module().OVERRIDES) - ELSEWHERE
     assert set(MORE) <= set(LAUNCHES)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of infinities and nan in the plain version on NumPy
 @pytest.mark.parametrize(("dtype", "many"), [("float32", 1 << 30), ("float64", 0)], ids=["float32-int32", "float64-int64"])
 @pytest.mark.parametrize("name", LAUNCHES)
-def test_a_cuda_kernel_is_the_plain_one(
-    name: str, dtype: str, many: int, kernels: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kernels.launch, "MANY", many)
-    most = 0
-    for case in CASES[name] + MORE.get(name, []):
-        RawModule.launched.clear()
-        _same(kernels, name, case, dtype)
-        most = max(most, len(RawModule.launched))
-    assert most == LAUNCHES[name]
+def test_a_cuda_kernel_is_the_plain_one(name: str, dtype: str, many: int, cuda: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_module("launch"), "MANY", many)
+    ours, most = _functions(), 0
+    for case in CASES.get(name, []) + MORE.get(name, []):
+        launches = _same(cuda, name, case, dtype)
+        most = max(most, sum([count for launched, count in launches.items() if launched in ours]))
+    assert not is_stand_in() or most == LAUNCHES[name]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (3,), (40, 30)])
+def test_clip_and_sign_are_one_launch(shape: tuple, dtype: str, cuda: Target, stand_in: ModuleType) -> None:
+    x, low, high = numpy.array(2 * _f(*shape), dtype), numpy.array(_f(*shape) - 1, dtype), numpy.array(_f(*shape) + 1, dtype)
+    x.flat[0] = numpy.nan
+    for name, bounds in (
+        ("clip", (low, high)),
+        ("clip", (-0.5, None)),
+        ("clip", (None, 0.5)),
+        ("clip", (low, 0.5)),
+        ("sign", ()),
+    ):
+        arguments = [cuda.array(a, dtype) if isinstance(a, numpy.ndarray) else a for a in (x, *bounds)]
+        with counted() as counts:
+            found = cuda.numpy(_module().OVERRIDES[name](*arguments))
+        assert counts.launches.total() == 1
+        assert counts.syncs == {"get": 1}  # to look at it
+        assert found.dtype == dtype
+        numpy.testing.assert_array_equal(found, getattr(numpy, name)(x, *bounds))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -141,129 +219,143 @@ def test_a_cuda_kernel_is_the_plain_one(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_a_kernel_is_not_made_for_takes_the_plain_version(name: str, case: tuple, kernels: ModuleType) -> None:
+def test_what_a_kernel_is_not_made_for_takes_the_plain_version(
+    name: str, case: tuple, cuda: Target, stand_in: ModuleType
+) -> None:
     converted = [a.astype("float32") if isinstance(a, numpy.ndarray) and a.dtype == "float64" else a for a in case]
-    arguments = [a.view(cupy_on_host.ndarray) if isinstance(a, numpy.ndarray) else a for a in converted]
-    want, found = (_listed(function(*given)) for function, given in (
-        (lambda *a: KERNELS[name](backends.get("cpu").xp, *a), converted), (kernels.OVERRIDES[name], arguments)))  # fmt: skip
-    for plain, fast in zip(want, found, strict=True):
-        numpy.testing.assert_array_equal(fast, plain)
-    assert RawModule.launched == []
+    arguments = [cuda.array(a, a.dtype) if isinstance(a, numpy.ndarray) else a for a in converted]
+    expected = _listed(KERNELS[name](cuda.library.xp, *arguments))
+    with counted() as counts:
+        found = _listed(_module().OVERRIDES[name](*arguments))
+    for plain, fast in zip(expected, found, strict=True):
+        numpy.testing.assert_array_equal(cuda.numpy(fast), cuda.numpy(plain))
+    # clip and sign stand for the standard's functions: plain versions use them, too
+    assert not (_functions() - {"rustorch_clip", "rustorch_sign"}) & set(counts.launches)
+
+
+def _functions() -> set[str]:
+    """The names of our own kernels, and of cuBLAS's product."""
+    texts = "".join([part.text for kind in ("Source", "Tables") for _, part in _instances(kind)])
+    names = set(re.findall(r"__global__\s+void\s+(\w+)", texts)) | {kernel.name for _, kernel in _instances("ElementwiseKernel")}
+    return names | {f"rustorch_{name}" for name in optim.ELEMENTWISE} | {"gemm"}
 
 
 @pytest.mark.parametrize("name", ["conv", "conv_grad_input", "conv_grad_weight"])
-def test_a_large_batch_goes_through_the_columns_in_parts(name: str, kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels.convolution, "ROOM", 1)
-    for case in CASES[name]:
-        _same(kernels, name, case, "float64")
-    assert RawModule.launched.count("gemm") == sum(len(case[0]) for case in CASES[name])
+def test_a_large_batch_goes_through_the_columns_in_parts(
+    name: str, cuda: Target, stand_in: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_module("convolution"), "ROOM", 1)
+    products = sum([_same(cuda, name, case, "float64")["gemm"] for case in CASES[name]])
+    assert products == sum(len(case[0]) for case in CASES[name])
 
 
 @pytest.mark.parametrize(
     "shapes", [((4,), (4, 3)), ((2, 4), (4, 3)), ((2, 5, 4), (4, 3)), ((2, 0, 4), (4, 3)), ((2, 5, 4), (2, 4, 3))]
 )
-def test_many_matrices_times_one(shapes: tuple, kernels: ModuleType) -> None:
+def test_many_matrices_times_one(shapes: tuple, cuda: Target) -> None:
     x, y = (_f(*shape) for shape in shapes)
-    found = kernels.OVERRIDES["matmul"](asarray(x), asarray(y))
+    found = cuda.numpy(_module().OVERRIDES["matmul"](cuda.array(x), cuda.array(y)))
     assert found.shape == (x @ y).shape
     numpy.testing.assert_allclose(found, x @ y, rtol=1e-12)
 
 
 # -- all together --------------------------------------------------------------------------------------------------------------------
-def _trained() -> list[numpy.ndarray]:
+def _trained(target: Target) -> list[numpy.ndarray]:
     """The parameters of a network with all kinds of layers, after two steps."""
     rustorch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=2),
         nn.AvgPool2d(2), nn.Flatten(2), nn.TransformerEncoderLayer(16, 4, 32, 0.0, "gelu", batch_first=True, norm_first=True),
         nn.Flatten(), nn.Linear(128, 10),
-    ).to(dtype=rustorch.float64)  # fmt: skip
+    ).to(target.device, dtype=rustorch.float64)  # fmt: skip
     optimizer = rustorch.Adam(model.parameters())
+    inputs, labels = target.variable(_f(3, 1, 32, 32)), target.variable([0, 9, 4], rustorch.int64)
     for _ in range(2):
         optimizer.zero_grad()
-        output = model(rustorch.tensor(_f(3, 1, 32, 32)))
-        nn.functional.cross_entropy(output, rustorch.tensor([0, 9, 4])).backward()
+        nn.functional.cross_entropy(model(inputs), labels).backward()
         optimizer.step()
-    return [p.detach().numpy() for p in model.parameters()]
+    return [target.numpy(p) for p in model.parameters()]
 
 
-def test_a_network_trains_on_these_kernels(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    def native(a: Any) -> Any:
-        return numpy.asarray(a).view(cupy_on_host.ndarray) if isinstance(a, numpy.ndarray | numpy.floating) else a
-
-    def host(a: Any) -> Any:
-        return None if a is None else numpy.asarray(a)
-
-    def on_numpys_arrays(name: str) -> Any:
-        def run(*args: Any) -> Any:
-            out = kernels.OVERRIDES[name](*[native(a) for a in args])
-            return tuple([host(a) for a in out]) if isinstance(out, tuple) else host(out)
-
-        return run
-
-    want = _trained()
-    for name in LAUNCHES:
-        monkeypatch.setitem(backends.get("cpu").xp.__dict__, name, on_numpys_arrays(name))
-    for plain, fast in zip(want, _trained(), strict=True):
+def test_a_network_trains_on_these_kernels(cuda: Target) -> None:
+    for plain, fast in zip(_trained(Target("cpu")), _trained(cuda), strict=True):
         numpy.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-9)
-    used = {"unfold", "fold", "standardize_grad", "sums", "max_pool_grad", "attend_grad", "cross_entropy_grad", "rustorch_adam_0"}
-    assert used <= set(RawModule.launched)
+
+
+def test_a_network_needs_these_kernels(cuda: Target, stand_in: ModuleType) -> None:
+    with counted() as counts:
+        _trained(cuda)
+    used = {
+        "unfold",
+        "fold",
+        "standardize_grad",
+        "sums",
+        "max_pool_grad",
+        "attend_grad",
+        "cross_entropy_grad",
+        "rustorch_adam",
+        "gemm",
+    }
+    assert used <= set(counts.launches)
 
 
 # -- the compiler of GPUs ------------------------------------------------------------------------------------------------------------
-def _sources(kernels: ModuleType) -> Iterator[tuple[str, str]]:
-    for name, module in vars(kernels).items():
-        for part in vars(module).values() if isinstance(module, ModuleType) else ():
-            if isinstance(part, kernels.launch.Source):
-                for dtype, index in product(kernels.launch.REAL, kernels.launch.INTEGER):
-                    yield f"{name}, {dtype}, {index}", kernels.launch._contents(dtype, index, part.text)
-    for kind in ("float", "double"):
-        yield f"elementwise, {kind}", ElementwiseKernel.source(kind)
+def _instances(kind: str) -> Iterator[tuple[str, Any]]:
+    """All objects of a class with this name among the attributes of the kernels' modules, each with the name of its module."""
+    folder = Path(str(_module().__file__)).parent
+    for file in sorted(folder.glob("[!_]*.py")):
+        yield from ((file.stem, part) for part in vars(_module(file.stem)).values() if type(part).__name__ == kind)
 
 
-def test_nvidias_compiler_takes_every_source(kernels: ModuleType) -> None:
-    try:
-        from cupy_backends.cuda.libs import nvrtc
-
-        nvrtc.getVersion()
-    except (ImportError, RuntimeError) as error:
-        pytest.skip(f"no CuPy with NVRTC, its compiler: {error}")
-    for what, source in _sources(kernels):
-        program = nvrtc.createProgram(source, f"{what}.cu", (), ())
-        try:
-            nvrtc.compileProgram(program, ("-std=c++17", "-arch=compute_80", "--device-as-default-execution-space"))
-        except Exception:
-            pytest.fail(f"{what}: {nvrtc.getProgramLog(program)}")
-        assert nvrtc.getProgramLog(program) == "", what
+def _sources() -> Iterator[tuple[str, str]]:
+    """Every CUDA source, for all dtypes: those that are written down, and those that were made when kernels ran."""
+    launch = _module("launch")
+    for name, part in _instances("Source"):
+        for dtype, index in itertools.product(launch.REAL, launch.INTEGER):
+            yield f"{name}, {dtype}, {index}", launch._contents(dtype, index, part.text)
+    for i, text in enumerate(sorted(getattr(sys.modules["cupy"], "SOURCES", ()))):
+        yield f"source {i}", text
 
 
-# -- the stand-in finds what would go wrong on a GPU -----------------------------------------------------------------------------------
-WRONG = """
-extern "C" __global__ void some(int n) { if ((int)threadIdx.x < n) __syncthreads(); }
-extern "C" __global__ void unguarded(float* x) {
-    __shared__ float shared[4];
-    shared[threadIdx.x] = x[threadIdx.x];
-    x[threadIdx.x] = shared[3 - threadIdx.x];
-}
-"""
+class _Nvrtc:
+    """NVIDIA's compiler, from CuPy's or PyPI's package ``nvidia-cuda-nvrtc``; it needs no GPU."""
+
+    OPTIONS = ("-std=c++17", "-arch=compute_80", "--device-as-default-execution-space", "-ftz=true")
+
+    def __init__(self, file: str):
+        self._library = ctypes.CDLL(file)
+
+    @classmethod
+    def found(cls) -> _Nvrtc | None:
+        spec = util.find_spec("nvidia")
+        folders = [Path(place) for place in (spec.submodule_search_locations if spec else None) or ()]
+        files = [file for folder in folders for file in sorted(folder.glob("**/libnvrtc.so.*"))]
+        return cls(str(files[0])) if files else None
+
+    def log_of(self, source: str) -> str:
+        """What the compiler says of a source; nothing if it takes it."""
+        program = ctypes.c_void_p()
+        self._library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"source.cu", 0, None, None)
+        options = (ctypes.c_char_p * len(self.OPTIONS))(*[option.encode() for option in self.OPTIONS])
+        status = self._library.nvrtcCompileProgram(program, len(options), options)
+        size = ctypes.c_size_t()
+        self._library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+        log = ctypes.create_string_buffer(size.value + 1)
+        self._library.nvrtcGetProgramLog(program, log)
+        self._library.nvrtcDestroyProgram(ctypes.byref(program))
+        return log.value.decode().strip() or ("" if status == 0 else f"status {status}")
 
 
-def _run(name: str, *args: Any) -> None:
-    RawModule(code=WRONG).get_function(name)((1,), (4,), args)
-
-
-def test_a_barrier_that_some_threads_miss_is_an_error() -> None:
-    _run("some", numpy.int32(4))
-    with pytest.raises(AssertionError, match="a barrier that not all threads come to"):
-        _run("some", numpy.int32(3))
-
-
-def test_an_argument_of_another_size_is_an_error() -> None:
-    with pytest.raises(AssertionError, match="arguments that do not fit"):
-        _run("some", numpy.int64(4))
-
-
-def test_without_a_barrier_threads_read_what_is_not_there_yet() -> None:
-    x = asarray([1, 2, 3, 4], "float32")
-    _run("unguarded", x)
-    assert x.tolist() != [4, 3, 2, 1]
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_nvidias_compiler_takes_every_source(cuda: Target) -> None:
+    nvrtc = _Nvrtc.found()
+    if nvrtc is None:
+        pytest.skip("NVIDIA's compiler is not installed: pip install nvidia-cuda-nvrtc")
+    if is_stand_in():  # the sources that are made when a kernel runs
+        for name, dtype in itertools.product(_module().OVERRIDES, ("float32", "float64")):
+            for case in CASES.get(name, []) + MORE.get(name, []):
+                _module().OVERRIDES[name](*_given(cuda, case, dtype)[0])
+    sources = dict(_sources())
+    wrong = {what: log for what, source in sources.items() if (log := nvrtc.log_of(source))}
+    assert len(sources) > 30
+    assert wrong == {}

@@ -8,6 +8,7 @@ from numpy import e, euler_gamma, inf, nan, newaxis, pi
 from . import _creation, _functions, _operators, _ufuncs, cuda
 from ._array import ndarray
 from ._log import LOG as LOG
+from ._sources import SOURCES as SOURCES
 from ._sources import ElementwiseKernel, RawKernel, RawModule
 from ._sources import backwards as backwards
 from ._ufuncs import ufunc

@@ -25,7 +25,8 @@ def array(obj: Any, dtype: Any = None, copy: Any = True, order: Any = "K", subok
         return wrapped(numpy.array(unwrap(obj), dtype))
     host = numpy.array(obj, dtype, ndmin=ndmin)
     supported(host.dtype)
-    made = wrap(_memory.holding(host, "F" if order == "F" else "C"))
+    keeps_f = order in ("K", "A", None) and isinstance(obj, numpy.ndarray) and obj.flags.fnc
+    made = wrap(_memory.holding(host, "F" if order == "F" or keeps_f else "C"))
     if host.ndim:
         record("h2d", "array")
     else:

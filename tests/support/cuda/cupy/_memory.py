@@ -6,26 +6,36 @@ Whoever reads beyond an array's end gets nan (-1 as integers); whoever writes th
 from __future__ import annotations
 
 import types
+import weakref
 from typing import Any
 
 import numpy
 
-from ._device import Device
+from ._device import Device, current
 
 #: Bytes before and after each array, and what they hold: nan as a number of any size, -1 as an integer.
 GUARD, PATTERN = 256, 0xFF
 
 
-class _Block(numpy.ndarray):
-    """The bytes of one allocation: its guards, and what lies between them."""
+class Block(numpy.ndarray):
+    """The bytes of one allocation: its guards, and what lies between them. It is on the GPU that was current then."""
+
+    device = 0
+
+
+#: The allocations that there are, by the address of what lies between the guards.
+BLOCKS: weakref.WeakValueDictionary[int, Block] = weakref.WeakValueDictionary()
 
 
 def _allocate(shape: tuple[int, ...], dtype: numpy.dtype, strides: tuple[int, ...] | None, order: str) -> numpy.ndarray:
     size = dtype.itemsize
     for n in shape:
         size *= n
-    block = numpy.empty(2 * GUARD + size, numpy.uint8).view(_Block)
+    block = numpy.empty(2 * GUARD + size, numpy.uint8).view(Block)
     block[:GUARD] = block[GUARD + size :] = PATTERN
+    if size:
+        block.device = current()
+        BLOCKS[block.ctypes.data + GUARD] = block
     if strides is not None:
         return numpy.ndarray(shape, dtype, block, GUARD, strides)
     return numpy.ndarray(shape, dtype, block, GUARD, order=order)
@@ -56,21 +66,21 @@ def holding(values: Any, order: str = "C") -> numpy.ndarray:
     return new
 
 
-def block_of(values: numpy.ndarray) -> numpy.ndarray | None:
+def block_of(values: numpy.ndarray) -> Block | None:
     """The allocation that an array lies in; None for memory of somebody else (an array that came by DLPack)."""
     owner: Any = values
-    while isinstance(owner, numpy.ndarray) and not isinstance(owner, _Block):
+    while isinstance(owner, numpy.ndarray) and not isinstance(owner, Block):
         owner = owner.base
     return owner
 
 
-def check_guards(values: numpy.ndarray, name: str) -> None:
+def check_guards(block: Block | None, name: str) -> None:
     """Find what a kernel wrote outside of an array that it was given."""
-    block = block_of(values)
     if block is not None:
-        intact = (block[:GUARD] == PATTERN).all() and (block[block.size - GUARD :] == PATTERN).all()
-        block[:GUARD] = block[block.size - GUARD :] = PATTERN
-        assert intact, f"{name} wrote outside of an array of shape {values.shape}"
+        size = block.size - 2 * GUARD
+        intact = (block[:GUARD] == PATTERN).all() and (block[GUARD + size :] == PATTERN).all()
+        block[:GUARD] = block[GUARD + size :] = PATTERN
+        assert intact, f"{name} wrote outside of an array of {size} bytes"
 
 
 class Address(int):

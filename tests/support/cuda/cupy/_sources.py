@@ -16,12 +16,15 @@ from . import _device
 from ._array import ndarray, wrap
 from ._compiler import compiled, functions
 from ._log import launch
-from ._memory import check_guards, holding, uninitialised
+from ._memory import BLOCKS, Block, block_of, check_guards, holding, uninitialised
 
 #: Limits of a launch, in CUDA.
 MOST_BLOCKS, MOST_ARGUMENT_BYTES = 2**31 - 1, 4096
 #: What ``run`` of cuda_on_host.h returns for a barrier that not all threads come to.
 BARRIER = 1 << 20
+
+#: Every source that was run in this process, for whoever gives them to another compiler.
+SOURCES: set[str] = set()
 
 _order = {"backwards": False}
 
@@ -48,6 +51,18 @@ class _Given(NamedTuple):
 
     bytes: numpy.ndarray
     array: Any
+
+    def blocks(self) -> Iterator[Block]:
+        """The allocations that it gives the kernel a way to: its array's, and those whose addresses stand in a struct."""
+        if self.array is not None:
+            block = block_of(self.array._values)
+            if block is not None:
+                yield block
+        elif self.bytes.dtype.kind == "V":
+            words = numpy.frombuffer(self.bytes.tobytes()[: self.bytes.nbytes // 8 * 8], numpy.uint64)
+            for address in words.tolist():
+                if (block := BLOCKS.get(address)) is not None:
+                    yield block
 
     def described(self) -> _Argument:
         kind, element, item = (self.bytes.dtype.kind, "V", 0)
@@ -89,16 +104,19 @@ def _run(source: str, name: str, blocks: int, threads: int, given: Sequence[_Giv
     size = sum(-(-value.bytes.nbytes // 8) * 8 for value in given)
     assert size <= MOST_ARGUMENT_BYTES, f"{name}: {size} bytes of arguments, where {MOST_ARGUMENT_BYTES} are the most"
     arguments = (_Argument * len(given))(*[value.described() for value in given])
-    arrays = [value.array for value in given if value.array is not None]
-    flush = not any(array.dtype.char in "dD" for array in arrays)
+    flush = not any(value.array is not None and value.array.dtype.char in "dD" for value in given)
+    memory = [block for value in given for block in value.blocks()]
+    for block in memory:
+        assert block.device == _device.current(), f"{name}: a table has the address of an array of GPU {block.device}"
     if logged:
         launch(name)
+    SOURCES.add(source)
     status = getattr(compiled(source), f"run_{name}")(blocks, threads, arguments, len(given), _order["backwards"], flush)
     assert status != BARRIER, f"{name}: a barrier that not all threads come to"
     assert status >= 0, f"{name}: {len(given)} arguments for {-1 - status} parameters"
     assert not status, f"{name}: arguments that do not fit: number {status} is {_said(given[status - 1])}"
-    for array in arrays:
-        check_guards(array._values, name)
+    for block in memory:
+        check_guards(block, name)
 
 
 def _said(value: _Given) -> str:
