@@ -1,7 +1,7 @@
 """How many kernels a training step launches, how often it waits for the GPU, and how often it copies from the host: no GPU needed.
 
 Counted in a process of its own on the stand-in for CuPy in ``tests/support/cuda``, whose CUDA sources a C++ compiler compiles. These are
-counts, not times: the same on every machine. ``tests/test_launches.py`` holds them to the limits.
+counts, not times: the same on every machine. ``tests/gpu/test_launches.py`` holds them to the limits.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Case:
     limit : int, optional
         The largest number of launches allowed.
     torch : int, optional
-        Launches of PyTorch eager for the same, counted by its profiler on a GPU.
+        Launches of PyTorch eager for the same, counted by its profiler.
     """
 
     make: Callable[[], Callable[[], object]]

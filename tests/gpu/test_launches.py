@@ -22,6 +22,14 @@ def test_counts_are_within_the_limits(title: str) -> None:
     assert not wrong, f"{title}: {wrong}"
 
 
+def test_the_documentation_has_the_same_limits() -> None:
+    page = (launches.ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    rows = page.partition("| what | launches, at most | PyTorch eager |")[2].partition("\n\n")[0].splitlines()[2:]
+    documented = [tuple(cell.strip() for cell in row.split("|")[2:4]) for row in rows]
+    limited = [case for case in launches.CASES.values() if case.limit is not None]
+    assert documented == [(str(case.limit), "" if case.torch is None else str(case.torch)) for case in limited]
+
+
 @needs_compiler
 def test_the_counts_are_those_of_the_call() -> None:
     """A case of known counts: two launches, one wait, and one copy."""
