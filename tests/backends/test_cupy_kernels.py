@@ -31,11 +31,15 @@ I = numpy.array  # noqa: E741 - indices
 #: How many of our own kernels and of cuBLAS's products each launches, at most.
 LAUNCHES = {
     "relu": 1, "relu_grad": 1, "sigmoid": 1, "erf": 1, "gelu": 1, "gelu_grad": 1, **dict.fromkeys(optim.ELEMENTWISE, 1), "adafactor": 4,
-    "muon": 23, "softmax": 1, "softmax_grad": 1, "log_softmax": 1, "log_softmax_grad": 1, "logsumexp": 1, "cross_entropy": 2,
+    "muon": 23, "total_norm": 2, "limited": 1,
+    "softmax": 1, "softmax_grad": 1, "log_softmax": 1, "log_softmax_grad": 1, "logsumexp": 1, "cross_entropy": 2,
     "cross_entropy_grad": 1, "layer_norm": 1, "layer_norm_grad": 2, "rms_norm": 1, "rms_norm_grad": 2, "batch_norm": 1,
     "batch_norm_grad": 1, "max_pool": 1, "max_pool_indices": 1, "max_pool_gather": 1, "max_pool_grad": 1, "avg_pool": 1,
-    "avg_pool_grad": 1, "conv": 2, "conv_grad_input": 2, "conv_grad_weight": 2, "attention": 3, "attention_grad": 5,
+    "avg_pool_grad": 1, "conv": 2, "conv_grad_input": 2, "conv_grad_weight": 2, "attention": 4, "attention_grad": 6,
+    "running_moments": 1,
 }  # fmt: skip
+#: They may write over what they are given.
+IN_PLACE = {*optim.__all__, "running_moments"}
 #: Made of CuPy's own functions, or counted in a file of their own.
 ELSEWHERE = {
     "index_add", "scatter_add", "put_add", "matmul", "clip", "sign",
@@ -153,7 +157,7 @@ def _same(cuda: Target, name: str, case: tuple, dtype: str) -> Counter[str]:
         tolerance = 1e-12 if plain.dtype == "float64" else 1e-5
         largest = abs(plain[numpy.isfinite(plain)]).max(initial=1)  # sums of many are compared with the largest of them
         numpy.testing.assert_allclose(fast, plain, rtol=tolerance, atol=tolerance * largest)
-    if name not in optim.__all__:
+    if name not in IN_PLACE:
         for before, after in zip(_given(cuda, case, dtype)[1], arguments, strict=True):
             if isinstance(before, numpy.ndarray):
                 numpy.testing.assert_array_equal(cuda.numpy(after), before)
@@ -179,7 +183,8 @@ def test_a_cuda_kernel_is_the_plain_one(name: str, dtype: str, many: int, cuda: 
     for case in CASES.get(name, []) + MORE.get(name, []):
         launches = _same(cuda, name, case, dtype)
         most = max(most, sum([count for launched, count in launches.items() if launched in ours]))
-    assert not is_stand_in() or most == LAUNCHES[name]
+    if is_stand_in():  # what is indexed by 64 bits leaves some copies to CuPy
+        assert most == LAUNCHES[name] if dtype == "float32" else most <= LAUNCHES[name]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

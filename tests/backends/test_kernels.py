@@ -238,6 +238,11 @@ CASES: dict[str, list[tuple]] = {
         (*_f(3, 2, 3), 0.1, 0.99, 0.9, True, (3.4445, -4.775, 2.0315), 2, 1e-7),
         (*_f(3, 3, 2), 0.1, 0.99, 0.9, False, (2.0, -1.5, 0.5), 5, 1e-7),
     ],
+    "total_norm": [
+        (2.0, _f(2, 3), _f(4)), (INF, _f(2, 3), -abs(_f(4))), (1.0, _f(3)), (3.0, _f(2, 3), numpy.array(2.0)),
+        (2.0, _f(3, 50000), _f(9, 9).T),
+    ],
+    "limited": [(1.0, I(5.0), _f(2, 3), _f(4)), (9.0, I(5.0), _f(2, 3), numpy.array(2.0)), (0.5, I(2.0), _f(3, 50000), _f(9, 9).T)],
 }  # fmt: skip
 
 PARAMS = [pytest.param(name, case, id=f"{name}-{i}") for name, cases in CASES.items() for i, case in enumerate(cases)]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import cupy
 
 from ..kernels import optim as plain_versions
-from . import adafactor, muon
+from . import adafactor, clipping, muon
 from .fusing import Loop
 from .launch import REAL, plain
 from .tables import CHUNK, Contiguous, Tables, Tensor
@@ -119,4 +119,4 @@ def _single(name: str) -> Callable[..., tuple]:
     return run
 
 
-OVERRIDES: dict[str, Callable] = {name: _single(name) for name in _ARRAYS}
+OVERRIDES: dict[str, Callable] = {name: _single(name) for name in _ARRAYS} | clipping.OVERRIDES

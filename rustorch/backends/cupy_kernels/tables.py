@@ -49,20 +49,21 @@ struct Place {{
 SUMS = """
 __device__ T larger(T a, T b) { return a > b || a != a ? a : b; }  // nan is larger than everything
 
-// The sum over groups of so many threads, a power of two.
-__device__ T sum(T x, int lanes) {
+// The sum or the largest over groups of so many threads, a power of two.
+__device__ T all(T x, int lanes, bool largest) {
     __shared__ T shared[256];
     int t = threadIdx.x;
     shared[t] = x;
     for (int step = lanes / 2; step; step /= 2) {
         __syncthreads();
-        if (t % lanes < step) shared[t] += shared[t + step];
+        if (t % lanes < step) shared[t] = largest ? larger(shared[t], shared[t + step]) : shared[t] + shared[t + step];
     }
     __syncthreads();
     x = shared[t - t % lanes];
     __syncthreads();  // before anybody writes again
     return x;
 }
+__device__ T sum(T x, int lanes) { return all(x, lanes, false); }
 """
 
 

@@ -3,8 +3,8 @@
 Each takes the parameter, its gradient, the arrays of its state and numbers, and returns the new parameter and the new state. An override
 may write into the arrays it was given, but for the gradient, and return those; a caller never uses the old ones again.
 
-All but the last two are *elementwise*: they treat each number of a parameter by itself, so that an override may run them block by block,
-or as one fused loop. Such an update uses operators and functions of the standard alone, and looks at nothing but the numbers to decide
+Those in ELEMENTWISE treat each number of a parameter by itself, so that an override may run them block by block, or as one fused loop. Such
+an update uses operators and functions of the standard alone, and looks at nothing but the numbers to decide
 what to do. Corrections that depend on the step's number are computed by the optimizers, in double precision.
 """
 
@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["adadelta", "adafactor", "adagrad", "adam", "adamax", "asgd", "muon", "nadam", "radam", "rmsprop", "rprop", "sgd"]
+__all__ = ["adadelta", "adafactor", "adagrad", "adam", "adamax", "asgd", "limited", "muon", "nadam", "radam", "rmsprop", "rprop", "sgd",
+           "total_norm"]  # fmt: skip
 
 #: Updates that treat each number by itself, and how many of their first arguments are arrays of the parameter's shape (or None).
 ELEMENTWISE = {
@@ -177,3 +178,18 @@ def muon(xp: Any, p: Any, g: Any, buffer: Any, lr: float, decay: float, momentum
         gram = x @ x.mT
         x = a * x + (b * gram + c * (gram @ gram)) @ x
     return decay * p - lr * (x.mT if tall else x), buffer
+
+
+# -- all gradients, before a step -----------------------------------------------------------------------------------------------------
+def total_norm(xp: Any, order: float, *arrays: Any) -> Any:
+    """The norm of all elements of one or more arrays of one dtype, none of them empty: ``sum(abs(x) ** order) ** (1 / order)``.
+
+    ``order`` is above 0; infinity is for the largest absolute value.
+    """
+    return xp.linalg.vector_norm(xp.stack([xp.linalg.vector_norm(x, ord=order) for x in arrays]), ord=order)
+
+
+def limited(xp: Any, most: float, total: Any, *arrays: Any) -> tuple[Any, ...]:
+    """Arrays of one dtype, times ``most / total`` where that is less than 1: new ones. ``total`` is of their real dtype."""
+    factor = xp.clip(most / (total + 1e-6), max=1.0)
+    return tuple([x * factor for x in arrays])

@@ -7,6 +7,7 @@ from typing import Any
 
 from ... import ops
 from ...autograd.graph import no_grad
+from ...backends import BY_TYPE
 from ...ops import linalg
 from ...variable import Variable
 
@@ -16,6 +17,24 @@ __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_
 def _with_gradients(parameters: Variable | Iterable[Variable]) -> list[Variable]:
     listed = [parameters] if isinstance(parameters, Variable) else list(parameters)
     return [parameter for parameter in listed if parameter.grad is not None]
+
+
+def _alike(values: Iterable[Variable]) -> list[list[Variable]]:
+    """Variables by device and dtype: a kernel takes all of one kind at once."""
+    kinds: dict[Any, list[Variable]] = {}
+    for x in values:
+        kinds.setdefault((x.device, x.dtype), []).append(x)
+    return list(kinds.values())
+
+
+def _norm(values: list[Variable], order: float) -> Variable:
+    """The norm of all values of Variables of one device and dtype, none of which is empty."""
+    if not order > 0 or values[0].dtype.kind not in "fc":
+        return linalg.vector_norm(ops.stack([linalg.vector_norm(x, ord=order) for x in values]), ord=order)
+    natives = [x.data for x in values]
+    backend = BY_TYPE[type(natives[0])]
+    with backend.guard(natives[0]):
+        return Variable(backend.as_array(backend.xp.total_norm(order, *natives)))
 
 
 def get_total_norm(tensors: Variable | Iterable[Any], norm_type: float = 2.0, error_if_nonfinite: bool = False,
@@ -54,8 +73,10 @@ def get_total_norm(tensors: Variable | Iterable[Any], norm_type: float = 2.0, er
         return ops.zeros(())
     with no_grad():
         device = values[0].device
-        norms = [linalg.vector_norm(x, ord=norm_type).to(device) for x in values if x.size]
-        total = linalg.vector_norm(ops.stack(norms), ord=norm_type) if norms else ops.zeros((), device=device)
+        norms = [_norm(alike, norm_type).to(device) for alike in _alike([x for x in values if x.size])]
+        if len(norms) > 1:
+            norms = [linalg.vector_norm(ops.stack(norms), ord=norm_type)]
+        total = norms[0] if norms else ops.zeros((), device=device)
     if error_if_nonfinite and not ops.isfinite(total).item():
         raise RuntimeError(
             f"the total norm of order {norm_type} is {total.item()}: a gradient is not finite, so it cannot be clipped; "
@@ -79,9 +100,14 @@ def clip_grads_with_norm_(parameters: Variable | Iterable[Variable], max_norm: f
         PyTorch's argument; it changes nothing.
     """
     with no_grad():
-        factor = ops.clip(max_norm / (total_norm + 1e-6), max=1.0)
-        for parameter in _with_gradients(parameters):
-            parameter.grad = Variable(parameter.grad) * factor.to(device=parameter.device, dtype=_real_dtype(parameter))
+        for alike in _alike(_with_gradients(parameters)):
+            total = total_norm.to(device=alike[0].device, dtype=_real_dtype(alike[0]))
+            gradients = [parameter.grad for parameter in alike]
+            backend = BY_TYPE[type(gradients[0])]
+            with backend.guard(gradients[0]):
+                limited = backend.xp.limited(float(max_norm), total.data, *gradients)
+            for parameter, gradient in zip(alike, limited, strict=True):
+                parameter.grad = Variable(backend.as_array(gradient))
 
 
 def _real_dtype(parameter: Variable) -> Any:
