@@ -100,8 +100,8 @@ def empty_like(prototype: ndarray, dtype: Any = None, order: str = "K", subok: A
     form = numpy.empty_like(prototype._values, dtype, order=order, shape=shape)
     values = _memory.holding(form, "K" if order in "KA" else order)
     block = _memory.block_of(values)
-    if block is not None:
-        block[...] = _memory.PATTERN
+    assert block is not None
+    block[...] = _memory.PATTERN
     if values.dtype.kind == "b":
         values[...] = True
     return wrap(values)
@@ -184,7 +184,7 @@ _WITH_SIGNATURES = {
     "array": array, "asarray": asarray, "asanyarray": asarray, "ascontiguousarray": _contiguous("C"), "asfortranarray": _contiguous("F"),
     "asnumpy": asnumpy, "empty": empty, "empty_like": empty_like, "full": full, "full_like": full_like, "ones": ones,
     "ones_like": ones_like, "zeros": zeros, "zeros_like": zeros_like, "arange": _sequence("arange"), "eye": _sequence("eye"),
-    "identity": _sequence("identity"), "linspace": _sequence("linspace"), "tri": _sequence("tri"),
+    "get_array_module": get_array_module, "identity": _sequence("identity"), "linspace": _sequence("linspace"), "tri": _sequence("tri"),
 }  # fmt: skip
 
 
@@ -192,4 +192,4 @@ _WITH_SIGNATURES = {
 def table() -> dict[str, Any]:
     """The functions of this module, by name."""
     found = {name: checked(function, name) for name, function in _WITH_SIGNATURES.items()}
-    return found | {"from_dlpack": from_dlpack, "iinfo": iinfo, "finfo": finfo, "get_array_module": get_array_module}
+    return found | {"from_dlpack": from_dlpack, "iinfo": iinfo, "finfo": finfo}

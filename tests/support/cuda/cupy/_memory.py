@@ -31,7 +31,7 @@ def _allocate(shape: tuple[int, ...], dtype: numpy.dtype, strides: tuple[int, ..
     size = dtype.itemsize
     for n in shape:
         size *= n
-    block = numpy.empty(2 * GUARD + size, numpy.uint8).view(Block)
+    block = Block((2 * GUARD + size,), numpy.uint8)
     block[:GUARD] = block[GUARD + size :] = PATTERN
     if size:
         block.device = current()

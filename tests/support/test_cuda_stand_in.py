@@ -1,0 +1,551 @@
+"""The stand-in for CuPy refuses what CuPy refuses, and shows what would go wrong on a GPU."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import operator
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy
+import pytest
+
+from tests.support.launches import counted
+
+ROOT = Path(__file__).parents[2]
+STAND_IN = ROOT / "tests" / "support" / "cuda"
+
+#: The message of the error for a call that CuPy refuses, and the call.
+REFUSED: dict[str, tuple[type[Exception], str, Callable[[Any], Any]]] = {
+    "an array of the host as operand": (TypeError, "Unsupported type", lambda cp: cp.ones(2) + numpy.ones(2)),
+    "an array of the host on the left": (TypeError, "Unsupported type", lambda cp: numpy.ones(2) + cp.ones(2)),
+    "an array of the host without axes": (TypeError, "Unsupported type", lambda cp: cp.add(cp.ones(2), numpy.array(1.0))),
+    "an array of the host in a function": (TypeError, "Unsupported type", lambda cp: cp.where(cp.ones(2) > 0, numpy.ones(2), 1.0)),
+    "an array of the host in a list": (TypeError, "Unsupported type", lambda cp: cp.vstack([cp.ones(2), numpy.ones(2)])),
+    "arrays of the host to join": (TypeError, "Only cupy arrays", lambda cp: cp.concatenate([numpy.ones(2)])),
+    "an array of the host as condition": (AttributeError, "astype", lambda cp: cp.where(numpy.ones(2) > 0, cp.ones(2), 1.0)),
+    "an array of the host as indices": (TypeError, "host", lambda cp: cp.take(cp.ones(2), numpy.array([0]))),
+    "an array of the host as value": (ValueError, "non-scalar", lambda cp: cp.ones(2).__setitem__(slice(None), numpy.ones(2))),
+    "an array of the host to fill with": (ValueError, "non-scalar", lambda cp: cp.ones(2).fill(numpy.ones(2))),
+    "an array of the host to multiply": (TypeError, "Unsupported type", lambda cp: cp.matmul(cp.ones((2, 2)), numpy.ones((2, 2)))),
+    "an array of the host to make contiguous": (TypeError, "incorrect type", lambda cp: cp.ascontiguousarray(numpy.ones(2))),
+    "an array of the host in linalg": (numpy.linalg.LinAlgError, "only supports cupy", lambda cp: cp.linalg.inv(numpy.eye(2))),
+    "an array of objects": (ValueError, "Unsupported dtype", lambda cp: cp.asarray([None])),
+    "a list as operand": (TypeError, "unsupported operand", lambda cp: operator.add(cp.ones(2), [1, 2])),
+    "a list as value": (ValueError, "lists cannot be assigned", lambda cp: cp.ones(2).__setitem__(slice(None), [1, 2])),
+    "numpy.asarray": (TypeError, "Implicit conversion", lambda cp: numpy.asarray(cp.ones(2))),
+    "a keyword that there is not": (TypeError, r"unexpected keyword argument 'where'; CuPy 14.2 has cupy.sum\(a, axis",
+                                    lambda cp: cp.sum(cp.ones(2), where=True)),
+    "too few arguments": (TypeError, "missing a required argument: 'a_max'", lambda cp: cp.clip(cp.ones(2), 0)),
+    "a keyword of NumPy's ufuncs": (TypeError, "unexpected keyword argument 'where'", lambda cp: cp.add(cp.ones(2), 1, where=True)),
+    "a function that there is not": (AttributeError, "matvec", lambda cp: cp.matvec),
+    "an attribute that there is not": (AttributeError, "ctypes", lambda cp: cp.ones(2).ctypes),
+    "a flag that there is not": (AttributeError, "writeable", lambda cp: cp.ones(2).flags.writeable),
+    "no loop: the floor of complex numbers": (TypeError, "Wrong type", lambda cp: cp.floor(cp.ones(2, "complex64"))),
+    "no loop: bits of floats": (TypeError, "Wrong type", lambda cp: cp.bitwise_and(cp.ones(2), 1)),
+    "no loop: the remainder of complex numbers": (TypeError, "Wrong type", lambda cp: cp.ones(2, "complex64") % 2),
+    "no loop: clip of complex numbers": (TypeError, "Wrong type", lambda cp: cp.clip(cp.ones(2, "complex64"), 0, 1)),
+    "an output of another shape": (ValueError, "Out shape", lambda cp: cp.add(cp.ones((2, 2)), 1, cp.ones((2, 1)))),
+    "an output of another kind": (TypeError, "cannot cast", lambda cp: cp.add(cp.ones(2), 1, cp.ones(2, int))),
+    "an output of the host": (TypeError, "Unsupported type", lambda cp: cp.add(cp.ones(2), 1, numpy.ones(2))),
+    "a key of floats": (IndexError, "integer or boolean", lambda cp: cp.ones(2)[cp.ones(1)]),
+    "a key that is a float": (IndexError, "only integers", lambda cp: cp.ones(2)[1.0]),
+    "take of nothing": (IndexError, "non-empty take", lambda cp: cp.take(cp.ones(0), cp.asarray([0]))),
+    "complex numbers in add.at": (TypeError, "only supports", lambda cp: cp.add.at(cp.ones(2, "complex64"), cp.asarray([0]), 1.0)),
+    "small integers in add.at": (TypeError, "only supports", lambda cp: cp.add.at(cp.ones(2, "int8"), cp.asarray([0]), 1)),
+    "floats in subtract.at": (TypeError, "only supports", lambda cp: cp.subtract.at(cp.ones(2), cp.asarray([0]), 1.0)),
+    "multiply.at": (NotImplementedError, "not supported", lambda cp: cp.multiply.at(cp.ones(2), cp.asarray([0]), 1.0)),
+    "the truth of several": (ValueError, "ambiguous", lambda cp: bool(cp.ones(2))),
+    "astype with casting": (TypeError, "not supported", lambda cp: cp.ones(2).astype(int, casting="safe")),
+    "another sort": (ValueError, "stable", lambda cp: cp.sort(cp.ones(2), kind="quicksort")),
+    "a copy that is needed": (ValueError, "Unable to avoid copy", lambda cp: cp.asarray(cp.ones(2), "float32", copy=False)),
+    "an array of the host by DLPack": (BufferError, "CPU arrays", lambda cp: cp.from_dlpack(numpy.ones(2))),
+    "float16 in linalg": (TypeError, "float16", lambda cp: cp.linalg.inv(cp.ones((2, 2), "float16"))),
+    "the wrong shape for solve": (ValueError, "must have", lambda cp: cp.linalg.solve(cp.ones((3, 2, 2)), cp.ones((2, 1)))),
+    "a matrix that is not square": (numpy.linalg.LinAlgError, "square", lambda cp: cp.linalg.inv(cp.ones((2, 3)))),
+    "a GPU that there is not": (RuntimeError, "invalid device ordinal", lambda cp: cp.cuda.Device(7).use()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cupy_refuses(what: str, stand_in: ModuleType) -> None:
+    error, message, call = REFUSED[what]
+    with pytest.raises(error, match=message):
+        call(stand_in)
+
+
+def test_cupys_warnings(stand_in: ModuleType) -> None:
+    with pytest.warns(DeprecationWarning, match=r"Please use `cupy.add.at`"):
+        stand_in.ones(2).scatter_add(0, 1.0)
+    with pytest.warns(numpy.exceptions.ComplexWarning):
+        stand_in.ones(2, "complex64").astype("float32")
+    with pytest.warns(DeprecationWarning, match="empty array is ambiguous"):
+        assert not stand_in.ones(0)
+
+
+def test_every_function_has_the_signature_of_cupy(stand_in: ModuleType) -> None:
+    signatures = sys.modules["cupy._functions"].signatures
+    for module, name in (("", ""), ("linalg", "linalg."), ("fft", "fft.")):
+        for function, signature in signatures(module).items():
+            found = getattr(getattr(stand_in, module) if module else stand_in, function)
+            assert inspect.signature(found) == signature, name + function
+    assert len(signatures()) > 150
+
+
+# -- what is not refused, but otherwise than on the host -----------------------------------------------------------------------------
+def test_dtypes_are_chosen_by_cupys_rule(stand_in: ModuleType) -> None:
+    cp = stand_in
+    small = cp.ones(2, "float32")
+    assert (small + 1.0).dtype == (small * numpy.float32(2)).dtype == "float32"
+    assert (small + numpy.float64(1)).dtype == "float64"
+    assert (cp.ones(2, "int8") + 1).dtype == "int8"
+    assert (cp.ones(2, "int8") + 1.0).dtype == "float64"
+    assert cp.true_divide(cp.ones(2, "int8"), 2).dtype == "float64"
+    assert cp.abs(cp.ones(2, "complex64")).dtype == "float32"
+    assert cp.sum(cp.ones(2, "int32")).dtype == "int64"
+    with pytest.raises(OverflowError):
+        cp.ones(2, "int8") + 300
+
+
+def test_results_are_contiguous(stand_in: ModuleType) -> None:
+    x = stand_in.ones((2, 3)).T
+    assert not x.flags.c_contiguous
+    assert (x + 1).flags.c_contiguous
+    assert not x.astype("float32").flags.c_contiguous  # as it was
+    assert x.copy().flags.c_contiguous
+    assert stand_in.ascontiguousarray(stand_in.ones(())).shape == (1,)
+
+
+def test_what_nobody_has_written_is_nan(stand_in: ModuleType) -> None:
+    cp = stand_in
+    for made in (cp.empty((2, 3), "float32"), cp.ndarray((2, 3), "float32"), cp.empty_like(cp.ones((2, 3), "float32"))):
+        assert made.shape == (2, 3)
+        assert numpy.isnan(made.get()).all()
+    assert numpy.isnan(cp.empty_like(cp.ones((3, 2)).T).get()).all()
+    assert cp.empty(2, "int32").tolist() == [-1, -1]
+    assert cp.empty(2, bool).tolist() == [True, True]
+
+
+def test_indices_out_of_range_wrap_around(stand_in: ModuleType) -> None:
+    x = stand_in.arange(3)
+    assert x[stand_in.asarray([3, -4, 7])].tolist() == [0, 2, 1]
+    assert stand_in.take(x, stand_in.asarray([5])).tolist() == [2]
+    x[stand_in.asarray([4])] = 9
+    assert x.tolist() == [0, 9, 2]
+    with pytest.raises(IndexError):
+        x[3]  # a number of the host is looked at
+
+
+def test_of_values_for_one_place_it_is_not_the_last_that_stays(stand_in: ModuleType) -> None:
+    x = stand_in.zeros(2)
+    x[stand_in.asarray([0, 0])] = stand_in.asarray([1.0, 2.0])
+    assert x.tolist() == [1, 0]
+
+
+def test_subnormal_numbers_of_float32_are_0(stand_in: ModuleType) -> None:
+    cp = stand_in
+    for dtype, expected in (("float32", [0.0, 0.0]), ("float64", [2e-40, 2e-40])):
+        x = cp.asarray([1e-40, 1e-40], dtype)
+        double = cp.ElementwiseKernel("T x", "T y", "y = 2 * x", "twice")
+        assert (x * 2).tolist() == pytest.approx(expected, abs=0)
+        assert double(x).tolist() == pytest.approx(expected, abs=0)
+        assert cp.log(x).tolist() == ([-numpy.inf] * 2 if dtype == "float32" else pytest.approx([-92.1034037] * 2))
+    assert numpy.float32(1e-40) * numpy.float32(1) != 0  # the host's own numbers stay as they are
+    assert cp.asarray([1e-40], "float32").tolist() != [0]  # so does what is only copied
+
+
+def test_matrices_that_have_no_result(stand_in: ModuleType) -> None:
+    import cupyx
+
+    cp = stand_in
+    with counted() as counts:
+        found = cp.linalg.inv(cp.zeros((2, 2)))
+    assert not counts.syncs
+    assert numpy.isnan(found.get()).all()
+    assert [part.shape for part in cp.linalg.svd(cp.full((3, 2), numpy.nan))] == [(3, 3), (2,), (2, 2)]
+    with cupyx.errstate(linalg="raise"), counted() as counts, pytest.raises(numpy.linalg.LinAlgError):
+        cp.linalg.inv(cp.zeros((2, 2)))
+    assert counts.syncs == {"linalg.inv": 1}
+
+
+def test_the_power_of_integers(stand_in: ModuleType) -> None:
+    x = stand_in.asarray([-2, -1, 0, 1, 2])
+    assert (x**-1).tolist() == [0, -1, 0, 1, 0]
+    assert (x**3).tolist() == [-8, -1, 0, 1, 8]
+
+
+# -- the log -------------------------------------------------------------------------------------------------------------------------
+#: A call, and what it has to do: launches, waits, copies from the host.
+COUNTED: dict[str, tuple[tuple[int, int, int], Callable[[Any, Any, Any], Any]]] = {
+    "an operation": ((1, 0, 0), lambda cp, x, i: x + 1),
+    "an operation over nothing": ((0, 0, 0), lambda cp, x, i: x[:0] + 1),
+    "a view": ((0, 0, 0), lambda cp, x, i: x[1:, None].T.reshape(-1)),
+    "a reshape that copies": ((1, 0, 0), lambda cp, x, i: cp.broadcast_to(x, (2, 3)).reshape(-1)),
+    "an operand that overlaps the output": ((2, 0, 0), lambda cp, x, i: cp.add(x, x[::-1], x)),
+    "an operation in place": ((1, 0, 0), lambda cp, x, i: x.__iadd__(x)),
+    "a number": ((1, 0, 0), lambda cp, x, i: cp.asarray(2.0)),
+    "an array of the host": ((0, 0, 1), lambda cp, x, i: cp.asarray(numpy.ones(2))),
+    "a list": ((0, 0, 1), lambda cp, x, i: cp.asarray([1, 2])),
+    "a key of integers": ((1, 0, 0), lambda cp, x, i: x[i]),
+    "a key that is a list": ((1, 0, 1), lambda cp, x, i: x[[0, 1]]),
+    "a mask": ((2, 1, 0), lambda cp, x, i: x[x > 0]),
+    "a mask that is written to": ((2, 1, 0), lambda cp, x, i: x.__setitem__(x > 0, 1.0)),
+    "a slice whose end is on the GPU": ((0, 1, 0), lambda cp, x, i: x[: i[0]]),
+    "item": ((0, 1, 0), lambda cp, x, i: x[0].item()),
+    "float": ((0, 1, 0), lambda cp, x, i: float(x[0])),
+    "bool": ((1, 1, 0), lambda cp, x, i: bool(x[0] > 5)),
+    "tolist": ((0, 1, 0), lambda cp, x, i: x.tolist()),
+    "get": ((0, 1, 0), lambda cp, x, i: x.get()),
+    "repr": ((0, 1, 0), lambda cp, x, i: repr(x)),
+    "nonzero": ((1, 1, 0), lambda cp, x, i: cp.nonzero(x)),
+    "repeat": ((1, 0, 0), lambda cp, x, i: cp.repeat(x, 2)),
+    "repeat by an array": ((1, 1, 0), lambda cp, x, i: cp.repeat(x, i[:1])),
+    "synchronize": ((0, 1, 0), lambda cp, x, i: cp.cuda.Device().synchronize()),
+    "deepcopy": ((1, 0, 0), lambda cp, x, i: copy.deepcopy(x)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", COUNTED)
+def test_what_is_logged(what: str, stand_in: ModuleType) -> None:
+    expected, call = COUNTED[what]
+    x, indices = stand_in.asarray([1.0, 2.0, 3.0]), stand_in.ones(2, int)
+    with counted() as counts:
+        call(stand_in, x, indices)
+    assert (counts.launches.total(), counts.syncs.total(), counts.copies.total()) == expected, counts
+
+
+def test_the_log_says_where_the_host_waits(stand_in: ModuleType) -> None:
+    x = stand_in.ones(2)
+    with counted() as counts:
+        x.tolist()
+        stand_in.asarray([1.0])
+    assert [line.split()[:2] for line in counts.waiting] == [["sync", "tolist"], ["h2d", "array"]]
+    assert all(Path(__file__).name in line for line in counts.waiting)
+    assert [tuple(event) for event in stand_in.LOG] == [("sync", "tolist"), ("h2d", "array")]
+
+
+# -- kernels -------------------------------------------------------------------------------------------------------------------------
+SOURCE = """
+extern "C" __global__ void some(int n) { if ((int)threadIdx.x < n) __syncthreads(); }
+extern "C" __global__ void unguarded(float* x) {
+    __shared__ float shared[4];
+    shared[threadIdx.x] = x[threadIdx.x];
+    x[threadIdx.x] = shared[3 - threadIdx.x];
+}
+extern "C" __global__ void guarded(float* x) {
+    __shared__ float shared[4];
+    shared[threadIdx.x] = x[threadIdx.x];
+    __syncthreads();
+    x[threadIdx.x] = shared[3 - threadIdx.x];
+}
+extern "C" __global__ void race(float* x) { x[0] = (float)(blockIdx.x * blockDim.x + threadIdx.x); }
+extern "C" __global__ void beyond(const float* x, float* out) { out[blockIdx.x * blockDim.x + threadIdx.x] = x[threadIdx.x]; }
+extern "C" __launch_bounds__(64) __global__ void few(float* x) {}
+struct Big { long long x[512]; };
+extern "C" __global__ void big(Big b) {}
+struct Table { float* arrays[2]; };
+extern "C" __global__ void table(Table t, int n) { t.arrays[1][n + threadIdx.x] = t.arrays[0][threadIdx.x]; }
+"""
+
+
+def _run(cp: ModuleType, name: str, *args: Any, blocks: int = 1, threads: int = 4) -> None:
+    cp.RawModule(code=SOURCE).get_function(name)((blocks,), (threads,), args)
+
+
+def test_a_barrier_that_some_threads_miss_is_an_error(stand_in: ModuleType) -> None:
+    _run(stand_in, "some", numpy.int32(4))
+    with pytest.raises(AssertionError, match="a barrier that not all threads come to"):
+        _run(stand_in, "some", numpy.int32(3))
+    x = stand_in.asarray([1, 2, 3, 4], "float32")  # and the next launch is not hurt by it
+    _run(stand_in, "guarded", x)
+    assert x.tolist() == [4, 3, 2, 1]
+
+
+def test_without_a_barrier_threads_read_what_is_not_there_yet(stand_in: ModuleType) -> None:
+    x = stand_in.asarray([1, 2, 3, 4], "float32")
+    _run(stand_in, "unguarded", x)
+    assert x.tolist() != [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize(("blocks", "threads"), [(1, 8), (8, 1)])
+def test_another_order_shows_what_depends_on_it(blocks: int, threads: int, stand_in: ModuleType) -> None:
+    x = stand_in.zeros(1, "float32")
+    _run(stand_in, "race", x, blocks=blocks, threads=threads)
+    first = x.tolist()
+    with stand_in.backwards():
+        _run(stand_in, "race", x, blocks=blocks, threads=threads)
+    assert (first, x.tolist()) == ([7], [0])
+
+
+#: What a launch is called with, and what is wrong with it.
+WRONG: dict[str, tuple[str, Callable[[Any], tuple], str]] = {
+    "an integer of another size": ("some", lambda cp: (numpy.int64(4),), "number 1 is int64, 8 bytes"),
+    "a float for an integer": ("some", lambda cp: (numpy.float32(4),), "number 1 is float32"),
+    "an array for an integer": ("some", lambda cp: (cp.ones(4),), "number 1 is an array of float64"),
+    "an integer for an array": ("race", lambda cp: (numpy.int32(0),), "number 1 is int32"),
+    "an array of another dtype": ("race", lambda cp: (cp.ones(4, "float64"),), "number 1 is an array of float64"),
+    "an array of integers": ("race", lambda cp: (cp.ones(4, "int32"),), "number 1 is an array of int32"),
+    "too many arguments": ("some", lambda cp: (numpy.int32(4),) * 2, "2 arguments for 1 parameters"),
+    "too few arguments": ("beyond", lambda cp: (cp.ones(4, "float32"),), "1 arguments for 2 parameters"),
+    "a number of Python's": ("some", lambda cp: (4,), "whose size in C is anybody's guess"),
+    "an array that is not contiguous": ("race", lambda cp: (cp.ones((4, 2), "float32")[:, 0],), "not contiguous"),
+    "more than 4096 bytes": ("big", lambda cp: (numpy.zeros(513, "int64").view("V4104"),), "4104 bytes of arguments"),
+    "another size of struct": ("big", lambda cp: (numpy.zeros(16, "int64").view("V128"),), "do not fit"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_arguments_that_do_not_fit_their_parameters(what: str, stand_in: ModuleType) -> None:
+    name, args, message = WRONG[what]
+    with pytest.raises(AssertionError, match=message):
+        _run(stand_in, name, *args(stand_in))
+
+
+def test_an_array_of_the_host_is_no_argument(stand_in: ModuleType) -> None:
+    with pytest.raises(TypeError, match=r"You are trying to pass a numpy.ndarray of"):
+        _run(stand_in, "race", numpy.zeros(4, "float32"))
+
+
+def test_the_limits_of_a_launch(stand_in: ModuleType) -> None:
+    x = stand_in.zeros(1, "float32")
+    for blocks, threads, message in (
+        (0, 4, "0 blocks"),
+        (2**31, 4, "blocks"),
+        (1, 0, "0 threads"),
+        (1, 1025, "1024 are the most"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            _run(stand_in, "race", x, blocks=blocks, threads=threads)
+    with pytest.raises(AssertionError, match="64 are the most"):
+        _run(stand_in, "few", x, threads=65)
+    with pytest.raises(AssertionError, match="no function nothing"):
+        stand_in.RawModule(code=SOURCE).get_function("nothing")
+
+
+def test_what_is_written_outside_of_an_array_is_found(stand_in: ModuleType) -> None:
+    x, out = stand_in.ones(4, "float32"), stand_in.empty(4, "float32")
+    _run(stand_in, "beyond", x, out)
+    with pytest.raises(AssertionError, match="beyond wrote outside of an array of 16 bytes"):
+        _run(stand_in, "beyond", x, out, blocks=2)
+    addresses = numpy.array([x.data.ptr, out.data.ptr], "int64").view("V16")
+    _run(stand_in, "table", addresses, numpy.int32(0))
+    with pytest.raises(AssertionError, match="table wrote outside of an array"):
+        _run(stand_in, "table", addresses, numpy.int32(1))
+
+
+def test_what_is_read_outside_of_an_array_is_nan(stand_in: ModuleType) -> None:
+    out = stand_in.zeros(8, "float32")
+    _run(stand_in, "beyond", stand_in.ones(4, "float32"), out, threads=8)
+    assert numpy.isnan(out.get()).tolist() == [False] * 4 + [True] * 4
+
+
+def test_a_source_that_does_not_compile_says_why(stand_in: ModuleType) -> None:
+    wrong = stand_in.RawModule(code='extern "C" __global__ void wrong() { no_such_name(); }').get_function("wrong")
+    with pytest.raises(Exception, match="no_such_name"):
+        wrong((1,), (1,), ())
+
+
+# -- elementwise kernels -------------------------------------------------------------------------------------------------------------
+def test_elementwise_kernels(stand_in: ModuleType) -> None:
+    cp = stand_in
+    x = cp.arange(6, dtype="float32").reshape(2, 3)
+    axpy = cp.ElementwiseKernel("T x, float64 a, T y", "T out", "out = (T)a * x + y", "axpy")
+    with counted() as counts:
+        out = axpy(x, 2.0, x[0])
+    assert counts.launches == {"axpy": 1}
+    numpy.testing.assert_array_equal(out.get(), 2 * x.get() + x.get()[0])
+    assert axpy(x, 2.0, 1.0, x) is x  # in place, and a number of the arrays' dtype
+    assert axpy(x[:0], 2.0, 1.0).shape == (0, 3)
+    view = cp.zeros((3, 2), "float32").T
+    assert axpy(x, 0.0, 1.0, view) is view
+    assert view.tolist() == [[1, 1, 1], [1, 1, 1]]
+    both = cp.ElementwiseKernel("T x", "T a, int32 b", "a = -x; b = (int)x", "both")
+    assert [part.dtype.name for part in both(x)] == ["float32", "int32"]
+    raw = cp.ElementwiseKernel("raw T x, int64 n", "raw T out", "out[i] = x[n - 1 - i]", "turned")
+    found = cp.empty(3)
+    raw(cp.asarray([1.0, 2.0, 3.0]), 3, found, size=3)
+    assert found.tolist() == [3, 2, 1]
+
+
+def test_what_an_elementwise_kernel_refuses(stand_in: ModuleType) -> None:
+    cp = stand_in
+    x = cp.ones(4)
+    add = cp.ElementwiseKernel("T x, T y", "T out", "out = x + y", "add_both")
+    for error, message, call in (
+        (TypeError, "Type is mismatched", lambda: add(x, x.astype("float32"))),
+        (TypeError, "Type is mismatched", lambda: add(x, x, x.astype("float32"))),
+        (TypeError, "Unsupported type", lambda: add(x, numpy.ones(4))),
+        (TypeError, "Wrong number of arguments", lambda: add(x)),
+        (ValueError, "Loop size is undecided", lambda: add(1.0, 2.0)),
+        (ValueError, "Out shape is mismatched", lambda: add(x, x, cp.ones((2, 4)).T[:, :1])),
+        (ValueError, "can be used only if", lambda: add(x, x, size=4)),
+        (ValueError, "Can not use 'i'", lambda: cp.ElementwiseKernel("T i", "T out", "out = i")),
+        (ValueError, "Invalid kernel name", lambda: cp.ElementwiseKernel("T x", "T out", "out = x", "a b")),
+        (Exception, "read-only|const", lambda: cp.ElementwiseKernel("T x", "T out", "x = 1; out = x", "writes_inputs")(x)),
+        (AssertionError, "its arrays overlap", lambda: add(x[1:], x[:-1], x[1:])),
+    ):
+        with pytest.raises(error, match=message):
+            call()
+
+
+# -- cuBLAS --------------------------------------------------------------------------------------------------------------------------
+def _gemm(cp: Any, a: Any, b: Any, c: Any, single: bool = False, **changed: Any) -> None:
+    """``c = 2 * a @ b + c`` of stacks of column-major matrices, each given as its transpose."""
+    (count, k, m), n, real = a.shape, b.shape[1], c.dtype.type
+    alpha, beta = real(changed.pop("alpha", 2)), real(changed.pop("beta", 1))
+    factors = numpy.array([alpha, beta])
+    given = {
+        "m": m,
+        "n": n,
+        "k": k,
+        "lda": m,
+        "ldb": k,
+        "ldc": m,
+        "count": count,
+        "handle": cp.cuda.device.get_cublas_handle(),
+    } | changed
+    address = factors.ctypes.data
+    letter = "s" if c.itemsize == 4 else "d"
+    if single:
+        getattr(cp.cuda.cublas, f"{letter}gemm")(
+            given["handle"], 0, 0, given["m"], given["n"], given["k"], address, a.data.ptr, given["lda"], b.data.ptr, given["ldb"],
+            address + c.itemsize, c.data.ptr, given["ldc"])  # fmt: skip
+        return
+    getattr(cp.cuda.cublas, f"{letter}gemmStridedBatched")(
+        given["handle"], 0, 0, given["m"], given["n"], given["k"], address, a.data.ptr, given["lda"], k * m, b.data.ptr, given["ldb"],
+        n * k, address + c.itemsize, c.data.ptr, given["ldc"], n * m, given["count"])  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products(dtype: str, stand_in: ModuleType) -> None:
+    rng = numpy.random.default_rng(0)
+    a, b, c = (rng.standard_normal(shape).astype(dtype) for shape in ((2, 3, 4), (2, 5, 3), (2, 5, 4)))
+    on_gpu = [stand_in.asarray(x) for x in (a, b, c)]
+    with counted() as counts:
+        _gemm(stand_in, *on_gpu)
+    assert counts.launches == {"gemm": 1}
+    numpy.testing.assert_allclose(on_gpu[2].get(), 2 * (b @ a) + c, rtol=1e-5)
+    out = stand_in.empty((1, 5, 4), dtype)
+    _gemm(stand_in, on_gpu[0][:1], on_gpu[1][:1], out, single=True, beta=0)  # what was there is not read
+    numpy.testing.assert_allclose(out.get(), 2 * (b @ a)[:1], rtol=1e-5)
+
+
+def test_products_that_are_wrong(stand_in: ModuleType) -> None:
+    a, b, c = (stand_in.ones(shape, "float32") for shape in ((2, 3, 4), (2, 5, 3), (2, 5, 4)))
+    for message, call in (
+        ("leading dimension is 3, fewer than its 4 rows", lambda: _gemm(stand_in, a, b, c, lda=3)),
+        ("B: the product goes beyond the end", lambda: _gemm(stand_in, a, b, c, ldb=7)),
+        ("beyond the end", lambda: _gemm(stand_in, a, b, c, count=3)),
+        ("A is an array of float32, this product takes float64", lambda: _gemm(stand_in, a, b, _claiming(c, "float64"))),
+        ("C overlaps an operand", lambda: _gemm(stand_in, a, b, a.reshape(-1)[:20].reshape(1, 5, 4), count=1)),
+        ("belongs to another GPU", lambda: _gemm(stand_in, a, b, c, handle=7)),
+        ("counts in 32 bits", lambda: _gemm(stand_in, a, b, c, m=2**31)),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            call()
+
+
+class _claiming:
+    """An array that is given to the function for another dtype."""
+
+    def __init__(self, array: Any, dtype: str):
+        self.shape, self.data, self.dtype = array.shape, array.data, numpy.dtype(dtype)
+        self.itemsize = self.dtype.itemsize
+
+
+# -- random numbers ------------------------------------------------------------------------------------------------------------------
+def test_random_numbers_follow_from_the_state(stand_in: ModuleType) -> None:
+    draw = stand_in.random.default_rng(3)
+    again = stand_in.random.Generator(stand_in.random.XORWOW(3))
+    first = draw.random(4)
+    assert first.tolist() == again.random(4).tolist()
+    assert first.tolist() != draw.random(4).tolist()
+    state = draw.bit_generator._state.copy()
+    numbers = draw.standard_normal((2, 3), dtype="float32")
+    draw.bit_generator._state[...] = state
+    assert draw.standard_normal((2, 3), dtype="float32").tolist() == numbers.tolist()
+    assert set(stand_in.random.Generator(stand_in.random.Philox4x3210(1)).integers(-1, 2, 50, dtype="int8").tolist()) == {
+        -1,
+        0,
+        1,
+    }
+    with pytest.raises(ValueError, match="out of bounds"):
+        draw.integers(0, 300, dtype="int8")
+
+
+# -- several GPUs, or none -----------------------------------------------------------------------------------------------------------
+def _program(text: str, **environment: str) -> str:
+    """What a program prints, in a process with the stand-in on its path."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", text], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(STAND_IN), str(ROOT)])} | environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+TWO = """
+import cupy, numpy
+x = cupy.ones(3, "float32")
+kernel = cupy.RawModule(code='extern "C" __global__ void f(float* x) {}').get_function("f")
+table = cupy.RawModule(code='struct T { float* x; }; extern "C" __global__ void f(T t) {}').get_function("f")
+add = cupy.ElementwiseKernel("T x", "T y", "y = x", "same")
+handle = cupy.cuda.device.get_cublas_handle()
+calls = dict(
+    operation=lambda: x + 1, function=lambda: cupy.sum(x), join=lambda: cupy.concatenate([x]), key=lambda: cupy.ones(3)[x.astype(int)],
+    value=lambda: cupy.ones(3).__setitem__(..., x), write=lambda: x.__setitem__(0, cupy.ones(())), add_at=lambda: cupy.add.at(x, [0], 1.0),
+    where=lambda: cupy.where(cupy.ones(3) > 0, x, 0.0), kernel=lambda: kernel((1,), (1,), (x,)), elementwise=lambda: add(x),
+    table=lambda: table((1,), (1,), (numpy.array([x.data.ptr]).view("V8"),)), matmul=lambda: cupy.matmul(x, x),
+    astype=lambda: x.astype(int),
+    linalg=lambda: cupy.linalg.inv(x.reshape(1, 3)[:, :1]),
+)
+with cupy.cuda.Device(1):
+    for name, call in calls.items():
+        try:
+            print(name, "was done", call())
+        except (ValueError, AssertionError) as error:
+            assert "device" in str(error) or "GPU" in str(error), error
+    assert (x[1:].device.id, x.T.device.id, cupy.ones(1).device.id, cupy.asarray(x).device.id, x.copy().device.id) == (0, 0, 1, 1, 1)
+    assert x.tolist() == [1, 1, 1] and cupy.cuda.device.get_cublas_handle() != handle
+assert cupy.cuda.runtime.getDevice() == 0 and cupy.cuda.runtime.getDeviceCount() == 2
+print("done")
+"""
+
+
+def test_an_array_of_another_gpu_is_refused(stand_in: ModuleType) -> None:
+    assert _program(TWO, CUPY_STAND_IN_GPUS="2").split() == ["done"]
+
+
+def test_a_machine_without_a_gpu(stand_in: ModuleType) -> None:
+    text = "import rustorch\nprint(rustorch.cuda.is_available(), rustorch.cuda.device_count())\nrustorch.zeros(2, device='cuda')"
+    script = f"try:\n    exec({text!r})\nexcept RuntimeError as error:\n    print(error)"
+    printed = _program(script, CUPY_STAND_IN_GPUS="0")
+    assert printed.startswith("False 0")
+    assert "finds no usable GPU (cudaErrorNoDevice: no CUDA-capable device is detected)" in printed
+
+
+def test_the_real_cupy_is_not_replaced_when_it_is_imported_already(tmp_path: Path) -> None:
+    (tmp_path / "cupy.py").write_text("")
+    text = (
+        "import cupy, sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '--stand-in', 'tests/test_smoke.py']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+    )  # fmt: skip
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--stand-in: the real CuPy is imported already, from " in done.stderr
+
+
+def test_without_a_compiler_the_stand_in_says_what_is_missing() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--stand-in", "tests/test_smoke.py"]
+    environment = {key: value for key, value in os.environ.items() if key not in ("CXX", "PYTHONPATH")} | {"PATH": ""}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT, env=environment)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--stand-in: there is no C++ compiler" in done.stderr
