@@ -55,10 +55,17 @@ def _on(switch: bool) -> str:
     return "on" if switch else "off"
 
 
-def _wait() -> None:
-    rustorch.cuda.synchronize()
-    if torch := torch_on("cuda"):
+def _waiting() -> Callable[[], None]:
+    """What waits until the GPU has finished all that either library asked of it."""
+    torch = torch_on("cuda")
+    if torch is None:
+        return rustorch.cuda.synchronize
+
+    def wait() -> None:
+        rustorch.cuda.synchronize()
         torch.cuda.synchronize()
+
+    return wait
 
 
 def run(rounds: int) -> int:
@@ -70,10 +77,10 @@ def run(rounds: int) -> int:
         How many failed.
     """
     print(f"\n{versions()}", flush=True)
-    failed = 0
+    wait, failed = _waiting(), 0
     for name, make in CASES.items():
         try:
-            results = queued_and_done(make(), _wait, rounds)
+            results = queued_and_done(make(), wait, rounds)
         except Exception as error:
             failed += 1
             print(f"{name:44}FAILED {type(error).__name__}: {' '.join(str(error).split())[:300]}", flush=True)
