@@ -198,13 +198,12 @@ def _leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) ->
 
 def _filled(gradients: list, node: Node, pending: Pending) -> tuple:
     """One gradient per output of a many-valued primitive: zeros where none arrived."""
-    create_graph = pending.create_graph
     like = next(g for g in gradients if g is not None)
-    xp, native = pending.xp(like), like._native if create_graph else like
+    xp, public = pending.xp(like), backend_of(like._native if pending.create_graph else like).public_dtype
     out = []
     for g, shape, dtype in zip(gradients, node.shape, node.dtype, strict=True):
         if g is None:
-            g = xp.broadcast_to(pending.cast(xp.sum(xp.zeros_like(like)), native, dtype), tuple(shape))
+            g = xp.zeros(tuple(shape), dtype=public(dtype) if pending.create_graph else dtype, device=like.device)
         out.append(g)
     return tuple(out)
 
