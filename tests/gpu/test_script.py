@@ -98,7 +98,7 @@ def test_mistakes_are_named(tmp_path: Path, arguments: list[str], message: str) 
 @pytest.mark.parametrize(
     ("cupy", "message"),
     [
-        ("raise ImportError('libcuda.so.1 is missing')", "CuPy cannot be imported (libcuda.so.1 is missing)"),
+        (r"raise ImportError('====\nlibcuda.so.1 is missing\n====')", "CuPy cannot be imported (libcuda.so.1 is missing)"),
         (
             "import types, warnings; __version__ = '14.2.0'; warnings.warn('two CuPys')\n"
             "cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=lambda: 1 / 0))",
