@@ -47,6 +47,11 @@ def _rnn(make: Callable, steps: int, batch: int, width: int, reverse: bool, kind
     return make(steps, batch, width), make(batch, width), make(width, width), reverse, kind
 
 
+def _from_zeros(case: tuple, *states: int) -> tuple:
+    """The case without its states, which are at these places."""
+    return tuple([None if i in states else value for i, value in enumerate(case)])
+
+
 def _rnn_grad(make: Callable, g: Callable, steps: int, batch: int, width: int, reverse: bool, kind: str) -> tuple:
     return g(steps, batch, width), make(batch, width), make(width, width), make(steps, batch, width), reverse, kind
 
@@ -78,28 +83,34 @@ MORE: dict[str, list[tuple]] = {
     "rnn_steps": [
         _rnn(_f, 1, 1, 1, False, "relu"), _rnn(_f, 5, 5, 70, False, "tanh"), _rnn(_f, 5, 5, 70, True, "relu"),
         _rnn(_view, 3, 2, 3, True, "tanh"),
+        _from_zeros(_rnn(_f, 1, 2, 3, False, "tanh"), 1), _from_zeros(_rnn(_f, 4, 2, 3, True, "relu"), 1),
         (numpy.array([[[numpy.nan, numpy.inf, -numpy.inf]]] * 2), *_rnn(_f, 2, 1, 3, False, "relu")[1:]),
     ],
     "rnn_steps_grad": [
         _rnn_grad(_f, _f, 1, 1, 1, True, "tanh"), _rnn_grad(_f, _f, 5, 5, 70, False, "tanh"), _rnn_grad(_f, _sum, 5, 5, 70, True, "relu"),
-        _rnn_grad(_view, _view, 3, 2, 3, True, "tanh"), _rnn_grad(_f, _repeated, 3, 2, 3, False, "tanh"),
+        _rnn_grad(_view, _view, 3, 2, 3, True, "tanh"), _from_zeros(_rnn_grad(_f, _f, 1, 2, 3, True, "relu"), 1),
+        _from_zeros(_rnn_grad(_f, _f, 4, 2, 3, False, "tanh"), 1), _rnn_grad(_f, _repeated, 3, 2, 3, False, "tanh"),
     ],
     "lstm_steps": [
         _lstm(_f, 1, 1, 1, 0, True), _lstm(_f, 5, 5, 70, 0, False), _lstm(_f, 5, 5, 70, 3, True), _lstm(_f, 3, 2, 2, 5, False),
+        _from_zeros(_lstm(_f, 1, 2, 3, 0, False), 1, 2), _from_zeros(_lstm(_f, 4, 2, 3, 5, True), 1, 2),
         _lstm(_view, 3, 2, 3, 0, True), _lstm(_view, 3, 2, 3, 2, False), (1000 * _f(2, 3, 8), *_lstm(_f, 2, 3, 2, 0, False)[1:]),
     ],
     "lstm_steps_grad": [
         _lstm_grad(_f, _f, 1, 1, 1, 0, True), _lstm_grad(_f, _sum, 5, 5, 70, 0, False), _lstm_grad(_f, _f, 5, 5, 70, 0, True),
         _lstm_grad(_f, _f, 5, 5, 70, 3, True), _lstm_grad(_f, _sum, 3, 2, 2, 5, False), _lstm_grad(_f, _f, 1, 2, 3, 2, False),
+        _from_zeros(_lstm_grad(_f, _f, 1, 2, 3, 0, False), 2, 3), _from_zeros(_lstm_grad(_f, _f, 4, 2, 3, 5, True), 2, 3),
         _lstm_grad(_view, _view, 3, 2, 3, 0, True), _lstm_grad(_view, _view, 3, 2, 3, 2, False),
     ],
     "gru_steps": [
         _gru(_f, 1, 1, 1, True, False), _gru(_f, 5, 5, 70, True, False), _gru(_f, 5, 5, 70, False, True), _gru(_view, 3, 2, 3, True, True),
+        _from_zeros(_gru(_f, 1, 2, 3, True, False), 1), _from_zeros(_gru(_f, 4, 2, 3, False, True), 1),
         (1000 * _f(2, 3, 6), *_gru(_f, 2, 3, 2, True, False)[1:]),
     ],
     "gru_steps_grad": [
         _gru_grad(_f, _f, 1, 1, 1, True, True), _gru_grad(_f, _sum, 5, 5, 70, True, False), _gru_grad(_f, _f, 5, 5, 70, False, True),
-        _gru_grad(_view, _view, 3, 2, 3, True, True),
+        _gru_grad(_view, _view, 3, 2, 3, True, True), _from_zeros(_gru_grad(_f, _f, 1, 2, 3, True, False), 1),
+        _from_zeros(_gru_grad(_f, _f, 4, 2, 3, True, True), 1),
     ],
 }  # fmt: skip
 PARAMS = [pytest.param(name, case, id=f"{name}-{i}") for name, cases in MORE.items() for i, case in enumerate(cases)]
@@ -182,6 +193,12 @@ COUNTS: dict[str, tuple[str, Callable[[int], tuple], int, int]] = {
     "lstm-projected-grad": ("lstm_steps_grad", lambda steps: _lstm_grad(_f, _f, steps, 2, 3, 2, True), 3, 3),
     "gru": ("gru_steps", lambda steps: _gru(_f, steps, 2, 3, True, False), 2, 0),
     "gru-grad": ("gru_steps_grad", lambda steps: _gru_grad(_f, _f, steps, 2, 3, True, False), 2, 2),
+    "rnn-from-zeros": ("rnn_steps", lambda steps: _from_zeros(_rnn(_f, steps, 2, 3, True, "tanh"), 1), 2, -1),
+    "rnn-grad-from-zeros": ("rnn_steps_grad", lambda steps: _from_zeros(_rnn_grad(_f, _f, steps, 2, 3, True, "tanh"), 1), 2, 0),
+    "lstm-from-zeros": ("lstm_steps", lambda steps: _from_zeros(_lstm(_f, steps, 2, 3, 0, False), 1, 2), 2, -1),
+    "lstm-grad-from-zeros": ("lstm_steps_grad", lambda steps: _from_zeros(_lstm_grad(_f, _f, steps, 2, 3, 0, False), 2, 3), 2, 0),
+    "gru-from-zeros": ("gru_steps", lambda steps: _from_zeros(_gru(_f, steps, 2, 3, True, False), 1), 2, -1),
+    "gru-grad-from-zeros": ("gru_steps_grad", lambda steps: _from_zeros(_gru_grad(_f, _f, steps, 2, 3, True, False), 1), 2, 1),
     "gru-grad-without-bias": ("gru_steps_grad", lambda steps: _gru_grad(_f, _sum, steps, 2, 3, False, False), 2, 1),
 }  # fmt: skip
 
@@ -197,15 +214,15 @@ def test_a_step_is_one_launch_beside_its_products(what: str, cuda: Target) -> No
 # -- layers ----------------------------------------------------------------------------------------------------------------------
 #: Launches of a forward and a backward pass over 32 steps; of one step in each layer and direction; the layer's arguments.
 LAYERS: dict[str, tuple[int, int, type, dict[str, Any]]] = {
-    "RNN": (139, 4, nn.RNN, {}),
-    "LSTM": (142, 4, nn.LSTM, {}),
-    "GRU": (137, 4, nn.GRU, {}),
-    "RNN-relu-no-bias": (134, 4, nn.RNN, {"nonlinearity": "relu", "bias": False}),
-    "LSTM-projected": (209, 6, nn.LSTM, {"proj_size": 2}),
-    "LSTM-4": (567, 16, nn.LSTM, {"num_layers": 2, "bidirectional": True}),
-    "GRU-4": (546, 16, nn.GRU, {"num_layers": 2, "bidirectional": True}),
-    "RNN-4": (554, 16, nn.RNN, {"num_layers": 2, "bidirectional": True}),
-    "LSTM-batch-first": (143, 4, nn.LSTM, {"batch_first": True}),
+    "RNN": (136, 4, nn.RNN, {}),
+    "LSTM": (139, 4, nn.LSTM, {}),
+    "GRU": (134, 4, nn.GRU, {}),
+    "RNN-relu-no-bias": (131, 4, nn.RNN, {"nonlinearity": "relu", "bias": False}),
+    "LSTM-projected": (205, 6, nn.LSTM, {"proj_size": 2}),
+    "LSTM-4": (558, 16, nn.LSTM, {"num_layers": 2, "bidirectional": True}),
+    "GRU-4": (537, 16, nn.GRU, {"num_layers": 2, "bidirectional": True}),
+    "RNN-4": (545, 16, nn.RNN, {"num_layers": 2, "bidirectional": True}),
+    "LSTM-batch-first": (140, 4, nn.LSTM, {"batch_first": True}),
 }
 
 

@@ -1,7 +1,7 @@
 """The recurrent steps: each is a product of cuBLAS and one launch for everything else, into arrays made once for the whole sequence.
 
 In the backward pass, that launch also copies the state before the step, so that one product over all steps gives the gradient of the
-recurrent weight.
+recurrent weight. A step that starts from zeros (None) has no product, and none for the gradient of this state.
 """
 
 from __future__ import annotations
@@ -30,31 +30,32 @@ __device__ T sigmoid(T x) {
     return (x >= 0 ? (T)1 : e) / ((T)1 + e);
 }
 
-// `out` holds the product of this step.
-extern "C" __global__ void rnn(I n, I width, I now, const T* z, I rectify, T* out) {
+// A step that starts from zeros has no product: a null pointer. That of `rnn` may be in the place of its result.
+extern "C" __global__ void rnn(I n, I width, I now, const T* z, const T* product, I rectify, T* out) {
     UNIT(1)
-    T x = z[gate] + out[here];
+    T x = z[gate] + (product ? product[i] : 0);
     out[here] = !rectify ? tanh(x) : x <= 0 ? (T)0 : x;
 }
 
 // For all gradients: `back` is what the step after this one adds to the gradient of the state, or null. The state before this step,
-// `h`, is copied to `starts`.
+// `h`, is copied to `starts`; it may be null, for zeros.
 extern "C" __global__ void
 rnn_grad(I n, I width, I now, const T* g, Strides g_strides, const T* back, const T* h, const T* out, I rectify, T* dz, T* starts) {
     UNIT(1)
     T dh = AT(g) + (back ? back[i] : 0), y = out[here];
     dz[gate] = dh * (rectify ? (T)(y > 0) : 1 - y * y);
-    starts[here] = h[i];
+    starts[here] = h ? h[i] : 0;
 }
 
-// `c` is the cell before this step; `cell`, the one after it, may be the same array. `hidden` is this step's.
+// `c` is the cell before this step, or null; `cell`, the one after it, may be the same array. `hidden` is this step's.
 extern "C" __global__ void
 lstm(I n, I width, I now, const T* z, const T* product, const T* c, T* gates, T* cells, T* squashed, T* cell, T* hidden) {
     UNIT(4)
-    z += gate, product += own, gates += gate;
-    T in = sigmoid(z[0] + product[0]), forget = sigmoid(z[width] + product[width]);
-    T fresh = tanh(z[2 * width] + product[2 * width]), open = sigmoid(z[3 * width] + product[3 * width]);
-    T after = forget * c[i] + in * fresh, s = tanh(after);
+    z += gate, gates += gate;
+    T sums[4];
+    for (I k = 0; k < 4; k++) sums[k] = z[k * width] + (product ? product[own + k * width] : 0);
+    T in = sigmoid(sums[0]), forget = sigmoid(sums[1]), fresh = tanh(sums[2]), open = sigmoid(sums[3]);
+    T after = (c ? forget * c[i] : 0) + in * fresh, s = tanh(after);
     gates[0] = in, gates[width] = forget, gates[2 * width] = fresh, gates[3 * width] = open;
     cells[here] = cell[i] = after;
     squashed[here] = s;
@@ -71,24 +72,24 @@ lstm_grad(I n, I width, I now, const T* g, Strides g_strides, const T* back, con
     T in = gates[0], forget = gates[width], fresh = gates[2 * width], open = gates[3 * width], s = squashed[here];
     T dh = AT(g) + (back ? back[i] : 0), d = AT(dc) + dh * open * (1 - s * s);
     dz[0] = d * fresh * in * (1 - in);
-    dz[width] = d * c[i] * forget * (1 - forget);
+    dz[width] = c ? d * c[i] * forget * (1 - forget) : 0;
     dz[2 * width] = d * in * (1 - fresh * fresh);
     dz[3 * width] = dh * s * open * (1 - open);
     before[i] = d * forget;
-    for (I j = unit; j < size; j += width) starts[here / width * size + j] = h[sample * size + j];
+    for (I j = unit; j < size; j += width) starts[here / width * size + j] = h ? h[sample * size + j] : 0;
     if (projected) projected[here] = open * s;
 }
 
 extern "C" __global__ void
 gru(I n, I width, I now, const T* z, const T* product, const T* bias, const T* h, T* gates, T* products, T* out) {
     UNIT(3)
-    z += gate, product += own, gates += gate;
-    T a = product[0], b = product[width], d = product[2 * width];
-    if (bias) a += bias[unit], b += bias[width + unit], d += bias[2 * width + unit];
-    T reset = sigmoid(z[0] + a), update = sigmoid(z[width] + b), fresh = tanh(z[2 * width] + reset * d);
+    z += gate, gates += gate;
+    T sums[3];
+    for (I k = 0; k < 3; k++) sums[k] = (product ? product[own + k * width] : 0) + (bias ? bias[k * width + unit] : 0);
+    T reset = sigmoid(z[0] + sums[0]), update = sigmoid(z[width] + sums[1]), d = sums[2], fresh = tanh(z[2 * width] + reset * d);
     gates[0] = reset, gates[width] = update, gates[2 * width] = fresh;
     products[here] = d;
-    out[here] = fresh + update * (h[i] - fresh);
+    out[here] = fresh + update * ((h ? h[i] : 0) - fresh);
 }
 
 // `d` is the gradient of the product with its bias. `before` is the part of the gradient of the state before this step that does not come
@@ -99,13 +100,13 @@ gru_grad(I n, I width, I now, const T* g, Strides g_strides, const T* back, cons
     UNIT(3)
     gates += gate, dz += gate, d += gate;
     T reset = gates[0], update = gates[width], fresh = gates[2 * width], dh = AT(g) + (back ? back[i] : 0);
-    T of_fresh = dh * (1 - update) * (1 - fresh * fresh);
+    T of_fresh = dh * (1 - update) * (1 - fresh * fresh), start = h ? h[i] : 0;
     dz[0] = d[0] = of_fresh * products[here] * reset * (1 - reset);
-    dz[width] = d[width] = dh * (h[i] - fresh) * update * (1 - update);
+    dz[width] = d[width] = dh * (start - fresh) * update * (1 - update);
     dz[2 * width] = of_fresh;
     d[2 * width] = of_fresh * reset;
     before[i] = dh * update;
-    starts[here] = h[i];
+    starts[here] = start;
 }
 """
 )
@@ -115,7 +116,7 @@ def _order(steps: int, reverse: bool) -> range:
     return range(steps - 1, -1, -1) if reverse else range(steps)
 
 
-def _before(first: Array, states: Array, t: int, reverse: bool) -> Array:
+def _before(first: Array | None, states: Array, t: int, reverse: bool) -> Array | None:
     """The state that step t started from; ``first`` is the one before all steps, ``states`` are those after each."""
     t += 1 if reverse else -1
     return states[t] if 0 <= t < states.shape[0] else first
@@ -134,55 +135,65 @@ def _gradient(g: Array) -> tuple[Array, tuple[int, ...]]:
     return kept, (*[0] * (3 - len(strides)), *strides)
 
 
+def _recurrent(h: Array | None, w_hh: Array, out: Array) -> Array | None:
+    """The product of a step, if it does not start from zeros."""
+    return None if h is None else product(h, w_hh.T, out)
+
+
 def _weight_grad(d: Array, x: Array) -> Array:
     """The gradient of a weight over all steps, from those of its products and from what it was multiplied with."""
     return product(d.reshape(-1, d.shape[-1]).T, x.reshape(-1, x.shape[-1]))
 
 
-def rnn_steps(z: Array, h: Array, w_hh: Array, reverse: bool, nonlinearity: str) -> Array:
+def rnn_steps(z: Array, h: Array | None, w_hh: Array, reverse: bool, nonlinearity: str) -> Array:
     z, w_hh = _contiguous(z, w_hh)
     out = cupy.empty(z.shape, z.dtype)
     for t in _order(z.shape[0], reverse):
-        h = product(h, w_hh.T, out[t])
-        _SOURCE.over(h.size, "rnn", h.shape[1], t, z, nonlinearity == "relu", out)
+        step = out[t]
+        _SOURCE.over(step.size, "rnn", step.shape[1], t, z, _recurrent(h, w_hh, step), nonlinearity == "relu", out)
+        h = step
     return out
 
 
-def rnn_steps_grad(g: Array, h: Array, w_hh: Array, out: Array, reverse: bool, nonlinearity: str) -> tuple[Array, Array, Array]:
+def rnn_steps_grad(
+    g: Array, h: Array | None, w_hh: Array, out: Array, reverse: bool, nonlinearity: str
+) -> tuple[Array, Array | None, Array]:
     h, w_hh, out = _contiguous(h, w_hh, out)
     g, strides = _gradient(g)
     dz, starts = cupy.empty(out.shape, out.dtype), cupy.empty(out.shape, out.dtype)
     back = None
     for t in _order(out.shape[0], not reverse):
         start = _before(h, out, t, reverse)
-        _SOURCE.over(h.size, "rnn_grad", h.shape[1], t, g, strides, back, start, out, nonlinearity == "relu", dz, starts)
-        back = product(dz[t], w_hh, back)
+        _SOURCE.over(out[t].size, "rnn_grad", out.shape[2], t, g, strides, back, start, out, nonlinearity == "relu", dz, starts)
+        back = None if start is None else product(dz[t], w_hh, back)
     return dz, back, _weight_grad(dz, starts)
 
 
-def lstm_steps(z: Array, h: Array, c: Array, w_hh: Array, w_hr: Array | None, reverse: bool) -> tuple[Array, ...]:
+def lstm_steps(z: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Array | None, reverse: bool) -> tuple[Array, ...]:
     z, w_hh, w_hr = _contiguous(z, w_hh, w_hr)
-    steps, (batch, width), dtype = z.shape[0], c.shape, z.dtype
-    out, gates, recurrent = (cupy.empty(shape, dtype) for shape in ((steps, *h.shape), z.shape, z.shape[1:]))
+    (steps, batch, columns), dtype = z.shape, z.dtype
+    width = columns // 4
+    out = cupy.empty((steps, batch, w_hh.shape[1]), dtype)
+    gates, recurrent = cupy.empty(z.shape, dtype), cupy.empty(z.shape[1:], dtype)
     cells, squashed = (cupy.empty((steps, batch, width), dtype) for _ in range(2))
-    cell = cupy.empty(c.shape, dtype)
-    hidden = None if w_hr is None else cupy.empty(c.shape, dtype)
+    cell = cupy.empty((batch, width), dtype)
+    hidden = None if w_hr is None else cupy.empty(cell.shape, dtype)
     for t in _order(steps, reverse):
-        product(h, w_hh.T, recurrent)
+        made = _recurrent(h, w_hh, recurrent)
         h = out[t]
-        written = h if hidden is None else hidden
-        _SOURCE.over(c.size, "lstm", width, t, z, recurrent, c, gates, cells, squashed, cell, written)
+        _SOURCE.over(cell.size, "lstm", width, t, z, made, c, gates, cells, squashed, cell, h if hidden is None else hidden)
         if w_hr is not None:
             product(hidden, w_hr.T, h)
         c = cell
     return out, cell, gates, cells, squashed
 
 
-def lstm_steps_grad(g: Array, g_cell: Array, h: Array, c: Array, w_hh: Array, w_hr: Array | None, out: Array, gates: Array,
-                    cells: Array, squashed: Array, reverse: bool) -> tuple[Array, Array, Array, Array, Array | None]:  # fmt: skip
+def lstm_steps_grad(g: Array, g_cell: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Array | None, out: Array,
+                    gates: Array, cells: Array, squashed: Array,
+                    reverse: bool) -> tuple[Array, Array | None, Array | None, Array, Array | None]:  # fmt: skip
     h, c, w_hh, w_hr, out, gates, cells, squashed = _contiguous(h, c, w_hh, w_hr, out, gates, cells, squashed)
-    width, dtype = c.shape[1], gates.dtype
-    dz, starts, before = (cupy.empty(a.shape, dtype) for a in (gates, out, c))
+    width, dtype = cells.shape[2], gates.dtype
+    dz, starts, before = (cupy.empty(shape, dtype) for shape in (gates.shape, out.shape, cells.shape[1:]))
     dc, dc_strides = _gradient(g_cell)
     back: Array = None
     projected: Array = None
@@ -191,43 +202,44 @@ def lstm_steps_grad(g: Array, g_cell: Array, h: Array, c: Array, w_hh: Array, w_
     else:
         totals = g.copy()  # the gradients of the states; each gets what the step after it adds
         projected = cupy.empty(cells.shape, dtype)
-        dh, dh_strides = cupy.empty(c.shape, dtype), (0, width, 1)
+        dh, dh_strides = cupy.empty(before.shape, dtype), (0, width, 1)
     order = _order(out.shape[0], not reverse)
     for t in order:
         if w_hr is not None:
             product(totals[t], w_hr, dh)
-        _SOURCE.over(c.size, "lstm_grad", width, t, dh, dh_strides, back, dc, dc_strides, _before(c, cells, t, reverse),
-                     _before(h, out, t, reverse), h.shape[1], gates, squashed, dz, before, starts, projected)  # fmt: skip
+        start = _before(h, out, t, reverse)
+        _SOURCE.over(before.size, "lstm_grad", width, t, dh, dh_strides, back, dc, dc_strides, _before(c, cells, t, reverse), start,
+                     out.shape[2], gates, squashed, dz, before, starts, projected)  # fmt: skip
         dc, dc_strides = before, (0, width, 1)
         if w_hr is None or t == order[-1]:
-            back = product(dz[t], w_hh, back)
+            back = None if start is None else product(dz[t], w_hh, back)
         else:
             product(dz[t], w_hh, totals[t + order.step], keep=1.0)
     dw_hr = None if w_hr is None else _weight_grad(totals, projected)
-    return dz, back, before, _weight_grad(dz, starts), dw_hr
+    return dz, back, None if c is None else before, _weight_grad(dz, starts), dw_hr
 
 
-def gru_steps(z: Array, h: Array, w_hh: Array, b_hh: Array | None, reverse: bool) -> tuple[Array, Array, Array]:
+def gru_steps(z: Array, h: Array | None, w_hh: Array, b_hh: Array | None, reverse: bool) -> tuple[Array, Array, Array]:
     z, w_hh, b_hh = _contiguous(z, w_hh, b_hh)
     gates, recurrent = cupy.empty(z.shape, z.dtype), cupy.empty(z.shape[1:], z.dtype)
-    out, products = (cupy.empty((z.shape[0], *h.shape), z.dtype) for _ in range(2))
+    out, products = (cupy.empty((*z.shape[:2], z.shape[2] // 3), z.dtype) for _ in range(2))
     for t in _order(z.shape[0], reverse):
-        product(h, w_hh.T, recurrent)
-        _SOURCE.over(h.size, "gru", h.shape[1], t, z, recurrent, b_hh, h, gates, products, out)
-        h = out[t]
+        step = out[t]
+        _SOURCE.over(step.size, "gru", step.shape[1], t, z, _recurrent(h, w_hh, recurrent), b_hh, h, gates, products, out)
+        h = step
     return out, gates, products
 
 
-def gru_steps_grad(g: Array, h: Array, w_hh: Array, b_hh: Array | None, out: Array, gates: Array, products: Array,
-                   reverse: bool) -> tuple[Array, Array, Array, Array | None]:  # fmt: skip
+def gru_steps_grad(g: Array, h: Array | None, w_hh: Array, b_hh: Array | None, out: Array, gates: Array, products: Array,
+                   reverse: bool) -> tuple[Array, Array | None, Array, Array | None]:  # fmt: skip
     h, w_hh, out, gates, products = _contiguous(h, w_hh, out, gates, products)
     g, strides = _gradient(g)
-    dz, d, starts, before = (cupy.empty(a.shape, gates.dtype) for a in (gates, gates, out, h))
+    dz, d, starts, before = (cupy.empty(shape, gates.dtype) for shape in (gates.shape, gates.shape, out.shape, out.shape[1:]))
     back = None
     for t in _order(out.shape[0], not reverse):
         start = _before(h, out, t, reverse)
-        _SOURCE.over(h.size, "gru_grad", h.shape[1], t, g, strides, back, start, gates, products, dz, d, before, starts)
-        back = product(d[t], w_hh, before, keep=1.0)
+        _SOURCE.over(before.size, "gru_grad", out.shape[2], t, g, strides, back, start, gates, products, dz, d, before, starts)
+        back = None if start is None else product(d[t], w_hh, before, keep=1.0)
     return dz, back, _weight_grad(d, starts), None if b_hh is None else d.sum(axis=(0, 1))
 
 

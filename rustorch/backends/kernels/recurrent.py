@@ -3,6 +3,8 @@
 What the inputs contribute (``x @ w_ih.T`` and the biases) is computed for all steps at once, before; ``z`` is its name here. Sequences
 are (steps, batch, features). Gradients go back through time by hand; the factors in them that are known beforehand (the derivatives of
 the activations) are computed for all steps at once.
+
+The state before the first step may be None: it is zeros then, and its gradient is None.
 """
 
 from __future__ import annotations
@@ -21,9 +23,14 @@ def _stacked(xp: Any, steps: list, reverse: bool) -> Any:
     return xp.stack(_forwards(steps, reverse))
 
 
+def _start(xp: Any, state: Any, z: Any, size: int) -> Any:
+    """The state before the first step."""
+    return xp.broadcast_to(xp.zeros_like(z[0, :, :1]), (z.shape[1], size)) if state is None else state
+
+
 def before(xp: Any, first: Any, states: Any, reverse: bool) -> Any:
     """The state that each step started from; ``first`` is the one before all steps, ``states`` are those after each."""
-    first = xp.expand_dims(first, axis=0)
+    first = xp.zeros_like(states[:1, ...]) if first is None else xp.expand_dims(first, axis=0)
     return xp.concat([states[1:, ...], first] if reverse else [first, states[:-1, ...]])
 
 
@@ -44,7 +51,7 @@ def rnn_steps(xp: Any, z: Any, h: Any, w_hh: Any, reverse: bool, nonlinearity: s
     Parameters
     ----------
     z : (steps, batch, hidden)
-    h : (batch, hidden)
+    h : (batch, hidden), or None
         The state before the first step.
     w_hh : (hidden, hidden)
     reverse : bool
@@ -55,6 +62,7 @@ def rnn_steps(xp: Any, z: Any, h: Any, w_hh: Any, reverse: bool, nonlinearity: s
     (steps, batch, hidden)
         The state after each step.
     """
+    h = _start(xp, h, z, w_hh.shape[1])
     squash = xp.relu if nonlinearity == "relu" else xp.tanh
     out = []
     for x in _forwards(xp.unstack(z), reverse):
@@ -76,7 +84,7 @@ def rnn_steps_grad(xp: Any, g: Any, h: Any, w_hh: Any, out: Any, reverse: bool, 
         found.append(dz)
         back = xp.matmul(dz, w_hh)
     dz = _stacked(xp, found, not reverse)
-    return dz, back, xp.linear_grad_weight(dz, before(xp, h, out, reverse))
+    return dz, None if h is None else back, xp.linear_grad_weight(dz, before(xp, h, out, reverse))
 
 
 def lstm_steps(xp: Any, z: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, reverse: bool) -> tuple[Any, Any, Any, Any, Any]:
@@ -88,9 +96,9 @@ def lstm_steps(xp: Any, z: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, reverse: b
     Parameters
     ----------
     z : (steps, batch, 4 * width)
-    h : (batch, hidden)
+    h : (batch, hidden), or None
         Where hidden is width, or with a projection its size.
-    c : (batch, width)
+    c : (batch, width), or None
     w_hh : (4 * width, hidden)
     w_hr : (hidden, width), or None
     reverse : bool
@@ -101,6 +109,7 @@ def lstm_steps(xp: Any, z: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, reverse: b
     h after each step, (steps, batch, hidden); c after the last one that was made, (batch, width); and for the gradient: the gates
     (steps, batch, 4 * width), c after each step, and its tanh, (steps, batch, width).
     """
+    h, c = _start(xp, h, z, w_hh.shape[1]), _start(xp, c, z, w_hh.shape[0] // 4)
     hidden, gates, cells, squashed = [], [], [], []
     for x in _forwards(xp.unstack(z), reverse):
         i, f, m, o = _parts(xp, x + xp.linear(h, w_hh, None), 4)
@@ -139,6 +148,7 @@ def lstm_steps_grad(xp: Any, g: Any, g_cell: Any, h: Any, c: Any, w_hh: Any, w_h
         back = xp.matmul(dz, w_hh)
     dz = _stacked(xp, dzs, not reverse)
     dw_hr = None if w_hr is None else xp.linear_grad_weight(_stacked(xp, dhs, not reverse), o * squashed)
+    back, dc = None if h is None else back, None if c is None else dc
     return dz, back, dc, xp.linear_grad_weight(dz, before(xp, h, out, reverse)), dw_hr
 
 
@@ -151,7 +161,7 @@ def gru_steps(xp: Any, z: Any, h: Any, w_hh: Any, b_hh: Any, reverse: bool) -> t
     Parameters
     ----------
     z : (steps, batch, 3 * hidden)
-    h : (batch, hidden)
+    h : (batch, hidden), or None
     w_hh : (3 * hidden, hidden)
     b_hh : (3 * hidden,), or None
     reverse : bool
@@ -162,6 +172,7 @@ def gru_steps(xp: Any, z: Any, h: Any, w_hh: Any, b_hh: Any, reverse: bool) -> t
     h after each step, (steps, batch, hidden); and for the gradient: r, u and n side by side, (steps, batch, 3 * hidden), and d,
     (steps, batch, hidden).
     """
+    h = _start(xp, h, z, w_hh.shape[1])
     hidden, gates, products = [], [], []
     for x in _forwards(xp.unstack(z), reverse):
         z_r, z_u, z_n = _parts(xp, x, 3)
@@ -196,4 +207,4 @@ def gru_steps_grad(xp: Any, g: Any, h: Any, w_hh: Any, b_hh: Any, out: Any, gate
     dh, d = _stacked(xp, dhs, not reverse), _stacked(xp, found, not reverse)
     dz = _joined(xp, [dh * k_r, dh * k_u, dh * k_n])
     db_hh = None if b_hh is None else xp.sum(d, axis=(0, 1))
-    return dz, back, xp.linear_grad_weight(d, start), db_hh
+    return dz, None if h is None else back, xp.linear_grad_weight(d, start), db_hh

@@ -20,13 +20,18 @@ def _order(steps: int, reverse: bool) -> range:
     return range(steps - 1, -1, -1) if reverse else range(steps)
 
 
-def _before(first: Array, states: Array, reverse: bool) -> Array:
+def _start(state: Array | None, z: Array, size: int) -> Array:
+    return numpy.zeros((z.shape[1], size), z.dtype) if state is None else state
+
+
+def _before(first: Array | None, states: Array, reverse: bool) -> Array:
     return before(_Concat, first, states, reverse)
 
 
 class _Concat:
     """What `before` needs of a namespace; NumPy 1 has no concat."""
 
+    zeros_like = staticmethod(numpy.zeros_like)
     expand_dims = staticmethod(numpy.expand_dims)
     concat = staticmethod(numpy.concatenate)
 
@@ -37,7 +42,8 @@ def _scales(batch: int, width: int, sigmoids: tuple[bool, ...], dtype: numpy.dty
     return numpy.where(which, 0.5, 1.0).astype(dtype), numpy.where(which, 0.5, 0.0).astype(dtype)
 
 
-def rnn_steps(z: Array, h: Array, w_hh: Array, reverse: bool, nonlinearity: str) -> Array:
+def rnn_steps(z: Array, h: Array | None, w_hh: Array, reverse: bool, nonlinearity: str) -> Array:
+    h = _start(h, z, w_hh.shape[1])
     out = numpy.empty(z.shape, z.dtype)
     across = numpy.ascontiguousarray(w_hh.T)
     for t in _order(len(z), reverse):
@@ -52,27 +58,30 @@ def rnn_steps(z: Array, h: Array, w_hh: Array, reverse: bool, nonlinearity: str)
     return out
 
 
-def rnn_steps_grad(g: Array, h: Array, w_hh: Array, out: Array, reverse: bool, nonlinearity: str) -> tuple[Array, Array, Array]:
+def rnn_steps_grad(
+    g: Array, h: Array | None, w_hh: Array, out: Array, reverse: bool, nonlinearity: str
+) -> tuple[Array, Array | None, Array]:
     if nonlinearity == "relu":
         dz = (out > 0).astype(out.dtype)
     else:
         dz = multiply(out, out)
         numpy.subtract(1, dz, dz)
-    back = numpy.zeros(h.shape, out.dtype)
-    dh = numpy.empty(h.shape, out.dtype)
+    back = numpy.zeros(out.shape[1:], out.dtype)
+    dh = numpy.empty(out.shape[1:], out.dtype)
     for t in _order(len(out), not reverse):
         add(g[t], back, dh)
         step = dz[t]
         multiply(step, dh, step)
         numpy.dot(step, w_hh, back)
-    return dz, back, linear_grad_weight(dz, _before(h, out, reverse))
+    return dz, None if h is None else back, linear_grad_weight(dz, _before(h, out, reverse))
 
 
 def lstm_steps(
-    z: Array, h: Array, c: Array, w_hh: Array, w_hr: Array | None, reverse: bool
+    z: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Array | None, reverse: bool
 ) -> tuple[Array, Array, Array, Array, Array]:
     steps, batch, columns = z.shape
     width, dtype = columns // 4, z.dtype
+    h, c = _start(h, z, w_hh.shape[1]), _start(c, z, width)
     gates = numpy.empty(z.shape, dtype)
     cells, squashed = numpy.empty((2, steps, batch, width), dtype)
     out = numpy.empty((steps, *h.shape), dtype)
@@ -102,8 +111,9 @@ def lstm_steps(
     return out, c.copy(), gates, cells, squashed
 
 
-def lstm_steps_grad(g: Array, g_cell: Array, h: Array, c: Array, w_hh: Array, w_hr: Array | None, out: Array, gates: Array,
-                    cells: Array, squashed: Array, reverse: bool) -> tuple[Array, Array, Array, Array, Array | None]:  # fmt: skip
+def lstm_steps_grad(g: Array, g_cell: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Array | None, out: Array,
+                    gates: Array, cells: Array, squashed: Array,
+                    reverse: bool) -> tuple[Array, Array | None, Array | None, Array, Array | None]:  # fmt: skip
     steps, batch, width = cells.shape
     dtype = gates.dtype
     parts = gates.reshape(steps, batch, 4, width)
@@ -121,8 +131,8 @@ def lstm_steps_grad(g: Array, g_cell: Array, h: Array, c: Array, w_hh: Array, w_
     through *= o
     dc = numpy.array(g_cell, dtype)  # a copy
     dh, part = numpy.empty((2, batch, width), dtype)
-    back = numpy.zeros(h.shape, dtype)
-    totals = None if w_hr is None else numpy.empty((steps, *h.shape), dtype)
+    back = numpy.zeros(out.shape[1:], dtype)
+    totals = None if w_hr is None else numpy.empty(out.shape, dtype)
     for t in _order(steps, not reverse):
         if w_hr is None:
             add(g[t], back, dh)
@@ -137,12 +147,14 @@ def lstm_steps_grad(g: Array, g_cell: Array, h: Array, c: Array, w_hh: Array, w_
         multiply(dc, f[t], dc)
         numpy.dot(dz[t], w_hh, back)
     dw_hr = None if totals is None else linear_grad_weight(totals, o * squashed)
-    return dz, back, dc, linear_grad_weight(dz, _before(h, out, reverse)), dw_hr
+    dh_first, dc_first = None if h is None else back, None if c is None else dc
+    return dz, dh_first, dc_first, linear_grad_weight(dz, _before(h, out, reverse)), dw_hr
 
 
-def gru_steps(z: Array, h: Array, w_hh: Array, b_hh: Array | None, reverse: bool) -> tuple[Array, Array, Array]:
+def gru_steps(z: Array, h: Array | None, w_hh: Array, b_hh: Array | None, reverse: bool) -> tuple[Array, Array, Array]:
     steps, batch, columns = z.shape
     width, dtype = columns // 3, z.dtype
+    h = _start(h, z, width)
     both = 2 * width  # the columns of the two sigmoids
     gates = numpy.empty(z.shape, dtype)
     out, products = numpy.empty((2, steps, batch, width), dtype)
@@ -170,8 +182,8 @@ def gru_steps(z: Array, h: Array, w_hh: Array, b_hh: Array | None, reverse: bool
     return out, gates, products
 
 
-def gru_steps_grad(g: Array, h: Array, w_hh: Array, b_hh: Array | None, out: Array, gates: Array, products: Array,
-                   reverse: bool) -> tuple[Array, Array, Array, Array | None]:  # fmt: skip
+def gru_steps_grad(g: Array, h: Array | None, w_hh: Array, b_hh: Array | None, out: Array, gates: Array, products: Array,
+                   reverse: bool) -> tuple[Array, Array | None, Array, Array | None]:  # fmt: skip
     steps, batch, width = out.shape
     dtype = gates.dtype
     parts = gates.reshape(steps, batch, 3, width)
@@ -189,9 +201,9 @@ def gru_steps_grad(g: Array, h: Array, w_hh: Array, b_hh: Array | None, out: Arr
     d = dz.copy()
     recurrent = d.reshape(steps, batch, 3, width)
     recurrent[:, :, 2] *= r
-    back = numpy.zeros(h.shape, dtype)
-    dh = numpy.empty((steps, *h.shape), dtype)
-    product = numpy.empty(h.shape, dtype)
+    back = numpy.zeros(out.shape[1:], dtype)
+    dh = numpy.empty(out.shape, dtype)
+    product = numpy.empty(out.shape[1:], dtype)
     for t in _order(steps, not reverse):
         add(g[t], back, dh[t])
         multiply(recurrent[t], dh[t][:, None], recurrent[t])
@@ -199,7 +211,7 @@ def gru_steps_grad(g: Array, h: Array, w_hh: Array, b_hh: Array | None, out: Arr
         add(back, multiply(dh[t], u[t], product), back)
     factors *= dh[:, :, None]
     db_hh = None if b_hh is None else add.reduce(d, (0, 1))
-    return dz, back, linear_grad_weight(d, start), db_hh
+    return dz, None if h is None else back, linear_grad_weight(d, start), db_hh
 
 
 OVERRIDES: dict[str, Callable] = {

@@ -57,11 +57,8 @@ def _of_gru(input: Variable, states: list, w: Weights, reverse: bool) -> tuple[V
 
 
 # -- sequences -------------------------------------------------------------------------------------------------------------------
-def _states(name: str, hx: Sequence[Any] | None, like: Variable, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[Variable]:
-    """The initial states, checked; zeros without."""
-    if hx is None:
-        zeros = {shape: ops.zeros(shape, dtype=dtype, device=like.device) for shape in {*shapes}}
-        return [zeros[shape] for shape in shapes]  # nobody writes into them: states of the same shape are one array
+def _states(name: str, hx: Sequence[Any], like: Variable, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[Variable]:
+    """The initial states, checked."""
     words = ("hidden state", "cell state")
     if len(hx) != len(shapes):
         raise ValueError(f"{name}: the state is {len(shapes)} arrays, (h_0, c_0); got {len(hx)}")
@@ -137,8 +134,11 @@ def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[
     width, rows = weights[0].w_hh.shape[0] // chunks, num_layers * directions
     sizes = [weights[0].w_hh.shape[1], *([width] if name == "LSTM" else [])]
     shapes = [(rows, batch, size) if batched else (rows, size) for size in sizes]
-    if hx is None:  # every layer starts from the same zeros
-        starts = [[zeros] * rows for zeros in _states(name, None, given, [(batch, size) for size in sizes], dtype)]
+    starts: list[list[Variable | None]]
+    if hx is None and packed is None:
+        starts = [[None] * rows for _ in sizes]
+    elif hx is None:  # sequences that come in later take their part of the zeros
+        starts = [[ops.zeros((batch, size), dtype=dtype, device=given.device)] * rows for size in sizes]
     else:
         starts = [
             list(ops.unstack(_ordered(h, packed and packed.sorted_indices) if batched else ops.expand_dims(h, axis=1), axis=0))
@@ -243,9 +243,11 @@ def _step(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence
     batched = given.ndim == 2
     x = given if batched else ops.expand_dims(given, axis=0)
     shape = (*given.shape[:-1], hidden)
-    states = _states(name, hx, given, [shape] * (2 if chunks == 4 else 1), ops.result_type(x, w.w_ih))
-    if not batched:
-        states = [ops.expand_dims(state, axis=0) for state in states]
+    shapes = [shape] * (2 if chunks == 4 else 1)
+    states: list[Variable | None] = [None] * len(shapes)
+    if hx is not None:
+        states = [state if batched else ops.expand_dims(state, axis=0)
+                  for state in _states(name, hx, given, shapes, ops.result_type(x, w.w_ih))]  # fmt: skip
     _, ends = direction(ops.expand_dims(x, axis=0), states, w, False)
     return ends if batched else [ops.squeeze(end, axis=0) for end in ends]
 
