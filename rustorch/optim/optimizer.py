@@ -203,6 +203,9 @@ class Optimizer(OptimizerNames):
         written: list[Any] = []
         for entries in by_device.values():
             first, backend = entries[0][1], entries[0][3]
+            if not backend.multi_device:
+                written += self._on_device(backend, entries)
+                continue
             with backend.guard(first):
                 written += self._on_device(backend, entries)
         return written
