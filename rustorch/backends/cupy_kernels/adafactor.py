@@ -114,7 +114,7 @@ extern "C" __global__ void adafactor_norms(Table table, T keep, T least, T least
 extern "C" __global__ void adafactor_step(Table table, T least, T least_square, T least_size, T longest, T d, T shrink, T sign) {
     Place at(table);
     Stack s(table, at);
-    T root = (T)sqrt((double)s.n);
+    T root = sqrt((T)s.n);
     T of_p = sqrt(sum(threadIdx.x < s.parts ? s.sums[threadIdx.x] : (T)0, 256));
     T of_u = sqrt(sum(threadIdx.x < s.parts ? s.sums[s.parts + threadIdx.x] : (T)0, 256));
     T step = sign * longest * larger(of_p / root, least_size) / larger(of_u / (root * d), (T)1);
