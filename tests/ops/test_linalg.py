@@ -316,6 +316,28 @@ def test_nan_is_no_error(backend: Target) -> None:
         assert numpy.isnan(backend.numpy(call(x))).any()
 
 
+@pytest.mark.parametrize("bad", [numpy.nan, numpy.inf])
+@pytest.mark.parametrize("lead", [(), (3,)])
+def test_what_is_not_finite_has_the_answers_of_the_cpu(bad: float, lead: tuple[int, ...], backend: Target) -> None:
+    if backend.device not in ("cpu", "cuda"):
+        pytest.skip(f"{backend.device}: its library has answers of its own")
+    host = numpy.broadcast_to(numpy.eye(2), (*lead, 2, 2)).copy()
+    host[(*[1] * len(lead), slice(None), slice(None))] = [[1.0, bad], [bad, 2.0]]
+    x = backend.variable(host)
+    spoiled = numpy.isnan(host).any(axis=(-2, -1)) | numpy.isinf(host).any(axis=(-2, -1))
+    for values in (la.eigvalsh(x), la.eigh(x).eigenvalues):
+        numpy.testing.assert_array_equal(numpy.isnan(backend.numpy(values)).any(axis=-1), spoiled)
+    if numpy.isnan(bad):
+        numpy.testing.assert_array_equal(numpy.isnan(backend.numpy(la.inv(x))).any(axis=(-2, -1)), spoiled)
+        numpy.testing.assert_array_equal(numpy.isnan(backend.numpy(la.cholesky(x))).any(axis=(-2, -1)), spoiled)
+        for call in (la.svd, la.svdvals, la.pinv):
+            with pytest.raises(ValueError, match="did not converge"):
+                call(x)
+    for call in (la.eig, la.eigvals):
+        with pytest.raises(ValueError, match="did not converge"):
+            call(x)
+
+
 def test_what_does_not_fit(backend: Target) -> None:
     x = backend.variable(numpy.ones((2, 3)), requires_grad=True)
     with pytest.raises(ValueError, match=r"^solve: shapes \(2, 2\) and \(3,\) differ in the number of equations$"):

@@ -1,0 +1,151 @@
+"""What CuPy's kernels share: copies of several views in one launch, sums of many rows in several blocks, and gradients nobody copies."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+
+import rustorch
+from rustorch import backends, nn
+from rustorch.nn import functional as F
+from tests.support.launches import counted, is_stand_in
+from tests.support.target import Target
+
+
+@pytest.fixture(params=["cuda"])
+def cuda(request: pytest.FixtureRequest) -> Target:
+    """CuPy, or its stand-in."""
+    try:
+        device = backends.resolve(request.param)
+    except RuntimeError as reason:
+        pytest.skip(f"cuda: {reason}")
+    request.node.user_properties.append(("backend", "cuda"))
+    return Target(device)
+
+
+needs_counts = pytest.mark.skipif(
+    "not config.getoption('stand_in')", reason="launches are counted by the stand-in for CuPy alone"
+)
+
+
+# -- contiguous ------------------------------------------------------------------------------------------------------------------------
+VIEWS = {
+    "heads": lambda a: a.reshape(2, 6, 4, 5).transpose(0, 2, 1, 3),
+    "transposed": lambda a: a.reshape(12, 20).T,
+    "every second": lambda a: a[::2],
+    "backwards": lambda a: a.reshape(8, 30)[::-1, ::-3],
+    "repeated": lambda a: numpy.broadcast_to(a[:3, None], (3, 7)) if isinstance(a, numpy.ndarray) else a[:3, None].repeat(7, 1),
+    "contiguous": lambda a: a,
+}
+
+
+@pytest.mark.parametrize("names", [("heads", "transposed", "every second", "backwards"), ("contiguous", "heads", "transposed"),
+                                   ("heads",), ("contiguous",), ("repeated", "backwards")])  # fmt: skip
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_views_become_contiguous_with_their_values(names: tuple[str, ...], dtype: str, cuda: Target) -> None:
+    from rustorch.backends.cupy_kernels.launch import contiguous
+
+    host = numpy.arange(240.0).astype(dtype)
+    native = cuda.array(host, dtype)
+    views = [VIEWS[name](native) for name in names]
+    with counted() if is_stand_in() else pytest.MonkeyPatch.context() as counts:
+        found = contiguous(*views)
+    for name, view, copy in zip(names, views, found, strict=True):
+        assert copy.flags.c_contiguous
+        assert (copy is view) == view.flags.c_contiguous
+        numpy.testing.assert_array_equal(cuda.numpy(copy), VIEWS[name](host))
+    if is_stand_in():
+        assert counts.launches.total() == any(not view.flags.c_contiguous for view in views)
+
+
+def test_views_of_five_axes_and_of_two_dtypes_are_copied_one_by_one(cuda: Target) -> None:
+    from rustorch.backends.cupy_kernels.launch import contiguous
+
+    host = numpy.arange(32.0)
+    views = [cuda.array(host).reshape(2, 2, 2, 2, 2).T, cuda.array(host, "float32").reshape(4, 8).T]
+    for copy, view in zip(contiguous(*views), views, strict=True):
+        assert copy.flags.c_contiguous
+        numpy.testing.assert_array_equal(cuda.numpy(copy), cuda.numpy(view))
+
+
+# -- sums of many rows -------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("options", [{}, {"ignore_index": 1}, {"reduction": "sum"}, {"weight": True}])
+def test_the_mean_of_many_rows_is_added_up_by_many_blocks(
+    options: dict, cuda: Target, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator
+) -> None:
+    from rustorch.backends.cupy_kernels import layers
+
+    x, y = rng.standard_normal((10_000, 3)), rng.integers(0, 3, 10_000)
+    given = {**options, "weight": None if "weight" not in options else [0.5, 1.0, 2.0]}
+
+    def loss(target: Target) -> tuple[numpy.ndarray, numpy.ndarray]:
+        weight = None if given["weight"] is None else target.variable(given["weight"])
+        leaf = target.variable(x, requires_grad=True)
+        out = F.cross_entropy(leaf, target.variable(y, "int64"), **{**given, "weight": weight})
+        out.backward()
+        return target.numpy(out.detach()), target.numpy(leaf.grad)
+
+    expected = loss(Target("cpu"))
+    monkeypatch.setattr(layers, "ONE_BLOCK", 100)
+    for mine, host in zip(loss(cuda), expected, strict=True):
+        numpy.testing.assert_allclose(mine, host, rtol=1e-11)
+
+
+# -- classes and rows that do not exist: nothing outside of an array is read, nobody waits -------------------------------------------------
+@pytest.mark.parametrize("function", [F.cross_entropy, F.nll_loss])
+@pytest.mark.parametrize("wrong", [3, -1, 10**12, -(2**62)])
+def test_the_loss_of_a_class_that_does_not_exist_is_nan(function: object, wrong: int, cuda: Target) -> None:
+    x = cuda.variable([[1.0, 2.0, 3.0]] * 3, requires_grad=True)
+    y = cuda.variable([0, wrong, -100], "int64")
+    losses = function(x, y, reduction="none")  # type: ignore[operator]
+    assert numpy.isnan(cuda.numpy(losses.detach())).tolist() == [False, True, False]
+    losses.sum().backward()
+    assert numpy.isnan(cuda.numpy(x.grad)).any(axis=1).tolist()[0::2] == [False, False]
+    assert numpy.isnan(cuda.numpy(function(x, y).detach()))  # type: ignore[operator]
+    if function is F.cross_entropy:
+        assert numpy.isnan(cuda.numpy(x.grad)[1]).all()
+
+
+def test_rows_that_do_not_exist_wrap_around(cuda: Target) -> None:
+    table = cuda.variable([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]], requires_grad=True)
+    out = F.embedding(cuda.variable([3, -1, 10**6 * 3 + 1], "int64"), table)
+    assert out.tolist() == [[0.0, 1.0], [4.0, 5.0], [2.0, 3.0]]
+    out.sum().backward()
+    assert cuda.numpy(table.grad).tolist() == [[1.0, 1.0]] * 3
+
+
+@needs_counts
+def test_nobody_waits_to_look_at_classes_and_rows(cuda: Target) -> None:
+    x, y = cuda.variable(numpy.ones((2, 3)), requires_grad=True), cuda.variable([0, 2], "int64")
+    table = nn.Embedding(3, 2).to("cuda")
+    with counted() as counts:
+        (F.cross_entropy(x, y) + F.nll_loss(x, y) + F.multi_margin_loss(x, y) + table(y).sum()).backward()
+        F.one_hot(y, 3)
+    assert (counts.syncs.total(), counts.copies.total()) == (0, 0), counts.waiting
+    with counted() as counts:
+        F.one_hot(y)
+    assert counts.syncs.total() == 1  # the number of classes is in the values
+
+
+# -- gradients -----------------------------------------------------------------------------------------------------------------------------
+@needs_counts
+def test_gradients_of_a_joint_rule_are_not_copied(cuda: Target) -> None:
+    norm = nn.LayerNorm(4).to("cuda")
+    x = rustorch.randn(3, 4, device="cuda", requires_grad=True)
+    norm(x).sum().backward()
+    for leaf in (x, *norm.parameters()):
+        leaf.grad = None
+    with counted() as counts:
+        norm(x).sum().backward()
+    assert counts.launches["copy"] == 0, counts
+    assert len({leaf.grad.data.ptr for leaf in (x, *norm.parameters())}) == 3
+
+
+@needs_counts
+def test_backward_starts_from_a_one_that_is_made_once(cuda: Target) -> None:
+    x = rustorch.tensor([1.0, 1.0], device="cuda", requires_grad=True)
+    x.sum().backward()
+    with counted() as counts:
+        x.sum().backward()
+    assert "ones" not in str(counts.launches)
+    assert cuda.numpy(x.grad).tolist() == [2.0, 2.0]
