@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 #: Frames of these folders are never what caused an event.
@@ -27,7 +29,7 @@ class Event(_Event):
     name : str
         The function or the kernel.
     where : str
-        For what a training step should not do ("sync" and "h2d"): the file and line that asked for it.
+        For what a training step should not do ("sync" and "h2d"): the lines that asked for it, the innermost one first.
     """
 
     where = ""
@@ -41,7 +43,7 @@ def record(kind: str, name: str) -> None:
     """Add an event to the log."""
     event = Event(kind, name)
     if kind in ("sync", "h2d"):
-        event.where = _caller()
+        event.where = _callers()
     LOG.append(event)
 
 
@@ -51,12 +53,13 @@ def launch(name: str, size: int = 1) -> None:
         LOG.append(Event("launch", name))
 
 
-def _caller() -> str:
-    """The innermost line that belongs neither to this stand-in nor to array-api-compat."""
-    frame = sys._getframe(2)
-    while frame.f_back is not None:
+def _callers(most: int = 4) -> str:
+    """The innermost lines that belong neither to this stand-in nor to array-api-compat."""
+    frame: FrameType | None = sys._getframe(2)
+    found: list[str] = []
+    while frame is not None and len(found) < most:
         file = frame.f_code.co_filename
         if not file.startswith(_INSIDE[0]) and _INSIDE[1] not in file:
-            break
+            found.append(f"{os.path.join(*Path(file).parts[-2:])}:{frame.f_lineno}")
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return " < ".join(found)
