@@ -122,7 +122,8 @@ class CupyBackend(Backend):
             return array.copy()  # copies to the current GPU
 
     def as_array(self, value: Any) -> Array:
-        return cupy.asarray(value)
+        # asarray would copy an array of another GPU to the current one
+        return value if isinstance(value, cupy.ndarray) else cupy.asarray(value)
 
     def new(self, name: str, device: str, dtype: Any, *args: Any) -> Array:
         with self.native_device(device):
