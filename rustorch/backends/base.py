@@ -156,6 +156,10 @@ class Backend:
         """A copy of a NumPy array on ``device`` (on "cpu": the array itself)."""
         raise NotImplementedError
 
+    def constant(self, array: numpy.ndarray, device: str) -> Array:
+        """A copy of a NumPy array on ``device``, in which nobody may write: one that is asked for again may be the same."""
+        return self.from_numpy(array, device)
+
     def to_numpy(self, array: Array) -> numpy.ndarray:
         """The values as a NumPy array; shares memory where it can."""
         raise NotImplementedError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import array_api_compat.cupy
@@ -111,6 +112,9 @@ class CupyBackend(Backend):
         with self.native_device(device):
             return cupy.asarray(array)
 
+    def constant(self, array: numpy.ndarray, device: str) -> Array:
+        return _constant(array.tobytes(), array.dtype.str, array.shape, _number(device))
+
     def to_numpy(self, array: Array) -> numpy.ndarray:
         with array.device:
             return cupy.asnumpy(array)
@@ -189,6 +193,13 @@ class CupyBackend(Backend):
     def mask(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str, p: float, scale: float) -> Array:
         with self.native_device(device):
             return self._generator_on(device).mask(shape, dtype, p, scale)
+
+
+@lru_cache(maxsize=128)
+def _constant(contents: bytes, dtype: str, shape: tuple[int, ...], number: int) -> Array:
+    """What layers compute from shapes alone, they compute again in each step: it is copied to the GPU once."""
+    with cupy.cuda.Device(number):
+        return cupy.asarray(numpy.frombuffer(contents, dtype).reshape(shape))
 
 
 def _number(device: str) -> int:

@@ -120,6 +120,12 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: 
     return out
 
 
+def constant(values: Any, like: Any, dtype: Any = dtypes.int64) -> Any:
+    """Numbers that follow from shapes and options alone, on the device of ``like``; nobody may write into them."""
+    device = device_of(like._native)
+    return make(get(device).constant(host_array(values, dtype), device))
+
+
 def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
     """A new leaf from data, always copied, as ``torch.tensor`` makes it.
 

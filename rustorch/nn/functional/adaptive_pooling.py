@@ -7,6 +7,7 @@ from typing import Any
 from ... import ops
 from ...backends.kernels.pooling import Window, bins
 from ...ops import network
+from ...ops.creation import constant
 from ...ops.indexing import index_add
 from ...variable import Variable
 from .max_pooling import largest
@@ -33,10 +34,10 @@ def _means(x: Variable, window: Window, axis: int) -> Variable:
     ends = [-((o + 1) * window.size // -window.out) for o in range(window.out)]
     places = [i for start, end in zip(starts, ends, strict=True) for i in range(start, end)]
     owners = [o for o, (start, end) in enumerate(zip(starts, ends, strict=True)) for _ in range(start, end)]
-    values = ops.take(x, ops.asarray(places, device=x.device), axis=axis)
+    values = ops.take(x, constant(places, x), axis=axis)
     shape = (*x.shape[:axis], window.out, *x.shape[axis + 1 :])
-    sums = index_add.call(values, ops.asarray(owners, device=x.device), shape, axis)
-    lengths = ops.asarray([float(end - start) for start, end in zip(starts, ends, strict=True)], dtype=x.dtype, device=x.device)
+    sums = index_add.call(values, constant(owners, x), shape, axis)
+    lengths = constant([float(end - start) for start, end in zip(starts, ends, strict=True)], x, x.dtype)
     return sums / ops.reshape(lengths, (window.out,) + (1,) * (x.ndim - 1 - axis))
 
 

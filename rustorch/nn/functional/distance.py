@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt, broadcastable
-from ...backends import dtypes
+from ...ops.creation import constant
 from ...ops.helpers import one_axis
 from ...ops.linalg import vector_norm
 from ...variable import Variable
@@ -129,7 +129,7 @@ def pdist(input: Any, p: float = 2.0) -> Variable:
         raise ValueError(f"pdist: p is not negative, as {p!r} is")
     n = x.shape[0]
     pairs = [[i for i in range(n) for _ in range(i + 1, n)], [j for i in range(n) for j in range(i + 1, n)]]
-    one, two = (ops.take(x, ops.asarray(places, dtype=dtypes.int64, device=x.device), axis=0) for places in pairs)
+    one, two = (ops.take(x, constant(places, x), axis=0) for places in pairs)
     return vector_norm(one - two, axis=-1, ord=p)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt
-from ...backends import dtypes
+from ...ops.creation import constant
 from ...ops.indexing import index_add
 from ...variable import Variable
 from .padding import padded
@@ -67,7 +67,7 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
     kernel, padding, full, places = _windows("unfold", tuple(x.shape[2:]), kernel_size, dilation, padding, stride)
     x = padded("unfold", x, (padding[1], padding[1], padding[0], padding[0]), "constant")
     flat = ops.reshape(x, (n, channels, prod(full)))
-    seen = ops.take(flat, ops.asarray(places, dtype=dtypes.int64, device=x.device), axis=2)
+    seen = ops.take(flat, constant(places, x), axis=2)
     out = ops.reshape(seen, (n, channels * prod(kernel), len(places) // prod(kernel)))
     return out if had_samples else ops.squeeze(out, axis=0)
 
@@ -111,7 +111,7 @@ def fold(input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padd
             f"and {count} columns; its shape is {x.shape}"
         )
     samples, channels = x.shape[0] if x.ndim == 3 else 1, x.shape[-2] // rows
-    indices = ops.asarray(places, dtype=dtypes.int64, device=x.device)
+    indices = constant(places, x)
     flat = index_add(ops.reshape(x, (samples, channels, len(places))), indices, (samples, channels, prod(full)), 2)
     out = padded(
         "fold", ops.reshape(flat, (samples, channels, *full)), (-padding[1], -padding[1], -padding[0], -padding[0]), "constant"

@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt
-from ...backends import dtypes
+from ...ops.creation import constant
 from ...variable import Variable
 from .sizes import tuple_of
 
@@ -103,5 +103,5 @@ def padded(name: str, input: Any, pad: Any, mode: str, value: Any = None) -> Var
             x = _filled(x, axis, before, after, 0 if value is None else value)
         else:
             places = _sources(mode, name, x.shape[axis], before, after)
-            x = ops.take(x, ops.asarray(places, dtype=dtypes.int64, device=x.device), axis=axis)
+            x = ops.take(x, constant(places, x), axis=axis)
     return x

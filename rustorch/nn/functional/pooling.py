@@ -8,6 +8,7 @@ from typing import Any
 from ... import ops
 from ...backends.kernels.pooling import Window, Windows
 from ...ops import network
+from ...ops.creation import constant
 from ...variable import Variable
 from .checks import floating
 from .sizes import tuple_of
@@ -89,7 +90,7 @@ def _avg_pool(name: str, n: int, input: Any, kernel_size: Any, stride: Any, padd
     out = network.avg_pool.call(input, windows, prod([w.kernel for w, is_whole in zip(windows, whole, strict=True) if is_whole]))
     for i, is_whole in enumerate(whole):
         if not is_whole:
-            divisor = ops.asarray([float(count) for count in counts[i]], dtype=out.dtype, device=out.device)
+            divisor = constant([float(count) for count in counts[i]], out, out.dtype)
             out = out / ops.reshape(divisor, (len(counts[i]),) + (1,) * (n - 1 - i))
     return out
 

@@ -8,6 +8,7 @@ from struct import pack, unpack
 from typing import Any
 
 from ... import ops
+from ...ops.creation import constant
 from ...variable import Variable
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from .checks import floating
@@ -24,7 +25,7 @@ _A = -0.75
 
 # -- one axis --------------------------------------------------------------------------------------------------------------------------
 def _taken(x: Variable, places: list[int], axis: int) -> Variable:
-    return ops.take(x, ops.asarray(places, device=x.device), axis=axis)
+    return ops.take(x, constant(places, x), axis=axis)
 
 
 def _single(number: float) -> float:
@@ -79,7 +80,7 @@ def _weighted(x: Variable, axis: int, out: int, scale: float, align_corners: boo
     shape = (out,) + (1,) * (x.ndim - 1 - axis)
     total: Any = None
     for k in range(4 if cubic else 2):
-        weight = ops.reshape(ops.asarray([w[k] for w in weights], dtype=x.dtype, device=x.device), shape)
+        weight = ops.reshape(constant([w[k] for w in weights], x, x.dtype), shape)
         part = _taken(x, [place[k] for place in places], axis) * weight
         total = part if total is None else total + part
     return total
@@ -103,7 +104,7 @@ def _smooth(x: Variable, axis: int, out: int, scale: float, cubic: bool) -> Vari
             weights = [max(1 - d, 0.0) for d in distances]
         total = sum(weights) or 1.0
         rows.append([0.0] * first + [weight / total for weight in weights] + [0.0] * (size - last))
-    matrix = ops.asarray(rows, dtype=x.dtype, device=x.device)
+    matrix = constant(rows, x, x.dtype)
     return ops.moveaxis(ops.matmul(ops.moveaxis(x, axis, -1), ops.matrix_transpose(matrix)), -1, axis)
 
 
