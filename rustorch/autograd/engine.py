@@ -199,12 +199,16 @@ def _leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) ->
 def _filled(gradients: list, node: Node, pending: Pending) -> tuple:
     """One gradient per output of a many-valued primitive: zeros where none arrived."""
     like = next(g for g in gradients if g is not None)
-    xp, public = pending.xp(like), backend_of(like._native if pending.create_graph else like).public_dtype
+    native = like._native if pending.create_graph else like
+    xp, backend = pending.xp(like), backend_of(native)
     out = []
-    for g, shape, dtype in zip(gradients, node.shape, node.dtype, strict=True):
-        if g is None:
-            g = xp.zeros(tuple(shape), dtype=public(dtype) if pending.create_graph else dtype, device=like.device)
-        out.append(g)
+    with backend.guard(native):
+        for g, shape, dtype in zip(gradients, node.shape, node.dtype, strict=True):
+            if g is None:
+                g = xp.zeros(
+                    tuple(shape), dtype=backend.public_dtype(dtype) if pending.create_graph else dtype, device=like.device
+                )
+            out.append(g)
     return tuple(out)
 
 

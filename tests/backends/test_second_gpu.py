@@ -122,6 +122,7 @@ OPERATIONS: dict[str, tuple[Callable[[], Any], Any]] = {
     "writes in place": (_in_place, [3.0, 7.0, 9.0, 0.0]),
     "where": (lambda: _gradient(lambda x: rustorch.where(x > 2, x, 0.0), 3), [0.0, 0.0, 1.0]),
     "concat": (lambda: _gradient(lambda x: rustorch.concat([x, x]), 2), [2.0, 2.0]),
+    "an output without a gradient": (lambda: _gradient(lambda x: rustorch.linalg.eigh(x @ x.mT)[0], 2, 2), None),
     "stack": (lambda: _gradient(lambda x: rustorch.stack([x, x]), 2), [2.0, 2.0]),
     "indices": (lambda: _gradient(lambda x: x[rustorch.tensor([0, 1, 1], device=HERE)], 3), [1.0, 2.0, 0.0]),
     "a mask": (lambda: _gradient(lambda x: x[x > 1.5], 3), [0.0, 1.0, 1.0]),
