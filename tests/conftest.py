@@ -89,6 +89,17 @@ def backend(request: pytest.FixtureRequest) -> Target:
     return Target(device)
 
 
+@pytest.fixture(params=["cuda"])
+def cuda(request: pytest.FixtureRequest) -> Target:
+    """CuPy's backend, for tests of nothing else."""
+    try:
+        device = backends.resolve(request.param)
+    except RuntimeError as reason:
+        pytest.skip(f"cuda: {reason}")
+    request.node.user_properties.append(("backend", "cuda"))
+    return Target(device)
+
+
 @pytest.fixture
 def stand_in() -> ModuleType:
     """The stand-in for CuPy, for tests that count what it logs or look at what it refuses; elsewhere they are skipped."""

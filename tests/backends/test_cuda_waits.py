@@ -7,7 +7,6 @@ forgotten; what has to wait is listed with its reason.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import numpy
@@ -21,6 +20,8 @@ from tests.reference import cases, optim_cases
 from tests.support.launches import Counts, counted
 from tests.support.target import Target
 
+pytestmark = pytest.mark.usefixtures("stand_in")
+
 #: Layers whose calls wait, by class; or a single case of them by its name.
 WAITING = {
     "AdaptiveLogSoftmaxWithLoss": "how many samples each cluster has is a number on the GPU, and the shapes follow from it",
@@ -30,13 +31,6 @@ WAITING = {
 WAITING_OPTIMIZERS = {"LBFGS": "its line search decides by the loss"}
 
 CASES = [pytest.param(case, id=f"{family}: {case.name}") for (family, _), case in TABLE.items() if case.inputs is not None]
-
-
-@pytest.fixture(params=["cuda"])
-def cuda(request: pytest.FixtureRequest, stand_in: ModuleType) -> Target:
-    """The stand-in for CuPy, as a backend."""
-    request.node.user_properties.append(("backend", "cuda"))
-    return Target("cuda")
 
 
 def _counted(call: Callable[[], Any]) -> Counts:

@@ -91,17 +91,6 @@ MORE: dict[str, list[tuple]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=["cuda"])
-def cuda(request: pytest.FixtureRequest) -> Target:
-    """CuPy, or its stand-in."""
-    try:
-        device = backends.resolve(request.param)
-    except RuntimeError as reason:
-        pytest.skip(f"cuda: {reason}")
-    request.node.user_properties.append(("backend", "cuda"))
-    return Target(device)
-
-
 def _module(name: str = "") -> ModuleType:
     """A module of the kernels under test."""
     return import_module(f"rustorch.backends.cupy_kernels{'.' * bool(name)}{name}")

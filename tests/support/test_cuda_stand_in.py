@@ -73,6 +73,14 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[Any], Any]]] = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def stand_in(stand_in: ModuleType) -> ModuleType:
+    """The stand-in of this repository."""
+    if STAND_IN not in Path(str(stand_in.__file__)).parents:
+        pytest.skip(f"for the stand-in in {STAND_IN.relative_to(ROOT)}: --stand-in")
+    return stand_in
+
+
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cupy_refuses(what: str, stand_in: ModuleType) -> None:
     error, message, call = REFUSED[what]

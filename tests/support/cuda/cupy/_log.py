@@ -28,11 +28,16 @@ class Event(_Event):
         "launch" (something was queued), "sync" (the host waited), "h2d" (a copy from the host's memory), or "other".
     name : str
         The function or the kernel.
-    where : str
-        For what a training step should not do ("sync" and "h2d"): the lines that asked for it, the innermost one first.
+    callers : tuple of (str, int)
+        For what a training step should not do ("sync" and "h2d"): the files and lines that asked for it, the innermost one first.
     """
 
-    where = ""
+    callers: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The callers, to be read."""
+        return " < ".join([f"{os.path.join(*Path(file).parts[-2:])}:{line}" for file, line in self.callers])
 
 
 #: All events, the latest one last. Whoever counts clears it first.
@@ -43,7 +48,7 @@ def record(kind: str, name: str) -> None:
     """Add an event to the log."""
     event = Event(kind, name)
     if kind in ("sync", "h2d"):
-        event.where = _callers()
+        event.callers = _callers()
     LOG.append(event)
 
 
@@ -53,13 +58,13 @@ def launch(name: str, size: int = 1) -> None:
         LOG.append(Event("launch", name))
 
 
-def _callers(most: int = 4) -> str:
+def _callers(most: int = 4) -> tuple[tuple[str, int], ...]:
     """The innermost lines that belong neither to this stand-in nor to array-api-compat."""
     frame: FrameType | None = sys._getframe(2)
-    found: list[str] = []
+    found: list[tuple[str, int]] = []
     while frame is not None and len(found) < most:
         file = frame.f_code.co_filename
         if not file.startswith(_INSIDE[0]) and _INSIDE[1] not in file:
-            found.append(f"{os.path.join(*Path(file).parts[-2:])}:{frame.f_lineno}")
+            found.append((file, frame.f_lineno))
         frame = frame.f_back
-    return " < ".join(found)
+    return tuple(found)

@@ -79,7 +79,7 @@ class ufunc:
         launch(self.name, int(numpy.prod(shape)))
         results = self._results(loop, operands)
         if not outs:
-            made = [wrap(_memory.holding(numpy.broadcast_to(r, shape))) for r in results]
+            made = [wrap(_memory.holding(r if r.shape == shape else numpy.broadcast_to(r, shape))) for r in results]
             return made[0] if self.nout == 1 else tuple(made)
         with quiet():
             for array, result in zip(outs, results, strict=True):
