@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import inspect
 import operator
@@ -106,6 +107,14 @@ def test_every_function_has_the_signature_of_cupy(stand_in: ModuleType) -> None:
     assert len(signatures()) > 150
 
 
+def test_an_array_has_no_attribute_that_cupys_has_not(stand_in: ModuleType) -> None:
+    text = (STAND_IN / "cupy" / "signatures.pyi").read_text()
+    (listed,) = [ast.literal_eval(part.value) for part in ast.parse(text).body if isinstance(part, ast.Assign)]
+    found = {name for name in dir(stand_in.ndarray) if not name.startswith("_")}
+    assert found <= set(listed)
+    assert len(found) > 50
+
+
 # -- what is not refused, but otherwise than on the host -----------------------------------------------------------------------------
 def test_dtypes_are_chosen_by_cupys_rule(stand_in: ModuleType) -> None:
     cp = stand_in
@@ -166,6 +175,7 @@ def test_subnormal_numbers_of_float32_are_0(stand_in: ModuleType) -> None:
         assert cp.log(x).tolist() == ([-numpy.inf] * 2 if dtype == "float32" else pytest.approx([-92.1034037] * 2))
     assert numpy.float32(1e-40) * numpy.float32(1) != 0  # the host's own numbers stay as they are
     assert cp.asarray([1e-40], "float32").tolist() != [0]  # so does what is only copied
+    assert cp.asarray([1e-40]).astype("float32").tolist() == [0]
 
 
 def test_matrices_that_have_no_result(stand_in: ModuleType) -> None:

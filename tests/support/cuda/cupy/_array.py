@@ -12,6 +12,7 @@ import cupy
 
 from . import _device, _indexing, _memory
 from ._log import launch, record
+from ._subnormals import flushing
 
 
 class Flags:
@@ -248,7 +249,7 @@ class ndarray:
             values = values.real
         _device.check(self)
         launch("astype", self.size)
-        with quiet():
+        with quiet(), flushing(dtype.char in "fF" and dtype != self.dtype):
             form = {"A": "F" if flags.f_contiguous and not flags.c_contiguous else "C"}.get(order, order)
             return wrap(_memory.holding(values.astype(dtype), form))
 

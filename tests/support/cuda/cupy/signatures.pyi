@@ -228,3 +228,13 @@ class fft:
     def rfft2(a, s=..., axes=..., norm=...): ...
     def rfftfreq(n, d=...): ...
     def rfftn(a, s=..., axes=..., norm=...): ...
+
+# The attributes of ndarray that have no underscore.
+ATTRIBUTES = (
+    "T", "all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "base", "byteswap", "choose", "clip", "compress",
+    "conj", "conjugate", "copy", "cstruct", "cumprod", "cumsum", "data", "device", "diagonal", "dot", "dtype", "dump", "dumps",
+    "fill", "flags", "flat", "flatten", "get", "imag", "item", "itemsize", "mT", "max", "mdspan", "mean", "min", "nbytes", "ndim",
+    "nonzero", "partition", "prod", "ptp", "put", "ravel", "real", "reduced_view", "repeat", "reshape", "round", "scatter_add",
+    "scatter_max", "scatter_min", "searchsorted", "set", "shape", "size", "sort", "squeeze", "std", "strides", "sum", "swapaxes",
+    "take", "toDlpack", "tobytes", "tofile", "tolist", "trace", "transpose", "var", "view",
+)  # fmt: skip
