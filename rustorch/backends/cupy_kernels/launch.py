@@ -155,19 +155,25 @@ _COPIES = Source("""
 // Up to four arrays of up to four axes: how many elements each has, its last three sizes, and the steps along its axes.
 struct Views { I count[4], size[4][3], step[4][4]; };
 
+// Which one is known when this is compiled: what is looked up in a parameter by a number of the thread's own is copied for each thread.
+__device__ void copy(const Views& views, int which, I i, const T* from, T* to) {
+    I place = 0, rest = i;
+    for (int axis = 2; axis >= 0; axis--) {
+        place += rest % views.size[which][axis] * views.step[which][axis + 1];
+        rest /= views.size[which][axis];
+    }
+    to[i] = from[place + rest * views.step[which][0]];
+}
+
 extern "C" __global__ void gather(I n, Views views, const T* a, const T* b, const T* c, const T* d, T* to_a, T* to_b, T* to_c, T* to_d) {
     I i = (I)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n) return;
-    const T* from[] = {a, b, c, d};
-    T* to[] = {to_a, to_b, to_c, to_d};
-    int k = 0;
-    while (i >= views.count[k]) i -= views.count[k++];
-    I place = 0, rest = i;
-    for (int axis = 2; axis >= 0; axis--) {
-        place += rest % views.size[k][axis] * views.step[k][axis + 1];
-        rest /= views.size[k][axis];
-    }
-    to[k][i] = from[k][place + rest * views.step[k][0]];
+    if (i < views.count[0]) return copy(views, 0, i, a, to_a);
+    i -= views.count[0];
+    if (i < views.count[1]) return copy(views, 1, i, b, to_b);
+    i -= views.count[1];
+    if (i < views.count[2]) return copy(views, 2, i, c, to_c);
+    copy(views, 3, i - views.count[2], d, to_d);
 }
 """)
 
@@ -176,7 +182,8 @@ def contiguous(*arrays: Array) -> list[Array]:
     """Up to four arrays, those that are not contiguous as copies that are: all in one launch."""
     views = [a for a in arrays if not a.flags.c_contiguous]
     reach = max([sum((n - 1) * abs(step) for n, step in zip(a.shape, a.strides, strict=True)) for a in views], default=0)
-    if len(views) < 2 or any(a.ndim > 4 or a.dtype != views[0].dtype for a in views) or reach >= MANY:
+    total = sum([a.size for a in views])
+    if len(views) < 2 or any(a.ndim > 4 or a.dtype != views[0].dtype for a in views) or max(reach, total) >= MANY:
         return [cupy.ascontiguousarray(a) for a in arrays]
     copies = {id(a): cupy.empty(a.shape, a.dtype) for a in views}
     none = 4 - len(views)
@@ -188,7 +195,7 @@ def contiguous(*arrays: Array) -> list[Array]:
         tuple([tuple([s // views[0].itemsize for s in row]) for row in steps]),
     )
     given = [numpy.uint64(a.data.ptr) for a in views] + [None] * none
-    _COPIES.over(sum([a.size for a in views]), "gather", _flat(layout), *given, *copies.values(), *[None] * none)
+    _COPIES.over(total, "gather", _flat(layout), *given, *copies.values(), *[None] * none)
     return [copies.get(id(a), a) for a in arrays]
 
 
