@@ -8,9 +8,8 @@ through ``backend.xp`` and to nothing else of the library behind it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import starmap
 from types import MappingProxyType
 from typing import Any
 
@@ -58,6 +57,8 @@ class Backend:
         Whether arrays can be written in place.
     multi_device : bool
         Whether two of its arrays can lie on different devices.
+    together : bool
+        Whether optimizers' steps of several parameters are best done by one call, of `steps`.
     readable : bool
         Whether values can be read without waiting for the device. Where not, nothing is checked that depends on values.
     """
@@ -66,6 +67,7 @@ class Backend:
     module: Any
     mutable = True
     multi_device = False
+    together = False
     readable = True
     #: Whether every key means to its arrays what it means to NumPy's, and one out of range raises (or wraps, where looking is slow).
     indexes_as_numpy = True
@@ -112,12 +114,9 @@ class Backend:
         """The context in which operations on ``array`` must run."""
         return contextlib.nullcontext()
 
-    def steps(self, kernel: str, calls: Iterable[tuple]) -> Iterable[tuple]:
-        """What a kernel of ``kernels/optim.py`` returns for each of these tuples of arguments, all on one device.
-
-        One call after the other, each when its results are asked for. A backend may instead look at all of them first.
-        """
-        return starmap(getattr(self.xp, kernel), calls)
+    def steps(self, kernel: str, calls: Sequence[tuple]) -> Sequence[tuple]:
+        """What a kernel of ``kernels/optim.py`` returns for each of these tuples of arguments, all on the current device."""
+        raise NotImplementedError
 
     # -- devices and data types ----------------------------------------------------------------------------------
     def devices(self) -> list[str]:

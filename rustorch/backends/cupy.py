@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +31,7 @@ class CupyBackend(Backend):
     """CuPy. A GPU's number is in the device string: "cuda" is GPU 0, "cuda:1" the next."""
 
     name = "cuda"
+    together = True
     readable = False
     module = array_api_compat.cupy
     overrides = cupy_kernels.OVERRIDES
@@ -99,8 +100,7 @@ class CupyBackend(Backend):
 
         return on_its_device
 
-    def steps(self, kernel: str, calls: Iterable[tuple]) -> Iterable[tuple]:
-        """All together, in few launches."""
+    def steps(self, kernel: str, calls: Sequence[tuple]) -> Sequence[tuple]:
         return cupy_kernels.optim.steps(kernel, calls)
 
     def synchronize(self, device: str | None = None) -> None:

@@ -104,7 +104,7 @@ class LBFGS(Optimizer):
 
     # -- flat arrays -----------------------------------------------------------------------------------------------------
     def _flat_gradient(self, xp: Namespace) -> Any:
-        work = {id(p): g for p, _, g, *_ in self._gather()}
+        work = {id(p): g for p, _, g, *_ in self._gather()[0]}
         natives = [(id(p), p._native) for p in self._parameters()]
         return xp.concat([xp.reshape(work.get(key, xp.zeros_like(native)), (-1,)) for key, native in natives])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import repeat
 from typing import Any
 
 from ..autograd.graph import Value, enable_grad, writes
@@ -149,10 +148,13 @@ class Optimizer(OptimizerNames):
         if self.kernel is None:
             raise NotImplementedError(f"{self._name} says nowhere what a step does: write its method update")
         new, *results = getattr(xp, self.kernel)(*self.arguments(xp, p, g, state, options))
+        self._keep(state, results)
+        return new
+
+    def _keep(self, state: dict[str, Any], results: list[Any]) -> None:
         for name, value in zip(self.keeps, results, strict=True):
             if value is not None:
                 state[name] = value
-        return new
 
     def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
         """What `kernel` is called with, ``p`` and ``g`` first. Counts the step in ``state``, whose arrays stay as they are."""
@@ -176,64 +178,66 @@ class Optimizer(OptimizerNames):
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        work = self._gather()
+        work, together = self._gather()
         # an update that is not the one above knows nothing of other parameters
-        together = self.kernel is not None and getattr(self.update, "__func__", None) is Optimizer.update
-        written = self._together(work) if together else self._in_turn(work)
+        kernel = self.kernel if getattr(self.update, "__func__", None) is Optimizer.update else None
+        if together and kernel is not None:
+            written = self._by_device(kernel, work)
+        else:
+            written = self._in_turn(kernel, work)
         if written:
             writes.note_all(written)
         self.steps += 1
         return loss
 
-    def _in_turn(self, work: list[tuple]) -> list[Any]:
-        """Update one parameter after the other; returns the arrays that were written in place."""
+    def _in_turn(self, name: str | None, work: list[tuple]) -> list[Any]:
+        """Update one parameter after the other, by this kernel or with None by `update`; returns the arrays written in place."""
+        arguments, keeps, states_, pairs = self.arguments, self.keeps, self.state, self.complex_as_pairs
+        backend: Any = None
         written: list[Any] = []
-        for p, native, g, backend, options, _ in work:
-            with backend.guard(native):
-                new = self._updated(backend.xp, p, native, g, options)
+        for p, native, g, of_array, options in work:
+            if of_array is not backend:
+                backend, xp = of_array, of_array.xp
+                kernel = None if name is None else getattr(xp, name)
+            state = states_.get(p)
+            if kernel is None or state is None or backend.multi_device or (pairs and backend.dtype_of(native).kind == "c"):
+                with backend.guard(native):
+                    new = self._updated(xp, p, native, g, options)
+            else:  # `update`, without its frame
+                new, *results = kernel(*arguments(xp, native, g, state, options))
+                for entry, value in zip(keeps, results, strict=True):
+                    if value is not None:
+                        state[entry] = value
             if new is native or self._write(p, native, new):
                 written.append(native)
         return written
 
-    def _together(self, work: list[tuple]) -> list[Any]:
-        """Update all parameters of a device in one go; returns the arrays that were written in place."""
-        by_device: dict[str, list[tuple]] = {}
+    def _by_device(self, kernel: str, work: list[tuple]) -> list[Any]:
+        """Update all parameters of a device in one go, where its backend can; returns the arrays written in place."""
+        devices: dict[str, list[tuple]] = {}
         for entry in work:
-            by_device.setdefault(entry[-1], []).append(entry)
+            devices.setdefault(device_of(entry[1]), []).append(entry)
         written: list[Any] = []
-        for entries in by_device.values():
+        for entries in devices.values():
             first, backend = entries[0][1], entries[0][3]
-            if not backend.multi_device:
-                written += self._on_device(backend, entries)
-                continue
             with backend.guard(first):
-                written += self._on_device(backend, entries)
+                written += self._together(kernel, backend, entries) if backend.together else self._in_turn(kernel, entries)
         return written
 
-    def _on_device(self, backend: Backend, entries: list[tuple]) -> list[Any]:
-        xp, states_, pairs = backend.xp, self.state, self.complex_as_pairs
-        parameters, natives, gradients, kept, options = [], [], [], [], []
-        written: list[Any] = []
-        for p, native, g, _, group, _ in entries:
-            if pairs and backend.dtype_of(native).kind == "c":
-                new = self._updated(xp, p, native, g, group)
-                if new is native or self._write(p, native, new):
-                    written.append(native)
-                continue
-            if (state := states_.get(p)) is None:
-                state = states_[p] = self.start(xp, native, group)
-            parameters.append(p)
-            natives.append(native)
-            gradients.append(g)
-            kept.append(state)
-            options.append(group)
-        # nothing is called before its results are needed: where arrays are not written in place, one parameter's are made at a time
-        calls = map(self.arguments, repeat(xp), natives, gradients, kept, options)
-        steps = backend.steps(self.kernel, calls)  # type: ignore[arg-type]
-        for p, native, state, (new, *results) in zip(parameters, natives, kept, steps, strict=True):
-            for name, value in zip(self.keeps, results, strict=True):
-                if value is not None:
-                    state[name] = value
+    def _together(self, kernel: str, backend: Backend, entries: list[tuple]) -> list[Any]:
+        xp = backend.xp
+        complex_ones: list[tuple] = []
+        real: list[tuple] = []
+        for entry in entries:
+            is_complex = self.complex_as_pairs and backend.dtype_of(entry[1]).kind == "c"
+            (complex_ones if is_complex else real).append(entry)
+        written = self._in_turn(kernel, complex_ones)
+        for p, native, _, _, options in real:
+            if p not in self.state:
+                self.state[p] = self.start(xp, native, options)
+        calls = [self.arguments(xp, native, g, self.state[p], options) for p, native, g, _, options in real]
+        for (p, native, *_), (new, *results) in zip(real, backend.steps(kernel, calls), strict=True):
+            self._keep(self.state[p], results)
             if new is native or self._write(p, native, new):
                 written.append(native)
         return written
@@ -255,9 +259,10 @@ class Optimizer(OptimizerNames):
             return states.update_as_pairs(self.update, xp, native, g, state, options)
         return self.update(xp, native, g, state, options)
 
-    def _gather(self) -> list[tuple]:
-        """Each parameter with its array, gradient, backend, options and device, looked at before the first one changes."""
-        work = []
+    def _gather(self) -> tuple[list[tuple], bool]:
+        """Each parameter with its array, gradient, backend and options, looked at before the first one changes; and whether there is a
+        backend that does several of them together."""
+        work, together = [], False
         for group in self.param_groups:
             # a schedule may have set a number of NumPy's, which would promote the parameters
             if type(lr := group.get("lr", 0.0)) is not float:
@@ -271,11 +276,11 @@ class Optimizer(OptimizerNames):
                 if type(g) is not kind or g.dtype != native.dtype or g.shape != native.shape:
                     self._mismatch(p, g)
                 backend = BY_TYPE[kind]
-                device = backend.name
-                if backend.multi_device and device_of(g) != (device := device_of(native)):
+                if backend.multi_device and device_of(g) != device_of(native):
                     self._mismatch(p, g)
-                work.append((p, native, g, backend, group, device))
-        return work
+                together = together or backend.together
+                work.append((p, native, g, backend, group))
+        return work, together
 
     def _mismatch(self, p: Variable, g: Any) -> None:
         def told(array: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -255,20 +254,6 @@ def test_without_a_kernel_and_without_an_update_there_is_no_step(backend: Target
 
 
 # -- one after the other, where arrays are not written in place ------------------------------------------------------------------
-def test_a_call_is_made_when_its_results_are_asked_for() -> None:
-    asked = []
-
-    def calls() -> Iterator[tuple]:
-        for i in range(3):
-            asked.append(i)
-            yield numpy.ones(2), numpy.ones(2), None, 0.5, 0.0, 0.0, 0.0, False, False
-
-    results = iter(Target("cpu").library.steps("sgd", calls()))
-    assert asked == []
-    p, buffer = next(results)
-    assert (p.tolist(), buffer, asked) == ([0.5, 0.5], None, [0])
-
-
 def test_parameters_of_two_libraries_are_updated_in_one_step() -> None:
     pytest.importorskip("array_api_strict")
     parameters = [Target(device).variable([1.0, 2.0], requires_grad=True) for device in ("cpu", "strict", "cpu", "strict")]

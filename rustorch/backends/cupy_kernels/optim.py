@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import cupy
@@ -17,9 +17,9 @@ from .tables import CHUNK, Contiguous, Tables, Tensor
 _ARRAYS = plain_versions.ELEMENTWISE | {"adafactor": 5, "muon": 3}
 
 
-def steps(name: str, calls: Iterable[tuple]) -> list[tuple]:
+def steps(name: str, calls: Sequence[tuple]) -> list[tuple]:
     """What a kernel returns for each tuple of arguments, all on the current GPU. Calls that are alike are launched together."""
-    calls, arrays = list(calls), _ARRAYS[name]
+    arrays = _ARRAYS[name]
     results: list[Any] = [None] * len(calls)
     alike: dict[Any, list[int]] = {}
     for i, call in enumerate(calls):
