@@ -291,7 +291,8 @@ def test_a_backends_kernel_is_the_plain_one(name: str, case: tuple, dtype: str, 
             continue
         want, got = backend.numpy(want), backend.numpy(got)
         assert (got.shape, got.dtype) == (want.shape, want.dtype)
-        numpy.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+        largest = abs(want[numpy.isfinite(want)]).max(initial=1)  # sums of many are compared with the largest of them
+        numpy.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * largest)
     if name not in (*optim.__all__, "running_moments"):  # an update may write into what it was given; nothing else may
         for before, after in zip(case, arguments, strict=True):
             if isinstance(before, numpy.ndarray):

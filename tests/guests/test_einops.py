@@ -27,5 +27,5 @@ def test_values_and_gradients(name: str, backend: Target, rng: numpy.random.Gene
     function, array = CASES[name], rng.standard_normal((4, 3))
     y = function(backend.variable(array))
     assert isinstance(y, rustorch.Variable)
-    numpy.testing.assert_array_equal(backend.numpy(y), function(array))
+    numpy.testing.assert_allclose(backend.numpy(y), function(array), rtol=1e-14)  # a GPU adds in another order
     check(function, [array], backend)
