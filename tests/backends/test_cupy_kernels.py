@@ -42,7 +42,7 @@ LAUNCHES = {
 IN_PLACE = {*optim.__all__, "running_moments"}
 #: Made of CuPy's own functions, or counted in a file of their own.
 ELSEWHERE = {
-    "index_add", "scatter_add", "put_add", "matmul", "clip", "sign",
+    "index_add", "scatter_add", "put_add", "matmul", "stack", "clip", "sign",
     *[f"{cell}_steps{grad}" for cell in ("rnn", "lstm", "gru") for grad in ("", "_grad")],
 }  # fmt: skip
 HEADS = [_f(2, 5, 3, 4).transpose(0, 2, 1, 3), _f(2, 6, 3, 4).transpose(0, 2, 1, 3), _f(2, 6, 3, 2).transpose(0, 2, 1, 3)]

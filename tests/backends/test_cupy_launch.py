@@ -68,6 +68,62 @@ def test_views_of_five_axes_and_of_two_dtypes_are_copied_one_by_one(cuda: Target
         numpy.testing.assert_array_equal(cuda.numpy(copy), cuda.numpy(view))
 
 
+def test_a_view_that_is_given_twice_is_copied_once(cuda: Target) -> None:
+    from rustorch.backends.cupy_kernels.launch import contiguous
+
+    host = numpy.arange(240.0).reshape(2, 6, 4, 5)
+    view, other = cuda.array(host).transpose((0, 2, 1, 3)), cuda.array(host.reshape(12, 20)).T
+    for names in ((view, view), (view, view, view), (view, other, view)):
+        found = contiguous(*names)
+        for given, copy in zip(names, found, strict=True):
+            assert copy.flags.c_contiguous
+            numpy.testing.assert_array_equal(cuda.numpy(copy), cuda.numpy(given))
+        assert found[0] is found[-1] or names[0] is not names[-1]
+    q = rustorch.permute_dims(cuda.variable(host, requires_grad=True), (0, 2, 1, 3))
+    on_cpu = Target("cpu").variable(host.transpose(0, 2, 1, 3))
+    out, expected = F.scaled_dot_product_attention(q, q, q), F.scaled_dot_product_attention(on_cpu, on_cpu, on_cpu)
+    numpy.testing.assert_allclose(cuda.numpy(out), expected.data, rtol=1e-12)
+    out.sum().backward()
+
+
+#: Arrays, the axis of their stack, and how many launches it takes.
+STACKS = {
+    "three": ([lambda a: a] * 3, 0, 1),
+    "two views": ([lambda a: a.T, lambda a: a.reshape(20, 12)], 0, 1),
+    "four, of one element": ([lambda a: a[1:2, 1:2].reshape(())] * 4, -1, 1),
+    "along the last axis": ([lambda a: a] * 2, -1, 2),
+    "five": ([lambda a: a] * 5, 0, 5),
+    "one": ([lambda a: a], 0, 1),
+    "nothing in them": ([lambda a: a[:0]] * 2, 0, 0),
+    "of two dtypes": ([lambda a: a, lambda a: a.astype("complex128")], -3, 2),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("name", STACKS)
+def test_a_stack_of_a_few_arrays_is_one_launch(name: str, dtype: str, cuda: Target) -> None:
+    parts, axis, launches = STACKS[name]
+    host = numpy.arange(240.0).reshape(12, 20).astype(dtype).real.astype(dtype)
+    native = cuda.array(host, dtype)
+    given = [part(native) for part in parts]
+    with counted() if is_stand_in() else pytest.MonkeyPatch.context() as counts:
+        found = cuda.library.xp.stack(given, axis=axis)
+    expected = numpy.stack([part(host) for part in parts], axis=axis)
+    assert found.dtype == expected.dtype
+    numpy.testing.assert_array_equal(cuda.numpy(found), expected)
+    if is_stand_in():
+        assert counts.launches.total() == (launches and len(parts) if dtype == "complex64" else launches)
+
+
+@needs_counts
+def test_what_cupy_does_to_join_more_than_eight_arrays_is_counted(cuda: Target) -> None:
+    parts = [cuda.array([float(i)]) for i in range(9)]
+    with counted() as counts:
+        found = cuda.library.xp.concat(parts)
+    assert cuda.numpy(found).tolist() == list(range(9))
+    assert (counts.launches.total(), counts.copies.total(), counts.syncs.total()) == (1, 1, 0)
+
+
 # -- sums of many rows -------------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("options", [{}, {"ignore_index": 1}, {"reduction": "sum"}, {"weight": True}])
 def test_the_mean_of_many_rows_is_added_up_by_many_blocks(

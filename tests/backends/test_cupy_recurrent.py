@@ -228,8 +228,8 @@ LAYERS: dict[str, tuple[int, int, type, dict[str, Any]]] = {
     "RNN-relu-no-bias": (131, 4, nn.RNN, {"nonlinearity": "relu", "bias": False}),
     "LSTM-projected": (205, 6, nn.LSTM, {"proj_size": 2}),
     "LSTM-4": (558, 16, nn.LSTM, {"num_layers": 2, "bidirectional": True}),
-    "GRU-4": (537, 16, nn.GRU, {"num_layers": 2, "bidirectional": True}),
-    "RNN-4": (545, 16, nn.RNN, {"num_layers": 2, "bidirectional": True}),
+    "GRU-4": (539, 16, nn.GRU, {"num_layers": 2, "bidirectional": True}),
+    "RNN-4": (547, 16, nn.RNN, {"num_layers": 2, "bidirectional": True}),
     "LSTM-batch-first": (140, 4, nn.LSTM, {"batch_first": True}),
 }
 

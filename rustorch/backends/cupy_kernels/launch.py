@@ -5,7 +5,7 @@ The sources are plain enough for every C++ compiler: the tests run them on the h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from inspect import signature
 from math import prod
@@ -180,23 +180,36 @@ extern "C" __global__ void gather(I n, Views views, const T* a, const T* b, cons
 
 def contiguous(*arrays: Array) -> list[Array]:
     """Up to four arrays, those that are not contiguous as copies that are: all in one launch."""
-    views = [a for a in arrays if not a.flags.c_contiguous]
-    reach = max([sum((n - 1) * abs(step) for n, step in zip(a.shape, a.strides, strict=True)) for a in views], default=0)
-    total = sum([a.size for a in views])
-    if len(views) < 2 or any(a.ndim > 4 or a.dtype != views[0].dtype for a in views) or max(reach, total) >= MANY:
-        return [cupy.ascontiguousarray(a) for a in arrays]
-    copies = {id(a): cupy.empty(a.shape, a.dtype) for a in views}
-    none = 4 - len(views)
-    sizes = [((1,) * 4 + a.shape)[-3:] for a in views] + [(1, 1, 1)] * none
-    steps = [((0,) * 4 + a.strides)[-4:] for a in views] + [(0,) * 4] * none
-    layout = (
-        (*[a.size for a in views], *[0] * none),
-        tuple(sizes),
-        tuple([tuple([s // views[0].itemsize for s in row]) for row in steps]),
-    )
-    given = [numpy.uint64(a.data.ptr) for a in views] + [None] * none
-    _COPIES.over(total, "gather", _flat(layout), *given, *copies.values(), *[None] * none)
+    views = {id(a): a for a in arrays if not a.flags.c_contiguous}  # one that is given twice is copied once
+    if len(views) < 2 or not can_gather(*views.values()):
+        copies = {key: cupy.ascontiguousarray(a) for key, a in views.items()}
+    else:
+        copies = {key: cupy.empty(a.shape, a.dtype) for key, a in views.items()}
+        gather(list(views.values()), list(copies.values()))
     return [copies.get(id(a), a) for a in arrays]
+
+
+def can_gather(*arrays: Array) -> bool:
+    """Whether these are for `gather`: up to four arrays of up to four axes and of one dtype, which 32 bits count the elements of."""
+    first = arrays[0]
+    if len(arrays) > 4 or first.dtype not in REAL or any(a.ndim > 4 or a.dtype != first.dtype for a in arrays):
+        return False
+    reach = max([sum((n - 1) * abs(step) for n, step in zip(a.shape, a.strides, strict=True)) for a in arrays])
+    return max(reach, sum([a.size for a in arrays])) < MANY
+
+
+def gather(arrays: Sequence[Array], copies: Sequence[Array]) -> None:
+    """Copy arrays, wherever their elements lie, into as many contiguous ones, in one launch."""
+    none = 4 - len(arrays)
+    sizes = [((1,) * 4 + a.shape)[-3:] for a in arrays] + [(1, 1, 1)] * none
+    steps = [((0,) * 4 + a.strides)[-4:] for a in arrays] + [(0,) * 4] * none
+    layout = (
+        (*[a.size for a in arrays], *[0] * none),
+        tuple(sizes),
+        tuple([tuple([s // arrays[0].itemsize for s in row]) for row in steps]),
+    )
+    given = [numpy.uint64(a.data.ptr) for a in arrays] + [None] * none
+    _COPIES.over(sum([a.size for a in arrays]), "gather", _flat(layout), *given, *copies, *[None] * none)
 
 
 def _flat(values: Any) -> tuple[int, ...]:

@@ -1,14 +1,15 @@
-"""The softmax family and cross-entropy: one launch forward, one back. And the product that linear layers are made of."""
+"""The softmax family and cross-entropy: one launch forward, one back. And products and stacks that layers are made of."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import cupy
 import numpy
 
-from .launch import Array, Source, overrides
+from .launch import Array, Source, can_gather, gather, overrides
 from .rows import ROWS, Rows, along, launch
 
 _SOURCE = Source(
@@ -170,6 +171,18 @@ def matmul(x1: Array, x2: Array, /) -> Array:
     return cupy.matmul(rows, x2).reshape(*x1.shape[:-1], x2.shape[1])
 
 
+def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
+    """A few arrays along a new first axis in one launch; CuPy would copy each by itself."""
+    first = arrays[0]
+    if len(arrays) < 2 or axis not in (0, -1 - first.ndim) or not first.size or any(a.shape != first.shape for a in arrays):
+        return cupy.stack(arrays, axis=axis)
+    if not can_gather(*arrays):
+        return cupy.stack(arrays, axis=axis)
+    out = cupy.empty((len(arrays), *first.shape), first.dtype)
+    gather(arrays, [out[i] for i in range(len(arrays))])
+    return out
+
+
 def _target(target: Array, dtype: Any) -> tuple[Array | None, Array | None]:
     """Classes, or the weights of all classes: the other one is None."""
     return (None, target.astype(dtype, copy=False)) if target.ndim == 2 else (target.astype("int64", copy=False), None)
@@ -228,4 +241,5 @@ def cross_entropy_grad(
 OVERRIDES = {
     **overrides(softmax, softmax_grad, log_softmax, log_softmax_grad, logsumexp, cross_entropy, cross_entropy_grad),
     "matmul": matmul,
+    "stack": stack,
 }

@@ -216,10 +216,20 @@ def _joined(name: str) -> Callable:
             if not isinstance(part, ndarray):
                 raise TypeError(f"Only cupy arrays can be {'stacked' if name == 'stack' else 'concatenated'}")
         result = wrapped(getattr(numpy, name)([unwrap(part) for part in parts], axis, dtype=dtype, casting=casting))
-        launch(name, result.size)
+        _log_joining(name, parts, result)
         return result if out is None else _written(result, out)
 
     return join
+
+
+def _log_joining(name: str, parts: tuple[ndarray, ...], result: ndarray) -> None:
+    """CuPy copies each array in a launch of its own; more than 8 small ones in one, for which it copies their addresses to the GPU."""
+    if len(parts) <= 8 or any(part.dtype != result.dtype for part in parts) or result.nbytes >= 2**21 * len(parts):
+        for part in parts:
+            launch(name, part.size)
+        return
+    record("h2d", name)
+    launch(name, result.size)
 
 
 def _sorted(a: ndarray, axis: Any = -1, kind: Any = None) -> ndarray:
