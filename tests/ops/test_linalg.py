@@ -330,6 +330,9 @@ def test_what_is_not_finite_has_the_answers_of_the_cpu(bad: float, lead: tuple[i
     if numpy.isnan(bad):
         numpy.testing.assert_array_equal(numpy.isnan(backend.numpy(la.inv(x))).any(axis=(-2, -1)), spoiled)
         numpy.testing.assert_array_equal(numpy.isnan(backend.numpy(la.cholesky(x))).any(axis=(-2, -1)), spoiled)
+        for right in (backend.variable(numpy.ones((2, 3))), backend.variable(numpy.ones(2))):
+            solved = numpy.isnan(backend.numpy(la.solve(x, right))).reshape(*lead, -1).any(axis=-1)
+            numpy.testing.assert_array_equal(solved, spoiled)
         for call in (la.svd, la.svdvals, la.pinv):
             with pytest.raises(ValueError, match="did not converge"):
                 call(x)

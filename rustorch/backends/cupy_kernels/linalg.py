@@ -66,13 +66,19 @@ def _sparing(function: Callable, is_bad: Callable[[Array], Array]) -> Callable:
     def run(x: Array, *args: Any, **options: Any) -> Any:
         if not x.size or x.ndim < 2 or x.shape[-1] != x.shape[-2]:
             return function(x, *args, **options)
-        bad = is_bad(x).any(axis=(-2, -1), keepdims=True)
-        out = function(cupy.where(bad, cupy.eye(x.shape[-1], dtype=x.dtype), x), *args, **options)
+        bad, safe = _spared(x, is_bad)
+        out = function(safe, *args, **options)
         if isinstance(out, tuple):
             return type(out)(*[_spoiled(part, bad, x) for part in out])
         return _spoiled(out, bad, x)
 
     return run
+
+
+def _spared(x: Array, is_bad: Callable[[Array], Array]) -> tuple[Array, Array]:
+    """Which matrices are bad, (..., 1, 1), and all of them with the identity in the places of those."""
+    bad = is_bad(x).any(axis=(-2, -1), keepdims=True)
+    return bad, cupy.where(bad, cupy.eye(x.shape[-1], dtype=x.dtype), x)
 
 
 def _spoiled(part: Array, bad: Array, x: Array) -> Array:
@@ -84,6 +90,7 @@ def _solve(x1: Array, x2: Array) -> Array:
     """CuPy's solve, for leading axes that broadcast; CuPy reports nothing for stacks, so this looks at the determinants."""
     lead = numpy.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
     x1, x2 = (cupy.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (x1, x2))
-    if lead and x1.size and bool((cupy.linalg.slogdet(x1)[0] == 0).any()):
+    bad, safe = _spared(x1, cupy.isnan)
+    if lead and x1.size and bool((cupy.linalg.slogdet(safe)[0] == 0).any()):
         raise numpy.linalg.LinAlgError("singular")
-    return cupy.linalg.solve(x1, x2)
+    return _spoiled(cupy.linalg.solve(safe, x2), bad, x1)
