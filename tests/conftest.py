@@ -77,9 +77,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", [name for name in BACKENDS if name in chosen], indirect=True)
 
 
-@pytest.fixture
-def backend(request: pytest.FixtureRequest) -> Target:
-    """The backend a test runs on: its device string, and arrays and Variables there."""
+def _target(request: pytest.FixtureRequest) -> Target:
     try:
         device = backends.resolve(request.param)
     except RuntimeError as reason:
@@ -89,15 +87,16 @@ def backend(request: pytest.FixtureRequest) -> Target:
     return Target(device)
 
 
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> Target:
+    """The backend a test runs on: its device string, and arrays and Variables there."""
+    return _target(request)
+
+
 @pytest.fixture(params=["cuda"])
 def cuda(request: pytest.FixtureRequest) -> Target:
     """CuPy's backend, for tests of nothing else."""
-    try:
-        device = backends.resolve(request.param)
-    except RuntimeError as reason:
-        pytest.skip(f"cuda: {reason}")
-    request.node.user_properties.append(("backend", "cuda"))
-    return Target(device)
+    return _target(request)
 
 
 @pytest.fixture

@@ -6,27 +6,10 @@ import numpy
 import pytest
 
 import rustorch
-from rustorch import backends, nn
+from rustorch import nn
 from rustorch.nn import functional as F
 from tests.support.launches import counted, is_stand_in
 from tests.support.target import Target
-
-
-@pytest.fixture(params=["cuda"])
-def cuda(request: pytest.FixtureRequest) -> Target:
-    """CuPy, or its stand-in."""
-    try:
-        device = backends.resolve(request.param)
-    except RuntimeError as reason:
-        pytest.skip(f"cuda: {reason}")
-    request.node.user_properties.append(("backend", "cuda"))
-    return Target(device)
-
-
-needs_counts = pytest.mark.skipif(
-    "not config.getoption('stand_in')", reason="launches are counted by the stand-in for CuPy alone"
-)
-
 
 # -- contiguous ------------------------------------------------------------------------------------------------------------------------
 VIEWS = {
@@ -115,7 +98,7 @@ def test_a_stack_of_a_few_arrays_is_one_launch(name: str, dtype: str, cuda: Targ
         assert counts.launches.total() == (launches and len(parts) if dtype == "complex64" else launches)
 
 
-@needs_counts
+@pytest.mark.usefixtures("stand_in")
 def test_what_cupy_does_to_join_more_than_eight_arrays_is_counted(cuda: Target) -> None:
     parts = [cuda.array([float(i)]) for i in range(9)]
     with counted() as counts:
@@ -170,7 +153,7 @@ def test_rows_that_do_not_exist_wrap_around(cuda: Target) -> None:
     assert cuda.numpy(table.grad).tolist() == [[1.0, 1.0]] * 3
 
 
-@needs_counts
+@pytest.mark.usefixtures("stand_in")
 def test_nobody_waits_to_look_at_classes_and_rows(cuda: Target) -> None:
     x, y = cuda.variable(numpy.ones((2, 3)), requires_grad=True), cuda.variable([0, 2], "int64")
     table = nn.Embedding(3, 2).to("cuda")
@@ -184,7 +167,7 @@ def test_nobody_waits_to_look_at_classes_and_rows(cuda: Target) -> None:
 
 
 # -- gradients -----------------------------------------------------------------------------------------------------------------------------
-@needs_counts
+@pytest.mark.usefixtures("stand_in")
 def test_gradients_of_a_joint_rule_are_not_copied(cuda: Target) -> None:
     norm = nn.LayerNorm(4).to("cuda")
     x = rustorch.randn(3, 4, device="cuda", requires_grad=True)
@@ -197,7 +180,7 @@ def test_gradients_of_a_joint_rule_are_not_copied(cuda: Target) -> None:
     assert len({leaf.grad.data.ptr for leaf in (x, *norm.parameters())}) == 3
 
 
-@needs_counts
+@pytest.mark.usefixtures("stand_in")
 def test_backward_starts_from_a_one_that_is_made_once(cuda: Target) -> None:
     x = rustorch.tensor([1.0, 1.0], device="cuda", requires_grad=True)
     x.sum().backward()

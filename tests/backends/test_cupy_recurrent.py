@@ -9,22 +9,11 @@ import numpy
 import pytest
 
 import rustorch
-from rustorch import backends, nn
+from rustorch import nn
 from rustorch.backends.kernels import KERNELS
 from tests.backends.test_kernels import _copied, _f, _listed
 from tests.support.launches import counted, is_stand_in
 from tests.support.target import Target
-
-
-@pytest.fixture(params=["cuda"])
-def cuda(request: pytest.FixtureRequest) -> Target:
-    """CuPy, or its stand-in."""
-    try:
-        device = backends.resolve(request.param)
-    except RuntimeError as reason:
-        pytest.skip(f"cuda: {reason}")
-    request.node.user_properties.append(("backend", "cuda"))
-    return Target(device)
 
 
 def _sum(*shape: int) -> numpy.ndarray:

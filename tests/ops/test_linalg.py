@@ -106,7 +106,8 @@ def test_rank_and_pseudo_inverse_are_numpys(backend: Target, shape: tuple, dtype
     host = column @ row  # of rank 1
     for matrix in (host, host + 0.5 * numpy.eye(*shape[-2:]), 0 * host):
         x = backend.variable(matrix, dtype)
-        got = la.matrix_rank(x)
+        # on a GPU, what is 0 may be above the default tolerance, which is that of the last bits
+        got = la.matrix_rank(x) if backend.library.readable else la.matrix_rank(x, rtol=1e-12)
         assert got.dtype == rustorch.int64
         numpy.testing.assert_array_equal(backend.numpy(got), numpy.linalg.matrix_rank(matrix))
         _close(backend.numpy(la.pinv(x)), numpy.linalg.pinv(matrix, rtol=1e-14))
