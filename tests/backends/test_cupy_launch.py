@@ -130,6 +130,24 @@ def test_the_mean_of_many_rows_is_added_up_by_many_blocks(
         numpy.testing.assert_allclose(mine, host, rtol=1e-11)
 
 
+# -- sums at indices that repeat: CUDA adds some dtypes at once, and others part by part ---------------------------------------------------
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
+                                   "complex64", "complex128"])  # fmt: skip
+def test_values_of_every_dtype_are_added_up_where_they_belong(dtype: str, cuda: Target) -> None:
+    values, rows = numpy.arange(12).reshape(4, 3) * (2j if dtype.startswith("complex") else 1), numpy.array([2, 0, 2, -1])
+    expected = numpy.zeros((5, 3), dtype)
+    numpy.add.at(expected, rows, values.astype(dtype))
+    given, places = cuda.array(values, dtype), cuda.array(rows, "int64")
+    xp = cuda.library.xp
+    for found in (
+        xp.index_add(given, places, (5, 3), 0),
+        xp.scatter_add(given, xp.broadcast_to(places[:, None], (4, 3)), (5, 3), 0),
+        xp.put_add(given, (5, 3), places),
+    ):
+        assert found.dtype == dtype
+        numpy.testing.assert_array_equal(cuda.numpy(found), expected)
+
+
 # -- classes and rows that do not exist: nothing outside of an array is read, nobody waits -------------------------------------------------
 @pytest.mark.parametrize("function", [F.cross_entropy, F.nll_loss])
 @pytest.mark.parametrize("wrong", [3, -1, 10**12, -(2**62)])
