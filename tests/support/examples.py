@@ -22,7 +22,7 @@ def command(name: str, *arguments: object) -> list[str]:
 def environment() -> dict[str, str]:
     """This checkout's rustorch, and no display."""
     kept = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND")}
-    return {**kept, "PYTHONPATH": str(ROOT)}
+    return {**kept, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [kept.get("PYTHONPATH")])])}
 
 
 def run(name: str, *arguments: object) -> subprocess.CompletedProcess:
