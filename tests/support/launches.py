@@ -6,16 +6,17 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
 def is_stand_in() -> bool:
-    """Whether ``import cupy`` is the stand-in, which logs what it does."""
+    """Whether ``import cupy`` is the stand-in of this repository, which logs what it does."""
     try:
         import cupy
     except ImportError:
         return False
-    return hasattr(cupy, "LOG")
+    return Path(str(cupy.__file__)).parents[1] == Path(__file__).parent / "cuda"
 
 
 class Counts:
