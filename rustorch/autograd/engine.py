@@ -164,7 +164,7 @@ def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed:
 
 
 def _is_new(r: Any, g: Any, gradients: Sequence[Any]) -> bool:
-    """Whether a joint rule made this gradient for one input alone: it is not ``g``, nor a part of it."""
+    """Whether a joint rule made a new array for this gradient: it is not ``g`` or a part of it, and not the gradient of another input."""
     given = g if type(g) is tuple else (g,)
     return not any(r is part for part in given) and sum(r is other for other in gradients) == 1
 

@@ -156,7 +156,7 @@ class Backend:
         raise NotImplementedError
 
     def constant(self, array: numpy.ndarray, device: str) -> Array:
-        """A copy of a NumPy array on ``device``, in which nobody may write: one that is asked for again may be the same."""
+        """A copy of a NumPy array on ``device``. Callers must not write into it: a later call may return the same array."""
         return self.from_numpy(array, device)
 
     def to_numpy(self, array: Array) -> numpy.ndarray:

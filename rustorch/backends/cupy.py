@@ -87,7 +87,7 @@ class CupyBackend(Backend):
         return array.device if array.data.device_id != cupy.cuda.get_device_id() else contextlib.nullcontext()
 
     def bind(self, function: Any) -> Any:
-        """CuPy launches on the current GPU: where there are several, a function makes that of its first array the current one."""
+        """Make the function run on the GPU of its first array: CuPy launches on the current GPU, and there may be several."""
         if not self.multi_device or not callable(function) or isinstance(function, type):
             return function
 
@@ -197,11 +197,11 @@ class CupyBackend(Backend):
 
 @lru_cache(maxsize=128)
 def _constant(contents: bytes, dtype: str, shape: tuple[int, ...], number: int) -> Array:
-    """What layers compute from shapes alone, they compute again in each step: it is copied to the GPU once."""
+    """Layers compute the same indices from the same shapes in each step. Copy them to the GPU once."""
     with cupy.cuda.Device(number):
         return cupy.asarray(numpy.frombuffer(contents, dtype).reshape(shape))
 
 
 def _number(device: str) -> int:
-    """Of the GPU that a device string names."""
+    """The number of the GPU that a device string names."""
     return int(device.partition(":")[2] or 0)

@@ -121,7 +121,7 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: 
 
 
 def constant(values: Any, like: Any, dtype: Any = dtypes.int64) -> Any:
-    """Numbers that follow from shapes and options alone, on the device of ``like``; nobody may write into them."""
+    """Numbers that follow from shapes and options alone, on the device of ``like``. Callers must not write into them."""
     device = device_of(like._native)
     return make(get(device).constant(host_array(values, dtype), device))
 
