@@ -9,6 +9,7 @@ from typing import Any
 from ... import ops
 from ...autograd.check import adopt
 from ...backends import dtypes
+from ...ops.helpers import is_complex
 from ...ops.indexing import assign, extent, readable
 from ...variable import Variable
 
@@ -25,9 +26,15 @@ def floating(input: Any, name: str) -> Variable:
 def real(input: Any, name: str) -> Variable:
     """The input as a Variable, which must be of real floating-point numbers."""
     input = floating(input, name)
-    if input.dtype.kind == "c":
-        raise TypeError(f"{name} is of real numbers, not of {input.dtype}; take their real part, as in rustorch.real(x)")
+    real_only(name, input)
     return input
+
+
+def real_only(name: str, *values: Variable | None) -> None:
+    """Raise TypeError if one of the values is of complex numbers."""
+    for x in values:
+        if x is not None and is_complex(x._native):
+            raise TypeError(f"{name} is of real numbers, not of {x.dtype}; take their real part, as in rustorch.real(x)")
 
 
 def in_place(input: Variable, compute: Callable[[], Variable], name: str) -> Variable:
