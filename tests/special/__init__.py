@@ -1,0 +1,1 @@
+"""Every differentiable function, activation and loss at special values, against arithmetic of thousands of bits."""
