@@ -66,8 +66,8 @@ MESSAGES = {
         "ValueError: linear: the input has shape (2, 5), but a weight of shape (3, 4) takes 4 features in its last dimension"
     ),
     "Linear(4, 3)(i([[1, 2, 3, 4]]))": (
-        "TypeError: linear: int64 and float32 mix kinds, which the Array API standard leaves undefined; convert one of "
-        "them with astype"
+        "TypeError: linear: the input is of int64 and the weight of float32; layers do not convert silently. Convert the "
+        'input, as in x.float() (of a NumPy array: x.astype("float32"))'
     ),
     "Bilinear(4, 3, 2)(f(2, 5), f(2, 3))": (
         "ValueError: bilinear: the inputs have shapes (2, 5) and (2, 3), but a weight of shape (2, 4, 3) takes 4 and 3 "

@@ -203,7 +203,8 @@ BAD: dict[str, tuple[Callable[[Target], Any], type[Exception], str]] = {
     "linear bias": (
         lambda t: F.linear(_x(2, 3)(t), _x(2, 3)(t), _x(3)(t)), ValueError,
         r"linear: the bias has shape \(3,\), but a weight of shape \(2, 3\) has 2 outputs"),
-    "linear integers": (lambda t: F.linear(_x(2, 3, dtype="int64")(t), _x(2, 3)(t)), TypeError, "int64 and float32.*astype"),
+    "linear integers": (lambda t: F.linear(_x(2, 3, dtype="int64")(t), _x(2, 3)(t)), TypeError,
+        r"the input is of int64 and the weight of float32.*x\.float\(\)"),
     "linear list": (lambda t: F.linear([1.0], _x(1, 1)(t)), TypeError, "not list.*rustorch.asarray"),
     "sigmoid integers": (lambda t: F.sigmoid(_x(2, dtype="int64")(t)), TypeError, "sigmoid is of floating.*not of int64.*astype"),
     "softmax integers": (lambda t: F.softmax(_x(2, dtype="int64")(t), 0), TypeError, "softmax is of floating.*not of int64"),

@@ -115,7 +115,8 @@ BAD_CALLS = [
     (lambda: nn.LSTM(3, 4)(_v(5, 1, 3), _v(1, 1, 4)), TypeError, "LSTM: the state is a pair (h_0, c_0), not Variable"),
     (lambda: nn.LSTM(3, 4)(_v(5, 1, 3), (_v(1, 1, 4),)), ValueError, "LSTM: the state is 2 arrays, (h_0, c_0); got 1"),
     (lambda: nn.RNN(3, 4)(_v(5, 1, 3), _v(1, 1, 4, dtype="float64")), TypeError,
-     "RNN: the hidden state has dtype float64, input and weights float32; convert it, as in x.astype(...)"),
+     "RNN: the input is of float32 and the hidden state of float64; layers do not convert silently. Convert the hidden state, as in "
+     "x.float()"),
     (lambda: nn.RNN(3, 4)(_v(5, 1, 3, dtype="int64")), TypeError, "RNN is of floating-point numbers, not of int64"),
     (lambda: F.gru(_v(5, 1, 3), None, [_v(12, 3)]), ValueError, "GRU: 1 layers in 1 directions have 4 parameters; got 1"),
     (lambda: nn.GRUCell(3, 4)(_v(2, 2)), ValueError,

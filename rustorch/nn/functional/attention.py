@@ -7,9 +7,11 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt, broadcastable
+from ...backends import dtypes
 from ...ops import network
 from ...variable import Variable
 from .checks import floating
+from .dtype_checks import one_dtype
 from .linear import linear
 from .masks import check_probability, drawn_mask, dropout
 
@@ -29,6 +31,8 @@ def _checked_mask(name: str, word: str, mask: Any, like: Variable) -> Variable:
     mask = adopt(mask, name, (like,))
     if mask.dtype.kind not in "bf":
         raise TypeError(f"{name}: {word} is of bools or of floating-point numbers, not of {mask.dtype}")
+    if mask.dtype.kind == "f" and mask.dtype not in (like.dtype, dtypes.float32):
+        one_dtype(name, **{"query": like, word: mask})
     return mask
 
 
@@ -54,7 +58,8 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     key : Variable or array, (..., keys, size)
     value : Variable or array, (..., keys, values)
     attn_mask : Variable or array, broadcastable to (..., queries, keys), optional
-        Of bools: True where a query may see a key. Of floating-point numbers: added to the scores. A query that sees nothing gives 0.
+        Of bools: True where a query may see a key. Of float32 or the query's dtype: added to the scores. A query that sees nothing
+        gives 0.
     dropout_p : float
         What share of the weights is zeroed; always, also in evaluation.
     is_causal : bool
@@ -74,7 +79,7 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     ValueError
         If shapes do not fit, or there are both a mask and ``is_causal``.
     TypeError
-        If something is not of floating-point numbers.
+        If query, key and value are not of one floating-point dtype, or the mask's dtype is none of those above.
 
     Examples
     --------
@@ -86,6 +91,8 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     name = "scaled_dot_product_attention"
     check_probability(name, dropout_p)
     q, k, v = floating(query, name), floating(key, name), floating(value, name)
+    if not q._native.dtype is k._native.dtype is v._native.dtype:
+        one_dtype(name, query=q, key=k, value=v)
     given = f"query {tuple(q.shape)}, key {tuple(k.shape)}, value {tuple(v.shape)}"
     if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
         raise ValueError(
@@ -170,6 +177,8 @@ def check_attention(query: Any, key: Any, value: Any, features: tuple[int, int, 
     query = floating(query, name)
     key = query if alike else floating(key, name)
     value = key if same else floating(value, name)
+    if not query._native.dtype is key._native.dtype is value._native.dtype:
+        one_dtype(name, query=query, key=key, value=value)
     shapes = [tuple(x.shape) for x in (query, key, value)]
     if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
         raise ValueError(
@@ -257,11 +266,11 @@ def multi_head_attention_forward(query: Any, key: Any, value: Any, embed_dim_to_
     out_proj_weight, out_proj_bias : Variable or array, (embed, embed) and (embed,) or None
     training : bool
     key_padding_mask : Variable or array, (batch, keys), or (keys,), optional
-        Of bools: True where a key is left out. Of floating-point numbers: added to the scores.
+        Of bools: True where a key is left out. Of float32 or the query's dtype: added to the scores.
     need_weights : bool
         Whether the weights are returned, too.
     attn_mask : Variable or array, (queries, keys) or (batch * heads, queries, keys), optional
-        Of bools: True where a query may not see a key. Of floating-point numbers: added to the scores.
+        Of bools: True where a query may not see a key. Of float32 or the query's dtype: added to the scores.
     use_separate_proj_weight : bool
         Whether the projections are these three instead, for keys and values of sizes of their own:
     q_proj_weight, k_proj_weight, v_proj_weight : Variable or array, (embed, size)
@@ -280,6 +289,8 @@ def multi_head_attention_forward(query: Any, key: Any, value: Any, embed_dim_to_
     ------
     ValueError
         If a shape does not fit.
+    TypeError
+        If query, key, value and parameters are not of one floating-point dtype, or a mask's dtype is none of those above.
     """
     name = "MultiheadAttention"
     same, alike = key is value, query is key
@@ -307,10 +318,11 @@ def multi_head_attention_forward(query: Any, key: Any, value: Any, embed_dim_to_
         in_proj_bias = adopt(in_proj_bias, name, (query,))
         biases = [in_proj_bias[i * size : (i + 1) * size] for i in range(3)] if weights else None
     q, k, v = _projected(query, key, value, num_heads, weights, biases, packed, in_proj_bias, batch_first)
-    more = [] if bias_k is None else [(bias_k, bias_v)]
-    head = (1, num_heads, 1, size // num_heads)
-    for more_k, more_v in more:
-        k, v = (_longer(x, ops.reshape(adopt(b, name), head), -2) for x, b in ((k, more_k), (v, more_v)))
+    if bias_k is not None:
+        bias_k, bias_v = adopt(bias_k, name, (query,)), adopt(bias_v, name, (query,))
+        one_dtype(name, query=query, bias_k=bias_k, bias_v=bias_v)
+        head = (1, num_heads, 1, size // num_heads)
+        k, v = _longer(k, ops.reshape(bias_k, head), -2), _longer(v, ops.reshape(bias_v, head), -2)
     if add_zero_attn:
         zero = ops.zeros((1, 1, 1, 1), dtype=k.dtype, device=k.device)
         k, v = _longer(k, zero, -2), _longer(v, zero, -2)

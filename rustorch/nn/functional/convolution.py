@@ -9,6 +9,7 @@ from ...autograd.check import adopt
 from ...ops import network
 from ...variable import Variable
 from .checks import floating
+from .dtype_checks import one_dtype
 from .sizes import batched, same_padding, tuple_of
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
@@ -35,8 +36,9 @@ def _operands(name: str, n: int, input: Any, weight: Any, bias: Any, outs: int, 
         count = weight.shape[0] if outs == 0 else weight.shape[1] * groups
         if bias.shape != (count,):
             raise ValueError(f"{name}: the bias has shape {bias.shape}, but there are {count} output channels")
-    if input.dtype is not weight.dtype:
-        ops.result_type(input, weight)  # raises for kinds that do not mix
+    dtype = input._native.dtype
+    if dtype is not weight._native.dtype or (bias is not None and dtype is not bias._native.dtype):
+        one_dtype(name, input=input, weight=weight, bias=bias)
     return input, weight, bias, groups
 
 
@@ -97,7 +99,7 @@ def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: 
     ValueError
         If shapes, groups or options do not fit, or the kernel is larger than the padded input.
     TypeError
-        If numbers are no floating-point ones, or sizes no integers.
+        If numbers are not of one floating-point dtype, or sizes no integers.
 
     Examples
     --------
@@ -220,7 +222,7 @@ def conv_transpose1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1,
     ValueError
         If shapes, groups or options do not fit.
     TypeError
-        If numbers are no floating-point ones, or sizes no integers.
+        If numbers are not of one floating-point dtype, or sizes no integers.
 
     Examples
     --------

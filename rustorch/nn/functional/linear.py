@@ -9,7 +9,8 @@ from ...autograd.check import adopt
 from ...autograd.graph import VARIABLES
 from ...ops import network
 from ...variable import Variable
-from .checks import floating, mixing
+from .checks import floating
+from .dtype_checks import one_dtype
 
 __all__ = ["bilinear", "linear"]
 
@@ -31,6 +32,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
     ------
     ValueError
         If the last size of the input is not ``in_features``.
+    TypeError
+        If they are not of one dtype.
     """
     if type(input) not in VARIABLES or type(weight) not in VARIABLES:
         input, weight = adopt(input, "linear", (weight,)), adopt(weight, "linear", (input,))
@@ -47,7 +50,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
             raise ValueError(
                 f"linear: the bias has shape {bias.shape}, but a weight of shape {tuple(need)} has {need[0]} outputs"
             )
-    mixing("linear", input, weight)
+    dtype = input._native.dtype
+    if dtype is not weight._native.dtype or (bias is not None and dtype is not bias._native.dtype):
+        one_dtype("linear", input=input, weight=weight, bias=bias)
     return network.linear.call(input, weight, bias)
 
 
@@ -70,6 +75,8 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Variabl
     ------
     ValueError
         If shapes do not fit.
+    TypeError
+        If they are not of one floating-point dtype.
 
     Examples
     --------
@@ -87,13 +94,12 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Variabl
         )
     if input1.shape[:-1] != input2.shape[:-1]:
         raise ValueError(f"bilinear: the inputs' leading sizes are equal, not {input1.shape[:-1]} and {input2.shape[:-1]}")
-    rows = ops.tensordot(input1, weight, axes=((-1,), (1,)))  # (..., out, in2)
-    out = ops.sum(rows * ops.expand_dims(input2, axis=-2), axis=-1)
-    if bias is None:
-        return out
-    bias = adopt(bias, "bilinear", (input1,))
-    if bias.shape != weight.shape[:1]:
+    bias = None if bias is None else adopt(bias, "bilinear", (input1,))
+    if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(
             f"bilinear: the bias has shape {bias.shape}, but a weight of shape {weight.shape} has {weight.shape[0]} outputs"
         )
-    return out + bias
+    one_dtype("bilinear", input1=input1, input2=input2, weight=weight, bias=bias)
+    rows = ops.tensordot(input1, weight, axes=((-1,), (1,)))  # (..., out, in2)
+    out = ops.sum(rows * ops.expand_dims(input2, axis=-2), axis=-1)
+    return out if bias is None else out + bias

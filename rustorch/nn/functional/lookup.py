@@ -11,6 +11,7 @@ from ...backends import dtypes
 from ...ops import linalg, network
 from ...ops.indexing import extent, index_add, readable
 from ...variable import Variable
+from .dtype_checks import one_dtype
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
 
@@ -152,6 +153,8 @@ def embedding_bag(input: Any, weight: Any, offsets: Any = None, max_norm: float 
         If an index is out of range.
     ValueError
         If the mode is unknown, or shapes or offsets do not fit.
+    TypeError
+        If the indices are no integers, or ``per_sample_weights`` have another dtype than the weight.
 
     Examples
     --------
@@ -173,6 +176,7 @@ def embedding_bag(input: Any, weight: Any, offsets: Any = None, max_norm: float 
         per_sample_weights = adopt(per_sample_weights, name, (weight,))
         if per_sample_weights.shape != input.shape:
             raise ValueError(f"{name}: per_sample_weights have the input's shape {input.shape}, not {per_sample_weights.shape}")
+        one_dtype(name, table=weight, per_sample_weights=per_sample_weights)
     padding = padding_of(name, padding_idx, weight.shape[0])
     starts, ends = _bags(name, input, offsets, include_last_offset)
     rows = ops.reshape(ops.astype(input, dtypes.int64, copy=False), (input.size,))

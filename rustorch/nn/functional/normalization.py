@@ -13,12 +13,13 @@ from ...backends.base import info
 from ...ops import linalg, network
 from ...ops.helpers import one_axis
 from ...variable import Variable
+from .dtype_checks import in_dtype_of, one_dtype
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize", "rms_norm"]
 
 
-def _together(name: str, input: Any, *others: Any) -> list[Any]:
-    """All of them (or None) as Variables of one real floating-point dtype."""
+def _together(name: str, input: Any, *others: Any, words: tuple[str, ...] = ("weight", "bias")) -> list[Any]:
+    """All of them (or None) as Variables; raises TypeError unless they are of one real floating-point dtype."""
     values = [v if v is None or type(v) in VARIABLES else adopt(v, name, (input,)) for v in (input, *others)]
     dtype = values[0].dtype
     if dtype.kind != "f":
@@ -26,8 +27,7 @@ def _together(name: str, input: Any, *others: Any) -> list[Any]:
             f"{name} is of real floating-point numbers, not of {dtype}; convert them, as in x.astype(rustorch.float32)"
         )
     if any(v is not None and v._native.dtype is not values[0]._native.dtype for v in values):
-        dtype = ops.result_type(*[v for v in values if v is not None])  # raises for kinds that do not mix
-        values = [v if v is None else ops.astype(v, dtype, copy=False) for v in values]
+        one_dtype(name, input=values[0], **dict(zip(words, values[1:], strict=False)))
     return values
 
 
@@ -132,12 +132,13 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
             raise ValueError(
                 "batch_norm: without running_mean and running_var there is nothing to evaluate with; pass training=True"
             )
-        _, mean, var = _together("batch_norm", x, running_mean, running_var)
+        _, mean, var = _together("batch_norm", x, running_mean, running_var, words=("running_mean", "running_var"))
         return _fixed(x, mean, var, weight, bias, eps)
     count = shape[0] * prod(shape[2:])
     if count < 2:
         raise ValueError(f"batch_norm: training needs more than one value per channel; an input of shape {shape} has {count}")
     _check_running("batch_norm", running_mean=running_mean, running_var=running_var)
+    one_dtype("batch_norm", input=x, running_mean=running_mean, running_var=running_var)
     if weight is None and bias is not None:
         weight = ops.ones_like(bias)  # the gradients of both come together
     moments: list[Any] = []
@@ -180,7 +181,7 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise ValueError("instance_norm: use_input_stats=False needs running_mean and running_var")
-        _, mean, var = _together("instance_norm", x, running_mean, running_var)
+        mean, var = (in_dtype_of(r, x, "instance_norm") for r in (running_mean, running_var))  # as PyTorch has it
         return _fixed(x, mean, var, weight, bias, eps)
     count = prod(rest)
     if count < 2:
@@ -278,6 +279,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     >>> rustorch.nn.functional.rms_norm(rustorch.tensor([1.0, 7.0]), 2, eps=0.0)
     Variable([0.2, 1.4])
     """
+    weight = None if weight is None else in_dtype_of(weight, input, "rms_norm")  # as PyTorch has it
     x, weight = _together("rms_norm", input, weight)
     n = _last_sizes("rms_norm", x, normalized_shape, weight=weight)
     return network.rms_norm.call(x, weight, n, info(x.dtype)[1] if eps is None else eps)

@@ -11,6 +11,7 @@ from ...ops import network
 from ...random import rand
 from ...variable import Variable
 from .checks import in_place, real
+from .dtype_checks import one_dtype
 
 __all__ = [
     "celu", "celu_", "elu", "elu_", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_",
@@ -106,8 +107,8 @@ def prelu(input: Any, weight: Any) -> Variable:
         weight = ops.reshape(weight, (weight.size, *(1,) * (input.ndim - 2)))
     elif weight.ndim > input.ndim:
         weight = ops.reshape(weight, ())
-    if input.dtype != weight.dtype:
-        raise TypeError(f"prelu: the input is of {input.dtype} and the weight of {weight.dtype}; convert one of them")
+    if input._native.dtype is not weight._native.dtype:
+        one_dtype("prelu", input=input, weight=weight)
     return network.prelu.call(input, weight)
 
 

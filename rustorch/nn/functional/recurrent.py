@@ -10,6 +10,7 @@ from ...autograd.check import adopt
 from ...ops import network
 from ...variable import Variable
 from .checks import floating
+from .dtype_checks import one_dtype
 from .linear import linear
 from .masks import dropout as dropped
 from .packing import Direction, PackedSequence, over_segments, sizes_of
@@ -57,7 +58,7 @@ def _of_gru(input: Variable, states: list, w: Weights, reverse: bool) -> tuple[V
 
 
 # -- sequences -------------------------------------------------------------------------------------------------------------------
-def _states(name: str, hx: Sequence[Any], like: Variable, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[Variable]:
+def _states(name: str, hx: Sequence[Any], like: Variable, shapes: Sequence[tuple[int, ...]]) -> list[Variable]:
     """The initial states, checked."""
     words = ("hidden state", "cell state")
     if len(hx) != len(shapes):
@@ -69,12 +70,17 @@ def _states(name: str, hx: Sequence[Any], like: Variable, shapes: Sequence[tuple
             raise ValueError(
                 f"{name}: for an input of shape {tuple(like.shape)} the {word} has shape {shape}, not {tuple(state.shape)}"
             )
-        if state.dtype != dtype:
-            raise TypeError(
-                f"{name}: the {word} has dtype {state.dtype}, input and weights {dtype}; convert it, as in x.astype(...)"
-            )
+        one_dtype(name, **{"input": like, word: state})
         found.append(state)
     return found
+
+
+def _check_dtypes(name: str, input: Variable, weights: Sequence[Any]) -> None:
+    """Raise TypeError unless parameters have the dtype of the input."""
+    dtype = input._native.dtype
+    for parameter in weights:
+        if parameter is not None and parameter._native.dtype is not dtype:
+            one_dtype(name, input=input, weight=parameter)
 
 
 def _split(name: str, params: Sequence[Any], has_biases: bool, layers: int, directions: int, projects: bool) -> list[Weights]:
@@ -130,7 +136,8 @@ def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[
         steps, batch = x.shape[:2]
     if not steps:
         raise ValueError(f"{name}: a sequence needs at least one step; the input has shape {tuple(given.shape)}")
-    dtype = ops.result_type(x, weights[0].w_ih)
+    for w in weights:
+        _check_dtypes(name, given, (w.w_ih, w.w_hh, w.b_ih, w.b_hh, w.w_hr))
     width, rows = weights[0].w_hh.shape[0] // chunks, num_layers * directions
     sizes = [weights[0].w_hh.shape[1], *([width] if name == "LSTM" else [])]
     shapes = [(rows, batch, size) if batched else (rows, size) for size in sizes]
@@ -138,11 +145,11 @@ def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[
     if hx is None and packed is None:
         starts = [[None] * rows for _ in sizes]
     elif hx is None:  # sequences that come in later take their part of the zeros
-        starts = [[ops.zeros((batch, size), dtype=dtype, device=given.device)] * rows for size in sizes]
+        starts = [[ops.zeros((batch, size), dtype=given.dtype, device=given.device)] * rows for size in sizes]
     else:
         starts = [
             list(ops.unstack(_ordered(h, packed and packed.sorted_indices) if batched else ops.expand_dims(h, axis=1), axis=0))
-            for h in _states(name, hx, given, shapes, dtype)
+            for h in _states(name, hx, given, shapes)
         ]
     ends: list[list[Variable]] = [[] for _ in sizes]
     for layer in range(num_layers):
@@ -194,7 +201,7 @@ def rnn_tanh(input: Any, hx: Any, params: Sequence[Any], has_biases: bool = True
     ValueError
         If a shape or the number of parameters does not fit, or there is no step.
     TypeError
-        If the state's dtype is another than that of input and weights.
+        If input, state and parameters are not of one dtype.
     """
     return _plain_rnn("tanh", input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
 
@@ -240,6 +247,7 @@ def _step(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence
         raise ValueError(
             f"{name}: the input is (batch, features), or (features,), with {features} features; got the shape {tuple(given.shape)}"
         )
+    _check_dtypes(name, given, (w.w_ih, w.w_hh, w.b_ih, w.b_hh))
     batched = given.ndim == 2
     x = given if batched else ops.expand_dims(given, axis=0)
     shape = (*given.shape[:-1], hidden)
@@ -247,7 +255,7 @@ def _step(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence
     states: list[Variable | None] = [None] * len(shapes)
     if hx is not None:
         states = [state if batched else ops.expand_dims(state, axis=0)
-                  for state in _states(name, hx, given, shapes, ops.result_type(x, w.w_ih))]  # fmt: skip
+                  for state in _states(name, hx, given, shapes)]  # fmt: skip
     _, ends = direction(ops.expand_dims(x, axis=0), states, w, False)
     return ends if batched else [ops.squeeze(end, axis=0) for end in ends]
 
@@ -270,6 +278,8 @@ def rnn_tanh_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b
     ------
     ValueError
         If a shape does not fit.
+    TypeError
+        If input, state and parameters are not of one dtype.
     """
     return _step("RNNCell", _of_rnn("tanh"), 1, input, None if hx is None else [hx], w_ih, w_hh, b_ih, b_hh)[0]
 

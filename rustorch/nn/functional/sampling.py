@@ -10,7 +10,8 @@ from ... import ops
 from ...autograd.check import adopt
 from ...backends import dtypes
 from ...variable import Variable
-from .checks import mixing, real
+from .checks import real
+from .dtype_checks import one_dtype
 from .resize import cubic_weights
 from .sizes import tuple_of
 
@@ -129,7 +130,7 @@ def grid_sample(input: Any, grid: Any, mode: str = "bilinear", padding_mode: str
     ValueError
         If shapes do not fit, or a mode is unknown.
     TypeError
-        If something is not of real floating-point numbers.
+        If they are not of one dtype of real floating-point numbers.
 
     Source: Jaderberg et al., "Spatial transformer networks", 2015, section 3.3.
 
@@ -155,7 +156,7 @@ def grid_sample(input: Any, grid: Any, mode: str = "bilinear", padding_mode: str
         raise ValueError(f"{name}: mode is 'bilinear', 'nearest' or, in two dimensions, 'bicubic', not {mode!r}")
     if padding_mode not in ("zeros", "border", "reflection"):
         raise ValueError(f"{name}: padding_mode is 'zeros', 'border' or 'reflection', not {padding_mode!r}")
-    mixing(name, input, grid)
+    one_dtype(name, input=input, grid=grid)
     aligned = _aligned(name, align_corners)
     batch, channels, *sizes = input.shape
     out = grid.shape[1:-1]
