@@ -69,18 +69,20 @@ extern "C" __launch_bounds__(1024) __global__ void
 cross_entropy(Rows rows, const T* x, const long long* target, const T* shares, const T* weight, long long ignore, T* loss, T* tops,
               T* p, T* totals) {
     Row row(rows);
-    T top = maximum(row, x, false), total = 0, sum = 0;
-    EACH(j) total += p[row.at(j)] = exp(x[row.at(j)] - top);
+    T top = maximum(row, x, true), total = 0, sum = 0, count = target ? counted(target[row.number], rows.size, weight, ignore) : 1;
+    bool lost = count == 0 && top - top != 0;  // the nan or infinity of a row that counts nothing must not spread
+    top = finite_or_0(top);
+    EACH(j) total += p[row.at(j)] = lost ? 1 : exp(x[row.at(j)] - top);
     total = row.sum(total);
     if (shares) {
-        EACH(j) sum += shares[row.at(j)] * (log(total) - (x[row.at(j)] - top));
+        EACH(j) {
+            T share = shares[row.at(j)], part = log(total) - (x[row.at(j)] - top);
+            sum += share == 0 && isinf(part) ? 0 : share * part;  // what is impossible, and not asked for
+        }
         sum = row.sum(sum);
     }
     if (!row.leads()) return;
-    if (target) {
-        T each = counted(target[row.number], rows.size, weight, ignore);
-        sum = each == 0 ? 0 : each * (log(total) - (x[row.at(safe(target[row.number], rows.size))] - top));
-    }
+    if (target) sum = count == 0 ? 0 : count * (log(total) - (x[row.at(safe(target[row.number], rows.size))] - top));
     loss[row.number] = sum;
     tops[row.number] = top;
     totals[row.number] = total;
@@ -116,8 +118,11 @@ cross_entropy_grad(Rows rows, const T* g, const T* p, const T* totals, const lon
         sum = row.sum(sum);
     }
     if (!row.n) return;
-    T scale = each ? g[row.number] : *g / (divisor ? *divisor : number);
-    if (target) scale *= counted(target[row.number], rows.size, weight, ignore);
+    T by = divisor ? *divisor : number, scale = each ? g[row.number] : by == 0 ? (T)nan("") : *g / by;
+    if (target) {
+        T count = counted(target[row.number], rows.size, weight, ignore);
+        scale = count == 0 ? 0 : scale * count;
+    }
     I hot = target ? safe(target[row.number], rows.size) : 0;
     EACH(j) {
         I k = row.at(j);

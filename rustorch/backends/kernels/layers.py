@@ -89,7 +89,7 @@ def cross_entropy(
     weight : (classes,), or None
         For integers: what a row of each class counts.
     ignore : int or None
-        For integers: rows of this class count nothing; None if there are none.
+        For integers: rows of this class count nothing, whatever is in them; None if there are none.
     reduction : {"mean", "sum", "none"}
         The mean divides by the sum of what the rows count; each counts 1 where the target holds weights.
 
@@ -99,27 +99,41 @@ def cross_entropy(
     top : (n,)
         The rows' maxima, finite. (They stay apart: in a logsumexp, large logits would round small differences away.)
     p : (n, classes)
-        ``exp(x - top)``: a softmax, not normalised.
+        ``exp(x - top)``: a softmax, not normalised. 1 in a row that counts nothing and whose maximum is not finite.
     total : (n,)
         Its sums.
     divisor : number, or array of shape (), or None
         What the sum of the rows was divided by; None without a sum.
     """
-    top = _finite_max(xp, x, 1)
+    safe, each = (target, None) if target.ndim == 2 else counted_rows(xp, target, weight, ignore, x)
+    top = xp.max(x, axis=1, keepdims=True)
+    finite = xp.isfinite(top)
+    if each is not None:  # an ignored row's nan or infinity must not spread, nor make nan of a derivative that is 0
+        x = xp.where(xp.logical_or(finite, xp.expand_dims(each != 0, axis=1)), x, xp.zeros_like(x))
+    top = xp.where(finite, top, xp.zeros_like(top))
     shifted = x - top
     p = xp.exp(shifted)
     total = xp.sum(p, axis=1)
     log_sum = xp.log(total)
     divisor: Any = {"mean": x.shape[0], "sum": 1, "none": None}[reduction]
     if target.ndim == 2:
-        loss = xp.sum(target * (xp.expand_dims(log_sum, axis=1) - shifted), axis=1)
+        each_class = xp.expand_dims(log_sum, axis=1) - shifted
+        impossible = xp.logical_and(target == 0, xp.isinf(each_class))  # and not asked for
+        loss = xp.sum(target * xp.where(impossible, xp.zeros_like(each_class), each_class), axis=1)
     else:
-        safe, each = counted_rows(xp, target, weight, ignore, total)
         loss = log_sum - xp.squeeze(xp.take_along_axis(shifted, xp.expand_dims(safe, axis=1), axis=1), axis=1)
-        if each is not None:  # an ignored row must not spread its nan or infinity: select, then weigh
+        if each is not None:
             loss = xp.where(each != 0, loss, xp.zeros_like(loss)) * each
             divisor = xp.sum(each) if reduction == "mean" else divisor
-    return (loss if divisor is None else xp.sum(loss) / divisor), xp.squeeze(top, axis=1), p, total, divisor
+    return (loss if divisor is None else _over(xp, xp.sum(loss), divisor)), xp.squeeze(top, axis=1), p, total, divisor
+
+
+def _over(xp: Any, total: Any, divisor: Any) -> Any:
+    """``total / divisor``; over the sum of what rows count, nan if that is 0."""
+    if not hasattr(divisor, "dtype"):
+        return total / divisor
+    nothing = divisor == 0
+    return xp.where(nothing, xp.full_like(total, xp.nan), total / xp.where(nothing, xp.ones_like(divisor), divisor))
 
 
 def counted_rows(xp: Any, target: Any, weight: Any, ignore: int | None, like: Any) -> tuple[Any, Any]:
@@ -135,13 +149,13 @@ def counted_rows(xp: Any, target: Any, weight: Any, ignore: int | None, like: An
 def cross_entropy_grad(xp: Any, g: Any, p: Any, total: Any, target: Any, weight: Any, divisor: Any, ignore: int | None) -> Any:
     """The gradient of ``cross_entropy`` in ``x``; ``g`` is the gradient of its loss."""
     if divisor is not None:
-        g = xp.broadcast_to(g / divisor, (p.shape[0],))
+        g = xp.broadcast_to(_over(xp, g, divisor), (p.shape[0],))
     if target.ndim == 2:
         p = p / xp.expand_dims(total, axis=1)
         return xp.expand_dims(g, axis=1) * (p * xp.sum(target, axis=1, keepdims=True) - target)
     safe, each = counted_rows(xp, target, weight, ignore, total)
-    g = xp.expand_dims(g if each is None else g * each, axis=1)
+    if each is not None:
+        g = xp.where(each == 0, xp.zeros_like(each), g * each)
     p = p / xp.expand_dims(total, axis=1)
-    classes = xp.positions(safe, p.shape[1])
-    hot = xp.expand_dims(safe, axis=1) == xp.expand_dims(classes, axis=0)
-    return g * xp.where(hot, p - 1, p)
+    hot = xp.expand_dims(safe, axis=1) == xp.expand_dims(xp.positions(safe, p.shape[1]), axis=0)
+    return xp.expand_dims(g, axis=1) * xp.where(hot, p - 1, p)

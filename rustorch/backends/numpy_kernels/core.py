@@ -283,27 +283,34 @@ def _places(target: Array, n: int, classes: int) -> Array:
 
 
 def cross_entropy(x: Array, target: Array, weight: Array | None, ignore: int | None, reduction: str) -> tuple:
-    n, classes = x.shape
     each: Array | None = None
     if target.ndim == 1 and not weight is ignore is None:
         target, each = counted_rows(numpy, target, weight, ignore, x)
+    few = x.shape[1] <= _FEW
+    by_class = x.T.copy() if few else x
+    top = maximum.reduce(by_class, 0 if few else 1)
+    if math.isfinite(numpy.vdot(top, top)):
+        return _cross_entropy(x, by_class, top, target, each, reduction)
+    finite = numpy.isfinite(top)
+    if each is not None:  # an ignored row's nan or infinity must not spread
+        kept = numpy.logical_or(finite, each != 0)
+        x = numpy.where(kept[:, None], x, x.dtype.type(0))
+        by_class = x.T.copy() if few else x
+    top = numpy.where(finite, top, top.dtype.type(0))
+    with numpy.errstate(divide="ignore", invalid="ignore"):  # a row of -inf, or of inf
+        return _cross_entropy(x, by_class, top, target, each, reduction)
+
+
+def _cross_entropy(x: Array, by_class: Array, top: Array, target: Array, each: Array | None, reduction: str) -> tuple:
+    n, classes = x.shape
     few = classes <= _FEW
-    shifted = x.T.copy() if few else x
-    top = maximum.reduce(shifted, 0 if few else 1)
-    finite = math.isfinite(numpy.vdot(top, top))
-    if not finite:
-        top = numpy.where(numpy.isfinite(top), top, top.dtype.type(0))
-    shifted = subtract(shifted, top, shifted) if few else subtract(x, top[:, None], numpy.empty(x.shape, x.dtype))
+    shifted = subtract(by_class, top, by_class) if few else subtract(x, top[:, None], numpy.empty(x.shape, x.dtype))
     if target.ndim == 2:
-        picked, p = add.reduce(target.T * shifted if few else (target * shifted).T, 0), exp(shifted)
+        picked, p = _picked(target.T, shifted) if few else _picked(target.T, shifted.T), exp(shifted)
     else:
         picked, p = shifted.reshape(-1)[_places(target, n, classes)], exp(shifted, shifted)
     total = _ones(classes, p.dtype).dot(p) if few else add.reduce(p, 1)
-    if finite:
-        loss = numpy.log(total)
-    else:
-        with numpy.errstate(divide="ignore"):  # a row of -inf
-            loss = numpy.log(total)
+    loss = numpy.log(total)
     if target.ndim == 2:
         loss *= add.reduce(target, 1)
     loss = subtract(loss, picked, loss if loss.dtype is picked.dtype else None)
@@ -313,8 +320,23 @@ def cross_entropy(x: Array, target: Array, weight: Array | None, ignore: int | N
         return loss, top, (p.T if few else p), total, None
     divisor = 1 if reduction == "sum" else n if each is None else add.reduce(each)
     # so few numbers may be added in any order, and BLAS is there sooner
-    loss = (loss.dot(_ones(n, loss.dtype)) if n <= 4096 else add.reduce(loss)) / divisor
-    return loss, top, (p.T if few else p), total, divisor
+    summed = loss.dot(_ones(n, loss.dtype)) if n <= 4096 else add.reduce(loss)
+    return _over(summed, divisor), top, (p.T if few else p), total, divisor
+
+
+def _picked(target: Array, shifted: Array) -> Array:
+    """``sum(target * shifted)`` over the classes; what is impossible, -inf, and not asked for counts nothing."""
+    with numpy.errstate(invalid="ignore"):
+        picked = add.reduce(target * shifted, 0)
+    if math.isfinite(numpy.vdot(picked, picked)):
+        return picked
+    impossible = numpy.logical_and(target == 0, numpy.isinf(shifted))
+    return add.reduce(target * numpy.where(impossible, shifted.dtype.type(0), shifted), 0)
+
+
+def _over(total: Any, divisor: Any) -> Any:
+    """``total / divisor``, and nan where nothing counts."""
+    return total / divisor if divisor else total * math.nan
 
 
 def cross_entropy_grad(
@@ -322,10 +344,10 @@ def cross_entropy_grad(
 ) -> Array:
     n, classes = p.shape
     if divisor is not None:
-        g = g / divisor
+        g = _over(g, divisor)
     if target.ndim == 1 and not weight is ignore is None:
         target, each = counted_rows(numpy, target, weight, ignore, p)
-        g = g * each
+        g = numpy.where(each == 0, each.dtype.type(0), g * each)
     scale = g / total
     few = classes <= _FEW
     out = numpy.empty((classes, n) if few else p.shape, p.dtype)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from math import nan
 from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt
 from ...backends import dtypes
+from ...ops import network
 from ...ops.helpers import is_complex
 from ...ops.indexing import assign, extent, readable
 from ...variable import Variable
@@ -52,39 +54,9 @@ def mixing(name: str, input: Variable, other: Variable) -> None:
             raise TypeError(f"{name}: {error}") from None
 
 
-def pair(name: str, input: Any, target: Any, words: tuple[str, str] = ("input", "target")) -> tuple[Variable, Variable]:
-    """An input and its target as Variables of one shape and of dtypes that mix."""
-    input, target = adopt(input, name, (target,)), adopt(target, name, (input,))
-    if input._native.shape != target._native.shape:
-        raise ValueError(
-            f"{name}: the {words[0]} has shape {input.shape} and the {words[1]} {target.shape}; they must be equal, reshape one of "
-            f"them"
-        )
-    floating(input, name)
-    mixing(name, input, target)
-    return input, target
-
-
-def real_pair(name: str, input: Any, target: Any) -> tuple[Variable, Variable]:
-    """`pair` of real numbers."""
-    input, target = pair(name, real(input, name), target)
-    if target.dtype.kind == "c":
-        raise TypeError(f"{name}: the target is of real numbers, not of {target.dtype}")
-    return input, target
-
-
-def signs(name: str, target: Any, input: Variable) -> Variable:
-    """A target of 1 and -1 in the dtype of the input; it may be of integers."""
-    target = adopt(target, name, (input,))
-    if target.dtype.kind not in "iuf":
-        raise TypeError(f"{name}: the target is of numbers 1 and -1, not of {target.dtype}")
-    return target if target.dtype == input.dtype else ops.astype(target, input.dtype)
-
-
 def at_least(x: Variable, least: float) -> Variable:
     """``max(x, least)``, with the gradient of x everywhere, as PyTorch has it."""
-    plain = x.detach()
-    return x + (ops.clip(plain, min=least) - plain)
+    return network.at_least(x, least)
 
 
 def known(x: Variable, condition: Callable[[Variable], Variable]) -> bool:
@@ -120,18 +92,8 @@ def reduction_of(name: str, reduction: str, size_average: Any, reduce: Any, more
     return found
 
 
-def counted(name: str, losses: Variable, weight: Any, reduction: str, average: bool = True) -> Variable:
-    """Losses times what each counts, reduced; with ``average``, "mean" divides by the sum of what they count, else by their number."""
-    if weight is None:
-        return reduced(losses, reduction)
-    weight = adopt(weight, name, (losses,))
-    if weight.shape != losses.shape:
-        raise ValueError(f"{name}: the weight has shape {weight.shape} and the input {losses.shape}; they must be equal")
-    mixing(name, losses, weight)
-    if reduction == "mean" and average:
-        return (losses * weight).sum() / weight.sum()
-    return reduced(losses * weight, reduction)
-
-
 def reduced(values: Variable, reduction: str) -> Variable:
-    return values.mean() if reduction == "mean" else values.sum() if reduction == "sum" else values
+    """The mean of losses (nan, if there are none), their sum, or each."""
+    if reduction == "mean":
+        return values.mean() if values.size else values.sum() * nan
+    return values.sum() if reduction == "sum" else values

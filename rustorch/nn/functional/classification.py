@@ -13,7 +13,8 @@ from ...backends.kernels.layers import counted_rows
 from ...ops import network
 from ...ops.indexing import extent, readable, within
 from ...variable import Variable
-from .checks import mixing, real, real_pair, reduced, reduction_of
+from .checks import mixing, real, reduced, reduction_of
+from .targets import broadcast_weight, finite_where_counted, of_nothing, pair, quotient, together, weighed
 
 __all__ = ["cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss"]
 
@@ -32,11 +33,12 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: boo
     weight : Variable or array, (classes,), optional
         What each class counts.
     ignore_index : int
-        Targets of this index count nothing (for class indices only).
+        Targets of this index count nothing, whatever their logits are. For class indices only; probabilities take negative ones.
     size_average, reduce : bool, optional
         PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
-        "mean" divides by the sum of the weights of the targets; for probabilities, by their number.
+        "mean" divides by the sum of the weights of the targets; for probabilities, by their number. Where nothing counts, it is nan, and
+        its gradient 0.
     label_smoothing : float
         Probability that is spread evenly over the classes, in [0, 1].
 
@@ -51,9 +53,9 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: boo
         If a class index is out of range. (On "cuda" and under tracing nobody reads the indices, for that means to wait; on "cuda" the loss
         of such a row is nan.)
     ValueError
-        If shapes do not fit, or an option is out of range.
+        If shapes do not fit, an option is out of range, or ``ignore_index`` is not negative for probabilities.
     TypeError
-        If the target is boolean.
+        If the target is boolean, or the weight of another dtype than the logits of class indices.
     """
     plain = weight is None and size_average is None and reduce is None and not label_smoothing and reduction == "mean"
     if plain and type(input) in VARIABLES and type(target) in VARIABLES:
@@ -72,8 +74,8 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: boo
         raise ValueError("cross_entropy: the input needs a dimension of classes")
     rows, classes = (shape[:1], shape[0]) if len(shape) == 1 else (shape[:1] + shape[2:], shape[1])
     rows = () if len(shape) == 1 else rows
-    weight = class_weight("cross_entropy", weight, input, classes)
     kind = target.dtype.kind
+    weight = class_weight("cross_entropy", weight, input, classes, exact=kind != "f")
     if kind in "iu" and target.dtype != dtypes.int64:
         target = ops.astype(target, dtypes.int64)  # ignore_index must fit: -100 is no uint8
     if kind in "iu":
@@ -85,6 +87,11 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: boo
                 f"cross_entropy: a target of {target.dtype} is class probabilities, of the input's shape {shape}, not {target.shape}; "
                 f"class indices are integers"
             )
+        if ignore_index >= 0:
+            raise ValueError(
+                f"cross_entropy: ignore_index is not supported for a floating point target, class probabilities; it is {ignore_index}, "
+                f"and without it (or with a negative one) no row is ignored"
+            )
     else:
         raise TypeError(f"cross_entropy: targets are class indices (integers) or probabilities (floats), not {target.dtype}")
     flat = _rows_of_classes(input)
@@ -92,10 +99,14 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: boo
         if len(rows) != 1:
             target = ops.reshape(target, (-1,) if target.size else (0,))
         return _from_indices(flat, target, weight, ignore_index, reduction, label_smoothing, rows)
-    t = _rows_of_classes(target)
+    if not flat.size:
+        loss = of_nothing(flat, reduction)
+        return ops.reshape(loss, rows) if reduction == "none" else loss
+    flat, t = together("cross_entropy", "target", flat, _rows_of_classes(target))
     if label_smoothing:
         t = t * (1 - label_smoothing) + label_smoothing / classes
     if weight is not None:
+        flat, weight = together("cross_entropy", "weight", flat, weight)
         t = t * weight
     loss = network.cross_entropy.call(flat, t, None, None, reduction)
     return ops.reshape(loss, rows) if reduction == "none" else loss
@@ -115,18 +126,23 @@ def _from_indices(x: Variable, target: Variable, weight: Variable | None, ignore
                   rows: tuple[int, ...]) -> Variable:  # fmt: skip
     """Cross-entropy of rows of logits, (m, classes), and class indices, (m,)."""
     classes = x._native.shape[1]
-    if smoothing:
+    if not x.size:
+        check_classes("cross_entropy", target, classes, ignore_index)
+        loss = of_nothing(x, reduction)
+    elif smoothing:
         safe, each = _counted("cross_entropy", x, target, weight, ignore_index)
         hot = ops.expand_dims(safe, axis=1) == ops.arange(classes, dtype=safe.dtype, device=safe.device)
         t = ops.astype(hot, x.dtype) * (1 - smoothing) + smoothing / classes
         if weight is not None:
             t = t * weight
-        t = ops.where(ops.expand_dims(target != ignore_index, axis=1), t, ops.zeros_like(t))
+        counts = ops.expand_dims(target != ignore_index, axis=1)
+        t = ops.where(counts, t, ops.zeros_like(t))
         if not readable(target):
             t = ops.where(ops.expand_dims(ops.isnan(each), axis=1), ops.expand_dims(each, axis=1), t)
+        x = ops.where(counts, x, ops.zeros_like(x))  # nan in an ignored row stays there
         loss = network.cross_entropy.call(x, t, None, None, "none" if reduction == "none" else "sum")
         if reduction == "mean":
-            loss = loss / ops.sum(each)
+            loss = quotient(loss, ops.sum(each))
     else:
         check_classes("cross_entropy", target, classes, ignore_index)
         loss = network.cross_entropy.call(x, target, weight, ignore_index, reduction)
@@ -148,21 +164,25 @@ def check_classes(name: str, target: Variable, classes: int, ignore_index: int |
     """Raise IndexError for a class index that is known to be out of range, and is not the one to ignore."""
     if not readable(target):
         return
-    if ignore_index is not None and not 0 <= ignore_index < classes:
+    if not classes:
+        target = target if ignore_index is None else target[target != ignore_index]
+    elif ignore_index is not None and not 0 <= ignore_index < classes:
         target = ops.where(target != ignore_index, target, ops.zeros_like(target))
     lowest, highest = extent(target)
     if lowest is not None and highest is not None and (lowest < 0 or highest >= classes):
         raise IndexError(f"{name}: class index {lowest if lowest < 0 else highest} is out of range for {classes} classes")
 
 
-def class_weight(name: str, weight: Any, input: Variable, classes: int) -> Variable | None:
-    """A weight for each class, or None."""
+def class_weight(name: str, weight: Any, input: Variable, classes: int, exact: bool = True) -> Variable | None:
+    """A weight for each class, or None; with ``exact`` it has to be of the input's dtype."""
     if weight is None:
         return None
     weight = adopt(weight, name, (input,))
     if weight.shape != (classes,):
         raise ValueError(f"{name}: the weight has shape {weight.shape}, but there are {classes} classes")
     mixing(name, input, weight)
+    if exact:
+        together(name, "weight", input, weight, to="none")
     return weight
 
 
@@ -195,7 +215,7 @@ def nll_loss(input: Any, target: Any, weight: Any = None, size_average: bool | N
     size_average, reduce : bool, optional
         PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
-        "mean" divides by the sum of the weights of the targets.
+        "mean" divides by the sum of the weights of the targets; where nothing counts, it is nan, and its gradient 0.
 
     Returns
     -------
@@ -228,21 +248,25 @@ def nll_loss(input: Any, target: Any, weight: Any = None, size_average: bool | N
     weight = class_weight("nll_loss", weight, input, flat.shape[1])
     target = class_indices("nll_loss", target, input, rows)
     target = ops.reshape(target, (flat.shape[0],))
+    if not flat.size:
+        check_classes("nll_loss", target, flat.shape[1], ignore_index)
+        loss = of_nothing(flat, reduction)
+        return ops.reshape(loss, rows) if reduction == "none" else loss
     safe, row_weight = _counted("nll_loss", flat, target, weight, ignore_index)
     taken = ops.squeeze(ops.take_along_axis(flat, ops.expand_dims(safe, axis=1), axis=1), axis=1)
     # an ignored row must not spread its nan or infinity: select, then weigh
     loss = -ops.where(row_weight != 0, taken, ops.zeros_like(taken)) * row_weight
     if reduction == "none":
         return ops.reshape(loss, rows)
-    return ops.sum(loss) / ops.sum(row_weight) if reduction == "mean" else ops.sum(loss)
+    return quotient(ops.sum(loss), ops.sum(row_weight)) if reduction == "mean" else ops.sum(loss)
 
 
 def _one_or_more(name: str, input: Any) -> tuple[Variable, bool]:
-    """Rows of classes, (n, classes), and whether (classes,) was given."""
+    """Rows of classes, (n, classes), and whether (classes,) or a number was given."""
     input = real(input, name)
-    if input.ndim not in (1, 2):
-        raise ValueError(f"{name}: the input is (classes,) or (n, classes), not of shape {input.shape}")
-    return (ops.expand_dims(input, axis=0), True) if input.ndim == 1 else (input, False)
+    if input.ndim > 2 or not all(input.shape[-1:]):
+        raise ValueError(f"{name}: the input is (classes,) or (n, classes), not of shape {input.shape}, and has a class")
+    return (ops.reshape(input, (1, input.size)), True) if input.ndim < 2 else (input, False)
 
 
 def _of_rows(loss: Variable, alone: bool, reduction: str) -> Variable:
@@ -296,12 +320,14 @@ def multi_margin_loss(input: Any, target: Any, p: int = 1, margin: float = 1.0, 
     check_classes("multi_margin_loss", target, classes)
     places = ops.expand_dims(target, axis=1)
     z = network.relu(margin - ops.take_along_axis(x, places, axis=1) + x)
-    if p == 2:
-        z = z * z
-    if weight is not None:
-        z = z * ops.expand_dims(ops.take(weight, target, axis=0), axis=1)
     own = places == ops.arange(classes, dtype=target.dtype, device=target.device)
-    return _of_rows(ops.sum(ops.where(own, ops.zeros_like(z), z), axis=1) / classes, alone, reduction)
+    z = ops.where(own, ops.zeros_like(z), z)
+    each = None if weight is None else ops.expand_dims(ops.take(weight, target, axis=0), axis=1)
+    if p == 2:
+        z = z if each is None else finite_where_counted(z, each)
+        z = z * z
+    z = z if each is None else weighed(z, each)
+    return _of_rows(ops.sum(z, axis=1) / classes, alone, reduction)
 
 
 def multilabel_margin_loss(input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None,
@@ -336,8 +362,10 @@ def multilabel_margin_loss(input: Any, target: Any, size_average: bool | None = 
     """
     reduction = reduction_of("multilabel_margin_loss", reduction, size_average, reduce)
     x, alone = _one_or_more("multilabel_margin_loss", input)
-    target = class_indices("multilabel_margin_loss", target, x[0] if alone else x, x.shape[1:] if alone else x.shape)
-    target = ops.reshape(target, x.shape)
+    target = adopt(target, "multilabel_margin_loss", (x,))
+    if alone and target.size == x.size and target.ndim < 2:  # a number may come as () or (1,)
+        target = ops.reshape(target, x.shape)
+    target = class_indices("multilabel_margin_loss", target, x, x.shape)
     classes = x.shape[1]
     given = ops.cumulative_sum(ops.astype(target < 0, dtypes.int64), axis=1) == 0
     safe = ops.where(given, target, ops.zeros_like(target))
@@ -356,9 +384,9 @@ def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, siz
     Parameters
     ----------
     input, target : Variable or array, (..., classes)
-        Scores, and which of the classes apply, as 0 and 1.
+        Scores, and which of the classes apply, as 0 and 1; integers, too.
     weight : Variable or array, (classes,), optional
-        What each class counts.
+        What each class counts; any shape that broadcasts with the input's, as (n, classes), is taken.
     size_average, reduce : bool, optional
         PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
@@ -377,11 +405,12 @@ def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, siz
     """
     name = "multilabel_soft_margin_loss"
     reduction = reduction_of(name, reduction, size_average, reduce)
-    input, target = real_pair(name, input, target)
+    input, target = pair(name, input, target, "iuf")
     if not input.ndim:
         raise ValueError(f"{name}: the input needs a dimension of classes")
-    loss = -(target * network.log_sigmoid(input) + (1 - target) * network.log_sigmoid(-input))
-    weight = class_weight(name, weight, input, input.shape[-1])
+    loss = network.binary_cross_entropy_with_logits(input, target, None)
     if weight is not None:
-        loss = loss * weight
+        loss = weighed(loss, broadcast_weight(name, weight, loss))
+    if not loss.shape[-1]:
+        return reduced(ops.sum(loss, axis=-1) * math.nan, reduction)
     return reduced(ops.mean(loss, axis=-1), reduction)

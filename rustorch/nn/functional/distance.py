@@ -11,13 +11,14 @@ from ...ops.creation import constant
 from ...ops.helpers import one_axis
 from ...ops.linalg import vector_norm
 from ...variable import Variable
-from .checks import at_least, check_reduction, real, reduced, reduction_of, signs
+from .checks import at_least, check_reduction, real, reduced, reduction_of
+from .targets import signs
 
 __all__ = ["cosine_embedding_loss", "cosine_similarity", "margin_ranking_loss", "pairwise_distance", "pdist",
            "triplet_margin_loss", "triplet_margin_with_distance_loss"]  # fmt: skip
 
-#: What PyTorch adds to squared lengths in cosine_embedding_loss.
-_LEAST = 1e-12
+#: The square of it is what PyTorch adds to squared lengths in cosine_embedding_loss.
+_LEAST = 1e-6
 
 
 def _vectors(name: str, *given: Any) -> list[Variable]:
@@ -34,7 +35,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Vari
     Parameters
     ----------
     x1, x2 : Variable or array
-        Their shapes broadcast.
+        Their shapes broadcast; numbers are vectors of one element.
     dim : int
         Where the vectors lie, in the broadcast shape.
     eps : float
@@ -60,10 +61,12 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Vari
     [1.0]
     """
     x1, x2 = ops.broadcast_arrays(*_vectors("cosine_similarity", x1, x2))
-    axis = one_axis(dim, x1.ndim, "cosine_similarity")
-    products = ops.sum(x1 * x2, axis=axis)
-    lengths = [at_least(vector_norm(x, axis=axis), eps) for x in (x1, x2)]
-    return products / (lengths[0] * lengths[1])
+    axis = one_axis(dim, max(x1.ndim, 1), "cosine_similarity")
+    if not x1.ndim:
+        x1, x2 = ops.expand_dims(x1, axis=0), ops.expand_dims(x2, axis=0)
+    lengths = [at_least(vector_norm(x, axis=axis, keepdims=True), eps) for x in (x1, x2)]
+    # divided before they are multiplied: a product of large numbers is infinite, and one of small ones 0
+    return ops.sum(x1 / lengths[0] * (x2 / lengths[1]), axis=axis)
 
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Variable:
@@ -72,7 +75,7 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     Parameters
     ----------
     x1, x2 : Variable or array, (..., d)
-        Their shapes broadcast.
+        Their shapes broadcast; numbers are vectors of one element.
     p : float
         Of the norm; infinity, too.
     eps : float
@@ -83,7 +86,7 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     Raises
     ------
     ValueError
-        If the shapes do not broadcast, or there is no dimension.
+        If the shapes do not broadcast.
 
     Examples
     --------
@@ -93,9 +96,8 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     [5.0]
     """
     x1, x2 = _vectors("pairwise_distance", x1, x2)
-    if not (x1.ndim or x2.ndim):
-        raise ValueError("pairwise_distance: the inputs need a dimension of features; their shapes are ()")
-    return vector_norm(x1 - x2 + eps, axis=-1, keepdims=keepdim, ord=p)
+    d = x1 - x2 + eps
+    return vector_norm(d, axis=-1, keepdims=keepdim, ord=p) if d.ndim else vector_norm(ops.expand_dims(d, axis=0), ord=p)
 
 
 def pdist(input: Any, p: float = 2.0) -> Variable:
@@ -170,6 +172,19 @@ def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0
     return reduced(ops.clip(margin - target * (input1 - input2), min=0), reduction)
 
 
+def _scaled(x: Variable) -> tuple[Variable, Variable]:
+    """Vectors over their largest element (or the least length), and ``sqrt(sum(x * x) + least**2)`` over it: squares do not overflow.
+
+    The divisor is a constant to derivatives, for the quotient of both does not depend on it.
+    """
+    if not x.shape[-1]:
+        return x, ops.sum(x, axis=-1) + _LEAST
+    top = ops.clip(ops.max(ops.abs(x.detach()), axis=-1, keepdims=True), min=_LEAST)
+    least = ops.squeeze(_LEAST / top, axis=-1)
+    x = x / top
+    return x, ops.sqrt(ops.sum(x * x, axis=-1) + least * least)
+
+
 def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0, size_average: bool | None = None,
                           reduce: bool | None = None, reduction: str = "mean") -> Variable:  # fmt: skip
     """``1 - cos(x1, x2)`` for targets of 1, ``max(0, cos(x1, x2) - margin)`` for targets of -1.
@@ -177,6 +192,7 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
     Parameters
     ----------
     input1, input2 : Variable or array, (n, d) or (d,)
+        Their shapes broadcast.
     target : Variable or array, (n,) or ()
         1 for what is alike, -1 for what is not; integers, too.
     margin : float
@@ -208,8 +224,8 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
         )
     if not broadcastable([input1.shape[:-1], input2.shape[:-1], target.shape]):
         raise ValueError(f"{name}: {target.shape} targets for vectors of the shapes {input1.shape} and {input2.shape}")
-    squares = [ops.sum(x * x, axis=-1) + _LEAST for x in (input1, input2)]
-    cosine = ops.sum(input1 * input2, axis=-1) / ops.sqrt(squares[0] * squares[1])
+    (one, length1), (two, length2) = _scaled(input1), _scaled(input2)
+    cosine = ops.sum(one * two, axis=-1) / (length1 * length2)
     zero = ops.zeros_like(cosine)
     loss = ops.where(target == 1, 1 - cosine, zero) + ops.where(target == -1, ops.clip(cosine - margin, min=0), zero)
     return reduced(loss, reduction)

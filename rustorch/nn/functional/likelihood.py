@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from math import log, pi
+from math import log, nan, pi
 from typing import Any
 
 from ... import ops
-from ...autograd.check import adopt
+from ...autograd.check import adopt, broadcastable
+from ...ops import network
 from ...variable import Variable
-from .checks import at_least, check_reduction, known, pair, real, real_pair, reduced, reduction_of, signs
+from .checks import at_least, check_reduction, known, real, reduced, reduction_of
+from .targets import pair, together
 
 __all__ = ["gaussian_nll_loss", "kl_div", "poisson_nll_loss"]
 
@@ -22,16 +24,19 @@ def kl_div(input: Any, target: Any, size_average: bool | None = None, reduce: bo
     input : Variable or array
         Log-probabilities.
     target : Variable or array, of the input's shape
-        Probabilities; where one is 0, the part is 0.
+        Probabilities; where one is 0, the part is 0, whatever the input is, and of a negative one it is nan. The wider of two dtypes is
+        that of the result.
     size_average, reduce : bool, optional
         PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "batchmean", "sum", "none"}
-        "batchmean", the sum over the first size, is the divergence itself; "mean" is over all elements.
+        "batchmean", the sum over the first size (or 1, of a number), is the divergence itself; "mean" is over all elements.
     log_target : bool
-        Whether the target holds log-probabilities.
+        Whether the target holds log-probabilities; -inf is that of 0.
 
     Raises
     ------
+    TypeError
+        If one is complex or of integers.
     ValueError
         If the shapes differ.
 
@@ -43,17 +48,13 @@ def kl_div(input: Any, target: Any, size_average: bool | None = None, reduce: bo
     2.0
     """
     reduction = reduction_of("kl_div", reduction, size_average, reduce, ("batchmean",))
-    input, target = real_pair("kl_div", input, target)
-    if log_target:
-        loss = ops.exp(target) * (target - input)
-    else:
-        none = target <= 0
-        loss = target * (ops.log(ops.where(none, ops.ones_like(target), target)) - input)
+    input, target = pair("kl_div", input, target)
+    loss = (network.kl_div_of_logs if log_target else network.kl_div)(input, target)
     if reduction != "batchmean":
         return reduced(loss, reduction)
     if not input.ndim:
-        raise ValueError("kl_div: reduction='batchmean' divides by the first size, but the input's shape is ()")
-    return ops.sum(loss) / input.shape[0]
+        return loss
+    return ops.sum(loss) * nan if not input.shape[0] else ops.sum(loss) / input.shape[0]
 
 
 def poisson_nll_loss(input: Any, target: Any, log_input: bool = True, full: bool = False, size_average: bool | None = None,
@@ -65,7 +66,7 @@ def poisson_nll_loss(input: Any, target: Any, log_input: bool = True, full: bool
     input : Variable or array
         The logarithm of the expected count, or with ``log_input=False`` the expected count.
     target : Variable or array, of the input's shape
-        Counts; integers, too.
+        Counts; integers, too. The wider of two floating-point dtypes is that of the result.
     full : bool
         Whether to add Stirling's approximation of ``log(y!)``, for y above 1: ``y * log(y) - y + log(2 * pi * y) / 2``.
     eps : float
@@ -86,13 +87,12 @@ def poisson_nll_loss(input: Any, target: Any, log_input: bool = True, full: bool
     1.0
     """
     reduction = reduction_of("poisson_nll_loss", reduction, size_average, reduce)
-    input = real(input, "poisson_nll_loss")
-    input, target = pair("poisson_nll_loss", input, signs("poisson_nll_loss", target, input))
-    loss = ops.exp(input) - target * input if log_input else input - target * ops.log(input + eps)
+    input, target = pair("poisson_nll_loss", input, target, "biuf")
+    loss = network.poisson_nll_of_logs(input, target) if log_input else network.poisson_nll(input, target, float(eps))
     if full:
         small = target <= 1
         y = ops.where(small, ops.ones_like(target), target)
-        loss = loss + ops.where(small, ops.zeros_like(y), y * ops.log(y) - y + 0.5 * ops.log(2 * pi * y))
+        loss = loss + ops.where(small, ops.zeros_like(y), y * (ops.log(y) - 1) + 0.5 * (ops.log(y) + log(2 * pi)))
     return reduced(loss, reduction)
 
 
@@ -104,7 +104,7 @@ def gaussian_nll_loss(
     Parameters
     ----------
     input, target : Variable or array
-        Of one shape.
+        Their shapes broadcast, and the widest dtype is that of the result; a target of integers gets the input's.
     var : Variable, array or float
         Variances, of the input's shape, of that shape without its last dimension, or with one size of 1 in it.
     full : bool
@@ -131,8 +131,11 @@ def gaussian_nll_loss(
     check_reduction(name, reduction)
     if not eps > 0:
         raise ValueError(f"{name}: eps is positive, not {eps}")
-    input, target = real_pair(name, input, target)
+    input = real(input, name)
+    target = adopt(target, name, (input,))
     var = ops.full_like(input, float(var)) if isinstance(var, (int, float)) else adopt(var, name, (input,))
+    if not broadcastable([input.shape, target.shape]):
+        raise ValueError(f"{name}: the input has shape {input.shape} and the target {target.shape}, which do not broadcast")
     if var.shape != input.shape:
         if var.shape == input.shape[:-1] and input.ndim:
             var = ops.expand_dims(var, axis=-1)
@@ -142,7 +145,7 @@ def gaussian_nll_loss(
             )
     if known(var, lambda v: v < 0):
         raise ValueError(f"{name}: a variance in var is negative")
-    var = at_least(var, eps)
-    d = input - target
-    loss = 0.5 * (ops.log(var) + d * d / var)
+    input, target = together(name, "target", input, target, "iuf")
+    input, var = together(name, "var", input, var)
+    loss = network.gaussian_nll(input - target, at_least(var, eps))
     return reduced(loss + 0.5 * log(2 * pi) if full else loss, reduction)

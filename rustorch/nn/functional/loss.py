@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ... import ops
-from ...autograd.check import adopt, broadcastable
+from ...backends.base import info
 from ...ops import network
 from ...variable import Variable
-from .checks import check_reduction, counted, known, mixing, pair, real, real_pair, reduced, reduction_of, signs
+from .checks import check_reduction, known, real, reduced, reduction_of
+from .targets import counted, elements_weight, factor, finite_where_counted, pair, signs, weighed
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "hinge_embedding_loss", "huber_loss", "l1_loss", "mse_loss",
            "smooth_l1_loss", "soft_margin_loss"]  # fmt: skip
@@ -21,25 +22,30 @@ def mse_loss(input: Any, target: Any, size_average: bool | None = None, reduce: 
     Parameters
     ----------
     input, target : Variable or array
-        Of one shape.
+        Of one shape. The wider of two floating-point dtypes is that of the result; a target of integers or booleans gets the input's.
     size_average, reduce : bool, optional
         PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
+        The mean of nothing is nan.
     weight : Variable or array, of the input's shape, optional
-        What each element counts; "mean" divides by their sum.
+        What each element counts; "mean" divides by their sum. An infinite difference that counts 0 is left out.
 
     Raises
     ------
     ValueError
         If the shapes differ: broadcasting (n, 1) against (n,) would compare everything with everything.
+    TypeError
+        If an input is complex, or the input is of integers.
     """
     reduction = reduction_of("mse_loss", reduction, size_average, reduce)
-    input, target = pair("mse_loss", input, target)
-    if reduction == "none" or input.dtype.kind == "c" or weight is not None:
+    input, target = pair("mse_loss", input, target, "biuf")
+    if weight is not None:
+        weight = elements_weight("mse_loss", weight, input)
+        d = finite_where_counted(input - target, weight)
+        return counted(d * d, weight, reduction)
+    if reduction == "none" or not input.size:
         d = input - target
-        if weight is not None:
-            return counted("mse_loss", d * d, weight, reduction)
-        return d * d if reduction == "none" else d.mean() if reduction == "mean" and not input.size else reduced(d * d, reduction)
+        return reduced(d * d, reduction)
     return network.mse.call(input, target, input.size if reduction == "mean" else 1)
 
 
@@ -50,7 +56,7 @@ def l1_loss(input: Any, target: Any, size_average: bool | None = None, reduce: b
     Parameters
     ----------
     input, target : Variable or array
-        Of one shape.
+        Of one shape; of complex numbers, too.
     size_average, reduce : bool, optional
         PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
@@ -69,8 +75,11 @@ def l1_loss(input: Any, target: Any, size_average: bool | None = None, reduce: b
     2.0
     """
     reduction = reduction_of("l1_loss", reduction, size_average, reduce)
-    input, target = pair("l1_loss", input, target)
-    return counted("l1_loss", ops.abs(input - target), weight, reduction)
+    input, target = pair("l1_loss", input, target, "iufc")
+    losses = ops.abs(input - target)
+    if weight is None:
+        return reduced(losses, reduction)
+    return counted(losses, elements_weight("l1_loss", weight, losses), reduction)
 
 
 def smooth_l1_loss(input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
@@ -85,7 +94,7 @@ def smooth_l1_loss(input: Any, target: Any, size_average: bool | None = None, re
         PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
     beta : float
-        Not negative; 0 gives `l1_loss`.
+        Not negative; 0, or a number that is too small for the dtype, gives `l1_loss`.
 
     Raises
     ------
@@ -103,10 +112,12 @@ def smooth_l1_loss(input: Any, target: Any, size_average: bool | None = None, re
     reduction = reduction_of("smooth_l1_loss", reduction, size_average, reduce)
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: beta is not negative, as {beta} is")
-    if not beta:
-        return l1_loss(input, target, reduction=reduction)
-    input, target = real_pair("smooth_l1_loss", input, target)
-    return reduced(network.huber(input - target, float(beta)) / beta, reduction)
+    input, target = pair("smooth_l1_loss", input, target, "biuf")
+    largest, smallest = info(input.dtype)[2::2]
+    d = input - target
+    if beta < smallest:
+        return reduced(ops.abs(d), reduction)
+    return reduced(network.smooth_l1(d, float(beta)) if beta <= largest else d * (0.5 / beta) * d, reduction)
 
 
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Variable:
@@ -138,22 +149,16 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     check_reduction("huber_loss", reduction)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta is positive, not {delta}")
-    input, target = real_pair("huber_loss", input, target)
-    return counted("huber_loss", network.huber(input - target, float(delta)), weight, reduction, average=False)
-
-
-def _factor(name: str, weight: Any, input: Variable, word: str = "weight") -> Variable:
-    """What each element counts, of a shape that broadcasts to the input's."""
-    weight = adopt(weight, name, (input,))
-    if not broadcastable([weight.shape, input.shape]) or ops.broadcast_shapes(weight.shape, input.shape) != input.shape:
-        raise ValueError(f"{name}: a {word} of shape {weight.shape} does not broadcast to the input's shape {input.shape}")
-    mixing(name, input, weight)
-    return weight
+    input, target = pair("huber_loss", input, target, "biuf", to="input")
+    losses = network.huber(input - target, min(float(delta), info(input.dtype)[2]))
+    if weight is None:
+        return reduced(losses, reduction)
+    return counted(losses, elements_weight("huber_loss", weight, losses), reduction, average=False)
 
 
 def _weighed(name: str, loss: Variable, weight: Any) -> Variable:
     """Each loss times its weight."""
-    return loss if weight is None else loss * _factor(name, weight, loss)
+    return loss if weight is None else weighed(loss, factor(name, weight, loss))
 
 
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_average: bool | None = None,
@@ -174,6 +179,8 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_avera
 
     Raises
     ------
+    TypeError
+        If the dtypes of input and target differ.
     ValueError
         If an input or target is known to be outside [0, 1], or shapes do not fit.
 
@@ -185,7 +192,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_avera
     """
     name = "binary_cross_entropy"
     reduction = reduction_of(name, reduction, size_average, reduce)
-    input, target = real_pair(name, input, target)
+    input, target = pair(name, input, target, to="none")
     for x, words in ((input, "inputs are"), (target, "targets are")):
         if known(x, lambda v: ops.logical_or(v < 0, v > 1)):
             instead = "; for logits there is binary_cross_entropy_with_logits" if x is input else ""
@@ -226,11 +233,9 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None
     """
     name = "binary_cross_entropy_with_logits"
     reduction = reduction_of(name, reduction, size_average, reduce)
-    input, target = real_pair(name, input, target)
-    positive = network.log_sigmoid(input)
-    if pos_weight is not None:
-        positive = positive * (1 + (_factor(name, pos_weight, input, "pos_weight") - 1) * target)
-    return reduced(_weighed(name, (1 - target) * input - positive, weight), reduction)
+    input, target = pair(name, input, target)
+    positive = None if pos_weight is None else factor(name, pos_weight, input, "pos_weight")
+    return reduced(_weighed(name, network.binary_cross_entropy_with_logits(input, target, positive), weight), reduction)
 
 
 def soft_margin_loss(input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None,

@@ -1,41 +1,214 @@
-"""Losses with hand-derived rules: those of two arrays, element by element, and that of sequences."""
+"""Losses with hand-derived rules: those of two arrays, element by element, and that of sequences.
+
+Where a factor is 0 and the other one infinite, the product is the limit, 0: `weighed` and the losses select before they multiply.
+What they select is a factor and never the product, which keeps its derivatives of every order.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ...autograd.primitive import Primitive
+from ...backends.kernels.loss import SMALLEST, logarithm, logarithm_of_other
 
-__all__ = ["binary_cross_entropy", "ctc_loss", "huber"]
-
-
-def _huber(xp: Any, d: Any, /, delta: float) -> Any:
-    """``d * d / 2`` near 0 and straight beyond: with c, d brought into [-delta, delta], both are ``c * (d - c / 2)``."""
-    c = xp.clip(d, -delta, delta)
-    return c * (d - 0.5 * c)
+__all__ = ["at_least", "binary_cross_entropy", "binary_cross_entropy_with_logits", "ctc_loss", "gaussian_nll", "huber", "kl_div",
+           "kl_div_of_logs", "poisson_nll", "poisson_nll_of_logs", "smooth_l1", "weighed"]  # fmt: skip
 
 
-huber = Primitive("huber", _huber, d=lambda xp, g, d, delta: g * xp.clip(d, -delta, delta))
+def _times(xp: Any, factor: Any, x: Any) -> Any:
+    """``factor * x``, and 0 where the factor is 0 and x is infinite."""
+    return factor * xp.where(xp.logical_and(factor == 0, xp.isinf(x)), xp.zeros_like(x), x)
 
 
-def _log(xp: Any, x: Any) -> Any:
-    """The logarithm, -100 at least, as PyTorch has it, and without a warning at 0."""
-    zero = x <= 0
-    out = xp.log(xp.where(zero, xp.ones_like(x), x))
-    return xp.where(xp.logical_or(zero, out < -100), xp.full_like(x, -100.0), out)
+def _times_finite(xp: Any, factor: Any, g: Any) -> Any:
+    """``factor * g``, and 0 where the factor is 0, whatever an infinite mean made of the gradient g: inf or nan."""
+    lost = xp.logical_and(factor == 0, xp.logical_not(xp.isfinite(g)))
+    return factor * xp.where(lost, xp.zeros_like(g), g)
 
 
-def _variance(xp: Any, x: Any) -> Any:
-    """``x * (1 - x)``, no smaller than what it can be divided by."""
-    v = x * (1 - x)
-    return xp.where(v < 1e-12, xp.full_like(x, 1e-12), v)
+#: What an element counts, times its loss.
+weighed = Primitive(
+    "weighed",
+    lambda xp, x, weight, /: _times(xp, weight, x),
+    x=lambda xp, g, weight: _times_finite(xp, weight, g),
+    weight=lambda xp, g, x: _times(xp, g, x),
+)
+#: ``max(x, least)`` with the gradient of x everywhere, as PyTorch has it.
+at_least = Primitive("at_least", lambda xp, x, /, least: xp.clip(x, least, None), x=lambda xp, g: g)
+
+
+# -- straight far from 0, and a parabola near it: beyond the corner the second derivative is 0 ---------------------------------------
+def _inside(xp: Any, d: Any, limit: float, x: Any) -> Any:
+    return xp.where(xp.abs(d) < limit, x, xp.zeros_like(x))
+
+
+huber = Primitive("huber", lambda xp, d, /, delta: xp.huber(d, delta), d=lambda xp, g, d, delta: xp.huber_grad(g, d, delta))
+huber_grad = Primitive(
+    "huber_grad",
+    lambda xp, g_out, d, /, delta: xp.huber_grad(g_out, d, delta),
+    g_out=lambda xp, g, d, delta: xp.huber_grad(g, d, delta),
+    d=lambda xp, g, g_out, d, delta: _inside(xp, d, delta, g * g_out),
+)
+smooth_l1 = Primitive(
+    "smooth_l1", lambda xp, d, /, beta: xp.smooth_l1(d, beta), d=lambda xp, g, d, beta: xp.smooth_l1_grad(g, d, beta)
+)
+smooth_l1_grad = Primitive(
+    "smooth_l1_grad",
+    lambda xp, g_out, d, /, beta: xp.smooth_l1_grad(g_out, d, beta),
+    g_out=lambda xp, g, d, beta: xp.smooth_l1_grad(g, d, beta),
+    d=lambda xp, g, g_out, d, beta: _inside(xp, d, beta, g * g_out) / beta,
+)
+
+
+# -- two classes -----------------------------------------------------------------------------------------------------------------
+def _floored(xp: Any, x: Any) -> Any:
+    return xp.where(x < SMALLEST, xp.full_like(x, SMALLEST), x)
+
+
+def _curvature(xp: Any, x: Any, target: Any) -> Any:
+    """The second derivative of binary cross-entropy, a sum of what is not negative: nothing cancels."""
+    one, other = _floored(xp, x), _floored(xp, 1 - x)
+    return target / one / one + (1 - target) / other / other
 
 
 binary_cross_entropy = Primitive(
     "binary_cross_entropy",
-    lambda xp, x, target, /: -(target * _log(xp, x) + (1 - target) * _log(xp, 1 - x)),
-    x=lambda xp, g, x, target: g * (x - target) / _variance(xp, x),
-    target=lambda xp, g, x: g * (_log(xp, 1 - x) - _log(xp, x)),
+    lambda xp, x, target, /: xp.binary_cross_entropy(x, target),
+    x=lambda xp, g, x, target: xp.binary_cross_entropy_grad(g, x, target),
+    target=lambda xp, g, x: g * (logarithm_of_other(xp, x) - logarithm(xp, x)),
+)
+binary_cross_entropy_grad = Primitive(
+    "binary_cross_entropy_grad",
+    lambda xp, g_out, x, target, /: xp.binary_cross_entropy_grad(g_out, x, target),
+    g_out=lambda xp, g, x, target: xp.binary_cross_entropy_grad(g, x, target),
+    x=lambda xp, g, g_out, x, target: g * g_out * _curvature(xp, x, target),
+    target=lambda xp, g, g_out, x: -(g * g_out) / _floored(xp, x * (1 - x)),
+)
+
+
+def _softplus(xp: Any, x: Any) -> Any:
+    return xp.logaddexp(x, xp.zeros_like(x))
+
+
+def _target_of_logits(xp: Any, g: Any, x: Any, positive: Any) -> Any:
+    return -g * x if positive is None else g * (_times(xp, positive, _softplus(xp, -x)) - _softplus(xp, x))
+
+
+def _positive_of_logits(xp: Any, g: Any, x: Any, target: Any) -> Any:
+    return g * _times(xp, target, _softplus(xp, -x))
+
+
+binary_cross_entropy_with_logits = Primitive(
+    "binary_cross_entropy_with_logits",
+    lambda xp, x, target, positive, /: xp.binary_cross_entropy_with_logits(x, target, positive),
+    x=lambda xp, g, x, target, positive: xp.binary_cross_entropy_with_logits_grad(g, x, target, positive),
+    target=_target_of_logits,
+    positive=_positive_of_logits,
+)
+
+
+def _mean_of_slopes(xp: Any, x: Any, target: Any, positive: Any) -> Any:
+    """The second derivative of binary cross-entropy with logits."""
+    weight = 1 if positive is None else 1 - target + positive * target
+    return weight * (xp.sigmoid(x) * xp.sigmoid(-x))
+
+
+def _target_of_logits_grad(xp: Any, g: Any, g_out: Any, x: Any, positive: Any) -> Any:
+    return -(g * g_out) if positive is None else -(g * g_out) * (xp.sigmoid(x) + positive * xp.sigmoid(-x))
+
+
+binary_cross_entropy_with_logits_grad = Primitive(
+    "binary_cross_entropy_with_logits_grad",
+    lambda xp, g_out, x, target, positive, /: xp.binary_cross_entropy_with_logits_grad(g_out, x, target, positive),
+    g_out=lambda xp, g, x, target, positive: xp.binary_cross_entropy_with_logits_grad(g, x, target, positive),
+    x=lambda xp, g, g_out, x, target, positive: g * g_out * _mean_of_slopes(xp, x, target, positive),
+    target=_target_of_logits_grad,
+    positive=lambda xp, g, g_out, x, target: -(g * g_out) * (target * xp.sigmoid(-x)),
+)
+
+
+# -- divergence of distributions ----------------------------------------------------------------------------------------------------
+def _log_positive(xp: Any, x: Any) -> Any:
+    """The logarithm of what is positive, nan of what is negative, and 0 of 0, which is to be multiplied by it."""
+    positive = x > 0
+    return xp.where(x < 0, xp.full_like(x, xp.nan), xp.log(xp.where(positive, x, xp.ones_like(x))))
+
+
+def _target_of_kl_div(xp: Any, g: Any, x: Any, target: Any) -> Any:
+    """``log(t) + 1 - x``. At 0 the slope is infinite; there it counts as ``-x``, and 0 where that is infinite, too."""
+    zero = target == 0
+    x = xp.where(xp.logical_and(zero, xp.isinf(x)), xp.zeros_like(x), x)
+    return g * (_log_positive(xp, target) + xp.where(zero, xp.zeros_like(x), xp.ones_like(x)) - x)
+
+
+kl_div = Primitive(
+    "kl_div",
+    lambda xp, x, target, /: _times(xp, target, _log_positive(xp, target) - x),
+    x=lambda xp, g, target: -g * target,
+    target=_target_of_kl_div,
+)
+kl_div_of_logs = Primitive(
+    "kl_div_of_logs",
+    lambda xp, x, target, /: _difference_of_logs(xp, x, target, 0),
+    x=lambda xp, g, target: -g * xp.exp(target),
+    target=lambda xp, g, x, target: g * _difference_of_logs(xp, x, target, 1),
+)
+
+
+def _difference_of_logs(xp: Any, x: Any, target: Any, more: int) -> Any:
+    """``exp(t) * (t - x + more)``, and 0 where ``exp(t)`` is."""
+    p = xp.exp(target)
+    none = p == 0
+    d = xp.where(none, xp.zeros_like(target), target) - xp.where(none, xp.zeros_like(x), x)
+    return p * (d + more if more else d)
+
+
+# -- counts ----------------------------------------------------------------------------------------------------------------------
+def _poisson_of_logs(xp: Any, x: Any, target: Any) -> Any:
+    """``exp(x) - t * x``; what the exponential makes infinite stays so."""
+    rate = xp.exp(x)
+    return xp.where(rate == xp.inf, rate, rate - _times(xp, target, x))
+
+
+poisson_nll_of_logs = Primitive(
+    "poisson_nll_of_logs",
+    lambda xp, x, target, /: _poisson_of_logs(xp, x, target),
+    x=lambda xp, g, x, target: g * (xp.exp(x) - target),
+    target=lambda xp, g, x: -g * x,
+)
+
+
+def _poisson(xp: Any, x: Any, target: Any, /, eps: float) -> Any:
+    """``x - t * log(x + eps)``."""
+    moved = x + eps
+    zero = xp.logical_and(target == 0, moved == 0)
+    log = xp.log(xp.where(zero, xp.ones_like(moved), moved))
+    return xp.where(x == xp.inf, x, x - _times(xp, target, log))
+
+
+def _poisson_rule(xp: Any, g: Any, x: Any, target: Any, eps: float) -> Any:
+    moved = x + eps
+    zero = xp.logical_and(target == 0, moved == 0)
+    return g * (1 - target / xp.where(zero, xp.ones_like(moved), moved))
+
+
+poisson_nll = Primitive("poisson_nll", _poisson, x=_poisson_rule, target=lambda xp, g, x, eps: -g * xp.log(x + eps))
+
+
+# -- normal numbers --------------------------------------------------------------------------------------------------------------
+def _gaussian(xp: Any, d: Any, var: Any) -> Any:
+    z = d / xp.sqrt(var)
+    return 0.5 * (xp.log(var) + z * z)
+
+
+def _variance_rule(xp: Any, g: Any, d: Any, var: Any) -> Any:
+    each = d / var
+    return g * (0.5 * (1 / var - each * each))
+
+
+#: ``(log(v) + d * d / v) / 2``: d is divided before it is multiplied, for its square may be too large or too small.
+gaussian_nll = Primitive(
+    "gaussian_nll", lambda xp, d, var, /: _gaussian(xp, d, var), d=lambda xp, g, d, var: g * (d / var), var=_variance_rule
 )
 
 #: The rule is a kernel and no primitive: of second order, its steps are recorded.
