@@ -228,7 +228,7 @@ class Variable(Operators, Interchange, VariableNames, Value):
         dtype : dtype, optional
         """
         if target is not None:
-            if isinstance(target, str) and target not in dtypes.NAMES:
+            if isinstance(target, str) and not dtypes.is_name(target):
                 device = target
             else:
                 dtype = target

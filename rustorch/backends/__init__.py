@@ -43,7 +43,7 @@ __all__ = [
 
 #: device family -> (module here, class, the library, what to install)
 _FAMILIES = {
-    "cuda": ("cupy", "CupyBackend", "cupy", "CuPy is not installed: pip install 'rustorch[cuda13]' (or [cuda12])"),
+    "cuda": ("cupy", "CupyBackend", "cupy", "CuPy is not installed: pip install cupy-cuda13x, or cupy-cuda12x for a driver of CUDA 12"),
     "strict": ("generic", "StrictBackend", "array_api_strict", "not installed: pip install array-api-strict"),
     "jax": ("generic", "JaxBackend", "jax", "JAX is not installed: pip install jax"),
     "torch": ("generic", "TorchBackend", "torch", "PyTorch is not installed: pip install torch"),
@@ -192,8 +192,8 @@ def transfer(array: Array, device: str) -> Array:
         raise TypeError(f"{type(array).__name__} is no array of a library that rustorch knows")
     if source is target:
         return source.to_device(array, device)
-    host = source.to_numpy(array)
-    return host.copy() if target is _CPU else target.from_numpy(host, device)  # the host's view of a torch tensor is its memory
+    host = target.from_numpy(source.to_numpy(array), device)
+    return host.copy() if target is _CPU else host  # the host's view of a torch tensor is its memory
 
 
 def from_dlpack_array(value: Any) -> Array:
@@ -206,16 +206,19 @@ def from_dlpack_array(value: Any) -> Array:
     if kind not in (1, 2):
         raise ValueError(f"from_dlpack: memory of DLPack device type {kind} is neither the CPU's (1) nor CUDA's (2)")
     library = _CPU.module if kind == 1 else _load("cuda").module
-    return library.from_dlpack(value)
+    native = library.from_dlpack(value)
+    return of(native).adopt(native)  # type: ignore[union-attr]
 
 
 def shared(array: Array, device: str) -> Array | None:
     """The memory of a native array as an array of another library; None where that one cannot reach or take it, or may not.
 
-    Only between libraries whose arrays can all be written to: what JAX holds must never change.
+    Only memory that may be written to: what JAX holds, or a read-only array of NumPy's, must never change.
     """
     source, target = of(array), get(device)
-    if source is None or not (source.mutable and target.mutable):
+    if source is None or not (source.writable(array) and target.mutable):
+        return None
+    if any(step < 0 for step in source.strides(array)):  # PyTorch ends the process
         return None
     try:
         if array.__dlpack_device__() != target.from_numpy(_numpy.empty(0), device).__dlpack_device__():

@@ -98,8 +98,9 @@ class Backend:
         Raises
         ------
         TypeError
-            If its values are not numbers, or it is a kind of array whose meaning would be lost.
+            If its dtype is none that rustorch computes with, or it is a kind of array whose meaning would be lost.
         """
+        dtypes.admit(self.dtype_of(value))
         return value
 
     def bind(self, function: Callable) -> Callable:
@@ -148,7 +149,19 @@ class Backend:
         return self.public_dtype(array.dtype)
 
     def native_dtype(self, dtype: Any) -> Any:
-        return None if dtype is None else dtypes.as_dtype(dtype)
+        """The library's own dtype for what a user means by one.
+
+        Raises
+        ------
+        TypeError
+            If it is none, or one that arrays of this backend may not have.
+        """
+        if dtype is None:
+            return None
+        named = dtypes.as_dtype(dtype)
+        if named.kind == "V":
+            raise dtypes.no_bfloat16(self.name)
+        return named
 
     # -- the border ------------------------------------------------------------------------------------------------
     def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
@@ -205,6 +218,10 @@ class Backend:
 
     def writable(self, array: Array) -> bool:
         return self.mutable
+
+    def strides(self, array: Array) -> tuple[int, ...]:
+        """How far apart neighbours lie along each axis, where that can be negative; else nothing."""
+        return getattr(array, "strides", ())
 
     def owner(self, array: Array) -> Any:
         """The object that owns the memory of ``array``: itself, or what it is a view of."""
@@ -322,5 +339,10 @@ def info(dtype: numpy.dtype) -> tuple:
     if dtype.kind in "iu":
         limits = numpy.iinfo(dtype)
         return limits.bits, int(limits.max), int(limits.min), dtype
+    if dtype.kind == "V":
+        from ml_dtypes import finfo
+
+        found = finfo(dtype)
+        return found.bits, float(found.eps), float(found.max), float(found.min), float(found.smallest_normal), dtype
     part = numpy.finfo(dtype)
     return part.bits, float(part.eps), float(part.max), float(part.min), float(part.smallest_normal), part.dtype

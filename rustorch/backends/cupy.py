@@ -12,7 +12,7 @@ import array_api_compat.cupy
 import cupy
 import numpy
 
-from . import cupy_kernels
+from . import cupy_kernels, dtypes
 from .base import Array, Backend, DeviceUnavailable, Namespace
 from .cupy_kernels.random import Generator
 
@@ -109,6 +109,8 @@ class CupyBackend(Backend):
 
     # -- the border --------------------------------------------------------------------------------------------------
     def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
+        if array.dtype.kind == "V":
+            raise dtypes.no_bfloat16(device)
         with self.native_device(device):
             return cupy.asarray(array)
 

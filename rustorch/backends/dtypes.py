@@ -1,6 +1,8 @@
 """The standard's data types, as ``numpy.dtype`` objects, and their kinds.
 
-On every device a Variable's ``dtype`` is one of these; a backend translates at its border.
+On every device a Variable's ``dtype`` is one of these; a backend translates at its border. float16 and whatever else the standard lacks
+is refused there, in `admit`, with one exception: bfloat16 has float32's range, and arrays of the libraries that add up bfloat16 in
+float32, JAX and PyTorch, may have it.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ COMPLEX = (complex64, complex128)
 ALL = (bool, *SIGNED, *UNSIGNED, *REAL, *COMPLEX)
 NAMES = {dtype.name: dtype for dtype in ALL}
 
+_ADMITTED = frozenset(ALL)
+
 #: What a list of Python scalars becomes when no dtype is named.
 DEFAULTS = {"b": bool, "i": int64, "f": float32, "c": complex64}
 
@@ -41,9 +45,9 @@ def as_dtype(dtype: Any) -> numpy.dtype:
     Raises
     ------
     TypeError
-        If it names no data type.
+        If it names no data type, or one that no array here may have, such as float16.
     """
-    if type(dtype) in _DTYPE_CLASSES:
+    if type(dtype) in _DTYPE_CLASSES and dtype.isnative:
         return dtype
     if dtype is builtins.float:
         return float32
@@ -53,9 +57,96 @@ def as_dtype(dtype: Any) -> numpy.dtype:
     if native is None and type(dtype).__module__ == "torch":
         native = str(dtype).removeprefix("torch.")
     try:
-        return numpy.dtype(dtype if native is None else native)
+        named = numpy.dtype(dtype if native is None else native).newbyteorder("=")
     except TypeError as error:
+        if "bfloat16" in (dtype, native):
+            return _brain()
+        if reason := _WHY_NOT.get(str(native)):  # a dtype of PyTorch that NumPy lacks
+            raise TypeError(f"{dtype} is refused: {reason}") from error
         raise TypeError(f"{dtype!r} is not a data type; use one of rustorch.{', rustorch.'.join(NAMES)}") from error
+    if named not in _ADMITTED and named.name != "bfloat16":
+        raise TypeError(f"dtype {named} is refused: {_reason(named)}")
+    return named
+
+
+def _brain() -> numpy.dtype:
+    """The dtype bfloat16, which NumPy alone does not have."""
+    try:
+        from ml_dtypes import bfloat16
+    except ImportError as error:
+        raise TypeError(
+            "bfloat16 is refused: NumPy has no such dtype without the package ml_dtypes; pip install ml_dtypes, or convert the array "
+            "to float32 in its own library"
+        ) from error
+    return numpy.dtype(bfloat16)
+
+
+#: Dtypes with their own reason for being refused, by name: what is wrong, and what to write.
+_WHY_NOT = {
+    "float16": "its largest number is 65504, and NumPy and CuPy add up in it, so that sums and counts overflow. Convert it to float32, as "
+    "in x.astype('float32') of NumPy and CuPy or x.float() of PyTorch, or name dtype=rustorch.float32",
+    "bfloat16": "NumPy and CuPy add up in it, so that sums lose their digits. Convert it, as in x.astype('float32'); arrays of "
+    "JAX and PyTorch may have it",
+    "object": "its elements are Python objects. Convert them to numbers, as in x.astype('float64')",
+    "complex32": "its parts have float16's range. Convert it, as in x.to(torch.complex64)",
+}
+#: Kind of a dtype -> the same.
+_WHY_NOT_KIND = {
+    "f": "the standard has no floats of more than 64 bits. Convert it, as in x.astype('float64')",
+    "c": "the standard has no complex numbers of more than 128 bits. Convert it, as in x.astype('complex128')",
+    "U": "text is no number. Number its values, as in numpy.unique(x, return_inverse=True)[1], or convert digits with x.astype('float64')",
+    "M": "dates are no numbers. Count from a first one, as in (x - x[0]) / numpy.timedelta64(1, 'D')",
+    "m": "durations are no numbers. Divide by a unit, as in x / numpy.timedelta64(1, 's')",
+}
+
+
+def _reason(dtype: Any) -> str:
+    name, kind = str(getattr(dtype, "name", dtype)), getattr(dtype, "kind", "")
+    if name in _WHY_NOT:
+        return _WHY_NOT[name]
+    if getattr(dtype, "names", None):
+        return f"its elements have fields. Take one of them, as in x[{dtype.names[0]!r}]"
+    other = "the standard has no such dtype. Convert it, as in x.astype('float32')"
+    return _WHY_NOT_KIND.get("U" if kind in ("S", "T") else kind, other)
+
+
+def admit(dtype: Any) -> None:
+    """Refuse an array whose dtype, as a ``numpy.dtype``, is none of the standard's: it must be convertible by its own library.
+
+    Raises
+    ------
+    TypeError
+        Names the dtype, says why it is refused, and what to write.
+    """
+    if dtype not in _ADMITTED:
+        raise refused(dtype)
+
+
+def refused(dtype: Any) -> TypeError:
+    """The error for an array of a dtype that no backend, or not this one, computes with."""
+    return TypeError(f"arrays of dtype {dtype} hold no numbers that rustorch computes with: {_reason(dtype)}")
+
+
+def no_bfloat16(device: str) -> TypeError:
+    """The error where an array of another device would become one of bfloat16 on this one."""
+    return TypeError(
+        f"arrays on {device!r} have no bfloat16: {_WHY_NOT['bfloat16'].partition('.')[0]}. Convert first, as in "
+        f"x.astype(rustorch.float32)"
+    )
+
+
+def is_name(text: str) -> builtins.bool:
+    """Whether a string is the name of a dtype, here or elsewhere, so that it can be no device."""
+    return text in NAMES or text in _WHY_NOT or text in ("half", "longdouble", "float128", "complex256")
+
+
+def trainable(dtype: numpy.dtype) -> None:
+    """Refuse bfloat16 for what is trained: an optimizer's small steps vanish in its three digits."""
+    if dtype.kind == "V":
+        raise TypeError(
+            f"layers and optimizers have no {dtype}: steps of less than 1/256 of a parameter would vanish in its three digits. Keep "
+            f"parameters in float32, as in x.astype(rustorch.float32)"
+        )
 
 
 _DTYPE_CLASSES = frozenset(type(dtype) for dtype in ALL)
@@ -82,7 +173,7 @@ def promoted(one: numpy.dtype, two: numpy.dtype) -> numpy.dtype:
         return one
     out = numpy.promote_types(one, two)
     kinds = {one.kind, two.kind}
-    if len(kinds) == 1 or (kinds == {"i", "u"} and out.kind == "i") or kinds == {"f", "c"}:
+    if len(kinds) == 1 or (kinds == {"i", "u"} and out.kind == "i") or kinds <= {"f", "c", "V"}:
         return out
     raise TypeError(f"{one} and {two} mix kinds, which the Array API standard leaves undefined; convert one of them with astype")
 
@@ -93,6 +184,6 @@ def promoted_with(dtype: numpy.dtype, number: type) -> numpy.dtype:
         raise TypeError(
             f"a Python {number.__name__} and {dtype} mix kinds, which the Array API standard leaves undefined; convert with astype"
         )
-    if number is builtins.complex and dtype.kind == "f":
-        return complex64 if dtype == float32 else complex128
+    if number is builtins.complex and dtype.kind in "fV":
+        return complex128 if dtype == float64 else complex64
     return dtype

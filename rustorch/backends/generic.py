@@ -6,6 +6,7 @@ have a linear override each.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from functools import partial
@@ -63,9 +64,12 @@ class StrictBackend(Backend):
         return dtype._np_dtype
 
     def native_dtype(self, dtype: Any) -> Any:
-        return None if dtype is None else getattr(self.module, dtypes.as_dtype(dtype).name)
+        named = super().native_dtype(dtype)
+        return None if named is None else getattr(self.module, named.name)
 
     def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
+        if array.dtype.kind == "V":
+            raise dtypes.no_bfloat16(device)
         return self.module.asarray(array, device=self.native_device(device), copy=True)
 
     def to_numpy(self, array: Array) -> numpy.ndarray:
@@ -76,6 +80,12 @@ class StrictBackend(Backend):
 
     def to_device(self, array: Array, device: str) -> Array:
         return array.to_device(self.native_device(device))
+
+    def writable(self, array: Array) -> bool:
+        return array._array.flags.writeable
+
+    def strides(self, array: Array) -> tuple[int, ...]:
+        return array._array.strides
 
     def owner(self, array: Array) -> Any:
         base = array._array
@@ -125,6 +135,11 @@ class JaxBackend(Backend):
 
     def is_array(self, value: Any) -> bool:
         return isinstance(value, self._jax.Array)
+
+    def adopt(self, value: Any) -> Array:
+        if value.dtype.name != "bfloat16":
+            dtypes.admit(value.dtype)
+        return value
 
     def check_device(self, device: str, rest: str) -> str:
         self._jax.config.update("jax_enable_x64", True)
@@ -217,6 +232,8 @@ class TorchBackend(Backend):
         self._torch = torch
         self.module = array_api_compat.torch
         self._dtypes = {getattr(torch, dtype.name): dtype for dtype in dtypes.ALL if hasattr(torch, dtype.name)}
+        with contextlib.suppress(TypeError):  # without ml_dtypes
+            self._dtypes[torch.bfloat16] = dtypes.as_dtype("bfloat16")
         self._native = {dtype: native for native, dtype in self._dtypes.items()}
         self._signed = {getattr(torch, f"uint{n}"): getattr(torch, f"int{n}") for n in (16, 32, 64) if hasattr(torch, f"uint{n}")}
         self.overrides: dict[str, Callable] = {
@@ -229,6 +246,12 @@ class TorchBackend(Backend):
         return isinstance(value, self._torch.Tensor)
 
     def adopt(self, value: Any) -> Array:
+        if value.dtype not in self._dtypes:
+            if value.dtype is self._torch.bfloat16:
+                dtypes.as_dtype("bfloat16")  # raises: says what is missing
+            raise dtypes.refused(str(value.dtype).removeprefix("torch."))
+        if value.layout is not self._torch.strided:
+            raise TypeError(f"a tensor of layout {value.layout} is not kept as one block of memory; make it dense, as in x.to_dense()")
         return value.detach() if value.requires_grad or type(value) is not self._torch.Tensor else value
 
     def check_device(self, device: str, rest: str) -> str:
@@ -253,10 +276,16 @@ class TorchBackend(Backend):
         return None if dtype is None else self._native[dtypes.as_dtype(dtype)]
 
     def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
-        return self._torch.tensor(numpy.ascontiguousarray(array).reshape(array.shape), device=self.native_device(device))
+        packed = numpy.ascontiguousarray(array).reshape(array.shape)
+        if array.dtype.kind == "V":  # torch.tensor knows nothing of ml_dtypes
+            return self.from_numpy(packed.view(numpy.int16), device).view(self._torch.bfloat16)
+        return self._torch.tensor(packed, device=self.native_device(device))
 
     def to_numpy(self, array: Array) -> numpy.ndarray:
-        return array.detach().cpu().resolve_conj().resolve_neg().numpy()
+        host = array.detach().cpu()
+        if array.dtype is self._torch.bfloat16:
+            return host.view(self._torch.int16).numpy().view(self._dtypes[array.dtype])
+        return host.resolve_conj().resolve_neg().numpy()
 
     def indexes(self, kinds: set[str], writing: bool) -> bool:
         if kinds & {"backwards", "switch", "narrow"} or (writing and "array" in kinds):  # which of two writes stays is open here

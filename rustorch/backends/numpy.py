@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy
 
-from . import numpy_kernels
+from . import dtypes, numpy_kernels
 from .base import Backend
 
 #: Functions in which NumPy differs from the standard; array-api-compat repairs them. (It is imported when the
@@ -50,11 +50,15 @@ class NumpyBackend(Backend):
         if isinstance(value, numpy.ma.MaskedArray):
             raise TypeError("a masked array would lose its mask; fill it first, as in array.filled(0)")
         array = numpy.asarray(value)
-        if array.dtype.kind not in "biufc" or array.dtype.itemsize not in (1, 2, 4, 8, 16):
-            raise TypeError(f"arrays of dtype {array.dtype} hold no numbers that rustorch computes with")
-        return array
+        dtype = array.dtype
+        if not dtype.isnative:  # bytes in the other order: of a file, say. No other library takes them
+            dtype = dtype.newbyteorder("=")
+        dtypes.admit(dtype)
+        return array if dtype is array.dtype else array.astype(dtype, copy=False)
 
     def from_numpy(self, array: numpy.ndarray, device: str) -> numpy.ndarray:
+        if array.dtype.kind == "V":
+            raise dtypes.no_bfloat16(device)
         return array
 
     def to_numpy(self, array: numpy.ndarray) -> numpy.ndarray:

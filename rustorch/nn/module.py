@@ -336,12 +336,14 @@ class Module(Hooked):
         The Parameters stay the same objects, so an optimizer that has them goes on.
         """
         if target is not None:
-            if isinstance(target, str) and target not in dtypes.NAMES:
+            if isinstance(target, str) and not dtypes.is_name(target):
                 device = target
             else:
                 dtype = target
         device = None if device is None else resolve(device)
         dtype = None if dtype is None else dtypes.as_dtype(dtype)
+        if dtype is not None:
+            dtypes.trainable(dtype)
         if dtype is not None and not dtypes.is_floating(dtype):
             raise TypeError(f"Module.to converts parameters to floating-point dtypes, not to {dtype}")
         moved: list[tuple[Variable, Any, Any]] = []
@@ -395,4 +397,4 @@ class Stateless(Module):
         if device is not None:
             resolve(device)
         if dtype is not None:
-            dtypes.as_dtype(dtype)
+            dtypes.trainable(dtypes.as_dtype(dtype))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..backends import dtypes
 from ..variable import Variable
 
 __all__ = ["Buffer", "Parameter"]
@@ -19,10 +20,16 @@ class Parameter(Variable):
     requires_grad : bool
     device, dtype : optional
         As for `Variable`.
+
+    Raises
+    ------
+    TypeError
+        If it is of bfloat16, in which small steps vanish; else as `Variable`.
     """
 
     def __init__(self, data: Any, requires_grad: bool = True, device: str | None = None, dtype: Any = None):
         super().__init__(data, bool(requires_grad), device, dtype)
+        dtypes.trainable(self.dtype)
 
 
 class Buffer(Variable):

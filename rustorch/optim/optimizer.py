@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..autograd.graph import Value, enable_grad, writes
-from ..backends import BY_TYPE, Backend, Namespace, device_of
+from ..backends import BY_TYPE, Backend, Namespace, device_of, dtypes
 from ..rustorch_names import OptimizerNames
 from ..variable import Variable
 from . import checks, states
@@ -45,7 +45,7 @@ class Optimizer(OptimizerNames):
     ValueError
         If there are no parameters, one is listed twice or is no leaf, or an option is out of range.
     TypeError
-        If a parameter is no Variable, or an option is unknown.
+        If a parameter is no Variable or of bfloat16, or an option is unknown.
 
     Examples
     --------
@@ -123,6 +123,7 @@ class Optimizer(OptimizerNames):
                 raise ValueError(f"{self._name}: parameter {i} was computed ({p!r}); only leaves can be optimized")
             if id(p) in seen:
                 raise ValueError(f"{self._name}: parameter {i} (shape {tuple(p._native.shape)}) is listed twice")
+            dtypes.trainable(p.dtype)
             self.check_parameter(p, i)  # type: ignore[arg-type]
             seen.add(id(p))
         options = {**self.defaults, **{k: v for k, v in param_group.items() if k != "params"}}

@@ -7,8 +7,8 @@ text, as JSON.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..autograd.graph import make
 from ..backends import get, resolve
@@ -27,10 +27,12 @@ def _path(name: str, path: Any) -> str:
     try:
         return os.fsdecode(path)
     except TypeError:
-        raise TypeError(f"{name}: a path is a string or a pathlib.Path, not {type(path).__name__}") from None
+        raise TypeError(
+            f"{name}: a path is a string or a pathlib.Path, not {type(path).__name__}; a file is what open(path, 'rb' or 'wb') returns"
+        ) from None
 
 
-def save(obj: Any, path: str | os.PathLike, metadata: Mapping[str, Any] | None = None) -> None:
+def save(obj: Any, path: str | os.PathLike | BinaryIO, metadata: Mapping[str, Any] | None = None) -> None:
     """Write an object into a safetensors file, whole or not at all.
 
     The bytes go into a new file beside ``path``, which takes its place when they are on the disk. A program that is killed on the way
@@ -43,15 +45,18 @@ def save(obj: Any, path: str | os.PathLike, metadata: Mapping[str, Any] | None =
         An object with a ``state_dict()``, such as a Module or an optimizer, is saved as that. A flat dict of arrays, such as the
         state_dict of a Module, becomes a file with these names that every reader of the format takes; names in nested objects are
         paths, as in ``model.0.weight``.
-    path : str or path
-        Its folder must exist. A symbolic link is followed, and permissions of a file that is replaced are kept.
+    path : str, path or binary file
+        Its folder must exist. A symbolic link is followed, and permissions of a file that is replaced are kept. Into an open file, such
+        as ``io.BytesIO()`` or a pipe, the bytes go one after the other from where it stands: there, nothing takes back what a failure
+        has written.
     metadata : mapping of str to object, optional
         What shall stand in the file beside the object, for `load_metadata`: strings as they are, other values as JSON.
 
     Raises
     ------
     TypeError
-        If something in the object is of another kind, or of a dtype that the format lacks, or metadata is no JSON: nothing is written.
+        If something in the object is of another kind, or of a dtype that the format lacks, or metadata is no JSON, or the file is open
+        for text: nothing is written.
     ValueError
         If the object contains itself, or is nested too deeply, or metadata takes the name "rustorch" or is no Unicode: nothing is written.
     OSError
@@ -85,9 +90,11 @@ def save(obj: Any, path: str | os.PathLike, metadata: Mapping[str, Any] | None =
     from ..backends.buffers import contents
     from . import header
     from .atomic import replace
+    from .stream import is_file, target
     from .tree import Flattened
 
-    path = _path("save", path)
+    write = target("save", path) if is_file(path, "write") else None
+    name = "" if write else _path("save", path)
     parts = Flattened(obj)
     texts = _texts(metadata)
     ours: dict[str, Any] = {} if parts.plain else {"tree": parts.node}
@@ -96,7 +103,11 @@ def save(obj: Any, path: str | os.PathLike, metadata: Mapping[str, Any] | None =
     if ours:
         texts[_OURS] = json.dumps({"version": _VERSION, **ours}, separators=(",", ":"))
     head, order = header.write(parts.described, texts)
-    replace(path, (head if name is None else contents(parts.arrays[name]) for name in (None, *order)))
+    pieces = (head if entry is None else contents(parts.arrays[entry]) for entry in (None, *order))
+    if write is None:
+        replace(name, pieces)
+    else:
+        write(pieces)
 
 
 def _texts(metadata: Any) -> dict[str, str]:
@@ -121,7 +132,7 @@ def _texts(metadata: Any) -> dict[str, str]:
     return texts
 
 
-def load(path: str | os.PathLike, device: str | None = None) -> Any:
+def load(path: str | os.PathLike | BinaryIO, device: str | None = None) -> Any:
     """Read a safetensors file, of rustorch, PyTorch or anyone else.
 
     On "cpu" the file is mapped into memory: only what is touched is read, and what is written into the arrays stays in this process. To
@@ -129,7 +140,9 @@ def load(path: str | os.PathLike, device: str | None = None) -> Any:
 
     Parameters
     ----------
-    path : str or path
+    path : str, path or binary file
+        An open file, such as ``io.BytesIO(bytes)``, is read from where it stands and left behind the object, so that another one may
+        follow; where reading fails, it stands where it stood. One that cannot seek, such as a pipe, is read to its end.
     device : str, optional
         Where the Variables shall be. Default: the default device.
 
@@ -144,6 +157,8 @@ def load(path: str | os.PathLike, device: str | None = None) -> Any:
     ------
     ValueError
         If it is no safetensors file, or a broken one, or one with dtypes that no array here can have, such as float8: says which and why.
+    TypeError
+        If it is neither a path nor a file that is open for reading bytes.
     OSError
         If there is no such file, or it cannot be read.
 
@@ -163,22 +178,32 @@ def load(path: str | os.PathLike, device: str | None = None) -> Any:
     """
     from . import header
 
-    path, device = _path("load", path), resolve(device)
+    device = resolve(device)
+    opened, name = _opener("load", path)
     try:
-        with _open(path) as source:
+        with opened() as source:
             head, start = header.read(source.file, source.size)
             texts = header.metadata_of(head)
-            entries = header.entries_of(head, source.size - start)
+            room = source.size - start
+            entries = header.entries_of(head, min(room, header.end_of(head)) if source.goes_on else room)
             source.map()
-            return _rebuilt(source, start, entries, _ours(texts), device)
+            found = _rebuilt(source, start, entries, _ours(texts), device)
+            source.leave_at(start + header.end_of(head))
+            return found
     except ValueError as error:
-        raise ValueError(f"load: {path!r} cannot be read: {error}") from error
+        raise ValueError(f"load: {name} cannot be read: {error}") from error
 
 
-def _open(path: str) -> Source:
+def _opener(function: str, path: Any) -> tuple[Callable[[], Source], str]:
+    """What opens a path or a file, and what errors call it."""
     from .source import Source
+    from .stream import Stream, is_file
 
-    return Source(path)
+    if is_file(path, "read"):
+        stream = Stream(function, path)
+        return lambda: stream, f"the {type(path).__name__}"
+    name = _path(function, path)
+    return lambda: Source(name), repr(name)
 
 
 def _ours(texts: Mapping[str, str]) -> dict[str, Any]:
@@ -203,12 +228,13 @@ def _rebuilt(source: Source, start: int, entries: dict, ours: dict[str, Any], de
 
     backend = get(device)
 
+    # float16 is read, and becomes float32 on the way: nothing here adds up in it
     def take(name: str, dtype: str | None) -> Any:
         if name not in entries:
             raise ValueError(f"its structure names the tensor {name!r} twice, or the file has none of this name")
         entry = entries.pop(name)
         shape = entry.shape
-        if dtype is None:
+        if dtype is None or entry.dtype == dtype == "float16":
             dtype = "float32" if entry.dtype in ("bfloat16", "float16") else entry.dtype
         elif dtype == "complex128" and entry.dtype == "float64" and shape[-1:] == (2,):
             shape = shape[:-1]
@@ -229,14 +255,14 @@ def _rebuilt(source: Source, start: int, entries: dict, ours: dict[str, Any], de
     return found
 
 
-def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
+def load_metadata(path: str | os.PathLike | BinaryIO) -> dict[str, Any]:
     """What stands in a safetensors file beside its object: the metadata of `save`, or the strings that another program wrote.
 
-    Only the file's header is read.
+    Only the file's header is read, and an open file stands where it stood afterwards.
 
     Parameters
     ----------
-    path : str or path
+    path : str, path or binary file
 
     Returns
     -------
@@ -244,20 +270,20 @@ def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError, OSError
+    ValueError, TypeError, OSError
         As `load`.
     """
     import json
 
     from . import header
 
-    path = _path("load_metadata", path)
+    opened, called = _opener("load_metadata", path)
     try:
-        with _open(path) as source:
+        with opened() as source:
             texts = header.metadata_of(header.read(source.file, source.size)[0])
             coded = _ours(texts).get("json", ())
             return {name: json.loads(text) if name in coded else text for name, text in texts.items() if name != _OURS}
     except RecursionError as error:
-        raise ValueError(f"load_metadata: {path!r} cannot be read: it is nested too deeply") from error
+        raise ValueError(f"load_metadata: {called} cannot be read: it is nested too deeply") from error
     except ValueError as error:
-        raise ValueError(f"load_metadata: {path!r} cannot be read: {error}") from error
+        raise ValueError(f"load_metadata: {called} cannot be read: {error}") from error

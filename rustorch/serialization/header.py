@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
-__all__ = ["METADATA", "Entry", "code_of", "entries_of", "metadata_of", "parse", "read", "write"]
+__all__ = ["METADATA", "Entry", "code_of", "end_of", "entries_of", "metadata_of", "parse", "read", "write"]
 
 METADATA = "__metadata__"
 #: The format's name of a dtype -> ours, and the bytes of an element.
@@ -193,6 +193,12 @@ def entries_of(head: dict[str, Any], size: int) -> dict[str, Entry]:
     if end != size:
         raise ValueError(f"its tensors have {end} bytes in all, but {size} follow the header")
     return entries
+
+
+def end_of(head: dict[str, Any]) -> int:
+    """Where the last of the tensors ends, as a header has it, before it is checked."""
+    places = [found.get("data_offsets") for name, found in head.items() if name != METADATA and isinstance(found, dict)]
+    return max((place[1] for place in places if _counts(place) and len(place) == 2), default=0)
 
 
 def _entry(name: str, found: Any, size: int) -> Entry:

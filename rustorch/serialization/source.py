@@ -52,6 +52,12 @@ class Source:
     def __exit__(self, *exc: object) -> None:
         self.file.close()
 
+    #: Whether there may be more in it behind the object.
+    goes_on = False
+
+    def leave_at(self, place: int) -> None:
+        """Let the file stand there when it is left: of an open file that a user gave."""
+
     def map(self) -> None:
         """Let `bytes` be parts of one map from here on, where the system and the file's size let it."""
         # on Windows, a file that is mapped could not be replaced by a save

@@ -18,7 +18,7 @@ from .header import METADATA, code_of
 
 __all__ = ["Flattened", "unflatten"]
 
-#: Arrays of these dtypes are written in another one, or read as another one; the structure says what they were.
+#: Arrays of these dtypes are written in another one, or were once; the structure says what they were.
 _MARKED = ("complex128", "float16")
 #: How deep containers may stand in each other: what is written can be read again, also from deep within a program.
 _DEEPEST = 200

@@ -14,7 +14,7 @@ from tests.support.examples import assert_picture, assert_refused, module, run
 from tests.support.website import website
 
 for package in ("matplotlib", "tqdm"):
-    pytest.importorskip(package, reason=f"the example needs {package}: pip install 'rustorch[examples]'")
+    pytest.importorskip(package, reason=f"the example needs {package}: pip install '.[examples]'")
 
 NAME = "char_gpt.py"
 WORDS = ["roses", "are", "red", "violets", "blue", "and", "so", "you"]

@@ -16,7 +16,7 @@ import pytest
 from tests.support import examples
 
 for package in ("matplotlib", "sklearn", "tqdm"):
-    pytest.importorskip(package, reason=f"the example needs {package}: pip install 'rustorch[examples]'")
+    pytest.importorskip(package, reason=f"the example needs {package}: pip install '.[examples]'")
 
 
 @pytest.fixture

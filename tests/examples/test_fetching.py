@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.website import website
 
-pytest.importorskip("tqdm", reason="the examples need tqdm: pip install 'rustorch[examples]'")
+pytest.importorskip("tqdm", reason="the examples need tqdm: pip install '.[examples]'")
 
 TEXT = b"First Citizen:\nBefore we proceed any further, hear me speak.\n" * 4000  # more than one chunk
 CHECKSUM = hashlib.sha256(TEXT).hexdigest()

@@ -16,7 +16,7 @@ from tests.support import examples
 from tests.support.website import website
 
 for package in ("matplotlib", "tqdm"):
-    pytest.importorskip(package, reason=f"the example needs {package}: pip install 'rustorch[examples]'")
+    pytest.importorskip(package, reason=f"the example needs {package}: pip install '.[examples]'")
 
 
 @pytest.fixture

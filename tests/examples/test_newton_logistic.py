@@ -12,7 +12,7 @@ import rustorch
 from tests.support.examples import assert_picture, assert_refused, module, run
 
 for package in ("matplotlib", "sklearn", "tqdm"):
-    pytest.importorskip(package, reason=f"the example needs {package}: pip install 'rustorch[examples]'")
+    pytest.importorskip(package, reason=f"the example needs {package}: pip install '.[examples]'")
 
 NAME = "newton_logistic.py"
 

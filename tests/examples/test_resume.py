@@ -18,7 +18,7 @@ import rustorch
 from tests.support.examples import assert_picture, assert_refused, command, environment, module, run
 
 for package in ("matplotlib", "sklearn", "tqdm"):
-    pytest.importorskip(package, reason=f"the example needs {package}: pip install 'rustorch[examples]'")
+    pytest.importorskip(package, reason=f"the example needs {package}: pip install '.[examples]'")
 
 NAME = "resume.py"
 SHORT = ("--steps", 40, "--every", 4, "--batch-size", 8)
