@@ -10,7 +10,8 @@ from ..variable import Variable
 from .transform import Call, gradients_of, released
 
 
-def _value_and_grad(name: str, func: Callable, argnums: Any, has_aux: bool, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
+def value_and_gradient(name: str, func: Callable, argnums: Any, has_aux: bool, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
+    """The gradient, the value, and what else the function returned; ``name`` is what errors call the caller."""
     call = Call(name, func, args, kwargs, argnums, has_aux)
     if not isinstance(call.result, Variable):
         raise TypeError(f"{name}: the function must return one Variable, not {call.structure}; see vjp and jacrev for more")
@@ -31,8 +32,8 @@ def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = Fal
     func : callable
         Returns a real number, a Variable of shape (); with ``has_aux``, a pair of it and whatever else.
     argnums : int or tuple of int
-        Which positional arguments to differentiate in: Variables, or trees of Variables (dicts, lists, tuples, named tuples,
-        dataclasses).
+        Which positional arguments to differentiate in: Variables, arrays and floats, or trees of them (dicts, lists, tuples, named
+        tuples, dataclasses). The function gets Variables in their places.
     has_aux : bool
 
     Returns
@@ -57,7 +58,7 @@ def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = Fal
 
     @functools.wraps(func, updated=())
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        found, _, aux = _value_and_grad("grad", func, argnums, has_aux, args, kwargs)
+        found, _, aux = value_and_gradient("grad", func, argnums, has_aux, args, kwargs)
         return (found, aux) if has_aux else found
 
     return gradient
@@ -76,7 +77,7 @@ def value_and_grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
 
     @functools.wraps(func, updated=())
     def both(*args: Any, **kwargs: Any) -> Any:
-        found, value, aux = _value_and_grad("value_and_grad", func, argnums, has_aux, args, kwargs)
+        found, value, aux = value_and_gradient("value_and_grad", func, argnums, has_aux, args, kwargs)
         return ((value, aux), found) if has_aux else (value, found)
 
     return both
@@ -87,7 +88,7 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
 
     @functools.wraps(func, updated=())
     def both(*args: Any, **kwargs: Any) -> Any:
-        found, value, aux = _value_and_grad("grad_and_value", func, argnums, has_aux, args, kwargs)
+        found, value, aux = value_and_gradient("grad_and_value", func, argnums, has_aux, args, kwargs)
         return (found, (value, aux)) if has_aux else (found, value)
 
     return both

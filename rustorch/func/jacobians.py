@@ -60,7 +60,8 @@ def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool 
     Parameters
     ----------
     func : callable
-        Of real Variables; returns a Variable or a tree of them; with ``has_aux``, a pair of that and whatever else.
+        Of real Variables, which it gets in place of arrays and floats; returns a Variable or a tree of them; with ``has_aux``, a pair
+        of that and whatever else.
     argnums : int or tuple of int
     has_aux : bool
 
@@ -97,4 +98,10 @@ def hessian(func: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     >>> rustorch.func.hessian(lambda x: (x**3).sum())(rustorch.tensor([1.0, 2.0])).tolist()
     [[6.0, 0.0], [0.0, 12.0]]
     """
-    return jacrev(jacrev(func, argnums), argnums)
+
+    def first(*args: Any, **kwargs: Any) -> Any:
+        return _jacobian("hessian", func, argnums, False, False, args, kwargs)
+
+    return functools.wraps(func, updated=())(
+        lambda *args, **kwargs: _jacobian("hessian", first, argnums, False, False, args, kwargs)
+    )

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..autograd.graph import mode
 from ..pytree import tree_flatten, tree_unflatten
-from .gradients import value_and_grad
-from .transform import Call, Pushed, gradients_of, like, released, tracked
+from .gradients import value_and_gradient
+from .transform import Call, Pushed, gradients_of, inputs, like, released, tracked
 
 
 def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
@@ -18,7 +18,7 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     ----------
     func : callable
         Of the primals; returns a Variable or a tree of them; with ``has_aux``, a pair of that and whatever else.
-    *primals : Variable or tree of Variables
+    *primals : Variable, array or float, or tree of them
     has_aux : bool
 
     Returns
@@ -51,7 +51,7 @@ def jvp(func: Callable, primals: tuple, tangents: tuple, *, has_aux: bool = Fals
     ----------
     func : callable
     primals, tangents : tuple
-        The arguments, and a direction for each: Variables or trees of them, alike in structure, shapes and devices.
+        The arguments, and a direction for each: Variables, arrays, floats or trees of them, alike in structure, shapes and devices.
     has_aux : bool
 
     Returns
@@ -67,9 +67,8 @@ def jvp(func: Callable, primals: tuple, tangents: tuple, *, has_aux: bool = Fals
     """
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
         raise TypeError(f"jvp: primals and tangents are tuples, not {type(primals).__name__} and {type(tangents).__name__}")
-    flat, structure = tree_flatten(primals)
     call = Call("jvp", func, primals, {}, tuple(range(len(primals))), has_aux)
-    directions = like("jvp", tangents, structure, flat, "tangents")
+    directions = like("jvp", tangents, tree_flatten(primals)[1], call.fresh, "tangents")
     product = tree_unflatten(Pushed(call)(directions), call.structure)
     out = released(call.result, call.outer)
     return (out, product, released(call.aux, call.outer)) if has_aux else (out, product)
@@ -100,15 +99,14 @@ def hvp(func: Callable, primals: tuple, tangents: tuple) -> tuple:
     """
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
         raise TypeError(f"hvp: primals and tangents are tuples, not {type(primals).__name__} and {type(tangents).__name__}")
-    gradient = value_and_grad(func, tuple(range(len(primals))))
-    flat, structure = tree_flatten(primals)
-    directions = like("hvp", tangents, structure, flat, "tangents")
+    numbers = tuple(range(len(primals)))
+    models = [model for i, primal in enumerate(primals) for model in inputs("hvp", primal, f"argument {i}", False)[0]]
+    directions = like("hvp", tangents, tree_flatten(primals)[1], models, "tangents")
 
     def first(*xs: Any) -> Any:
-        value, found = gradient(*xs)
-        return found, value
+        return value_and_gradient("hvp", func, numbers, False, xs, {})[:2]
 
-    call = Call("hvp", first, primals, {}, tuple(range(len(primals))), True)
+    call = Call("hvp", first, primals, {}, numbers, True)
     create = (mode.enabled and call.outer) or tracked(directions)
     products = call.arranged(gradients_of(call.outs, call.fresh, directions, create))
     return released(call.aux, call.outer), products

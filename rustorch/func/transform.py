@@ -8,6 +8,8 @@ from typing import Any
 from .. import autograd, ops
 from ..autograd.engine import ALIAS
 from ..autograd.graph import Node, Value, enable_grad, make, mode, set_grad_enabled, track
+from ..autograd.primitive import SCALARS
+from ..backends import of
 from ..pytree import Structure, tree_flatten, tree_map, tree_unflatten
 from ..variable import Variable
 
@@ -24,14 +26,38 @@ def fresh(x: Variable, recorded: bool) -> Variable:
 def inputs(name: str, tree: Any, where: str, recorded: bool) -> tuple[list[Variable], Structure]:
     """Fresh Variables for the leaves of an argument."""
     leaves, structure = tree_flatten(tree)
-    for leaf, path in zip(leaves, structure.paths(where), strict=True):
-        if not isinstance(leaf, Variable):
-            raise TypeError(
-                f"{name}: {path} is a {type(leaf).__name__}; derivatives are of Variables, so pass rustorch.asarray(...)"
-            )
-        if leaf.dtype.kind not in "fcV":
-            raise TypeError(f"{name}: {path} holds {leaf.dtype}, which has no derivatives; convert it, as in x.double()")
-    return [fresh(leaf, recorded) for leaf in leaves], structure
+    values = [variable_of(name, leaf, path, leaf is tree) for leaf, path in zip(leaves, structure.paths(where), strict=True)]
+    return [fresh(value, recorded) for value in values], structure
+
+
+def variable_of(name: str, leaf: Any, path: str, whole: bool) -> Variable:
+    """What is differentiated in, as a Variable: an array of any library keeps its memory, a float becomes one of shape ().
+
+    A float that is but a part of an argument is refused: in a list or dict of weights it may be a setting, and a list of floats may be
+    meant as an array.
+    """
+    if isinstance(leaf, Variable):
+        value = leaf
+    elif type(leaf) in SCALARS and not whole:
+        raise TypeError(
+            f"{name}: {path} is a {type(leaf).__name__} in a tree; if it shall have a derivative, pass rustorch.asarray(...)"
+        )
+    elif type(leaf) in (int, bool):
+        raise TypeError(f"{name}: {path} is the {type(leaf).__name__} {leaf}, which has no derivatives; write {float(leaf)}")
+    elif type(leaf) in SCALARS or of(leaf) is not None:
+        try:
+            value = ops.asarray(leaf)
+        except TypeError as error:
+            raise TypeError(f"{name}: {path} has no derivatives: {error}") from error
+    else:
+        raise TypeError(
+            f"{name}: {path} is a {type(leaf).__name__}; derivatives are of Variables, arrays and numbers, so pass rustorch.asarray(...)"
+        )
+    if value.dtype.kind not in "fcV":
+        raise TypeError(
+            f"{name}: {path} holds {value.dtype}, which has no derivatives; convert it, as in x.astype(rustorch.float64)"
+        )
+    return value
 
 
 def results(name: str, tree: Any, what: str = "output") -> tuple[list[Variable], Structure]:
@@ -138,9 +164,13 @@ def like(name: str, tree: Any, structure: Structure, models: Sequence[Variable],
     leaves, theirs = tree_flatten(tree)
     if theirs != structure:
         raise ValueError(f"{name}: {what} must have the structure {structure}, not {theirs}")
-    for leaf, model, path in zip(leaves, models, structure.paths(what), strict=True):
-        if not isinstance(leaf, Variable):
-            raise TypeError(f"{name}: {path} is a {type(leaf).__name__}, not a Variable")
+    for i, (leaf, model, path) in enumerate(zip(leaves, models, structure.paths(what), strict=True)):
+        if type(leaf) in SCALARS:
+            leaf = leaves[i] = ops.asarray(leaf, dtype=model.dtype, device=model.device)
+        elif not isinstance(leaf, Variable):
+            if of(leaf) is None:
+                raise TypeError(f"{name}: {path} is a {type(leaf).__name__}, not a Variable, an array or a number")
+            leaf = leaves[i] = ops.asarray(leaf)
         if leaf.shape != model.shape or leaf.device != model.device:
             raise ValueError(
                 f"{name}: {path} has shape {leaf.shape} on {leaf.device!r}, but belongs to {model.shape} on {model.device!r}"
