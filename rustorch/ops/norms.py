@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd.check import adopt
+from ..autograd.functional import grad
+from ..autograd.graph import VARIABLES
+from ..autograd.primitive import Primitive
 from ..backends import dtypes
 from . import elementwise, statistical
 from .data_type import astype
-from .helpers import axes_of, is_complex, one_axis
+from .helpers import axes_of, one_axis, restored
+from .indexing import extent
 from .manipulation import expand_dims, reshape, roll
-from .searching import where
 
 __all__ = ["cross", "diagonal", "matrix_norm", "outer", "trace", "vector_norm"]
 
-_INF = float("inf")
+_INF, _NAN = float("inf"), float("nan")
 
 
 def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
@@ -91,15 +94,68 @@ def _floating(x: Any, name: str) -> Any:
     return x
 
 
-def _root(total: Any, power: float) -> Any:
-    """``total ** (1 / power)`` with the gradient 0 at 0."""
-    zero = total == 0
-    safe = where(zero, 1.0, total)
-    return where(zero, 0.0, elementwise.sqrt(safe) if power == 2 else safe ** (1 / power))
+# -- norms of vectors --------------------------------------------------------------------------------------------------------------
+def _vanishing(xp: Any, g: Any) -> Any:
+    """Zeros like ``g``, which do not have a derivative where ``g`` is not 0."""
+    return xp.where(g == 0, g, xp.full_like(g, _NAN))
+
+
+_edge = Primitive("norm_edge", lambda xp, x, /: xp.zeros_like(x), register=False, x=_vanishing)
+
+
+def by_norm(xp: Any, g: Any, x: Any, out: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """``g * x / out``, where ``out`` is a norm of x over axes: it is not negative, and x is 0 where it is 0.
+
+    The quotient is 0 there, and so it is not lost to derivatives of higher orders: by L'Hopital's rule, ``g / out`` is the derivative of
+    ``g`` in ``out``, if ``g`` is 0, too, as it is for the square of a norm. Else there is no second derivative: it is nan.
+    """
+    shape = tuple(x.shape)
+    wide = restored(xp, out, axes, shape, keepdims)
+    zero = wide == 0
+    direction = x / xp.where(zero, xp.ones_like(wide), wide)
+    wide = restored(xp, g, axes, shape, keepdims)
+    if type(g) not in VARIABLES or not out._tracked or extent(astype(zero, dtypes.int32))[1] == 0:
+        return wide * direction
+    smooth = g == 0
+    limit = xp.zeros_like(g)
+    if g._tracked:
+        found = grad(g, out, xp.ones_like(g), create_graph=True, allow_unused=True)[0]
+        limit = xp.full_like(g, _NAN) if found is None else found  # it is 0 by way of something else, which may be x
+        smooth = xp.logical_and(smooth, xp.isfinite(limit))
+    slope = restored(xp, xp.where(smooth, limit, xp.zeros_like(limit)), axes, shape, keepdims)
+    edge = xp.logical_and(zero, restored(xp, xp.logical_not(smooth), axes, shape, keepdims))
+    return xp.where(zero, slope, wide) * direction + xp.where(edge, _edge(x), xp.zeros_like(x))
+
+
+def _vector_norm_rule(xp: Any, g: Any, x: Any, out: Any, axes: tuple[int, ...], order: float, keepdims: bool) -> Any:
+    """``g * sign(x) * (abs(x) / out) ** (order - 1)``, and 0 at 0."""
+    if order == 2:
+        return by_norm(xp, g, x, out, axes, keepdims)
+    g, out = (restored(xp, value, axes, tuple(x.shape), keepdims) for value in (g, out))
+    sizes = xp.abs(x)
+    none = sizes == 0
+    safe = xp.where(none, xp.ones_like(sizes), sizes)
+    if order < 0:
+        factor = (out / safe) ** (1 - order)
+    else:
+        out = xp.where(out == 0, xp.ones_like(out), out)
+        # powers below 1 are small enough to be multiplied; the quotient might underflow, and they would not
+        factor = safe ** (order - 1) * out ** (1 - order) if order < 2 else (sizes / out) ** (order - 1)
+    return g * (factor if order > 2 else xp.where(none, xp.zeros_like(factor), factor)) * xp.sign(x)
+
+
+_vector_norm = Primitive(
+    "vector_norm",
+    lambda xp, x, /, axes, order, keepdims: xp.vector_norm(x, axes, order, keepdims),
+    x=_vector_norm_rule,
+)
 
 
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
-    """Norm of the elements along axes: ``sum(abs(x) ** ord) ** (1 / ord)``. Its gradient at 0 is 0.
+    """Norm of the elements along axes: ``sum(abs(x) ** ord) ** (1 / ord)``, without overflow or underflow on the way.
+
+    Its gradient at 0 is 0. Second derivatives there are those of what is smooth, such as ``vector_norm(x) ** 2``, and else nan: for the
+    norm itself, there is none.
 
     Parameters
     ----------
@@ -115,28 +171,25 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
     -------
     Variable
         Real.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.linalg.vector_norm(rustorch.asarray([3e30, 4e30]))
+    Variable(5.e+30)
     """
     x = _floating(x, "vector_norm")
     axes = axes_of(axis, x.ndim)
-    if ord == 2:
-        squares = elementwise.square(elementwise.real(x)) + elementwise.square(elementwise.imag(x)) if is_complex(x) else x * x
-        return _root(statistical.sum(squares, axis=axes, keepdims=keepdims), 2)
-    sizes = elementwise.abs(x)
-    if ord == _INF:
-        return statistical.max(sizes, axis=axes, keepdims=keepdims)
-    if ord == -_INF:
-        return statistical.min(sizes, axis=axes, keepdims=keepdims)
-    if ord == 0:
-        return statistical.sum(astype(x.detach() != 0, sizes.dtype), axis=axes, keepdims=keepdims)
-    if ord == 1:
+    if abs(ord) == _INF or ord in (0, 1):
+        sizes = elementwise.abs(x)
+        if ord == _INF:
+            return statistical.max(sizes, axis=axes, keepdims=keepdims)
+        if ord == -_INF:
+            return statistical.min(sizes, axis=axes, keepdims=keepdims)
+        if ord == 0:
+            return statistical.sum(astype(x.detach() != 0, sizes.dtype), axis=axes, keepdims=keepdims)
         return statistical.sum(sizes, axis=axes, keepdims=keepdims)
-    zero = sizes == 0
-    powers = where(zero, 0.0 if ord > 0 else _INF, where(zero, 1.0, sizes) ** float(ord))
-    total = statistical.sum(powers, axis=axes, keepdims=keepdims)
-    if ord > 0:
-        return _root(total, ord)
-    infinite = total == _INF  # a zero among the elements: the norm is zero
-    return where(infinite, 0.0, where(infinite, 1.0, total) ** (1 / ord))
+    return _vector_norm(x, axes, ord, keepdims)
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:

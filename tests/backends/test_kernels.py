@@ -20,6 +20,8 @@ def _f(*shape: int) -> numpy.ndarray:
 
 EDGES = numpy.array([[1.0, INF, -INF], [NAN, 0.0, -0.0], [-1000.0, 1000.0, 2.0]])
 ROWS = numpy.array([[1.0, 2.0, 3.0], [1000.0, -1000.0, 0.0], [-INF, -INF, 1.0]])
+#: Probabilities.
+UNIT = numpy.array([[0.0, 1.0, 0.5], [1.0, 0.0, 0.25], [1e-13, 0.75, 1.0]])
 I = numpy.array  # noqa: E741 - indices
 #: Windows side by side; ones that overlap, with padding before and beyond the end; bins of different lengths.
 TILES = (Window(4, 2, 2, 2), Window(4, 2, 2, 2))
@@ -51,6 +53,11 @@ CASES: dict[str, list[tuple]] = {
     ],
     "ctc_loss_grad": [
         (_f(2), -abs(_f(3, 2, 3)), I([[1, 1], [2, 9]]), I([3, 2]), I([2, 1]), 0, abs(_f(2)), -9 * abs(_f(3, 2, 5))),
+    ],
+    "vector_norm": [
+        (_f(3, 4), (1,), 2, False), (_f(3, 4), (0,), 3, True), (_f(2, 3, 4), (0, 2), 1.5, False), (_f(3, 4).T, (0, 1), -2, False),
+        (EDGES, (1,), 2, False), (EDGES, (0,), -1, False), (1e200 * EDGES, (1,), 2, True), (_f(0, 2), (0,), 2, False),
+        (_f(3), (0,), INF, False), (1e-200 * _f(20000), (0,), 2, False),
     ],
     "positions": [(I([2, 0], dtype="int64"), 3), (I([2, 0], dtype="int32"), 0)],
     "put_add": [
@@ -137,6 +144,10 @@ CASES: dict[str, list[tuple]] = {
         (_f(3, 4), abs(_f(3, 4)), None, None, "none"), (_f(4, 3).T, I([0, 3, 1]), None, None, "mean"),
         (_f(0, 4), I([], dtype="int64"), None, None, "sum"), (_f(3, 40), I([0, 39, 1]), None, None, "mean"),
         (_f(3, 40), I([0, -100, 1]), None, -100, "mean"), (_f(3, 40), abs(_f(3, 40)), None, None, "mean"),
+        (EDGES, I([-100, -100, 1]), None, -100, "mean"), (EDGES, I([-100, -100, -100]), None, -100, "mean"),
+        (EDGES, I([0, 1, 2]), I([1.0, 0.0, 0.0]), 0, "none"),
+        (I([[-INF, 1.0], [-INF, -INF], [3.0, 2.0]]), I([[0.0, 1.0], [0.0, 0.0], [0.5, 0.5]]), None, None, "none"),
+        (numpy.tile(I([-INF, 1.0]), (1, 40)), numpy.tile(I([0.0, 1.0]), (1, 40)), None, None, "sum"),
         (abs(EDGES.reshape(1, 9)), I([1]), None, 1, "sum"), (numpy.full((1, 40), -INF), I([1]), None, None, "none"),
         (_f(5000, 2), I([0, 1] * 2500), None, None, "mean"),
     ],
@@ -147,9 +158,21 @@ CASES: dict[str, list[tuple]] = {
         (numpy.array(1.5), abs(_f(3, 4)), abs(_f(3)) + 2, I([0, -7, 1]), I([0.0, 1.0, 2.0, 3.0]), numpy.array(3.0), -7),
         (_f(3), abs(_f(3, 4)), abs(_f(3)) + 2, I([2, 3, 2]), None, None, 2),
         (numpy.array(1.5), abs(_f(3, 4)), abs(_f(3)) + 2, abs(_f(3, 4)), None, 3, None),
+        (numpy.array(1.5), abs(_f(3, 4)), abs(_f(3)) + 2, I([-7, -7, -7]), None, numpy.array(0.0), -7),
+        (I([INF, NAN, 1.0]), abs(_f(3, 4)), abs(_f(3)) + 2, I([-7, -7, 1]), None, None, -7),
         # with many classes, the matrix is kept the other way round
         (numpy.array(1.5), abs(_f(3, 40)), abs(_f(3)) + 2, I([0, 39, 1]), None, 3, None),
         (_f(3), abs(_f(3, 40)), abs(_f(3)) + 2, abs(_f(3, 40)), None, None, None),
+    ],
+    "huber": [(EDGES, 2.0), (_f(2, 3), 0.5), (_f(0), 1.0)],
+    "huber_grad": [(_f(3, 3), EDGES, 2.0), (_f(2, 3), _f(2, 3), 0.5), (numpy.array(2.0), numpy.array(0.1), 1.0)],
+    "smooth_l1": [(EDGES, 2.0), (_f(2, 3), 0.5), (_f(0), 1.0), (_f(4, 3).T, 1e-30)],
+    "smooth_l1_grad": [(_f(3, 3), EDGES, 2.0), (_f(2, 3), _f(2, 3), 0.5), (_f(2, 3), _f(2, 3), 1e-30)],
+    "binary_cross_entropy": [(UNIT, UNIT.T), (UNIT, 1 - UNIT), (_f(0), _f(0)), (I([1e-30, 0.5]), I([0.0, NAN]))],
+    "binary_cross_entropy_grad": [(_f(3, 3), UNIT, UNIT.T), (_f(3, 3), UNIT, 1 - UNIT), (_f(0), _f(0), _f(0))],
+    "binary_cross_entropy_with_logits": [(EDGES, UNIT, None), (EDGES, 1 - UNIT, 3 * UNIT), (EDGES, UNIT, UNIT[0]), (_f(0), _f(0), None)],
+    "binary_cross_entropy_with_logits_grad": [
+        (_f(3, 3), EDGES, UNIT, None), (_f(3, 3), EDGES, 1 - UNIT, 3 * UNIT), (_f(3, 3), EDGES, UNIT, UNIT[0]), (_f(0),) * 3 + (None,),
     ],
     "layer_norm": [(_f(3, 4), _f(4), _f(4), 1, 1e-5), (_f(2, 3, 4), None, None, 2, 0.1), (_f(0, 3), _f(3), None, 1, 1e-5),
                    (_f(4), None, _f(4), 1, 1e-5)],

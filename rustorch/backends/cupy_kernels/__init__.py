@@ -13,6 +13,18 @@ __all__ = ["OVERRIDES", "linalg", "optim"]
 
 OVERRIDES: dict[str, Callable] = {
     name: function
-    for family in (activation, attention, convolution, elementwise, indexing, layers, normalization, optim, pooling, recurrent)
+    for family in (
+        activation,
+        attention,
+        convolution,
+        elementwise,
+        indexing,
+        layers,
+        linalg,
+        normalization,
+        optim,
+        pooling,
+        recurrent,
+    )
     for name, function in family.OVERRIDES.items()
 }

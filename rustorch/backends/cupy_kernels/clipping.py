@@ -12,30 +12,39 @@ from ..kernels import KERNELS
 from .launch import REAL, Array
 from .tables import CHUNK, PARTS, SUMS, Contiguous, Tables, Tensor
 
-# Arrays: what is added up, and where the sum of each block goes. Sizes: of the former, and the number of blocks.
+# Arrays: what is added up, and where the norm of each block's elements goes. Sizes: of the former, and the number of blocks.
 _NORM = Tables(SUMS + """
 __device__ bool infinite(T x) { return x - x != 0; }
+__device__ T power(T size, T order) { return order == 2 ? size * size : order == 1 ? size : pow(size, order); }
+__device__ T root(T sum, T order) { return order == 2 ? sqrt(sum) : order == 1 ? sum : pow(sum, 1 / order); }
+
+// The norm of elements start, start + step, ... below n. Where the sum of powers overflowed, or is so small that digits are lost, all
+// threads of the block add up once more, with the largest size taken out.
+__device__ T norm(const T* x, I start, I n, I step, T order) {
+    bool largest = infinite(order);
+    T found = 0, top = 0, least = sizeof(T) == 4 ? (T)1e-24 : (T)1e-276;
+    for (I i = start; i < n; i += step) found = largest ? larger(found, fabs(x[i])) : found + power(fabs(x[i]), order);
+    found = all(found, 256, largest);
+    if (largest || order == 1 || found != found || (found > least && !infinite(found))) return largest ? found : root(found, order);
+    for (I i = start; i < n; i += step) top = larger(top, fabs(x[i]));
+    top = all(top, 256, true);
+    if (top == 0 || infinite(top)) return top;
+    found = 0;
+    for (I i = start; i < n; i += step) found += power(fabs(x[i]) / top, order);
+    return top * root(all(found, 256, false), order);
+}
 
 extern "C" __global__ void norm_parts(Table table, T order) {
     Place at(table);
-    T *x = ARRAY(0), found = 0;
-    I n = SIZE(0), parts = SIZE(1);
-    for (I i = at.block * (I)256 + threadIdx.x; i < n; i += parts * 256) {
-        T size = fabs(x[i]);
-        if (infinite(order)) found = larger(found, size);
-        else found += order == 2 ? size * size : order == 1 ? size : pow(size, order);
-    }
-    found = all(found, 256, infinite(order));
+    I parts = SIZE(1);
+    T found = norm(ARRAY(0), at.block * (I)256 + threadIdx.x, SIZE(0), parts * 256, order);
     if (!threadIdx.x) ARRAY(1)[at.block] = found;
 }
 
 extern "C" __global__ void norm_whole(Table table, T order) {
     Place at(table);
-    T *parts = ARRAY(0), found = 0;
-    I n = SIZE(0);
-    for (I i = threadIdx.x; i < n; i += 256) found = infinite(order) ? larger(found, parts[i]) : found + parts[i];
-    found = all(found, 256, infinite(order));
-    if (!threadIdx.x) ARRAY(1)[0] = infinite(order) || order == 1 ? found : order == 2 ? sqrt(found) : pow(found, 1 / order);
+    T found = norm(ARRAY(0), threadIdx.x, SIZE(0), 256, order);
+    if (!threadIdx.x) ARRAY(1)[0] = found;
 }
 """, arrays=2, sizes=2, numbers=1)  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Linear algebra: where CuPy does not look at what cuSOLVER reports, matrices get the answers that they have on the CPU.
+"""Linear algebra: norms in one launch; and where CuPy does not look at what cuSOLVER reports, the answers of the CPU.
 
 cuSOLVER promises nothing for matrices with nan or infinities, so it never sees them. To raise an error means to wait for the GPU: this is
 done for the functions that raise on the CPU, and for no other.
@@ -14,7 +14,10 @@ import cupy
 import cupyx
 import numpy
 
-from .launch import Array
+from ..kernels.linalg import safe_sizes
+from . import clipping
+from .launch import Array, Source, overrides, plain
+from .rows import ROWS, Rows, along, channels, launch, trailing
 
 #: Functions that raise for nan (or infinities), as NumPy does, by what they say.
 _REFUSING = {
@@ -33,6 +36,51 @@ _SPARING = {
 }
 #: Functions that raise where there is no result.
 _RAISING = {"inv", "solve", "cholesky", "svd", "svdvals", "pinv"}
+
+
+#: A row of more elements is not for one block of threads alone.
+LONG = 1 << 14
+_NORM = Source(
+    ROWS,
+    """
+// Sizes are divided by the largest one (of a negative order, the smallest) unless it is between least and most.
+extern "C" __launch_bounds__(1024) __global__ void vector_norm(Rows rows, const T* x, T* out, T order, T least, T most) {
+    Row row(rows);
+    T sign = order < 0 ? -1 : 1, top = log((T)0), sum = 0;
+    EACH(j) top = larger(top, sign * fabs(x[row.at(j)]));
+    top = sign * row.largest(top);
+    bool done = order - order != 0 || top == 0 || top - top != 0;  // the norm is infinite, zero or nan, as the largest is
+    T scale = done || (top >= least && top <= most) ? 1 : top;
+    EACH(j) sum += order == 2 ? (x[row.at(j)] / scale) * (x[row.at(j)] / scale) : pow(fabs(x[row.at(j)]) / scale, order);
+    sum = row.sum(sum);
+    T root = scale * (order == 2 ? sqrt(sum) : pow(sum, 1 / order));
+    if (row.leads()) out[row.number] = done ? top : root;
+}
+""",
+)
+
+
+def _geometry(shape: tuple[int, ...], axes: tuple[int, ...]) -> Rows | None:
+    """The rows that axes make, if they are one axis, the last ones, or all but axis 1."""
+    n, ndim = len(axes), len(shape)
+    if axes == tuple(range(ndim - n, ndim)):
+        return trailing(shape, n)
+    if n == 1:
+        return along(shape, axes[0])
+    return channels(shape) if axes == (0, *range(2, ndim)) else None
+
+
+def vector_norm(x: Array, axes: tuple[int, ...], order: float, keepdims: bool) -> Array:
+    axes = tuple([axis % x.ndim for axis in axes])
+    rows = _geometry(x.shape, axes) if axes else None
+    shape = tuple([1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes])
+    if rows is None:
+        return plain("vector_norm", x, axes, order, keepdims)
+    if rows.total == 1 and rows.size > LONG and order > 0:
+        return clipping.total_norm(order, x).reshape(shape)
+    out = cupy.empty(shape, x.dtype)
+    launch(_NORM, "vector_norm", rows, x, out, float(order), *safe_sizes(numpy.finfo(x.dtype), order))
+    return out
 
 
 def function(name: str) -> Any:
@@ -94,3 +142,6 @@ def _solve(x1: Array, x2: Array) -> Array:
     if lead and x1.size and bool((cupy.linalg.slogdet(safe)[0] == 0).any()):
         raise numpy.linalg.LinAlgError("singular")
     return _spoiled(cupy.linalg.solve(safe, x2), bad, x1)
+
+
+OVERRIDES = overrides(vector_norm)

@@ -141,6 +141,11 @@ def asgd(xp: Any, p: Any, g: Any, average: Any, decay: float, eta: float, mu: fl
 
 
 # -- updates of whole matrices --------------------------------------------------------------------------------------------------------
+def _length(xp: Any, x: Any) -> Any:
+    """The Euclidean norm of all elements."""
+    return xp.vector_norm(x, tuple(range(x.ndim)), 2, False)
+
+
 def adafactor(xp: Any, p: Any, g: Any, rows: Any, columns: Any, variance: Any, lr: float, keep: float, eps1: float, eps2: float,
               d: float, rho: float, weight_decay: float, maximize: bool) -> tuple[Any, ...]:  # fmt: skip
     """Adafactor: of matrices, the variance is the product of its ``rows`` and ``columns``; of vectors it is ``variance``.
@@ -148,7 +153,7 @@ def adafactor(xp: Any, p: Any, g: Any, rows: Any, columns: Any, variance: Any, l
     ``keep`` is the weight of the new variance, ``rho`` the longest relative step.
     """
     size = math.prod(p.shape) ** 0.5
-    step = rho * xp.maximum(xp.linalg.vector_norm(p) / size, eps2)
+    step = rho * xp.maximum(_length(xp, p) / size, eps2)
     if weight_decay:
         p = (1 - lr * weight_decay) * p
     square = g * g
@@ -160,7 +165,7 @@ def adafactor(xp: Any, p: Any, g: Any, rows: Any, columns: Any, variance: Any, l
     else:
         estimate = variance = variance + keep * (square - variance)
     u = g / xp.sqrt(xp.maximum(estimate, eps1 * eps1))
-    step = step / xp.maximum(xp.linalg.vector_norm(u) / (size * d), 1.0)
+    step = step / xp.maximum(_length(xp, u) / (size * d), 1.0)
     return (p + step * u if maximize else p - step * u), rows, columns, variance
 
 
@@ -173,7 +178,7 @@ def muon(xp: Any, p: Any, g: Any, buffer: Any, lr: float, decay: float, momentum
     tall = x.shape[0] > x.shape[1]
     if tall:
         x = x.mT
-    x = x / xp.maximum(xp.linalg.vector_norm(x), eps)
+    x = x / xp.maximum(_length(xp, x), eps)
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * (gram @ gram)) @ x
@@ -186,7 +191,8 @@ def total_norm(xp: Any, order: float, *arrays: Any) -> Any:
 
     ``order`` is above 0; infinity is for the largest absolute value.
     """
-    return xp.linalg.vector_norm(xp.stack([xp.linalg.vector_norm(x, ord=order) for x in arrays]), ord=order)
+    norms = [xp.vector_norm(x, tuple(range(x.ndim)), order, False) for x in arrays]
+    return xp.vector_norm(xp.stack(norms), (0,), order, False)
 
 
 def limited(xp: Any, most: float, total: Any, *arrays: Any) -> tuple[Any, ...]:
