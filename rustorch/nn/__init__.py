@@ -31,6 +31,7 @@ from . import (
     pooling,
     rectifier,
     recurrent,
+    recurrent_cells,
     resize,
     transformer,
     utils,  # noqa: F401
@@ -61,6 +62,7 @@ from .parameters import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .rectifier import *  # noqa: F403
 from .recurrent import *  # noqa: F403
+from .recurrent_cells import *  # noqa: F403
 from .resize import *  # noqa: F403
 from .transformer import *  # noqa: F403
 
@@ -93,6 +95,7 @@ __all__ = [
         pooling,
         rectifier,
         recurrent,
+        recurrent_cells,
         resize,
         transformer,
     )

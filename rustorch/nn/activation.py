@@ -31,6 +31,7 @@ class Sigmoid(Stateless):
     """``1 / (1 + exp(-x))``, elementwise."""
 
     def forward(self, input: Any) -> Any:
+        """``1 / (1 + exp(-x))`` of each element."""
         return F.sigmoid(input)
 
 
@@ -38,6 +39,7 @@ class Tanh(Stateless):
     """Hyperbolic tangent, elementwise."""
 
     def forward(self, input: Any) -> Any:
+        """``tanh(x)`` of each element."""
         return F.tanh(input)
 
 
@@ -52,6 +54,7 @@ class LogSigmoid(Stateless):
     """
 
     def forward(self, input: Any) -> Any:
+        """``log(sigmoid(x))`` of each element."""
         return F.logsigmoid(input)
 
 
@@ -71,6 +74,7 @@ class SiLU(InPlace):
     """
 
     def forward(self, input: Any) -> Any:
+        """``x * sigmoid(x)`` of each element."""
         return F.silu(input, self.inplace)
 
 
@@ -90,6 +94,7 @@ class Mish(InPlace):
     """
 
     def forward(self, input: Any) -> Any:
+        """``x * tanh(softplus(x))`` of each element."""
         return F.mish(input, self.inplace)
 
 
@@ -115,6 +120,7 @@ class GELU(Stateless):
         self.approximate = approximate
 
     def forward(self, input: Any) -> Any:
+        """``x * Phi(x)`` of each element, with the normal distribution's Phi."""
         return F.gelu(input, self.approximate)
 
     def extra_repr(self) -> str:
@@ -141,6 +147,7 @@ class GLU(Stateless):
         self.dim = dim
 
     def forward(self, input: Any) -> Any:
+        """``a * sigmoid(b)`` of the input's halves a and b along dim."""
         return F.glu(input, self.dim)
 
     def extra_repr(self) -> str:
@@ -172,6 +179,7 @@ class Softplus(Stateless):
         self.threshold = threshold
 
     def forward(self, input: Any) -> Any:
+        """``log(1 + exp(beta * x)) / beta`` of each element."""
         return F.softplus(input, self.beta, self.threshold)
 
     def extra_repr(self) -> str:
@@ -189,6 +197,7 @@ class Softsign(Stateless):
     """
 
     def forward(self, input: Any) -> Any:
+        """``x / (1 + |x|)`` of each element."""
         return F.softsign(input)
 
 
@@ -203,6 +212,7 @@ class Tanhshrink(Stateless):
     """
 
     def forward(self, input: Any) -> Any:
+        """``x - tanh(x)`` of each element."""
         return F.tanhshrink(input)
 
 
@@ -220,6 +230,7 @@ class Softmax(Stateless):
         self.dim = dim
 
     def forward(self, input: Any) -> Any:
+        """Shares along dim: not negative, with sum 1."""
         return F.softmax(input, self.dim)
 
     def extra_repr(self) -> str:
@@ -236,6 +247,7 @@ class LogSoftmax(Softmax):
     """
 
     def forward(self, input: Any) -> Any:
+        """Logarithms of `Softmax`."""
         return F.log_softmax(input, self.dim)
 
 
@@ -255,6 +267,7 @@ class Softmin(Softmax):
     """
 
     def forward(self, input: Any) -> Any:
+        """`Softmax` of the negated input."""
         return F.softmin(input, self.dim)
 
 
@@ -269,6 +282,7 @@ class Softmax2d(Stateless):
     """
 
     def forward(self, input: Any) -> Any:
+        """`Softmax` over the channels of (n, channels, height, width) or (channels, height, width)."""
         input = adopt(input, "Softmax2d")
         if input.ndim not in (3, 4):
             raise ValueError(

@@ -26,6 +26,7 @@ class _AdaptivePool(Pool):
         tuple_of(type(self).__name__, "output_size", tuple([1 if size is None else size for size in given]), self._axes)
 
     def forward(self, input: Any) -> Any:
+        """The means of bins of the input (n, channels, ...), or of one sample: as many as output_size says."""
         return self._function(input, self.output_size)
 
     def extra_repr(self) -> str:
@@ -98,6 +99,7 @@ class _AdaptiveMaxPool(_AdaptivePool):
         self.return_indices = return_indices
 
     def forward(self, input: Any) -> Any:
+        """The maxima of bins of the input (n, channels, ...), or of one sample; with return_indices, their places, too."""
         return self._function(input, self.output_size, self.return_indices)
 
 

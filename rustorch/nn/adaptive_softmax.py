@@ -105,6 +105,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return input
 
     def forward(self, input: Any, target: Any) -> _Output:
+        """The log-probabilities of the targets, (n,), and the loss, their negative mean, of input (n, in_features)."""
         input = self._rows(input)
         target = class_indices("AdaptiveLogSoftmaxWithLoss", target, input, input.shape[:-1])
         alone = input.ndim == 1

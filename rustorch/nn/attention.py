@@ -63,9 +63,6 @@ class MultiheadAttention(Module):
 
     Examples
     --------
-    It is called with query, key and value, and with the masks and options of
-    `rustorch.nn.functional.multi_head_attention_forward`; it returns the output and the weights.
-
     >>> import rustorch
     >>> layer = rustorch.MultiheadAttention(8, 2, batch_first=True)
     >>> x = rustorch.ones((3, 5, 8))
@@ -135,6 +132,24 @@ class MultiheadAttention(Module):
 
     def forward(self, query: Any, key: Any, value: Any, key_padding_mask: Any = None, need_weights: bool = True,
                 attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False) -> Any:  # fmt: skip
+        """The output, in the query's shape, and the weights, or None without ``need_weights``.
+
+        Parameters
+        ----------
+        query : Variable or array, (queries, batch, embed_dim), or (queries, embed_dim)
+            With ``batch_first``, the batch comes first.
+        key, value : Variable or array, (keys, batch, kdim) and (keys, batch, vdim), or without batch
+        key_padding_mask : Variable or array, (batch, keys) or (keys,), optional
+            Of bools: True where a key is left out. Of float32 or the query's dtype: added to the scores.
+        need_weights : bool
+            Whether the weights are returned, too.
+        attn_mask : Variable or array, (queries, keys) or (batch * num_heads, queries, keys), optional
+            Of bools: True where a query may not see a key. Of float32 or the query's dtype: added to the scores.
+        average_attn_weights : bool
+            Whether the weights are the means over the heads: (batch, queries, keys), instead of (batch, num_heads, queries, keys).
+        is_causal : bool
+            That ``attn_mask``, which must be given, is the causal one.
+        """
         return F.multi_head_attention_forward(
             query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,
             self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, self.training, key_padding_mask, need_weights,

@@ -66,6 +66,7 @@ class _Channels(Affine):
 
 class _BatchNorm(_Channels):
     def forward(self, input: Any) -> Any:
+        """The input (n, channels, ...), normalized; in training, the running statistics take their share of the batch's."""
         shape = tuple(self._checked(input).shape)
         if shape[1] != self.num_features:
             raise ValueError(
@@ -166,6 +167,7 @@ class _InstanceNorm(_Channels):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input: Any) -> Any:
+        """The input (n, channels, ...), or one sample of it, normalized in every channel of every sample."""
         shape = tuple(self._checked(input).shape)
         single = len(shape) == len(self._forms[0].split(","))
         channels = shape[0 if single else 1]

@@ -45,6 +45,7 @@ class CrossEntropyLoss(Loss):
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of logits (n, classes, ...) and target: class indices (n, ...), or probabilities of the input's shape."""
         return F.cross_entropy(
             input,
             target,
@@ -84,6 +85,7 @@ class NLLLoss(Loss):
         self.ignore_index = ignore_index
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of log-probabilities (n, classes, ...) and target, class indices (n, ...)."""
         return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
@@ -121,6 +123,7 @@ class MultiMarginLoss(Loss):
         self.margin = margin
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of scores (n, classes) and target, class indices (n,)."""
         return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, reduction=self.reduction)
 
 
@@ -146,6 +149,7 @@ class MultiLabelMarginLoss(Loss):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of scores (n, classes) and target: each row has its class indices, then -1."""
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
@@ -175,6 +179,7 @@ class MultiLabelSoftMarginLoss(Loss):
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of logits (n, classes) and target, 0 or 1 for each."""
         return F.multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
 
 
@@ -207,4 +212,5 @@ class CTCLoss(Loss):
         self.zero_infinity = zero_infinity
 
     def forward(self, log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any) -> Any:
+        """The loss of log-probabilities (steps, batch, classes) and targets (batch, longest), with the lengths of both."""
         return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity)

@@ -142,6 +142,7 @@ class Sequential(_Listed):
         return self.extend(list(self) * (_times(times) - 1))
 
     def forward(self, input: Any) -> Any:
+        """The last module's output; each takes the output of the one before."""
         for module in self._modules.values():
             input = module(input)  # type: ignore[misc]
         return input

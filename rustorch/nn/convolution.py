@@ -98,6 +98,7 @@ class _Conv(_Convolution):
         )
 
     def forward(self, input: Any) -> Any:
+        """The input (n, in_channels, ...), or one sample of it, convolved: (n, out_channels, ...)."""
         function = getattr(F, f"conv{self.dimensions}d")
         if self.padding_mode == "zeros":
             return function(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
@@ -123,6 +124,7 @@ class _ConvTranspose(_Convolution):
                          padding_mode, device, dtype)  # fmt: skip
 
     def forward(self, input: Any, output_size: Any = None) -> Any:
+        """The output (n, out_channels, ...) of the input (n, in_channels, ...), or of one sample; in ``output_size``, if it is given."""
         function = getattr(F, f"conv_transpose{self.dimensions}d")
         extra = self.output_padding if output_size is None else self._extra(input, output_size)
         return function(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)

@@ -36,6 +36,7 @@ class CosineSimilarity(Stateless):
         self.eps = eps
 
     def forward(self, x1: Any, x2: Any) -> Any:
+        """The similarity of two inputs along a dimension, which the output has not."""
         return F.cosine_similarity(x1, x2, self.dim, self.eps)
 
 
@@ -65,6 +66,7 @@ class PairwiseDistance(Stateless):
         self.keepdim = keepdim
 
     def forward(self, x1: Any, x2: Any) -> Any:
+        """The distance of two inputs along their last dimension, which the output has not, unless keepdim."""
         return F.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
 
 
@@ -92,6 +94,7 @@ class MarginRankingLoss(Loss):
         self.margin = margin
 
     def forward(self, input1: Any, input2: Any, target: Any) -> Any:
+        """The loss of two inputs of one shape and target, 1 where the first shall be larger and -1 elsewhere."""
         return F.margin_ranking_loss(input1, input2, target, self.margin, reduction=self.reduction)
 
 
@@ -119,6 +122,7 @@ class CosineEmbeddingLoss(Loss):
         self.margin = margin
 
     def forward(self, input1: Any, input2: Any, target: Any) -> Any:
+        """The loss of two inputs (n, features) and target (n,), 1 for what is alike and -1 for what is not."""
         return F.cosine_embedding_loss(input1, input2, target, self.margin, reduction=self.reduction)
 
 
@@ -157,6 +161,7 @@ class TripletMarginLoss(Loss):
         self.swap = swap
 
     def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
+        """The loss of anchor, positive and negative, (n, features) each."""
         return F.triplet_margin_loss(
             anchor, positive, negative, self.margin, self.p, self.eps, self.swap, reduction=self.reduction
         )
@@ -194,6 +199,7 @@ class TripletMarginWithDistanceLoss(Loss):
         self.swap = swap
 
     def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
+        """The loss of anchor, positive and negative, which distance_function takes in pairs."""
         return F.triplet_margin_with_distance_loss(
             anchor,
             positive,

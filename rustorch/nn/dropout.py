@@ -45,6 +45,7 @@ class Dropout(Stateless):
         self.inplace = inplace
 
     def forward(self, input: Any) -> Any:
+        """The input, in training with random zeros."""
         return F.dropout(input, self.p, self.training, self.inplace)
 
     def extra_repr(self) -> str:
@@ -65,6 +66,7 @@ class Dropout1d(Dropout):
     """
 
     def forward(self, input: Any) -> Any:
+        """The input (n, channels, length), or one sample, in training with random channels zeroed."""
         return F.dropout1d(input, self.p, self.training, self.inplace)
 
 
@@ -79,6 +81,7 @@ class Dropout2d(Dropout):
     """
 
     def forward(self, input: Any) -> Any:
+        """The input (n, channels, height, width), in training with random channels zeroed."""
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
@@ -93,6 +96,7 @@ class Dropout3d(Dropout):
     """
 
     def forward(self, input: Any) -> Any:
+        """The input (n, channels, depth, height, width), or one sample, in training with random channels zeroed."""
         return F.dropout3d(input, self.p, self.training, self.inplace)
 
 
@@ -109,6 +113,7 @@ class AlphaDropout(Dropout):
     """
 
     def forward(self, input: Any) -> Any:
+        """The input, in training with random elements dropped."""
         return F.alpha_dropout(input, self.p, self.training, self.inplace)
 
 
@@ -123,4 +128,5 @@ class FeatureAlphaDropout(Dropout):
     """
 
     def forward(self, input: Any) -> Any:
+        """The input (n, channels, ...), in training with random channels dropped."""
         return F.feature_alpha_dropout(input, self.p, self.training, self.inplace)

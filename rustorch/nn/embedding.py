@@ -137,6 +137,7 @@ class Embedding(_Table):
                          scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)  # fmt: skip
 
     def forward(self, input: Any) -> Any:
+        """The rows of the table for indices of any shape: (..., embedding_dim)."""
         return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
 
     def extra_repr(self) -> str:
@@ -208,6 +209,9 @@ class EmbeddingBag(_Table):
                          mode=mode, sparse=sparse, include_last_offset=include_last_offset, padding_idx=padding_idx)  # fmt: skip
 
     def forward(self, input: Any, offsets: Any = None, per_sample_weights: Any = None) -> Any:
+        """The sum, mean or maximum of each bag, (bags, embedding_dim).
+
+        Indices are (bags, size), or (n,) with ``offsets``, where each bag begins; ``per_sample_weights`` has their shape."""
         return F.embedding_bag(input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.mode,
                                False, per_sample_weights, self.include_last_offset, self.padding_idx)  # fmt: skip
 

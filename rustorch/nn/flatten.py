@@ -29,6 +29,7 @@ class Flatten(Stateless):
         self.end_dim = end_dim
 
     def forward(self, input: Any) -> Any:
+        """The input with the dimensions from start_dim to end_dim as one."""
         input = adopt(input, "Flatten")
         shape = input.shape
         if not shape:
@@ -74,6 +75,7 @@ class Unflatten(Stateless):
         self.unflattened_size = unflattened_size
 
     def forward(self, input: Any) -> Any:
+        """The input with one dimension as several."""
         input = adopt(input, "Unflatten")
         shape, sizes = input.shape, list(self.unflattened_size)
         axis = one_axis(self.dim, len(shape), "Unflatten")

@@ -38,6 +38,7 @@ class Unfold(Stateless):
         self.stride = stride
 
     def forward(self, input: Any) -> Any:
+        """The input (n, channels, height, width) as columns, (n, channels * kernel elements, places)."""
         return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
     def extra_repr(self) -> str:
@@ -68,6 +69,7 @@ class Fold(Unfold):
         self.output_size = output_size
 
     def forward(self, input: Any) -> Any:
+        """The columns (n, channels * kernel elements, places), added up as images (n, channels, height, width)."""
         return F.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
 
     def extra_repr(self) -> str:

@@ -31,6 +31,7 @@ class _FractionalMaxPool(Stateless):
         self.register_buffer("_random_samples", None if _random_samples is None else adopt(_random_samples, name))
 
     def forward(self, input: Any) -> Any:
+        """The maxima of windows of the input (n, channels, ...), or of one sample; with return_indices, their places, too."""
         return self._function(
             input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
         )

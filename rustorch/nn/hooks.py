@@ -37,7 +37,7 @@ class Hooked:
     _hooks: _Tables | None = None  # as long as there is none, a call costs one look
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What is computed; subclasses define it."""
+        """The output of this module for these inputs; a subclass defines it, and a call of the module runs it, with the hooks."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -69,6 +69,7 @@ class Linear(Module, LinearNames):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Any) -> Any:
+        """``input @ weight.T + bias``: (..., in_features) becomes (..., out_features)."""
         return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
@@ -127,6 +128,7 @@ class Bilinear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input1: Any, input2: Any) -> Any:
+        """The output (..., out_features) of inputs (..., in1_features) and (..., in2_features)."""
         return F.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
@@ -156,4 +158,5 @@ class Identity(Stateless):
         super().__init__()
 
     def forward(self, input: Any) -> Any:
+        """The input itself."""
         return input

@@ -79,6 +79,7 @@ class LinearCrossEntropyLoss(Module):
         self.linear = Linear(in_features, num_classes * prod(self.out_features), bias, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of input (n, in_features) and target, class indices or probabilities."""
         outputs, linear = (self.num_classes, *self.out_features), self.linear
         return F.linear_cross_entropy(
             input, ops.reshape(linear.weight, (*outputs, linear.in_features)), target,

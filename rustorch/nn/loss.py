@@ -39,6 +39,7 @@ class MSELoss(Loss):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of input and target of one shape."""
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
@@ -63,6 +64,7 @@ class L1Loss(Loss):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of input and target of one shape."""
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
@@ -92,6 +94,7 @@ class SmoothL1Loss(Loss):
         self.beta = beta
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of input and target of one shape."""
         return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 
@@ -118,6 +121,7 @@ class HuberLoss(Loss):
         self.delta = delta
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of input and target of one shape."""
         return F.huber_loss(input, target, self.reduction, self.delta)
 
 
@@ -147,6 +151,7 @@ class BCELoss(Loss):
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of probabilities and target of one shape, both in [0, 1]."""
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
@@ -180,6 +185,7 @@ class BCEWithLogitsLoss(Loss):
         self.register_buffer("pos_weight", None if pos_weight is None else Variable(pos_weight, device=device, dtype=dtype))
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of logits and target of one shape; the target is in [0, 1]."""
         return F.binary_cross_entropy_with_logits(
             input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
         )
@@ -213,6 +219,7 @@ class KLDivLoss(Loss):
         self.log_target = log_target
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of log-probabilities and target, probabilities or with ``log_target`` their logarithms."""
         return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
 
 
@@ -247,6 +254,7 @@ class PoissonNLLLoss(Loss):
         self.eps = eps
 
     def forward(self, log_input: Any, target: Any) -> Any:
+        """The loss of rates, or with ``log_input`` their logarithms, and target, the counts."""
         return F.poisson_nll_loss(log_input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction)
 
 
@@ -278,6 +286,7 @@ class GaussianNLLLoss(Loss):
         self.eps = eps
 
     def forward(self, input: Any, target: Any, var: Any) -> Any:
+        """The loss of means, target, and the variances, which are positive."""
         return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
 
 
@@ -302,6 +311,7 @@ class SoftMarginLoss(Loss):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of input and target of one shape; the target is 1 or -1."""
         return F.soft_margin_loss(input, target, reduction=self.reduction)
 
 
@@ -328,4 +338,5 @@ class HingeEmbeddingLoss(Loss):
         self.margin = margin
 
     def forward(self, input: Any, target: Any) -> Any:
+        """The loss of distances and target of one shape; the target is 1 or -1."""
         return F.hinge_embedding_loss(input, target, self.margin, reduction=self.reduction)

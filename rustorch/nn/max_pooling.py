@@ -24,6 +24,7 @@ class _MaxPool(Pool):
         self._check(kernel_size=1, stride=1, padding=0, dilation=1)
 
     def forward(self, input: Any) -> Any:
+        """The maxima of windows of the input (n, channels, ...), or of one sample; with return_indices, their places, too."""
         return self._function(
             input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
         )
@@ -128,6 +129,7 @@ class _MaxUnpool(Pool):
         self.padding = tuple_of(name, "padding", padding, self._axes, 0)
 
     def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
+        """The values at the places that ``indices`` name, zeros elsewhere; ``output_size`` are the sizes before pooling."""
         return self._function(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
     def extra_repr(self) -> str:

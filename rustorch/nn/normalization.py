@@ -93,6 +93,7 @@ class LayerNorm(Affine):
         self._register(self.normalized_shape, elementwise_affine, elementwise_affine and bias, device, dtype)
 
     def forward(self, input: Any) -> Any:
+        """The input (..., *normalized_shape), normalized over these last dimensions."""
         _check_last(self, input)
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
@@ -145,6 +146,7 @@ class RMSNorm(Affine):
         self.register_parameter("weight", weight)
 
     def forward(self, input: Any) -> Any:
+        """The input (..., *normalized_shape), divided by its root mean square over these last dimensions."""
         _check_last(self, input)
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
@@ -193,6 +195,7 @@ class GroupNorm(Affine):
         self._register((num_channels,), affine, affine and bias, device, dtype)
 
     def forward(self, input: Any) -> Any:
+        """The input (n, num_channels, ...), normalized over groups of channels."""
         shape = tuple(input.shape)
         if len(shape) < 2 or shape[1] != self.num_channels:
             raise ValueError(f"GroupNorm: the input has shape {shape}; it takes (n, {self.num_channels}, ...)")
@@ -235,6 +238,7 @@ class LocalResponseNorm(Stateless):
         self.k = k
 
     def forward(self, input: Any) -> Any:
+        """The input (n, channels, ...), divided by what its neighbouring channels have."""
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:

@@ -25,6 +25,7 @@ class _Pad(Stateless):
         self.padding = tuple_of(type(self).__name__, "padding", padding, 2 * self.dimensions, least=None)
 
     def forward(self, input: Any) -> Any:
+        """The input (n, channels, ...), or one sample of it, with more, or less, at the ends of its last dimensions."""
         name = type(self).__name__
         input = adopt(input, name)
         batched(name, input, self.dimensions)  # raises for another rank
@@ -42,6 +43,7 @@ class _ConstantPad(_Pad):
         self.value = value
 
     def forward(self, input: Any) -> Any:
+        """The input with the value at the ends of its last dimensions, or with less there."""
         return padded(type(self).__name__, input, self.padding, self.mode, self.value)
 
     def extra_repr(self) -> str:

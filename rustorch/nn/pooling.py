@@ -40,6 +40,7 @@ class _AvgPool(Pool):
             raise ValueError(f"{type(self).__name__}: divisor_override is a number to divide by, not 0")
 
     def forward(self, input: Any) -> Any:
+        """The means of windows of the input (n, channels, ...), or of one sample."""
         return self._function(
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override
         )
@@ -82,6 +83,7 @@ class AvgPool1d(Pool):
         self.count_include_pad = count_include_pad
 
     def forward(self, input: Any) -> Any:
+        """The means of windows of the input (n, channels, length), or of one sample."""
         return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
     def extra_repr(self) -> str:
@@ -157,6 +159,7 @@ class _LPPool(Pool):
             raise ValueError(f"{type(self).__name__}: norm_type is the power p of the norm, not 0")
 
     def forward(self, input: Any) -> Any:
+        """The norms of windows of the input (n, channels, ...), or of one sample."""
         return self._function(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
     def extra_repr(self) -> str:

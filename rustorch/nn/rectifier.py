@@ -31,6 +31,7 @@ class ReLU(InPlace):
     """
 
     def forward(self, input: Any) -> Any:
+        """``max(x, 0)`` of each element."""
         return F.relu(input, self.inplace)
 
 
@@ -55,6 +56,7 @@ class LeakyReLU(InPlace):
         self.negative_slope = negative_slope
 
     def forward(self, input: Any) -> Any:
+        """``x``, below 0 ``negative_slope * x``."""
         return F.leaky_relu(input, self.negative_slope, self.inplace)
 
     def extra_repr(self) -> str:
@@ -66,8 +68,7 @@ class PReLU(Module):
 
     Parameters
     ----------
-    num_parameters : int
-        1, or the number of channels: the size of the input's dimension 1.
+    num_parameters : 1, or the number of channels: the size of the input's dimension 1
     init : float
         The first slope.
     device, dtype : optional
@@ -97,6 +98,7 @@ class PReLU(Module):
         constant_(self.weight, self.init)
 
     def forward(self, input: Any) -> Any:
+        """``x``, below 0 ``weight * x``; the input is (n, channels, ...), or any with one weight."""
         return F.prelu(input, self.weight)
 
     def extra_repr(self) -> str:
@@ -119,9 +121,8 @@ class RReLU(InPlace):
     [-0.5, 2.0]
     """
 
-    def __init__(
-        self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False, *, device: str | None = None, dtype: Any = None
-    ):
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False, *, device: str | None = None,
+                 dtype: Any = None):  # fmt: skip
         super().__init__(inplace, device=device, dtype=dtype)
         if not lower <= upper:
             raise ValueError(f"RReLU: lower={lower} is above upper={upper}")
@@ -129,6 +130,7 @@ class RReLU(InPlace):
         self.upper = upper
 
     def forward(self, input: Any) -> Any:
+        """``x``, below 0 ``a * x``; in training, a is drawn for each element."""
         return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
     def extra_repr(self) -> str:
@@ -156,6 +158,7 @@ class ELU(InPlace):
         self.alpha = alpha
 
     def forward(self, input: Any) -> Any:
+        """``x``, below 0 ``alpha * (exp(x) - 1)``."""
         return F.elu(input, self.alpha, self.inplace)
 
     def extra_repr(self) -> str:
@@ -186,6 +189,7 @@ class CELU(InPlace):
         self.alpha = alpha
 
     def forward(self, input: Any) -> Any:
+        """``x``, below 0 ``alpha * (exp(x / alpha) - 1)``."""
         return F.celu(input, self.alpha, self.inplace)
 
     def extra_repr(self) -> str:
@@ -208,6 +212,7 @@ class SELU(InPlace):
     """
 
     def forward(self, input: Any) -> Any:
+        """``scale * x``, below 0 ``scale * alpha * (exp(x) - 1)``."""
         return F.selu(input, self.inplace)
 
 
@@ -233,6 +238,7 @@ class Threshold(InPlace):
         self.value = value
 
     def forward(self, input: Any) -> Any:
+        """``x`` where it is above the threshold, elsewhere the value."""
         return F.threshold(input, self.threshold, self.value, self.inplace)
 
     def extra_repr(self) -> str:
@@ -267,6 +273,7 @@ class Hardtanh(InPlace):
         self.max_val = max_val
 
     def forward(self, input: Any) -> Any:
+        """``x``, at least min_val and at most max_val."""
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
 
     def extra_repr(self) -> str:
@@ -289,6 +296,7 @@ class ReLU6(InPlace):
     """
 
     def forward(self, input: Any) -> Any:
+        """``min(max(x, 0), 6)`` of each element."""
         return F.relu6(input, self.inplace)
 
 
@@ -308,6 +316,7 @@ class Hardsigmoid(InPlace):
     """
 
     def forward(self, input: Any) -> Any:
+        """``min(max(x / 6 + 1 / 2, 0), 1)`` of each element."""
         return F.hardsigmoid(input, self.inplace)
 
     def extra_repr(self) -> str:
@@ -330,6 +339,7 @@ class Hardswish(InPlace):
     """
 
     def forward(self, input: Any) -> Any:
+        """``x * hardsigmoid(x)`` of each element."""
         return F.hardswish(input, self.inplace)
 
     def extra_repr(self) -> str:
@@ -355,6 +365,7 @@ class Hardshrink(Stateless):
         self.lambd = lambd
 
     def forward(self, input: Any) -> Any:
+        """``x``, but 0 in [-lambd, lambd]."""
         return F.hardshrink(input, self.lambd)
 
     def extra_repr(self) -> str:
@@ -382,6 +393,7 @@ class Softshrink(Stateless):
         self.lambd = lambd
 
     def forward(self, input: Any) -> Any:
+        """``x`` nearer to 0 by lambd, and 0 in [-lambd, lambd]."""
         return F.softshrink(input, self.lambd)
 
     def extra_repr(self) -> str:

@@ -1,4 +1,4 @@
-"""Recurrent layers: RNN, LSTM and GRU, and their cells."""
+"""Recurrent layers: RNN, LSTM and GRU."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from . import init
 from .module import Module
 from .parameter import Parameter
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
+__all__ = ["GRU", "LSTM", "RNN"]
 
 
-class _Uniform(Module):
+class Uniform(Module):
     """All parameters start uniform up to one over the root of the hidden size."""
 
     hidden_size: int
@@ -34,13 +34,13 @@ class _Uniform(Module):
                 raise ValueError(f"{type(self).__name__}: {name} is positive, not {size}")
 
 
-def _checked_nonlinearity(name: str, nonlinearity: Any) -> str:
+def checked_nonlinearity(name: str, nonlinearity: Any) -> str:
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"{name}: nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}")
     return nonlinearity
 
 
-class _Recurrent(_Uniform):
+class _Recurrent(Uniform):
     """Layers and directions: their parameters under PyTorch's names."""
 
     _chunks: int  # rows of the weights for each number of the state
@@ -128,10 +128,6 @@ class RNN(_Recurrent):
 
     Examples
     --------
-    Input (steps, batch, input_size), (steps, input_size) for one sequence, or a `PackedSequence`; and the states before the first step,
-    (num_layers * directions, batch, hidden_size), zeros by default. It returns the outputs of the last layer, and the states of all
-    layers after the last step.
-
     >>> import rustorch
     >>> layer = rustorch.RNN(3, 4, num_layers=2)
     >>> output, h_n = layer(rustorch.ones((5, 2, 3)))
@@ -144,11 +140,25 @@ class RNN(_Recurrent):
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", bias: bool = True,
                  batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: str | None = None,
                  dtype: Any = None):  # fmt: skip
-        nonlinearity = _checked_nonlinearity("RNN", nonlinearity)
+        nonlinearity = checked_nonlinearity("RNN", nonlinearity)
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Any, hx: Any = None) -> Any:
+        """The outputs of the last layer at all steps, and the states of all layers after the last.
+
+        Parameters
+        ----------
+        input : Variable or array, (steps, batch, input_size), or PackedSequence
+            With ``batch_first`` (batch, steps, input_size); (steps, input_size) for one sequence.
+        hx : Variable or array, (num_layers * directions, batch, hidden_size), optional
+            The states before the first step; default: zeros. For one sequence there is no axis for the batch.
+
+        Returns
+        -------
+        output : Variable, (steps, batch, directions * hidden_size), or PackedSequence, as the input
+        hx : the states after the last step, as those before the first
+        """
         return (F.rnn_relu if self.nonlinearity == "relu" else F.rnn_tanh)(input, hx, *self._arguments())
 
 
@@ -189,8 +199,6 @@ class LSTM(_Recurrent):
 
     Examples
     --------
-    Input as for `RNN`; the state is a pair, (h_0, c_0).
-
     >>> import rustorch
     >>> layer = rustorch.LSTM(3, 4, bidirectional=True)
     >>> output, (h_n, c_n) = layer(rustorch.ones((5, 2, 3)))
@@ -201,6 +209,21 @@ class LSTM(_Recurrent):
     _chunks = 4
 
     def forward(self, input: Any, hx: Any = None) -> Any:
+        """The outputs of the last layer at all steps, and the states of all layers after the last.
+
+        Parameters
+        ----------
+        input : Variable or array, (steps, batch, input_size), or PackedSequence
+            With ``batch_first`` (batch, steps, input_size); (steps, input_size) for one sequence.
+        hx : pair of Variables or arrays, (num_layers * directions, batch, width) and (..., hidden_size), optional
+            The states before the first step, (h_0, c_0); default: zeros. For one sequence there is no axis for the batch.
+
+        Returns
+        -------
+        output : Variable, (steps, batch, directions * width), or PackedSequence, as the input
+        hx : pair, the states (h_n, c_n) after the last step, in the shapes of those before the first
+            The width is proj_size, or without projection hidden_size.
+        """
         output, h, c = F.lstm(input, hx, *self._arguments())
         return output, (h, c)
 
@@ -237,8 +260,6 @@ class GRU(_Recurrent):
 
     Examples
     --------
-    Input and states as for `RNN`.
-
     >>> import rustorch
     >>> layer = rustorch.GRU(3, 4, batch_first=True)
     >>> output, h_n = layer(rustorch.ones((2, 5, 3)))
@@ -253,136 +274,18 @@ class GRU(_Recurrent):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
 
     def forward(self, input: Any, hx: Any = None) -> Any:
+        """The outputs of the last layer at all steps, and the states of all layers after the last.
+
+        Parameters
+        ----------
+        input : Variable or array, (steps, batch, input_size), or PackedSequence
+            With ``batch_first`` (batch, steps, input_size); (steps, input_size) for one sequence.
+        hx : Variable or array, (num_layers * directions, batch, hidden_size), optional
+            The states before the first step; default: zeros. For one sequence there is no axis for the batch.
+
+        Returns
+        -------
+        output : Variable, (steps, batch, directions * hidden_size), or PackedSequence, as the input
+        hx : the states after the last step, as those before the first
+        """
         return F.gru(input, hx, *self._arguments())
-
-
-class _Cell(_Uniform):
-    """One step, with weights of its own."""
-
-    _chunks: int
-    weight_ih: Parameter
-    weight_hh: Parameter
-    bias_ih: Parameter | None
-    bias_hh: Parameter | None
-
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: str | None = None, dtype: Any = None):
-        super().__init__()
-        self._check(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.bias = bias
-        rows = self._chunks * hidden_size
-        for name, shape in {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size)}.items():
-            setattr(self, name, Parameter(ops.empty(shape, device=device, dtype=dtype)))
-        for name in ("bias_ih", "bias_hh"):
-            self.register_parameter(name, Parameter(ops.empty((rows,), device=device, dtype=dtype)) if bias else None)
-        self.reset_parameters()
-
-    def _weights(self) -> tuple:
-        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-
-    def extra_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
-
-
-class RNNCell(_Cell):
-    """``h' = tanh(w_ih @ x + b_ih + w_hh @ h + b_hh)``: one step of an `RNN`.
-
-    Parameters
-    ----------
-    input_size, hidden_size : int
-    bias : bool
-    nonlinearity : {"tanh", "relu"}
-    device, dtype : optional
-        Of the parameters; default: the default device, float32.
-
-    Attributes
-    ----------
-    weight_ih, weight_hh : Parameter, (hidden_size, input_size) and (hidden_size, hidden_size)
-        Initially all are uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
-    bias_ih, bias_hh : Parameter, (hidden_size,), or None
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> cell = rustorch.RNNCell(3, 4)
-    >>> h = cell(rustorch.ones((2, 3)))
-    >>> cell(rustorch.ones((2, 3)), h).shape
-    (2, 4)
-    """
-
-    _chunks = 1
-
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
-        nonlinearity = _checked_nonlinearity("RNNCell", nonlinearity)
-        super().__init__(input_size, hidden_size, bias, device, dtype)
-        self.nonlinearity = nonlinearity
-
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        return (F.rnn_relu_cell if self.nonlinearity == "relu" else F.rnn_tanh_cell)(input, hx, *self._weights())
-
-    def extra_repr(self) -> str:
-        return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}")
-
-
-class LSTMCell(_Cell):
-    """One step of an `LSTM`: (h, c) from the input and the pair before.
-
-    Parameters
-    ----------
-    input_size, hidden_size : int
-    bias : bool
-    device, dtype : optional
-        Of the parameters; default: the default device, float32.
-
-    Attributes
-    ----------
-    weight_ih, weight_hh : Parameter, (4 * hidden_size, input_size) and (4 * hidden_size, hidden_size)
-        Initially all are uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
-    bias_ih, bias_hh : Parameter, (4 * hidden_size,), or None
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> cell = rustorch.LSTMCell(3, 4)
-    >>> h, c = cell(rustorch.ones((2, 3)))
-    >>> h, c = cell(rustorch.ones((2, 3)), (h, c))
-    >>> h.shape, c.shape
-    ((2, 4), (2, 4))
-    """
-
-    _chunks = 4
-
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        return F.lstm_cell(input, hx, *self._weights())
-
-
-class GRUCell(_Cell):
-    """One step of a `GRU`.
-
-    Parameters
-    ----------
-    input_size, hidden_size : int
-    bias : bool
-    device, dtype : optional
-        Of the parameters; default: the default device, float32.
-
-    Attributes
-    ----------
-    weight_ih, weight_hh : Parameter, (3 * hidden_size, input_size) and (3 * hidden_size, hidden_size)
-        Initially all are uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
-    bias_ih, bias_hh : Parameter, (3 * hidden_size,), or None
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> cell = rustorch.GRUCell(3, 4)
-    >>> cell(rustorch.ones((2, 3))).shape
-    (2, 4)
-    """
-
-    _chunks = 3
-
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        return F.gru_cell(input, hx, *self._weights())

@@ -46,6 +46,7 @@ class Upsample(Stateless):
         self.recompute_scale_factor = recompute_scale_factor
 
     def forward(self, input: Any) -> Any:
+        """The input (n, channels, ...) in its new size."""
         return F.interpolate(
             input, self.size, self.scale_factor, self.mode, self.align_corners, recompute_scale_factor=self.recompute_scale_factor
         )
@@ -116,6 +117,7 @@ class PixelShuffle(Stateless):
         (self.upscale_factor,) = tuple_of("PixelShuffle", "upscale_factor", upscale_factor, 1)
 
     def forward(self, input: Any) -> Any:
+        """The input (..., channels * r * r, height, width) as (..., channels, height * r, width * r)."""
         return F.pixel_shuffle(input, self.upscale_factor)
 
     def extra_repr(self) -> str:
@@ -143,6 +145,7 @@ class PixelUnshuffle(Stateless):
         (self.downscale_factor,) = tuple_of("PixelUnshuffle", "downscale_factor", downscale_factor, 1)
 
     def forward(self, input: Any) -> Any:
+        """The input (..., channels, height * r, width * r) as (..., channels * r * r, height, width)."""
         return F.pixel_unshuffle(input, self.downscale_factor)
 
     def extra_repr(self) -> str:
@@ -168,6 +171,7 @@ class ChannelShuffle(Stateless):
         (self.groups,) = tuple_of("ChannelShuffle", "groups", groups, 1)
 
     def forward(self, input: Any) -> Any:
+        """The input (n, channels, ...) with its channels in another order."""
         return F.channel_shuffle(input, self.groups)
 
     def extra_repr(self) -> str:

@@ -112,9 +112,6 @@ class TransformerEncoderLayer(_Layer):
 
     Examples
     --------
-    Called with the input, and if they are needed with ``src_mask``, ``src_key_padding_mask`` and ``is_causal``, which are the
-    ``attn_mask``, ``key_padding_mask`` and ``is_causal`` of `rustorch.nn.functional.multi_head_attention_forward`.
-
     >>> import rustorch
     >>> layer = rustorch.TransformerEncoderLayer(d_model=8, nhead=2, dim_feedforward=16, batch_first=True)
     >>> layer(rustorch.ones((3, 5, 8))).shape
@@ -128,6 +125,11 @@ class TransformerEncoderLayer(_Layer):
                          bias, device, dtype)  # fmt: skip
 
     def forward(self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:
+        """The output, in the shape of src: (length, batch, d_model), (length, d_model), or with ``batch_first`` (batch, length, d_model).
+
+        ``src_mask``, ``src_key_padding_mask`` and ``is_causal`` are the ``attn_mask``, ``key_padding_mask`` and ``is_causal`` of
+        `rustorch.nn.functional.multi_head_attention_forward`.
+        """
         return self._through(
             adopt(src, "TransformerEncoderLayer"),
             lambda x: self._attended(self.self_attn, x, x, src_mask, src_key_padding_mask, is_causal),
@@ -167,9 +169,6 @@ class TransformerDecoderLayer(_Layer):
 
     Examples
     --------
-    Called with the input and the memory; each has a mask, a padding mask and a hint that its mask is causal: ``tgt_mask``,
-    ``memory_mask``, ``tgt_key_padding_mask``, ``memory_key_padding_mask``, ``tgt_is_causal``, ``memory_is_causal``.
-
     >>> import rustorch
     >>> layer = rustorch.TransformerDecoderLayer(d_model=8, nhead=2, dim_feedforward=16, batch_first=True)
     >>> layer(rustorch.ones((3, 5, 8)), rustorch.ones((3, 7, 8))).shape
@@ -191,6 +190,10 @@ class TransformerDecoderLayer(_Layer):
 
     def forward(self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
                 memory_key_padding_mask: Any = None, tgt_is_causal: bool = False, memory_is_causal: bool = False) -> Any:  # fmt: skip
+        """The output, in the shape of tgt, of tgt and the memory, which is an encoder's output.
+
+        Each has a mask, a padding mask and a hint that its mask is causal, as for `TransformerEncoderLayer`.
+        """
         tgt = adopt(tgt, "TransformerDecoderLayer", (memory,))
         self._check_all(tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, tgt_is_causal,
                         memory_is_causal)  # fmt: skip
@@ -243,9 +246,6 @@ class TransformerEncoder(_Stack):
 
     Examples
     --------
-    Called with the input, and if they are needed with ``mask``, ``src_key_padding_mask`` and ``is_causal``, the hint that the mask is
-    the causal one.
-
     >>> import rustorch
     >>> layer = rustorch.TransformerEncoderLayer(d_model=8, nhead=2, dim_feedforward=16)
     >>> rustorch.TransformerEncoder(layer, num_layers=2)(rustorch.ones((5, 3, 8))).shape
@@ -257,6 +257,7 @@ class TransformerEncoder(_Stack):
         super().__init__(encoder_layer, num_layers, norm)
 
     def forward(self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None) -> Any:
+        """The last layer's output, normalized by ``norm``; arguments as for `TransformerEncoderLayer`."""
         for layer in self.layers:
             src = layer(src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal))
         return self._normed(src)
@@ -280,8 +281,6 @@ class TransformerDecoder(_Stack):
 
     Examples
     --------
-    Called as `TransformerDecoderLayer`.
-
     >>> import rustorch
     >>> layer = rustorch.TransformerDecoderLayer(d_model=8, nhead=2, dim_feedforward=16)
     >>> rustorch.TransformerDecoder(layer, num_layers=2)(rustorch.ones((5, 3, 8)), rustorch.ones((7, 3, 8))).shape
@@ -293,6 +292,7 @@ class TransformerDecoder(_Stack):
 
     def forward(self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
                 memory_key_padding_mask: Any = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False) -> Any:  # fmt: skip
+        """The last layer's output, normalized by ``norm``; arguments as for `TransformerDecoderLayer`."""
         for layer in self.layers:
             tgt = layer(tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, bool(tgt_is_causal),
                         memory_is_causal)  # fmt: skip
@@ -326,9 +326,6 @@ class Transformer(Module):
 
     Examples
     --------
-    Called with the encoder's input and the decoder's; each of the three attentions has a mask, a padding mask and a hint that its mask is
-    causal: ``src_mask``, ``tgt_mask``, ``memory_mask``, ``src_key_padding_mask``, ..., ``memory_is_causal``.
-
     >>> import rustorch
     >>> model = rustorch.Transformer(8, 2, 1, 1, 16)
     >>> mask = model.generate_square_subsequent_mask(5)
@@ -366,6 +363,10 @@ class Transformer(Module):
     def forward(self, src: Any, tgt: Any, src_mask: Any = None, tgt_mask: Any = None, memory_mask: Any = None,
                 src_key_padding_mask: Any = None, tgt_key_padding_mask: Any = None, memory_key_padding_mask: Any = None,
                 src_is_causal: bool | None = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False) -> Any:  # fmt: skip
+        """The output, in the shape of tgt: of the encoder's input src, and the decoder's tgt.
+
+        Each of the three attentions has a mask, a padding mask and a hint that its mask is causal, as for `TransformerEncoderLayer`.
+        """
         src = adopt(src, "Transformer", (tgt,))
         tgt = adopt(tgt, "Transformer", (src,))
         batch = 0 if self.batch_first else 1

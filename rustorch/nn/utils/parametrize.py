@@ -48,6 +48,7 @@ class ParametrizationList(ModuleList):
         return [getattr(self, name) for name in self.names]
 
     def forward(self) -> Any:
+        """The value that the parametrizations make of the original."""
         first, *others = self
         value = first(*self._originals())
         for module in others:

@@ -1,0 +1,148 @@
+"""One step of recurrent layers: the cells of RNN, LSTM and GRU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from . import functional as F
+from .parameter import Parameter
+from .recurrent import Uniform, checked_nonlinearity
+
+__all__ = ["GRUCell", "LSTMCell", "RNNCell"]
+
+
+class _Cell(Uniform):
+    """One step, with weights of its own."""
+
+    _chunks: int
+    weight_ih: Parameter
+    weight_hh: Parameter
+    bias_ih: Parameter | None
+    bias_hh: Parameter | None
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: str | None = None, dtype: Any = None):
+        super().__init__()
+        self._check(input_size=input_size, hidden_size=hidden_size)
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.bias = bias
+        rows = self._chunks * hidden_size
+        for name, shape in {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size)}.items():
+            setattr(self, name, Parameter(ops.empty(shape, device=device, dtype=dtype)))
+        for name in ("bias_ih", "bias_hh"):
+            self.register_parameter(name, Parameter(ops.empty((rows,), device=device, dtype=dtype)) if bias else None)
+        self.reset_parameters()
+
+    def _weights(self) -> tuple:
+        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+
+
+class RNNCell(_Cell):
+    """``h' = tanh(w_ih @ x + b_ih + w_hh @ h + b_hh)``: one step of an `RNN`.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool
+    nonlinearity : {"tanh", "relu"}
+    device, dtype : optional
+        Of the parameters; default: the default device, float32.
+
+    Attributes
+    ----------
+    weight_ih, weight_hh : Parameter, (hidden_size, input_size) and (hidden_size, hidden_size)
+        Initially all are uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
+    bias_ih, bias_hh : Parameter, (hidden_size,), or None
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> cell = rustorch.RNNCell(3, 4)
+    >>> h = cell(rustorch.ones((2, 3)))
+    >>> cell(rustorch.ones((2, 3)), h).shape
+    (2, 4)
+    """
+
+    _chunks = 1
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: str | None = None,
+                 dtype: Any = None):  # fmt: skip
+        nonlinearity = checked_nonlinearity("RNNCell", nonlinearity)
+        super().__init__(input_size, hidden_size, bias, device, dtype)
+        self.nonlinearity = nonlinearity
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """The next state, (batch, hidden_size), of input (batch, input_size) and state ``hx``, zeros by default; or all without batch."""
+        return (F.rnn_relu_cell if self.nonlinearity == "relu" else F.rnn_tanh_cell)(input, hx, *self._weights())
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}")
+
+
+class LSTMCell(_Cell):
+    """One step of an `LSTM`: (h, c) from the input and the pair before.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool
+    device, dtype : optional
+        Of the parameters; default: the default device, float32.
+
+    Attributes
+    ----------
+    weight_ih, weight_hh : Parameter, (4 * hidden_size, input_size) and (4 * hidden_size, hidden_size)
+        Initially all are uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
+    bias_ih, bias_hh : Parameter, (4 * hidden_size,), or None
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> cell = rustorch.LSTMCell(3, 4)
+    >>> h, c = cell(rustorch.ones((2, 3)))
+    >>> h, c = cell(rustorch.ones((2, 3)), (h, c))
+    >>> h.shape, c.shape
+    ((2, 4), (2, 4))
+    """
+
+    _chunks = 4
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """The next state (h, c), (batch, hidden_size) each, of input (batch, input_size) and the state before, a pair ``hx``, zeros by
+        default; or all without batch."""
+        return F.lstm_cell(input, hx, *self._weights())
+
+
+class GRUCell(_Cell):
+    """One step of a `GRU`.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool
+    device, dtype : optional
+        Of the parameters; default: the default device, float32.
+
+    Attributes
+    ----------
+    weight_ih, weight_hh : Parameter, (3 * hidden_size, input_size) and (3 * hidden_size, hidden_size)
+        Initially all are uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
+    bias_ih, bias_hh : Parameter, (3 * hidden_size,), or None
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> cell = rustorch.GRUCell(3, 4)
+    >>> cell(rustorch.ones((2, 3))).shape
+    (2, 4)
+    """
+
+    _chunks = 3
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """The next state, (batch, hidden_size), of input (batch, input_size) and state ``hx``, zeros by default; or all without batch."""
+        return F.gru_cell(input, hx, *self._weights())
