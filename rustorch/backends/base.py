@@ -17,6 +17,7 @@ import numpy
 
 from . import dtypes
 from .kernels import KERNELS
+from .kernels.elementwise import SMALL
 
 Array = Any  # a native array of some backend
 
@@ -86,7 +87,13 @@ class Backend:
             return self.overrides[name]
         if name in KERNELS:
             return partial(KERNELS[name], self.xp)
-        return getattr(self.module, name)
+        return self._pow if name == "pow" else getattr(self.module, name)
+
+    def _pow(self, x1: Any, x2: Any, /) -> Array:
+        """``x1 ** x2``; small powers by multiplication: a library's own power takes many times as long, above all of negative numbers."""
+        if type(x2) in (int, float) and x2 in SMALL and self.dtype_of(x1).kind == "f":
+            return self.xp.small_power(x1, int(x2))
+        return self.module.pow(x1, x2)
 
     def is_array(self, value: Any) -> bool:
         """Whether a value is an array (or a scalar that 0-d results decay to) of this library."""

@@ -2,18 +2,23 @@
 
 Derivatives of complex functions follow PyTorch's convention: for a holomorphic f the gradient is ``g * conj(f'(x))``.
 Subgradients at kinks are PyTorch's: ``maximum`` shares a tie evenly, ``abs`` and ``sign`` have 0 at 0. Functions without a
-rule are the non-differentiable ones; those that are constant almost everywhere have the gradient zero.
+rule are the non-differentiable ones; those that are constant almost everywhere have the gradient zero, in every order.
+
+A rule is right to a few units in the last place over the whole range of a dtype, and so is what it has for a derivative: it subtracts
+nothing that may be nearly equal, and squares nothing that may be too large or too small. At infinity it has the limit.
 
 Source of the derivatives: Abramowitz & Stegun, "Handbook of Mathematical Functions", 1964, sections 4.1 to 4.6.
 """
 
 from __future__ import annotations
 
+from math import inf
 from math import log as _ln
 from typing import Any
 
-from ..autograd.check import adopt, common_backend, mixed_kinds, weak_number
+from ..autograd.check import adopt, common_backend, mixed_kinds, weak, weak_number
 from ..autograd.primitive import SCALARS, Primitive, Rule, binary, unary
+from . import slopes  # noqa: F401 - rules call its primitives as xp.<name>
 from .helpers import as_complex, conjugate, is_complex
 
 __all__ = [
@@ -70,14 +75,14 @@ def elementwise(name: str, summary: str, x: Rule | None = None, x1: Rule | None 
     return function
 
 
-def _zero(xp: Any, g: Any) -> Any:
-    return xp.zeros_like(g)
+def _flat(xp: Any, g: Any, x: Any) -> Any:
+    return xp.no_slope(g, x)
 
 
 def _sign_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
     """Zero for real x and at 0. For complex x, sign is x / abs(x): only the part of g across its direction counts."""
     if not is_complex(x):
-        return xp.zeros_like(g)
+        return xp.no_slope(g, x)
     size = xp.abs(x)
     across = g - out * as_complex(xp, xp.real(xp.conj(out) * g))
     none = size == 0
@@ -95,27 +100,40 @@ def _chosen(better: str) -> tuple[Rule, Rule]:
 
 
 def _pow_base(xp: Any, g: Any, x1: Any, x2: Any) -> Any:
+    """``x2 * x1 ** (x2 - 1)``, and zero where the exponent is 0."""
     if not hasattr(x2, "dtype"):
-        return xp.zeros_like(g) if x2 == 0 else g * conjugate(xp, x2 * xp.pow(x1, x2 - 1))
-    none = x2 == 0
-    safe = xp.where(none, xp.ones_like(x2), x2)
-    return xp.where(none, xp.zeros_like(g), g * conjugate(xp, safe * xp.pow(x1, safe - 1)))
+        if x2 == 0:
+            return xp.no_slope(g, x1)
+        return g * conjugate(xp, x1) * conjugate(xp, x2) if x2 == 2 else g * conjugate(xp, xp.pow(x1, x2 - 1)) * conjugate(xp, x2)
+    # elsewhere an exponent of 0 is no special case, and must not be one: the derivative has a derivative in the exponent
+    none = xp.logical_and(x2 == 0, xp.logical_or(x1 == 0, x1 != x1))
+    safe = xp.where(none, xp.ones_like(x2), x1)
+    return xp.where(none, xp.zeros_like(g), g * conjugate(xp, x2 * xp.pow(safe, x2 - 1)))
 
 
 def _pow_exponent(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
-    """``out * log(x1)``, and zero where a base of 0 has an exponent that is not negative."""
+    """``out * log(x1)``, and zero where a base of 0 has an exponent that is not negative, or an infinite base one that is."""
     if not hasattr(x1, "dtype"):
         # the logarithm of a Python number, in the dtype of the result
         x1 = xp.zeros_like(out) + x1
     re = xp.real(x2) if is_complex(x2) else x2
-    none = xp.logical_and(x1 == 0, re >= 0)
+    none = xp.logical_or(xp.logical_and(x1 == 0, re >= 0), xp.logical_and(x1 == inf, re < 0))
     safe = xp.where(none, xp.ones_like(x1), x1)
     return xp.where(none, xp.zeros_like(g), g * conjugate(xp, out * xp.log(safe)))
 
 
-def _copysign_rule(xp: Any, g: Any, x1: Any, out: Any) -> Any:
-    """1 where the sign stayed, -1 where it changed, 0 at 0."""
-    return g * xp.where(x1 == 0, xp.zeros_like(out), xp.where(x1 == out, xp.ones_like(out), -xp.ones_like(out)))
+def _tan_rule(xp: Any, g: Any, x: Any) -> Any:
+    """``1 / cos(x) ** 2``; far from the real axis, the cosine overflows, and ``1 + tan(x) ** 2`` has no digits."""
+    if is_complex(x):
+        return g * xp.conj(xp.tanh_slope(1j * x))
+    cos = xp.cos(x)
+    return g / cos / cos
+
+
+def _over_square(xp: Any, g: Any, root: Any) -> Any:
+    """``g / root ** 2``, where the square may be too large."""
+    root = conjugate(xp, root)
+    return g / root / root
 
 
 # fmt: off
@@ -133,7 +151,8 @@ divide = elementwise("divide", "``x1 / x2``.",
                      x1=lambda xp, g, x2: g / conjugate(xp, x2),
                      x2=lambda xp, g, x2, out: -g * conjugate(xp, out / x2))
 floor_divide = elementwise("floor_divide", "``x1 // x2``: the quotient, rounded toward minus infinity. Its gradient is zero.",
-                           x1=_zero, x2=_zero)
+                           x1=lambda xp, g, x1: xp.no_slope(g, x1),
+                           x2=lambda xp, g, x2: xp.no_slope(g, x2))
 remainder = elementwise("remainder", "``x1 % x2``: what is left of x1 by floor division; has the sign of x2.",
                         x1=lambda xp, g: g,
                         x2=lambda xp, g, x1, x2: -g * xp.floor_divide(x1, x2))
@@ -141,46 +160,47 @@ pow = elementwise("pow", "``x1 ** x2``.", x1=_pow_base, x2=_pow_exponent)
 negative = elementwise("negative", "``-x``.", x=lambda xp, g: -g)
 positive = elementwise("positive", "``+x``.", x=lambda xp, g: g)
 abs = elementwise("abs", "Absolute value; for complex numbers, the modulus.", x=lambda xp, g, x: g * xp.sign(x))
-square = elementwise("square", "``x * x``.", x=lambda xp, g, x: g * (2 * conjugate(xp, x)))
+square = elementwise("square", "``x * x``.", x=lambda xp, g, x: 2 * (g * conjugate(xp, x)))
 sqrt = elementwise("sqrt", "Principal square root.", x=lambda xp, g, out: g / (2 * conjugate(xp, out)))
-reciprocal = elementwise("reciprocal", "``1 / x``.", x=lambda xp, g, out: -g * conjugate(xp, out * out))
-hypot = elementwise("hypot", "``sqrt(x1**2 + x2**2)``, without overflow on the way.",
-                    x1=lambda xp, g, x1, out: g * (x1 / out),
-                    x2=lambda xp, g, x2, out: g * (x2 / out))
+reciprocal = elementwise("reciprocal", "``1 / x``.", x=lambda xp, g, out: -(g * conjugate(xp, out) * conjugate(xp, out)))
+hypot = elementwise("hypot", "``sqrt(x1**2 + x2**2)``, without overflow on the way. Its gradient at (0, 0) is 0.",
+                    x1=lambda xp, g, x1, x2: g * xp.direction(x1, x2),
+                    x2=lambda xp, g, x1, x2: g * xp.direction(x2, x1))
 maximum = elementwise("maximum", "The larger of two numbers; a tie shares its gradient evenly.",
                       x1=_chosen(">")[0], x2=_chosen(">")[1])
 minimum = elementwise("minimum", "The smaller of two numbers; a tie shares its gradient evenly.",
                       x1=_chosen("<")[0], x2=_chosen("<")[1])
-copysign = elementwise("copysign", "The magnitude of x1 with the sign of x2.", x1=_copysign_rule, x2=_zero)
+copysign = elementwise("copysign", "The magnitude of x1 with the sign of x2.",
+                       x1=lambda xp, g, x1, out: g * (xp.sign(x1) * xp.sign(out)),
+                       x2=lambda xp, g, x2: xp.no_slope(g, x2))
 
 # -- exponentials and logarithms -------------------------------------------------------------------------------------------
 exp = elementwise("exp", "``e ** x``.", x=lambda xp, g, out: g * conjugate(xp, out))
-expm1 = elementwise("expm1", "``exp(x) - 1``, exact near 0.", x=lambda xp, g, out: g * conjugate(xp, out + 1))
+expm1 = elementwise("expm1", "``exp(x) - 1``, exact near 0.", x=lambda xp, g, x: g * conjugate(xp, xp.exp(x)))
 log = elementwise("log", "Natural logarithm.", x=lambda xp, g, x: g / conjugate(xp, x))
 log1p = elementwise("log1p", "``log(1 + x)``, exact near 0.", x=lambda xp, g, x: g / conjugate(xp, x + 1))
-log2 = elementwise("log2", "Logarithm to base 2.", x=lambda xp, g, x: g / conjugate(xp, x * _ln(2)))
-log10 = elementwise("log10", "Logarithm to base 10.", x=lambda xp, g, x: g / conjugate(xp, x * _ln(10)))
+log2 = elementwise("log2", "Logarithm to base 2.", x=lambda xp, g, x: g * (1 / _ln(2)) / conjugate(xp, x))
+log10 = elementwise("log10", "Logarithm to base 10.", x=lambda xp, g, x: g * (1 / _ln(10)) / conjugate(xp, x))
 logaddexp = elementwise("logaddexp", "``log(exp(x1) + exp(x2))``, without overflow on the way.",
-                        x1=lambda xp, g, x1, out: g * xp.exp(x1 - out),
-                        x2=lambda xp, g, x2, out: g * xp.exp(x2 - out))
+                        x1=lambda xp, g, x1, x2: g * xp.share(x1, x2),
+                        x2=lambda xp, g, x1, x2: g * xp.share(x2, x1))
 
 # -- trigonometric and hyperbolic functions; angles in radians -----------------------------------------------------------------
 sin = elementwise("sin", "Sine of an angle in radians.", x=lambda xp, g, x: g * conjugate(xp, xp.cos(x)))
 cos = elementwise("cos", "Cosine of an angle in radians.", x=lambda xp, g, x: -g * conjugate(xp, xp.sin(x)))
-tan = elementwise("tan", "Tangent of an angle in radians.", x=lambda xp, g, out: g * conjugate(xp, out * out + 1))
-asin = elementwise("asin", "Inverse sine, in radians.", x=lambda xp, g, x: g / conjugate(xp, xp.sqrt(1 - x * x)))
-acos = elementwise("acos", "Inverse cosine, in radians.", x=lambda xp, g, x: -g / conjugate(xp, xp.sqrt(1 - x * x)))
-atan = elementwise("atan", "Inverse tangent, in radians.", x=lambda xp, g, x: g / conjugate(xp, x * x + 1))
-atan2 = elementwise("atan2", "The angle of the point (x2, x1), in radians, in [-pi, pi].",
-                    x1=lambda xp, g, x1, x2: g * (x2 / (x1 * x1 + x2 * x2)),
-                    x2=lambda xp, g, x1, x2: -g * (x1 / (x1 * x1 + x2 * x2)))
+tan = elementwise("tan", "Tangent of an angle in radians.", x=_tan_rule)
+asin = elementwise("asin", "Inverse sine, in radians.", x=lambda xp, g, x: g / conjugate(xp, xp.root_below(x)))
+acos = elementwise("acos", "Inverse cosine, in radians.", x=lambda xp, g, x: -g / conjugate(xp, xp.root_below(x)))
+atan = elementwise("atan", "Inverse tangent, in radians.", x=lambda xp, g, x: _over_square(xp, g, xp.root_above(x)))
+atan2 = elementwise("atan2", "The angle of the point (x2, x1), in radians, in [-pi, pi]. Its gradient at (0, 0) is 0.",
+                    x1=lambda xp, g, x1, x2: g * xp.turn(x1, x2),
+                    x2=lambda xp, g, x1, x2: -g * xp.turn(x2, x1))
 sinh = elementwise("sinh", "Hyperbolic sine.", x=lambda xp, g, x: g * conjugate(xp, xp.cosh(x)))
 cosh = elementwise("cosh", "Hyperbolic cosine.", x=lambda xp, g, x: g * conjugate(xp, xp.sinh(x)))
-tanh = elementwise("tanh", "Hyperbolic tangent.", x=lambda xp, g, out: g - g * conjugate(xp, out * out))
-asinh = elementwise("asinh", "Inverse hyperbolic sine.", x=lambda xp, g, x: g / conjugate(xp, xp.sqrt(x * x + 1)))
-acosh = elementwise("acosh", "Inverse hyperbolic cosine.",
-                    x=lambda xp, g, x: g / conjugate(xp, xp.sqrt(x - 1) * xp.sqrt(x + 1)))
-atanh = elementwise("atanh", "Inverse hyperbolic tangent.", x=lambda xp, g, x: g / conjugate(xp, 1 - x * x))
+tanh = elementwise("tanh", "Hyperbolic tangent.", x=lambda xp, g, x: g * conjugate(xp, xp.tanh_slope(x)))
+asinh = elementwise("asinh", "Inverse hyperbolic sine.", x=lambda xp, g, x: g / conjugate(xp, xp.root_above(x)))
+acosh = elementwise("acosh", "Inverse hyperbolic cosine.", x=lambda xp, g, x: g / conjugate(xp, xp.root_beyond(x)))
+atanh = elementwise("atanh", "Inverse hyperbolic tangent.", x=lambda xp, g, x: _over_square(xp, g, xp.root_below(x)))
 
 # -- complex numbers -----------------------------------------------------------------------------------------------------------
 conj = elementwise("conj", "Complex conjugate.", x=lambda xp, g: conjugate(xp, g))
@@ -189,10 +209,10 @@ imag = elementwise("imag", "Imaginary part.", x=lambda xp, g: as_complex(xp, g) 
 
 # -- constant almost everywhere: the gradient is zero ----------------------------------------------------------------------------
 sign = elementwise("sign", "-1, 0 or 1 with the sign of x; for complex numbers ``x / abs(x)``.", x=_sign_rule)
-floor = elementwise("floor", "The largest integer that is not above x.", x=_zero)
-ceil = elementwise("ceil", "The smallest integer that is not below x.", x=_zero)
-trunc = elementwise("trunc", "The integer part of x.", x=_zero)
-round = elementwise("round", "The nearest integer, the even one of two.", x=_zero)
+floor = elementwise("floor", "The largest integer that is not above x.", x=_flat)
+ceil = elementwise("ceil", "The smallest integer that is not below x.", x=_flat)
+trunc = elementwise("trunc", "The integer part of x.", x=_flat)
+round = elementwise("round", "The nearest integer, the even one of two.", x=_flat)
 
 # -- no derivative -----------------------------------------------------------------------------------------------------------------
 nextafter = elementwise("nextafter", "The next floating-point number after x1 in the direction of x2.", arity=2)
@@ -268,6 +288,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
 def _bound(bound: Any, x: Any) -> Any:
     if bound is None:
         return None
+    bound = weak(bound, x)
     if type(bound) in SCALARS:
         weak_number("clip", bound, x._native)
         return bound

@@ -9,11 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import activation, attention, convolution, ctc, indexing, layers, linalg, normalization, optim, pooling, recurrent
+from . import (
+    activation,
+    attention,
+    convolution,
+    ctc,
+    elementwise,
+    indexing,
+    layers,
+    linalg,
+    loss,
+    normalization,
+    optim,
+    pooling,
+    recurrent,
+)
 
+_FAMILIES = (
+    activation, attention, convolution, ctc, elementwise, indexing, layers, linalg, loss, normalization, optim, pooling, recurrent,
+)  # fmt: skip
 #: name -> plain version
-KERNELS: dict[str, Callable] = {
-    name: getattr(module, name)
-    for module in (activation, attention, convolution, ctc, indexing, layers, linalg, normalization, optim, pooling, recurrent)
-    for name in module.__all__
-}
+KERNELS: dict[str, Callable] = {name: getattr(module, name) for module in _FAMILIES for name in module.__all__}
