@@ -11,6 +11,7 @@ from . import primitive  # its record and Node are exchanged by detect_anomaly
 from .check import adopt
 from .engine import ALIAS
 from .graph import Node, Value, make, mode, record, set_grad_enabled, writes
+from .intermediates import Kept, attributes, barred_attributes
 from .primitive import SELECT, Primitive, Rule, floating
 
 
@@ -81,8 +82,12 @@ class Context:
     def __init__(self) -> None:
         self._to_save: tuple = ()
         self._constant: set[int] = set()
-        # one entry per saved value: (array, where it came from), or the number of an output, whose node would close a cycle
+        # one entry per saved value: (array, where it came from, its place if it is neither input nor output), or the number of an
+        # output, whose node would close a cycle
         self._saved: list[Any] = []
+        self._kept: Kept | None = None  # where there are such values, or attributes that are
+        self._attributes: list[str] = []
+        self._plain: dict[str, tuple[Any, Any]] = {}  # attributes as they were, while others stand in for them
         self._seq = 0
         self._outs: tuple | None = None  # the outputs, while backward runs
         self._recorded = False
@@ -114,12 +119,27 @@ class Context:
                 found.append(self._input(*entry))
         return tuple(found)
 
-    def _input(self, native: Array, source: Any) -> Any:
+    def _bar(self) -> None:
+        """Let attributes that hold arrays be behind bars."""
+        if self._kept is not None and self._attributes:
+            self._plain = barred_attributes(self, self._kept, self._attributes)
+            self.__dict__.update({name: pair[1] for name, pair in self._plain.items()})
+
+    def _unbar(self) -> None:
+        """Undo `_bar`, where backward has not set the attribute itself."""
+        for name, (plain, barred) in self._plain.items():
+            if self.__dict__.get(name) is barred:
+                self.__dict__[name] = plain
+        self._plain = {}
+
+    def _input(self, native: Array, source: Any, place: int | None) -> Any:
         if self._seq < writes.last and writes.since(self._seq, native):
             raise RuntimeError(
                 f"a Variable of shape {tuple(native.shape)} that was saved for backward was changed in place after the call; save a "
                 f"clone() instead"
             )
+        if place is not None and self._recorded and self._kept is not None:
+            return self._kept.behind_bar(native, lambda other: other._to_save[place])
         if source is None or not self._recorded:
             return make(native)
         if type(source) is Node:
@@ -133,6 +153,13 @@ class Function:
     ``forward(ctx, *args)`` gets the arguments of ``apply``; what it computes is not recorded. ``backward(ctx, *gradients)`` gets a
     gradient per output and returns one per argument of forward, None for those that need none. It is recorded if it is
     differentiated again; decorate it with `once_differentiable` where that would be wrong.
+
+    Notes
+    -----
+    What backward computes from inputs and outputs that were saved has derivatives of every order. An array of floating-point numbers that
+    is neither, saved or kept as an attribute, has no graph behind it. A second derivative that needs its own raises RuntimeError: compute
+    the array anew in backward, or return it as an output, too. To tell a constant, such as a mask, from the others, forward is then
+    called again with inputs moved a little. Where there are such arrays, the inputs are kept with them.
 
     Examples
     --------
@@ -190,13 +217,18 @@ class Function:
             return made if several else made[0]
         places = {id(out): i for i, out in enumerate(outs)}
         inputs = {id(x): x for x in args if isinstance(x, Value)}
-        for value in ctx._to_save:
+        own = False
+        for place, value in enumerate(ctx._to_save):
             if value is None:
                 ctx._saved.append(None)
             elif id(value) in places and id(value) not in inputs:
                 ctx._saved.append(places[id(value)])
+            elif id(value) in inputs:
+                ctx._saved.append((value._native, (value._node or value) if value._tracked else None, None))
             else:
-                ctx._saved.append((value._native, (value._node or value) if value._tracked and id(value) in inputs else None))
+                floats = floating(BY_TYPE[type(value._native)], value._native)
+                ctx._saved.append((value._native, None, place if floats else None))
+                own |= floats
         keeps_out = any(isinstance(entry, int) for entry in ctx._saved)
         ctx._to_save, ctx._constant = (), set()
         plan = _primitive(cls, len(args), keeps_out, several).plan(0)  # type: ignore[arg-type] # a class has a hash
@@ -204,6 +236,9 @@ class Function:
         shapes = tuple(
             [(tuple(x._native.shape), device_of(x._native)) if needed else None for x, needed in zip(args, tracked, strict=True)]
         )
+        ctx._attributes = attributes(ctx, args)
+        if own or ctx._attributes:
+            ctx._kept = Kept(cls, args, tracked, parents)
         given = (*args, ctx, shapes, natives if several else natives[0])
         if not several:
             made_one = primitive.record(natives[0], plan, parents, plan.pick(given))
@@ -243,11 +278,14 @@ def _run_backward(cls: type[Function], g: Any, context: Context, shapes: Sequenc
     recorded = isinstance(first, Value)
     context._recorded = recorded
     context._outs = None if out is None else _variables(out)
+    if recorded:
+        context._bar()
     try:
         with set_grad_enabled(recorded):
             result = cls.backward(context, *_variables(g))
     finally:
         context._outs = None
+        context._unbar()
     found = result if isinstance(result, (tuple, list)) else (result,)
     where = f"{cls.__name__}.backward"
     if len(found) != len(shapes):
@@ -297,12 +335,12 @@ def once_differentiable(backward: Callable) -> Callable:
     @functools.wraps(backward)
     def once(ctx: Context, *gradients: Any) -> Any:
         recorded, ctx._recorded = ctx._recorded, False
-        sources = [g for g in gradients if g._tracked] + [
-            make(entry[0], entry[1]) if type(entry[1]) is Node else entry[1]
-            for entry in ctx._saved if type(entry) is tuple and entry[1] is not None
-        ]  # fmt: skip
+        ctx._unbar()
         outs = ctx._outs
-        sources += [out for out in outs or () if out._tracked]
+        sources = [value._node or value for value in (*gradients, *(outs or ())) if value._tracked]
+        sources += [entry[1] for entry in ctx._saved if type(entry) is tuple and entry[1] is not None]
+        if ctx._kept is not None:
+            sources += [parent for parent in ctx._kept.parents if parent is not None]
         ctx._outs = None if outs is None else tuple([out.detach() for out in outs])
         with set_grad_enabled(False):
             result = backward(ctx, *[g.detach() for g in gradients])
@@ -316,7 +354,7 @@ def once_differentiable(backward: Callable) -> Callable:
 
 
 def _barred(gradient: Any, sources: Sequence[Any], backward: Callable) -> Any:
-    """The gradient with a place in the graph that nobody gets past."""
+    """The gradient with a place in the graph, behind these nodes and leaves, that nobody gets past."""
     name = backward.__qualname__
 
     def joint(xp: Any, g: Any) -> list:
@@ -328,4 +366,4 @@ def _barred(gradient: Any, sources: Sequence[Any], backward: Callable) -> Any:
     if not sources:
         return gradient
     bar = Primitive(name, lambda xp: None, joint=joint, register=False, signature=(tuple(map(str, range(len(sources)))), ()))
-    return record(gradient._native, bar.plan(0), tuple([x._node or x for x in sources]), ())
+    return record(gradient._native, bar.plan(0), tuple(sources), ())
