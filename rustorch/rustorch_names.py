@@ -12,7 +12,7 @@ from typing import Any
 
 from .backends import BY_TYPE
 
-__all__ = ["AdamNames", "LinearNames", "OptimizerNames", "VariableNames", "filled"]
+__all__ = ["AdamNames", "LinearNames", "OptimizerNames", "VariableNames", "filled", "switch"]
 
 
 def _alias(instead: str) -> Callable[[Callable[[Any], Any]], property]:
@@ -56,6 +56,23 @@ def filled(array: Any, shape: Sequence[Any]) -> Any:
             f"and no shape"
         )
     return BY_TYPE[type(array)].xp.reshape(array, sizes)
+
+
+def switch(name: str, data: Any, requires_grad: Any) -> bool:
+    """The second argument of ``Variable(data, requires_grad)``, where it is no shape.
+
+    Raises
+    ------
+    TypeError
+        If it is neither true nor false: sizes one by one, as PyTorch's ``Tensor(2, 3)`` takes them, say.
+    """
+    if requires_grad is None or str(requires_grad) in ("True", "False"):  # NumPy's booleans, too
+        return bool(requires_grad)
+    shown = f"{name}({data!r}, {requires_grad!r})" if isinstance(data, int) else f"{name}(data, {requires_grad!r})"
+    raise TypeError(
+        f"{shown}: the second argument is requires_grad, True or False, or a shape in parentheses that data fills; write "
+        f"rustorch.empty((2, 3)) or rustorch.zeros((2, 3)) for an array of a shape, and rustorch.tensor([2, 3]) for numbers"
+    )
 
 
 class VariableNames:

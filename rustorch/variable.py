@@ -15,7 +15,7 @@ from .ops.creation import clone, native_array, to_device
 from .ops.indexing import getitem, setitem
 from .ops.interchange import Interchange
 from .ops.operators import Operators
-from .rustorch_names import VariableNames, filled
+from .rustorch_names import VariableNames, filled, switch
 
 __all__ = ["Variable"]
 
@@ -48,7 +48,7 @@ class Variable(Operators, Interchange, VariableNames, Value):
     Raises
     ------
     TypeError
-        If ``data`` holds something that is no number.
+        If ``data`` holds something that is no number, or ``requires_grad`` is neither true nor false.
     ValueError
         If nested lists are ragged, the numbers do not fill the shape, or the device is unknown.
     RuntimeError
@@ -67,12 +67,14 @@ class Variable(Operators, Interchange, VariableNames, Value):
     __array_priority__ = 1000  # the same, for libraries that ask this way
 
     def __init__(self, data: Any, requires_grad: bool | Sequence[int] = False, device: str | None = None, dtype: Any = None):
+        shaped = isinstance(requires_grad, (list, tuple))
+        tracked = requires_grad is not False and not shaped and switch(type(self).__name__, data, requires_grad)
         if isinstance(data, Value):
             data = data._native
         self._native = native_array(data, dtype, device)
-        if isinstance(requires_grad, (list, tuple)):
-            self._native = filled(self._native, requires_grad)
-        elif requires_grad:
+        if shaped:
+            self._native = filled(self._native, requires_grad)  # type: ignore[arg-type]
+        elif tracked:
             self.requires_grad_(True)
 
     # -- what it is --------------------------------------------------------------------------------------------------

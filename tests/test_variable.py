@@ -157,7 +157,7 @@ def test_item_and_tolist(backend: Target) -> None:
 
 
 def test_python_numbers(backend: Target) -> None:
-    x = backend.variable(2.0, requires_grad=True)
+    x = backend.variable(2.0)
     assert (float(x), int(x), bool(x), complex(x)) == (2.0, 2, True, 2 + 0j)
     assert float(backend.variable([[2.0]])) == 2.0
     assert not backend.variable(0, "int64")

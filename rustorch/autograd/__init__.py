@@ -8,8 +8,9 @@ from .function import Function, custom_primitive, once_differentiable
 from .functional import grad
 from .gradcheck import gradcheck, gradgradcheck
 from .graph import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .lost import GradientLostWarning
 
 __all__ = [
-    "Function", "checkpoint", "custom_primitive", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradgradcheck",
-    "is_grad_enabled", "no_grad", "once_differentiable", "set_grad_enabled",
+    "Function", "GradientLostWarning", "checkpoint", "custom_primitive", "detect_anomaly", "enable_grad", "grad", "gradcheck",
+    "gradgradcheck", "is_grad_enabled", "no_grad", "once_differentiable", "set_grad_enabled",
 ]  # fmt: skip

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
+from numbers import Number
 from typing import Any
 
 from ..backends import BY_TYPE, Array, device_of, of
 from ..backends.dtypes import DEFAULTS, uint64
-from .graph import VARIABLES, Value, make
+from ..backends.errors import ARITHMETIC, KEPT
+from .graph import VARIABLES, Value, make, mode
 
 _KINDS = {bool: "b", int: "i", float: "f", complex: "c"}
+_PYTHON: dict[str, type] = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
 #: Kind of a Python number -> kinds of arrays that the standard lets it meet.
 _TAKES = {"b": "b", "i": "iufcV", "f": "fcV", "c": "fcV"}
 _NAMES = {"V": "real floating-point", "b": "boolean", "i": "integer", "u": "integer", "f": "real floating-point", "c": "complex"}
@@ -24,13 +28,69 @@ def adopt(value: Any, name: str, args: Sequence[Any] = ()) -> Any:
         return value
     backend = of(value)
     if backend is None:
-        hint = "; make it a Variable with rustorch.asarray" if isinstance(value, (list, tuple)) else ""
-        raise TypeError(f"{name} takes Variables, arrays and Python numbers, not {type(value).__name__}{hint}")
+        raise TypeError(no_array(name, value))
     if is_scalar(value):  # numpy.float32(2): goes where the others are
         for other in args:
             if type(other) in VARIABLES:
                 return make(BY_TYPE[type(other._native)].from_numpy(backend.as_array(value), device_of(other._native)))
     return make(backend.adopt(value))
+
+
+def no_array(name: str, value: Any) -> str:
+    """What is wrong with a value in the place of an array, and what to write instead."""
+    kind = type(value).__name__
+    if isinstance(value, (bool, int, float, complex)):
+        return f"{name} needs a Variable or an array here, not the Python number {value!r}; write rustorch.asarray({value!r})"
+    if isinstance(value, (list, tuple, range, deque)):
+        shown = repr(value) if len(value) <= 12 else "..."
+        shown = shown if len(shown) <= 40 else "..."
+        return f"{name} takes Variables, arrays and Python numbers, not {kind}; make it a Variable with rustorch.asarray({shown})"
+    if value is None:
+        hint = "; None is what a function without return gives, and the grad of a Variable before backward"
+    elif isinstance(value, (str, bytes)):
+        hint = f"; {value!r} is text: numbers in it are read by float(...)" if len(value) <= 40 else "; it is text"
+    elif isinstance(value, Number):
+        hint = "; write float(...) around it"
+    elif isinstance(value, Iterable):
+        hint = f"; make it a Variable with rustorch.asarray(list(...)) if the {kind} holds numbers"
+    elif callable(value):
+        hint = f"; call the {kind} to get its result"
+    else:
+        hint = "; rustorch.from_dlpack takes arrays of other libraries"
+    return f"{name} takes Variables, arrays and Python numbers, not {kind}{hint}"
+
+
+def keeps_gradient(what: str, value: Any, dtype: Any) -> None:
+    """Refuse to put a tracked value where there are integers or booleans: they have no gradients."""
+    if isinstance(value, Value) and value._tracked and mode.enabled and dtype.kind in "biu":
+        raise TypeError(
+            f"{what}: a value that requires grad would lose its gradient, and its fraction, in {dtype}; make x floating-point first, as "
+            f"in x.astype(rustorch.float32), or take value.detach()"
+        )
+
+
+def number_of(value: Any) -> Any:
+    """The Python number that a number of NumPy's, or of a class that extends Python's (an ``IntEnum``), stands for; else None."""
+    kind = type(value)
+    if kind in _KINDS:
+        return value
+    if is_scalar(value):
+        made = _PYTHON.get(value.dtype.kind)
+        return None if made is None else made(value)
+    return next((made(value) for made in (int, float, complex) if issubclass(kind, made)), None)
+
+
+def weak(value: Any, *others: Any) -> Any:
+    """A NumPy scalar beside an array as the Python number of its kind, so that ``q / numpy.sqrt(8)`` stays float32; else the value.
+
+    Where no array is among the others, as in ``maximum(a.max(), b.max())``, it keeps its dtype.
+    """
+    if type(value) in _KINDS or isinstance(value, Value):
+        return value
+    if is_scalar(value) and not any(isinstance(one, Value) or (of(one) is not None and not is_scalar(one)) for one in others):
+        return value
+    number = number_of(value)
+    return value if number is None else number
 
 
 def native_of(value: Any) -> Array:
@@ -51,9 +111,16 @@ def operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, type] | N
 
     None if one of them is no number and no array: another library's class may know what to do with Variables.
     """
+    if type(x1) not in VARIABLES:
+        x1 = weak(x1, x2)
+    if type(x2) not in VARIABLES:
+        x2 = weak(x2, x1)
     number1, number2 = type(x1) in _KINDS, type(x2) in _KINDS
     if number1 and number2:
-        raise TypeError(f"{name} needs at least one array; got the Python numbers {x1!r} and {x2!r}")
+        raise TypeError(
+            f"{name} needs at least one array; got the Python numbers {x1!r} and {x2!r}; write rustorch.asarray({x1!r}) for one of them"
+        )
+    _no_lists(name, x1, x2)
     if not number1:
         if not isinstance(x1, Value) and of(x1) is None:
             return None
@@ -71,6 +138,24 @@ def operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, type] | N
     kind_ = common_backend(name, (x1, x2))
     mixed_kinds(name, kind_, a, b)
     return x1, x2, a, b, kind_
+
+
+#: What has a ``*`` of its own, which would ask a Variable for a number of repeats.
+_REPEATED = frozenset((list, tuple, str, bytes, bytearray, range, deque))
+
+
+def _no_lists(name: str, x1: Any, x2: Any) -> None:
+    """Refuse lists and texts beside a Variable. Python's ``==`` may compare anything, and ``[0] * n`` repeats a list."""
+    if name in ("equal", "not_equal"):
+        return
+    for one, other in ((x1, x2), (x2, x1)):
+        if type(one) in _REPEATED and isinstance(other, Value) and not (name == "multiply" and _counts(other)):
+            raise TypeError(no_array(name, one))
+
+
+def _counts(x: Any) -> bool:
+    """Whether x is an integer without dimensions."""
+    return not x._native.ndim and BY_TYPE[type(x._native)].dtype_of(x._native).kind in "iu"
 
 
 def weak_number(name: str, number: Any, native: Array) -> None:
@@ -137,15 +222,15 @@ def explain(name: str, natives: Sequence[Any], error: Exception) -> Exception:
         return error
     arrays = [a for a in natives if hasattr(a, "shape")]
     shapes = [tuple(a.shape) for a in arrays]
-    if name == "matmul" and not broadcastable([shape[:-2] for shape in shapes]):
+    if name == "matmul" and not broadcastable([shape[:-2] for shape in shapes]) and not isinstance(error, ARITHMETIC):
         return explained(ValueError(f"matmul: the leading axes of {' and '.join(map(str, shapes))} do not broadcast"))
-    if len(shapes) > 1 and not broadcastable(shapes) and name not in OTHER_SHAPES:
+    if len(shapes) > 1 and not broadcastable(shapes) and name not in OTHER_SHAPES and not isinstance(error, ARITHMETIC):
         text = f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; from the right, sizes must be equal or 1"
         return explained(ValueError(text))
     described = ", ".join(
         f"{BY_TYPE[type(a)].dtype_of(a) if type(a) in BY_TYPE else type(a).__name__}{tuple(a.shape)}" for a in arrays
     )
-    family = next((kind for kind in (TypeError, IndexError, ValueError) if isinstance(error, kind)), RuntimeError)
+    family = next((kind for kind in KEPT if isinstance(error, kind)), RuntimeError)
     return explained(family(f"{name} of {described}: {error}"))
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
-from ..autograd.check import adopt, is_scalar
-from ..autograd.graph import Value, make
+from ..autograd.check import adopt, is_scalar, keeps_gradient, number_of
+from ..autograd.graph import Value, make, mode
 from ..autograd.primitive import Primitive
 from ..backends import default_device, device_of, dtypes, from_dlpack_array, get, of, resolve, shared, transfer
-from ..backends.convert import host_array
+from ..backends.convert import PLAIN, fits, host_array
+from ..backends.dtypes import DEFAULTS
+from . import lists, ranges
 from .data_type import astype
 from .helpers import sizes_of
 
@@ -38,21 +41,6 @@ def clone(x: Any) -> Any:
 
 
 # -- from data ---------------------------------------------------------------------------------------------------------
-def _holds_variable(data: Any) -> bool:
-    if isinstance(data, (list, tuple)):
-        return any(_holds_variable(item) for item in data)
-    return isinstance(data, Value)
-
-
-def _stacked(data: Any, device: str | None) -> Any:
-    """Nested lists that hold Variables, joined: their gradients go on to them."""
-    from .manipulation import stack
-
-    if isinstance(data, Value):
-        return data
-    return stack([_stacked(item, device) for item in data]) if isinstance(data, (list, tuple)) else asarray(data, device=device)
-
-
 def native_array(data: Any, dtype: Any, device: Any) -> Any:
     """A native array of any data but a Variable: an array's own memory if nothing has to change."""
     backend = None if isinstance(data, (bool, int, float, complex, list, tuple)) and not is_scalar(data) else of(data)
@@ -67,10 +55,12 @@ def native_array(data: Any, dtype: Any, device: Any) -> Any:
         if backend.dtype_of(native) == target:  # type: ignore[union-attr]
             return native
         return astype(make(native), target)._native
-    if _holds_variable(data):
+    if lists.holds_variables(data):
         raise TypeError("a list that holds Variables is not data: join them with rustorch.stack, which keeps their gradients")
-    device = resolve(device)
-    return get(device).from_numpy(host_array(data, dtype), device)
+    if lists.holds_arrays(data):
+        out = lists.joined(data, dtype)
+        return (out if device is None else to_device(out, device))._native
+    return lists.of_numbers(data, dtype, device)._native
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: bool | None = None) -> Any:
@@ -78,10 +68,11 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: 
 
     Parameters
     ----------
-    obj : Variable, array, number, or nested lists of numbers or Variables
-        Variables in lists are stacked, and keep their gradients.
+    obj : Variable, array, number, or nested lists of numbers, arrays and Variables
+        Variables in lists are stacked, and keep their gradients. Tuples, ranges and other sequences count as lists.
     dtype : dtype, optional
-        Default: that of an array; bool, int64, float32 or complex64 for Python numbers.
+        Default: that of an array; bool, int64, float32 or complex64 for Python numbers. In lists, Python numbers are weak: the dtype
+        comes from the arrays and NumPy scalars beside them, unless a number is of a higher kind (a float among integers).
     device : str, optional
         Default: where an array is; for Python numbers, the default device.
     copy : bool, optional
@@ -93,6 +84,10 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: 
         If lists are ragged, or ``copy=False`` cannot be kept.
     TypeError
         If there is something in them that is no number.
+    OverflowError
+        If a number does not fit into the dtype, as 1e300 does not into float32.
+    RuntimeError
+        If arrays in a list are on different devices.
 
     Examples
     --------
@@ -100,13 +95,19 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: 
     >>> rustorch.asarray([[1, 2], [3, 4]])
     Variable([[1, 2],
               [3, 4]])
+    >>> x = rustorch.tensor([1.0, 2.0], dtype=rustorch.float64, requires_grad=True)
+    >>> rustorch.asarray([[x[0], 0], [0.1, x[1]]])
+    Variable([[1. , 0. ],
+              [0.1, 2. ]], dtype=float64, grad_fn=<stack>)
     """
     if isinstance(obj, Value):
         out: Any = obj
-    elif _holds_variable(obj):
-        out = _stacked(obj, device)
+    elif lists.holds_arrays(obj):
+        out = lists.joined(obj, dtype)
     else:
         given = of(obj) is not None and not is_scalar(obj)  # an array: what it has to go through is seen below
+        if copy is False and given:
+            _no_copy_of("asarray", obj)
         out = make(native_array(obj, None if given else dtype, None if given else device))
     source = out._native
     if device is not None:
@@ -118,6 +119,12 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: 
     if copy and out._native is source:
         return clone(out)
     return out
+
+
+def _no_copy_of(name: str, array: Any) -> None:
+    """Refuse ``copy=False`` for the one kind of array that cannot be taken as it is."""
+    if not getattr(array.dtype, "isnative", True):
+        raise ValueError(f"{name}: copy=False, but bytes of {array.dtype} are in another order than this machine's")
 
 
 def constant(values: Any, like: Any, dtype: Any = dtypes.int64) -> Any:
@@ -132,13 +139,24 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
     Parameters
     ----------
     data : number, nested lists of numbers, or array
+        Tuples, ranges, deques and other sequences count as lists. Variables in them are read; they must not require grad.
     dtype : dtype, optional
         Default as in `asarray`.
     device : str, optional
     requires_grad : bool
+
+    Raises
+    ------
+    TypeError
+        If a list holds Variables that require grad, whose gradients would be lost; or something that is no number.
+    ValueError, OverflowError
+        As `asarray`.
     """
-    if isinstance(data, (list, tuple)) and _holds_variable(data):
-        raise TypeError("tensor makes leaves, and a list that holds Variables is none: join them with rustorch.stack or asarray")
+    if mode.enabled and lists.holds_tracked(data):
+        raise TypeError(
+            "tensor makes leaves, and a list that holds Variables that require grad is none: join them with rustorch.stack or "
+            "asarray, which keep their gradients; or take x.detach()"
+        )
     out = asarray(data.detach() if isinstance(data, Value) else data, dtype=dtype, device=device, copy=True)
     return out.requires_grad_() if requires_grad else out
 
@@ -151,7 +169,8 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
     x : object with ``__dlpack__`` and ``__dlpack_device__``
     device : str, optional
         Default: the one of its library ("torch" for a tensor of PyTorch), "cpu" or "cuda" if rustorch does not know that. Memory
-        of the host, or of the same GPU, is shared with NumPy, CuPy and PyTorch; elsewhere it is copied.
+        of the host, or of the same GPU, is shared with NumPy, CuPy and PyTorch; elsewhere it is copied, as is memory that is
+        read-only or steps backwards, for PyTorch knows neither. On its own device, a read-only array stays one.
     copy : bool, optional
         True: always copy; False: ValueError where a copy is needed.
 
@@ -177,6 +196,8 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
     if isinstance(x, Value) and x._tracked:
         raise BufferError("from_dlpack of a Variable that requires grad would lose its gradient; use .detach() first")
     native = x._native if isinstance(x, Value) else from_dlpack_array(x)
+    if copy is False and hasattr(x, "dtype"):
+        _no_copy_of("from_dlpack", x)
     if device is None or resolve(device) == device_of(native):
         return clone(make(native)) if copy else make(native)
     same = None if copy else shared(native, resolve(device))
@@ -210,77 +231,166 @@ def empty(shape: Any, *, dtype: Any = None, device: str | None = None) -> Any:
     return _new("empty", device, dtype, dtypes.float32, sizes_of("empty", shape))
 
 
-def _kind(value: Any) -> Any:
-    kinds = ((bool, dtypes.bool), (int, dtypes.int64), (float, dtypes.float32), (complex, dtypes.complex64))
-    for kind, dtype in kinds:
-        if isinstance(value, kind):
-            return dtype
-    raise TypeError(f"a fill value is a Python number, not {value!r} of type {type(value).__name__}")
+def _number(name: str, what: str, value: Any) -> Any:
+    """A Python number, of any number that is no array."""
+    number = number_of(value)
+    if number is None:
+        raise TypeError(
+            f"{name}: {what} is a number or an array without dimensions, not {value!r} of type {type(value).__name__}"
+        )
+    return number
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, Value) or (not is_scalar(value) and of(value) is not None)
+
+
+def _kind(number: Any) -> Any:
+    return DEFAULTS["bifc"[PLAIN.index(type(number))]]
 
 
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: str | None = None) -> Any:
-    """An array of a shape with one number everywhere."""
-    return _new("full", device, dtype, _kind(fill_value), sizes_of("full", shape), fill_value)
+    """An array of a shape with one number everywhere.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    fill_value : number, or Variable or array without dimensions
+        A Variable gets the sum of the gradients; dtype and device are its own, unless they are named.
+    dtype : dtype, optional
+        Default: bool, int64, float32 or complex64, by the kind of the number.
+    device : str, optional
+
+    Raises
+    ------
+    ValueError
+        If ``fill_value`` has dimensions.
+    OverflowError
+        If the number does not fit into the dtype.
+    """
+    sizes = sizes_of("full", shape)
+    if _is_array(fill_value):
+        return _filled("full", sizes, fill_value, dtype, device)
+    number = _number("full", "a fill value", fill_value)
+    target = _kind(number) if dtype is None else dtypes.as_dtype(dtype)
+    fits(number, target)
+    return _new("full", device, target, target, sizes, number)
 
 
-def _like(x: Any, dtype: Any, device: Any) -> tuple[Any, str, Any]:
-    x = adopt(x, "a _like function")
+def _filled(name: str, sizes: tuple[int, ...], value: Any, dtype: Any, device: Any) -> Any:
+    from .manipulation import broadcast_to
+
+    value = adopt(value, name)
+    if value.ndim:
+        raise ValueError(
+            f"{name}: a fill value has no dimensions, this one has the shape {value.shape}; write rustorch.broadcast_to(x, {sizes})"
+        )
+    if device is not None:
+        value = to_device(value, device)
+    if dtype is not None:
+        value = astype(value, dtype, copy=False)
+    return clone(broadcast_to(value, sizes))
+
+
+def _like(name: str, x: Any, dtype: Any, device: Any) -> tuple[Any, str, Any]:
+    x = adopt(x, name)
     return x, device_of(x._native) if device is None else resolve(device), x.dtype if dtype is None else dtype
 
 
 def zeros_like(x: Any, /, *, dtype: Any = None, device: str | None = None) -> Any:
     """Zeros of another array's shape, dtype and device."""
-    x, device, dtype = _like(x, dtype, device)
+    x, device, dtype = _like("zeros_like", x, dtype, device)
     return zeros(x.shape, dtype=dtype, device=device)
 
 
 def ones_like(x: Any, /, *, dtype: Any = None, device: str | None = None) -> Any:
     """Ones of another array's shape, dtype and device."""
-    x, device, dtype = _like(x, dtype, device)
+    x, device, dtype = _like("ones_like", x, dtype, device)
     return ones(x.shape, dtype=dtype, device=device)
 
 
 def empty_like(x: Any, /, *, dtype: Any = None, device: str | None = None) -> Any:
     """An unwritten array of another array's shape, dtype and device."""
-    x, device, dtype = _like(x, dtype, device)
+    x, device, dtype = _like("empty_like", x, dtype, device)
     return empty(x.shape, dtype=dtype, device=device)
 
 
 def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: str | None = None) -> Any:
-    """One number everywhere, in another array's shape, dtype and device."""
-    x, device, dtype = _like(x, dtype, device)
+    """One number everywhere, in another array's shape, dtype and device; otherwise as `full`.
+
+    Raises
+    ------
+    TypeError
+        If a Variable that requires grad shall become integers.
+    """
+    named = dtype is not None
+    x, device, dtype = _like("full_like", x, dtype, device)
+    if _is_array(fill_value):
+        if not named:
+            keeps_gradient("full_like(x, value)", fill_value, dtype)
+        return _filled("full_like", x.shape, fill_value, dtype, device)
     return full(x.shape, fill_value, dtype=dtype, device=device)
 
 
-def arange(start: float, /, stop: float | None = None, step: float = 1, *, dtype: Any = None, device: str | None = None) -> Any:
+def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: str | None = None) -> Any:
     """Numbers from ``start`` (0, if it is the only one given) in steps, ``stop`` excluded; int64 or float32 by their kind.
+
+    Parameters
+    ----------
+    start, stop, step : number, or Variable or array without dimensions
+        Their values are read, for they decide how many numbers there are. Gradients go on to ``start`` and ``step``; dtype and device
+        are those of the arrays, unless they are named.
+    dtype : dtype, optional
+    device : str, optional
 
     Raises
     ------
     ValueError
-        If ``step`` is 0.
+        If ``step`` is 0, or an array has dimensions.
     """
     if stop is None:
         start, stop = 0, start
+    given = {"start": start, "stop": stop, "step": step}
+    if any(map(_is_array, given.values())):
+        return ranges.arange(given, dtype, device)
+    start, stop, step = [_number("arange", name, value) for name, value in given.items()]
     if step == 0:
         raise ValueError("arange: step is 0")
     default = dtypes.float32 if any(isinstance(n, float) for n in (start, stop, step)) else dtypes.int64
     return _new("arange", device, dtype, default, start, stop, step)
 
 
-def linspace(
-    start: complex, stop: complex, /, num: int, *, dtype: Any = None, device: str | None = None, endpoint: bool = True
-) -> Any:
-    """``num`` numbers at equal distances from ``start`` to ``stop``; without ``endpoint``, ``stop`` is left out."""
-    sizes_of("linspace", num)
+def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: str | None = None, endpoint: bool = True) -> Any:
+    """``num`` numbers at equal distances from ``start`` to ``stop``; without ``endpoint``, ``stop`` is left out.
+
+    Parameters
+    ----------
+    start, stop : number, or Variable or array without dimensions
+        Gradients go on to both; dtype and device are those of the arrays, unless they are named.
+    num : int
+    dtype : dtype, optional
+        Default: float32 or complex64.
+    device : str, optional
+    endpoint : bool
+
+    Raises
+    ------
+    ValueError
+        If ``num`` is negative, or an array has dimensions.
+    """
+    (count,) = sizes_of("linspace", num)
+    given = {"start": start, "stop": stop}
+    if any(map(_is_array, given.values())):
+        return ranges.linspace(given, count, dtype, device, endpoint)
+    start, stop = [_number("linspace", name, value) for name, value in given.items()]
     default = dtypes.complex64 if isinstance(start, complex) or isinstance(stop, complex) else dtypes.float32
-    return _new("linspace", device, dtype, default, start, stop, num, endpoint)
+    return _new("linspace", device, dtype, default, start, stop, count, endpoint)
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: str | None = None) -> Any:
     """Ones on the k-th diagonal, zeros elsewhere."""
     rows, columns = sizes_of("eye", (n_rows, n_rows if n_cols is None else n_cols))
-    return _new("eye", device, dtype, dtypes.float32, rows, columns, k)
+    return _new("eye", device, dtype, dtypes.float32, rows, columns, index(k))
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple:
@@ -326,9 +436,9 @@ def _matrix(x: Any, name: str) -> Any:
 
 def tril(x: Any, /, *, k: int = 0) -> Any:
     """The lower triangle of matrices, the k-th diagonal included; zeros above."""
-    return _tril(_matrix(x, "tril"), k)
+    return _tril(_matrix(x, "tril"), index(k))
 
 
 def triu(x: Any, /, *, k: int = 0) -> Any:
     """The upper triangle of matrices, the k-th diagonal included; zeros below."""
-    return _triu(_matrix(x, "triu"), k)
+    return _triu(_matrix(x, "triu"), index(k))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..autograd.check import adopt
+from ..autograd.check import adopt, is_scalar, number_of
 from ..autograd.graph import Value
 from ..autograd.primitive import SCALARS, Primitive
 from ..backends import dtypes, of, resolve
@@ -73,6 +73,8 @@ def can_cast(from_: Any, to: Any, /) -> bool:
 def result_type(*arrays_and_dtypes: Any) -> Any:
     """The dtype that the promotion rules give for these arrays, dtypes and Python numbers.
 
+    NumPy scalars beside arrays or dtypes are weak, like Python numbers; among themselves they promote by their dtypes.
+
     Raises
     ------
     TypeError
@@ -80,8 +82,11 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
     ValueError
         If there is nothing but Python numbers, or nothing at all.
     """
-    numbers = [type(value) for value in arrays_and_dtypes if type(value) in SCALARS]
-    given = [_dtype(value) for value in arrays_and_dtypes if type(value) not in SCALARS]
+    values = arrays_and_dtypes
+    if any(type(value) not in SCALARS and not is_scalar(value) for value in values):
+        values = tuple([value if (number := number_of(value)) is None else number for value in values])
+    numbers = [type(value) for value in values if type(value) in SCALARS]
+    given = [_dtype(value) for value in values if type(value) not in SCALARS]
     if not given:
         raise ValueError("result_type needs at least one array or dtype")
     out = given[0]

@@ -68,8 +68,11 @@ def one_axis(axis: Any, ndim: int, name: str = "") -> int:
 
 
 def shape_of(shape: Any) -> tuple[int, ...]:
-    """A shape, given as an integer or a sequence of them, as a tuple."""
-    return tuple([index(n) for n in shape]) if isinstance(shape, (tuple, list)) else (index(shape),)
+    """A shape, given as an integer or a sequence of them, as a tuple. Raises TypeError for anything else."""
+    try:
+        return tuple([index(n) for n in shape]) if isinstance(shape, (tuple, list, range)) else (index(shape),)
+    except TypeError:
+        raise TypeError(f"a shape is an integer or a tuple of integers, not {shape!r}") from None
 
 
 def sizes_of(name: str, shape: Any) -> tuple[int, ...]:

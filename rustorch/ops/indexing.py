@@ -6,11 +6,12 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from ..autograd.check import adopt, weak_number
+from ..autograd.check import adopt, keeps_gradient, number_of, weak, weak_number
 from ..autograd.graph import Value, make, mode, writes
 from ..autograd.primitive import SCALARS, Primitive
 from ..backends import BY_TYPE, device_of, of
-from . import keys
+from ..backends.convert import elements, fits, nests
+from . import keys, lists
 from .data_type import broadcast_shapes
 from .helpers import one_axis
 from .manipulation import broadcast_to, reshape
@@ -235,19 +236,49 @@ def assign(x: Any, compute: Callable[[], Any], what: str, other: Any = None) -> 
     return x
 
 
+def _listed(values: Any, x: Value) -> Any:
+    """The values of a list, of x's dtype; its numbers may be of no higher kind, as single ones may not."""
+    leaves = elements(values)[1]
+    for leaf in leaves:
+        if (number := number_of(leaf)) is not None:
+            weak_number("x[key] = value", number, x._native)
+            if type(number) is complex and x.dtype.kind == "f":
+                raise TypeError(f"x[key] = value: {number} into {x.dtype} would drop the imaginary part; take value.real first")
+        else:
+            keeps_gradient("x[key] = value", leaf, x.dtype)
+    if lists.holds_arrays(values):
+        return lists.joined(values, x.dtype)
+    return lists.of_numbers(values, x.dtype, device_of(x._native))
+
+
 def setitem(x: Value, key: Any, value: Any) -> None:
-    """``x[key] = value``: in place, unless it has to be recorded; then ``x`` becomes a new array with a place in the graph."""
+    """``x[key] = value``: in place, unless it has to be recorded; then ``x`` becomes a new array with a place in the graph.
+
+    Raises
+    ------
+    TypeError
+        If numbers are of a higher kind than x, or a value that requires grad shall become integers.
+    OverflowError
+        If a number does not fit into x's dtype.
+    RuntimeError
+        If x is a leaf that requires grad, or they are on different devices.
+    ValueError
+        If the shapes do not fit.
+    """
+    if type(value) not in SCALARS and not isinstance(value, Value):
+        value = _listed(value, x) if nests(type(value)) else weak(value, x)
     recording = _writable(x, value, "x[key] = value")
     key = keys.native(key, x)
     backend = of(x._native)
     assert backend is not None
-    if isinstance(value, (bool, int, float, complex)):
-        if type(value) in SCALARS:
-            weak_number("x[key] = value", value, x._native)
-            if type(value) is complex and x.dtype.kind == "f":
-                raise TypeError(f"x[key] = value: {value} into {x.dtype} would drop the imaginary part; take value.real first")
+    if type(value) in SCALARS:
+        weak_number("x[key] = value", value, x._native)
+        if type(value) is complex and x.dtype.kind == "f":
+            raise TypeError(f"x[key] = value: {value} into {x.dtype} would drop the imaginary part; take value.real first")
+        fits(value, x.dtype)
         stored: Any = value
     else:
+        keeps_gradient("x[key] = value", value, x.dtype)
         stored = adopt(value, "x[key] = value", (x,))
         if stored.device != device_of(x._native):
             raise RuntimeError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..autograd.lost import warn_lost
 from ..backends import of
 
 #: Revisions of the standard that Variables may be asked to speak.
@@ -25,14 +26,14 @@ def public_namespace(api_version: str | None) -> Any:
 
 
 class Interchange:
-    """What leaves a Variable leaves its graph, too: where that would go unnoticed, these methods raise."""
+    """What leaves a Variable leaves its graph, too: where that would go unnoticed, these methods raise or warn."""
 
     if TYPE_CHECKING:  # it is part of Variable
 
         def __getattr__(self, name: str) -> Any: ...
 
     def item(self) -> Any:
-        """The only element, as a Python number.
+        """The only element, as a Python number outside the graph. Unlike ``float(x)`` it gives no `GradientLostWarning`.
 
         Raises
         ------
@@ -96,6 +97,8 @@ class Interchange:
             raise TypeError(
                 f"{kind.__name__}() of a complex number would drop its imaginary part; take x.real first, or complex(x)"
             )
+        if self._tracked and kind is not bool:
+            warn_lost(kind.__name__)
         return kind(self._native) if self._native.ndim == 0 else kind(self.item())
 
     def __bool__(self) -> bool:

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from ..autograd.check import adopt
+from ..autograd.check import adopt, is_scalar
 from ..autograd.graph import Value
-from ..backends import Array, Backend, device_of
+from ..backends import Array, Backend, device_of, of
+from ..backends.convert import nests
 from .data_type import broadcast_shapes
+from .lists import holds_arrays
 
+_KEYS = "an integer, a slice, None, Ellipsis, or an integer or boolean array"
 #: What stands at an axis, or between axes: (axis, part). None and Ellipsis have no axis, nor has a mask of no dimensions.
 Part = tuple[int | None, Any]
 
@@ -23,22 +26,31 @@ Part = tuple[int | None, Any]
 def native(key: Any, x: Value) -> Any:
     """A key with native arrays of x's device in place of Variables and lists."""
     if type(key) is tuple:
-        return tuple([native(part, x) for part in key])
-    if key is None or key is Ellipsis or isinstance(key, (int, slice)):
-        if isinstance(key, slice) and any(isinstance(part, Value) for part in (key.start, key.stop, key.step)):
+        return tuple([_part(part, x) for part in key])
+    return _part(key, x)
+
+
+def _part(key: Any, x: Value) -> Any:
+    """One part of a key. Lists, and sequences within a tuple, are arrays of integers or booleans, as in NumPy."""
+    if key is None or key is Ellipsis or isinstance(key, int):
+        return key
+    if isinstance(key, slice):
+        if any(isinstance(part, Value) for part in (key.start, key.stop, key.step)):
             return slice(*[part.__index__() if isinstance(part, Value) else part for part in (key.start, key.stop, key.step)])
         return key
-    if isinstance(key, list):
+    if nests(type(key)):
         from .creation import asarray
 
-        key = asarray(key, device=device_of(x._native))
-        if not key.size:
+        key = asarray(key, device=None if holds_arrays(key) else device_of(x._native))
+        if not key.size and key.dtype.kind != "b":
             key = key.astype("int64")
-    if hasattr(key, "__index__") and not hasattr(key, "shape"):
+    if hasattr(key, "__index__") and (not hasattr(key, "shape") or is_scalar(key)):
         return key.__index__()
+    if not isinstance(key, Value) and of(key) is None:
+        raise IndexError(f"an index is {_KEYS}, not {key!r} of type {type(key).__name__}")
     key = adopt(key, "indexing", (x,))
     if key.dtype.kind not in "iub":
-        raise IndexError(f"an index is an integer, a slice, None, Ellipsis, or an integer or boolean array, not {key.dtype}")
+        raise IndexError(f"an index is {_KEYS}, not {key.dtype}")
     if key.device != device_of(x._native):
         raise RuntimeError(
             f"indexing: the array is on {device_of(x._native)!r} and the index on {key.device!r}; move the index with "

@@ -31,6 +31,12 @@ def _in_place(operate: Callable, sign: str) -> Any:
 
 def _reduction(function: Callable) -> Any:
     def method(self: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+        if "out" in options:  # numpy.sum(x) calls x.sum(out=...)
+            name = function.__name__
+            raise TypeError(
+                f"numpy.{name} does not compute with Variables; write rustorch.{name}(x), or numpy.{name}(x.data) where no gradient is "
+                f"needed (and out= has no meaning here)"
+            )
         return function(self, axis=axis, keepdims=keepdims, **options)
 
     return _named(method, function)

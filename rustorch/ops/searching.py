@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd.check import adopt, common_backend, mixed_kinds, weak_number
+from ..autograd.check import adopt, common_backend, mixed_kinds, weak, weak_number
 from ..autograd.graph import make
 from ..autograd.primitive import SCALARS, Primitive
 from ..backends.dtypes import DEFAULTS
@@ -39,6 +39,7 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Any:
     condition = adopt(condition, "where", (x1, x2))
     if condition.dtype.kind != "b":
         raise TypeError(f"where: the condition is boolean, not {condition.dtype}; compare it with something")
+    x1, x2 = weak(x1, x2), weak(x2, x1)
     one, two = type(x1) in SCALARS, type(x2) in SCALARS
     if one and two:
         from .creation import full_like
@@ -118,6 +119,7 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
         raise ValueError(f"searchsorted: side is 'left' or 'right', not {side!r}")
     if sorter is not None:
         x1 = take(x1, sorter)
+    x2 = weak(x2, x1)
     if type(x2) in SCALARS:
         weak_number("searchsorted", x2, x1._native)
         x2 = asarray(x2, dtype=x1.dtype, device=x1.device)
