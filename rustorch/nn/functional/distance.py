@@ -163,7 +163,7 @@ def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0
     name = "margin_ranking_loss"
     reduction = reduction_of(name, reduction, size_average, reduce)
     input1, input2 = _vectors(name, input1, input2)
-    target = signs(name, target, input1)
+    target = signs(name, target, input1, keep=True)
     if not (input1.ndim == input2.ndim == target.ndim):
         raise ValueError(
             f"{name}: the inputs and the target have as many dimensions, not the shapes {input1.shape}, {input2.shape}, {target.shape}"

@@ -395,5 +395,6 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out:
         raise TypeError(
             f"normalize is of floating-point numbers, not of {x.dtype}; convert them, as in x.astype(rustorch.float32)"
         )
-    norm = linalg.vector_norm(x, axis=one_axis(dim, x.ndim, "normalize"), keepdims=True, ord=p)
+    axis = one_axis(dim, max(x.ndim, 1), "normalize")
+    norm = linalg.vector_norm(x, axis=axis, keepdims=True, ord=p) if x.ndim else ops.abs(x)  # a number is a vector of one element
     return x / ops.clip(norm, min=eps)

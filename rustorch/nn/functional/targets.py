@@ -63,12 +63,12 @@ def together(
     return ops.astype(input, wider, copy=False), ops.astype(target, wider, copy=False)
 
 
-def signs(name: str, target: Any, input: Variable) -> Variable:
-    """A target of 1 and -1 in the dtype of the input; it may be of integers."""
+def signs(name: str, target: Any, input: Variable, keep: bool = False) -> Variable:
+    """A target of 1 and -1 in the dtype of the input; it may be of integers. With ``keep`` floating-point numbers stay what they are."""
     target = adopt(target, name, (input,))
     if target.dtype.kind not in "iuf":
         raise TypeError(f"{name}: the target is of numbers 1 and -1, not of {target.dtype}")
-    return target if target.dtype == input.dtype else ops.astype(target, input.dtype)
+    return target if target.dtype == input.dtype or (keep and target.dtype.kind == "f") else ops.astype(target, input.dtype)
 
 
 def factor(name: str, weight: Any, input: Variable, word: str = "weight") -> Variable:
