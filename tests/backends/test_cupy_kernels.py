@@ -36,7 +36,8 @@ LAUNCHES = {
     "cross_entropy_grad": 1, "layer_norm": 1, "layer_norm_grad": 2, "rms_norm": 1, "rms_norm_grad": 2, "batch_norm": 1,
     "batch_norm_grad": 1, "max_pool": 1, "max_pool_indices": 1, "max_pool_gather": 1, "max_pool_grad": 1, "avg_pool": 1,
     "avg_pool_grad": 1, "conv": 2, "conv_grad_input": 2, "conv_grad_weight": 2, "attention": 4, "attention_grad": 6,
-    "running_moments": 1, "vector_norm": 2,
+    "running_moments": 1, "tanh_slope": 1, "root_below": 1, "root_above": 1, "root_beyond": 1, "direction": 1, "turn": 1, "share": 1,
+    "small_power": 1, "vector_norm": 2,
 }  # fmt: skip
 #: They may write over what they are given.
 IN_PLACE = {*optim.__all__, "running_moments"}

@@ -35,6 +35,13 @@ CASES: dict[str, list[tuple]] = {
     "gelu": [(EDGES,), (numpy.linspace(-7, 7, 9000),), (_f(0, 2),), (numpy.array(-1.0),), (_f(4, 3).T,)],
     "gelu_grad": [(_f(3, 3), EDGES, EDGES), (_f(9000), _f(9000), 0.5 * _f(9000)), (_f(0, 2),) * 3, (numpy.array(2.0),) * 3,
                   (_f(3, 4), _f(4, 3).T, 0.7 * _f(4, 3).T), (_f(2), numpy.zeros(2), numpy.zeros(2))],
+    "no_slope": [(EDGES, EDGES), (_f(2, 3), _f(3)), (_f(0), _f(0))],
+    "tanh_slope": [(EDGES,), (numpy.linspace(-400, 400, 40000),), (_f(0, 2),), (numpy.array(-0.3),), (_f(4, 3).T,)],
+    **{name: [(EDGES,), (1e200 * EDGES,), (_f(0, 2),), (numpy.array(0.5),), (_f(4, 3).T,)] for name in
+       ("root_below", "root_above", "root_beyond")},
+    **{name: [(EDGES, EDGES.T), (EDGES, EDGES), (EDGES, 1.0), (2.0, EDGES), (_f(4, 3), 1e30 * _f(3)), (1e-30 * _f(3), 1e-30 * _f(2, 3)),
+              (numpy.array(1.0), numpy.array(0.0)), (_f(0, 2), _f(2))] for name in ("direction", "turn", "share")},
+    "small_power": [(EDGES, n) for n in range(-4, 9)] + [(_f(0, 2), 3), (numpy.array(-0.3), -3), (_f(4, 3).T, 8)],
     "index_add": [
         (_f(4, 2), I([0, 2, 0, -1]), (3, 2), 0), (_f(2, 4), I([0, 0, 0, 1]), (2, 3), -1), (_f(0, 2), I([], dtype="int64"), (3, 2), 0),
         (_f(4, 0), I([0, 1, 0, 1]), (3, 0), 0), (EDGES, I([1, 1, 0]), (2, 3), 0),

@@ -1,4 +1,7 @@
-"""The standard's functions of single numbers that array-api-compat computes on CuPy by boolean masks, for which the host has to wait."""
+"""Functions of single numbers, one launch each: derivatives, small powers, and those of the standard for which the host has to wait.
+
+The latter, clip and sign, array-api-compat computes on CuPy by boolean masks.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Any
 
 import cupy
 
-from .launch import REAL, Array
+from .launch import REAL, Array, overrides
 
 _clip = cupy.ElementwiseKernel(
     "T x, T low, T high",
@@ -43,4 +46,89 @@ def sign(x: Array, /) -> Array:
     return cupy.sign(x)
 
 
-OVERRIDES = {"clip": clip, "sign": sign}
+# -- derivatives ------------------------------------------------------------------------------------------------------------------
+_tanh_slope = cupy.ElementwiseKernel(
+    "T x", "T out", "T e = exp(-fabs(x)); e = e / ((T)1 + e * e); out = (T)4 * (e * e)", "rustorch_tanh_slope"
+)
+_root_below = cupy.ElementwiseKernel("T x", "T out", "out = sqrt((T)1 - x) * sqrt((T)1 + x)", "rustorch_root_below")
+_root_above = cupy.ElementwiseKernel("T x", "T out", "out = hypot((T)1, x)", "rustorch_root_above")
+_root_beyond = cupy.ElementwiseKernel("T x", "T out", "out = sqrt(x - (T)1) * sqrt(x + (T)1)", "rustorch_root_beyond")
+_SCALED = """
+    T one = fabs(x1), two = fabs(x2), size = one > two || one != one ? one : two;
+    bool none = size == (T)0, infinite = isinf(size);
+    if (none || infinite) size = 1;
+    one = !infinite ? x1 / size : isinf(x1) ? copysign((T)1, x1) : (T)0;
+    two = !infinite ? x2 / size : isinf(x2) ? copysign((T)1, x2) : (T)0;
+    T square = none ? (T)1 : one * one + two * two;
+"""
+_direction = cupy.ElementwiseKernel("T x1, T x2", "T out", _SCALED + "out = one / sqrt(square)", "rustorch_direction")
+_turn = cupy.ElementwiseKernel("T x1, T x2", "T out", _SCALED + "out = infinite ? (T)0 : two / square / size", "rustorch_turn")
+_share = cupy.ElementwiseKernel(
+    "T x1, T x2",
+    "T out",
+    """
+    T one = x1 == x2 ? (T)0 : x1 / 2, two = x1 == x2 ? (T)0 : x2 / 2, half = one - two, error = 0;
+    if (fabs(half) > (T)500) half = copysign((T)500, half);
+    else {
+        T part = half - one;
+        error = (one - (half - part)) - (two + part);
+    }
+    T e = exp((T)-2 * fabs(half)), larger = (T)1 / ((T)1 + e), smaller = e / ((T)1 + e);
+    out = (half >= (T)0 ? larger : smaller) + (T)2 * error * larger * smaller;
+    """,
+    "rustorch_share",
+)
+_small_power = cupy.ElementwiseKernel(
+    "T x, int32 n",
+    "T out",
+    """
+    T power = n < 0 ? (T)1 / x : x;
+    bool first = true;
+    out = 1;
+    for (int rest = n < 0 ? -n : n; rest; rest >>= 1, power *= power)
+        if (rest & 1) {
+            out = first ? power : out * power;
+            first = false;
+        }
+    """,
+    "rustorch_small_power",
+)
+
+
+def tanh_slope(x: Array) -> Array:
+    return _tanh_slope(x)
+
+
+def root_below(x: Array) -> Array:
+    return _root_below(x)
+
+
+def root_above(x: Array) -> Array:
+    return _root_above(x)
+
+
+def root_beyond(x: Array) -> Array:
+    return _root_beyond(x)
+
+
+def direction(x1: Any, x2: Any) -> Array:
+    return _direction(x1, x2)
+
+
+def turn(x1: Any, x2: Any) -> Array:
+    return _turn(x1, x2)
+
+
+def share(x1: Any, x2: Any) -> Array:
+    return _share(x1, x2)
+
+
+def small_power(x: Array, n: int) -> Array:
+    return _small_power(x, n)
+
+
+OVERRIDES = {
+    "clip": clip,
+    "sign": sign,
+    **overrides(tanh_slope, root_below, root_above, root_beyond, direction, turn, share, small_power),
+}
