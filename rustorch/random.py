@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from numbers import Integral
 from operator import index
 from typing import Any
 
@@ -54,8 +55,9 @@ def manual_seed(seed: int) -> None:
     seed : int
         Not negative.
     """
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"manual_seed: a seed is an integer that is not negative, not {seed!r}")
+    seed = int(seed)
     with _lock:
         for backend in loaded():
             backend.seed(seed)

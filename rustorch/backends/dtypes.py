@@ -49,6 +49,8 @@ def as_dtype(dtype: Any) -> numpy.dtype:
     """
     if type(dtype) in _DTYPE_CLASSES and dtype.isnative:
         return dtype
+    if dtype is None:  # it would be NumPy's float64
+        raise TypeError(f"None is not a data type; use one of rustorch.{', rustorch.'.join(NAMES)}")
     if dtype is builtins.float:
         return float32
     if dtype is builtins.complex:

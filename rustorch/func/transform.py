@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from .. import autograd, ops
@@ -118,7 +119,7 @@ def gradients_of(outs: Sequence[Variable], ins: Sequence[Variable], starts: Sequ
 
 def chosen(name: str, argnums: Any, args: Sequence[Any]) -> tuple[int, ...]:
     numbers = argnums if isinstance(argnums, tuple) else (argnums,)
-    if not numbers or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
+    if not numbers or not all(isinstance(n, Integral) and not isinstance(n, bool) for n in numbers):
         raise TypeError(f"{name}: argnums is an integer or a tuple of integers, not {argnums!r}")
     for n in numbers:
         if not -len(args) <= n < len(args):

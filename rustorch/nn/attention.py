@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from .. import ops
@@ -85,7 +86,7 @@ class MultiheadAttention(Module):
         super().__init__()
         kdim, vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
         for name, size in (("embed_dim", embed_dim), ("num_heads", num_heads), ("kdim", kdim), ("vdim", vdim)):
-            if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
+            if not isinstance(size, Integral) or isinstance(size, bool) or size <= 0:
                 raise ValueError(f"MultiheadAttention: {name} is a positive integer, not {size!r}")
         if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: {embed_dim} features cannot be divided among {num_heads} heads")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from .. import ops
@@ -27,7 +28,7 @@ class _Table(Module):
         super().__init__()
         name = type(self).__name__
         for what, size in (("num_embeddings", num_embeddings), ("embedding_dim", embedding_dim)):
-            if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            if not isinstance(size, Integral) or isinstance(size, bool) or size < 0:
                 raise ValueError(f"{name}: {what} is a number that is not negative, not {size!r}")
         if sparse:
             raise ValueError(f"{name}: sparse=True is not offered; gradients are dense")

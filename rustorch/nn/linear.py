@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Any
 
 from .. import ops
@@ -17,7 +18,7 @@ __all__ = ["Bilinear", "Identity", "Linear"]
 
 def _check_sizes(layer: str, **sizes: Any) -> None:
     for name, size in sizes.items():
-        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < 0:
             raise ValueError(f"{layer}: {name} is a number of features, not {size!r}")
 
 

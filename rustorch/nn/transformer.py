@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 from ..autograd.check import adopt
@@ -206,7 +207,7 @@ class TransformerDecoderLayer(_Layer):
 
 
 def _check_layers(name: str, what: str, number: Any) -> None:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+    if not isinstance(number, Integral) or isinstance(number, bool) or number < 0:
         raise ValueError(f"{name}: {what} is a number of layers, not {number!r}")
 
 

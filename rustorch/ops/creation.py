@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import index
 from typing import Any
 
 from ..autograd.check import adopt, is_scalar, keeps_gradient, number_of
@@ -13,7 +12,7 @@ from ..backends.convert import PLAIN, fits, host_array
 from ..backends.dtypes import DEFAULTS
 from . import lists, ranges
 from .data_type import astype
-from .helpers import sizes_of
+from .helpers import integer, sizes_of
 
 __all__ = [
     "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "linspace", "meshgrid", "ones", "ones_like",
@@ -378,7 +377,7 @@ def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: s
     ValueError
         If ``num`` is negative, or an array has dimensions.
     """
-    (count,) = sizes_of("linspace", num)
+    (count,) = sizes_of("linspace", integer("linspace", "num", num))
     given = {"start": start, "stop": stop}
     if any(map(_is_array, given.values())):
         return ranges.linspace(given, count, dtype, device, endpoint)
@@ -389,8 +388,9 @@ def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: s
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: str | None = None) -> Any:
     """Ones on the k-th diagonal, zeros elsewhere."""
-    rows, columns = sizes_of("eye", (n_rows, n_rows if n_cols is None else n_cols))
-    return _new("eye", device, dtype, dtypes.float32, rows, columns, index(k))
+    rows = integer("eye", "n_rows", n_rows)
+    rows, columns = sizes_of("eye", (rows, rows if n_cols is None else n_cols))
+    return _new("eye", device, dtype, dtypes.float32, rows, columns, integer("eye", "k", k))
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple:
@@ -436,9 +436,9 @@ def _matrix(x: Any, name: str) -> Any:
 
 def tril(x: Any, /, *, k: int = 0) -> Any:
     """The lower triangle of matrices, the k-th diagonal included; zeros above."""
-    return _tril(_matrix(x, "tril"), index(k))
+    return _tril(_matrix(x, "tril"), integer("tril", "k", k))
 
 
 def triu(x: Any, /, *, k: int = 0) -> Any:
     """The upper triangle of matrices, the k-th diagonal included; zeros below."""
-    return _triu(_matrix(x, "triu"), index(k))
+    return _triu(_matrix(x, "triu"), integer("triu", "k", k))

@@ -11,6 +11,7 @@ from ..autograd.graph import Value
 from ..autograd.primitive import SCALARS, Primitive
 from ..backends import dtypes, of, resolve
 from ..backends.base import info
+from .helpers import shape_of
 
 __all__ = ["astype", "broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"]
 
@@ -172,6 +173,7 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
         If they do not broadcast.
     """
     out = []
+    shapes = tuple([shape if type(shape) is tuple else shape_of(shape, "broadcast_shapes") for shape in shapes])
     for axis in range(max(map(len, shapes), default=0)):
         sizes = {shape[-1 - axis] for shape in shapes if len(shape) > axis} - {1}
         if len(sizes) > 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import index
 from typing import Any
 
 from ..autograd.check import adopt
@@ -12,7 +11,7 @@ from ..backends import dtypes
 from .creation import arange, zeros
 from .data_type import astype
 from .elementwise import conj, real
-from .helpers import axes_of, is_complex, one_axis
+from .helpers import axes_of, integer, is_complex, one_axis
 from .manipulation import concat, roll
 
 __all__ = ["fft", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifftn", "ifftshift", "ihfft", "irfft", "irfftn", "rfft", "rfftfreq",
@@ -75,7 +74,7 @@ def _complex(x: Any) -> Any:
 
 
 def _points(name: str, n: Any) -> int:
-    n = index(n)
+    n = integer(name, "n", n)
     if n < 1:
         raise ValueError(f"{name}: a transform has at least one point, not {n}")
     return n

@@ -67,17 +67,25 @@ def one_axis(axis: Any, ndim: int, name: str = "") -> int:
     return i % ndim
 
 
-def shape_of(shape: Any) -> tuple[int, ...]:
+def integer(name: str, what: str, value: Any) -> int:
+    """An integer, of Python's or of another library. Raises TypeError, with the names of the function and the argument."""
+    try:
+        return index(value)
+    except TypeError:
+        raise TypeError(f"{name}: {what} is an integer, not {value!r} of type {type(value).__name__}") from None
+
+
+def shape_of(shape: Any, name: str = "") -> tuple[int, ...]:
     """A shape, given as an integer or a sequence of them, as a tuple. Raises TypeError for anything else."""
     try:
         return tuple([index(n) for n in shape]) if isinstance(shape, (tuple, list, range)) else (index(shape),)
     except TypeError:
-        raise TypeError(f"a shape is an integer or a tuple of integers, not {shape!r}") from None
+        raise TypeError(f"{name}{name and ': '}a shape is an integer or a tuple of integers, not {shape!r}") from None
 
 
 def sizes_of(name: str, shape: Any) -> tuple[int, ...]:
     """The shape of something new. Raises ValueError if a size is negative."""
-    sizes = shape_of(shape)
+    sizes = shape_of(shape, name)
     if any(n < 0 for n in sizes):
         raise ValueError(f"{name}: sizes are not negative, as they are in {sizes}")
     return sizes

@@ -11,7 +11,7 @@ from ..autograd.graph import Value
 from ..autograd.primitive import Primitive
 from ..backends import of
 from .elementwise import conj, multiply
-from .helpers import conjugate, is_complex, one_axis
+from .helpers import conjugate, integer, is_complex, one_axis
 from .manipulation import expand_dims, moveaxis, permute_dims, reshape, squeeze
 from .statistical import sum
 
@@ -148,7 +148,8 @@ def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[
         If the sizes of a pair differ.
     """
     x1, x2 = _operands("tensordot", x1, x2)
-    if isinstance(axes, int):
+    if not isinstance(axes, (tuple, list)):
+        axes = integer("tensordot", "axes, where it is no pair of sequences,", axes)
         if not 0 <= axes <= min(x1.ndim, x2.ndim):
             raise ValueError(f"tensordot: axes={axes} is more than shapes {x1.shape} and {x2.shape} have, or negative")
         one, two = tuple(range(x1.ndim - axes, x1.ndim)), tuple(range(axes))

@@ -7,12 +7,13 @@ from functools import cache
 from math import prod
 from typing import Any
 
-from ..autograd.check import adopt, common_backend, explained
+from ..autograd.check import adopt, common_backend, explained, number_of
 from ..autograd.graph import Value
 from ..autograd.primitive import Primitive
 from ..backends import dtypes, of
+from ..backends.convert import nests
 from .data_type import astype, broadcast_shapes
-from .helpers import axes_of, one_axis, shape_of, sizes_of
+from .helpers import axes_of, integer, one_axis, shape_of, sizes_of
 
 __all__ = [
     "broadcast_arrays", "broadcast_to", "concat", "expand_dims", "flip", "moveaxis", "permute_dims", "repeat", "reshape", "roll",
@@ -92,7 +93,7 @@ def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Any:
         If the number of elements differs, or ``copy=False`` and the library would have to copy.
     """
     x = adopt(x, "reshape")
-    shape = shape_of(shape)
+    shape = shape_of(shape, "reshape")
     size = prod([n for n in shape if n != -1])
     have = x.size
     if -1 in shape and shape.count(-1) == 1 and size and not have % size:
@@ -137,7 +138,7 @@ def expand_dims(x: Any, /, axis: int | Sequence[int] = 0) -> Any:
         If a place is out of range.
     """
     x = adopt(x, "expand_dims")
-    count = 1 if isinstance(axis, int) else len(axis)
+    count = len(axis) if isinstance(axis, (tuple, list)) else 1
     places = axes_of(axis, x.ndim + count)
     sizes = iter(x.shape)
     return _reshape(x, tuple([1 if i in places else next(sizes) for i in range(x.ndim + count)]), None)
@@ -201,9 +202,11 @@ def roll(x: Any, /, shift: int | Sequence[int], *, axis: int | Sequence[int] | N
     x = adopt(x, "roll")
     if axis is None and isinstance(shift, (tuple, list)):
         raise ValueError(f"roll: {len(shift)} shifts, but no axes; name them, or give one shift for the flattened array")
+    one = "roll", "a shift"
+    shift = tuple([integer(*one, n) for n in shift]) if isinstance(shift, (tuple, list)) else integer(*one, shift)
     if axis is not None:
         axis = tuple([one_axis(a, x.ndim) for a in (axis if isinstance(axis, (tuple, list)) else (axis,))])
-        shift = tuple(shift) if isinstance(shift, (tuple, list)) else (shift,) * len(axis)  # type: ignore[assignment]
+        shift = shift if isinstance(shift, tuple) else (shift,) * len(axis)  # type: ignore[assignment]
         if len(shift) != len(axis):  # type: ignore[arg-type]
             raise ValueError(f"roll: {len(shift)} shifts for {len(axis)} axes")  # type: ignore[arg-type]
     return _roll(x, shift, axis)
@@ -228,8 +231,8 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
         from .creation import asarray
 
         repeats = asarray(repeats, device=x.device)
-    if isinstance(repeats, int):
-        lowest: int | None = repeats
+    if (number := number_of(repeats)) is not None:
+        lowest: int | None = (repeats := integer("repeat", "a number of times", number))
     else:
         repeats = adopt(repeats, "repeat", (x,))
         if repeats.dtype.kind not in "iu":
@@ -255,6 +258,8 @@ def tile(x: Any, repetitions: Sequence[int], /) -> Any:
 
 
 def _joined(arrays: Sequence[Any], name: str) -> list:
+    if not nests(type(arrays)) and not isinstance(arrays, Value) and of(arrays) is None:
+        raise TypeError(f"{name} takes a list or tuple of arrays, not {arrays!r} of type {type(arrays).__name__}")
     if isinstance(arrays, Value) or not len(arrays):
         raise ValueError(f"{name} takes a list or tuple of at least one array")
     variables = [adopt(x, name, arrays) for x in arrays]

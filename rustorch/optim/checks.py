@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -37,8 +37,9 @@ def finite(name: str, options: dict[str, Any], *names: str) -> None:
 def at_least_one(name: str, options: dict[str, Any], *names: str) -> None:
     for option in names:
         value = options[option]
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name}: {option} is an integer of at least 1, not {value!r}")
+        options[option] = int(value)
 
 
 def pair(name: str, options: dict[str, Any], option: str, right: Callable[[float, float], bool], told: str) -> None:

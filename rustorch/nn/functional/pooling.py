@@ -49,7 +49,9 @@ def windows_over(name: str, shape: tuple[int, ...], kernel_size: Any, stride: An
                  n: int) -> Windows:  # fmt: skip
     """The windows over the last ``n`` axes of a shape. Raises TypeError or ValueError for sizes that make none."""
     kernel = tuple_of(name, "kernel_size", kernel_size, n)
-    steps = kernel if stride is None or stride == () else tuple_of(name, "stride", stride, n)
+    steps = (
+        kernel if stride is None or (isinstance(stride, (tuple, list)) and not stride) else tuple_of(name, "stride", stride, n)
+    )
     pads = tuple_of(name, "padding", padding, n, 0)
     gaps = tuple_of(name, "dilation", dilation, n)
     windows = []
