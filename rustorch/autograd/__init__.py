@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .anomaly import detect_anomaly
 from .checkpoint import checkpoint
+from .detect_writes import detect_writes
 from .function import Function, custom_primitive, once_differentiable
 from .functional import grad
 from .gradcheck import gradcheck, gradgradcheck
@@ -11,6 +12,6 @@ from .graph import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .lost import GradientLostWarning
 
 __all__ = [
-    "Function", "GradientLostWarning", "checkpoint", "custom_primitive", "detect_anomaly", "enable_grad", "grad", "gradcheck",
-    "gradgradcheck", "is_grad_enabled", "no_grad", "once_differentiable", "set_grad_enabled",
+    "Function", "GradientLostWarning", "checkpoint", "custom_primitive", "detect_anomaly", "detect_writes", "enable_grad",
+    "grad", "gradcheck", "gradgradcheck", "is_grad_enabled", "no_grad", "once_differentiable", "set_grad_enabled",
 ]  # fmt: skip

@@ -1,25 +1,22 @@
 """detect_anomaly: where the first NaN or infinity came from.
 
-While it is active, what `primitive` calls to make its results is exchanged for a version that looks at them, and every node gets a plan
-whose rules look at what they return. While it is not, nothing of this is in the way.
+While it is active, what `primitive` calls to make its results is exchanged for a version that looks at them (see `exchange`), and every
+node gets a plan whose rules look at what they return. While it is not, nothing of this is in the way.
 """
 
 from __future__ import annotations
 
 import copy
-import linecache
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ..backends import BY_TYPE, of
-from . import graph, primitive
+from . import exchange, graph, primitive
 from .graph import Value
 from .primitive import Plan
 
-_HERE = str(Path(__file__).parents[1])
 _lock = threading.Lock()
 _active = 0  # how many are, in all threads
 
@@ -70,7 +67,8 @@ class detect_anomaly:
         _mine.infinity = self._infinity
         with _lock:
             _active += 1
-            primitive.record, primitive.make, primitive.Node = _record, _make, _Node  # type: ignore[assignment, misc]
+            primitive.make = _make
+        exchange.enter(_watch)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -80,32 +78,25 @@ class detect_anomaly:
         with _lock:
             _active -= 1
             if not _active:
-                primitive.record, primitive.make, primitive.Node = graph.record, graph.make, graph.Node  # type: ignore[misc]
+                primitive.make = graph.make
+        exchange.leave(_watch)
 
 
 # -- what stands in for graph's functions ----------------------------------------------------------------------------------------
-def _record(out: Any, plan: Plan, parents: tuple, saved: tuple) -> Any:
-    if _mine.depth:
-        where = _line()
-        _check_result(out, f"the result of {plan.primitive.name}", plan.primitive.name, where)
-        plan = _watched(plan, where)
-    return graph.record(out, plan, parents, saved)
+def _watch(plan: Plan, out: Any, saved: tuple) -> Plan:
+    if not _mine.depth:
+        return plan
+    where = exchange.line()
+    _check_result(out, f"the result of {plan.primitive.name}", plan.primitive.name, where)
+    return _watched(plan, where)
 
 
 def _make(native: Any, node: Any = None) -> Any:
     if _mine.depth and node is None:  # with a node it is an output of an operation that `_Node` recorded
         caller = sys._getframe(1).f_locals  # a Primitive's method, or a function that was made for a name
         name = getattr(caller.get("self"), "name", None) or caller.get("name", "an operation")
-        _check_result(native, f"the result of {name}", name, _line())
+        _check_result(native, f"the result of {name}", name, exchange.line())
     return graph.make(native, node)
-
-
-def _Node(plan: Plan, parents: tuple, saved: tuple, out: Any) -> graph.Node:
-    if _mine.depth:
-        where = _line()
-        _check_result(out, f"the result of {plan.primitive.name}", plan.primitive.name, where)
-        plan = _watched(plan, where)
-    return graph.Node(plan, parents, saved, out)
 
 
 def _quietly(rule: Callable, xp: Any, g: Any, values: tuple) -> Any:
@@ -171,14 +162,3 @@ def _check(value: Any, what: str, name: str, where: str, infinity: bool | None =
             for n in native.shape:
                 size *= n
             raise RuntimeError(f"{what} holds {kind} ({count} of {size} elements); {name} was called at {where}")
-
-
-def _line() -> str:
-    """The line of the program that called into rustorch."""
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
-        frame = frame.f_back
-    if frame is None:
-        return "an unknown line"
-    text = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" + (f": {text}" if text else "")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..backends import BY_TYPE, Array, device_of
-from . import primitive  # its record and Node are exchanged by detect_anomaly
+from . import primitive  # its record and Node may be exchanged
 from .check import adopt
 from .engine import ALIAS
 from .graph import Node, Value, make, mode, record, set_grad_enabled, writes
@@ -118,6 +118,10 @@ class Context:
             else:
                 found.append(self._input(*entry))
         return tuple(found)
+
+    def saved_arrays(self) -> list[tuple[str, Array]]:
+        """What was saved, but for outputs, with names; for `detect_writes`."""
+        return [(f"saved value {i}", entry[0]) for i, entry in enumerate(self._saved) if type(entry) is tuple]
 
     def _bar(self) -> None:
         """Let attributes that hold arrays be behind bars."""
