@@ -21,7 +21,7 @@ import pytest
 
 import rustorch
 from rustorch import backends, nn
-from rustorch.backends.kernels import KERNELS, optim
+from rustorch.backends.kernels import KERNELS, activation, optim
 from rustorch.backends.kernels.pooling import Window
 from tests.backends.test_kernels import CASES, _copied, _f, _listed
 from tests.support.launches import counted, is_stand_in
@@ -30,7 +30,10 @@ from tests.support.target import Target
 I = numpy.array  # noqa: E741 - indices
 #: How many of our own kernels and of cuBLAS's products each launches, at most.
 LAUNCHES = {
-    "relu": 1, "relu_grad": 1, "sigmoid": 1, "erf": 1, "gelu": 1, "gelu_grad": 1, **dict.fromkeys(optim.ELEMENTWISE, 1), "adafactor": 4,
+    "relu": 1, "relu_grad": 1, "sigmoid": 1, "erf": 1, "gelu": 1, "gelu_grad": 1,
+    **dict.fromkeys(("gaussian", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "mish", "mish_grad", "sigmoid_grad", "silu", "silu_grad",
+                     "tanh_softplus", "tanh_softplus_grad", "tanhshrink"), 1),
+    **dict.fromkeys(optim.ELEMENTWISE, 1), "adafactor": 4,
     "muon": 23, "total_norm": 2, "limited": 1,
     "softmax": 1, "softmax_grad": 1, "log_softmax": 1, "log_softmax_grad": 1, "logsumexp": 1, "cross_entropy": 2,
     "cross_entropy_grad": 1, "layer_norm": 1, "layer_norm_grad": 2, "rms_norm": 1, "rms_norm_grad": 2, "batch_norm": 1,
@@ -232,7 +235,7 @@ def _functions() -> set[str]:
     """The names of our own kernels, and of cuBLAS's product."""
     texts = "".join([part.text for kind in ("Source", "Tables") for _, part in _instances(kind)])
     names = set(re.findall(r"__global__\s+void\s+(\w+)", texts)) | {kernel.name for _, kernel in _instances("ElementwiseKernel")}
-    return names | {f"rustorch_{name}" for name in optim.ELEMENTWISE} | {"gemm"}
+    return names | {f"rustorch_{name}" for name in (*optim.ELEMENTWISE, *activation.__all__)} | {"gemm"}
 
 
 @pytest.mark.parametrize("name", ["conv", "conv_grad_input", "conv_grad_weight"])

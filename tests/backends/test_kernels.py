@@ -42,6 +42,12 @@ CASES: dict[str, list[tuple]] = {
     **{name: [(EDGES, EDGES.T), (EDGES, EDGES), (EDGES, 1.0), (2.0, EDGES), (_f(4, 3), 1e30 * _f(3)), (1e-30 * _f(3), 1e-30 * _f(2, 3)),
               (numpy.array(1.0), numpy.array(0.0)), (_f(0, 2), _f(2))] for name in ("direction", "turn", "share")},
     "small_power": [(EDGES, n) for n in range(-4, 9)] + [(_f(0, 2), 3), (numpy.array(-0.3), -3), (_f(4, 3).T, 8)],
+    **{name: [(EDGES,), (numpy.linspace(-30, 30, 70000),), (_f(0, 2),), (numpy.array(-1.0),), (_f(4, 3).T,)]
+       for name in ("gelu_tanh", "mish", "silu", "tanh_softplus", "tanhshrink")},
+    **{name: [(_f(3, 3), EDGES), (numpy.array(2.0), _f(70000)), (_f(0, 2),) * 2, (numpy.array(2.0), numpy.array(-1.0)),
+              (_f(3, 4), _f(4, 3).T)]
+       for name in ("gelu_tanh_bell", "gelu_tanh_grad", "mish_grad", "sigmoid_grad", "silu_grad", "tanh_softplus_grad")},
+    "gaussian": [(EDGES, 0.5), (numpy.linspace(-30, 30, 70000), 1.0), (_f(0, 2), 0.5), (numpy.array(-1.0), 1.0), (_f(4, 3).T, 0.5)],
     "index_add": [
         (_f(4, 2), I([0, 2, 0, -1]), (3, 2), 0), (_f(2, 4), I([0, 0, 0, 1]), (2, 3), -1), (_f(0, 2), I([], dtype="int64"), (3, 2), 0),
         (_f(4, 0), I([0, 1, 0, 1]), (3, 0), 0), (EDGES, I([1, 1, 0]), (2, 3), 0),

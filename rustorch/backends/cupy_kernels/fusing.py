@@ -65,6 +65,8 @@ def _value(number: Any, given: Sequence[float]) -> float:
 class Symbol:
     """An array's element, a T of CUDA. Numbers are rounded to a T where they meet it, as NumPy does with those of Python."""
 
+    dtype = None
+
     def __init__(self, loop: Loop, text: str):
         self.loop, self.text = loop, text
 
@@ -110,6 +112,9 @@ class Symbol:
     def __gt__(self, other: Any) -> Symbol:
         return self.made("{} > {}", self, other)
 
+    def __le__(self, other: Any) -> Symbol:
+        return self.made("{} <= {}", self, other)
+
 
 def _maximum(a: Symbol, b: Any) -> Symbol:
     return a.made("{0} > {1} || {0} != {0} ? {0} : {1}", a, b)
@@ -119,14 +124,24 @@ def _minimum(a: Symbol, b: Any) -> Symbol:
     return a.made("{0} < {1} || {0} != {0} ? {0} : {1}", a, b)
 
 
-#: The functions of the standard that elementwise kernels use.
+def _clip(x: Symbol, low: Any, high: Any) -> Symbol:
+    x = _maximum(x, low)
+    return x if high is None else _minimum(x, high)
+
+
+#: The functions of the standard that elementwise kernels use. They are for real numbers alone.
 _FUNCTIONS = SimpleNamespace(
     abs=lambda x: x.made("fabs({})", x),
     asarray=lambda x, copy: x,
-    clip=lambda x, low, high: _minimum(_maximum(x, low), high),
+    clip=_clip,
+    exp=lambda x: x.made("exp({})", x),
+    isdtype=lambda dtype, kind: False,
     maximum=_maximum,
+    ones_like=lambda x: x.made("1"),
+    round=lambda x: x.made("rint({})", x),
     sign=lambda x: x.made("{0} != {0} ? {0} : (T)(({0} > 0) - ({0} < 0))", x),
     sqrt=lambda x: x.made("sqrt({})", x),
+    tanh=lambda x: x.made("tanh({})", x),
     where=lambda condition, a, b: condition.made("{} ? {} : {}", condition, a, b),
     zeros_like=lambda x: x.made("0"),
 )

@@ -30,9 +30,14 @@ def relu_grad(xp: Any, g: Any, out: Any) -> Any:
 
 
 def sigmoid(xp: Any, x: Any) -> Any:
-    """``1 / (1 + exp(-x))``, from ``exp(-abs(x))`` so that nothing overflows."""
-    e = xp.exp(-xp.abs(x))
-    return xp.where(x >= 0, xp.ones_like(e), e) / (1 + e)
+    """``1 / (1 + exp(-x))``, from ``exp(-abs(x))`` so that nothing overflows; of complex numbers, from that of the half plane below 0."""
+    if xp.isdtype(x.dtype, "complex floating"):
+        above = xp.real(x) >= 0
+        e = xp.exp(xp.where(above, -x, x))
+    else:
+        above = x >= 0
+        e = xp.exp(-xp.abs(x))
+    return xp.where(above, xp.ones_like(e), e) / (1 + e)
 
 
 def mse(xp: Any, x: Any, target: Any, divisor: float) -> Any:

@@ -1,14 +1,18 @@
-"""The error function and the exact GELU, in pieces that stay in the processor's cache."""
+"""Smooth activations, in pieces that stay in the processor's cache: the plain versions, but for the error function."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
 from numpy import add, divide, multiply, ndarray
 
-from ..kernels.activation import BREAK, DENSITY, FAR, LAST, NEAR, ROOT_HALF
+from ..kernels import activation as plain_versions
+from ..kernels import layers
+from ..kernels.activation import BEYOND, BREAK, LAST, NEAR, SHORT_TAIL
 
 Array = ndarray
 #: Elements of a piece: a handful of temporaries of this size fit the second-level cache; with smaller ones, the calls take longer.
@@ -46,39 +50,53 @@ def _erf(x: Array) -> Array:
     large = numpy.clip(size, BREAK, LAST)
     out = multiply(large, large)
     numpy.exp(numpy.negative(out, out), out)
-    multiply(out, _ratio(large, FAR), out)
+    multiply(out, _ratio(large, BEYOND), out)
     numpy.copysign(numpy.subtract(1, out, out), x, out)
     small = x[near]
     out[near] = small * _ratio(small * small, NEAR)
     return out
 
 
+def _clip(x: Array, low: float, high: float | None) -> Array:
+    """numpy.clip, but sooner there."""
+    out = numpy.maximum(x, low)
+    return out if high is None else numpy.minimum(out, high, out=out)
+
+
+#: What the plain versions need of a namespace, for real numbers in one dimension.
+_XP = SimpleNamespace(
+    abs=numpy.abs, clip=_clip, exp=numpy.exp, isdtype=lambda dtype, kind: False, ones_like=numpy.ones_like, round=numpy.rint,
+    tanh=numpy.tanh, where=numpy.where, zeros_like=numpy.zeros_like,
+)  # fmt: skip
+
+
 def _in_pieces(function: Callable[..., Array], *given: Array) -> Array:
     """``function`` of flat pieces of arrays of one shape and dtype, put together."""
-    flat = [numpy.ascontiguousarray(x).reshape(-1) for x in given]
-    out = numpy.empty(given[0].shape, given[0].dtype)
-    rows = out.reshape(-1)
-    for i in range(0, rows.size, PIECE):
-        rows[i : i + PIECE] = function(*[x[i : i + PIECE] for x in flat])
-    return out
+    shape = given[0].shape
+    flat = [x.reshape(-1) for x in given]
+    if flat[0].size <= PIECE:
+        return function(*flat).reshape(shape)
+    out = numpy.empty(flat[0].shape, flat[0].dtype)
+    for i in range(0, out.size, PIECE):
+        out[i : i + PIECE] = function(*[x[i : i + PIECE] for x in flat])
+    return out.reshape(shape)
 
 
-def _gelu(x: Array) -> Array:
-    out = _erf(multiply(x, ROOT_HALF))
-    multiply(add(out, 1, out), 0.5, out)
-    return multiply(out, x, out)
+def _elementwise(name: str, arrays: int) -> Callable[..., Array]:
+    """The plain version in pieces: of so many arrays that broadcast, the last of which has the shape of the result, and options."""
+    plain = getattr(plain_versions, name)
+    bare = partial(plain, _XP)
 
+    def kernel(*args: Any) -> Array:
+        x = args[arrays - 1]
+        if x.dtype.kind != "f":
+            return plain(numpy, *args)
+        given = [a if a.shape == x.shape else numpy.broadcast_to(a, x.shape) for a in args[:arrays]]
+        options = args[arrays:]
+        return _in_pieces(bare if not options else lambda *pieces: bare(*pieces, *options), *given)
 
-def _gelu_grad(g: Array, x: Array, y: Array) -> Array:
-    out = multiply(x, x)
-    numpy.exp(multiply(out, -0.5, out), out)
-    multiply(multiply(out, DENSITY, out), x, out)
-    zero = x == 0
-    if zero.any():
-        add(out, numpy.where(zero, x.dtype.type(0.5), y / numpy.where(zero, x.dtype.type(1), x)), out)
-    else:
-        add(out, y / x, out)
-    return multiply(out, g, out)
+    kernel.__name__ = name
+    return kernel
 
 
 def erf(x: Array) -> Array:
@@ -86,11 +104,29 @@ def erf(x: Array) -> Array:
 
 
 def gelu(x: Array) -> Array:
-    return _in_pieces(_gelu, x)
+    return _in_pieces(partial(plain_versions.gelu, _XP, **({"tail": SHORT_TAIL} if x.itemsize == 4 else {})), x)
 
 
-def gelu_grad(g: Array, x: Array, out: Array) -> Array:
-    return _in_pieces(_gelu_grad, numpy.broadcast_to(g, x.shape), x, out)
+def _sigmoid(x: Array) -> Array:
+    e = numpy.abs(x)
+    numpy.exp(numpy.negative(e, e), e)
+    bottom = add(e, 1)
+    numpy.copyto(e, 1, where=x >= 0)
+    return divide(e, bottom, e)
 
 
-OVERRIDES: dict[str, Callable[..., Any]] = {function.__name__: function for function in (erf, gelu, gelu_grad)}
+def sigmoid(x: Array) -> Array:
+    return layers.sigmoid(numpy, x) if x.dtype.kind == "c" else _in_pieces(_sigmoid, x)
+
+
+OVERRIDES: dict[str, Callable[..., Any]] = {
+    "erf": erf,
+    "gelu": gelu,
+    "sigmoid": sigmoid,
+    **{name: _elementwise(name, 1) for name in ("gaussian", "gelu_tanh", "mish", "silu", "tanh_softplus", "tanhshrink")},
+    **{
+        name: _elementwise(name, 2)
+        for name in ("gelu_tanh_bell", "gelu_tanh_grad", "mish_grad", "sigmoid_grad", "silu_grad", "tanh_softplus_grad")
+    },
+    "gelu_grad": _elementwise("gelu_grad", 3),
+}

@@ -218,15 +218,6 @@ def relu_grad(g: Array, out: Array) -> Array:
     return masked
 
 
-def sigmoid(x: Array) -> Array:
-    """Straight ``1 / (1 + exp(-x))``: far below zero the exponential is infinite and the quotient the 0 that it should be."""
-    out = numpy.negative(x, numpy.empty(x.shape, x.dtype))
-    with numpy.errstate(over="ignore"):
-        exp(out, out)
-    add(out, 1, out)
-    return numpy.reciprocal(out, out)
-
-
 def mse(x: Array, target: Array, divisor: float) -> Array:
     d = subtract(x, target)
     return add.reduce(multiply(d, d), axis=None) / divisor
@@ -366,7 +357,7 @@ OVERRIDES: dict[str, Callable] = scatter.overrides(numpy, add.at) | {
     for function in (
         *(astype, reshape, broadcast_to, sum, mean, max, min),
         *(index_add,),
-        *(matmul, linear, linear_grad_weight, relu, relu_grad, sigmoid, mse),
+        *(matmul, linear, linear_grad_weight, relu, relu_grad, mse),
         *(softmax, log_softmax, logsumexp, cross_entropy, cross_entropy_grad),
     )
 }

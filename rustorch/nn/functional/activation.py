@@ -110,7 +110,7 @@ def gelu(input: Any, approximate: str = "none") -> Variable:
     Examples
     --------
     >>> import rustorch
-    >>> rustorch.nn.functional.gelu(rustorch.tensor([-10.0, 0.0, 10.0])).tolist()
+    >>> rustorch.nn.functional.gelu(rustorch.tensor([-100.0, 0.0, 10.0])).tolist()
     [-0.0, 0.0, 10.0]
 
     Source: Hendrycks & Gimpel, "Gaussian error linear units", 2016.

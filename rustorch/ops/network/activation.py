@@ -9,11 +9,13 @@ from math import pi, sqrt
 from typing import Any
 
 from ...autograd.primitive import Primitive
-from ...backends.kernels.activation import DENSITY
+from ...backends.kernels.activation import CUBIC, DENSITY, FAR, LAST_CUBIC, LIMIT, SLOPE
+from ..helpers import conjugate
 
 __all__ = [
-    "elu", "erf", "gelu", "gelu_grad", "gelu_tanh", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid",
-    "mish", "prelu", "silu", "softplus", "softshrink", "softsign", "tanhshrink", "threshold",
+    "elu", "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "hardshrink", "hardsigmoid",
+    "hardswish", "hardtanh", "leaky_relu", "log_sigmoid", "mish", "mish_grad", "prelu", "sigmoid_grad", "silu", "silu_grad", "softplus",
+    "softshrink", "softsign", "tanh_softplus", "tanh_softplus_grad", "tanhshrink", "threshold",
 ]  # fmt: skip
 
 
@@ -28,28 +30,59 @@ def _negative_part(xp: Any, x: Any) -> Any:
 
 
 # -- the error function and GELU -------------------------------------------------------------------------------------------------
-erf = Primitive("erf", lambda xp, x, /: xp.erf(x), x=lambda xp, g, x: g * (2 / sqrt(pi) * xp.exp(-(x * x))))
+gaussian = Primitive(
+    "gaussian",
+    lambda xp, x, /, rate: xp.gaussian(x, rate),
+    x=lambda xp, g, x, out, rate: g * (-2 * rate * (xp.clip(x, -LIMIT, LIMIT) * out)),
+)
+erf = Primitive("erf", lambda xp, x, /: xp.erf(x), x=lambda xp, g, x: g * (2 / sqrt(pi) * xp.gaussian(x, 1.0)))
 gelu = Primitive("gelu", lambda xp, x, /: xp.gelu(x), x=lambda xp, g, x, out: xp.gelu_grad(g, x, out))
+
+
+def _gelu_second(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
+    y = xp.clip(x, -LIMIT, LIMIT)
+    return g * g_out * ((2 - y * y) * (DENSITY * xp.gaussian(x, 0.5)))
+
+
 #: ``out`` is a by-product, gelu(x): its share in the derivative is in that of ``x``.
 gelu_grad = Primitive(
     "gelu_grad",
     lambda xp, g_out, x, out_of_gelu, /: xp.gelu_grad(g_out, x, out_of_gelu),
     g_out=lambda xp, g, x, out_of_gelu: xp.gelu_grad(g, x, out_of_gelu),
-    x=lambda xp, g, g_out, x: g * g_out * ((2 - x * x) * (DENSITY * xp.exp(-0.5 * (x * x)))),
+    x=_gelu_second,
 )
-_SLOPE, _CUBIC = sqrt(2 / pi), 0.044715
 
 
-def _inner(x: Any) -> Any:
-    return _SLOPE * (x + _CUBIC * (x * x * x))
+def _cubic(xp: Any, x: Any) -> tuple[Any, Any, Any]:
+    """x, brought to where its function is not 0 or x; its cubic w; and the derivative of w."""
+    y = xp.clip(x, -LAST_CUBIC, LAST_CUBIC)
+    z = y * y
+    return y, y * (SLOPE + CUBIC * z), SLOPE + (3 * CUBIC) * z
 
 
-def _gelu_tanh_rule(xp: Any, g: Any, x: Any) -> Any:
-    t = xp.tanh(_inner(x))
-    return g * (0.5 * (1 + t) + (0.5 * x) * (1 - t * t) * (_SLOPE + (3 * _SLOPE * _CUBIC) * (x * x)))
+def _gelu_tanh_second(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
+    y, w, slope = _cubic(xp, x)
+    return xp.gelu_tanh_bell(g * g_out * (2 * SLOPE + (12 * CUBIC) * (y * y) - y * slope * slope * xp.tanh(w / 2)), x)
 
 
-gelu_tanh = Primitive("gelu_tanh", lambda xp, x, /: 0.5 * x * (1 + xp.tanh(_inner(x))), x=_gelu_tanh_rule)
+def _gelu_tanh_third(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
+    _, w, slope = _cubic(xp, x)
+    return -xp.gelu_tanh_bell(g * g_out * (slope * xp.tanh(w / 2)), x)
+
+
+gelu_tanh = Primitive("gelu_tanh", lambda xp, x, /: xp.gelu_tanh(x), x=lambda xp, g, x: xp.gelu_tanh_grad(g, x))
+gelu_tanh_grad = Primitive(
+    "gelu_tanh_grad",
+    lambda xp, g_out, x, /: xp.gelu_tanh_grad(g_out, x),
+    g_out=lambda xp, g, x: xp.gelu_tanh_grad(g, x),
+    x=_gelu_tanh_second,
+)
+gelu_tanh_bell = Primitive(
+    "gelu_tanh_bell",
+    lambda xp, g_out, x, /: xp.gelu_tanh_bell(g_out, x),
+    g_out=lambda xp, g, x: xp.gelu_tanh_bell(g, x),
+    x=_gelu_tanh_third,
+)
 
 # -- of exponentials -------------------------------------------------------------------------------------------------------------
 #: ``scale * x`` above 0 and ``scale * alpha * (exp(speed * x) - 1)`` below: ELU, CELU and SELU.
@@ -60,14 +93,24 @@ elu = Primitive(
         g * xp.where(x > 0, xp.full_like(x, scale), (scale * alpha * speed) * xp.exp(speed * _negative_part(xp, x)))
     ),
 )
+#: The derivative of the sigmoid, ``s * (1 - s)``, times ``g_out``. That of its logarithm is ``1 - 2 * s``.
+sigmoid_grad = Primitive(
+    "sigmoid_grad",
+    lambda xp, g_out, x, /: xp.sigmoid_grad(g_out, x),
+    g_out=lambda xp, g, x: conjugate(xp, xp.sigmoid_grad(conjugate(xp, g), x)),
+    x=lambda xp, g, g_out, x: -xp.sigmoid_grad(conjugate(xp, g) * g_out * conjugate(xp, xp.tanh(x / 2)), x),
+)
 
 
-def _silu_rule(xp: Any, g: Any, x: Any) -> Any:
-    s = xp.sigmoid(x)
-    return g * (s * (1 + x * (1 - s)))
+def _silu_second(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
+    y = xp.clip(x, -FAR, FAR)
+    return xp.sigmoid_grad(g * g_out * (2 - y * xp.tanh(y / 2)), x)
 
 
-silu = Primitive("silu", lambda xp, x, /: x * xp.sigmoid(x), x=_silu_rule)
+silu = Primitive("silu", lambda xp, x, /: xp.silu(x), x=lambda xp, g, x: xp.silu_grad(g, x))
+silu_grad = Primitive(
+    "silu_grad", lambda xp, g_out, x, /: xp.silu_grad(g_out, x), g_out=lambda xp, g, x: xp.silu_grad(g, x), x=_silu_second
+)
 
 
 def _log1p_exp(xp: Any, x: Any) -> Any:
@@ -87,20 +130,34 @@ softplus = Primitive(
 log_sigmoid = Primitive("log_sigmoid", lambda xp, x, /: -_log1p_exp(xp, -x), x=lambda xp, g, x: g * xp.sigmoid(-x))
 
 
-def _tanh_softplus(xp: Any, x: Any) -> Any:
-    """``tanh(log(1 + exp(x)))``, which is ``n / (n + 2)`` for ``n = exp(x) * (exp(x) + 2)``; 1 in float64 from 20 on."""
-    e = xp.exp(xp.where(x > 20, xp.full_like(x, 20.0), x))
-    n = e * (e + 2)
-    return n / (n + 2)
+def _log_slope(xp: Any, x: Any) -> Any:
+    """The derivative of the logarithm of tanh(softplus(x))'s derivative: ``1 - s - 2 * t * s`` for the sigmoid s, and t that tanh."""
+    return xp.sigmoid(-x) - 2 * xp.tanh_softplus(x) * xp.sigmoid(x)
 
 
-def _mish_rule(xp: Any, g: Any, x: Any) -> Any:
-    t = _tanh_softplus(xp, x)
-    return g * (t + x * (1 - t * t) * xp.sigmoid(x))
+def _mish_second(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
+    return xp.tanh_softplus_grad(g * g_out * (2 + xp.clip(x, -FAR, FAR) * _log_slope(xp, x)), x)
 
 
-mish = Primitive("mish", lambda xp, x, /: x * _tanh_softplus(xp, x), x=_mish_rule)
-tanhshrink = Primitive("tanhshrink", lambda xp, x, /: x - xp.tanh(x), x=lambda xp, g, x, out: g * ((x - out) * (x - out)))
+tanh_softplus = Primitive("tanh_softplus", lambda xp, x, /: xp.tanh_softplus(x), x=lambda xp, g, x: xp.tanh_softplus_grad(g, x))
+tanh_softplus_grad = Primitive(
+    "tanh_softplus_grad",
+    lambda xp, g_out, x, /: xp.tanh_softplus_grad(g_out, x),
+    g_out=lambda xp, g, x: xp.tanh_softplus_grad(g, x),
+    x=lambda xp, g, g_out, x: xp.tanh_softplus_grad(g * g_out * _log_slope(xp, x), x),
+)
+mish = Primitive("mish", lambda xp, x, /: xp.mish(x), x=lambda xp, g, x: xp.mish_grad(g, x))
+mish_grad = Primitive(
+    "mish_grad", lambda xp, g_out, x, /: xp.mish_grad(g_out, x), g_out=lambda xp, g, x: xp.mish_grad(g, x), x=_mish_second
+)
+
+
+def _tanhshrink_rule(xp: Any, g: Any, x: Any) -> Any:
+    t = conjugate(xp, xp.tanh(x))
+    return g * t * t
+
+
+tanhshrink = Primitive("tanhshrink", lambda xp, x, /: xp.tanhshrink(x), x=_tanhshrink_rule)
 
 # -- of straight pieces: at a corner the derivative is PyTorch's ---------------------------------------------------------------------
 leaky_relu = Primitive(
@@ -126,14 +183,22 @@ hardtanh = Primitive(
 )
 hardsigmoid = Primitive(
     "hardsigmoid",
-    lambda xp, x, /: xp.where(x <= -3, xp.zeros_like(x), xp.where(x >= 3, xp.ones_like(x), x / 6 + 0.5)),
+    lambda xp, x, /: xp.where(x <= -3, xp.zeros_like(x), xp.where(x >= 3, xp.ones_like(x), (x + 3) / 6)),
     x=lambda xp, g, x: _chosen(xp, xp.logical_and(x > -3, x < 3), g / 6),
 )
-hardswish = Primitive(
-    "hardswish",
-    lambda xp, x, /: xp.where(x <= -3, xp.zeros_like(x), xp.where(x >= 3, x, x * (x / 6 + 0.5))),
-    x=lambda xp, g, x: xp.where(x <= -3, xp.zeros_like(g), xp.where(x >= 3, g, g * (x / 3 + 0.5))),
-)
+
+
+def _hardswish(xp: Any, x: Any, /) -> Any:
+    y = xp.clip(x, -3.0, 3.0)
+    return xp.where(x >= 3, x, y * ((y + 3) / 6))
+
+
+def _hardswish_rule(xp: Any, g: Any, x: Any) -> Any:
+    y = xp.clip(x, -3.0, 3.0)
+    return xp.where(x <= -3, xp.zeros_like(g), xp.where(x >= 3, g, g * ((y + y + 3) / 6)))
+
+
+hardswish = Primitive("hardswish", _hardswish, x=_hardswish_rule)
 hardshrink = Primitive(
     "hardshrink",
     lambda xp, x, /, limit: xp.where(xp.abs(x) <= limit, xp.zeros_like(x), x),
@@ -141,14 +206,23 @@ hardshrink = Primitive(
 )
 softshrink = Primitive(
     "softshrink",
-    lambda xp, x, /, limit: xp.where(x > limit, x - limit, xp.where(x < -limit, x + limit, 0 * x)),
+    lambda xp, x, /, limit: xp.where(x > limit, x - limit, xp.where(x < -limit, x + limit, 0 * xp.clip(x, -limit, limit))),
     x=lambda xp, g, x, limit: xp.where(xp.abs(x) <= limit, xp.zeros_like(g), g),
 )
 
 
+#: ``x / (1 + abs(x))`` is 1 from here on, at infinity, too.
+_ONE = 1e30
+
+
+def _softsign(xp: Any, x: Any, /) -> Any:
+    y = xp.clip(x, -_ONE, _ONE)
+    return y / (1 + xp.abs(y))
+
+
 def _softsign_rule(xp: Any, g: Any, x: Any) -> Any:
-    bottom = 1 + xp.abs(x)
-    return g / (bottom * bottom)
+    r = 1 / (1 + xp.abs(x))
+    return g * r * r
 
 
-softsign = Primitive("softsign", lambda xp, x, /: x / (1 + xp.abs(x)), x=_softsign_rule)
+softsign = Primitive("softsign", _softsign, x=_softsign_rule)

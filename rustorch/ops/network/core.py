@@ -42,7 +42,7 @@ relu_grad = Primitive(
     lambda xp, g_out, y, /: xp.relu_grad(g_out, y),
     g_out=lambda xp, g, y: xp.relu_grad(g, y),
 )
-sigmoid = Primitive("sigmoid", lambda xp, x, /: xp.sigmoid(x), x=lambda xp, g, out: g * (out * (1 - out)))
+sigmoid = Primitive("sigmoid", lambda xp, x, /: xp.sigmoid(x), x=lambda xp, g, x: xp.sigmoid_grad(g, x))
 
 
 softmax = Primitive(
