@@ -22,7 +22,7 @@ Formula = Callable[..., Any]
 #: Powers of two that stand for infinity: beyond float64 even after a square root.
 _HUGE = 2200, 3300
 #: Bits of the numbers: room for the largest float64 (or for infinity's stand-ins), the step, and the square of the step.
-_BITS = 10500
+_BITS = 12000
 #: The step is 2**-1200: shorter than any scale on which ``x1 ** x2`` changes for a huge exponent.
 _STEP = 1200
 #: The step at the edge of a domain, where a derivative may be infinite: beyond float64 even after a square root.
@@ -48,6 +48,10 @@ class Function:
         Whether no derivative looks at its argument, so that a derivative at nan is no nan.
     ulps : tuple of float
         How far value, first and second derivatives may be off, in units of the last place.
+    scale : callable, optional
+        Takes a point, returns what derivatives are differences of: an absolute error of ``ulps`` units of its last place passes, too.
+    numbers : tuple of float, optional
+        What each argument is, other than the usual special numbers.
     """
 
     name: str
@@ -57,6 +61,8 @@ class Function:
     kinks: Callable[..., Any] = lambda *point: ...
     linear: bool = False
     ulps: tuple[float, float, float] = (8, 16, 32)
+    scale: Callable[..., float] = lambda *point: 0.0
+    numbers: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

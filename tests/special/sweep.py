@@ -13,14 +13,33 @@ from tests.special.precise import Expected, Function, expected
 from tests.support.target import Target, host
 
 
-def points(dtype: str, arity: int) -> list[tuple[float, ...]]:
+def points(dtype: str, function: Function) -> list[tuple[float, ...]]:
     """Special numbers of a dtype; for several arguments all combinations of fewer numbers."""
+    arity = function.arity
     info = numpy.finfo(dtype)
     tiny, huge = float(info.smallest_normal), float(info.max)
     few = [0.0, tiny, 1.0, huge, numpy.inf]
+    if function.numbers is not None:
+        return list(product([float(numpy.asarray(x, dtype)) for x in function.numbers], repeat=arity))
     if arity == 1:
-        few += [float(info.eps), 1e-3, 0.5, 1 - float(info.epsneg), 3.0, 9.0, 20.0, 50.0, 1e4, 1e10, 1e-10, 2e7, 1e20, 1e-20, huge**0.5]
-    elif arity == 2:
+        few += [
+            float(info.eps),
+            1e-3,
+            0.5,
+            1 - float(info.epsneg),
+            3.0,
+            9.0,
+            20.0,
+            50.0,
+            1e4,
+            1e10,
+            1e-10,
+            2e7,
+            1e20,
+            1e-20,
+            huge**0.5,
+        ]
+    else:
         few += [0.75, 1e-3, 30.0, float(numpy.sqrt(numpy.asarray(huge, dtype)))]
     values = [float(numpy.asarray(x, dtype)) for x in few]
     return list(product([*values, *(-x for x in values), numpy.nan], repeat=arity))
@@ -45,7 +64,7 @@ def derivatives(function: Function, at: Sequence[tuple[float, ...]], dtype: str,
     return [zero if x is None else host(x) for x in (out, *first, *second)]
 
 
-def _close(got: float, wanted: float, ulps: float, dtype: str, flushes: bool) -> bool:
+def _close(got: float, wanted: float, ulps: float, dtype: str, scale: float, flushes: bool) -> bool:
     if numpy.isnan(wanted) or numpy.isnan(got):
         return bool(numpy.isnan(wanted) and numpy.isnan(got))
     if got == wanted:
@@ -53,7 +72,9 @@ def _close(got: float, wanted: float, ulps: float, dtype: str, flushes: bool) ->
     info = numpy.finfo(dtype)
     if numpy.isinf(wanted) or numpy.isinf(got):  # an overflow within rounding of the largest number
         return bool(min(abs(got), abs(wanted)) >= float(info.max) * (1 - ulps * float(info.eps)) and got * wanted > 0)
-    allowed = ulps * max(float(numpy.spacing(numpy.asarray(abs(wanted), dtype))), float(info.smallest_subnormal))
+    allowed = ulps * max(
+        float(numpy.spacing(numpy.asarray(abs(wanted), dtype))), float(info.smallest_subnormal), scale * float(info.eps)
+    )
     # what is lost where numbers below the smallest normal one become 0 on the way
     return abs(got - wanted) <= max(allowed, ulps * float(info.smallest_normal) if flushes else 0.0)
 
@@ -79,7 +100,7 @@ def _wanted(function: Function, point: tuple[float, ...], dtype: str) -> list[fl
 
 def faults(function: Function, dtype: str, backend: Target, at: Sequence[tuple[float, ...]] | None = None) -> list[str]:
     """A line for each number that is not the expected one."""
-    at = points(dtype, function.arity) if at is None else at
+    at = points(dtype, function) if at is None else at
     got = derivatives(function, at, dtype, backend)
     exact = backend.device == "cpu"
     lines = []
@@ -87,7 +108,8 @@ def faults(function: Function, dtype: str, backend: Target, at: Sequence[tuple[f
         for n, value in enumerate(_wanted(function, point, dtype)):
             order = 0 if n == 0 else 1 if n <= function.arity else 2
             number = float(got[n][k])
-            if value is not None and not _close(number, value, function.ulps[order] * (1 if exact else 8), dtype, not exact):
+            ulps = function.ulps[order] * (1 if exact else 8)
+            if value is not None and not _close(number, value, ulps, dtype, function.scale(*point) if order else 0.0, not exact):
                 lines.append(f"{function.name}{point} {dtype}: {_label(n, function.arity)} is {number!r}, expected {value!r}")
     return lines
 

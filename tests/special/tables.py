@@ -10,6 +10,7 @@ from mpmath import mp, mpf
 
 import rustorch
 from rustorch.nn import functional as F
+from rustorch.ops import network
 from tests.special.precise import Formula, Function
 
 
@@ -21,6 +22,11 @@ def _oscillates(*x: float) -> Any:
 def _pole(value: Callable[[float], tuple]) -> Callable[..., Any]:
     """At 0 and -0, two limits."""
     return lambda x: value(x) if x == 0 else ...
+
+
+def _negative_zero(x: float) -> Any:
+    """1 / -0. is -inf, as in PyTorch: no limit of the domain's only side."""
+    return None if x == 0 and copysign(1, x) < 0 else ...
 
 
 def _at(*cases: tuple[float, Any]) -> Callable[..., Any]:
@@ -49,16 +55,16 @@ UNARY = [
     _unary("cosh"),
     _unary("exp"),
     _unary("expm1", lambda x: mp.exp(x) - 1),
-    _unary("log"),
-    _unary("log10", lambda x: mp.log(x) / mp.log(10)),
+    _unary("log", kinks=_negative_zero),
+    _unary("log10", lambda x: mp.log(x) / mp.log(10), _negative_zero),
     _unary("log1p", lambda x: mp.log(1 + x)),
-    _unary("log2", lambda x: mp.log(x) / mp.log(2)),
+    _unary("log2", lambda x: mp.log(x) / mp.log(2), _negative_zero),
     _unary("negative", lambda x: -x, linear=True),
     _unary("positive", lambda x: x, linear=True),
     _unary("reciprocal", lambda x: 1 / x, _pole(lambda x: (copysign(inf, x), -inf, copysign(inf, x)))),
     _unary("sin", kinks=_oscillates),
     _unary("sinh"),
-    _unary("sqrt", kinks=lambda x: (x, None, None) if x == 0 and copysign(1, x) < 0 else ...),  # 1 / -0. is -inf, as in PyTorch
+    _unary("sqrt", kinks=_negative_zero),
     _unary("square", lambda x: x * x),
     _unary("tan", kinks=_oscillates),
     _unary("tanh"),
@@ -69,12 +75,14 @@ UNARY = [
 def _power(n: float) -> Function:
     """``x ** n``; at a zero, a negative power has a limit at either side."""
 
-    def at_zero(x: float) -> Any:
+    def special(x: float) -> Any:
+        if x == -inf and n % 1:
+            return x**n, None, None  # IEEE 754, though there is no power of any negative number
         if x != 0 or n >= 0:
             return ...
         return (copysign(inf, x) if n % 2 == 1 else inf), copysign(inf, -x if n % 2 == 0 else -1.0), None
 
-    return Function(f"pow {n}", lambda x: x**n, lambda x: x ** mpf(n) if x or n > 0 else mpf(0), kinks=at_zero)
+    return Function(f"pow {n}", lambda x: x**n, lambda x: x ** mpf(n) if x or n > 0 else mpf(0), kinks=special)
 
 
 POWERS = [_power(n) for n in (2, 3, 4, 5, 8, -1, -2, -3, 2.0, 3.0, -2.0, 0.5, 1.5, -0.5)]
@@ -137,7 +145,8 @@ SMOOTH = [
     _smooth("softplus", lambda x: x if x > 20 else _softplus(x), _at((20.0, None))),
     _smooth("softsign", lambda x: x / (1 + abs(x)), _at((0.0, (0.0, 1.0, None)))),
     _smooth("tanh", mp.tanh),
-    _smooth("tanhshrink", lambda x: x - mp.tanh(x)),
+    # the value is the difference, as in PyTorch
+    Function("tanhshrink", F.tanhshrink, lambda x: x - mp.tanh(x), ulps=(inf, 16, 32)),
 ]  # fmt: skip
 
 PIECEWISE = [
@@ -173,7 +182,7 @@ def _unless_infinite(x1: float, x2: float) -> Any:
 
 def _quotient(x1: float, x2: float) -> Any:
     """A division by 0 has two limits; two infinities have no quotient."""
-    return None if x2 == 0 or isinf(x1) and isinf(x2) else ...
+    return None if x2 == 0 or (isinf(x1) and isinf(x2)) else ...
 
 
 def _angle(x1: float, x2: float) -> Any:
@@ -209,4 +218,136 @@ BINARY = [
     _binary("minimum", min, lambda x1, x2: _tie(x1) if x1 == x2 else ..., linear=True),
     _binary("multiply", lambda x1, x2: x1 * x2, lambda x1, x2: None if isinf(x1) or isinf(x2) else ...),
     _binary("subtract", lambda x1, x2: x1 - x2, _unless_infinite, linear=True),
+]  # fmt: skip
+
+
+# -- losses, without a reduction -------------------------------------------------------------------------------------------------------
+def _loss(name: str, formula: Formula, kinks: Callable[..., Any] = lambda *x: ..., variant: str = "", arity: int = 1,
+          linear: bool = False, **options: Any) -> Function:  # fmt: skip
+    """A loss of inputs for one target, or of inputs and targets if its arity is 2."""
+    function, target = getattr(F, name), options.pop("target", None)
+
+    def call(*xs: Any) -> Any:
+        y = xs[1] if arity == 2 else rustorch.full_like(xs[0], target)
+        return function(xs[0], y, reduction="none", **options)
+
+    return Function(
+        " ".join(filter(None, (name, variant, "" if target is None else str(target)))), call, formula, arity, kinks, linear
+    )
+
+
+def _huber(d: Any, delta: float) -> Any:
+    return d * d / 2 if abs(d) <= delta else delta * (abs(d) - mpf(delta) / 2)
+
+
+def _edges(*edges: float) -> Callable[..., Any]:
+    """No second derivative where a difference is an edge; no difference of two infinities."""
+    return lambda x, y: None if (isinf(x) and isinf(y)) or abs(x - y) in edges else ...
+
+
+def _likelihood(x: Any, y: Any) -> Any:
+    return (1 - y) * x + _softplus(-x)
+
+
+def _hinge(x: float) -> Any:
+    return None if x == 1 else ...
+
+
+REGRESSION = [
+    _loss("mse_loss", lambda x, y: (x - y) ** 2, _unless_infinite, arity=2),
+    _loss("l1_loss", lambda x, y: abs(x - y), lambda x, y: (0.0,) * 6 if x == y and not isinf(x) else _unless_infinite(x, y), arity=2),
+    _loss("smooth_l1_loss", lambda x, y: _huber(x - y, 1), _edges(1.0), arity=2),
+    _loss("smooth_l1_loss", lambda x, y: _huber(x - y, 1e-30) / mpf(1e-30), _edges(0.0), "of a tiny beta", arity=2, beta=1e-30),
+    _loss("huber_loss", lambda x, y: _huber(x - y, 1), _edges(1.0), arity=2),
+    _loss("huber_loss", lambda x, y: _huber(x - y, 1e4), _edges(1e4), "of a large delta", arity=2, delta=1e4),
+]  # fmt: skip
+
+LIKELIHOOD = [
+    *[_loss("binary_cross_entropy_with_logits", lambda x, y=y: _likelihood(x, mpf(y)), target=y) for y in (0.0, 0.25, 1.0)],
+    *[_loss("soft_margin_loss", lambda x, y=y: _softplus(-y * x), target=y) for y in (1.0, -1.0)],
+    _loss("kl_div", lambda x: mpf(0), lambda x: (0.0, 0.0, 0.0), target=0.0, linear=True),
+    *[_loss("kl_div", lambda x, y=y: y * (mp.log(y) - x), target=y, linear=True) for y in (0.25, 1.0)],
+    *[_loss("kl_div", lambda x, y=y: mp.exp(y) * (y - x), variant="of logarithms", target=y, log_target=True, linear=True) for y in (0.0, -2.0)],
+    *[_loss("poisson_nll_loss", lambda x, y=y: mp.exp(x) - y * x, target=y) for y in (0.0, 3.0)],
+    *[_loss("hinge_embedding_loss", lambda x, y=y: x if y > 0 else max(1 - x, mpf(0)), _hinge, target=y, linear=True) for y in (1.0, -1.0)],
+]  # fmt: skip
+
+
+def _beyond(x: float, y: float) -> Any:
+    """The difference itself is no number of float64."""
+    return None if isinf(x - y) else ...
+
+
+def _gaussian(variance: float) -> Function:
+    return Function(f"gaussian_nll_loss {variance}",
+                    lambda x, y: F.gaussian_nll_loss(x, y, rustorch.full_like(x, variance), reduction="none"),
+                    lambda x, y: (mp.log(mpf(variance)) + (x - y) ** 2 / mpf(variance)) / 2, 2, _beyond)  # fmt: skip
+
+
+GAUSSIAN = [_gaussian(variance) for variance in (0.5, 1e20)]
+
+
+def _classes(name: str, call: Callable[..., Any], formula: Formula) -> Function:
+    """A function of the logits of three classes."""
+
+    def kinks(*x: float) -> Any:
+        # a logit of infinity has no limit; where all are minus infinity there is none, either
+        return None if inf in x or max(x) == -inf else ...
+
+    # derivatives are sums and differences of probabilities
+    return Function(name, lambda *x: call(rustorch.stack(list(x), axis=1)), formula, 3, kinks,
+                    scale=lambda *x: 1.0, numbers=(0.0, 1.0, -1.0, 30.0, -30.0, 1e30, -1e30, -inf))  # fmt: skip
+
+
+def _log_sum(*x: Any) -> Any:
+    top = max(x)
+    return top + mp.log(sum(_exp(z - top) for z in x))
+
+
+def _target(x: Any, value: int) -> Any:
+    return rustorch.full((x.shape[0],), value, dtype=rustorch.int64, device=x.device)
+
+
+CLASSES = [
+    _classes("softmax", lambda x: F.softmax(x, dim=1)[:, 0], lambda *x: _exp(x[0] - _log_sum(*x))),
+    _classes("log_softmax", lambda x: F.log_softmax(x, dim=1)[:, 0], lambda *x: x[0] - _log_sum(*x)),
+    _classes("logsumexp", lambda x: network.logsumexp.call(x, 1), _log_sum),
+    _classes("cross_entropy", lambda x: F.cross_entropy(x, _target(x, 0), reduction="none"), lambda *x: _log_sum(*x) - x[0]),
+    _classes("cross_entropy smooth", lambda x: F.cross_entropy(x, _target(x, 0), reduction="none", label_smoothing=0.25),
+             lambda *x: _log_sum(*x) - x[0] * mpf(5) / 6 - (x[1] + x[2]) / 12),
+]  # fmt: skip
+
+
+# -- reductions of three numbers ------------------------------------------------------------------------------------------------------
+def _row(
+    name: str, call: Callable[..., Any], formula: Formula, kinks: Callable[..., Any], scale: Callable[..., float]
+) -> Function:
+    return Function(name, lambda *x: call(rustorch.stack(list(x), axis=1)), formula, 3, kinks, scale=scale,
+                    numbers=(0.0, 1.5e-38, 1e-30, 1.0, -3.0, 1e20, -1e38))  # fmt: skip
+
+
+def _origin(*x: float) -> Any:
+    """The subgradient 0, and no second derivatives."""
+    return (0.0, 0.0, 0.0, 0.0, *[None] * 6) if not any(x) else ...
+
+
+def _norm(order: float) -> Function:
+    def formula(*x: Any) -> Any:
+        return sum(abs(z) ** mpf(order) for z in x) ** (1 / mpf(order))
+
+    # second derivatives are differences of numbers of the size of the reciprocal norm
+    return _row(f"vector_norm {order}", lambda x: rustorch.linalg.vector_norm(x, axis=1, ord=order), formula, _origin,
+                lambda *x: 1 / max(map(abs, x)) if any(x) else 0.0)  # fmt: skip
+
+
+def _mean_square(*x: Any) -> Any:
+    mean = sum(x) / 3
+    return sum((z - mean) ** 2 for z in x) / 3
+
+
+ROWS = [
+    _norm(2),
+    _norm(3),
+    _row("mean", lambda x: rustorch.mean(x, axis=1), lambda *x: sum(x) / 3, lambda *x: ..., lambda *x: 0.0),
+    _row("prod", lambda x: rustorch.prod(x, axis=1), lambda *x: x[0] * x[1] * x[2], lambda *x: ..., lambda *x: 0.0),
 ]  # fmt: skip

@@ -1,0 +1,17 @@
+"""Losses, and what is computed of rows, at special values: value, first and second derivatives against thousands of bits."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.special.precise import Function
+from tests.special.sweep import faults
+from tests.special.tables import CLASSES, GAUSSIAN, LIKELIHOOD, REGRESSION, ROWS
+from tests.support.target import Target
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("function", [*REGRESSION, *LIKELIHOOD, *GAUSSIAN, *CLASSES, *ROWS], ids=lambda f: f.name)
+def test_value_and_derivatives_are_right(function: Function, dtype: str, backend: Target) -> None:
+    wrong = faults(function, dtype, backend)
+    assert not wrong, "\n".join(wrong)
