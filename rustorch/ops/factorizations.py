@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..autograd.graph import VARIABLES
 from ..autograd.primitive import Primitive
+from ..backends.errors import LinAlgError
+from .edges import edge
 from .helpers import as_complex, conjugate, is_complex
 
 # -- what rules share ------------------------------------------------------------------------------------------------------------
@@ -20,12 +23,12 @@ _DIVERGED = "the iteration did not converge; is there an infinite number or a na
 
 
 def _attempt(function: Callable, advice: str, *args: Any, **options: Any) -> Any:
-    """The library's function; what it raises for a matrix that it cannot treat becomes a ValueError that says what to do."""
+    """The library's function; what it raises for a matrix that it cannot treat becomes NumPy's error of that kind, with advice."""
     try:
         return function(*args, **options)
     except Exception as error:
         if type(error).__name__.endswith("LinAlgError"):
-            raise ValueError(advice) from error
+            raise LinAlgError(advice) from error
         raise
 
 
@@ -41,13 +44,48 @@ def _inverse_h(xp: Any, x: Any) -> Any:
     return _h(xp, _attempt(xp.linalg.inv, _SINGULAR, x))
 
 
-def _quotient(xp: Any, x: Any, by: Any, unused: Any = None) -> Any:
-    """``x / by``, and 0 for 0 / 0: what is not used has no gradient, even where a gradient would not be defined.
+def _largest(xp: Any, x: Any, n: int) -> Any:
+    """The largest size in vectors (n = 1) or matrices (n = 2), with axes that are kept: (..., 1, 1)."""
+    out = xp.max(xp.abs(x), axis=tuple(range(x.ndim - n, x.ndim)), keepdims=True)
+    return out[..., None] if n == 1 else out
 
-    ``unused`` says what counts as 0 above; by default, what is.
+
+def _quotient(xp: Any, x: Any, by: Any, size: Any, scale: Any, slopes: Any) -> Any:
+    """``x / by`` at each element of matrices, and 0 where both are 0 but for rounding.
+
+    Eigenvectors of equal eigenvalues are any basis of their span. What depends on the span alone has no gradient along the ways in which
+    such a basis can turn: ``x`` is 0. Both are 0 as far as numbers of the sizes ``size`` and ``scale`` tell, of shape (..., 1, 1).
+    Then ``slopes`` are 0, too, the differences of the eigenvalues' own gradients; else the loss tells equal eigenvalues apart, and what
+    it needs is lost in 0 / 0: nan.
     """
-    none = xp.logical_and(by == 0, x == 0 if unused is None else unused)
-    return xp.where(none, xp.zeros_like(x), x / xp.where(none, xp.ones_like(by), by))
+    none = xp.logical_and(_equal(xp, by, scale), xp.abs(x) <= _precision(xp, by) * size)
+    out = xp.where(none, xp.zeros_like(x), x / xp.where(none, xp.ones_like(by), by))
+    alike = xp.logical_or(size == 0, _equal(xp, slopes, _largest(xp, slopes, 2)))
+    return xp.where(xp.logical_and(none, xp.logical_not(alike)), xp.full_like(out, float("nan")), out)
+
+
+def _precision(xp: Any, differences: Any) -> float:
+    return 8 * max(differences.shape[-2:]) * float(xp.finfo(differences.dtype).eps)
+
+
+def _equal(xp: Any, differences: Any, scale: Any) -> Any:
+    """Where differences of numbers of the size ``scale`` are nothing but rounding."""
+    return xp.abs(differences) <= _precision(xp, differences) * scale
+
+
+def _first_order(xp: Any, gradient: Any, differences: Any, scale: Any, sums: Any = None) -> Any:
+    """The gradient; for matrices with equal values, second derivatives become nan.
+
+    There are some, but not by way of eigenvectors: they turn at infinite speed in their span, which has no effect of the first order, and
+    one of the second.
+    """
+    if type(gradient) not in VARIABLES:
+        return gradient
+    axes, k = (-2, -1), differences.shape[-1]  # the diagonal is of equal values
+    same = xp.sum(xp.astype(_equal(xp, differences, scale), xp.int64), axis=axes, keepdims=True) > k
+    if sums is not None:
+        same = xp.logical_or(same, xp.any(_equal(xp, sums, scale), axis=axes, keepdims=True))
+    return gradient + xp.where(same, edge(gradient), xp.zeros_like(gradient))
 
 
 def _off_diagonal(xp: Any, x: Any) -> Any:
@@ -135,20 +173,31 @@ def _pinv_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
 
 
 def _eigh_rule(xp: Any, g: Any, out: Any) -> Any:
+    """Of the gradient of the eigenvectors, the skew part counts: they stay orthonormal."""
     w, v = out
-    inner = _quotient(xp, _off_diagonal(xp, xp.matmul(_h(xp, v), g[1])), _differences(w))
-    return xp.matmul(v * g[0][..., None, :] + xp.matmul(v, inner), _h(xp, v))
+    if 0 in v.shape:
+        return xp.zeros_like(v)
+    inner = xp.matmul(_h(xp, v), g[1])
+    size = _largest(xp, inner, 2)
+    skew = _off_diagonal(xp, inner - _h(xp, inner)) / 2
+    differences, scale = _differences(w), _largest(xp, w, 1)
+    inner = _quotient(xp, skew, differences, size, scale, _differences(g[0]))
+    return _first_order(xp, xp.matmul(v * g[0][..., None, :] + xp.matmul(v, inner), _h(xp, v)), differences, scale)
 
 
 def _eig_rule(xp: Any, g: Any, out: Any) -> Any:
     """Source: Boeddeker et al., "On the computation of complex-valued gradients", 2017; eigenvectors have norm 1."""
     w, v = out
+    if 0 in v.shape:
+        return xp.zeros_like(v)
     left = _h(xp, v)
     inner = xp.matmul(left, g[1])
+    size = _largest(xp, inner, 2)
     on = xp.sum(conjugate(xp, v) * g[1], axis=-2)  # the diagonal of inner
     inner = inner - xp.matmul(left, v * as_complex(xp, xp.real(on))[..., None, :])
-    inner = _quotient(xp, _off_diagonal(xp, inner), conjugate(xp, _differences(w)))
-    return _solve_(xp, left, xp.matmul(inner, left) + g[0][..., :, None] * left)
+    differences, scale = conjugate(xp, _differences(w)), _largest(xp, w, 1)
+    inner = _quotient(xp, _off_diagonal(xp, inner), differences, size, scale, _differences(g[0]))
+    return _first_order(xp, _solve_(xp, left, xp.matmul(inner, left) + g[0][..., :, None] * left), differences, scale)
 
 
 def _svd_rule(xp: Any, g: Any, out: Any) -> Any:
@@ -162,21 +211,29 @@ def _svd_rule(xp: Any, g: Any, out: Any) -> Any:
     if u.shape[-1] != vh.shape[-2]:  # full matrices: what they add to the bases is arbitrary, and has no gradient
         k = s.shape[-1]
         u, vh, gu, gvh = u[..., :k], vh[..., :k, :], gu[..., :k], gvh[..., :k, :]
+    if 0 in s.shape:
+        return xp.matmul(u, vh)  # zeros, if there are any
     uh, v = _h(xp, u), _h(xp, vh)
     one, two = xp.matmul(uh, gu), xp.matmul(vh, _h(xp, gvh))
-    unused = xp.logical_and(_off_diagonal(xp, one) == 0, _off_diagonal(xp, two) == 0)
+    size, scale = _largest(xp, one, 2) + _largest(xp, two, 2), _largest(xp, s, 1)
     one, two = one - _h(xp, one), two - _h(xp, two)
-    inner = _quotient(xp, _off_diagonal(xp, one + two), _differences(s), unused)
-    inner = (inner + _quotient(xp, one - two, s[..., None, :] + s[..., :, None], unused)) / 2
+    differences, sums = _differences(s), s[..., None, :] + s[..., :, None]
+    inner = _quotient(xp, _off_diagonal(xp, one + two), differences, size, scale, _differences(gs))
+    slopes = xp.abs(gs)
+    inner = (inner + _quotient(xp, one - two, sums, size, scale, slopes[..., None, :] + slopes[..., :, None])) / 2
     left = u * gs[..., None, :] + xp.matmul(u, inner)
     if u.shape[-2] > u.shape[-1]:
-        outside = _quotient(xp, gu, s[..., None, :])
-        left = left + outside - xp.matmul(u, xp.matmul(uh, outside))
+        outside = _quotient(
+            xp, gu - xp.matmul(u, xp.matmul(uh, gu)), s[..., None, :], _largest(xp, gu, 2), scale, slopes[..., None, :]
+        )
+        left = left + outside
     gradient = xp.matmul(left, vh)
     if vh.shape[-1] > vh.shape[-2]:
-        outside = _quotient(xp, gvh, s[..., :, None])
-        gradient = gradient + xp.matmul(u, outside - xp.matmul(xp.matmul(outside, v), vh))
-    return gradient
+        outside = _quotient(
+            xp, gvh - xp.matmul(xp.matmul(gvh, v), vh), s[..., :, None], _largest(xp, gvh, 2), scale, slopes[..., :, None]
+        )
+        gradient = gradient + xp.matmul(u, outside)
+    return _first_order(xp, gradient, differences, scale, sums)
 
 
 def _qr_rule(xp: Any, g: Any, out: Any) -> Any:

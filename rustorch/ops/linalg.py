@@ -82,8 +82,8 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Any:
 
     Raises
     ------
-    ValueError
-        If a matrix is not positive definite. (Inside of ``jax.jit`` nobody can look: the answer is nan there.)
+    numpy.linalg.LinAlgError
+        If a matrix is not positive definite; it is a ValueError, too. (Inside of ``jax.jit`` nobody can look: the answer is nan there.)
     """
     out = factorizations.cholesky(_matrices(x, "cholesky", square=True))
     if not upper:
@@ -124,8 +124,8 @@ def inv(x: Any, /) -> Any:
 
     Raises
     ------
-    ValueError
-        If a matrix is singular. (Inside of ``jax.jit`` nobody can look: the answer is infinite or nan there.)
+    numpy.linalg.LinAlgError
+        If a matrix is singular; it is a ValueError, too. (Inside of ``jax.jit`` nobody can look: the answer is infinite or nan there.)
     """
     return factorizations.inv(_matrices(x, "inv", square=True))
 
@@ -142,7 +142,7 @@ def solve(x1: Any, x2: Any, /) -> Any:
     Raises
     ------
     ValueError
-        If sizes do not fit or a matrix is singular, as in `inv`.
+        If sizes do not fit; if a matrix is singular, as in `inv`.
     """
     x1, x2 = adopt(x1, "solve", (x2,)), adopt(x2, "solve", (x1,))
     x1 = _matrices(x1, "solve", square=True)
@@ -157,8 +157,9 @@ def solve(x1: Any, x2: Any, /) -> Any:
 def eigh(x: Any, /) -> _Eigen:
     """Eigenvalues, in rising order, and orthonormal eigenvectors, in columns, of symmetric or Hermitian matrices, (..., n, n).
 
-    Gradients are right for what does not depend on the signs or phases of the eigenvectors. Those of eigenvectors of equal
-    eigenvalues are not defined: they come out infinite or nan, as in PyTorch.
+    Gradients are right for what does not depend on the signs or phases of the eigenvectors, nor on which of the bases of their span
+    those of equal eigenvalues are. For what does depend on that, they are not defined: they come out huge, infinite or nan. Second
+    derivatives need distinct eigenvalues; else they are nan.
 
     Returns
     -------
@@ -228,7 +229,8 @@ def qr(x: Any, /, *, mode: str = "reduced") -> _QR:
 def svd(x: Any, /, *, full_matrices: bool = True) -> _SVD:
     """Singular value decomposition ``x = U @ diag(S) @ Vh``, the singular values falling.
 
-    Gradients are right for what does not depend on the signs or phases of the singular vectors, of distinct values; see `eigh`.
+    Gradients are right for what does not depend on the signs or phases of the singular vectors, or on the bases of equal values; see
+    `eigh`.
 
     Parameters
     ----------

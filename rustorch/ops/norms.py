@@ -11,6 +11,7 @@ from ..autograd.primitive import Primitive
 from ..backends import dtypes
 from . import elementwise, statistical
 from .data_type import astype
+from .edges import edge
 from .helpers import axes_of, one_axis, restored
 from .indexing import extent
 from .manipulation import expand_dims, reshape, roll
@@ -95,14 +96,6 @@ def _floating(x: Any, name: str) -> Any:
 
 
 # -- norms of vectors --------------------------------------------------------------------------------------------------------------
-def _vanishing(xp: Any, g: Any) -> Any:
-    """Zeros like ``g``, which do not have a derivative where ``g`` is not 0."""
-    return xp.where(g == 0, g, xp.full_like(g, _NAN))
-
-
-_edge = Primitive("norm_edge", lambda xp, x, /: xp.zeros_like(x), register=False, x=_vanishing)
-
-
 def by_norm(xp: Any, g: Any, x: Any, out: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     """``g * x / out``, where ``out`` is a norm of x over axes: it is not negative, and x is 0 where it is 0.
 
@@ -123,8 +116,8 @@ def by_norm(xp: Any, g: Any, x: Any, out: Any, axes: tuple[int, ...], keepdims: 
         limit = xp.full_like(g, _NAN) if found is None else found  # it is 0 by way of something else, which may be x
         smooth = xp.logical_and(smooth, xp.isfinite(limit))
     slope = restored(xp, xp.where(smooth, limit, xp.zeros_like(limit)), axes, shape, keepdims)
-    edge = xp.logical_and(zero, restored(xp, xp.logical_not(smooth), axes, shape, keepdims))
-    return xp.where(zero, slope, wide) * direction + xp.where(edge, _edge(x), xp.zeros_like(x))
+    rough = xp.logical_and(zero, restored(xp, xp.logical_not(smooth), axes, shape, keepdims))
+    return xp.where(zero, slope, wide) * direction + xp.where(rough, edge(x), xp.zeros_like(x))
 
 
 def _vector_norm_rule(xp: Any, g: Any, x: Any, out: Any, axes: tuple[int, ...], order: float, keepdims: bool) -> Any:
