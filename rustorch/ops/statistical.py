@@ -35,8 +35,11 @@ def _count(axis: Any, shape: tuple[int, ...]) -> int:
 def _extreme_rule(xp: Any, g: Any, x: Any, out: Any, axis: Any, keepdims: bool) -> Any:
     """To the elements that attain the extreme, evenly."""
     hit = xp.astype(x == restored(xp, out, axis, x.shape, keepdims), g.dtype)
-    share = restored(xp, g, axis, x.shape, keepdims) / xp.sum(hit, axis=axis, keepdims=True)
-    return hit * share
+    if _count(axis, x.shape) > 1 << 24:  # float32 counts no further, one by one
+        ties = xp.astype(xp.sum(xp.astype(hit, xp.int32), axis=axis, keepdims=True), g.dtype)
+    else:
+        ties = xp.sum(hit, axis=axis, keepdims=True)
+    return hit * (restored(xp, g, axis, x.shape, keepdims) / ties)
 
 
 def _var_rule(xp: Any, g: Any, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
