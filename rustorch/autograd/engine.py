@@ -13,6 +13,7 @@ from typing import Any
 
 from ..backends import BY_TYPE, Array, Namespace, device_of, of
 from .check import adopt
+from .flat import looking
 from .graph import Node, Value, make, mode, writes
 from .pending import Pending, backend_of, name_of
 from .primitive import SELECT, Plan, Primitive, floating
@@ -148,18 +149,24 @@ def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed:
     add = pending.add_on_device if pending.several_devices(g) else pending.add
     if plan.joint is not None:
         joint: Any = plan.primitive.joint
-        gradients = joint(xp, g, *[saved[i] for i in plan.joint])
+        values = [saved[i] for i in plan.joint]
+        gradients = joint(xp, g, *values)
         if len(gradients) != len(parents):
             raise RuntimeError(f"{name_of(node)}: the joint rule returned {len(gradients)} gradients for {len(parents)} inputs")
         for k, parent in enumerate(parents):
             r = gradients[k]
             if parent is not None and r is not None and (needed is None or id(parent) in needed):
+                if pending.create_graph:
+                    r = looking(r, node, plan.primitive.joint_needs, values, xp)
                 add(parent, r, plan.primitive.builtin and _is_new(r, g, gradients), node, k)
         return
     for k, rule, _, _, _, indices in plan.calls:
         parent = parents[k]
         if needed is None or id(parent) in needed:
-            r = rule(xp, g, *[saved[i] for i in indices])
+            values = [saved[i] for i in indices]
+            r = rule(xp, g, *values)
+            if pending.create_graph:
+                r = looking(r, node, plan.primitive.needs[k], values, xp)
             add(parent, r, r is not g, node, k)
 
 

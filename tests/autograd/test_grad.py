@@ -6,6 +6,7 @@ import numpy
 import pytest
 
 import rustorch
+from rustorch.nn import functional as F
 from tests.support.target import Target
 
 
@@ -88,25 +89,61 @@ def test_derivatives_up_to_the_fourth(name: str, backend: Target) -> None:
         numpy.testing.assert_allclose(backend.numpy(y), want, rtol=1e-10, atol=1e-10, err_msg=f"order {order}")
 
 
-NONE = {
-    "a linear function": lambda x: 2 * x,
-    "a piecewise linear one": lambda x: rustorch.maximum(x, 0 * x.detach()),
-    "a constant one": rustorch.sign,
-}
-
-
-@pytest.mark.parametrize("name", NONE)
-def test_a_second_derivative_where_there_is_none_says_so(name: str, backend: Target) -> None:
+def test_a_second_derivative_where_there_is_none_says_so(backend: Target) -> None:
+    """The gradient of a linear function looks at nothing."""
     x = backend.variable([1.0, -2.0], requires_grad=True)
-    (first,) = rustorch.grad(NONE[name](x).sum(), x, create_graph=True)
+    (first,) = rustorch.grad((2 * x).sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match=r"^grad: this value does not depend on anything that requires grad; make a leaf"):
         rustorch.grad(first.sum(), x)
     with pytest.raises(RuntimeError, match=r"^backward: this value does not depend on anything that requires grad"):
         first.sum().backward()
     assert x.grad is None
     # as a transform it is zero, as any other derivative of a constant
-    hessian = rustorch.func.hessian(lambda x: NONE[name](x).sum())(x.detach())
+    hessian = rustorch.func.hessian(lambda x: (2 * x).sum())(x.detach())
     numpy.testing.assert_array_equal(backend.numpy(hessian), numpy.zeros((2, 2)))
+
+
+#: Their gradients look at x and do not change with it.
+PIECEWISE = {
+    "abs": rustorch.abs,
+    "clip": lambda x: rustorch.clip(x, -1, 1),
+    "constant": rustorch.sign,
+    "max": lambda x: rustorch.max(x, axis=1),
+    "maximum": lambda x: rustorch.maximum(x, 0 * x.detach()),
+    "pooling": lambda x: F.max_pool1d(x, 2),
+    "both": lambda x: rustorch.minimum(x, 0.5 * x),
+    "product of one": lambda x: rustorch.clip(x, -1, 1) * 3,
+    "sort": rustorch.sort,
+    **{
+        name: getattr(F, name)
+        for name in ("relu", "leaky_relu", "hardtanh", "hardshrink", "softshrink", "relu6", "hardsigmoid", "rrelu")
+    },
+    "rrelu in training": lambda x: F.rrelu(x, training=True),
+    "threshold": lambda x: F.threshold(x, 0.1, 2.0),
+    "prelu": lambda x: F.prelu(x, 0.25 * rustorch.ones_like(x[0, :1])),
+    "prelu that learns": lambda x: F.prelu(
+        x, rustorch.Variable(rustorch.full_like(x[0, :1].detach(), 0.25).data, requires_grad=True)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PIECEWISE)
+def test_derivatives_of_piecewise_linear_functions_are_zeros(name: str, backend: Target) -> None:
+    """Zeros and no error, in every order, as PyTorch has them for most."""
+    x = backend.variable([[1.0, -2.0, 0.0, 0.3, 7.0, -3.0]], requires_grad=True)
+    (y,) = rustorch.grad(PIECEWISE[name](x).sum(), x, create_graph=True)
+    for _ in range(3):
+        (y,) = rustorch.grad(y.sum(), x, create_graph=True)
+        numpy.testing.assert_array_equal(backend.numpy(y), numpy.zeros((1, 6)))
+
+
+def test_hardswish_is_square_between_its_corners(backend: Target) -> None:
+    x = backend.variable([-4.0, -1.0, 2.0, 5.0], requires_grad=True)
+    (first,) = rustorch.grad(F.hardswish(x).sum(), x, create_graph=True)
+    (second,) = rustorch.grad(first.sum(), x, create_graph=True)
+    (third,) = rustorch.grad(second.sum(), x)
+    numpy.testing.assert_allclose(backend.numpy(second), [0.0, 1 / 3, 1 / 3, 0.0], rtol=1e-15)
+    numpy.testing.assert_array_equal(backend.numpy(third), numpy.zeros(4))
 
 
 def test_a_second_derivative_of_a_first_that_was_not_recorded(backend: Target) -> None:

@@ -35,7 +35,7 @@ LAUNCHES = {
                      "tanh_softplus", "tanh_softplus_grad", "tanhshrink"), 1),
     **dict.fromkeys(optim.ELEMENTWISE, 1), "adafactor": 4,
     "muon": 23, "total_norm": 2, "limited": 1,
-    "softmax": 1, "softmax_grad": 1, "log_softmax": 1, "log_softmax_grad": 1, "logsumexp": 1, "cross_entropy": 2,
+    "prelu_slope": 1, "softmax": 1, "softmax_grad": 1, "log_softmax": 1, "log_softmax_grad": 1, "logsumexp": 1, "cross_entropy": 2,
     "cross_entropy_grad": 1, "layer_norm": 1, "layer_norm_grad": 2, "rms_norm": 1, "rms_norm_grad": 2, "batch_norm": 1,
     "batch_norm_grad": 1, "max_pool": 1, "max_pool_indices": 1, "max_pool_gather": 1, "max_pool_grad": 1, "avg_pool": 1,
     "avg_pool_grad": 1, "conv": 2, "conv_grad_input": 2, "conv_grad_weight": 2, "attention": 4, "attention_grad": 6,

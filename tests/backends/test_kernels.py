@@ -47,6 +47,7 @@ CASES: dict[str, list[tuple]] = {
     **{name: [(_f(3, 3), EDGES), (numpy.array(2.0), _f(70000)), (_f(0, 2),) * 2, (numpy.array(2.0), numpy.array(-1.0)),
               (_f(3, 4), _f(4, 3).T)]
        for name in ("gelu_tanh_bell", "gelu_tanh_grad", "mish_grad", "sigmoid_grad", "silu_grad", "tanh_softplus_grad")},
+    "prelu_slope": [(EDGES, _f(3)), (_f(2, 3, 4), _f(3, 1)), (_f(4), numpy.array(0.25)), (_f(0, 2), _f(2)), (_f(4, 3).T, _f(3, 1))],
     "gaussian": [(EDGES, 0.5), (numpy.linspace(-30, 30, 70000), 1.0), (_f(0, 2), 0.5), (numpy.array(-1.0), 1.0), (_f(4, 3).T, 0.5)],
     "index_add": [
         (_f(4, 2), I([0, 2, 0, -1]), (3, 2), 0), (_f(2, 4), I([0, 0, 0, 1]), (2, 3), -1), (_f(0, 2), I([], dtype="int64"), (3, 2), 0),

@@ -47,6 +47,7 @@ _SMOOTH: dict[str, tuple[str, ...]] = {
     "gelu_tanh_grad": ("g", "x"),
     "mish": ("x",),
     "mish_grad": ("g", "x"),
+    "prelu_slope": ("x", "weight"),
     "sigmoid_grad": ("g", "x"),
     "silu": ("x",),
     "silu_grad": ("g", "x"),

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from math import factorial, pi, sqrt
 from typing import Any
 
-__all__ = ["erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "mish", "mish_grad", "sigmoid_grad",
+__all__ = ["erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "mish", "mish_grad", "prelu_slope",
+           "sigmoid_grad",
            "silu", "silu_grad", "tanh_softplus", "tanh_softplus_grad", "tanhshrink"]  # fmt: skip
 
 DENSITY = 1 / sqrt(2 * pi)  # of the normal distribution, at 0
@@ -147,6 +148,11 @@ def gelu_tanh_bell(xp: Any, g: Any, x: Any) -> Any:
     """``g * s * (1 - s)`` for s = sigmoid(w)."""
     e = _cubic_decay(xp, x)
     return g * (e / ((1 + e) * (1 + e)))
+
+
+def prelu_slope(xp: Any, x: Any, weight: Any) -> Any:
+    """1 above 0, and the weight below."""
+    return xp.where(x > 0, xp.ones_like(x), weight)
 
 
 # -- of exponentials ----------------------------------------------------------------------------------------------------------------

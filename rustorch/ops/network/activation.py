@@ -14,8 +14,8 @@ from ..helpers import conjugate
 
 __all__ = [
     "elu", "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "hardshrink", "hardsigmoid",
-    "hardswish", "hardtanh", "leaky_relu", "log_sigmoid", "mish", "mish_grad", "prelu", "sigmoid_grad", "silu", "silu_grad", "softplus",
-    "softshrink", "softsign", "tanh_softplus", "tanh_softplus_grad", "tanhshrink", "threshold",
+    "hardswish", "hardtanh", "leaky_relu", "log_sigmoid", "mish", "mish_grad", "prelu", "prelu_slope", "sigmoid_grad", "silu",
+    "silu_grad", "softplus", "softshrink", "softsign", "tanh_softplus", "tanh_softplus_grad", "tanhshrink", "threshold",
 ]  # fmt: skip
 
 
@@ -168,8 +168,15 @@ leaky_relu = Primitive(
 prelu = Primitive(
     "prelu",
     lambda xp, x, weight, /: xp.where(x > 0, x, weight * x),
-    x=lambda xp, g, x, weight: xp.where(x > 0, g, weight * g),
+    x=lambda xp, g, x, weight: g * xp.prelu_slope(x, weight),
     weight=lambda xp, g, x: xp.where(x > 0, xp.zeros_like(g), g * x),
+)
+#: A primitive, so that it depends on ``x``, with a derivative of 0, and not on the weight alone.
+prelu_slope = Primitive(
+    "prelu_slope",
+    lambda xp, x, weight, /: xp.prelu_slope(x, weight),
+    x=lambda xp, g, x: xp.zeros_like(x),
+    weight=lambda xp, g, x: xp.where(x > 0, xp.zeros_like(g), g),
 )
 threshold = Primitive(
     "threshold",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...autograd.primitive import Primitive
+from ..helpers import conjugate
 
 __all__ = [
     "cross_entropy",
@@ -26,21 +27,22 @@ __all__ = [
 linear = Primitive(
     "linear",
     lambda xp, x, weight, bias, /: xp.linear(x, weight, bias),
-    x=lambda xp, g, weight: xp.matmul(g, weight),
-    weight=lambda xp, g, x: xp.linear_grad_weight(g, x),
+    x=lambda xp, g, weight: xp.matmul(g, conjugate(xp, weight)),
+    weight=lambda xp, g, x: xp.linear_grad_weight(g, conjugate(xp, x)),
     bias=lambda xp, g: g,
 )
 linear_grad_weight = Primitive(
     "linear_grad_weight",
     lambda xp, g_out, x, /: xp.linear_grad_weight(g_out, x),
-    g_out=lambda xp, g, x: xp.matmul(x, xp.matrix_transpose(g)),
-    x=lambda xp, g, g_out: xp.matmul(g_out, g),
+    g_out=lambda xp, g, x: xp.matmul(conjugate(xp, x), xp.matrix_transpose(g)),
+    x=lambda xp, g, g_out: xp.matmul(conjugate(xp, g_out), g),
 )
 relu = Primitive("relu", lambda xp, x, /: xp.relu(x), x=lambda xp, g, out: xp.relu_grad(g, out))
 relu_grad = Primitive(
     "relu_grad",
     lambda xp, g_out, y, /: xp.relu_grad(g_out, y),
     g_out=lambda xp, g, y: xp.relu_grad(g, y),
+    y=lambda xp, g, y: xp.zeros_like(y),
 )
 sigmoid = Primitive("sigmoid", lambda xp, x, /: xp.sigmoid(x), x=lambda xp, g, x: xp.sigmoid_grad(g, x))
 
