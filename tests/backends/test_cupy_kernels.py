@@ -30,7 +30,7 @@ from tests.support.target import Target
 I = numpy.array  # noqa: E741 - indices
 #: How many of our own kernels and of cuBLAS's products each launches, at most.
 LAUNCHES = {
-    "relu": 1, "relu_grad": 1, "sigmoid": 1, "erf": 1, "gelu": 1, "gelu_grad": 1,
+    "kept": 1, "relu": 1, "relu_grad": 1, "sigmoid": 1, "erf": 1, "gelu": 1, "gelu_grad": 1,
     **dict.fromkeys(("gaussian", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "mish", "mish_grad", "sigmoid_grad", "silu", "silu_grad",
                      "tanh_softplus", "tanh_softplus_grad", "tanhshrink"), 1),
     **dict.fromkeys(optim.ELEMENTWISE, 1), "adafactor": 4,
@@ -40,7 +40,9 @@ LAUNCHES = {
     "batch_norm_grad": 1, "max_pool": 1, "max_pool_indices": 1, "max_pool_gather": 1, "max_pool_grad": 1, "avg_pool": 1,
     "avg_pool_grad": 1, "conv": 2, "conv_grad_input": 2, "conv_grad_weight": 2, "attention": 4, "attention_grad": 6,
     "running_moments": 1, "tanh_slope": 1, "root_below": 1, "root_above": 1, "root_beyond": 1, "direction": 1, "turn": 1, "share": 1,
-    "small_power": 1, "vector_norm": 2,
+    "small_power": 1, "pow_slope": 1, "vector_norm": 2, "huber": 1, "huber_grad": 1, "smooth_l1": 1, "smooth_l1_grad": 1, "binary_cross_entropy": 1,
+    "binary_cross_entropy_grad": 1, "binary_cross_entropy_with_logits": 1, "binary_cross_entropy_with_logits_grad": 1, "quotient": 1,
+    "finite_quotient": 1,
 }  # fmt: skip
 #: They may write over what they are given.
 IN_PLACE = {*optim.__all__, "running_moments"}

@@ -41,6 +41,8 @@ CASES: dict[str, list[tuple]] = {
        ("root_below", "root_above", "root_beyond")},
     **{name: [(EDGES, EDGES.T), (EDGES, EDGES), (EDGES, 1.0), (2.0, EDGES), (_f(4, 3), 1e30 * _f(3)), (1e-30 * _f(3), 1e-30 * _f(2, 3)),
               (numpy.array(1.0), numpy.array(0.0)), (_f(0, 2), _f(2))] for name in ("direction", "turn", "share")},
+    "pow_slope": [(abs(EDGES), EDGES.T), (EDGES, EDGES), (EDGES, 3.0), (EDGES, -0.1), (2.0, EDGES), (1e-30 * abs(_f(4, 3)), _f(3)),
+                  (numpy.array(0.0), numpy.array(0.0)), (_f(0, 2), _f(2))],
     "small_power": [(EDGES, n) for n in range(-4, 9)] + [(_f(0, 2), 3), (numpy.array(-0.3), -3), (_f(4, 3).T, 8)],
     **{name: [(EDGES,), (numpy.linspace(-30, 30, 70000),), (_f(0, 2),), (numpy.array(-1.0),), (_f(4, 3).T,)]
        for name in ("gelu_tanh", "mish", "silu", "tanh_softplus", "tanhshrink")},
@@ -138,6 +140,14 @@ CASES: dict[str, list[tuple]] = {
     ],
     "linear": [(_f(2, 3), _f(4, 3), _f(4)), (_f(3), _f(4, 3), None), (_f(2, 2, 3), _f(4, 3), _f(4)), (_f(0, 3), _f(4, 3), _f(4))],
     "linear_grad_weight": [(_f(2, 4), _f(2, 3)), (_f(4), _f(3)), (_f(2, 2, 4), _f(2, 2, 3)), (_f(0, 4), _f(0, 3))],
+    "kept": [
+        (EDGES, I([0.0, 2.0] * 99)[: len(EDGES)]), (_f(2, 3, 4), abs(_f(2, 3, 1))), (I([INF, NAN, 1.0]), I([0.0])), (_f(0, 2), _f(0, 1)),
+        (I(NAN), I(0.0)),
+    ],
+    "kept": [
+        (EDGES, I([0.0, 2.0] * 99)[: len(EDGES)]), (_f(2, 3, 4), abs(_f(2, 3, 1))), (I([INF, NAN, 1.0]), I([0.0])), (_f(0, 2), _f(0, 1)),
+        (I(NAN), I(0.0)),
+    ],
     "relu": [(EDGES,), (numpy.linspace(-1, 1, 40000),), (_f(0, 2),), (numpy.array(-1.0),)],
     "relu_grad": [(_f(3, 3), EDGES), (EDGES, _f(3, 3)), (_f(0),) * 2, (numpy.array(2.0), numpy.array(1.0)),
                   # large enough for the way that masks bits
@@ -178,6 +188,9 @@ CASES: dict[str, list[tuple]] = {
         (numpy.array(1.5), abs(_f(3, 40)), abs(_f(3)) + 2, I([0, 39, 1]), None, 3, None),
         (_f(3), abs(_f(3, 40)), abs(_f(3)) + 2, abs(_f(3, 40)), None, None, None),
     ],
+    "gaussian_slope": [(EDGES, abs(_f(3, 3))), (_f(2, 3), abs(_f(3))), (_f(0), _f(0)), (_f(3, 3), abs(EDGES))],
+    "quotient": [(I([1.0, -1.0, 0.0, NAN, 3.0, 0.0]), I([0.0, 0.0, 0.0, 0.0, 2.0, 2.0])), (numpy.array(0.0), numpy.array(0.0))],
+    "finite_quotient": [(I([1.0, INF, 0.0, NAN, 3.0]), I([0.0, 0.0, 0.0, 0.0, 2.0])), (numpy.array(1.0), numpy.array(0.0))],
     "huber": [(EDGES, 2.0), (_f(2, 3), 0.5), (_f(0), 1.0)],
     "huber_grad": [(_f(3, 3), EDGES, 2.0), (_f(2, 3), _f(2, 3), 0.5), (numpy.array(2.0), numpy.array(0.1), 1.0)],
     "smooth_l1": [(EDGES, 2.0), (_f(2, 3), 0.5), (_f(0), 1.0), (_f(4, 3).T, 1e-30)],

@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import activation, attention, convolution, elementwise, indexing, layers, linalg, normalization, optim, pooling, recurrent
+from . import (
+    activation,
+    attention,
+    convolution,
+    elementwise,
+    indexing,
+    layers,
+    linalg,
+    loss,
+    normalization,
+    optim,
+    pooling,
+    recurrent,
+)
 
 __all__ = ["OVERRIDES", "linalg", "optim"]
 
@@ -21,6 +34,7 @@ OVERRIDES: dict[str, Callable] = {
         indexing,
         layers,
         linalg,
+        loss,
         normalization,
         optim,
         pooling,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["cross_entropy", "cross_entropy_grad", "linear", "linear_grad_weight", "log_softmax", "log_softmax_grad", "logsumexp", "mse",
-           "relu", "relu_grad", "sigmoid", "softmax", "softmax_grad"]  # fmt: skip
+__all__ = ["cross_entropy", "cross_entropy_grad", "kept", "linear", "linear_grad_weight", "log_softmax", "log_softmax_grad",
+           "logsumexp", "mse", "relu", "relu_grad", "sigmoid", "softmax", "softmax_grad"]  # fmt: skip
 
 
 def linear(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
@@ -18,6 +18,11 @@ def linear_grad_weight(xp: Any, g: Any, x: Any) -> Any:
     """The transpose of linear in its weight, summed over all leading axes; g is (..., out), x is (..., in)."""
     rows = xp.reshape(g, (-1 if g.shape[-1] and x.shape[-1] else 0, g.shape[-1])) if g.ndim != 2 else g
     return xp.matmul(xp.matrix_transpose(rows), xp.reshape(x, (rows.shape[0], x.shape[-1])) if x.ndim != 2 else x)
+
+
+def kept(xp: Any, x: Any, mask: Any) -> Any:
+    """``x * mask``, and 0 where the mask is 0, whatever x is; the mask broadcasts to x. What dropout computes."""
+    return xp.where(mask == 0, xp.zeros_like(x), x) * mask
 
 
 def relu(xp: Any, x: Any) -> Any:
@@ -111,11 +116,10 @@ def cross_entropy(
         What the sum of the rows was divided by; None without a sum.
     """
     safe, each = (target, None) if target.ndim == 2 else counted_rows(xp, target, weight, ignore, x)
-    top = xp.max(x, axis=1, keepdims=True)
-    finite = xp.isfinite(top)
     if each is not None:  # an ignored row's nan or infinity must not spread, nor make nan of a derivative that is 0
-        x = xp.where(xp.logical_or(finite, xp.expand_dims(each != 0, axis=1)), x, xp.zeros_like(x))
-    top = xp.where(finite, top, xp.zeros_like(top))
+        kept = xp.logical_or(each != 0, xp.isfinite(xp.max(x, axis=1)))
+        x = xp.where(xp.expand_dims(kept, axis=1), x, xp.zeros_like(x))
+    top = _finite_max(xp, x, 1)
     shifted = x - top
     p = xp.exp(shifted)
     total = xp.sum(p, axis=1)

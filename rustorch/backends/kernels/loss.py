@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_grad",
-    "binary_cross_entropy_with_logits",
-    "binary_cross_entropy_with_logits_grad",
-    "huber",
-    "huber_grad",
-    "smooth_l1",
-    "smooth_l1_grad",
-]
+__all__ = ["binary_cross_entropy", "binary_cross_entropy_grad", "binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits_grad",
+           "finite_quotient", "gaussian_slope", "huber", "huber_grad", "quotient", "smooth_l1", "smooth_l1_grad"]  # fmt: skip
 
 #: Logarithms of probabilities are -100 at least, and the quotients of derivatives are divided by this at least, as in PyTorch.
 LOWEST, SMALLEST = -100.0, 1e-12
@@ -76,5 +68,32 @@ def binary_cross_entropy_with_logits(xp: Any, x: Any, target: Any, positive: Any
 
 
 def binary_cross_entropy_with_logits_grad(xp: Any, g: Any, x: Any, target: Any, positive: Any) -> Any:
+    """``(1 - t) * sigmoid(x) - p * t * sigmoid(-x)``, over one denominator.
+
+    Near 0 the exponential is almost 1: there its distance from 1 is subtracted from what is left of 1 - t and p * t.
+    """
+    size, above = xp.abs(x), 1 - target
     below = target if positive is None else positive * target
-    return g * ((1 - target) * xp.sigmoid(x) - below * xp.sigmoid(-x))
+    e = xp.exp(-size)
+    far = xp.where(x > 0, above - below * e, above * e - below)
+    near = above - below - xp.where(x > 0, below, -above) * xp.expm1(-size)
+    return g * (xp.where(size < 1, near, far) / (1 + e))
+
+
+def gaussian_slope(xp: Any, d: Any, var: Any) -> Any:
+    """The derivative of ``(log(v) + d * d / v) / 2`` in the variance v: ``(1 / v - (d / v)**2) / 2``."""
+    each = d / var
+    return 0.5 * (1 / var - each * each)
+
+
+def quotient(xp: Any, total: Any, count: Any) -> Any:
+    """``total / count``: nan or infinite, without a warning, where nothing was counted."""
+    nothing = count == 0
+    endless = xp.where(total == 0, xp.full_like(total, xp.nan), xp.copysign(xp.full_like(total, xp.inf), total))
+    return xp.where(nothing, endless, total / xp.where(nothing, xp.ones_like(count), count))
+
+
+def finite_quotient(xp: Any, total: Any, count: Any) -> Any:
+    """``total / count``, and 0 where nothing was counted."""
+    nothing = count == 0
+    return xp.where(nothing, xp.zeros_like(total), total) / xp.where(nothing, xp.ones_like(count), count)

@@ -14,7 +14,7 @@ from ...ops import network
 from ...ops.indexing import extent, readable, within
 from ...variable import Variable
 from .checks import mixing, real, reduced, reduction_of
-from .targets import broadcast_weight, finite_where_counted, of_nothing, pair, quotient, together, weighed
+from .targets import broadcast_weight, finite_where_counted, of_nothing, pair, together, weighed
 
 __all__ = ["cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss"]
 
@@ -142,7 +142,7 @@ def _from_indices(x: Variable, target: Variable, weight: Variable | None, ignore
         x = ops.where(counts, x, ops.zeros_like(x))  # nan in an ignored row stays there
         loss = network.cross_entropy.call(x, t, None, None, "none" if reduction == "none" else "sum")
         if reduction == "mean":
-            loss = quotient(loss, ops.sum(each))
+            loss = network.quotient(loss, ops.sum(each))
     else:
         check_classes("cross_entropy", target, classes, ignore_index)
         loss = network.cross_entropy.call(x, target, weight, ignore_index, reduction)
@@ -258,7 +258,7 @@ def nll_loss(input: Any, target: Any, weight: Any = None, size_average: bool | N
     loss = -ops.where(row_weight != 0, taken, ops.zeros_like(taken)) * row_weight
     if reduction == "none":
         return ops.reshape(loss, rows)
-    return quotient(ops.sum(loss), ops.sum(row_weight)) if reduction == "mean" else ops.sum(loss)
+    return network.quotient(ops.sum(loss), ops.sum(row_weight)) if reduction == "mean" else ops.sum(loss)
 
 
 def _one_or_more(name: str, input: Any) -> tuple[Variable, bool]:
@@ -319,8 +319,9 @@ def multi_margin_loss(input: Any, target: Any, p: int = 1, margin: float = 1.0, 
     target = class_indices("multi_margin_loss", target, x, (rows,))
     check_classes("multi_margin_loss", target, classes)
     places = ops.expand_dims(target, axis=1)
-    z = network.relu(margin - ops.take_along_axis(x, places, axis=1) + x)
     own = places == ops.arange(classes, dtype=target.dtype, device=target.device)
+    others = ops.where(own, ops.zeros_like(x), x)  # an infinite score minus itself is nan
+    z = network.relu(margin - ops.take_along_axis(x, places, axis=1) + others)
     z = ops.where(own, ops.zeros_like(z), z)
     each = None if weight is None else ops.expand_dims(ops.take(weight, target, axis=0), axis=1)
     if p == 2:
@@ -372,7 +373,8 @@ def multilabel_margin_loss(input: Any, target: Any, size_average: bool | None = 
     check_classes("multilabel_margin_loss", ops.where(target == -1, ops.zeros_like(target), target), classes)
     hot = ops.expand_dims(safe, axis=2) == ops.arange(classes, dtype=safe.dtype, device=safe.device)
     is_target = ops.any(ops.logical_and(hot, ops.expand_dims(given, axis=2)), axis=1)
-    z = network.relu(1 - ops.expand_dims(ops.take_along_axis(x, safe, axis=1), axis=2) + ops.expand_dims(x, axis=1))
+    others = ops.expand_dims(ops.where(is_target, ops.zeros_like(x), x), axis=1)  # an infinite score minus itself is nan
+    z = network.relu(1 - ops.expand_dims(ops.take_along_axis(x, safe, axis=1), axis=2) + others)
     pairs = ops.logical_and(ops.expand_dims(given, axis=2), ops.logical_not(ops.expand_dims(is_target, axis=1)))
     return _of_rows(ops.sum(ops.where(pairs, z, ops.zeros_like(z)), axis=(1, 2)) / classes, alone, reduction)
 

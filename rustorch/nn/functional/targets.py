@@ -115,14 +115,7 @@ def weighed(losses: Variable, weight: Variable) -> Variable:
 def counted(losses: Variable, weight: Variable, reduction: str, average: bool = True) -> Variable:
     """Losses times what each counts, reduced; with ``average``, "mean" divides by the sum of what they count, else by their number."""
     out = weighed(losses, weight)
-    return quotient(ops.sum(out), ops.sum(weight)) if reduction == "mean" and average else reduced(out, reduction)
-
-
-def quotient(total: Variable, count: Variable) -> Variable:
-    """``total / count``; where nothing is counted it is nan, or infinite, and the gradient is 0."""
-    nothing = count == 0
-    sign = ops.where(total == 0, ops.full_like(total, math.nan), ops.copysign(ops.full_like(total, math.inf), total.detach()))
-    return ops.where(nothing, sign, total / ops.where(nothing, ops.ones_like(count), count))
+    return network.quotient(ops.sum(out), ops.sum(weight)) if reduction == "mean" and average else reduced(out, reduction)
 
 
 def of_nothing(x: Variable, reduction: str) -> Variable:

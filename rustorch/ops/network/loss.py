@@ -12,7 +12,7 @@ from ...autograd.primitive import Primitive
 from ...backends.kernels.loss import SMALLEST, logarithm, logarithm_of_other
 
 __all__ = ["at_least", "binary_cross_entropy", "binary_cross_entropy_with_logits", "ctc_loss", "gaussian_nll", "huber", "kl_div",
-           "kl_div_of_logs", "poisson_nll", "poisson_nll_of_logs", "smooth_l1", "weighed"]  # fmt: skip
+           "kl_div_of_logs", "poisson_nll", "poisson_nll_of_logs", "quotient", "smooth_l1", "weighed"]  # fmt: skip
 
 
 def _times(xp: Any, factor: Any, x: Any) -> Any:
@@ -32,6 +32,19 @@ weighed = Primitive(
     lambda xp, x, weight, /: _times(xp, weight, x),
     x=lambda xp, g, weight: _times_finite(xp, weight, g),
     weight=lambda xp, g, x: _times(xp, g, x),
+)
+#: A mean of what was counted. Where that is nothing, its gradient is 0.
+quotient = Primitive(
+    "quotient",
+    lambda xp, total, count, /: xp.quotient(total, count),
+    total=lambda xp, g, count: xp.finite_quotient(g, count),
+    count=lambda xp, g, count, out: -xp.finite_quotient(g * out, count),
+)
+finite_quotient = Primitive(
+    "finite_quotient",
+    lambda xp, total, count, /: xp.finite_quotient(total, count),
+    total=lambda xp, g, count: xp.finite_quotient(g, count),
+    count=lambda xp, g, count, out: -xp.finite_quotient(g * out, count),
 )
 #: ``max(x, least)`` with the gradient of x everywhere, as PyTorch has it.
 at_least = Primitive("at_least", lambda xp, x, /, least: xp.clip(x, least, None), x=lambda xp, g: g)
@@ -159,21 +172,27 @@ def _difference_of_logs(xp: Any, x: Any, target: Any, more: int) -> Any:
     """``exp(t) * (t - x + more)``, and 0 where ``exp(t)`` is."""
     p = xp.exp(target)
     none = p == 0
-    d = xp.where(none, xp.zeros_like(target), target) - xp.where(none, xp.zeros_like(x), x)
-    return p * (d + more if more else d)
+    target, x = xp.where(none, xp.zeros_like(target), target), xp.where(none, xp.zeros_like(x), x)
+    return p * ((target + more if more else target) - x)
 
 
 # -- counts ----------------------------------------------------------------------------------------------------------------------
 def _poisson_of_logs(xp: Any, x: Any, target: Any) -> Any:
     """``exp(x) - t * x``; what the exponential makes infinite stays so."""
     rate = xp.exp(x)
-    return xp.where(rate == xp.inf, rate, rate - _times(xp, target, x))
+    return rate - xp.where(rate == xp.inf, xp.zeros_like(x), _times(xp, target, x))
+
+
+def _rate_rule(xp: Any, g: Any, x: Any, target: Any) -> Any:
+    """``exp(x) - t``; near 0 from the exponential's distance from 1, for counts of 1."""
+    small = xp.abs(x) < 1
+    return g * xp.where(small, xp.expm1(xp.where(small, x, xp.zeros_like(x))) + (1 - target), xp.exp(x) - target)
 
 
 poisson_nll_of_logs = Primitive(
     "poisson_nll_of_logs",
     lambda xp, x, target, /: _poisson_of_logs(xp, x, target),
-    x=lambda xp, g, x, target: g * (xp.exp(x) - target),
+    x=_rate_rule,
     target=lambda xp, g, x: -g * x,
 )
 
@@ -183,7 +202,7 @@ def _poisson(xp: Any, x: Any, target: Any, /, eps: float) -> Any:
     moved = x + eps
     zero = xp.logical_and(target == 0, moved == 0)
     log = xp.log(xp.where(zero, xp.ones_like(moved), moved))
-    return xp.where(x == xp.inf, x, x - _times(xp, target, log))
+    return x - xp.where(x == xp.inf, xp.zeros_like(x), _times(xp, target, log))
 
 
 def _poisson_rule(xp: Any, g: Any, x: Any, target: Any, eps: float) -> Any:
@@ -201,14 +220,23 @@ def _gaussian(xp: Any, d: Any, var: Any) -> Any:
     return 0.5 * (xp.log(var) + z * z)
 
 
-def _variance_rule(xp: Any, g: Any, d: Any, var: Any) -> Any:
+def _slope_in_variance(xp: Any, g: Any, d: Any, var: Any) -> Any:
     each = d / var
-    return g * (0.5 * (1 / var - each * each))
+    return g * ((each * each - 0.5 / var) / var)
 
 
 #: ``(log(v) + d * d / v) / 2``: d is divided before it is multiplied, for its square may be too large or too small.
 gaussian_nll = Primitive(
-    "gaussian_nll", lambda xp, d, var, /: _gaussian(xp, d, var), d=lambda xp, g, d, var: g * (d / var), var=_variance_rule
+    "gaussian_nll",
+    lambda xp, d, var, /: _gaussian(xp, d, var),
+    d=lambda xp, g, d, var: g * (d / var),
+    var=lambda xp, g, d, var: g * xp.gaussian_slope(d, var),
+)
+gaussian_slope = Primitive(
+    "gaussian_slope",
+    lambda xp, d, var, /: xp.gaussian_slope(d, var),
+    d=lambda xp, g, d, var: -g * (d / var) / var,
+    var=_slope_in_variance,
 )
 
 #: The rule is a kernel and no primitive: of second order, its steps are recorded.
