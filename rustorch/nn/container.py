@@ -28,7 +28,7 @@ class _Listed(Module):
 
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
-            return self._made(list(self)[i])
+            return self._part(list(self._modules.items())[i])
         return self._modules[self._at(i)]
 
     def __setitem__(self, i: int, module: Module) -> None:
@@ -42,6 +42,9 @@ class _Listed(Module):
     def _made(self, modules: list[Module]) -> Any:
         raise NotImplementedError
 
+    def _part(self, named: list[tuple[str, Any]]) -> Any:
+        return self._made([module for _, module in named])
+
     def _replace(self, modules: list[Module]) -> None:
         for name in list(self._modules):
             delattr(self, name)
@@ -49,8 +52,15 @@ class _Listed(Module):
             self.add_module(str(i), module)
 
     def append(self, module: Module) -> Any:
-        """Add a module at the end; returns the container."""
-        self.add_module(str(len(self)), module)
+        """Add a module at the end; returns the container.
+
+        Its name is the number of modules before, or where a slice kept that name, the first number above all names. (In PyTorch, the
+        module of that name is lost.)
+        """
+        n = len(self)
+        if str(n) in self._modules:
+            n = 1 + max(int(name) for name in self._modules if name.isdecimal())
+        self.add_module(str(n), module)
         return self
 
     def insert(self, i: int, module: Module) -> Any:
@@ -126,12 +136,17 @@ class Sequential(_Listed):
     def _made(self, modules: list[Module]) -> Sequential:
         return Sequential(*modules)
 
+    def _part(self, named: list[tuple[str, Any]]) -> Sequential:
+        return Sequential(dict(named))  # a slice keeps the names, as PyTorch's does: state_dicts fit
+
     def __delitem__(self, i: int | slice) -> None:
-        if any(not name.isdecimal() for name in self._modules):
-            for name in list(self._modules)[i] if isinstance(i, slice) else [self._at(i)]:
-                delattr(self, name)
-        else:
-            super().__delitem__(i if isinstance(i, slice) else index(i) % len(self) if -len(self) <= index(i) < len(self) else i)
+        names = list(self._modules)
+        gone = names[i] if isinstance(i, slice) else [self._at(i)]
+        if all(name.isdecimal() for name in names):  # numbers are given anew, as in PyTorch; names that somebody chose stay
+            self._replace([self._modules[name] for name in names if name not in gone])
+            return
+        for name in gone:
+            delattr(self, name)
 
     def __mul__(self, times: int) -> Sequential:
         return self._made(list(self) * _times(times))

@@ -8,7 +8,7 @@ from typing import Any
 from ..autograd.check import adopt
 from . import functional as F
 from .functional.fractional_pooling import one_of, ratios
-from .functional.sizes import tuple_of
+from .functional.sizes import sizes_of
 from .module import Stateless
 
 __all__ = ["FractionalMaxPool2d", "FractionalMaxPool3d"]
@@ -24,9 +24,9 @@ class _FractionalMaxPool(Stateless):
         super().__init__(device=device, dtype=dtype)
         name, n = type(self).__name__, self._axes
         one_of(name, output_size, output_ratio)
-        self.kernel_size = tuple_of(name, "kernel_size", kernel_size, n)
+        self.kernel_size = sizes_of(name, "kernel_size", kernel_size, n)
         self.return_indices = return_indices
-        self.output_size = None if output_size is None else tuple_of(name, "output_size", output_size, n)
+        self.output_size = None if output_size is None else sizes_of(name, "output_size", output_size, n)
         self.output_ratio = None if output_ratio is None else ratios(name, output_ratio, n)
         self.register_buffer("_random_samples", None if _random_samples is None else adopt(_random_samples, name))
 

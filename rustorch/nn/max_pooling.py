@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import functional as F
-from .functional.sizes import tuple_of
+from .functional.sizes import sizes_of
 from .pooling import Pool
 
 __all__ = ["MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"]
@@ -124,9 +124,9 @@ class _MaxUnpool(Pool):
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, *, device: str | None = None, dtype: Any = None):
         super().__init__(device=device, dtype=dtype)
         name = type(self).__name__
-        self.kernel_size = tuple_of(name, "kernel_size", kernel_size, self._axes)
-        self.stride = self.kernel_size if stride is None else tuple_of(name, "stride", stride, self._axes)
-        self.padding = tuple_of(name, "padding", padding, self._axes, 0)
+        self.kernel_size = sizes_of(name, "kernel_size", kernel_size, self._axes)
+        self.stride = self.kernel_size if stride is None else sizes_of(name, "stride", stride, self._axes)
+        self.padding = sizes_of(name, "padding", padding, self._axes, 0)
 
     def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
         """The values at the places that ``indices`` name, zeros elsewhere; ``output_size`` are the sizes before pooling."""

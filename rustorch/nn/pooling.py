@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import functional as F
-from .functional.sizes import tuple_of
+from .functional.sizes import sizes_of
 from .module import Stateless
 
 __all__ = ["AvgPool1d", "AvgPool2d", "AvgPool3d", "LPPool1d", "LPPool2d", "LPPool3d"]
@@ -22,7 +22,7 @@ class Pool(Stateless):
         """Raise TypeError or ValueError unless the named attributes are sizes of at least so much; None is left to the function."""
         for name, smallest in least.items():
             if getattr(self, name) is not None:
-                tuple_of(type(self).__name__, name, getattr(self, name), self._axes, smallest)
+                sizes_of(type(self).__name__, name, getattr(self, name), self._axes, smallest)
 
 
 class _AvgPool(Pool):
@@ -76,9 +76,9 @@ class AvgPool1d(Pool):
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
                  *, device: str | None = None, dtype: Any = None):  # fmt: skip
         super().__init__(device=device, dtype=dtype)
-        self.kernel_size = tuple_of("AvgPool1d", "kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else tuple_of("AvgPool1d", "stride", stride, 1)
-        self.padding = tuple_of("AvgPool1d", "padding", padding, 1, 0)
+        self.kernel_size = sizes_of("AvgPool1d", "kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else sizes_of("AvgPool1d", "stride", stride, 1)
+        self.padding = sizes_of("AvgPool1d", "padding", padding, 1, 0)
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 

@@ -35,6 +35,7 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
     x : Variable or array
     axis : int
     n : int
+        0 for ``x`` itself, with nothing joined to it: there are no differences to take. So have it NumPy, PyTorch and JAX.
     prepend, append : Variable or array, optional
         Joined to ``x`` along the axis first.
 
@@ -47,6 +48,8 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
     if n < 0:
         raise ValueError(f"diff: n is the number of times, not {n}")
     axis = one_axis(axis, x.ndim)
+    if n == 0:
+        return x
     parts = [part for part in (prepend, x, append) if part is not None]
     if len(parts) > 1:
         x = concat(parts, axis=axis)

@@ -35,6 +35,23 @@ def test_sequential_by_name() -> None:
     assert repr(model.hidden) == "Tanh()"
 
 
+def test_a_slice_of_a_sequential_keeps_the_names() -> None:
+    model = nn.Sequential(*[nn.Linear(1, n) for n in (1, 2, 3, 4)])
+    part = model[1:]
+    assert list(part.state_dict()) == ["1.weight", "1.bias", "2.weight", "2.bias", "3.weight", "3.bias"]
+    assert part[0] is model[1]
+    assert part[-1] is model[3]
+    assert list(part[1:].state_dict()) == ["2.weight", "2.bias", "3.weight", "3.bias"]
+    assert [name for name, _ in nn.Sequential({"a": nn.ReLU(), "b": nn.Tanh()})[1:].named_children()] == ["b"]
+    other = nn.Linear(1, 9)
+    part[0] = other
+    assert part[0] is other
+    part.append(model[1])  # no module of a slice is lost
+    assert [name for name, _ in part.named_children()] == ["1", "2", "3", "4"]
+    del part[-1], part[0]
+    assert [(name, child.out_features) for name, child in part.named_children()] == [("0", 3), ("1", 4)]
+
+
 @pytest.mark.parametrize("make", [lambda layers: nn.Sequential(*layers), nn.ModuleList])
 class TestLists:
     def test_reading(self, make: Any) -> None:
@@ -46,7 +63,9 @@ class TestLists:
         assert model[-1] is layers[2]
         assert type(model[1:]) is type(model)
         assert list(model[1:]) == layers[1:]
-        assert list(model[::2].state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
+        # as in PyTorch, a slice of a Sequential keeps the names
+        second = "2" if isinstance(model, nn.Sequential) else "1"
+        assert list(model[::2].state_dict()) == ["0.weight", "0.bias", f"{second}.weight", f"{second}.bias"]
 
     def test_changing(self, make: Any) -> None:
         layers, other = _layers(), nn.Linear(2, 2, bias=False)

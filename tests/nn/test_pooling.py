@@ -254,3 +254,27 @@ def test_bad_places(
         return
     with pytest.raises(error, match=message):
         F.max_unpool1d(*given, 2, **options)
+
+
+def test_a_sequence_of_one_size_is_for_all_axes() -> None:
+    image, volume = rustorch.ones((1, 1, 6, 6)), rustorch.ones((1, 1, 6, 6, 6))
+    for one in ((2,), [2]):
+        assert F.max_pool2d(image, one, one, (1,), (1,)).shape == F.max_pool2d(image, 2, 2, 1, 1).shape
+        assert F.avg_pool3d(volume, one, one, (1,)).shape == F.avg_pool3d(volume, 2, 2, 1).shape
+        assert F.lp_pool2d(image, 2, one).shape == (1, 1, 3, 3)
+        assert nn.MaxPool3d(one)(volume).shape == nn.AvgPool3d(one)(volume).shape == (1, 1, 3, 3, 3)
+        pooled, indices = nn.MaxPool2d(one, return_indices=True)(image)
+        assert nn.MaxUnpool2d(one)(pooled, indices).shape == image.shape
+        assert nn.FractionalMaxPool2d(one, output_size=(3,))(image).shape == (1, 1, 3, 3)
+
+
+def test_fractional_pooling_of_single_samples() -> None:
+    assert nn.FractionalMaxPool3d(2, output_ratio=0.5)(rustorch.ones((2, 8, 8, 8))).shape == (2, 4, 4, 4)
+    assert F.fractional_max_pool3d(rustorch.ones((2, 8, 8, 8)), 2, 3).shape == (2, 3, 3, 3)
+    assert F.fractional_max_pool2d(rustorch.ones((2, 8, 8)), 2, 3).shape == (2, 3, 3)
+
+
+def test_the_maximum_of_many_equal_values_has_one_gradient() -> None:
+    x = rustorch.tensor(numpy.ones((1, 1, 70_000), "float32"), requires_grad=True)
+    F.max_pool1d(x, 70_000).sum().backward()
+    assert (float(x.grad.sum()), float(x.grad[0, 0, 0])) == (1.0, 1.0)

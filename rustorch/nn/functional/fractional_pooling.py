@@ -12,7 +12,7 @@ from ...autograd.graph import make
 from ...backends import dtypes, get
 from ...variable import Variable
 from .pooling import ordered
-from .sizes import tuple_of
+from .sizes import sizes_of
 
 __all__ = ["fractional_max_pool2d", "fractional_max_pool3d"]
 
@@ -71,13 +71,13 @@ def _fractional_max_pool(n: int, input: Any, kernel_size: Any, output_size: Any,
                          samples: Any) -> Any:  # fmt: skip
     name = f"fractional_max_pool{n}d"
     input = ordered(name, input, n)
-    kernel = tuple_of(name, "kernel_size", kernel_size, n)
+    kernel = sizes_of(name, "kernel_size", kernel_size, n)
     one_of(name, output_size, output_ratio)
     have = input.shape[-n:]
     if output_size is None:
         wanted = tuple([int(size * ratio) for size, ratio in zip(have, ratios(name, output_ratio, n), strict=True)])
     else:
-        wanted = tuple_of(name, "output_size", output_size, n)
+        wanted = sizes_of(name, "output_size", output_size, n)
     for size, out, k in zip(have, wanted, kernel, strict=True):
         if out < 1 or out + k - 1 > size:
             raise ValueError(

@@ -13,7 +13,7 @@ from ...ops import network
 from ...ops.indexing import extent, readable
 from ...variable import Variable
 from .pooling import images, ordered, windows_over
-from .sizes import tuple_of
+from .sizes import sizes_of
 
 __all__ = ["max_pool1d", "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d"]
 
@@ -118,14 +118,14 @@ def _max_unpool(n: int, input: Any, indices: Any, kernel_size: Any, stride: Any,
         raise TypeError(f"{name}: indices are integers, not {indices.dtype}")
     if indices.shape != input.shape:
         raise ValueError(f"{name}: the input has shape {input.shape} and the indices {indices.shape}; they must be equal")
-    kernel = tuple_of(name, "kernel_size", kernel_size, n)
-    steps = kernel if stride is None or stride == () else tuple_of(name, "stride", stride, n)
-    pads = tuple_of(name, "padding", padding, n, 0)
+    kernel = sizes_of(name, "kernel_size", kernel_size, n)
+    steps = kernel if stride is None or stride == () else sizes_of(name, "stride", stride, n)
+    pads = sizes_of(name, "padding", padding, n, 0)
     have = input.shape[-n:]
     sizes = tuple([(size - 1) * step + k - 2 * pad for size, step, k, pad in zip(have, steps, kernel, pads, strict=True)])
     if output_size is not None:
         given = tuple(output_size)[-n:] if len(tuple(output_size)) == n + 2 else output_size
-        given = tuple_of(name, "output_size", given, n)
+        given = sizes_of(name, "output_size", given, n)
         if any(not usual - step < size < usual + step for usual, step, size in zip(sizes, steps, given, strict=True)):
             raise ValueError(f"{name}: output_size differs from {sizes} by less than the stride {steps}, as {given} does not")
         sizes = given

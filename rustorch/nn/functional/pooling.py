@@ -11,7 +11,7 @@ from ...ops import network
 from ...ops.creation import constant
 from ...variable import Variable
 from .checks import floating
-from .sizes import tuple_of
+from .sizes import sizes_of
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d"]
 
@@ -48,12 +48,12 @@ def ordered(name: str, input: Any, n: int) -> Variable:
 def windows_over(name: str, shape: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
                  n: int) -> Windows:  # fmt: skip
     """The windows over the last ``n`` axes of a shape. Raises TypeError or ValueError for sizes that make none."""
-    kernel = tuple_of(name, "kernel_size", kernel_size, n)
+    kernel = sizes_of(name, "kernel_size", kernel_size, n)
     steps = (
-        kernel if stride is None or (isinstance(stride, (tuple, list)) and not stride) else tuple_of(name, "stride", stride, n)
+        kernel if stride is None or (isinstance(stride, (tuple, list)) and not stride) else sizes_of(name, "stride", stride, n)
     )
-    pads = tuple_of(name, "padding", padding, n, 0)
-    gaps = tuple_of(name, "dilation", dilation, n)
+    pads = sizes_of(name, "padding", padding, n, 0)
+    gaps = sizes_of(name, "dilation", dilation, n)
     windows = []
     for size, k, step, pad, gap in zip(shape[-n:], kernel, steps, pads, gaps, strict=True):
         covered = (k - 1) * gap + 1
@@ -164,7 +164,7 @@ def _lp_pool(n: int, input: Any, norm_type: float, kernel_size: Any, stride: Any
     name = f"lp_pool{n}d"
     if norm_type == 0:
         raise ValueError(f"{name}: norm_type is the power p of the norm, not 0")
-    kernel = tuple_of(name, "kernel_size", kernel_size, n)
+    kernel = sizes_of(name, "kernel_size", kernel_size, n)
     means = _avg_pool(name, n, ops.pow(images(name, input, n), float(norm_type)), kernel, stride, 0, ceil_mode, True, None)
     return ops.pow(means * prod(kernel), 1 / norm_type)
 

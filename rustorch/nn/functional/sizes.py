@@ -44,6 +44,12 @@ def tuple_of(name: str, argument: str, value: Any, n: int, least: int | None = 1
     return sizes
 
 
+def sizes_of(name: str, argument: str, value: Any, n: int, least: int | None = 1) -> tuple[int, ...]:
+    """`tuple_of` for pooling, where a sequence of one integer is for all axes, as in PyTorch."""
+    one = isinstance(value, (tuple, list)) and len(value) == 1
+    return tuple_of(name, argument, value[0] if one else value, n, least)
+
+
 def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     """How many zeros stand before and after, for each dimension, so that an output of stride 1 is as large as the input."""
     totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
