@@ -11,7 +11,7 @@ from typing import Any
 from ..autograd.primitive import Primitive
 from .helpers import conjugate, is_complex
 
-__all__ = ["direction", "no_slope", "root_above", "root_below", "root_beyond", "share", "tanh_slope", "turn"]
+__all__ = ["direction", "no_slope", "pow_slope", "root_above", "root_below", "root_beyond", "share", "tanh_slope", "turn"]
 
 
 def _root_above_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
@@ -38,6 +38,34 @@ def _turn_x2(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
     return g * (2 * (xp.direction(minus, plus) * nearness) * (xp.direction(plus, minus) * nearness))
 
 
+def _pow_slope_base(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
+    """``x2 * (x2 - 1) * x1 ** (x2 - 2)``: the slope over the base, where neither is too small or too large."""
+    x2 = x2 if hasattr(x2, "dtype") else xp.full_like(x1, x2)
+    small = 1e-30 if xp.finfo(out.dtype).bits == 32 else 1e-290
+    usual = xp.logical_and(xp.logical_and(xp.abs(out) > small, xp.isfinite(out)), xp.isfinite(x1))
+    none = xp.logical_or(x2 == 0, x2 == 1)
+    over = xp.where(usual, out, xp.zeros_like(out)) / xp.where(xp.logical_and(usual, x1 != 0), x1, xp.ones_like(x1))
+    less = xp.where(none, xp.zeros_like(x2), x2 - 1)
+    other = xp.pow_slope(xp.where(usual, xp.ones_like(x1), x1), less)
+    other = xp.where(xp.logical_or(none, other == 0), xp.zeros_like(other), x2) * other
+    return g * conjugate(xp, xp.where(usual, less * over, other))
+
+
+def _pow_slope_exponent(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
+    """``x1 ** (x2 - 1) * (1 + x2 * log(x1))``, and zero where the power is."""
+    x1 = x1 if hasattr(x1, "dtype") else xp.full_like(x2, x1)
+    infinite = xp.isinf(x2) if not is_complex(x2) else x2 != x2
+    direct = xp.logical_or(xp.abs(x2) < 1, infinite)
+    one = xp.ones_like(out)
+    power = xp.pow(xp.where(direct, x1, one), xp.where(direct, x2, one)) / xp.where(
+        xp.logical_and(direct, xp.logical_not(infinite)), x1, one
+    )
+    power = xp.where(direct, power, out / xp.where(direct, one, x2))
+    log = xp.log(xp.where(xp.logical_or(x2 == 0, power == 0), one, x1))
+    flat = log == 0
+    return g * conjugate(xp, power * (1 + xp.where(flat, xp.zeros_like(x2), x2) * xp.where(flat, xp.zeros_like(log), log)))
+
+
 def _share_slope(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
     return g * (out * xp.share(x2, x1))
 
@@ -48,6 +76,7 @@ no_slope = Primitive(
     g_out=lambda xp, g, x: xp.no_slope(g, x),
     x=lambda xp, g, x: xp.no_slope(g, x),
 )
+pow_slope = Primitive("pow_slope", lambda xp, x1, x2, /: xp.pow_slope(x1, x2), x1=_pow_slope_base, x2=_pow_slope_exponent)
 tanh_slope = Primitive(
     "tanh_slope", lambda xp, x, /: xp.tanh_slope(x), x=lambda xp, g, x, out: -2 * (g * conjugate(xp, out * xp.tanh(x)))
 )

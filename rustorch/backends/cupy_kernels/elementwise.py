@@ -53,6 +53,18 @@ _tanh_slope = cupy.ElementwiseKernel(
 _root_below = cupy.ElementwiseKernel("T x", "T out", "out = sqrt((T)1 - x) * sqrt((T)1 + x)", "rustorch_root_below")
 _root_above = cupy.ElementwiseKernel("T x", "T out", "out = hypot((T)1, x)", "rustorch_root_above")
 _root_beyond = cupy.ElementwiseKernel("T x", "T out", "out = sqrt(x - (T)1) * sqrt(x + (T)1)", "rustorch_root_beyond")
+_pow_slope = cupy.ElementwiseKernel(
+    "T x1, T x2",
+    "T out",
+    """
+    T power = pow(x2 == (T)0 ? (T)1 : x1, x2 - (T)1), size = fabs(x1);
+    T finite = isinf(x2) ? (T)1 : x2, less = finite - (T)1, part = less - finite, error = (finite - (less - part)) - ((T)1 + part);
+    if (size == (T)0 || isinf(size)) size = 1;
+    out = x2 == (T)0 || power == (T)0 ? (T)0 : x2 * power;
+    if (!isinf(out)) out *= exp(error * log(size));
+    """,
+    "rustorch_pow_slope",
+)
 _SCALED = """
     T one = fabs(x1), two = fabs(x2), size = one > two || one != one ? one : two;
     bool none = size == (T)0, infinite = isinf(size);
@@ -119,6 +131,10 @@ def turn(x1: Any, x2: Any) -> Array:
     return _turn(x1, x2)
 
 
+def pow_slope(x1: Any, x2: Any) -> Array:
+    return _pow_slope(x1, x2)
+
+
 def share(x1: Any, x2: Any) -> Array:
     return _share(x1, x2)
 
@@ -130,5 +146,5 @@ def small_power(x: Array, n: int) -> Array:
 OVERRIDES = {
     "clip": clip,
     "sign": sign,
-    **overrides(tanh_slope, root_below, root_above, root_beyond, direction, turn, share, small_power),
+    **overrides(tanh_slope, root_below, root_above, root_beyond, direction, turn, share, pow_slope, small_power),
 }

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["direction", "no_slope", "root_above", "root_below", "root_beyond", "share", "small_power", "tanh_slope", "turn"]
+__all__ = [
+    "direction",
+    "no_slope",
+    "pow_slope",
+    "root_above",
+    "root_below",
+    "root_beyond",
+    "share",
+    "small_power",
+    "tanh_slope",
+    "turn",
+]
 
 #: Exponents for which multiplying is as good as a power. The error of ``x ** 8`` is at most 3.5 units in the last place.
 SMALL = frozenset(range(-4, 9))
@@ -35,6 +46,27 @@ def small_power(xp: Any, x: Any, n: int) -> Any:
         if not n:
             return out
         x = x * x
+
+
+def pow_slope(xp: Any, x1: Any, x2: Any) -> Any:
+    """``x2 * x1 ** (x2 - 1)``, the derivative of pow in the base; 0 where the exponent is 0, and where the power is.
+
+    The rounding error of ``x2 - 1``, times the logarithm of the base, is a relative one of the power: it is computed, and taken back.
+    """
+    x1, x2 = _arrays(xp, x1, x2)
+    one = xp.ones_like(x2)
+    power = xp.pow(xp.where(x2 == 0, one, x1), x2 - 1)
+    none = xp.logical_or(x2 == 0, power == 0)
+    out = xp.where(none, xp.zeros_like(x2), x2) * xp.where(none, xp.zeros_like(power), power)
+    if xp.isdtype(out.dtype, "complex floating"):
+        return out
+    finite = xp.where(xp.isinf(x2), one, x2)
+    less = finite - 1
+    part = less - finite
+    error = (finite - (less - part)) - (1 + part)
+    size = xp.abs(x1)
+    size = xp.where(xp.logical_or(size == 0, xp.isinf(size)), xp.ones_like(size), size)
+    return xp.where(xp.isinf(out), out, out * xp.exp(error * xp.log(size)))
 
 
 def no_slope(xp: Any, g: Any, x: Any) -> Any:
