@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from .. import ops
@@ -90,7 +90,7 @@ class MultiheadAttention(Module):
                 raise ValueError(f"MultiheadAttention: {name} is a positive integer, not {size!r}")
         if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: {embed_dim} features cannot be divided among {num_heads} heads")
-        if not 0 <= dropout <= 1:
+        if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= dropout <= 1:
             raise ValueError(f"MultiheadAttention: dropout is a share in [0, 1], not {dropout!r}")
         self.embed_dim = embed_dim
         self.kdim = kdim

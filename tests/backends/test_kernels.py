@@ -144,10 +144,6 @@ CASES: dict[str, list[tuple]] = {
         (EDGES, I([0.0, 2.0] * 99)[: len(EDGES)]), (_f(2, 3, 4), abs(_f(2, 3, 1))), (I([INF, NAN, 1.0]), I([0.0])), (_f(0, 2), _f(0, 1)),
         (I(NAN), I(0.0)),
     ],
-    "kept": [
-        (EDGES, I([0.0, 2.0] * 99)[: len(EDGES)]), (_f(2, 3, 4), abs(_f(2, 3, 1))), (I([INF, NAN, 1.0]), I([0.0])), (_f(0, 2), _f(0, 1)),
-        (I(NAN), I(0.0)),
-    ],
     "relu": [(EDGES,), (numpy.linspace(-1, 1, 40000),), (_f(0, 2),), (numpy.array(-1.0),)],
     "relu_grad": [(_f(3, 3), EDGES), (EDGES, _f(3, 3)), (_f(0),) * 2, (numpy.array(2.0), numpy.array(1.0)),
                   # large enough for the way that masks bits

@@ -1,4 +1,4 @@
-"""Activations and their derivatives: one launch each."""
+"""Activations, their derivatives, and dropout: one launch each."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .fusing import Loop
 from .launch import Array, overrides
 
 _relu = cupy.ElementwiseKernel("T x", "T out", "out = x <= (T)0 ? (T)0 : x", "rustorch_relu")
+_kept = cupy.ElementwiseKernel("T x, T mask", "T out", "out = mask == (T)0 ? (T)0 : x * mask", "rustorch_kept")
 _relu_grad = cupy.ElementwiseKernel("T g, T y", "T out", "out = y <= (T)0 ? (T)0 : g", "rustorch_relu_grad")
 _sigmoid = cupy.ElementwiseKernel(
     "T x", "T out", "T e = exp(-fabs(x)); out = (x >= (T)0 ? (T)1 : e) / ((T)1 + e)", "rustorch_sigmoid"
@@ -23,6 +24,10 @@ _erf = cupy.ElementwiseKernel("T x", "T out", "out = erf(x)", "rustorch_erf")
 
 def relu(x: Array) -> Array:
     return _relu(x)
+
+
+def kept(x: Array, mask: Array) -> Array:
+    return _kept(x, mask)
 
 
 def relu_grad(g: Array, out: Array) -> Array:
@@ -79,4 +84,4 @@ def _smooth(name: str) -> Callable[..., Array]:
     return kernel
 
 
-OVERRIDES = overrides(relu, relu_grad, sigmoid, erf, *map(_smooth, _SMOOTH))
+OVERRIDES = overrides(kept, relu, relu_grad, sigmoid, erf, *map(_smooth, _SMOOTH))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Any
 
 from ... import ops
@@ -29,6 +31,9 @@ def padding_of(name: str, padding_idx: int | None, rows: int) -> int | None:
 
 def check_norm(name: str, max_norm: float | None, norm_type: float) -> None:
     """Raise ValueError for norms that rows cannot have."""
+    for what, value in (("max_norm", max_norm), ("norm_type", norm_type)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+            raise TypeError(f"{name}: {what} is a number, not {value!r}")
     if max_norm is not None and not max_norm >= 0:
         raise ValueError(f"{name}: max_norm is not negative, as {max_norm!r} is")
     if max_norm is not None and not norm_type > 0:
@@ -66,13 +71,21 @@ def _refuse(name: str, weight: Any) -> Any:
 
 def _renormalized(weight: Variable, rows: Variable, max_norm: float, norm_type: float) -> None:
     """Scale the rows that are asked for down to ``max_norm``, in place and outside the graph."""
+    if max_norm == math.inf or not weight.size:
+        return
     with no_grad():
         table = weight.detach()
-        norms = linalg.vector_norm(table, axis=1, keepdims=True, ord=norm_type)
+        top = ops.max(ops.abs(table), axis=1, keepdims=True)  # taken out, so that no norm overflows
+        most = ops.finfo(table.dtype).max / 16  # XLA divides by its reciprocal, which must not be subnormal
+        top = ops.where(ops.isfinite(top), ops.clip(top, min=1.0, max=most), ops.ones_like(top))
+        norms = linalg.vector_norm(table / top, axis=1, keepdims=True, ord=norm_type)
         ones = ops.ones((rows.size, 1), dtype=table.dtype, device=table.device)
         asked = index_add(ones, rows, (table.shape[0], 1), 0) > 0
-        long = ops.logical_and(asked, norms > max_norm)
-        weight[...] = table * ops.where(long, max_norm / (norms + 1e-7), ops.ones_like(norms))
+        long = ops.logical_and(asked, norms > max_norm / top)
+        # as in PyTorch, an infinite row becomes 0, and nan where it was infinite
+        infinite = ops.isinf(table)
+        finite = ops.where(infinite, ops.full_like(table, math.nan), table / top)
+        weight[...] = ops.where(long, finite * (max_norm / (norms + 1e-7 / top)), table)
 
 
 def embedding(input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
@@ -186,10 +199,10 @@ def embedding_bag(input: Any, weight: Any, offsets: Any = None, max_norm: float 
     counts = None if padding is None else rows != padding
     if mode == "max":
         return _largest(values, counts, starts, ends)
-    if per_sample_weights is not None:
-        values = values * ops.expand_dims(ops.reshape(per_sample_weights, (input.size,)), axis=1)
     if counts is not None:
         values = ops.where(ops.expand_dims(counts, axis=1), values, ops.zeros_like(values))
+    if per_sample_weights is not None:
+        values = values * ops.expand_dims(ops.reshape(per_sample_weights, (input.size,)), axis=1)
     places = ops.arange(rows.size, dtype=starts.dtype, device=rows.device)
     bag = ops.searchsorted(starts, places, side="right") - 1
     out = index_add(values, bag, (starts.size, weight.shape[1]), 0)

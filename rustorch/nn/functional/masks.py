@@ -48,13 +48,11 @@ def _features(x: Variable) -> tuple[int, ...]:
 
 
 def _dropped(x: Variable, shape: tuple[int, ...], p: float, alpha: bool) -> Variable:
-    if p == 1:
-        return x * ops.zeros_like(x)
-    if not alpha:
-        return x * drawn_mask(shape, p, x)
-    kept = drawn_mask(shape, p, x, 1.0)
+    if p == 1 or not alpha:
+        return network.kept.call(x, drawn_mask(shape, p, x))
+    mask = drawn_mask(shape, p, x, 1.0)
     scale = 1 / math.sqrt((_ALPHA**2 * p + 1) * (1 - p))
-    return x * (kept * scale) + ((kept - 1) * (_ALPHA * scale) + _ALPHA * scale * p)
+    return network.kept.call(x, mask * scale) + ((mask - 1) * (_ALPHA * scale) + _ALPHA * scale * p)
 
 
 def _run(name: str, input: Any, p: float, training: bool, inplace: bool, features: bool = False, alpha: bool = False) -> Variable:
@@ -72,6 +70,8 @@ def _run(name: str, input: Any, p: float, training: bool, inplace: bool, feature
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
     """Zero each element with probability p, and divide the others by ``1 - p``: the expected value stays.
+
+    What is zeroed is 0, and gets the gradient 0, also where it was infinite or nan.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ from struct import pack, unpack
 from typing import Any
 
 from ... import ops
+from ...backends import dtypes
 from ...ops.creation import constant
 from ...variable import Variable
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
@@ -75,8 +76,13 @@ def _weighted(x: Variable, axis: int, out: int, scale: float, align_corners: boo
             source = max(source, 0.0)
         start = min(floor(source), size - 1)
         t = min(max(source - start, 0.0), 1.0)
-        places.append([min(max(start + k, 0), size - 1) for k in ((-1, 0, 1, 2) if cubic else (0, 1))])
-        weights.append(cubic_weights(t) if cubic else (1 - t, t))
+        near = (-1, 0, 1, 2) if cubic else (0, 1)
+        if 0 < t < 1:
+            places.append([min(max(start + k, 0), size - 1) for k in near])
+            weights.append(cubic_weights(t) if cubic else (1 - t, t))
+        else:  # at a value: its parts, and not those of its neighbours times 0, for they may be infinite
+            places.append([min(start + int(t), size - 1)] * len(near))
+            weights.append((1 / len(near),) * len(near))
     shape = (out,) + (1,) * (x.ndim - 1 - axis)
     total: Any = None
     for k in range(4 if cubic else 2):
@@ -93,7 +99,7 @@ def _smooth(x: Variable, axis: int, out: int, scale: float, cubic: bool) -> Vari
     """
     size, wide = x.shape[axis], max(scale, 1.0)
     support = (2 if cubic else 1) * wide
-    rows = []
+    windows, rows = [], []
     for i in range(out):
         center = scale * (i + 0.5)
         first, last = max(int(center - support + 0.5), 0), min(int(center + support + 0.5), size)
@@ -103,9 +109,17 @@ def _smooth(x: Variable, axis: int, out: int, scale: float, cubic: bool) -> Vari
         else:
             weights = [max(1 - d, 0.0) for d in distances]
         total = sum(weights) or 1.0
-        rows.append([0.0] * first + [weight / total for weight in weights] + [0.0] * (size - last))
-    matrix = constant(rows, x, x.dtype)
-    return ops.moveaxis(ops.matmul(ops.moveaxis(x, axis, -1), ops.matrix_transpose(matrix)), -1, axis)
+        windows.append(range(first, last))
+        rows.append([weight / total for weight in weights])
+    most = max(map(len, windows))
+    places = [[window[min(k, len(window) - 1)] for k in range(most)] for window in windows]
+    shape = (out, most) + (1,) * (x.ndim - 1 - axis)
+    used = ops.reshape(constant([[k < len(row) and row[k] != 0 for k in range(most)] for row in rows], x, dtypes.bool), shape)
+    each = ops.reshape(constant([row + [0.0] * (most - len(row)) for row in rows], x, x.dtype), shape)
+    values = _taken(x, [place for window in places for place in window], axis)
+    values = ops.reshape(values, (*x.shape[:axis], out, most, *x.shape[axis + 1 :]))
+    # chosen, and not multiplied by 0: what a kernel does not cover may be infinite
+    return ops.sum(ops.where(used, values, ops.zeros_like(values)) * each, axis=axis + 1)
 
 
 # -- all axes --------------------------------------------------------------------------------------------------------------------------

@@ -95,8 +95,8 @@ def _padded(x: Variable, size: int, mode: str, aligned: bool) -> Variable:
         return x
     if mode == "reflection":
         x = _reflected(x, size, aligned)
-    inside = ops.logical_and(x > 0, x < size - 1)
-    return ops.where(inside, x, ops.clip(x.detach(), min=0, max=size - 1))
+    inside, edge = ops.logical_and(x > 0, x < size - 1), ops.astype(x >= size - 1, x.dtype) * (size - 1.0)
+    return ops.where(inside, x, edge)  # nan is neither, and becomes 0, as in PyTorch
 
 
 def _whole(x: Variable) -> Variable:
