@@ -17,7 +17,7 @@ from .dtypes import COMPLEX, DEFAULTS, admit, as_dtype, complex64, complex128
 PLAIN = (bool, int, float, complex)
 _PLAIN = frozenset(PLAIN)
 _NO_NESTING = (str, bytes, bytearray, memoryview, _buffer)
-RANKS = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
+_RANKS = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
 _KINDS = "bifc"
 
 
@@ -76,11 +76,19 @@ def is_number(kind: type) -> bool:
 def beside(dtype: numpy.dtype, numbers: Iterable[type]) -> numpy.dtype:
     """The dtype of a list of arrays of one dtype and of Python numbers of these types."""
     rank = max([_rank(kind) for kind in numbers], default=0)
-    if rank <= RANKS[dtype.kind]:
+    if rank <= _RANKS[dtype.kind]:
         return dtype
     if rank == 3 and dtype.kind == "f":
         return complex64 if dtype.itemsize <= 4 else complex128
     return DEFAULTS[_KINDS[rank]]
+
+
+def with_scalar(dtype: numpy.dtype, scalar: numpy.dtype) -> numpy.dtype:
+    """The dtype of a list of arrays of one dtype and a NumPy scalar of another: an integer beside floats is weak, others count."""
+    low, high = _RANKS[scalar.kind], _RANKS[dtype.kind]
+    if low < high:
+        return dtype
+    return scalar if low > high and dtype.kind != "f" else numpy.promote_types(dtype, scalar)
 
 
 def _rank(kind: type) -> int:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd.check import adopt, is_scalar, keeps_gradient, number_of
+from ..autograd.check import adopt, is_scalar, keeps_gradient
 from ..autograd.graph import Value, make, mode
 from ..autograd.primitive import Primitive
-from ..backends import default_device, device_of, dtypes, from_dlpack_array, get, of, resolve, shared, transfer
+from ..backends import device_of, dtypes, from_dlpack_array, get, of, resolve, shared, transfer
 from ..backends.convert import PLAIN, fits, host_array
 from ..backends.dtypes import DEFAULTS
-from . import lists, ranges
+from . import lists
 from .data_type import astype
 from .helpers import integer, sizes_of
+from .ranges import arange, linspace, made, number
 
 __all__ = [
     "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "linspace", "meshgrid", "ones", "ones_like",
@@ -208,44 +209,19 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
 
 
 # -- from nothing ----------------------------------------------------------------------------------------------------------
-def _new(name: str, device: str | None, dtype: Any, default: Any, *args: Any) -> Any:
-    device = default_device() if device is None else resolve(device)
-    backend = get(device)
-    native = backend.native_dtype(default if dtype is None else dtype)
-    return make(backend.new(name, device, native, *args))
-
-
 def zeros(shape: Any, *, dtype: Any = None, device: str | None = None) -> Any:
     """Zeros of a shape."""
-    return _new("zeros", device, dtype, dtypes.float32, sizes_of("zeros", shape))
+    return made("zeros", device, dtype, dtypes.float32, sizes_of("zeros", shape))
 
 
 def ones(shape: Any, *, dtype: Any = None, device: str | None = None) -> Any:
     """Ones of a shape."""
-    return _new("ones", device, dtype, dtypes.float32, sizes_of("ones", shape))
+    return made("ones", device, dtype, dtypes.float32, sizes_of("ones", shape))
 
 
 def empty(shape: Any, *, dtype: Any = None, device: str | None = None) -> Any:
     """An array of a shape whose elements nobody has written yet."""
-    return _new("empty", device, dtype, dtypes.float32, sizes_of("empty", shape))
-
-
-def _number(name: str, what: str, value: Any) -> Any:
-    """A Python number, of any number that is no array."""
-    number = number_of(value)
-    if number is None:
-        raise TypeError(
-            f"{name}: {what} is a number or an array without dimensions, not {value!r} of type {type(value).__name__}"
-        )
-    return number
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, Value) or (not is_scalar(value) and of(value) is not None)
-
-
-def _kind(number: Any) -> Any:
-    return DEFAULTS["bifc"[PLAIN.index(type(number))]]
+    return made("empty", device, dtype, dtypes.float32, sizes_of("empty", shape))
 
 
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: str | None = None) -> Any:
@@ -268,12 +244,12 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: str | None =
         If the number does not fit into the dtype.
     """
     sizes = sizes_of("full", shape)
-    if _is_array(fill_value):
+    if lists.is_array(fill_value):
         return _filled("full", sizes, fill_value, dtype, device)
-    number = _number("full", "a fill value", fill_value)
-    target = _kind(number) if dtype is None else dtypes.as_dtype(dtype)
-    fits(number, target)
-    return _new("full", device, target, target, sizes, number)
+    value = number("full", "a fill value", fill_value)
+    target = DEFAULTS["bifc"[PLAIN.index(type(value))]] if dtype is None else dtypes.as_dtype(dtype)
+    fits(value, target)
+    return made("full", device, target, target, sizes, value)
 
 
 def _filled(name: str, sizes: tuple[int, ...], value: Any, dtype: Any, device: Any) -> Any:
@@ -324,73 +300,18 @@ def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: str | No
     """
     named = dtype is not None
     x, device, dtype = _like("full_like", x, dtype, device)
-    if _is_array(fill_value):
+    if lists.is_array(fill_value):
         if not named:
             keeps_gradient("full_like(x, value)", fill_value, dtype)
         return _filled("full_like", x.shape, fill_value, dtype, device)
     return full(x.shape, fill_value, dtype=dtype, device=device)
 
 
-def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: str | None = None) -> Any:
-    """Numbers from ``start`` (0, if it is the only one given) in steps, ``stop`` excluded; int64 or float32 by their kind.
-
-    Parameters
-    ----------
-    start, stop, step : number, or Variable or array without dimensions
-        Their values are read, for they decide how many numbers there are. Gradients go on to ``start`` and ``step``; dtype and device
-        are those of the arrays, unless they are named.
-    dtype : dtype, optional
-    device : str, optional
-
-    Raises
-    ------
-    ValueError
-        If ``step`` is 0, or an array has dimensions.
-    """
-    if stop is None:
-        start, stop = 0, start
-    given = {"start": start, "stop": stop, "step": step}
-    if any(map(_is_array, given.values())):
-        return ranges.arange(given, dtype, device)
-    start, stop, step = [_number("arange", name, value) for name, value in given.items()]
-    if step == 0:
-        raise ValueError("arange: step is 0")
-    default = dtypes.float32 if any(isinstance(n, float) for n in (start, stop, step)) else dtypes.int64
-    return _new("arange", device, dtype, default, start, stop, step)
-
-
-def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: str | None = None, endpoint: bool = True) -> Any:
-    """``num`` numbers at equal distances from ``start`` to ``stop``; without ``endpoint``, ``stop`` is left out.
-
-    Parameters
-    ----------
-    start, stop : number, or Variable or array without dimensions
-        Gradients go on to both; dtype and device are those of the arrays, unless they are named.
-    num : int
-    dtype : dtype, optional
-        Default: float32 or complex64.
-    device : str, optional
-    endpoint : bool
-
-    Raises
-    ------
-    ValueError
-        If ``num`` is negative, or an array has dimensions.
-    """
-    (count,) = sizes_of("linspace", integer("linspace", "num", num))
-    given = {"start": start, "stop": stop}
-    if any(map(_is_array, given.values())):
-        return ranges.linspace(given, count, dtype, device, endpoint)
-    start, stop = [_number("linspace", name, value) for name, value in given.items()]
-    default = dtypes.complex64 if isinstance(start, complex) or isinstance(stop, complex) else dtypes.float32
-    return _new("linspace", device, dtype, default, start, stop, count, endpoint)
-
-
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: str | None = None) -> Any:
     """Ones on the k-th diagonal, zeros elsewhere."""
     rows = integer("eye", "n_rows", n_rows)
     rows, columns = sizes_of("eye", (rows, rows if n_cols is None else n_cols))
-    return _new("eye", device, dtype, dtypes.float32, rows, columns, integer("eye", "k", k))
+    return made("eye", device, dtype, dtypes.float32, rows, columns, integer("eye", "k", k))
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple:

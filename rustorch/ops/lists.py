@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy
-
 from ..autograd.check import adopt, common_backend, is_scalar
 from ..autograd.graph import Value, make
 from ..backends import device_of, dtypes, get, of, resolve
-from ..backends.convert import RANKS, beside, elements, examples, host_array, is_number, nests
+from ..backends.convert import beside, elements, examples, host_array, is_number, nests, with_scalar
 from .data_type import astype
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
+    """Whether a value is a Variable or an array, and no scalar of NumPy's."""
     return isinstance(value, Value) or (of(value) is not None and not is_scalar(value))
 
 
@@ -34,29 +33,21 @@ def holds_arrays(data: Any) -> bool:
     """Whether there is something in nested sequences that NumPy cannot join: a Variable, or an array of another library."""
     if not nests(type(data)):
         return False
-    return any(_is_array(value) and not isinstance(value, numpy.ndarray) for value in examples(data).values())
+    return any(is_array(value) and (isinstance(value, Value) or of(value) is not get("cpu")) for value in examples(data).values())
 
 
 def natural_dtype(leaves: list) -> Any:
     """The dtype of a list: of its arrays and NumPy scalars, raised by numbers of a higher kind; float32 where there is nothing."""
     out: Any = None
     for leaf in leaves:
-        if _is_array(leaf):
+        if is_array(leaf):
             theirs = adopt(leaf, "asarray").dtype
             out = theirs if out is None else dtypes.promoted(out, theirs)
     for leaf in leaves:
         if is_scalar(leaf):
-            out = leaf.dtype if out is None else _with_scalar(out, leaf.dtype)
+            out = leaf.dtype if out is None else with_scalar(out, leaf.dtype)
     numbers = [type(leaf) for leaf in leaves if is_number(type(leaf))]
     return beside(dtypes.bool if numbers else dtypes.float32, numbers) if out is None else beside(out, numbers)
-
-
-def _with_scalar(dtype: Any, scalar: Any) -> Any:
-    """Of arrays and a NumPy scalar: an integer beside floats is weak, others count."""
-    low, high = RANKS[scalar.kind], RANKS[dtype.kind]
-    if low < high:
-        return dtype
-    return scalar if low > high and dtype.kind != "f" else numpy.promote_types(dtype, scalar)
 
 
 def joined(data: Any, dtype: Any = None) -> Any:
@@ -81,9 +72,9 @@ def joined(data: Any, dtype: Any = None) -> Any:
     """
     leaves = elements(data)[1]
     for leaf in leaves:
-        if not (_is_array(leaf) or is_scalar(leaf) or is_number(type(leaf))):
+        if not (is_array(leaf) or is_scalar(leaf) or is_number(type(leaf))):
             raise TypeError(f"an array holds numbers; {leaf!r} of type {type(leaf).__name__} is none")
-    arrays = [adopt(leaf, "asarray") for leaf in leaves if _is_array(leaf)]
+    arrays = [adopt(leaf, "asarray") for leaf in leaves if is_array(leaf)]
     common_backend("asarray", arrays)
     target = natural_dtype(leaves) if dtype is None else dtypes.as_dtype(dtype)
     return _built(data, target, device_of(arrays[0]._native))
@@ -92,9 +83,9 @@ def joined(data: Any, dtype: Any = None) -> Any:
 def _built(data: Any, dtype: Any, device: str) -> Any:
     from .manipulation import stack
 
-    if _is_array(data):
+    if is_array(data):
         return astype(adopt(data, "asarray"), dtype, copy=False)
-    if any(map(_is_array, examples(data).values())):
+    if any(map(is_array, examples(data).values())):
         return stack([_built(item, dtype, device) for item in data])
     return of_numbers(data, dtype, device)
 

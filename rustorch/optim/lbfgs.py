@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
-from ..autograd.graph import enable_grad, writes
+from ..autograd.graph import enable_grad, no_grad, writes
 from ..backends import BY_TYPE, Namespace, device_of
 from ..variable import Variable
 from . import checks, states
@@ -179,7 +179,8 @@ class LBFGS(Optimizer):
             if result is None:
                 raise TypeError("LBFGS: the closure returned None; it returns the loss")
             state["func_evals"] += 1
-            return result, float(result), self._flat_gradient(xp)
+            with no_grad():  # its gradients are there, if they are needed
+                return result, float(result), self._flat_gradient(xp)
 
         def largest(x: Any) -> float:
             return float(xp.max(xp.abs(x)))

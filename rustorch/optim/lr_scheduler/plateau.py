@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from ...autograd import no_grad
 from .. import checks
 from ..optimizer import Optimizer
 from .scheduler import LRScheduler, _AllOrNothing
@@ -136,7 +137,8 @@ class ReduceLROnPlateau(LRScheduler):
             If groups were added to the optimizer and ``min_lr`` is a list; nothing has changed then.
         """
         try:
-            current = float(metrics)
+            with no_grad():  # a loss may still have its graph
+                current = float(metrics)
         except (TypeError, ValueError) as error:
             raise TypeError(f"{self._name}.step takes the metric of an epoch, one number, not {metrics!r}") from error
         if epoch is not None:
