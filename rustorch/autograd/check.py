@@ -32,7 +32,7 @@ def adopt(value: Any, name: str, args: Sequence[Any] = ()) -> Any:
     if is_scalar(value):  # numpy.float32(2): goes where the others are
         for other in args:
             if type(other) in VARIABLES:
-                return make(BY_TYPE[type(other._native)].from_numpy(backend.as_array(value), device_of(other._native)))
+                return make(BY_TYPE[type(other._native)].from_numpy(backend.adopt(value), device_of(other._native)))
     return make(backend.adopt(value))
 
 

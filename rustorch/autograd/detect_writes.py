@@ -123,7 +123,7 @@ def _watch(plan: Plan, out: Any, saved: tuple) -> Plan:
         return first_checked
 
     watched = copy.copy(plan)
-    watched.calls = [(k, checked(rule, rest[3]), *rest) for k, rule, *rest in plan.calls]  # type: ignore[misc]
+    watched.calls = [(k, checked(rule, indices), *numbers, indices) for k, rule, *numbers, indices in plan.calls]  # type: ignore[misc]
     if plan.joint is not None:
         watched.primitive = copy.copy(primitive)
         watched.primitive.joint = checked(primitive.joint, plan.joint)  # type: ignore[arg-type]

@@ -110,7 +110,7 @@ class Kept:
 def _same(one: Any, two: Any, kind: type) -> bool:
     if one is two:
         return True
-    if type(one) is not kind or type(two) is not kind or one.shape != two.shape:
+    if type(one) is not kind or type(two) is not kind or tuple(one.shape) != tuple(two.shape):  # type: ignore[attr-defined]
         return False
     xp = BY_TYPE[kind].xp
     return bool(xp.all((one == two) | ((one != one) & (two != two))))  # nan is like nan
@@ -136,7 +136,12 @@ def attributes(context: Any, args: Sequence[Any]) -> list[str]:
     for name, value in context.__dict__.items():
         if name[0] != "_" and name != "needs_input_grad":
             found: list[bool] = []
-            _map(lambda part, found=found: found.append(_made(part, args)) or part, value)  # type: ignore[misc]
+
+            def look(part: Any, found: list[bool] = found) -> Any:
+                found.append(_made(part, args))
+                return part
+
+            _map(look, value)
             if any(found):
                 names.append(name)
     return names
@@ -161,5 +166,10 @@ def barred_attributes(context: Any, kept: Kept, names: Sequence[str]) -> dict[st
 
 def _part(value: Any, place: int) -> Any:
     parts: list[Any] = []
-    _map(lambda part: parts.append(part) or part, value)  # type: ignore[func-returns-value]
+
+    def collect(part: Any) -> Any:
+        parts.append(part)
+        return part
+
+    _map(collect, value)
     return parts[place]

@@ -59,7 +59,9 @@ def _convert(x: Any, target: Any, copy: bool) -> Any:
 
 
 def _dtype(value: Any) -> Any:
-    return value.dtype if isinstance(value, Value) else dtypes.as_dtype(getattr(value, "dtype", value))
+    if isinstance(value, Value):
+        return value.dtype
+    return dtypes.as_dtype(value if isinstance(value, type) else getattr(value, "dtype", value))  # numpy.float32 has a dtype, too
 
 
 def can_cast(from_: Any, to: Any, /) -> bool:

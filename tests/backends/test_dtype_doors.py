@@ -95,6 +95,18 @@ def test_a_failed_change_of_dtype_leaves_a_module_as_it_was() -> None:
     assert all(p.data is a for p, a in zip(model.parameters(), before, strict=True))
 
 
+def test_scalars_of_numpy_bring_no_other_dtype_in() -> None:
+    x = rustorch.ones(2)
+    with pytest.raises(TypeError, match=HALF):
+        rustorch.where(x > 0.0, numpy.float16(1), numpy.float16(2))
+    if numpy.dtype("longdouble") != numpy.dtype("float64"):
+        with pytest.raises(TypeError, match=r"no floats of more than 64 bits"):
+            rustorch.where(x > 0.0, numpy.longdouble(1), numpy.longdouble(2))
+    assert (x * numpy.float64(2)).tolist() == [2.0, 2.0]
+    assert rustorch.result_type(x, numpy.float64) == rustorch.result_type(numpy.float32, numpy.float64) == rustorch.float64
+    assert rustorch.can_cast(numpy.float32, numpy.float64)
+
+
 # -- what else the standard lacks ------------------------------------------------------------------------------------------
 OTHERS = {
     "longdouble": (numpy.ones(2, numpy.longdouble), r"no floats of more than 64 bits.*astype\('float64'\)"),
