@@ -14,7 +14,7 @@ from .base import Backend
 #: first of them is used: it would double the time that importing rustorch takes.)
 _REPAIRED = {
     "argsort", "sort", "nonzero", "count_nonzero", "unique_all", "unique_counts", "unique_inverse", "unique_values",
-    "sign", "ceil", "floor", "trunc", "finfo", "iinfo", "linalg", "fft", "__array_namespace_info__", "searchsorted",
+    "ceil", "floor", "trunc", "finfo", "iinfo", "linalg", "fft", "__array_namespace_info__", "searchsorted",
 }  # fmt: skip
 
 

@@ -33,13 +33,15 @@ def _count(axis: Any, shape: tuple[int, ...]) -> int:
 
 # -- rules -----------------------------------------------------------------------------------------------------------
 def _extreme_rule(xp: Any, g: Any, x: Any, out: Any, axis: Any, keepdims: bool) -> Any:
-    """To the elements that attain the extreme, evenly."""
-    hit = xp.astype(x == restored(xp, out, axis, x.shape, keepdims), g.dtype)
+    """To the elements that attain the extreme, evenly; where that is nan, to those that are nan."""
+    out = restored(xp, out, axis, x.shape, keepdims)
+    attains = xp.logical_or(x == out, xp.logical_and(x != x, out != out))
+    hit = xp.astype(attains, g.dtype)
     if _count(axis, x.shape) > 1 << 24:  # float32 counts no further, one by one
         ties = xp.astype(xp.sum(xp.astype(hit, xp.int32), axis=axis, keepdims=True), g.dtype)
     else:
         ties = xp.sum(hit, axis=axis, keepdims=True)
-    return hit * (restored(xp, g, axis, x.shape, keepdims) / ties)
+    return xp.where(attains, restored(xp, g, axis, x.shape, keepdims) / ties, xp.zeros_like(hit))
 
 
 def _var_rule(xp: Any, g: Any, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
@@ -49,10 +51,27 @@ def _var_rule(xp: Any, g: Any, x: Any, axis: Any, correction: float, keepdims: b
 
 
 def _std_rule(xp: Any, g: Any, x: Any, out: Any, axis: Any, correction: float, keepdims: bool) -> Any:
-    """Zero where the deviation is zero, as PyTorch has it."""
+    """Zero where the deviation is zero, as PyTorch has it. Each deviation from the mean is divided by it first: nothing overflows."""
+    degrees = builtins.max(_count(axis, x.shape) - correction, 0)
+    scale = 1 / degrees if degrees else float("inf")
+    out = restored(xp, out, axis, x.shape, keepdims)
     flat = out == 0
-    g = xp.where(flat, xp.zeros_like(g), g / (2 * xp.where(flat, xp.ones_like(out), out)))
-    return _var_rule(xp, g, x, axis, correction, keepdims)
+    g = xp.where(flat, xp.zeros_like(out), restored(xp, g, axis, x.shape, keepdims))
+    return g * scale * ((x - xp.mean(x, axis=axis, keepdims=True)) / xp.where(flat, xp.ones_like(out), out))
+
+
+def _std_of(xp: Any, x: Any, /, axis: Any, correction: float, keepdims: bool) -> Any:
+    """Deviations from the mean are divided by the largest of them before they are squared: nothing overflows."""
+    degrees = _count(axis, x.shape) - correction
+    if 0 in x.shape or degrees <= 0:
+        return xp.std(x, axis=axis, correction=correction, keepdims=keepdims)
+    away = x - xp.mean(x, axis=axis, keepdims=True)
+    largest = xp.max(xp.abs(away), axis=axis, keepdims=True)
+    unit = xp.where(xp.logical_or(largest == 0, xp.isinf(largest)), xp.ones_like(largest), largest)
+    away = away / unit
+    out = xp.sqrt(xp.sum(away * away, axis=axis, keepdims=True) / degrees) * unit
+    axes = () if keepdims else axes_of(axis, len(x.shape))
+    return xp.reshape(out, tuple([n for i, n in enumerate(out.shape) if i not in axes])) if axes else out
 
 
 def _shifted(xp: Any, x: Any, by: int, fill: Any) -> Any:
@@ -137,7 +156,7 @@ _var = Primitive(
 )
 _std = Primitive(
     "std",
-    lambda xp, x, /, axis, correction, keepdims: xp.std(x, axis=axis, correction=correction, keepdims=keepdims),
+    _std_of,
     x=_std_rule,
 )
 _cumulative_sum = Primitive(

@@ -42,7 +42,8 @@ def sign(x: Array, /) -> Array:
     if x.dtype in REAL:
         return _sign(x)
     if x.dtype.kind == "c":
-        return cupy.where(x == 0, cupy.zeros_like(x), x / cupy.abs(x))
+        size = cupy.abs(x)
+        return x / cupy.where(size == 0, cupy.ones_like(size), size)
     return cupy.sign(x)
 
 
