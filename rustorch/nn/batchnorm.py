@@ -26,6 +26,8 @@ class _Channels(Affine):
                  track_running_stats: bool = True, device: str | None = None, dtype: Any = None, *, bias: bool = True):  # fmt: skip
         super().__init__()
         check_positive(type(self).__name__, num_features=num_features)
+        if dtype is not None:
+            dtypes.as_dtype(dtype)  # raises, also where there are neither parameters nor statistics
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum

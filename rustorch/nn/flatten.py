@@ -33,9 +33,7 @@ class Flatten(Stateless):
         """The input with the dimensions from start_dim to end_dim as one."""
         input = adopt(input, "Flatten")
         shape = input.shape
-        if not shape:
-            return ops.reshape(input, (1,))
-        first, last = (one_axis(dim, len(shape), "Flatten") for dim in (self.start_dim, self.end_dim))
+        first, last = (one_axis(dim, len(shape) or 1, "Flatten") for dim in (self.start_dim, self.end_dim))
         if last < first:
             raise ValueError(f"Flatten: start_dim={self.start_dim} comes after end_dim={self.end_dim} in shape {shape}")
         return ops.reshape(input, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
@@ -82,7 +80,12 @@ class Unflatten(Stateless):
         axis = one_axis(self.dim, len(shape), "Unflatten")
         known = prod(size for size in sizes if size != -1)
         if -1 in sizes:
-            sizes[sizes.index(-1)] = shape[axis] // known if known else 0
+            if not known:
+                raise ValueError(
+                    f"Unflatten: dimension {axis} of shape {shape} cannot become {tuple(self.unflattened_size)}: -1 can be any size "
+                    f"beside a 0"
+                )
+            sizes[sizes.index(-1)] = shape[axis] // known
         if prod(sizes) != shape[axis]:
             raise ValueError(
                 f"Unflatten: dimension {axis} of shape {shape} cannot become {tuple(self.unflattened_size)}: {shape[axis]} is not their "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 from .. import ops
@@ -23,13 +24,40 @@ def _fill(tensor: Variable, value: Any) -> Variable:
     return tensor
 
 
+def _numbers(name: str, **values: Any) -> None:
+    """Raise TypeError or ValueError unless all are finite numbers."""
+    for word, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError(f"{name}: {word} is a number, not {value!r}")
+        if not math.isfinite(value):
+            raise ValueError(f"{name}: {word} is finite, not {value!r}")
+
+
 def uniform_(tensor: Variable, a: float = 0.0, b: float = 1.0) -> Variable:
-    """Fill with uniform numbers in [a, b); returns the Variable."""
+    """Fill with uniform numbers in [a, b); returns the Variable.
+
+    Raises
+    ------
+    ValueError
+        If a bound is not finite, or a is above b.
+    """
+    _numbers("uniform_", a=a, b=b)
+    if a > b:
+        raise ValueError(f"uniform_: numbers are from a to b; got a={a} above b={b}")
     return _fill(tensor, weights("uniform", tensor.shape, tensor.dtype, scale=b - a, shift=a, device=tensor.device))
 
 
 def normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0) -> Variable:
-    """Fill with normal numbers; returns the Variable."""
+    """Fill with normal numbers; returns the Variable.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, or std is negative.
+    """
+    _numbers("normal_", mean=mean, std=std)
+    if std < 0:
+        raise ValueError(f"normal_: std is not negative, as {std} is")
     return _fill(tensor, weights("normal", tensor.shape, tensor.dtype, scale=std, shift=mean, device=tensor.device))
 
 
@@ -74,6 +102,9 @@ def trunc_normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0, a: floa
     """
     if tensor.dtype.kind != "f":
         raise TypeError(f"trunc_normal_ is of real floating-point numbers, not of {tensor.dtype}")
+    _numbers("trunc_normal_", mean=mean, std=std)
+    if isinstance(a, bool) or isinstance(b, bool) or not isinstance(a, Real) or not isinstance(b, Real):
+        raise TypeError(f"trunc_normal_: the bounds are numbers, not {a!r} and {b!r}")
     if not std > 0 or not a < b:
         raise ValueError(f"trunc_normal_: std is positive and a below b; got std={std}, a={a}, b={b}")
     low, high = (math.erf((bound - mean) / std / math.sqrt(2)) for bound in (a, b))

@@ -218,3 +218,40 @@ def test_comparing_inputs_promotes_them_as_pytorch_does(backend: Target) -> None
     f, g = _makers(backend, "float32", "float64")
     for function in (F.cosine_similarity, F.pairwise_distance):
         assert function(f(2, 3), g(2, 3)).dtype == rustorch.float64
+
+
+# -- the dtype of a layer ----------------------------------------------------------------------------------------------------------
+LAYERS: dict[str, tuple[Any, ...]] = {
+    "Linear": (2, 2), "Bilinear": (2, 2, 2), "Conv1d": (2, 2, 1), "Conv2d": (2, 2, 1), "ConvTranspose2d": (2, 2, 1),
+    "Embedding": (2, 2), "EmbeddingBag": (2, 2), "RNN": (2, 2), "LSTM": (2, 2), "GRU": (2, 2), "LSTMCell": (2, 2),
+    "MultiheadAttention": (4, 2), "TransformerEncoderLayer": (4, 2, 8), "Transformer": (4, 2, 1, 1, 8), "LayerNorm": (2,),
+    "RMSNorm": (2,), "GroupNorm": (1, 2), "BatchNorm1d": (2,), "InstanceNorm1d": (2,), "PReLU": (),
+    "AdaptiveLogSoftmaxWithLoss": (4, 4, [2]), "ReLU": (), "Dropout": (), "MSELoss": (), "Softmax": (0,), "MaxPool1d": (2,),
+    "ZeroPad1d": (1,), "Identity": (),
+}  # fmt: skip
+#: They have no parameters, or take and ignore whatever they are given.
+WITHOUT = {"InstanceNorm1d", "ReLU", "Dropout", "MSELoss", "Softmax", "MaxPool1d", "ZeroPad1d", "Identity"}
+
+
+@pytest.mark.parametrize("name", sorted(LAYERS.keys() - {"Identity"}))
+def test_float16_is_refused_at_the_door(name: str) -> None:
+    for dtype in ("float16", numpy.float16):
+        with pytest.raises(TypeError, match="float16"):
+            getattr(nn, name)(*LAYERS[name], dtype=dtype)
+
+
+@pytest.mark.parametrize("name", sorted(LAYERS.keys() - WITHOUT))
+def test_parameters_are_of_floating_point_numbers(name: str) -> None:
+    for dtype in ("int64", "bool"):
+        with pytest.raises(
+            RuntimeError, match=f"only floating-point and complex Variables can require gradients, this one is {dtype}"
+        ):
+            getattr(nn, name)(*LAYERS[name], dtype=dtype)
+
+
+def test_a_model_is_not_converted_to_float16_or_integers() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    for dtype in ("float16", "int64", "bool"):
+        with pytest.raises(TypeError, match=dtype):
+            model.to(dtype)
+    assert {parameter.dtype.name for parameter in model.parameters()} == {"float32"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -192,3 +193,26 @@ def test_a_share_of_every_column_is_zeros(backend: Target) -> None:
     assert ((values == 0).sum(axis=0) == 3).all()
     assert len({tuple(column) for column in (values == 0).T}) > 20
     assert values[values != 0].std() == pytest.approx(0.1, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda x: init.uniform_(x, 2.0, 1.0), ValueError, "uniform_: numbers are from a to b; got a=2.0 above b=1.0"),
+        (lambda x: init.uniform_(x, 0.0, numpy.inf), ValueError, "uniform_: b is finite, not inf"),
+        (lambda x: init.uniform_(x, numpy.nan), ValueError, "uniform_: a is finite, not nan"),
+        (lambda x: init.uniform_(x, "0"), TypeError, "uniform_: a is a number, not '0'"),
+        (lambda x: init.normal_(x, 0.0, -1.0), ValueError, "normal_: std is not negative, as -1.0 is"),
+        (lambda x: init.normal_(x, 0.0, numpy.nan), ValueError, "normal_: std is finite, not nan"),
+        (lambda x: init.normal_(x, None), TypeError, "normal_: mean is a number, not None"),
+        (lambda x: init.trunc_normal_(x, numpy.nan), ValueError, "trunc_normal_: mean is finite, not nan"),
+        (lambda x: init.trunc_normal_(x, 0.0, 1.0, None), TypeError, "trunc_normal_: the bounds are numbers, not None and 2.0"),
+        (lambda x: init.xavier_uniform_(x, -1.0), ValueError, "uniform_: numbers are from a to b"),
+    ],
+)
+def test_numbers_that_no_distribution_has_are_refused(call: Any, kind: type[Exception], text: str) -> None:
+    x, before = rustorch.ones((2, 2)), rustorch.get_rng_state().tolist()
+    with pytest.raises(kind, match="^" + re.escape(text)):
+        call(x)
+    assert x.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    assert rustorch.get_rng_state().tolist() == before
