@@ -100,3 +100,56 @@ def test_minimize_takes_a_loss_with_its_gradient() -> None:
     found = optimize.minimize(loss, numpy.zeros(5), jac=True, method="L-BFGS-B")
     assert found.success
     numpy.testing.assert_allclose(found.x, numpy.ones(5), atol=1e-4)
+
+
+# -- what works with Variables and computes no gradient of its own -----------------------------------------------------------------
+def _pair(name: str) -> tuple[Any, Any, Any]:
+    module = pytest.importorskip(f"scipy.{name}")
+    return module, rustorch.Variable(numpy.array([1.0, 2.0])), numpy.array([1.0, 2.0])
+
+
+def _same(found: Any, expected: Any) -> None:
+    assert isinstance(found, rustorch.Variable)
+    assert found.dtype == expected.dtype
+    numpy.testing.assert_allclose(found.numpy(), expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_derivative(dtype: str) -> None:
+    differentiate, x, a = _pair("differentiate")
+    x, a = x.astype(dtype), a.astype(dtype)
+    found, expected = differentiate.derivative(rustorch.exp, x), differentiate.derivative(numpy.exp, a)
+    assert found.success.numpy().all()
+    assert found.df.dtype == dtype
+    numpy.testing.assert_allclose(found.df.numpy(), expected.df, rtol=1e-12 if dtype == "float64" else 1e-5)
+
+
+def test_jacobian_and_hessian() -> None:
+    differentiate, x, _ = _pair("differentiate")
+    found = differentiate.jacobian(lambda v: rustorch.stack([v[0] ** 2, v[0] * v[1]]), x)
+    numpy.testing.assert_allclose(found.df.numpy(), [[2.0, 0.0], [2.0, 1.0]], atol=1e-9)
+    found = differentiate.hessian(lambda v: v[0] ** 2 * v[1], x)
+    numpy.testing.assert_allclose(found.ddf.numpy(), [[4.0, 2.0], [2.0, 0.0]], atol=1e-6)
+
+
+def test_elementwise_roots_and_minima() -> None:
+    elementwise, x, a = _pair("optimize.elementwise")
+    for name, function, ends in (
+        ("find_root", lambda v: v**2 - 2, (0, 2)), ("find_minimum", lambda v: (v - 1.5) ** 2, (0, 1, 3)),
+    ):  # fmt: skip
+        found = getattr(elementwise, name)(function, tuple([x * 0 + end for end in ends]))
+        expected = getattr(elementwise, name)(function, tuple([a * 0 + end for end in ends]))
+        assert found.success.numpy().all()
+        _same(found.x, expected.x)
+    found = elementwise.bracket_root(lambda v: v**2 - 2, x * 0, x * 0 + 1)
+    expected = elementwise.bracket_root(lambda v: v**2 - 2, a * 0, a * 0 + 1)
+    _same(found.bracket[0], expected.bracket[0])
+    found = elementwise.bracket_minimum(lambda v: (v - 1.5) ** 2, x * 0)
+    expected = elementwise.bracket_minimum(lambda v: (v - 1.5) ** 2, a * 0)
+    _same(found.bracket[1], expected.bracket[1])
+
+
+def test_cubature() -> None:
+    integrate, x, _ = _pair("integrate")
+    found = integrate.cubature(lambda v: rustorch.sum(v, axis=-1), x * 0, x * 0 + 1)
+    assert found.estimate.item() == pytest.approx(1.0)

@@ -184,9 +184,17 @@ NUMBERS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_metrics_that_are_python_numbers(name: str, backend: Target) -> None:
-    found = NUMBERS[name](backend.variable(X, requires_grad=True))
+    found = NUMBERS[name](backend.variable(X))
     assert type(found) is float
     assert found == pytest.approx(NUMBERS[name](X), rel=1e-9)
+
+
+def test_a_metric_that_is_a_python_number_warns() -> None:
+    x = rustorch.Variable(X, requires_grad=True)
+    with pytest.warns(rustorch.autograd.GradientLostWarning, match="its gradient ends here") as found:
+        error = metrics.mean_squared_error(T, x)
+    assert error == pytest.approx(metrics.mean_squared_error(T, X))
+    assert "sklearn" in found[0].filename
 
 
 def test_numpy_arrays_go_where_the_variable_is(backend: Target) -> None:
@@ -207,6 +215,8 @@ COMPILED: dict[str, Callable[[Any], Any]] = {
 }
 
 
+# LogisticRegression reads its penalty as a number on the way
+@pytest.mark.filterwarnings("ignore::rustorch.autograd.GradientLostWarning")
 @pytest.mark.parametrize("name", COMPILED)
 def test_what_asks_for_numpy_raises_instead_of_losing_the_gradient(name: str) -> None:
     with pytest.raises(RuntimeError, match=r"requires grad would lose its gradient"):
