@@ -77,7 +77,9 @@ def _power(n: float) -> Function:
 
     def special(x: float) -> Any:
         if x == -inf and n % 1:
-            return x**n, None, None  # IEEE 754, though there is no power of any negative number
+            return None  # infinite by IEEE 754, nan by way of a square root
+        if x == 0 and copysign(1, x) < 0 and n % 1:
+            return None  # PyTorch goes by way of a square root, which keeps the sign of -0
         if x != 0 or n >= 0:
             return ...
         return (copysign(inf, x) if n % 2 == 1 else inf), copysign(inf, -x if n % 2 == 0 else -1.0), None
@@ -161,8 +163,9 @@ PIECEWISE = [
     _piecewise("rrelu", lambda x: x if x > 0 else x * mpf(11) / 48, {0.0: (0.0, 11 / 48)}),
     _piecewise("softshrink", lambda x: mp.sign(x) * max(abs(x) - 0.5, mpf(0)), {0.5: (0.0, 0.0), -0.5: (0.0, 0.0)}),
     _piecewise("threshold", lambda x: x if x > 1 else mpf(20), {1.0: (20.0, 0.0)}, lambda x: F.threshold(x, 1.0, 20.0)),
-    # PyTorch's derivative at the upper edge is the inner one here, so either will do; the second derivative is 1/3 between them
-    Function("hardswish", F.hardswish, lambda x: x * _clamped(0, x / 6 + 0.5, 1), kinks=lambda x: None if abs(x) == 3 else ..., linear=True),
+    # a parabola between lines; at its ends any subgradient will do
+    Function("hardswish", F.hardswish, lambda x: x * _clamped(0, x / 6 + 0.5, 1),
+             kinks=lambda x: None if abs(x) == 3 else ..., linear=True),
 ]  # fmt: skip
 
 
@@ -267,7 +270,8 @@ LIKELIHOOD = [
     *[_loss("soft_margin_loss", lambda x, y=y: _softplus(-y * x), target=y) for y in (1.0, -1.0)],
     _loss("kl_div", lambda x: mpf(0), lambda x: (0.0, 0.0, 0.0), target=0.0, linear=True),
     *[_loss("kl_div", lambda x, y=y: y * (mp.log(y) - x), target=y, linear=True) for y in (0.25, 1.0)],
-    *[_loss("kl_div", lambda x, y=y: mp.exp(y) * (y - x), variant="of logarithms", target=y, log_target=True, linear=True) for y in (0.0, -2.0)],
+    *[_loss("kl_div", lambda x, y=y: mp.exp(y) * (y - x), variant="of logarithms", target=y, log_target=True, linear=True)
+      for y in (0.0, -2.0)],
     *[_loss("poisson_nll_loss", lambda x, y=y: mp.exp(x) - y * x, target=y) for y in (0.0, 3.0)],
     *[_loss("hinge_embedding_loss", lambda x, y=y: x if y > 0 else max(1 - x, mpf(0)), _hinge, target=y, linear=True) for y in (1.0, -1.0)],
 ]  # fmt: skip
