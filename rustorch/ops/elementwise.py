@@ -17,6 +17,8 @@ from math import log as _ln
 from typing import Any
 
 from ..autograd.check import adopt, common_backend, mixed_kinds, weak, weak_number
+from ..autograd.functional import grad
+from ..autograd.graph import VARIABLES
 from ..autograd.primitive import SCALARS, Primitive, Rule, binary, unary
 from . import slopes  # noqa: F401 - rules call its primitives as xp.<name>
 from .helpers import as_complex, conjugate, is_complex
@@ -119,6 +121,19 @@ def _pow_exponent(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
     return xp.where(none, xp.zeros_like(g), g * conjugate(xp, out * xp.log(safe)))
 
 
+def _hypot_rule(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
+    """``g * x1 / out``, and zero at (0, 0). If ``g`` is 0 there, too, ``g / out`` is the derivative of ``g`` in ``out``: the second
+    derivatives of the square of a hypot exist."""
+    slope = g * xp.direction(x1, x2)
+    if type(g) not in VARIABLES or not g._tracked or not out._tracked:
+        return slope
+    limit = grad(g, out, xp.ones_like(g), create_graph=True, allow_unused=True)[0]
+    if limit is None:
+        return slope
+    zero = xp.logical_and(out == 0, xp.logical_and(g == 0, xp.isfinite(limit)))
+    return xp.where(zero, limit * xp.where(zero, x1, xp.zeros_like(out)), slope)
+
+
 def _tan_rule(xp: Any, g: Any, x: Any) -> Any:
     """``1 / cos(x) ** 2``; far from the real axis, the cosine overflows, and ``1 + tan(x) ** 2`` has no digits."""
     if is_complex(x):
@@ -161,8 +176,8 @@ square = elementwise("square", "``x * x``.", x=lambda xp, g, x: 2 * (g * conjuga
 sqrt = elementwise("sqrt", "Principal square root.", x=lambda xp, g, out: g / (2 * conjugate(xp, out)))
 reciprocal = elementwise("reciprocal", "``1 / x``.", x=lambda xp, g, out: -(g * conjugate(xp, out) * conjugate(xp, out)))
 hypot = elementwise("hypot", "``sqrt(x1**2 + x2**2)``, without overflow on the way. Its gradient at (0, 0) is 0.",
-                    x1=lambda xp, g, x1, x2: g * xp.direction(x1, x2),
-                    x2=lambda xp, g, x1, x2: g * xp.direction(x2, x1))
+                    x1=lambda xp, g, x1, x2, out: _hypot_rule(xp, g, x1, x2, out),
+                    x2=lambda xp, g, x1, x2, out: _hypot_rule(xp, g, x2, x1, out))
 maximum = elementwise("maximum", "The larger of two numbers; a tie shares its gradient evenly.",
                       x1=_chosen(">")[0], x2=_chosen(">")[1])
 minimum = elementwise("minimum", "The smaller of two numbers; a tie shares its gradient evenly.",
