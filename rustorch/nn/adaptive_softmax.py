@@ -13,7 +13,7 @@ from ..variable import Variable
 from . import functional as F
 from .container import ModuleList, Sequential
 from .functional.checks import real
-from .functional.classification import check_classes, class_indices
+from .functional.targets import check_classes, class_indices
 from .linear import Linear
 from .module import Module
 

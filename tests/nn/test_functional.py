@@ -217,7 +217,7 @@ BAD: dict[str, tuple[Callable[[Target], Any], type[Exception], str]] = {
     "mse reduction": (
         lambda t: F.mse_loss(_x(3)(t), _x(3)(t), "max"), ValueError,
         "mse_loss: reduction is 'mean', 'sum' or 'none', not 'max'"),
-    "mse kinds": (lambda t: F.mse_loss(_x(3)(t), _x(3, dtype="int64")(t)), TypeError, "float32 and int64.*astype"),
+    "mse kinds": (lambda t: F.mse_loss(_x(3)(t), _x(3, dtype="bool")(t)), TypeError, "float32 and bool.*astype"),
     "mse integers": (
         lambda t: F.mse_loss(_x(3, dtype="int64")(t), _x(3, dtype="int64")(t)), TypeError, "mse_loss is of floating"),
     "class too large": (

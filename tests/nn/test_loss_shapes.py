@@ -113,9 +113,9 @@ def test_a_float64_target_of_a_float32_input(name: str, dtype: str, backend: Tar
     assert backend.numpy(x.grad).dtype == "float32"
 
 
-@pytest.mark.parametrize("kind", ["int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("kind", ["int64", "int32", "uint8"])
 @pytest.mark.parametrize("name", ["mse_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss"])
-def test_targets_of_integers_and_booleans(name: str, kind: str, backend: Target) -> None:
+def test_targets_of_integers(name: str, kind: str, backend: Target) -> None:
     x = backend.variable([0.25, 0.5], "float32")
     given, wanted = (getattr(F, name)(x, backend.variable([1, 0], dtype)) for dtype in (kind, "float32"))
     assert given.dtype == rustorch.float32

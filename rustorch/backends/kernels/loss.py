@@ -89,7 +89,7 @@ def gaussian_slope(xp: Any, d: Any, var: Any) -> Any:
 def quotient(xp: Any, total: Any, count: Any) -> Any:
     """``total / count``: nan or infinite, without a warning, where nothing was counted."""
     nothing = count == 0
-    endless = xp.where(total == 0, xp.full_like(total, xp.nan), xp.copysign(xp.full_like(total, xp.inf), total))
+    endless = xp.where(xp.abs(total) > 0, xp.copysign(xp.full_like(total, xp.inf), total), xp.full_like(total, xp.nan))
     return xp.where(nothing, endless, total / xp.where(nothing, xp.ones_like(count), count))
 
 

@@ -11,10 +11,20 @@ from ...autograd.graph import VARIABLES
 from ...backends import dtypes
 from ...backends.kernels.layers import counted_rows
 from ...ops import network
-from ...ops.indexing import extent, readable, within
+from ...ops.indexing import readable, within
 from ...variable import Variable
-from .checks import mixing, real, reduced, reduction_of
-from .targets import broadcast_weight, finite_where_counted, of_nothing, pair, together, weighed
+from .checks import real, reduced, reduction_of
+from .targets import (
+    broadcast_weight,
+    check_classes,
+    class_indices,
+    class_weight,
+    finite_where_counted,
+    of_nothing,
+    pair,
+    together,
+    weighed,
+)
 
 __all__ = ["cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss"]
 
@@ -158,44 +168,6 @@ def _counted(name: str, x: Variable, target: Variable, weight: Variable | None, 
         known = ops.logical_and(safe >= 0, safe < classes)
         each = ops.where(known, each, ops.full_like(each, math.nan))
     return safe, each
-
-
-def check_classes(name: str, target: Variable, classes: int, ignore_index: int | None = None) -> None:
-    """Raise IndexError for a class index that is known to be out of range, and is not the one to ignore."""
-    if not readable(target):
-        return
-    if not classes:
-        target = target if ignore_index is None else target[target != ignore_index]
-    elif ignore_index is not None and not 0 <= ignore_index < classes:
-        target = ops.where(target != ignore_index, target, ops.zeros_like(target))
-    lowest, highest = extent(target)
-    if lowest is not None and highest is not None and (lowest < 0 or highest >= classes):
-        raise IndexError(f"{name}: class index {lowest if lowest < 0 else highest} is out of range for {classes} classes")
-
-
-def class_weight(name: str, weight: Any, input: Variable, classes: int, exact: bool = True) -> Variable | None:
-    """A weight for each class, or None; with ``exact`` it has to be of the input's dtype."""
-    if weight is None:
-        return None
-    weight = adopt(weight, name, (input,))
-    if weight.shape != (classes,):
-        raise ValueError(f"{name}: the weight has shape {weight.shape}, but there are {classes} classes")
-    mixing(name, input, weight)
-    if exact:
-        together(name, "weight", input, weight, to="none")
-    return weight
-
-
-def class_indices(name: str, target: Any, input: Variable, shape: tuple[int, ...]) -> Variable:
-    """Integers of a shape, as int64: whatever marks an entry (-100, -1) must fit."""
-    target = adopt(target, name, (input,))
-    if target.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name}: class indices are integers, not of {target.dtype}; convert them, as in y.astype(rustorch.int64)"
-        )
-    if target.shape != shape:
-        raise ValueError(f"{name}: class indices for an input of shape {input.shape} have shape {shape}, not {target.shape}")
-    return target if target.dtype == dtypes.int64 else ops.astype(target, dtypes.int64)
 
 
 def nll_loss(input: Any, target: Any, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100,

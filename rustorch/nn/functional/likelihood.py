@@ -87,7 +87,7 @@ def poisson_nll_loss(input: Any, target: Any, log_input: bool = True, full: bool
     1.0
     """
     reduction = reduction_of("poisson_nll_loss", reduction, size_average, reduce)
-    input, target = pair("poisson_nll_loss", input, target, "biuf")
+    input, target = pair("poisson_nll_loss", input, target, "iuf")
     loss = network.poisson_nll_of_logs(input, target) if log_input else network.poisson_nll(input, target, float(eps))
     if full:
         small = target <= 1

@@ -22,7 +22,7 @@ def mse_loss(input: Any, target: Any, size_average: bool | None = None, reduce: 
     Parameters
     ----------
     input, target : Variable or array
-        Of one shape. The wider of two floating-point dtypes is that of the result; a target of integers or booleans gets the input's.
+        Of one shape. The wider of two floating-point dtypes is that of the result; a target of integers gets the input's.
     size_average, reduce : bool, optional
         PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
@@ -38,7 +38,7 @@ def mse_loss(input: Any, target: Any, size_average: bool | None = None, reduce: 
         If an input is complex, or the input is of integers.
     """
     reduction = reduction_of("mse_loss", reduction, size_average, reduce)
-    input, target = pair("mse_loss", input, target, "biuf")
+    input, target = pair("mse_loss", input, target, "iuf")
     if weight is not None:
         weight = elements_weight("mse_loss", weight, input)
         d = finite_where_counted(input - target, weight)
@@ -112,7 +112,7 @@ def smooth_l1_loss(input: Any, target: Any, size_average: bool | None = None, re
     reduction = reduction_of("smooth_l1_loss", reduction, size_average, reduce)
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: beta is not negative, as {beta} is")
-    input, target = pair("smooth_l1_loss", input, target, "biuf")
+    input, target = pair("smooth_l1_loss", input, target, "iuf")
     largest, smallest = info(input.dtype)[2::2]
     d = input - target
     if beta < smallest:
@@ -149,7 +149,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     check_reduction("huber_loss", reduction)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta is positive, not {delta}")
-    input, target = pair("huber_loss", input, target, "biuf", to="input")
+    input, target = pair("huber_loss", input, target, "iuf", to="input")
     losses = network.huber(input - target, min(float(delta), info(input.dtype)[2]))
     if weight is None:
         return reduced(losses, reduction)

@@ -9,6 +9,7 @@ from ... import ops
 from ...autograd.check import adopt, broadcastable
 from ...backends import dtypes
 from ...ops import network
+from ...ops.indexing import extent, readable
 from ...variable import Variable
 from .checks import floating, mixing, real, reduced
 
@@ -21,7 +22,7 @@ def pair(name: str, input: Any, target: Any, takes: str = "f", to: str = "wider"
     name : str
     input, target : Variable or array
     takes : str
-        Kinds of dtypes of targets: "f", "c" for complex numbers, and "b", "i" and "u" for those that become the input's dtype.
+        Kinds of dtypes of targets: "f", "c" for complex numbers, and "i" and "u" for those that become the input's dtype.
     to : {"wider", "input", "none"}
         What becomes of two floating-point dtypes: the wider one, as operators have it, or the input's; "none" refuses.
 
@@ -52,7 +53,7 @@ def together(
         raise TypeError(f"{name}: the {word} is of real numbers, not of {other}")
     if other.kind not in takes:
         mixing(name, input, target)
-    if other.kind in "biu" or to == "input":
+    if other.kind in "iu" or to == "input":
         return input, ops.astype(target, one)
     if to == "none":
         raise TypeError(
@@ -69,6 +70,44 @@ def signs(name: str, target: Any, input: Variable, keep: bool = False) -> Variab
     if target.dtype.kind not in "iuf":
         raise TypeError(f"{name}: the target is of numbers 1 and -1, not of {target.dtype}")
     return target if target.dtype == input.dtype or (keep and target.dtype.kind == "f") else ops.astype(target, input.dtype)
+
+
+def check_classes(name: str, target: Variable, classes: int, ignore_index: int | None = None) -> None:
+    """Raise IndexError for a class index that is known to be out of range, and is not the one to ignore."""
+    if not readable(target):
+        return
+    if not classes:
+        target = target if ignore_index is None else target[target != ignore_index]
+    elif ignore_index is not None and not 0 <= ignore_index < classes:
+        target = ops.where(target != ignore_index, target, ops.zeros_like(target))
+    lowest, highest = extent(target)
+    if lowest is not None and highest is not None and (lowest < 0 or highest >= classes):
+        raise IndexError(f"{name}: class index {lowest if lowest < 0 else highest} is out of range for {classes} classes")
+
+
+def class_weight(name: str, weight: Any, input: Variable, classes: int, exact: bool = True) -> Variable | None:
+    """A weight for each class, or None; with ``exact`` it has to be of the input's dtype."""
+    if weight is None:
+        return None
+    weight = adopt(weight, name, (input,))
+    if weight.shape != (classes,):
+        raise ValueError(f"{name}: the weight has shape {weight.shape}, but there are {classes} classes")
+    mixing(name, input, weight)
+    if exact:
+        together(name, "weight", input, weight, to="none")
+    return weight
+
+
+def class_indices(name: str, target: Any, input: Variable, shape: tuple[int, ...]) -> Variable:
+    """Integers of a shape, as int64: whatever marks an entry (-100, -1) must fit."""
+    target = adopt(target, name, (input,))
+    if target.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: class indices are integers, not of {target.dtype}; convert them, as in y.astype(rustorch.int64)"
+        )
+    if target.shape != shape:
+        raise ValueError(f"{name}: class indices for an input of shape {input.shape} have shape {shape}, not {target.shape}")
+    return target if target.dtype == dtypes.int64 else ops.astype(target, dtypes.int64)
 
 
 def factor(name: str, weight: Any, input: Variable, word: str = "weight") -> Variable:
