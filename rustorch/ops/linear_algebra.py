@@ -21,7 +21,8 @@ __all__ = ["matmul", "matrix_transpose", "tensordot", "vecdot"]
 def _matmul_right(xp: Any, g: Any, x1: Any, x2_shape: tuple[int, ...]) -> Any:
     """The gradient in x2. A single matrix that multiplied a whole batch gets one product, not a batch of them to sum."""
     if len(x2_shape) == 2 and x1.ndim > 2 and 0 not in x1.shape:
-        x1, g = xp.reshape(x1, (-1, x1.shape[-1])), xp.reshape(g, (-1, g.shape[-1]))
+        rows = -1 if g.shape[-1] else prod(x1.shape[:-1])
+        x1, g = xp.reshape(x1, (rows, x1.shape[-1])), xp.reshape(g, (rows, g.shape[-1]))
     return xp.matmul(conjugate(xp, xp.matrix_transpose(x1)), g)
 
 

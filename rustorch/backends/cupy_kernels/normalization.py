@@ -16,22 +16,37 @@ _SOURCE = Source(
 extern "C" __launch_bounds__(1024) __global__ void
 standardize(Rows rows, const T* x, const T* weight, const T* bias, T* out, T* mean, T* var, T* rstd, T eps, I whole) {
     Row row(rows);
-    T center = 0, square = 0;
-    if (mean) {
-        EACH(j) center += x[row.at(j)];
-        center = row.sum(center) / rows.size;
+    T center = 0, square = 0, factor = 1, shrink = sizeof(T) == 4 ? (T)1.262177448353619e-29 : (T)6.441148769597133e-232;
+    for (int turn = 0; turn < 2; turn++) {
+        if (mean) {
+            center = 0;
+            EACH(j) center += x[row.at(j)] * factor;
+            center = row.sum(center) / rows.size;
+        }
+        square = 0;
+        EACH(j) square += (x[row.at(j)] * factor - center) * (x[row.at(j)] * factor - center);
+        square = row.sum(square) / rows.size;
+        // squares that overflowed (or without eps, underflowed): once more for the whole block, the sums of which need all its threads
+        __shared__ int again;
+        if (!threadIdx.x) again = 0;
+        __syncthreads();
+        bool large = !(square - square == 0), tiny = eps == 0 && square < (sizeof(T) == 4 ? (T)1e-24 : (T)1e-276);
+        if (!turn && row.n && (large || tiny)) {
+            factor = large ? shrink : 1 / shrink;
+            again = 1;
+        }
+        __syncthreads();
+        if (!again) break;
     }
-    EACH(j) square += (x[row.at(j)] - center) * (x[row.at(j)] - center);
-    square = row.sum(square) / rows.size;
-    T scale = 1 / sqrt(square + eps);
+    T scale = 1 / sqrt(square + eps * factor * factor);
     if (row.leads()) {
-        if (mean) mean[row.number] = center;
-        if (var) var[row.number] = square;
-        rstd[row.number] = scale;
+        if (mean) mean[row.number] = center / factor;
+        if (var) var[row.number] = square / factor / factor;
+        rstd[row.number] = scale * factor;
     }
     EACH(j) {
         I k = whole ? row.number : j;
-        T h = (x[row.at(j)] - center) * scale;
+        T h = (x[row.at(j)] * factor - center) * scale;
         if (weight) h *= weight[k];
         out[row.at(j)] = bias ? h + bias[k] : h;
     }

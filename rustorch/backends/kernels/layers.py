@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 __all__ = ["cross_entropy", "cross_entropy_grad", "kept", "linear", "linear_grad_weight", "log_softmax", "log_softmax_grad",
@@ -16,7 +17,7 @@ def linear(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
 
 def linear_grad_weight(xp: Any, g: Any, x: Any) -> Any:
     """The transpose of linear in its weight, summed over all leading axes; g is (..., out), x is (..., in)."""
-    rows = xp.reshape(g, (-1 if g.shape[-1] and x.shape[-1] else 0, g.shape[-1])) if g.ndim != 2 else g
+    rows = xp.reshape(g, (-1 if g.shape[-1] else prod(g.shape[:-1]), g.shape[-1])) if g.ndim != 2 else g
     return xp.matmul(xp.matrix_transpose(rows), xp.reshape(x, (rows.shape[0], x.shape[-1])) if x.ndim != 2 else x)
 
 

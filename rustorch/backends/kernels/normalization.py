@@ -14,14 +14,35 @@ def _last(x: Any, n: int) -> tuple[int, ...]:
     return tuple(range(x.ndim - n, x.ndim))
 
 
-def _standardized(xp: Any, x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, Any, Any]:
-    """``(x - mean) / sqrt(var + eps)``, the mean, the variance, and the reciprocal of the root; the axes are kept."""
+#: By the bits of a dtype, which sizes are too large to be squared and added up, and the factor for them: powers of two.
+_LARGE = {32: (2.0**40, 2.0**-96), 64: (2.0**400, 2.0**-768)}
+
+
+def _scale(xp: Any, x: Any, axes: tuple[int, ...], eps: float) -> Any:
+    """What to multiply rows with so that their squares can be added up: 1, but for rows of huge numbers (and without eps, of tiny ones).
+
+    It is found by comparisons alone, and so it is a constant to derivatives.
+    """
+    if 0 in x.shape:
+        return 1.0
+    top = xp.max(xp.abs(x), axis=axes, keepdims=True)
+    large, shrink = _LARGE[64 if xp.finfo(x.dtype).bits == 64 else 32]
+    one = xp.ones_like(top)
+    scale = xp.where(top > large, one * shrink, one)
+    return scale if eps else xp.where(top < 1 / large, one / shrink, scale)
+
+
+def _standardized(xp: Any, x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, ...]:
+    """``(x - mean) / sqrt(var + eps)``, the mean, the variance of ``x * scale`` and the scale, and ``1 / sqrt(var + eps)``; axes are
+    kept."""
     count = prod([x.shape[i] for i in axes])
+    scale = _scale(xp, x, axes, eps)
+    x = x * scale
     mean = xp.sum(x, axis=axes, keepdims=True) / count
     centered = x - mean
     var = xp.sum(centered * centered, axis=axes, keepdims=True) / count
-    rstd = 1 / xp.sqrt(var + eps)
-    return centered * rstd, mean, var, rstd
+    rstd = 1 / xp.sqrt(var + eps * scale * scale)
+    return centered * rstd, mean / scale, var, scale, rstd * scale
 
 
 def layer_norm(xp: Any, x: Any, weight: Any, bias: Any, n: int, eps: float) -> tuple[Any, Any, Any]:
@@ -38,7 +59,7 @@ def layer_norm(xp: Any, x: Any, weight: Any, bias: Any, n: int, eps: float) -> t
     -------
     The output, and of shape (..., 1, ..., 1) the mean and the reciprocal of the standard deviation.
     """
-    out, mean, _, rstd = _standardized(xp, x, _last(x, n), eps)
+    out, mean, _, _, rstd = _standardized(xp, x, _last(x, n), eps)
     out = out if weight is None else out * weight
     return (out if bias is None else out + bias), mean, rstd
 
@@ -64,9 +85,11 @@ def rms_norm(xp: Any, x: Any, weight: Any, n: int, eps: float) -> tuple[Any, Any
     Source: Zhang & Sennrich, "Root mean square layer normalization", 2019.
     """
     axes = _last(x, n)
-    rstd = 1 / xp.sqrt(xp.sum(x * x, axis=axes, keepdims=True) / prod([x.shape[i] for i in axes]) + eps)
+    scale = _scale(xp, x, axes, eps)
+    x = x * scale
+    rstd = 1 / xp.sqrt(xp.sum(x * x, axis=axes, keepdims=True) / prod([x.shape[i] for i in axes]) + eps * scale * scale)
     out = x * rstd
-    return (out if weight is None else out * weight), rstd
+    return (out if weight is None else out * weight), rstd * scale
 
 
 def rms_norm_grad(xp: Any, g: Any, x: Any, rstd: Any, weight: Any, n: int) -> tuple[Any, Any]:
@@ -84,7 +107,7 @@ def _per_channel(xp: Any, value: Any, ndim: int) -> Any:
     return xp.reshape(value, (1, value.shape[0], *(1,) * (ndim - 2)))
 
 
-def batch_norm(xp: Any, x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any, Any]:
+def batch_norm(xp: Any, x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, ...]:
     """``(x - mean) / sqrt(var + eps) * weight + bias``, of every channel over all but axis 1.
 
     Source: Ioffe & Szegedy, "Batch normalization", 2015, algorithm 1.
@@ -98,7 +121,8 @@ def batch_norm(xp: Any, x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any
     -------
     The output, and of shape (channels,) the mean, the variance (of the sample, divided by the count), and ``1 / sqrt(var + eps)``.
     """
-    out, mean, var, rstd = _standardized(xp, x, (0, *range(2, x.ndim)), eps)
+    out, mean, var, scale, rstd = _standardized(xp, x, (0, *range(2, x.ndim)), eps)
+    var = var / scale / scale
     if weight is not None:
         out = out * _per_channel(xp, weight, x.ndim)
     if bias is not None:

@@ -7,14 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import numpy
 from numpy import add, einsum, multiply, ndarray, subtract
 
+from ..kernels import normalization as plain
 from ..threads import alone, in_blocks
 from .core import BLOCK, PASS, _ones
 
 Array = ndarray
+
+
+def _xp() -> Any:
+    """NumPy with all kernels, for the plain versions. (It is not there yet when this file is read.)"""
+    from .. import get
+
+    return get("cpu").xp
+
+
+def _carefully(function: Callable, *args: Any) -> Any:
+    """The plain version, in silence about a variance that is too large for its dtype."""
+    with numpy.errstate(over="ignore"):
+        return function(_xp(), *args)
+
+
+def _safe(squares: Array, eps: float) -> bool:
+    """Whether means of squares neither overflowed nor, without eps, underflowed: if not, the plain version scales them."""
+    least = 0.0 if eps else float(numpy.finfo(squares.dtype).tiny) / float(numpy.finfo(squares.dtype).eps) ** 2
+    return not squares.size or bool(squares.max() < numpy.inf and squares.min() >= least)
 
 
 def _rows(x: Array, n: int) -> Array:
@@ -25,11 +46,14 @@ def _rows(x: Array, n: int) -> Array:
 def layer_norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: float) -> tuple[Array, Array, Array]:
     rows = _rows(x, n)
     count = rows.shape[1]
-    mean = (rows @ _ones(count, rows.dtype))[:, None]
-    mean /= count
-    out = subtract(rows, mean)
-    rstd = einsum("ij,ij->i", out, out)[:, None]
-    rstd /= count
+    with numpy.errstate(over="ignore", under="ignore", invalid="ignore"):
+        mean = (rows @ _ones(count, rows.dtype))[:, None]
+        mean /= count
+        out = subtract(rows, mean)
+        rstd = einsum("ij,ij->i", out, out)[:, None]
+        rstd /= count
+    if not _safe(rstd, eps):
+        return _carefully(plain.layer_norm, x, weight, bias, n, eps)
     rstd += eps
     numpy.sqrt(rstd, rstd)
     numpy.reciprocal(rstd, rstd)
@@ -69,8 +93,11 @@ def layer_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array 
 
 def rms_norm(x: Array, weight: Array | None, n: int, eps: float) -> tuple[Array, Array]:
     rows = _rows(x, n)
-    rstd = einsum("ij,ij->i", rows, rows)[:, None]
-    rstd /= rows.shape[1]
+    with numpy.errstate(over="ignore", under="ignore"):
+        rstd = einsum("ij,ij->i", rows, rows)[:, None]
+        rstd /= rows.shape[1]
+    if not _safe(rstd, eps):
+        return _carefully(plain.rms_norm, x, weight, n, eps)
     rstd += eps
     numpy.sqrt(rstd, rstd)
     numpy.reciprocal(rstd, rstd)
@@ -134,15 +161,20 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     def work(start: int, stop: int) -> None:
         some = slice(start, stop)
         values, target, m, v, r = planes[:, some], out[:, some], mean[some], var[some], rstd[some]
-        numpy.divide(_sum(values), count, m)
-        subtract(values, _along(m, values), target)
-        numpy.divide(_dot(target, target), count, v)
+        with numpy.errstate(over="ignore", under="ignore", invalid="ignore"):
+            numpy.divide(_sum(values), count, m)
+            subtract(values, _along(m, values), target)
+            numpy.divide(_dot(target, target), count, v)
+        if not _safe(v, eps):
+            return
         numpy.reciprocal(numpy.sqrt(v + v.dtype.type(eps)), r)
         multiply(target, _along(r if weight is None else r * weight[some], values), target)
         if bias is not None:
             add(target, _along(bias[some], values), target)
 
     in_blocks(channels, 5 * PASS * x.size, _at_once(count), work)
+    if not _safe(var, eps):
+        return _carefully(plain.batch_norm, x, weight, bias, eps)
     return out.reshape(x.shape), mean, var, rstd
 
 

@@ -20,6 +20,7 @@ __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_res
 
 def _together(name: str, input: Any, *others: Any, words: tuple[str, ...] = ("weight", "bias")) -> list[Any]:
     """All of them (or None) as Variables; raises TypeError unless they are of one real floating-point dtype."""
+    input = adopt(input, name, others)
     values = [v if v is None or type(v) in VARIABLES else adopt(v, name, (input,)) for v in (input, *others)]
     dtype = values[0].dtype
     if dtype.kind != "f":
@@ -37,6 +38,12 @@ def _per_channel(name: str, channels: int, **values: Any) -> None:
             raise ValueError(
                 f"{name}: the input has {channels} channels, so that the {what} has shape ({channels},), not {value.shape}"
             )
+
+
+def _check_eps(name: str, eps: float, training: bool = False) -> None:
+    """Raise ValueError for an eps with which a root may be of a negative number, or in training of 0."""
+    if not (eps > 0 if training else eps >= 0):
+        raise ValueError(f"{name}: eps must be {'positive during training' if training else 'non-negative'}, but got {eps}")
 
 
 def _channels(value: Variable, ndim: int) -> Variable:
@@ -108,8 +115,8 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
     Raises
     ------
     ValueError
-        If shapes do not fit, there is one value per channel in training, or no running statistics in evaluation. The running
-        statistics are as they were.
+        If shapes do not fit, there is one value per channel in training, no running statistics in evaluation, or eps is negative, or
+        in training 0. The running statistics are as they were. (With no values at all, the output is empty, and they stay, too.)
     TypeError
         If the input is not of real floating-point numbers.
 
@@ -119,7 +126,7 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
     --------
     >>> import rustorch
     >>> x = rustorch.tensor([[1.0, 5.0], [3.0, 9.0]])
-    >>> rustorch.nn.functional.batch_norm(x, None, None, training=True, eps=0.0).tolist()
+    >>> rustorch.nn.functional.batch_norm(x, None, None, training=True, eps=1e-30).tolist()
     [[-1.0, -1.0], [1.0, 1.0]]
     """
     x, weight, bias = _together("batch_norm", input, weight, bias)
@@ -132,13 +139,17 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
             raise ValueError(
                 "batch_norm: without running_mean and running_var there is nothing to evaluate with; pass training=True"
             )
+        _check_eps("batch_norm", eps)
         _, mean, var = _together("batch_norm", x, running_mean, running_var, words=("running_mean", "running_var"))
         return _fixed(x, mean, var, weight, bias, eps)
     count = shape[0] * prod(shape[2:])
-    if count < 2:
+    _check_eps("batch_norm", eps, training=True)
+    if count == 1:
         raise ValueError(f"batch_norm: training needs more than one value per channel; an input of shape {shape} has {count}")
     _check_running("batch_norm", running_mean=running_mean, running_var=running_var)
     one_dtype("batch_norm", input=x, running_mean=running_mean, running_var=running_var)
+    if not count:  # no batch: nothing to normalize, and nothing for the running statistics
+        return _affine(x, weight, bias)
     if weight is None and bias is not None:
         weight = ops.ones_like(bias)  # the gradients of both come together
     moments: list[Any] = []
@@ -169,13 +180,14 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
     Raises
     ------
     ValueError
-        If shapes do not fit, or there is one value per channel. The running statistics are as they were.
+        If shapes do not fit, there is one value per channel, or eps is negative. The running statistics are as they were.
 
     Source: Ulyanov, Vedaldi & Lempitsky, "Instance normalization", 2016.
     """
     x, weight, bias = _together("instance_norm", input, weight, bias)
     if x.ndim < 3:
         raise ValueError(f"instance_norm: the input has shape {x.shape}; it needs three dimensions at least, (n, channels, ...)")
+    _check_eps("instance_norm", eps)
     n, channels, *rest = x.shape
     _per_channel("instance_norm", channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if not use_input_stats:
@@ -184,13 +196,15 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
         mean, var = (in_dtype_of(r, x, "instance_norm") for r in (running_mean, running_var))  # as PyTorch has it
         return _fixed(x, mean, var, weight, bias, eps)
     count = prod(rest)
-    if count < 2:
+    if count == 1:
         raise ValueError(f"instance_norm: more than one value per channel is needed; an input of shape {x.shape} has {count}")
     if not n and (running_mean is not None or running_var is not None):
         raise ValueError(
             f"instance_norm: running statistics are means over the samples, but an input of shape {x.shape} has none"
         )
     _check_running("instance_norm", running_mean=running_mean, running_var=running_var)
+    if not count:
+        return _affine(x, weight, bias)
     flat = ops.reshape(x, (n * channels, count))
     out = _affine(ops.reshape(network.layer_norm.call(flat, None, None, 1, eps), x.shape), weight, bias)
     with no_grad():
@@ -206,7 +220,7 @@ def _last_sizes(name: str, x: Variable, normalized_shape: Any, **parameters: Any
     """How many of the last dimensions are normalized over: those of ``normalized_shape``, which must be the input's."""
     sizes = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     n, shape = len(sizes), x._native.shape
-    if not n or prod(sizes) < 1:
+    if not n or (prod(sizes) < 1 and tuple(shape[-n:]) != sizes):  # there is no other way to say what an empty input has
         raise ValueError(f"{name}: normalized_shape is positive sizes, not {normalized_shape!r}")
     if len(shape) < n or tuple(shape[-n:]) != sizes:
         raise ValueError(f"{name}: the input has shape {tuple(shape)}; with normalized_shape {sizes}, its last sizes are these")
@@ -234,7 +248,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     Raises
     ------
     ValueError
-        If shapes do not fit.
+        If shapes do not fit, or eps is negative.
 
     Source: Ba, Kiros & Hinton, "Layer normalization", 2016.
 
@@ -245,7 +259,11 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     [[-1.0, 1.0], [-1.0, 1.0]]
     """
     x, weight, bias = _together("layer_norm", input, weight, bias)
+    _check_eps("layer_norm", eps)
     n = _last_sizes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
+    if 0 in x.shape:
+        scaled = x if weight is None else x * weight
+        return scaled if bias is None else scaled + bias
     if weight is None and bias is not None:
         weight = ops.ones_like(bias)  # the gradients of both come together
     return network.layer_norm.call(x, weight, bias, n, eps)
@@ -269,7 +287,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     Raises
     ------
     ValueError
-        If shapes do not fit.
+        If shapes do not fit, or eps is negative.
 
     Source: Zhang & Sennrich, "Root mean square layer normalization", 2019, equation 4.
 
@@ -282,7 +300,11 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     weight = None if weight is None else in_dtype_of(weight, input, "rms_norm")  # as PyTorch has it
     x, weight = _together("rms_norm", input, weight)
     n = _last_sizes("rms_norm", x, normalized_shape, weight=weight)
-    return network.rms_norm.call(x, weight, n, info(x.dtype)[1] if eps is None else eps)
+    eps = info(x.dtype)[1] if eps is None else eps
+    _check_eps("rms_norm", eps)
+    if 0 in x.shape:
+        return x if weight is None else x * weight
+    return network.rms_norm.call(x, weight, n, eps)
 
 
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Variable:
@@ -303,7 +325,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     Raises
     ------
     ValueError
-        If shapes do not fit, or the groups do not divide the channels.
+        If shapes do not fit, the groups do not divide the channels, or eps is negative.
 
     Source: Wu & He, "Group normalization", 2018, equations 1 to 7.
     """
@@ -314,9 +336,10 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     if num_groups < 1 or channels % num_groups:
         raise ValueError(f"group_norm: {num_groups} groups do not divide the {channels} channels of an input of shape {x.shape}")
     _per_channel("group_norm", channels, weight=weight, bias=bias)
+    _check_eps("group_norm", eps)
     count = channels // num_groups * prod(rest)
-    if count < 1:
-        raise ValueError(f"group_norm: an input of shape {x.shape} has no values in a group")
+    if 0 in x.shape:
+        return _affine(x, weight, bias)
     flat = ops.reshape(x, (n * num_groups, count))
     return _affine(ops.reshape(network.layer_norm.call(flat, None, None, 1, eps), x.shape), weight, bias)
 
