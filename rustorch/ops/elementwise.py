@@ -107,7 +107,8 @@ def _pow_base(xp: Any, g: Any, x1: Any, x2: Any) -> Any:
         return g * conjugate(xp, xp.pow_slope(x1, x2))
     if x2 == 0:
         return xp.no_slope(g, x1)
-    return g * conjugate(xp, x1 if x2 == 2 else xp.pow(x1, x2 - 1)) * x2
+    # on Variables, the power 1 is recorded: third derivatives of a square are zeros, not an error
+    return g * conjugate(xp, x1 if x2 == 2 and type(x1) not in VARIABLES else xp.pow(x1, x2 - 1)) * x2
 
 
 def _pow_exponent(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
