@@ -120,7 +120,7 @@ def operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, type] | N
         raise TypeError(
             f"{name} needs at least one array; got the Python numbers {x1!r} and {x2!r}; write rustorch.asarray({x1!r}) for one of them"
         )
-    _no_lists(name, x1, x2)
+    no_lists(name, x1, x2)
     if not number1:
         if not isinstance(x1, Value) and of(x1) is None:
             return None
@@ -144,7 +144,7 @@ def operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, type] | N
 _REPEATED = frozenset((list, tuple, str, bytes, bytearray, range, deque))
 
 
-def _no_lists(name: str, x1: Any, x2: Any) -> None:
+def no_lists(name: str, x1: Any, x2: Any) -> None:
     """Refuse lists and texts beside a Variable. Python's ``==`` may compare anything, and ``[0] * n`` repeats a list."""
     if name in ("equal", "not_equal"):
         return

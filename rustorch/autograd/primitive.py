@@ -15,7 +15,7 @@ from typing import Any
 
 from ..backends import BY_TYPE, Array, Backend, Namespace, of
 from ..backends.kernels import KERNELS
-from .check import adopt, common_backend, explain, mixed_kinds, operands
+from .check import adopt, common_backend, explain, mixed_kinds, no_array, operands
 from .graph import VARIABLES, Node, make, mode, record, switched
 
 Rule = Callable[..., Any]
@@ -206,7 +206,7 @@ class Primitive:
                 )
             bit += bit
         if kind is None:
-            raise TypeError(f"{self.name} needs at least one array; got {', '.join(repr(x) for x in args[:arity])}")
+            raise TypeError(no_array(self.name, args[0]))
         try:
             out = (self._bound.get(kind) or self.bind(kind, BY_TYPE[kind]))(*natives, *args[arity:])
         except Exception as error:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from ..autograd.check import adopt, common_backend, mixed_kinds
+from ..autograd.check import adopt, common_backend, mixed_kinds, no_lists
 from ..autograd.graph import Value
 from ..autograd.primitive import Primitive
 from ..backends import of
@@ -81,8 +81,10 @@ def matmul(x1: Any, x2: Any, /) -> Any:
 
 def matmul_operator(x1: Any, x2: Any) -> Any:
     """``x1 @ x2``: `matmul`, but NotImplemented for an operand that no backend knows."""
-    known = all(isinstance(x, Value) or of(x) is not None for x in (x1, x2))
-    return matmul(x1, x2) if known else NotImplemented
+    if all(isinstance(x, Value) or of(x) is not None for x in (x1, x2)):
+        return matmul(x1, x2)
+    no_lists("matmul", x1, x2)
+    return NotImplemented
 
 
 def reflected_matmul(x2: Any, x1: Any) -> Any:
