@@ -13,7 +13,7 @@ import numpy
 
 import rustorch
 
-from . import adam, chain, cnn, cuda, embedding, gpt, launches, loader, lstm, mlp, processes, saving
+from . import adam, chain, cnn, cube, cuda, embedding, gpt, launches, loader, lstm, mlp, processes, saving
 from .timing import medians, report
 
 _STEPS = {
@@ -50,7 +50,7 @@ def main() -> int:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=["chain", *_STEPS, *_NETWORKS, "embedding", "loader", "saving", "import", "memory", "launches", "cuda"],
+        choices=["chain", *_STEPS, *_NETWORKS, "cube", "embedding", "loader", "saving", "import", "memory", "launches", "cuda"],
         help="leave the others out",
     )
     options = parser.parse_args()
@@ -60,6 +60,7 @@ def main() -> int:
         "chain",
         *_STEPS,
         *_NETWORKS,
+        "cube",
         "embedding",
         "loader",
         "saving",
@@ -80,6 +81,9 @@ def main() -> int:
             report(f"training step of {title}", medians(step().functions(), options.rounds))
     if "adam" in chosen:
         report("Adam's update of that alone", medians(adam.updates(), options.rounds))
+    if "cube" in chosen:
+        title = f"x ** 3 of {cube.NUMBERS:,} numbers of both signs, forward and backward"
+        report(title, medians(cube.functions(), options.rounds))
     if "embedding" in chosen:
         title = f"embedding of {embedding.INDICES} indices, {embedding.ROWS} rows of {embedding.WIDTH}, forward and backward"
         report(title, medians(embedding.functions(), options.rounds))

@@ -9,6 +9,7 @@ import numpy
 
 from . import dtypes, numpy_kernels
 from .base import Backend
+from .kernels.elementwise import SMALL
 
 #: Functions in which NumPy differs from the standard; array-api-compat repairs them. (It is imported when the
 #: first of them is used: it would double the time that importing rustorch takes.)
@@ -42,6 +43,13 @@ class NumpyBackend(Backend):
         if name in _REPAIRED or (name not in self.overrides and name in _COMPAT_SINCE and not hasattr(numpy, name)):
             return getattr(import_module("array_api_compat.numpy"), name)
         return super()._find(name)
+
+    def _pow(self, x1: Any, x2: Any, /) -> numpy.ndarray:
+        if type(x2) in (int, float) and x2 not in SMALL and x2 % 1 == 0 and x1.dtype.kind == "f":
+            # of a negative number, NumPy's power takes up to 40 times as long as of a positive one
+            out = numpy.power(numpy.abs(x1), x2)
+            return numpy.copysign(out, x1) if x2 % 2 else out
+        return super()._pow(x1, x2)
 
     def is_array(self, value: Any) -> bool:
         return isinstance(value, (numpy.ndarray, numpy.generic))

@@ -21,8 +21,8 @@ __all__ = [
     "turn",
 ]
 
-#: Exponents for which multiplying is as good as a power. The error of ``x ** 8`` is at most 3.5 units in the last place.
-SMALL = frozenset(range(-4, 9))
+#: Exponents for which multiplying is as good as a power: its relative error is at most one and a half times the dtype's epsilon.
+SMALL = frozenset(range(-2, 5))
 #: Beyond half of this difference, one of two exponentials is 0 beside the other, in float64, too.
 FAR = 500.0
 

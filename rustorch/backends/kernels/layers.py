@@ -58,7 +58,9 @@ def logsumexp(xp: Any, x: Any, axis: int) -> Any:
     Source: Blanchard, Higham & Higham, "Accurately computing the log-sum-exp and softmax functions", 2021.
     """
     top = _finite_max(xp, x, axis)
-    return xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
+    total = xp.sum(xp.exp(x - top), axis=axis, keepdims=True)
+    none = total == 0  # of nothing but -infinity, which is no reason to warn of the logarithm of 0
+    return xp.where(none, xp.full_like(total, -float("inf")), xp.log(xp.where(none, xp.ones_like(total), total)) + top)
 
 
 def _finite_max(xp: Any, x: Any, axis: int) -> Any:
