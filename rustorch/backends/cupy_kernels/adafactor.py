@@ -14,6 +14,11 @@ LEAST, MOST = 256, 64
 # sums: along the columns of each part of the rows, the mean of ``rows``, and the squares of p and of u in each of PARTS blocks.
 # Sizes: of the parameter, rows, columns, parts of the rows, PARTS, threads that share a row, and those that share the mean of ``rows``.
 _SOURCE = """
+__device__ T toward(T start, T end, T weight) {
+    return weight < (T)0.5 ? start + weight * (end - start) : end - (end - start) * (1 - weight);
+}
+__device__ T above(T x, T least) { return x > least ? x : least; }  // least for nan, too
+
 struct Stack {
     T *p, *g, *rows, *columns, *variance, *partial, *shared, *sums;
     I n, high, wide, stack, chunks, parts;
@@ -50,7 +55,7 @@ extern "C" __global__ void adafactor_means(Table table, T keep) {
         if (row < total)
             for (I j = lane; j < s.wide; j += s.lanes) mean += s.g[row * s.wide + j] * s.g[row * s.wide + j];
         mean = sum(mean, s.lanes) / (T)s.wide;
-        if (row < total && !lane) s.rows[row] += keep * (mean - s.rows[row]);
+        if (row < total && !lane) s.rows[row] = toward(s.rows[row], mean, keep);
         return;
     }
     // 32 columns of a part of the rows: eight threads share each
@@ -80,7 +85,7 @@ extern "C" __global__ void adafactor_columns(Table table, T keep) {
         if (column >= total) return;
         T squares = 0;
         for (I chunk = 0; chunk < s.chunks; chunk++) squares += s.partial[chunk * total + column];
-        s.columns[column] += keep * (squares / (T)s.high - s.columns[column]);
+        s.columns[column] = toward(s.columns[column], squares / (T)s.high, keep);
         return;
     }
     I matrix = (at.block - along) * (I)(256 / s.shared_lanes) + threadIdx.x / s.shared_lanes;
@@ -98,7 +103,7 @@ extern "C" __global__ void adafactor_norms(Table table, T keep, T least, T least
     T of_p = 0, of_u = 0;
     for (I i = at.block * (I)256 + threadIdx.x; i < s.n; i += s.parts * 256) {
         T g = s.g[i];
-        if (s.variance) s.variance[i] += keep * (g * g - s.variance[i]);
+        if (s.variance) s.variance[i] = toward(s.variance[i], g * g, keep);
         T u = s.direction(i, g, least, least_square);
         of_p += s.p[i] * s.p[i];
         of_u += u * u;
@@ -117,7 +122,7 @@ extern "C" __global__ void adafactor_step(Table table, T least, T least_square, 
     T root = sqrt((T)s.n);
     T of_p = sqrt(sum(threadIdx.x < s.parts ? s.sums[threadIdx.x] : (T)0, 256));
     T of_u = sqrt(sum(threadIdx.x < s.parts ? s.sums[s.parts + threadIdx.x] : (T)0, 256));
-    T step = sign * longest * larger(of_p / root, least_size) / larger(of_u / (root * d), (T)1);
+    T step = sign * longest * above(of_p / root, least_size) / above(of_u / (root * d), (T)1);
     EACH(i, s.n) s.p[i] = shrink * s.p[i] - step * s.direction(i, s.g[i], least, least_square);
 }
 """

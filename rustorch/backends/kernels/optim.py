@@ -129,7 +129,8 @@ def rprop(xp: Any, p: Any, g: Any, before: Any, size: Any, down: float, up: floa
     size = xp.where(agree > 0, size * up, xp.where(agree < 0, size * down, size))
     size = xp.clip(size, least, most)
     g = xp.where(agree < 0, xp.zeros_like(g), g)
-    return p - xp.sign(g) * size, g, size
+    zero = xp.zeros_like(size)
+    return p - xp.where(g > 0, size, xp.where(g < 0, -size, zero)), g, size  # no step where the gradient is nan, as in PyTorch
 
 
 def asgd(xp: Any, p: Any, g: Any, average: Any, decay: float, eta: float, mu: float, weight_decay: float,
@@ -146,6 +147,16 @@ def _length(xp: Any, x: Any) -> Any:
     return xp.vector_norm(x, tuple(range(x.ndim)), 2, False)
 
 
+def _above(xp: Any, x: Any, least: float) -> Any:
+    """``x``, or ``least`` where it is not above that, as nan is: PyTorch has it so, by Python's ``max``."""
+    return xp.where(x > least, x, xp.full_like(x, least))
+
+
+def _toward(start: Any, end: Any, weight: float) -> Any:
+    """From ``start``, a part of the way to ``end``: PyTorch's ``lerp``, for infinities too."""
+    return start + weight * (end - start) if weight < 0.5 else end - (end - start) * (1 - weight)
+
+
 def adafactor(xp: Any, p: Any, g: Any, rows: Any, columns: Any, variance: Any, lr: float, keep: float, eps1: float, eps2: float,
               d: float, rho: float, weight_decay: float, maximize: bool) -> tuple[Any, ...]:  # fmt: skip
     """Adafactor: of matrices, the variance is the product of its ``rows`` and ``columns``; of vectors it is ``variance``.
@@ -153,19 +164,19 @@ def adafactor(xp: Any, p: Any, g: Any, rows: Any, columns: Any, variance: Any, l
     ``keep`` is the weight of the new variance, ``rho`` the longest relative step.
     """
     size = math.prod(p.shape) ** 0.5
-    step = rho * xp.maximum(_length(xp, p) / size, eps2)
+    step = rho * _above(xp, _length(xp, p) / size, eps2)
     if weight_decay:
         p = (1 - lr * weight_decay) * p
     square = g * g
     if variance is None:
-        rows = rows + keep * (xp.mean(square, axis=-1, keepdims=True) - rows)
-        columns = columns + keep * (xp.mean(square, axis=-2, keepdims=True) - columns)
+        rows = _toward(rows, xp.mean(square, axis=-1, keepdims=True), keep)
+        columns = _toward(columns, xp.mean(square, axis=-2, keepdims=True), keep)
         shared = xp.mean(rows, axis=-2, keepdims=True)
         estimate = rows * columns / xp.maximum(shared, eps1)
     else:
-        estimate = variance = variance + keep * (square - variance)
+        estimate = variance = _toward(variance, square, keep)
     u = g / xp.sqrt(xp.maximum(estimate, eps1 * eps1))
-    step = step / xp.maximum(_length(xp, u) / (size * d), 1.0)
+    step = step / _above(xp, _length(xp, u) / (size * d), 1.0)
     return (p + step * u if maximize else p - step * u), rows, columns, variance
 
 

@@ -122,18 +122,21 @@ def adam(p: Array, g: Array, mean: Array, square: Array, top: Array | None, lr: 
 def adafactor(p: Array, g: Array, rows: Array | None, columns: Array | None, variance: Array | None, lr: float, keep: float, eps1: float,
               eps2: float, d: float, rho: float, weight_decay: float, maximize: bool) -> tuple[Array, ...]:  # fmt: skip
     p, size = _writable(p), p.size**0.5
-    step = rho * max(float(norm(p)) / size, eps2)
+    step = rho * max(eps2, float(norm(p)) / size)  # in this order, as in PyTorch: of nan, it is eps2
     if weight_decay:
         multiply(p, 1 - lr * weight_decay, p)
     scratch = multiply(g, g)[...]
     if variance is None:
-        rows += keep * (scratch.mean(-1, keepdims=True) - rows)
-        columns += keep * (scratch.mean(-2, keepdims=True) - columns)
+        rows[...] = plain._toward(rows, scratch.mean(-1, keepdims=True), keep)
+        columns[...] = plain._toward(columns, scratch.mean(-2, keepdims=True), keep)
         multiply(rows / maximum(rows.mean(-2, keepdims=True), eps1), columns, scratch)
     else:
-        subtract(scratch, variance, scratch)
-        multiply(scratch, keep, scratch)
-        add(variance, scratch, variance)
+        if keep < 0.5:
+            subtract(scratch, variance, scratch)
+            add(variance, multiply(scratch, keep, scratch), variance)
+        else:
+            subtract(scratch, variance, variance)
+            subtract(scratch, multiply(variance, 1 - keep, variance), variance)
         scratch[...] = variance
     maximum(scratch, eps1 * eps1, out=scratch)
     divide(g, sqrt(scratch, scratch), scratch)
