@@ -24,7 +24,7 @@ def test_folding_is_the_transpose(backend: Target, rng: numpy.random.Generator) 
     y = backend.variable(rng.standard_normal(columns.shape), requires_grad=True)
     image = F.fold(y, (4, 5), **WINDOW)
     assert image.shape == x.shape
-    assert float((columns * y).sum()) == pytest.approx(float((x * image).sum()), rel=1e-12)
+    assert (columns * y).sum().item() == pytest.approx((x * image).sum().item(), rel=1e-12)
 
 
 def test_first_and_second_derivatives(backend: Target, rng: numpy.random.Generator) -> None:

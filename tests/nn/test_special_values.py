@@ -225,3 +225,16 @@ def test_no_indices_and_one_index(backend: Target) -> None:
         indices, offsets = backend.variable([], "int64"), backend.variable([0, 0], "int64")
         out = F.embedding_bag(indices, backend.variable(numpy.ones((4, 3))), offsets, mode=mode)
         numpy.testing.assert_array_equal(backend.numpy(out), numpy.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize(("queries", "keys", "batch"), [(0, 3, 2), (3, 0, 2), (0, 0, 2), (3, 2, 0)])
+def test_attention_of_nothing(queries: int, keys: int, batch: int, need_weights: bool, backend: Target) -> None:
+    layer = nn.MultiheadAttention(4, 2, device=backend.device)
+    query = backend.variable(numpy.ones((queries, batch, 4)), "float32", requires_grad=True)
+    key = backend.variable(numpy.ones((keys, batch, 4)), "float32")
+    out, weights = layer(query, key, key, need_weights=need_weights)
+    numpy.testing.assert_array_equal(backend.numpy(out.detach()) * (not keys), numpy.zeros((queries, batch, 4)))
+    assert (weights.shape if need_weights else weights) == ((batch, queries, keys) if need_weights else None)
+    out.sum().backward()
+    assert query.grad.shape == query.shape

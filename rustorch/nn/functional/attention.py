@@ -334,7 +334,8 @@ def multi_head_attention_forward(query: Any, key: Any, value: Any, embed_dim_to_
     shown: Variable | None = None
     if need_weights:  # they are an output: not the one node, but its steps
         scores = ops.matmul(q * scale, ops.matrix_transpose(k))
-        shown = network.softmax(scores if mask is None else scores + mask, -1)
+        scores = scores if mask is None else scores + mask
+        shown = network.softmax(scores, -1) if scores.shape[-1] else scores  # without keys there are no weights
         shown = dropout(shown, p) if p else shown
         out = ops.matmul(shown, v)
     else:
