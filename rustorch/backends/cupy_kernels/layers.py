@@ -29,11 +29,24 @@ __device__ T exponentials(const Row& row, const T* x, T top) {
     EACH(j) total += exp(x[row.at(j)] - top);
     return row.sum(total);
 }
+// The logarithm of the sum of exponentials: one of the largest, which are 1, is left to log1p.
+__device__ T log_sum(const Row& row, const T* x, T top) {
+    T others = 0, largest = 0;
+    EACH(j) {
+        T part = x[row.at(j)] - top;
+        if (part == 0) largest += 1;
+        else others += exp(part);
+    }
+    others = row.sum(others);
+    return log1p(others + (row.sum(largest) - 1));
+}
 
 extern "C" __launch_bounds__(1024) __global__ void
 softmax(Rows rows, const T* x, T* out, I kind) {
     Row row(rows);
-    T top = maximum(row, x, kind != LOGSUMEXP), total = exponentials(row, x, top), log_total = log(total);
+    T top = maximum(row, x, kind != LOGSUMEXP), total = 0, log_total = 0;
+    if (kind == SOFTMAX) total = exponentials(row, x, top);
+    else log_total = log_sum(row, x, top);
     if (kind == LOGSUMEXP) {
         if (row.leads()) out[row.number] = log_total + top;
         return;
@@ -50,9 +63,28 @@ softmax_grad(Rows rows, const T* g, const T* out, T* dx, I kind) {
     T sum = 0;
     EACH(j) sum += kind == SOFTMAX ? g[row.at(j)] * out[row.at(j)] : g[row.at(j)];
     sum = row.sum(sum);
+    T rest = 0;  // see the plain version
+    if (kind == SOFTMAX) {
+        EACH(j) rest += (g[row.at(j)] - sum) * out[row.at(j)];
+        rest = row.sum(rest);
+    }
     EACH(j) {
         I k = row.at(j);
-        dx[k] = kind == SOFTMAX ? out[k] * (g[k] - sum) : g[k] - exp(out[k]) * sum;
+        dx[k] = kind == SOFTMAX ? out[k] * (g[k] - sum - rest) : -(g[k] * expm1(out[k])) - exp(out[k]) * (sum - g[k]);
+    }
+}
+
+extern "C" __launch_bounds__(1024) __global__ void
+logsumexp_grad(Rows rows, const T* g, const T* x, T* dx) {
+    Row row(rows);
+    T top = maximum(row, x, true), total = 0;
+    bool infinite = isinf(top);
+    EACH(j) total += infinite ? (T)(x[row.at(j)] == top) : exp(x[row.at(j)] - top);
+    total = row.sum(total);
+    EACH(j) {
+        I k = row.at(j);
+        T share = infinite ? (T)(x[k] == top) : exp(x[k] - top);
+        dx[k] = infinite && top < 0 ? (T)0 : g[row.number] * (share / total);
     }
 }
 
@@ -156,6 +188,12 @@ def logsumexp(x: Array, axis: int) -> Array:
     return out
 
 
+def logsumexp_grad(g: Array, x: Array, out: Array, axis: int) -> Array:
+    dx = cupy.empty(x.shape, x.dtype)
+    launch(_SOURCE, "logsumexp_grad", along(x.shape, axis), cupy.broadcast_to(g, out.shape), x, dx)
+    return dx
+
+
 def softmax_grad(g: Array, out: Array, axis: int) -> Array:
     dx = cupy.empty(out.shape, out.dtype)
     launch(_SOURCE, "softmax_grad", along(out.shape, axis), g, out, dx, _SOFTMAX)
@@ -244,7 +282,9 @@ def cross_entropy_grad(
 
 
 OVERRIDES = {
-    **overrides(softmax, softmax_grad, log_softmax, log_softmax_grad, logsumexp, cross_entropy, cross_entropy_grad),
+    **overrides(
+        softmax, softmax_grad, log_softmax, log_softmax_grad, logsumexp, logsumexp_grad, cross_entropy, cross_entropy_grad
+    ),
     "matmul": matmul,
     "stack": stack,
 }

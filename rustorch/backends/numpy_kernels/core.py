@@ -237,6 +237,8 @@ def _shifted(x: Array, axis: int) -> Array:
 
 
 def softmax(x: Array, axis: int) -> Array:
+    if not x.shape[axis]:
+        return numpy.zeros_like(x)
     out = _shifted(x, axis)
     exp(out, out)
     out /= add.reduce(out, axis=axis, keepdims=True)
@@ -244,26 +246,34 @@ def softmax(x: Array, axis: int) -> Array:
 
 
 def log_softmax(x: Array, axis: int) -> Array:
+    if not x.shape[axis]:
+        return numpy.zeros_like(x)
     out = _shifted(x, axis)
-    out -= numpy.log(add.reduce(exp(out), axis=axis, keepdims=True))
+    out -= _log_sum(out, axis, exp(out))
     return out
 
 
-def _shift_and_log_sum(x: Array, axis: int) -> tuple[Array, Array]:
-    """The finite maximum along an axis, and the logarithm of the sum of exponentials after it was subtracted."""
+def _log_sum(shifted: Array, axis: int, terms: Array) -> Array:
+    """The logarithm of the sum of ``terms = exp(shifted)``, of which the largest is 1: where the others are small, by log1p."""
+    total = add.reduce(terms, axis=axis, keepdims=True)
+    small = numpy.logical_and(total < 1.5, total >= 1)
+    if not small.any():
+        return numpy.log(total, total)
+    numpy.copyto(terms, 0, where=shifted == 0)
+    with numpy.errstate(divide="ignore"):  # a row of -inf
+        return numpy.where(small, numpy.log1p(add.reduce(terms, axis=axis, keepdims=True)), numpy.log(total))
+
+
+def logsumexp(x: Array, axis: int) -> Array:
+    if not x.shape[axis]:
+        return add.reduce(x, axis=axis, keepdims=True) - x.dtype.type(math.inf)
     top = maximum.reduce(x, axis=axis, keepdims=True)
     finite = numpy.isfinite(top)
     if not numpy.logical_and.reduce(finite, None):
         top = numpy.where(finite, top, top.dtype.type(0))
-        with numpy.errstate(divide="ignore"):  # a row of -inf
-            return top, numpy.log(add.reduce(exp(subtract(x, top)), axis=axis, keepdims=True))
-    terms = subtract(x, top)
-    total = add.reduce(exp(terms, terms), axis=axis, keepdims=True)
-    return top, numpy.log(total, total)
-
-
-def logsumexp(x: Array, axis: int) -> Array:
-    top, total = _shift_and_log_sum(x, axis)
+    shifted = subtract(x, top)
+    with numpy.errstate(divide="ignore", over="ignore"):  # a row of -inf
+        total = _log_sum(shifted, axis, exp(shifted))
     total += top
     return total
 

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from ... import ops
+from ...autograd.primitive import Primitive
 from ...ops import network
 from ...ops.helpers import one_axis
 from ...variable import Variable
@@ -160,9 +161,11 @@ def _softmax_dim(input: Variable, dim: int | None, name: str, level: int) -> int
             f"{name} without dim chooses one by the number of dimensions; name it, as in dim=-1", UserWarning, stacklevel=level
         )
         dim = 0 if input.ndim in (0, 1, 3) else 1
-    if not input.ndim:
-        raise ValueError(f"{name}: the input needs a dimension to sum along; its shape is ()")
-    return one_axis(dim, input.ndim, name)
+    return one_axis(dim, input.ndim or 1, name)  # a number is as a row of one
+
+
+def _along(primitive: Primitive, input: Variable, dim: int) -> Variable:
+    return primitive(input, dim) if input.ndim else ops.reshape(primitive(ops.reshape(input, (1,)), 0), ())
 
 
 def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Variable:
@@ -171,23 +174,23 @@ def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any
     Parameters
     ----------
     input : Variable or array
-        Of at least one dimension.
+        Of real numbers. A single one has dimension 0, too.
     dim : int
         What sums to 1.
     dtype : dtype, optional
         To compute in.
     """
     input = floating(input if dtype is None else ops.astype(input, dtype, copy=False), "softmax")
-    return network.softmax(input, _softmax_dim(input, dim, "softmax", _stacklevel))
+    return _along(network.softmax, input, _softmax_dim(input, dim, "softmax", _stacklevel))
 
 
 def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Variable:
     """The logarithm of `softmax`, computed without it: exact where the softmax is 0 in floating point."""
     input = floating(input if dtype is None else ops.astype(input, dtype, copy=False), "log_softmax")
-    return network.log_softmax(input, _softmax_dim(input, dim, "log_softmax", _stacklevel))
+    return _along(network.log_softmax, input, _softmax_dim(input, dim, "log_softmax", _stacklevel))
 
 
 def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Variable:
     """`softmax` of ``-input``."""
     input = floating(input if dtype is None else ops.astype(input, dtype, copy=False), "softmin")
-    return network.softmax(-input, _softmax_dim(input, dim, "softmin", _stacklevel))
+    return _along(network.softmax, -input, _softmax_dim(input, dim, "softmin", _stacklevel))

@@ -59,25 +59,10 @@ log_softmax = Primitive(
     lambda xp, x, /, axis: xp.log_softmax(x, axis),
     x=lambda xp, g, out, axis: xp.log_softmax_grad(g, out, axis),
 )
-
-
-def _logsumexp_rule(xp: Any, g: Any, x: Any, out: Any, axis: int) -> Any:
-    """``g * softmax(x)``; of infinity, its share goes to the elements that attain it, and of nothing but -infinity there is none.
-
-    Dividing by the sum takes back the rounding of ``out``, which is large in an exponential.
-    """
-    infinite = xp.isinf(out)
-    zero = xp.zeros_like(x)
-    p = xp.exp(xp.where(infinite, zero, x) - xp.where(infinite, xp.zeros_like(out), out))
-    p = xp.where(infinite, xp.where(xp.logical_and(x == out, out > 0), xp.ones_like(x), zero), p)
-    total = xp.sum(p, axis=axis, keepdims=True)
-    return g * (p / xp.where(total == 0, xp.ones_like(total), total))
-
-
 logsumexp = Primitive(
     "logsumexp",
     lambda xp, x, /, axis: xp.logsumexp(x, axis),
-    x=_logsumexp_rule,
+    x=lambda xp, g, x, out, axis: xp.logsumexp_grad(g, x, out, axis),
 )
 
 
