@@ -61,12 +61,12 @@ class Unflatten(Stateless):
 
     def __init__(self, dim: int, unflattened_size: Any, *, device: str | None = None, dtype: Any = None):
         super().__init__(device=device, dtype=dtype)
-        if not isinstance(dim, Integral) or isinstance(dim, bool):
+        if not isinstance(dim, (int, Integral)) or isinstance(dim, bool):
             raise TypeError(f"Unflatten: dim is an integer, not {dim!r}")
         if not isinstance(unflattened_size, (tuple, list)):
             raise TypeError(f"Unflatten: unflattened_size is a tuple of sizes, not {unflattened_size!r}")
         for i, size in enumerate(unflattened_size):
-            if not isinstance(size, Integral) or isinstance(size, bool):
+            if not isinstance(size, (int, Integral)) or isinstance(size, bool):
                 raise TypeError(f"Unflatten: unflattened_size is a tuple of integers, but there is {size!r} at {i}")
         if any(size < -1 for size in unflattened_size) or list(unflattened_size).count(-1) > 1:
             raise ValueError(f"Unflatten: sizes are not negative, and one may be -1, not as in {unflattened_size!r}")

@@ -88,7 +88,7 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: str | None = None, dtype: Any = None):
         super().__init__()
-        if not isinstance(num_parameters, Integral) or isinstance(num_parameters, bool) or num_parameters < 1:
+        if not isinstance(num_parameters, (int, Integral)) or isinstance(num_parameters, bool) or num_parameters < 1:
             raise ValueError(f"PReLU: num_parameters is 1 or a number of channels, not {num_parameters!r}")
         self.num_parameters = num_parameters
         self.init = init

@@ -29,7 +29,7 @@ class Uniform(Module):
 
     def _check(self, **sizes: Any) -> None:
         for name, size in sizes.items():
-            if not isinstance(size, Integral) or isinstance(size, bool):
+            if not isinstance(size, (int, Integral)) or isinstance(size, bool):
                 raise TypeError(f"{type(self).__name__}: {name} is an integer, not {size!r}")
             if size <= 0:
                 raise ValueError(f"{type(self).__name__}: {name} is positive, not {size}")
@@ -54,7 +54,7 @@ class _Recurrent(Uniform):
         self._check(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
             raise ValueError(f"{name}: dropout is a share in [0, 1], not {dropout!r}")
-        if not isinstance(proj_size, Integral) or not 0 <= proj_size < hidden_size:
+        if not isinstance(proj_size, (int, Integral)) or not 0 <= proj_size < hidden_size:
             raise ValueError(
                 f"{name}: proj_size is smaller than hidden_size, {hidden_size}, and 0 without projection; not {proj_size!r}"
             )

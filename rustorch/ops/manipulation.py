@@ -206,9 +206,9 @@ def roll(x: Any, /, shift: int | Sequence[int], *, axis: int | Sequence[int] | N
     shift = tuple([integer(*one, n) for n in shift]) if isinstance(shift, (tuple, list)) else integer(*one, shift)
     if axis is not None:
         axis = tuple([one_axis(a, x.ndim) for a in (axis if isinstance(axis, (tuple, list)) else (axis,))])
-        shift = shift if isinstance(shift, tuple) else (shift,) * len(axis)  # type: ignore[assignment]
-        if len(shift) != len(axis):  # type: ignore[arg-type]
-            raise ValueError(f"roll: {len(shift)} shifts for {len(axis)} axes")  # type: ignore[arg-type]
+        shift = shift if isinstance(shift, tuple) else (shift,) * len(axis)
+        if len(shift) != len(axis):
+            raise ValueError(f"roll: {len(shift)} shifts for {len(axis)} axes")
     return _roll(x, shift, axis)
 
 
