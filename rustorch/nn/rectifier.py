@@ -127,8 +127,7 @@ class RReLU(InPlace):
         super().__init__(inplace, device=device, dtype=dtype)
         if not lower <= upper:
             raise ValueError(f"RReLU: lower={lower} is above upper={upper}")
-        self.lower = lower
-        self.upper = upper
+        self.lower, self.upper = lower, upper
 
     def forward(self, input: Any) -> Any:
         """``x``, below 0 ``a * x``; in training, a is drawn for each element."""
