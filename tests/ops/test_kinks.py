@@ -134,3 +134,13 @@ def test_products_with_zeros_and_infinities(dtype: str, backend: Target) -> None
     x = backend.variable([0.0, 2.0, 0.0], dtype, requires_grad=True)
     rustorch.prod(x).backward()
     assert backend.numpy(x.grad).tolist() == [0, 0, 0]
+
+
+@DTYPES
+def test_a_mean_of_nothing_is_nan_without_a_warning(dtype: str) -> None:
+    x = rustorch.Variable(numpy.zeros((0, 2), dtype), requires_grad=True)
+    out = rustorch.mean(x, axis=0)
+    assert out.dtype == dtype
+    assert numpy.isnan(out.data).all()
+    rustorch.mean(x).backward()
+    assert x.grad.shape == (0, 2)

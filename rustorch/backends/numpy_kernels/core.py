@@ -84,7 +84,7 @@ def _channels(x: Array) -> Array:
 def mean(x: Array, /, *, axis: Any = None, keepdims: Any = False) -> Array:
     total = add.reduce(x, axis=axis, keepdims=keepdims)
     count = x.size if axis is None else prod([x.shape[i] for i in (axis if type(axis) is tuple else (axis,))])
-    return total / count if count else numpy.mean(x, axis=axis, keepdims=keepdims)
+    return total / count if count else total * numpy.nan  # numpy.mean warns of nothing
 
 
 def max(x: Array, /, *, axis: Any = None, keepdims: Any = False) -> Array:
