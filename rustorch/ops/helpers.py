@@ -75,6 +75,16 @@ def integer(name: str, what: str, value: Any) -> int:
         raise TypeError(f"{name}: {what} is an integer, not {value!r} of type {type(value).__name__}") from None
 
 
+def number(name: str, what: str, value: Any) -> Any:
+    """A real number of Python's, of Python's or of another library. Raises TypeError, with the names of function and argument."""
+    if type(value) in _NUMBERS:
+        return value
+    try:
+        return float(value)
+    except TypeError:
+        raise TypeError(f"{name}: {what} is a number, not {value!r} of type {type(value).__name__}") from None
+
+
 def shape_of(shape: Any, name: str = "") -> tuple[int, ...]:
     """A shape, given as an integer or a sequence of them, as a tuple. Raises TypeError for anything else."""
     try:

@@ -12,7 +12,7 @@ from ..backends import dtypes
 from . import elementwise, statistical
 from .data_type import astype
 from .edges import edge
-from .helpers import axes_of, one_axis, restored
+from .helpers import axes_of, number, one_axis, restored
 from .indexing import extent
 from .manipulation import expand_dims, reshape, roll
 
@@ -173,6 +173,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
     """
     x = _floating(x, "vector_norm")
     axes = axes_of(axis, x.ndim)
+    ord = number("vector_norm", "ord", ord)
     if abs(ord) == _INF or ord in (0, 1):
         sizes = elementwise.abs(x)
         if ord == _INF:

@@ -10,7 +10,7 @@ from ..autograd.check import adopt
 from ..autograd.graph import VARIABLES
 from ..autograd.primitive import Primitive
 from ..backends import dtypes, of
-from .helpers import axes_of, conjugate, one_axis, restored
+from .helpers import axes_of, conjugate, number, one_axis, restored
 
 __all__ = ["cumulative_prod", "cumulative_sum", "max", "mean", "min", "prod", "std", "sum", "var"]
 
@@ -255,14 +255,14 @@ def var(x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool
     """Variance along axes: squared deviations from the mean, over the number of elements less ``correction``."""
     x, axis = _given(x, "var", axis)
     _floating(x, "var")
-    return _var(x, axis, correction, keepdims)
+    return _var(x, axis, number("var", "correction", correction), keepdims)
 
 
 def std(x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Standard deviation along axes: the square root of `var`. Its gradient at 0 is 0."""
     x, axis = _given(x, "std", axis)
     _floating(x, "std")
-    return _std(x, axis, correction, keepdims)
+    return _std(x, axis, number("std", "correction", correction), keepdims)
 
 
 def _running(x: Any, name: str, axis: int | None) -> tuple[Any, int]:

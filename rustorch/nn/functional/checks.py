@@ -56,7 +56,7 @@ def mixing(name: str, input: Variable, other: Variable) -> None:
 
 def at_least(x: Variable, least: float) -> Variable:
     """``max(x, least)``, with the gradient of x everywhere, as PyTorch has it."""
-    return network.at_least(x, least)
+    return network.at_least(x, float(least))
 
 
 def known(x: Variable, condition: Callable[[Variable], Variable]) -> bool:

@@ -9,6 +9,7 @@ from ... import ops
 from ...backends.kernels.pooling import Window, Windows
 from ...ops import network
 from ...ops.creation import constant
+from ...ops.helpers import number
 from ...variable import Variable
 from .checks import floating
 from .sizes import sizes_of
@@ -86,7 +87,7 @@ def _avg_pool(name: str, n: int, input: Any, kernel_size: Any, stride: Any, padd
     if divisor_override is not None:
         if divisor_override == 0:
             raise ValueError(f"{name}: divisor_override is a number to divide by, not 0")
-        return network.avg_pool.call(input, windows, divisor_override)
+        return network.avg_pool.call(input, windows, number(name, "divisor_override", divisor_override))
     counts = [_counts(window, count_include_pad) for window in windows]
     whole = [count == [window.kernel] * window.out for count, window in zip(counts, windows, strict=True)]
     out = network.avg_pool.call(input, windows, prod([w.kernel for w, is_whole in zip(windows, whole, strict=True) if is_whole]))

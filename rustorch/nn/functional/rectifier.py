@@ -174,7 +174,7 @@ def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Variable:
     """
     if not alpha:
         raise ValueError("celu: alpha is what is divided by, and not 0")
-    return _elementwise("celu", network.elu, input, inplace, float(alpha), 1.0, 1 / alpha)
+    return _elementwise("celu", network.elu, input, inplace, float(alpha), 1.0, float(1 / alpha))
 
 
 def celu_(input: Any, alpha: float = 1.0) -> Variable:
