@@ -8,6 +8,7 @@ run keep is what was dropped. So hooks, partial gradients and derivatives of eve
 from __future__ import annotations
 
 import copy
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +18,20 @@ from ..pytree import tree_flatten, tree_leaves, tree_unflatten
 from . import engine
 from .graph import Node, Value, enable_grad, make, mode, next_seq, writes
 from .primitive import SELECT, Plan
+
+
+class _Repeating(threading.local):
+    """Whether this thread is in the second call of a function, the one for backward."""
+
+    on = False
+
+
+_repeating = _Repeating()
+
+
+def is_repeating() -> bool:
+    """Whether a checkpointed function is being called once more, for backward: what counts or averages its calls leaves this one out."""
+    return _repeating.on
 
 
 def checkpoint(
@@ -35,7 +50,8 @@ def checkpoint(
     ----------
     function : callable
         It must do the same when it is called again: draw random numbers from rustorch alone, and read nothing that has changed.
-        Whatever else it does, printing or counting, it does twice.
+        Whatever else it does, printing or counting, it does twice; but the running statistics of batch and instance norm, and the
+        power iteration of spectral norm, go on in the first call alone.
     *args, **kwargs : trees of Variables, and anything else
         For the function.
     preserve_rng_state : bool
@@ -185,6 +201,7 @@ class Segment:
         self._unchanged()
         arguments, options = tree_unflatten([self._argument(i) for i in range(len(self.given))], self.structure)
         before = None if self.random is None else rng_snapshot()
+        outer, _repeating.on = _repeating.on, True
         try:
             if self.random is not None:
                 rng_restore(self.random)
@@ -192,6 +209,7 @@ class Segment:
             with enable_grad(), set_default_device(self.device):
                 result = self.function(*arguments, **options)
         finally:
+            _repeating.on = outer
             if before is not None:
                 rng_restore(before)
         del arguments, options

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from .. import ops
+from ..autograd.checkpoint import is_repeating
 from ..backends import dtypes
 from . import functional as F
 from .normalization import Affine, check_positive
@@ -75,7 +76,7 @@ class _BatchNorm(_Channels):
                 f"{type(self).__name__}: the input has shape {shape}; its channels are {self.num_features}, not {shape[1]}"
             )
         count, momentum = None, self.momentum
-        if self.training and self.track_running_stats:
+        if self.training and self.track_running_stats and not is_repeating():
             count = self.num_batches_tracked + 1
             if momentum is None:  # the mean over all batches
                 momentum = 1 / ops.astype(count, self.running_mean.dtype)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt, common_backend
+from ...autograd.checkpoint import is_repeating
 from ...autograd.graph import VARIABLES, Value, make, no_grad, writes
 from ...backends import BY_TYPE
 from ...backends.base import info
@@ -153,8 +154,8 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
     if weight is None and bias is not None:
         weight = ops.ones_like(bias)  # the gradients of both come together
     moments: list[Any] = []
-    out = network.batch_norm.call(x, weight, bias, eps, moments)
-    if running_mean is not None or running_var is not None:
+    out = network.batch_norm.call(x, weight, bias, float(eps), moments)
+    if (running_mean is not None or running_var is not None) and not is_repeating():
         _update_both(running_mean, running_var, moments, momentum, count / (count - 1))
     return out
 
@@ -206,7 +207,9 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
     if not count:
         return _affine(x, weight, bias)
     flat = ops.reshape(x, (n * channels, count))
-    out = _affine(ops.reshape(network.layer_norm.call(flat, None, None, 1, eps), x.shape), weight, bias)
+    out = _affine(ops.reshape(network.layer_norm.call(flat, None, None, 1, float(eps)), x.shape), weight, bias)
+    if is_repeating():
+        return out
     with no_grad():
         if running_mean is not None:
             _update(running_mean, ops.mean(ops.reshape(ops.mean(flat, axis=1), (n, channels)), axis=0), momentum)
@@ -266,7 +269,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
         return scaled if bias is None else scaled + bias
     if weight is None and bias is not None:
         weight = ops.ones_like(bias)  # the gradients of both come together
-    return network.layer_norm.call(x, weight, bias, n, eps)
+    return network.layer_norm.call(x, weight, bias, n, float(eps))
 
 
 def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Variable:
@@ -304,7 +307,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     _check_eps("rms_norm", eps)
     if 0 in x.shape:
         return x if weight is None else x * weight
-    return network.rms_norm.call(x, weight, n, eps)
+    return network.rms_norm.call(x, weight, n, float(eps))
 
 
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Variable:
@@ -341,7 +344,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     if 0 in x.shape:
         return _affine(x, weight, bias)
     flat = ops.reshape(x, (n * num_groups, count))
-    return _affine(ops.reshape(network.layer_norm.call(flat, None, None, 1, eps), x.shape), weight, bias)
+    return _affine(ops.reshape(network.layer_norm.call(flat, None, None, 1, float(eps)), x.shape), weight, bias)
 
 
 def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Variable:

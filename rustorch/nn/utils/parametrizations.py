@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import ops
+from ...autograd.checkpoint import is_repeating
 from ...autograd.graph import no_grad
 from ...ops import linalg
 from ...random import weights
@@ -44,7 +45,9 @@ class _WeightNorm(Module):
         return linalg.vector_norm(v, axis=tuple([i for i in range(v.ndim) if i != self.dim]), keepdims=True)
 
     def forward(self, g: Variable, v: Variable) -> Variable:
-        return v * (g / self._norm(v))
+        """A direction of length 0 gives a weight of 0, with gradients of 0: there is no direction to turn to."""
+        norm = self._norm(v)
+        return v / ops.where(norm == 0, float("inf"), norm) * g
 
     def right_inverse(self, weight: Variable) -> tuple[Variable, Variable]:
         """The size and the direction of a weight."""
@@ -126,7 +129,7 @@ class _SpectralNorm(Module):
         if weight.ndim == 1:
             return F.normalize(weight, dim=0, eps=self.eps)
         matrix = self._matrix(weight)
-        if self.training:
+        if self.training and not is_repeating():
             with no_grad():
                 self._iterate(matrix.detach(), self.n_power_iterations)
         u, v = self._u.clone(), self._v.clone()  # the next call writes into them
