@@ -167,3 +167,46 @@ def test_numpys_integers_in_creation_and_layers(backend: Target) -> None:
 def test_what_is_no_integer(call: Callable, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         call()
+
+
+OPTIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "leaky_relu": lambda x, n: F.leaky_relu(x, n(0.1)),
+    "celu": lambda x, n: F.celu(x, n(0.5)),
+    "softplus": lambda x, n: F.softplus(x, n(2), n(20)),
+    "layer_norm": lambda x, n: F.layer_norm(x, (2,), eps=n(1e-5)),
+    "normalize": lambda x, n: F.normalize(x, p=n(3), eps=n(1e-5)),
+    "pad": lambda x, n: F.pad(x, (1, 1), value=n(3)),
+    "cosine_similarity": lambda x, n: F.cosine_similarity(x, x * x, eps=n(1e-5)),
+    "pairwise_distance": lambda x, n: F.pairwise_distance(x, x * x, p=n(3), eps=n(1e-5)),
+    "smooth_l1_loss": lambda x, n: F.smooth_l1_loss(x, x * x, beta=n(0.5)),
+    "gaussian_nll_loss": lambda x, n: F.gaussian_nll_loss(x, x * 0, x * x, eps=n(1e-5)),
+    "scaled_dot_product_attention": lambda x, n: F.scaled_dot_product_attention(x, x, x, scale=n(0.5)),
+    "avg_pool2d": lambda x, n: F.avg_pool2d(x[None], 2, divisor_override=n(3)),
+    "vector_norm": lambda x, n: r.linalg.vector_norm(x, ord=n(3)),
+    "var": lambda x, n: r.var(x, correction=n(1)),
+    "std": lambda x, n: r.std(x, correction=n(1)),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options_do_not_widen(name: str, backend: Target) -> None:
+    data = [[1.0, -2.0], [0.5, 3.0]]
+    found = []
+    for kind in (numpy.float64, float):
+        x = backend.variable(data, "float32", requires_grad=True)
+        out = OPTIONS[name](x, kind)
+        out.sum().backward()
+        assert out.dtype == rustorch.float32
+        found.append((backend.numpy(out).tolist(), backend.numpy(x.grad).tolist()))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [(lambda x: r.var(x, correction="one"), "var: correction is a number, not 'one'|could not convert"),
+     (lambda x: r.std(x, correction=None), "std: correction is a number, not None of type NoneType"),
+     (lambda x: r.linalg.vector_norm(x, ord=[2]), r"vector_norm: ord is a number, not \[2\] of type list")],
+)  # fmt: skip
+def test_options_that_are_no_numbers(call: Callable, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        call(rustorch.ones((2, 2)))
