@@ -96,28 +96,56 @@ def _floating(x: Any, name: str) -> Any:
 
 
 # -- norms of vectors --------------------------------------------------------------------------------------------------------------
+def _limit_at_zero(xp: Any, g: Any, out: Any) -> tuple[Any, Any]:
+    """What ``g / out`` tends to where both are 0, and whether it does: by L'Hopital's rule, the derivative of ``g`` in ``out``."""
+    if not g._tracked:
+        return xp.zeros_like(g), g == 0
+    found = grad(g, out, xp.ones_like(g), create_graph=True, allow_unused=True)[0]
+    limit = xp.full_like(g, _NAN) if found is None else found  # g is 0 by way of something else, which may be x
+    smooth = xp.logical_and(g == 0, xp.isfinite(limit))
+    return xp.where(smooth, limit, xp.zeros_like(limit)), smooth
+
+
+def _ordinary(xp: Any, g: Any, out: Any, zero: Any) -> bool:
+    """Whether this is a first derivative, or it is known that there is no zero."""
+    return type(g) not in VARIABLES or not out._tracked or extent(astype(zero, dtypes.int32))[1] == 0
+
+
 def by_norm(xp: Any, g: Any, x: Any, out: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     """``g * x / out``, where ``out`` is a norm of x over axes: it is not negative, and x is 0 where it is 0.
 
-    The quotient is 0 there, and so it is not lost to derivatives of higher orders: by L'Hopital's rule, ``g / out`` is the derivative of
-    ``g`` in ``out``, if ``g`` is 0, too, as it is for the square of a norm. Else there is no second derivative: it is nan.
+    The quotient is 0 there, and yet it has a derivative if ``g`` is 0, too, as it is for the square of a norm. Else there is no second
+    derivative: it is nan.
     """
     shape = tuple(x.shape)
     wide = restored(xp, out, axes, shape, keepdims)
     zero = wide == 0
     direction = x / xp.where(zero, xp.ones_like(wide), wide)
     wide = restored(xp, g, axes, shape, keepdims)
-    if type(g) not in VARIABLES or not out._tracked or extent(astype(zero, dtypes.int32))[1] == 0:
+    if _ordinary(xp, g, out, zero):
         return wide * direction
-    smooth = g == 0
-    limit = xp.zeros_like(g)
-    if g._tracked:
-        found = grad(g, out, xp.ones_like(g), create_graph=True, allow_unused=True)[0]
-        limit = xp.full_like(g, _NAN) if found is None else found  # it is 0 by way of something else, which may be x
-        smooth = xp.logical_and(smooth, xp.isfinite(limit))
-    slope = restored(xp, xp.where(smooth, limit, xp.zeros_like(limit)), axes, shape, keepdims)
-    rough = xp.logical_and(zero, restored(xp, xp.logical_not(smooth), axes, shape, keepdims))
-    return xp.where(zero, slope, wide) * direction + xp.where(rough, edge(x), xp.zeros_like(x))
+    limit, smooth = [restored(xp, value, axes, shape, keepdims) for value in _limit_at_zero(xp, g, out)]
+    rough = xp.logical_and(zero, xp.logical_not(smooth))
+    return xp.where(zero, limit, wide) * direction + xp.where(rough, edge(x), xp.zeros_like(x))
+
+
+def _root_rule(xp: Any, g: Any, x: Any, out: Any, order: float) -> Any:
+    """``out / x / order``, and at 0 what is right for a sum of powers, of which the derivative is 0 there."""
+    zero = x == 0
+    slope = g * (out / (order * xp.where(zero, xp.ones_like(x), x)))
+    if _ordinary(xp, g, out, zero):
+        return slope
+    limit, smooth = _limit_at_zero(xp, g, out)
+    rough = xp.logical_and(zero, xp.logical_not(smooth)) if order == 2 else zero
+    return xp.where(zero, limit / order, slope) + xp.where(rough, edge(x), xp.zeros_like(x))
+
+
+#: The root of a sum of powers of an order above 0, for norms whose sum is made elsewhere.
+root_of_sum = Primitive(
+    "root_of_sum",
+    lambda xp, x, /, order: xp.sqrt(x) if order == 2 else x ** (1 / order),
+    x=_root_rule,
+)
 
 
 def _vector_norm_rule(xp: Any, g: Any, x: Any, out: Any, axes: tuple[int, ...], order: float, keepdims: bool) -> Any:

@@ -6,10 +6,12 @@ from math import prod
 from typing import Any
 
 from ... import ops
+from ...backends.kernels.linalg import safe_sizes
 from ...backends.kernels.pooling import Window, Windows
 from ...ops import network
 from ...ops.creation import constant
 from ...ops.helpers import number
+from ...ops.norms import root_of_sum
 from ...variable import Variable
 from .checks import floating
 from .sizes import sizes_of
@@ -166,8 +168,18 @@ def _lp_pool(n: int, input: Any, norm_type: float, kernel_size: Any, stride: Any
     if norm_type == 0:
         raise ValueError(f"{name}: norm_type is the power p of the norm, not 0")
     kernel = sizes_of(name, "kernel_size", kernel_size, n)
-    means = _avg_pool(name, n, ops.pow(images(name, input, n), float(norm_type)), kernel, stride, 0, ceil_mode, True, None)
-    return ops.pow(means * prod(kernel), 1 / norm_type)
+    x, p, scale = images(name, input, n), float(norm_type), None
+    if p > 0 and p != 1 and x.dtype.kind == "f" and 0 not in x.shape:
+        top = ops.max(ops.abs(x.detach()), axis=tuple(range(-n, 0)), keepdims=True)
+        least, most = safe_sizes(ops.finfo(x.dtype), p)
+        unsafe = ops.logical_and(ops.logical_or(top < least, top > most), ops.logical_and(top > 0, top < float("inf")))
+        # planes whose powers might overflow or underflow; a constant, on which the result does not depend
+        scale = ops.where(unsafe, top, ops.ones_like(top))
+        x = x / scale
+    sums = _avg_pool(name, n, ops.pow(x, p), kernel, stride, 0, ceil_mode, True, None) * prod(kernel)
+    if scale is None:
+        return sums if p == 1 else ops.pow(sums, 1 / p)
+    return root_of_sum(sums, p) * scale
 
 
 def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Variable:
@@ -183,7 +195,8 @@ def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None
 def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Variable:
     """The p-norm of every window, ``sum(x**p)**(1/p)``: for p = 1 the sum, for large p nearly the maximum.
 
-    As PyTorch's, it takes x as it is, not its size: with odd p negative numbers lead to nan. A window of zeros has no derivative: nan.
+    As PyTorch's, it takes x as it is, not its size: with odd p negative numbers lead to nan. A window of zeros has gradients
+    of 0 (for p = 1, of 1), and second derivatives as `rustorch.linalg.vector_norm` has them.
 
     Parameters
     ----------
