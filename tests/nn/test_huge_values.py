@@ -73,3 +73,16 @@ def test_second_derivatives_of_huge_numbers(backend: Target, name: str) -> None:
         (second,) = rustorch.grad(first, t)
         results.append((float(first.item()) * scale, float(second.item()) * scale * scale))
     numpy.testing.assert_allclose(results[1], results[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e20, 1e30])
+def test_local_response_norm(backend: Target, scale: float) -> None:
+    host = numpy.asarray([[[1.0], [2.0], [-3.0]], [[0.5], [0.25], [1.0]]])
+    x = backend.variable(host * numpy.asarray([scale, 1.0]).reshape(2, 1, 1), "float32", requires_grad=True)
+    out = F.local_response_norm(x, 3)
+    out.sum().backward()
+    wide = rustorch.tensor(host * numpy.asarray([scale, 1.0]).reshape(2, 1, 1), dtype="float64", requires_grad=True)
+    expected = F.local_response_norm(wide, 3)
+    expected.sum().backward()
+    numpy.testing.assert_allclose(backend.numpy(out), expected.detach().data, rtol=1e-5)
+    numpy.testing.assert_allclose(backend.numpy(x.grad), wide.grad, rtol=1e-4, atol=1e-30)

@@ -11,6 +11,7 @@ from ...autograd.checkpoint import is_repeating
 from ...autograd.graph import VARIABLES, Value, make, no_grad, writes
 from ...backends import BY_TYPE
 from ...backends.base import info
+from ...backends.kernels.linalg import safe_sizes
 from ...ops import linalg, network
 from ...ops.helpers import one_axis
 from ...variable import Variable
@@ -378,11 +379,19 @@ def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float 
         raise ValueError(f"local_response_norm: the size is a positive number of channels, not {size}")
     n, channels, *rest = x.shape
     before, after = (ops.zeros((n, m, *rest), dtype=x.dtype, device=x.device) for m in (size // 2, (size - 1) // 2))
-    squares = ops.concat([before, x * x, after], axis=1)
+    y, unit = x, None
+    if x.size:  # samples whose squares might overflow are divided by their largest number, a constant
+        top = ops.max(ops.abs(x.detach()), axis=tuple(range(1, x.ndim)), keepdims=True)
+        huge = ops.logical_and(top > safe_sizes(ops.finfo(x.dtype), 2)[1], top < float("inf"))
+        unit = ops.where(huge, top, ops.ones_like(top))
+        y = x / unit
+    squares = ops.concat([before, y * y, after], axis=1)
     total = squares[:, :channels]
     for i in range(1, size):
         total = total + squares[:, i : i + channels]
-    return x / (total * (alpha / size) + k) ** beta
+    if unit is None:
+        return x / (total * (alpha / size) + k) ** beta
+    return x / unit**beta / (total * (alpha / size) + k / unit / unit) ** beta / unit**beta
 
 
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: None = None) -> Variable:
