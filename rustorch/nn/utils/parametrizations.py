@@ -174,7 +174,7 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     --------
     >>> import rustorch
     >>> layer = rustorch.nn.utils.spectral_norm(rustorch.Linear(3, 3)).eval()
-    >>> float(abs(rustorch.linalg.svdvals(layer.weight)[0] - 1)) < 0.05
+    >>> abs(rustorch.linalg.svdvals(layer.weight)[0].item() - 1) < 0.05
     True
     """
     value = _checked("spectral_norm", module, name)
