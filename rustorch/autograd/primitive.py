@@ -27,6 +27,23 @@ SCALARS = frozenset((bool, int, float, complex))
 REGISTRY: dict[str, Primitive] = {}
 
 
+#: Dtypes that are known not to be complex, by identity: a library has one object for each.
+_REAL: dict[int, Any] = {}
+
+
+def refuse_complex(name: str, *natives: Any) -> None:
+    """Raise TypeError if an array is of complex numbers."""
+    for a in natives:
+        dtype = getattr(a, "dtype", None)
+        if dtype is None or id(dtype) in _REAL:
+            continue
+        found = BY_TYPE[type(a)].dtype_of(a)
+        if found.kind == "c":
+            raise TypeError(f"{name} is of real numbers, not of {found}; take their real part, as in rustorch.real(x)")
+        if len(_REAL) < 1000:  # as many as there could be, should a library make new ones all the time
+            _REAL[id(dtype)] = dtype
+
+
 class Plan:
     """For one set of tracked inputs of a primitive: what to keep, and which rules to run on it.
 
@@ -124,6 +141,8 @@ class Primitive:
         self.needs = [[] if rule is None else self._needs(rule) for rule in self.rules]
         self.joint = joint
         self.joint_needs = [] if joint is None else self._needs(joint)
+        #: Whether it is of real numbers alone, and refuses complex ones
+        self.real = False
         self._single = self.arity == 1 and not aux and not multiple
         self._plans: dict[int, Plan] = {}
         self._bound: dict[type, Callable] = {}
@@ -163,6 +182,8 @@ class Primitive:
         # one array, one output: without the generality
         a = x._native
         kind = type(a)
+        if self.real and id(a.dtype) not in _REAL:
+            refuse_complex(self.name, a)
         try:
             out = (self._bound.get(kind) or self.bind(kind, BY_TYPE[kind]))(a, *others)
         except Exception as error:
@@ -207,6 +228,8 @@ class Primitive:
             bit += bit
         if kind is None:
             raise TypeError(no_array(self.name, args[0]))
+        if self.real:
+            refuse_complex(self.name, *natives)
         try:
             out = (self._bound.get(kind) or self.bind(kind, BY_TYPE[kind]))(*natives, *args[arity:])
         except Exception as error:

@@ -45,6 +45,13 @@ def _joined(xp: Any, parts: list) -> Any:
     return xp.reshape(xp.stack(parts, axis=-2), (*shape[:-1], len(parts) * shape[-1]))
 
 
+def _conjugates(xp: Any, *arrays: Any) -> tuple:
+    """The conjugates of complex arrays: what a rule multiplies with. Rules are products and sums, so that of each input will do."""
+    if not xp.isdtype(next(a for a in arrays if a is not None).dtype, "complex floating"):
+        return arrays
+    return tuple([None if a is None else xp.conj(a) for a in arrays])
+
+
 def rnn_steps(xp: Any, z: Any, h: Any, w_hh: Any, reverse: bool, nonlinearity: str) -> Any:
     """``h[t] = tanh(z[t] + h[t-1] @ w_hh.T)``, or with "relu" the rectifier in place of tanh.
 
@@ -73,6 +80,7 @@ def rnn_steps(xp: Any, z: Any, h: Any, w_hh: Any, reverse: bool, nonlinearity: s
 
 def rnn_steps_grad(xp: Any, g: Any, h: Any, w_hh: Any, out: Any, reverse: bool, nonlinearity: str) -> tuple[Any, Any, Any]:
     """The gradients of `rnn_steps` in z, h and w_hh; ``out`` is what it returned."""
+    h, w_hh, out = _conjugates(xp, h, w_hh, out)
     if nonlinearity == "relu":
         slopes = xp.astype(out > 0, out.dtype)
     else:
@@ -128,6 +136,7 @@ def lstm_steps(xp: Any, z: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, reverse: b
 def lstm_steps_grad(xp: Any, g: Any, g_cell: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, out: Any, gates: Any, cells: Any,
                     squashed: Any, reverse: bool) -> tuple[Any, Any, Any, Any, Any]:  # fmt: skip
     """The gradients of `lstm_steps` in z, h, c, w_hh and w_hr (None without); g and g_cell are those of its first two outputs."""
+    h, c, w_hh, w_hr, out, gates, cells, squashed = _conjugates(xp, h, c, w_hh, w_hr, out, gates, cells, squashed)
     i, f, m, o = _parts(xp, gates, 4)
     # z's gradient is these times the gradient of c, and for the last part, of h
     factors = [m * i * (1 - i), before(xp, c, cells, reverse) * f * (1 - f), i * (1 - m * m), squashed * o * (1 - o)]
@@ -189,6 +198,7 @@ def gru_steps(xp: Any, z: Any, h: Any, w_hh: Any, b_hh: Any, reverse: bool) -> t
 def gru_steps_grad(xp: Any, g: Any, h: Any, w_hh: Any, b_hh: Any, out: Any, gates: Any, products: Any,
                    reverse: bool) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     """The gradients of `gru_steps` in z, h, w_hh and b_hh (None without); g is that of its first output."""
+    h, w_hh, out, gates, products = _conjugates(xp, h, w_hh, out, gates, products)
     r, u, n = _parts(xp, gates, 3)
     start = before(xp, h, out, reverse)
     # all parts' gradients are these times the gradient of h

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import numpy
 from numpy import add, multiply, ndarray, tanh
 
+from ..kernels import recurrent as plain_versions
 from ..kernels.recurrent import before
 from .core import linear_grad_weight
 
@@ -214,7 +217,21 @@ def gru_steps_grad(g: Array, h: Array | None, w_hh: Array, b_hh: Array | None, o
     return dz, None if h is None else back, linear_grad_weight(d, start), db_hh
 
 
+def _of_reals(function: Callable) -> Callable:
+    """The override for real numbers; of complex ones, the plain version."""
+
+    @wraps(function)
+    def kernel(first: Array, *others: Any) -> Any:
+        if first.dtype.kind != "c":
+            return function(first, *others)
+        from .. import of  # the backends are made of these overrides: they are there when one is called
+
+        return getattr(plain_versions, function.__name__)(of(first).xp, first, *others)  # type: ignore[union-attr]
+
+    return kernel
+
+
 OVERRIDES: dict[str, Callable] = {
-    function.__name__: function
+    function.__name__: _of_reals(function)
     for function in (rnn_steps, rnn_steps_grad, lstm_steps, lstm_steps_grad, gru_steps, gru_steps_grad)
 }

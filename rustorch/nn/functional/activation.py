@@ -8,7 +8,7 @@ from typing import Any
 from ... import ops
 from ...autograd.primitive import Primitive
 from ...ops import network
-from ...ops.helpers import one_axis
+from ...ops.helpers import is_complex, one_axis
 from ...variable import Variable
 from .checks import floating, in_place, real
 
@@ -17,7 +17,7 @@ __all__ = ["gelu", "glu", "log_softmax", "logsigmoid", "mish", "sigmoid", "silu"
 
 
 def sigmoid(input: Any) -> Variable:
-    """``1 / (1 + exp(-input))``, elementwise, without overflow."""
+    """``1 / (1 + exp(-input))``, elementwise, without overflow; of complex numbers, too."""
     return network.sigmoid.call(floating(input, "sigmoid"))
 
 
@@ -66,13 +66,14 @@ def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Variable:
 
 
 def softsign(input: Any) -> Variable:
-    """``input / (1 + abs(input))``, elementwise."""
-    return network.softsign.call(real(input, "softsign"))
+    """``input / (1 + abs(input))``, elementwise; of complex numbers, too."""
+    input = floating(input, "softsign")
+    return input / (1 + ops.abs(input)) if is_complex(input._native) else network.softsign.call(input)
 
 
 def tanhshrink(input: Any) -> Variable:
-    """``input - tanh(input)``, elementwise."""
-    return network.tanhshrink.call(real(input, "tanhshrink"))
+    """``input - tanh(input)``, elementwise; of complex numbers, too."""
+    return network.tanhshrink.call(floating(input, "tanhshrink"))
 
 
 def silu(input: Any, inplace: bool = False) -> Variable:
@@ -180,17 +181,17 @@ def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any
     dtype : dtype, optional
         To compute in.
     """
-    input = floating(input if dtype is None else ops.astype(input, dtype, copy=False), "softmax")
+    input = real(input if dtype is None else ops.astype(input, dtype, copy=False), "softmax")
     return _along(network.softmax, input, _softmax_dim(input, dim, "softmax", _stacklevel))
 
 
 def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Variable:
     """The logarithm of `softmax`, computed without it: exact where the softmax is 0 in floating point."""
-    input = floating(input if dtype is None else ops.astype(input, dtype, copy=False), "log_softmax")
+    input = real(input if dtype is None else ops.astype(input, dtype, copy=False), "log_softmax")
     return _along(network.log_softmax, input, _softmax_dim(input, dim, "log_softmax", _stacklevel))
 
 
 def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Variable:
     """`softmax` of ``-input``."""
-    input = floating(input if dtype is None else ops.astype(input, dtype, copy=False), "softmin")
+    input = real(input if dtype is None else ops.astype(input, dtype, copy=False), "softmin")
     return _along(network.softmax, -input, _softmax_dim(input, dim, "softmin", _stacklevel))

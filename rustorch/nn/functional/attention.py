@@ -10,7 +10,7 @@ from ...autograd.check import adopt, broadcastable
 from ...backends import dtypes
 from ...ops import network
 from ...variable import Variable
-from .checks import floating
+from .checks import real
 from .dtype_checks import one_dtype
 from .linear import linear
 from .masks import check_probability, drawn_mask, dropout
@@ -79,7 +79,7 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     ValueError
         If shapes do not fit, or there are both a mask and ``is_causal``.
     TypeError
-        If query, key and value are not of one floating-point dtype, or the mask's dtype is none of those above.
+        If query, key and value are not of one real floating-point dtype, or the mask's dtype is none of those above.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     """
     name = "scaled_dot_product_attention"
     check_probability(name, dropout_p)
-    q, k, v = floating(query, name), floating(key, name), floating(value, name)
+    q, k, v = real(query, name), real(key, name), real(value, name)
     if not q._native.dtype is k._native.dtype is v._native.dtype:
         one_dtype(name, query=q, key=k, value=v)
     given = f"query {tuple(q.shape)}, key {tuple(k.shape)}, value {tuple(v.shape)}"
@@ -174,9 +174,9 @@ def check_attention(query: Any, key: Any, value: Any, features: tuple[int, int, 
     """
     name = "MultiheadAttention"
     same, alike = key is value, query is key
-    query = floating(query, name)
-    key = query if alike else floating(key, name)
-    value = key if same else floating(value, name)
+    query = real(query, name)
+    key = query if alike else real(key, name)
+    value = key if same else real(value, name)
     if not query._native.dtype is key._native.dtype is value._native.dtype:
         one_dtype(name, query=query, key=key, value=value)
     shapes = [tuple(x.shape) for x in (query, key, value)]
@@ -290,7 +290,7 @@ def multi_head_attention_forward(query: Any, key: Any, value: Any, embed_dim_to_
     ValueError
         If a shape does not fit.
     TypeError
-        If query, key, value and parameters are not of one floating-point dtype, or a mask's dtype is none of those above.
+        If query, key, value and parameters are not of one real floating-point dtype, or a mask's dtype is none of those above.
     """
     name = "MultiheadAttention"
     same, alike = key is value, query is key

@@ -13,7 +13,7 @@ from ...ops.creation import constant
 from ...ops.helpers import number
 from ...ops.norms import root_of_sum
 from ...variable import Variable
-from .checks import floating
+from .checks import floating, real
 from .sizes import sizes_of
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d"]
@@ -168,7 +168,7 @@ def _lp_pool(n: int, input: Any, norm_type: float, kernel_size: Any, stride: Any
     if norm_type == 0:
         raise ValueError(f"{name}: norm_type is the power p of the norm, not 0")
     kernel = sizes_of(name, "kernel_size", kernel_size, n)
-    x, p, scale = images(name, input, n), float(norm_type), None
+    x, p, scale = images(name, real(input, name), n), float(norm_type), None
     if p > 0 and p != 1 and x.dtype.kind == "f" and 0 not in x.shape:
         top = ops.max(ops.abs(x.detach()), axis=tuple(range(-n, 0)), keepdims=True)
         least, most = safe_sizes(ops.finfo(x.dtype), p)

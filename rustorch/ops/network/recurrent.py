@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...autograd.check import explained
 from ...autograd.primitive import Primitive
+from ..helpers import is_complex
 
 __all__ = ["gru_steps", "lstm_steps", "rnn_steps"]
 
@@ -22,9 +24,17 @@ def _lstm_rule(xp: Any, g: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, out: Any, 
     return xp.lstm_steps_grad(*g, h, c, w_hh, w_hr, out[0], gates, cells, squashed, reverse)
 
 
+def _rnn(xp: Any, z: Any, h: Any, w_hh: Any, /, reverse: bool, nonlinearity: str) -> Any:
+    if nonlinearity == "relu" and is_complex(z):
+        raise explained(
+            TypeError("an RNN of rectifiers is of real numbers; take the real part of complex ones, as in rustorch.real(x)")
+        )
+    return xp.rnn_steps(z, h, w_hh, reverse, nonlinearity)
+
+
 rnn_steps = Primitive(
     "rnn_steps",
-    lambda xp, z, h, w_hh, /, reverse, nonlinearity: xp.rnn_steps(z, h, w_hh, reverse, nonlinearity),
+    _rnn,
     joint=lambda xp, g, h, w_hh, out, reverse, nonlinearity: xp.rnn_steps_grad(g, h, w_hh, out, reverse, nonlinearity),
 )
 lstm_steps = Primitive("lstm_steps", _lstm, multiple=True, aux=("gates", "cells", "squashed"), joint=_lstm_rule)
