@@ -143,7 +143,7 @@ class Sequential(_Listed):
         names = list(self._modules)
         gone = names[i] if isinstance(i, slice) else [self._at(i)]
         if all(name.isdecimal() for name in names):  # numbers are given anew, as in PyTorch; names that somebody chose stay
-            self._replace([self._modules[name] for name in names if name not in gone])
+            self._replace([module for name, module in zip(names, self, strict=True) if name not in gone])
             return
         for name in gone:
             delattr(self, name)

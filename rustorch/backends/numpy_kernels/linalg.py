@@ -27,7 +27,7 @@ def vector_norm(x: Array, axes: tuple[int, ...], order: float, keepdims: bool) -
     if order == 2 and x.dtype.kind in "fc":
         with numpy.errstate(over="ignore", under="ignore"):
             squares = multiply(x, x) if x.dtype.kind == "f" else multiply(x.real, x.real) + multiply(x.imag, x.imag)
-            total = numpy.asarray(add.reduce(squares, axes, None, None, keepdims))
+            total = numpy.asarray(add.reduce(squares, axes, None, None, keepdims))  # type: ignore[call-overload]
         if total.size and total.min() > _LEAST[total.dtype] and total.max() < numpy.inf:
             return numpy.sqrt(total)
     return plain.vector_norm(_xp(), x, axes, order, keepdims)

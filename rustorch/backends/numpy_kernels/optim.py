@@ -119,7 +119,7 @@ def adam(p: Array, g: Array, mean: Array, square: Array, top: Array | None, lr: 
     return p, mean, square, top
 
 
-def adafactor(p: Array, g: Array, rows: Array | None, columns: Array | None, variance: Array | None, lr: float, keep: float, eps1: float,
+def adafactor(p: Array, g: Array, rows: Any, columns: Any, variance: Array | None, lr: float, keep: float, eps1: float,
               eps2: float, d: float, rho: float, weight_decay: float, maximize: bool) -> tuple[Array, ...]:  # fmt: skip
     p, size = _writable(p), p.size**0.5
     step = rho * max(eps2, float(norm(p)) / size)  # in this order, as in PyTorch: of nan, it is eps2

@@ -24,6 +24,7 @@ from . import (
     rectifier,
     recurrent,
     resize,
+    response_norm,
     sampling,
     shuffle,
 )
@@ -50,6 +51,7 @@ from .pooling import *  # noqa: F403
 from .rectifier import *  # noqa: F403
 from .recurrent import *  # noqa: F403
 from .resize import *  # noqa: F403
+from .response_norm import *  # noqa: F403
 from .sampling import *  # noqa: F403
 from .shuffle import *  # noqa: F403
 
@@ -73,6 +75,7 @@ __all__ = [
         fractional_pooling,
         max_pooling,
         normalization,
+        response_norm,
         padding,
         pooling,
         rectifier,

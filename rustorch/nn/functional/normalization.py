@@ -11,16 +11,14 @@ from ...autograd.checkpoint import is_repeating
 from ...autograd.graph import VARIABLES, Value, make, no_grad, writes
 from ...backends import BY_TYPE
 from ...backends.base import info
-from ...backends.kernels.linalg import safe_sizes
-from ...ops import linalg, network
-from ...ops.helpers import one_axis
+from ...ops import network
 from ...variable import Variable
 from .dtype_checks import in_dtype_of, one_dtype
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize", "rms_norm"]
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
 
 
-def _together(name: str, input: Any, *others: Any, words: tuple[str, ...] = ("weight", "bias")) -> list[Any]:
+def together(name: str, input: Any, *others: Any, words: tuple[str, ...] = ("weight", "bias")) -> list[Any]:
     """All of them (or None) as Variables; raises TypeError unless they are of one real floating-point dtype."""
     input = adopt(input, name, others)
     values = [v if v is None or type(v) in VARIABLES else adopt(v, name, (input,)) for v in (input, *others)]
@@ -131,7 +129,7 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
     >>> rustorch.nn.functional.batch_norm(x, None, None, training=True, eps=1e-30).tolist()
     [[-1.0, -1.0], [1.0, 1.0]]
     """
-    x, weight, bias = _together("batch_norm", input, weight, bias)
+    x, weight, bias = together("batch_norm", input, weight, bias)
     if x.ndim < 2:
         raise ValueError(f"batch_norm: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)")
     shape = x.shape
@@ -142,7 +140,7 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
                 "batch_norm: without running_mean and running_var there is nothing to evaluate with; pass training=True"
             )
         _check_eps("batch_norm", eps)
-        _, mean, var = _together("batch_norm", x, running_mean, running_var, words=("running_mean", "running_var"))
+        _, mean, var = together("batch_norm", x, running_mean, running_var, words=("running_mean", "running_var"))
         return _fixed(x, mean, var, weight, bias, eps)
     count = shape[0] * prod(shape[2:])
     _check_eps("batch_norm", eps, training=True)
@@ -186,7 +184,7 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
 
     Source: Ulyanov, Vedaldi & Lempitsky, "Instance normalization", 2016.
     """
-    x, weight, bias = _together("instance_norm", input, weight, bias)
+    x, weight, bias = together("instance_norm", input, weight, bias)
     if x.ndim < 3:
         raise ValueError(f"instance_norm: the input has shape {x.shape}; it needs three dimensions at least, (n, channels, ...)")
     _check_eps("instance_norm", eps)
@@ -262,7 +260,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     >>> rustorch.nn.functional.layer_norm(rustorch.tensor([[1.0, 3.0], [5.0, 9.0]]), 2, eps=0.0).tolist()
     [[-1.0, 1.0], [-1.0, 1.0]]
     """
-    x, weight, bias = _together("layer_norm", input, weight, bias)
+    x, weight, bias = together("layer_norm", input, weight, bias)
     _check_eps("layer_norm", eps)
     n = _last_sizes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
     if 0 in x.shape:
@@ -302,7 +300,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     Variable([0.2, 1.4])
     """
     weight = None if weight is None else in_dtype_of(weight, input, "rms_norm")  # as PyTorch has it
-    x, weight = _together("rms_norm", input, weight)
+    x, weight = together("rms_norm", input, weight)
     n = _last_sizes("rms_norm", x, normalized_shape, weight=weight)
     eps = info(x.dtype)[1] if eps is None else eps
     _check_eps("rms_norm", eps)
@@ -333,7 +331,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
 
     Source: Wu & He, "Group normalization", 2018, equations 1 to 7.
     """
-    x, weight, bias = _together("group_norm", input, weight, bias)
+    x, weight, bias = together("group_norm", input, weight, bias)
     if x.ndim < 2:
         raise ValueError(f"group_norm: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)")
     n, channels, *rest = x.shape
@@ -346,90 +344,3 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
         return _affine(x, weight, bias)
     flat = ops.reshape(x, (n * num_groups, count))
     return _affine(ops.reshape(network.layer_norm.call(flat, None, None, 1, float(eps)), x.shape), weight, bias)
-
-
-def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Variable:
-    """``x / (k + alpha / size * s) ** beta``, where s is the sum of squares over ``size`` neighbouring channels.
-
-    Parameters
-    ----------
-    input : Variable or array, (n, channels, d1, ...)
-    size : int
-        Positive. Of an even number, one more neighbour lies before a channel than after it.
-    alpha, beta, k : float
-
-    Returns
-    -------
-    Variable, of the input's shape
-
-    Raises
-    ------
-    ValueError
-        If the input has fewer than three dimensions, or the size is not positive.
-
-    Source: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks", 2012, section 3.3; alpha
-    is divided by the size here, as in PyTorch.
-    """
-    (x,) = _together("local_response_norm", input)
-    if x.ndim < 3:
-        raise ValueError(
-            f"local_response_norm: the input has shape {x.shape}; it needs three dimensions at least, (n, channels, ...)"
-        )
-    if size < 1:
-        raise ValueError(f"local_response_norm: the size is a positive number of channels, not {size}")
-    n, channels, *rest = x.shape
-    before, after = (ops.zeros((n, m, *rest), dtype=x.dtype, device=x.device) for m in (size // 2, (size - 1) // 2))
-    y, unit = x, None
-    if x.size:  # samples whose squares might overflow are divided by their largest number, a constant
-        top = ops.max(ops.abs(x.detach()), axis=tuple(range(1, x.ndim)), keepdims=True)
-        huge = ops.logical_and(top > safe_sizes(ops.finfo(x.dtype), 2)[1], top < float("inf"))
-        unit = ops.where(huge, top, ops.ones_like(top))
-        y = x / unit
-    squares = ops.concat([before, y * y, after], axis=1)
-    total = squares[:, :channels]
-    for i in range(1, size):
-        total = total + squares[:, i : i + channels]
-    if unit is None:
-        return x / (total * (alpha / size) + k) ** beta
-    return x / unit**beta / (total * (alpha / size) + k / unit / unit) ** beta / unit**beta
-
-
-def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: None = None) -> Variable:
-    """``x / max(norm(x), eps)``, with the norm along a dimension.
-
-    Parameters
-    ----------
-    input : Variable or array
-    p : float
-        The order of the norm.
-    dim : int
-    eps : float
-        What the norm is at least: no division by zero.
-    out : None
-        PyTorch's argument; results are always new.
-
-    Returns
-    -------
-    Variable, of the input's shape
-
-    Raises
-    ------
-    IndexError
-        If there is no such dimension.
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> rustorch.nn.functional.normalize(rustorch.tensor([3.0, 4.0]), dim=0)
-    Variable([0.6, 0.8])
-    """
-    if out is not None:
-        raise ValueError("normalize: out is None; results are new Variables")
-    x = adopt(input, "normalize")
-    if x.dtype.kind not in "fc":
-        raise TypeError(
-            f"normalize is of floating-point numbers, not of {x.dtype}; convert them, as in x.astype(rustorch.float32)"
-        )
-    axis = one_axis(dim, max(x.ndim, 1), "normalize")
-    norm = linalg.vector_norm(x, axis=axis, keepdims=True, ord=p) if x.ndim else ops.abs(x)  # a number is a vector of one element
-    return x / ops.clip(norm, min=eps)

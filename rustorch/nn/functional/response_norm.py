@@ -1,0 +1,102 @@
+"""Normalization by neighbouring channels, or to vectors of length 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import ops
+from ...autograd.check import adopt
+from ...backends.kernels.linalg import safe_sizes
+from ...ops import linalg
+from ...ops.helpers import one_axis
+from ...variable import Variable
+from .normalization import together
+
+__all__ = ["local_response_norm", "normalize"]
+
+
+def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Variable:
+    """``x / (k + alpha / size * s) ** beta``, where s is the sum of squares over ``size`` neighbouring channels.
+
+    Parameters
+    ----------
+    input : Variable or array, (n, channels, d1, ...)
+    size : int
+        Positive. Of an even number, one more neighbour lies before a channel than after it.
+    alpha, beta, k : float
+
+    Returns
+    -------
+    Variable, of the input's shape
+
+    Raises
+    ------
+    ValueError
+        If the input has fewer than three dimensions, or the size is not positive.
+
+    Source: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks", 2012, section 3.3; alpha
+    is divided by the size here, as in PyTorch.
+    """
+    (x,) = together("local_response_norm", input)
+    if x.ndim < 3:
+        raise ValueError(
+            f"local_response_norm: the input has shape {x.shape}; it needs three dimensions at least, (n, channels, ...)"
+        )
+    if size < 1:
+        raise ValueError(f"local_response_norm: the size is a positive number of channels, not {size}")
+    n, channels, *rest = x.shape
+    before, after = (ops.zeros((n, m, *rest), dtype=x.dtype, device=x.device) for m in (size // 2, (size - 1) // 2))
+    y, unit = x, None
+    if x.size:  # samples whose squares might overflow are divided by their largest number, a constant
+        top = ops.max(ops.abs(x.detach()), axis=tuple(range(1, x.ndim)), keepdims=True)
+        huge = ops.logical_and(top > safe_sizes(ops.finfo(x.dtype), 2)[1], top < float("inf"))
+        unit = ops.where(huge, top, ops.ones_like(top))
+        y = x / unit
+    squares = ops.concat([before, y * y, after], axis=1)
+    total = squares[:, :channels]
+    for i in range(1, size):
+        total = total + squares[:, i : i + channels]
+    if unit is None:
+        return x / (total * (alpha / size) + k) ** beta
+    return x / unit**beta / (total * (alpha / size) + k / unit / unit) ** beta / unit**beta
+
+
+def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: None = None) -> Variable:
+    """``x / max(norm(x), eps)``, with the norm along a dimension.
+
+    Parameters
+    ----------
+    input : Variable or array
+    p : float
+        The order of the norm.
+    dim : int
+    eps : float
+        What the norm is at least: no division by zero.
+    out : None
+        PyTorch's argument; results are always new.
+
+    Returns
+    -------
+    Variable, of the input's shape
+
+    Raises
+    ------
+    IndexError
+        If there is no such dimension.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.nn.functional.normalize(rustorch.tensor([3.0, 4.0]), dim=0)
+    Variable([0.6, 0.8])
+    """
+    if out is not None:
+        raise ValueError("normalize: out is None; results are new Variables")
+    x = adopt(input, "normalize")
+    if x.dtype.kind not in "fc":
+        raise TypeError(
+            f"normalize is of floating-point numbers, not of {x.dtype}; convert them, as in x.astype(rustorch.float32)"
+        )
+    axis = one_axis(dim, max(x.ndim, 1), "normalize")
+    norm = linalg.vector_norm(x, axis=axis, keepdims=True, ord=p) if x.ndim else ops.abs(x)  # a number is a vector of one element
+    return x / ops.clip(norm, min=eps)
