@@ -135,7 +135,7 @@ def _cubic_decay(xp: Any, x: Any) -> Any:
 def gelu_tanh(xp: Any, x: Any) -> Any:
     """``0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))``."""
     e = _cubic_decay(xp, x)
-    return xp.where(x < 0, xp.clip(x, -LAST_CUBIC, None) * e, x) / (1 + e)
+    return xp.where(x < 0, xp.clip(x, -LAST_CUBIC, 0.0) * e, x) / (1 + e)
 
 
 def gelu_tanh_grad(xp: Any, g: Any, x: Any) -> Any:
@@ -174,7 +174,7 @@ def sigmoid_grad(xp: Any, g: Any, x: Any) -> Any:
 def silu(xp: Any, x: Any) -> Any:
     """``x * sigmoid(x)``; at -inf the limit, 0."""
     h = _half_decay(xp, x)
-    return xp.where(x < 0, xp.clip(x, -FAR, None) * h * h, x) / (1 + h * h)
+    return xp.where(x < 0, xp.clip(x, -FAR, 0.0) * h * h, x) / (1 + h * h)
 
 
 def silu_grad(xp: Any, g: Any, x: Any) -> Any:
@@ -195,7 +195,7 @@ def _mish_parts(xp: Any, x: Any) -> tuple[Any, Any, Any]:
 def mish(xp: Any, x: Any) -> Any:
     """``x * tanh(softplus(x))``; at -inf the limit, 0."""
     h, d, bottom = _mish_parts(xp, x)
-    return xp.where(x < 0, xp.clip(x, -FAR, None) * h * (h * (d + 2)), x * (1 + 2 * d)) / bottom
+    return xp.where(x < 0, xp.clip(x, -FAR, 0.0) * h * (h * (d + 2)), x * (1 + 2 * d)) / bottom
 
 
 def mish_grad(xp: Any, g: Any, x: Any) -> Any:

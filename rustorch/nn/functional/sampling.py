@@ -8,6 +8,7 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt
+from ...autograd.flat import FLAT
 from ...backends import dtypes
 from ...variable import Variable
 from .checks import real
@@ -115,7 +116,8 @@ def grid_sample(input: Any, grid: Any, mode: str = "bilinear", padding_mode: str
     grid : Variable or array, (n, out_height, out_width, 2) or (n, out_depth, out_height, out_width, 3)
         For each place of the output, x, y (and z) in the input; -1 and 1 are its edges.
     mode : {"bilinear", "nearest", "bicubic"}
-        "bilinear" weighs the neighbours along every axis, in three dimensions, too; "bicubic" is for two.
+        "bilinear" weighs the neighbours along every axis, in three dimensions, too; "bicubic" is for two. The gradient of "nearest" in
+        the grid is 0.
     padding_mode : {"zeros", "border", "reflection"}
         What is beyond the edges.
     align_corners : bool, optional
@@ -199,4 +201,6 @@ def grid_sample(input: Any, grid: Any, mode: str = "bilinear", padding_mode: str
         values = ops.where(ops.expand_dims(inside, axis=-1), values, ops.zeros_like(values))
         part = values if weight is None else values * ops.expand_dims(weight, axis=-1)
         total = part if total is None else total + part
+    if mode == "nearest":
+        total = FLAT(total, grid)
     return ops.moveaxis(total, -1, 1)
