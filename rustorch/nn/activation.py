@@ -109,7 +109,7 @@ class GELU(Stateless):
     Examples
     --------
     >>> import rustorch
-    >>> rustorch.GELU()(rustorch.tensor([-10.0, 0.0, 10.0])).tolist()
+    >>> rustorch.GELU()(rustorch.tensor([-100.0, 0.0, 10.0])).tolist()
     [-0.0, 0.0, 10.0]
     """
 

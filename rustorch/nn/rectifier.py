@@ -335,7 +335,7 @@ class Hardswish(InPlace):
     --------
     >>> import rustorch
     >>> rustorch.Hardswish()(rustorch.tensor([-9.0, 0.0, 9.0])).tolist()
-    [0.0, 0.0, 9.0]
+    [-0.0, 0.0, 9.0]
     """
 
     def forward(self, input: Any) -> Any:

@@ -208,9 +208,9 @@ BAD: dict[str, tuple[Callable[[Target], Any], type[Exception], str]] = {
     "linear list": (lambda t: F.linear([1.0], _x(1, 1)(t)), TypeError, "not list.*rustorch.asarray"),
     "sigmoid integers": (lambda t: F.sigmoid(_x(2, dtype="int64")(t)), TypeError, "sigmoid is of floating.*not of int64.*astype"),
     "softmax integers": (lambda t: F.softmax(_x(2, dtype="int64")(t), 0), TypeError, "softmax is of floating.*not of int64"),
-    "softmax scalar": (lambda t: F.softmax(_x()(t), 0), ValueError, "softmax: the input needs a dimension"),
+    "softmax scalar": (lambda t: F.softmax(_x()(t), 1), IndexError, "softmax: axis 1 is out of range"),
     "softmax dim": (lambda t: F.softmax(_x(2)(t), 1), IndexError, "axis 1 is out of range for an array of 1 dim"),
-    "log_softmax scalar": (lambda t: F.log_softmax(_x()(t), 0), ValueError, "log_softmax: the input needs a dimension"),
+    "log_softmax scalar": (lambda t: F.log_softmax(_x()(t), 1), IndexError, "log_softmax: axis 1 is out of range"),
     "mse shapes": (
         lambda t: F.mse_loss(_x(3, 1)(t), _x(3)(t)), ValueError,
         r"mse_loss: the input has shape \(3, 1\) and the target \(3,\); they must be equal"),

@@ -178,7 +178,7 @@ BAD: dict[str, Bad] = {
     "prelu weight": (lambda: F.prelu(_x, CPU.variable([[1.0]])), ValueError, r"prelu: the weight has one dimension or none"),
     "prelu dtype": (lambda: nn.PReLU()(_x), TypeError, "prelu: the input is of float64 and the weight of float32"),
     "Softmax2d": (lambda: nn.Softmax2d()(_x), ValueError, r"Softmax2d: the input is \(n, channels, height, width\).*not \(1, 3\)"),
-    "softmin": (lambda: F.softmin(CPU.variable(1.0), 0), ValueError, "softmin: the input needs a dimension to sum along"),
+    "softmin": (lambda: F.softmin(CPU.variable(1.0), 1), IndexError, "softmin: axis 1 is out of range for an array of 1 dimensions"),
 }  # fmt: skip
 
 
