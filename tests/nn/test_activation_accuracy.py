@@ -52,12 +52,13 @@ FORMULAS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 
 
 @FLOATS
+@pytest.mark.parametrize("reach", [4.4, 9.5, 12.0])  # NumPy has versions for the usual numbers
 @pytest.mark.parametrize("name", FORMULAS)
-def test_random_numbers_of_all_sizes_lose_few_digits(name: str, dtype: str, backend: Target) -> None:
+def test_random_numbers_of_all_sizes_lose_few_digits(name: str, reach: float, dtype: str, backend: Target) -> None:
     """Beside a root of a derivative its terms cancel: the errors are those of the larger terms there, of about 1."""
     function, formula = FORMULAS[name]
     draw = numpy.random.default_rng(3)
-    at = numpy.concatenate((draw.uniform(-12, 12, 60), draw.choice([-1, 1], 20) * 10.0 ** draw.uniform(-8, 1.2, 20))).astype(
+    at = numpy.concatenate((draw.uniform(-reach, reach, 40), draw.choice([-1, 1], 20) * 10.0 ** draw.uniform(-8, 0.6, 20))).astype(
         dtype
     )
     found = _derivatives(function, at, dtype, backend)

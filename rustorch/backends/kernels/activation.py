@@ -81,11 +81,6 @@ TAIL = (
     0.00052118929833073, -0.0011401081250541692, -0.002208087525003497, 0.014486042233975049, -0.03181294455694057,
     0.033450599638292514, 0.0078594898627928, -0.09741150479881362, 0.4751862457684028,
 )  # fmt: skip
-#: The same, as precise as float32.
-SHORT_TAIL = (
-    -5.4336988225194265e-05, 7.00088507836043e-05, 0.0004877573469636272, -0.0011155970394293088, -0.0021916531173533393,
-    0.014475998107409018, -0.03181667545087046, 0.03345232619996942, 0.007859802971643213, -0.09741158901947475, 0.47518624148430366,
-)  # fmt: skip
 
 
 def gaussian(xp: Any, x: Any, rate: float) -> Any:
@@ -99,10 +94,10 @@ def gaussian(xp: Any, x: Any, rate: float) -> Any:
     return xp.exp(-rate * (coarse * coarse)) * xp.exp(-rate * ((x - coarse) * (x + coarse)))
 
 
-def gelu(xp: Any, x: Any, tail: Sequence[float] = TAIL) -> Any:
+def gelu(xp: Any, x: Any) -> Any:
     """``x * P(X <= x)`` for a normal X: with ``t = abs(x)`` and ``q = t * P(X <= -t)``, -q below 0 and ``x - q`` above."""
     t = xp.clip(xp.abs(x), 0.0, LIMIT)
-    q = t / (1 + t) * _polynomial((t - 3.75) / (t + 3.75), tail) * gaussian(xp, t, 0.5)
+    q = t / (1 + t) * _polynomial((t - 3.75) / (t + 3.75), TAIL) * gaussian(xp, t, 0.5)
     return xp.where(x < 0, -q, x - q)
 
 
@@ -117,8 +112,8 @@ def gelu_grad(xp: Any, g: Any, x: Any, out: Any) -> Any:
 # -- GELU by tanh: x * sigmoid(w) for w = x * (SLOPE + CUBIC * x * x) ------------------------------------------------------------------
 SLOPE, CUBIC = 1.5957691216057308, 0.07135481627260025
 #: Both, rounded to so few digits that products with small integers are exact, and what is left of them.
-_SLOPE, _MORE_SLOPE = 104580 / 65536, 4.96144948071176e-06
-_CUBIC, _MORE_CUBIC = 4676 / 65536, 4.718616350248776e-06
+FEW_SLOPE, MORE_SLOPE = 104580 / 65536, 4.96144948071176e-06
+FEW_CUBIC, MORE_CUBIC = 4676 / 65536, 4.718616350248776e-06
 #: ``exp(-w)`` is 0 in float64 here.
 LAST_CUBIC = 22.0
 
@@ -128,8 +123,8 @@ def _cubic_decay(xp: Any, x: Any) -> Any:
     y = xp.clip(xp.abs(x), 0.0, LAST_CUBIC)
     n = xp.round(y)
     cube, rest = n * n * n, y - n
-    left = _MORE_SLOPE * n + _MORE_CUBIC * cube + rest * (SLOPE + CUBIC * (y * y + y * n + n * n))
-    return xp.exp(-(_SLOPE * n + _CUBIC * cube)) * xp.exp(-left)
+    left = MORE_SLOPE * n + MORE_CUBIC * cube + rest * (SLOPE + CUBIC * (y * y + y * n + n * n))
+    return xp.exp(-(FEW_SLOPE * n + FEW_CUBIC * cube)) * xp.exp(-left)
 
 
 def gelu_tanh(xp: Any, x: Any) -> Any:
