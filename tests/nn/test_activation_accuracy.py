@@ -58,9 +58,9 @@ def test_random_numbers_of_all_sizes_lose_few_digits(name: str, reach: float, dt
     """Beside a root of a derivative its terms cancel: the errors are those of the larger terms there, of about 1."""
     function, formula = FORMULAS[name]
     draw = numpy.random.default_rng(3)
-    at = numpy.concatenate((draw.uniform(-reach, reach, 40), draw.choice([-1, 1], 20) * 10.0 ** draw.uniform(-8, 0.6, 20))).astype(
-        dtype
-    )
+    at = numpy.concatenate(
+        (draw.uniform(-reach, reach, 40), draw.choice([-1, 1], 20) * 10.0 ** draw.uniform(-8, 0.6, 20))
+    ).astype(dtype)
     found = _derivatives(function, at, dtype, backend)
     eps, tiny = numpy.finfo(dtype).eps, numpy.finfo(dtype).smallest_normal
     with mpmath.workdps(60):
