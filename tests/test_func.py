@@ -267,9 +267,7 @@ def test_what_a_function_returned_is_named_on_every_backend(backend: Target) -> 
     for name, transform in (one | many).items():
         for f, what in ((lambda x: 1.0, "output is a float, 1.0"), (lambda x: x.data, "output is a "), (lambda x: None, "output is None"),
                         (lambda x: (x.sum(), "text"), r"output\[1\] is a str, 'text'")):  # fmt: skip
-            with pytest.raises(
-                TypeError, match=rf"^{name}: the function must return Variables; {what}"
-            ):
+            with pytest.raises(TypeError, match=rf"^{name}: the function must return Variables; {what}"):
                 transform(f)(x)
     assert not x.requires_grad
 

@@ -43,7 +43,12 @@ __all__ = [
 
 #: device family -> (module here, class, the library, what to install)
 _FAMILIES = {
-    "cuda": ("cupy", "CupyBackend", "cupy", "CuPy is not installed: pip install cupy-cuda13x, or cupy-cuda12x for a driver of CUDA 12"),
+    "cuda": (
+        "cupy",
+        "CupyBackend",
+        "cupy",
+        "CuPy is not installed: pip install cupy-cuda13x, or cupy-cuda12x for a driver of CUDA 12",
+    ),
     "strict": ("generic", "StrictBackend", "array_api_strict", "not installed: pip install array-api-strict"),
     "jax": ("generic", "JaxBackend", "jax", "JAX is not installed: pip install jax"),
     "torch": ("generic", "TorchBackend", "torch", "PyTorch is not installed: pip install torch"),

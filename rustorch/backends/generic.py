@@ -251,7 +251,9 @@ class TorchBackend(Backend):
                 dtypes.as_dtype("bfloat16")  # raises: says what is missing
             raise dtypes.refused(str(value.dtype).removeprefix("torch."))
         if value.layout is not self._torch.strided:
-            raise TypeError(f"a tensor of layout {value.layout} is not kept as one block of memory; make it dense, as in x.to_dense()")
+            raise TypeError(
+                f"a tensor of layout {value.layout} is not kept as one block of memory; make it dense, as in x.to_dense()"
+            )
         return value.detach() if value.requires_grad or type(value) is not self._torch.Tensor else value
 
     def check_device(self, device: str, rest: str) -> str:

@@ -62,7 +62,8 @@ def test_on_every_backend(backend, example, tmp_path, capsys):
 
 @pytest.mark.parametrize("strength", [1e-3, 1, 1e3])
 def test_scikit_learns_weights_whatever_the_strength(example, strength):
-    assert example.main(["--strength", str(strength), "--iterations", "40", "--tolerance", "1e-10"]) < 1e-6
+    # The loss is as flat as strength / 569: what is left of the gradient counts for that much more in the weights.
+    assert example.main(["--strength", str(strength), "--iterations", "40", "--tolerance", "1e-11"]) < 1e-6
 
 
 def test_at_the_minimum_there_is_nothing_to_do(example, tmp_path, capsys):

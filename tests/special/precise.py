@@ -1,6 +1,6 @@
 """Values and derivatives of a formula in mpmath's arithmetic: the reference that float32 and float64 are held against.
 
-Derivatives are central differences with a step of ``2**-1200`` at thousands of bits, so no rule of rustorch's is used, and no rule
+Derivatives are central differences with a tiny step at up to thousands of bits, so no rule of rustorch's is used, and no rule
 could be wrong here in the same way. An infinite argument is two huge numbers, one the square of the other: what both round to
 is the limit.
 """
@@ -19,12 +19,6 @@ from mpmath import mpf
 
 Formula = Callable[..., Any]
 
-#: Powers of two that stand for infinity: beyond float64 even after a square root.
-_HUGE = 2200, 3300
-#: Bits of the numbers: room for the largest float64 (or for infinity's stand-ins), the step, and the square of the step.
-_BITS = 12000
-#: The step is 2**-1200: shorter than any scale on which ``x1 ** x2`` changes for a huge exponent.
-_STEP = 1200
 #: The step at the edge of a domain, where a derivative may be infinite: beyond float64 even after a square root.
 _EDGE = 4000
 
@@ -50,8 +44,14 @@ class Function:
         How far value, first and second derivatives may be off, in units of the last place.
     scale : callable, optional
         Takes a point, returns what derivatives are differences of: an absolute error of ``ulps`` units of its last place passes, too.
+    value_too : bool
+        Whether the same holds of the value.
     numbers : tuple of float, optional
         What each argument is, other than the usual special numbers.
+    step : int
+        The step of differences is 2 to the power of minus this: shorter than any scale on which the function changes.
+    huge : tuple of int
+        Powers of two that stand for infinity: beyond float64 even after a square root.
     """
 
     name: str
@@ -62,7 +62,10 @@ class Function:
     linear: bool = False
     ulps: tuple[float, float, float] = (8, 16, 32)
     scale: Callable[..., float] = lambda *point: 0.0
+    value_too: bool = False
     numbers: tuple[float, ...] | None = None
+    step: int = 1200
+    huge: tuple[int, int] = (2200, 3300)
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,9 @@ def _evaluate(formula: Formula, point: Sequence[Any]) -> Any:
     return mpmath.nan if isinstance(out, mpmath.mpc) and out.imag != 0 else mpf(getattr(out, "real", out))
 
 
-def _derivatives(formula: Formula, point: Sequence[Any]) -> list[Any]:
+def _derivatives(formula: Formula, point: Sequence[Any], step: int) -> list[Any]:
     """Value, first and second derivatives. Where one side of a point is outside of the domain, differences of the other side."""
-    h = [(min(abs(x), 1) if x else mpf(1)) * mpf(2) ** -_STEP for x in point]
+    h = [(min(abs(x), 1) if x else mpf(1)) * mpf(2) ** -step for x in point]
 
     def at(*shifts: tuple[int, int]) -> Any:
         moved = list(point)
@@ -100,11 +103,12 @@ def _derivatives(formula: Formula, point: Sequence[Any]) -> list[Any]:
             first.append((right - left) / (2 * h[i]))
             pure.append((left - 2 * value + right) / h[i] ** 2)
             continue
-        usual, h[i] = h[i], mpf(2) ** -_EDGE
         side = 1 if mpmath.isnan(left) else -1
-        near, far = at((i, side)), at((i, 2 * side))
-        first.append(side * (near - value) / h[i])
-        pure.append((value - 2 * near + far) / h[i] ** 2)
+        usual, h[i] = h[i], mpf(2) ** -_EDGE
+        with mpmath.workprec(2 * _EDGE + 300):
+            start, near, far = at(), at((i, side)), at((i, 2 * side))
+            first.append(side * (near - start) / h[i])
+            pure.append((start - 2 * near + far) / h[i] ** 2)
         h[i] = usual
     second = []
     for i, j in combinations_with_replacement(range(len(point)), 2):
@@ -114,6 +118,12 @@ def _derivatives(formula: Formula, point: Sequence[Any]) -> list[Any]:
             corners = [((1, 1), 1), ((1, -1), -1), ((-1, 1), -1), ((-1, -1), 1)]
             second.append(sum(at((i, a), (j, b)) * sign for (a, b), sign in corners) / (4 * h[i] * h[j]))
     return [value, *first, *second]
+
+
+def _bits(function: Function, point: Sequence[float], infinite: bool) -> int:
+    """Room for squares of the largest number and of the step at the smallest one, and for a result near float64's smallest number."""
+    exponents = [abs(int(e)) for x, e in zip(point, numpy.frexp(point)[1], strict=True) if x and not numpy.isinf(x)]
+    return 2 * function.step + 1500 + max(4 * max(exponents, default=0), 3 * function.huge[1] if infinite else 0)
 
 
 def _number(x: float, power: int) -> Any:
@@ -146,10 +156,10 @@ def expected(function: Function, point: tuple[float, ...], dtype: str) -> Expect
         pairs = n * (n + 1) // 2
         return Expected(numpy.nan, (numpy.nan,) * n, (numpy.nan,) * pairs)
     infinite = bool(numpy.isinf(point).any())
-    with mpmath.workprec(_BITS):
-        one = _derivatives(function.formula, [_number(x, _HUGE[0]) for x in point])
+    with mpmath.workprec(_bits(function, point, infinite)):
+        one = _derivatives(function.formula, [_number(x, function.huge[0]) for x in point], function.step)
         if infinite:
-            two = _derivatives(function.formula, [_number(x, _HUGE[1]) for x in point])
+            two = _derivatives(function.formula, [_number(x, function.huge[1]) for x in point], function.step)
             numbers = [_limit(a, b, dtype) for a, b in zip(one, two, strict=True)]
         else:
             numbers = [rounded(a, dtype) for a in one]

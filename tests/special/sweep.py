@@ -40,7 +40,7 @@ def points(dtype: str, function: Function) -> list[tuple[float, ...]]:
             huge**0.5,
         ]
     else:
-        few += [0.75, 1e-3, 30.0, float(numpy.sqrt(numpy.asarray(huge, dtype)))]
+        few += [0.75, 30.0, float(numpy.sqrt(numpy.asarray(huge, dtype)))]
     values = [float(numpy.asarray(x, dtype)) for x in few]
     return list(product([*values, *(-x for x in values), numpy.nan], repeat=arity))
 
@@ -65,6 +65,8 @@ def derivatives(function: Function, at: Sequence[tuple[float, ...]], dtype: str,
 
 
 def _close(got: float, wanted: float, ulps: float, dtype: str, scale: float, flushes: bool) -> bool:
+    if flushes and numpy.isinf(wanted):  # the reciprocal of what became 0 on the way, or 0 times infinity
+        return True
     if numpy.isnan(wanted) or numpy.isnan(got):
         return bool(numpy.isnan(wanted) and numpy.isnan(got))
     if got == wanted:
@@ -102,14 +104,17 @@ def faults(function: Function, dtype: str, backend: Target, at: Sequence[tuple[f
     """A line for each number that is not the expected one."""
     at = points(dtype, function) if at is None else at
     got = derivatives(function, at, dtype, backend)
-    exact = backend.device == "cpu"
+    slack = 1 if backend.device == "cpu" else 8  # other libraries' functions are less exact than NumPy's
+    flushes = not backend.device.startswith(("cpu", "strict", "torch"))  # numbers below the smallest normal one are 0
     lines = []
     for k, point in enumerate(at):
         for n, value in enumerate(_wanted(function, point, dtype)):
             order = 0 if n == 0 else 1 if n <= function.arity else 2
             number = float(got[n][k])
-            ulps = function.ulps[order] * (1 if exact else 8)
-            if value is not None and not _close(number, value, ulps, dtype, function.scale(*point) if order else 0.0, not exact):
+            ulps = function.ulps[order] * slack
+            if value is not None and not _close(
+                number, value, ulps, dtype, function.scale(*point) if order or function.value_too else 0.0, flushes
+            ):
                 lines.append(f"{function.name}{point} {dtype}: {_label(n, function.arity)} is {number!r}, expected {value!r}")
     return lines
 

@@ -6,12 +6,30 @@ from collections.abc import Callable
 from math import copysign, inf, isinf, nan
 from typing import Any
 
+import mpmath
 from mpmath import mp, mpf
 
 import rustorch
 from rustorch.nn import functional as F
 from rustorch.ops import network
 from tests.special.precise import Formula, Function
+
+#: exp(_FAR) is infinite in float64, and exp(-_FAR) is 0.
+_FAR = 2000
+
+
+def _exp(x: Any) -> Any:
+    """The exponential; where it is beyond float64, another function that is, with its derivatives: mpmath's takes seconds there."""
+    return mpf(0) if x < -_FAR else mpf(2) ** 10_000 * x**4 if x > _FAR else mp.exp(x)
+
+
+def _constant(value: Any) -> Any:
+    """A number with the digits that a constant needs, computed once."""
+    with mpmath.workprec(300):
+        return value()
+
+
+_LOG2, _LOG10 = _constant(lambda: mp.log(2)), _constant(lambda: mp.log(10))
 
 
 def _oscillates(*x: float) -> Any:
@@ -52,18 +70,18 @@ UNARY = [
     _unary("atan"),
     _unary("atanh"),
     _unary("cos", kinks=_oscillates),
-    _unary("cosh"),
-    _unary("exp"),
-    _unary("expm1", lambda x: mp.exp(x) - 1),
+    _unary("cosh", lambda x: (_exp(x) + _exp(-x)) / 2),
+    _unary("exp", _exp),
+    _unary("expm1", lambda x: _exp(x) - 1),
     _unary("log", kinks=_negative_zero),
-    _unary("log10", lambda x: mp.log(x) / mp.log(10), _negative_zero),
+    _unary("log10", lambda x: mp.log(x) / _LOG10, _negative_zero),
     _unary("log1p", lambda x: mp.log(1 + x)),
-    _unary("log2", lambda x: mp.log(x) / mp.log(2), _negative_zero),
+    _unary("log2", lambda x: mp.log(x) / _LOG2, _negative_zero),
     _unary("negative", lambda x: -x, linear=True),
     _unary("positive", lambda x: x, linear=True),
     _unary("reciprocal", lambda x: 1 / x, _pole(lambda x: (copysign(inf, x), -inf, copysign(inf, x)))),
     _unary("sin", kinks=_oscillates),
-    _unary("sinh"),
+    _unary("sinh", lambda x: (_exp(x) - _exp(-x)) / 2),
     _unary("sqrt", kinks=_negative_zero),
     _unary("square", lambda x: x * x),
     _unary("tan", kinks=_oscillates),
@@ -88,15 +106,6 @@ def _power(n: float) -> Function:
 
 
 POWERS = [_power(n) for n in (2, 3, 4, 5, 8, -1, -2, -3, 2.0, 3.0, -2.0, 0.5, 1.5, -0.5)]
-
-
-# -- formulas that activations and losses share -----------------------------------------------------------------------------------
-#: exp(-_FAR) is 0 in float64. mpmath's exponential of a huge number takes long.
-_FAR = 2000
-
-
-def _exp(x: Any) -> Any:
-    return mpf(0) if x < -_FAR else mp.exp(x)
 
 
 def _normal(x: Any) -> Any:
@@ -272,20 +281,21 @@ LIKELIHOOD = [
     *[_loss("kl_div", lambda x, y=y: y * (mp.log(y) - x), target=y, linear=True) for y in (0.25, 1.0)],
     *[_loss("kl_div", lambda x, y=y: mp.exp(y) * (y - x), variant="of logarithms", target=y, log_target=True, linear=True)
       for y in (0.0, -2.0)],
-    *[_loss("poisson_nll_loss", lambda x, y=y: mp.exp(x) - y * x, target=y) for y in (0.0, 3.0)],
+    *[_loss("poisson_nll_loss", lambda x, y=y: _exp(x) - y * x, target=y) for y in (0.0, 3.0)],
     *[_loss("hinge_embedding_loss", lambda x, y=y: x if y > 0 else max(1 - x, mpf(0)), _hinge, target=y, linear=True) for y in (1.0, -1.0)],
 ]  # fmt: skip
 
 
 def _beyond(x: float, y: float) -> Any:
-    """The difference itself is no number of float64."""
-    return None if isinf(x - y) else ...
+    """Two infinities have no difference; and that of two huge numbers may be no number of the dtype."""
+    return None if (isinf(x) and isinf(y)) or (abs(x) > 1e38 and abs(y) > 1e38) else ...
 
 
 def _gaussian(variance: float) -> Function:
+    log = _constant(lambda: mp.log(mpf(variance)))
     return Function(f"gaussian_nll_loss {variance}",
                     lambda x, y: F.gaussian_nll_loss(x, y, rustorch.full_like(x, variance), reduction="none"),
-                    lambda x, y: (mp.log(mpf(variance)) + (x - y) ** 2 / mpf(variance)) / 2, 2, _beyond)  # fmt: skip
+                    lambda x, y: (log + (x - y) ** 2 / mpf(variance)) / 2, 2, _beyond)  # fmt: skip
 
 
 GAUSSIAN = [_gaussian(variance) for variance in (0.5, 1e20)]
@@ -298,9 +308,10 @@ def _classes(name: str, call: Callable[..., Any], formula: Formula) -> Function:
         # a logit of infinity has no limit; where all are minus infinity there is none, either
         return None if inf in x or max(x) == -inf else ...
 
-    # derivatives are sums and differences of probabilities
+    # numbers are sums and differences of probabilities and their logarithms
     return Function(name, lambda *x: call(rustorch.stack(list(x), axis=1)), formula, 3, kinks,
-                    scale=lambda *x: 1.0, numbers=(0.0, 1.0, -1.0, 30.0, -30.0, 1e30, -1e30, -inf))  # fmt: skip
+                    scale=lambda *x: 1.0, value_too=True, numbers=(0.0, 1.0, -1.0, 30.0, -30.0, 1e30, -inf),
+                    step=300, huge=(120, 160))  # fmt: skip
 
 
 def _log_sum(*x: Any) -> Any:
@@ -315,7 +326,7 @@ def _target(x: Any, value: int) -> Any:
 CLASSES = [
     _classes("softmax", lambda x: F.softmax(x, dim=1)[:, 0], lambda *x: _exp(x[0] - _log_sum(*x))),
     _classes("log_softmax", lambda x: F.log_softmax(x, dim=1)[:, 0], lambda *x: x[0] - _log_sum(*x)),
-    _classes("logsumexp", lambda x: network.logsumexp.call(x, 1), _log_sum),
+    _classes("logsumexp", lambda x: network.logsumexp.call(x, 1)[:, 0], _log_sum),
     _classes("cross_entropy", lambda x: F.cross_entropy(x, _target(x, 0), reduction="none"), lambda *x: _log_sum(*x) - x[0]),
     _classes("cross_entropy smooth", lambda x: F.cross_entropy(x, _target(x, 0), reduction="none", label_smoothing=0.25),
              lambda *x: _log_sum(*x) - x[0] * mpf(5) / 6 - (x[1] + x[2]) / 12),
@@ -327,7 +338,7 @@ def _row(
     name: str, call: Callable[..., Any], formula: Formula, kinks: Callable[..., Any], scale: Callable[..., float]
 ) -> Function:
     return Function(name, lambda *x: call(rustorch.stack(list(x), axis=1)), formula, 3, kinks, scale=scale,
-                    numbers=(0.0, 1.5e-38, 1e-30, 1.0, -3.0, 1e20, -1e38))  # fmt: skip
+                    numbers=(0.0, 1.5e-38, 1.0, -3.0, 1e20, -1e38), step=300, ulps=(128, 128, 256))  # fmt: skip
 
 
 def _origin(*x: float) -> Any:
@@ -339,7 +350,8 @@ def _norm(order: float) -> Function:
     def formula(*x: Any) -> Any:
         return sum(abs(z) ** mpf(order) for z in x) ** (1 / mpf(order))
 
-    # second derivatives are differences of numbers of the size of the reciprocal norm
+    # Second derivatives are differences of numbers of the size of the reciprocal norm. The exponent 1 / order is rounded: the root of a
+    # sum s is off by log(s) units.
     return _row(f"vector_norm {order}", lambda x: rustorch.linalg.vector_norm(x, axis=1, ord=order), formula, _origin,
                 lambda *x: 1 / max(map(abs, x)) if any(x) else 0.0)  # fmt: skip
 
