@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from math import copysign, inf, isinf, nan
+from math import copysign, inf, isinf, log, nan
 from typing import Any
 
 import mpmath
@@ -219,6 +220,20 @@ def _both_low(x1: float, x2: float) -> Any:
     return (x1, 0.5, 0.5, None, None, None) if x1 == x2 and isinf(x1) else ...
 
 
+def _raised(x1: Any, x2: Any) -> Any:
+    """``x1 ** x2``; where it is beyond float64, another function that is, with its derivatives."""
+    size = x2 * mp.log(x1)
+    return x1**x2 if abs(size) < _FAR else mpf(0) if size < 0 else mpf(2) ** 10_000 * x1 ** (4 * mp.sign(x2)) * x2**4
+
+
+def _positive(x1: float, x2: float) -> Any:
+    """Infinite arguments, and bases of 0, are conventions of IEEE 754. A power below the smallest normal number is 0 on some devices."""
+    if isinf(x1) or isinf(x2) or x1 <= 0:
+        return None
+    size = -x2 * log(x1)
+    return None if 87 < size < 104 or 708 < size < 746 else ...
+
+
 BINARY = [
     _binary("add", lambda x1, x2: x1 + x2, _unless_infinite, linear=True),
     _binary("atan2", mp.atan2, _angle),
@@ -229,6 +244,7 @@ BINARY = [
     _binary("maximum", max, lambda x1, x2: _tie(x1) if x1 == x2 else ..., linear=True),
     _binary("minimum", min, lambda x1, x2: _tie(x1) if x1 == x2 else ..., linear=True),
     _binary("multiply", lambda x1, x2: x1 * x2, lambda x1, x2: None if isinf(x1) or isinf(x2) else ...),
+    _binary("pow", _raised, _positive),
     _binary("subtract", lambda x1, x2: x1 - x2, _unless_infinite, linear=True),
 ]  # fmt: skip
 
@@ -292,10 +308,10 @@ def _beyond(x: float, y: float) -> Any:
 
 
 def _gaussian(variance: float) -> Function:
-    log = _constant(lambda: mp.log(mpf(variance)))
+    of_variance = _constant(lambda: mp.log(mpf(variance)))
     return Function(f"gaussian_nll_loss {variance}",
                     lambda x, y: F.gaussian_nll_loss(x, y, rustorch.full_like(x, variance), reduction="none"),
-                    lambda x, y: (log + (x - y) ** 2 / mpf(variance)) / 2, 2, _beyond)  # fmt: skip
+                    lambda x, y: (of_variance + (x - y) ** 2 / mpf(variance)) / 2, 2, _beyond)  # fmt: skip
 
 
 GAUSSIAN = [_gaussian(variance) for variance in (0.5, 1e20)]
@@ -333,6 +349,34 @@ CLASSES = [
 ]  # fmt: skip
 
 
+def _margins(*x: Any) -> Any:
+    return (max(1 - x[0] + x[1], mpf(0)) + max(1 - x[0] + x[2], mpf(0))) / 3
+
+
+def _margin_edges(*x: float) -> Any:
+    """No derivative where a margin is kept exactly; of infinite logits no difference."""
+    return None if isinf(max(x, key=abs)) or 1 in (x[0] - x[1], x[0] - x[2]) else ...
+
+
+def _probability(target: float) -> Function:
+    return Function(f"binary_cross_entropy {target}",
+                    lambda x: F.binary_cross_entropy(x, rustorch.full_like(x, target), reduction="none"),
+                    lambda x: -mp.log(x if target else 1 - x), numbers=(1e-3, 0.25, 0.5, 0.75, 0.999))  # fmt: skip
+
+
+SEVERAL = [
+    _probability(0.0),
+    _probability(1.0),
+    Function("margin_ranking_loss", lambda a, b: F.margin_ranking_loss(a, b, rustorch.ones_like(a), reduction="none"),
+             lambda a, b: max(b - a, mpf(0)), 2, lambda a, b: None if a == b else ..., linear=True),
+    dataclasses.replace(
+        _classes("multi_margin_loss", lambda x: F.multi_margin_loss(x, _target(x, 0), reduction="none"), _margins), kinks=_margin_edges
+    ),
+    _classes("multilabel_soft_margin_loss", lambda x: F.multilabel_soft_margin_loss(x, rustorch.zeros_like(x), reduction="none"),
+             lambda *x: sum(map(_softplus, x)) / 3),
+]  # fmt: skip
+
+
 # -- reductions of three numbers ------------------------------------------------------------------------------------------------------
 def _row(
     name: str, call: Callable[..., Any], formula: Formula, kinks: Callable[..., Any], scale: Callable[..., float]
@@ -364,6 +408,8 @@ def _mean_square(*x: Any) -> Any:
 ROWS = [
     _norm(2),
     _norm(3),
+    _row("pairwise_distance", lambda x: F.pairwise_distance(x, rustorch.zeros_like(x), eps=0.0),
+         lambda *x: mp.sqrt(sum(z * z for z in x)), lambda *x: ... if any(x) else None, lambda *x: 1 / max(map(abs, x)) if any(x) else 0.0),
     _row("mean", lambda x: rustorch.mean(x, axis=1), lambda *x: sum(x) / 3, lambda *x: ..., lambda *x: 0.0),
     _row("prod", lambda x: rustorch.prod(x, axis=1), lambda *x: x[0] * x[1] * x[2], lambda *x: ..., lambda *x: 0.0),
 ]  # fmt: skip

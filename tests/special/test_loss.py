@@ -6,12 +6,12 @@ import pytest
 
 from tests.special.precise import Function
 from tests.special.sweep import faults
-from tests.special.tables import CLASSES, GAUSSIAN, LIKELIHOOD, REGRESSION, ROWS
+from tests.special.tables import CLASSES, GAUSSIAN, LIKELIHOOD, REGRESSION, ROWS, SEVERAL
 from tests.support.target import Target
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("function", [*REGRESSION, *LIKELIHOOD, *GAUSSIAN, *CLASSES, *ROWS], ids=lambda f: f.name)
+@pytest.mark.parametrize("function", [*REGRESSION, *LIKELIHOOD, *GAUSSIAN, *CLASSES, *SEVERAL, *ROWS], ids=lambda f: f.name)
 def test_value_and_derivatives_are_right(function: Function, dtype: str, backend: Target) -> None:
     wrong = faults(function, dtype, backend)
     assert not wrong, "\n".join(wrong)

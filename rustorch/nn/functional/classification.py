@@ -293,7 +293,7 @@ def multi_margin_loss(input: Any, target: Any, p: int = 1, margin: float = 1.0, 
     places = ops.expand_dims(target, axis=1)
     own = places == ops.arange(classes, dtype=target.dtype, device=target.device)
     others = ops.where(own, ops.zeros_like(x), x)  # an infinite score minus itself is nan
-    z = network.relu(margin - ops.take_along_axis(x, places, axis=1) + others)
+    z = network.relu(margin - (ops.take_along_axis(x, places, axis=1) - others))
     z = ops.where(own, ops.zeros_like(z), z)
     each = None if weight is None else ops.expand_dims(ops.take(weight, target, axis=0), axis=1)
     if p == 2:
@@ -346,7 +346,7 @@ def multilabel_margin_loss(input: Any, target: Any, size_average: bool | None = 
     hot = ops.expand_dims(safe, axis=2) == ops.arange(classes, dtype=safe.dtype, device=safe.device)
     is_target = ops.any(ops.logical_and(hot, ops.expand_dims(given, axis=2)), axis=1)
     others = ops.expand_dims(ops.where(is_target, ops.zeros_like(x), x), axis=1)  # an infinite score minus itself is nan
-    z = network.relu(1 - ops.expand_dims(ops.take_along_axis(x, safe, axis=1), axis=2) + others)
+    z = network.relu(1 - (ops.expand_dims(ops.take_along_axis(x, safe, axis=1), axis=2) - others))
     pairs = ops.logical_and(ops.expand_dims(given, axis=2), ops.logical_not(ops.expand_dims(is_target, axis=1)))
     return _of_rows(ops.sum(ops.where(pairs, z, ops.zeros_like(z)), axis=(1, 2)) / classes, alone, reduction)
 

@@ -316,4 +316,4 @@ def _triplet(name: str, anchor: Any, positive: Any, negative: Any, distance: Cal
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = ops.minimum(far, distance(positive, negative))
-    return reduced(ops.clip(margin + adopt(near, name) - far, min=0), reduction)
+    return reduced(ops.clip(margin - (far - adopt(near, name)), min=0), reduction)
