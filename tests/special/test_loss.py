@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.special.losses import CLASSES, GAUSSIAN, LIKELIHOOD, REGRESSION, ROWS, SEVERAL
 from tests.special.precise import Function
 from tests.special.sweep import faults
-from tests.special.tables import CLASSES, GAUSSIAN, LIKELIHOOD, REGRESSION, ROWS, SEVERAL
 from tests.support.target import Target
 
 
