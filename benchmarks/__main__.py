@@ -45,12 +45,26 @@ def _versions() -> str:
 
 def main() -> int:
     """Run what the command line asks for; how many cases failed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="rustorch against its peers, as ratios in one run")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="rustorch against its peers, as ratios in one run"
+    )
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds, at least 9 (default 15)")
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=["chain", *_STEPS, *_NETWORKS, "cube", "embedding", "loader", "saving", "import", "memory", "launches", "cuda"],
+        choices=[
+            "chain",
+            *_STEPS,
+            *_NETWORKS,
+            "cube",
+            "embedding",
+            "loader",
+            "saving",
+            "import",
+            "memory",
+            "launches",
+            "cuda",
+        ],
         help="leave the others out",
     )
     options = parser.parse_args()

@@ -1,4 +1,6 @@
-"""One training step with Adam: a perceptron whose 800,000 parameters take longer to update than to use, and its optimizer's part alone."""
+"""One training step with Adam: a perceptron whose 800,000 parameters take longer to update than to use, and its
+optimizer's part alone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""One training step of a small convolutional network on images of 28 x 28: convolutions, batch norm, pooling, cross-entropy, SGD."""
+"""One training step of a small convolutional network on images of 28 x 28: convolutions, batch norm, pooling,
+cross-entropy, SGD.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Training steps on one GPU, against PyTorch eager on the same card: when a step returns, and when the GPU has finished it."""
+"""Training steps on one GPU, against PyTorch eager on the same card: when a step returns, and when the GPU has finished
+it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from .timing import queued_and_done
 #: What is timed, by what is printed before its figures.
 CASES: dict[str, Callable[[], dict[str, Callable[[], object]]]] = {
     **{
-        f"MLP {sizes}, batch {batch}": partial(lambda sizes, batch: mlp.step(sizes, batch).functions("cuda"), sizes, batch)
+        f"MLP {sizes}, batch {batch}": partial(
+            lambda sizes, batch: mlp.step(sizes, batch).functions("cuda"), sizes, batch
+        )
         for sizes, batch in (
             ([2, 4, 2], 32),
             ([784, 256, 128, 10], 64),

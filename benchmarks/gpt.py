@@ -12,7 +12,9 @@ VOCABULARY, WIDTH, HEADS, LAYERS, TOKENS, BATCH = 65, 128, 4, 2, 64, 8
 
 
 def model(nn: Any) -> Any:
-    """The network, of PyTorch's layers or of ours; called with tokens, places and a mask, it gives a row of logits for each token."""
+    """The network, of PyTorch's layers or of ours; called with tokens, places and a mask, it gives a row of logits for
+    each token.
+    """
 
     class GPT(nn.Module):
         def __init__(self) -> None:

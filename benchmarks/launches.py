@@ -1,7 +1,9 @@
-"""How many kernels a training step launches, how often it waits for the GPU, and how often it copies from the host: no GPU needed.
+"""How many kernels a training step launches, how often it waits for the GPU, and how often it copies from the host: no
+GPU needed.
 
-Counted in a process of its own on the stand-in for CuPy in ``tests/support/cuda``, whose CUDA sources a C++ compiler compiles. These are
-counts, not times: the same on every machine. ``tests/gpu/test_launches.py`` holds them to the limits.
+Counted in a process of its own on the stand-in for CuPy in ``tests/support/cuda``, whose CUDA sources a C++ compiler
+compiles. These are counts, not times: the same on every machine. ``tests/gpu/test_launches.py`` holds them to the
+limits.
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ class Counts:
     where: tuple[str, ...] = ()
 
 
-# -- training steps ------------------------------------------------------------------------------------------------------
+# -- training steps ----------------------------------------------------------------------------------------------------
 def _recurrent() -> Callable[[], object]:
     layer = nn.LSTM(lstm.FEATURES, lstm.HIDDEN).to(DEVICE)
     x = rustorch.randn(lstm.STEPS, 4, lstm.FEATURES, device=DEVICE)
@@ -86,7 +88,7 @@ STEPS = {
 }
 
 
-# -- single updates ------------------------------------------------------------------------------------------------------
+# -- single updates ----------------------------------------------------------------------------------------------------
 def _small() -> nn.Module:
     return nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8)).to(DEVICE)
 
@@ -118,7 +120,7 @@ UPDATES = {
 }
 
 
-# -- losses and layers ---------------------------------------------------------------------------------------------------
+# -- losses and layers -------------------------------------------------------------------------------------------------
 def _behind(loss: Callable[..., Any]) -> Case:
     """A small perceptron with this loss, forward and backward."""
 
@@ -184,7 +186,9 @@ LAYERS = {
     "... l1_loss": _behind(lambda out, target, labels: F.l1_loss(out, target)),
     "... smooth_l1_loss": _behind(lambda out, target, labels: F.smooth_l1_loss(out, target)),
     "... huber_loss": _behind(lambda out, target, labels: F.huber_loss(out, target)),
-    "... binary_cross_entropy_with_logits": _behind(lambda out, target, labels: F.binary_cross_entropy_with_logits(out, target)),
+    "... binary_cross_entropy_with_logits": _behind(
+        lambda out, target, labels: F.binary_cross_entropy_with_logits(out, target)
+    ),
     **{
         f"... {name}, and sum": _behind(partial(_activated, name))
         for name in ("relu6", "hardtanh", "dropout", "gelu", "silu", "leaky_relu", "softplus", "normalize")
@@ -204,7 +208,7 @@ LAYERS = {
 CASES = {**STEPS, **UPDATES, **LAYERS}
 
 
-# -- counting --------------------------------------------------------------------------------------------------------------
+# -- counting ----------------------------------------------------------------------------------------------------------
 def _count(case: Case) -> Counts:
     from tests.support.launches import counted
 
@@ -273,7 +277,11 @@ def run() -> int:
     """
     results = measure()
     failed = 0
-    for heading, cases in (("training step", STEPS), ("update", UPDATES), ("losses and layers, forward and backward", LAYERS)):
+    for heading, cases in (
+        ("training step", STEPS),
+        ("update", UPDATES),
+        ("losses and layers, forward and backward", LAYERS),
+    ):
         print(f"\n{heading:44}launches  limit  torch  waits  copies from the host")
         for title, case in cases.items():
             counts = results[title]

@@ -11,13 +11,19 @@ import numpy
 from .steps import Step
 
 
-def _data(sizes: list[int], batch: int) -> tuple[list[tuple[numpy.ndarray, numpy.ndarray]], numpy.ndarray, numpy.ndarray]:
+def _data(
+    sizes: list[int], batch: int
+) -> tuple[list[tuple[numpy.ndarray, numpy.ndarray]], numpy.ndarray, numpy.ndarray]:
     generator = numpy.random.default_rng(0)
     layers = [
         (generator.uniform(-1, 1, (n_out, n_in)).astype("float32") / n_in**0.5, numpy.zeros(n_out, "float32"))
         for n_in, n_out in itertools.pairwise(sizes)
     ]
-    return layers, generator.standard_normal((batch, sizes[0])).astype("float32"), generator.integers(0, sizes[-1], batch)
+    return (
+        layers,
+        generator.standard_normal((batch, sizes[0])).astype("float32"),
+        generator.integers(0, sizes[-1], batch),
+    )
 
 
 def network(nn: Any, sizes: list[int]) -> Any:

@@ -1,4 +1,6 @@
-"""One training step of a model that is written once for both libraries: forward, cross-entropy, backward, an optimizer."""
+"""One training step of a model that is written once for both libraries: forward, cross-entropy, backward, an
+optimizer.
+"""
 
 from __future__ import annotations
 

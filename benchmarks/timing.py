@@ -78,8 +78,8 @@ def queued_and_done(
     Returns
     -------
     dict
-        name -> (median seconds until a call returns, median seconds until the GPU has finished it, median over the rounds of rustorch's
-        time over this one's until the GPU has finished)
+        name -> (median seconds until a call returns, median seconds until the GPU has finished it, median over the
+        rounds of rustorch's time over this one's until the GPU has finished)
     """
     calls = {}
     for name, function in functions.items():

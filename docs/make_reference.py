@@ -1,7 +1,7 @@
 """Writes the API reference from the docstrings: ``python docs/make_reference.py``.
 
-Docstrings are numpydoc: sections with underlined titles, entries with indented descriptions. A test holds the committed pages against
-what this writes, and another one that every public name is on a page.
+Docstrings are numpydoc: sections with underlined titles, entries with indented descriptions. A test holds the committed
+pages against what this writes, and another one that every public name is on a page.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def pages() -> list[Page]:
     ]
 
 
-# -- from numpydoc to Markdown ---------------------------------------------------------------------------------------------------
+# -- from numpydoc to Markdown -----------------------------------------------------------------------------------------
 _SECTION = re.compile(r"^(?P<title>[A-Z][A-Za-z ]*)\n-{3,}$", re.MULTILINE)
 #: Sections whose text is entries with indented descriptions.
 _LISTS = ("Parameters", "Attributes", "Returns", "Yields", "Raises")
@@ -144,7 +144,9 @@ class Links:
             if code is not None:
                 return f"`{code}`"
             target = (
-                self._targets.get(f"{page.prefix}.{name}") or self._targets.get(f"rustorch.{name}") or self._targets.get(name)
+                self._targets.get(f"{page.prefix}.{name}")
+                or self._targets.get(f"rustorch.{name}")
+                or self._targets.get(name)
             )
             return f"[`{name}`]({target.removeprefix(page.file)})" if target else f"`{name}`"
 
@@ -193,7 +195,7 @@ def described(docstring: str, page: Page, links: Links) -> list[str]:
     return lines
 
 
-# -- pages -----------------------------------------------------------------------------------------------------------------------
+# -- pages -------------------------------------------------------------------------------------------------------------
 def signature(value: Any) -> str:
     """Names and defaults; the types stand in the docstring."""
     try:
@@ -206,7 +208,9 @@ def signature(value: Any) -> str:
 
 
 def _methods(kind: type, public: set[Any]) -> Iterator[tuple[str, Any]]:
-    """Methods and described properties of a class, by name; what it has from another public class is described there."""
+    """Methods and described properties of a class, by name; what it has from another public class is
+    described there.
+    """
     described = {base for other in kind.__mro__[1:] if other in public for base in other.__mro__}
     own = [base for base in kind.__mro__ if base not in described and base.__module__.startswith("rustorch")]
     for name in sorted({name for base in own for name in vars(base) if not name.startswith("_")}):
@@ -223,7 +227,15 @@ def _class(name: str, kind: type, page: Page, links: Links, public: set[Any]) ->
             shown = f"{name}.{method}"
         else:
             shown = f"{name}.{method}{signature(getattr(kind, method))}"
-        lines += [f"### {name}.{method}", "", "```text", shown, "```", "", *described(inspect.getdoc(value) or "", page, links)]
+        lines += [
+            f"### {name}.{method}",
+            "",
+            "```text",
+            shown,
+            "```",
+            "",
+            *described(inspect.getdoc(value) or "", page, links),
+        ]
     return lines
 
 
@@ -258,7 +270,10 @@ def index(all_pages: list[Page]) -> str:
         "| --- | --- |",
     ]
     lines += [f"| [{page.name}]({page.file}) | {', '.join(f'`{name}`' for name in page.names)} |" for page in all_pages]
-    lines += ["", f"[Which derivatives each function has, on which device]({TABLE}): tried, and written down by the tests."]
+    lines += [
+        "",
+        f"[Which derivatives each function has, on which device]({TABLE}): tried, and written down by the tests.",
+    ]
     return "\n".join(lines) + "\n"
 
 

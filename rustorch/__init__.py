@@ -1,7 +1,8 @@
-"""rustorch: a differentiable implementation of the Array API standard, with PyTorch-style layers, losses and optimizers.
+"""rustorch: a differentiable implementation of the Array API standard, with PyTorch-style layers, losses and
+optimizers.
 
-It owns no arrays: every `Variable` wraps an array of NumPy (``device="cpu"``), CuPy (``device="cuda"``) or another library that
-speaks the standard. This module is the public face; nothing is computed here.
+It owns no arrays: every `Variable` wraps an array of NumPy (``device="cpu"``), CuPy (``device="cuda"``) or another
+library that speaks the standard. This module is the public face; nothing is computed here.
 """
 
 from __future__ import annotations
@@ -73,10 +74,52 @@ __all__ = [
     *ops.__all__,
     *nn.__all__,
     *optim.__all__,
-    "checkpoint", "custom_primitive", "data", "detect_anomaly", "fft", "func", "gradcheck", "gradgradcheck", "linalg", "pytree",
-    "Variable", "backends", "bool", "complex128", "complex64", "cuda", "enable_grad", "float32", "float64", "get_default_device",
-    "get_rng_state", "grad", "int16", "int32", "int64", "int8", "is_grad_enabled",
-    "load", "load_metadata", "manual_seed", "nn", "no_grad", "optim", "rand", "randint", "randn",
-    "random", "randperm", "save", "serialization", "set_default_device", "set_grad_enabled", "set_rng_state",
-    "uint16", "uint32", "uint64", "uint8", "Tensor",
-]  # fmt: skip
+    "checkpoint",
+    "custom_primitive",
+    "data",
+    "detect_anomaly",
+    "fft",
+    "func",
+    "gradcheck",
+    "gradgradcheck",
+    "linalg",
+    "pytree",
+    "Variable",
+    "backends",
+    "bool",
+    "complex128",
+    "complex64",
+    "cuda",
+    "enable_grad",
+    "float32",
+    "float64",
+    "get_default_device",
+    "get_rng_state",
+    "grad",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
+    "is_grad_enabled",
+    "load",
+    "load_metadata",
+    "manual_seed",
+    "nn",
+    "no_grad",
+    "optim",
+    "rand",
+    "randint",
+    "randn",
+    "random",
+    "randperm",
+    "save",
+    "serialization",
+    "set_default_device",
+    "set_grad_enabled",
+    "set_rng_state",
+    "uint16",
+    "uint32",
+    "uint64",
+    "uint8",
+    "Tensor",
+]

@@ -50,7 +50,9 @@ class Structure:
             return f"({', '.join(inner)}{',' if len(inner) == 1 else ''})"
         if issubclass(self.kind, dict):
             return "{" + ", ".join(f"{key!r}: {child}" for key, child in zip(self.keys, inner, strict=True)) + "}"
-        return f"{self.kind.__name__}({', '.join(f'{key}={child}' for key, child in zip(self.keys, inner, strict=True))})"
+        return (
+            f"{self.kind.__name__}({', '.join(f'{key}={child}' for key, child in zip(self.keys, inner, strict=True))})"
+        )
 
     def paths(self, start: str = "") -> Iterator[str]:
         """How each leaf is reached from the tree, as in ``['layers'][0].weight``."""
@@ -71,8 +73,8 @@ def tree_flatten(tree: Any) -> tuple[list[Any], Structure]:
     Parameters
     ----------
     tree : object
-        Dicts (in the order of their keys' insertion), lists, tuples, named tuples and dataclasses hold what is in them; anything
-        else is a leaf. A field of a dataclass with ``metadata={"static": True}`` belongs to the structure.
+        Dicts (in the order of their keys' insertion), lists, tuples, named tuples and dataclasses hold what is in them;
+        anything else is a leaf. A field of a dataclass with ``metadata={"static": True}`` belongs to the structure.
 
     Returns
     -------

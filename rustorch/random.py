@@ -37,7 +37,9 @@ _weights = host_stream()
 def weights(kind: str, shape: tuple[int, ...], dtype: Any, *, scale: float, shift: float, device: str) -> Variable:
     """``shift + scale * u`` for uniform u in [0, 1), or normal u: computed on the host, then moved."""
     if not dtypes.is_floating(dtype):
-        raise TypeError(f"random weights of dtype {dtype}: only floating-point and complex Variables can be filled with them")
+        raise TypeError(
+            f"random weights of dtype {dtype}: only floating-point and complex Variables can be filled with them"
+        )
     u = getattr(_weights, kind)(shape, dtype, "cpu")
     u *= u.dtype.type(scale)
     u += u.dtype.type(shift)
@@ -74,7 +76,7 @@ def seed() -> int:
     return number
 
 
-# -- states ----------------------------------------------------------------------------------------------------------------------
+# -- states ------------------------------------------------------------------------------------------------------------
 def get_rng_state(device: str | None = None) -> Variable:
     """Where the random numbers of a device stand: bytes, which `set_rng_state` takes and any file can hold.
 
@@ -88,8 +90,8 @@ def get_rng_state(device: str | None = None) -> Variable:
     Returns
     -------
     Variable
-        On "cpu", of shape (n,) and dtype uint8. For NumPy's generator, which serves every device but "cuda", n is 37 (twice that for
-        "cpu"); for a GPU it is 28, and nothing waits for the GPU.
+        On "cpu", of shape (n,) and dtype uint8. For NumPy's generator, which serves every device but "cuda", n is 37
+        (twice that for "cpu"); for a GPU it is 28, and nothing waits for the GPU.
 
     Examples
     --------
@@ -129,7 +131,9 @@ def set_rng_state(state: Any, device: str | None = None) -> None:
     device = default_device() if device is None else resolve(device)
     given = adopt(state, "set_rng_state")
     if given.dtype != dtypes.uint8:
-        raise TypeError(f"set_rng_state: a state is an array of uint8, as get_rng_state returns it, not of {given.dtype}")
+        raise TypeError(
+            f"set_rng_state: a state is an array of uint8, as get_rng_state returns it, not of {given.dtype}"
+        )
     parts = [transfer(given._native, "cpu").reshape(-1)]
     generators = [get(device)]
     if device == "cpu":
@@ -150,7 +154,8 @@ def set_rng_state(state: Any, device: str | None = None) -> None:
 
 @contextlib.contextmanager
 def fork_rng() -> Iterator[None]:
-    """Draw without a trace: after ``with fork_rng():`` the random numbers of all devices go on as if nothing had been drawn inside.
+    """Draw without a trace: after ``with fork_rng():`` the random numbers of all devices go on as if nothing had been
+    drawn inside.
 
     Examples
     --------
@@ -168,7 +173,7 @@ def fork_rng() -> Iterator[None]:
             rng_restore(before)
 
 
-# -- numbers ---------------------------------------------------------------------------------------------------------------------
+# -- numbers -----------------------------------------------------------------------------------------------------------
 def _place(name: str, shape: Any, dtype: Any, device: str | None) -> tuple[tuple[int, ...], Any, str]:
     sizes = sizes_of(name, shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
     dtype = dtypes.float32 if dtype is None else dtypes.as_dtype(dtype)
@@ -204,7 +209,9 @@ def randn(*shape: Any, dtype: Any = None, device: str | None = None, requires_gr
     return _leaf(get(device).normal(sizes, dtype, device), requires_grad)
 
 
-def randint(low: int, high: int | None = None, size: Any = (), *, dtype: Any = None, device: str | None = None) -> Variable:
+def randint(
+    low: int, high: int | None = None, size: Any = (), *, dtype: Any = None, device: str | None = None
+) -> Variable:
     """Integers in [low, high), or in [0, low) if only one is given.
 
     Parameters

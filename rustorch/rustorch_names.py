@@ -1,6 +1,8 @@
-"""Names of RusTorch's Python bindings, for people who come from there; all of them read-only, each for something named otherwise here.
+"""Names of RusTorch's Python bindings, for people who come from there; all of them read-only, each for something named
+otherwise here.
 
-The classes below are bases of those that get the names. ``rustorch.Tensor`` is `Variable` itself; `filled` lets it take a shape.
+The classes below are bases of those that get the names. ``rustorch.Tensor`` is `Variable` itself; `filled` lets it take
+a shape.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ def _alias(instead: str) -> Callable[[Callable[[Any], Any]], property]:
 
     def attach(read: Callable[[Any], Any]) -> property:
         def refuse(self: Any, *value: Any) -> None:
-            raise AttributeError(f"{type(self).__name__}.{read.__name__}, a name of RusTorch's, is read-only; {instead}")
+            raise AttributeError(
+                f"{type(self).__name__}.{read.__name__}, a name of RusTorch's, is read-only; {instead}"
+            )
 
         return property(read, refuse, refuse)
 
@@ -52,7 +56,8 @@ def filled(array: Any, shape: Sequence[Any]) -> Any:
     have, need = prod(array.shape), prod(sizes)
     if have != need:
         raise ValueError(
-            f"Tensor(data, shape): the shape {sizes} has {need} places, data {have} numbers; rustorch.tensor takes nested lists, "
+            f"Tensor(data, shape): the shape {sizes} has {need} places, data {have} numbers; rustorch.tensor takes "
+            f"nested lists, "
             f"and no shape"
         )
     return BY_TYPE[type(array)].xp.reshape(array, sizes)
@@ -70,8 +75,10 @@ def switch(name: str, data: Any, requires_grad: Any) -> bool:
         return bool(requires_grad)
     shown = f"{name}({data!r}, {requires_grad!r})" if isinstance(data, int) else f"{name}(data, {requires_grad!r})"
     raise TypeError(
-        f"{shown}: the second argument is requires_grad, True or False, or a shape in parentheses that data fills; write "
-        f"rustorch.empty((2, 3)) or rustorch.zeros((2, 3)) for an array of a shape, and rustorch.tensor([2, 3]) for numbers"
+        f"{shown}: the second argument is requires_grad, True or False, or a shape in parentheses that data fills; "
+        f"write "
+        f"rustorch.empty((2, 3)) or rustorch.zeros((2, 3)) for an array of a shape, and rustorch.tensor([2, 3]) for "
+        f"numbers"
     )
 
 

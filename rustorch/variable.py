@@ -28,10 +28,11 @@ class Variable(Operators, Interchange, VariableNames, Value):
     data : array, number, nested lists of numbers, or Variable
         An array's memory is shared, not copied: a NumPy array lives on "cpu", a CuPy array on its GPU.
     requires_grad : bool
-        Whether `backward` shall bring its gradient to ``grad``. A list or tuple in its place is the shape that the numbers in ``data``
-        fill, as in RusTorch's ``Tensor(data, shape)``.
+        Whether `backward` shall bring its gradient to ``grad``. A list or tuple in its place is the shape that the
+        numbers in ``data`` fill, as in RusTorch's ``Tensor(data, shape)``.
     device : str, optional
-        Where it shall live: "cpu", "cuda", "cuda:1", ... Default: where an array is; for Python numbers, the default device.
+        Where it shall live: "cpu", "cuda", "cuda:1", ... Default: where an array is; for Python numbers, the default
+        device.
     dtype : dtype, optional
         Default: that of an array; bool, int64, float32 or complex64 for Python numbers.
 
@@ -66,7 +67,9 @@ class Variable(Operators, Interchange, VariableNames, Value):
     __array_ufunc__ = None  # numpy defers: ndarray + Variable calls Variable.__radd__
     __array_priority__ = 1000  # the same, for libraries that ask this way
 
-    def __init__(self, data: Any, requires_grad: bool | Sequence[int] = False, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, data: Any, requires_grad: bool | Sequence[int] = False, device: str | None = None, dtype: Any = None
+    ):
         shaped = isinstance(requires_grad, (list, tuple))
         tracked = requires_grad is not False and not shaped and switch(type(self).__name__, data, requires_grad)
         if isinstance(data, Value):
@@ -104,7 +107,8 @@ class Variable(Operators, Interchange, VariableNames, Value):
         theirs = make(native)
         if theirs.shape != self.shape or theirs.dtype != self.dtype or theirs.device != self.device:
             raise ValueError(
-                f"a gradient has its Variable's shape, dtype and device, {self.shape} {self.dtype} on {self.device!r}; this one "
+                f"a gradient has its Variable's shape, dtype and device, {self.shape} {self.dtype} on {self.device!r}; "
+                f"this one "
                 f"is {theirs.shape} {theirs.dtype} on {theirs.device!r}"
             )
         self._grad = native
@@ -214,7 +218,8 @@ class Variable(Operators, Interchange, VariableNames, Value):
         """What copies and pickles of a leaf hold: everything but its hooks, and since when it is tracked."""
         if self._node is not None:
             raise RuntimeError(
-                "a computed Variable is not copied or pickled with its graph; use clone() inside it, or detach() it first"
+                "a computed Variable is not copied or pickled with its graph; use clone() inside it, or detach() it "
+                "first"
             )
         return {name: value for name, value in self.__dict__.items() if name not in ("_hooks", "_since")}
 
@@ -273,7 +278,7 @@ class Variable(Operators, Interchange, VariableNames, Value):
         """A copy, inside the graph."""
         return clone(self)
 
-    # -- gradients -------------------------------------------------------------------------------------------------------
+    # -- gradients -----------------------------------------------------------------------------------------------------
     def requires_grad_(self, requires_grad: bool = True) -> Variable:
         """Switch tracking of this leaf on or off; returns the Variable.
 
@@ -284,12 +289,15 @@ class Variable(Operators, Interchange, VariableNames, Value):
         """
         if requires_grad and not dtypes.is_floating(self.dtype):
             raise RuntimeError(
-                f"only floating-point and complex Variables can require gradients, this one is {self.dtype}; convert it, as in "
+                f"only floating-point and complex Variables can require gradients, this one is {self.dtype}; convert "
+                f"it, as in "
                 f"x.astype(rustorch.float32)"
             )
         if self._node is not None:
             if not requires_grad:
-                raise RuntimeError("a computed Variable requires grad because its inputs do; use detach() to leave the graph")
+                raise RuntimeError(
+                    "a computed Variable requires grad because its inputs do; use detach() to leave the graph"
+                )
             return self
         if not requires_grad:
             self._tracked = False
@@ -325,7 +333,8 @@ class Variable(Operators, Interchange, VariableNames, Value):
         hooks.retain(self)
 
     def register_hook(self, hook: Callable[[Variable], Variable | None]) -> hooks.Removable:
-        """Call ``hook(gradient)`` whenever the gradient of this Variable has been computed; what it returns replaces it.
+        """Call ``hook(gradient)`` whenever the gradient of this Variable has been computed; what it returns replaces
+        it.
 
         Returns
         -------
@@ -334,7 +343,7 @@ class Variable(Operators, Interchange, VariableNames, Value):
         """
         return hooks.register(self, hook)
 
-    # -- indexing ----------------------------------------------------------------------------------------------------------
+    # -- indexing ------------------------------------------------------------------------------------------------------
     def __getitem__(self, key: Any) -> Variable:
         return getitem(self, key)
 

@@ -1,9 +1,12 @@
-"""One ``backend`` fixture runs a test on every array library; ``--backend`` narrows it, ``--require-backend`` insists on it.
+"""One ``backend`` fixture runs a test on every array library; ``--backend`` narrows it, ``--require-backend`` insists
+on it.
 
-``--stand-in`` puts a stand-in for CuPy in CuPy's place, so that the tests of "cuda" run without a GPU: see support/cuda/README.md.
+``--stand-in`` puts a stand-in for CuPy in CuPy's place, so that the tests of "cuda" run without a GPU: see
+support/cuda/README.md.
 
-A backend that is not installed or not usable is a skip with its reason. That alone would let a run pass that tested nothing of a
-library which was meant to be there, so ``--require-backend`` makes a run fail unless tests really ran on it.
+A backend that is not installed or not usable is a skip with its reason. That alone would let a run pass that tested
+nothing of a library which was meant to be there, so ``--require-backend`` makes a run fail unless tests really ran on
+it.
 """
 
 from __future__ import annotations
@@ -33,12 +36,25 @@ _ran: set[str] = set()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("rustorch")
-    group.addoption("--backend", action="append", choices=BACKENDS, metavar="NAME",
-                    help=f"run tests on this backend only ({', '.join(BACKENDS)}); may be given more than once")  # fmt: skip
-    group.addoption("--require-backend", action="append", choices=BACKENDS, metavar="NAME",
-                    help="fail unless tests really ran on this backend; may be given more than once")  # fmt: skip
-    group.addoption("--stand-in", action="store_true",
-                    help="run the tests of cuda on a stand-in for CuPy, without a GPU; needs a C++ compiler")  # fmt: skip
+    group.addoption(
+        "--backend",
+        action="append",
+        choices=BACKENDS,
+        metavar="NAME",
+        help=f"run tests on this backend only ({', '.join(BACKENDS)}); may be given more than once",
+    )
+    group.addoption(
+        "--require-backend",
+        action="append",
+        choices=BACKENDS,
+        metavar="NAME",
+        help="fail unless tests really ran on this backend; may be given more than once",
+    )
+    group.addoption(
+        "--stand-in",
+        action="store_true",
+        help="run the tests of cuda on a stand-in for CuPy, without a GPU; needs a C++ compiler",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,7 +84,9 @@ def _use_stand_in() -> None:
     from cupy import _compiler
 
     if _compiler.COMPILER is None:
-        raise pytest.UsageError("--stand-in: there is no C++ compiler (c++, g++, clang++ or CXX) to run CUDA sources with")
+        raise pytest.UsageError(
+            "--stand-in: there is no C++ compiler (c++, g++, clang++ or CXX) to run CUDA sources with"
+        )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -101,7 +119,9 @@ def cuda(request: pytest.FixtureRequest) -> Target:
 
 @pytest.fixture
 def stand_in() -> ModuleType:
-    """The stand-in for CuPy, for tests that count what it logs or look at what it refuses; elsewhere they are skipped."""
+    """The stand-in for CuPy, for tests that count what it logs or look at what it refuses; elsewhere they are
+    skipped.
+    """
     if not is_stand_in():
         pytest.skip("for the stand-in for CuPy alone: --stand-in")
     return sys.modules["cupy"]

@@ -1,8 +1,9 @@
 """Every public function in one of two tables: how its gradient is tested, or that it has none.
 
-`SPECS` drives tests/ops/test_gradients.py and test_against_torch.py; `NOT_DIFFERENTIABLE` (of tests/values.py) and `CONSTANTS` name the
-rest. A test proves that the three together are the public functions. A line here is all that a new function needs to be tested in first
-and second order, on every backend, with arrays that are empty, 0-d, or not contiguous.
+`SPECS` drives tests/ops/test_gradients.py and test_against_torch.py; `NOT_DIFFERENTIABLE` (of tests/values.py) and
+`CONSTANTS` name the rest. A test proves that the three together are the public functions. A line here is all that a new
+function needs to be tested in first and second order, on every backend, with arrays that are empty, 0-d, or not
+contiguous.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class Input:
     signs: bool = False
 
     def values(self, dtype: str, rng: numpy.random.Generator, shape: tuple[int, ...] | None = None) -> numpy.ndarray:
-        """Numbers at least ``(high - low) / (2 * size)`` apart: differences never cross a tie or the edge of the domain."""
+        """Numbers at least ``(high - low) / (2 * size)`` apart: differences never cross a tie or the edge of the
+        domain.
+        """
         shape = self.shape if shape is None else shape
         size = int(numpy.prod(shape))
         slots = rng.permutation(size) + rng.uniform(0.25, 0.75, size)
@@ -105,20 +108,41 @@ def _same(name: str) -> Callable[..., Any]:
     return lambda torch, *tensors: getattr(torch, name)(*tensors)
 
 
-def _unary(name: str, low: float = -1.5, high: float = 1.5, signs: bool = False, dtypes: tuple[str, ...] = RC,
-           torch: Callable[..., Any] | None = None) -> Spec:  # fmt: skip
-    return Spec(name, getattr(rustorch, name), (Input((2, 2), low, high, signs),), dtypes=dtypes, torch=torch or _same(name),
-                shapes=(((),), ((0,),), ((2, 0),)))  # fmt: skip
+def _unary(
+    name: str,
+    low: float = -1.5,
+    high: float = 1.5,
+    signs: bool = False,
+    dtypes: tuple[str, ...] = RC,
+    torch: Callable[..., Any] | None = None,
+) -> Spec:
+    return Spec(
+        name,
+        getattr(rustorch, name),
+        (Input((2, 2), low, high, signs),),
+        dtypes=dtypes,
+        torch=torch or _same(name),
+        shapes=(((),), ((0,),), ((2, 0),)),
+    )
 
 
-def _binary(name: str, one: tuple = (-1.5, 1.5), two: tuple = (-1.5, 1.5), dtypes: tuple[str, ...] = RC,
-            torch: bool = True) -> Spec:  # fmt: skip
+def _binary(
+    name: str, one: tuple = (-1.5, 1.5), two: tuple = (-1.5, 1.5), dtypes: tuple[str, ...] = RC, torch: bool = True
+) -> Spec:
     broadcasts = (((2, 3), (3,)), ((2, 1), (1, 2)), ((), (2,)), ((2,), ()), ((), ()), ((0, 2), (2,)), ((1,), (0,)))
-    return Spec(name, getattr(rustorch, name), (Input((2, 2), *one), Input((2, 2), *two)), dtypes=dtypes, shapes=broadcasts,
-                torch=_same(name) if torch else None)  # fmt: skip
+    return Spec(
+        name,
+        getattr(rustorch, name),
+        (Input((2, 2), *one), Input((2, 2), *two)),
+        dtypes=dtypes,
+        shapes=broadcasts,
+        torch=_same(name) if torch else None,
+    )
 
 
-def _shaped(name: str, variant: str, call: Callable[..., Any], *inputs: Input, dtypes: tuple[str, ...] = RC, **more: Any) -> Spec:
+def _shaped(
+    name: str, variant: str, call: Callable[..., Any], *inputs: Input, dtypes: tuple[str, ...] = RC, **more: Any
+) -> Spec:
     return Spec(name, call, inputs, variant, dtypes, **more)
 
 

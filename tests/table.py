@@ -1,7 +1,8 @@
 """Writes docs/reference/table.md, by trying every function on every backend: ``python -m tests.table``.
 
-What the tables of specs.py and values.py promise is what the tests hold; a test compares the committed page with that promise. So a
-function that fails here has a dash and its reason on the page, and fails that test until its spec says so.
+What the tables of specs.py and values.py promise is what the tests hold; a test compares the committed page with that
+promise. So a function that fails here has a dash and its reason on the page, and fails that test until its spec says
+so.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Row:
     reasons: tuple[str, ...]
 
 
-# -- trials ----------------------------------------------------------------------------------------------------------------------
+# -- trials ------------------------------------------------------------------------------------------------------------
 def promised(sign: str, case: Spec | Value, device: str) -> str | None:
     """That the tests pass."""
     if isinstance(case, Value):
@@ -77,7 +78,9 @@ def _try(sign: str, case: Spec | Value, target: Target) -> None:
     if isinstance(case, Value):
         assert_numpys_value(case, target)
         return
-    dtypes = {"v": case.dtypes, "c": ("complex128",)}.get(sign) or [d for d in case.dtypes if d == "float64"] or case.dtypes
+    dtypes = (
+        {"v": case.dtypes, "c": ("complex128",)}.get(sign) or [d for d in case.dtypes if d == "float64"] or case.dtypes
+    )
     for dtype in dtypes:
         arrays = case.arrays(dtype, numpy.random.default_rng(zlib.crc32(case.id.encode())))
         if sign == "v":
@@ -87,9 +90,11 @@ def _try(sign: str, case: Spec | Value, target: Target) -> None:
             check(case.call, arrays, target, order=order, **case.tolerance)
 
 
-# -- rows ------------------------------------------------------------------------------------------------------------------------
+# -- rows --------------------------------------------------------------------------------------------------------------
 def _row(name: str, cases: Sequence[Spec | Value], trial: Trial, devices: Iterable[str]) -> Row:
-    """A function has a sign if all of its cases that can run have it; a complex one needs one case, and no other that fails."""
+    """A function has a sign if all of its cases that can run have it; a complex one needs one case, and no other that
+    fails.
+    """
     cells: list[str] = []
     reasons: list[str] = []
     for device in BACKENDS:
@@ -124,11 +129,13 @@ def rows(trial: Trial, devices: Iterable[str]) -> tuple[list[Row], list[Row]]:
     )
 
 
-# -- the page --------------------------------------------------------------------------------------------------------------------
+# -- the page ----------------------------------------------------------------------------------------------------------
 def written(public: list[Row], internal: list[Row]) -> str:
     """The page."""
     links = make.Links(make.pages())
-    (page,) = [page for page in make.pages() if page.name == "constants"]  # the table is of no module: any page's links do
+    (page,) = [
+        page for page in make.pages() if page.name == "constants"
+    ]  # the table is of no module: any page's links do
     lines = [
         "# Which derivatives each function has, on which device",
         "",
@@ -136,7 +143,8 @@ def written(public: list[Row], internal: list[Row]) -> str:
         "",
         "| sign | what was tried |",
         "| --- | --- |",
-        "| v | the value: that of device `cpu`, which the tests compare with PyTorch's; without derivatives, that of NumPy's function |",
+        "| v | the value: that of device `cpu`, which the tests compare with PyTorch's; without derivatives, that of "
+        "NumPy's function |",
         "| 1 | the first derivative in each input, against central differences |",
         "| 2 | the second derivative, against central differences of the first |",
         "| c | the derivatives of complex numbers, in the same way |",
@@ -146,7 +154,12 @@ def written(public: list[Row], internal: list[Row]) -> str:
         "",
     ]
     for title, table in (("Functions of the standard", public), ("What operators and layers are made of", internal)):
-        lines += [f"## {title}", "", f"| function | {' | '.join(BACKENDS)} | why not |", "| --- " * (len(BACKENDS) + 2) + "|"]
+        lines += [
+            f"## {title}",
+            "",
+            f"| function | {' | '.join(BACKENDS)} | why not |",
+            "| --- " * (len(BACKENDS) + 2) + "|",
+        ]
         for row in table:
             name = links.text(f"`{row.name}`", page) if table is public else f"`{row.name}`"
             lines.append(f"| {name} | {' | '.join(row.cells)} | {'; '.join(row.reasons)} |")

@@ -1,4 +1,6 @@
-"""Function transforms: against derivatives by hand, central differences and torch.func; nested, over trees, and misused."""
+"""Function transforms: against derivatives by hand, central differences and torch.func; nested, over trees, and
+misused.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def _close(got: rustorch.Variable, want: Any) -> None:
     numpy.testing.assert_allclose(Target("cpu").numpy(got), want, rtol=1e-12, atol=1e-12)
 
 
-# -- each transform ------------------------------------------------------------------------------------------------------------
+# -- each transform ----------------------------------------------------------------------------------------------------
 def test_every_transform_on_every_backend(backend: Target) -> None:
     x, v = backend.variable(X), backend.variable([1.0, 2.0, -1.0])
     a = numpy.array(X)
@@ -91,7 +93,9 @@ def test_trees_of_every_kind_go_in_and_come_out() -> None:
     _close(g["p"].a, [6.0, 6.0, 6.0])
     _close(g["p"].b[0], [3.0 * sum(X)])
     _close(g["w"].scale, [2.0 * sum(X)])
-    jacobian = func.jacrev(lambda t: {"sum": t["a"] + t["b"], "product": t["a"] * t["b"]})({"a": _x([2.0]), "b": _x([5.0])})
+    jacobian = func.jacrev(lambda t: {"sum": t["a"] + t["b"], "product": t["a"] * t["b"]})(
+        {"a": _x([2.0]), "b": _x([5.0])}
+    )
     _close(jacobian["product"]["a"], [[5.0]])
     _close(jacobian["sum"]["b"], [[1.0]])
     second = func.hessian(lambda t: (t["a"] ** 2 * t["b"]).sum())({"a": _x([2.0]), "b": _x([5.0])})
@@ -108,7 +112,7 @@ def test_what_has_no_influence_has_zeros() -> None:
     _close(func.hessian(lambda x: x.sum())(x), numpy.zeros((3, 3)))
 
 
-# -- nesting ---------------------------------------------------------------------------------------------------------------------
+# -- nesting -----------------------------------------------------------------------------------------------------------
 def test_nested_gradients_are_higher_derivatives() -> None:
     f, want = rustorch.sin, [numpy.sin, numpy.cos, lambda x: -numpy.sin(x), lambda x: -numpy.cos(x)]
     for order in range(1, 5):
@@ -186,7 +190,7 @@ def test_nothing_of_a_transform_stays_alive() -> None:
         gc.enable()
 
 
-# -- torch.func ---------------------------------------------------------------------------------------------------------------------
+# -- torch.func --------------------------------------------------------------------------------------------------------
 #: The first use of torch.func imports code that warns about another part of PyTorch.
 TORCH_WARNS = pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")
 
@@ -205,7 +209,9 @@ def test_numbers_are_those_of_torch_func() -> None:
             got = getattr(func, name)(make(rustorch), argnums)(*ours)
             want = getattr(torch.func, name)(make(torch), argnums)(*theirs)
             assert isinstance(got, tuple) == isinstance(want, tuple)
-            for g, w in zip(got if isinstance(got, tuple) else [got], want if isinstance(want, tuple) else [want], strict=True):
+            for g, w in zip(
+                got if isinstance(got, tuple) else [got], want if isinstance(want, tuple) else [want], strict=True
+            ):
                 _close(g, w.numpy())
     v = numpy.array([1.0, -2.0])
     for g, w in zip(
@@ -229,16 +235,21 @@ def test_complex_products_are_those_of_torch_func() -> None:
     z, t = numpy.array([1 + 2j, -0.5j]), numpy.array([0.5 - 1j, 2 + 0j])
     ours, direction = rustorch.asarray(z), rustorch.asarray(t)
     for f in (lambda z: z * z, lambda z: z * z.conj() if hasattr(z, "conj") else z * rustorch.conj(z)):
-        _close(func.jvp(f, (ours,), (direction,))[1], torch.func.jvp(f, (torch.tensor(z),), (torch.tensor(t),))[1].numpy())
         _close(
-            func.vjp(f, ours)[1](direction)[0], torch.func.vjp(f, torch.tensor(z))[1](torch.tensor(t))[0].resolve_conj().numpy()
+            func.jvp(f, (ours,), (direction,))[1], torch.func.jvp(f, (torch.tensor(z),), (torch.tensor(t),))[1].numpy()
+        )
+        _close(
+            func.vjp(f, ours)[1](direction)[0],
+            torch.func.vjp(f, torch.tensor(z))[1](torch.tensor(t))[0].resolve_conj().numpy(),
         )
 
 
-# -- what is refused ------------------------------------------------------------------------------------------------------------------
+# -- what is refused ---------------------------------------------------------------------------------------------------
 def test_what_a_function_returned_is_named() -> None:
     x = _x()
-    with pytest.raises(ValueError, match=r"grad: .* real number, shape \(\); it returned float64 of shape \(3,\)\. .*sum"):
+    with pytest.raises(
+        ValueError, match=r"grad: .* real number, shape \(\); it returned float64 of shape \(3,\)\. .*sum"
+    ):
         func.grad(lambda x: x * 2)(x)
     with pytest.raises(TypeError, match=r"grad: the function must return Variables; output is a float, 1\.0"):
         func.grad(lambda x: 1.0)(x)
@@ -246,7 +257,9 @@ def test_what_a_function_returned_is_named() -> None:
         func.value_and_grad(lambda x: (x.sum(), x))(x)
     with pytest.raises(TypeError, match=r"grad: with has_aux=True the function returns \(output, aux\), not Variable"):
         func.grad(lambda x: x.sum(), has_aux=True)(x)
-    with pytest.raises(TypeError, match=r"jacrev: the function must return Variables; output\['b'\]\[1\] is a str, 'no'"):
+    with pytest.raises(
+        TypeError, match=r"jacrev: the function must return Variables; output\['b'\]\[1\] is a str, 'no'"
+    ):
         func.jacrev(lambda x: {"a": x, "b": (x, "no")})(x)
     with pytest.raises(TypeError, match=r"jacfwd: complex numbers have no one Jacobian"):
         func.jacfwd(lambda x: x * 1j)(rustorch.asarray([1j]))
@@ -258,15 +271,22 @@ def test_what_a_function_returned_is_named_on_every_backend(backend: Target) -> 
     many = {name: getattr(func, name) for name in ("jacrev", "jacfwd", "hessian")}
     many |= {"vjp": lambda f: lambda x: func.vjp(f, x), "jvp": lambda f: lambda x: func.jvp(f, (x,), (x,))}
     for name, transform in one.items():
-        for f, what in ((lambda x: x * 2, r"float64 of shape \(3,\)"), (lambda x: x[:0], r"float64 of shape \(0,\)"),
-                        (lambda x: (x * 1j).sum(), r"complex128 of shape \(\)")):  # fmt: skip
+        for f, what in (
+            (lambda x: x * 2, r"float64 of shape \(3,\)"),
+            (lambda x: x[:0], r"float64 of shape \(0,\)"),
+            (lambda x: (x * 1j).sum(), r"complex128 of shape \(\)"),
+        ):
             with pytest.raises(
                 ValueError, match=rf"{name}: the function must return a real number, shape \(\); it returned {what}"
             ):
                 transform(f)(x)
     for name, transform in (one | many).items():
-        for f, what in ((lambda x: 1.0, "output is a float, 1.0"), (lambda x: x.data, "output is a "), (lambda x: None, "output is None"),
-                        (lambda x: (x.sum(), "text"), r"output\[1\] is a str, 'text'")):  # fmt: skip
+        for f, what in (
+            (lambda x: 1.0, "output is a float, 1.0"),
+            (lambda x: x.data, "output is a "),
+            (lambda x: None, "output is None"),
+            (lambda x: (x.sum(), "text"), r"output\[1\] is a str, 'text'"),
+        ):
             with pytest.raises(TypeError, match=rf"^{name}: the function must return Variables; {what}"):
                 transform(f)(x)
     assert not x.requires_grad
@@ -298,7 +318,7 @@ def test_vectors_must_be_like_what_they_belong_to() -> None:
         func.jvp(lambda x: x, x, x)  # type: ignore[arg-type]
 
 
-# -- functional_call --------------------------------------------------------------------------------------------------------------------
+# -- functional_call ---------------------------------------------------------------------------------------------------
 def _net() -> rustorch.Module:
     return rustorch.Sequential(rustorch.Linear(3, 4), rustorch.Tanh(), rustorch.Linear(4, 2)).double()
 
@@ -359,7 +379,10 @@ def test_tied_parameters_and_buffers() -> None:
     net, eye = Tied(), _x(numpy.eye(3))
     got = func.functional_call(net, ({"one.weight": eye * 2}, {"shift": _x([1.0, 1.0, 1.0])}), _x(X), {"scale": 0.5})
     _close(got, 2 * numpy.array(X) + 1)
-    _close(func.functional_call(net, {"one.weight": eye, "again.weight": eye * 3}, _x(X), tie_weights=False), 3 * numpy.array(X))
+    _close(
+        func.functional_call(net, {"one.weight": eye, "again.weight": eye * 3}, _x(X), tie_weights=False),
+        3 * numpy.array(X),
+    )
     with pytest.raises(ValueError, match="tied to another name"):
         func.functional_call(net, {"one.weight": eye, "again.weight": eye * 3}, _x(X))
     _close(net.shift, [0.0, 0.0, 0.0])

@@ -1,4 +1,6 @@
-"""Transforms of functions that are called with what a program has: arrays of any library, NumPy's scalars and floats."""
+"""Transforms of functions that are called with what a program has: arrays of any library, NumPy's scalars and
+floats.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,11 @@ def test_floats_are_differentiated_in(backend: Target) -> None:
         return x**3
 
     with rustorch.set_default_device(backend.device):
-        for x, dtype in ((2.0, rustorch.float32), (numpy.float64(2.0), rustorch.float64), (numpy.float32(2.0), rustorch.float32)):
+        for x, dtype in (
+            (2.0, rustorch.float32),
+            (numpy.float64(2.0), rustorch.float64),
+            (numpy.float32(2.0), rustorch.float32),
+        ):
             if backend.device != "cpu" and type(x) is not float:
                 continue  # NumPy's scalars lie on the host
             results = [

@@ -24,8 +24,10 @@ NAMES = [file.relative_to(ROOT).as_posix() for file in FILES]
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(ROOT)], "rustorch.", onerror=lambda name: None))
 
 #: From the ground up; a part imports parts of lower floors only.
-FLOORS = ("backends", "rustorch_names", "pytree", "autograd", "ops", "variable", "cuda", "random", "serialization", "nn", "optim",
-          "data", "func", "linalg", "fft", "__init__", "__main__")  # fmt: skip
+FLOORS = (
+    "backends", "rustorch_names", "pytree", "autograd", "ops", "variable", "cuda", "random", "serialization", "nn",
+    "optim", "data", "func", "linalg", "fft", "__init__", "__main__",
+)  # fmt: skip
 #: Imported by files of backends/ and by nobody else.
 LIBRARIES = {"numpy", "cupy", "cupyx", "torch", "jax", "jaxlib", "array_api_strict", "array_api_compat"}
 #: Longer than 400 lines, because they hold a table and nothing else.
@@ -45,7 +47,7 @@ def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"), str(file))
 
 
-# -- names -----------------------------------------------------------------------------------------------------------------------
+# -- names -------------------------------------------------------------------------------------------------------------
 def _public(module: ModuleType) -> set[str]:
     return {name for name in vars(module) if not name.startswith("_") and name != "annotations"}
 
@@ -120,7 +122,7 @@ def test_the_extensions_are_modules_to_import(name: str) -> None:
     assert all(getattr(extension, function) is getattr(chapter, function) for function in chapter.__all__)
 
 
-# -- texts -----------------------------------------------------------------------------------------------------------------------
+# -- texts -------------------------------------------------------------------------------------------------------------
 def _described() -> Iterator[tuple[str, Any]]:
     """Every public function, class and method of rustorch's own."""
     modules = {
@@ -182,12 +184,14 @@ def test_examples_in_docstrings_run(name: str) -> None:
 def test_there_are_examples_to_run() -> None:
     finder = doctest.DocTestFinder()
     found = [
-        test for name in ("rustorch.variable", "rustorch.nn.module", "rustorch.optim.sgd") for test in finder.find(_module(name))
+        test
+        for name in ("rustorch.variable", "rustorch.nn.module", "rustorch.optim.sgd")
+        for test in finder.find(_module(name))
     ]
     assert sum(len(test.examples) for test in found) >= 10
 
 
-# -- floors ----------------------------------------------------------------------------------------------------------------------
+# -- floors ------------------------------------------------------------------------------------------------------------
 def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
     """Every import that runs, inside functions too; those for type checkers alone do not."""
     stack: list[ast.AST] = [tree]
@@ -248,7 +252,7 @@ def test_the_checks_of_imports_see_what_they_shall() -> None:
     assert any(imported.startswith("rustorch.autograd.") for imported in _imported("ops/creation.py"))
 
 
-# -- files -----------------------------------------------------------------------------------------------------------------------
+# -- files -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", NAMES)
 def test_files_have_at_most_400_lines(name: str) -> None:
     lines = len((ROOT / name).read_text(encoding="utf-8").splitlines())

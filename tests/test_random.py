@@ -18,7 +18,8 @@ from tests.support.target import Target
 
 @pytest.mark.parametrize("draw", [rustorch.rand, rustorch.randn])
 @pytest.mark.parametrize(
-    ("sizes", "shape"), [((), ()), ((3,), (3,)), ((2, 3), (2, 3)), (((2, 3),), (2, 3)), (([2, 0],), (2, 0)), (((),), ())]
+    ("sizes", "shape"),
+    [((), ()), ((3,), (3,)), ((2, 3), (2, 3)), (((2, 3),), (2, 3)), (([2, 0],), (2, 0)), (((),), ())],
 )
 def test_sizes_one_by_one_or_as_one_tuple(draw: Callable, sizes: tuple, shape: tuple, backend: Target) -> None:
     x = draw(*sizes, device=backend.device)
@@ -135,22 +136,29 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: rustorch.rand(-1), ValueError, r"rand: sizes are not negative, as they are in \(-1,\)"),
     (lambda: rustorch.randn((2, -3)), ValueError, r"randn: sizes are not negative, as they are in \(2, -3\)"),
     (lambda: rustorch.rand(2.5), TypeError, "integer"),
-    (lambda: rustorch.rand(2, dtype=rustorch.int64), TypeError, "rand: random numbers of dtype int64 are integers; use randint"),
+    (
+        lambda: rustorch.rand(2, dtype=rustorch.int64),
+        TypeError,
+        "rand: random numbers of dtype int64 are integers; use randint",
+    ),
     (lambda: rustorch.randn(2, dtype=rustorch.bool), TypeError, "randn: random numbers of dtype bool"),
     (lambda: rustorch.rand(2, device="nowhere"), ValueError, "unknown device 'nowhere'"),
     (lambda: rustorch.randint(0), ValueError, r"randint: no integers in \[0, 0\)"),
     (lambda: rustorch.randint(3, 2, (1,)), ValueError, r"randint: no integers in \[3, 2\)"),
     (lambda: rustorch.randint(1.5, 3), TypeError, "integer"),
     (lambda: rustorch.randint(3, size=(-1,)), ValueError, "randint: sizes are not negative"),
-    (lambda: rustorch.randint(257, dtype=rustorch.uint8), ValueError,
-     r"randint: \[0, 257\) goes beyond the integers of uint8, 0 to 255"),
+    (
+        lambda: rustorch.randint(257, dtype=rustorch.uint8),
+        ValueError,
+        r"randint: \[0, 257\) goes beyond the integers of uint8, 0 to 255",
+    ),
     (lambda: rustorch.randint(-1, 2, dtype=rustorch.uint8), ValueError, "beyond the integers of uint8"),
     (lambda: rustorch.randperm(-1), ValueError, "randperm: n is a number of integers, not -1"),
     (lambda: rustorch.randperm(1.5), TypeError, "integer"),
     (lambda: rustorch.manual_seed(-1), ValueError, "an integer that is not negative, not -1"),
     (lambda: rustorch.manual_seed(1.0), ValueError, "an integer that is not negative, not 1.0"),
     (lambda: rustorch.manual_seed(True), ValueError, "an integer that is not negative, not True"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("call", "error", "message"), BAD)
@@ -163,7 +171,7 @@ def test_bad_arguments_raise_and_draw_nothing(call: Callable, error: type[Except
     assert rustorch.rand(3).tolist() == expected
 
 
-# -- states --------------------------------------------------------------------------------------------------------------------------
+# -- states ------------------------------------------------------------------------------------------------------------
 def _numbers(device: str) -> list:
     # float32 uses up half of a 64-bit draw: what is left of it belongs to the state
     return [draw(device).cpu().tolist() for draw in DRAWS.values()] + [rustorch.rand(3, device=device).cpu().tolist()]
@@ -230,7 +238,9 @@ def test_a_device_first_used_inside_a_fork_starts_from_the_seed_outside() -> Non
     """
     pytest.importorskip("array_api_strict", reason="strict: not installed")
     outputs = {
-        subprocess.run([sys.executable, "-c", program.format(use=use)], capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", program.format(use=use)], capture_output=True, text=True, check=True
+        ).stdout
         for use in ("rustorch.rand(3, device='strict')", "pass")
     }
     assert len(outputs) == 1

@@ -96,7 +96,7 @@ def _printed(program: str, backend: Target, capsys: pytest.CaptureFixture[str]) 
     return capsys.readouterr().out.splitlines()
 
 
-# -- programs ----------------------------------------------------------------------------------------------------------------
+# -- programs ----------------------------------------------------------------------------------------------------------
 def test_a_training_with_the_names_of_the_bindings(backend: Target, capsys: pytest.CaptureFixture[str]) -> None:
     lines = _printed(FITTING, backend, capsys)
     assert lines[:3] == [
@@ -123,7 +123,7 @@ def test_gradients_with_the_names_of_the_bindings(backend: Target, capsys: pytes
     assert refused.startswith("refused: Tensor(data, shape): the shape (2, 3) has 6 places, data 0 numbers")
 
 
-# -- Tensor ------------------------------------------------------------------------------------------------------------------
+# -- Tensor ------------------------------------------------------------------------------------------------------------
 def test_tensor_is_variable() -> None:
     assert rustorch.Tensor is rustorch.Variable
     assert rustorch.Tensor([1.0, 2.0], True).requires_grad
@@ -155,16 +155,33 @@ def test_a_shape_for_a_variable_shares_its_memory() -> None:
 @pytest.mark.parametrize(
     ("shape", "error", "message"),
     [
-        ([3], ValueError, "Tensor(data, shape): the shape (3,) has 3 places, data 2 numbers; rustorch.tensor takes nested lists, and "
-                          "no shape"),
-        ([], ValueError, "Tensor(data, shape): the shape () has 1 places, data 2 numbers; rustorch.tensor takes nested lists, and no "
-                         "shape"),
+        (
+            [3],
+            ValueError,
+            "Tensor(data, shape): the shape (3,) has 3 places, data 2 numbers; rustorch.tensor takes nested lists, and "
+            "no shape",
+        ),
+        (
+            [],
+            ValueError,
+            "Tensor(data, shape): the shape () has 1 places, data 2 numbers; rustorch.tensor takes nested lists, and "
+            "no "
+            "shape",
+        ),
         ([-1], ValueError, "Tensor(data, shape): no size is negative, but (-1,) has one; rustorch.reshape takes a -1"),
-        ([-1, -2], ValueError, "Tensor(data, shape): no size is negative, but (-1, -2) has one; rustorch.reshape takes a -1"),
+        (
+            [-1, -2],
+            ValueError,
+            "Tensor(data, shape): no size is negative, but (-1, -2) has one; rustorch.reshape takes a -1",
+        ),
         ([2.0], TypeError, "Tensor(data, shape): a shape holds integers, not [2.0]; requires_grad is True or False"),
-        ((True, 2), TypeError, "Tensor(data, shape): a shape holds integers, not (True, 2); requires_grad is True or False"),
+        (
+            (True, 2),
+            TypeError,
+            "Tensor(data, shape): a shape holds integers, not (True, 2); requires_grad is True or False",
+        ),
     ],
-)  # fmt: skip
+)
 def test_shapes_that_data_does_not_fill(shape: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message) + "$"):
         rustorch.Tensor([1.0, 2.0], shape)
@@ -176,7 +193,7 @@ def test_a_parameter_takes_no_shape() -> None:
     assert made.requires_grad
 
 
-# -- Variable ----------------------------------------------------------------------------------------------------------------
+# -- Variable ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("requires_grad", [False, True])
 def test_from_tensor(requires_grad: bool, backend: Target) -> None:
     x = rustorch.tensor([1.0, 2.0], requires_grad=True, device=backend.device)
@@ -197,7 +214,9 @@ def test_from_tensor_of_a_subclass() -> None:
 
 
 def test_integers_from_tensor_cannot_require_grad() -> None:
-    with pytest.raises(RuntimeError, match="only floating-point and complex Variables can require gradients, this one is int64"):
+    with pytest.raises(
+        RuntimeError, match="only floating-point and complex Variables can require gradients, this one is int64"
+    ):
         rustorch.Variable.from_tensor(rustorch.tensor([1, 2]), requires_grad=True)
 
 
@@ -210,7 +229,7 @@ def test_numel_is_read_or_called(shape: tuple[int, ...], number: int, backend: T
     assert f"{x.numel}" == str(number)
 
 
-# -- optimizers --------------------------------------------------------------------------------------------------------------
+# -- optimizers --------------------------------------------------------------------------------------------------------
 def _leaf() -> rustorch.Variable:
     return rustorch.tensor([1.0, -2.0], requires_grad=True)
 
@@ -263,7 +282,7 @@ def test_step_count_goes_on_from_a_loaded_state() -> None:
     assert fresh.step_count == 4
 
 
-# -- read-only ---------------------------------------------------------------------------------------------------------------
+# -- read-only ---------------------------------------------------------------------------------------------------------
 NEW_SIZE = "make a new Linear(in_features, out_features) for another size"
 BETAS = "set group['betas'] = (beta1, beta2) of each group in optimizer.param_groups"
 READ_ONLY = {
@@ -299,6 +318,10 @@ def test_aliases_are_read_only(owner: str, name: str) -> None:
 
 
 def test_every_alias_is_tried() -> None:
-    kinds = [value for name, value in vars(rustorch_names).items() if inspect.isclass(value) and name in rustorch_names.__all__]
+    kinds = [
+        value
+        for name, value in vars(rustorch_names).items()
+        if inspect.isclass(value) and name in rustorch_names.__all__
+    ]
     aliases = {name for kind in kinds for name, value in vars(kind).items() if isinstance(value, property)}
     assert aliases == {name for _, name in READ_ONLY}

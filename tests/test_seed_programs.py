@@ -120,7 +120,7 @@ def test_complete_training(seed: int, backend: Target, capsys: pytest.CaptureFix
     assert all(later < earlier for earlier, later in itertools.pairwise(values)), losses
 
 
-# -- signatures --------------------------------------------------------------------------------------------------------------
+# -- signatures --------------------------------------------------------------------------------------------------------
 def _leaf() -> rustorch.Variable:
     return rustorch.tensor([1.0, -2.0], requires_grad=True)
 

@@ -38,7 +38,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return request.param
 
 
-# -- arrays ----------------------------------------------------------------------------------------------------------------------
+# -- arrays ------------------------------------------------------------------------------------------------------------
 FORMS = {
     "contiguous": lambda x: x,
     "0-d": lambda x: x[1, 2],
@@ -80,20 +80,58 @@ def test_what_is_tracked_or_shared_is_saved_as_values(file: Path) -> None:
     tree = {"leaf": x, "computed": x * 2, "view": x.detach()[1:], "again": x}
     found = round_trip(tree, file)
     assert {name: value.tolist() for name, value in found.items()} == {
-        "leaf": [1.0] * 3, "computed": [2.0] * 3, "view": [1.0] * 2, "again": [1.0] * 3}  # fmt: skip
+        "leaf": [1.0] * 3,
+        "computed": [2.0] * 3,
+        "view": [1.0] * 2,
+        "again": [1.0] * 3,
+    }
     assert not any(value.requires_grad for value in found.values())
     with rustorch.no_grad():
         found["leaf"] += 1
     assert found["again"].tolist() == [1.0] * 3
 
 
-# -- everything else -------------------------------------------------------------------------------------------------------------
+# -- everything else ---------------------------------------------------------------------------------------------------
 PLAIN = [
-    None, True, False, 0, -1, 2**63 - 1, -(2**63), 2**63, -(2**200), 10**5000, 0.1, -0.0, 5e-324, 1.7976931348623157e308, math.inf,
-    -math.inf, math.nan, 1j, complex(-0.0, math.nan), complex(math.inf, -0.0), "", "text", "λ\n\0\"\\", "\ud800", b"", b"\x00\xff",
-    [], (), {}, [[]], ((),), {"": {}}, {"a": None}, {1: "one", "1": "text", None: 0, 2.5: 0, (1, ("a", None)): 0, b"k": 1, 1j: 2},
-    {0: {True: 1}}, {"tensor": "weight"}, {"dict": {}, "items": []}, ["mixed", (1, [2.0, {3: (4j,)}])],
-]  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    2**63 - 1,
+    -(2**63),
+    2**63,
+    -(2**200),
+    10**5000,
+    0.1,
+    -0.0,
+    5e-324,
+    1.7976931348623157e308,
+    math.inf,
+    -math.inf,
+    math.nan,
+    1j,
+    complex(-0.0, math.nan),
+    complex(math.inf, -0.0),
+    "",
+    "text",
+    'λ\n\0"\\',
+    "\ud800",
+    b"",
+    b"\x00\xff",
+    [],
+    (),
+    {},
+    [[]],
+    ((),),
+    {"": {}},
+    {"a": None},
+    {1: "one", "1": "text", None: 0, 2.5: 0, (1, ("a", None)): 0, b"k": 1, 1j: 2},
+    {0: {True: 1}},
+    {"tensor": "weight"},
+    {"dict": {}, "items": []},
+    ["mixed", (1, [2.0, {3: (4j,)}])],
+]
 
 
 def test_values_that_are_no_arrays(file: Path) -> None:
@@ -103,10 +141,15 @@ def test_values_that_are_no_arrays(file: Path) -> None:
 
 _ARRAYS = arrays(strategies.sampled_from(dtypes.ALL), array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3))
 _LEAVES = strategies.one_of(
-    *(getattr(strategies, kind)() for kind in ("none", "booleans", "integers", "floats", "complex_numbers", "text", "binary")),
+    *(
+        getattr(strategies, kind)()
+        for kind in ("none", "booleans", "integers", "floats", "complex_numbers", "text", "binary")
+    ),
     _ARRAYS,
 )
-_KEYS = strategies.one_of(strategies.text(max_size=3), strategies.integers(-9, 9), strategies.tuples(strategies.text(max_size=2)))
+_KEYS = strategies.one_of(
+    strategies.text(max_size=3), strategies.integers(-9, 9), strategies.tuples(strategies.text(max_size=2))
+)
 _TREES = strategies.recursive(
     _LEAVES,
     lambda inner: strategies.lists(inner) | strategies.dictionaries(_KEYS, inner) | strategies.lists(inner).map(tuple),
@@ -129,9 +172,23 @@ class Color(enum.IntEnum):
 
 
 def test_subclasses_and_numpy_scalars_come_back_plain(file: Path) -> None:
-    tree = {"ordered": collections.OrderedDict(b=1, a=2), "default": collections.defaultdict(list, {1: [2]}), "named": Point(1, 2.0),
-            "enum": Color.RED, "scalars": [numpy.float64(0.1), numpy.float32(0.1), numpy.int64(3), numpy.uint64(2**64 - 1),
-            numpy.bool_(True), numpy.complex64(1j), numpy.str_("s"), numpy.float16(0.5)], numpy.int64(7): numpy.float32("nan")}  # fmt: skip
+    tree = {
+        "ordered": collections.OrderedDict(b=1, a=2),
+        "default": collections.defaultdict(list, {1: [2]}),
+        "named": Point(1, 2.0),
+        "enum": Color.RED,
+        "scalars": [
+            numpy.float64(0.1),
+            numpy.float32(0.1),
+            numpy.int64(3),
+            numpy.uint64(2**64 - 1),
+            numpy.bool_(True),
+            numpy.complex64(1j),
+            numpy.str_("s"),
+            numpy.float16(0.5),
+        ],
+        numpy.int64(7): numpy.float32("nan"),
+    }
     expected = {"ordered": {"b": 1, "a": 2}, "default": {1: [2]}, "named": (1, 2.0), "enum": 1,
                 "scalars": [0.1, float(numpy.float32(0.1)), 3, 2**64 - 1, True, 1j, "s", 0.5], 7: math.nan}  # fmt: skip
     assert_same(round_trip(tree, file), expected)
@@ -173,7 +230,9 @@ def test_objects_are_saved_as_their_state(file: Path) -> None:
 def test_a_training_goes_on_bit_for_bit(backend: Target, file: Path) -> None:
     def start() -> tuple[nn.Module, Any]:
         rustorch.manual_seed(1)
-        model = nn.Sequential(nn.Linear(3, 4, device=backend.device), nn.Dropout(0.5), nn.Linear(4, 1, device=backend.device))
+        model = nn.Sequential(
+            nn.Linear(3, 4, device=backend.device), nn.Dropout(0.5), nn.Linear(4, 1, device=backend.device)
+        )
         return model, rustorch.SGD(model.parameters(), lr=0.1, momentum=0.9)
 
     def steps(model: nn.Module, optimizer: Any, n: int) -> list[float]:
@@ -208,22 +267,33 @@ def test_a_state_of_another_model_lists_what_differs_and_loads_nothing(file: Pat
     with pytest.raises(RuntimeError) as error:
         model.load_state_dict(rustorch.load(file))
     assert str(error.value).splitlines() == [
-        "load_state_dict: nothing was loaded into Sequential:", "  unexpected: 1.weight", "  unexpected: 1.bias",
-        "  shape of 0.weight: (3, 2) given, (4, 2) needed", "  shape of 0.bias: (3,) given, (4,) needed",
-    ]  # fmt: skip
+        "load_state_dict: nothing was loaded into Sequential:",
+        "  unexpected: 1.weight",
+        "  unexpected: 1.bias",
+        "  shape of 0.weight: (3, 2) given, (4, 2) needed",
+        "  shape of 0.bias: (3,) given, (4,) needed",
+    ]
     rustorch.save({"model": model, "step": 1}, file)
-    with pytest.raises(RuntimeError, match=r"missing: 0.weight\n  missing: 0.bias\n  unexpected: model\n  unexpected: step"):
+    with pytest.raises(
+        RuntimeError, match=r"missing: 0.weight\n  missing: 0.bias\n  unexpected: model\n  unexpected: step"
+    ):
         model.load_state_dict(rustorch.load(file))
     with pytest.raises(
-        RuntimeError, match=r"value of 0.weight: an array holds numbers; 'x' .*\n  value of 0.bias: an array holds numbers"
+        RuntimeError,
+        match=r"value of 0.weight: an array holds numbers; 'x' .*\n  value of 0.bias: an array holds numbers",
     ):
         model.load_state_dict({"0.weight": "x", "0.bias": None})
     assert (model[0].weight.data == before[0]).all() and (model[0].bias.data == before[1]).all()
 
 
-# -- the file --------------------------------------------------------------------------------------------------------------------
+# -- the file ----------------------------------------------------------------------------------------------------------
 def test_a_flat_dict_of_arrays_is_an_ordinary_file(file: Path) -> None:
-    arrays = {"z": numpy.ones(3, "float32"), "a.b": numpy.zeros(2, "int8"), "": numpy.array(True), "λ": numpy.ones((1, 0))}
+    arrays = {
+        "z": numpy.ones(3, "float32"),
+        "a.b": numpy.zeros(2, "int8"),
+        "": numpy.array(True),
+        "λ": numpy.ones((1, 0)),
+    }
     rustorch.save(arrays, file)
     assert list(header(file)) == list(arrays), "with these names and nothing else"
     assert (8 + int.from_bytes(file.read_bytes()[:8], "little")) % 64 == 0
@@ -276,10 +346,16 @@ def test_metadata_that_is_none(file: Path, metadata: Any, error: type, message: 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"a": [1, {2}]}, "the object['a'][1] is of type set, which a file cannot hold; it takes arrays, numbers, strings"),
+        (
+            {"a": [1, {2}]},
+            "the object['a'][1] is of type set, which a file cannot hold; it takes arrays, numbers, strings",
+        ),
         (len, "the object is of type builtin_function_or_method"),
         ([nn.Linear], "the object[0] is of type type"),
-        ({"a": numpy.array(["x"])}, "the object['a'] is no array that can be saved: arrays of dtype <U1 hold no numbers"),
+        (
+            {"a": numpy.array(["x"])},
+            "the object['a'] is no array that can be saved: arrays of dtype <U1 hold no numbers",
+        ),
         ([numpy.array([None])], "the object[0] is no array that can be saved: arrays of dtype object"),
         ([numpy.ma.array([1], mask=[True])], "would lose its mask"),
         (numpy.datetime64("2026-11-22"), "the object is of type datetime64"),
@@ -308,7 +384,7 @@ def test_paths(tmp_path: Path) -> None:
         rustorch.load(tmp_path / "text", "gpu")
 
 
-# -- without copies, lazily -----------------------------------------------------------------------------------------------------
+# -- without copies, lazily --------------------------------------------------------------------------------------------
 def test_saving_and_loading_copy_nothing(file: Path) -> None:
     state = {str(i): numpy.full((500, 1000), i, "float32") for i in range(10)}
     mixed = {"columns": numpy.ones((500, 2000), "float32")[:, ::2], "rows": [numpy.ones((500, 1000), "float32").T]}
@@ -374,7 +450,9 @@ def test_a_file_beyond_the_memory_costs_nothing_until_it_is_touched(file: Path) 
 
 def test_importing_rustorch_imports_nothing_for_files() -> None:
     names = ("json", "mmap", "fcntl", "safetensors", "rustorch.serialization.tree", "rustorch.backends.buffers")
-    script = f"import sys, numpy; before = set(sys.modules); import rustorch; print({names!r} & (set(sys.modules) - before))"
+    script = (
+        f"import sys, numpy; before = set(sys.modules); import rustorch; print({names!r} & (set(sys.modules) - before))"
+    )
     script = script.replace(f"{names!r} &", f"set({names!r}) &")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "set()"

@@ -31,7 +31,7 @@ def files(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()}
 
 
-# -- killed ----------------------------------------------------------------------------------------------------------------------
+# -- killed ------------------------------------------------------------------------------------------------------------
 #: One process imports rustorch; its children save in a loop, each until it is killed.
 KILLED = """
 import os, random, signal, sys, time
@@ -75,8 +75,14 @@ print("saved", last)
 def test_a_process_killed_100_times_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     # threads of BLAS do not survive a fork, and later Pythons warn of them
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), "100"], env=environment, capture_output=True, text=True,
-                          timeout=120, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path), "100"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[1]) > 10, "hardly a save was finished: the test shows nothing"
 
@@ -134,7 +140,7 @@ def test_saves_and_loads_at_the_same_time(file: Path) -> None:
     assert errors == [] and files(file.parent) == {file.name}
 
 
-# -- refused ---------------------------------------------------------------------------------------------------------------------
+# -- refused -----------------------------------------------------------------------------------------------------------
 @contextlib.contextmanager
 def largest(size: int) -> Iterator[None]:
     """No file may grow beyond this size."""
@@ -227,7 +233,7 @@ def test_a_folder_or_file_that_may_not_be_written(file: Path, monkeypatch: pytes
         assert rustorch.load(file) == {"x": 1} and files(file.parent) == {file.name}
 
 
-# -- as a user expects -----------------------------------------------------------------------------------------------------------
+# -- as a user expects -------------------------------------------------------------------------------------------------
 @posix
 def test_permissions(file: Path) -> None:
     before = os.umask(0o027)
@@ -245,7 +251,12 @@ def test_permissions(file: Path) -> None:
 @posix
 def test_links_stay_links(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
-    target, link, dangling, folder = tmp_path / "real" / "a", tmp_path / "link", tmp_path / "dangling", tmp_path / "folder"
+    target, link, dangling, folder = (
+        tmp_path / "real" / "a",
+        tmp_path / "link",
+        tmp_path / "dangling",
+        tmp_path / "folder",
+    )
     rustorch.save({"x": 1}, target)
     link.symlink_to(target)
     dangling.symlink_to(Path("real") / "b")

@@ -1,4 +1,6 @@
-"""Files that are broken, or none at all: a ValueError that names the file and what is wrong, in little time and memory."""
+"""Files that are broken, or none at all: a ValueError that names the file and what is wrong, in little time
+and memory.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,12 @@ def content(head: Any, data: bytes = b"", length: int | None = None) -> bytes:
 
 
 def tensor(start: int, stop: int, dtype: Any = "F32", shape: Any = None, **more: Any) -> dict[str, Any]:
-    return {"dtype": dtype, "shape": [(stop - start) // 4] if shape is None else shape, "data_offsets": [start, stop], **more}
+    return {
+        "dtype": dtype,
+        "shape": [(stop - start) // 4] if shape is None else shape,
+        "data_offsets": [start, stop],
+        **more,
+    }
 
 
 def ours(**entry: Any) -> dict[str, Any]:
@@ -41,7 +48,10 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "it is no safetensors file, or was cut short: it has 0 bytes, and the shortest one has 10"),
     "seven bytes": (b"1234567", "it has 7 bytes"),
     "text": (b"import numpy as np\n", "promise a header of 7935470578271546729 bytes, and 11 follow"),
-    "a zip archive": (b"PK\x03\x04\x00\x00\x08\x08" * 4, "it is a zip archive, as torch.save and numpy.savez write; in PyTorch, safetens"),
+    "a zip archive": (
+        b"PK\x03\x04\x00\x00\x08\x08" * 4,
+        "it is a zip archive, as torch.save and numpy.savez write; in PyTorch, safetens",
+    ),
     "a pickle": (pickle.dumps({"a": [1.5] * 100}), "it is a pickle, which may run any code when it is read"),
     "an array": (b"\x93NUMPY\x01\x00v\x00", "it is an .npy file; numpy.load reads it"),
     "a lying length": (content({}, length=2**63), "promise a header of 9223372036854775808 bytes, and 2 follow"),
@@ -50,7 +60,10 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "a length of 0": (content({}, length=0), "its header is no JSON"),
     "bytes that are no text": (content(b'{"\xff":1}'), "its header is no JSON that the format allows: 'utf-8' codec"),
     "half a pair of surrogates": (content(b'{"\\ud800":{}}'), "a name or text in its header is no Unicode"),
-    "half a pair in the text": (content(b'{"__metadata__":{"a":"\\ud800"}}'), "a name or text in its header is no Unicode"),
+    "half a pair in the text": (
+        content(b'{"__metadata__":{"a":"\\ud800"}}'),
+        "a name or text in its header is no Unicode",
+    ),
     "a list": (content([]), "its header is no JSON object, but a list"),
     "nan": (content(b'{"a":NaN}'), "NaN is no JSON"),
     "a number of 5000 digits": (content(b'{"a":%s}' % (b"1" * 5000)), "its header is no JSON"),
@@ -61,49 +74,114 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "metadata twice": (content(b'{"__metadata__":{},"__metadata__":{}}'), "the name '__metadata__' stands in it twice"),
     "no description": (content({"a": 3}), "the tensor 'a' is described by no JSON object, but by 3"),
     "no dtype": (content({"a": {"shape": [], "data_offsets": [0, 0]}}), "the tensor 'a' has the dtype None"),
-    "an unknown dtype": (content({"a": tensor(0, 4, "F99")}, b"1234"), "the tensor 'a' has the dtype 'F99'; those that can be read"),
-    "float8": (content({"a": tensor(0, 4, "F8_E4M3", [4])}, b"1234"), "the dtype 'F8_E4M3'; those that can be read are BOOL, U8, I8"),
-    "no shape": (content({"a": {"dtype": "F32", "data_offsets": [0, 0]}}), "the tensor 'a' has the shape None, which is none"),
+    "an unknown dtype": (
+        content({"a": tensor(0, 4, "F99")}, b"1234"),
+        "the tensor 'a' has the dtype 'F99'; those that can be read",
+    ),
+    "float8": (
+        content({"a": tensor(0, 4, "F8_E4M3", [4])}, b"1234"),
+        "the dtype 'F8_E4M3'; those that can be read are BOOL, U8, I8",
+    ),
+    "no shape": (
+        content({"a": {"dtype": "F32", "data_offsets": [0, 0]}}),
+        "the tensor 'a' has the shape None, which is none",
+    ),
     "a negative size": (content({"a": tensor(0, 4, shape=[-1])}, b"1234"), "the shape [-1], which is none"),
     "a size of 1.0": (content({"a": tensor(0, 4, shape=[1.0])}, b"1234"), "the shape [1.0], which is none"),
     "a size of true": (content({"a": tensor(0, 4, shape=[True])}, b"1234"), "the shape [True], which is none"),
     "a size of 2 ** 65": (content({"a": tensor(0, 0, shape=[0, 2**65])}), "which is none"),
-    "a size of 2 ** 62, and 0": (content({"a": tensor(0, 0, shape=[0, 2**62])}), "the tensor 'a' of shape (0, 4611686018427387904) is"),
+    "a size of 2 ** 62, and 0": (
+        content({"a": tensor(0, 0, shape=[0, 2**62])}),
+        "the tensor 'a' of shape (0, 4611686018427387904) is",
+    ),
     "100 axes": (content({"a": tensor(0, 4, shape=[1] * 100)}, b"1234"), "which is none"),
     "a million huge sizes": (content({"a": tensor(0, 4, shape=[2**62] * 100_000)}, b"1234"), "which is none"),
-    "another size": (content({"a": tensor(0, 4, shape=[2])}, b"1234"), "the tensor 'a' has 4 bytes, where the shape (2,) of F32 needs 8"),
+    "another size": (
+        content({"a": tensor(0, 4, shape=[2])}, b"1234"),
+        "the tensor 'a' has 4 bytes, where the shape (2,) of F32 needs 8",
+    ),
     "a product beyond 64 bits": (content({"a": tensor(0, 4, shape=[2**62, 8])}, b"1234"), "of F32 needs"),
     "no place": (content({"a": {"dtype": "F32", "shape": []}}), "the tensor 'a' has the data_offsets None"),
-    "three offsets": (content({"a": {**tensor(0, 4), "data_offsets": [0, 4, 4]}}, b"1234"), "which are no begin and end"),
-    "offsets backwards": (content({"a": {**tensor(0, 4), "data_offsets": [4, 0]}}, b"1234"), "which are no begin and end"),
-    "a negative offset": (content({"a": {**tensor(0, 4), "data_offsets": [-4, 0]}}, b"1234"), "which are no begin and end"),
-    "an offset out of range": (content({"a": tensor(0, 8)}, b"1234"), "the tensor 'a' ends at byte 8, but 4 bytes follow the header"),
-    "overlap": (content({"a": tensor(0, 8), "b": tensor(4, 12)}, b"1234" * 3), "'a' and 'b' overlap: 'b' starts at byte 4, before 8"),
+    "three offsets": (
+        content({"a": {**tensor(0, 4), "data_offsets": [0, 4, 4]}}, b"1234"),
+        "which are no begin and end",
+    ),
+    "offsets backwards": (
+        content({"a": {**tensor(0, 4), "data_offsets": [4, 0]}}, b"1234"),
+        "which are no begin and end",
+    ),
+    "a negative offset": (
+        content({"a": {**tensor(0, 4), "data_offsets": [-4, 0]}}, b"1234"),
+        "which are no begin and end",
+    ),
+    "an offset out of range": (
+        content({"a": tensor(0, 8)}, b"1234"),
+        "the tensor 'a' ends at byte 8, but 4 bytes follow the header",
+    ),
+    "overlap": (
+        content({"a": tensor(0, 8), "b": tensor(4, 12)}, b"1234" * 3),
+        "'a' and 'b' overlap: 'b' starts at byte 4, before 8",
+    ),
     "one place for two": (content({"a": tensor(0, 4), "b": tensor(0, 4)}, b"1234"), "the tensors 'a' and 'b' overlap"),
-    "a gap": (content({"a": tensor(0, 4), "b": tensor(8, 12)}, b"1234" * 3), "there is a gap of 4 bytes before the tensor 'b'"),
-    "bytes behind the end": (content({"a": tensor(0, 4)}, b"12345"), "its tensors have 4 bytes in all, but 5 follow the header"),
+    "a gap": (
+        content({"a": tensor(0, 4), "b": tensor(8, 12)}, b"1234" * 3),
+        "there is a gap of 4 bytes before the tensor 'b'",
+    ),
+    "bytes behind the end": (
+        content({"a": tensor(0, 4)}, b"12345"),
+        "its tensors have 4 bytes in all, but 5 follow the header",
+    ),
     "a bool of 2": (content({"a": tensor(0, 2, "BOOL", [2])}, b"\x01\x02"), "bytes of a bool that are neither 0 nor 1"),
     "metadata that is a list": (content({"__metadata__": []}), "its __metadata__ is no JSON object of strings"),
     "metadata of numbers": (content({"__metadata__": {"a": 1}}), "its __metadata__ is no JSON object of strings"),
     "structure: no JSON": (content({"__metadata__": {"rustorch": "{"}}), "Expecting property name"),
-    "structure: a list": (content({"__metadata__": {"rustorch": "[]"}}), "'rustorch' of its metadata is not what rustorch writes"),
-    "structure: newer": (content({"__metadata__": {"rustorch": '{"version":2}'}}), "a newer rustorch wrote it, in version 2"),
-    "structure: deep": (content(ours(tree=0) | {"__metadata__": {"rustorch": "[" * 100_000}}, b"12345678"), "nested too deeply"),
-}  # fmt: skip
+    "structure: a list": (
+        content({"__metadata__": {"rustorch": "[]"}}),
+        "'rustorch' of its metadata is not what rustorch writes",
+    ),
+    "structure: newer": (
+        content({"__metadata__": {"rustorch": '{"version":2}'}}),
+        "a newer rustorch wrote it, in version 2",
+    ),
+    "structure: deep": (
+        content(ours(tree=0) | {"__metadata__": {"rustorch": "[" * 100_000}}, b"12345678"),
+        "nested too deeply",
+    ),
+}
 TREES: list[tuple[Any, str]] = [
     (None, "its structure has no place for the tensors 'a'"),
     ({"tensor": "b"}, "its structure names the tensor 'b' twice, or the file has none of this name"),
     ([{"tensor": "a"}, {"tensor": "a"}], "names the tensor 'a' twice"),
     ({"tensor": ["a", "complex128"]}, "its structure calls the tensor 'a' of float32 and shape (2,) one of complex128"),
-    *[(tree, "its structure has a part that rustorch does not write") for tree in (
-        {}, {"x": 1}, {"tensor": "a", "dict": {}}, {"tensor": 1}, {"tensor": ["a"]}, {"tensor": ["a", "int8"]}, {"dict": []},
-        {"items": [1]}, {"items": [[1, 2, 3]]}, {"items": [[[], 1]]}, {"items": [[1, 2], [1, 3]]}, {"items": [[{"tensor": "a"}, 1]]},
-        {"tuple": {}},
-        {"int": 1}, {"float": "1"}, {"complex": [1, 2, 3]}, {"complex": ["a", 1.0]}, {"bytes": 1})],
+    *[
+        (tree, "its structure has a part that rustorch does not write")
+        for tree in (
+            {},
+            {"x": 1},
+            {"tensor": "a", "dict": {}},
+            {"tensor": 1},
+            {"tensor": ["a"]},
+            {"tensor": ["a", "int8"]},
+            {"dict": []},
+            {"items": [1]},
+            {"items": [[1, 2, 3]]},
+            {"items": [[[], 1]]},
+            {"items": [[1, 2], [1, 3]]},
+            {"items": [[{"tensor": "a"}, 1]]},
+            {"tuple": {}},
+            {"int": 1},
+            {"float": "1"},
+            {"complex": [1, 2, 3]},
+            {"complex": ["a", 1.0]},
+            {"bytes": 1},
+        )
+    ],
     ({"int": "x"}, "invalid literal"),
     ({"bytes": "xy"}, "non-hexadecimal"),
-]  # fmt: skip
-BROKEN |= {f"structure: {json.dumps(tree)}": (content(ours(tree=tree), b"12345678"), message) for tree, message in TREES}
+]
+BROKEN |= {
+    f"structure: {json.dumps(tree)}": (content(ours(tree=tree), b"12345678"), message) for tree, message in TREES
+}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -132,7 +210,9 @@ def test_a_header_longer_than_the_format_allows(file: Path) -> None:
         out.truncate(200_000_000)
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match="its header of 150000000 bytes is longer than the format allows, 100000000"):
+        with pytest.raises(
+            ValueError, match="its header of 150000000 bytes is longer than the format allows, 100000000"
+        ):
             rustorch.load(file)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
@@ -149,7 +229,11 @@ def test_metadata_of_a_broken_file(file: Path) -> None:
 
 def test_unusual_files_that_are_not_broken(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = numpy.arange(3, dtype="float64")
-    head = {"byte": tensor(0, 1, "I8", [1]), "odd": tensor(1, 25, "F64", [3], note="of another program"), "__metadata__": None}
+    head = {
+        "byte": tensor(0, 1, "I8", [1]),
+        "odd": tensor(1, 25, "F64", [3], note="of another program"),
+        "__metadata__": None,
+    }
     file.write_bytes(content(head, b"\xff" + values.tobytes()))  # nothing in it is aligned
     for mapped_from in (0, 1 << 20):
         monkeypatch.setattr(source, "_MAPPED_FROM", mapped_from)
@@ -160,7 +244,7 @@ def test_unusual_files_that_are_not_broken(file: Path, monkeypatch: pytest.Monke
     assert rustorch.load(file)["odd"].size == 3
 
 
-# -- mutations -------------------------------------------------------------------------------------------------------------------
+# -- mutations ---------------------------------------------------------------------------------------------------------
 INTERESTING = [0, 1, 2, 7, 8, 255, 2**16, 2**31 - 1, 2**32, 2**53, 2**63 - 1, 2**63, 2**64 - 1]
 
 
@@ -215,11 +299,22 @@ def mutated(original: bytes, rng: random.Random) -> bytes:
 def mutations(folder: Path, n: int) -> Iterator[bytes]:
     layer = rustorch.Linear(3, 2)
     bases = []
-    for i, value in enumerate([
-        layer,
-        {"model": layer, "state": {0: {"step": 3, "m": rustorch.ones(5)}}, "t": (1, 2**70, 1j, None, [numpy.ones((2, 2), "complex128")])},
-        {"a": numpy.arange(6, dtype="int64"), "b": numpy.ones((2, 3), "bool"), "c": numpy.zeros((0, 4), "uint16"), "d": numpy.float32(1)},
-    ]):  # fmt: skip
+    for i, value in enumerate(
+        [
+            layer,
+            {
+                "model": layer,
+                "state": {0: {"step": 3, "m": rustorch.ones(5)}},
+                "t": (1, 2**70, 1j, None, [numpy.ones((2, 2), "complex128")]),
+            },
+            {
+                "a": numpy.arange(6, dtype="int64"),
+                "b": numpy.ones((2, 3), "bool"),
+                "c": numpy.zeros((0, 4), "uint16"),
+                "d": numpy.float32(1),
+            },
+        ]
+    ):
         rustorch.save(value, folder / f"base{i}", metadata={"run": "7", "epoch": i})
         bases.append((folder / f"base{i}").read_bytes())
     rng = random.Random(0)

@@ -48,7 +48,9 @@ def test_weights_go_to_pytorch_and_back(file: Path) -> None:
 
 
 @pytest.mark.parametrize("mapped_from", [0, 1 << 40], ids=["mapped", "read"])
-def test_half_precision_of_pytorch_becomes_float32_exactly(file: Path, mapped_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_precision_of_pytorch_becomes_float32_exactly(
+    file: Path, mapped_from: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(source, "_MAPPED_FROM", mapped_from)
     torch = pytest.importorskip("torch")
     theirs = pytest.importorskip("safetensors.torch")
@@ -66,6 +68,7 @@ def test_tensors_and_modules_of_pytorch_can_be_saved(file: Path) -> None:
     layer = torch.nn.Linear(2, 3)
     assert_same(round_trip(layer, file), {name: value.numpy() for name, value in layer.state_dict().items()})
     with pytest.raises(
-        TypeError, match=r"^save: the object\[0\] is an array of (torch\.)?bfloat16, which cannot be saved; convert it first"
+        TypeError,
+        match=r"^save: the object\[0\] is an array of (torch\.)?bfloat16, which cannot be saved; convert it first",
     ):
         rustorch.save([torch.ones(2, dtype=torch.bfloat16)], file)

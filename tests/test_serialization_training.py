@@ -28,8 +28,12 @@ SCHEDULES: dict[str, Callable[[Any], Any]] = {
     "CosineAnnealingWarmRestarts": lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 3),
     "CyclicLR": lambda o: lr_scheduler.CyclicLR(o, 0.01, 0.1, step_size_up=3, cycle_momentum=False),
     "OneCycleLR": lambda o: lr_scheduler.OneCycleLR(o, 0.1, total_steps=20),
-    "SequentialLR": lambda o: lr_scheduler.SequentialLR(o, [lr_scheduler.ConstantLR(o), lr_scheduler.ExponentialLR(o, 0.9)], [6]),
-    "ChainedScheduler": lambda o: lr_scheduler.ChainedScheduler([lr_scheduler.ConstantLR(o), lr_scheduler.ExponentialLR(o, 0.9)]),
+    "SequentialLR": lambda o: lr_scheduler.SequentialLR(
+        o, [lr_scheduler.ConstantLR(o), lr_scheduler.ExponentialLR(o, 0.9)], [6]
+    ),
+    "ChainedScheduler": lambda o: lr_scheduler.ChainedScheduler(
+        [lr_scheduler.ConstantLR(o), lr_scheduler.ExponentialLR(o, 0.9)]
+    ),
     "ReduceLROnPlateau": lambda o: lr_scheduler.ReduceLROnPlateau(o, patience=1, threshold=0.5),
 }
 
@@ -37,7 +41,9 @@ SCHEDULES: dict[str, Callable[[Any], Any]] = {
 def losses(file: Path, resume: bool, optimizer: str, schedule: str) -> list[float]:
     """The second half of a training; without ``resume`` it comes after the first half, which ends with a save."""
     generator = numpy.random.default_rng(0)
-    data = ArrayDataset(generator.normal(size=(24, 5)).astype("float32"), generator.normal(size=(24, 3)).astype("float32"))
+    data = ArrayDataset(
+        generator.normal(size=(24, 5)).astype("float32"), generator.normal(size=(24, 3)).astype("float32")
+    )
     loader = DataLoader(data, batch_size=4, shuffle=True, seed=3)
     rustorch.manual_seed(4)
     model = nn.Sequential(nn.Linear(5, 3, bias=False), nn.Dropout(0.2))

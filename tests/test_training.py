@@ -45,7 +45,9 @@ def test_a_hundred_steps_are_those_of_pytorch(backend: Target) -> None:
     # a training amplifies roundings: 1e-16 at the start are some 1e-13 after a hundred steps
     numpy.testing.assert_allclose(losses, load("training")["losses"], rtol=1e-10, atol=1e-12)
     for name, value in model.state_dict().items():
-        numpy.testing.assert_allclose(backend.numpy(value), load("training")["state"][name], rtol=1e-9, atol=1e-10, err_msg=name)
+        numpy.testing.assert_allclose(
+            backend.numpy(value), load("training")["state"][name], rtol=1e-9, atol=1e-10, err_msg=name
+        )
 
 
 def test_one_seed_gives_one_run_again(backend: Target) -> None:
@@ -57,7 +59,7 @@ def test_one_seed_gives_one_run_again(backend: Target) -> None:
     assert run() == run()
 
 
-# -- memory ----------------------------------------------------------------------------------------------------------------------
+# -- memory ------------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def without_collector() -> Iterator[None]:
     gc.collect()
@@ -114,7 +116,7 @@ def test_second_derivatives_leave_nothing_behind(backend: Target, without_collec
     assert _nodes() == nodes
 
 
-# -- threads ---------------------------------------------------------------------------------------------------------------------
+# -- threads -----------------------------------------------------------------------------------------------------------
 def test_two_threads_train_two_models_as_one_after_the_other_would(backend: Target) -> None:
     def models() -> list[nn.Module]:
         rustorch.manual_seed(4)

@@ -10,13 +10,25 @@ from rustorch import Variable
 from tests.support.target import Target
 
 
-# -- construction --------------------------------------------------------------------------------------------------------
+# -- construction ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("data", "dtype", "shape"),
-    [(1, "int64", ()), (1.5, "float32", ()), (True, "bool", ()), (1j, "complex64", ()), ([], "float32", (0,)), ([[1, 2]], "int64", (1, 2)),
-     ([1, 2.5], "float32", (2,)), ([1.0, 2j], "complex64", (2,)), (((True,), (False,)), "bool", (2, 1)), ([[], []], "float32", (2, 0)),
-     (numpy.float64(2), "float64", ()), ([numpy.float64(2)], "float64", (1,)), (numpy.arange(3, dtype="int8"), "int8", (3,))],
-)  # fmt: skip
+    [
+        (1, "int64", ()),
+        (1.5, "float32", ()),
+        (True, "bool", ()),
+        (1j, "complex64", ()),
+        ([], "float32", (0,)),
+        ([[1, 2]], "int64", (1, 2)),
+        ([1, 2.5], "float32", (2,)),
+        ([1.0, 2j], "complex64", (2,)),
+        (((True,), (False,)), "bool", (2, 1)),
+        ([[], []], "float32", (2, 0)),
+        (numpy.float64(2), "float64", ()),
+        ([numpy.float64(2)], "float64", (1,)),
+        (numpy.arange(3, dtype="int8"), "int8", (3,)),
+    ],
+)
 def test_dtypes_and_shapes_of_data(data: object, dtype: str, shape: tuple) -> None:
     x = Variable(data)
     assert (x.dtype.name, x.shape, x.device) == (dtype, shape, "cpu")
@@ -71,10 +83,12 @@ def test_a_variable_of_a_variable_shares_its_memory() -> None:
     assert not y.requires_grad
 
 
-# -- requires_grad ---------------------------------------------------------------------------------------------------------
+# -- requires_grad -----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("dtype", ["bool", "int32", "uint8", "int64"])
 def test_integers_cannot_require_grad(dtype: str, backend: Target) -> None:
-    with pytest.raises(RuntimeError, match=rf"only floating-point and complex Variables.*{dtype}.*astype\(rustorch\.float32\)"):
+    with pytest.raises(
+        RuntimeError, match=rf"only floating-point and complex Variables.*{dtype}.*astype\(rustorch\.float32\)"
+    ):
         backend.variable([1, 0], dtype, requires_grad=True)
     x = backend.variable([1, 0], dtype)
     with pytest.raises(RuntimeError, match="only floating-point"):
@@ -98,7 +112,7 @@ def test_switching_requires_grad(backend: Target) -> None:
     assert y.grad_fn is not None
 
 
-# -- data and grad -----------------------------------------------------------------------------------------------------------
+# -- data and grad -----------------------------------------------------------------------------------------------------
 def test_setting_data(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     x.data = backend.array([3.0, 4.0, 5.0])
@@ -143,7 +157,7 @@ def test_detach_and_clone(backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(x), [1.0, 2.0])
 
 
-# -- values out ----------------------------------------------------------------------------------------------------------------
+# -- values out --------------------------------------------------------------------------------------------------------
 def test_item_and_tolist(backend: Target) -> None:
     assert backend.variable([[2.5]]).item() == 2.5
     assert type(backend.variable(3, "int64").item()) is int

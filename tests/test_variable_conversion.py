@@ -1,4 +1,6 @@
-"""Variables as Python numbers and in NumPy's hands: what warns that a gradient ends, what raises, and what stays silent."""
+"""Variables as Python numbers and in NumPy's hands: what warns that a gradient ends, what raises, and what stays
+silent.
+"""
 
 from __future__ import annotations
 
@@ -156,10 +158,12 @@ def test_numpys_reductions_name_rustorchs(name: str) -> None:
         getattr(numpy, name)(x)
 
 
-# -- Tensor(2, 3) ------------------------------------------------------------------------------------------------------------
+# -- Tensor(2, 3) ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("sizes", [(2, 3), (2, 3, 4), ([1.0], 1), ([1.0], "cuda"), ([1.0], 0.5)])
 def test_sizes_are_no_data(sizes: tuple) -> None:
-    with pytest.raises(TypeError, match=r"the second argument is requires_grad, True or False.*rustorch\.empty\(\(2, 3\)\)"):
+    with pytest.raises(
+        TypeError, match=r"the second argument is requires_grad, True or False.*rustorch\.empty\(\(2, 3\)\)"
+    ):
         rustorch.Tensor(*sizes)
 
 

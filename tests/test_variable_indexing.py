@@ -1,4 +1,6 @@
-"""Indexing and writing, and the gradients of moving elements: each against NumPy and against the transpose it must be."""
+"""Indexing and writing, and the gradients of moving elements: each against NumPy and against the transpose it
+must be.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,7 @@ def test_what_is_no_index(backend: Target) -> None:
         x[0, 0, 0, 0]
 
 
-# -- the transpose of a linear function -------------------------------------------------------------------------------------
+# -- the transpose of a linear function --------------------------------------------------------------------------------
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 

@@ -132,9 +132,15 @@ def test_kinds_that_the_standard_does_not_promote(case: str, backend: Target) ->
 
 @pytest.mark.parametrize(
     ("one", "two", "out"),
-    [("float32", "float64", "float64"), ("float32", "complex64", "complex64"), ("float64", "complex64", "complex128"),
-     ("int8", "int32", "int32"), ("uint8", "int8", "int16"), ("int32", "int64", "int64")],
-)  # fmt: skip
+    [
+        ("float32", "float64", "float64"),
+        ("float32", "complex64", "complex64"),
+        ("float64", "complex64", "complex128"),
+        ("int8", "int32", "int32"),
+        ("uint8", "int8", "int16"),
+        ("int32", "int64", "int64"),
+    ],
+)
 def test_promotion(one: str, two: str, out: str, backend: Target) -> None:
     x, y = backend.variable([1], one), backend.variable([1], two)
     assert (x + y).dtype.name == out
@@ -144,9 +150,15 @@ def test_promotion(one: str, two: str, out: str, backend: Target) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "number", "out"),
-    [("float32", 2, "float32"), ("float32", 2.5, "float32"), ("float32", 1j, "complex64"), ("float64", 1j, "complex128"),
-     ("int8", 2, "int8"), ("complex64", 2.5, "complex64")],
-)  # fmt: skip
+    [
+        ("float32", 2, "float32"),
+        ("float32", 2.5, "float32"),
+        ("float32", 1j, "complex64"),
+        ("float64", 1j, "complex128"),
+        ("int8", 2, "int8"),
+        ("complex64", 2.5, "complex64"),
+    ],
+)
 def test_numbers_are_weak(dtype: str, number: complex, out: str, backend: Target) -> None:
     x = backend.variable([1], dtype)
     assert (x * number).dtype.name == out
@@ -171,7 +183,8 @@ def test_what_no_library_knows_gets_its_turn() -> None:
 def test_shapes_that_do_not_broadcast(backend: Target) -> None:
     x, y = backend.variable(numpy.zeros((2, 3))), backend.variable(numpy.zeros((2, 4)))
     with pytest.raises(
-        ValueError, match=r"add: shapes \(2, 3\) and \(2, 4\) do not broadcast; from the right, sizes must be equal or 1"
+        ValueError,
+        match=r"add: shapes \(2, 3\) and \(2, 4\) do not broadcast; from the right, sizes must be equal or 1",
     ):
         x + y
 
@@ -186,7 +199,9 @@ def test_methods_are_the_functions(name: str, backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(getattr(x, name)()), backend.numpy(getattr(rustorch, name)(x)))
     if name in REDUCTIONS:
         got = getattr(x, name)(axis=1, keepdims=True)
-        numpy.testing.assert_array_equal(backend.numpy(got), backend.numpy(getattr(rustorch, name)(x, axis=1, keepdims=True)))
+        numpy.testing.assert_array_equal(
+            backend.numpy(got), backend.numpy(getattr(rustorch, name)(x, axis=1, keepdims=True))
+        )
 
 
 def test_shape_methods(backend: Target) -> None:

@@ -1,7 +1,7 @@
 """Functions without derivatives, each with a call whose value NumPy's own function of that name gives as well.
 
-A call takes a namespace, a function that makes its arrays of nested lists, and a device for those that make arrays of nothing; so the
-same line runs on Variables of every backend, and on NumPy arrays with array-api-compat's namespace.
+A call takes a namespace, a function that makes its arrays of nested lists, and a device for those that make arrays of
+nothing; so the same line runs on Variables of every backend, and on NumPy arrays with array-api-compat's namespace.
 """
 
 from __future__ import annotations
@@ -47,9 +47,17 @@ def _same(why: str, values: tuple, *names: str) -> list[Value]:
 def _filled(why: str, *names: str) -> list[Value]:
     """The namesakes with ``_like``, too."""
     return [
-        *[Value(name, why, lambda xp, new, device, name=name: getattr(xp, name)((2, 3), dtype=xp.int32, device=device)) for name in names],
-        *[Value(f"{name}_like", why, lambda xp, new, device, name=name: getattr(xp, f"{name}_like")(new(_A))) for name in names],
-    ]  # fmt: skip
+        *[
+            Value(
+                name, why, lambda xp, new, device, name=name: getattr(xp, name)((2, 3), dtype=xp.int32, device=device)
+            )
+            for name in names
+        ],
+        *[
+            Value(f"{name}_like", why, lambda xp, new, device, name=name: getattr(xp, f"{name}_like")(new(_A)))
+            for name in names
+        ],
+    ]
 
 
 def _shape_of(function: Callable[..., Any]) -> Call:
@@ -76,11 +84,23 @@ VALUES = [
     Value("argsort", INTEGERS, lambda xp, new, device: xp.argsort(new(_A), axis=-1, descending=True)),
     Value("count_nonzero", INTEGERS, lambda xp, new, device: xp.count_nonzero(new(_A), axis=1)),
     Value("nonzero", INTEGERS, lambda xp, new, device: xp.nonzero(new(_A))),
-    Value("searchsorted", INTEGERS, lambda xp, new, device: xp.searchsorted(new([1.0, 2.0, 2.0, 5.0]), new([2.0, 0.0]), side="right")),
-    Value("linalg.matrix_rank", INTEGERS, lambda xp, new, device: xp.linalg.matrix_rank(new([_A, _B, [[1.0, 2.0, 3.0]] * 2]))),
+    Value(
+        "searchsorted",
+        INTEGERS,
+        lambda xp, new, device: xp.searchsorted(new([1.0, 2.0, 2.0, 5.0]), new([2.0, 0.0]), side="right"),
+    ),
+    Value(
+        "linalg.matrix_rank",
+        INTEGERS,
+        lambda xp, new, device: xp.linalg.matrix_rank(new([_A, _B, [[1.0, 2.0, 3.0]] * 2])),
+    ),
     Value("nextafter", ROUNDING, lambda xp, new, device: xp.nextafter(new(_A), new(_B))),
     Value("arange", NEW, lambda xp, new, device: xp.arange(1, 8, 3, device=device)),
-    Value("linspace", NEW, lambda xp, new, device: xp.linspace(0.0, 1.0, 5, dtype=xp.float64, device=device, endpoint=False)),
+    Value(
+        "linspace",
+        NEW,
+        lambda xp, new, device: xp.linspace(0.0, 1.0, 5, dtype=xp.float64, device=device, endpoint=False),
+    ),
     Value("eye", NEW, lambda xp, new, device: xp.eye(2, 3, k=1, dtype=xp.float64, device=device)),
     *_filled(NEW, "zeros", "ones"),
     Value("full", NEW, lambda xp, new, device: xp.full((2,), 2.5, dtype=xp.float64, device=device)),
@@ -89,12 +109,24 @@ VALUES = [
     Value("empty_like", NEW, _shape_of(lambda xp, new, device: xp.empty_like(new(_I)))),
     Value("fft.fftfreq", NEW, lambda xp, new, device: xp.fft.fftfreq(5, d=0.5, dtype=xp.float64, device=device)),
     Value("fft.rfftfreq", NEW, lambda xp, new, device: xp.fft.rfftfreq(5, d=0.5, dtype=xp.float64, device=device)),
-    Value("tensor", NEW, lambda xp, new, device: getattr(xp, "tensor", xp.asarray)(_A, dtype=xp.float64, device=device)),
+    Value(
+        "tensor", NEW, lambda xp, new, device: getattr(xp, "tensor", xp.asarray)(_A, dtype=xp.float64, device=device)
+    ),
     Value("from_dlpack", NEW, lambda xp, new, device: xp.from_dlpack(new(_A))),
     Value("broadcast_shapes", NO_ARRAYS, lambda xp, new, device: xp.broadcast_shapes((2, 1), (3,), ())),
-    Value("can_cast", NO_ARRAYS, lambda xp, new, device: (xp.can_cast(xp.int8, xp.int32), xp.can_cast(xp.int64, xp.int8))),
+    Value(
+        "can_cast", NO_ARRAYS, lambda xp, new, device: (xp.can_cast(xp.int8, xp.int32), xp.can_cast(xp.int64, xp.int8))
+    ),
     Value("finfo", NO_ARRAYS, lambda xp, new, device: _limits(xp.finfo(xp.float32))),
     Value("iinfo", NO_ARRAYS, lambda xp, new, device: (lambda i: (i.bits, i.max, i.min, i.dtype))(xp.iinfo(xp.int16))),
-    Value("isdtype", NO_ARRAYS, lambda xp, new, device: (xp.isdtype(xp.int8, "integral"), xp.isdtype(xp.bool, ("numeric", xp.float32)))),
-    Value("result_type", NO_ARRAYS, lambda xp, new, device: (xp.result_type(new(_I), xp.uint8), xp.result_type(new(_A), 1))),
-]  # fmt: skip
+    Value(
+        "isdtype",
+        NO_ARRAYS,
+        lambda xp, new, device: (xp.isdtype(xp.int8, "integral"), xp.isdtype(xp.bool, ("numeric", xp.float32))),
+    ),
+    Value(
+        "result_type",
+        NO_ARRAYS,
+        lambda xp, new, device: (xp.result_type(new(_I), xp.uint8), xp.result_type(new(_A), 1)),
+    ),
+]

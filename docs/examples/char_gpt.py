@@ -5,9 +5,9 @@
     python docs/examples/char_gpt.py --plot gpt.png      draw the losses and the learning rate
     python docs/examples/char_gpt.py --device cuda       on a GPU
 
-A network of two transformer layers reads 64 characters and says, at each of them, how likely every character is to come next. It
-learns from nine tenths of the text, with AdamW and a learning rate that rises once and falls; the last tenth tells how well. fetching.py
-brings the text.
+A network of two transformer layers reads 64 characters and says, at each of them, how likely every character is to come
+next. It learns from nine tenths of the text, with AdamW and a learning rate that rises once and falls; the last tenth
+tells how well. fetching.py brings the text.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ CHECKSUM = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
 class History(NamedTuple):
-    """What a training came to, step by step; the validation losses with the numbers of the steps after which they were taken."""
+    """What a training came to, step by step; the validation losses with the numbers of the steps after which they were
+    taken.
+    """
 
     training: list[float]
     rates: list[float]
     validation: list[tuple[int, float]]
 
 
-# -- data ----------------------------------------------------------------------------------------------------------------
+# -- data --------------------------------------------------------------------------------------------------------------
 def shakespeare() -> Path:
     """The file of tiny Shakespeare, fetched if it is missing.
 
@@ -56,7 +58,8 @@ def shakespeare() -> Path:
 def read(file: Path) -> tuple[str, ArrayDataset, ArrayDataset]:
     """The characters that a text is made of, and its windows for training and for validation.
 
-    A sample is a window of the text as numbers of characters, and the same window one character later: what comes next at each place.
+    A sample is a window of the text as numbers of characters, and the same window one character later: what comes next
+    at each place.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -75,9 +78,11 @@ def read(file: Path) -> tuple[str, ArrayDataset, ArrayDataset]:
     return "".join(letters), *[ArrayDataset(windows[:, :-1], windows[:, 1:]) for windows in (training, validation)]
 
 
-# -- the model and its training ------------------------------------------------------------------------------------------
+# -- the model and its training ----------------------------------------------------------------------------------------
 class GPT(nn.Module):
-    """Numbers of characters in, (batch, n); at each of them logits for the next character out, (batch, n, characters)."""
+    """Numbers of characters in, (batch, n); at each of them logits for the next character out, (batch, n,
+    characters).
+    """
 
     def __init__(self, characters: int):
         super().__init__()
@@ -142,7 +147,7 @@ def write(model: nn.Module, letters: str, start: str, length: int, device: str) 
     return "".join(letters[code] for code in codes)
 
 
-# -- the picture ---------------------------------------------------------------------------------------------------------
+# -- the picture -------------------------------------------------------------------------------------------------------
 def plot(file: Path, history: History) -> None:
     """The losses, and the learning rate under them."""
     from matplotlib.figure import Figure  # without pyplot: needs no display
@@ -160,7 +165,7 @@ def plot(file: Path, history: History) -> None:
     figure.savefig(file, dpi=120)
 
 
-# -- the program ---------------------------------------------------------------------------------------------------------
+# -- the program -------------------------------------------------------------------------------------------------------
 def main(arguments: list[str] | None = None) -> float:
     """Run the program; returns the last validation loss."""
     parser = argparse.ArgumentParser(description="Train a small GPT on the characters of a text.")
@@ -169,8 +174,12 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument("--batch-size", type=positive, default=16, help=f"windows of {CONTEXT} characters per step")
     parser.add_argument("--lr", type=float, default=5e-3, help="the highest learning rate")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights, the batches and the sample")
-    parser.add_argument("--data", type=Path, metavar="FILE", help="a text to learn from; default: tiny Shakespeare, fetched once")
-    parser.add_argument("--sample", type=positive, default=400, metavar="N", help="how many characters to write at the end")
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE", help="a text to learn from; default: tiny Shakespeare, fetched once"
+    )
+    parser.add_argument(
+        "--sample", type=positive, default=400, metavar="N", help="how many characters to write at the end"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the result into a file such as gpt.png")
     options = parser.parse_args(arguments)
     try:

@@ -4,8 +4,8 @@
     python docs/examples/digits.py --plot digits.png         the same, and draw the curves and some predictions
     python docs/examples/digits.py --data DIR --device cuda  MNIST's original files, on a GPU
 
-Everything that is computed is computed on the one device that --device names: the data goes there once, before training, and
-what comes back is two numbers per epoch.
+Everything that is computed is computed on the one device that --device names: the data goes there once, before
+training, and what comes back is two numbers per epoch.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Epoch(NamedTuple):
     accuracy: float  # share of the test images that were recognised
 
 
-# -- data: NumPy arrays on the host --------------------------------------------------------------------------------------
+# -- data: NumPy arrays on the host ------------------------------------------------------------------------------------
 def read_idx(path: Path) -> np.ndarray:
     """The array in a file of MNIST's idx format, gzipped or not.
 
@@ -70,7 +70,9 @@ def read_idx(path: Path) -> np.ndarray:
         raise ValueError(f"{path}: a damaged or incomplete gzip file ({error})") from error
     if len(sizes) != 4 * header[3] or len(content) != expected:
         found = "more" if len(content) > expected else f"{len(content):,}"
-        raise ValueError(f"{path}: the header promises {expected:,} bytes for the shape {shape}, but the file holds {found}")
+        raise ValueError(
+            f"{path}: the header promises {expected:,} bytes for the shape {shape}, but the file holds {found}"
+        )
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
@@ -93,7 +95,8 @@ def load_mnist(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
             fit = images.ndim == 3 and images.size and labels.shape == images.shape[:1]
             if not fit or len(labels) < 2 or labels.max() >= CLASSES:
                 raise ValueError(
-                    f"{paths[0]} and {paths[1]} are no images and their digits 0 to 9: they have the shapes {images.shape} and "
+                    f"{paths[0]} and {paths[1]} are no images and their digits 0 to 9: they have the shapes "
+                    f"{images.shape} and "
                     f"{labels.shape}"
                 )
             parts.append((images / np.float32(255), labels))
@@ -101,7 +104,8 @@ def load_mnist(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
         raise ValueError(f"--data {folder}: the images of its two parts have different sizes")
     if not parts:
         raise ValueError(
-            f"--data {folder}: no digits in it; it needs t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, or the same two of "
+            f"--data {folder}: no digits in it; it needs t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, or the "
+            f"same two of "
             f"train-, gzipped (.gz) or not"
         )
     return parts
@@ -129,11 +133,12 @@ def to_device(images: np.ndarray, labels: np.ndarray, device: str) -> Digits:
     """The one transfer of the program."""
     rows = images.reshape(len(images), -1)
     return Digits(
-        rustorch.tensor(rows, dtype=rustorch.float32, device=device), rustorch.tensor(labels, dtype=rustorch.int64, device=device)
+        rustorch.tensor(rows, dtype=rustorch.float32, device=device),
+        rustorch.tensor(labels, dtype=rustorch.int64, device=device),
     )
 
 
-# -- the model and its training ------------------------------------------------------------------------------------------
+# -- the model and its training ----------------------------------------------------------------------------------------
 def make_model(pixels: int, device: str) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(pixels, 128, device=device),
@@ -159,7 +164,9 @@ def train_epoch(model: nn.Module, optimizer: rustorch.Optimizer, digits: Digits,
     loss_of = nn.CrossEntropyLoss()
     order = rustorch.randperm(len(digits), device=digits.labels.device)
     images, labels = rustorch.take(digits.images, order, axis=0), rustorch.take(digits.labels, order, axis=0)
-    total = rustorch.zeros((), device=labels.device)  # adds up on the device: reading it at every step would wait for a GPU
+    total = rustorch.zeros(
+        (), device=labels.device
+    )  # adds up on the device: reading it at every step would wait for a GPU
     for start in range(0, len(digits), batch_size):
         batch = slice(start, min(start + batch_size, len(digits)))  # the standard leaves open what lies beyond the end
         optimizer.zero_grad()
@@ -170,7 +177,9 @@ def train_epoch(model: nn.Module, optimizer: rustorch.Optimizer, digits: Digits,
     return total.item() / len(digits)
 
 
-def train(model: nn.Module, optimizer: rustorch.Optimizer, digits: Digits, test: Digits, epochs: int, batch: int) -> list[Epoch]:
+def train(
+    model: nn.Module, optimizer: rustorch.Optimizer, digits: Digits, test: Digits, epochs: int, batch: int
+) -> list[Epoch]:
     history = []
     first_lr = optimizer.lr
     for number in tqdm(range(1, epochs + 1), desc="training", unit="epoch"):
@@ -180,7 +189,7 @@ def train(model: nn.Module, optimizer: rustorch.Optimizer, digits: Digits, test:
     return history
 
 
-# -- the picture ---------------------------------------------------------------------------------------------------------
+# -- the picture -------------------------------------------------------------------------------------------------------
 def plot(file: Path, history: list[Epoch], images: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> None:
     """The curves on the left, and test images with what the model sees in them on the right."""
     from matplotlib.figure import Figure  # without pyplot: needs no display
@@ -201,7 +210,9 @@ def plot(file: Path, history: list[Epoch], images: np.ndarray, labels: np.ndarra
     left.suptitle("Training")
 
     rows, columns = 4, 8
-    for axes, image, label, prediction in zip(right.subplots(rows, columns).flat, images, labels, predictions, strict=False):
+    for axes, image, label, prediction in zip(
+        right.subplots(rows, columns).flat, images, labels, predictions, strict=False
+    ):
         axes.imshow(image, cmap="gray_r")
         right_or_wrong = str(prediction) if prediction == label else f"{prediction}, not {label}"
         axes.set_title(right_or_wrong, fontsize=9, color="black" if prediction == label else "tab:red")
@@ -211,7 +222,7 @@ def plot(file: Path, history: list[Epoch], images: np.ndarray, labels: np.ndarra
     figure.savefig(file, dpi=120)
 
 
-# -- the program ---------------------------------------------------------------------------------------------------------
+# -- the program -------------------------------------------------------------------------------------------------------
 def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")

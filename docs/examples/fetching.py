@@ -31,9 +31,11 @@ def fetch(url: str, sha256: str, target: Path, otherwise: str, unpack: Callable[
     sha256 : str
         The checksum, as hexadecimal digits, of what is kept: the unpacked content where `unpack` is given.
     target : Path
-        Where it is kept. A file with this checksum is left as it is, without a look at the network; another one is replaced.
+        Where it is kept. A file with this checksum is left as it is, without a look at the network; another one is
+        replaced.
     otherwise : str
-        What to do where it cannot be had, such as "get input.txt by other means and name it, as in --data FILE"; ends each error.
+        What to do where it cannot be had, such as "get input.txt by other means and name it, as in --data FILE"; ends
+        each error.
     unpack : callable, optional
         Makes the content of what was fetched, for example `gzip.decompress`.
 
@@ -53,7 +55,8 @@ def fetch(url: str, sha256: str, target: Path, otherwise: str, unpack: Callable[
         content = _download(url, target.name)
         if unpack is not None:
             content = unpack(content)
-    # URLError and BadGzipFile are OSErrors; an answer that breaks off is an HTTPException, a packed file that does an EOFError
+    # URLError and BadGzipFile are OSErrors; an answer that breaks off is an HTTPException, a packed file that does an
+    # EOFError
     except (OSError, EOFError, http.client.HTTPException, zlib.error) as error:
         raise ValueError(f"{url} cannot be fetched ({error}); {otherwise}") from error
     if _checksum(content) != sha256:
@@ -77,7 +80,9 @@ def _download(url: str, name: str) -> bytes:
             while chunk := answer.read(CHUNK):
                 content += chunk
                 bar.update(len(chunk))
-    if length is not None and len(content) < length:  # http.client lets an answer that breaks off pass for whole, read in pieces
+    if (
+        length is not None and len(content) < length
+    ):  # http.client lets an answer that breaks off pass for whole, read in pieces
         raise EOFError(f"it broke off after {len(content):,} of {length:,} bytes")
     return bytes(content)
 

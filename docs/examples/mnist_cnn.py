@@ -1,12 +1,13 @@
-"""Handwritten digits with a convolutional network: two convolutions, at least 97 of 100 right after five passes over 8,000 images.
+"""Handwritten digits with a convolutional network: two convolutions, at least 97 of 100 right after five passes over
+8,000 images.
 
-    python docs/examples/mnist_cnn.py                        fetch MNIST's 10,000 test images once (1.6 MB), train on 8,000 of them
-    python docs/examples/mnist_cnn.py --data DIR             take MNIST's files from a folder instead
+    python docs/examples/mnist_cnn.py                        fetch MNIST's 10,000 test images once (1.6 MB), train on
+    8,000 of them python docs/examples/mnist_cnn.py --data DIR             take MNIST's files from a folder instead
     python docs/examples/mnist_cnn.py --plot cnn.png         draw loss, accuracy and the filters of the first layer
     python docs/examples/mnist_cnn.py --device cuda          on a GPU
 
-It begins where digits.py, beside this file, ends: files, batches and the pass over the data are its functions. fetching.py brings the
-images.
+It begins where digits.py, beside this file, ends: files, batches and the pass over the data are its functions.
+fetching.py brings the images.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ CHECKSUMS = {
 }
 
 
-# -- data ----------------------------------------------------------------------------------------------------------------
+# -- data --------------------------------------------------------------------------------------------------------------
 def mnist() -> Path:
     """The folder with MNIST's test images and their labels, fetched where they are missing.
 
@@ -42,13 +43,15 @@ def mnist() -> Path:
         If a file cannot be had, or is another one.
     """
     folder = cache_folder("mnist")
-    otherwise = f"get {' and '.join(f'{name}.gz' for name in CHECKSUMS)} by other means and name their folder, as in --data DIR"
+    otherwise = (
+        f"get {' and '.join(f'{name}.gz' for name in CHECKSUMS)} by other means and name their folder, as in --data DIR"
+    )
     for name, checksum in CHECKSUMS.items():
         fetch(f"{SOURCE}{name}.gz", checksum, folder / name, otherwise, unpack=gzip.decompress)
     return folder
 
 
-# -- the model and its training ------------------------------------------------------------------------------------------
+# -- the model and its training ----------------------------------------------------------------------------------------
 class Network(nn.Module):
     """Rows of pixels in, a logit for each digit out."""
 
@@ -85,7 +88,9 @@ def accuracy(model: nn.Module, digits: Digits, batch_size: int) -> float:
     return right / len(digits)
 
 
-def train(model: nn.Module, optimizer: rustorch.Optimizer, digits: Digits, test: Digits, epochs: int, batch: int) -> list[Epoch]:
+def train(
+    model: nn.Module, optimizer: rustorch.Optimizer, digits: Digits, test: Digits, epochs: int, batch: int
+) -> list[Epoch]:
     history = []
     first_lr = optimizer.lr
     for number in tqdm(range(1, epochs + 1), desc="training", unit="epoch"):
@@ -95,7 +100,7 @@ def train(model: nn.Module, optimizer: rustorch.Optimizer, digits: Digits, test:
     return history
 
 
-# -- the picture ---------------------------------------------------------------------------------------------------------
+# -- the picture -------------------------------------------------------------------------------------------------------
 def plot(file: Path, history: list[Epoch], filters: np.ndarray) -> None:
     """Loss and accuracy on the left, the filters of the first layer on the right."""
     from matplotlib.figure import Figure  # without pyplot: needs no display
@@ -121,7 +126,7 @@ def plot(file: Path, history: list[Epoch], filters: np.ndarray) -> None:
     figure.savefig(file, dpi=120)
 
 
-# -- the program ---------------------------------------------------------------------------------------------------------
+# -- the program -------------------------------------------------------------------------------------------------------
 def main(arguments: list[str] | None = None) -> float:
     """Run the program; returns the last test accuracy."""
     parser = argparse.ArgumentParser(description="Train a convolutional network on handwritten digits.")
@@ -130,7 +135,9 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument("--batch-size", type=positive, default=64, help="images per step")
     parser.add_argument("--lr", type=float, default=0.05, help="learning rate of the first epoch")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of the images")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="a folder with MNIST's idx files; default: a cache, filled once")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="a folder with MNIST's idx files; default: a cache, filled once"
+    )
     parser.add_argument("--images", type=positive, metavar="N", help="take the first N images alone, for a quick look")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the result into a file such as cnn.png")
     options = parser.parse_args(arguments)

@@ -1,12 +1,13 @@
 """Newton's method for logistic regression: second derivatives, and no matrix of them.
 
     python docs/examples/newton_logistic.py                      scikit-learn's 569 breast tumours, benign or malignant
-    python docs/examples/newton_logistic.py --data FILE          a CSV file instead: numbers, and in the last column the class, 0 or 1
-    python docs/examples/newton_logistic.py --plot newton.png    draw how the gradient vanishes
+    python docs/examples/newton_logistic.py --data FILE          a CSV file instead: numbers, and in the last column the
+    class, 0 or 1 python docs/examples/newton_logistic.py --plot newton.png    draw how the gradient vanishes
 
-A Newton step solves ``H s = -g`` for the Hessian H and the gradient g. Conjugate gradients need nothing but products ``H v``, each
-of which costs about as much as two gradients: rustorch.func.hvp. L-BFGS, which guesses H from the last gradients, and gradient descent,
-which knows nothing of it, start from the same place; scikit-learn's LogisticRegression says where all of them should arrive.
+A Newton step solves ``H s = -g`` for the Hessian H and the gradient g. Conjugate gradients need nothing but products
+``H v``, each of which costs about as much as two gradients: rustorch.func.hvp. L-BFGS, which guesses H from the last
+gradients, and gradient descent, which knows nothing of it, start from the same place; scikit-learn's LogisticRegression
+says where all of them should arrive.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ from rustorch import Variable, nn
 from rustorch.func import grad, hvp, value_and_grad
 
 Loss = Callable[[Variable], Variable]
-#: From a loss and a start: the passes over the data so far and where they led to, iteration after iteration, without end.
+#: From a loss and a start: the passes over the data so far and where they led to, iteration after iteration, without
+#: end.
 Method = Callable[[Loss, Variable], Iterator[tuple[int, Variable]]]
-#: At the start and after each iteration: the passes so far (a gradient or a loss is one, a product ``H v`` two), and the gradient's norm.
+#: At the start and after each iteration: the passes so far (a gradient or a loss is one, a product ``H v`` two), and
+#: the gradient's norm.
 Curve = list[tuple[int, float]]
 
 
-# -- data ----------------------------------------------------------------------------------------------------------------
+# -- data --------------------------------------------------------------------------------------------------------------
 def load(file: Path | None) -> tuple[np.ndarray, np.ndarray]:
     """Features of mean 0 and deviation 1, and classes 0 and 1."""
     if file is None:
@@ -46,13 +49,16 @@ def load(file: Path | None) -> tuple[np.ndarray, np.ndarray]:
             raise ValueError(f"--data {file}: {error}") from error
         features, classes = table[:, :-1], table[:, -1]
         if not features.size or not np.isfinite(features).all() or set(classes) != {0, 1}:
-            raise ValueError(f"--data {file}: needs a row for each sample: finite numbers, and in the last column both 0 and 1")
+            raise ValueError(
+                f"--data {file}: needs a row for each sample: finite numbers, and in the last column both 0 and 1"
+            )
     deviation = features.std(axis=0)
     return (features - features.mean(axis=0)) / np.where(deviation > 0, deviation, 1), classes.astype("int64")
 
 
 def make_loss(features: np.ndarray, classes: np.ndarray, strength: float, device: str) -> Loss:
-    """The mean of ``log(1 + exp(-margin))``, and ``strength / (2 n)`` times the squared weights: LogisticRegression's for C = 1 / strength.
+    """The mean of ``log(1 + exp(-margin))``, and ``strength / (2 n)`` times the squared weights: LogisticRegression's
+    for C = 1 / strength.
 
     Its argument has a weight for each feature and, at the end, the intercept.
     """
@@ -66,12 +72,12 @@ def make_loss(features: np.ndarray, classes: np.ndarray, strength: float, device
     return loss
 
 
-# -- three methods -------------------------------------------------------------------------------------------------------
+# -- three methods -----------------------------------------------------------------------------------------------------
 def newton_step(loss: Loss, theta: Variable, gradient: Variable) -> tuple[Variable, int]:
     """An approximate solution of ``H s = -g``, and how many products ``H v`` it took.
 
-    Conjugate gradients, stopped when the residual is below ``min(1/2, sqrt(|g|)) |g|``: exact only where exactness pays (Nocedal and
-    Wright, "Numerical Optimization", 2006, algorithm 7.1).
+    Conjugate gradients, stopped when the residual is below ``min(1/2, sqrt(|g|)) |g|``: exact only where exactness pays
+    (Nocedal and Wright, "Numerical Optimization", 2006, algorithm 7.1).
     """
     residual = direction = -gradient
     step, squared = rustorch.zeros_like(theta), (residual @ residual).item()
@@ -121,7 +127,9 @@ def lbfgs(loss: Loss, theta: Variable) -> Iterator[tuple[int, Variable]]:
 
 
 def descent(loss: Loss, theta: Variable) -> Iterator[tuple[int, Variable]]:
-    """Gradient descent. Its rate is the largest safe one: 1 / the largest eigenvalue of H at the start, where a logistic H is largest."""
+    """Gradient descent. Its rate is the largest safe one: 1 / the largest eigenvalue of H at the start, where a
+    logistic H is largest.
+    """
     vector, rounds = rustorch.ones_like(theta), 10
     for _ in range(rounds):  # power iteration
         _, (vector,) = hvp(loss, (theta,), (vector / rustorch.linalg.vector_norm(vector),))
@@ -131,7 +139,9 @@ def descent(loss: Loss, theta: Variable) -> Iterator[tuple[int, Variable]]:
         yield passes, theta
 
 
-def minimize(name: str, method: Method, loss: Loss, theta: Variable, tolerance: float, most: int) -> tuple[Variable, Curve]:
+def minimize(
+    name: str, method: Method, loss: Loss, theta: Variable, tolerance: float, most: int
+) -> tuple[Variable, Curve]:
     """Go on until the gradient's norm is below the tolerance, or for the most iterations."""
     points = itertools.islice(itertools.chain([(0, theta)], method(loss, theta)), most + 1)
     curve: Curve = []
@@ -144,7 +154,7 @@ def minimize(name: str, method: Method, loss: Loss, theta: Variable, tolerance: 
     return theta, curve
 
 
-# -- the picture ---------------------------------------------------------------------------------------------------------
+# -- the picture -------------------------------------------------------------------------------------------------------
 def plot(file: Path, curves: dict[str, Curve]) -> None:
     """The gradient's norm over iterations, and over what they cost."""
     from matplotlib.figure import Figure  # without pyplot: needs no display
@@ -165,7 +175,7 @@ def plot(file: Path, curves: dict[str, Curve]) -> None:
     figure.savefig(file, dpi=120)
 
 
-# -- the program ---------------------------------------------------------------------------------------------------------
+# -- the program -------------------------------------------------------------------------------------------------------
 def more_than_zero(text: str) -> float:
     try:
         number = float(text)
@@ -181,9 +191,15 @@ def main(arguments: list[str] | None = None) -> float:
     parser = argparse.ArgumentParser(description="Logistic regression by Newton's method, L-BFGS and gradient descent.")
     parser.add_argument("--device", default="cpu", help="where to compute: cpu, cuda, cuda:1, jax, torch or strict")
     parser.add_argument("--iterations", type=positive, default=1000, help="at most, for each method")
-    parser.add_argument("--tolerance", type=more_than_zero, default=1e-8, help="norm of the gradient at which a method ends")
-    parser.add_argument("--strength", type=more_than_zero, default=1.0, help="of the regularization: 1 / C of LogisticRegression")
-    parser.add_argument("--data", type=Path, metavar="FILE", help="a CSV file, instead of scikit-learn's breast tumours")
+    parser.add_argument(
+        "--tolerance", type=more_than_zero, default=1e-8, help="norm of the gradient at which a method ends"
+    )
+    parser.add_argument(
+        "--strength", type=more_than_zero, default=1.0, help="of the regularization: 1 / C of LogisticRegression"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE", help="a CSV file, instead of scikit-learn's breast tumours"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the result into a file such as newton.png")
     options = parser.parse_args(arguments)
     try:
@@ -197,7 +213,9 @@ def main(arguments: list[str] | None = None) -> float:
     from sklearn.linear_model import LogisticRegression  # takes a second: only if nothing was wrong
 
     print(f"{len(classes):,} samples of {features.shape[1]} features; device {options.device}")
-    model = LogisticRegression(C=1 / options.strength, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(features, classes)
+    model = LogisticRegression(C=1 / options.strength, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(
+        features, classes
+    )
     expected = np.append(model.coef_, model.intercept_)
     loss = make_loss(features, classes, options.strength, options.device)
     start = rustorch.zeros(len(expected), dtype=rustorch.float64, device=options.device)

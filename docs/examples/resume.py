@@ -1,12 +1,13 @@
 """A training that may be killed at any moment: started again, it goes on from its last checkpoint, bit for bit.
 
-    python docs/examples/resume.py                               train on scikit-learn's handwritten digits; kill it, and run it again
-    python docs/examples/resume.py --kill-after 300              the process kills itself (SIGKILL) after 300 steps
-    python docs/examples/resume.py --compare --plot resume.png   train once more without interruption, and draw both curves
-    python docs/examples/resume.py --data DIR                    train on MNIST's files instead
+    python docs/examples/resume.py                               train on scikit-learn's handwritten digits; kill it,
+    and run it again python docs/examples/resume.py --kill-after 300              the process kills itself (SIGKILL)
+    after 300 steps python docs/examples/resume.py --compare --plot resume.png   train once more without interruption,
+    and draw both curves python docs/examples/resume.py --data DIR                    train on MNIST's files instead
 
-One file, resume.safetensors, holds all that the next step depends on: model, optimizer, schedule, random numbers, the place in the
-data, and the curve so far. Remove it to begin anew. The data and the evaluation are those of digits.py, beside this file.
+One file, resume.safetensors, holds all that the next step depends on: model, optimizer, schedule, random numbers, the
+place in the data, and the curve so far. Remove it to begin anew. The data and the evaluation are those of digits.py,
+beside this file.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ from rustorch.optim.lr_scheduler import OneCycleLR
 WIDTH = 512
 
 
-# -- the training --------------------------------------------------------------------------------------------------------
+# -- the training ------------------------------------------------------------------------------------------------------
 class Training:
-    """All that the next step depends on. What `state_dict` returns goes into a file, and `load_state_dict` takes it from there."""
+    """All that the next step depends on. What `state_dict` returns goes into a file, and `load_state_dict` takes it
+    from there.
+    """
 
     def __init__(self, digits: Digits, steps: int, batch_size: int, lr: float, seed: int, device: str):
         rustorch.manual_seed(seed)
@@ -101,10 +104,14 @@ class Checkpoint:
             what = "no checkpoint of this program"
             if isinstance(found, dict):
                 differ = [
-                    f"{name} {found.get(name)}, not {value}" for name, value in self.settings.items() if found.get(name) != value
+                    f"{name} {found.get(name)}, not {value}"
+                    for name, value in self.settings.items()
+                    if found.get(name) != value
                 ]
                 what = f"a training with {', '.join(differ)}"
-            raise ValueError(f"{self.file}: {what}; remove it to begin anew, or name another file, as in --checkpoint FILE")
+            raise ValueError(
+                f"{self.file}: {what}; remove it to begin anew, or name another file, as in --checkpoint FILE"
+            )
         training.load_state_dict(rustorch.load(self.file))
 
 
@@ -117,7 +124,9 @@ def train(training: Training, steps: int, checkpoint: Checkpoint | None, every: 
     for step, batch in zip(numbers, batches, strict=False):
         training.step(*batch)
         if step - first == kill_after:
-            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # at once, without a last word (Windows: by SIGTERM)
+            os.kill(
+                os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM)
+            )  # at once, without a last word (Windows: by SIGTERM)
         if checkpoint is not None and (step % every == 0 or step == steps):
             checkpoint.save(training)
 
@@ -133,7 +142,7 @@ def first_difference(one: Training, other: Training) -> str | None:
     return None
 
 
-# -- the picture ---------------------------------------------------------------------------------------------------------
+# -- the picture -------------------------------------------------------------------------------------------------------
 def plot(file: Path, training: Training, whole: Training | None) -> None:
     """The curve in as many colours as processes took part, over the uninterrupted one, if there is one."""
     from matplotlib.figure import Figure  # without pyplot: needs no display
@@ -154,7 +163,7 @@ def plot(file: Path, training: Training, whole: Training | None) -> None:
     figure.savefig(file, dpi=120)
 
 
-# -- the program ---------------------------------------------------------------------------------------------------------
+# -- the program -------------------------------------------------------------------------------------------------------
 def main(arguments: list[str] | None = None) -> float:
     """Run the program; returns the test accuracy."""
     parser = argparse.ArgumentParser(description="Train on handwritten digits, from wherever the last checkpoint is.")
@@ -162,11 +171,15 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument("--steps", type=positive, default=2000, help="training steps")
     parser.add_argument("--batch-size", type=positive, default=32, help="images per step")
     parser.add_argument("--lr", type=float, default=0.002, help="the highest learning rate")
-    parser.add_argument("--seed", type=int, default=0, help="of the initial weights, the dropout and the order of the images")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the initial weights, the dropout and the order of the images"
+    )
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="a folder with MNIST's idx files, instead of scikit-learn's digits"
     )
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", default=Path("resume.safetensors"), help="what to go on from")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", default=Path("resume.safetensors"), help="what to go on from"
+    )
     parser.add_argument("--every", type=positive, default=20, metavar="N", help="steps from one checkpoint to the next")
     parser.add_argument("--kill-after", type=positive, metavar="N", help="let the process kill itself after N steps")
     parser.add_argument("--compare", action="store_true", help="train again without interruption: is it the same?")
@@ -204,7 +217,10 @@ def main(arguments: list[str] | None = None) -> float:
         difference = first_difference(training, whole)
         if difference is not None:
             parser.exit(1, f"{parser.prog}: interrupted and uninterrupted training differ in {difference}\n")
-        print(f"the same, bit for bit: {options.steps:,} losses and the weights of {len(training.starts)} processes and of one")
+        print(
+            f"the same, bit for bit: {options.steps:,} losses and the weights of {len(training.starts)} processes and "
+            f"of one"
+        )
     if options.plot is not None:
         plot(options.plot, training, whole)
         print(f"picture: {options.plot}")

@@ -12,6 +12,7 @@ from .graph import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .lost import GradientLostWarning
 
 __all__ = [
-    "Function", "GradientLostWarning", "checkpoint", "custom_primitive", "detect_anomaly", "detect_writes", "enable_grad",
-    "grad", "gradcheck", "gradgradcheck", "is_grad_enabled", "no_grad", "once_differentiable", "set_grad_enabled",
+    "Function", "GradientLostWarning", "checkpoint", "custom_primitive", "detect_anomaly", "detect_writes",
+    "enable_grad", "grad", "gradcheck", "gradgradcheck", "is_grad_enabled", "no_grad", "once_differentiable",
+    "set_grad_enabled",
 ]  # fmt: skip

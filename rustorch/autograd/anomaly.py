@@ -1,7 +1,8 @@
 """detect_anomaly: where the first NaN or infinity came from.
 
-While it is active, what `primitive` calls to make its results is exchanged for a version that looks at them (see `exchange`), and every
-node gets a plan whose rules look at what they return. While it is not, nothing of this is in the way.
+While it is active, what `primitive` calls to make its results is exchanged for a version that looks at them (see
+`exchange`), and every node gets a plan whose rules look at what they return. While it is not, nothing of this is in the
+way.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ _mine = _Mine()
 
 
 class detect_anomaly:
-    """Raise at the first operation whose result, or whose gradient, holds a NaN or an infinity: ``with detect_anomaly():``.
+    """Raise at the first operation whose result, or whose gradient, holds a NaN or an infinity: ``with
+    detect_anomaly():``.
 
-    Operations called inside are checked at once, and their rules whenever backward runs them. It is of this thread, and slow: every
-    result is read.
+    Operations called inside are checked at once, and their rules whenever backward runs them. It is of this thread, and
+    slow: every result is read.
 
     Parameters
     ----------
@@ -82,7 +84,7 @@ class detect_anomaly:
         exchange.leave(_watch)
 
 
-# -- what stands in for graph's functions ----------------------------------------------------------------------------------------
+# -- what stands in for graph's functions ------------------------------------------------------------------------------
 def _watch(plan: Plan, out: Any, saved: tuple) -> Plan:
     if not _mine.depth:
         return plan

@@ -16,7 +16,14 @@ _KINDS = {bool: "b", int: "i", float: "f", complex: "c"}
 _PYTHON: dict[str, type] = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
 #: Kind of a Python number -> kinds of arrays that the standard lets it meet.
 _TAKES = {"b": "b", "i": "iufcV", "f": "fcV", "c": "fcV"}
-_NAMES = {"V": "real floating-point", "b": "boolean", "i": "integer", "u": "integer", "f": "real floating-point", "c": "complex"}
+_NAMES = {
+    "V": "real floating-point",
+    "b": "boolean",
+    "i": "integer",
+    "u": "integer",
+    "f": "real floating-point",
+    "c": "complex",
+}
 
 #: Stands for a Python number among the inputs of an operation.
 UNTRACKED = Value()
@@ -64,13 +71,16 @@ def keeps_gradient(what: str, value: Any, dtype: Any) -> None:
     """Refuse to put a tracked value where there are integers or booleans: they have no gradients."""
     if isinstance(value, Value) and value._tracked and mode.enabled and dtype.kind in "biu":
         raise TypeError(
-            f"{what}: a value that requires grad would lose its gradient, and its fraction, in {dtype}; make x floating-point first, as "
+            f"{what}: a value that requires grad would lose its gradient, and its fraction, in {dtype}; make x "
+            f"floating-point first, as "
             f"in x.astype(rustorch.float32), or take value.detach()"
         )
 
 
 def number_of(value: Any) -> Any:
-    """The Python number that a number of NumPy's, or of a class that extends Python's (an ``IntEnum``), stands for; else None."""
+    """The Python number that a number of NumPy's, or of a class that extends Python's (an ``IntEnum``), stands for;
+    else None.
+    """
     kind = type(value)
     if kind in _KINDS:
         return value
@@ -81,13 +91,16 @@ def number_of(value: Any) -> Any:
 
 
 def weak(value: Any, *others: Any) -> Any:
-    """A NumPy scalar beside an array as the Python number of its kind, so that ``q / numpy.sqrt(8)`` stays float32; else the value.
+    """A NumPy scalar beside an array as the Python number of its kind, so that ``q / numpy.sqrt(8)`` stays float32;
+    else the value.
 
     Where no array is among the others, as in ``maximum(a.max(), b.max())``, it keeps its dtype.
     """
     if type(value) in _KINDS or isinstance(value, Value):
         return value
-    if is_scalar(value) and not any(isinstance(one, Value) or (of(one) is not None and not is_scalar(one)) for one in others):
+    if is_scalar(value) and not any(
+        isinstance(one, Value) or (of(one) is not None and not is_scalar(one)) for one in others
+    ):
         return value
     number = number_of(value)
     return value if number is None else number
@@ -118,7 +131,8 @@ def operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, type] | N
     number1, number2 = type(x1) in _KINDS, type(x2) in _KINDS
     if number1 and number2:
         raise TypeError(
-            f"{name} needs at least one array; got the Python numbers {x1!r} and {x2!r}; write rustorch.asarray({x1!r}) for one of them"
+            f"{name} needs at least one array; got the Python numbers {x1!r} and {x2!r}; write "
+            f"rustorch.asarray({x1!r}) for one of them"
         )
     no_lists(name, x1, x2)
     if not number1:
@@ -145,7 +159,9 @@ _REPEATED = frozenset((list, tuple, str, bytes, bytearray, range, deque))
 
 
 def no_lists(name: str, x1: Any, x2: Any) -> None:
-    """Refuse lists and texts beside a Variable. Python's ``==`` may compare anything, and ``[0] * n`` repeats a list."""
+    """Refuse lists and texts beside a Variable. Python's ``==`` may compare anything, and ``[0] * n`` repeats
+    a list.
+    """
     if name in ("equal", "not_equal"):
         return
     for one, other in ((x1, x2), (x2, x1)):
@@ -164,7 +180,8 @@ def weak_number(name: str, number: Any, native: Array) -> None:
     weak = _KINDS[type(number)]
     if kind not in _TAKES[weak]:
         raise TypeError(
-            f"{name}: a Python {type(number).__name__} and an array of {_NAMES[kind]} dtype mix kinds, which the Array API "
+            f"{name}: a Python {type(number).__name__} and an array of {_NAMES[kind]} dtype mix kinds, which the Array "
+            f"API "
             f"standard leaves undefined; convert the array first, as in x.astype(rustorch.{DEFAULTS[weak]})"
         )
 
@@ -184,7 +201,8 @@ def common_backend(name: str, values: Sequence[Any]) -> type:
         there = device_of(other)
         if there != here:
             raise RuntimeError(
-                f"{name}: operands are on different devices, {here!r} and {there!r}; move one of them, as in x.to({here!r})"
+                f"{name}: operands are on different devices, {here!r} and {there!r}; move one of them, as in "
+                f"x.to({here!r})"
             )
     return next((type(a) for a in natives if type(a) is not type(first)), type(first))
 
@@ -212,7 +230,8 @@ def broadcastable(shapes: Sequence[tuple[int, ...]]) -> bool:
 
 #: Operations whose arrays need not broadcast: an error in them has another reason.
 OTHER_SHAPES = frozenset((
-    "matmul", "linear", "concat", "stack", "take", "take_along_axis", "index_add", "scatter_add", "put", "overwrite", "searchsorted",
+    "matmul", "linear", "concat", "stack", "take", "take_along_axis", "index_add", "scatter_add", "put", "overwrite",
+    "searchsorted",
 ))  # fmt: skip
 
 

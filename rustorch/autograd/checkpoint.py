@@ -1,8 +1,9 @@
 """checkpoint: a part of the forward pass whose intermediate values are computed again when backward needs them.
 
-The part is recorded as any other, and its nodes stay in the graph; but what they kept is dropped when the part is done. In place of it each
-node gets a `Ticket`, and a plan whose rules redeem it: the first to do so lets the function run again, and what the nodes of that
-run keep is what was dropped. So hooks, partial gradients and derivatives of every order are the engine's, as without a checkpoint.
+The part is recorded as any other, and its nodes stay in the graph; but what they kept is dropped when the part is done.
+In place of it each node gets a `Ticket`, and a plan whose rules redeem it: the first to do so lets the function run
+again, and what the nodes of that run keep is what was dropped. So hooks, partial gradients and derivatives of every
+order are the engine's, as without a checkpoint.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _repeating = _Repeating()
 
 
 def is_repeating() -> bool:
-    """Whether a checkpointed function is being called once more, for backward: what counts or averages its calls leaves this one out."""
+    """Whether a checkpointed function is being called once more, for backward: what counts or averages its calls leaves
+    this one out.
+    """
     return _repeating.on
 
 
@@ -39,24 +42,24 @@ def checkpoint(
 ) -> Any:
     """``function(*args, **kwargs)``, which keeps nothing for backward but its arguments: backward calls it once more.
 
-    That costs the time of a second forward, and saves the memory of what lies between the arguments and the results: in n layers that
-    are called in sqrt(n) checkpoints, backward needs memory for about 2 sqrt(n) of them (Chen et al., "Training Deep Nets with
-    Sublinear Memory Cost", 2016, arXiv:1604.06174).
+    That costs the time of a second forward, and saves the memory of what lies between the arguments and the results: in
+    n layers that are called in sqrt(n) checkpoints, backward needs memory for about 2 sqrt(n) of them (Chen et al.,
+    "Training Deep Nets with Sublinear Memory Cost", 2016, arXiv:1604.06174).
 
-    Gradients are those of the call without a checkpoint, of every order, and reach whatever the function reads: arguments, and the
-    parameters of layers. Where nothing is recorded, the function is just called.
+    Gradients are those of the call without a checkpoint, of every order, and reach whatever the function reads:
+    arguments, and the parameters of layers. Where nothing is recorded, the function is just called.
 
     Parameters
     ----------
     function : callable
-        It must do the same when it is called again: draw random numbers from rustorch alone, and read nothing that has changed.
-        Whatever else it does, printing or counting, it does twice; but the running statistics of batch and instance norm, and the
-        power iteration of spectral norm, go on in the first call alone.
+        It must do the same when it is called again: draw random numbers from rustorch alone, and read nothing that has
+        changed. Whatever else it does, printing or counting, it does twice; but the running statistics of batch and
+        instance norm, and the power iteration of spectral norm, go on in the first call alone.
     *args, **kwargs : trees of Variables, and anything else
         For the function.
     preserve_rng_state : bool
-        Whether it shall draw the same random numbers again, on every device, and leave no trace of that. A few bytes are kept for it; a
-        function that draws nothing can do without.
+        Whether it shall draw the same random numbers again, on every device, and leave no trace of that. A few bytes
+        are kept for it; a function that draws nothing can do without.
     use_reentrant : bool
         For programs written for PyTorch; there is no other way here than that of False.
 
@@ -126,8 +129,10 @@ class Redeeming(Plan):
         self.keep, self.pick, self.shapes, self.runs = [plan.primitive.arity], plan.pick, False, plan.runs
         self.primitive, self.joint = plan.primitive, None
         last = len(plan.calls) - 1
-        self.calls = [(k, self._rule(rule, indices, i == last), 1, 0, 0, (0,))
-                      for i, (k, rule, _, _, _, indices) in enumerate(plan.calls)]  # fmt: skip
+        self.calls = [
+            (k, self._rule(rule, indices, i == last), 1, 0, 0, (0,))
+            for i, (k, rule, _, _, _, indices) in enumerate(plan.calls)
+        ]
         if plan.joint is not None:
             self.primitive = copy.copy(plan.primitive)
             self.primitive.joint = self._rule(plan.primitive.joint, plan.joint, True)
@@ -158,8 +163,8 @@ class Segment:
     def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], preserve: bool):
         self.function = function
         leaves, self.structure = tree_flatten((args, kwargs))
-        # a Variable may become another by a write; its array and its place in the graph stay. One that is computed or constant is not
-        # kept itself, since a write can make it lead to nodes that own this segment
+        # a Variable may become another by a write; its array and its place in the graph stay. One that is computed or
+        # constant is not kept itself, since a write can make it lead to nodes that own this segment
         self.given = [
             (leaf._native, leaf._node or (leaf if leaf._tracked else None)) if isinstance(leaf, Value) else (leaf, leaf)
             for leaf in leaves
@@ -172,7 +177,7 @@ class Segment:
         self.kept: dict[int, tuple] = {}
         self.start = self.end = next_seq()
 
-    # -- the first call ------------------------------------------------------------------------------------------------------
+    # -- the first call ------------------------------------------------------------------------------------------------
     def drop(self, result: Any) -> None:
         """Exchange what the nodes of this call kept for tickets."""
         self.end = next_seq()
@@ -190,7 +195,7 @@ class Segment:
                 plan = plans.get(id(plan)) or plans.setdefault(id(plan), Redeeming(plan))
             node.plan, node.saved = plan, (Ticket(node, self, place),)
 
-    # -- and the second ------------------------------------------------------------------------------------------------------
+    # -- and the second ------------------------------------------------------------------------------------------------
     def take(self, place: int) -> tuple:
         """What the node at this place kept; each is given away once in a repetition."""
         if place not in self.kept:
@@ -255,7 +260,9 @@ class Segment:
             if now != name:
                 raise _other(f"it recorded {now} instead of {name}")
             if (now_shape, now_dtype) != (shape, dtype):
-                raise _other(f"{name} returned shape {now_shape}, dtype {now_dtype} instead of shape {shape}, dtype {dtype}")
+                raise _other(
+                    f"{name} returned shape {now_shape}, dtype {now_dtype} instead of shape {shape}, dtype {dtype}"
+                )
             if now_inputs != inputs:
                 raise _other(f"{name} was called with other inputs")
 
@@ -273,7 +280,9 @@ def _recorded(result: Any, start: int) -> list[Node]:
 
 
 def _described(nodes: list[Node], start: int) -> list[tuple]:
-    """What must be the same again, of the nodes of a call that began at ``start``: operation, shape and dtype, what is kept, parents."""
+    """What must be the same again, of the nodes of a call that began at ``start``: operation, shape and dtype, what is
+    kept, parents.
+    """
     places = {node.seq: place for place, node in enumerate(nodes)}
 
     def parent(of: Any) -> Any:
@@ -285,7 +294,9 @@ def _described(nodes: list[Node], start: int) -> list[tuple]:
     described = []
     for node in nodes:
         plan: Any = node.plan.plan if type(node.plan) is Redeeming else node.plan
-        described.append((plan.primitive.name, tuple(node.shape), node.dtype, plan.keep, [parent(p) for p in node.parents]))
+        described.append(
+            (plan.primitive.name, tuple(node.shape), node.dtype, plan.keep, [parent(p) for p in node.parents])
+        )
     return described
 
 
@@ -296,13 +307,15 @@ def _values(saved: tuple) -> tuple:
 
 def _other(what: str) -> RuntimeError:
     return RuntimeError(
-        f"checkpoint: called again for backward, the function did not do the same: {what}. It must draw random numbers from rustorch alone "
+        f"checkpoint: called again for backward, the function did not do the same: {what}. It must draw random numbers "
+        f"from rustorch alone "
         f"(with preserve_rng_state=True), and read what does not change; hand a variable of a loop over as an argument"
     )
 
 
 def _changed(array: Any) -> RuntimeError:
     return RuntimeError(
-        f"checkpoint: an array that the function read (shape {tuple(array.shape)}) was changed after the call began, so that the function "
+        f"checkpoint: an array that the function read (shape {tuple(array.shape)}) was changed after the call began, "
+        f"so that the function "
         f"cannot be called again for backward; change a clone() instead, or call backward before the change"
     )

@@ -1,7 +1,8 @@
 """detect_writes: which array was rewritten between a call and its backward, behind rustorch's back.
 
-What is written through rustorch is noticed anyway. A program that holds an array from which a Variable was made can write into it without
-a trace: while this is active, a checksum of everything that a call keeps is taken, and taken again before its rules run.
+What is written through rustorch is noticed anyway. A program that holds an array from which a Variable was made can
+write into it without a trace: while this is active, a checksum of everything that a call keeps is taken, and taken
+again before its rules run.
 """
 
 from __future__ import annotations
@@ -26,24 +27,26 @@ _mine = _Mine()
 
 
 class detect_writes:
-    """Raise in backward if an array that a gradient needs was changed after the call that kept it: ``with detect_writes():``.
+    """Raise in backward if an array that a gradient needs was changed after the call that kept it: ``with
+    detect_writes():``.
 
-    rustorch notices what is written through it, as in ``x[0] = 1``. It shares memory with the arrays that it is given, and does not notice
-    what is written into those: a buffer that is filled again for the next batch, or ``x.data[...] = 0``. Backward then
-    computes with the new values, and gradients are wrong without a word. Calls inside this context are checked whenever their backward
-    runs, inside of it or later, in every order.
+    rustorch notices what is written through it, as in ``x[0] = 1``. It shares memory with the arrays that it is given,
+    and does not notice what is written into those: a buffer that is filled again for the next batch, or ``x.data[...] =
+    0``. Backward then computes with the new values, and gradients are wrong without a word. Calls inside this context
+    are checked whenever their backward runs, inside of it or later, in every order.
 
     Raises
     ------
     RuntimeError
-        In backward, before a gradient is computed from a changed array. It names the operation, the argument, and the line of the program
-        that called the operation.
+        In backward, before a gradient is computed from a changed array. It names the operation, the argument, and the
+        line of the program that called the operation.
 
     Notes
     -----
-    For a search, not for every day: each array that is kept is read twice, and a GPU's is copied to the host for that, which waits. It is
-    of this thread; while it is not active it costs nothing. What was changed after its last use is no matter. Arrays of JAX are
-    never written into, and not looked at. What `checkpoint` computes anew is held against what was there before.
+    For a search, not for every day: each array that is kept is read twice, and a GPU's is copied to the host for that,
+    which waits. It is of this thread; while it is not active it costs nothing. What was changed after its last use is
+    no matter. Arrays of JAX are never written into, and not looked at. What `checkpoint` computes anew is held against
+    what was there before.
 
     Examples
     --------
@@ -96,10 +99,14 @@ def _watch(plan: Plan, out: Any, saved: tuple) -> Plan:
         return plan
     primitive, where = plan.primitive, exchange.line()
     labels = [primitive.values[index] for index in plan.keep]
-    known = [[(name, _digest(a)) for name, a in _arrays(value, label)] for label, value in zip(labels, saved, strict=True)]
+    known = [
+        [(name, _digest(a)) for name, a in _arrays(value, label)] for label, value in zip(labels, saved, strict=True)
+    ]
     out_at = primitive.arity + primitive.n_options
     # by-products that a second derivative computes anew, on Variables, are others
-    again = {place for place, index in enumerate(plan.keep) if out_at < index < primitive.n_values and primitive.recompute}
+    again = {
+        place for place, index in enumerate(plan.keep) if out_at < index < primitive.n_values and primitive.recompute
+    }
     if not any(known):
         return plan
 
@@ -110,7 +117,8 @@ def _watch(plan: Plan, out: Any, saved: tuple) -> Plan:
             if _digest(array) != digest:
                 dtype = BY_TYPE[type(array)].dtype_of(array)
                 raise RuntimeError(
-                    f"{primitive.name}: {name}, an array of {dtype} and shape {tuple(array.shape)}, was changed after the call, and the "
+                    f"{primitive.name}: {name}, an array of {dtype} and shape {tuple(array.shape)}, was changed after "
+                    f"the call, and the "
                     f"gradient needs its values from before. Call backward first, or give the call a copy, as in "
                     f"rustorch.asarray(array, copy=True); {primitive.name} was called at {where}"
                 )

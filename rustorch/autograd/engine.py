@@ -1,7 +1,7 @@
 """Backward: replays rules in reverse and frees what was kept; `pending` undoes broadcasting and adds up what arrives.
 
-In mode 1 the rules run on native arrays with the backend's namespace. In mode 2 (``create_graph``) the very same rules run on
-Variables with rustorch as the namespace, so that what they compute is recorded and differentiates again.
+In mode 1 the rules run on native arrays with the backend's namespace. In mode 2 (``create_graph``) the very same rules
+run on Variables with rustorch as the namespace, so that what they compute is recorded and differentiates again.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ def set_variable_namespace(namespace: Namespace) -> None:
     _variables = namespace
 
 
-# -- the walk ------------------------------------------------------------------------------------------------------------
-def propagate(roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_graph: bool,
-              targets: Sequence[Value] | None = None) -> dict[int, Any]:  # fmt: skip
+# -- the walk ----------------------------------------------------------------------------------------------------------
+def propagate(
+    roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_graph: bool, targets: Sequence[Value] | None = None
+) -> dict[int, Any]:
     """Run the rules of everything that ``roots`` were computed from, in falling order of creation.
 
     Parameters
@@ -152,7 +153,9 @@ def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed:
         values = [saved[i] for i in plan.joint]
         gradients = joint(xp, g, *values)
         if len(gradients) != len(parents):
-            raise RuntimeError(f"{name_of(node)}: the joint rule returned {len(gradients)} gradients for {len(parents)} inputs")
+            raise RuntimeError(
+                f"{name_of(node)}: the joint rule returned {len(gradients)} gradients for {len(parents)} inputs"
+            )
         for k, parent in enumerate(parents):
             r = gradients[k]
             if parent is not None and r is not None and (needed is None or id(parent) in needed):
@@ -171,7 +174,9 @@ def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed:
 
 
 def _is_new(r: Any, g: Any, gradients: Sequence[Any]) -> bool:
-    """Whether a joint rule made a new array for this gradient: it is not ``g`` or a part of it, and not the gradient of another input."""
+    """Whether a joint rule made a new array for this gradient: it is not ``g`` or a part of it, and not the gradient of
+    another input.
+    """
     given = g if type(g) is tuple else (g,)
     return not any(r is part for part in given) and sum(r is other for other in gradients) == 1
 
@@ -213,14 +218,18 @@ def _filled(gradients: list, node: Node, pending: Pending) -> tuple:
         for g, shape, dtype in zip(gradients, node.shape, node.dtype, strict=True):
             if g is None:
                 g = xp.zeros(
-                    tuple(shape), dtype=backend.public_dtype(dtype) if pending.create_graph else dtype, device=like.device
+                    tuple(shape),
+                    dtype=backend.public_dtype(dtype) if pending.create_graph else dtype,
+                    device=like.device,
                 )
             out.append(g)
     return tuple(out)
 
 
 def wrapped(node: Node, plan: Plan, saved: tuple) -> tuple:
-    """What a node saved for a plan, as Variables that know where they came from, for rules that are themselves recorded."""
+    """What a node saved for a plan, as Variables that know where they came from, for rules that are themselves
+    recorded.
+    """
     primitive = plan.primitive
     arity, out_at = primitive.arity, primitive.arity + primitive.n_options
     by_product: tuple | None = None
@@ -261,7 +270,9 @@ def _as_input(parent: Any, value: Array) -> Any:
 
 
 def _run_hooks(hooks: dict[int, Callable], g: Any, create_graph: bool) -> Any:
-    """What the hooks make of a gradient; the one that retains it (key 0) comes last. They are recorded in mode 2 only."""
+    """What the hooks make of a gradient; the one that retains it (key 0) comes last. They are recorded in
+    mode 2 only.
+    """
     before, mode.enabled = mode.enabled, create_graph
     try:
         for key in sorted(hooks, key=lambda key: (key == 0, key)):
@@ -271,20 +282,23 @@ def _run_hooks(hooks: dict[int, Callable], g: Any, create_graph: bool) -> Any:
             if not isinstance(result, Value):
                 raise TypeError(f"a hook returns a Variable or None, not {type(result).__name__}")
             if tuple(result._native.shape) != tuple(g.shape):
-                raise ValueError(f"a hook returned a gradient of shape {tuple(result._native.shape)} for one of {tuple(g.shape)}")
+                raise ValueError(
+                    f"a hook returned a gradient of shape {tuple(result._native.shape)} for one of {tuple(g.shape)}"
+                )
             g = result if create_graph else result._native
     finally:
         mode.enabled = before
     return g
 
 
-# -- what users call ------------------------------------------------------------------------------------------------------
+# -- what users call ---------------------------------------------------------------------------------------------------
 def start_of(output: Value, gradient: Any, name: str) -> Array:
     """The gradient that backward starts from, checked against the output."""
     native = output._native
     if not output._tracked:
         raise RuntimeError(
-            f"{name}: this value does not depend on anything that requires grad; make a leaf with requires_grad=True, and compute "
+            f"{name}: this value does not depend on anything that requires grad; make a leaf with requires_grad=True, "
+            f"and compute "
             f"outside no_grad()"
         )
     backend = BY_TYPE[type(native)]
@@ -292,7 +306,8 @@ def start_of(output: Value, gradient: Any, name: str) -> Array:
         shape = native.shape
         if shape and prod(shape) != 1:
             raise RuntimeError(
-                f"{name}: a gradient must be given for a value of shape {tuple(shape)}; only one element has 1 by default. "
+                f"{name}: a gradient must be given for a value of shape {tuple(shape)}; only one element has 1 by "
+                f"default. "
                 f"Reduce it first, as in .sum(), or pass gradient="
             )
         return backend.one(native)

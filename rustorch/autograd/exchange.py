@@ -1,7 +1,7 @@
 """What `detect_anomaly` and `detect_writes` share: while one of them is active, recording a call goes through them.
 
-What `primitive` calls to record is exchanged for a version that lets each of them make a plan of its own, whose rules do more. While none
-is active, nothing of this is in the way.
+What `primitive` calls to record is exchanged for a version that lets each of them make a plan of its own, whose rules
+do more. While none is active, nothing of this is in the way.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Gradients that look at a value and do not change with it: those of a rectifier, of a maximum, of pooling.
 
-Recorded as it is computed, such a gradient is a constant: it would not be known that it depends on the value, and a second derivative
-would be an error instead of zeros. A linear function's gradient looks at nothing, and stays a constant, as in PyTorch.
+Recorded as it is computed, such a gradient is a constant: it would not be known that it depends on the value, and a
+second derivative would be an error instead of zeros. A linear function's gradient looks at nothing, and stays a
+constant, as in PyTorch.
 """
 
 from __future__ import annotations

@@ -15,8 +15,16 @@ from .intermediates import Kept, attributes, barred_attributes
 from .primitive import SELECT, Primitive, Rule, floating
 
 
-def custom_primitive(name: str, forward: Callable, *, joint: Rule | None = None, aux: tuple[str, ...] = (),
-                     recompute: bool = True, multiple: bool = False, **rules: Any) -> Primitive:  # fmt: skip
+def custom_primitive(
+    name: str,
+    forward: Callable,
+    *,
+    joint: Rule | None = None,
+    aux: tuple[str, ...] = (),
+    recompute: bool = True,
+    multiple: bool = False,
+    **rules: Any,
+) -> Primitive:
     """An operation with gradients of every order, from a forward function and one rule per input.
 
     Parameters
@@ -24,8 +32,8 @@ def custom_primitive(name: str, forward: Callable, *, joint: Rule | None = None,
     name : str
         What errors call it.
     forward : callable
-        ``forward(xp, x, y, /, option)``: names before the slash are native arrays, the others options; ``xp`` is the arrays' own
-        namespace. With functions of ``xp`` alone it runs on every device.
+        ``forward(xp, x, y, /, option)``: names before the slash are native arrays, the others options; ``xp`` is the
+        arrays' own namespace. With functions of ``xp`` alone it runs on every device.
     joint : callable, optional
         One rule for all inputs, ``joint(xp, g, ...)``, which returns a gradient (or None) per input.
     aux : tuple of str
@@ -35,8 +43,9 @@ def custom_primitive(name: str, forward: Callable, *, joint: Rule | None = None,
     multiple : bool
         Whether the output is a tuple of arrays; ``g`` and ``out`` are tuples then.
     **rules : callable
-        ``rule(xp, g, ...)`` by the input's name. It takes what it names: inputs, options, ``out``, by-products, ``<input>_shape``;
-        nothing else is kept for it. It uses functions of ``xp``, which is rustorch itself when it is differentiated again.
+        ``rule(xp, g, ...)`` by the input's name. It takes what it names: inputs, options, ``out``, by-products,
+        ``<input>_shape``; nothing else is kept for it. It uses functions of ``xp``, which is rustorch itself when it is
+        differentiated again.
 
     Returns
     -------
@@ -59,15 +68,19 @@ def custom_primitive(name: str, forward: Callable, *, joint: Rule | None = None,
     """
     code = getattr(forward, "__code__", None)
     if code is None or code.co_posonlyargcount < 2 or code.co_varnames[0] != "xp":
-        raise TypeError(f"{name}: forward is a Python function forward(xp, x, /, option): xp first, and a slash after the arrays")
+        raise TypeError(
+            f"{name}: forward is a Python function forward(xp, x, /, option): xp first, and a slash after the arrays"
+        )
     if joint is None and not rules:
         raise TypeError(f"{name}: give a rule for an input, as in {code.co_varnames[1]}=lambda xp, g: ..., or joint=")
     if joint is not None and rules:
         raise TypeError(f"{name}: joint is one rule for all inputs; rules for {sorted(rules)} would never run")
-    return Primitive(name, forward, joint=joint, aux=aux, recompute=recompute, multiple=multiple, register=False, **rules)
+    return Primitive(
+        name, forward, joint=joint, aux=aux, recompute=recompute, multiple=multiple, register=False, **rules
+    )
 
 
-# -- PyTorch's style ---------------------------------------------------------------------------------------------------------------
+# -- PyTorch's style ---------------------------------------------------------------------------------------------------
 class Context:
     """What `Function.forward` leaves for `Function.backward`: saved Variables, and attributes of any name.
 
@@ -82,8 +95,8 @@ class Context:
     def __init__(self) -> None:
         self._to_save: tuple = ()
         self._constant: set[int] = set()
-        # one entry per saved value: (array, where it came from, its place if it is neither input nor output), or the number of an
-        # output, whose node would close a cycle
+        # one entry per saved value: (array, where it came from, its place if it is neither input nor output), or the
+        # number of an output, whose node would close a cycle
         self._saved: list[Any] = []
         self._kept: Kept | None = None  # where there are such values, or attributes that are
         self._attributes: list[str] = []
@@ -97,7 +110,8 @@ class Context:
         for value in values:
             if value is not None and not isinstance(value, Value):
                 raise TypeError(
-                    f"save_for_backward takes Variables and None, not {type(value).__name__}; keep others as ctx.name = value"
+                    f"save_for_backward takes Variables and None, not {type(value).__name__}; keep others as ctx.name "
+                    f"= value"
                 )
         self._to_save = values
 
@@ -139,7 +153,8 @@ class Context:
     def _input(self, native: Array, source: Any, place: int | None) -> Any:
         if self._seq < writes.last and writes.since(self._seq, native):
             raise RuntimeError(
-                f"a Variable of shape {tuple(native.shape)} that was saved for backward was changed in place after the call; save a "
+                f"a Variable of shape {tuple(native.shape)} that was saved for backward was changed in place after the "
+                f"call; save a "
                 f"clone() instead"
             )
         if place is not None and self._recorded and self._kept is not None:
@@ -154,16 +169,17 @@ class Context:
 class Function:
     """An operation with a forward and a backward of one's own, as in PyTorch: subclass it, and call ``apply``.
 
-    ``forward(ctx, *args)`` gets the arguments of ``apply``; what it computes is not recorded. ``backward(ctx, *gradients)`` gets a
-    gradient per output and returns one per argument of forward, None for those that need none. It is recorded if it is
-    differentiated again; decorate it with `once_differentiable` where that would be wrong.
+    ``forward(ctx, *args)`` gets the arguments of ``apply``; what it computes is not recorded. ``backward(ctx,
+    *gradients)`` gets a gradient per output and returns one per argument of forward, None for those that need none. It
+    is recorded if it is differentiated again; decorate it with `once_differentiable` where that would be wrong.
 
     Notes
     -----
-    What backward computes from inputs and outputs that were saved has derivatives of every order. An array of floating-point numbers that
-    is neither, saved or kept as an attribute, has no graph behind it. A second derivative that needs its own raises RuntimeError: compute
-    the array anew in backward, or return it as an output, too. To tell a constant, such as a mask, from the others, forward is then
-    called again with inputs moved a little. Where there are such arrays, the inputs are kept with them.
+    What backward computes from inputs and outputs that were saved has derivatives of every order. An array of
+    floating-point numbers that is neither, saved or kept as an attribute, has no graph behind it. A second derivative
+    that needs its own raises RuntimeError: compute the array anew in backward, or return it as an output, too. To tell
+    a constant, such as a mask, from the others, forward is then called again with inputs moved a little. Where there
+    are such arrays, the inputs are kept with them.
 
     Examples
     --------
@@ -213,9 +229,13 @@ class Function:
         outs = result if several else (result,)
         for out in outs:
             if not isinstance(out, Value):
-                raise TypeError(f"{cls.__name__}.forward returns a Variable or a tuple of them, not {type(out).__name__}")
+                raise TypeError(
+                    f"{cls.__name__}.forward returns a Variable or a tuple of them, not {type(out).__name__}"
+                )
         natives = tuple([out._native for out in outs])
-        fixed = [id(out) in ctx._constant or not floating(BY_TYPE[type(a)], a) for out, a in zip(outs, natives, strict=True)]
+        fixed = [
+            id(out) in ctx._constant or not floating(BY_TYPE[type(a)], a) for out, a in zip(outs, natives, strict=True)
+        ]
         if not any(tracked) or all(fixed):
             made = tuple([make(a) for a in natives])
             return made if several else made[0]
@@ -238,7 +258,10 @@ class Function:
         plan = _primitive(cls, len(args), keeps_out, several).plan(0)  # type: ignore[arg-type] # a class has a hash
         parents = tuple([(x._node or x) if needed else None for x, needed in zip(args, tracked, strict=True)])
         shapes = tuple(
-            [(tuple(x._native.shape), device_of(x._native)) if needed else None for x, needed in zip(args, tracked, strict=True)]
+            [
+                (tuple(x._native.shape), device_of(x._native)) if needed else None
+                for x, needed in zip(args, tracked, strict=True)
+            ]
         )
         ctx._attributes = attributes(ctx, args)
         if own or ctx._attributes:
@@ -252,8 +275,12 @@ class Function:
         node.shape = tuple([a.shape for a in natives])
         node.dtype = tuple([a.dtype for a in natives])
         ctx._seq = node.seq
-        return tuple([make(a) if constant else make(a, Node(SELECT.plan(1), (node,), (i,), a))
-                      for i, (a, constant) in enumerate(zip(natives, fixed, strict=True))])  # fmt: skip
+        return tuple(
+            [
+                make(a) if constant else make(a, Node(SELECT.plan(1), (node,), (i,), a))
+                for i, (a, constant) in enumerate(zip(natives, fixed, strict=True))
+            ]
+        )
 
 
 @functools.lru_cache(maxsize=256)
@@ -267,8 +294,14 @@ def _primitive(cls: type[Function], count: int, keeps_out: bool, several: bool) 
         return _run_backward(cls, g, context, shapes, None)
 
     names = tuple(f"argument {i}" for i in range(count))
-    return Primitive(cls.__name__, lambda xp: None, joint=with_out if keeps_out else without, multiple=several, register=False,
-                     signature=(names, ("context", "shapes")))  # fmt: skip
+    return Primitive(
+        cls.__name__,
+        lambda xp: None,
+        joint=with_out if keeps_out else without,
+        multiple=several,
+        register=False,
+        signature=(names, ("context", "shapes")),
+    )
 
 
 def _variables(values: Any) -> tuple:
@@ -309,11 +342,13 @@ def _run_backward(cls: type[Function], g: Any, context: Context, shapes: Sequenc
             ) from error
         if tuple(gradient._native.shape) != wanted[0]:
             raise RuntimeError(
-                f"{where} returned a gradient of shape {tuple(gradient._native.shape)} for argument {i}, whose shape is {wanted[0]}"
+                f"{where} returned a gradient of shape {tuple(gradient._native.shape)} for argument {i}, whose shape "
+                f"is {wanted[0]}"
             )
         if device_of(gradient._native) != wanted[1]:
             raise RuntimeError(
-                f"{where} returned a gradient on {device_of(gradient._native)!r} for argument {i}, which is on {wanted[1]!r}"
+                f"{where} returned a gradient on {device_of(gradient._native)!r} for argument {i}, which is on "
+                f"{wanted[1]!r}"
             )
         checked.append(gradient if recorded else gradient._native)
     return checked
@@ -351,7 +386,10 @@ def once_differentiable(backward: Callable) -> Callable:
         if not recorded:
             return result
         several = isinstance(result, (tuple, list))
-        barred = [g if g is None else _barred(adopt(g, "backward"), sources, backward) for g in (result if several else [result])]
+        barred = [
+            g if g is None else _barred(adopt(g, "backward"), sources, backward)
+            for g in (result if several else [result])
+        ]
         return tuple(barred) if several else barred[0]
 
     return once
@@ -363,11 +401,14 @@ def _barred(gradient: Any, sources: Sequence[Any], backward: Callable) -> Any:
 
     def joint(xp: Any, g: Any) -> list:
         raise RuntimeError(
-            f"{name} is marked once_differentiable, so there is no second derivative through it; write it with functions of rustorch on "
+            f"{name} is marked once_differentiable, so there is no second derivative through it; write it with "
+            f"functions of rustorch on "
             f"Variables, and take the mark away"
         )
 
     if not sources:
         return gradient
-    bar = Primitive(name, lambda xp: None, joint=joint, register=False, signature=(tuple(map(str, range(len(sources)))), ()))
+    bar = Primitive(
+        name, lambda xp: None, joint=joint, register=False, signature=(tuple(map(str, range(len(sources)))), ())
+    )
     return record(gradient._native, bar.plan(0), tuple(sources), ())

@@ -1,4 +1,6 @@
-"""``rustorch.grad``: gradients as values, instead of added to ``.grad``; with ``create_graph`` they differentiate again."""
+"""``rustorch.grad``: gradients as values, instead of added to ``.grad``; with ``create_graph`` they differentiate
+again.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,14 @@ def _listed(values: Any, name: str) -> list:
     return listed
 
 
-def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
-         allow_unused: bool = False) -> tuple[Variable | None, ...]:  # fmt: skip
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Variable | None, ...]:
     """Gradients of outputs with respect to inputs; no ``.grad`` is touched.
 
     Parameters
@@ -85,7 +93,9 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool
         entry = found.get(id(x._node or x))
         if entry is None:
             if not allow_unused:
-                raise RuntimeError(f"grad: no output was computed from input {i}; pass allow_unused=True to get None for it")
+                raise RuntimeError(
+                    f"grad: no output was computed from input {i}; pass allow_unused=True to get None for it"
+                )
             gradients.append(None)
         else:
             gradients.append(entry[1] if create_graph else _own(x, entry))

@@ -15,14 +15,22 @@ from .primitive import floating
 _PRECISE = {"float64", "complex128"}
 
 
-def gradcheck(func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
-              raise_exception: bool = True) -> bool:  # fmt: skip
+def gradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+) -> bool:
     """Whether the gradients of a function agree with central differences, element by element.
 
     Parameters
     ----------
     func : callable
-        Of Variables; returns a Variable or a tuple or list of them. It is called many times, and must return the same each time.
+        Of Variables; returns a Variable or a tuple or list of them. It is called many times, and must return the same
+        each time.
     inputs : Variable or sequence of Variables
         Where to compare. Those that require grad are checked; they are float64 or complex128. They are not changed.
     eps : float
@@ -58,8 +66,16 @@ def gradcheck(func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol:
     return complaint is None
 
 
-def gradgradcheck(func: Callable[..., Any], inputs: Any, grad_outputs: Any = None, *, eps: float = 1e-6, atol: float = 1e-5,
-                  rtol: float = 1e-3, raise_exception: bool = True) -> bool:  # fmt: skip
+def gradgradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+) -> bool:
     """Whether second derivatives agree with central differences of first ones; otherwise as `gradcheck`.
 
     Parameters
@@ -119,7 +135,7 @@ def gradgradcheck(func: Callable[..., Any], inputs: Any, grad_outputs: Any = Non
     return complaint is None
 
 
-# -- arguments and results -----------------------------------------------------------------------------------------------------
+# -- arguments and results ---------------------------------------------------------------------------------------------
 def _inputs(name: str, inputs: Any, needed: bool = True) -> list[Any]:
     """Leaves of their own for the inputs, so that nothing of the caller's is touched."""
     listed = [inputs] if isinstance(inputs, Value) or not isinstance(inputs, Sequence) else list(inputs)
@@ -171,8 +187,10 @@ def _varied(native: Array) -> Any:
     return _leaf(backend.from_numpy(xp.astype(values, backend.dtype_of(native)), device_of(native)), False)
 
 
-# -- the comparison ------------------------------------------------------------------------------------------------------------
-def _compare(name: str, func: Callable[..., Any], inputs: list[Any], eps: float, atol: float, rtol: float) -> str | None:
+# -- the comparison ----------------------------------------------------------------------------------------------------
+def _compare(
+    name: str, func: Callable[..., Any], inputs: list[Any], eps: float, atol: float, rtol: float
+) -> str | None:
     """What is wrong, in words; None if nothing is."""
     with set_grad_enabled(True):
         outs = [out for out in _outputs(name, func(*inputs)) if _differentiable(out)]
@@ -187,8 +205,12 @@ def _compare(name: str, func: Callable[..., Any], inputs: list[Any], eps: float,
     return None
 
 
-def _differences(name: str, func: Callable[..., Any], inputs: list[Any], which: int, count: int, eps: float) -> list[list[Array]]:
-    """Per element of an input, and per direction of a complex one: the derivative of every output, flat, on the host."""
+def _differences(
+    name: str, func: Callable[..., Any], inputs: list[Any], which: int, count: int, eps: float
+) -> list[list[Array]]:
+    """Per element of an input, and per direction of a complex one: the derivative of every output, flat, on
+    the host.
+    """
     x = inputs[which]
     xp, backend = get("cpu").xp, BY_TYPE[type(x._native)]
     home = device_of(x._native)
@@ -201,15 +223,23 @@ def _differences(name: str, func: Callable[..., Any], inputs: list[Any], which: 
                 moved = xp.reshape(xp.asarray(here, copy=True), (-1,))
                 moved[element] += sign * direction * eps
                 there = _leaf(backend.from_numpy(xp.reshape(moved, here.shape), home), True)
-                outs = [out for out in _outputs(name, func(*inputs[:which], there, *inputs[which + 1 :])) if _differentiable(out)]
+                outs = [
+                    out
+                    for out in _outputs(name, func(*inputs[:which], there, *inputs[which + 1 :]))
+                    if _differentiable(out)
+                ]
                 if len(outs) != count:
-                    raise RuntimeError(f"{name}: the function returned {count} outputs first, and {len(outs)} when called again")
+                    raise RuntimeError(
+                        f"{name}: the function returned {count} outputs first, and {len(outs)} when called again"
+                    )
                 ends.append([xp.reshape(_host(out._native), (-1,)) for out in outs])
             columns.append([(above - below) / (2 * eps) for above, below in zip(*ends, strict=True)])
     return columns
 
 
-def _compare_one(name: str, out: Any, k: int, x: Any, i: int, columns: list[Array], atol: float, rtol: float) -> str | None:
+def _compare_one(
+    name: str, out: Any, k: int, x: Any, i: int, columns: list[Array], atol: float, rtol: float
+) -> str | None:
     """One output against one input. A gradient is that of the real number ``Re(conj(unit) * out[element])``."""
     xp = get("cpu").xp
     backend, home = BY_TYPE[type(out._native)], device_of(out._native)
@@ -234,7 +264,9 @@ def _compare_one(name: str, out: Any, k: int, x: Any, i: int, columns: list[Arra
             if bool(xp.any(wrong)):
                 at = int(xp.argmax(xp.where(wrong & ~(off < float("inf")), float("inf"), off * wrong)))
                 return (
-                    f"{name}: the gradient of output {k} (shape {out.shape}, element {element}) in input {i} (shape {x.shape}) is "
-                    f"wrong at element {at}: the rules say {analytic[at].item()}, central differences {numeric[at].item()}"
+                    f"{name}: the gradient of output {k} (shape {out.shape}, element {element}) in input {i} (shape "
+                    f"{x.shape}) is "
+                    f"wrong at element {at}: the rules say {analytic[at].item()}, central differences "
+                    f"{numeric[at].item()}"
                 )
     return None

@@ -81,10 +81,10 @@ class Node:
         return f"<{self.plan.primitive.name} node {self.seq}>"
 
 
-# -- grad mode -----------------------------------------------------------------------------------------------------------
+# -- grad mode ---------------------------------------------------------------------------------------------------------
 class _Mode(threading.local):
-    """Whether this thread records. Looking into a thread's own variables costs as much as a small dictionary's work, so that
-    callers ask it only while some thread has switched it off.
+    """Whether this thread records. Looking into a thread's own variables costs as much as a small dictionary's work, so
+    that callers ask it only while some thread has switched it off.
     """
 
     on = True
@@ -102,7 +102,9 @@ class _Mode(threading.local):
 
 
 class _Switched:
-    """How many threads do not record. (One that ends while it does not is counted on: then `mode` is asked more often.)"""
+    """How many threads do not record. (One that ends while it does not is counted on: then `mode` is asked
+    more often.)
+    """
 
     __slots__ = ("off",)
 
@@ -232,7 +234,7 @@ def _swap(to: bool) -> bool:
     return before
 
 
-# -- writes in place -------------------------------------------------------------------------------------------------------
+# -- writes in place ---------------------------------------------------------------------------------------------------
 class _Writes:
     """Which arrays rustorch wrote into, and when: a node whose kept values changed later must not be replayed.
 
@@ -285,7 +287,8 @@ class _Writes:
         for value in saved:
             if self.since(node.seq, value):
                 raise RuntimeError(
-                    f"{node.primitive.name}: an array that its gradient needs (shape {tuple(value.shape)}) was changed in place "
+                    f"{node.primitive.name}: an array that its gradient needs (shape {tuple(value.shape)}) was changed "
+                    f"in place "
                     f"after the call; change a clone() instead, or call backward before the change"
                 )
 
@@ -293,7 +296,7 @@ class _Writes:
 writes = _Writes()
 
 
-# -- making Variables from below -------------------------------------------------------------------------------------------
+# -- making Variables from below ---------------------------------------------------------------------------------------
 _new = object.__new__
 _cls: type = Value
 

@@ -1,7 +1,9 @@
-"""What a `Function` keeps that is neither an input nor an output: right for a first derivative, a constant too many for a second one.
+"""What a `Function` keeps that is neither an input nor an output: right for a first derivative, a constant too many for
+a second one.
 
-Such a value carries no graph, for forward is not recorded. In a backward that is differentiated again it stands behind a bar: a node that
-leads to the inputs. Whoever differentiates through it gets an error, unless the value does not change with the inputs.
+Such a value carries no graph, for forward is not recorded. In a backward that is differentiated again it stands behind
+a bar: a node that leads to the inputs. Whoever differentiates through it gets an error, unless the value does not
+change with the inputs.
 """
 
 from __future__ import annotations
@@ -71,8 +73,10 @@ class Kept:
         def joint(xp: Any, g: Any) -> list:
             if kept.changes(native, read):
                 raise RuntimeError(
-                    f"{name} saved an array of shape {tuple(native.shape)} that is neither an input nor an output, and a second derivative "
-                    f"needs its own: compute it anew in {name}.backward from saved inputs, or return it as an output of "
+                    f"{name} saved an array of shape {tuple(native.shape)} that is neither an input nor an output, and "
+                    f"a second derivative "
+                    f"needs its own: compute it anew in {name}.backward from saved inputs, or return it as an output "
+                    f"of "
                     f"{name}.forward and save that with save_for_backward"
                 )
             return [xp.zeros_like(make(like) if isinstance(g, Value) else like) for like in likes]
@@ -82,14 +86,18 @@ class Kept:
         return record(native, bar.plan(0), places, ())
 
     def changes(self, native: Any, read: Callable[[Any], Any]) -> bool:
-        """Whether the array becomes another one if the inputs are moved a little to either side: it is a mask or a constant, if not."""
+        """Whether the array becomes another one if the inputs are moved a little to either side: it is a mask or a
+        constant, if not.
+        """
         state = rng_snapshot()
         found = []
         try:
             for side in (0.0, 1.0, -1.0):
                 rng_restore(state)  # what is random is the same three times
                 found.append(self._again(read, side))
-        except Exception:  # forward does not take such inputs, or keeps other things then: what it keeps depends on them
+        except (
+            Exception
+        ):  # forward does not take such inputs, or keeps other things then: what it keeps depends on them
             return True
         finally:
             rng_restore(state)
@@ -120,7 +128,9 @@ def _moved(x: Any, side: float) -> Any:
     """The input, moved by half of its digits."""
     backend, a = BY_TYPE[type(x._native)], x._native
     xp = backend.xp
-    step = side * (2.0**-12 if backend.dtype_of(a).itemsize in (2, 4) or backend.dtype_of(a).name == "complex64" else 2.0**-26)
+    step = side * (
+        2.0**-12 if backend.dtype_of(a).itemsize in (2, 4) or backend.dtype_of(a).name == "complex64" else 2.0**-26
+    )
     return make(backend.as_array(xp.astype(a + (xp.abs(a) + 1.0) * step, a.dtype, copy=False)))
 
 

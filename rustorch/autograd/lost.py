@@ -15,13 +15,14 @@ __all__ = ["GradientLostWarning"]
 class GradientLostWarning(UserWarning):
     """A tracked Variable became a Python number, and its gradient ends there.
 
-    ``float(x)``, ``int(x)`` and ``complex(x)`` give it outside of `no_grad`, once for each line of a program. So do functions that
-    call them: ``math.exp(x)``, ``numpy_array[i] = x``, ``scipy.integrate.quad`` of a function that returns ``x``. Silent are
-    ``x.item()``, formatted and printed numbers, ``bool(x)`` and comparisons.
+    ``float(x)``, ``int(x)`` and ``complex(x)`` give it outside of `no_grad`, once for each line of a program. So do
+    functions that call them: ``math.exp(x)``, ``numpy_array[i] = x``, ``scipy.integrate.quad`` of a function that
+    returns ``x``. Silent are ``x.item()``, formatted and printed numbers, ``bool(x)`` and comparisons.
 
     Notes
     -----
-    It is an ordinary warning: ``warnings.simplefilter("error", GradientLostWarning)`` makes it an error, "ignore" silences it.
+    It is an ordinary warning: ``warnings.simplefilter("error", GradientLostWarning)`` makes it an error, "ignore"
+    silences it.
 
     Examples
     --------
@@ -63,13 +64,17 @@ _REMAINDERS = (6, 19)
 
 
 def _formats(frame: FrameType) -> bool:
-    """Whether the frame stands at ``text % values``: Variables have a ``%`` of their own, so that numbers are printed there."""
+    """Whether the frame stands at ``text % values``: Variables have a ``%`` of their own, so that numbers are printed
+    there.
+    """
     code, at = frame.f_code.co_code, frame.f_lasti
     return code[at] == _BINARY_OP and code[at + 1] in _REMAINDERS
 
 
 def warn_lost(kind: str) -> None:
-    """Warn that ``kind(x)`` ends the gradient of a tracked ``x``, at the first line outside of rustorch, once for each line."""
+    """Warn that ``kind(x)`` ends the gradient of a tracked ``x``, at the first line outside of rustorch, once for each
+    line.
+    """
     if not mode.enabled:
         return
     frame, level = sys._getframe(1), 2
@@ -79,8 +84,10 @@ def warn_lost(kind: str) -> None:
     if _seen.has(place) or _formats(frame):
         return
     warnings.warn(
-        f"{kind}() of a Variable that requires grad, at {place[0]}:{place[1]}: its gradient ends here. Write x.item() or x.detach() "
-        f"if a plain number is meant. If the gradient is wanted, use a function of rustorch, as rustorch.exp(x) for math.exp(x), and "
+        f"{kind}() of a Variable that requires grad, at {place[0]}:{place[1]}: its gradient ends here. Write x.item() "
+        f"or x.detach() "
+        f"if a plain number is meant. If the gradient is wanted, use a function of rustorch, as rustorch.exp(x) for "
+        f"math.exp(x), and "
         f"join values with rustorch.stack",
         GradientLostWarning,
         stacklevel=level,

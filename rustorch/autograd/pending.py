@@ -48,7 +48,9 @@ class Pending:
             _accumulate(entry, g, owned)
 
     def several_devices(self, g: Any) -> bool:
-        """Whether gradients may lie on another device than the current one, and have to be added with `add_on_device`."""
+        """Whether gradients may lie on another device than the current one, and have to be added with
+        `add_on_device`.
+        """
         return not self.create_graph and backend_of(g[0] if type(g) is tuple else g).multi_device
 
     def add_on_device(self, to: Any, g: Any, owned: bool, by: Any, argument: int) -> None:
@@ -97,13 +99,16 @@ def _unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], by: Any, argument: int
         return xp.sum(g, axis=tuple(range(lead)))
     if lead >= 0:
         stretched = [i for i, size in enumerate(shape, lead) if size == 1 and g.shape[i] != 1]
-        out = xp.sum(g, axis=tuple(range(lead)) + tuple(stretched), keepdims=bool(stretched)) if lead or stretched else g
+        out = (
+            xp.sum(g, axis=tuple(range(lead)) + tuple(stretched), keepdims=bool(stretched)) if lead or stretched else g
+        )
         if lead and stretched:
             out = xp.reshape(out, out.shape[lead:])
         if tuple(out.shape) == tuple(shape):
             return out
     raise RuntimeError(
-        f"{name_of(by)}: the rule of input {_input(by, argument)!r} returned a gradient of shape {tuple(g.shape)} for an input "
+        f"{name_of(by)}: the rule of input {_input(by, argument)!r} returned a gradient of shape {tuple(g.shape)} for "
+        f"an input "
         f"of shape {tuple(shape)}"
     )
 

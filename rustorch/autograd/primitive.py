@@ -1,7 +1,7 @@
 """What an operation is: a forward function and a gradient rule per differentiable input, all written against ``xp``.
 
-A rule's parameters say what it needs: ``xp``, ``g``, then any of the forward's inputs and options by name, ``out`` for the
-output, the names in ``aux`` for by-products of the forward, and ``<input>_shape`` for a shape alone. Only what the
+A rule's parameters say what it needs: ``xp``, ``g``, then any of the forward's inputs and options by name, ``out`` for
+the output, the names in ``aux`` for by-products of the forward, and ``<input>_shape`` for a shape alone. Only what the
 rules of the tracked inputs name is kept.
 """
 
@@ -52,8 +52,8 @@ class Plan:
     keep : sequence of int
         Which of the call's values (inputs, options, output, by-products, shapes) are saved, in this order.
     calls : sequence of (input, rule, count, first, second, indices)
-        Rules to run. ``indices`` say which of the saved values the rule takes, ``count`` how many; the first two stand beside
-        them, so that a rule of up to two values is called without unpacking.
+        Rules to run. ``indices`` say which of the saved values the rule takes, ``count`` how many; the first two stand
+        beside them, so that a rule of up to two values is called without unpacking.
     runs : bool
         Whether there is a rule at all: without one nothing is recorded.
     """
@@ -64,7 +64,9 @@ class Plan:
         self.primitive = primitive
         wanted = [i for i in range(len(primitive.rules)) if mask >> i & 1 and primitive.rules[i] is not None]
         tables = [primitive.needs[i] for i in wanted] if primitive.joint is None else [primitive.joint_needs]
-        if primitive.aux and primitive.recompute:  # create_graph computes by-products anew, from all that the forward was given
+        if (
+            primitive.aux and primitive.recompute
+        ):  # create_graph computes by-products anew, from all that the forward was given
             tables.append(list(range(primitive.arity + primitive.n_options)))
         self.keep = sorted({index for table in tables for index in table})
         self.shapes = any(index >= primitive.n_values for index in self.keep)
@@ -96,14 +98,15 @@ class Primitive:
     name : str
         The name of the function it implements; for a kernel, the kernel's.
     forward : callable
-        ``forward(xp, x, y, /, option)``: names before the slash are arrays (or None), the others are options. Returns the
-        output, or with ``aux`` a tuple of the output and the by-products.
+        ``forward(xp, x, y, /, option)``: names before the slash are arrays (or None), the others are options. Returns
+        the output, or with ``aux`` a tuple of the output and the by-products.
     joint : callable, optional
         One rule for all inputs instead of one each: ``joint(xp, g, ...)`` returns a gradient (or None) per input.
     aux : sequence of str
         Names of the by-products that rules may ask for.
     recompute : bool
-        Whether by-products depend smoothly on the inputs, so that second derivatives compute them anew. False for indices.
+        Whether by-products depend smoothly on the inputs, so that second derivatives compute them anew. False for
+        indices.
     multiple : bool
         Whether the output is a tuple of arrays; ``g`` and ``out`` are tuples then.
     signature : (inputs, options), optional
@@ -112,9 +115,19 @@ class Primitive:
         A rule per differentiable input, by the input's name.
     """
 
-    def __init__(self, name: str, forward: Callable, *, joint: Rule | None = None, aux: tuple[str, ...] = (),
-                 recompute: bool = True, multiple: bool = False, register: bool = True,
-                 signature: tuple[tuple[str, ...], tuple[str, ...]] | None = None, **rules: Rule | None):  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        forward: Callable,
+        *,
+        joint: Rule | None = None,
+        aux: tuple[str, ...] = (),
+        recompute: bool = True,
+        multiple: bool = False,
+        register: bool = True,
+        signature: tuple[tuple[str, ...], tuple[str, ...]] | None = None,
+        **rules: Rule | None,
+    ):
         self.name = name
         self.__name__ = name
         self.forward = forward
@@ -160,7 +173,9 @@ class Primitive:
                 raise ValueError
             return [self.values.index(name) for name in names[2:]]
         except ValueError:
-            raise TypeError(f"{self.name}: a rule takes xp, g, and any of {self.values}; this one takes {list(names)}") from None
+            raise TypeError(
+                f"{self.name}: a rule takes xp, g, and any of {self.values}; this one takes {list(names)}"
+            ) from None
 
     def plan(self, mask: int) -> Plan:
         """The plan for the inputs whose bits are set."""
@@ -188,7 +203,9 @@ class Primitive:
             out = (self._bound.get(kind) or self.bind(kind, BY_TYPE[kind]))(a, *others)
         except Exception as error:
             raise explain(self.name, (a,), error) from error
-        if type(out) is not kind:  # a scalar that a 0-d array decayed to, or an array of the library that it was moved to
+        if (
+            type(out) is not kind
+        ):  # a scalar that a 0-d array decayed to, or an array of the library that it was moved to
             out = (BY_TYPE.get(type(out)) or of(out) or BY_TYPE[kind]).as_array(out)
         if x._tracked and (not switched.off or mode.on):
             plan = self._plans.get(1) or self.plan(1)
@@ -223,7 +240,8 @@ class Primitive:
                 parents.append(None)
             else:
                 return self(
-                    *[v if v is None or type(v) in SCALARS else adopt(v, self.name, args) for v in args[:arity]], *args[arity:]
+                    *[v if v is None or type(v) in SCALARS else adopt(v, self.name, args) for v in args[:arity]],
+                    *args[arity:],
                 )
             bit += bit
         if kind is None:
@@ -250,7 +268,9 @@ class Primitive:
                 return record(out, plan, tuple(parents), plan.pick(values))
         return make(out)
 
-    def _record_many(self, outs: Any, aux: Any, kind: type, natives: list, args: tuple, parents: list, mask: int) -> tuple:
+    def _record_many(
+        self, outs: Any, aux: Any, kind: type, natives: list, args: tuple, parents: list, mask: int
+    ) -> tuple:
         backend = BY_TYPE[kind]
         outs = tuple([a if type(a) is kind else backend.as_array(a) for a in outs])
         plan = self.plan(mask)
@@ -261,8 +281,12 @@ class Primitive:
         node.shape = tuple([a.shape for a in outs])
         node.dtype = tuple([a.dtype for a in outs])
         # an integer output (an index, a permutation) has no gradient
-        return tuple([make(a, Node(SELECT.plan(1), (node,), (i,), a)) if floating(backend, a) else make(a)
-                      for i, a in enumerate(outs)])  # fmt: skip
+        return tuple(
+            [
+                make(a, Node(SELECT.plan(1), (node,), (i,), a)) if floating(backend, a) else make(a)
+                for i, a in enumerate(outs)
+            ]
+        )
 
 
 def floating(backend: Backend, array: Array) -> bool:
@@ -274,7 +298,7 @@ def floating(backend: Backend, array: Array) -> bool:
 SELECT = Primitive("select", lambda xp, x, /, index: x, register=False, x=lambda xp, g, index: g)
 
 
-# -- the two shapes that nearly every call has, without the generality ----------------------------------------------------
+# -- the two shapes that nearly every call has, without the generality -------------------------------------------------
 def _bind(name: str, bound: dict[type, Callable], kind: type) -> Callable:
     backend = BY_TYPE[kind]
     found = bound[kind] = backend.bind(backend.function(name))
@@ -315,7 +339,8 @@ _BOTH = [0, 1]
 def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
     """The function of two arrays (or an array and a Python number) that ``xp.<name>`` is, recording the rules.
 
-    Its attribute ``operator`` is the same for use behind ``x1 + x2``: NotImplemented for an operand that no backend knows.
+    Its attribute ``operator`` is the same for use behind ``x1 + x2``: NotImplemented for an operand that no backend
+    knows.
     """
     primitive = Primitive(name, lambda xp, x1, x2, /: getattr(xp, name)(x1, x2), x1=rule1, x2=rule2)
     bound: dict[type, Callable] = {}

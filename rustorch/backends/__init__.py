@@ -152,10 +152,14 @@ def resolve(device: Any) -> str:
     if known is not None:
         return known
     if not isinstance(device, str):
-        raise TypeError(f"a device is a string such as 'cpu' or 'cuda:1', not {device!r} of type {type(device).__name__}")
+        raise TypeError(
+            f"a device is a string such as 'cpu' or 'cuda:1', not {device!r} of type {type(device).__name__}"
+        )
     family, _, rest = device.partition(":")
     if family == "cpu" or family not in _FAMILIES:
-        raise ValueError(f"unknown device {device!r}; rustorch knows 'cpu', 'cuda', 'cuda:N', 'strict', 'jax' and 'torch'")
+        raise ValueError(
+            f"unknown device {device!r}; rustorch knows 'cpu', 'cuda', 'cuda:N', 'strict', 'jax' and 'torch'"
+        )
     backend = _load(family)
     canonical = backend.check_device(device, rest)
     of(backend.from_numpy(_numpy.empty(0, "int8"), canonical))  # from here on, the type of its arrays is in BY_TYPE
@@ -216,7 +220,8 @@ def from_dlpack_array(value: Any) -> Array:
 
 
 def shared(array: Array, device: str) -> Array | None:
-    """The memory of a native array as an array of another library; None where that one cannot reach or take it, or may not.
+    """The memory of a native array as an array of another library; None where that one cannot reach or take it, or may
+    not.
 
     Only memory that may be written to: what JAX holds, or a read-only array of NumPy's, must never change.
     """
@@ -229,7 +234,12 @@ def shared(array: Array, device: str) -> Array | None:
         if array.__dlpack_device__() != target.from_numpy(_numpy.empty(0), device).__dlpack_device__():
             return None
         found = target.module.from_dlpack(array)
-    except (BufferError, RuntimeError, TypeError, ValueError):  # a dtype that DLPack or the library lacks, read-only memory
+    except (
+        BufferError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ):  # a dtype that DLPack or the library lacks, read-only memory
         return None
     return found if target.device_of(found) == device else None
 

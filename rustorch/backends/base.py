@@ -70,7 +70,8 @@ class Backend:
     multi_device = False
     together = False
     readable = True
-    #: Whether every key means to its arrays what it means to NumPy's, and one out of range raises (or wraps, where looking is slow).
+    #: Whether every key means to its arrays what it means to NumPy's, and one out of range raises (or wraps, where
+    #: looking is slow).
     indexes_as_numpy = True
     #: Kernels and functions this backend has something better for, by name.
     overrides: Mapping[str, Any] = MappingProxyType({})
@@ -90,7 +91,9 @@ class Backend:
         return self._pow if name == "pow" else getattr(self.module, name)
 
     def _pow(self, x1: Any, x2: Any, /) -> Array:
-        """``x1 ** x2``; small powers by multiplication: a library's own power takes many times as long, above all of negative numbers."""
+        """``x1 ** x2``; small powers by multiplication: a library's own power takes many times as long, above all of
+        negative numbers.
+        """
         if type(x2) in (int, float) and x2 in SMALL and self.dtype_of(x1).kind == "f":
             return self.xp.small_power(x1, int(x2))
         return self.module.pow(x1, x2)
@@ -123,7 +126,9 @@ class Backend:
         return contextlib.nullcontext()
 
     def steps(self, kernel: str, calls: Sequence[tuple]) -> Sequence[tuple]:
-        """What a kernel of ``kernels/optim.py`` returns for each of these tuples of arguments, all on the current device."""
+        """What a kernel of ``kernels/optim.py`` returns for each of these tuples of arguments, all on the current
+        device.
+        """
         raise NotImplementedError
 
     # -- devices and data types ----------------------------------------------------------------------------------
@@ -176,7 +181,9 @@ class Backend:
         raise NotImplementedError
 
     def constant(self, array: numpy.ndarray, device: str) -> Array:
-        """A copy of a NumPy array on ``device``. Callers must not write into it: a later call may return the same array."""
+        """A copy of a NumPy array on ``device``. Callers must not write into it: a later call may return the same
+        array.
+        """
         return self.from_numpy(array, device)
 
     def to_numpy(self, array: Array) -> numpy.ndarray:
@@ -199,11 +206,15 @@ class Backend:
         return self.xp.ones_like(like)
 
     def indexes(self, kinds: set[str], writing: bool) -> bool:
-        """Where ``indexes_as_numpy`` is false: whether a key with these kinds of parts (see ops/keys.py) means what it means to NumPy."""
+        """Where ``indexes_as_numpy`` is false: whether a key with these kinds of parts (see ops/keys.py) means what it
+        means to NumPy.
+        """
         return True
 
     def extent(self, indices: Array) -> tuple[int | None, int | None]:
-        """The smallest and largest of some indices, or (None, None) where there are none, or reading them is impossible or slow."""
+        """The smallest and largest of some indices, or (None, None) where there are none, or reading them is impossible
+        or slow.
+        """
         if not self.readable or not all(indices.shape):
             return None, None
         return int(self.module.min(indices)), int(self.module.max(indices))
@@ -293,7 +304,8 @@ class Backend:
         return self.from_numpy(host_mask(self.generator(), shape, dtype, p, scale), device)
 
 
-#: Bytes of a PCG64: its 128-bit state and increment, and half of a 64-bit draw that the next 32-bit one takes, if there is one.
+#: Bytes of a PCG64: its 128-bit state and increment, and half of a 64-bit draw that the next 32-bit one takes, if there
+#: is one.
 _PARTS = {"state": 16, "inc": 16, "uinteger": 4, "has_uint32": 1}
 
 
@@ -342,7 +354,9 @@ def host_mask(
 
 
 def info(dtype: numpy.dtype) -> tuple:
-    """(bits, eps, max, min, smallest_normal, dtype) of a floating-point dtype, or (bits, max, min, dtype) of an integer one."""
+    """(bits, eps, max, min, smallest_normal, dtype) of a floating-point dtype, or (bits, max, min, dtype) of an integer
+    one.
+    """
     if dtype.kind in "iu":
         limits = numpy.iinfo(dtype)
         return limits.bits, int(limits.max), int(limits.min), dtype

@@ -31,7 +31,8 @@ def from_contents(memory: memoryview, stored: str, dtype: str, shape: tuple[int,
     stored : str
         The name of the dtype in which they are; "bfloat16" is one, though NumPy has none.
     dtype : str
-        The name of the array's dtype: the same, or a float that holds all values of it, or complex128 for pairs of float64.
+        The name of the array's dtype: the same, or a float that holds all values of it, or complex128 for pairs of
+        float64.
     shape : tuple of int
         Of the array.
 

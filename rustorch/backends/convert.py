@@ -1,7 +1,8 @@
 """Python data as arrays: lists and numbers, with the standard's default dtypes.
 
-Python's numbers are weak. Where arrays or NumPy's scalars stand beside them in a list, these decide the dtype, and the numbers are
-converted to it once. Only the kind can rise: integers beside a float become float32, float64 beside a complex number complex128.
+Python's numbers are weak. Where arrays or NumPy's scalars stand beside them in a list, these decide the dtype, and the
+numbers are converted to it once. Only the kind can rise: integers beside a float become float32, float64 beside a
+complex number complex128.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def elements(data: Any, place: str = "data", into: list | None = None) -> tuple[
             first = shape
         elif shape != first:
             raise ValueError(
-                f"ragged data: the nested sequences differ in length: {place}[{i}] has the shape {shape}, and {place}[0] the shape "
+                f"ragged data: the nested sequences differ in length: {place}[{i}] has the shape {shape}, and "
+                f"{place}[0] the shape "
                 f"{first}; pad them to one length first"
             )
     return (len(data), *(first or ())), found
@@ -84,7 +86,9 @@ def beside(dtype: numpy.dtype, numbers: Iterable[type]) -> numpy.dtype:
 
 
 def with_scalar(dtype: numpy.dtype, scalar: numpy.dtype) -> numpy.dtype:
-    """The dtype of a list of arrays of one dtype and a NumPy scalar of another: an integer beside floats is weak, others count."""
+    """The dtype of a list of arrays of one dtype and a NumPy scalar of another: an integer beside floats is weak,
+    others count.
+    """
     low, high = _RANKS[scalar.kind], _RANKS[dtype.kind]
     if low < high:
         return dtype
@@ -102,8 +106,8 @@ def host_array(data: Any, dtype: Any = None) -> numpy.ndarray:
     ----------
     data : number, or nested lists, tuples and other sequences of numbers
     dtype : dtype, optional
-        Default: that of the arrays and NumPy scalars among them, which the kinds of Python's numbers may raise; of Python's numbers
-        alone bool, int64, float32 or complex64.
+        Default: that of the arrays and NumPy scalars among them, which the kinds of Python's numbers may raise; of
+        Python's numbers alone bool, int64, float32 or complex64.
 
     Raises
     ------
@@ -131,7 +135,9 @@ def host_array(data: Any, dtype: Any = None) -> numpy.ndarray:
         array = numpy.asarray(data, complex128 if target in COMPLEX else numpy.float64)
     if array.dtype.kind not in "biufcV" or array.dtype.names:
         culprit = next((value for value in found.values() if not isinstance(value, (*PLAIN, numpy.generic))), data)
-        raise TypeError(f"an array holds numbers; {culprit!r} of type {type(culprit).__name__} is none{_as_list(culprit)}")
+        raise TypeError(
+            f"an array holds numbers; {culprit!r} of type {type(culprit).__name__} is none{_as_list(culprit)}"
+        )
     if target is None and numbers:
         strong = [value.dtype for value in elements(data)[1] if hasattr(value, "dtype")]
         if strong:
@@ -213,7 +219,8 @@ def converted(array: numpy.ndarray, target: numpy.dtype) -> numpy.ndarray:
             wrong = back != numpy.trunc(array) if kinds[1] in "iu" else numpy.isfinite(array) & ~numpy.isfinite(back)
         wider = "complex128" if kinds[1] == "c" else "float64"
         raise OverflowError(
-            f"{array[wrong].flat[0].item()!r} does not fit into {target}; name a dtype that holds it, as in dtype=rustorch.{wider}"
+            f"{array[wrong].flat[0].item()!r} does not fit into {target}; name a dtype that holds it, as in "
+            f"dtype=rustorch.{wider}"
         ) from None
 
 

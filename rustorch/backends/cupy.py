@@ -68,12 +68,15 @@ class CupyBackend(Backend):
             raise ValueError(f"unknown device {device!r}; GPUs are 'cuda', 'cuda:1', 'cuda:2', ...")
         if not self._count:
             raise DeviceUnavailable(
-                f"device {device!r} cannot be used: CuPy {cupy.__version__} is installed, but finds no usable GPU ({self._why}); it "
+                f"device {device!r} cannot be used: CuPy {cupy.__version__} is installed, but finds no usable GPU "
+                f"({self._why}); it "
                 f"needs an NVIDIA GPU and a driver for its CUDA version"
             )
         number = int(rest or 0)
         if number >= self._count:
-            raise DeviceUnavailable(f"device {device!r} cannot be used: this machine's devices are {', '.join(self.devices())}")
+            raise DeviceUnavailable(
+                f"device {device!r} cannot be used: this machine's devices are {', '.join(self.devices())}"
+            )
         return "cuda" if number == 0 else f"cuda:{number}"
 
     def device_of(self, array: Array) -> str:
@@ -87,7 +90,9 @@ class CupyBackend(Backend):
         return array.device if array.data.device_id != cupy.cuda.get_device_id() else contextlib.nullcontext()
 
     def bind(self, function: Any) -> Any:
-        """Make the function run on the GPU of its first array: CuPy launches on the current GPU, and there may be several."""
+        """Make the function run on the GPU of its first array: CuPy launches on the current GPU, and there may be
+        several.
+        """
         if not self.multi_device or not callable(function) or isinstance(function, type):
             return function
 

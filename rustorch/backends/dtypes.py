@@ -1,8 +1,8 @@
 """The standard's data types, as ``numpy.dtype`` objects, and their kinds.
 
-On every device a Variable's ``dtype`` is one of these; a backend translates at its border. float16 and whatever else the standard lacks
-is refused there, in `admit`, with one exception: bfloat16 has float32's range, and arrays of the libraries that add up bfloat16 in
-float32, JAX and PyTorch, may have it.
+On every device a Variable's ``dtype`` is one of these; a backend translates at its border. float16 and whatever else
+the standard lacks is refused there, in `admit`, with one exception: bfloat16 has float32's range, and arrays of the
+libraries that add up bfloat16 in float32, JAX and PyTorch, may have it.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def _brain() -> numpy.dtype:
         from ml_dtypes import bfloat16
     except ImportError as error:
         raise TypeError(
-            "bfloat16 is refused: NumPy has no such dtype without the package ml_dtypes; pip install ml_dtypes, or convert the array "
+            "bfloat16 is refused: NumPy has no such dtype without the package ml_dtypes; pip install ml_dtypes, or "
+            "convert the array "
             "to float32 in its own library"
         ) from error
     return numpy.dtype(bfloat16)
@@ -113,7 +114,8 @@ def _reason(dtype: Any) -> str:
 
 
 def admit(dtype: Any) -> None:
-    """Refuse an array whose dtype, as a ``numpy.dtype``, is none of the standard's: it must be convertible by its own library.
+    """Refuse an array whose dtype, as a ``numpy.dtype``, is none of the standard's: it must be convertible by its own
+    library.
 
     Raises
     ------
@@ -146,7 +148,8 @@ def trainable(dtype: numpy.dtype) -> None:
     """Refuse bfloat16 for what is trained: an optimizer's small steps vanish in its three digits."""
     if dtype.kind == "V":
         raise TypeError(
-            f"layers and optimizers have no {dtype}: steps of less than 1/256 of a parameter would vanish in its three digits. Keep "
+            f"layers and optimizers have no {dtype}: steps of less than 1/256 of a parameter would vanish in its three "
+            f"digits. Keep "
             f"parameters in float32, as in x.astype(rustorch.float32)"
         )
 
@@ -168,8 +171,8 @@ def promoted(one: numpy.dtype, two: numpy.dtype) -> numpy.dtype:
     Raises
     ------
     TypeError
-        If it leaves the mixture undefined: other kinds than integer with integer or float with complex, or uint64 with a
-        signed integer.
+        If it leaves the mixture undefined: other kinds than integer with integer or float with complex, or uint64 with
+        a signed integer.
     """
     if one == two:
         return one
@@ -177,14 +180,17 @@ def promoted(one: numpy.dtype, two: numpy.dtype) -> numpy.dtype:
     kinds = {one.kind, two.kind}
     if len(kinds) == 1 or (kinds == {"i", "u"} and out.kind == "i") or kinds <= {"f", "c", "V"}:
         return out
-    raise TypeError(f"{one} and {two} mix kinds, which the Array API standard leaves undefined; convert one of them with astype")
+    raise TypeError(
+        f"{one} and {two} mix kinds, which the Array API standard leaves undefined; convert one of them with astype"
+    )
 
 
 def promoted_with(dtype: numpy.dtype, number: type) -> numpy.dtype:
     """The promotion of an array's dtype with a Python number, which is weak. Raises as `promoted` does."""
     if dtype.kind not in _WEAK[number]:
         raise TypeError(
-            f"a Python {number.__name__} and {dtype} mix kinds, which the Array API standard leaves undefined; convert with astype"
+            f"a Python {number.__name__} and {dtype} mix kinds, which the Array API standard leaves undefined; convert "
+            f"with astype"
         )
     if number is builtins.complex and dtype.kind in "fV":
         return complex128 if dtype == float64 else complex64

@@ -26,7 +26,7 @@ def _simple(name: str, rest: str) -> str:
     return name
 
 
-# -- array-api-strict ----------------------------------------------------------------------------------------------------
+# -- array-api-strict --------------------------------------------------------------------------------------------------
 class StrictBackend(Backend):
     """array-api-strict, on a device that is not its default: any implicit conversion to NumPy raises, as on a GPU."""
 
@@ -97,7 +97,7 @@ class StrictBackend(Backend):
         return False  # two of its arrays may wrap one
 
 
-# -- jax -------------------------------------------------------------------------------------------------------------------
+# -- jax ---------------------------------------------------------------------------------------------------------------
 #: Kernels that JAX compiles whole, and which of their arguments are no arrays.
 _COMPILED = {"max_pool": 1, "max_pool_gather": 2, "max_pool_grad": 2, "max_pool_indices": 1, "max_unpool": 2,
              "avg_pool": (1, 2), "avg_pool_grad": (1, 2), "conv": (3, 4, 5, 6),
@@ -121,13 +121,20 @@ class JaxBackend(Backend):
 
         self._jax = jax
         self.module = jax.numpy
-        self.overrides = {"index_add": self._index_add, "scatter_add": self._scatter_add, "put_add": self._put_add,
-                          "put": lambda x, value, key: x.at[key].set(value), "astype": self._astype, "erf": erf,
-                          "linalg": Namespace("jax", self._linalg), "cofactors": self._cofactors,
-                          # of int32 otherwise, where argmax and its like have the default integer
-                          "searchsorted": lambda x1, x2, /, *, side="left": jax.numpy.searchsorted(x1, x2, side=side).astype(int),
-                          # a tracer has no device
-                          "positions": lambda like, n: jax.numpy.arange(n, dtype=like.dtype)}  # fmt: skip
+        self.overrides = {
+            "index_add": self._index_add,
+            "scatter_add": self._scatter_add,
+            "put_add": self._put_add,
+            "put": lambda x, value, key: x.at[key].set(value),
+            "astype": self._astype,
+            "erf": erf,
+            "linalg": Namespace("jax", self._linalg),
+            "cofactors": self._cofactors,
+            # of int32 otherwise, where argmax and its like have the default integer
+            "searchsorted": lambda x1, x2, /, *, side="left": jax.numpy.searchsorted(x1, x2, side=side).astype(int),
+            # a tracer has no device
+            "positions": lambda like, n: jax.numpy.arange(n, dtype=like.dtype),
+        }
         super().__init__()
         # as one program each, not dozens of small ones
         for name, options in _COMPILED.items():
@@ -175,7 +182,9 @@ class JaxBackend(Backend):
         return (x.real if x.dtype.kind == "c" and numpy.dtype(dtype).kind not in "cb" else x).astype(dtype)
 
     def _linalg(self, name: str) -> Any:
-        """JAX's function, and an error for matrices that have no result, where they can be seen: it does not look itself."""
+        """JAX's function, and an error for matrices that have no result, where they can be seen: it does not look
+        itself.
+        """
         function = getattr(self.module.linalg, name)
         if name not in ("cholesky", "inv", "solve"):
             return function
@@ -200,7 +209,9 @@ class JaxBackend(Backend):
         if 0 in x.shape:
             return self.module.zeros_like(x)
         out, singular = by_inverse(self.xp, x)
-        return self._jax.lax.cond(self.module.any(singular), lambda out: by_svd(self.xp, x, out, singular), lambda out: out, out)
+        return self._jax.lax.cond(
+            self.module.any(singular), lambda out: by_svd(self.xp, x, out, singular), lambda out: out, out
+        )
 
     def _index_add(self, values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
         axis %= len(shape)
@@ -217,7 +228,7 @@ class JaxBackend(Backend):
         return self.module.zeros(shape, values.dtype).at[key].add(values)
 
 
-# -- torch -----------------------------------------------------------------------------------------------------------------
+# -- torch -------------------------------------------------------------------------------------------------------------
 class TorchBackend(Backend):
     """PyTorch's tensors as plain arrays; its own autograd stays off (tensors that require grad are detached)."""
 
@@ -235,11 +246,17 @@ class TorchBackend(Backend):
         with contextlib.suppress(TypeError):  # without ml_dtypes
             self._dtypes[torch.bfloat16] = dtypes.as_dtype("bfloat16")
         self._native = {dtype: native for native, dtype in self._dtypes.items()}
-        self._signed = {getattr(torch, f"uint{n}"): getattr(torch, f"int{n}") for n in (16, 32, 64) if hasattr(torch, f"uint{n}")}
+        self._signed = {
+            getattr(torch, f"uint{n}"): getattr(torch, f"int{n}") for n in (16, 32, 64) if hasattr(torch, f"uint{n}")
+        }
         self.overrides: dict[str, Callable] = {
-            "index_add": self._index_add, "scatter_add": self._scatter_add, "put_add": self._put_add, "take": self._take,
-            "take_along_axis": self._take_along_axis, "erf": torch.erf,
-        }  # fmt: skip
+            "index_add": self._index_add,
+            "scatter_add": self._scatter_add,
+            "put_add": self._put_add,
+            "take": self._take,
+            "take_along_axis": self._take_along_axis,
+            "erf": torch.erf,
+        }
         super().__init__()
 
     def is_array(self, value: Any) -> bool:
@@ -252,7 +269,8 @@ class TorchBackend(Backend):
             raise dtypes.refused(str(value.dtype).removeprefix("torch."))
         if value.layout is not self._torch.strided:
             raise TypeError(
-                f"a tensor of layout {value.layout} is not kept as one block of memory; make it dense, as in x.to_dense()"
+                f"a tensor of layout {value.layout} is not kept as one block of memory; make it dense, as in "
+                f"x.to_dense()"
             )
         return value.detach() if value.requires_grad or type(value) is not self._torch.Tensor else value
 
@@ -290,9 +308,13 @@ class TorchBackend(Backend):
         return host.resolve_conj().resolve_neg().numpy()
 
     def indexes(self, kinds: set[str], writing: bool) -> bool:
-        if kinds & {"backwards", "switch", "narrow"} or (writing and "array" in kinds):  # which of two writes stays is open here
+        if kinds & {"backwards", "switch", "narrow"} or (
+            writing and "array" in kinds
+        ):  # which of two writes stays is open here
             return False
-        return not (kinds & {"array", "mask"} and kinds & {"integer", "pointer"})  # the latter would be no part of the former
+        return not (
+            kinds & {"array", "mask"} and kinds & {"integer", "pointer"}
+        )  # the latter would be no part of the former
 
     def to_device(self, array: Array, device: str) -> Array:
         return array.to(self.native_device(device))
@@ -303,7 +325,8 @@ class TorchBackend(Backend):
     def owns(self, array: Array) -> bool:
         return False  # a view that spans the whole storage cannot be told from its base
 
-    # PyTorch takes indices of 64 bits only, and moves unsigned integers of more than 8 bits nowhere: they go as signed ones
+    # PyTorch takes indices of 64 bits only, and moves unsigned integers of more than 8 bits nowhere: they go as signed
+    # ones
     def _take(self, x: Array, indices: Array, /, *, axis: int) -> Array:
         signed = self._signed.get(x.dtype)
         if signed is not None:

@@ -22,9 +22,10 @@ _REPAIRED = {
 def _keep_freed_memory() -> None:
     """Let glibc keep the memory of freed arrays for the next ones.
 
-    A training step frees and makes the same arrays again and again. glibc hands every one above a threshold back to the system, which
-    fills it with zeros before it comes again: up to a third of a step. The threshold is 128 KiB until something larger is freed, and
-    then follows that, up to 32 MiB. One such array, in which nobody writes, is all it takes; with other allocators it does nothing.
+    A training step frees and makes the same arrays again and again. glibc hands every one above a threshold back to the
+    system, which fills it with zeros before it comes again: up to a third of a step. The threshold is 128 KiB until
+    something larger is freed, and then follows that, up to 32 MiB. One such array, in which nobody writes, is all it
+    takes; with other allocators it does nothing.
     """
     numpy.empty((1 << 25) - (1 << 13), "uint8")
 

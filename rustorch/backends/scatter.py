@@ -12,7 +12,9 @@ from typing import Any
 from .base import Array
 
 
-def scatter_add(library: Any, add_at: Callable, values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+def scatter_add(
+    library: Any, add_at: Callable, values: Array, indices: Array, shape: tuple[int, ...], axis: int
+) -> Array:
     axis %= len(shape)
     full = (*shape[:axis], values.shape[axis], *shape[axis + 1 :])
     key = [library.arange(n).reshape((n,) + (1,) * (len(full) - 1 - i)) for i, n in enumerate(full)]

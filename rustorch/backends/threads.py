@@ -1,6 +1,8 @@
-"""Work on many samples in Python threads: NumPy and BLAS let go of the interpreter, and BLAS is told to leave the cores to them.
+"""Work on many samples in Python threads: NumPy and BLAS let go of the interpreter, and BLAS is told to leave the cores
+to them.
 
-Needs threadpoolctl, which finds the libraries that compute and their threads; without it everything runs in the calling thread.
+Needs threadpoolctl, which finds the libraries that compute and their threads; without it everything runs in the calling
+thread.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ class _Threads:
         self._inside = 0
         self.last = monotonic()
         self._before: Any = None
-        from concurrent.futures import ThreadPoolExecutor, wait  # which import logging: not for those who need none of it
+        from concurrent.futures import (
+            ThreadPoolExecutor,
+            wait,
+        )  # which import logging: not for those who need none of it
 
         self.wait = wait
         try:
@@ -75,8 +80,9 @@ def awake() -> bool:
 
 
 def alone(function: Callable) -> Callable:
-    """The function, which calls BLAS, without BLAS's threads in a program that has its own: they stay awake for a while after their
-    work, and would be in the way of what is spread next."""
+    """The function, which calls BLAS, without BLAS's threads in a program that has its own: they stay awake for a while
+    after their work, and would be in the way of what is spread next.
+    """
 
     @wraps(function)
     def run(*args: Any) -> Any:
@@ -130,8 +136,9 @@ def spread(n: int, cost: float, work: Callable[[int, int], Any], keep_awake: boo
 
 
 def in_blocks(n: int, cost: float, size: int, work: Callable[[int, int], Any]) -> None:
-    """``work(start, stop)`` for blocks of ``size`` and less that cover ``range(n)``: what lies between convolutions, one pass after the
-    other while the block is in the cache, and shared out among their threads as long as these are awake.
+    """``work(start, stop)`` for blocks of ``size`` and less that cover ``range(n)``: what lies between convolutions,
+    one pass after the other while the block is in the cache, and shared out among their threads as long as these are
+    awake.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from .sampler import (
 )
 
 __all__ = [
-    "ArrayDataset", "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "IterableDataset", "RandomSampler",
-    "Sampler", "SequentialSampler", "Subset", "SubsetRandomSampler", "WeightedRandomSampler", "default_collate", "default_convert",
-    "random_split",
+    "ArrayDataset", "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "IterableDataset",
+    "RandomSampler", "Sampler", "SequentialSampler", "Subset", "SubsetRandomSampler", "WeightedRandomSampler",
+    "default_collate", "default_convert", "random_split",
 ]  # fmt: skip

@@ -42,7 +42,9 @@ def flag(name: str, what: str, value: Any) -> bool:
 
 
 def seed_of(name: str, seed: Any) -> int:
-    """The seed, or for None one that is drawn from rustorch's random numbers. Raises ValueError if it is negative or no integer."""
+    """The seed, or for None one that is drawn from rustorch's random numbers. Raises ValueError if it is negative or no
+    integer.
+    """
     return randint(_SEEDS, device="cpu").item() if seed is None else whole(name, "seed", seed)
 
 

@@ -21,7 +21,8 @@ _NUMBERS = {bool, int, float, complex}
 
 
 def default_collate(batch: Any) -> Any:
-    """A list of samples as one batch: arrays and numbers become Variables with a new first axis, containers are looked into.
+    """A list of samples as one batch: arrays and numbers become Variables with a new first axis, containers are looked
+    into.
 
     - Arrays of one shape, and Variables, are stacked; gradients go on to the Variables.
     - Numbers become a Variable of bool, int64, float64 or complex128.
@@ -71,7 +72,8 @@ def default_collate(batch: Any) -> Any:
         except ValueError as error:
             lengths = _listed({len(sample) for sample in batch})
             raise ValueError(
-                f"default_collate: samples of different lengths, {lengths}, at one place of the batch; give the DataLoader a "
+                f"default_collate: samples of different lengths, {lengths}, at one place of the batch; give the "
+                f"DataLoader a "
                 f"collate_fn that pads them"
             ) from error
         return _like_sequence(first, [default_collate(column) for column in columns])
@@ -82,7 +84,8 @@ def default_collate(batch: Any) -> Any:
 
 
 def default_convert(data: Any) -> Any:
-    """A sample with its arrays as Variables; what a `DataLoader` does to samples that it does not put together to batches.
+    """A sample with its arrays as Variables; what a `DataLoader` does to samples that it does not put together to
+    batches.
 
     Numbers, strings and whatever else is in it stay as they are; tuples become lists, as in PyTorch.
 
@@ -114,24 +117,28 @@ def _moved(device: str, x: Any) -> Any:
     return asarray(x, device=device) if is_array else x
 
 
-# -- arrays and numbers ----------------------------------------------------------------------------------------------------------
+# -- arrays and numbers ------------------------------------------------------------------------------------------------
 def _listed(values: Any) -> str:
     texts = sorted(map(str, values))
     return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else texts[0]
 
 
 def _stacked(batch: Sequence) -> Any:
-    """Arrays along a new first axis. Joining them along the first that they have and cutting it takes half of the time."""
+    """Arrays along a new first axis. Joining them along the first that they have and cutting it takes half of
+    the time.
+    """
     try:
         shapes = {x.shape for x in batch}
     except AttributeError:
         i, odd = next((i, x) for i, x in enumerate(batch) if not hasattr(x, "shape"))
         raise TypeError(
-            f"default_collate: sample {i} has {type(odd).__name__} where sample 0 has an array; give the DataLoader a collate_fn"
+            f"default_collate: sample {i} has {type(odd).__name__} where sample 0 has an array; give the DataLoader a "
+            f"collate_fn"
         ) from None
     if len(shapes) > 1:
         raise ValueError(
-            f"default_collate: samples of different shapes, {_listed(set(map(tuple, shapes)))}, cannot be stacked; bring them to one "
+            f"default_collate: samples of different shapes, {_listed(set(map(tuple, shapes)))}, cannot be stacked; "
+            f"bring them to one "
             f"shape in the dataset, or give the DataLoader a collate_fn that pads them or keeps them apart"
         )
     (shape,) = shapes
@@ -155,7 +162,7 @@ def _numbers(batch: Sequence) -> Any:
     return make(get(device).from_numpy(host_array(list(batch), dtype), device))
 
 
-# -- containers ------------------------------------------------------------------------------------------------------------------
+# -- containers --------------------------------------------------------------------------------------------------------
 def _values(batch: Sequence, key: Any) -> list:
     out = []
     for i, sample in enumerate(batch):

@@ -26,7 +26,8 @@ _SPLIT = 2
 class Dataset(Generic[T]):
     """Samples by number: whatever has ``__getitem__`` and ``__len__`` is a dataset, a subclass of this or not.
 
-    One that can read a whole batch at once may have ``__getitems__(indices)`` too, which returns a sequence of as many samples.
+    One that can read a whole batch at once may have ``__getitems__(indices)`` too, which returns a sequence of as many
+    samples.
 
     Examples
     --------
@@ -64,14 +65,18 @@ class IterableDataset(Dataset[T]):
     """
 
     def __iter__(self) -> Iterator[T]:
-        raise NotImplementedError(f"{type(self).__name__} is an IterableDataset without __iter__, which yields the samples")
+        raise NotImplementedError(
+            f"{type(self).__name__} is an IterableDataset without __iter__, which yields the samples"
+        )
 
     def __add__(self, other: Any) -> Dataset:
         return ChainDataset([self, other])
 
 
 class Gathered(Sequence[tuple]):
-    """Samples whose arrays are those of the whole batch already: a sequence of tuples, which `default_collate` need not take apart."""
+    """Samples whose arrays are those of the whole batch already: a sequence of tuples, which `default_collate` need not
+    take apart.
+    """
 
     def __init__(self, columns: tuple):
         self.columns = columns
@@ -140,7 +145,8 @@ class ArrayDataset(Dataset[tuple]):
             shapes = ", ".join(f"array {i} has shape {x.shape}" for i, x in enumerate(self.arrays))
             odd = next(i for i, n in enumerate(lengths) if n != lengths[0])
             raise ValueError(
-                f"ArrayDataset: unequal lengths: array {odd} has {lengths[odd]} samples and array 0 has {lengths[0]} ({shapes}); the "
+                f"ArrayDataset: unequal lengths: array {odd} has {lengths[odd]} samples and array 0 has {lengths[0]} "
+                f"({shapes}); the "
                 f"first dimension counts the samples"
             )
 
@@ -167,7 +173,9 @@ def samples_of(dataset: Any, indices: Sequence[Any]) -> Sequence:
         return [dataset[i] for i in indices]
     samples = together(indices)
     if len(samples) != len(indices):
-        raise ValueError(f"{type(dataset).__name__}.__getitems__ returned {len(samples)} samples for {len(indices)} indices")
+        raise ValueError(
+            f"{type(dataset).__name__}.__getitems__ returned {len(samples)} samples for {len(indices)} indices"
+        )
     return samples
 
 
@@ -206,7 +214,9 @@ class Subset(Dataset[T]):
         """A sequence of these samples."""
         if type(self).__getitem__ is not Subset.__getitem__:  # a subclass that changes each sample
             return [self[i] for i in indices]
-        return samples_of(self.dataset, [self.indices[at] for at in places(type(self).__name__, indices, len(self.indices))])
+        return samples_of(
+            self.dataset, [self.indices[at] for at in places(type(self).__name__, indices, len(self.indices))]
+        )
 
 
 class ConcatDataset(Dataset[T]):
@@ -238,7 +248,9 @@ class ConcatDataset(Dataset[T]):
             raise ValueError("ConcatDataset: no datasets")
         for i, dataset in enumerate(self.datasets):
             if is_stream(dataset):
-                raise TypeError(f"ConcatDataset: dataset {i} is an iterable one, without numbers; chain such in a ChainDataset")
+                raise TypeError(
+                    f"ConcatDataset: dataset {i} is an iterable one, without numbers; chain such in a ChainDataset"
+                )
         self.cumulative_sizes = list(accumulate(length_of("ConcatDataset", dataset, "it") for dataset in self.datasets))
 
     def __len__(self) -> int:
@@ -308,7 +320,7 @@ def is_stream(dataset: Any) -> bool:
     return hasattr(dataset, "__iter__") and not hasattr(dataset, "__getitem__")
 
 
-# -- split -----------------------------------------------------------------------------------------------------------------------
+# -- split -------------------------------------------------------------------------------------------------------------
 def _length(i: int, length: Any) -> float:
     """The length of a part as Python's number, of which NumPy has its own."""
     if isinstance(length, Real) and not isinstance(length, bool) and float(length) >= 0:
@@ -324,11 +336,11 @@ def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None
     dataset : Dataset
         With a length, n.
     lengths : sequence of int or float
-        Integers that sum to n; or fractions that sum to 1: each part then gets ``floor(fraction * n)`` samples, and what is left goes
-        to the parts in turn, one each.
+        Integers that sum to n; or fractions that sum to 1: each part then gets ``floor(fraction * n)`` samples, and
+        what is left goes to the parts in turn, one each.
     seed : int, optional
-        The split is a function of it. Default: drawn from rustorch's random numbers, so that `rustorch.manual_seed` makes it
-        repeatable.
+        The split is a function of it. Default: drawn from rustorch's random numbers, so that `rustorch.manual_seed`
+        makes it repeatable.
 
     Returns
     -------

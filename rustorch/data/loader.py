@@ -1,4 +1,6 @@
-"""DataLoader: a dataset in batches, shuffled by a seed, made ahead in threads, on a device; a run that was killed goes on where it was."""
+"""DataLoader: a dataset in batches, shuffled by a seed, made ahead in threads, on a device; a run that was killed goes
+on where it was.
+"""
 
 from __future__ import annotations
 
@@ -85,9 +87,9 @@ class _Stream:
 class DataLoader:
     """A dataset in batches: what a training loop goes through, once per epoch.
 
-    Batches come in the order of the sampler, whatever the number of workers. Each pass is an epoch, numbered from 0; the order of epoch
-    e is a function of ``(seed, e)`` alone. With `state_dict` a run that was killed goes on within an epoch, with exactly the batches
-    that it had not seen.
+    Batches come in the order of the sampler, whatever the number of workers. Each pass is an epoch, numbered from 0;
+    the order of epoch e is a function of ``(seed, e)`` alone. With `state_dict` a run that was killed goes on within an
+    epoch, with exactly the batches that it had not seen.
 
     Parameters
     ----------
@@ -102,9 +104,9 @@ class DataLoader:
     batch_sampler : Sampler or iterable of lists of int, optional
         Whole batches of indices, in place of ``batch_size``, ``shuffle``, ``sampler`` and ``drop_last``.
     num_workers : int
-        How many background threads make batches ahead; 0: they are made in the loop's thread, when it asks. The dataset is not copied:
-        its ``__getitem__`` is called from several threads at once. (NumPy lets others run while it copies and computes; a dataset that is
-        slow in Python itself gains nothing from threads.)
+        How many background threads make batches ahead; 0: they are made in the loop's thread, when it asks. The dataset
+        is not copied: its ``__getitem__`` is called from several threads at once. (NumPy lets others run while it
+        copies and computes; a dataset that is slow in Python itself gains nothing from threads.)
     collate_fn : callable, optional
         Makes a batch of a list of samples. Default: `default_collate`, or `default_convert` for ``batch_size=None``.
     drop_last : bool
@@ -112,13 +114,14 @@ class DataLoader:
     prefetch_factor : int, optional
         How many batches each worker may be ahead of the loop. Default 2; without workers, None.
     seed : int, optional
-        Of the order: for ``shuffle``, and for a sampler that has a seed. Default: drawn from rustorch's random numbers when the loader is
-        made, so that `rustorch.manual_seed` makes it repeatable.
+        Of the order: for ``shuffle``, and for a sampler that has a seed. Default: drawn from rustorch's random numbers
+        when the loader is made, so that `rustorch.manual_seed` makes it repeatable.
     device : str, optional
-        Where the arrays of the batches shall be; with workers, they are moved in the background. Default: where the dataset has them, and
-        for numbers the default device.
+        Where the arrays of the batches shall be; with workers, they are moved in the background. Default: where the
+        dataset has them, and for numbers the default device.
     **hints
-        ``pin_memory``, ``persistent_workers``, ``timeout`` and their like, which are about PyTorch's processes: taken, and without effect.
+        ``pin_memory``, ``persistent_workers``, ``timeout`` and their like, which are about PyTorch's processes: taken,
+        and without effect.
 
     Attributes
     ----------
@@ -134,13 +137,13 @@ class DataLoader:
 
     Notes
     -----
-    An error of the dataset arrives in the loop, where its batch would have come, with the traceback it had. Threads end with the epoch,
-    with an error, and when the loop is left.
+    An error of the dataset arrives in the loop, where its batch would have come, with the traceback it had. Threads end
+    with the epoch, with an error, and when the loop is left.
 
     What a ``collate_fn`` returns is handed out as it is; with ``device``, its arrays become Variables there.
 
-    A sampler that has ``set_epoch`` (as the random ones here have) is told the number of each epoch. Where one has not, and its order
-    is random, a resumed epoch cannot know which samples came before.
+    A sampler that has ``set_epoch`` (as the random ones here have) is told the number of each epoch. Where one has not,
+    and its order is random, a resumed epoch cannot know which samples came before.
 
     Examples
     --------
@@ -172,10 +175,14 @@ class DataLoader:
         name = "DataLoader"
         for what, value in hints.items():
             if what not in _HINTS and (what not in _INSTEAD or value is not None):
-                raise TypeError(f"DataLoader has no argument {what!r}" + (f": {_INSTEAD[what]}" if what in _INSTEAD else ""))
+                raise TypeError(
+                    f"DataLoader has no argument {what!r}" + (f": {_INSTEAD[what]}" if what in _INSTEAD else "")
+                )
         self.num_workers = whole(name, "num_workers", num_workers)
         if prefetch_factor is not None and not self.num_workers:
-            raise ValueError("DataLoader: prefetch_factor is of background threads, and there are none; set num_workers, too")
+            raise ValueError(
+                "DataLoader: prefetch_factor is of background threads, and there are none; set num_workers, too"
+            )
         self.prefetch_factor = prefetch_factor
         if self.num_workers:
             self.prefetch_factor = 2 if prefetch_factor is None else whole(name, "prefetch_factor", prefetch_factor, 1)
@@ -185,11 +192,18 @@ class DataLoader:
             if value is not None and not hasattr(value, "__iter__"):
                 raise TypeError(f"DataLoader: a {what} is an iterable of indices, not {type(value).__name__}")
         if collate_fn is not None and not callable(collate_fn):
-            raise TypeError(f"DataLoader: a collate_fn is a function of a list of samples, not {type(collate_fn).__name__}")
+            raise TypeError(
+                f"DataLoader: a collate_fn is a function of a list of samples, not {type(collate_fn).__name__}"
+            )
         if sampler is not None and shuffle:
             raise ValueError("DataLoader: a sampler decides the order, so shuffle=True cannot; leave one of them out")
         if batch_sampler is not None:
-            others = {"batch_size": batch_size != 1, "shuffle": shuffle, "sampler": sampler is not None, "drop_last": drop_last}
+            others = {
+                "batch_size": batch_size != 1,
+                "shuffle": shuffle,
+                "sampler": sampler is not None,
+                "drop_last": drop_last,
+            }
             if excluded := [other for other, is_given in others.items() if is_given]:
                 raise ValueError(
                     f"DataLoader: batch_sampler decides what {', '.join(excluded)} would; leave one or the other out"
@@ -207,9 +221,13 @@ class DataLoader:
         if self._stream:
             others = {"shuffle": shuffle, "sampler": sampler is not None, "batch_sampler": batch_sampler is not None}
             if excluded := [other for other, is_given in others.items() if is_given]:
-                raise ValueError(f"DataLoader: an iterable dataset has its own order; {', '.join(excluded)} cannot change it")
+                raise ValueError(
+                    f"DataLoader: an iterable dataset has its own order; {', '.join(excluded)} cannot change it"
+                )
         elif not hasattr(dataset, "__getitem__"):
-            raise TypeError(f"DataLoader: a dataset has __getitem__ and __len__, or __iter__; {type(dataset).__name__} has not")
+            raise TypeError(
+                f"DataLoader: a dataset has __getitem__ and __len__, or __iter__; {type(dataset).__name__} has not"
+            )
         elif sampler is None and batch_sampler is None:
             length_of(name, dataset, "an order of all samples")
             sampler = RandomSampler(dataset, seed=seed) if shuffle else SequentialSampler(dataset)
@@ -227,7 +245,7 @@ class DataLoader:
             self._reseed(seed)
         self._progress = _Progress(0)
 
-    # -- the order ---------------------------------------------------------------------------------------------------------------
+    # -- the order -----------------------------------------------------------------------------------------------------
     @property
     def _order(self) -> Any:
         """The sampler that is told the epoch, which may be inside of others; None if there is none."""
@@ -263,7 +281,7 @@ class DataLoader:
         n, size = length_of("DataLoader", self.dataset, "its own length"), self.batch_size or 1
         return n // size if self.drop_last else -(-n // size)
 
-    # -- batches -----------------------------------------------------------------------------------------------------------------
+    # -- batches -------------------------------------------------------------------------------------------------------
     def __iter__(self) -> Iterator[Any]:
         self._progress = self._progress.following()
         return self._pass(self._progress)
@@ -299,15 +317,15 @@ class DataLoader:
         ahead = self.num_workers * (self.prefetch_factor or 1)
         return Prefetch(make, tasks if read is None else repeat(None), self.num_workers, ahead, read)
 
-    # -- states ------------------------------------------------------------------------------------------------------------------
+    # -- states --------------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, int]:
         """Where the loader is, as plain numbers for any file.
 
         Returns
         -------
         dict
-            ``seed``; ``epoch``, the number of the latest pass (the next one, after its end); ``batches``, how many of it have been
-            handed out. Batches that were made ahead and not handed out do not count.
+            ``seed``; ``epoch``, the number of the latest pass (the next one, after its end); ``batches``, how many of
+            it have been handed out. Batches that were made ahead and not handed out do not count.
 
         Examples
         --------
@@ -326,7 +344,8 @@ class DataLoader:
         return {"seed": self.seed, "epoch": self._progress.epoch, "batches": self._progress.batches}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from where a loader of the same data and options was: the next pass hands out what is left of its epoch.
+        """Go on from where a loader of the same data and options was: the next pass hands out what is left of its
+        epoch.
 
         An `IterableDataset` is read, and the samples of the batches before are dropped.
 
@@ -340,13 +359,16 @@ class DataLoader:
         TypeError
             If it is no mapping.
         ValueError
-            If names or numbers are not those of such a state, or it is of a loader with more batches. Nothing has changed then.
+            If names or numbers are not those of such a state, or it is of a loader with more batches. Nothing has
+            changed then.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"DataLoader.load_state_dict: a state is a dict, not {type(state_dict).__name__}")
         names = ("seed", "epoch", "batches")
         if wrong := sorted({*state_dict} ^ {*names}, key=str):
-            raise ValueError(f"DataLoader.load_state_dict: a state has {', '.join(names)}; missing or unknown here: {wrong}")
+            raise ValueError(
+                f"DataLoader.load_state_dict: a state has {', '.join(names)}; missing or unknown here: {wrong}"
+            )
         seed, epoch, batches = (whole("DataLoader.load_state_dict", name, state_dict[name]) for name in names)
         try:
             n = len(self)
@@ -354,7 +376,8 @@ class DataLoader:
             n = batches
         if batches > n:
             raise ValueError(
-                f"DataLoader.load_state_dict: {batches} batches of an epoch were handed out, but here it has {n}; were data or batch_size "
+                f"DataLoader.load_state_dict: {batches} batches of an epoch were handed out, but here it has {n}; were "
+                f"data or batch_size "
                 f"others?"
             )
         self._reseed(seed)

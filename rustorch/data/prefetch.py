@@ -19,7 +19,9 @@ _PATIENCE = 1.0
 
 
 class _Line:
-    """What the threads and the loop share. The threads know nothing else, so the iterator can be collected while they wait."""
+    """What the threads and the loop share. The threads know nothing else, so the iterator can be collected while they
+    wait.
+    """
 
     def __init__(self, make: Callable[[Any], Any], read: Callable[[], Any] | None):
         self.make = make
@@ -77,8 +79,8 @@ def _work(line: _Line, device: str, recording: bool) -> None:
 class Prefetch:
     """An iterator over ``make(task)`` for each task, in the order of the tasks, which threads compute ahead.
 
-    Tasks are taken from their iterator in the thread of the loop. The threads end with the tasks, with the first error, and when the
-    iterator is closed, collected, or left behind at the interpreter's exit.
+    Tasks are taken from their iterator in the thread of the loop. The threads end with the tasks, with the first error,
+    and when the iterator is closed, collected, or left behind at the interpreter's exit.
 
     Parameters
     ----------
@@ -90,12 +92,18 @@ class Prefetch:
     ahead : int
         How many tasks may be under way, or done and not handed out.
     read : callable, optional
-        Called without arguments, by one thread at a time, for each task; what it returns goes to ``make`` in the task's place. Nothing
-        (an empty list) is the end.
+        Called without arguments, by one thread at a time, for each task; what it returns goes to ``make`` in the task's
+        place. Nothing (an empty list) is the end.
     """
 
-    def __init__(self, make: Callable[[Any], Any], tasks: Iterator[Any], workers: int, ahead: int,
-                 read: Callable[[], Any] | None = None):  # fmt: skip
+    def __init__(
+        self,
+        make: Callable[[Any], Any],
+        tasks: Iterator[Any],
+        workers: int,
+        ahead: int,
+        read: Callable[[], Any] | None = None,
+    ):
         self._line = line = _Line(make, read)
         self._tasks: Iterator[Any] | None = tasks
         self._ahead = ahead

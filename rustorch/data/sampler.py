@@ -1,4 +1,6 @@
-"""The order in which a dataset is read. What is random is a function of a seed and the number of the pass, and of nothing else."""
+"""The order in which a dataset is read. What is random is a function of a seed and the number of the pass, and of
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ _ORDER = 1
 class Sampler(Generic[T]):
     """What goes through a dataset: an iterable of indices, or of lists of indices.
 
-    A subclass has ``__iter__``, and ``__len__`` if it knows how many. One whose passes differ may have ``set_epoch(epoch)``, which
-    `DataLoader` calls before each pass; what it yields should then depend on that number, so that a run can be resumed.
+    A subclass has ``__iter__``, and ``__len__`` if it knows how many. One whose passes differ may have
+    ``set_epoch(epoch)``, which `DataLoader` calls before each pass; what it yields should then depend on that number,
+    so that a run can be resumed.
 
     Examples
     --------
@@ -64,7 +67,9 @@ class SequentialSampler(Sampler[int]):
 
 
 class _Seeded(Sampler[int]):
-    """What the random samplers share. The order of a pass follows from ``(seed, epoch)``; each pass adds 1 to ``epoch``."""
+    """What the random samplers share. The order of a pass follows from ``(seed, epoch)``; each pass adds 1 to
+    ``epoch``.
+    """
 
     def __init__(self, seed: int | None):
         self.seed = seed_of(type(self).__name__, seed)
@@ -96,10 +101,11 @@ class RandomSampler(_Seeded):
     replacement : bool
         Whether an index may come again before all have come.
     num_samples : int, optional
-        How many in a pass; default: the length. Without replacement, more than the length are one permutation after another.
+        How many in a pass; default: the length. Without replacement, more than the length are one permutation after
+        another.
     seed : int, optional
-        Not negative. The order of pass number e is a function of ``(seed, e)`` alone. Default: drawn from rustorch's random numbers,
-        so that `rustorch.manual_seed` makes it repeatable.
+        Not negative. The order of pass number e is a function of ``(seed, e)`` alone. Default: drawn from rustorch's
+        random numbers, so that `rustorch.manual_seed` makes it repeatable.
 
     Raises
     ------
@@ -118,7 +124,9 @@ class RandomSampler(_Seeded):
     True
     """
 
-    def __init__(self, data_source: Sized, replacement: bool = False, num_samples: int | None = None, seed: int | None = None):
+    def __init__(
+        self, data_source: Sized, replacement: bool = False, num_samples: int | None = None, seed: int | None = None
+    ):
         self.data_source = data_source
         self.replacement = flag("RandomSampler", "replacement", replacement)
         self._num_samples = None if num_samples is None else whole("RandomSampler", "num_samples", num_samples, 1)
@@ -186,8 +194,8 @@ class WeightedRandomSampler(_Seeded):
 
     Notes
     -----
-    Without replacement an index comes when an exponential clock of its rate, the weight, rings: P. S. Efraimidis and P. G. Spirakis,
-    "Weighted random sampling with a reservoir", Information Processing Letters 97 (2006).
+    Without replacement an index comes when an exponential clock of its rate, the weight, rings: P. S. Efraimidis and P.
+    G. Spirakis, "Weighted random sampling with a reservoir", Information Processing Letters 97 (2006).
 
     Examples
     --------
@@ -213,7 +221,8 @@ class WeightedRandomSampler(_Seeded):
             raise ValueError(f"{name}: none of the {self.weights.size} weights is positive")
         if not self.replacement and self.num_samples > possible:
             raise ValueError(
-                f"{name}: {self.num_samples} samples without replacement, but only {possible} of {self.weights.size} weights are positive"
+                f"{name}: {self.num_samples} samples without replacement, but only {possible} of {self.weights.size} "
+                f"weights are positive"
             )
         super().__init__(seed)
 

@@ -10,11 +10,15 @@ from ..variable import Variable
 from .transform import Call, gradients_of, released
 
 
-def value_and_gradient(name: str, func: Callable, argnums: Any, has_aux: bool, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
+def value_and_gradient(
+    name: str, func: Callable, argnums: Any, has_aux: bool, args: Any, kwargs: Any
+) -> tuple[Any, Any, Any]:
     """The gradient, the value, and what else the function returned; ``name`` is what errors call the caller."""
     call = Call(name, func, args, kwargs, argnums, has_aux)
     if not isinstance(call.result, Variable):
-        raise TypeError(f"{name}: the function must return one Variable, not {call.structure}; see vjp and jacrev for more")
+        raise TypeError(
+            f"{name}: the function must return one Variable, not {call.structure}; see vjp and jacrev for more"
+        )
     if call.result.shape != () or call.result.dtype.kind == "c":
         raise ValueError(
             f"{name}: the function must return a real number, shape (); it returned {call.result.dtype} of shape "
@@ -32,15 +36,15 @@ def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = Fal
     func : callable
         Returns a real number, a Variable of shape (); with ``has_aux``, a pair of it and whatever else.
     argnums : int or tuple of int
-        Which positional arguments to differentiate in: Variables, arrays and floats, or trees of them (dicts, lists, tuples, named
-        tuples, dataclasses). The function gets Variables in their places.
+        Which positional arguments to differentiate in: Variables, arrays and floats, or trees of them (dicts, lists,
+        tuples, named tuples, dataclasses). The function gets Variables in their places.
     has_aux : bool
 
     Returns
     -------
     callable
-        Takes what ``func`` takes; returns the gradient in the form of the argument (a tuple for a tuple of them), or with
-        ``has_aux`` the pair of that and what else ``func`` returned.
+        Takes what ``func`` takes; returns the gradient in the form of the argument (a tuple for a tuple of them), or
+        with ``has_aux`` the pair of that and what else ``func`` returned.
 
     Raises
     ------
@@ -84,7 +88,9 @@ def value_and_grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
 
 
 def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
-    """As `value_and_grad`, in torch.func's order: ``(gradient, value)``, or with ``has_aux`` ``(gradient, (value, aux))``."""
+    """As `value_and_grad`, in torch.func's order: ``(gradient, value)``, or with ``has_aux`` ``(gradient, (value,
+    aux))``.
+    """
 
     @functools.wraps(func, updated=())
     def both(*args: Any, **kwargs: Any) -> Any:

@@ -60,16 +60,16 @@ def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool 
     Parameters
     ----------
     func : callable
-        Of real Variables, which it gets in place of arrays and floats; returns a Variable or a tree of them; with ``has_aux``, a pair
-        of that and whatever else.
+        Of real Variables, which it gets in place of arrays and floats; returns a Variable or a tree of them; with
+        ``has_aux``, a pair of that and whatever else.
     argnums : int or tuple of int
     has_aux : bool
 
     Returns
     -------
     callable
-        Returns the Jacobian, of shape ``output.shape + input.shape``; for trees, the tree of the output with the tree of the
-        argument at each leaf (a tuple of those for a tuple of argnums).
+        Returns the Jacobian, of shape ``output.shape + input.shape``; for trees, the tree of the output with the tree
+        of the argument at each leaf (a tuple of those for a tuple of argnums).
 
     Examples
     --------

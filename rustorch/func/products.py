@@ -24,7 +24,8 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     Returns
     -------
     (output, vjp_fn) or (output, vjp_fn, aux)
-        ``vjp_fn(cotangents)`` takes a tree like the output, any number of times, and returns a tuple with a tree per primal.
+        ``vjp_fn(cotangents)`` takes a tree like the output, any number of times, and returns a tuple with a tree per
+        primal.
 
     Examples
     --------
@@ -38,7 +39,9 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
 
     def vjp_fn(cotangents: Any) -> tuple:
         starts = like("vjp", cotangents, call.structure, call.outs, "cotangents")
-        return call.arranged(gradients_of(call.outs, call.fresh, starts, (mode.enabled and call.outer) or tracked(starts)))
+        return call.arranged(
+            gradients_of(call.outs, call.fresh, starts, (mode.enabled and call.outer) or tracked(starts))
+        )
 
     out = released(call.result, call.outer)
     return (out, vjp_fn, released(call.aux, call.outer)) if has_aux else (out, vjp_fn)
@@ -51,7 +54,8 @@ def jvp(func: Callable, primals: tuple, tangents: tuple, *, has_aux: bool = Fals
     ----------
     func : callable
     primals, tangents : tuple
-        The arguments, and a direction for each: Variables, arrays, floats or trees of them, alike in structure, shapes and devices.
+        The arguments, and a direction for each: Variables, arrays, floats or trees of them, alike in structure, shapes
+        and devices.
     has_aux : bool
 
     Returns
@@ -66,7 +70,9 @@ def jvp(func: Callable, primals: tuple, tangents: tuple, *, has_aux: bool = Fals
     (0.0, 3.0)
     """
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
-        raise TypeError(f"jvp: primals and tangents are tuples, not {type(primals).__name__} and {type(tangents).__name__}")
+        raise TypeError(
+            f"jvp: primals and tangents are tuples, not {type(primals).__name__} and {type(tangents).__name__}"
+        )
     call = Call("jvp", func, primals, {}, tuple(range(len(primals))), has_aux)
     directions = like("jvp", tangents, tree_flatten(primals)[1], call.fresh, "tangents")
     product = tree_unflatten(Pushed(call)(directions), call.structure)
@@ -98,7 +104,9 @@ def hvp(func: Callable, primals: tuple, tangents: tuple) -> tuple:
     (9.0, [6.0, 12.0])
     """
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
-        raise TypeError(f"hvp: primals and tangents are tuples, not {type(primals).__name__} and {type(tangents).__name__}")
+        raise TypeError(
+            f"hvp: primals and tangents are tuples, not {type(primals).__name__} and {type(tangents).__name__}"
+        )
     numbers = tuple(range(len(primals)))
     models = [model for i, primal in enumerate(primals) for model in inputs("hvp", primal, f"argument {i}", False)[0]]
     directions = like("hvp", tangents, tree_flatten(primals)[1], models, "tangents")

@@ -27,24 +27,30 @@ def fresh(x: Variable, recorded: bool) -> Variable:
 def inputs(name: str, tree: Any, where: str, recorded: bool) -> tuple[list[Variable], Structure]:
     """Fresh Variables for the leaves of an argument."""
     leaves, structure = tree_flatten(tree)
-    values = [variable_of(name, leaf, path, leaf is tree) for leaf, path in zip(leaves, structure.paths(where), strict=True)]
+    values = [
+        variable_of(name, leaf, path, leaf is tree) for leaf, path in zip(leaves, structure.paths(where), strict=True)
+    ]
     return [fresh(value, recorded) for value in values], structure
 
 
 def variable_of(name: str, leaf: Any, path: str, whole: bool) -> Variable:
-    """What is differentiated in, as a Variable: an array of any library keeps its memory, a float becomes one of shape ().
+    """What is differentiated in, as a Variable: an array of any library keeps its memory, a float becomes one of shape
+    ().
 
-    A float that is but a part of an argument is refused: in a list or dict of weights it may be a setting, and a list of floats may be
-    meant as an array.
+    A float that is but a part of an argument is refused: in a list or dict of weights it may be a setting, and a list
+    of floats may be meant as an array.
     """
     if isinstance(leaf, Variable):
         value = leaf
     elif type(leaf) in SCALARS and not whole:
         raise TypeError(
-            f"{name}: {path} is a {type(leaf).__name__} in a tree; if it shall have a derivative, pass rustorch.asarray(...)"
+            f"{name}: {path} is a {type(leaf).__name__} in a tree; if it shall have a derivative, pass "
+            f"rustorch.asarray(...)"
         )
     elif type(leaf) in (int, bool):
-        raise TypeError(f"{name}: {path} is the {type(leaf).__name__} {leaf}, which has no derivatives; write {float(leaf)}")
+        raise TypeError(
+            f"{name}: {path} is the {type(leaf).__name__} {leaf}, which has no derivatives; write {float(leaf)}"
+        )
     elif type(leaf) in SCALARS or of(leaf) is not None:
         try:
             value = ops.asarray(leaf)
@@ -52,11 +58,13 @@ def variable_of(name: str, leaf: Any, path: str, whole: bool) -> Variable:
             raise TypeError(f"{name}: {path} has no derivatives: {error}") from error
     else:
         raise TypeError(
-            f"{name}: {path} is a {type(leaf).__name__}; derivatives are of Variables, arrays and numbers, so pass rustorch.asarray(...)"
+            f"{name}: {path} is a {type(leaf).__name__}; derivatives are of Variables, arrays and numbers, so pass "
+            f"rustorch.asarray(...)"
         )
     if value.dtype.kind not in "fcV":
         raise TypeError(
-            f"{name}: {path} holds {value.dtype}, which has no derivatives; convert it, as in x.astype(rustorch.float64)"
+            f"{name}: {path} holds {value.dtype}, which has no derivatives; convert it, as in "
+            f"x.astype(rustorch.float64)"
         )
     return value
 
@@ -66,7 +74,9 @@ def results(name: str, tree: Any, what: str = "output") -> tuple[list[Variable],
     leaves, structure = tree_flatten(tree)
     for leaf, path in zip(leaves, structure.paths(what), strict=True):
         if not isinstance(leaf, Variable):
-            raise TypeError(f"{name}: the function must return Variables; {path} is a {type(leaf).__name__}, {leaf!r:.60}")
+            raise TypeError(
+                f"{name}: the function must return Variables; {path} is a {type(leaf).__name__}, {leaf!r:.60}"
+            )
     if not leaves:
         raise TypeError(f"{name}: the function must return Variables; {what} is {tree!r}")
     return leaves, structure
@@ -101,7 +111,9 @@ def with_aux(name: str, result: Any, has_aux: bool) -> tuple[Any, Any]:
     return result
 
 
-def gradients_of(outs: Sequence[Variable], ins: Sequence[Variable], starts: Sequence[Any], create: bool) -> list[Variable]:
+def gradients_of(
+    outs: Sequence[Variable], ins: Sequence[Variable], starts: Sequence[Any], create: bool
+) -> list[Variable]:
     """Gradients with zeros where there is no way from an input to the outputs. The graph stays."""
     pairs = [(out, start) for out, start in zip(outs, starts, strict=True) if out._tracked]
     found: Sequence[Any] = [None] * len(ins)
@@ -123,7 +135,9 @@ def chosen(name: str, argnums: Any, args: Sequence[Any]) -> tuple[int, ...]:
         raise TypeError(f"{name}: argnums is an integer or a tuple of integers, not {argnums!r}")
     for n in numbers:
         if not -len(args) <= n < len(args):
-            raise ValueError(f"{name}: argnums={argnums!r}, but the function was called with {len(args)} positional arguments")
+            raise ValueError(
+                f"{name}: argnums={argnums!r}, but the function was called with {len(args)} positional arguments"
+            )
     chosen = tuple(n % len(args) for n in numbers)
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"{name}: argnums={argnums!r} names an argument twice")
@@ -133,7 +147,9 @@ def chosen(name: str, argnums: Any, args: Sequence[Any]) -> tuple[int, ...]:
 class Call:
     """One call of a function on fresh Variables in place of the chosen arguments."""
 
-    def __init__(self, name: str, func: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], argnums: Any, has_aux: bool):
+    def __init__(
+        self, name: str, func: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], argnums: Any, has_aux: bool
+    ):
         numbers = chosen(name, argnums, args)
         self.recorded = mode.enabled
         self.fresh: list[Variable] = []
@@ -174,7 +190,8 @@ def like(name: str, tree: Any, structure: Structure, models: Sequence[Variable],
             leaf = leaves[i] = ops.asarray(leaf)
         if leaf.shape != model.shape or leaf.device != model.device:
             raise ValueError(
-                f"{name}: {path} has shape {leaf.shape} on {leaf.device!r}, but belongs to {model.shape} on {model.device!r}"
+                f"{name}: {path} has shape {leaf.shape} on {leaf.device!r}, but belongs to {model.shape} on "
+                f"{model.device!r}"
             )
     return [ops.astype(leaf, model.dtype, copy=False) for leaf, model in zip(leaves, models, strict=True)]
 
@@ -184,7 +201,9 @@ def tracked(values: Sequence[Variable]) -> bool:
 
 
 class Pushed:
-    """Forward mode as two reverse passes: ``J^T u`` is linear in u, and the gradient of ``<J^T u, t>`` in u is ``J t``."""
+    """Forward mode as two reverse passes: ``J^T u`` is linear in u, and the gradient of ``<J^T u, t>`` in u
+    is ``J t``.
+    """
 
     def __init__(self, call: Call):
         self.call = call

@@ -8,8 +8,10 @@ from ..autograd.check import adopt
 from . import functional as F
 from .module import Stateless
 
-__all__ = ["GELU", "GLU", "LogSigmoid", "LogSoftmax", "Mish", "SiLU", "Sigmoid", "Softmax", "Softmax2d", "Softmin", "Softplus",
-           "Softsign", "Tanh", "Tanhshrink"]  # fmt: skip
+__all__ = [
+    "GELU", "GLU", "LogSigmoid", "LogSoftmax", "Mish", "SiLU", "Sigmoid", "Softmax", "Softmax2d", "Softmin", "Softplus",
+    "Softsign", "Tanh", "Tanhshrink",
+]  # fmt: skip
 
 
 class InPlace(Stateless):

@@ -99,7 +99,9 @@ class _AdaptiveMaxPool(_AdaptivePool):
         self.return_indices = return_indices
 
     def forward(self, input: Any) -> Any:
-        """The maxima of bins of the input (n, channels, ...), or of one sample; with return_indices, their places, too."""
+        """The maxima of bins of the input (n, channels, ...), or of one sample; with return_indices, their
+        places, too.
+        """
         return self._function(input, self.output_size, self.return_indices)
 
 

@@ -28,17 +28,19 @@ class _Output(NamedTuple):
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
-    """A log-softmax whose classes are sorted by how often they occur: rare ones share clusters, which are computed when needed.
+    """A log-softmax whose classes are sorted by how often they occur: rare ones share clusters, which are computed when
+    needed.
 
-    The head gives scores to the frequent classes and to the clusters; a class of a cluster has the probability of the cluster
-    times that of the class within it.
+    The head gives scores to the frequent classes and to the clusters; a class of a cluster has the probability of the
+    cluster times that of the class within it.
 
     Parameters
     ----------
     in_features : int
     n_classes : int
     cutoffs : sequence of int
-        Where clusters begin, in increasing order, each in [1, n_classes - 1]: classes below the first one are in the head.
+        Where clusters begin, in increasing order, each in [1, n_classes - 1]: classes below the first one are in the
+        head.
     div_value : float
         Cluster i computes with ``in_features / div_value ** (i + 1)`` features.
     head_bias : bool
@@ -63,17 +65,27 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     ((4,), ())
     """
 
-    def __init__(self, in_features: int, n_classes: int, cutoffs: Sequence[int], div_value: float = 4.0, head_bias: bool = False,
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        in_features: int,
+        n_classes: int,
+        cutoffs: Sequence[int],
+        div_value: float = 4.0,
+        head_bias: bool = False,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__()
         given = [index(c) if hasattr(c, "__index__") else 0 for c in cutoffs]
         if not given or given != sorted(set(given)) or given[0] < 1 or given[-1] >= n_classes:
             raise ValueError(
-                f"AdaptiveLogSoftmaxWithLoss: cutoffs are increasing integers, at least one, in [1, {n_classes - 1}], not {cutoffs!r}"
+                f"AdaptiveLogSoftmaxWithLoss: cutoffs are increasing integers, at least one, in [1, {n_classes - 1}], "
+                f"not {cutoffs!r}"
             )
         if not div_value > 0:
             raise ValueError(
-                f"AdaptiveLogSoftmaxWithLoss: div_value is what features are divided by, and positive, not {div_value!r}"
+                f"AdaptiveLogSoftmaxWithLoss: div_value is what features are divided by, and positive, not "
+                f"{div_value!r}"
             )
         self.in_features = in_features
         self.n_classes = n_classes
@@ -100,7 +112,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         input = real(input, "AdaptiveLogSoftmaxWithLoss")
         if input.ndim not in (1, 2) or input.shape[-1] != self.in_features:
             raise ValueError(
-                f"AdaptiveLogSoftmaxWithLoss: the input is (n, {self.in_features}) or ({self.in_features},), not of shape {input.shape}"
+                f"AdaptiveLogSoftmaxWithLoss: the input is (n, {self.in_features}) or ({self.in_features},), not of "
+                f"shape {input.shape}"
             )
         return input
 

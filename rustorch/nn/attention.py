@@ -21,8 +21,8 @@ class NonDynamicallyQuantizableLinear(Linear):
 
 
 class MultiheadAttention(Module):
-    """``concat(head_1, ..., head_n) @ w_o.T + b_o``, where head i is the attention of ``query @ w_q.T``, ``key @ w_k.T`` and
-    ``value @ w_v.T`` in the i-th of n equal parts of their features.
+    """``concat(head_1, ..., head_n) @ w_o.T + b_o``, where head i is the attention of ``query @ w_q.T``, ``key @
+    w_k.T`` and ``value @ w_v.T`` in the i-th of n equal parts of their features.
 
     Source: Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762, section 3.2.
 
@@ -80,9 +80,20 @@ class MultiheadAttention(Module):
     bias_k: Parameter | None
     bias_v: Parameter | None
 
-    def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, add_bias_kv: bool = False,
-                 add_zero_attn: bool = False, kdim: int | None = None, vdim: int | None = None, batch_first: bool = False,
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__()
         kdim, vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
         for name, size in (("embed_dim", embed_dim), ("num_heads", num_heads), ("kdim", kdim), ("vdim", vdim)):
@@ -128,11 +139,29 @@ class MultiheadAttention(Module):
 
     def _check(self, query: Any, key: Any, value: Any, key_padding_mask: Any, attn_mask: Any, is_causal: bool) -> None:
         """Raise what a call would raise, with nothing computed or drawn."""
-        check_attention(query, key, value, (self.embed_dim, self.kdim, self.vdim), self.num_heads, key_padding_mask, attn_mask,
-                        is_causal, self.batch_first)  # fmt: skip
+        check_attention(
+            query,
+            key,
+            value,
+            (self.embed_dim, self.kdim, self.vdim),
+            self.num_heads,
+            key_padding_mask,
+            attn_mask,
+            is_causal,
+            self.batch_first,
+        )
 
-    def forward(self, query: Any, key: Any, value: Any, key_padding_mask: Any = None, need_weights: bool = True,
-                attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False) -> Any:  # fmt: skip
+    def forward(
+        self,
+        query: Any,
+        key: Any,
+        value: Any,
+        key_padding_mask: Any = None,
+        need_weights: bool = True,
+        attn_mask: Any = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> Any:
         """The output, in the query's shape, and the weights, or None without ``need_weights``.
 
         Parameters
@@ -147,13 +176,34 @@ class MultiheadAttention(Module):
         attn_mask : Variable or array, (queries, keys) or (batch * num_heads, queries, keys), optional
             Of bools: True where a query may not see a key. Of float32 or the query's dtype: added to the scores.
         average_attn_weights : bool
-            Whether the weights are the means over the heads: (batch, queries, keys), instead of (batch, num_heads, queries, keys).
+            Whether the weights are the means over the heads: (batch, queries, keys), instead of (batch, num_heads,
+            queries, keys).
         is_causal : bool
             That ``attn_mask``, which must be given, is the causal one.
         """
         return F.multi_head_attention_forward(
-            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,
-            self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, self.training, key_padding_mask, need_weights,
-            attn_mask, self.in_proj_weight is None, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight, average_attn_weights,
-            is_causal, self.batch_first,
-        )  # fmt: skip
+            query,
+            key,
+            value,
+            self.embed_dim,
+            self.num_heads,
+            self.in_proj_weight,
+            self.in_proj_bias,
+            self.bias_k,
+            self.bias_v,
+            self.add_zero_attn,
+            self.dropout,
+            self.out_proj.weight,
+            self.out_proj.bias,
+            self.training,
+            key_padding_mask,
+            need_weights,
+            attn_mask,
+            self.in_proj_weight is None,
+            self.q_proj_weight,
+            self.k_proj_weight,
+            self.v_proj_weight,
+            average_attn_weights,
+            is_causal,
+            self.batch_first,
+        )

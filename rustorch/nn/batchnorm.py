@@ -23,8 +23,18 @@ class _Channels(Affine):
     #: The shapes that an input may have.
     _forms: tuple[str, ...]
 
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
-                 track_running_stats: bool = True, device: str | None = None, dtype: Any = None, *, bias: bool = True):  # fmt: skip
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ):
         super().__init__()
         check_positive(type(self).__name__, num_features=num_features)
         if dtype is not None:
@@ -62,18 +72,22 @@ class _Channels(Affine):
 
     def extra_repr(self) -> str:
         return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, bias={self.bias is not None}, "
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, "
             f"track_running_stats={self.track_running_stats}"
         )
 
 
 class _BatchNorm(_Channels):
     def forward(self, input: Any) -> Any:
-        """The input (n, channels, ...), normalized; in training, the running statistics take their share of the batch's."""
+        """The input (n, channels, ...), normalized; in training, the running statistics take their share of the
+        batch's.
+        """
         shape = tuple(self._checked(input).shape)
         if shape[1] != self.num_features:
             raise ValueError(
-                f"{type(self).__name__}: the input has shape {shape}; its channels are {self.num_features}, not {shape[1]}"
+                f"{type(self).__name__}: the input has shape {shape}; its channels are {self.num_features}, not "
+                f"{shape[1]}"
             )
         count, momentum = None, self.momentum
         if self.training and self.track_running_stats and not is_repeating():
@@ -82,7 +96,9 @@ class _BatchNorm(_Channels):
                 momentum = 1 / ops.astype(count, self.running_mean.dtype)
         batch = self.training or self.running_mean is None
         # without tracking, statistics that were loaded serve evaluation alone
-        mean, var = (self.running_mean, self.running_var) if not self.training or self.track_running_stats else (None, None)
+        mean, var = (
+            (self.running_mean, self.running_var) if not self.training or self.track_running_stats else (None, None)
+        )
         out = F.batch_norm(input, mean, var, self.weight, self.bias, batch, momentum, self.eps)
         if count is not None:
             self.num_batches_tracked[...] = count
@@ -90,7 +106,8 @@ class _BatchNorm(_Channels):
 
 
 class BatchNorm1d(_BatchNorm):
-    """``(x - mean) / sqrt(var + eps) * weight + bias``, with the moments of every channel over the batch (and the length).
+    """``(x - mean) / sqrt(var + eps) * weight + bias``, with the moments of every channel over the batch (and the
+    length).
 
     Training takes the moments of the batch and keeps running ones; evaluation takes those.
     Source: Ioffe & Szegedy, "Batch normalization", 2015, algorithms 1 and 2.
@@ -122,8 +139,8 @@ class BatchNorm1d(_BatchNorm):
     Raises
     ------
     ValueError
-        If the input is not (n, channels) or (n, channels, length), or training has one value per channel. The statistics are as
-        they were then.
+        If the input is not (n, channels) or (n, channels, length), or training has one value per channel. The
+        statistics are as they were then.
 
     Examples
     --------
@@ -165,8 +182,18 @@ class BatchNorm3d(_BatchNorm):
 
 
 class _InstanceNorm(_Channels):
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = False,
-                 track_running_stats: bool = False, device: str | None = None, dtype: Any = None, *, bias: bool = True):  # fmt: skip
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: str | None = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input: Any) -> Any:
@@ -180,8 +207,16 @@ class _InstanceNorm(_Channels):
                 raise ValueError(text)
             warnings.warn(f"{text}; without affine and statistics, the number is not used", UserWarning, stacklevel=3)
         batch = ops.expand_dims(input, axis=0) if single else input
-        out = F.instance_norm(batch, self.running_mean, self.running_var, self.weight, self.bias,
-                              self.training or not self.track_running_stats, self.momentum or 0.0, self.eps)  # fmt: skip
+        out = F.instance_norm(
+            batch,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            self.momentum or 0.0,
+            self.eps,
+        )
         return ops.squeeze(out, axis=0) if single else out
 
 
@@ -208,8 +243,8 @@ class InstanceNorm1d(_InstanceNorm):
     Raises
     ------
     ValueError
-        If the input is not (channels, length) or (n, channels, length), or has one value per channel. The statistics are as they
-        were then.
+        If the input is not (channels, length) or (n, channels, length), or has one value per channel. The statistics
+        are as they were then.
 
     Examples
     --------

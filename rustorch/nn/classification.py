@@ -9,7 +9,14 @@ from . import functional as F
 from .functional.sizes import tuple_of
 from .loss import Loss
 
-__all__ = ["CTCLoss", "CrossEntropyLoss", "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss"]
+__all__ = [
+    "CTCLoss",
+    "CrossEntropyLoss",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
+    "NLLLoss",
+]
 
 
 class CrossEntropyLoss(Loss):
@@ -32,9 +39,18 @@ class CrossEntropyLoss(Loss):
 
     weight: Variable | None
 
-    def __init__(self, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100, reduce: bool | None = None,
-                 reduction: str = "mean", label_smoothing: float = 0.0, *, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         if isinstance(weight, str):  # CrossEntropyLoss("sum"): reduction is the first argument of the bindings' class
             weight, reduction = None, weight
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
@@ -45,7 +61,9 @@ class CrossEntropyLoss(Loss):
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Any, target: Any) -> Any:
-        """The loss of logits (n, classes, ...) and target: class indices (n, ...), or probabilities of the input's shape."""
+        """The loss of logits (n, classes, ...) and target: class indices (n, ...), or probabilities of the input's
+        shape.
+        """
         return F.cross_entropy(
             input,
             target,
@@ -78,8 +96,17 @@ class NLLLoss(Loss):
 
     weight: Variable | None
 
-    def __init__(self, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100, reduce: bool | None = None,
-                 reduction: str = "mean", *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
         self.ignore_index = ignore_index
@@ -112,9 +139,18 @@ class MultiMarginLoss(Loss):
 
     weight: Variable | None
 
-    def __init__(self, p: int = 1, margin: float = 1.0, weight: Any = None, size_average: bool | None = None,
-                 reduce: bool | None = None, reduction: str = "mean", *, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        p: int = 1,
+        margin: float = 1.0,
+        weight: Any = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if p not in (1, 2):
             raise ValueError(f"MultiMarginLoss: p is 1 or 2, not {p!r}")
@@ -144,8 +180,15 @@ class MultiLabelMarginLoss(Loss):
     0.875
     """
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", *,
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
@@ -173,8 +216,16 @@ class MultiLabelSoftMarginLoss(Loss):
 
     weight: Variable | None
 
-    def __init__(self, weight: Any = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
 
@@ -204,13 +255,24 @@ class CTCLoss(Loss):
     0.75
     """
 
-    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False, *, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        blank: int = 0,
+        reduction: str = "mean",
+        zero_infinity: bool = False,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, device=device, dtype=dtype)
         tuple_of("CTCLoss", "blank", blank, 1, 0)
         self.blank = blank
         self.zero_infinity = zero_infinity
 
     def forward(self, log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any) -> Any:
-        """The loss of log-probabilities (steps, batch, classes) and targets (batch, longest), with the lengths of both."""
-        return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity)
+        """The loss of log-probabilities (steps, batch, classes) and targets (batch, longest), with the
+        lengths of both.
+        """
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )

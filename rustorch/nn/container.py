@@ -54,8 +54,8 @@ class _Listed(Module):
     def append(self, module: Module) -> Any:
         """Add a module at the end; returns the container.
 
-        Its name is the number of modules before, or where a slice kept that name, the first number above all names. (In PyTorch, the
-        module of that name is lost.)
+        Its name is the number of modules before, or where a slice kept that name, the first number above all names. (In
+        PyTorch, the module of that name is lost.)
         """
         n = len(self)
         if str(n) in self._modules:
@@ -142,7 +142,9 @@ class Sequential(_Listed):
     def __delitem__(self, i: int | slice) -> None:
         names = list(self._modules)
         gone = names[i] if isinstance(i, slice) else [self._at(i)]
-        if all(name.isdecimal() for name in names):  # numbers are given anew, as in PyTorch; names that somebody chose stay
+        if all(
+            name.isdecimal() for name in names
+        ):  # numbers are given anew, as in PyTorch; names that somebody chose stay
             self._replace([module for name, module in zip(names, self, strict=True) if name not in gone])
             return
         for name in gone:

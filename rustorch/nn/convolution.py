@@ -26,8 +26,21 @@ class _Convolution(Module):
     dimensions: int
     transposed: bool
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any, padding: Any, output_padding: Any,
-                 dilation: Any, groups: int, bias: bool, padding_mode: str, device: str | None, dtype: Any):  # fmt: skip
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        output_padding: Any,
+        dilation: Any,
+        groups: int,
+        bias: bool,
+        padding_mode: str,
+        device: str | None,
+        dtype: Any,
+    ):
         super().__init__()
         name, n = type(self).__name__, self.dimensions
         (self.in_channels,) = tuple_of(name, "in_channels", in_channels, 1)
@@ -90,11 +103,33 @@ class _Convolution(Module):
 class _Conv(_Convolution):
     transposed = False
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-                 groups: int = 1, bias: bool = True, padding_mode: str = "zeros", device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, 0, dilation, groups, bias, padding_mode, device, dtype
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            0,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
         )
 
     def forward(self, input: Any) -> Any:
@@ -110,21 +145,49 @@ class _Conv(_Convolution):
         if self.padding == "same":
             pairs = same_padding(self.kernel_size, self.dilation)
         else:
-            pairs = tuple([(size, size) for size in ((0,) * self.dimensions if self.padding == "valid" else self.padding)])
+            pairs = tuple(
+                [(size, size) for size in ((0,) * self.dimensions if self.padding == "valid" else self.padding)]
+            )
         return tuple([size for pair in reversed(pairs) for size in pair])
 
 
 class _ConvTranspose(_Convolution):
     transposed = True
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0,
-                 output_padding: Any = 0, groups: int = 1, bias: bool = True, dilation: Any = 1, padding_mode: str = "zeros",
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, output_padding, dilation, groups, bias,
-                         padding_mode, device, dtype)  # fmt: skip
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Any = 1,
+        padding_mode: str = "zeros",
+        device: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            output_padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
 
     def forward(self, input: Any, output_size: Any = None) -> Any:
-        """The output (n, out_channels, ...) of the input (n, in_channels, ...), or of one sample; in ``output_size``, if it is given."""
+        """The output (n, out_channels, ...) of the input (n, in_channels, ...), or of one sample; in ``output_size``,
+        if it is given.
+        """
         function = getattr(F, f"conv_transpose{self.dimensions}d")
         extra = self.output_padding if output_size is None else self._extra(input, output_size)
         return function(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
@@ -141,7 +204,9 @@ class _ConvTranspose(_Convolution):
         most = tuple([size + s - 1 for size, s in zip(least, self.stride, strict=True)])
         extra = tuple([size - low for size, low in zip(wanted, least, strict=True)])
         if any(not 0 <= e < s for e, s in zip(extra, self.stride, strict=True)):
-            raise ValueError(f"{name}: an input of shape {shape} gives output sizes from {least} to {most}, not {wanted}")
+            raise ValueError(
+                f"{name}: an input of shape {shape} gives output sizes from {least} to {most}, not {wanted}"
+            )
         return extra
 
 
@@ -177,8 +242,8 @@ class Conv1d(_Conv):
     Raises
     ------
     ValueError
-        For sizes that are too small or do not fit; when called, for inputs of a wrong rank or number of channels, or smaller than the
-        kernel.
+        For sizes that are too small or do not fit; when called, for inputs of a wrong rank or number of channels, or
+        smaller than the kernel.
     TypeError
         For sizes that are no integers.
 
@@ -194,7 +259,8 @@ class Conv1d(_Conv):
 
 
 class Conv2d(_Conv):
-    """Convolution over two dimensions, as `functional.conv2d`; arguments as `Conv1d`, with a size for each dimension or one for both.
+    """Convolution over two dimensions, as `functional.conv2d`; arguments as `Conv1d`, with a size for each dimension or
+    one for both.
 
     Attributes
     ----------
@@ -215,7 +281,8 @@ class Conv2d(_Conv):
 
 
 class Conv3d(_Conv):
-    """Convolution over three dimensions, as `functional.conv3d`; arguments as `Conv1d`, with a size for each dimension or one for all.
+    """Convolution over three dimensions, as `functional.conv3d`; arguments as `Conv1d`, with a size for each dimension
+    or one for all.
 
     Attributes
     ----------
@@ -233,9 +300,11 @@ class Conv3d(_Conv):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """Transposed convolution over one dimension, as `functional.conv_transpose1d`: the gradient of `Conv1d` in its input.
+    """Transposed convolution over one dimension, as `functional.conv_transpose1d`: the gradient of `Conv1d` in its
+    input.
 
-    Called with ``output_size``, the spatial sizes or the whole shape of the output, it finds the output padding for them.
+    Called with ``output_size``, the spatial sizes or the whole shape of the output, it finds the output padding for
+    them.
 
     Parameters
     ----------

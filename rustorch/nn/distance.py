@@ -59,7 +59,9 @@ class PairwiseDistance(Stateless):
     5.0
     """
 
-    def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False, *, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False, *, device: str | None = None, dtype: Any = None
+    ):
         super().__init__(device=device, dtype=dtype)
         self.norm = p
         self.eps = eps
@@ -71,7 +73,8 @@ class PairwiseDistance(Stateless):
 
 
 class MarginRankingLoss(Loss):
-    """``max(0, -y * (x1 - x2) + margin)``: the first is to be larger where the target y is 1, the second where it is -1.
+    """``max(0, -y * (x1 - x2) + margin)``: the first is to be larger where the target y is 1, the second where it is
+    -1.
 
     Parameters
     ----------
@@ -88,8 +91,16 @@ class MarginRankingLoss(Loss):
     1.0
     """
 
-    def __init__(self, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        margin: float = 0.0,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.margin = margin
 
@@ -116,8 +127,16 @@ class CosineEmbeddingLoss(Loss):
     1.0
     """
 
-    def __init__(self, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        margin: float = 0.0,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.margin = margin
 
@@ -149,9 +168,19 @@ class TripletMarginLoss(Loss):
     1.0
     """
 
-    def __init__(self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False,
-                 size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", *,
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        margin: float = 1.0,
+        p: float = 2.0,
+        eps: float = 1e-6,
+        swap: bool = False,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if not margin > 0:
             raise ValueError(f"TripletMarginLoss: the margin is positive, not {margin}")
@@ -189,8 +218,16 @@ class TripletMarginWithDistanceLoss(Loss):
     0.0
     """
 
-    def __init__(self, *, distance_function: Callable | None = None, margin: float = 1.0, swap: bool = False,
-                 reduction: str = "mean", device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        *,
+        distance_function: Callable | None = None,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, device=device, dtype=dtype)
         if not margin > 0:
             raise ValueError(f"TripletMarginWithDistanceLoss: the margin is positive, not {margin}")

@@ -71,7 +71,8 @@ class Dropout1d(Dropout):
 
 
 class Dropout2d(Dropout):
-    """`Dropout` of whole channels of (n, channels, height, width); three dimensions are (n, channels, length), with a warning.
+    """`Dropout` of whole channels of (n, channels, height, width); three dimensions are (n, channels, length), with a
+    warning.
 
     Examples
     --------

@@ -82,13 +82,15 @@ class Unflatten(Stateless):
         if -1 in sizes:
             if not known:
                 raise ValueError(
-                    f"Unflatten: dimension {axis} of shape {shape} cannot become {tuple(self.unflattened_size)}: -1 can be any size "
+                    f"Unflatten: dimension {axis} of shape {shape} cannot become {tuple(self.unflattened_size)}: -1 "
+                    f"can be any size "
                     f"beside a 0"
                 )
             sizes[sizes.index(-1)] = shape[axis] // known
         if prod(sizes) != shape[axis]:
             raise ValueError(
-                f"Unflatten: dimension {axis} of shape {shape} cannot become {tuple(self.unflattened_size)}: {shape[axis]} is not their "
+                f"Unflatten: dimension {axis} of shape {shape} cannot become {tuple(self.unflattened_size)}: "
+                f"{shape[axis]} is not their "
                 f"product"
             )
         return ops.reshape(input, (*shape[:axis], *sizes, *shape[axis + 1 :]))

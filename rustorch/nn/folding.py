@@ -26,10 +26,23 @@ class Unfold(Stateless):
     (2, 36, 25)
     """
 
-    def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1, *, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        kernel_size: Any,
+        dilation: Any = 1,
+        padding: Any = 0,
+        stride: Any = 1,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(device=device, dtype=dtype)
-        given = {"kernel_size": (kernel_size, 1), "dilation": (dilation, 1), "padding": (padding, 0), "stride": (stride, 1)}
+        given = {
+            "kernel_size": (kernel_size, 1),
+            "dilation": (dilation, 1),
+            "padding": (padding, 0),
+            "stride": (stride, 1),
+        }
         for what, (value, least) in given.items():
             tuple_of(type(self).__name__, what, value, 2, least)
         self.kernel_size = kernel_size
@@ -46,7 +59,8 @@ class Unfold(Stateless):
 
 
 class Fold(Unfold):
-    """Columns laid back to where a sliding window saw them, and added up; as `functional.fold`: the transpose of `Unfold`.
+    """Columns laid back to where a sliding window saw them, and added up; as `functional.fold`: the transpose of
+    `Unfold`.
 
     Parameters
     ----------
@@ -62,8 +76,17 @@ class Fold(Unfold):
     (2, 4, 5, 5)
     """
 
-    def __init__(self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1, *,
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        output_size: Any,
+        kernel_size: Any,
+        dilation: Any = 1,
+        padding: Any = 0,
+        stride: Any = 1,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(kernel_size, dilation, padding, stride, device=device, dtype=dtype)
         tuple_of("Fold", "output_size", output_size, 2)
         self.output_size = output_size

@@ -19,8 +19,17 @@ class _FractionalMaxPool(Stateless):
     _function: Callable[..., Any]
     _random_samples: Any
 
-    def __init__(self, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
-                 _random_samples: Any = None, *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Any = None,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(device=device, dtype=dtype)
         name, n = type(self).__name__, self._axes
         one_of(name, output_size, output_ratio)
@@ -31,7 +40,9 @@ class _FractionalMaxPool(Stateless):
         self.register_buffer("_random_samples", None if _random_samples is None else adopt(_random_samples, name))
 
     def forward(self, input: Any) -> Any:
-        """The maxima of windows of the input (n, channels, ...), or of one sample; with return_indices, their places, too."""
+        """The maxima of windows of the input (n, channels, ...), or of one sample; with return_indices, their places,
+        too.
+        """
         return self._function(
             input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
         )

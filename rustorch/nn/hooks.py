@@ -21,7 +21,9 @@ class _Tables:
 
 
 def _note(error: Exception, module: Any) -> None:
-    """Say in the traceback which of a model's layers it was: the innermost with its settings, those around it by name."""
+    """Say in the traceback which of a model's layers it was: the innermost with its settings, those around it
+    by name.
+    """
     text = ""
     if not getattr(error, "__notes__", None):
         try:
@@ -37,7 +39,9 @@ class Hooked:
     _hooks: _Tables | None = None  # as long as there is none, a call costs one look
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The output of this module for these inputs; a subclass defines it, and a call of the module runs it, with the hooks."""
+        """The output of this module for these inputs; a subclass defines it, and a call of the module runs it, with the
+        hooks.
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -63,7 +67,9 @@ class Hooked:
         hooks.update(others)
         return Removable(hooks, key)
 
-    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False) -> Removable:
+    def register_forward_pre_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> Removable:
         """Call ``hook(module, args)`` before each forward; what it returns, if not None, replaces the arguments.
 
         Parameters
@@ -89,8 +95,9 @@ class Hooked:
         """
         return self._add_hook("pre", (hook, with_kwargs), prepend)
 
-    def register_forward_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False,
-                              always_call: bool = False) -> Removable:  # fmt: skip
+    def register_forward_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> Removable:
         """Call ``hook(module, args, output)`` after each forward; what it returns, if not None, replaces the output.
 
         Parameters
@@ -122,7 +129,8 @@ class Hooked:
         return self._add_hook("post", (hook, with_kwargs, always_call), prepend)
 
     def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> Removable:
-        """Call ``hook(module, grad_output)`` when the gradients of the outputs are there; what it returns replaces them.
+        """Call ``hook(module, grad_output)`` when the gradients of the outputs are there; what it returns replaces
+        them.
 
         Parameters
         ----------
@@ -138,13 +146,14 @@ class Hooked:
         return self._add_hook("backward_pre", hook, prepend)
 
     def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> Removable:
-        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are there; what it returns replaces them.
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are there; what it returns
+        replaces them.
 
         Parameters
         ----------
         hook : callable
-            The gradients are tuples: one for each positional argument or output, None for what is no tracked Variable. If no
-            argument is tracked, it is called when the gradients of the outputs are there.
+            The gradients are tuples: one for each positional argument or output, None for what is no tracked Variable.
+            If no argument is tracked, it is called when the gradients of the outputs are there.
         prepend : bool
             Whether it comes before those that are there.
 
@@ -175,7 +184,9 @@ def _called(module: Hooked, hooks: _Tables, args: tuple, kwargs: dict) -> Any:
                 result = hook(module, args, kwargs)
                 if result is not None:
                     if not (isinstance(result, tuple) and len(result) == 2):
-                        raise RuntimeError(f"a forward pre-hook with kwargs returns None or (args, kwargs), not {result!r}")
+                        raise RuntimeError(
+                            f"a forward pre-hook with kwargs returns None or (args, kwargs), not {result!r}"
+                        )
                     args, kwargs = result
             else:
                 result = hook(module, args)
@@ -245,7 +256,8 @@ class _Watch:
             for hook in list(self._hooks.backward.values()):
                 if hook(self._module, (None,) * self._count, found) is not None:
                     raise RuntimeError(
-                        f"a backward hook of {type(self._module).__name__} has no gradient to replace: no input is tracked"
+                        f"a backward hook of {type(self._module).__name__} has no gradient to replace: no input is "
+                        f"tracked"
                     )
         return [found[i] for i in self._out]
 
@@ -287,6 +299,7 @@ def _replaced(what: str, result: Any, before: tuple) -> tuple:
     given = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     if len(given) != len(before):
         raise RuntimeError(
-            f"a {what} returns as many gradients as it was given, {len(before)}, or None; this one returned {len(given)}"
+            f"a {what} returns as many gradients as it was given, {len(before)}, or None; this one returned "
+            f"{len(given)}"
         )
     return given

@@ -13,8 +13,8 @@ from ..random import weights
 from ..variable import Variable
 
 __all__ = [
-    "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "orthogonal_",
-    "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_",
+    "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
 
@@ -182,8 +182,8 @@ def orthogonal_(tensor: Variable, gain: float = 1.0) -> Variable:
     ValueError
         If it has fewer dimensions.
 
-    Source: Saxe, McClelland & Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks", 2013;
-    Mezzadri, "How to generate random matrices from the classical compact groups", 2007.
+    Source: Saxe, McClelland & Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks", 2013; Mezzadri, "How to generate random matrices from the classical compact groups", 2007.
     """
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_ fills two dimensions at least, not a Variable of shape {tensor.shape}")
@@ -197,7 +197,8 @@ def orthogonal_(tensor: Variable, gain: float = 1.0) -> Variable:
 
 
 def sparse_(tensor: Variable, sparsity: float, std: float = 0.01) -> Variable:
-    """Fill a matrix with normal numbers, and a share of each column, chosen at random, with zeros; returns the Variable.
+    """Fill a matrix with normal numbers, and a share of each column, chosen at random, with zeros; returns the
+    Variable.
 
     Parameters
     ----------
@@ -220,7 +221,9 @@ def sparse_(tensor: Variable, sparsity: float, std: float = 0.01) -> Variable:
         raise ValueError(f"sparse_: sparsity is a share between 0 and 1, not {sparsity}")
     values = _drawn("normal", tensor, tensor.shape, std)
     lots = (
-        ops.real(_drawn("uniform", tensor, tensor.shape)) if tensor.dtype.kind == "c" else _drawn("uniform", tensor, tensor.shape)
+        ops.real(_drawn("uniform", tensor, tensor.shape))
+        if tensor.dtype.kind == "c"
+        else _drawn("uniform", tensor, tensor.shape)
     )
     ranks = ops.argsort(ops.argsort(lots, axis=0), axis=0)
     zeros = ranks < math.ceil(sparsity * tensor.shape[0])
@@ -275,7 +278,9 @@ def _kaiming_std(tensor: Variable, a: float, mode: str, nonlinearity: str) -> fl
     return calculate_gain(nonlinearity, a) / math.sqrt(_fans(tensor)[mode == "fan_out"] or 1)
 
 
-def kaiming_uniform_(tensor: Variable, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Variable:
+def kaiming_uniform_(
+    tensor: Variable, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Variable:
     """Fill uniformly, for equal variance through rectifiers. Source: He et al., 2015, equation 10.
 
     Parameters
@@ -294,5 +299,7 @@ def kaiming_uniform_(tensor: Variable, a: float = 0, mode: str = "fan_in", nonli
 
 
 def kaiming_normal_(tensor: Variable, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Variable:
-    """Fill normally, for equal variance through rectifiers; parameters as in `kaiming_uniform_`. Source: He et al., 2015."""
+    """Fill normally, for equal variance through rectifiers; parameters as in `kaiming_uniform_`. Source: He et al.,
+    2015.
+    """
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))

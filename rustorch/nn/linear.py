@@ -50,7 +50,9 @@ class Linear(Module, LinearNames):
 
     bias: Parameter | None
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: str | None = None, dtype: Any = None
+    ):
         super().__init__()
         _check_sizes("Linear", in_features=in_features, out_features=out_features)
         self.in_features = in_features
@@ -105,8 +107,15 @@ class Bilinear(Module):
 
     bias: Parameter | None
 
-    def __init__(self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__()
         _check_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
         if not in1_features:

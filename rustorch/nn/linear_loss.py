@@ -57,18 +57,34 @@ class LinearCrossEntropyLoss(Module):
 
     weight: Variable | None
 
-    def __init__(self, in_features: int, num_classes: int, *, out_features: tuple[int, ...] = (), bias: bool = False,
-                 device: str | None = None, dtype: Any = None, reduction: str = "mean", weight: Any = None,
-                 ignore_index: int | None = None, label_smoothing: float = 0.0, options: None = None):  # fmt: skip
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: str | None = None,
+        dtype: Any = None,
+        reduction: str = "mean",
+        weight: Any = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options: None = None,
+    ):
         super().__init__()
         check_reduction("LinearCrossEntropyLoss", reduction)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"LinearCrossEntropyLoss: label_smoothing is in [0, 1], not {label_smoothing}")
         if options is not None:
-            raise ValueError("LinearCrossEntropyLoss: options choose how PyTorch saves memory; the only one here is None")
+            raise ValueError(
+                "LinearCrossEntropyLoss: options choose how PyTorch saves memory; the only one here is None"
+            )
         weight = None if weight is None else Variable(weight, device=device, dtype=dtype)
         if weight is not None and weight.shape != (num_classes,):
-            raise ValueError(f"LinearCrossEntropyLoss: the weight has shape {weight.shape}, but there are {num_classes} classes")
+            raise ValueError(
+                f"LinearCrossEntropyLoss: the weight has shape {weight.shape}, but there are {num_classes} classes"
+            )
         self.register_buffer("weight", weight)
         self.reduction = reduction
         self.num_classes = num_classes
@@ -82,10 +98,15 @@ class LinearCrossEntropyLoss(Module):
         """The loss of input (n, in_features) and target, class indices or probabilities."""
         outputs, linear = (self.num_classes, *self.out_features), self.linear
         return F.linear_cross_entropy(
-            input, ops.reshape(linear.weight, (*outputs, linear.in_features)), target,
+            input,
+            ops.reshape(linear.weight, (*outputs, linear.in_features)),
+            target,
             linear_bias=None if linear.bias is None else ops.reshape(linear.bias, outputs),
-            weight=self.weight, reduction=self.reduction, ignore_index=self.ignore_index, label_smoothing=self.label_smoothing,
-        )  # fmt: skip
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+        )
 
     def extra_repr(self) -> str:
         return (

@@ -9,8 +9,10 @@ from . import functional as F
 from .functional.checks import reduction_of
 from .module import Stateless
 
-__all__ = ["BCELoss", "BCEWithLogitsLoss", "GaussianNLLLoss", "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss",
-           "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss"]  # fmt: skip
+__all__ = [
+    "BCELoss", "BCEWithLogitsLoss", "GaussianNLLLoss", "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss",
+    "MSELoss", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss",
+]  # fmt: skip
 
 
 class Loss(Stateless):
@@ -18,8 +20,15 @@ class Loss(Stateless):
 
     _more: tuple[str, ...] = ()  # reductions of one loss alone
 
-    def __init__(self, reduction: str, size_average: bool | None = None, reduce: bool | None = None, *, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        reduction: str,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(device=device, dtype=dtype)
         self.reduction = reduction_of(type(self).__name__, reduction, size_average, reduce, self._more)
 
@@ -34,8 +43,15 @@ class MSELoss(Loss):
     reduction : {"mean", "sum", "none"}
     """
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", *,
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
@@ -59,8 +75,15 @@ class L1Loss(Loss):
     2.0
     """
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", *,
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
@@ -86,8 +109,16 @@ class SmoothL1Loss(Loss):
     [0.125, 2.5]
     """
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0,
-                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        beta: float = 1.0,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if not beta >= 0:
             raise ValueError(f"SmoothL1Loss: beta is not negative, as {beta} is")
@@ -145,8 +176,16 @@ class BCELoss(Loss):
 
     weight: Variable | None
 
-    def __init__(self, weight: Any = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
 
@@ -178,11 +217,22 @@ class BCEWithLogitsLoss(Loss):
     weight: Variable | None
     pos_weight: Variable | None
 
-    def __init__(self, weight: Any = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-                 pos_weight: Any = None, *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        pos_weight: Any = None,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
-        self.register_buffer("pos_weight", None if pos_weight is None else Variable(pos_weight, device=device, dtype=dtype))
+        self.register_buffer(
+            "pos_weight", None if pos_weight is None else Variable(pos_weight, device=device, dtype=dtype)
+        )
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss of logits and target of one shape; the target is in [0, 1]."""
@@ -213,8 +263,16 @@ class KLDivLoss(Loss):
 
     _more = ("batchmean",)
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-                 log_target: bool = False, *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        log_target: bool = False,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.log_target = log_target
 
@@ -245,9 +303,18 @@ class PoissonNLLLoss(Loss):
     1.0
     """
 
-    def __init__(self, log_input: bool = True, full: bool = False, size_average: bool | None = None, eps: float = 1e-8,
-                 reduce: bool | None = None, reduction: str = "mean", *, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        size_average: bool | None = None,
+        eps: float = 1e-8,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.log_input = log_input
         self.full = full
@@ -277,7 +344,13 @@ class GaussianNLLLoss(Loss):
     """
 
     def __init__(
-        self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean", device: str | None = None, dtype: Any = None
+        self,
+        *,
+        full: bool = False,
+        eps: float = 1e-6,
+        reduction: str = "mean",
+        device: str | None = None,
+        dtype: Any = None,
     ):
         super().__init__(reduction, device=device, dtype=dtype)
         if not eps > 0:
@@ -306,8 +379,15 @@ class SoftMarginLoss(Loss):
     500.0
     """
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", *,
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
     def forward(self, input: Any, target: Any) -> Any:
@@ -332,8 +412,16 @@ class HingeEmbeddingLoss(Loss):
     [2.0, 0.5]
     """
 
-    def __init__(self, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        margin: float = 1.0,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.margin = margin
 

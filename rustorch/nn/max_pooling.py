@@ -12,8 +12,18 @@ __all__ = ["MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", 
 
 
 class _MaxPool(Pool):
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, return_indices: bool = False,
-                 ceil_mode: bool = False, *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(device=device, dtype=dtype)
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
@@ -24,7 +34,9 @@ class _MaxPool(Pool):
         self._check(kernel_size=1, stride=1, padding=0, dilation=1)
 
     def forward(self, input: Any) -> Any:
-        """The maxima of windows of the input (n, channels, ...), or of one sample; with return_indices, their places, too."""
+        """The maxima of windows of the input (n, channels, ...), or of one sample; with return_indices, their places,
+        too.
+        """
         return self._function(
             input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
         )
@@ -121,7 +133,9 @@ class MaxPool3d(_MaxPool):
 
 
 class _MaxUnpool(Pool):
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, *, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, *, device: str | None = None, dtype: Any = None
+    ):
         super().__init__(device=device, dtype=dtype)
         name = type(self).__name__
         self.kernel_size = sizes_of(name, "kernel_size", kernel_size, self._axes)
@@ -129,7 +143,9 @@ class _MaxUnpool(Pool):
         self.padding = sizes_of(name, "padding", padding, self._axes, 0)
 
     def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
-        """The values at the places that ``indices`` name, zeros elsewhere; ``output_size`` are the sizes before pooling."""
+        """The values at the places that ``indices`` name, zeros elsewhere; ``output_size`` are the sizes before
+        pooling.
+        """
         return self._function(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
     def extra_repr(self) -> str:
@@ -142,8 +158,8 @@ class MaxUnpool1d(_MaxUnpool):
     Parameters
     ----------
     kernel_size, stride, padding : int
-        Those of the `MaxPool1d` that it undoes. It is called with that layer's two outputs, and with ``output_size`` where several
-        sizes are pooled to one.
+        Those of the `MaxPool1d` that it undoes. It is called with that layer's two outputs, and with ``output_size``
+        where several sizes are pooled to one.
 
     Examples
     --------
@@ -163,8 +179,8 @@ class MaxUnpool2d(_MaxUnpool):
     Parameters
     ----------
     kernel_size, stride, padding : int or pair of int
-        Those of the `MaxPool2d` that it undoes. It is called with that layer's two outputs, and with ``output_size`` where several
-        sizes are pooled to one.
+        Those of the `MaxPool2d` that it undoes. It is called with that layer's two outputs, and with ``output_size``
+        where several sizes are pooled to one.
 
     Examples
     --------
@@ -184,8 +200,8 @@ class MaxUnpool3d(_MaxUnpool):
     Parameters
     ----------
     kernel_size, stride, padding : int or triple of int
-        Those of the `MaxPool3d` that it undoes. It is called with that layer's two outputs, and with ``output_size`` where several
-        sizes are pooled to one.
+        Those of the `MaxPool3d` that it undoes. It is called with that layer's two outputs, and with ``output_size``
+        where several sizes are pooled to one.
 
     Examples
     --------

@@ -25,7 +25,8 @@ class _Keys(NamedTuple):
 class Module(Hooked):
     """The base of all layers and models.
 
-    A subclass calls ``super().__init__()``, assigns Parameters, buffers and Modules to attributes, and defines ``forward``.
+    A subclass calls ``super().__init__()``, assigns Parameters, buffers and Modules to attributes, and defines
+    ``forward``.
 
     Attributes
     ----------
@@ -79,7 +80,9 @@ class Module(Hooked):
                     table[name] = value
                 elif name in table:
                     if value is not None:
-                        raise TypeError(f"{name!r} holds a {kind.__name__}; assign one or None, not {type(value).__name__}")
+                        raise TypeError(
+                            f"{name!r} holds a {kind.__name__}; assign one or None, not {type(value).__name__}"
+                        )
                     table[name] = None
             if isinstance(value, Buffer):
                 if name not in self._buffers:
@@ -140,7 +143,7 @@ class Module(Hooked):
         if hasattr(self, name) and name not in table:
             raise KeyError(f"{type(self).__name__} has an attribute {name!r} already")
 
-    # -- walking ---------------------------------------------------------------------------------------------------------
+    # -- walking -------------------------------------------------------------------------------------------------------
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules one level down, each once, with their names."""
         seen: set[int] = set()
@@ -154,9 +157,12 @@ class Module(Hooked):
         for _, module in self.named_children():
             yield module
 
-    def named_modules(self, memo: set[int] | None = None, prefix: str = "",
-                      remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:  # fmt: skip
-        """This module and all below it, with their dotted names; each once, or with ``remove_duplicate=False`` under all its names."""
+    def named_modules(
+        self, memo: set[int] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, with their dotted names; each once, or with ``remove_duplicate=False`` under
+        all its names.
+        """
         memo = set() if memo is None else memo
         if id(self) not in memo:
             if remove_duplicate:
@@ -239,7 +245,7 @@ class Module(Hooked):
         """The buffer of a dotted name. Raises AttributeError if there is none."""
         return self._get("_buffers", "buffer", target)
 
-    # -- state -----------------------------------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------------------------------
     def _state(self, prefix: str = "") -> Iterator[tuple[str, Variable]]:
         """Everything that is saved, shared parameters under each of their names."""
         for name, value in self._parameters.items():
@@ -253,7 +259,9 @@ class Module(Hooked):
                 yield from module._state(f"{prefix}{name}.")
 
     def state_dict(self, prefix: str = "", keep_vars: bool = False) -> dict[str, Variable]:
-        """Parameters and buffers by their dotted names, outside the graph, or with ``keep_vars`` themselves; memory is shared."""
+        """Parameters and buffers by their dotted names, outside the graph, or with ``keep_vars`` themselves; memory is
+        shared.
+        """
         return {name: value if keep_vars else value.detach() for name, value in self._state(prefix)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> _Keys:
@@ -273,7 +281,8 @@ class Module(Hooked):
         Raises
         ------
         RuntimeError
-            If shapes differ, names do with ``strict``, or values are no arrays: lists all that is wrong, and nothing was loaded.
+            If shapes differ, names do with ``strict``, or values are no arrays: lists all that is wrong, and nothing
+            was loaded.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"load_state_dict takes a dict of arrays by name, not {type(state_dict).__name__}")
@@ -298,14 +307,16 @@ class Module(Hooked):
         if strict:
             wrong = [f"missing: {name}" for name in missing] + [f"unexpected: {name}" for name in unexpected] + wrong
         if wrong:
-            raise RuntimeError(f"load_state_dict: nothing was loaded into {type(self).__name__}:\n  " + "\n  ".join(wrong))
+            raise RuntimeError(
+                f"load_state_dict: nothing was loaded into {type(self).__name__}:\n  " + "\n  ".join(wrong)
+            )
         with no_grad():
             for name, value in values.items():
                 target = own[name]
                 target[...] = ops.astype(value, target.dtype, copy=False).to(target.device)
         return _Keys(missing, unexpected)
 
-    # -- modes and places ------------------------------------------------------------------------------------------------
+    # -- modes and places ----------------------------------------------------------------------------------------------
     def train(self, mode: bool = True) -> Module:
         """Set ``training`` here and below; returns the Module."""
         for module in self.modules():
@@ -374,7 +385,7 @@ class Module(Hooked):
         """Convert to float64; returns the Module."""
         return self.to(dtype=dtypes.float64)
 
-    # -- text ------------------------------------------------------------------------------------------------------------
+    # -- text ----------------------------------------------------------------------------------------------------------
     def extra_repr(self) -> str:
         """What stands in the parentheses of the repr; subclasses define it."""
         return ""
@@ -389,8 +400,9 @@ class Module(Hooked):
 
 
 class Stateless(Module):
-    """A layer without parameters: it works where its input is. It takes ``device`` and ``dtype`` as all layers do, and only checks
-    them, so that a model can pass the same ones to everything."""
+    """A layer without parameters: it works where its input is. It takes ``device`` and ``dtype`` as all layers do, and
+    only checks them, so that a model can pass the same ones to everything.
+    """
 
     def __init__(self, *, device: str | None = None, dtype: Any = None):
         super().__init__()

@@ -28,7 +28,9 @@ class Affine(Module):
 
     def _register(self, shape: tuple[int, ...], weight: bool, bias: bool, device: str | None, dtype: Any) -> None:
         for name, filled in (("weight", ops.ones if weight else None), ("bias", ops.zeros if bias else None)):
-            self.register_parameter(name, None if filled is None else Parameter(filled(shape, device=device, dtype=dtype)))
+            self.register_parameter(
+                name, None if filled is None else Parameter(filled(shape, device=device, dtype=dtype))
+            )
 
     def reset_parameters(self) -> None:
         """Ones for the weight, zeros for the bias."""
@@ -85,8 +87,15 @@ class LayerNorm(Affine):
     [[-1.0, 1.0], [-1.0, 1.0]]
     """
 
-    def __init__(self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True,
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        normalized_shape: Any,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__()
         self.normalized_shape = _sizes("LayerNorm", normalized_shape)
         self.eps = eps
@@ -99,9 +108,7 @@ class LayerNorm(Affine):
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
-        )
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
 
 
 class RMSNorm(Affine):
@@ -137,8 +144,14 @@ class RMSNorm(Affine):
 
     bias = None
 
-    def __init__(self, normalized_shape: Any, eps: float | None = None, elementwise_affine: bool = True, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        normalized_shape: Any,
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__()
         self.normalized_shape = _sizes("RMSNorm", normalized_shape)
         self.eps = eps
@@ -183,12 +196,23 @@ class GroupNorm(Affine):
     (2, 4, 5)
     """
 
-    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device: str | None = None,
-                 dtype: Any = None, *, bias: bool = True):  # fmt: skip
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ):
         super().__init__()
         check_positive("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
-            raise ValueError(f"GroupNorm: num_channels is a multiple of num_groups, and {num_channels} is none of {num_groups}")
+            raise ValueError(
+                f"GroupNorm: num_channels is a multiple of num_groups, and {num_channels} is none of {num_groups}"
+            )
         self.num_groups = num_groups
         self.num_channels = num_channels
         self.eps = eps
@@ -229,8 +253,16 @@ class LocalResponseNorm(Stateless):
     (1, 3, 2, 2)
     """
 
-    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, *, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        size: int,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 1.0,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(device=device, dtype=dtype)
         check_positive("LocalResponseNorm", size=size)
         self.size = size

@@ -19,15 +19,27 @@ class Pool(Stateless):
     _function: Callable[..., Any]
 
     def _check(self, **least: int) -> None:
-        """Raise TypeError or ValueError unless the named attributes are sizes of at least so much; None is left to the function."""
+        """Raise TypeError or ValueError unless the named attributes are sizes of at least so much; None is left to the
+        function.
+        """
         for name, smallest in least.items():
             if getattr(self, name) is not None:
                 sizes_of(type(self).__name__, name, getattr(self, name), self._axes, smallest)
 
 
 class _AvgPool(Pool):
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
-                 divisor_override: int | None = None, *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(device=device, dtype=dtype)
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
@@ -42,7 +54,13 @@ class _AvgPool(Pool):
     def forward(self, input: Any) -> Any:
         """The means of windows of the input (n, channels, ...), or of one sample."""
         return self._function(
-            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor_override,
         )
 
     def extra_repr(self) -> str:
@@ -73,8 +91,17 @@ class AvgPool1d(Pool):
 
     _axes = 1
 
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
-                 *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(device=device, dtype=dtype)
         self.kernel_size = sizes_of("AvgPool1d", "kernel_size", kernel_size, 1)
         self.stride = self.kernel_size if stride is None else sizes_of("AvgPool1d", "stride", stride, 1)
@@ -147,8 +174,16 @@ class AvgPool3d(_AvgPool):
 
 
 class _LPPool(Pool):
-    def __init__(self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False, *, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        norm_type: float,
+        kernel_size: Any,
+        stride: Any = None,
+        ceil_mode: bool = False,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(device=device, dtype=dtype)
         self.norm_type = norm_type
         self.kernel_size = kernel_size

@@ -12,8 +12,10 @@ from .init import constant_
 from .module import Module, Stateless
 from .parameter import Parameter
 
-__all__ = ["CELU", "ELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU",
-           "Softshrink", "Threshold"]  # fmt: skip
+__all__ = [
+    "CELU", "ELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "PReLU", "RReLU", "ReLU", "ReLU6",
+    "SELU", "Softshrink", "Threshold",
+]  # fmt: skip
 
 
 class ReLU(InPlace):
@@ -52,7 +54,9 @@ class LeakyReLU(InPlace):
     [-0.5, 2.0]
     """
 
-    def __init__(self, negative_slope: float = 0.01, inplace: bool = False, *, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, negative_slope: float = 0.01, inplace: bool = False, *, device: str | None = None, dtype: Any = None
+    ):
         super().__init__(inplace, device=device, dtype=dtype)
         self.negative_slope = negative_slope
 
@@ -107,7 +111,8 @@ class PReLU(Module):
 
 
 class RReLU(InPlace):
-    """``x`` above 0, ``a * x`` below: in training with an ``a`` for each element, drawn from [lower, upper), else with their mean.
+    """``x`` above 0, ``a * x`` below: in training with an ``a`` for each element, drawn from [lower, upper), else with
+    their mean.
 
     Parameters
     ----------
@@ -122,8 +127,15 @@ class RReLU(InPlace):
     [-0.5, 2.0]
     """
 
-    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False, *, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        lower: float = 1 / 8,
+        upper: float = 1 / 3,
+        inplace: bool = False,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(inplace, device=device, dtype=dtype)
         if not lower <= upper:
             raise ValueError(f"RReLU: lower={lower} is above upper={upper}")
@@ -232,7 +244,9 @@ class Threshold(InPlace):
     [9.0, 2.0]
     """
 
-    def __init__(self, threshold: float, value: float, inplace: bool = False, *, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, threshold: float, value: float, inplace: bool = False, *, device: str | None = None, dtype: Any = None
+    ):
         super().__init__(inplace, device=device, dtype=dtype)
         self.threshold = threshold
         self.value = value
@@ -263,8 +277,17 @@ class Hardtanh(InPlace):
     [-1.0, 0.5]
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, min_value: float | None = None,
-                 max_value: float | None = None, *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: float | None = None,
+        max_value: float | None = None,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(inplace, device=device, dtype=dtype)
         min_val, max_val = (new if old is None else old for new, old in ((min_val, min_value), (max_val, max_value)))
         if min_val >= max_val:

@@ -46,9 +46,19 @@ class _Recurrent(Uniform):
 
     _chunks: int  # rows of the weights for each number of the state
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-                 dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__()
         name = type(self).__name__
         self._check(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
@@ -56,7 +66,8 @@ class _Recurrent(Uniform):
             raise ValueError(f"{name}: dropout is a share in [0, 1], not {dropout!r}")
         if not isinstance(proj_size, (int, Integral)) or not 0 <= proj_size < hidden_size:
             raise ValueError(
-                f"{name}: proj_size is smaller than hidden_size, {hidden_size}, and 0 without projection; not {proj_size!r}"
+                f"{name}: proj_size is smaller than hidden_size, {hidden_size}, and 0 without projection; not "
+                f"{proj_size!r}"
             )
         for option, value in (("bias", bias), ("batch_first", batch_first), ("bidirectional", bidirectional)):
             if not isinstance(value, bool):
@@ -94,7 +105,14 @@ class _Recurrent(Uniform):
         return params, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first
 
     def extra_repr(self) -> str:
-        usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        usual = {
+            "proj_size": 0,
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+            "bidirectional": False,
+        }
         unusual = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
         return ", ".join([str(self.input_size), str(self.hidden_size), *unusual])
 
@@ -138,11 +156,23 @@ class RNN(_Recurrent):
 
     _chunks = 1
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", bias: bool = True,
-                 batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         nonlinearity = checked_nonlinearity("RNN", nonlinearity)
-        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype
+        )
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Any, hx: Any = None) -> Any:
@@ -166,9 +196,9 @@ class RNN(_Recurrent):
 class LSTM(_Recurrent):
     """A long short-term memory, in layers, forwards or in both directions.
 
-    With ``i, f, g, o = w_ih @ x[t] + b_ih + w_hh @ h[t-1] + b_hh``, in four parts of equal size:
-    ``c[t] = sigmoid(f) * c[t-1] + sigmoid(i) * tanh(g)`` and ``h[t] = sigmoid(o) * tanh(c[t])``, which with ``proj_size`` is multiplied
-    by w_hr.
+    With ``i, f, g, o = w_ih @ x[t] + b_ih + w_hh @ h[t-1] + b_hh``, in four parts of equal size: ``c[t] = sigmoid(f) *
+    c[t-1] + sigmoid(i) * tanh(g)`` and ``h[t] = sigmoid(o) * tanh(c[t])``, which with ``proj_size`` is multiplied by
+    w_hr.
 
     Source: Hochreiter & Schmidhuber, "Long Short-Term Memory", 1997; the projection: Sak et al., 2014, arXiv:1402.1128.
 
@@ -217,7 +247,8 @@ class LSTM(_Recurrent):
         input : Variable or array, (steps, batch, input_size), or PackedSequence
             With ``batch_first`` (batch, steps, input_size); (steps, input_size) for one sequence.
         hx : pair of Variables or arrays, (num_layers * directions, batch, width) and (..., hidden_size), optional
-            The states before the first step, (h_0, c_0); default: zeros. For one sequence there is no axis for the batch.
+            The states before the first step, (h_0, c_0); default: zeros. For one sequence there is no axis for the
+            batch.
 
         Returns
         -------
@@ -232,8 +263,9 @@ class LSTM(_Recurrent):
 class GRU(_Recurrent):
     """A gated recurrent unit, in layers, forwards or in both directions.
 
-    With ``x_r, x_z, x_n = w_ih @ x[t] + b_ih`` and ``h_r, h_z, h_n = w_hh @ h[t-1] + b_hh``, in three parts of equal size:
-    ``r = sigmoid(x_r + h_r)``, ``z = sigmoid(x_z + h_z)``, ``n = tanh(x_n + r * h_n)``, ``h[t] = (1 - z) * n + z * h[t-1]``.
+    With ``x_r, x_z, x_n = w_ih @ x[t] + b_ih`` and ``h_r, h_z, h_n = w_hh @ h[t-1] + b_hh``, in three parts of equal
+    size: ``r = sigmoid(x_r + h_r)``, ``z = sigmoid(x_z + h_z)``, ``n = tanh(x_n + r * h_n)``, ``h[t] = (1 - z) * n + z
+    * h[t-1]``.
 
     Source: Cho et al., 2014, arXiv:1406.1078; as in PyTorch, r is multiplied with the product and not with the state.
 
@@ -270,9 +302,21 @@ class GRU(_Recurrent):
 
     _chunks = 3
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-                 dropout: float = 0.0, bidirectional: bool = False, device: str | None = None, dtype: Any = None):  # fmt: skip
-        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype
+        )
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """The outputs of the last layer at all steps, and the states of all layers after the last.

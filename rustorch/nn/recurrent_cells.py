@@ -21,7 +21,9 @@ class _Cell(Uniform):
     bias_ih: Parameter | None
     bias_hh: Parameter | None
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: str | None = None, dtype: Any = None
+    ):
         super().__init__()
         self._check(input_size=input_size, hidden_size=hidden_size)
         self.input_size = input_size
@@ -69,14 +71,23 @@ class RNNCell(_Cell):
 
     _chunks = 1
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         nonlinearity = checked_nonlinearity("RNNCell", nonlinearity)
         super().__init__(input_size, hidden_size, bias, device, dtype)
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Any, hx: Any = None) -> Any:
-        """The next state, (batch, hidden_size), of input (batch, input_size) and state ``hx``, zeros by default; or all without batch."""
+        """The next state, (batch, hidden_size), of input (batch, input_size) and state ``hx``, zeros by default; or all
+        without batch.
+        """
         return (F.rnn_relu_cell if self.nonlinearity == "relu" else F.rnn_tanh_cell)(input, hx, *self._weights())
 
     def extra_repr(self) -> str:
@@ -112,8 +123,9 @@ class LSTMCell(_Cell):
     _chunks = 4
 
     def forward(self, input: Any, hx: Any = None) -> Any:
-        """The next state (h, c), (batch, hidden_size) each, of input (batch, input_size) and the state before, a pair ``hx``, zeros by
-        default; or all without batch."""
+        """The next state (h, c), (batch, hidden_size) each, of input (batch, input_size) and the state before, a pair
+        ``hx``, zeros by default; or all without batch.
+        """
         return F.lstm_cell(input, hx, *self._weights())
 
 
@@ -144,5 +156,7 @@ class GRUCell(_Cell):
     _chunks = 3
 
     def forward(self, input: Any, hx: Any = None) -> Any:
-        """The next state, (batch, hidden_size), of input (batch, input_size) and state ``hx``, zeros by default; or all without batch."""
+        """The next state, (batch, hidden_size), of input (batch, input_size) and state ``hx``, zeros by default; or all
+        without batch.
+        """
         return F.gru_cell(input, hx, *self._weights())

@@ -8,7 +8,14 @@ from . import functional as F
 from .functional.sizes import tuple_of
 from .module import Stateless
 
-__all__ = ["ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]
+__all__ = [
+    "ChannelShuffle",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
+]
 
 
 class Upsample(Stateless):
@@ -33,8 +40,17 @@ class Upsample(Stateless):
     (1, 3, 8, 10)
     """
 
-    def __init__(self, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
-                 recompute_scale_factor: bool | None = None, *, device: str | None = None, dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        size: Any = None,
+        scale_factor: Any = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(device=device, dtype=dtype)
         self.size = size
         if isinstance(scale_factor, tuple):
@@ -48,7 +64,12 @@ class Upsample(Stateless):
     def forward(self, input: Any) -> Any:
         """The input (n, channels, ...) in its new size."""
         return F.interpolate(
-            input, self.size, self.scale_factor, self.mode, self.align_corners, recompute_scale_factor=self.recompute_scale_factor
+            input,
+            self.size,
+            self.scale_factor,
+            self.mode,
+            self.align_corners,
+            recompute_scale_factor=self.recompute_scale_factor,
         )
 
     def extra_repr(self) -> str:

@@ -20,10 +20,17 @@ def _slots(module: Module, prefix: str = "") -> Iterator[tuple[str, Module, str,
             yield from _slots(child, f"{prefix}{name}.")
 
 
-def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Variable] | Sequence[Mapping[str, Variable]],
-                    args: Any = None, kwargs: Mapping[str, Any] | None = None, *, tie_weights: bool = True,
-                    strict: bool = False) -> Any:  # fmt: skip
-    """Call a Module with other values for its parameters and buffers; it has its own again afterwards, also after an exception.
+def functional_call(
+    module: Module,
+    parameter_and_buffer_dicts: Mapping[str, Variable] | Sequence[Mapping[str, Variable]],
+    args: Any = None,
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    tie_weights: bool = True,
+    strict: bool = False,
+) -> Any:
+    """Call a Module with other values for its parameters and buffers; it has its own again afterwards, also after an
+    exception.
 
     Parameters
     ----------
@@ -77,7 +84,9 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Var
     own = {name: getattr(owner, table)[attribute] for name, owner, table, attribute in slots}
     for name, value in given.items():
         if tie_weights and by_value.setdefault(id(own[name]), value) is not value:
-            raise ValueError(f"functional_call: {name!r} is tied to another name that has another value; pass tie_weights=False")
+            raise ValueError(
+                f"functional_call: {name!r} is tied to another name that has another value; pass tie_weights=False"
+            )
     replaced: list[tuple[Module, str, str, Any, Variable]] = []
     missing = []
     for name, owner, table, attribute in slots:

@@ -20,7 +20,13 @@ from .linear import Linear
 from .module import Module
 from .normalization import LayerNorm
 
-__all__ = ["Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer"]
+__all__ = [
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+]
 
 Activation = str | Callable[[Any], Any]
 
@@ -37,13 +43,27 @@ def _activation(name: str, activation: Any) -> Callable[[Any], Any]:
 
 
 class _Layer(Module):
-    """What layers of encoder and decoder share: attention to themselves, and two affine maps with an activation between."""
+    """What layers of encoder and decoder share: attention to themselves, and two affine maps with an activation
+    between.
+    """
 
     self_attn: MultiheadAttention
 
-    def __init__(self, attentions: tuple[str, ...], d_model: int, nhead: int, dim_feedforward: int, dropout: float,
-                 activation: Activation, layer_norm_eps: float, batch_first: bool, norm_first: bool, bias: bool,
-                 device: str | None, dtype: Any):  # fmt: skip
+    def __init__(
+        self,
+        attentions: tuple[str, ...],
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int,
+        dropout: float,
+        activation: Activation,
+        layer_norm_eps: float,
+        batch_first: bool,
+        norm_first: bool,
+        bias: bool,
+        device: str | None,
+        dtype: Any,
+    ):
         super().__init__()
         name = type(self).__name__
         function = _activation(name, activation)
@@ -74,7 +94,9 @@ class _Layer(Module):
         return self.linear2(self.dropout(self.activation(self.linear1(x))))
 
     def _through(self, x: Any, *blocks: Callable[[Any], Any]) -> Any:
-        """Each block's output is dropped out and added to its input, which is normalized before the block, or the sum after it."""
+        """Each block's output is dropped out and added to its input, which is normalized before the block, or the sum
+        after it.
+        """
         for i, block in enumerate(blocks, 1):
             norm, dropout = getattr(self, f"norm{i}"), getattr(self, f"dropout{i}")
             x = x + dropout(block(norm(x))) if self.norm_first else norm(x + dropout(block(x)))
@@ -82,8 +104,8 @@ class _Layer(Module):
 
 
 class TransformerEncoderLayer(_Layer):
-    """``x = norm1(x + attention(x))``, then ``x = norm2(x + w_2 @ activation(w_1 @ x + b_1) + b_2)``; with ``norm_first`` instead
-    ``x = x + attention(norm1(x))`` and ``x = x + w_2 @ activation(w_1 @ norm2(x) + b_1) + b_2``.
+    """``x = norm1(x + attention(x))``, then ``x = norm2(x + w_2 @ activation(w_1 @ x + b_1) + b_2)``; with
+    ``norm_first`` instead ``x = x + attention(norm1(x))`` and ``x = x + w_2 @ activation(w_1 @ norm2(x) + b_1) + b_2``.
 
     Source: Vaswani et al., 2017, arXiv:1706.03762, section 3.1; ``norm_first``: Xiong et al., 2020, arXiv:2002.04745.
 
@@ -119,17 +141,41 @@ class TransformerEncoderLayer(_Layer):
     (3, 5, 8)
     """
 
-    def __init__(self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1, activation: Activation = F.relu,
-                 layer_norm_eps: float = 1e-5, batch_first: bool = False, norm_first: bool = False, bias: bool = True,
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
-        super().__init__(("self_attn",), d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first,
-                         bias, device, dtype)  # fmt: skip
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__(
+            ("self_attn",),
+            d_model,
+            nhead,
+            dim_feedforward,
+            dropout,
+            activation,
+            layer_norm_eps,
+            batch_first,
+            norm_first,
+            bias,
+            device,
+            dtype,
+        )
 
     def forward(self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:
-        """The output, in the shape of src: (length, batch, d_model), (length, d_model), or with ``batch_first`` (batch, length, d_model).
+        """The output, in the shape of src: (length, batch, d_model), (length, d_model), or with ``batch_first`` (batch,
+        length, d_model).
 
-        ``src_mask``, ``src_key_padding_mask`` and ``is_causal`` are the ``attn_mask``, ``key_padding_mask`` and ``is_causal`` of
-        `rustorch.nn.functional.multi_head_attention_forward`.
+        ``src_mask``, ``src_key_padding_mask`` and ``is_causal`` are the ``attn_mask``, ``key_padding_mask`` and
+        ``is_causal`` of `rustorch.nn.functional.multi_head_attention_forward`.
         """
         return self._through(
             adopt(src, "TransformerEncoderLayer"),
@@ -139,7 +185,8 @@ class TransformerEncoderLayer(_Layer):
 
 
 class TransformerDecoderLayer(_Layer):
-    """As `TransformerEncoderLayer`, with a second attention between the two parts: to the output of an encoder, the memory.
+    """As `TransformerEncoderLayer`, with a second attention between the two parts: to the output of an encoder, the
+    memory.
 
     Source: Vaswani et al., 2017, arXiv:1706.03762, section 3.1; ``norm_first``: Xiong et al., 2020, arXiv:2002.04745.
 
@@ -178,30 +225,81 @@ class TransformerDecoderLayer(_Layer):
 
     multihead_attn: MultiheadAttention
 
-    def __init__(self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1, activation: Activation = F.relu,
-                 layer_norm_eps: float = 1e-5, batch_first: bool = False, norm_first: bool = False, bias: bool = True,
-                 device: str | None = None, dtype: Any = None):  # fmt: skip
-        super().__init__(("self_attn", "multihead_attn"), d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps,
-                         batch_first, norm_first, bias, device, dtype)  # fmt: skip
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__(
+            ("self_attn", "multihead_attn"),
+            d_model,
+            nhead,
+            dim_feedforward,
+            dropout,
+            activation,
+            layer_norm_eps,
+            batch_first,
+            norm_first,
+            bias,
+            device,
+            dtype,
+        )
 
-    def _check_all(self, tgt: Any, memory: Any, tgt_mask: Any, memory_mask: Any, tgt_padding: Any, memory_padding: Any,
-                   tgt_is_causal: bool, memory_is_causal: bool) -> None:  # fmt: skip
+    def _check_all(
+        self,
+        tgt: Any,
+        memory: Any,
+        tgt_mask: Any,
+        memory_mask: Any,
+        tgt_padding: Any,
+        memory_padding: Any,
+        tgt_is_causal: bool,
+        memory_is_causal: bool,
+    ) -> None:
         self._check(self.self_attn, tgt, tgt, tgt_mask, tgt_padding, tgt_is_causal)
         self._check(self.multihead_attn, tgt, memory, memory_mask, memory_padding, memory_is_causal)
 
-    def forward(self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
-                memory_key_padding_mask: Any = None, tgt_is_causal: bool = False, memory_is_causal: bool = False) -> Any:  # fmt: skip
+    def forward(
+        self,
+        tgt: Any,
+        memory: Any,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        tgt_is_causal: bool = False,
+        memory_is_causal: bool = False,
+    ) -> Any:
         """The output, in the shape of tgt, of tgt and the memory, which is an encoder's output.
 
         Each has a mask, a padding mask and a hint that its mask is causal, as for `TransformerEncoderLayer`.
         """
         tgt = adopt(tgt, "TransformerDecoderLayer", (memory,))
-        self._check_all(tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, tgt_is_causal,
-                        memory_is_causal)  # fmt: skip
+        self._check_all(
+            tgt,
+            memory,
+            tgt_mask,
+            memory_mask,
+            tgt_key_padding_mask,
+            memory_key_padding_mask,
+            tgt_is_causal,
+            memory_is_causal,
+        )
         return self._through(
             tgt,
             lambda x: self._attended(self.self_attn, x, x, tgt_mask, tgt_key_padding_mask, tgt_is_causal),
-            lambda x: self._attended(self.multihead_attn, x, memory, memory_mask, memory_key_padding_mask, memory_is_causal),
+            lambda x: self._attended(
+                self.multihead_attn, x, memory, memory_mask, memory_key_padding_mask, memory_is_causal
+            ),
             self._fed_forward,
         )
 
@@ -253,11 +351,19 @@ class TransformerEncoder(_Stack):
     (5, 3, 8)
     """
 
-    def __init__(self, encoder_layer: Module, num_layers: int, norm: Module | None = None, enable_nested_tensor: bool = True,
-                 mask_check: bool = True):  # fmt: skip
+    def __init__(
+        self,
+        encoder_layer: Module,
+        num_layers: int,
+        norm: Module | None = None,
+        enable_nested_tensor: bool = True,
+        mask_check: bool = True,
+    ):
         super().__init__(encoder_layer, num_layers, norm)
 
-    def forward(self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None) -> Any:
+    def forward(
+        self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None
+    ) -> Any:
         """The last layer's output, normalized by ``norm``; arguments as for `TransformerEncoderLayer`."""
         for layer in self.layers:
             src = layer(src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal))
@@ -291,12 +397,29 @@ class TransformerDecoder(_Stack):
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None):
         super().__init__(decoder_layer, num_layers, norm)
 
-    def forward(self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
-                memory_key_padding_mask: Any = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False) -> Any:  # fmt: skip
+    def forward(
+        self,
+        tgt: Any,
+        memory: Any,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Any:
         """The last layer's output, normalized by ``norm``; arguments as for `TransformerDecoderLayer`."""
         for layer in self.layers:
-            tgt = layer(tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, bool(tgt_is_causal),
-                        memory_is_causal)  # fmt: skip
+            tgt = layer(
+                tgt,
+                memory,
+                tgt_mask,
+                memory_mask,
+                tgt_key_padding_mask,
+                memory_key_padding_mask,
+                bool(tgt_is_causal),
+                memory_is_causal,
+            )
         return self._normed(tgt)
 
 
@@ -334,16 +457,31 @@ class Transformer(Module):
     (5, 3, 8)
     """
 
-    def __init__(self, d_model: int = 512, nhead: int = 8, num_encoder_layers: int = 6, num_decoder_layers: int = 6,
-                 dim_feedforward: int = 2048, dropout: float = 0.1, activation: Activation = F.relu,
-                 custom_encoder: Module | None = None, custom_decoder: Module | None = None, layer_norm_eps: float = 1e-5,
-                 batch_first: bool = False, norm_first: bool = False, bias: bool = True, device: str | None = None,
-                 dtype: Any = None):  # fmt: skip
+    def __init__(
+        self,
+        d_model: int = 512,
+        nhead: int = 8,
+        num_encoder_layers: int = 6,
+        num_decoder_layers: int = 6,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = F.relu,
+        custom_encoder: Module | None = None,
+        custom_decoder: Module | None = None,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__()
         _check_layers("Transformer", "num_encoder_layers", num_encoder_layers)
         _check_layers("Transformer", "num_decoder_layers", num_decoder_layers)
-        options = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, device,
-                   dtype)  # fmt: skip
+        options = (
+            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, device,
+            dtype,
+        )  # fmt: skip
 
         def norm() -> LayerNorm:
             return LayerNorm(d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype)
@@ -361,29 +499,59 @@ class Transformer(Module):
         self.nhead = nhead
         self.batch_first = batch_first
 
-    def forward(self, src: Any, tgt: Any, src_mask: Any = None, tgt_mask: Any = None, memory_mask: Any = None,
-                src_key_padding_mask: Any = None, tgt_key_padding_mask: Any = None, memory_key_padding_mask: Any = None,
-                src_is_causal: bool | None = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False) -> Any:  # fmt: skip
+    def forward(
+        self,
+        src: Any,
+        tgt: Any,
+        src_mask: Any = None,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        src_key_padding_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        src_is_causal: bool | None = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Any:
         """The output, in the shape of tgt: of the encoder's input src, and the decoder's tgt.
 
-        Each of the three attentions has a mask, a padding mask and a hint that its mask is causal, as for `TransformerEncoderLayer`.
+        Each of the three attentions has a mask, a padding mask and a hint that its mask is causal, as for
+        `TransformerEncoderLayer`.
         """
         src = adopt(src, "Transformer", (tgt,))
         tgt = adopt(tgt, "Transformer", (src,))
         batch = 0 if self.batch_first else 1
         if src.ndim != tgt.ndim or src.ndim not in (2, 3) or (src.ndim == 3 and src.shape[batch] != tgt.shape[batch]):
-            raise ValueError(f"Transformer: src {tuple(src.shape)} and tgt {tuple(tgt.shape)} are batches of different sizes")
+            raise ValueError(
+                f"Transformer: src {tuple(src.shape)} and tgt {tuple(tgt.shape)} are batches of different sizes"
+            )
         if not src.shape[-1] == tgt.shape[-1] == self.d_model:
-            raise ValueError(f"Transformer: src {tuple(src.shape)} and tgt {tuple(tgt.shape)} need {self.d_model} features")
+            raise ValueError(
+                f"Transformer: src {tuple(src.shape)} and tgt {tuple(tgt.shape)} need {self.d_model} features"
+            )
         first = next(iter(getattr(self.decoder, "layers", ())), None)
         if isinstance(first, TransformerDecoderLayer) and isinstance(self.encoder, TransformerEncoder):
-            first._check_all(tgt, src, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, bool(tgt_is_causal),
-                             memory_is_causal)  # fmt: skip
+            first._check_all(
+                tgt,
+                src,
+                tgt_mask,
+                memory_mask,
+                tgt_key_padding_mask,
+                memory_key_padding_mask,
+                bool(tgt_is_causal),
+                memory_is_causal,
+            )
         memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
         return self.decoder(
-            tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
-            memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=tgt_is_causal, memory_is_causal=memory_is_causal,
-        )  # fmt: skip
+            tgt,
+            memory,
+            tgt_mask=tgt_mask,
+            memory_mask=memory_mask,
+            tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask,
+            tgt_is_causal=tgt_is_causal,
+            memory_is_causal=memory_is_causal,
+        )
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device: str | None = None, dtype: Any = None) -> Any:

@@ -1,4 +1,6 @@
-"""New arrays. Where no device is named they are made on the default device; floating-point numbers are float32 by default."""
+"""New arrays. Where no device is named they are made on the default device; floating-point numbers are float32 by
+default.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,16 @@ from .helpers import integer, sizes_of
 from .ranges import arange, linspace, made, number
 
 __all__ = [
-    "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "linspace", "meshgrid", "ones", "ones_like",
-    "tensor", "tril", "triu", "zeros", "zeros_like",
+    "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "linspace", "meshgrid",
+    "ones", "ones_like", "tensor", "tril", "triu", "zeros", "zeros_like",
 ]  # fmt: skip
 
-_to_device = Primitive("to_device", lambda xp, x, /, device, source: transfer(x, device), register=False,
-                       x=lambda xp, g, source: _moved(g, source))  # fmt: skip
+_to_device = Primitive(
+    "to_device",
+    lambda xp, x, /, device, source: transfer(x, device),
+    register=False,
+    x=lambda xp, g, source: _moved(g, source),
+)
 _clone = Primitive("clone", lambda xp, x, /: xp.asarray(x, copy=True), register=False, x=lambda xp, g: g)
 
 
@@ -56,7 +62,9 @@ def native_array(data: Any, dtype: Any, device: Any) -> Any:
             return native
         return astype(make(native), target)._native
     if lists.holds_variables(data):
-        raise TypeError("a list that holds Variables is not data: join them with rustorch.stack, which keeps their gradients")
+        raise TypeError(
+            "a list that holds Variables is not data: join them with rustorch.stack, which keeps their gradients"
+        )
     if lists.holds_arrays(data):
         out = lists.joined(data, dtype)
         return (out if device is None else to_device(out, device))._native
@@ -71,8 +79,9 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: 
     obj : Variable, array, number, or nested lists of numbers, arrays and Variables
         Variables in lists are stacked, and keep their gradients. Tuples, ranges and other sequences count as lists.
     dtype : dtype, optional
-        Default: that of an array; bool, int64, float32 or complex64 for Python numbers. In lists, Python numbers are weak: the dtype
-        comes from the arrays and NumPy scalars beside them, unless a number is of a higher kind (a float among integers).
+        Default: that of an array; bool, int64, float32 or complex64 for Python numbers. In lists, Python numbers are
+        weak: the dtype comes from the arrays and NumPy scalars beside them, unless a number is of a higher kind (a
+        float among integers).
     device : str, optional
         Default: where an array is; for Python numbers, the default device.
     copy : bool, optional
@@ -128,7 +137,9 @@ def _no_copy_of(name: str, array: Any) -> None:
 
 
 def constant(values: Any, like: Any, dtype: Any = dtypes.int64) -> Any:
-    """Numbers that follow from shapes and options alone, on the device of ``like``. Callers must not write into them."""
+    """Numbers that follow from shapes and options alone, on the device of ``like``. Callers must not write
+    into them.
+    """
     device = device_of(like._native)
     return make(get(device).constant(host_array(values, dtype), device))
 
@@ -139,7 +150,8 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
     Parameters
     ----------
     data : number, nested lists of numbers, or array
-        Tuples, ranges, deques and other sequences count as lists. Variables in them are read; they must not require grad.
+        Tuples, ranges, deques and other sequences count as lists. Variables in them are read; they must not require
+        grad.
     dtype : dtype, optional
         Default as in `asarray`.
     device : str, optional
@@ -154,7 +166,8 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
     """
     if mode.enabled and lists.holds_tracked(data):
         raise TypeError(
-            "tensor makes leaves, and a list that holds Variables that require grad is none: join them with rustorch.stack or "
+            "tensor makes leaves, and a list that holds Variables that require grad is none: join them with "
+            "rustorch.stack or "
             "asarray, which keep their gradients; or take x.detach()"
         )
     out = asarray(data.detach() if isinstance(data, Value) else data, dtype=dtype, device=device, copy=True)
@@ -168,9 +181,10 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
     ----------
     x : object with ``__dlpack__`` and ``__dlpack_device__``
     device : str, optional
-        Default: the one of its library ("torch" for a tensor of PyTorch), "cpu" or "cuda" if rustorch does not know that. Memory
-        of the host, or of the same GPU, is shared with NumPy, CuPy and PyTorch; elsewhere it is copied, as is memory that is
-        read-only or steps backwards, for PyTorch knows neither. On its own device, a read-only array stays one.
+        Default: the one of its library ("torch" for a tensor of PyTorch), "cpu" or "cuda" if rustorch does not know
+        that. Memory of the host, or of the same GPU, is shared with NumPy, CuPy and PyTorch; elsewhere it is copied, as
+        is memory that is read-only or steps backwards, for PyTorch knows neither. On its own device, a read-only array
+        stays one.
     copy : bool, optional
         True: always copy; False: ValueError where a copy is needed.
 
@@ -204,11 +218,13 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
     if same is not None:
         return make(same)
     if copy is False:
-        raise ValueError(f"from_dlpack: copy=False, but the data is on {device_of(native)!r} and shall go to {device!r}")
+        raise ValueError(
+            f"from_dlpack: copy=False, but the data is on {device_of(native)!r} and shall go to {device!r}"
+        )
     return to_device(make(native), device)
 
 
-# -- from nothing ----------------------------------------------------------------------------------------------------------
+# -- from nothing ------------------------------------------------------------------------------------------------------
 def zeros(shape: Any, *, dtype: Any = None, device: str | None = None) -> Any:
     """Zeros of a shape."""
     return made("zeros", device, dtype, dtypes.float32, sizes_of("zeros", shape))
@@ -258,7 +274,8 @@ def _filled(name: str, sizes: tuple[int, ...], value: Any, dtype: Any, device: A
     value = adopt(value, name)
     if value.ndim:
         raise ValueError(
-            f"{name}: a fill value has no dimensions, this one has the shape {value.shape}; write rustorch.broadcast_to(x, {sizes})"
+            f"{name}: a fill value has no dimensions, this one has the shape {value.shape}; write "
+            f"rustorch.broadcast_to(x, {sizes})"
         )
     if device is not None:
         value = to_device(value, device)
@@ -337,13 +354,15 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple:
     shape = [0] * len(axes)
     for place, x in zip(places, axes, strict=True):
         shape[place] = x.shape[0]
-    return tuple([
-        broadcast_to(reshape(x, tuple([x.shape[0] if i == place else 1 for i in range(len(axes))])), tuple(shape))
-        for place, x in zip(places, axes, strict=True)
-    ])  # fmt: skip
+    return tuple(
+        [
+            broadcast_to(reshape(x, tuple([x.shape[0] if i == place else 1 for i in range(len(axes))])), tuple(shape))
+            for place, x in zip(places, axes, strict=True)
+        ]
+    )
 
 
-# -- triangles ---------------------------------------------------------------------------------------------------------------
+# -- triangles ---------------------------------------------------------------------------------------------------------
 _tril = Primitive("tril", lambda xp, x, /, k: xp.tril(x, k=k), x=lambda xp, g, k: xp.tril(g, k=k))
 _triu = Primitive("triu", lambda xp, x, /, k: xp.triu(x, k=k), x=lambda xp, g, k: xp.triu(g, k=k))
 

@@ -15,8 +15,9 @@ from .helpers import shape_of
 
 __all__ = ["astype", "broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"]
 
-_astype = Primitive("astype", lambda xp, x, /, dtype, copy: xp.astype(x, dtype, copy=copy), register=False,
-                    x=lambda xp, g: g)  # fmt: skip
+_astype = Primitive(
+    "astype", lambda xp, x, /, dtype, copy: xp.astype(x, dtype, copy=copy), register=False, x=lambda xp, g: g
+)
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: str | None = None) -> Any:
@@ -61,7 +62,9 @@ def _convert(x: Any, target: Any, copy: bool) -> Any:
 def _dtype(value: Any) -> Any:
     if isinstance(value, Value):
         return value.dtype
-    return dtypes.as_dtype(value if isinstance(value, type) else getattr(value, "dtype", value))  # numpy.float32 has a dtype, too
+    return dtypes.as_dtype(
+        value if isinstance(value, type) else getattr(value, "dtype", value)
+    )  # numpy.float32 has a dtype, too
 
 
 def can_cast(from_: Any, to: Any, /) -> bool:

@@ -1,11 +1,13 @@
 """Elementwise functions: one line each, the derivative beside the function.
 
 Derivatives of complex functions follow PyTorch's convention: for a holomorphic f the gradient is ``g * conj(f'(x))``.
-Subgradients at kinks are PyTorch's: ``maximum`` shares a tie evenly, ``abs`` and ``sign`` have 0 at 0. Functions without a
-rule are the non-differentiable ones; those that are constant almost everywhere have the gradient zero, in every order.
+Subgradients at kinks are PyTorch's: ``maximum`` shares a tie evenly, ``abs`` and ``sign`` have 0 at 0. Functions
+without a rule are the non-differentiable ones; those that are constant almost everywhere have the gradient zero, in
+every order.
 
-A rule is right to a few units in the last place over the whole range of a dtype, and so is what it has for a derivative: it subtracts
-nothing that may be nearly equal, and squares nothing that may be too large or too small. At infinity it has the limit.
+A rule is right to a few units in the last place over the whole range of a dtype, and so is what it has for a
+derivative: it subtracts nothing that may be nearly equal, and squares nothing that may be too large or too small. At
+infinity it has the limit.
 
 Source of the derivatives: Abramowitz & Stegun, "Handbook of Mathematical Functions", 1964, sections 4.1 to 4.6.
 """
@@ -24,12 +26,13 @@ from . import slopes  # noqa: F401 - rules call its primitives as xp.<name>
 from .helpers import as_complex, conjugate, is_complex
 
 __all__ = [
-    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert", "bitwise_left_shift",
-    "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "clip", "conj", "copysign", "cos", "cosh", "divide", "equal", "exp",
-    "expm1", "floor", "floor_divide", "greater", "greater_equal", "hypot", "imag", "isfinite", "isinf", "isnan", "less", "less_equal",
-    "log", "log10", "log1p", "log2", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum",
-    "multiply", "negative", "nextafter", "not_equal", "positive", "pow", "real", "reciprocal", "remainder", "round", "sign", "signbit",
-    "sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "trunc",
+    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert",
+    "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "clip", "conj", "copysign", "cos",
+    "cosh", "divide", "equal", "exp", "expm1", "floor", "floor_divide", "greater", "greater_equal", "hypot", "imag",
+    "isfinite", "isinf", "isnan", "less", "less_equal", "log", "log10", "log1p", "log2", "logaddexp", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "multiply", "negative", "nextafter", "not_equal",
+    "positive", "pow", "real", "reciprocal", "remainder", "round", "sign", "signbit", "sin", "sinh", "sqrt", "square",
+    "subtract", "tan", "tanh", "trunc",
 ]  # fmt: skip
 
 _UNARY = """{summary}
@@ -67,8 +70,9 @@ _BINARY = """{summary}
     """
 
 
-def elementwise(name: str, summary: str, x: Rule | None = None, x1: Rule | None = None, x2: Rule | None = None,
-                arity: int = 1) -> Any:  # fmt: skip
+def elementwise(
+    name: str, summary: str, x: Rule | None = None, x1: Rule | None = None, x2: Rule | None = None, arity: int = 1
+) -> Any:
     """The function ``name`` of the standard with its rules: of one array (``x``), or of two (``x1``, ``x2``)."""
     two = arity == 2 or x1 is not None or x2 is not None
     function = binary(name, x1, x2) if two else unary(name, x)
@@ -112,7 +116,9 @@ def _pow_base(xp: Any, g: Any, x1: Any, x2: Any) -> Any:
 
 
 def _pow_exponent(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
-    """``out * log(x1)``, and zero where a base of 0 has an exponent that is not negative, or an infinite base one that is."""
+    """``out * log(x1)``, and zero where a base of 0 has an exponent that is not negative, or an infinite base one that
+    is.
+    """
     if not hasattr(x1, "dtype"):
         # the logarithm of a Python number, in the dtype of the result
         x1 = xp.zeros_like(out) + x1
@@ -123,8 +129,9 @@ def _pow_exponent(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
 
 
 def _hypot_rule(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
-    """``g * x1 / out``, and zero at (0, 0). If ``g`` is 0 there, too, ``g / out`` is the derivative of ``g`` in ``out``: the second
-    derivatives of the square of a hypot exist."""
+    """``g * x1 / out``, and zero at (0, 0). If ``g`` is 0 there, too, ``g / out`` is the derivative of ``g`` in
+    ``out``: the second derivatives of the square of a hypot exist.
+    """
     slope = g * xp.direction(x1, x2)
     if type(g) not in VARIABLES or not g._tracked or not out._tracked:
         return slope
@@ -150,7 +157,7 @@ def _over_square(xp: Any, g: Any, root: Any) -> Any:
 
 
 # fmt: off
-# -- arithmetic ----------------------------------------------------------------------------------------------------------
+# -- arithmetic --------------------------------------------------------------------------------------------------------
 add = elementwise("add", "``x1 + x2``.",
                   x1=lambda xp, g: g,
                   x2=lambda xp, g: g)
@@ -187,7 +194,7 @@ copysign = elementwise("copysign", "The magnitude of x1 with the sign of x2.",
                        x1=lambda xp, g, x1, out: g * (xp.sign(x1) * xp.sign(out)),
                        x2=lambda xp, g, x2: xp.no_slope(g, x2))
 
-# -- exponentials and logarithms -------------------------------------------------------------------------------------------
+# -- exponentials and logarithms ---------------------------------------------------------------------------------------
 exp = elementwise("exp", "``e ** x``.", x=lambda xp, g, out: g * conjugate(xp, out))
 expm1 = elementwise("expm1", "``exp(x) - 1``, exact near 0.", x=lambda xp, g, x: g * conjugate(xp, xp.exp(x)))
 log = elementwise("log", "Natural logarithm.", x=lambda xp, g, x: g / conjugate(xp, x))
@@ -198,7 +205,7 @@ logaddexp = elementwise("logaddexp", "``log(exp(x1) + exp(x2))``, without overfl
                         x1=lambda xp, g, x1, x2: g * xp.share(x1, x2),
                         x2=lambda xp, g, x1, x2: g * xp.share(x2, x1))
 
-# -- trigonometric and hyperbolic functions; angles in radians -----------------------------------------------------------------
+# -- trigonometric and hyperbolic functions; angles in radians ---------------------------------------------------------
 sin = elementwise("sin", "Sine of an angle in radians.", x=lambda xp, g, x: g * conjugate(xp, xp.cos(x)))
 cos = elementwise("cos", "Cosine of an angle in radians.", x=lambda xp, g, x: -g * conjugate(xp, xp.sin(x)))
 tan = elementwise("tan", "Tangent of an angle in radians.", x=_tan_rule)
@@ -215,19 +222,19 @@ asinh = elementwise("asinh", "Inverse hyperbolic sine.", x=lambda xp, g, x: g / 
 acosh = elementwise("acosh", "Inverse hyperbolic cosine.", x=lambda xp, g, x: g / conjugate(xp, xp.root_beyond(x)))
 atanh = elementwise("atanh", "Inverse hyperbolic tangent.", x=lambda xp, g, x: _over_square(xp, g, xp.root_below(x)))
 
-# -- complex numbers -----------------------------------------------------------------------------------------------------------
+# -- complex numbers ---------------------------------------------------------------------------------------------------
 conj = elementwise("conj", "Complex conjugate.", x=lambda xp, g: conjugate(xp, g))
 real = elementwise("real", "Real part.", x=lambda xp, g: g)
 imag = elementwise("imag", "Imaginary part.", x=lambda xp, g: as_complex(xp, g) * 1j)
 
-# -- constant almost everywhere: the gradient is zero ----------------------------------------------------------------------------
+# -- constant almost everywhere: the gradient is zero ------------------------------------------------------------------
 sign = elementwise("sign", "-1, 0 or 1 with the sign of x; for complex numbers ``x / abs(x)``.", x=_sign_rule)
 floor = elementwise("floor", "The largest integer that is not above x.", x=_flat)
 ceil = elementwise("ceil", "The smallest integer that is not below x.", x=_flat)
 trunc = elementwise("trunc", "The integer part of x.", x=_flat)
 round = elementwise("round", "The nearest integer, the even one of two.", x=_flat)
 
-# -- no derivative -----------------------------------------------------------------------------------------------------------------
+# -- no derivative -----------------------------------------------------------------------------------------------------
 nextafter = elementwise("nextafter", "The next floating-point number after x1 in the direction of x2.", arity=2)
 equal = elementwise("equal", "``x1 == x2``, as booleans.", arity=2)
 not_equal = elementwise("not_equal", "``x1 != x2``, as booleans.", arity=2)
@@ -252,7 +259,7 @@ bitwise_right_shift = elementwise("bitwise_right_shift", "``x1 >> x2``, for inte
 # fmt: on
 
 
-# -- clip: bounds are optional ---------------------------------------------------------------------------------------------------
+# -- clip: bounds are optional -----------------------------------------------------------------------------------------
 def _within(xp: Any, x: Any, low: Any, high: Any) -> Any:
     """Where x lies inside the bounds, edges included, as PyTorch has it."""
     inside = xp.isnan(x) if low is None and high is None else None
@@ -265,7 +272,9 @@ def _within(xp: Any, x: Any, low: Any, high: Any) -> Any:
 _clip = Primitive(
     "clip",
     lambda xp, x, low, high, /: xp.clip(x, low, high),
-    x=lambda xp, g, x, low, high: g if low is high is None else xp.where(_within(xp, x, low, high), g, xp.zeros_like(g)),
+    x=lambda xp, g, x, low, high: (
+        g if low is high is None else xp.where(_within(xp, x, low, high), g, xp.zeros_like(g))
+    ),
     low=lambda xp, g, x, low, high: xp.where(
         x < low if high is None else xp.logical_and(x < low, low < high), g, xp.zeros_like(g)
     ),

@@ -1,8 +1,8 @@
 """What ``linalg`` is computed with: primitives of inverses, determinants and factorizations, each with its rule.
 
-Rules are those of Giles, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation" (2008), in
-PyTorch's convention for complex numbers; where another source is followed, it stands beside the rule. ``_h`` is the conjugate
-transpose, ``g`` the gradient that comes in.
+Rules are those of Giles, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation"
+(2008), in PyTorch's convention for complex numbers; where another source is followed, it stands beside the rule. ``_h``
+is the conjugate transpose, ``g`` the gradient that comes in.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from ..backends.errors import LinAlgError
 from .edges import edge
 from .helpers import as_complex, conjugate, is_complex
 
-# -- what rules share ------------------------------------------------------------------------------------------------------------
+# -- what rules share --------------------------------------------------------------------------------------------------
 _SINGULAR = "a matrix is singular; add a small multiple of the identity to it, or take linalg.pinv(x)"
 _INDEFINITE = "a matrix is not positive definite; add a small multiple of the identity to it"
 _DIVERGED = "the iteration did not converge; is there an infinite number or a nan in it?"
 
 
 def _attempt(function: Callable, advice: str, *args: Any, **options: Any) -> Any:
-    """The library's function; what it raises for a matrix that it cannot treat becomes NumPy's error of that kind, with advice."""
+    """The library's function; what it raises for a matrix that it cannot treat becomes NumPy's error of that kind, with
+    advice.
+    """
     try:
         return function(*args, **options)
     except Exception as error:
@@ -53,10 +55,10 @@ def _largest(xp: Any, x: Any, n: int) -> Any:
 def _quotient(xp: Any, x: Any, by: Any, size: Any, scale: Any, slopes: Any) -> Any:
     """``x / by`` at each element of matrices, and 0 where both are 0 but for rounding.
 
-    Eigenvectors of equal eigenvalues are any basis of their span. What depends on the span alone has no gradient along the ways in which
-    such a basis can turn: ``x`` is 0. Both are 0 as far as numbers of the sizes ``size`` and ``scale`` tell, of shape (..., 1, 1).
-    Then ``slopes`` are 0, too, the differences of the eigenvalues' own gradients; else the loss tells equal eigenvalues apart, and what
-    it needs is lost in 0 / 0: nan.
+    Eigenvectors of equal eigenvalues are any basis of their span. What depends on the span alone has no gradient along
+    the ways in which such a basis can turn: ``x`` is 0. Both are 0 as far as numbers of the sizes ``size`` and
+    ``scale`` tell, of shape (..., 1, 1). Then ``slopes`` are 0, too, the differences of the eigenvalues' own gradients;
+    else the loss tells equal eigenvalues apart, and what it needs is lost in 0 / 0: nan.
     """
     none = xp.logical_and(_equal(xp, by, scale), xp.abs(x) <= _precision(xp, by) * size)
     out = xp.where(none, xp.zeros_like(x), x / xp.where(none, xp.ones_like(by), by))
@@ -76,8 +78,8 @@ def _equal(xp: Any, differences: Any, scale: Any) -> Any:
 def _first_order(xp: Any, gradient: Any, differences: Any, scale: Any, sums: Any = None) -> Any:
     """The gradient; for matrices with equal values, second derivatives become nan.
 
-    There are some, but not by way of eigenvectors: they turn at infinite speed in their span, which has no effect of the first order, and
-    one of the second.
+    There are some, but not by way of eigenvectors: they turn at infinite speed in their span, which has no effect of
+    the first order, and one of the second.
     """
     if type(gradient) not in VARIABLES:
         return gradient
@@ -102,7 +104,7 @@ def _differences(w: Any) -> Any:
     return w[..., None, :] - w[..., :, None]
 
 
-# -- rules -----------------------------------------------------------------------------------------------------------------------
+# -- rules -------------------------------------------------------------------------------------------------------------
 def _solve_rule(xp: Any, g: Any, x1: Any, out: Any) -> tuple[Any, Any]:
     g2 = _solve_(xp, _h(xp, x1), g)
     return -xp.matmul(g2, _h(xp, out)), g2
@@ -117,7 +119,9 @@ def _cholesky_rule(xp: Any, g: Any, out: Any) -> Any:
 
 
 def _pairwise_products(xp: Any, s: Any) -> Any:
-    """The products of all numbers but two: of all but ``s[i]`` and ``s[j]`` at [i, j], 0 on the diagonal. Nothing is divided."""
+    """The products of all numbers but two: of all but ``s[i]`` and ``s[j]`` at [i, j], 0 on the diagonal. Nothing is
+    divided.
+    """
     n = s.shape[-1]
     rows = xp.broadcast_to(s[..., None, :], (*s.shape, n))
     ones = xp.ones_like(rows)
@@ -130,9 +134,10 @@ def _pairwise_products(xp: Any, s: Any) -> Any:
 def _cofactors_rule(xp: Any, g: Any, x: Any) -> Any:
     """The second derivative of the determinant, in two forms; x may be singular.
 
-    By the inverse, ``det (tr(inv E) tr(inv F) - tr(inv E inv F))`` in directions E and F, which loses digits to cancellation close to
-    a singular matrix. There, of ``x = U @ diag(s) @ Vh``, and E and F seen in those bases, ``det(U) det(Vh)`` times the sum over
-    pairs i, j of ``(E[i, i] F[j, j] - E[i, j] F[j, i])`` times the product of all of s but ``s[i]`` and ``s[j]``.
+    By the inverse, ``det (tr(inv E) tr(inv F) - tr(inv E inv F))`` in directions E and F, which loses digits to
+    cancellation close to a singular matrix. There, of ``x = U @ diag(s) @ Vh``, and E and F seen in those bases,
+    ``det(U) det(Vh)`` times the sum over pairs i, j of ``(E[i, i] F[j, j] - E[i, j] F[j, i])`` times the product of all
+    of s but ``s[i]`` and ``s[j]``.
     """
     if 0 in x.shape:
         return xp.zeros_like(x)
@@ -203,8 +208,8 @@ def _eig_rule(xp: Any, g: Any, out: Any) -> Any:
 def _svd_rule(xp: Any, g: Any, out: Any) -> Any:
     """Source: Wan & Zhang, "Automatic differentiation for complex valued SVD", 2019.
 
-    The two terms with differences and sums of singular values are the source's, added and subtracted: one division by a small
-    difference is left, not two that must cancel.
+    The two terms with differences and sums of singular values are the source's, added and subtracted: one division by a
+    small difference is left, not two that must cancel.
     """
     u, s, vh = out
     gu, gs, gvh = g
@@ -230,7 +235,12 @@ def _svd_rule(xp: Any, g: Any, out: Any) -> Any:
     gradient = xp.matmul(left, vh)
     if vh.shape[-1] > vh.shape[-2]:
         outside = _quotient(
-            xp, gvh - xp.matmul(xp.matmul(gvh, v), vh), s[..., :, None], _largest(xp, gvh, 2), scale, slopes[..., :, None]
+            xp,
+            gvh - xp.matmul(xp.matmul(gvh, v), vh),
+            s[..., :, None],
+            _largest(xp, gvh, 2),
+            scale,
+            slopes[..., :, None],
         )
         gradient = gradient + xp.matmul(u, outside)
     return _first_order(xp, gradient, differences, scale, sums)
@@ -241,8 +251,10 @@ def _qr_rule(xp: Any, g: Any, out: Any) -> Any:
     q, r = out
     gq, gr = g
     if r.shape[-2] > r.shape[-1]:
-        raise ValueError(f"qr: the columns that mode='complete' adds for the shape {tuple(r.shape)} have no gradient; use "
-                         f"mode='reduced'")  # fmt: skip
+        raise ValueError(
+            f"qr: the columns that mode='complete' adds for the shape {tuple(r.shape)} have no gradient; use "
+            f"mode='reduced'"
+        )
     inner = xp.matmul(r, _h(xp, gr)) - xp.matmul(_h(xp, gq), q)
     inner = _half_lower(xp, inner)
     left = gq + xp.matmul(q, inner + _h(xp, inner))
@@ -254,7 +266,7 @@ def _to_complex(xp: Any, x: Any) -> Any:
     return x if is_complex(x) else as_complex(xp, x)
 
 
-# -- primitives ------------------------------------------------------------------------------------------------------------------
+# -- primitives --------------------------------------------------------------------------------------------------------
 inv = Primitive(
     "inv",
     lambda xp, x, /: _attempt(xp.linalg.inv, _SINGULAR, x),
@@ -272,8 +284,12 @@ pinv = Primitive("pinv", lambda xp, x, /, rtol: _attempt(xp.linalg.pinv, _DIVERG
 slogdet = Primitive("slogdet", lambda xp, x, /: tuple(xp.linalg.slogdet(x)), multiple=True, x=_slogdet_rule)
 eigh = Primitive("eigh", lambda xp, x, /: tuple(_attempt(xp.linalg.eigh, _DIVERGED, x)), multiple=True, x=_eigh_rule)
 eigvalsh = Primitive("eigvalsh", lambda xp, x, /: _attempt(xp.linalg.eigvalsh, _DIVERGED, x))
-eig = Primitive("eig", lambda xp, x, /: tuple([_to_complex(xp, a) for a in _attempt(xp.linalg.eig, _DIVERGED, x)]),
-                 multiple=True, x=_eig_rule)  # fmt: skip
+eig = Primitive(
+    "eig",
+    lambda xp, x, /: tuple([_to_complex(xp, a) for a in _attempt(xp.linalg.eig, _DIVERGED, x)]),
+    multiple=True,
+    x=_eig_rule,
+)
 eigvals = Primitive("eigvals", lambda xp, x, /: _to_complex(xp, _attempt(xp.linalg.eigvals, _DIVERGED, x)))
 qr = Primitive("qr", lambda xp, x, /, mode: tuple(xp.linalg.qr(x, mode=mode)), multiple=True, x=_qr_rule)
 svd = Primitive(

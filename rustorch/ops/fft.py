@@ -1,4 +1,6 @@
-"""The extension ``fft``: discrete Fourier transforms, which are linear, so that each one's rule is the adjoint transform."""
+"""The extension ``fft``: discrete Fourier transforms, which are linear, so that each one's rule is the adjoint
+transform.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from .elementwise import conj, real
 from .helpers import axes_of, integer, is_complex, one_axis
 from .manipulation import concat, roll
 
-__all__ = ["fft", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifftn", "ifftshift", "ihfft", "irfft", "irfftn", "rfft", "rfftfreq",
-           "rfftn"]  # fmt: skip
+__all__ = [
+    "fft", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifftn", "ifftshift", "ihfft", "irfft", "irfftn", "rfft",
+    "rfftfreq", "rfftn",
+]  # fmt: skip
 
 #: The normalization with which the inverse transform is the adjoint.
 _ADJOINT = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
@@ -54,7 +58,7 @@ _irfft = Primitive(
 )
 
 
-# -- arguments ---------------------------------------------------------------------------------------------------------------------
+# -- arguments ---------------------------------------------------------------------------------------------------------
 def _given(x: Any, name: str, norm: str, only_real: bool = False) -> Any:
     """The argument as a Variable: real, or complex (a real one is converted)."""
     x = adopt(x, name)
@@ -63,7 +67,9 @@ def _given(x: Any, name: str, norm: str, only_real: bool = False) -> Any:
     if not dtypes.is_floating(x.dtype):
         raise TypeError(f"{name} is of floating-point arrays, not {x.dtype}; convert with x.astype(rustorch.float32)")
     if only_real and is_complex(x):
-        raise TypeError(f"{name} is of real arrays, not {x.dtype}; use {name.replace('rfft', 'fft').replace('ihfft', 'ifft')}")
+        raise TypeError(
+            f"{name} is of real arrays, not {x.dtype}; use {name.replace('rfft', 'fft').replace('ihfft', 'ifft')}"
+        )
     if x.ndim == 0:
         raise ValueError(f"{name}: an array without dimensions has no axis to transform along")
     return x
@@ -87,7 +93,9 @@ def _resized(x: Any, n: int, axis: int) -> Any:
         return x[(slice(None),) * axis + (slice(0, n), ...)]
     if n == size:
         return x
-    return concat([x, zeros((*x.shape[:axis], n - size, *x.shape[axis + 1 :]), dtype=x.dtype, device=x.device)], axis=axis)
+    return concat(
+        [x, zeros((*x.shape[:axis], n - size, *x.shape[axis + 1 :]), dtype=x.dtype, device=x.device)], axis=axis
+    )
 
 
 def _sizes(x: Any, name: str, s: Sequence[int] | None, axes: Sequence[int] | None) -> list[tuple[int, int | None]]:
@@ -123,7 +131,7 @@ def _to_real(name: str, x: Any, n: Any, axis: int, norm: str) -> Any:
     return _irfft(_resized(x, n // 2 + 1, axis), n, axis, norm) if x.size else real(_resized(x, n, axis))
 
 
-# -- transforms ----------------------------------------------------------------------------------------------------------------------
+# -- transforms --------------------------------------------------------------------------------------------------------
 def fft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
     """Fourier transform along an axis: ``sum over j of x[j] * exp(-2 pi i j k / n)``.
 
@@ -132,7 +140,8 @@ def fft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backwar
     x : Variable or array
         Complex, or real, which is converted.
     n : int, optional
-        Number of points: what is longer is cut, what is shorter gets zeros at its end. Default: the size along the axis.
+        Number of points: what is longer is cut, what is shorter gets zeros at its end. Default: the size along the
+        axis.
     axis : int
     norm : {"backward", "ortho", "forward"}
         Whether the inverse transform divides by n, both by its root, or this one by n.
@@ -157,7 +166,9 @@ def ifft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backwa
     return _along(_ifft, "ifft", _given(x, "ifft", norm), n, axis, norm)
 
 
-def fftn(x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward") -> Any:
+def fftn(
+    x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
+) -> Any:
     """`fft` along several axes.
 
     Parameters
@@ -176,7 +187,9 @@ def fftn(x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | Non
     return x
 
 
-def ifftn(x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward") -> Any:
+def ifftn(
+    x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
+) -> Any:
     """The inverse of `fftn`; parameters as there."""
     x = _given(x, "ifftn", norm)
     for axis, n in _sizes(x, "ifftn", s, axes):
@@ -185,7 +198,9 @@ def ifftn(x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | No
 
 
 def rfft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
-    """`fft` of a real array, of which the second half is the first one's mirror image: the first n // 2 + 1 elements."""
+    """`fft` of a real array, of which the second half is the first one's mirror image: the first n // 2 + 1
+    elements.
+    """
     return _real("rfft", _given(x, "rfft", norm, only_real=True), n, axis, norm)
 
 
@@ -194,7 +209,9 @@ def irfft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backw
     return _to_real("irfft", _given(x, "irfft", norm), n, axis, norm)
 
 
-def rfftn(x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward") -> Any:
+def rfftn(
+    x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
+) -> Any:
     """`rfft` along the last of several axes, `fft` along the others; parameters as in `fftn`."""
     x = _given(x, "rfftn", norm, only_real=True)
     *others, (last, points) = _sizes(x, "rfftn", s, axes)
@@ -204,7 +221,9 @@ def rfftn(x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | No
     return x
 
 
-def irfftn(x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward") -> Any:
+def irfftn(
+    x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
+) -> Any:
     """The inverse of `rfftn`: real; the last size is by default 2 * (size - 1)."""
     x = _given(x, "irfftn", norm)
     *others, (last, points) = _sizes(x, "irfftn", s, axes)
@@ -214,7 +233,9 @@ def irfftn(x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | N
 
 
 def hfft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
-    """`fft` of the array whose first half is ``x`` and whose second one is its conjugate mirror image: n real elements."""
+    """`fft` of the array whose first half is ``x`` and whose second one is its conjugate mirror image: n real
+    elements.
+    """
     return _to_real("hfft", conj(_complex(_given(x, "hfft", norm))), n, axis, _ADJOINT[norm])
 
 
@@ -223,7 +244,7 @@ def ihfft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backw
     return conj(_real("ihfft", _given(x, "ihfft", norm, only_real=True), n, axis, _ADJOINT[norm]))
 
 
-# -- frequencies and order -----------------------------------------------------------------------------------------------------------
+# -- frequencies and order ---------------------------------------------------------------------------------------------
 def _frequencies(name: str, k: Any, n: int, d: float, dtype: Any) -> Any:
     dtype = dtypes.float32 if dtype is None else dtypes.as_dtype(dtype)
     if dtype.kind != "f":

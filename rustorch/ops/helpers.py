@@ -60,7 +60,9 @@ def axes_of(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
 
 
 def one_axis(axis: Any, ndim: int, name: str = "") -> int:
-    """The axis as a non-negative integer. Raises IndexError (with the range, and the function's name) if there is no such axis."""
+    """The axis as a non-negative integer. Raises IndexError (with the range, and the function's name) if there is no
+    such axis.
+    """
     i = index(axis)
     if not -ndim <= i < ndim:
         raise IndexError(f"{name}{name and ': '}axis {i} is out of range for an array of {ndim} dimensions")
@@ -68,7 +70,9 @@ def one_axis(axis: Any, ndim: int, name: str = "") -> int:
 
 
 def integer(name: str, what: str, value: Any) -> int:
-    """An integer, of Python's or of another library. Raises TypeError, with the names of the function and the argument."""
+    """An integer, of Python's or of another library. Raises TypeError, with the names of the function and the
+    argument.
+    """
     try:
         return index(value)
     except TypeError:
@@ -76,7 +80,9 @@ def integer(name: str, what: str, value: Any) -> int:
 
 
 def number(name: str, what: str, value: Any) -> Any:
-    """A real number of Python's, of Python's or of another library. Raises TypeError, with the names of function and argument."""
+    """A real number of Python's, of Python's or of another library. Raises TypeError, with the names of function and
+    argument.
+    """
     if type(value) in _NUMBERS:
         return value
     try:

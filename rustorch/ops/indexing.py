@@ -19,7 +19,7 @@ from .manipulation import broadcast_to, reshape
 __all__ = ["take", "take_along_axis"]
 
 
-# -- kernels: the transposes are primitives too, so that every order of derivative exists ----------------------------------
+# -- kernels: the transposes are primitives too, so that every order of derivative exists ------------------------------
 index_add = Primitive(
     "index_add",
     lambda xp, values, indices, /, shape, axis: xp.index_add(values, indices, shape, axis),
@@ -99,7 +99,9 @@ def _indices(value: Any, name: str, x: Any) -> Any:
 
 
 def extent(indices: Any) -> tuple[int | None, int | None]:
-    """The smallest and largest of some integers, or (None, None) where there are none or they cannot be read at once."""
+    """The smallest and largest of some integers, or (None, None) where there are none or they cannot be read
+    at once.
+    """
     return of(indices._native).extent(indices._native)  # type: ignore[union-attr]
 
 
@@ -114,7 +116,9 @@ def within(indices: Any, size: int) -> bool:
 
 
 def _in_range(name: str, indices: Any, size: int, axis: int) -> None:
-    """Libraries differ in what an index out of range does (some wrap, some clamp): it raises here, wherever it can be read."""
+    """Libraries differ in what an index out of range does (some wrap, some clamp): it raises here, wherever it can be
+    read.
+    """
     lowest, highest = extent(indices)
     if lowest is not None and (lowest < -size or highest >= size):  # type: ignore[operator]
         worst = lowest if lowest < -size else highest
@@ -174,9 +178,11 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
     return _take_along_axis(x, indices, axis)
 
 
-# -- x[key] and x[key] = value -----------------------------------------------------------------------------------------------
+# -- x[key] and x[key] = value -----------------------------------------------------------------------------------------
 def _understood(x: Value, key: Any, writing: bool) -> tuple[Any, Any]:
-    """For a library that indexes otherwise than NumPy: ``(key, None)`` with a key that it has, or ``(None, positions)``."""
+    """For a library that indexes otherwise than NumPy: ``(key, None)`` with a key that it has, or ``(None,
+    positions)``.
+    """
     backend = BY_TYPE[type(x._native)]
     shape = tuple(x._native.shape)
     parts = keys.by_axis(key, shape)
@@ -204,7 +210,8 @@ def _writable(x: Value, others: Any, what: str) -> bool:
     recording = mode.enabled and (x._tracked or (isinstance(others, Value) and others._tracked))
     if recording and x._tracked and x._node is None:
         raise RuntimeError(
-            f"{what} on a leaf that requires grad: its gradient would be that of a value it no longer has; write inside "
+            f"{what} on a leaf that requires grad: its gradient would be that of a value it no longer has; write "
+            f"inside "
             f"rustorch.no_grad(), or into a clone()"
         )
     return recording
@@ -215,7 +222,8 @@ def _become(x: Value, out: Value) -> None:
 
 
 def assign(x: Any, compute: Callable[[], Any], what: str, other: Any = None) -> Any:
-    """Let ``x`` become what ``compute()`` returns, from ``x`` and ``other``: in place, or with a place in the graph, as `setitem`.
+    """Let ``x`` become what ``compute()`` returns, from ``x`` and ``other``: in place, or with a place in the graph, as
+    `setitem`.
 
     Returns ``x``, or NotImplemented if that is what was computed.
     """
@@ -224,9 +232,13 @@ def assign(x: Any, compute: Callable[[], Any], what: str, other: Any = None) -> 
     if out is NotImplemented:
         return out
     if out.shape != x.shape:
-        raise ValueError(f"{what}: the result has shape {out.shape}, which does not fit into {x.shape}; write x = ... instead")
+        raise ValueError(
+            f"{what}: the result has shape {out.shape}, which does not fit into {x.shape}; write x = ... instead"
+        )
     if out.dtype != x.dtype:
-        if not (out.dtype.kind == x.dtype.kind or (out.dtype.kind, x.dtype.kind) in (("f", "c"), ("u", "i"), ("i", "u"))):
+        if not (
+            out.dtype.kind == x.dtype.kind or (out.dtype.kind, x.dtype.kind) in (("f", "c"), ("u", "i"), ("i", "u"))
+        ):
             raise TypeError(f"{what}: the result is {out.dtype}, which {x.dtype} cannot hold; write x = ... instead")
         out = out.astype(x.dtype)
     if recording:
@@ -243,7 +255,9 @@ def _listed(values: Any, x: Value) -> Any:
         if (number := number_of(leaf)) is not None:
             weak_number("x[key] = value", number, x._native)
             if type(number) is complex and x.dtype.kind == "f":
-                raise TypeError(f"x[key] = value: {number} into {x.dtype} would drop the imaginary part; take value.real first")
+                raise TypeError(
+                    f"x[key] = value: {number} into {x.dtype} would drop the imaginary part; take value.real first"
+                )
         else:
             keeps_gradient("x[key] = value", leaf, x.dtype)
     if lists.holds_arrays(values):
@@ -252,7 +266,8 @@ def _listed(values: Any, x: Value) -> Any:
 
 
 def setitem(x: Value, key: Any, value: Any) -> None:
-    """``x[key] = value``: in place, unless it has to be recorded; then ``x`` becomes a new array with a place in the graph.
+    """``x[key] = value``: in place, unless it has to be recorded; then ``x`` becomes a new array with a place in the
+    graph.
 
     Raises
     ------
@@ -274,7 +289,9 @@ def setitem(x: Value, key: Any, value: Any) -> None:
     if type(value) in SCALARS:
         weak_number("x[key] = value", value, x._native)
         if type(value) is complex and x.dtype.kind == "f":
-            raise TypeError(f"x[key] = value: {value} into {x.dtype} would drop the imaginary part; take value.real first")
+            raise TypeError(
+                f"x[key] = value: {value} into {x.dtype} would drop the imaginary part; take value.real first"
+            )
         fits(value, x.dtype)
         stored: Any = value
     else:
@@ -282,12 +299,15 @@ def setitem(x: Value, key: Any, value: Any) -> None:
         stored = adopt(value, "x[key] = value", (x,))
         if stored.device != device_of(x._native):
             raise RuntimeError(
-                f"x[key] = value: operands are on different devices, {device_of(x._native)!r} and {stored.device!r}; move the "
+                f"x[key] = value: operands are on different devices, {device_of(x._native)!r} and {stored.device!r}; "
+                f"move the "
                 f"value with .to({device_of(x._native)!r})"
             )
         if stored.dtype != x.dtype:
             stored = stored.astype(x.dtype)
-        if stored.ndim and stored.shape[0] == 1:  # broadcasting does without leading ones, and takes any number of them here
+        if (
+            stored.ndim and stored.shape[0] == 1
+        ):  # broadcasting does without leading ones, and takes any number of them here
             lead = next((i for i, size in enumerate(stored.shape) if size != 1), stored.ndim)
             stored = reshape(stored, stored.shape[lead:])
     key, places = (key, None) if backend.indexes_as_numpy else _understood(x, key, True)
@@ -323,6 +343,8 @@ def _overwritten(x: Any, value: Any, places: Any) -> Any:
     try:
         value = broadcast_to(value, places.shape)
     except ValueError as error:
-        raise ValueError(f"x[key] = value: a value of shape {value.shape} does not fit into the shape {places.shape}") from error
+        raise ValueError(
+            f"x[key] = value: a value of shape {value.shape} does not fit into the shape {places.shape}"
+        ) from error
     flat = overwrite(reshape(x, (x.size,)), reshape(value, (places.size,)), reshape(places, (places.size,)))
     return reshape(flat, x.shape)

@@ -24,12 +24,16 @@ class _Info:
         return default_device()
 
     def default_dtypes(self, *, device: str | None = None) -> dict[str, Any]:
-        """The dtypes of new arrays, by "real floating", "complex floating", "integral" and "indexing": the same on every device."""
+        """The dtypes of new arrays, by "real floating", "complex floating", "integral" and "indexing": the same on
+        every device.
+        """
         get(device or default_device())  # names what is wrong with a device that is none
         return {role: dtypes.DEFAULTS[kind] for role, kind in _ROLES.items()}
 
     def devices(self) -> tuple[str, ...]:
-        """The devices of the libraries that are loaded; another one joins when its device is named or its array arrives."""
+        """The devices of the libraries that are loaded; another one joins when its device is named or its array
+        arrives.
+        """
         return tuple([device for backend in loaded() for device in backend.devices()])
 
     def dtypes(self, *, device: str | None = None, kind: Any = None) -> dict[str, Any]:
@@ -61,7 +65,8 @@ class _Info:
 
 
 def __array_namespace_info__() -> _Info:
-    """What the namespace can do, as an object with the methods capabilities, default_device, default_dtypes, devices and dtypes.
+    """What the namespace can do, as an object with the methods capabilities, default_device, default_dtypes, devices
+    and dtypes.
 
     Examples
     --------

@@ -33,7 +33,8 @@ class Interchange:
         def __getattr__(self, name: str) -> Any: ...
 
     def item(self) -> Any:
-        """The only element, as a Python number outside the graph. Unlike ``float(x)`` it gives no `GradientLostWarning`.
+        """The only element, as a Python number outside the graph. Unlike ``float(x)`` it gives no
+        `GradientLostWarning`.
 
         Raises
         ------
@@ -61,7 +62,9 @@ class Interchange:
 
     def _may_leave(self, what: str) -> None:
         if self._tracked:
-            raise RuntimeError(f"{what} of a Variable that requires grad would lose its gradient; use .detach() first, or .data")
+            raise RuntimeError(
+                f"{what} of a Variable that requires grad would lose its gradient; use .detach() first, or .data"
+            )
         if self.device != "cpu":
             raise RuntimeError(f"{what} is of Variables on 'cpu', this one is on {self.device!r}; use .cpu() first")
 
@@ -73,8 +76,14 @@ class Interchange:
         """The namespace whose functions take Variables: rustorch."""
         return public_namespace(api_version)
 
-    def __dlpack__(self, *, stream: Any = None, max_version: tuple[int, int] | None = None,
-                   dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> Any:  # fmt: skip
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
         """The memory as a DLPack capsule; the options are passed on to the array's own method.
 
         Raises

@@ -1,8 +1,9 @@
-"""The keys of ``x[key]``: brought to native arrays, taken apart by axes, and where a library has less than NumPy, turned into positions.
+"""The keys of ``x[key]``: brought to native arrays, taken apart by axes, and where a library has less than NumPy,
+turned into positions.
 
-NumPy's rules: slices and None stay where they stand. Integer arrays, and masks as the arrays of integers that ``nonzero`` finds for
-them, broadcast together; as soon as there is one, plain integers belong to them, too. Their axes come where the first of them stands, or
-in front of all others if something stands between them.
+NumPy's rules: slices and None stay where they stand. Integer arrays, and masks as the arrays of integers that
+``nonzero`` finds for them, broadcast together; as soon as there is one, plain integers belong to them, too. Their axes
+come where the first of them stands, or in front of all others if something stands between them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from .data_type import broadcast_shapes
 from .lists import holds_arrays
 
 _KEYS = "an integer, a slice, None, Ellipsis, or an integer or boolean array"
-#: What stands at an axis, or between axes: (axis, part). None and Ellipsis have no axis, nor has a mask of no dimensions.
+#: What stands at an axis, or between axes: (axis, part). None and Ellipsis have no axis, nor has a mask of no
+#: dimensions.
 Part = tuple[int | None, Any]
 
 
@@ -36,7 +38,9 @@ def _part(key: Any, x: Value) -> Any:
         return key
     if isinstance(key, slice):
         if any(isinstance(part, Value) for part in (key.start, key.stop, key.step)):
-            return slice(*[part.__index__() if isinstance(part, Value) else part for part in (key.start, key.stop, key.step)])
+            return slice(
+                *[part.__index__() if isinstance(part, Value) else part for part in (key.start, key.stop, key.step)]
+            )
         return key
     if nests(type(key)):
         from .creation import asarray
@@ -68,8 +72,9 @@ def _is_mask(part: Any) -> bool:
 
 
 def kinds(key: Any) -> set[str]:
-    """What is in a key: "integer", "slice", "backwards" (its step), "new"; "array", or "pointer" if it has no dimensions, and "narrow"
-    if it is not int64; "mask", or "switch" if it has no dimensions."""
+    """What is in a key: "integer", "slice", "backwards" (its step), "new"; "array", or "pointer" if it has no
+    dimensions, and "narrow" if it is not int64; "mask", or "switch" if it has no dimensions.
+    """
     found = set()
     for part in key if type(key) is tuple else (key,):
         if part is None:
@@ -88,12 +93,16 @@ def kinds(key: Any) -> set[str]:
 
 
 def by_axis(key: Any, shape: Sequence[int]) -> list[Part]:
-    """The parts of a key, with a slice for every axis that is left out at the end, or that an Ellipsis stands for, behind it."""
+    """The parts of a key, with a slice for every axis that is left out at the end, or that an Ellipsis stands for,
+    behind it.
+    """
     parts = list(key) if type(key) is tuple else [key]
     places = [i for i, part in enumerate(parts) if part is Ellipsis]
     if len(places) > 1:
         raise IndexError("indexing: a key has one Ellipsis at most")
-    sizes = [0 if part is None or part is Ellipsis else (getattr(part, "ndim", 0) if _is_mask(part) else 1) for part in parts]
+    sizes = [
+        0 if part is None or part is Ellipsis else (getattr(part, "ndim", 0) if _is_mask(part) else 1) for part in parts
+    ]
     missing = len(shape) - sum(sizes)
     if missing < 0:
         raise IndexError(
@@ -111,7 +120,8 @@ def by_axis(key: Any, shape: Sequence[int]) -> list[Part]:
 def in_range(backend: Backend, parts: Sequence[Part], shape: Sequence[int]) -> bool:
     """Raise for integers that are out of range, wherever they can be read, and for masks of another shape.
 
-    A mask without elements may have the size 0 for any axis, as in NumPy. Returns whether there is one, which few libraries take.
+    A mask without elements may have the size 0 for any axis, as in NumPy. Returns whether there is one, which few
+    libraries take.
     """
     nothing = False
     for axis, part in parts:
@@ -131,7 +141,9 @@ def in_range(backend: Backend, parts: Sequence[Part], shape: Sequence[int]) -> b
 
 
 def plain(parts: Sequence[Part], shape: Sequence[int]) -> tuple:
-    """A key of integers, slices and None as the standard has it: something for each axis, and slices that end within it."""
+    """A key of integers, slices and None as the standard has it: something for each axis, and slices that end within
+    it.
+    """
     key: list[Any] = []
     for axis, part in parts:
         if isinstance(part, slice):

@@ -16,9 +16,11 @@ from .linear_algebra import matmul, matrix_transpose, tensordot, vecdot
 from .manipulation import broadcast_to, concat, expand_dims, squeeze
 from .norms import cross, diagonal, matrix_norm, outer, trace, vector_norm
 
-__all__ = ["cholesky", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv", "matmul", "matrix_norm",
-           "matrix_power", "matrix_rank", "matrix_transpose", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals",
-           "tensordot", "trace", "vecdot", "vector_norm"]  # fmt: skip
+__all__ = [
+    "cholesky", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv", "matmul", "matrix_norm",
+    "matrix_power", "matrix_rank", "matrix_transpose", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals",
+    "tensordot", "trace", "vecdot", "vector_norm",
+]  # fmt: skip
 
 
 class _Eigen(NamedTuple):
@@ -83,7 +85,8 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Any:
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a matrix is not positive definite; it is a ValueError, too. (Inside of ``jax.jit`` nobody can look: the answer is nan there.)
+        If a matrix is not positive definite; it is a ValueError, too. (Inside of ``jax.jit`` nobody can look: the
+        answer is nan there.)
     """
     out = factorizations.cholesky(_matrices(x, "cholesky", square=True))
     if not upper:
@@ -94,8 +97,8 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Any:
 def det(x: Any, /) -> Any:
     """Determinants of square matrices, (..., n, n).
 
-    Singular matrices have their right gradients, the cofactors, and second derivatives. (PyTorch's first gradient there is 0 unless
-    it is computed with ``create_graph=True``.) Third derivatives need distinct singular values there.
+    Singular matrices have their right gradients, the cofactors, and second derivatives. (PyTorch's first gradient there
+    is 0 unless it is computed with ``create_graph=True``.) Third derivatives need distinct singular values there.
 
     Examples
     --------
@@ -125,7 +128,8 @@ def inv(x: Any, /) -> Any:
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a matrix is singular; it is a ValueError, too. (Inside of ``jax.jit`` nobody can look: the answer is infinite or nan there.)
+        If a matrix is singular; it is a ValueError, too. (Inside of ``jax.jit`` nobody can look: the answer is infinite
+        or nan there.)
     """
     return factorizations.inv(_matrices(x, "inv", square=True))
 
@@ -149,17 +153,20 @@ def solve(x1: Any, x2: Any, /) -> Any:
     vector = x2.ndim == 1
     x2 = _matrices(expand_dims(x2, axis=1) if vector else x2, "solve")
     if x2.shape[-2] != x1.shape[-1]:
-        raise ValueError(f"solve: shapes {x1.shape} and {x2.shape[:1] if vector else x2.shape} differ in the number of equations")
+        raise ValueError(
+            f"solve: shapes {x1.shape} and {x2.shape[:1] if vector else x2.shape} differ in the number of equations"
+        )
     out = factorizations.solve(x1, x2)
     return squeeze(out, axis=-1) if vector else out
 
 
 def eigh(x: Any, /) -> _Eigen:
-    """Eigenvalues, in rising order, and orthonormal eigenvectors, in columns, of symmetric or Hermitian matrices, (..., n, n).
+    """Eigenvalues, in rising order, and orthonormal eigenvectors, in columns, of symmetric or Hermitian matrices, (...,
+    n, n).
 
-    Gradients are right for what does not depend on the signs or phases of the eigenvectors, nor on which of the bases of their span
-    those of equal eigenvalues are. For what does depend on that, they are not defined: they come out huge, infinite or nan. Second
-    derivatives need distinct eigenvalues; else they are nan.
+    Gradients are right for what does not depend on the signs or phases of the eigenvectors, nor on which of the bases
+    of their span those of equal eigenvalues are. For what does depend on that, they are not defined: they come out
+    huge, infinite or nan. Second derivatives need distinct eigenvalues; else they are nan.
 
     Returns
     -------
@@ -176,7 +183,8 @@ def eigvalsh(x: Any, /) -> Any:
 
 
 def eig(x: Any, /) -> _Eigen:
-    """Eigenvalues and eigenvectors of norm 1, in columns, of any square matrices, (..., n, n); both complex, in no order.
+    """Eigenvalues and eigenvectors of norm 1, in columns, of any square matrices, (..., n, n); both complex, in no
+    order.
 
     Gradients are right for what does not depend on the phases of the eigenvectors, where the eigenvalues are distinct.
 
@@ -229,15 +237,15 @@ def qr(x: Any, /, *, mode: str = "reduced") -> _QR:
 def svd(x: Any, /, *, full_matrices: bool = True) -> _SVD:
     """Singular value decomposition ``x = U @ diag(S) @ Vh``, the singular values falling.
 
-    Gradients are right for what does not depend on the signs or phases of the singular vectors, or on the bases of equal values; see
-    `eigh`.
+    Gradients are right for what does not depend on the signs or phases of the singular vectors, or on the bases of
+    equal values; see `eigh`.
 
     Parameters
     ----------
     x : Variable or array, (..., m, n)
     full_matrices : bool
-        Whether U and Vh are square, or have min(m, n) columns and rows. What this adds is arbitrary, as long as it is orthonormal:
-        gradients that reach it are ignored, as in PyTorch.
+        Whether U and Vh are square, or have min(m, n) columns and rows. What this adds is arbitrary, as long as it is
+        orthonormal: gradients that reach it are ignored, as in PyTorch.
 
     Returns
     -------
@@ -286,7 +294,9 @@ def matrix_rank(x: Any, /, *, rtol: Any = None) -> Any:
 
 
 def matrix_power(x: Any, n: int, /) -> Any:
-    """The ``n``-th power of square matrices, (..., k, k), by repeated squaring; a negative one is a power of the inverse."""
+    """The ``n``-th power of square matrices, (..., k, k), by repeated squaring; a negative one is a power of the
+    inverse.
+    """
     x, n = _matrices(x, "matrix_power", square=True), index(n)
     if n == 0:
         return broadcast_to(eye(x.shape[-1], dtype=x.dtype, device=x.device), x.shape)

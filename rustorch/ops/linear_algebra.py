@@ -19,7 +19,9 @@ __all__ = ["matmul", "matrix_transpose", "tensordot", "vecdot"]
 
 
 def _matmul_right(xp: Any, g: Any, x1: Any, x2_shape: tuple[int, ...]) -> Any:
-    """The gradient in x2. A single matrix that multiplied a whole batch gets one product, not a batch of them to sum."""
+    """The gradient in x2. A single matrix that multiplied a whole batch gets one product, not a batch of them
+    to sum.
+    """
     if len(x2_shape) == 2 and x1.ndim > 2 and 0 not in x1.shape:
         rows = -1 if g.shape[-1] else prod(x1.shape[:-1])
         x1, g = xp.reshape(x1, (rows, x1.shape[-1])), xp.reshape(g, (rows, g.shape[-1]))
@@ -124,7 +126,8 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     one, two = one_axis(axis, x1.ndim), one_axis(axis, x2.ndim)
     if x1.shape[one] != x2.shape[two]:
         raise ValueError(
-            f"vecdot: sizes {x1.shape[one]} and {x2.shape[two]} along axis {axis} of shapes {x1.shape} and {x2.shape} differ"
+            f"vecdot: sizes {x1.shape[one]} and {x2.shape[two]} along axis {axis} of shapes {x1.shape} and {x2.shape} "
+            f"differ"
         )
     x1, x2 = moveaxis(x1, one, -1), moveaxis(x2, two, -1)
     products = multiply(conj(x1) if is_complex(x1) else x1, x2)

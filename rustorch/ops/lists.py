@@ -1,6 +1,7 @@
 """Nested lists that hold arrays: joined to one array of one dtype, through which gradients go on to the Variables.
 
-Python's numbers in them are weak, as beside arrays elsewhere: see `rustorch.backends.convert`, which makes arrays of numbers alone.
+Python's numbers in them are weak, as beside arrays elsewhere: see `rustorch.backends.convert`, which makes arrays of
+numbers alone.
 """
 
 from __future__ import annotations
@@ -30,14 +31,21 @@ def holds_tracked(data: Any) -> bool:
 
 
 def holds_arrays(data: Any) -> bool:
-    """Whether there is something in nested sequences that NumPy cannot join: a Variable, or an array of another library."""
+    """Whether there is something in nested sequences that NumPy cannot join: a Variable, or an array of another
+    library.
+    """
     if not nests(type(data)):
         return False
-    return any(is_array(value) and (isinstance(value, Value) or of(value) is not get("cpu")) for value in examples(data).values())
+    return any(
+        is_array(value) and (isinstance(value, Value) or of(value) is not get("cpu"))
+        for value in examples(data).values()
+    )
 
 
 def natural_dtype(leaves: list) -> Any:
-    """The dtype of a list: of its arrays and NumPy scalars, raised by numbers of a higher kind; float32 where there is nothing."""
+    """The dtype of a list: of its arrays and NumPy scalars, raised by numbers of a higher kind; float32 where there is
+    nothing.
+    """
     out: Any = None
     for leaf in leaves:
         if is_array(leaf):

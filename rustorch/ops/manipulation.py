@@ -16,12 +16,12 @@ from .data_type import astype, broadcast_shapes
 from .helpers import axes_of, integer, one_axis, shape_of, sizes_of
 
 __all__ = [
-    "broadcast_arrays", "broadcast_to", "concat", "expand_dims", "flip", "moveaxis", "permute_dims", "repeat", "reshape", "roll",
-    "squeeze", "stack", "tile", "unstack",
+    "broadcast_arrays", "broadcast_to", "concat", "expand_dims", "flip", "moveaxis", "permute_dims", "repeat",
+    "reshape", "roll", "squeeze", "stack", "tile", "unstack",
 ]  # fmt: skip
 
 
-# -- rules and primitives ------------------------------------------------------------------------------------------------
+# -- rules and primitives ----------------------------------------------------------------------------------------------
 def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
@@ -43,39 +43,59 @@ def _repeat_rule(xp: Any, g: Any, x_shape: tuple[int, ...], repeats: Any, axis: 
     return xp.index_add(g, places, x_shape, axis)
 
 
-_reshape = Primitive("reshape", lambda xp, x, /, shape, copy: xp.reshape(x, shape, copy=copy),
-                     x=lambda xp, g, x_shape: xp.reshape(g, x_shape))  # fmt: skip
-_permute_dims = Primitive("permute_dims", lambda xp, x, /, axes: xp.permute_dims(x, axes),
-                          x=lambda xp, g, axes: xp.permute_dims(g, _inverse(axes)))  # fmt: skip
-_broadcast_to = Primitive("broadcast_to", lambda xp, x, /, shape: xp.broadcast_to(x, shape),
-                          x=lambda xp, g: g)  # fmt: skip
-_flip = Primitive("flip", lambda xp, x, /, axis: xp.flip(x, axis=axis),
-                  x=lambda xp, g, axis: xp.flip(g, axis=axis))  # fmt: skip
-_roll = Primitive("roll", lambda xp, x, /, shift, axis: xp.roll(x, shift, axis=axis),
-                  x=lambda xp, g, shift, axis: xp.roll(
-                      g, -shift if isinstance(shift, int) else tuple([-s for s in shift]), axis=axis))  # fmt: skip
+_reshape = Primitive(
+    "reshape",
+    lambda xp, x, /, shape, copy: xp.reshape(x, shape, copy=copy),
+    x=lambda xp, g, x_shape: xp.reshape(g, x_shape),
+)
+_permute_dims = Primitive(
+    "permute_dims",
+    lambda xp, x, /, axes: xp.permute_dims(x, axes),
+    x=lambda xp, g, axes: xp.permute_dims(g, _inverse(axes)),
+)
+_broadcast_to = Primitive("broadcast_to", lambda xp, x, /, shape: xp.broadcast_to(x, shape), x=lambda xp, g: g)
+_flip = Primitive("flip", lambda xp, x, /, axis: xp.flip(x, axis=axis), x=lambda xp, g, axis: xp.flip(g, axis=axis))
+_roll = Primitive(
+    "roll",
+    lambda xp, x, /, shift, axis: xp.roll(x, shift, axis=axis),
+    x=lambda xp, g, shift, axis: xp.roll(
+        g, -shift if isinstance(shift, int) else tuple([-s for s in shift]), axis=axis
+    ),
+)
 _repeat = Primitive("repeat", lambda xp, x, /, repeats, axis: xp.repeat(x, repeats, axis=axis), x=_repeat_rule)
-_unstack = Primitive("unstack", lambda xp, x, /, axis: tuple(xp.unstack(x, axis=axis)), multiple=True,
-                     x=lambda xp, g, axis: xp.stack(list(g), axis=axis))  # fmt: skip
+_unstack = Primitive(
+    "unstack",
+    lambda xp, x, /, axis: tuple(xp.unstack(x, axis=axis)),
+    multiple=True,
+    x=lambda xp, g, axis: xp.stack(list(g), axis=axis),
+)
 
 
 @cache
 def _concat(n: int) -> Primitive:
     names = tuple([f"arrays[{i}]" for i in range(n)])
-    return Primitive("concat", lambda xp, *args: xp.concat(list(args[:n]), axis=args[n]), register=False,
-                     joint=lambda xp, g, axis, sizes: _split(xp, g, axis, sizes),
-                     signature=(names, ("axis", "sizes")))  # fmt: skip
+    return Primitive(
+        "concat",
+        lambda xp, *args: xp.concat(list(args[:n]), axis=args[n]),
+        register=False,
+        joint=lambda xp, g, axis, sizes: _split(xp, g, axis, sizes),
+        signature=(names, ("axis", "sizes")),
+    )
 
 
 @cache
 def _stack(n: int) -> Primitive:
     names = tuple([f"arrays[{i}]" for i in range(n)])
-    return Primitive("stack", lambda xp, *args: xp.stack(list(args[:n]), axis=args[n]), register=False,
-                     joint=lambda xp, g, axis: [g[(slice(None),) * axis + (i, ...)] for i in range(g.shape[axis])],
-                     signature=(names, ("axis",)))  # fmt: skip
+    return Primitive(
+        "stack",
+        lambda xp, *args: xp.stack(list(args[:n]), axis=args[n]),
+        register=False,
+        joint=lambda xp, g, axis: [g[(slice(None),) * axis + (i, ...)] for i in range(g.shape[axis])],
+        signature=(names, ("axis",)),
+    )
 
 
-# -- functions -------------------------------------------------------------------------------------------------------------
+# -- functions ---------------------------------------------------------------------------------------------------------
 def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Any:
     """The same elements, in the same order, in another shape.
 
@@ -113,7 +133,9 @@ def permute_dims(x: Any, /, axes: Sequence[int]) -> Any:
     x = adopt(x, "permute_dims")
     order = axes_of(tuple(axes), x.ndim)
     if len(order) != x.ndim:
-        raise ValueError(f"permute_dims: axes {tuple(axes)} must name each of the {x.ndim} axes of shape {x.shape} once")
+        raise ValueError(
+            f"permute_dims: axes {tuple(axes)} must name each of the {x.ndim} axes of shape {x.shape} once"
+        )
     return _permute_dims(x, order)
 
 
@@ -201,7 +223,9 @@ def roll(x: Any, /, shift: int | Sequence[int], *, axis: int | Sequence[int] | N
     """
     x = adopt(x, "roll")
     if axis is None and isinstance(shift, (tuple, list)):
-        raise ValueError(f"roll: {len(shift)} shifts, but no axes; name them, or give one shift for the flattened array")
+        raise ValueError(
+            f"roll: {len(shift)} shifts, but no axes; name them, or give one shift for the flattened array"
+        )
     one = "roll", "a shift"
     shift = tuple([integer(*one, n) for n in shift]) if isinstance(shift, (tuple, list)) else integer(*one, shift)
     if axis is not None:

@@ -95,9 +95,11 @@ def _floating(x: Any, name: str) -> Any:
     return x
 
 
-# -- norms of vectors --------------------------------------------------------------------------------------------------------------
+# -- norms of vectors --------------------------------------------------------------------------------------------------
 def _limit_at_zero(xp: Any, g: Any, out: Any) -> tuple[Any, Any]:
-    """What ``g / out`` tends to where both are 0, and whether it does: by L'Hopital's rule, the derivative of ``g`` in ``out``."""
+    """What ``g / out`` tends to where both are 0, and whether it does: by L'Hopital's rule, the derivative of ``g`` in
+    ``out``.
+    """
     if not g._tracked:
         return xp.zeros_like(g), g == 0
     found = grad(g, out, xp.ones_like(g), create_graph=True, allow_unused=True)[0]
@@ -114,8 +116,8 @@ def _ordinary(xp: Any, g: Any, out: Any, zero: Any) -> bool:
 def by_norm(xp: Any, g: Any, x: Any, out: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     """``g * x / out``, where ``out`` is a norm of x over axes: it is not negative, and x is 0 where it is 0.
 
-    The quotient is 0 there, and yet it has a derivative if ``g`` is 0, too, as it is for the square of a norm. Else there is no second
-    derivative: it is nan.
+    The quotient is 0 there, and yet it has a derivative if ``g`` is 0, too, as it is for the square of a norm. Else
+    there is no second derivative: it is nan.
     """
     shape = tuple(x.shape)
     wide = restored(xp, out, axes, shape, keepdims)
@@ -175,8 +177,8 @@ _vector_norm = Primitive(
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
     """Norm of the elements along axes: ``sum(abs(x) ** ord) ** (1 / ord)``, without overflow or underflow on the way.
 
-    Its gradient at 0 is 0. Second derivatives there are those of what is smooth, such as ``vector_norm(x) ** 2``, and else nan: for the
-    norm itself, there is none.
+    Its gradient at 0 is 0. Second derivatives there are those of what is smooth, such as ``vector_norm(x) ** 2``, and
+    else nan: for the norm itself, there is none.
 
     Parameters
     ----------
@@ -186,7 +188,8 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
         None: all.
     keepdims : bool
     ord : float
-        ``inf`` and ``-inf`` are the largest and the smallest absolute value, 0 is the number of elements that are not zero.
+        ``inf`` and ``-inf`` are the largest and the smallest absolute value, 0 is the number of elements that are not
+        zero.
 
     Returns
     -------
@@ -223,8 +226,8 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
         Floating-point.
     keepdims : bool
     ord : {"fro", "nuc", 1, -1, 2, -2, inf, -inf}
-        The root of the sum of squares, the sum of the singular values, the largest or smallest: sum of a column's absolute values,
-        singular value, sum of a row's absolute values.
+        The root of the sum of squares, the sum of the singular values, the largest or smallest: sum of a column's
+        absolute values, singular value, sum of a row's absolute values.
 
     Returns
     -------

@@ -34,7 +34,8 @@ def _reduction(function: Callable) -> Any:
         if "out" in options:  # numpy.sum(x) calls x.sum(out=...)
             name = function.__name__
             raise TypeError(
-                f"numpy.{name} does not compute with Variables; write rustorch.{name}(x), or numpy.{name}(x.data) where no gradient is "
+                f"numpy.{name} does not compute with Variables; write rustorch.{name}(x), or numpy.{name}(x.data) "
+                f"where no gradient is "
                 f"needed (and out= has no meaning here)"
             )
         return function(self, axis=axis, keepdims=keepdims, **options)
@@ -58,8 +59,8 @@ def _named(method: Callable, function: Callable) -> Callable:
 class Operators:
     """The operators of the Array API, reflected and in place, and the functions that are usually written after a dot.
 
-    Operators in place (``x += y``) write into the array as long as nothing is being recorded; what is tracked gets a new array and a
-    place in the graph, so that the graph never sees a value change.
+    Operators in place (``x += y``) write into the array as long as nothing is being recorded; what is tracked gets a
+    new array and a place in the graph, so that the graph never sees a value change.
     """
 
     # fmt: off

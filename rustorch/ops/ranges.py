@@ -34,13 +34,14 @@ def number(name: str, what: str, value: Any) -> Any:
 
 
 def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: str | None = None) -> Any:
-    """Numbers from ``start`` (0, if it is the only one given) in steps, ``stop`` excluded; int64 or float32 by their kind.
+    """Numbers from ``start`` (0, if it is the only one given) in steps, ``stop`` excluded; int64 or float32 by their
+    kind.
 
     Parameters
     ----------
     start, stop, step : number, or Variable or array without dimensions
-        Their values are read, for they decide how many numbers there are. Gradients go on to ``start`` and ``step``; dtype and device
-        are those of the arrays, unless they are named.
+        Their values are read, for they decide how many numbers there are. Gradients go on to ``start`` and ``step``;
+        dtype and device are those of the arrays, unless they are named.
     dtype : dtype, optional
     device : str, optional
 
@@ -61,7 +62,9 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     return made("arange", device, dtype, default, start, stop, step)
 
 
-def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: str | None = None, endpoint: bool = True) -> Any:
+def linspace(
+    start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: str | None = None, endpoint: bool = True
+) -> Any:
     """``num`` numbers at equal distances from ``start`` to ``stop``; without ``endpoint``, ``stop`` is left out.
 
     Parameters
@@ -88,9 +91,11 @@ def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: s
     return made("linspace", device, dtype, default, start, stop, count, endpoint)
 
 
-# -- between arrays -----------------------------------------------------------------------------------------------------------
+# -- between arrays ----------------------------------------------------------------------------------------------------
 def _brought(name: str, given: dict[str, Any], device: Any) -> tuple[list[Any], Any, str]:
-    """Python numbers as they are and arrays as Variables on one device; the dtype that all have together, and the device."""
+    """Python numbers as they are and arrays as Variables on one device; the dtype that all have together, and the
+    device.
+    """
     values = []
     for what, value in given.items():
         number = number_of(value)

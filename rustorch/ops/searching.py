@@ -20,15 +20,17 @@ _where = Primitive(
 )
 _argmax = Primitive("argmax", lambda xp, x, /, axis, keepdims: xp.argmax(x, axis=axis, keepdims=keepdims))
 _argmin = Primitive("argmin", lambda xp, x, /, axis, keepdims: xp.argmin(x, axis=axis, keepdims=keepdims))
-_count_nonzero = Primitive("count_nonzero", lambda xp, x, /, axis, keepdims: xp.count_nonzero(x, axis=axis, keepdims=keepdims))
+_count_nonzero = Primitive(
+    "count_nonzero", lambda xp, x, /, axis, keepdims: xp.count_nonzero(x, axis=axis, keepdims=keepdims)
+)
 _searchsorted = Primitive("searchsorted", lambda xp, x1, x2, /, side: xp.searchsorted(x1, x2, side=side))
 
 
 def where(condition: Any, x1: Any, x2: Any, /) -> Any:
     """Elements of ``x1`` where the condition holds, else of ``x2``.
 
-    The gradient of the element that was not chosen is zero times what it would be: where that is infinite or nan (``sqrt`` at 0,
-    say), make the argument harmless with a second ``where`` inside.
+    The gradient of the element that was not chosen is zero times what it would be: where that is infinite or nan
+    (``sqrt`` at 0, say), make the argument harmless with a second ``where`` inside.
 
     Parameters
     ----------

@@ -74,9 +74,11 @@ def _unique(x: Any, name: str) -> _All:
 
 
 def unique_all(x: Any, /) -> _All:
-    """The distinct elements, where each is first in the flattened array, which of them each element is, and how often each is there.
+    """The distinct elements, where each is first in the flattened array, which of them each element is, and how often
+    each is there.
 
-    Every nan is distinct from every other. The gradient of a value goes to its first place. The sizes depend on the values.
+    Every nan is distinct from every other. The gradient of a value goes to its first place. The sizes depend on the
+    values.
 
     Parameters
     ----------
@@ -103,7 +105,9 @@ def unique_counts(x: Any, /) -> _Counts:
 
 
 def unique_inverse(x: Any, /) -> _Inverse:
-    """The distinct elements and which of them each element is, named ``values`` and ``inverse_indices``; see `unique_all`."""
+    """The distinct elements and which of them each element is, named ``values`` and ``inverse_indices``; see
+    `unique_all`.
+    """
     found = _unique(x, "unique_inverse")
     return _Inverse(found.values, found.inverse_indices)
 

@@ -1,7 +1,8 @@
-"""Derivatives of elementwise functions that are primitives of their own, so that second derivatives are as accurate as first ones.
+"""Derivatives of elementwise functions that are primitives of their own, so that second derivatives are as accurate as
+first ones.
 
-Their formulas are the kernels of the same names, in ``backends/kernels/elementwise.py``; their rules stand here. A rule of `elementwise`
-calls one of them as ``xp.<name>``.
+Their formulas are the kernels of the same names, in ``backends/kernels/elementwise.py``; their rules stand here. A rule
+of `elementwise` calls one of them as ``xp.<name>``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ from typing import Any
 from ..autograd.primitive import Primitive
 from .helpers import conjugate, is_complex
 
-__all__ = ["direction", "no_slope", "pow_slope", "root_above", "root_below", "root_beyond", "share", "tanh_slope", "turn"]
+__all__ = [
+    "direction",
+    "no_slope",
+    "pow_slope",
+    "root_above",
+    "root_below",
+    "root_beyond",
+    "share",
+    "tanh_slope",
+    "turn",
+]
 
 
 def _root_above_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
@@ -63,7 +74,9 @@ def _pow_slope_exponent(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
     power = xp.where(direct, power, out / xp.where(direct, one, x2))
     log = xp.log(xp.where(xp.logical_or(x2 == 0, power == 0), one, x1))
     flat = log == 0
-    return g * conjugate(xp, power * (1 + xp.where(flat, xp.zeros_like(x2), x2) * xp.where(flat, xp.zeros_like(log), log)))
+    return g * conjugate(
+        xp, power * (1 + xp.where(flat, xp.zeros_like(x2), x2) * xp.where(flat, xp.zeros_like(log), log))
+    )
 
 
 def _share_slope(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
@@ -76,11 +89,15 @@ no_slope = Primitive(
     g_out=lambda xp, g, x: xp.no_slope(g, x),
     x=lambda xp, g, x: xp.no_slope(g, x),
 )
-pow_slope = Primitive("pow_slope", lambda xp, x1, x2, /: xp.pow_slope(x1, x2), x1=_pow_slope_base, x2=_pow_slope_exponent)
+pow_slope = Primitive(
+    "pow_slope", lambda xp, x1, x2, /: xp.pow_slope(x1, x2), x1=_pow_slope_base, x2=_pow_slope_exponent
+)
 tanh_slope = Primitive(
     "tanh_slope", lambda xp, x, /: xp.tanh_slope(x), x=lambda xp, g, x, out: -2 * (g * conjugate(xp, out * xp.tanh(x)))
 )
-root_below = Primitive("root_below", lambda xp, x, /: xp.root_below(x), x=lambda xp, g, x, out: -(g * conjugate(xp, x / out)))
+root_below = Primitive(
+    "root_below", lambda xp, x, /: xp.root_below(x), x=lambda xp, g, x, out: -(g * conjugate(xp, x / out))
+)
 root_above = Primitive("root_above", lambda xp, x, /: xp.root_above(x), x=_root_above_rule)
 root_beyond = Primitive("root_beyond", lambda xp, x, /: xp.root_beyond(x), x=_root_beyond_rule)
 direction = Primitive(

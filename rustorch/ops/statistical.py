@@ -51,7 +51,9 @@ def _var_rule(xp: Any, g: Any, x: Any, axis: Any, correction: float, keepdims: b
 
 
 def _std_rule(xp: Any, g: Any, x: Any, out: Any, axis: Any, correction: float, keepdims: bool) -> Any:
-    """Zero where the deviation is zero, as PyTorch has it. Each deviation from the mean is divided by it first: nothing overflows."""
+    """Zero where the deviation is zero, as PyTorch has it. Each deviation from the mean is divided by it first: nothing
+    overflows.
+    """
     degrees = builtins.max(_count(axis, x.shape) - correction, 0)
     scale = 1 / degrees if degrees else float("inf")
     out = restored(xp, out, axis, x.shape, keepdims)
@@ -75,7 +77,9 @@ def _std_of(xp: Any, x: Any, /, axis: Any, correction: float, keepdims: bool) ->
 
 
 def _shifted(xp: Any, x: Any, by: int, fill: Any) -> Any:
-    """``x`` moved along its last axis by ``by`` places (to the right if positive), with ``fill``'s elements moving in."""
+    """``x`` moved along its last axis by ``by`` places (to the right if positive), with ``fill``'s elements
+    moving in.
+    """
     if by > 0:
         return xp.concat([fill[..., :by], x[..., :-by]], axis=-1)
     return xp.concat([x[..., -by:], fill[..., :-by]], axis=-1)
@@ -87,7 +91,9 @@ def _products_before(xp: Any, x: Any) -> Any:
 
 
 def _prod_rule(xp: Any, g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """Each element's factor is the product of all others, from both sides: no division, so zeros are no special case."""
+    """Each element's factor is the product of all others, from both sides: no division, so zeros are no
+    special case.
+    """
     shape = x.shape
     axes = axes_of(axis, len(shape))
     kept = tuple([i for i in range(len(shape)) if i not in axes])
@@ -140,7 +146,9 @@ _sum = Primitive(
 _mean = Primitive(
     "mean",
     lambda xp, x, /, axis, keepdims: xp.mean(x, axis=axis, keepdims=keepdims),
-    x=lambda xp, g, axis, x_shape, keepdims: _spread(xp, g / builtins.max(_count(axis, x_shape), 1), axis, x_shape, keepdims),
+    x=lambda xp, g, axis, x_shape, keepdims: _spread(
+        xp, g / builtins.max(_count(axis, x_shape), 1), axis, x_shape, keepdims
+    ),
 )
 _prod = Primitive(
     "prod",
@@ -161,17 +169,21 @@ _std = Primitive(
 )
 _cumulative_sum = Primitive(
     "cumulative_sum",
-    lambda xp, x, /, axis, dtype, include_initial: xp.cumulative_sum(x, axis=axis, dtype=dtype, include_initial=include_initial),
+    lambda xp, x, /, axis, dtype, include_initial: xp.cumulative_sum(
+        x, axis=axis, dtype=dtype, include_initial=include_initial
+    ),
     x=_cumulative_sum_rule,
 )
 _cumulative_prod = Primitive(
     "cumulative_prod",
-    lambda xp, x, /, axis, dtype, include_initial: xp.cumulative_prod(x, axis=axis, dtype=dtype, include_initial=include_initial),
+    lambda xp, x, /, axis, dtype, include_initial: xp.cumulative_prod(
+        x, axis=axis, dtype=dtype, include_initial=include_initial
+    ),
     x=_cumulative_prod_rule,
 )
 
 
-# -- functions -----------------------------------------------------------------------------------------------------------
+# -- functions ---------------------------------------------------------------------------------------------------------
 def _given(x: Any, name: str, axis: Axis) -> tuple[Any, Any]:
     """The array as a Variable and the axes checked, as an integer, a tuple or None."""
     if type(x) not in VARIABLES:

@@ -35,7 +35,8 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
     x : Variable or array
     axis : int
     n : int
-        0 for ``x`` itself, with nothing joined to it: there are no differences to take. So have it NumPy, PyTorch and JAX.
+        0 for ``x`` itself, with nothing joined to it: there are no differences to take. So have it NumPy, PyTorch and
+        JAX.
     prepend, append : Variable or array, optional
         Joined to ``x`` along the axis first.
 

@@ -12,9 +12,11 @@ __all__ = ["Adadelta"]
 
 
 class Adadelta(Optimizer):
-    """The step has the parameter's own units: it is scaled by the running size of the last steps over that of the gradients.
+    """The step has the parameter's own units: it is scaled by the running size of the last steps over that of the
+    gradients.
 
-    ``v = rho * v + (1 - rho) * g**2;  d = sqrt(u + eps) / sqrt(v + eps) * g;  u = rho * u + (1 - rho) * d**2;  p = p - lr * d``.
+    ``v = rho * v + (1 - rho) * g**2;  d = sqrt(u + eps) / sqrt(v + eps) * g;  u = rho * u + (1 - rho) * d**2;  p = p -
+    lr * d``.
 
 
     Parameters
@@ -37,7 +39,8 @@ class Adadelta(Optimizer):
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or rho is not from 0 to 1.
+        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or rho is not from 0
+        to 1.
 
     Notes
     -----
@@ -57,9 +60,20 @@ class Adadelta(Optimizer):
     kernel = "adadelta"
     keeps = ("square_avg", "acc_delta")
 
-    def __init__(self, params: Any, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0.0, *,
-                 maximize: bool = False, **hints: Any):  # fmt: skip
-        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, hints)
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        **hints: Any,
+    ):
+        super().__init__(
+            params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, hints
+        )
 
     def check(self, options: dict[str, Any]) -> None:
         checks.not_negative(self._name, options, "lr", "eps", "weight_decay")
@@ -68,8 +82,18 @@ class Adadelta(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "square_avg": xp.zeros_like(p), "acc_delta": xp.zeros_like(p)}
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
         state["step"] += 1
         return (
-            p, g, state["square_avg"], state["acc_delta"], options["lr"], options["rho"], options["eps"], options["weight_decay"],
-            options["maximize"])  # fmt: skip
+            p,
+            g,
+            state["square_avg"],
+            state["acc_delta"],
+            options["lr"],
+            options["rho"],
+            options["eps"],
+            options["weight_decay"],
+            options["maximize"],
+        )

@@ -13,9 +13,11 @@ __all__ = ["Adafactor"]
 
 
 class Adafactor(Optimizer):
-    """Adam's step sizes at a fraction of its memory: of a matrix, only the means over rows and over columns of the squares are kept.
+    """Adam's step sizes at a fraction of its memory: of a matrix, only the means over rows and over columns of the
+    squares are kept.
 
-    The step is relative to the size of the parameter, clipped at ``d`` in its root mean square, and at most ``1 / sqrt(t)``.
+    The step is relative to the size of the parameter, clipped at ``d`` in its root mean square, and at most ``1 /
+    sqrt(t)``.
 
 
     Parameters
@@ -61,11 +63,30 @@ class Adafactor(Optimizer):
     kernel = "adafactor"
     keeps = ("row_var", "col_var", "variance")
 
-    def __init__(self, params: Any, lr: float = 1e-2, beta2_decay: float = -0.8, eps: tuple[float | None, float] = (None, 1e-3),
-                 d: float = 1.0, weight_decay: float = 0.0, *, maximize: bool = False, **hints: Any):  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "beta2_decay": beta2_decay, "eps": eps, "d": d, "weight_decay": weight_decay, "maximize": maximize,
-        }, hints)  # fmt: skip
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-2,
+        beta2_decay: float = -0.8,
+        eps: tuple[float | None, float] = (None, 1e-3),
+        d: float = 1.0,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        **hints: Any,
+    ):
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "beta2_decay": beta2_decay,
+                "eps": eps,
+                "d": d,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+            },
+            hints,
+        )
 
     def check(self, options: dict[str, Any]) -> None:
         checks.not_negative(self._name, options, "lr", "weight_decay", "d")
@@ -80,7 +101,11 @@ class Adafactor(Optimizer):
             options["eps"] = (None, second["eps"])
         else:
             checks.pair(
-                self._name, options, "eps", lambda a, b: a >= 0 and b >= 0, "numbers that are not negative, the first may be None"
+                self._name,
+                options,
+                "eps",
+                lambda a, b: a >= 0 and b >= 0,
+                "numbers that are not negative, the first may be None",
             )
 
     def check_parameter(self, p: Variable, number: int) -> None:
@@ -92,10 +117,23 @@ class Adafactor(Optimizer):
             return {"step": 0, "variance": xp.zeros_like(p)}
         return {"step": 0, "row_var": xp.zeros_like(p[..., :1]), "col_var": xp.zeros_like(p[..., :1, :])}
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
         lr, (eps1, eps2) = options["lr"], options["eps"]
         return (
-            p, g, state.get("row_var"), state.get("col_var"), state.get("variance"), lr, step ** options["beta2_decay"],
-            float(xp.finfo(p.dtype).eps) if eps1 is None else eps1, eps2, options["d"], min(lr, step**-0.5),
-            options["weight_decay"], options["maximize"])  # fmt: skip
+            p,
+            g,
+            state.get("row_var"),
+            state.get("col_var"),
+            state.get("variance"),
+            lr,
+            step ** options["beta2_decay"],
+            float(xp.finfo(p.dtype).eps) if eps1 is None else eps1,
+            eps2,
+            options["d"],
+            min(lr, step**-0.5),
+            options["weight_decay"],
+            options["maximize"],
+        )

@@ -43,7 +43,8 @@ class Adagrad(Optimizer):
 
     Notes
     -----
-    Source: Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", 2011.
+    Source: Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization",
+    2011.
 
     Examples
     --------
@@ -59,12 +60,30 @@ class Adagrad(Optimizer):
     kernel = "adagrad"
     keeps = ("sum",)
 
-    def __init__(self, params: Any, lr: float = 1e-2, lr_decay: float = 0.0, weight_decay: float = 0.0,
-                 initial_accumulator_value: float = 0.0, eps: float = 1e-10, *, maximize: bool = False, **hints: Any):  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value, "maximize": maximize,
-        }, hints)  # fmt: skip
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+        **hints: Any,
+    ):
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "lr_decay": lr_decay,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "initial_accumulator_value": initial_accumulator_value,
+                "maximize": maximize,
+            },
+            hints,
+        )
 
     def check(self, options: dict[str, Any]) -> None:
         checks.not_negative(self._name, options, "lr", "lr_decay", "eps", "weight_decay", "initial_accumulator_value")
@@ -72,10 +91,21 @@ class Adagrad(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         first = options["initial_accumulator_value"]
         # of complex parameters, both parts begin with it
-        return {"step": 0, "sum": xp.full_like(p, complex(first, first) if xp.isdtype(p.dtype, "complex floating") else first)}
+        return {
+            "step": 0,
+            "sum": xp.full_like(p, complex(first, first) if xp.isdtype(p.dtype, "complex floating") else first),
+        }
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
         return (
-            p, g, state["sum"], options["lr"] / (1 + (step - 1) * options["lr_decay"]), options["eps"], options["weight_decay"],
-            options["maximize"])  # fmt: skip
+            p,
+            g,
+            state["sum"],
+            options["lr"] / (1 + (step - 1) * options["lr_decay"]),
+            options["eps"],
+            options["weight_decay"],
+            options["maximize"],
+        )

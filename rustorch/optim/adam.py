@@ -13,7 +13,8 @@ __all__ = ["Adam", "AdamW"]
 
 
 class Adam(Optimizer, AdamNames):
-    """Adam: each number has a step size of its own, from the running mean ``m`` of its gradient and ``v`` of the gradient's square.
+    """Adam: each number has a step size of its own, from the running mean ``m`` of its gradient and ``v`` of the
+    gradient's square.
 
     ``m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g**2;
     p = p - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)`` in step ``t``.
@@ -43,12 +44,13 @@ class Adam(Optimizer, AdamNames):
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not below 1.
+        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not
+        below 1.
 
     Notes
     -----
-    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014; amsgrad: Reddi et al., "On the Convergence of Adam and
-    Beyond", 2018.
+    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014; amsgrad: Reddi et al., "On the
+    Convergence of Adam and Beyond", 2018.
 
     Examples
     --------
@@ -64,13 +66,32 @@ class Adam(Optimizer, AdamNames):
     kernel = "adam"
     keeps = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 
-    def __init__(self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0.0, amsgrad: bool = False, *, maximize: bool = False, decoupled_weight_decay: bool = False,
-                 **hints: Any):  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }, hints)  # fmt: skip
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+        **hints: Any,
+    ):
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+                "decoupled_weight_decay": decoupled_weight_decay,
+            },
+            hints,
+        )
 
     def check(self, options: dict[str, Any]) -> None:
         checks.adaptive(self._name, options)
@@ -79,18 +100,32 @@ class Adam(Optimizer, AdamNames):
         state = {"step": 0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
         return {**state, "max_exp_avg_sq": xp.zeros_like(p)} if options["amsgrad"] else state
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
         beta1, beta2 = options["betas"]
         return (
-            p, g, state["exp_avg"], state["exp_avg_sq"], states.kept(xp, state, "max_exp_avg_sq", p) if options["amsgrad"] else None,
-            options["lr"], beta1, beta2, options["eps"], options["weight_decay"], options["decoupled_weight_decay"],
-            options["maximize"], 1 - beta1**step, 1 - beta2**step)  # fmt: skip
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            states.kept(xp, state, "max_exp_avg_sq", p) if options["amsgrad"] else None,
+            options["lr"],
+            beta1,
+            beta2,
+            options["eps"],
+            options["weight_decay"],
+            options["decoupled_weight_decay"],
+            options["maximize"],
+            1 - beta1**step,
+            1 - beta2**step,
+        )
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: ``p = (1 - lr * weight_decay) * p`` before each step of `Adam`, so that the decay does not enter
-    the running means.
+    """Adam with decoupled weight decay: ``p = (1 - lr * weight_decay) * p`` before each step of `Adam`, so that the
+    decay does not enter the running means.
 
 
     Parameters
@@ -115,7 +150,8 @@ class AdamW(Adam):
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not below 1.
+        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not
+        below 1.
 
     Notes
     -----
@@ -132,6 +168,18 @@ class AdamW(Adam):
     Variable([ 0.89900005, -1.898     ], requires_grad=True)
     """
 
-    def __init__(self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False, **hints: Any):  # fmt: skip
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True, **hints)
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        **hints: Any,
+    ):
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True, **hints
+        )

@@ -37,7 +37,8 @@ class Adamax(Optimizer):
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not below 1.
+        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not
+        below 1.
 
     Notes
     -----
@@ -57,8 +58,17 @@ class Adamax(Optimizer):
     kernel = "adamax"
     keeps = ("exp_avg", "exp_inf")
 
-    def __init__(self, params: Any, lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0.0, *, maximize: bool = False, **hints: Any):  # fmt: skip
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        **hints: Any,
+    ):
         super().__init__(
             params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, hints
         )
@@ -69,9 +79,21 @@ class Adamax(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "exp_avg": xp.zeros_like(p), "exp_inf": xp.zeros_like(p)}
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
         beta1, beta2 = options["betas"]
         return (
-            p, g, state["exp_avg"], state["exp_inf"], options["lr"], beta1, beta2, options["eps"], options["weight_decay"],
-            options["maximize"], 1 - beta1**step)  # fmt: skip
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_inf"],
+            options["lr"],
+            beta1,
+            beta2,
+            options["eps"],
+            options["weight_decay"],
+            options["maximize"],
+            1 - beta1**step,
+        )

@@ -12,10 +12,11 @@ __all__ = ["ASGD"]
 
 
 class ASGD(Optimizer):
-    """Gradient descent whose steps shrink, and which keeps the mean of the parameters it went through in ``state[p]["ax"]``.
+    """Gradient descent whose steps shrink, and which keeps the mean of the parameters it went through in
+    ``state[p]["ax"]``.
 
-    ``p = (1 - lambd * eta) * p - eta * g`` with ``eta = lr / (1 + lambd * lr * t)**alpha``; from step ``t0`` on, the mean is over the
-    steps since then.
+    ``p = (1 - lambd * eta) * p - eta * g`` with ``eta = lr / (1 + lambd * lr * t)**alpha``; from step ``t0`` on, the
+    mean is over the steps since then.
 
 
     Parameters
@@ -60,11 +61,30 @@ class ASGD(Optimizer):
     kernel = "asgd"
     keeps = ("ax",)
 
-    def __init__(self, params: Any, lr: float = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6,
-                 weight_decay: float = 0.0, *, maximize: bool = False, **hints: Any):  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay, "maximize": maximize,
-        }, hints)  # fmt: skip
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        **hints: Any,
+    ):
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "lambd": lambd,
+                "alpha": alpha,
+                "t0": t0,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+            },
+            hints,
+        )
 
     def check(self, options: dict[str, Any]) -> None:
         checks.not_negative(self._name, options, "lr", "lambd", "t0", "weight_decay")
@@ -73,7 +93,9 @@ class ASGD(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "eta": options["lr"], "mu": 1.0, "ax": xp.zeros_like(p)}
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
         lr, lambd, eta, mu = options["lr"], options["lambd"], state["eta"], state["mu"]
         state["eta"] = lr / (1 + lambd * lr * step) ** options["alpha"]

@@ -12,7 +12,9 @@ def number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(float(value))
 
 
-def _each(name: str, options: dict[str, Any], names: tuple[str, ...], right: Callable[[float], bool], told: str) -> None:
+def _each(
+    name: str, options: dict[str, Any], names: tuple[str, ...], right: Callable[[float], bool], told: str
+) -> None:
     for option in names:
         value = options[option]
         if not number(value) or not right(float(value)):
@@ -43,9 +45,16 @@ def at_least_one(name: str, options: dict[str, Any], *names: str) -> None:
 
 
 def pair(name: str, options: dict[str, Any], option: str, right: Callable[[float, float], bool], told: str) -> None:
-    """Raise ValueError if the option is no pair of numbers for which ``right`` holds; it becomes a tuple of Python's numbers."""
+    """Raise ValueError if the option is no pair of numbers for which ``right`` holds; it becomes a tuple of Python's
+    numbers.
+    """
     value = options[option]
-    if not isinstance(value, (tuple, list)) or len(value) != 2 or not all(map(number, value)) or not right(*map(float, value)):
+    if (
+        not isinstance(value, (tuple, list))
+        or len(value) != 2
+        or not all(map(number, value))
+        or not right(*map(float, value))
+    ):
         raise ValueError(f"{name}: {option} is a pair of {told}, not {value!r}")
     options[option] = tuple(v if type(v) in (int, float) else float(v) for v in value)
 

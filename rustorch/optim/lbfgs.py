@@ -25,7 +25,8 @@ _NUMBERS, _ARRAYS, _LISTS = (
 
 
 class LBFGS(Optimizer):
-    """L-BFGS: steps along ``-H g``, where ``H``, the inverse of the curvature, is built from the last steps and changes of the gradient.
+    """L-BFGS: steps along ``-H g``, where ``H``, the inverse of the curvature, is built from the last steps and changes
+    of the gradient.
 
     One step computes the loss many times, by a closure. For smooth losses of whole data sets.
 
@@ -51,12 +52,13 @@ class LBFGS(Optimizer):
     Raises
     ------
     ValueError
-        If there are no parameters, several groups, complex parameters or parameters on several devices, or an option makes no sense.
+        If there are no parameters, several groups, complex parameters or parameters on several devices, or an option
+        makes no sense.
 
     Notes
     -----
-    Source: Nocedal, "Updating Quasi-Newton Matrices with Limited Storage", 1980; Liu and Nocedal, 1989; line search: see
-    ``rustorch/optim/line_search.py``.
+    Source: Nocedal, "Updating Quasi-Newton Matrices with Limited Storage", 1980; Liu and Nocedal, 1989; line search:
+    see ``rustorch/optim/line_search.py``.
 
     Examples
     --------
@@ -74,14 +76,30 @@ class LBFGS(Optimizer):
     [1.0, 1.0]
     """
 
-    def __init__(self, params: Any, lr: float = 1.0, max_iter: int = 20, max_eval: int | None = None, tolerance_grad: float = 1e-7,
-                 tolerance_change: float = 1e-9, history_size: int = 100, line_search_fn: str | None = None):  # fmt: skip
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1.0,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        line_search_fn: str | None = None,
+    ):
         checks.at_least_one(self._name, {"max_iter": max_iter}, "max_iter")
-        super().__init__(params, {
-            "lr": lr, "max_iter": max_iter, "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
-            "tolerance_grad": tolerance_grad, "tolerance_change": tolerance_change, "history_size": history_size,
-            "line_search_fn": line_search_fn,
-        })  # fmt: skip
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "max_iter": max_iter,
+                "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
+                "tolerance_grad": tolerance_grad,
+                "tolerance_change": tolerance_change,
+                "history_size": history_size,
+                "line_search_fn": line_search_fn,
+            },
+        )
 
     def check(self, options: dict[str, Any]) -> None:
         checks.not_negative(self._name, options, "lr", "tolerance_grad", "tolerance_change")
@@ -102,7 +120,7 @@ class LBFGS(Optimizer):
             self.param_groups.clear()
             raise ValueError(f"LBFGS: parameters on {' and '.join(devices)}; move all of them to one device")
 
-    # -- flat arrays -----------------------------------------------------------------------------------------------------
+    # -- flat arrays ---------------------------------------------------------------------------------------------------
     def _flat_gradient(self, xp: Namespace) -> Any:
         work = {id(p): g for p, _, g, *_ in self._gather()[0]}
         natives = [(id(p), p._native) for p in self._parameters()]
@@ -119,11 +137,14 @@ class LBFGS(Optimizer):
         """Let the parameters be ``start + t * d``."""
         stops = list(accumulate(math.prod(old.shape) for old in start))
         parts = [d[stop - math.prod(old.shape) : stop] for stop, old in zip(stops, start, strict=True)]
-        self._put([
-            old + t * xp.astype(xp.reshape(part, old.shape), old.dtype, copy=False) for part, old in zip(parts, start, strict=True)
-        ])  # fmt: skip
+        self._put(
+            [
+                old + t * xp.astype(xp.reshape(part, old.shape), old.dtype, copy=False)
+                for part, old in zip(parts, start, strict=True)
+            ]
+        )
 
-    # -- the step --------------------------------------------------------------------------------------------------------
+    # -- the step ------------------------------------------------------------------------------------------------------
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Up to ``max_iter`` iterations.
 
@@ -140,12 +161,13 @@ class LBFGS(Optimizer):
         Raises
         ------
         TypeError
-            Without a closure, or if it does not return a loss. Whatever it raises itself is passed on; parameters and state are as they
-            were before.
+            Without a closure, or if it does not return a loss. Whatever it raises itself is passed on; parameters and
+            state are as they were before.
         """
         if closure is None:
             raise TypeError(
-                "LBFGS.step needs a closure, for it computes the loss several times: def closure(): optimizer.zero_grad(); "
+                "LBFGS.step needs a closure, for it computes the loss several times: def closure(): "
+                "optimizer.zero_grad(); "
                 "loss = ...; loss.backward(); return loss"
             )
         params = self._parameters()
@@ -207,7 +229,9 @@ class LBFGS(Optimizer):
                     return Point(t, loss, gradient, float(xp.vecdot(gradient, d)))
 
                 most = group["max_eval"] - (state["func_evals"] - evaluated)
-                found = strong_wolfe(at, Point(0.0, loss, gradient, slope), t, size=largest(d), tolerance=1e-9, most=most)
+                found = strong_wolfe(
+                    at, Point(0.0, loss, gradient, slope), t, size=largest(d), tolerance=1e-9, most=most
+                )
                 t, loss, gradient = found.t, found.loss, found.gradient
                 self._move(xp, start, t, d)
             else:
@@ -250,10 +274,14 @@ class LBFGS(Optimizer):
             q = q + (a - r * float(xp.vecdot(y, q))) * s
         return q
 
-    # -- state -------------------------------------------------------------------------------------------------------------
-    def load_entry(self, p: Variable, entries: Mapping[str, Any], options: dict[str, Any], differ: list[str]) -> dict[str, Any]:
+    # -- state ---------------------------------------------------------------------------------------------------------
+    def load_entry(
+        self, p: Variable, entries: Mapping[str, Any], options: dict[str, Any], differ: list[str]
+    ) -> dict[str, Any]:
         size = sum(q.size for q in self._parameters())
-        entries = {name: value for name, value in entries.items() if name != "al" and value is not None}  # al: PyTorch's scratch
+        entries = {
+            name: value for name, value in entries.items() if name != "al" and value is not None
+        }  # al: PyTorch's scratch
         known, lists = (*_NUMBERS, *_ARRAYS, *_LISTS, "ro"), (*_LISTS, "ro")
         differ += [f"{name}, which is unknown here" for name in entries if name not in known]
         differ += [f"no {name}" for name in ("func_evals", "n_iter") if name not in entries]

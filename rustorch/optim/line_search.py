@@ -17,7 +17,9 @@ class Point(NamedTuple):
 
 
 def _cubic(a: Point, b: Point, bounds: tuple[float, float] | None = None) -> float:
-    """Where the cubic through two points with their slopes is smallest, within bounds; their middle where there is no such place."""
+    """Where the cubic through two points with their slopes is smallest, within bounds; their middle where there is no
+    such place.
+    """
     if a.t > b.t:
         a, b = b, a
     low, high = bounds or (a.t, b.t)
@@ -31,8 +33,17 @@ def _cubic(a: Point, b: Point, bounds: tuple[float, float] | None = None) -> flo
     return (low + high) / 2
 
 
-def strong_wolfe(evaluate: Callable[[float], Point], start: Point, t: float, *, size: float, tolerance: float, most: int,
-                 c1: float = 1e-4, c2: float = 0.9) -> Point:  # fmt: skip
+def strong_wolfe(
+    evaluate: Callable[[float], Point],
+    start: Point,
+    t: float,
+    *,
+    size: float,
+    tolerance: float,
+    most: int,
+    c1: float = 1e-4,
+    c2: float = 0.9,
+) -> Point:
     """Search from ``start`` (at t = 0), first at ``t``.
 
     The loss falls by ``c1`` of what the slope promises at least, and the slope is down to ``c2`` of what it was.
@@ -48,8 +59,8 @@ def strong_wolfe(evaluate: Callable[[float], Point], start: Point, t: float, *, 
 
     Notes
     -----
-    Source: Nocedal and Wright, "Numerical Optimization", 2006, algorithms 3.5 and 3.6, with the safeguards of M. Schmidt's minFunc, whose
-    numbers PyTorch's line search has, too.
+    Source: Nocedal and Wright, "Numerical Optimization", 2006, algorithms 3.5 and 3.6, with the safeguards of M.
+    Schmidt's minFunc, whose numbers PyTorch's line search has, too.
     """
 
     def too_high(point: Point) -> bool:

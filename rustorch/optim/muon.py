@@ -14,10 +14,11 @@ __all__ = ["Muon"]
 
 
 class Muon(Optimizer):
-    """Momentum made orthogonal, for the weight matrices of hidden layers: every direction of a matrix moves by the same length.
+    """Momentum made orthogonal, for the weight matrices of hidden layers: every direction of a matrix moves by the same
+    length.
 
-    The singular values of the momentum are brought close to 1 by ``ns_steps`` iterations ``x = a x + (b A + c A A) x``, ``A = x x^T``.
-    Biases, embeddings and the last layer are better left to `AdamW`.
+    The singular values of the momentum are brought close to 1 by ``ns_steps`` iterations ``x = a x + (b A + c A A) x``,
+    ``A = x x^T``. Biases, embeddings and the last layer are better left to `AdamW`.
 
 
     Parameters
@@ -39,20 +40,22 @@ class Muon(Optimizer):
     ns_steps : int
         How many iterations; below 100.
     adjust_lr_fn : str, optional
-        How the shape (m, n) enters the learning rate: "original", the default, has ``sqrt(max(1, m / n))``; "match_rms_adamw" has
-        ``0.2 * sqrt(max(m, n))``, so that settings found for AdamW serve.
+        How the shape (m, n) enters the learning rate: "original", the default, has ``sqrt(max(1, m / n))``;
+        "match_rms_adamw" has ``0.2 * sqrt(max(m, n))``, so that settings found for AdamW serve.
     **hints
         ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a parameter is no real matrix.
+        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a parameter is no
+        real matrix.
 
     Notes
     -----
-    Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; match_rms_adamw: Liu et al., "Muon is Scalable
-    for LLM Training", 2025. PyTorch iterates in bfloat16, which rounds to three digits; here it is the parameter's own dtype.
+    Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; match_rms_adamw: Liu et al.,
+    "Muon is Scalable for LLM Training", 2025. PyTorch iterates in bfloat16, which rounds to three digits; here it is
+    the parameter's own dtype.
 
     Examples
     --------
@@ -68,13 +71,31 @@ class Muon(Optimizer):
     kernel = "muon"
     keeps = ("momentum_buffer",)
 
-    def __init__(self, params: Any, lr: float = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95, nesterov: bool = True,
-                 ns_coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315), eps: float = 1e-7, ns_steps: int = 5,
-                 adjust_lr_fn: str | None = None):  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov, "ns_coefficients": ns_coefficients,
-            "eps": eps, "ns_steps": ns_steps, "adjust_lr_fn": adjust_lr_fn,
-        })  # fmt: skip
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315),
+        eps: float = 1e-7,
+        ns_steps: int = 5,
+        adjust_lr_fn: str | None = None,
+    ):
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "weight_decay": weight_decay,
+                "momentum": momentum,
+                "nesterov": nesterov,
+                "ns_coefficients": ns_coefficients,
+                "eps": eps,
+                "ns_steps": ns_steps,
+                "adjust_lr_fn": adjust_lr_fn,
+            },
+        )
 
     def check(self, options: dict[str, Any]) -> None:
         checks.not_negative(self._name, options, "lr", "weight_decay", "momentum", "eps")
@@ -93,16 +114,28 @@ class Muon(Optimizer):
     def check_parameter(self, p: Variable, number: int) -> None:
         if p.ndim != 2 or p.dtype.kind == "c":
             raise ValueError(
-                f"{self._name} is for real matrices; parameter {number} has shape {p.shape} and dtype {p.dtype}: leave it to AdamW, as "
+                f"{self._name} is for real matrices; parameter {number} has shape {p.shape} and dtype {p.dtype}: leave "
+                f"it to AdamW, as "
                 f"in AdamW([p for p in model.parameters() if p.ndim != 2])"
             )
 
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": xp.zeros_like(p)}
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
         lr, (m, n) = options["lr"], p.shape
         scale = 0.2 * math.sqrt(max(m, n)) if options["adjust_lr_fn"] == "match_rms_adamw" else math.sqrt(max(1, m / n))
         return (
-            p, g, state["momentum_buffer"], lr * scale, 1 - lr * options["weight_decay"], options["momentum"], options["nesterov"],
-            options["ns_coefficients"], options["ns_steps"], options["eps"])  # fmt: skip
+            p,
+            g,
+            state["momentum_buffer"],
+            lr * scale,
+            1 - lr * options["weight_decay"],
+            options["momentum"],
+            options["nesterov"],
+            options["ns_coefficients"],
+            options["ns_steps"],
+            options["eps"],
+        )

@@ -42,7 +42,8 @@ class NAdam(Optimizer):
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not below 1.
+        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not
+        below 1.
 
     Notes
     -----
@@ -62,13 +63,32 @@ class NAdam(Optimizer):
     kernel = "nadam"
     keeps = ("exp_avg", "exp_avg_sq")
 
-    def __init__(self, params: Any, lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0.0, momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False, *,
-                 maximize: bool = False, **hints: Any):  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize,
-        }, hints)  # fmt: skip
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+        **hints: Any,
+    ):
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "momentum_decay": momentum_decay,
+                "decoupled_weight_decay": decoupled_weight_decay,
+                "maximize": maximize,
+            },
+            hints,
+        )
 
     def check(self, options: dict[str, Any]) -> None:
         checks.adaptive(self._name, options)
@@ -77,12 +97,26 @@ class NAdam(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "mu_product": 1.0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
         beta1, beta2 = options["betas"]
         mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (t * options["momentum_decay"])) for t in (step, step + 1))
         state["mu_product"] = product = state["mu_product"] * mu
         return (
-            p, g, state["exp_avg"], state["exp_avg_sq"], options["lr"], beta1, beta2, options["eps"], options["weight_decay"],
-            options["decoupled_weight_decay"], options["maximize"], 1 - beta2**step, (1 - mu) / (1 - product),
-            mu_next / (1 - product * mu_next))  # fmt: skip
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            options["lr"],
+            beta1,
+            beta2,
+            options["eps"],
+            options["weight_decay"],
+            options["decoupled_weight_decay"],
+            options["maximize"],
+            1 - beta2**step,
+            (1 - mu) / (1 - product),
+            mu_next / (1 - product * mu_next),
+        )

@@ -1,4 +1,6 @@
-"""What all optimizers share: groups of parameters, their state, the loop over them. A subclass writes its state and one update."""
+"""What all optimizers share: groups of parameters, their state, the loop over them. A subclass writes its state and one
+update.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,10 @@ HINTS = ("foreach", "fused", "capturable", "differentiable")
 class Optimizer(OptimizerNames):
     """The base of all optimizers.
 
-    A subclass passes its options to ``__init__``, says in `check` which values make sense, in `start` what it keeps for a parameter, and
-    in `update` what a step does with it. Where a kernel of ``backends/kernels/optim.py`` computes the step, the subclass names it in
-    `kernel` and says in `arguments` how it is called; then all parameters of a device are updated together, which takes few launches.
+    A subclass passes its options to ``__init__``, says in `check` which values make sense, in `start` what it keeps for
+    a parameter, and in `update` what a step does with it. Where a kernel of ``backends/kernels/optim.py`` computes the
+    step, the subclass names it in `kernel` and says in `arguments` how it is called; then all parameters of a device
+    are updated together, which takes few launches.
 
     Parameters
     ----------
@@ -31,7 +34,8 @@ class Optimizer(OptimizerNames):
     defaults : dict
         Options of groups that name none.
     hints : dict, optional
-        ``foreach``, ``fused`` and ``capturable``, by which PyTorch's users choose among its implementations: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, by which PyTorch's users choose among its implementations: taken, and
+        without effect.
 
     Attributes
     ----------
@@ -66,7 +70,8 @@ class Optimizer(OptimizerNames):
     Variable([ 0.5, -1.5], requires_grad=True)
     """
 
-    #: The kernel that computes a step, and the names in the state of its results after the parameter (those that are not None).
+    #: The kernel that computes a step, and the names in the state of its results after the parameter (those that are
+    #: not None).
     kernel: str | None = None
     keeps: tuple[str, ...] = ()
     #: Complex parameters are pairs of real ones to an update that is not linear in the gradient.
@@ -80,7 +85,8 @@ class Optimizer(OptimizerNames):
                 raise TypeError(f"{self._name} has no option {name!r}; it has {', '.join(defaults)}")
             if name == "differentiable" and value:
                 raise ValueError(
-                    f"{self._name}: steps are not differentiable; write the update with rustorch.grad(create_graph=True)"
+                    f"{self._name}: steps are not differentiable; write the update with "
+                    f"rustorch.grad(create_graph=True)"
                 )
         self.check(defaults)
         self.defaults = defaults
@@ -131,7 +137,7 @@ class Optimizer(OptimizerNames):
         named = {"param_names": names} if names and len(names) == len(params) else {}
         self.param_groups.append({"params": params, **named, **options})
 
-    # -- what a subclass says --------------------------------------------------------------------------------------------
+    # -- what a subclass says ------------------------------------------------------------------------------------------
     def check(self, options: dict[str, Any]) -> None:
         """Raise ValueError for options out of range; subclasses say which are (see ``optim/checks.py``)."""
         if "lr" in options:
@@ -141,11 +147,15 @@ class Optimizer(OptimizerNames):
         """Raise ValueError for a parameter that this optimizer cannot train."""
 
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
-        """The state of a parameter before its first step: native arrays, and numbers under names in ``states.NUMBERS``."""
+        """The state of a parameter before its first step: native arrays, and numbers under names in
+        ``states.NUMBERS``.
+        """
         return {}
 
     def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
-        """The new value of one parameter, from native arrays; may be ``p``, written in place. Keeps its state in ``state``."""
+        """The new value of one parameter, from native arrays; may be ``p``, written in place. Keeps its state in
+        ``state``.
+        """
         if self.kernel is None:
             raise NotImplementedError(f"{self._name} says nowhere what a step does: write its method update")
         new, *results = getattr(xp, self.kernel)(*self.arguments(xp, p, g, state, options))
@@ -157,11 +167,15 @@ class Optimizer(OptimizerNames):
             if value is not None:
                 state[name] = value
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
-        """What `kernel` is called with, ``p`` and ``g`` first. Counts the step in ``state``, whose arrays stay as they are."""
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        """What `kernel` is called with, ``p`` and ``g`` first. Counts the step in ``state``, whose arrays stay as they
+        are.
+        """
         raise NotImplementedError
 
-    # -- the step --------------------------------------------------------------------------------------------------------
+    # -- the step ------------------------------------------------------------------------------------------------------
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient.
 
@@ -192,7 +206,9 @@ class Optimizer(OptimizerNames):
         return loss
 
     def _in_turn(self, name: str | None, work: list[tuple]) -> list[Any]:
-        """Update one parameter after the other, by this kernel or with None by `update`; returns the arrays written in place."""
+        """Update one parameter after the other, by this kernel or with None by `update`; returns the arrays written in
+        place.
+        """
         arguments, keeps, states_, pairs = self.arguments, self.keeps, self.state, self.complex_as_pairs
         backend: Any = None
         written: list[Any] = []
@@ -201,7 +217,12 @@ class Optimizer(OptimizerNames):
                 backend, xp = of_array, of_array.xp
                 kernel = None if name is None else getattr(xp, name)
             state = states_.get(p)
-            if kernel is None or state is None or backend.multi_device or (pairs and backend.dtype_of(native).kind == "c"):
+            if (
+                kernel is None
+                or state is None
+                or backend.multi_device
+                or (pairs and backend.dtype_of(native).kind == "c")
+            ):
                 with backend.guard(native):
                     new = self._updated(xp, p, native, g, options)
             else:  # `update`, without its frame
@@ -222,7 +243,9 @@ class Optimizer(OptimizerNames):
         for entries in devices.values():
             first, backend = entries[0][1], entries[0][3]
             with backend.guard(first):
-                written += self._together(kernel, backend, entries) if backend.together else self._in_turn(kernel, entries)
+                written += (
+                    self._together(kernel, backend, entries) if backend.together else self._in_turn(kernel, entries)
+                )
         return written
 
     def _together(self, kernel: str, backend: Backend, entries: list[tuple]) -> list[Any]:
@@ -261,8 +284,9 @@ class Optimizer(OptimizerNames):
         return self.update(xp, native, g, state, options)
 
     def _gather(self) -> tuple[list[tuple], bool]:
-        """Each parameter with its array, gradient, backend and options, looked at before the first one changes; and whether there is a
-        backend that does several of them together."""
+        """Each parameter with its array, gradient, backend and options, looked at before the first one changes; and
+        whether there is a backend that does several of them together.
+        """
         work, together = [], False
         for group in self.param_groups:
             # a schedule may have set a number of NumPy's, which would promote the parameters
@@ -288,7 +312,8 @@ class Optimizer(OptimizerNames):
             return f"{tuple(array.shape)} {BY_TYPE[type(array)].dtype_of(array)} on {device_of(array)!r}"
 
         raise RuntimeError(
-            f"{self._name}: a parameter {told(p._native)} has a gradient {told(g)}; convert and move the model before computing "
+            f"{self._name}: a parameter {told(p._native)} has a gradient {told(g)}; convert and move the model before "
+            f"computing "
             f"gradients. No parameter was updated"
         )
 
@@ -301,7 +326,7 @@ class Optimizer(OptimizerNames):
                 else:
                     p._grad = BY_TYPE[type(p._grad)].xp.zeros_like(p._grad)
 
-    # -- the learning rate -------------------------------------------------------------------------------------------------
+    # -- the learning rate ---------------------------------------------------------------------------------------------
     @property
     def lr(self) -> float:
         """The learning rate (of the first group)."""
@@ -323,9 +348,11 @@ class Optimizer(OptimizerNames):
         for group in self.param_groups:
             group.update(new)
 
-    # -- state -------------------------------------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
-        """Options and state in PyTorch's layout: parameters are numbered in order. Shares the memory of the state's arrays."""
+        """Options and state in PyTorch's layout: parameters are numbered in order. Shares the memory of the state's
+        arrays.
+        """
         numbers = {id(p): i for i, p in enumerate(self._parameters())}
         groups = [{**group, "params": [numbers[id(p)] for p in group["params"]]} for group in self.param_groups]
         state = {
@@ -339,7 +366,8 @@ class Optimizer(OptimizerNames):
         return [p for group in self.param_groups for p in group["params"]]
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over options and state, of rustorch or PyTorch; arrays are copied to their parameters' devices and dtypes.
+        """Take over options and state, of rustorch or PyTorch; arrays are copied to their parameters' devices and
+        dtypes.
 
         Raises
         ------
@@ -351,7 +379,9 @@ class Optimizer(OptimizerNames):
         for mine, new in zip(self.param_groups, groups, strict=True):
             mine.update(new)
 
-    def load_entry(self, p: Variable, entries: Mapping[str, Any], options: dict[str, Any], differ: list[str]) -> dict[str, Any]:
+    def load_entry(
+        self, p: Variable, entries: Mapping[str, Any], options: dict[str, Any], differ: list[str]
+    ) -> dict[str, Any]:
         """The state of one parameter as it is kept here; what is wrong with ``entries`` is added to ``differ``."""
         native = p._native
         expected = self.start(BY_TYPE[type(native)].xp, native, options)

@@ -14,8 +14,8 @@ __all__ = ["RAdam"]
 class RAdam(Optimizer):
     """Rectified Adam: plain momentum until enough gradients were seen to know their variance, then Adam's step.
 
-    That one is multiplied by a factor that grows to 1: with ``rho = 2 / (1 - beta2) - 1`` and
-    ``r = rho - 2 * t * beta2**t / (1 - beta2**t)``, it is ``sqrt((r - 4) * (r - 2) * rho / ((rho - 4) * (rho - 2) * r))`` where ``r > 5``.
+    That one is multiplied by a factor that grows to 1: with ``rho = 2 / (1 - beta2) - 1`` and ``r = rho - 2 * t *
+    beta2**t / (1 - beta2**t)``, it is ``sqrt((r - 4) * (r - 2) * rho / ((rho - 4) * (rho - 2) * r))`` where ``r > 5``.
 
     Parameters
     ----------
@@ -39,12 +39,13 @@ class RAdam(Optimizer):
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not below 1.
+        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not
+        below 1.
 
     Notes
     -----
-    Source: Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2019. As in PyTorch, eps is added before the
-    correction ``sqrt(1 - beta2**t)``.
+    Source: Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2019. As in PyTorch, eps is added
+    before the correction ``sqrt(1 - beta2**t)``.
 
     Examples
     --------
@@ -60,12 +61,30 @@ class RAdam(Optimizer):
     kernel = "radam"
     keeps = ("exp_avg", "exp_avg_sq")
 
-    def __init__(self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0.0, decoupled_weight_decay: bool = False, *, maximize: bool = False, **hints: Any):  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
-            "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize,
-        }, hints)  # fmt: skip
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+        **hints: Any,
+    ):
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "decoupled_weight_decay": decoupled_weight_decay,
+                "maximize": maximize,
+            },
+            hints,
+        )
 
     def check(self, options: dict[str, Any]) -> None:
         checks.adaptive(self._name, options)
@@ -73,7 +92,9 @@ class RAdam(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
         state["step"] = step = state["step"] + 1
         beta1, beta2 = options["betas"]
         correction2 = 1 - beta2**step
@@ -81,7 +102,21 @@ class RAdam(Optimizer):
         length = longest - 2 * step * beta2**step / correction2
         rectified = 0.0
         if length > 5:
-            rectified = ((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length) * correction2) ** 0.5
+            rectified = (
+                (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length) * correction2
+            ) ** 0.5
         return (
-            p, g, state["exp_avg"], state["exp_avg_sq"], options["lr"], beta1, beta2, options["eps"], options["weight_decay"],
-            options["decoupled_weight_decay"], options["maximize"], 1 - beta1**step, rectified)  # fmt: skip
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            options["lr"],
+            beta1,
+            beta2,
+            options["eps"],
+            options["weight_decay"],
+            options["decoupled_weight_decay"],
+            options["maximize"],
+            1 - beta1**step,
+            rectified,
+        )

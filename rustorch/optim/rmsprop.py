@@ -45,8 +45,8 @@ class RMSprop(Optimizer):
 
     Notes
     -----
-    Source: Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012; centered: Graves, "Generating Sequences With Recurrent
-    Neural Networks", 2013. As in PyTorch, eps is added after the root is taken.
+    Source: Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012; centered: Graves, "Generating Sequences
+    With Recurrent Neural Networks", 2013. As in PyTorch, eps is added after the root is taken.
 
     Examples
     --------
@@ -62,23 +62,56 @@ class RMSprop(Optimizer):
     kernel = "rmsprop"
     keeps = ("square_avg", "grad_avg", "momentum_buffer")
 
-    def __init__(self, params: Any, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
-                 momentum: float = 0.0, centered: bool = False, *, maximize: bool = False, **hints: Any):  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered, "weight_decay": weight_decay,
-            "maximize": maximize,
-        }, hints)  # fmt: skip
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+        **hints: Any,
+    ):
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "alpha": alpha,
+                "eps": eps,
+                "centered": centered,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+            },
+            hints,
+        )
 
     def check(self, options: dict[str, Any]) -> None:
         checks.not_negative(self._name, options, "lr", "alpha", "eps", "weight_decay", "momentum")
 
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
-        names = ["square_avg"] + ["grad_avg"] * bool(options["centered"]) + ["momentum_buffer"] * bool(options["momentum"])
+        names = (
+            ["square_avg"] + ["grad_avg"] * bool(options["centered"]) + ["momentum_buffer"] * bool(options["momentum"])
+        )
         return {"step": 0, **{name: xp.zeros_like(p) for name in names}}
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
         state["step"] += 1
         return (
-            p, g, state["square_avg"], states.kept(xp, state, "grad_avg", p) if options["centered"] else None,
-            states.kept(xp, state, "momentum_buffer", p) if options["momentum"] else None, options["lr"], options["alpha"], options["eps"],
-            options["weight_decay"], options["momentum"], options["maximize"])  # fmt: skip
+            p,
+            g,
+            state["square_avg"],
+            states.kept(xp, state, "grad_avg", p) if options["centered"] else None,
+            states.kept(xp, state, "momentum_buffer", p) if options["momentum"] else None,
+            options["lr"],
+            options["alpha"],
+            options["eps"],
+            options["weight_decay"],
+            options["momentum"],
+            options["maximize"],
+        )

@@ -35,12 +35,13 @@ class Rprop(Optimizer):
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or etas do not lie on both sides of 1.
+        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or etas do not lie
+        on both sides of 1.
 
     Notes
     -----
-    Source: Riedmiller and Braun, "A Direct Adaptive Method for Faster Backpropagation Learning: The RPROP Algorithm", 1993, in
-    PyTorch's form: where the sign turns, the gradient counts as 0 in this step and the next.
+    Source: Riedmiller and Braun, "A Direct Adaptive Method for Faster Backpropagation Learning: The RPROP Algorithm",
+    1993, in PyTorch's form: where the sign turns, the gradient counts as 0 in this step and the next.
 
     Examples
     --------
@@ -56,8 +57,16 @@ class Rprop(Optimizer):
     kernel = "rprop"
     keeps = ("prev", "step_size")
 
-    def __init__(self, params: Any, lr: float = 1e-2, etas: tuple[float, float] = (0.5, 1.2),
-                 step_sizes: tuple[float, float] = (1e-6, 50.0), *, maximize: bool = False, **hints: Any):  # fmt: skip
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50.0),
+        *,
+        maximize: bool = False,
+        **hints: Any,
+    ):
         super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize}, hints)
 
     def check(self, options: dict[str, Any]) -> None:
@@ -71,6 +80,8 @@ class Rprop(Optimizer):
         size = xp.full_like(p, complex(lr, lr) if xp.isdtype(p.dtype, "complex floating") else lr)
         return {"step": 0, "prev": xp.zeros_like(p), "step_size": size}
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
         state["step"] += 1
         return p, g, state["prev"], state["step_size"], *options["etas"], *options["step_sizes"], options["maximize"]

@@ -34,13 +34,13 @@ class SGD(Optimizer):
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, an option is negative, infinite or nan, or nesterov comes without
-        momentum or with dampening.
+        If there are no parameters, one is listed twice, an option is negative, infinite or nan, or nesterov comes
+        without momentum or with dampening.
 
     Notes
     -----
-    Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013, in PyTorch's form, in which
-    the learning rate stays outside of the momentum.
+    Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013, in PyTorch's
+    form, in which the learning rate stays outside of the momentum.
 
     Examples
     --------
@@ -57,12 +57,30 @@ class SGD(Optimizer):
     keeps = ("momentum_buffer",)
     complex_as_pairs = False
 
-    def __init__(self, params: Any, lr: float = 1e-3, momentum: float = 0.0, dampening: float = 0.0, weight_decay: float = 0.0,
-                 nesterov: bool = False, *, maximize: bool = False, **hints: Any):  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov,
-            "maximize": maximize,
-        }, hints)  # fmt: skip
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        **hints: Any,
+    ):
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+                "maximize": maximize,
+            },
+            hints,
+        )
 
     def check(self, options: dict[str, Any]) -> None:
         checks.not_negative("SGD", options, "lr", "momentum", "dampening", "weight_decay")
@@ -75,7 +93,17 @@ class SGD(Optimizer):
     def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": None}
 
-    def arguments(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
+    def arguments(
+        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
         return (
-            p, g, state["momentum_buffer"], options["lr"], options["momentum"], options["dampening"], options["weight_decay"],
-            options["nesterov"], options["maximize"])  # fmt: skip
+            p,
+            g,
+            state["momentum_buffer"],
+            options["lr"],
+            options["momentum"],
+            options["dampening"],
+            options["weight_decay"],
+            options["nesterov"],
+            options["maximize"],
+        )

@@ -1,4 +1,6 @@
-"""The state of optimizers: how it is shown, checked and taken over, and how complex parameters become pairs of real ones."""
+"""The state of optimizers: how it is shown, checked and taken over, and how complex parameters become pairs of real
+ones.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,18 @@ def kept(xp: Namespace, state: dict[str, Any], name: str, p: Any) -> Any:
     return state[name] if name in state else xp.zeros_like(p)
 
 
-# -- complex parameters --------------------------------------------------------------------------------------------------
+# -- complex parameters ------------------------------------------------------------------------------------------------
 def update_as_pairs(
     update: Callable[..., Any], xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
 ) -> Any:
-    """The update of a complex parameter: of real and imaginary parts, as if they were parameters of their own, as in PyTorch."""
+    """The update of a complex parameter: of real and imaginary parts, as if they were parameters of their own, as in
+    PyTorch.
+    """
     real = {name: _pairs(xp, value) if type(value) in BY_TYPE else value for name, value in state.items()}
     new = update(xp, _pairs(xp, p), _pairs(xp, g), real, options)
-    state.update({name: _complex(xp, value, p.dtype) if type(value) in BY_TYPE else value for name, value in real.items()})
+    state.update(
+        {name: _complex(xp, value, p.dtype) if type(value) in BY_TYPE else value for name, value in real.items()}
+    )
     return _complex(xp, new, p.dtype)
 
 
@@ -47,13 +53,14 @@ def _complex(xp: Namespace, pairs: Any, dtype: Any) -> Any:
     return xp.astype(pairs[..., 0] + 1j * pairs[..., 1], dtype)
 
 
-# -- loading -------------------------------------------------------------------------------------------------------------
+# -- loading -----------------------------------------------------------------------------------------------------------
 def load(
     optimizer: Optimizer, state_dict: Mapping[str, Any], options: set[str]
 ) -> tuple[list[dict[str, Any]], dict[Variable, dict[str, Any]]]:
     """What a state_dict says to this optimizer: options of each group, and the state of each parameter.
 
-    A group may have entries of a schedule or of a user, but none that is among the ``options`` of other optimizers alone.
+    A group may have entries of a schedule or of a user, but none that is among the ``options`` of other optimizers
+    alone.
 
     Raises
     ------
@@ -62,11 +69,14 @@ def load(
     """
     name = type(optimizer).__name__
     if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
-        raise ValueError(f"{name}.load_state_dict: a state_dict has 'state' and 'param_groups', this is {_short(state_dict)}")
+        raise ValueError(
+            f"{name}.load_state_dict: a state_dict has 'state' and 'param_groups', this is {_short(state_dict)}"
+        )
     groups, given = state_dict["param_groups"], state_dict["state"]
     if not isinstance(groups, (list, tuple)) or not all(map(_is_group, groups)) or not _is_state(given):
         raise ValueError(
-            f"{name}.load_state_dict: 'param_groups' is a list of dicts, each with a list of 'params', and 'state' a dict of dicts; "
+            f"{name}.load_state_dict: 'param_groups' is a list of dicts, each with a list of 'params', and 'state' a "
+            f"dict of dicts; "
             f"nothing was loaded"
         )
     differ: list[str] = []
@@ -144,7 +154,9 @@ def entry(p: Variable, entries: Mapping[str, Any], expected: Mapping[str, Any], 
     If that is empty, the optimizer is one of a user's, who did not say what it keeps.
     """
     if not expected:
-        return {name: value if _simple(value) else _copy(name, value, None, p, differ) for name, value in entries.items()}
+        return {
+            name: value if _simple(value) else _copy(name, value, None, p, differ) for name, value in entries.items()
+        }
     unknown = [name for name in entries if name not in expected]
     missing = [name for name in expected if name not in entries and expected[name] is not None]
     if unknown or missing:
@@ -158,7 +170,9 @@ def _simple(value: Any) -> bool:
 
 
 def _copy(name: str, value: Any, start: Any, p: Variable, differ: list[str]) -> Any:
-    """An entry as `Optimizer.start` made it: a number under one of their names, an array, None until there is one, or a user's own."""
+    """An entry as `Optimizer.start` made it: a number under one of their names, an array, None until there is one, or a
+    user's own.
+    """
     try:
         if name in NUMBERS:
             return number(name, value)
@@ -184,7 +198,9 @@ def number(name: str, value: Any) -> float:
 
 
 def array(name: str, value: Any, shape: tuple[int, ...], device: str, dtype: Any = None) -> Any:
-    """A copy of an entry that is an array, as a native one of a device. Raises ValueError for another shape, or if it is none."""
+    """A copy of an entry that is an array, as a native one of a device. Raises ValueError for another shape, or if it
+    is none.
+    """
     try:
         given = Variable(value).detach()
     except (TypeError, ValueError):

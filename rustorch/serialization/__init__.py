@@ -1,7 +1,7 @@
 """Save and load: models, optimizers and anything nested, in one safetensors file.
 
-The format holds arrays by name and text beside them, and no code: to load a file runs nothing. What is nested has its structure in that
-text, as JSON.
+The format holds arrays by name and text beside them, and no code: to load a file runs nothing. What is nested has its
+structure in that text, as JSON.
 """
 
 from __future__ import annotations
@@ -28,44 +28,47 @@ def _path(name: str, path: Any) -> str:
         return os.fsdecode(path)
     except TypeError:
         raise TypeError(
-            f"{name}: a path is a string or a pathlib.Path, not {type(path).__name__}; a file is what open(path, 'rb' or 'wb') returns"
+            f"{name}: a path is a string or a pathlib.Path, not {type(path).__name__}; a file is what open(path, 'rb' "
+            f"or 'wb') returns"
         ) from None
 
 
 def save(obj: Any, path: str | os.PathLike | BinaryIO, metadata: Mapping[str, Any] | None = None) -> None:
     """Write an object into a safetensors file, whole or not at all.
 
-    The bytes go into a new file beside ``path``, which takes its place when they are on the disk. A program that is killed on the way
-    leaves the old file as it was, and the next save into the folder removes what it left behind.
+    The bytes go into a new file beside ``path``, which takes its place when they are on the disk. A program that is
+    killed on the way leaves the old file as it was, and the next save into the folder removes what it left behind.
 
     Parameters
     ----------
     obj : object
-        Variables and arrays of every device, numbers, strings, bytes, None, and dicts, lists and tuples of them to any depth up to 200.
-        An object with a ``state_dict()``, such as a Module or an optimizer, is saved as that. A flat dict of arrays, such as the
-        state_dict of a Module, becomes a file with these names that every reader of the format takes; names in nested objects are
-        paths, as in ``model.0.weight``.
+        Variables and arrays of every device, numbers, strings, bytes, None, and dicts, lists and tuples of them to any
+        depth up to 200. An object with a ``state_dict()``, such as a Module or an optimizer, is saved as that. A flat
+        dict of arrays, such as the state_dict of a Module, becomes a file with these names that every reader of the
+        format takes; names in nested objects are paths, as in ``model.0.weight``.
     path : str, path or binary file
-        Its folder must exist. A symbolic link is followed, and permissions of a file that is replaced are kept. Into an open file, such
-        as ``io.BytesIO()`` or a pipe, the bytes go one after the other from where it stands: there, nothing takes back what a failure
-        has written.
+        Its folder must exist. A symbolic link is followed, and permissions of a file that is replaced are kept. Into an
+        open file, such as ``io.BytesIO()`` or a pipe, the bytes go one after the other from where it stands: there,
+        nothing takes back what a failure has written.
     metadata : mapping of str to object, optional
         What shall stand in the file beside the object, for `load_metadata`: strings as they are, other values as JSON.
 
     Raises
     ------
     TypeError
-        If something in the object is of another kind, or of a dtype that the format lacks, or metadata is no JSON, or the file is open
-        for text: nothing is written.
+        If something in the object is of another kind, or of a dtype that the format lacks, or metadata is no JSON, or
+        the file is open for text: nothing is written.
     ValueError
-        If the object contains itself, or is nested too deeply, or metadata takes the name "rustorch" or is no Unicode: nothing is written.
+        If the object contains itself, or is nested too deeply, or metadata takes the name "rustorch" or is no Unicode:
+        nothing is written.
     OSError
         If the file cannot be written, for want of space or permission; the old one is as it was.
 
     Notes
     -----
-    Gradients, devices, shared memory and whether a Variable requires grad are not saved; subclasses of dicts, lists, tuples and numbers
-    come back as the plain ones, and NumPy's scalars as Python's numbers. complex128 is written as pairs of float64, which the format has.
+    Gradients, devices, shared memory and whether a Variable requires grad are not saved; subclasses of dicts, lists,
+    tuples and numbers come back as the plain ones, and NumPy's scalars as Python's numbers. complex128 is written as
+    pairs of float64, which the format has.
 
     Source: the format, https://github.com/huggingface/safetensors
 
@@ -135,28 +138,30 @@ def _texts(metadata: Any) -> dict[str, str]:
 def load(path: str | os.PathLike | BinaryIO, device: str | None = None) -> Any:
     """Read a safetensors file, of rustorch, PyTorch or anyone else.
 
-    On "cpu" the file is mapped into memory: only what is touched is read, and what is written into the arrays stays in this process. To
-    other devices the tensors go one at a time. (Small files are read at once, and on Windows all.)
+    On "cpu" the file is mapped into memory: only what is touched is read, and what is written into the arrays stays in
+    this process. To other devices the tensors go one at a time. (Small files are read at once, and on Windows all.)
 
     Parameters
     ----------
     path : str, path or binary file
-        An open file, such as ``io.BytesIO(bytes)``, is read from where it stands and left behind the object, so that another one may
-        follow; where reading fails, it stands where it stood. One that cannot seek, such as a pipe, is read to its end.
+        An open file, such as ``io.BytesIO(bytes)``, is read from where it stands and left behind the object, so that
+        another one may follow; where reading fails, it stands where it stood. One that cannot seek, such as a pipe, is
+        read to its end.
     device : str, optional
         Where the Variables shall be. Default: the default device.
 
     Returns
     -------
     object
-        As it was saved: arrays as Variables that require no grad, objects with a ``state_dict()`` as what that returned. Of a file that
-        rustorch did not write, a dict of Variables by name, in the order of the file's header; bfloat16 and float16 become float32,
-        which holds all of their values.
+        As it was saved: arrays as Variables that require no grad, objects with a ``state_dict()`` as what that
+        returned. Of a file that rustorch did not write, a dict of Variables by name, in the order of the file's header;
+        bfloat16 and float16 become float32, which holds all of their values.
 
     Raises
     ------
     ValueError
-        If it is no safetensors file, or a broken one, or one with dtypes that no array here can have, such as float8: says which and why.
+        If it is no safetensors file, or a broken one, or one with dtypes that no array here can have, such as float8:
+        says which and why.
     TypeError
         If it is neither a path nor a file that is open for reading bytes.
     OSError
@@ -164,7 +169,8 @@ def load(path: str | os.PathLike | BinaryIO, device: str | None = None) -> Any:
 
     Notes
     -----
-    `save` may replace a file that is loaded. Other programs must not write into it as long as Variables of it are in use.
+    `save` may replace a file that is loaded. Other programs must not write into it as long as Variables of it are in
+    use.
 
     Examples
     --------
@@ -213,11 +219,16 @@ def _ours(texts: Mapping[str, str]) -> dict[str, Any]:
     if _OURS not in texts:
         return {}
     found = header.parse(texts[_OURS])
-    if not isinstance(found, dict) or type(found.get("version")) is not int or not isinstance(found.get("json", []), list):
+    if (
+        not isinstance(found, dict)
+        or type(found.get("version")) is not int
+        or not isinstance(found.get("json", []), list)
+    ):
         raise ValueError(f"the entry {_OURS!r} of its metadata is not what rustorch writes")
     if found["version"] > _VERSION:
         raise ValueError(
-            f"a newer rustorch wrote it, in version {found['version']} of the structure; this one reads up to {_VERSION}"
+            f"a newer rustorch wrote it, in version {found['version']} of the structure; this one reads up to "
+            f"{_VERSION}"
         )
     return found
 
@@ -239,7 +250,9 @@ def _rebuilt(source: Source, start: int, entries: dict, ours: dict[str, Any], de
         elif dtype == "complex128" and entry.dtype == "float64" and shape[-1:] == (2,):
             shape = shape[:-1]
         elif dtype != entry.dtype:
-            raise ValueError(f"its structure calls the tensor {name!r} of {entry.dtype} and shape {shape} one of {dtype}")
+            raise ValueError(
+                f"its structure calls the tensor {name!r} of {entry.dtype} and shape {shape} one of {dtype}"
+            )
         memory = source.bytes(start + entry.start, start + entry.stop)
         try:
             array = from_contents(memory, entry.dtype, dtype, shape)
@@ -256,7 +269,8 @@ def _rebuilt(source: Source, start: int, entries: dict, ours: dict[str, Any], de
 
 
 def load_metadata(path: str | os.PathLike | BinaryIO) -> dict[str, Any]:
-    """What stands in a safetensors file beside its object: the metadata of `save`, or the strings that another program wrote.
+    """What stands in a safetensors file beside its object: the metadata of `save`, or the strings that another program
+    wrote.
 
     Only the file's header is read, and an open file stands where it stood afterwards.
 

@@ -1,7 +1,7 @@
 """A file that is written whole or not at all.
 
-The bytes go into a new file beside the target, reach the disk, and only then take the target's name, in one step of the file system. Who is
-killed on the way leaves that new file behind, unlocked: the next save into the folder removes it.
+The bytes go into a new file beside the target, reach the disk, and only then take the target's name, in one step of the
+file system. Who is killed on the way leaves that new file behind, unlocked: the next save into the folder removes it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The header of a safetensors file: eight bytes with its length, then JSON with each tensor's name, dtype, shape and place.
+"""The header of a safetensors file: eight bytes with its length, then JSON with each tensor's name, dtype, shape and
+place.
 
-The format: https://github.com/huggingface/safetensors#format. Nothing in a header is believed before it is checked: where the format's
-own library lets a name stand twice or says no more than "invalid offset", the errors here name the tensor and what is wrong with it.
+The format: https://github.com/huggingface/safetensors#format. Nothing in a header is believed before it is checked:
+where the format's own library lets a name stand twice or says no more than "invalid offset", the errors here name the
+tensor and what is wrong with it.
 """
 
 from __future__ import annotations
@@ -16,10 +18,21 @@ __all__ = ["METADATA", "Entry", "code_of", "end_of", "entries_of", "metadata_of"
 METADATA = "__metadata__"
 #: The format's name of a dtype -> ours, and the bytes of an element.
 _READABLE = {
-    "BOOL": ("bool", 1), "U8": ("uint8", 1), "I8": ("int8", 1), "U16": ("uint16", 2), "I16": ("int16", 2), "U32": ("uint32", 4),
-    "I32": ("int32", 4), "U64": ("uint64", 8), "I64": ("int64", 8), "F16": ("float16", 2), "BF16": ("bfloat16", 2),
-    "F32": ("float32", 4), "F64": ("float64", 8), "C64": ("complex64", 8),
-}  # fmt: skip
+    "BOOL": ("bool", 1),
+    "U8": ("uint8", 1),
+    "I8": ("int8", 1),
+    "U16": ("uint16", 2),
+    "I16": ("int16", 2),
+    "U32": ("uint32", 4),
+    "I32": ("int32", 4),
+    "U64": ("uint64", 8),
+    "I64": ("int64", 8),
+    "F16": ("float16", 2),
+    "BF16": ("bfloat16", 2),
+    "F32": ("float32", 4),
+    "F64": ("float64", 8),
+    "C64": ("complex64", 8),
+}
 _CODES = {name: (code, size) for code, (name, size) in _READABLE.items() if name != "bfloat16"}
 #: Longer ones the format's own library refuses, too.
 _LONGEST = 100_000_000
@@ -36,7 +49,7 @@ _OTHERS = {
     "can be read here",
     b"\x93NUMPY": "an .npy file; numpy.load reads it",
     b"\x89HDF": "an HDF5 file",
-}  # fmt: skip
+}
 
 
 class Entry(NamedTuple):
@@ -49,14 +62,16 @@ class Entry(NamedTuple):
 
 
 def code_of(dtype: str, shape: tuple[int, ...]) -> tuple[str, int, tuple[int, ...]] | None:
-    """The format's name of a dtype, the bytes of an element and the shape as it is written; None for a dtype that has none."""
+    """The format's name of a dtype, the bytes of an element and the shape as it is written; None for a dtype that has
+    none.
+    """
     if dtype == "complex128":  # the format has no such dtype: pairs of float64
         return "F64", 8, (*shape, 2)
     found = _CODES.get(dtype)
     return None if found is None else (*found, shape)
 
 
-# -- writing ---------------------------------------------------------------------------------------------------------------------
+# -- writing -----------------------------------------------------------------------------------------------------------
 def write(tensors: dict[str, tuple[str, tuple[int, ...]]], metadata: dict[str, str]) -> tuple[bytes, list[str]]:
     """A header with its length before it, and the names of the tensors in the order in which their bytes follow.
 
@@ -80,12 +95,13 @@ def write(tensors: dict[str, tuple[str, tuple[int, ...]]], metadata: dict[str, s
     text += b" " * (-(8 + len(text)) % _ALIGNMENT)
     if len(text) > _LONGEST:
         raise ValueError(
-            f"a header of {len(text)} bytes: the names and the structure of so many objects are more than the format allows"
+            f"a header of {len(text)} bytes: the names and the structure of so many objects are more than the format "
+            f"allows"
         )
     return len(text).to_bytes(8, "little") + text, order
 
 
-# -- reading ---------------------------------------------------------------------------------------------------------------------
+# -- reading -----------------------------------------------------------------------------------------------------------
 def read(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     """The JSON of a header, not yet checked further, and where the data begins.
 
@@ -97,7 +113,9 @@ def read(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     first = file.read(8)
     length = int.from_bytes(first, "little")
     if len(first) < 8:
-        raise ValueError(f"it is no safetensors file, or was cut short: it has {size} bytes, and the shortest one has 10")
+        raise ValueError(
+            f"it is no safetensors file, or was cut short: it has {size} bytes, and the shortest one has 10"
+        )
     if length > size - 8:
         other = next((what for magic, what in _OTHERS.items() if first.startswith(magic) and length >> 24), "")
         raise ValueError(
@@ -186,7 +204,9 @@ def entries_of(head: dict[str, Any], size: int) -> dict[str, Entry]:
     end, last = 0, ""
     for name, entry in sorted(entries.items(), key=lambda item: item[1][2:]):
         if entry.start < end:
-            raise ValueError(f"the tensors {last!r} and {name!r} overlap: {name!r} starts at byte {entry.start}, before {end}")
+            raise ValueError(
+                f"the tensors {last!r} and {name!r} overlap: {name!r} starts at byte {entry.start}, before {end}"
+            )
         if entry.start > end:
             raise ValueError(f"there is a gap of {entry.start - end} bytes before the tensor {name!r}")
         end, last = entry.stop, name
@@ -207,7 +227,8 @@ def _entry(name: str, found: Any, size: int) -> Entry:
     code, shape, place = found.get("dtype"), found.get("shape"), found.get("data_offsets")
     if not isinstance(code, str) or code not in _READABLE:
         raise ValueError(
-            f"the tensor {name!r} has the dtype {code!r:.50}; those that can be read are {', '.join(_READABLE)}. Convert it where it comes "
+            f"the tensor {name!r} has the dtype {code!r:.50}; those that can be read are {', '.join(_READABLE)}. "
+            f"Convert it where it comes "
             f"from, in PyTorch with tensor.float()"
         )
     if not _counts(shape) or len(shape) > _MOST_AXES:
@@ -216,12 +237,14 @@ def _entry(name: str, found: Any, size: int) -> Entry:
         raise ValueError(f"the tensor {name!r} has the data_offsets {place!r:.100}, which are no begin and end")
     if place[1] > size:
         raise ValueError(
-            f"the tensor {name!r} ends at byte {place[1]}, but {size} bytes follow the header: the file was cut short, or its header lies"
+            f"the tensor {name!r} ends at byte {place[1]}, but {size} bytes follow the header: the file was cut short, "
+            f"or its header lies"
         )
     dtype, width = _READABLE[code]
     if prod(shape) * width != place[1] - place[0]:
         raise ValueError(
-            f"the tensor {name!r} has {place[1] - place[0]} bytes, where the shape {tuple(shape)} of {code} needs {prod(shape) * width}"
+            f"the tensor {name!r} has {place[1] - place[0]} bytes, where the shape {tuple(shape)} of {code} needs "
+            f"{prod(shape) * width}"
         )
     return Entry(dtype, tuple(shape), *place)
 

@@ -63,7 +63,9 @@ class Source:
         # on Windows, a file that is mapped could not be replaced by a save
         if sys.platform != "win32" and self.size >= _MAPPED_FROM:
             try:
-                self._map = memoryview(mmap.mmap(self.file.fileno(), self.size, _flags(), mmap.PROT_READ | mmap.PROT_WRITE))
+                self._map = memoryview(
+                    mmap.mmap(self.file.fileno(), self.size, _flags(), mmap.PROT_READ | mmap.PROT_WRITE)
+                )
             except OSError:  # a file system that maps nothing
                 self._map = None
 

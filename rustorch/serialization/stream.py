@@ -21,7 +21,8 @@ def is_file(value: Any, method: str) -> bool:
 def _refuse_text(function: str, file: Any, mode: str) -> None:
     if isinstance(getattr(file, "file", file), io.TextIOBase):  # tempfile's files wrap another
         raise TypeError(
-            f"{function}: the {type(file).__name__} is open for text; open it for bytes, as in open(path, {mode!r}) or io.BytesIO()"
+            f"{function}: the {type(file).__name__} is open for text; open it for bytes, as in open(path, {mode!r}) or "
+            f"io.BytesIO()"
         )
 
 
@@ -37,7 +38,9 @@ def target(function: str, file: Any) -> Callable[[Iterable[bytes | memoryview]],
     """
     _refuse_text(function, file, "wb")
     if getattr(file, "closed", False) or not getattr(file, "writable", lambda: True)():
-        raise ValueError(f"{function}: the {type(file).__name__} is not open for writing; open it as in open(path, 'wb')")
+        raise ValueError(
+            f"{function}: the {type(file).__name__} is not open for writing; open it as in open(path, 'wb')"
+        )
 
     def write(pieces: Iterable[bytes | memoryview]) -> None:
         for piece in pieces:
@@ -72,10 +75,14 @@ class Stream(Source):
     def __init__(self, function: str, file: Any) -> None:
         _refuse_text(function, file, "rb")
         if getattr(file, "closed", False) or not getattr(file, "readable", lambda: True)():
-            raise ValueError(f"{function}: the {type(file).__name__} is not open for reading; open it as in open(path, 'rb')")
+            raise ValueError(
+                f"{function}: the {type(file).__name__} is not open for reading; open it as in open(path, 'rb')"
+            )
         first = file.read(0)
         if not isinstance(first, (bytes, bytearray, memoryview)):
-            raise TypeError(f"{function}: read() of the {type(file).__name__} returns {type(first).__name__}, not bytes")
+            raise TypeError(
+                f"{function}: read() of the {type(file).__name__} returns {type(first).__name__}, not bytes"
+            )
         self.file: Any = file if _seekable(file) else io.BytesIO(_rest(file))
         self._first = self._leave = self.file.tell()
         self.file.seek(0, io.SEEK_END)

@@ -1,8 +1,8 @@
 """Nested objects as JSON with the names of their tensors, and back.
 
-JSON's own values stand for themselves, except for dicts; everything else is an object of one entry, whose name says what it is:
-``tensor``, ``dict``, ``items`` (a dict whose keys are not all strings), ``tuple``, ``int`` (of more than 64 bits), ``float`` (inf and
-nan), ``complex``, ``bytes``.
+JSON's own values stand for themselves, except for dicts; everything else is an object of one entry, whose name says
+what it is: ``tensor``, ``dict``, ``items`` (a dict whose keys are not all strings), ``tuple``, ``int`` (of more than 64
+bits), ``float`` (inf and nan), ``complex``, ``bytes``.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class Flattened:
         if isinstance(value, Value):
             return self._array(value._native, path)
         if is_scalar(value):
-            value = value.item() if getattr(value, "dtype", None) is not None and value.dtype.kind in "biufcU" else value
+            value = (
+                value.item() if getattr(value, "dtype", None) is not None and value.dtype.kind in "biufcU" else value
+            )
         elif of(value) is not None:
             try:
                 native = native_of(value)
@@ -76,14 +78,17 @@ class Flattened:
         if value is None or isinstance(value, (bool, str, bytes, int, float, complex)):
             return _number_or_text(value)
         if len(path) == _DEEPEST:
-            raise ValueError(f"save: the object is nested more than {_DEEPEST} deep, or contains itself: {_where(path)[:100]}...")
+            raise ValueError(
+                f"save: the object is nested more than {_DEEPEST} deep, or contains itself: {_where(path)[:100]}..."
+            )
         if not isinstance(value, type) and callable(getattr(value, "state_dict", None)):
             value = value.state_dict()
         if isinstance(value, Mapping):
             for key in value:
                 if not _is_key(key):
                     raise TypeError(
-                        f"save: {_where(path)} has a key of type {type(key).__name__}; keys are strings, numbers and tuples"
+                        f"save: {_where(path)} has a key of type {type(key).__name__}; keys are strings, numbers and "
+                        f"tuples"
                     )
             nodes = []
             for key, item in value.items():
@@ -97,7 +102,8 @@ class Flattened:
                 nodes.append(self._node(item, (*path, i)))
             return nodes if isinstance(value, list) else {"tuple": nodes}
         raise TypeError(
-            f"save: {_where(path)} is of type {type(value).__name__}, which a file cannot hold; it takes arrays, numbers, strings, bytes, "
+            f"save: {_where(path)} is of type {type(value).__name__}, which a file cannot hold; it takes arrays, "
+            f"numbers, strings, bytes, "
             f"None, dicts, lists and tuples of them, and objects with a state_dict()"
         )
 
@@ -110,7 +116,8 @@ class Flattened:
         shape = tuple(native.shape)
         if code_of(dtype, shape) is None:
             raise TypeError(
-                f"save: {_where(path)} is an array of {dtype}, which cannot be saved; convert it first, as in x.astype(rustorch.float32)"
+                f"save: {_where(path)} is an array of {dtype}, which cannot be saved; convert it first, as in "
+                f"x.astype(rustorch.float32)"
             )
         name = base = ".".join(map(str, path)).encode(errors="backslashreplace").decode() if path else "tensor"
         number = 0
@@ -141,7 +148,7 @@ def _number_or_text(value: Any) -> Any:
     return {"complex": [_number_or_text(value.real), _number_or_text(value.imag)]}
 
 
-# -- back ------------------------------------------------------------------------------------------------------------------------
+# -- back --------------------------------------------------------------------------------------------------------------
 def unflatten(node: Any, take: Callable[[str, str | None], Any]) -> Any:
     """The object of a structure.
 

@@ -129,7 +129,9 @@ def _parts() -> Iterator[tuple[str, Callable]]:
     yield "many outputs", lambda x: rustorch.linalg.qr(x)[0] * rustorch.linalg.qr(x)[1]
     yield (
         "nested",
-        lambda x: checkpoint(lambda y: checkpoint(rustorch.tanh, y * y) * checkpoint(Cube.apply, y), rustorch.exp(x)) * x,
+        lambda x: (
+            checkpoint(lambda y: checkpoint(rustorch.tanh, y * y) * checkpoint(Cube.apply, y), rustorch.exp(x)) * x
+        ),
     )
     yield "a derivative inside", lambda x: rustorch.func.grad(lambda y: (rustorch.sin(y) * x).sum())(x * x)
 
@@ -224,7 +226,7 @@ def test_without_recording_it_is_a_call(backend: Target) -> None:
     assert calls == [False, True, True, True]
 
 
-# -- random numbers -----------------------------------------------------------------------------------------------------------
+# -- random numbers ----------------------------------------------------------------------------------------------------
 def _dropout(x: Any) -> Any:
     keep = rustorch.astype(rustorch.rand(x.shape, device=x.device) < 0.5, x.dtype)
     return rustorch.exp(x) * keep * rustorch.randint(1, 9, x.shape, device=x.device).astype(x.dtype)
@@ -248,7 +250,9 @@ def test_initial_weights_are_the_same_again(backend: Target) -> None:
 
 def test_without_the_state_of_random_numbers(backend: Target) -> None:
     x = backend.variable(numpy.ones(200), requires_grad=True)
-    out = checkpoint(lambda x: rustorch.exp(x) * rustorch.rand(200, device=x.device).double(), x, preserve_rng_state=False)
+    out = checkpoint(
+        lambda x: rustorch.exp(x) * rustorch.rand(200, device=x.device).double(), x, preserve_rng_state=False
+    )
     state = rustorch.get_rng_state(backend.device).tolist()
     out.sum().backward()
     assert backend.numpy(x.grad).tolist() != backend.numpy(out).tolist()
@@ -282,7 +286,7 @@ def test_the_default_device_of_the_call(backend: Target) -> None:
     numpy.testing.assert_allclose(backend.numpy(x.grad), numpy.exp([1.0, 2.0]) * [1.0, 2.0], rtol=1e-12)
 
 
-# -- hooks, and values inside -----------------------------------------------------------------------------------------------------
+# -- hooks, and values inside ------------------------------------------------------------------------------------------
 def test_hooks_see_what_they_see_without(backend: Target) -> None:
     def program(run: Callable) -> list:
         seen: list = []
@@ -345,7 +349,7 @@ def test_anomalies_are_found(backend: Target) -> None:
             out.backward()
 
 
-# -- memory --------------------------------------------------------------------------------------------------------------------
+# -- memory ------------------------------------------------------------------------------------------------------------
 def _peak(step: Callable[[], None]) -> int:
     gc.collect()
     tracemalloc.start()
@@ -357,7 +361,9 @@ def _peak(step: Callable[[], None]) -> int:
 
 
 def test_peak_memory_falls_with_the_square_root() -> None:
-    """36 layers: all of their outputs without checkpoints; with 6 of them, 6 inputs and the 6 outputs of one at a time."""
+    """36 layers: all of their outputs without checkpoints; with 6 of them, 6 inputs and the 6 outputs of one
+    at a time.
+    """
     x = rustorch.randn(1 << 17, requires_grad=True)
     array = x.data.nbytes
 
@@ -375,7 +381,9 @@ def test_peak_memory_falls_with_the_square_root() -> None:
 
     alone, several = _peak(lambda: step(plain, 1)), _peak(lambda: step(checkpoint, 6))
     nested = _peak(
-        lambda: step(lambda block, h, n: checkpoint(lambda h: [h := checkpoint(block, h, n // 3) for _ in range(3)][-1], h), 3)
+        lambda: step(
+            lambda block, h, n: checkpoint(lambda h: [h := checkpoint(block, h, n // 3) for _ in range(3)][-1], h), 3
+        )
     )
     assert alone > 36 * array
     assert several < 15.5 * array
@@ -422,7 +430,7 @@ def test_nothing_waits_for_the_garbage_collector(backend: Target) -> None:
         gc.enable()
 
 
-# -- what cannot be repeated -----------------------------------------------------------------------------------------------------
+# -- what cannot be repeated -------------------------------------------------------------------------------------------
 def _turns(*parts: Callable) -> Callable:
     """A function that does something else every time."""
     turns = iter(parts)
@@ -430,16 +438,22 @@ def _turns(*parts: Callable) -> Callable:
 
 
 CHANGES = {
-    "another shape": ((lambda x: rustorch.exp(x), lambda x: rustorch.exp(x[:1])), r"recorded 2 operations instead of 1"),
+    "another shape": (
+        (lambda x: rustorch.exp(x), lambda x: rustorch.exp(x[:1])),
+        r"recorded 2 operations instead of 1",
+    ),
     "another size": (
         (lambda x: rustorch.tanh(x[:2]), lambda x: rustorch.tanh(x[:1])),
         r"tanh returned shape \(1,\), dtype .*float64 instead of shape \(2,\)",
     ),
     "another operation": ((rustorch.exp, rustorch.sin), "recorded sin instead of exp"),
     "another number of inputs": ((lambda x: x * x, lambda x: x * 2.0), "multiply was called with other inputs"),
-    "other inputs": ((lambda x: x[:2] * x[1:], lambda x: (lambda y: y * y)(x[:2])), "recorded 2 operations instead of 3"),
+    "other inputs": (
+        (lambda x: x[:2] * x[1:], lambda x: (lambda y: y * y)(x[:2])),
+        "recorded 2 operations instead of 3",
+    ),
     "nothing": ((rustorch.exp, lambda x: x.detach()), "recorded 0 operations instead of 1"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -447,7 +461,9 @@ def test_a_function_that_does_something_else(name: str, backend: Target) -> None
     parts, message = CHANGES[name]
     x = backend.variable([1.0, 2.0, 3.0], requires_grad=True)
     out = checkpoint(_turns(*parts), x)
-    with pytest.raises(RuntimeError, match=rf"^checkpoint: called again for backward, .* the same: (it )?{message}") as failure:
+    with pytest.raises(
+        RuntimeError, match=rf"^checkpoint: called again for backward, .* the same: (it )?{message}"
+    ) as failure:
         out.sum().backward()
     assert "hand a variable of a loop over as an argument" in str(failure.value)
     assert x.grad is None
@@ -459,7 +475,9 @@ def test_a_loops_variable_that_has_moved_on(backend: Target) -> None:
     h = backend.variable([[1.0, 2.0]], "float32")
     for layer in layers:
         h = checkpoint(lambda h: rustorch.tanh(layer(h)), h)  # noqa: B023 - on purpose
-    with pytest.raises(RuntimeError, match=r"linear was called with other inputs.*hand a variable of a loop over as an argument"):
+    with pytest.raises(
+        RuntimeError, match=r"linear was called with other inputs.*hand a variable of a loop over as an argument"
+    ):
         h.sum().backward()
     h = x = backend.variable([1.0], requires_grad=True)
     for _ in range(2):
@@ -479,7 +497,9 @@ def test_leaves_of_the_functions_own(backend: Target) -> None:
 
 def test_what_it_read_was_changed(backend: Target) -> None:
     x, w = backend.variable([1.0, 2.0]), backend.variable([3.0, 4.0], requires_grad=True)
-    message = r"^checkpoint: an array that the function read \(shape \(2,\)\) was changed after the call began.*clone\(\)"
+    message = (
+        r"^checkpoint: an array that the function read \(shape \(2,\)\) was changed after the call began.*clone\(\)"
+    )
 
     def part(h: Any, constant: Any = 1.0) -> Any:
         return rustorch.exp(h * w * constant)
@@ -522,6 +542,8 @@ def test_an_argument_written_into_outside_the_graph(backend: Target) -> None:
 
 def test_options_of_pytorch() -> None:
     assert checkpoint(lambda: 1, use_reentrant=False) == 1
-    with pytest.raises(ValueError, match="use_reentrant=True is PyTorch's older way, which loses gradients; leave it out"):
+    with pytest.raises(
+        ValueError, match="use_reentrant=True is PyTorch's older way, which loses gradients; leave it out"
+    ):
         checkpoint(lambda: 1, use_reentrant=True)
     assert rustorch.autograd.checkpoint is checkpoint

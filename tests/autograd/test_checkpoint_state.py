@@ -34,7 +34,10 @@ def _trained(backend: Target, name: str, through: Any) -> list[numpy.ndarray]:
 @pytest.mark.parametrize("name", LAYERS)
 def test_state_and_gradients_are_those_without_a_checkpoint(backend: Target, name: str) -> None:
     plain = _trained(backend, name, lambda layer, x: layer(x))
-    for through in (rustorch.checkpoint, lambda layer, x: rustorch.checkpoint(lambda y: rustorch.checkpoint(layer, y), x)):
+    for through in (
+        rustorch.checkpoint,
+        lambda layer, x: rustorch.checkpoint(lambda y: rustorch.checkpoint(layer, y), x),
+    ):
         for got, want in zip(_trained(backend, name, through), plain, strict=True):
             numpy.testing.assert_allclose(got, want, rtol=1e-5)
 

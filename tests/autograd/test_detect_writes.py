@@ -13,9 +13,7 @@ import rustorch
 from rustorch.autograd import Function, detect_writes, graph, primitive
 from tests.support.target import Target
 
-MESSAGE = (
-    r"{}: {}, an array of float64 and shape \({}\), was changed after the call, .*Call backward first.*copy=True.* was called at "
-)
+MESSAGE = r"{}: {}, an array of float64 and shape \({}\), was changed after the call, .*Call backward first.*copy=True.* was called at "
 
 
 def message(name: str, argument: str, shape: str = "2,") -> str:
@@ -141,9 +139,11 @@ def test_by_products_that_are_computed_anew_are_no_writes(mutable: Target) -> No
 def test_networks_train_as_ever(mutable: Target) -> None:
     rustorch.manual_seed(0)
     model = rustorch.nn.Sequential(
-        rustorch.nn.Linear(3, 8, device=mutable.device), rustorch.nn.ReLU(), rustorch.nn.Dropout(0.5),
+        rustorch.nn.Linear(3, 8, device=mutable.device),
+        rustorch.nn.ReLU(),
+        rustorch.nn.Dropout(0.5),
         rustorch.nn.Linear(8, 2, device=mutable.device),
-    )  # fmt: skip
+    )
     optimizer = rustorch.optim.Adam(model.parameters())
     x = rustorch.rand(4, 3, device=mutable.device)
     with detect_writes(), detect_writes():

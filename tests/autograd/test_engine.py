@@ -18,7 +18,7 @@ def _leaf(backend: Target, data: object = (1.0, 2.0, 3.0), dtype: str = "float64
     return backend.variable(data, dtype, requires_grad=True)
 
 
-# -- freeing and accumulating --------------------------------------------------------------------------------------------
+# -- freeing and accumulating ------------------------------------------------------------------------------------------
 def test_backward_frees_the_graph_and_a_second_one_says_what_to_do(backend: Target) -> None:
     x = _leaf(backend)
     y = (x * x).sum()
@@ -66,11 +66,13 @@ def test_a_deep_graph_that_is_thrown_away_needs_no_recursion() -> None:
     del y
 
 
-# -- where backward starts -----------------------------------------------------------------------------------------------
+# -- where backward starts ---------------------------------------------------------------------------------------------
 def test_more_than_one_element_needs_a_gradient(backend: Target) -> None:
     x = _leaf(backend)
     y = x * 2
-    with pytest.raises(RuntimeError, match=r"backward: a gradient must be given for a value of shape \(3,\).*\.sum\(\)"):
+    with pytest.raises(
+        RuntimeError, match=r"backward: a gradient must be given for a value of shape \(3,\).*\.sum\(\)"
+    ):
         y.backward()
     assert x.grad is None
     y.backward(gradient=backend.variable([1.0, 0.0, -1.0]))
@@ -115,7 +117,7 @@ def test_a_gradient_from_another_device_is_refused() -> None:
     assert x.grad is None
 
 
-# -- whose memory --------------------------------------------------------------------------------------------------------
+# -- whose memory ------------------------------------------------------------------------------------------------------
 def _share(a: object, b: object) -> bool:
     if isinstance(a, numpy.ndarray):
         return numpy.shares_memory(a, b)
@@ -168,7 +170,7 @@ def test_adding_up_writes_into_no_array_that_somebody_else_has(backend: Target) 
     numpy.testing.assert_array_equal(backend.numpy(y_grad), before)
 
 
-# -- dtypes --------------------------------------------------------------------------------------------------------------
+# -- dtypes ------------------------------------------------------------------------------------------------------------
 def test_each_gradient_has_its_own_precision(backend: Target) -> None:
     x, y = _leaf(backend, dtype="float32"), _leaf(backend, dtype="float64")
     z = x * y
@@ -195,7 +197,7 @@ def test_the_gradient_of_a_real_value_through_complex_numbers_is_real(backend: T
     numpy.testing.assert_allclose(backend.numpy(x.grad), [2 * 5 * 1.0, 2 * 9 * 2.0, 2 * 4 * 3.0])
 
 
-# -- memory --------------------------------------------------------------------------------------------------------------
+# -- memory ------------------------------------------------------------------------------------------------------------
 def test_graphs_are_no_reference_cycles(backend: Target) -> None:
     x = _leaf(backend)
     gc.collect()
@@ -246,7 +248,7 @@ def test_only_what_a_rule_names_is_kept(backend: Target) -> None:
     assert y.grad_fn.saved[0] is y.data
 
 
-# -- threads -------------------------------------------------------------------------------------------------------------
+# -- threads -----------------------------------------------------------------------------------------------------------
 def test_two_threads_train_two_functions() -> None:
     found: dict[int, numpy.ndarray] = {}
     start = threading.Barrier(2)

@@ -152,7 +152,7 @@ def test_backward_frees_and_a_write_in_place_is_seen() -> None:
         y.backward()
 
 
-# -- mistakes ------------------------------------------------------------------------------------------------------------------
+# -- mistakes ----------------------------------------------------------------------------------------------------------
 def _returning(*gradients: Any) -> type[Function]:
     class Wrong(Function):
         @staticmethod
@@ -172,7 +172,11 @@ def _returning(*gradients: Any) -> type[Function]:
         ((rustorch.ones(2),), RuntimeError, r"Wrong\.backward returned 1 gradients, but forward takes 2 arguments"),
         ((rustorch.ones(2),) * 3, RuntimeError, r"returned 3 gradients, but forward takes 2"),
         ((rustorch.ones(1), None), RuntimeError, r"a gradient of shape \(1,\) for argument 0, whose shape is \(2,\)"),
-        ((None, rustorch.ones((3, 2))), RuntimeError, r"a gradient of shape \(3, 2\) for argument 1, whose shape is \(2,\)"),
+        (
+            (None, rustorch.ones((3, 2))),
+            RuntimeError,
+            r"a gradient of shape \(3, 2\) for argument 1, whose shape is \(2,\)",
+        ),
         (("text", None), TypeError, r"returned a str as the gradient of argument 0"),
     ],
 )
@@ -208,7 +212,11 @@ def test_wrong_gradients_are_named_on_every_backend(backend: Target, create_grap
         (lambda g: g, RuntimeError, r"Wrong\.backward returned 1 gradients, but forward takes 2 arguments"),
         (lambda g: (g, g, g), RuntimeError, r"returned 3 gradients, but forward takes 2"),
         (lambda g: (g[:1], g), RuntimeError, r"a gradient of shape \(1,\) for argument 0, whose shape is \(2,\)"),
-        (lambda g: (g, rustorch.stack([g, g])), RuntimeError, r"of shape \(2, 2\) for argument 1, whose shape is \(2,\)"),
+        (
+            lambda g: (g, rustorch.stack([g, g])),
+            RuntimeError,
+            r"of shape \(2, 2\) for argument 1, whose shape is \(2,\)",
+        ),
         (lambda g: (1.0, g), TypeError, r"returned a float as the gradient of argument 0"),
         (
             lambda g: (g, g.to(elsewhere)),
@@ -264,14 +272,18 @@ def test_a_backward_that_is_differentiable_once_says_so_the_second_time(backend:
     assert rustorch.gradcheck(Host.apply, x)
     (g,) = rustorch.grad(Host.apply(x).sum(), x, create_graph=True)
     numpy.testing.assert_allclose(backend.numpy(g), [3.0, 12.0])
-    with pytest.raises(RuntimeError, match=r"Host\.backward is marked once_differentiable, so there is no second derivative"):
+    with pytest.raises(
+        RuntimeError, match=r"Host\.backward is marked once_differentiable, so there is no second derivative"
+    ):
         g.sum().backward()
 
 
-# -- custom_primitive ------------------------------------------------------------------------------------------------------------
+# -- custom_primitive --------------------------------------------------------------------------------------------------
 def test_a_custom_primitive_has_every_order_on_every_backend(backend: Target) -> None:
     softplus = rustorch.custom_primitive(
-        "softplus", lambda xp, x, /, beta: xp.log1p(xp.exp(beta * x)) / beta, x=lambda xp, g, x, beta: g / (1 + xp.exp(-beta * x))
+        "softplus",
+        lambda xp, x, /, beta: xp.log1p(xp.exp(beta * x)) / beta,
+        x=lambda xp, g, x, beta: g / (1 + xp.exp(-beta * x)),
     )
     x = backend.variable([0.5, -1.5], requires_grad=True)
     call = lambda x: softplus(x, 2.0)  # noqa: E731
@@ -289,9 +301,15 @@ def test_what_a_custom_primitive_refuses() -> None:
     for message, call in (
         ("xp first, and a slash", lambda: rustorch.custom_primitive("f", lambda xp, x: x, x=rule)),
         ("give a rule for an input, as in x=lambda", lambda: rustorch.custom_primitive("f", lambda xp, x, /: x)),
-        (r"rules for \['y'\], but the inputs are \['x'\]", lambda: rustorch.custom_primitive("f", lambda xp, x, /: x, y=rule)),
+        (
+            r"rules for \['y'\], but the inputs are \['x'\]",
+            lambda: rustorch.custom_primitive("f", lambda xp, x, /: x, y=rule),
+        ),
         ("would never run", lambda: rustorch.custom_primitive("f", lambda xp, x, /: x, joint=rule, x=rule)),
-        (r"this one takes \['xp', 'g', 'z'\]", lambda: rustorch.custom_primitive("f", lambda xp, x, /: x, x=lambda xp, g, z: g)),
+        (
+            r"this one takes \['xp', 'g', 'z'\]",
+            lambda: rustorch.custom_primitive("f", lambda xp, x, /: x, x=lambda xp, g, z: g),
+        ),
     ):
         with pytest.raises(TypeError, match=message):
             call()

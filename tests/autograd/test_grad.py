@@ -77,11 +77,17 @@ def test_derivatives_up_to_the_fourth(name: str, backend: Target) -> None:
         "exp": (rustorch.exp, [numpy.exp(at)] * 4),
         "cube": (lambda x: x**3, [3 * at**2, 6 * at, 6.0, 0.0]),
         "tanh": (rustorch.tanh, [s, -2 * t * s, -2 * s * (1 - 3 * t * t), 8 * t * s * (2 - 3 * t * t)]),
-        "product": (lambda x: rustorch.sin(x) * x, [
-            numpy.sin(at) + at * numpy.cos(at), 2 * numpy.cos(at) - at * numpy.sin(at),
-            -3 * numpy.sin(at) - at * numpy.cos(at), -4 * numpy.cos(at) + at * numpy.sin(at)]),
+        "product": (
+            lambda x: rustorch.sin(x) * x,
+            [
+                numpy.sin(at) + at * numpy.cos(at),
+                2 * numpy.cos(at) - at * numpy.sin(at),
+                -3 * numpy.sin(at) - at * numpy.cos(at),
+                -4 * numpy.cos(at) + at * numpy.sin(at),
+            ],
+        ),
         "division": (lambda x: 1 / x, [-(at**-2), 2 * at**-3, -6 * at**-4, 24 * at**-5]),
-    }[name]  # fmt: skip
+    }[name]
     x = backend.variable(at, requires_grad=True)
     y = function(x)
     for order, want in enumerate(expected, 1):
@@ -93,7 +99,9 @@ def test_a_second_derivative_where_there_is_none_says_so(backend: Target) -> Non
     """The gradient of a linear function looks at nothing."""
     x = backend.variable([1.0, -2.0], requires_grad=True)
     (first,) = rustorch.grad((2 * x).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match=r"^grad: this value does not depend on anything that requires grad; make a leaf"):
+    with pytest.raises(
+        RuntimeError, match=r"^grad: this value does not depend on anything that requires grad; make a leaf"
+    ):
         rustorch.grad(first.sum(), x)
     with pytest.raises(RuntimeError, match=r"^backward: this value does not depend on anything that requires grad"):
         first.sum().backward()

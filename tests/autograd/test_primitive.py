@@ -23,7 +23,9 @@ def test_a_rule_for_an_input_that_does_not_exist() -> None:
 
 
 def test_a_rule_that_asks_for_what_the_call_does_not_have() -> None:
-    with pytest.raises(TypeError, match=r"test_op: a rule takes xp, g, and any of .*'scale', 'out'.*\['xp', 'g', 'w'\]"):
+    with pytest.raises(
+        TypeError, match=r"test_op: a rule takes xp, g, and any of .*'scale', 'out'.*\['xp', 'g', 'w'\]"
+    ):
         _primitive(x=lambda xp, g, w: g)
     with pytest.raises(TypeError, match=r"takes xp, g"):
         _primitive(x=lambda g: g)
@@ -86,11 +88,15 @@ def test_the_difference_checker_finds_a_missing_conjugate() -> None:
 def test_a_rule_that_returns_a_wrong_shape_is_named(backend: Target) -> None:
     wrong = _primitive(x=lambda xp, g, y: g[:1], y=lambda xp, g, x: xp.reshape(g, (2, 1)))
     x, y = backend.variable([1.0, 2.0, 3.0], requires_grad=True), backend.variable([1.0, 1.0, 1.0])
-    with pytest.raises(RuntimeError, match=r"test_op: the rule of input 'x' returned a gradient of shape \(1,\).*\(3,\)"):
+    with pytest.raises(
+        RuntimeError, match=r"test_op: the rule of input 'x' returned a gradient of shape \(1,\).*\(3,\)"
+    ):
         wrong(x, y, 1.0).sum().backward()
     assert x.grad is None
     a, b = backend.variable([1.0, 2.0]), backend.variable([1.0, 1.0], requires_grad=True)
-    with pytest.raises(RuntimeError, match=r"test_op: the rule of input 'y' returned a gradient of shape \(2, 1\).*\(2,\)"):
+    with pytest.raises(
+        RuntimeError, match=r"test_op: the rule of input 'y' returned a gradient of shape \(2, 1\).*\(2,\)"
+    ):
         wrong(a, b, 1.0).sum().backward()
 
 

@@ -17,7 +17,8 @@ def test_a_write_after_the_call_is_noticed_at_backward(backend: Target) -> None:
     y = (x * c).sum()
     c[0] = 100.0
     with pytest.raises(
-        RuntimeError, match=r"multiply: an array that its gradient needs \(shape \(2,\)\) was changed in place.*clone\(\)"
+        RuntimeError,
+        match=r"multiply: an array that its gradient needs \(shape \(2,\)\) was changed in place.*clone\(\)",
     ):
         y.backward()
     assert x.grad is None

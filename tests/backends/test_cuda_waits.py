@@ -1,7 +1,8 @@
-"""No layer, loss, optimizer or gradient clipping waits for the GPU, nor copies anything to it: counted on the stand-in for CuPy.
+"""No layer, loss, optimizer or gradient clipping waits for the GPU, nor copies anything to it: counted on the stand-in
+for CuPy.
 
-A wait costs more than the kernels it waits for: the queue runs empty. The tables of cases are those of the other tests, so that none is
-forgotten; what has to wait is listed with its reason.
+A wait costs more than the kernels it waits for: the queue runs empty. The tables of cases are those of the other tests,
+so that none is forgotten; what has to wait is listed with its reason.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ WAITING = {
 #: Optimizers whose steps wait.
 WAITING_OPTIMIZERS = {"LBFGS": "its line search decides by the loss"}
 
-CASES = [pytest.param(case, id=f"{family}: {case.name}") for (family, _), case in TABLE.items() if case.inputs is not None]
+CASES = [
+    pytest.param(case, id=f"{family}: {case.name}") for (family, _), case in TABLE.items() if case.inputs is not None
+]
 
 
 def _counted(call: Callable[[], Any]) -> Counts:
@@ -56,7 +59,9 @@ def _training(case: Case, library: Ours) -> Callable[[], None]:
     def call() -> None:
         module.zero_grad()
         inputs = mapped(lambda x: x * 1 if isinstance(x, rustorch.Variable) and x.requires_grad else x, args)
-        outputs = [out for out in leaves(module(*inputs, **kwargs)) if isinstance(out, rustorch.Variable) and out.requires_grad]
+        outputs = [
+            out for out in leaves(module(*inputs, **kwargs)) if isinstance(out, rustorch.Variable) and out.requires_grad
+        ]
         if outputs:
             sum([out.sum() for out in outputs]).backward(retain_graph=case.prepare is not None)
 
@@ -128,7 +133,10 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "where": lambda x, i: rustorch.where(x > 0, x, 0.0).sum().backward(),
     "the second derivative": lambda x, i: rustorch.grad(rustorch.grad((x**3).sum(), x, create_graph=True)[0].sum(), x),
     "random numbers": lambda x, i: rustorch.randn(3, device="cuda") + rustorch.rand(3, device="cuda"),
-    "integers and permutations": lambda x, i: (rustorch.randint(0, 9, (3,), device="cuda"), rustorch.randperm(5, device="cuda")),
+    "integers and permutations": lambda x, i: (
+        rustorch.randint(0, 9, (3,), device="cuda"),
+        rustorch.randperm(5, device="cuda"),
+    ),
     "new arrays": lambda x, i: (
         rustorch.zeros(3, device="cuda"),
         rustorch.full((2,), 1.5, device="cuda"),

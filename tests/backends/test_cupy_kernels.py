@@ -1,6 +1,8 @@
-"""CuPy's kernels against the plain versions: their results, what they launch; and all of their sources, given to NVIDIA's compiler.
+"""CuPy's kernels against the plain versions: their results, what they launch; and all of their sources, given to
+NVIDIA's compiler.
 
-With ``--stand-in`` they run on the host (see ``tests/support/cuda``); on a GPU, what only the stand-in can count is skipped.
+With ``--stand-in`` they run on the host (see ``tests/support/cuda``); on a GPU, what only the stand-in can count is
+skipped.
 """
 
 from __future__ import annotations
@@ -30,21 +32,83 @@ from tests.support.target import Target
 I = numpy.array  # noqa: E741 - indices
 #: How many of our own kernels and of cuBLAS's products each launches, at most.
 LAUNCHES = {
-    "kept": 1, "relu": 1, "relu_grad": 1, "sigmoid": 1, "erf": 1, "gelu": 1, "gelu_grad": 1,
-    **dict.fromkeys(("gaussian", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "mish", "mish_grad", "sigmoid_grad", "silu", "silu_grad",
-                     "tanh_softplus", "tanh_softplus_grad", "tanhshrink"), 1),
-    **dict.fromkeys(optim.ELEMENTWISE, 1), "adafactor": 4,
-    "muon": 23, "total_norm": 2, "limited": 1,
-    "prelu_slope": 1, "softmax": 1, "softmax_grad": 1, "log_softmax": 1, "log_softmax_grad": 1, "logsumexp": 1, "logsumexp_grad": 1,
-    "cross_entropy": 2, "cross_entropy_grad": 1, "layer_norm": 1, "layer_norm_grad": 2, "rms_norm": 1, "rms_norm_grad": 2, "batch_norm": 1,
-    "batch_norm_grad": 1, "max_pool": 1, "max_pool_indices": 1, "max_pool_gather": 1, "max_pool_grad": 1, "avg_pool": 1,
-    "avg_pool_grad": 1, "conv": 2, "conv_grad_input": 2, "conv_grad_weight": 2, "attention": 4, "attention_grad": 6,
-    "running_moments": 1, "tanh_slope": 1, "root_below": 1, "root_above": 1, "root_beyond": 1, "direction": 1, "turn": 1, "share": 1,
-    "small_power": 1, "pow_slope": 1, "vector_norm": 2, "huber": 1, "huber_grad": 1, "smooth_l1": 1, "smooth_l1_grad": 1,
-    "binary_cross_entropy": 1, "binary_cross_entropy_grad": 1, "binary_cross_entropy_with_logits": 1,
-    "binary_cross_entropy_with_logits_grad": 1, "quotient": 1,
+    "kept": 1,
+    "relu": 1,
+    "relu_grad": 1,
+    "sigmoid": 1,
+    "erf": 1,
+    "gelu": 1,
+    "gelu_grad": 1,
+    **dict.fromkeys(
+        (
+            "gaussian",
+            "gelu_tanh",
+            "gelu_tanh_bell",
+            "gelu_tanh_grad",
+            "mish",
+            "mish_grad",
+            "sigmoid_grad",
+            "silu",
+            "silu_grad",
+            "tanh_softplus",
+            "tanh_softplus_grad",
+            "tanhshrink",
+        ),
+        1,
+    ),
+    **dict.fromkeys(optim.ELEMENTWISE, 1),
+    "adafactor": 4,
+    "muon": 23,
+    "total_norm": 2,
+    "limited": 1,
+    "prelu_slope": 1,
+    "softmax": 1,
+    "softmax_grad": 1,
+    "log_softmax": 1,
+    "log_softmax_grad": 1,
+    "logsumexp": 1,
+    "logsumexp_grad": 1,
+    "cross_entropy": 2,
+    "cross_entropy_grad": 1,
+    "layer_norm": 1,
+    "layer_norm_grad": 2,
+    "rms_norm": 1,
+    "rms_norm_grad": 2,
+    "batch_norm": 1,
+    "batch_norm_grad": 1,
+    "max_pool": 1,
+    "max_pool_indices": 1,
+    "max_pool_gather": 1,
+    "max_pool_grad": 1,
+    "avg_pool": 1,
+    "avg_pool_grad": 1,
+    "conv": 2,
+    "conv_grad_input": 2,
+    "conv_grad_weight": 2,
+    "attention": 4,
+    "attention_grad": 6,
+    "running_moments": 1,
+    "tanh_slope": 1,
+    "root_below": 1,
+    "root_above": 1,
+    "root_beyond": 1,
+    "direction": 1,
+    "turn": 1,
+    "share": 1,
+    "small_power": 1,
+    "pow_slope": 1,
+    "vector_norm": 2,
+    "huber": 1,
+    "huber_grad": 1,
+    "smooth_l1": 1,
+    "smooth_l1_grad": 1,
+    "binary_cross_entropy": 1,
+    "binary_cross_entropy_grad": 1,
+    "binary_cross_entropy_with_logits": 1,
+    "binary_cross_entropy_with_logits_grad": 1,
+    "quotient": 1,
     "finite_quotient": 1,
-}  # fmt: skip
+}
 #: They may write over what they are given.
 IN_PLACE = {*optim.__all__, "running_moments"}
 #: Made of CuPy's own functions, or counted in a file of their own.
@@ -52,17 +116,27 @@ ELSEWHERE = {
     "index_add", "scatter_add", "put_add", "matmul", "stack", "clip", "sign",
     *[f"{cell}_steps{grad}" for cell in ("rnn", "lstm", "gru") for grad in ("", "_grad")],
 }  # fmt: skip
-HEADS = [_f(2, 5, 3, 4).transpose(0, 2, 1, 3), _f(2, 6, 3, 4).transpose(0, 2, 1, 3), _f(2, 6, 3, 2).transpose(0, 2, 1, 3)]
-#: Beside those of all backends: rows of many threads, threads of many rows, blocks of many threads; views; products without columns.
+HEADS = [
+    _f(2, 5, 3, 4).transpose(0, 2, 1, 3),
+    _f(2, 6, 3, 4).transpose(0, 2, 1, 3),
+    _f(2, 6, 3, 2).transpose(0, 2, 1, 3),
+]
+#: Beside those of all backends: rows of many threads, threads of many rows, blocks of many threads; views; products
+#: without columns.
 MORE: dict[str, list[tuple]] = {
     "softmax": [(_f(3, 5000), 1), (_f(2, 700, 5), 1), (_f(40, 3, 70), 0), (_f(3, 4, 5).T, -2)],
     "softmax_grad": [(_f(3, 5000), abs(_f(3, 5000)), 1), (_f(2, 700, 5), abs(_f(2, 700, 5)), 1)],
     "log_softmax": [(_f(3, 5000), 1), (_f(2, 700, 5), 1)],
-    "log_softmax_grad": [(_f(3, 5000), -abs(_f(3, 5000)), 1), (numpy.broadcast_to(_f(3, 1), (3, 9)), -abs(_f(3, 9)), 1)],
+    "log_softmax_grad": [
+        (_f(3, 5000), -abs(_f(3, 5000)), 1),
+        (numpy.broadcast_to(_f(3, 1), (3, 9)), -abs(_f(3, 9)), 1),
+    ],
     "logsumexp": [(_f(3, 5000), -1), (_f(2, 700, 5), 1)],
     "cross_entropy": [
-        (_f(3, 5000), I([0, 4999, 1]), abs(_f(5000)), None, "mean"), (_f(3, 4), I([0, 3, 1], "int32"), None, None, "sum"),
-        (_f(3, 5000), I([0, 4999, 1]), None, 4999, "mean"), (_f(3, 5000), abs(_f(3, 5000)), None, None, "none"),
+        (_f(3, 5000), I([0, 4999, 1]), abs(_f(5000)), None, "mean"),
+        (_f(3, 4), I([0, 3, 1], "int32"), None, None, "sum"),
+        (_f(3, 5000), I([0, 4999, 1]), None, 4999, "mean"),
+        (_f(3, 5000), abs(_f(3, 5000)), None, None, "none"),
     ],
     "cross_entropy_grad": [
         (numpy.array(1.5), abs(_f(3, 5000)), abs(_f(3)) + 2, I([0, 4999, 1]), abs(_f(5000)), numpy.array(3.0), None),
@@ -70,12 +144,17 @@ MORE: dict[str, list[tuple]] = {
     ],
     "layer_norm": [(_f(5, 700), _f(700), _f(700), 1, 1e-5), (_f(2, 5000), None, None, 1, 1e-5)],
     "layer_norm_grad": [
-        (_f(700, 12), _f(700, 12), _f(700, 1), abs(_f(700, 1)), _f(12), 1), (_f(5000, 2), _f(5000, 2), _f(5000, 1), _f(5000, 1), _f(2), 1),
+        (_f(700, 12), _f(700, 12), _f(700, 1), abs(_f(700, 1)), _f(12), 1),
+        (_f(5000, 2), _f(5000, 2), _f(5000, 1), _f(5000, 1), _f(2), 1),
     ],
     "batch_norm": [(_f(4, 3, 1100), _f(3), _f(3), 1e-5), (_f(700, 3), _f(3), _f(3), 1e-5)],
-    "batch_norm_grad": [(_f(4, 3, 1100), _f(4, 3, 1100), _f(3), abs(_f(3)), _f(3)), (_f(700, 3), _f(700, 3), _f(3), abs(_f(3)), _f(3))],
+    "batch_norm_grad": [
+        (_f(4, 3, 1100), _f(4, 3, 1100), _f(3), abs(_f(3)), _f(3)),
+        (_f(700, 3), _f(700, 3), _f(3), abs(_f(3)), _f(3)),
+    ],
     "max_pool": [
-        (_f(2, 3, 5, 4), (Window(3, 2, 2, 1), Window(5, 3, 3, 2, 1), Window(4, 2, 2))), (_f(70_000), (Window(70_000, 40_001, 3),)),
+        (_f(2, 3, 5, 4), (Window(3, 2, 2, 1), Window(5, 3, 3, 2, 1), Window(4, 2, 2))),
+        (_f(70_000), (Window(70_000, 40_001, 3),)),
     ],
     "max_pool_grad": [(_f(40_001), numpy.ones(40_001, "uint8"), (Window(70_000, 40_001, 3),))],
     "conv": [
@@ -89,13 +168,14 @@ MORE: dict[str, list[tuple]] = {
     "conv_grad_weight": [(_f(2, 6, 3, 3), _f(2, 4, 3, 3), (1, 1), (1, 1), ((0, 0),) * 2, (1, 1), 2)],
     "attention": [
         (*HEADS, I([0.0, -numpy.inf, 0.0, 1.0, 2.0, 3.0] * 2).reshape(2, 1, 1, 6), None, 0.5),
-        (*HEADS, _f(6, 5).T, abs(_f(2, 3, 5, 6)), 0.5), (*[x[None, None] for x in HEADS], None, None, 1.0),
+        (*HEADS, _f(6, 5).T, abs(_f(2, 3, 5, 6)), 0.5),
+        (*[x[None, None] for x in HEADS], None, None, 1.0),
         (_f(3, 4), _f(600, 4), _f(600, 2), None, None, 1.0),
     ],
     "attention_grad": [
         (_f(2, 5, 3, 2).transpose(0, 2, 1, 3), *HEADS, abs(_f(1, 1, 5, 6)), _f(2, 3, 5, 2), _f(2, 3, 5, 6), 0.5),
     ],
-}  # fmt: skip
+}
 
 
 def _module(name: str = "") -> ModuleType:
@@ -104,7 +184,9 @@ def _module(name: str = "") -> ModuleType:
 
 
 def _native(cuda: Target, a: numpy.ndarray, dtype: Any) -> Any:
-    """An array of the device that lies in memory as this one of the host does: transposed, repeated along an axis, or with gaps."""
+    """An array of the device that lies in memory as this one of the host does: transposed, repeated along an axis, or
+    with gaps.
+    """
     xp = cuda.library.xp
     repeated = tuple(
         [slice(0, 1) if stride == 0 and n > 1 else slice(None) for stride, n in zip(a.strides, a.shape, strict=True)]
@@ -131,8 +213,9 @@ def _given(cuda: Target, case: tuple, dtype: str) -> tuple[list, list]:
 
 
 def _same(cuda: Target, name: str, case: tuple, dtype: str) -> Counter[str]:
-    """Assert that an override's results are those of the plain version, whatever the order of threads and blocks, and that it leaves what
-    it was given as it was; return its launches."""
+    """Assert that an override's results are those of the plain version, whatever the order of threads and blocks, and
+    that it leaves what it was given as it was; return its launches.
+    """
     override = _module().OVERRIDES[name]
     arguments, plain_arguments = _given(cuda, case, dtype)
     expected = _listed(KERNELS[name](backends.get("cpu").xp, *plain_arguments))
@@ -171,9 +254,13 @@ def test_every_override_is_listed(cuda: Target) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of infinities and nan in the plain version on NumPy
-@pytest.mark.parametrize(("dtype", "many"), [("float32", 1 << 30), ("float64", 0)], ids=["float32-int32", "float64-int64"])
+@pytest.mark.parametrize(
+    ("dtype", "many"), [("float32", 1 << 30), ("float64", 0)], ids=["float32-int32", "float64-int64"]
+)
 @pytest.mark.parametrize("name", LAUNCHES)
-def test_a_cuda_kernel_is_the_plain_one(name: str, dtype: str, many: int, cuda: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cuda_kernel_is_the_plain_one(
+    name: str, dtype: str, many: int, cuda: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_module("launch"), "MANY", many)
     ours, most = _functions(), 0
     for case in CASES.get(name, []) + MORE.get(name, []):
@@ -186,7 +273,11 @@ def test_a_cuda_kernel_is_the_plain_one(name: str, dtype: str, many: int, cuda: 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [(), (3,), (40, 30)])
 def test_clip_and_sign_are_one_launch(shape: tuple, dtype: str, cuda: Target, stand_in: ModuleType) -> None:
-    x, low, high = numpy.array(2 * _f(*shape), dtype), numpy.array(_f(*shape) - 1, dtype), numpy.array(_f(*shape) + 1, dtype)
+    x, low, high = (
+        numpy.array(2 * _f(*shape), dtype),
+        numpy.array(_f(*shape) - 1, dtype),
+        numpy.array(_f(*shape) + 1, dtype),
+    )
     x.flat[0] = numpy.nan
     for name, bounds in (
         ("clip", (low, high)),
@@ -237,7 +328,9 @@ def test_what_a_kernel_is_not_made_for_takes_the_plain_version(
 def _functions() -> set[str]:
     """The names of our own kernels, and of cuBLAS's product."""
     texts = "".join([part.text for kind in ("Source", "Tables") for _, part in _instances(kind)])
-    names = set(re.findall(r"__global__\s+void\s+(\w+)", texts)) | {kernel.name for _, kernel in _instances("ElementwiseKernel")}
+    names = set(re.findall(r"__global__\s+void\s+(\w+)", texts)) | {
+        kernel.name for _, kernel in _instances("ElementwiseKernel")
+    }
     return names | {f"rustorch_{name}" for name in (*optim.ELEMENTWISE, *activation.__all__)} | {"gemm"}
 
 
@@ -260,15 +353,22 @@ def test_many_matrices_times_one(shapes: tuple, cuda: Target) -> None:
     numpy.testing.assert_allclose(found, x @ y, rtol=1e-12)
 
 
-# -- all together --------------------------------------------------------------------------------------------------------------------
+# -- all together ------------------------------------------------------------------------------------------------------
 def _trained(target: Target) -> list[numpy.ndarray]:
     """The parameters of a network with all kinds of layers, after two steps."""
     rustorch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=2),
-        nn.AvgPool2d(2), nn.Flatten(2), nn.TransformerEncoderLayer(16, 4, 32, 0.0, "gelu", batch_first=True, norm_first=True),
-        nn.Flatten(), nn.Linear(128, 10),
-    ).to(target.device, dtype=rustorch.float64)  # fmt: skip
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=2),
+        nn.AvgPool2d(2),
+        nn.Flatten(2),
+        nn.TransformerEncoderLayer(16, 4, 32, 0.0, "gelu", batch_first=True, norm_first=True),
+        nn.Flatten(),
+        nn.Linear(128, 10),
+    ).to(target.device, dtype=rustorch.float64)
     optimizer = rustorch.Adam(model.parameters())
     inputs, labels = target.variable(_f(3, 1, 32, 32)), target.variable([0, 9, 4], rustorch.int64)
     for _ in range(2):
@@ -300,9 +400,11 @@ def test_a_network_needs_these_kernels(cuda: Target, stand_in: ModuleType) -> No
     assert used <= set(counts.launches)
 
 
-# -- the compiler of GPUs ------------------------------------------------------------------------------------------------------------
+# -- the compiler of GPUs ----------------------------------------------------------------------------------------------
 def _instances(kind: str) -> Iterator[tuple[str, Any]]:
-    """All objects of a class with this name among the attributes of the kernels' modules, each with the name of its module."""
+    """All objects of a class with this name among the attributes of the kernels' modules, each with the name of its
+    module.
+    """
     folder = Path(str(_module().__file__)).parent
     for file in sorted(folder.glob("[!_]*.py")):
         yield from ((file.stem, part) for part in vars(_module(file.stem)).values() if type(part).__name__ == kind)

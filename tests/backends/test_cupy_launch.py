@@ -1,4 +1,6 @@
-"""What CuPy's kernels share: copies of several views in one launch, sums of many rows in several blocks, and gradients nobody copies."""
+"""What CuPy's kernels share: copies of several views in one launch, sums of many rows in several blocks, and gradients
+nobody copies.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +13,29 @@ from rustorch.nn import functional as F
 from tests.support.launches import counted, is_stand_in
 from tests.support.target import Target
 
-# -- contiguous ------------------------------------------------------------------------------------------------------------------------
+# -- contiguous --------------------------------------------------------------------------------------------------------
 VIEWS = {
     "heads": lambda a: a.reshape(2, 6, 4, 5).transpose(0, 2, 1, 3),
     "transposed": lambda a: a.reshape(12, 20).T,
     "every second": lambda a: a[::2],
     "backwards": lambda a: a.reshape(8, 30)[::-1, ::-3],
-    "repeated": lambda a: numpy.broadcast_to(a[:3, None], (3, 7)) if isinstance(a, numpy.ndarray) else a[:3, None].repeat(7, 1),
+    "repeated": lambda a: (
+        numpy.broadcast_to(a[:3, None], (3, 7)) if isinstance(a, numpy.ndarray) else a[:3, None].repeat(7, 1)
+    ),
     "contiguous": lambda a: a,
 }
 
 
-@pytest.mark.parametrize("names", [("heads", "transposed", "every second", "backwards"), ("contiguous", "heads", "transposed"),
-                                   ("heads",), ("contiguous",), ("repeated", "backwards")])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("heads", "transposed", "every second", "backwards"),
+        ("contiguous", "heads", "transposed"),
+        ("heads",),
+        ("contiguous",),
+        ("repeated", "backwards"),
+    ],
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_views_become_contiguous_with_their_values(names: tuple[str, ...], dtype: str, cuda: Target) -> None:
     from rustorch.backends.cupy_kernels.launch import contiguous
@@ -107,7 +119,7 @@ def test_what_cupy_does_to_join_more_than_eight_arrays_is_counted(cuda: Target) 
     assert (counts.launches.total(), counts.copies.total(), counts.syncs.total()) == (1, 1, 0)
 
 
-# -- sums of many rows -------------------------------------------------------------------------------------------------------------------
+# -- sums of many rows -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("options", [{}, {"ignore_index": 1}, {"reduction": "sum"}, {"weight": True}])
 def test_the_mean_of_many_rows_is_added_up_by_many_blocks(
     options: dict, cuda: Target, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator
@@ -130,11 +142,29 @@ def test_the_mean_of_many_rows_is_added_up_by_many_blocks(
         numpy.testing.assert_allclose(mine, host, rtol=1e-11)
 
 
-# -- sums at indices that repeat: CUDA adds some dtypes at once, and others part by part ---------------------------------------------------
-@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
-                                   "complex64", "complex128"])  # fmt: skip
+# -- sums at indices that repeat: CUDA adds some dtypes at once, and others part by part -------------------------------
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    ],
+)
 def test_values_of_every_dtype_are_added_up_where_they_belong(dtype: str, cuda: Target) -> None:
-    values, rows = numpy.arange(12).reshape(4, 3) * (2j if dtype.startswith("complex") else 1), numpy.array([2, 0, 2, -1])
+    values, rows = (
+        numpy.arange(12).reshape(4, 3) * (2j if dtype.startswith("complex") else 1),
+        numpy.array([2, 0, 2, -1]),
+    )
     expected = numpy.zeros((5, 3), dtype)
     numpy.add.at(expected, rows, values.astype(dtype))
     given, places = cuda.array(values, dtype), cuda.array(rows, "int64")
@@ -148,7 +178,7 @@ def test_values_of_every_dtype_are_added_up_where_they_belong(dtype: str, cuda: 
         numpy.testing.assert_array_equal(cuda.numpy(found), expected)
 
 
-# -- classes and rows that do not exist: nothing outside of an array is read, nobody waits -------------------------------------------------
+# -- classes and rows that do not exist: nothing outside of an array is read, nobody waits -----------------------------
 @pytest.mark.parametrize("function", [F.cross_entropy, F.nll_loss])
 @pytest.mark.parametrize("wrong", [3, -1, 10**12, -(2**62)])
 def test_the_loss_of_a_class_that_does_not_exist_is_nan(function: object, wrong: int, cuda: Target) -> None:
@@ -184,7 +214,7 @@ def test_nobody_waits_to_look_at_classes_and_rows(cuda: Target) -> None:
     assert counts.syncs.total() == 1  # the number of classes is in the values
 
 
-# -- gradients -----------------------------------------------------------------------------------------------------------------------------
+# -- gradients ---------------------------------------------------------------------------------------------------------
 @pytest.mark.usefixtures("stand_in")
 def test_gradients_of_a_joint_rule_are_not_copied(cuda: Target) -> None:
     norm = nn.LayerNorm(4).to("cuda")

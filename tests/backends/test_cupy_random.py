@@ -1,4 +1,6 @@
-"""Philox on CUDA: the published numbers, an independent NumPy version of every draw, and that no draw repeats, waits or remembers."""
+"""Philox on CUDA: the published numbers, an independent NumPy version of every draw, and that no draw repeats, waits or
+remembers.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,12 @@ def philox(key: int, stream: int, counter: int, n: int) -> numpy.ndarray:
     """The words of n counters, (n, 4); the rounds as the paper has them, in NumPy."""
     half, low = numpy.uint64(32), numpy.uint64(0xFFFFFFFF)
     counters = numpy.array([(counter + i) % 2**64 for i in range(n)], "uint64")
-    c = [counters & low, counters >> half, numpy.full(n, stream & 0xFFFFFFFF, "uint64"), numpy.full(n, stream >> 32, "uint64")]
+    c = [
+        counters & low,
+        counters >> half,
+        numpy.full(n, stream & 0xFFFFFFFF, "uint64"),
+        numpy.full(n, stream >> 32, "uint64"),
+    ]
     for i in range(10):
         k0, k1 = ((part + i * bump) % 2**32 for part, bump in ((key % 2**32, 0x9E3779B9), (key >> 32, 0xBB67AE85)))
         p, q = numpy.uint64(0xD2511F53) * c[0], numpy.uint64(0xCD9E8D57) * c[2]
@@ -90,12 +97,17 @@ SHAPES = [(), (1,), (3,), (4,), (5,), (2, 3, 4), (1027,), (0,), (2, 0)]
 def test_uniform_numbers_are_the_upper_bits(shape: tuple[int, ...], random: ModuleType) -> None:
     n = prod(shape)
     words = philox(KEY, STREAM, 7, n)
-    for dtype, bits, source in (("float32", 24, words.reshape(-1) >> 8), ("float64", 53, whole(words) >> numpy.uint64(11))):
+    for dtype, bits, source in (
+        ("float32", 24, words.reshape(-1) >> 8),
+        ("float64", 53, whole(words) >> numpy.uint64(11)),
+    ):
         found = random.Generator(KEY, STREAM, 7).uniform(shape, numpy.dtype(dtype)).get()
         assert (found.shape, found.dtype) == (shape, dtype)
         assert_array_equal(found.reshape(-1), source[:n] * 0.5**bits)
     for dtype, part in (("complex64", "float32"), ("complex128", "float64")):
-        real, found = (random.Generator(KEY, STREAM, 7).uniform(shape, numpy.dtype(name)).get() for name in (part, dtype))
+        real, found = (
+            random.Generator(KEY, STREAM, 7).uniform(shape, numpy.dtype(name)).get() for name in (part, dtype)
+        )
         assert found.dtype == dtype
         assert_array_equal(found, real)
 
@@ -127,10 +139,24 @@ def test_normal_numbers_are_those_of_box_and_muller(shape: tuple[int, ...], rand
 
 
 RANGES = [
-    ("int64", 0, 1), ("int64", -3, 4), ("int64", 0, 10**9), ("int64", -5, 2**40), ("int64", 0, 2**63), ("int64", -(2**63), 2**63),
-    ("int64", -(2**63), 2**62), ("uint64", 2**63 + 5, 2**63 + 9), ("uint64", 0, 2**64), ("uint64", 1, 2**64), ("int32", -(2**31), 2**31),
-    ("uint32", 2**31, 2**32), ("int16", -300, 300), ("uint16", 65535, 65536), ("int8", -128, 128), ("uint8", 254, 256), ("uint8", 0, 256),
-]  # fmt: skip
+    ("int64", 0, 1),
+    ("int64", -3, 4),
+    ("int64", 0, 10**9),
+    ("int64", -5, 2**40),
+    ("int64", 0, 2**63),
+    ("int64", -(2**63), 2**63),
+    ("int64", -(2**63), 2**62),
+    ("uint64", 2**63 + 5, 2**63 + 9),
+    ("uint64", 0, 2**64),
+    ("uint64", 1, 2**64),
+    ("int32", -(2**31), 2**31),
+    ("uint32", 2**31, 2**32),
+    ("int16", -300, 300),
+    ("uint16", 65535, 65536),
+    ("int8", -128, 128),
+    ("uint8", 254, 256),
+    ("uint8", 0, 256),
+]
 
 
 @pytest.mark.parametrize(("dtype", "low", "high"), RANGES)
@@ -138,7 +164,9 @@ def test_integers_are_scaled_from_128_bits(dtype: str, low: int, high: int, rand
     found = random.Generator(KEY, STREAM, 7).integers(low, high, (3, 111), numpy.dtype(dtype)).get()
     assert (found.shape, found.dtype) == ((3, 111), dtype)
     pairs = whole(philox(KEY, STREAM, 7, 333)).reshape(-1, 2).tolist()
-    assert found.reshape(-1).tolist() == [low + ((first + (second << 64)) * (high - low) >> 128) for first, second in pairs]
+    assert found.reshape(-1).tolist() == [
+        low + ((first + (second << 64)) * (high - low) >> 128) for first, second in pairs
+    ]
 
 
 def test_integers_of_other_dtypes_and_beyond_a_dtype(random: ModuleType) -> None:
@@ -148,8 +176,15 @@ def test_integers_of_other_dtypes_and_beyond_a_dtype(random: ModuleType) -> None
         assert values.dtype == dtype
         assert set(values.tolist()) == {0, 1}
     before = generator.packed()
-    for dtype, low, high in (("int64", 0, 2**63 + 1), ("float64", 0, 2**63 + 1), ("uint8", -1, 3), ("int64", -(2**63) - 1, 0)):
-        with pytest.raises(ValueError, match=rf"\[{low}, {high}\) goes beyond the integers of {dtype.replace('float', 'int')}"):
+    for dtype, low, high in (
+        ("int64", 0, 2**63 + 1),
+        ("float64", 0, 2**63 + 1),
+        ("uint8", -1, 3),
+        ("int64", -(2**63) - 1, 0),
+    ):
+        with pytest.raises(
+            ValueError, match=rf"\[{low}, {high}\) goes beyond the integers of {dtype.replace('float', 'int')}"
+        ):
             generator.integers(low, high, (2,), numpy.dtype(dtype))
     assert generator.integers(0, 5, (0, 3), numpy.dtype("int8")).shape == (0, 3)
     assert generator.packed() == before
@@ -175,7 +210,9 @@ def test_a_mask_is_what_uniform_numbers_decide(p: float, dtype: str, random: Mod
 
 def test_the_plain_mask_draws_what_uniform_draws() -> None:
     cpu = backends.get("cpu")
-    for dtype, p, shape in itertools.product(("float32", "float64", "complex64"), (0.25, 1 / 3), ((), (5,), (2, 0), (40, 3))):
+    for dtype, p, shape in itertools.product(
+        ("float32", "float64", "complex64"), (0.25, 1 / 3), ((), (5,), (2, 0), (40, 3))
+    ):
         cpu.seed(5)
         found = cpu.mask(shape, numpy.dtype(dtype), "cpu", p, 3.0)
         after = cpu.rng_state("cpu")
@@ -186,7 +223,7 @@ def test_the_plain_mask_draws_what_uniform_draws() -> None:
         assert_array_equal(after, cpu.rng_state("cpu"))
 
 
-# -- counters ----------------------------------------------------------------------------------------------------------------------------
+# -- counters ----------------------------------------------------------------------------------------------------------
 #: A draw, and how many counters it takes.
 DRAWS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "words": (lambda g: g.words(5), 5),
@@ -199,9 +236,17 @@ DRAWS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "mask": (lambda g: g.mask((13,), numpy.dtype("float64"), 0.5, 2.0), 4),
     "integers": (lambda g: g.integers(0, 5, (3,), numpy.dtype("int8")), 3),
     "permutation": (lambda g: g.permutation(5), 3),
-    "nothing": (lambda g: [g.words(0), g.uniform((0,), numpy.dtype("float32")), g.normal((2, 0), numpy.dtype("complex64")),
-                           g.mask((0,), numpy.dtype("float64"), 0.5, 2.0), g.permutation(0)], 0),
-}  # fmt: skip
+    "nothing": (
+        lambda g: [
+            g.words(0),
+            g.uniform((0,), numpy.dtype("float32")),
+            g.normal((2, 0), numpy.dtype("complex64")),
+            g.mask((0,), numpy.dtype("float64"), 0.5, 2.0),
+            g.permutation(0),
+        ],
+        0,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", DRAWS)
@@ -222,8 +267,15 @@ def test_an_element_depends_on_its_place_alone(random: ModuleType, monkeypatch: 
     def drawn(n: int) -> list[numpy.ndarray]:
         one = [random.Generator(KEY, STREAM, 7) for _ in range(4)]
         real, double = numpy.dtype("float32"), numpy.dtype("float64")
-        return [a.get() for a in (one[0].uniform((n,), real), one[1].normal((n,), double), one[2].integers(0, 99, (n,), real),
-                                  one[3].mask((n,), double, 0.5, 2.0))]  # fmt: skip
+        return [
+            a.get()
+            for a in (
+                one[0].uniform((n,), real),
+                one[1].normal((n,), double),
+                one[2].integers(0, 99, (n,), real),
+                one[3].mask((n,), double, 0.5, 2.0),
+            )
+        ]
 
     many = drawn(3001)
     for n in (1, 2, 1023):
@@ -240,7 +292,10 @@ def test_threads_never_share_a_counter(random: ModuleType) -> None:
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        workers = [threading.Thread(target=lambda: drawn.extend([generator.words(3).get() for _ in range(40)])) for _ in range(6)]
+        workers = [
+            threading.Thread(target=lambda: drawn.extend([generator.words(3).get() for _ in range(40)]))
+            for _ in range(6)
+        ]
         for worker in workers:
             worker.start()
         for worker in workers:
@@ -248,7 +303,9 @@ def test_threads_never_share_a_counter(random: ModuleType) -> None:
     finally:
         sys.setswitchinterval(before)
     assert generator.counter == 6 * 40 * 3
-    assert sorted(map(tuple, numpy.concatenate(drawn).tolist())) == sorted(map(tuple, philox(KEY, STREAM, 0, 720).tolist()))
+    assert sorted(map(tuple, numpy.concatenate(drawn).tolist())) == sorted(
+        map(tuple, philox(KEY, STREAM, 0, 720).tolist())
+    )
 
 
 def test_threads_that_come_first_at_once_share_one_generator(random: ModuleType) -> None:
@@ -270,7 +327,7 @@ def test_threads_that_come_first_at_once_share_one_generator(random: ModuleType)
         assert len(set(drawn)) == 24
 
 
-# -- states ------------------------------------------------------------------------------------------------------------------------------
+# -- states ------------------------------------------------------------------------------------------------------------
 def test_a_state_is_a_few_bytes_on_the_host(random: ModuleType, log: list) -> None:
     rustorch.manual_seed(3)
     cuda = backends.get("cuda")
@@ -308,7 +365,7 @@ def test_a_snapshot_can_be_restored_twice(random: ModuleType) -> None:
         assert_array_equal(host(cuda.uniform((9,), dtype, "cuda")), first)
 
 
-# -- statistics --------------------------------------------------------------------------------------------------------------------------
+# -- statistics --------------------------------------------------------------------------------------------------------
 def test_each_gpu_and_each_seed_has_numbers_of_its_own(random: ModuleType) -> None:
     generators = [random.Generator.seeded(seed, number) for seed in (0, 1, 2**200, (0, 1)) for number in (0, 1, 7)]
     drawn = [g.uniform((4000,), numpy.dtype("float64")).get() for g in generators]
@@ -354,7 +411,9 @@ def test_integers_and_permutations_are_uniform(random: ModuleType) -> None:
     for low, high in ((0, 7), (-50, 50), (-(2**62), 2**63)):
         x = generator.integers(low, high, (20_000,), numpy.dtype("int64")).get()
         counts = numpy.bincount([(value - low) * 7 // (high - low) for value in x.tolist()], minlength=7)
-        expected = [sum(1 for v in range(100) if v * 7 // 100 == i) for i in range(7)] if high == 50 else numpy.full(7, 1)
+        expected = (
+            [sum(1 for v in range(100) if v * 7 // 100 == i) for i in range(7)] if high == 50 else numpy.full(7, 1)
+        )
         assert stats.chisquare(counts, numpy.array(expected) / sum(expected) * x.size).pvalue > 1e-3
     orders = numpy.bincount([int(generator.permutation(3).get() @ [9, 3, 1]) for _ in range(600)])
     assert stats.chisquare(orders[orders > 0]).pvalue > 1e-3

@@ -1,4 +1,6 @@
-"""CuPy's recurrent kernels against the plain versions, what they launch, and whole layers on them against those on the CPU."""
+"""CuPy's recurrent kernels against the plain versions, what they launch, and whole layers on them against those on the
+CPU.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def _repeated(steps: int, batch: int, width: int) -> numpy.ndarray:
 
 
 def _view(*shape: int) -> numpy.ndarray:
-    """A view that is not contiguous: every second column of an array whose first two axes are swapped, if there are three."""
+    """A view that is not contiguous: every second column of an array whose first two axes are swapped, if there are
+    three.
+    """
     axes = (1, 0, 2) if len(shape) == 3 else (0, 1)
     return _f(*[shape[axis] for axis in axes[:-1]], 2 * shape[-1]).transpose(axes)[..., ::2]
 
@@ -52,64 +56,118 @@ def _rnn_grad(make: Callable, g: Callable, steps: int, batch: int, width: int, r
 
 def _lstm(make: Callable, steps: int, batch: int, width: int, projected: int, reverse: bool) -> tuple:
     size = projected or width
-    return (make(steps, batch, 4 * width), make(batch, size), make(batch, width), make(4 * width, size),
-            make(projected, width) if projected else None, reverse)  # fmt: skip
+    return (
+        make(steps, batch, 4 * width),
+        make(batch, size),
+        make(batch, width),
+        make(4 * width, size),
+        make(projected, width) if projected else None,
+        reverse,
+    )
 
 
 def _lstm_grad(make: Callable, g: Callable, steps: int, batch: int, width: int, projected: int, reverse: bool) -> tuple:
     size = projected or width
-    return (g(steps, batch, size), g(batch, width), make(batch, size), make(batch, width), make(4 * width, size),
-            make(projected, width) if projected else None, make(steps, batch, size), make(steps, batch, 4 * width),
-            make(steps, batch, width), make(steps, batch, width), reverse)  # fmt: skip
+    return (
+        g(steps, batch, size),
+        g(batch, width),
+        make(batch, size),
+        make(batch, width),
+        make(4 * width, size),
+        make(projected, width) if projected else None,
+        make(steps, batch, size),
+        make(steps, batch, 4 * width),
+        make(steps, batch, width),
+        make(steps, batch, width),
+        reverse,
+    )
 
 
 def _gru(make: Callable, steps: int, batch: int, width: int, bias: bool, reverse: bool) -> tuple:
-    return make(steps, batch, 3 * width), make(batch, width), make(3 * width, width), _f(3 * width) if bias else None, reverse
+    return (
+        make(steps, batch, 3 * width),
+        make(batch, width),
+        make(3 * width, width),
+        _f(3 * width) if bias else None,
+        reverse,
+    )
 
 
 def _gru_grad(make: Callable, g: Callable, steps: int, batch: int, width: int, bias: bool, reverse: bool) -> tuple:
-    return (g(steps, batch, width), make(batch, width), make(3 * width, width), _f(3 * width) if bias else None,
-            make(steps, batch, width), make(steps, batch, 3 * width), make(steps, batch, width), reverse)  # fmt: skip
+    return (
+        g(steps, batch, width),
+        make(batch, width),
+        make(3 * width, width),
+        _f(3 * width) if bias else None,
+        make(steps, batch, width),
+        make(steps, batch, 3 * width),
+        make(steps, batch, width),
+        reverse,
+    )
 
 
-#: Beside the cases of all backends: one step, one sample, one unit; several blocks of threads; views; repeated gradients.
+#: Beside the cases of all backends: one step, one sample, one unit; several blocks of threads; views; repeated
+#: gradients.
 MORE: dict[str, list[tuple]] = {
     "rnn_steps": [
-        _rnn(_f, 1, 1, 1, False, "relu"), _rnn(_small, 5, 5, 70, False, "tanh"), _rnn(_small, 5, 5, 70, True, "relu"),
+        _rnn(_f, 1, 1, 1, False, "relu"),
+        _rnn(_small, 5, 5, 70, False, "tanh"),
+        _rnn(_small, 5, 5, 70, True, "relu"),
         _rnn(_view, 3, 2, 3, True, "tanh"),
-        _from_zeros(_rnn(_f, 1, 2, 3, False, "tanh"), 1), _from_zeros(_rnn(_f, 4, 2, 3, True, "relu"), 1),
+        _from_zeros(_rnn(_f, 1, 2, 3, False, "tanh"), 1),
+        _from_zeros(_rnn(_f, 4, 2, 3, True, "relu"), 1),
         (numpy.array([[[numpy.nan, numpy.inf, -numpy.inf]]] * 2), *_rnn(_f, 2, 1, 3, False, "relu")[1:]),
     ],
     "rnn_steps_grad": [
-        _rnn_grad(_f, _f, 1, 1, 1, True, "tanh"), _rnn_grad(_small, _f, 5, 5, 70, False, "tanh"),
+        _rnn_grad(_f, _f, 1, 1, 1, True, "tanh"),
+        _rnn_grad(_small, _f, 5, 5, 70, False, "tanh"),
         _rnn_grad(_small, _sum, 5, 5, 70, True, "relu"),
-        _rnn_grad(_view, _view, 3, 2, 3, True, "tanh"), _from_zeros(_rnn_grad(_f, _f, 1, 2, 3, True, "relu"), 1),
-        _from_zeros(_rnn_grad(_f, _f, 4, 2, 3, False, "tanh"), 1), _rnn_grad(_f, _repeated, 3, 2, 3, False, "tanh"),
+        _rnn_grad(_view, _view, 3, 2, 3, True, "tanh"),
+        _from_zeros(_rnn_grad(_f, _f, 1, 2, 3, True, "relu"), 1),
+        _from_zeros(_rnn_grad(_f, _f, 4, 2, 3, False, "tanh"), 1),
+        _rnn_grad(_f, _repeated, 3, 2, 3, False, "tanh"),
     ],
     "lstm_steps": [
-        _lstm(_f, 1, 1, 1, 0, True), _lstm(_small, 5, 5, 70, 0, False), _lstm(_small, 5, 5, 70, 3, True), _lstm(_f, 3, 2, 2, 5, False),
-        _from_zeros(_lstm(_f, 1, 2, 3, 0, False), 1, 2), _from_zeros(_lstm(_f, 4, 2, 3, 5, True), 1, 2),
-        _lstm(_view, 3, 2, 3, 0, True), _lstm(_view, 3, 2, 3, 2, False), (1000 * _f(2, 3, 8), *_lstm(_f, 2, 3, 2, 0, False)[1:]),
+        _lstm(_f, 1, 1, 1, 0, True),
+        _lstm(_small, 5, 5, 70, 0, False),
+        _lstm(_small, 5, 5, 70, 3, True),
+        _lstm(_f, 3, 2, 2, 5, False),
+        _from_zeros(_lstm(_f, 1, 2, 3, 0, False), 1, 2),
+        _from_zeros(_lstm(_f, 4, 2, 3, 5, True), 1, 2),
+        _lstm(_view, 3, 2, 3, 0, True),
+        _lstm(_view, 3, 2, 3, 2, False),
+        (1000 * _f(2, 3, 8), *_lstm(_f, 2, 3, 2, 0, False)[1:]),
     ],
     "lstm_steps_grad": [
-        _lstm_grad(_f, _f, 1, 1, 1, 0, True), _lstm_grad(_small, _sum, 5, 5, 70, 0, False), _lstm_grad(_small, _f, 5, 5, 70, 0, True),
-        _lstm_grad(_small, _f, 5, 5, 70, 3, True), _lstm_grad(_f, _sum, 3, 2, 2, 5, False), _lstm_grad(_f, _f, 1, 2, 3, 2, False),
-        _from_zeros(_lstm_grad(_f, _f, 1, 2, 3, 0, False), 2, 3), _from_zeros(_lstm_grad(_f, _f, 4, 2, 3, 5, True), 2, 3),
-        _lstm_grad(_view, _view, 3, 2, 3, 0, True), _lstm_grad(_view, _view, 3, 2, 3, 2, False),
+        _lstm_grad(_f, _f, 1, 1, 1, 0, True),
+        _lstm_grad(_small, _sum, 5, 5, 70, 0, False),
+        _lstm_grad(_small, _f, 5, 5, 70, 0, True),
+        _lstm_grad(_small, _f, 5, 5, 70, 3, True),
+        _lstm_grad(_f, _sum, 3, 2, 2, 5, False),
+        _lstm_grad(_f, _f, 1, 2, 3, 2, False),
+        _from_zeros(_lstm_grad(_f, _f, 1, 2, 3, 0, False), 2, 3),
+        _from_zeros(_lstm_grad(_f, _f, 4, 2, 3, 5, True), 2, 3),
+        _lstm_grad(_view, _view, 3, 2, 3, 0, True),
+        _lstm_grad(_view, _view, 3, 2, 3, 2, False),
     ],
     "gru_steps": [
-        _gru(_f, 1, 1, 1, True, False), _gru(_small, 5, 5, 70, True, False), _gru(_small, 5, 5, 70, False, True),
+        _gru(_f, 1, 1, 1, True, False),
+        _gru(_small, 5, 5, 70, True, False),
+        _gru(_small, 5, 5, 70, False, True),
         _gru(_view, 3, 2, 3, True, True),
-        _from_zeros(_gru(_f, 1, 2, 3, True, False), 1), _from_zeros(_gru(_f, 4, 2, 3, False, True), 1),
+        _from_zeros(_gru(_f, 1, 2, 3, True, False), 1),
+        _from_zeros(_gru(_f, 4, 2, 3, False, True), 1),
         (1000 * _f(2, 3, 6), *_gru(_f, 2, 3, 2, True, False)[1:]),
     ],
     "gru_steps_grad": [
-        _gru_grad(_f, _f, 1, 1, 1, True, True), _gru_grad(_small, _sum, 5, 5, 70, True, False),
+        _gru_grad(_f, _f, 1, 1, 1, True, True),
+        _gru_grad(_small, _sum, 5, 5, 70, True, False),
         _gru_grad(_small, _f, 5, 5, 70, False, True),
-        _gru_grad(_view, _view, 3, 2, 3, True, True), _from_zeros(_gru_grad(_f, _f, 1, 2, 3, True, False), 1),
+        _gru_grad(_view, _view, 3, 2, 3, True, True),
+        _from_zeros(_gru_grad(_f, _f, 1, 2, 3, True, False), 1),
         _from_zeros(_gru_grad(_f, _f, 4, 2, 3, True, True), 1),
     ],
-}  # fmt: skip
+}
 PARAMS = [pytest.param(name, case, id=f"{name}-{i}") for name, cases in MORE.items() for i, case in enumerate(cases)]
 
 
@@ -127,7 +185,9 @@ def _native(cuda: Target, a: numpy.ndarray, dtype: str) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of infinities and nan in the plain version on NumPy
-@pytest.mark.parametrize(("dtype", "many"), [("float32", 1 << 30), ("float64", 0)], ids=["float32-int32", "float64-int64"])
+@pytest.mark.parametrize(
+    ("dtype", "many"), [("float32", 1 << 30), ("float64", 0)], ids=["float32-int32", "float64-int64"]
+)
 @pytest.mark.parametrize(("name", "case"), PARAMS)
 def test_a_recurrent_kernel_is_the_plain_one(
     name: str, case: tuple, dtype: str, many: int, cuda: Target, monkeypatch: pytest.MonkeyPatch
@@ -148,7 +208,9 @@ def test_a_recurrent_kernel_is_the_plain_one(
             continue
         plain, fast = cuda.numpy(plain), cuda.numpy(fast)
         assert (fast.shape, fast.dtype) == (plain.shape, plain.dtype)
-        largest = abs(plain[numpy.isfinite(plain)]).max(initial=1)  # rounding grows from step to step with the largest of them
+        largest = abs(plain[numpy.isfinite(plain)]).max(
+            initial=1
+        )  # rounding grows from step to step with the largest of them
         numpy.testing.assert_allclose(fast, plain, rtol=tolerance, atol=tolerance * largest)
     for given, value in zip(arguments, case, strict=True):
         if isinstance(value, numpy.ndarray):
@@ -158,7 +220,9 @@ def test_a_recurrent_kernel_is_the_plain_one(
 @pytest.mark.parametrize("name", MORE)
 def test_arrays_of_different_dtypes_take_the_plain_version(name: str, cuda: Target) -> None:
     case = MORE[name][1]
-    arguments = [cuda.array(a, "float32" if i else "float64") if isinstance(a, numpy.ndarray) else a for i, a in enumerate(case)]
+    arguments = [
+        cuda.array(a, "float32" if i else "float64") if isinstance(a, numpy.ndarray) else a for i, a in enumerate(case)
+    ]
     xp = cuda.library.xp
     for plain, fast in zip(_listed(KERNELS[name](xp, *arguments)), _listed(getattr(xp, name)(*arguments)), strict=True):
         if plain is not None:
@@ -166,9 +230,11 @@ def test_arrays_of_different_dtypes_take_the_plain_version(name: str, cuda: Targ
             numpy.testing.assert_array_equal(cuda.numpy(fast), cuda.numpy(plain))
 
 
-# -- launches --------------------------------------------------------------------------------------------------------------------
+# -- launches ----------------------------------------------------------------------------------------------------------
 def _launches(call: Callable[[], Any]) -> int:
-    """How many launches a call makes. It does nothing else on the device: it waits for nothing and copies nothing there."""
+    """How many launches a call makes. It does nothing else on the device: it waits for nothing and copies nothing
+    there.
+    """
     if not is_stand_in():
         pytest.skip("launches are counted on the stand-in")
     with counted() as counts:
@@ -191,13 +257,28 @@ COUNTS: dict[str, tuple[str, Callable[[int], tuple], int, int]] = {
     "gru": ("gru_steps", lambda steps: _gru(_f, steps, 2, 3, True, False), 2, 0),
     "gru-grad": ("gru_steps_grad", lambda steps: _gru_grad(_f, _f, steps, 2, 3, True, False), 2, 2),
     "rnn-from-zeros": ("rnn_steps", lambda steps: _from_zeros(_rnn(_f, steps, 2, 3, True, "tanh"), 1), 2, -1),
-    "rnn-grad-from-zeros": ("rnn_steps_grad", lambda steps: _from_zeros(_rnn_grad(_f, _f, steps, 2, 3, True, "tanh"), 1), 2, 0),
+    "rnn-grad-from-zeros": (
+        "rnn_steps_grad",
+        lambda steps: _from_zeros(_rnn_grad(_f, _f, steps, 2, 3, True, "tanh"), 1),
+        2,
+        0,
+    ),
     "lstm-from-zeros": ("lstm_steps", lambda steps: _from_zeros(_lstm(_f, steps, 2, 3, 0, False), 1, 2), 2, -1),
-    "lstm-grad-from-zeros": ("lstm_steps_grad", lambda steps: _from_zeros(_lstm_grad(_f, _f, steps, 2, 3, 0, False), 2, 3), 2, 0),
+    "lstm-grad-from-zeros": (
+        "lstm_steps_grad",
+        lambda steps: _from_zeros(_lstm_grad(_f, _f, steps, 2, 3, 0, False), 2, 3),
+        2,
+        0,
+    ),
     "gru-from-zeros": ("gru_steps", lambda steps: _from_zeros(_gru(_f, steps, 2, 3, True, False), 1), 2, -1),
-    "gru-grad-from-zeros": ("gru_steps_grad", lambda steps: _from_zeros(_gru_grad(_f, _f, steps, 2, 3, True, False), 1), 2, 1),
+    "gru-grad-from-zeros": (
+        "gru_steps_grad",
+        lambda steps: _from_zeros(_gru_grad(_f, _f, steps, 2, 3, True, False), 1),
+        2,
+        1,
+    ),
     "gru-grad-without-bias": ("gru_steps_grad", lambda steps: _gru_grad(_f, _sum, steps, 2, 3, False, False), 2, 1),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", COUNTS)
@@ -208,8 +289,9 @@ def test_a_step_is_one_launch_beside_its_products(what: str, cuda: Target) -> No
         assert _launches(lambda given=arguments: getattr(cuda.library.xp, name)(*given)) == each * steps + others
 
 
-# -- layers ----------------------------------------------------------------------------------------------------------------------
-#: Launches of a forward and a backward pass over 32 steps; of one step in each layer and direction; the layer's arguments.
+# -- layers ------------------------------------------------------------------------------------------------------------
+#: Launches of a forward and a backward pass over 32 steps; of one step in each layer and direction; the layer's
+#: arguments.
 LAYERS: dict[str, tuple[int, int, type, dict[str, Any]]] = {
     "RNN": (136, 4, nn.RNN, {}),
     "LSTM": (139, 4, nn.LSTM, {}),

@@ -17,8 +17,12 @@ def test_an_unknown_device(name: str) -> None:
     if ":" in name and name.partition(":")[0] in ("jax", "strict"):
         pytest.importorskip({"jax": "jax", "strict": "array_api_strict"}[name.partition(":")[0]])
     before = rustorch.get_default_device()
-    for call in (lambda: rustorch.zeros(2, device=name), lambda: rustorch.Variable([1.0], device=name),
-                 lambda: rustorch.tensor([1.0]).to(device=name), lambda: rustorch.set_default_device(name)):  # fmt: skip
+    for call in (
+        lambda: rustorch.zeros(2, device=name),
+        lambda: rustorch.Variable([1.0], device=name),
+        lambda: rustorch.tensor([1.0]).to(device=name),
+        lambda: rustorch.set_default_device(name),
+    ):
         with pytest.raises(ValueError, match="nowhere" if "nowhere" in name else "unknown device"):
             call()
     assert rustorch.get_default_device() == before
@@ -51,7 +55,8 @@ def test_cuda_without_cupy_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     for device in [name for name in backends._CANONICAL if name.startswith("cuda")]:
         monkeypatch.delitem(backends._CANONICAL, device)
     with pytest.raises(
-        RuntimeError, match=r"device 'cuda' cannot be used: CuPy is not installed: pip install cupy-cuda13x, or cupy-cuda12x"
+        RuntimeError,
+        match=r"device 'cuda' cannot be used: CuPy is not installed: pip install cupy-cuda13x, or cupy-cuda12x",
     ):
         rustorch.zeros(2, device="cuda")
 
@@ -59,11 +64,21 @@ def test_cuda_without_cupy_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 def test_new_arrays_are_made_where_they_shall_be(backend: Target) -> None:
     d = backend.device
     made = [
-        rustorch.zeros((2,), device=d), rustorch.ones(2, device=d), rustorch.full((2,), 3, device=d), rustorch.empty(2, device=d),
-        rustorch.arange(3, device=d), rustorch.linspace(0, 1, 3, device=d), rustorch.eye(2, device=d), rustorch.asarray([1.0], device=d),
-        rustorch.Variable([1.0], device=d), rustorch.tensor([1.0], device=d), rustorch.rand(2, device=d), rustorch.randn(2, device=d),
-        rustorch.randint(5, device=d), rustorch.randperm(3, device=d),
-    ]  # fmt: skip
+        rustorch.zeros((2,), device=d),
+        rustorch.ones(2, device=d),
+        rustorch.full((2,), 3, device=d),
+        rustorch.empty(2, device=d),
+        rustorch.arange(3, device=d),
+        rustorch.linspace(0, 1, 3, device=d),
+        rustorch.eye(2, device=d),
+        rustorch.asarray([1.0], device=d),
+        rustorch.Variable([1.0], device=d),
+        rustorch.tensor([1.0], device=d),
+        rustorch.rand(2, device=d),
+        rustorch.randn(2, device=d),
+        rustorch.randint(5, device=d),
+        rustorch.randperm(3, device=d),
+    ]
     assert [x.device for x in made] == [d] * len(made)
     like = made[0]
     assert [f(like).device for f in (rustorch.zeros_like, rustorch.ones_like, rustorch.empty_like)] == [d] * 3
@@ -139,10 +154,14 @@ def test_operands_on_two_devices_are_refused(backend: Target) -> None:
     x, y = rustorch.tensor([1.0, 2.0]), rustorch.tensor([3.0, 4.0], device=backend.device)
     message = rf"operands are on different devices, 'cpu' and '{backend.device}'.*\.to\('cpu'\)"
     calls = {
-        "add": lambda: x + y, "matmul": lambda: x @ y, "concat": lambda: rustorch.concat([x, y]), "stack": lambda: rustorch.stack([x, y]),
-        "where": lambda: rustorch.where(x > 0, x, y), "maximum": lambda: rustorch.maximum(x, y),
+        "add": lambda: x + y,
+        "matmul": lambda: x @ y,
+        "concat": lambda: rustorch.concat([x, y]),
+        "stack": lambda: rustorch.stack([x, y]),
+        "where": lambda: rustorch.where(x > 0, x, y),
+        "maximum": lambda: rustorch.maximum(x, y),
         "clip": lambda: rustorch.clip(x, y, None),
-    }  # fmt: skip
+    }
     for name, call in calls.items():
         with pytest.raises(RuntimeError, match=rf"{name}: {message}"):
             call()
@@ -153,7 +172,7 @@ def test_operands_on_two_devices_are_refused(backend: Target) -> None:
     assert (x + 1.0).device == "cpu"
 
 
-# -- the default device ----------------------------------------------------------------------------------------------------
+# -- the default device ------------------------------------------------------------------------------------------------
 def test_the_default_device_for_a_while(backend: Target) -> None:
     with rustorch.set_default_device(backend.device):
         assert rustorch.get_default_device() == backend.device

@@ -1,4 +1,6 @@
-"""Which dtypes come in: float16 and what the standard lacks at no door, bfloat16 from the libraries that add it up in float32."""
+"""Which dtypes come in: float16 and what the standard lacks at no door, bfloat16 from the libraries that add it up in
+float32.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ def foreign(device: str, dtype: str) -> Any:
     return library.asarray([1.0, 2.0, 3.0], dtype=getattr(library, dtype))
 
 
-# -- float16 -------------------------------------------------------------------------------------------------------------
+# -- float16 -----------------------------------------------------------------------------------------------------------
 DOORS: dict[str, Callable[[numpy.ndarray], Any]] = {
     "Variable": lambda h: rustorch.Variable(h),
     "asarray": lambda h: rustorch.asarray(h),
@@ -103,11 +105,13 @@ def test_scalars_of_numpy_bring_no_other_dtype_in() -> None:
         with pytest.raises(TypeError, match=r"no floats of more than 64 bits"):
             rustorch.where(x > 0.0, numpy.longdouble(1), numpy.longdouble(2))
     assert (x * numpy.float64(2)).tolist() == [2.0, 2.0]
-    assert rustorch.result_type(x, numpy.float64) == rustorch.result_type(numpy.float32, numpy.float64) == rustorch.float64
+    assert (
+        rustorch.result_type(x, numpy.float64) == rustorch.result_type(numpy.float32, numpy.float64) == rustorch.float64
+    )
     assert rustorch.can_cast(numpy.float32, numpy.float64)
 
 
-# -- what else the standard lacks ------------------------------------------------------------------------------------------
+# -- what else the standard lacks --------------------------------------------------------------------------------------
 OTHERS = {
     "longdouble": (numpy.ones(2, numpy.longdouble), r"no floats of more than 64 bits.*astype\('float64'\)"),
     "clongdouble": (numpy.ones(2, numpy.clongdouble), r"of more than 128 bits.*astype\('complex128'\)"),
@@ -132,7 +136,7 @@ def test_other_dtypes_are_refused_with_their_name_and_a_cure(kind: str) -> None:
         assert raised.match(message)
 
 
-# -- bfloat16 ----------------------------------------------------------------------------------------------------------------
+# -- bfloat16 ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("device", ["jax", "torch"])
 def test_bfloat16_computes_and_prints(device: str) -> None:
     pytest.importorskip("ml_dtypes")
@@ -141,10 +145,17 @@ def test_bfloat16_computes_and_prints(device: str) -> None:
     assert x.dtype == "bfloat16"
     assert repr(x / 2) == f"Variable([0.5, 1, 1.5], dtype=bfloat16, device={device!r})"
     for y, expected in (
-        (x * x, [1.0, 4.0, 9.0]), (2.0 * x, [2.0, 4.0, 6.0]), (x @ x, 14.0), (x.sum(), 6.0), (rustorch.mean(x), 2.0),
-        (rustorch.exp(x - x), [1.0, 1.0, 1.0]), (x**2, [1.0, 4.0, 9.0]), (rustorch.zeros_like(x), [0.0, 0.0, 0.0]),
-        (rustorch.where(x > 1.0, x, 0.0), [0.0, 2.0, 3.0]), (rustorch.max(x), 3.0),
-    ):  # fmt: skip
+        (x * x, [1.0, 4.0, 9.0]),
+        (2.0 * x, [2.0, 4.0, 6.0]),
+        (x @ x, 14.0),
+        (x.sum(), 6.0),
+        (rustorch.mean(x), 2.0),
+        (rustorch.exp(x - x), [1.0, 1.0, 1.0]),
+        (x**2, [1.0, 4.0, 9.0]),
+        (rustorch.zeros_like(x), [0.0, 0.0, 0.0]),
+        (rustorch.where(x > 1.0, x, 0.0), [0.0, 2.0, 3.0]),
+        (rustorch.max(x), 3.0),
+    ):
         assert y.dtype == "bfloat16"
         assert y.tolist() == expected
     wide = x.astype(rustorch.float32)
@@ -202,7 +213,7 @@ def test_a_tensor_that_is_no_block_of_memory_is_refused() -> None:
         rustorch.asarray(torch.eye(2).to_sparse())
 
 
-# -- bytes in the other order ------------------------------------------------------------------------------------------------
+# -- bytes in the other order ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("dtype", [">f8", ">f4", ">i4", ">i2", ">c8", "<f8", "<i8"])
 def test_either_byte_order_computes_everywhere(dtype: str, backend: Target) -> None:
     array = numpy.arange(4).astype(dtype)

@@ -7,12 +7,16 @@ import sys
 
 import pytest
 
-FOREIGN = ("torch", "jax", "jaxlib", "cupy", "cupyx", "scipy", "array_api_strict", "array_api_compat", "matplotlib", "sklearn", "pandas",
-           "tqdm")  # fmt: skip
+FOREIGN = (
+    "torch", "jax", "jaxlib", "cupy", "cupyx", "scipy", "array_api_strict", "array_api_compat", "matplotlib", "sklearn",
+    "pandas", "tqdm",
+)  # fmt: skip
 
 
 def _run(*arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-W", "error", *arguments], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

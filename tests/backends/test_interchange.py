@@ -26,7 +26,7 @@ class Exporter:
         return self._array.__dlpack_device__()
 
 
-# -- NumPy ---------------------------------------------------------------------------------------------------------------
+# -- NumPy -------------------------------------------------------------------------------------------------------------
 def test_numpy_takes_a_variable_without_copying() -> None:
     a = numpy.array([1.0, 2.0])
     x = rustorch.Variable(a)
@@ -78,7 +78,7 @@ def test_arrays_of_no_numbers_are_refused() -> None:
         rustorch.Variable(numpy.ma.masked_array([1.0, 2.0], [True, False]))
 
 
-# -- DLPack ----------------------------------------------------------------------------------------------------------------
+# -- DLPack ------------------------------------------------------------------------------------------------------------
 def test_dlpack_in_shares_memory() -> None:
     a = numpy.array([1.0, 2.0])
     for source in (a, Exporter(a), rustorch.Variable(a)):
@@ -119,7 +119,11 @@ def test_dlpack_out_shares_memory() -> None:
 def test_pytorchs_tensors_are_exchanged_without_a_copy() -> None:
     torch = pytest.importorskip("torch")
     t = torch.tensor([1.0, 2.0, 3.0])
-    for x in (rustorch.from_dlpack(t), rustorch.from_dlpack(t, device="cpu"), rustorch.from_dlpack(t, device="cpu", copy=False)):
+    for x in (
+        rustorch.from_dlpack(t),
+        rustorch.from_dlpack(t, device="cpu"),
+        rustorch.from_dlpack(t, device="cpu", copy=False),
+    ):
         assert address(x.data) == t.data_ptr()
         x[0] = x[0] + 1.0  # a write on one side is seen on the other
         t[1] += 1.0
@@ -206,7 +210,7 @@ def test_copy_false_between_devices_is_refused(backend: Target) -> None:
         rustorch.asarray(numpy.zeros(2), device=backend.device, copy=False)
 
 
-# -- copies ------------------------------------------------------------------------------------------------------------------
+# -- copies ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["deepcopy", "pickle"])
 def test_a_leaf_survives_copying(copied: object, backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)

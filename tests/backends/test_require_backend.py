@@ -1,4 +1,6 @@
-"""``--backend`` and ``--require-backend``: a run that tested nothing of a library which was meant to be there must fail."""
+"""``--backend`` and ``--require-backend``: a run that tested nothing of a library which was meant to be there must
+fail.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,10 @@ def test_a_required_backend_that_is_not_usable_fails_the_run_with_its_reason() -
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1, done.stdout
     assert "SKIPPED" in done.stdout
-    assert "--require-backend strict: device 'strict' cannot be used: not installed: pip install array-api-strict" in done.stdout
+    assert (
+        "--require-backend strict: device 'strict' cannot be used: not installed: pip install array-api-strict"
+        in done.stdout
+    )
 
 
 def test_an_unknown_backend_is_refused() -> None:

@@ -1,7 +1,7 @@
 """Everything works on a GPU that is not the current one: on "cuda:1", while "cuda" is.
 
-With ``CUPY_STAND_IN_GPUS=2`` the stand-in for CuPy has two GPUs; one that lies on the wrong one is an error to it. With one of them, the
-last test of this file runs all others in a process that has two.
+With ``CUPY_STAND_IN_GPUS=2`` the stand-in for CuPy has two GPUs; one that lies on the wrong one is an error to it. With
+one of them, the last test of this file runs all others in a process that has two.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def second(request: pytest.FixtureRequest) -> Iterator[Target]:
     assert cupy.cuda.Device().id == 0
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=f"{family}: {case.name}") for (family, _), case in EVERYWHERE.items()])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=f"{family}: {case.name}") for (family, _), case in EVERYWHERE.items()]
+)
 def test_layers(case: Case, second: Target) -> None:
     expected = evaluate(case, Ours(Target("cpu")))
     found = evaluate(case, Ours(second), expected.start)
@@ -69,21 +71,32 @@ def test_optimizers(cls: str, second: Target) -> None:
     expected, found = trained(Target("cpu")), trained(second)
     for step, values in expected.items():
         for name, value in values.items():
-            numpy.testing.assert_allclose(found[step][name], value, rtol=1e-9, atol=1e-10, err_msg=f"{name} after {step} steps")
+            numpy.testing.assert_allclose(
+                found[step][name], value, rtol=1e-9, atol=1e-10, err_msg=f"{name} after {step} steps"
+            )
 
 
 def _network() -> None:
     """A network with all kinds of layers trains, in float32, with its gradients clipped."""
     model = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=2),
-        nn.AvgPool2d(2), nn.Flatten(2), nn.TransformerEncoderLayer(16, 4, 32, 0.1, "gelu", batch_first=True, norm_first=True),
-        nn.Flatten(), nn.Linear(128, 10),
-    ).to(HERE)  # fmt: skip
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=2),
+        nn.AvgPool2d(2),
+        nn.Flatten(2),
+        nn.TransformerEncoderLayer(16, 4, 32, 0.1, "gelu", batch_first=True, norm_first=True),
+        nn.Flatten(),
+        nn.Linear(128, 10),
+    ).to(HERE)
     optimizer = rustorch.AdamW(model.parameters())
     averaged = rustorch.optim.swa_utils.AveragedModel(model)
     for _ in range(2):
         optimizer.zero_grad()
-        loss = F.cross_entropy(model(rustorch.randn(3, 1, 32, 32, device=HERE)), rustorch.tensor([0, 9, 4], device=HERE))
+        loss = F.cross_entropy(
+            model(rustorch.randn(3, 1, 32, 32, device=HERE)), rustorch.tensor([0, 9, 4], device=HERE)
+        )
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         nn.utils.clip_grad_value_(model.parameters(), 0.5)
@@ -126,26 +139,42 @@ OPERATIONS: dict[str, tuple[Callable[[], Any], Any]] = {
     "stack": (lambda: _gradient(lambda x: rustorch.stack([x, x]), 2), [2.0, 2.0]),
     "indices": (lambda: _gradient(lambda x: x[rustorch.tensor([0, 1, 1], device=HERE)], 3), [1.0, 2.0, 0.0]),
     "a mask": (lambda: _gradient(lambda x: x[x > 1.5], 3), [0.0, 1.0, 1.0]),
-    "take_along_axis": (lambda: _gradient(lambda x: rustorch.take_along_axis(x, rustorch.argsort(x)), 3), [1.0, 1.0, 1.0]),
+    "take_along_axis": (
+        lambda: _gradient(lambda x: rustorch.take_along_axis(x, rustorch.argsort(x)), 3),
+        [1.0, 1.0, 1.0],
+    ),
     "the second derivative": (lambda: _second_derivative(), [6.0, 12.0]),
     "sums of Python": (lambda: sum([_x(2), _x(2)]).tolist(), [2.0, 4.0]),
     "iteration": (lambda: [float(v) for v in _x(3).detach()], [1.0, 2.0, 3.0]),
     "a truth": (lambda: bool((_x(3) > 2.5).any()), True),
     "repr": (lambda: "cuda:1" in repr(_x(2)), True),
-    "like": (lambda: [f(_x(2)).device for f in (rustorch.zeros_like, rustorch.ones_like, rustorch.empty_like)], [HERE] * 3),
+    "like": (
+        lambda: [f(_x(2)).device for f in (rustorch.zeros_like, rustorch.ones_like, rustorch.empty_like)],
+        [HERE] * 3,
+    ),
     "fft": (lambda: rustorch.fft.fft(rustorch.ones(4, device=HERE)).tolist(), [4, 0, 0, 0]),
     "sorting": (lambda: rustorch.sort(rustorch.tensor([3.0, 1.0], device=HERE)).tolist(), [1.0, 3.0]),
     "unique": (lambda: rustorch.unique_values(rustorch.tensor([1, 1, 2], device=HERE)).tolist(), [1, 2]),
     "init": (lambda: nn.init.orthogonal_(nn.Linear(3, 3).to(HERE).weight).device, HERE),
-    "random numbers": (lambda: {f.device for f in (rustorch.randn(2, device=HERE), rustorch.randint(3, device=HERE),
-                                                   rustorch.randperm(3, device=HERE), rustorch.rand(2, device=HERE))}, {HERE}),
+    "random numbers": (
+        lambda: {
+            f.device
+            for f in (
+                rustorch.randn(2, device=HERE),
+                rustorch.randint(3, device=HERE),
+                rustorch.randperm(3, device=HERE),
+                rustorch.rand(2, device=HERE),
+            )
+        },
+        {HERE},
+    ),
     "checkpoint": (lambda: _gradient(lambda x: rustorch.checkpoint(lambda a: F.dropout(a, 0.5), x), 3), None),
     "gradcheck": (lambda: rustorch.gradcheck(lambda a: a * a, _x(2)), True),
     "func": (lambda: rustorch.func.grad(lambda a: (a * a).sum())(_x(2).detach()).tolist(), [2.0, 4.0]),
     "a seed": (lambda: _seeded() == _seeded(), True),
     "there and back": (lambda: _gradient(lambda x: (x.to("cuda") * 2).to(HERE), 2), [2.0, 2.0]),
     "to the host": (lambda: (_x(2).to("cpu") * 2).tolist(), [2.0, 4.0]),
-}  # fmt: skip
+}
 
 
 def _second_derivative() -> Any:
@@ -188,8 +217,20 @@ def test_in_a_process_of_its_own_with_two_gpus(stand_in: ModuleType) -> None:
     if rustorch.cuda.device_count() > 1:
         pytest.skip("there are two GPUs: the tests above ran")
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--stand-in", "--backend", "cuda", "--require-backend",
-               "cuda", str(Path(__file__).relative_to(root))]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--stand-in",
+        "--backend",
+        "cuda",
+        "--require-backend",
+        "cuda",
+        str(Path(__file__).relative_to(root)),
+    ]
     environment = os.environ | {"CUPY_STAND_IN_GPUS": "2"}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

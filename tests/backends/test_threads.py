@@ -1,4 +1,6 @@
-"""Work that is shared out among Python threads: all of it done once, errors and contexts carried over, BLAS left as it was."""
+"""Work that is shared out among Python threads: all of it done once, errors and contexts carried over, BLAS left as it
+was.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from rustorch.backends import threads
 from rustorch.backends.kernels.pooling import Window
 from rustorch.backends.numpy_kernels import convolution, core, normalization, pooling
 
-threadpoolctl = pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed: everything runs in one thread")
+threadpoolctl = pytest.importorskip(
+    "threadpoolctl", reason="threadpoolctl is not installed: everything runs in one thread"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +64,10 @@ def test_an_error_arrives_when_nobody_writes_any_more(bad: int) -> None:
 def test_what_numpy_does_with_errors_is_what_the_caller_said() -> None:
     x = numpy.zeros(4)
     with numpy.errstate(divide="ignore"):
-        assert threads.spread(4, 1e9, lambda start, stop: numpy.divide(1, x[start:stop]).sum()) == [numpy.inf, numpy.inf]
+        assert threads.spread(4, 1e9, lambda start, stop: numpy.divide(1, x[start:stop]).sum()) == [
+            numpy.inf,
+            numpy.inf,
+        ]
     with numpy.errstate(divide="raise"), pytest.raises(FloatingPointError):
         threads.spread(4, 1e9, lambda start, stop: numpy.divide(1, x[start:stop]))
 
@@ -72,7 +79,10 @@ def test_work_that_spreads_work_again_does_not_wait_for_itself() -> None:
 
 def test_several_callers_leave_blas_as_it_was() -> None:
     before = _limits()
-    callers = [threading.Thread(target=lambda: [threads.spread(4, 1e9, lambda a, b: None) for _ in range(20)]) for _ in range(4)]
+    callers = [
+        threading.Thread(target=lambda: [threads.spread(4, 1e9, lambda a, b: None) for _ in range(20)])
+        for _ in range(4)
+    ]
     for caller in callers:
         caller.start()
     for caller in callers:
@@ -96,8 +106,12 @@ def test_numbers_are_those_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
             core.matmul(a, b),
             core.matmul(b.T, a.T),
             # a sample's product is one of its own: fewer numbers come in than go out
-            convolution.conv(long[:, :1], numpy.repeat(wide, 9, 0), gain[:1].repeat(9), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
-            convolution.conv_grad_weight(long.repeat(2, 1)[:, :9], long[:, :1], (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
+            convolution.conv(
+                long[:, :1], numpy.repeat(wide, 9, 0), gain[:1].repeat(9), (1, 1), ((1, 1), (1, 1)), (1, 1), 1
+            ),
+            convolution.conv_grad_weight(
+                long.repeat(2, 1)[:, :9], long[:, :1], (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1
+            ),
             core.sum(long.repeat(100, 0), axis=(0, 2, 3)),
             *(pooled := pooling.max_pool(images, windows)),
             pooling.max_pool_grad(pooled[0], pooled[1], windows),

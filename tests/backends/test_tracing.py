@@ -51,7 +51,9 @@ OPTIONS = {
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_a_step_of_module_and_optimizer_compiles(jax: Any, options: dict) -> None:
-    """Model, loss, backward and SGD with momentum in one compiled function, which takes weights and buffers and gives new ones."""
+    """Model, loss, backward and SGD with momentum in one compiled function, which takes weights and buffers and gives
+    new ones.
+    """
     draw = numpy.random.default_rng(1).standard_normal
     x, y = draw((16, 4)), draw((16, 2))
     traces = []
@@ -92,7 +94,9 @@ def test_a_step_of_module_and_optimizer_compiles(jax: Any, options: dict) -> Non
             numpy.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
             numpy.testing.assert_allclose(got, p.data, rtol=1e-10, atol=1e-12)
         for i, entries in expected_state.items():
-            numpy.testing.assert_allclose(state[i]["momentum_buffer"], entries["momentum_buffer"], rtol=1e-12, atol=1e-14)
+            numpy.testing.assert_allclose(
+                state[i]["momentum_buffer"], entries["momentum_buffer"], rtol=1e-12, atol=1e-14
+            )
     assert len(state) == 4
     assert len(traces) == 5 + 2, "one trace without buffers, one with them; the other calls ran compiled code"
 

@@ -1,4 +1,5 @@
-"""Arrays that step backwards, are read-only, empty, 0-d, broadcast or of another byte order, through every door to every device.
+"""Arrays that step backwards, are read-only, empty, 0-d, broadcast or of another byte order, through every door to
+every device.
 
 Each source runs in a process of its own: an abort in a library's C++ would end the tests.
 """
@@ -27,8 +28,12 @@ def test_no_way_in_ends_the_process_or_writes_into_what_is_read_only(backend: Ta
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.backends.unusual_arrays", backend.device, *targets],
-        capture_output=True, text=True, timeout=600, cwd=ROOT, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     assert done.stdout.endswith("done\n"), (done.stdout[-200:], done.stderr[-2000:])
     assert done.returncode == 0
 

@@ -1,4 +1,6 @@
-"""A program for test_unusual_arrays.py: every way in, for every pair of devices and every kind of array. It may end in an abort."""
+"""A program for test_unusual_arrays.py: every way in, for every pair of devices and every kind of array. It may end in
+an abort.
+"""
 
 from __future__ import annotations
 

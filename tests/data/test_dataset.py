@@ -44,7 +44,7 @@ def rows(backend: Target, n: int = 5) -> ArrayDataset:
     return ArrayDataset(x, y)
 
 
-# -- arrays ----------------------------------------------------------------------------------------------------------------------
+# -- arrays ------------------------------------------------------------------------------------------------------------
 def test_samples_of_arrays(backend: Target) -> None:
     data = rows(backend)
     assert len(data) == 5
@@ -64,7 +64,9 @@ def test_samples_of_arrays(backend: Target) -> None:
 def test_a_batch_is_one_indexing_per_array(backend: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     data, calls = rows(backend), []
     take = rustorch.ops.take
-    monkeypatch.setattr(rustorch.ops, "take", lambda x, *args, **options: calls.append(x.shape) or take(x, *args, **options))
+    monkeypatch.setattr(
+        rustorch.ops, "take", lambda x, *args, **options: calls.append(x.shape) or take(x, *args, **options)
+    )
     monkeypatch.setattr(ArrayDataset, "__getitem__", None)
     (batch,) = DataLoader(data, batch_sampler=[[3, -5, 3]])
     assert calls == [(5, 2), (5,)]
@@ -108,15 +110,18 @@ def test_arrays_on_several_devices_may_go_together(backend: Target) -> None:
     ("arrays", "error", "message"),
     [
         ((), ValueError, "ArrayDataset: no arrays, so no samples"),
-        ((numpy.zeros((3, 2)), numpy.zeros((3,)), numpy.zeros((4, 1))), ValueError,
-         r"unequal lengths: array 2 has 4 samples and array 0 has 3 \(array 0 has shape \(3, 2\), array 1 has shape \(3,\), array 2 has "
-         r"shape \(4, 1\)\); the first dimension counts"),
+        (
+            (numpy.zeros((3, 2)), numpy.zeros((3,)), numpy.zeros((4, 1))),
+            ValueError,
+            r"unequal lengths: array 2 has 4 samples and array 0 has 3 \(array 0 has shape \(3, 2\), array 1 has shape \(3,\), array 2 has "
+            r"shape \(4, 1\)\); the first dimension counts",
+        ),
         ((numpy.zeros(3), numpy.zeros(())), ValueError, "ArrayDataset: array 1 has no dimensions"),
         (([1, 2],), TypeError, "ArrayDataset takes Variables, arrays and Python numbers, not list; make it a Variable"),
         (("ab",), TypeError, "ArrayDataset takes Variables, arrays"),
         ((numpy.array(["a"]),), TypeError, "hold no numbers"),
     ],
-)  # fmt: skip
+)
 def test_what_makes_no_array_dataset(arrays: tuple, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ArrayDataset(*arrays)
@@ -125,7 +130,11 @@ def test_what_makes_no_array_dataset(arrays: tuple, error: type[Exception], mess
 @pytest.mark.parametrize("i", [5, -6, 100])
 def test_an_index_out_of_range(i: int, backend: Target) -> None:
     data = rows(backend)
-    for dataset, name in ((data, "ArrayDataset"), (Subset(data, range(5)), "Subset"), (ConcatDataset([data]), "ConcatDataset")):
+    for dataset, name in (
+        (data, "ArrayDataset"),
+        (Subset(data, range(5)), "Subset"),
+        (ConcatDataset([data]), "ConcatDataset"),
+    ):
         message = f"{name}: index {i} is out of range for 5 samples"
         with pytest.raises(IndexError, match=message):
             dataset[i]
@@ -157,7 +166,7 @@ def test_indices_of_a_batch_may_be_an_array(backend: Target) -> None:
             assert data[indices][1].tolist() == [3, 4]
 
 
-# -- subclasses ------------------------------------------------------------------------------------------------------------------
+# -- subclasses --------------------------------------------------------------------------------------------------------
 def test_what_a_subclass_has_to_have() -> None:
     with pytest.raises(NotImplementedError, match="Dataset without __getitem__"):
         Dataset()[0]
@@ -188,7 +197,7 @@ def test_whole_batches_of_a_subclass() -> None:
         list(DataLoader(Wrong(), batch_size=4))
 
 
-# -- parts and sums --------------------------------------------------------------------------------------------------------------
+# -- parts and sums ----------------------------------------------------------------------------------------------------
 def test_subset(backend: Target) -> None:
     part = Subset(Subset(rows(backend), [4, 2, 0]), [2, 0])
     assert len(part) == 2
@@ -259,7 +268,7 @@ def test_chain() -> None:
     assert [batch.tolist() for batch in DataLoader(chain, batch_size=2, num_workers=2)] == [[0, 1], [2, 7], [8]]
 
 
-# -- splits ----------------------------------------------------------------------------------------------------------------------
+# -- splits ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "lengths", [[7, 3], [10], [0, 10], [4, 3, 3], [0.5, 0.5], [0.33, 0.33, 0.34], [0.7, 0.2, 0.1], [0.25] * 4]
 )

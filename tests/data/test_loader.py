@@ -46,7 +46,7 @@ def numbers(loader: DataLoader) -> list[list[int]]:
     return [batch.tolist() for batch in loader]
 
 
-# -- batches ---------------------------------------------------------------------------------------------------------------------
+# -- batches -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("workers", WORKERS)
 def test_batches_of_arrays(workers: int, backend: Target) -> None:
     images, labels = numpy.arange(28.0).reshape(7, 2, 2), numpy.arange(7)
@@ -56,7 +56,9 @@ def test_batches_of_arrays(workers: int, backend: Target) -> None:
     for _ in range(2):
         batches = list(loader)
         assert [len(y) for _, y in batches] == [3, 3, 1]
-        assert all(isinstance(batch, list) and batch[0].device == batch[1].device == backend.device for batch in batches)
+        assert all(
+            isinstance(batch, list) and batch[0].device == batch[1].device == backend.device for batch in batches
+        )
         numpy.testing.assert_array_equal(numpy.concatenate([backend.numpy(x) for x, _ in batches]), images)
         assert [i for _, y in batches for i in y.tolist()] == labels.tolist()
     assert len(list(DataLoader(data, batch_size=3, drop_last=True, num_workers=workers))) == 2
@@ -146,7 +148,9 @@ def test_datasets_of_pytorch(workers: int) -> None:
     theirs = list(tools.DataLoader(data, batch_size=2))
     for device in ("cpu", None):
         ours = list(DataLoader(data, batch_size=2, device=device, num_workers=workers))
-        assert [[part.tolist() for part in batch] for batch in ours] == [[part.tolist() for part in batch] for batch in theirs]
+        assert [[part.tolist() for part in batch] for batch in ours] == [
+            [part.tolist() for part in batch] for batch in theirs
+        ]
         assert {part.device for batch in ours for part in batch} == {device or "torch"}
     part = tools.Subset(data, [3, 1])
     assert next(iter(DataLoader(part, batch_size=2, device="cpu", num_workers=workers)))[1].tolist() == [3, 1]
@@ -158,7 +162,7 @@ def test_datasets_of_pytorch(workers: int) -> None:
     assert numbers(DataLoader(Stream(), batch_size=2, num_workers=workers)) == [[0, 1], [2]]
 
 
-# -- any iterable in its place ---------------------------------------------------------------------------------------------------
+# -- any iterable in its place -----------------------------------------------------------------------------------------
 def test_a_loop_written_for_a_loader_takes_any_iterable_of_arrays() -> None:
     x, y = numpy.linspace(-1, 1, 12, dtype="float32").reshape(6, 2), numpy.array([0, 1, 0, 1, 0, 1])
 
@@ -178,7 +182,7 @@ def test_a_loop_written_for_a_loader_takes_any_iterable_of_arrays() -> None:
     assert train(loader) == train(list(loader)) == train(arrays)
 
 
-# -- the order -------------------------------------------------------------------------------------------------------------------
+# -- the order ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("workers", WORKERS)
 def test_the_order_follows_from_seed_and_epoch(workers: int) -> None:
     loader = DataLoader(range(20), 3, shuffle=True, seed=5, num_workers=workers)
@@ -251,7 +255,7 @@ def test_the_seed_of_a_sampler_is_the_loaders() -> None:
     assert DataLoader(range(9)).seed == 0
 
 
-# -- states ----------------------------------------------------------------------------------------------------------------------
+# -- states ------------------------------------------------------------------------------------------------------------
 def loaders(kind: str, workers: int, seed: int | None) -> DataLoader:
     options: dict[str, Any] = {"num_workers": workers, "seed": seed}
     return {
@@ -355,25 +359,40 @@ def test_states_of_something_else(state: Any, error: type[Exception], message: s
     assert loader.state_dict() == before
 
 
-# -- arguments -------------------------------------------------------------------------------------------------------------------
+# -- arguments ---------------------------------------------------------------------------------------------------------
 class NoLength(Dataset):
     def __getitem__(self, i: int) -> int:
         return i
 
 
 BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
-    *[({"batch_size": size}, ValueError, "DataLoader: batch_size is a positive integer, not ") for size in (0, -1, True, False, 2.0, "2")],
-    *[({"num_workers": n}, ValueError, "DataLoader: num_workers is a non-negative integer, not ") for n in (-1, 1.0, True, None)],
-    *[({"num_workers": 1, "prefetch_factor": n}, ValueError, "prefetch_factor is a positive integer, not ") for n in (0, -1, 1.5, True)],
+    *[
+        ({"batch_size": size}, ValueError, "DataLoader: batch_size is a positive integer, not ")
+        for size in (0, -1, True, False, 2.0, "2")
+    ],
+    *[
+        ({"num_workers": n}, ValueError, "DataLoader: num_workers is a non-negative integer, not ")
+        for n in (-1, 1.0, True, None)
+    ],
+    *[
+        ({"num_workers": 1, "prefetch_factor": n}, ValueError, "prefetch_factor is a positive integer, not ")
+        for n in (0, -1, 1.5, True)
+    ],
     ({"prefetch_factor": 2}, ValueError, "prefetch_factor is of background threads, and there are none"),
-    *[({"seed": seed}, ValueError, "DataLoader: seed is a non-negative integer, not ") for seed in (-1, 1.0, True, "a")],
+    *[
+        ({"seed": seed}, ValueError, "DataLoader: seed is a non-negative integer, not ")
+        for seed in (-1, 1.0, True, "a")
+    ],
     ({"shuffle": 1}, ValueError, "shuffle is True or False, not 1"),
     ({"drop_last": "yes"}, ValueError, "drop_last is True or False, not 'yes'"),
     ({"shuffle": True, "sampler": [1]}, ValueError, "a sampler decides the order, so shuffle=True cannot"),
     ({"batch_sampler": [[1]], "batch_size": 2}, ValueError, "batch_sampler decides what batch_size would"),
     ({"batch_sampler": [[1]], "shuffle": True}, ValueError, "batch_sampler decides what shuffle would"),
-    ({"batch_sampler": [[1]], "batch_size": None, "sampler": [1], "drop_last": True}, ValueError,
-     "batch_sampler decides what batch_size, sampler, drop_last would"),
+    (
+        {"batch_sampler": [[1]], "batch_size": None, "sampler": [1], "drop_last": True},
+        ValueError,
+        "batch_sampler decides what batch_size, sampler, drop_last would",
+    ),
     ({"generator": 3}, TypeError, "DataLoader has no argument 'generator': the order of the epochs follows from seed="),
     ({"worker_init_fn": print}, TypeError, "DataLoader has no argument 'worker_init_fn': the workers are threads"),
     ({"shufle": True}, TypeError, "DataLoader has no argument 'shufle'$"),
@@ -383,11 +402,19 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"collate_fn": "stack"}, TypeError, "a collate_fn is a function of a list of samples, not str"),
     ({"device": "nowhere"}, ValueError, "unknown device 'nowhere'"),
     ({"dataset": 5}, TypeError, "a dataset has __getitem__ and __len__, or __iter__; int has not"),
-    ({"dataset": NoLength()}, TypeError, "an order of all samples needs a dataset with a length, and NoLength has none"),
-    ({"dataset": Count(3), "shuffle": True}, ValueError, "an iterable dataset has its own order; shuffle cannot change it"),
+    (
+        {"dataset": NoLength()},
+        TypeError,
+        "an order of all samples needs a dataset with a length, and NoLength has none",
+    ),
+    (
+        {"dataset": Count(3), "shuffle": True},
+        ValueError,
+        "an iterable dataset has its own order; shuffle cannot change it",
+    ),
     ({"dataset": Count(3), "sampler": [1]}, ValueError, "its own order; sampler cannot"),
     ({"dataset": Count(3), "batch_sampler": [[1]]}, ValueError, "its own order; batch_sampler cannot"),
-]  # fmt: skip
+]
 
 
 def test_what_pytorchs_loader_is_told_of_its_processes_changes_nothing() -> None:

@@ -1,4 +1,6 @@
-"""Background threads: batches in order and not too many ahead, errors with their tracebacks, and no thread that stays."""
+"""Background threads: batches in order and not too many ahead, errors with their tracebacks, and no thread
+that stays.
+"""
 
 from __future__ import annotations
 
@@ -174,7 +176,8 @@ def test_a_thread_in_the_middle_of_a_batch_is_not_waited_for_long() -> None:
         "passing = iter(loader); next(passing)",
         "for batch in loader: raise SystemExit(0)",
         "passing = iter(loader); next(passing); loader.passing = passing; loader.me = loader; del loader, passing",
-        "import rustorch.data.prefetch as p; keep = []; passing = iter(loader); keep.append(passing); p.keep = keep; next(passing)",
+        "import rustorch.data.prefetch as p; keep = []; passing = iter(loader); keep.append(passing); p.keep = keep; "
+        "next(passing)",
     ],
 )
 def test_the_interpreter_exits_with_threads_under_way(left: str) -> None:

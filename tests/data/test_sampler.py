@@ -122,7 +122,9 @@ def test_batches_are_those_of_pytorch() -> None:
 
 def test_batches_of_any_iterable() -> None:
     assert list(BatchSampler(iter([5, 1, 4]), 2)) == [[5, 1], [4]]
-    assert list(BatchSampler(RandomSampler(range(4), seed=1), 2, True)) == list(BatchSampler(RandomSampler(range(4), seed=1), 2))
+    assert list(BatchSampler(RandomSampler(range(4), seed=1), 2, True)) == list(
+        BatchSampler(RandomSampler(range(4), seed=1), 2)
+    )
 
 
 NO_SIZE = (0, -1, True, 2.0, "3", None)

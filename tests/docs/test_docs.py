@@ -1,9 +1,8 @@
 """Every Python block of README and docs runs, in order, in one namespace per page.
 
-A block marked with a device (```` ```python cuda ````) or a package (```` ```python scipy ````) runs where that can be used, after the
-blocks before it that are unmarked or have the same mark.
-A block of ``>>>`` lines must print what it shows. Those of the reference (```` ```pycon ````) are run where they come from, in the
-docstrings.
+A block marked with a device (```` ```python cuda ````) or a package (```` ```python scipy ````) runs where that can be
+used, after the blocks before it that are unmarked or have the same mark. A block of ``>>>`` lines must print what it
+shows. Those of the reference (```` ```pycon ````) are run where they come from, in the docstrings.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ README = ROOT / "README.md"
 ADDING = ROOT / "docs" / "adding_an_operation.md"
 
 
-# -- links ---------------------------------------------------------------------------------------------------------------
+# -- links -------------------------------------------------------------------------------------------------------------
 def anchors(page: Path) -> set[str]:
     """The anchors that a page's headings get: lower case, spaces as hyphens, other signs left out."""
     headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
@@ -41,7 +41,7 @@ def test_every_page_is_in_the_index():
         assert page.name == "index.md" or f"({page.name})" in index, page.name
 
 
-# -- names ---------------------------------------------------------------------------------------------------------------
+# -- names -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_names_exist(page):
     for span in re.findall(r"`([^`\n]+)`", prose(page)):
@@ -63,7 +63,7 @@ def test_gaps_are_gaps():
     ] == []
 
 
-# -- the map -------------------------------------------------------------------------------------------------------------
+# -- the map -----------------------------------------------------------------------------------------------------------
 def listed() -> dict[str, bool]:
     """Path -> whether it is a folder, as the map has them."""
     (block,) = [block for block in blocks(ADDING) if block.info == ("text", "map")]
@@ -85,10 +85,19 @@ def test_the_map_is_complete():
     for path, folder in entries.items():
         assert (ROOT / path).is_dir() if folder else (ROOT / path).is_file(), path
     opened = {path.rpartition("/")[0] for path in entries} - {""}
-    assert {"rustorch", "rustorch/backends", "rustorch/ops", "rustorch/nn", "rustorch/optim", "rustorch/autograd"} <= opened
+    assert {
+        "rustorch",
+        "rustorch/backends",
+        "rustorch/ops",
+        "rustorch/nn",
+        "rustorch/optim",
+        "rustorch/autograd",
+    } <= opened
     for folder in opened:
         there = {f"{folder}/{entry.name}" for entry in (ROOT / folder).iterdir()}
-        there = {path for path in there if not path.endswith(("__pycache__", ".pyc")) and not Path(path).name.startswith(".")}
+        there = {
+            path for path in there if not path.endswith(("__pycache__", ".pyc")) and not Path(path).name.startswith(".")
+        }
         assert there == {path for path in entries if path.rpartition("/")[0] == folder}, folder
 
 
@@ -114,9 +123,13 @@ def imports(file: Path) -> list[str]:
 
 
 def test_floors():
-    """Each part of rustorch imports only what stands above it in the map, and array libraries are imported in backends/ alone."""
+    """Each part of rustorch imports only what stands above it in the map, and array libraries are imported in backends/
+    alone.
+    """
     order = [path.removeprefix("rustorch/").removesuffix(".py") for path in listed() if path.count("/") == 1]
-    order = [part for part in order if (ROOT / "rustorch" / part).is_dir() or (ROOT / "rustorch" / f"{part}.py").is_file()]
+    order = [
+        part for part in order if (ROOT / "rustorch" / part).is_dir() or (ROOT / "rustorch" / f"{part}.py").is_file()
+    ]
     assert order[0] == "backends"
     for floor, part in enumerate(order):
         files = sorted((ROOT / "rustorch" / part).rglob("*.py")) or [ROOT / "rustorch" / f"{part}.py"]
@@ -124,10 +137,15 @@ def test_floors():
             for module in imports(file):
                 root, *rest = module.split(".")
                 if root == "rustorch":
-                    # "from . import nn" in __init__.py names parts or their names; those of the top level itself are not parts
-                    assert rest[0] not in order or order.index(rest[0]) <= floor, f"{file.relative_to(ROOT)} imports {module}"
+                    # "from . import nn" in __init__.py names parts or their names; those of the top level itself are
+                    # not parts
+                    assert rest[0] not in order or order.index(rest[0]) <= floor, (
+                        f"{file.relative_to(ROOT)} imports {module}"
+                    )
                 elif part != "backends":
-                    assert root not in ("numpy", "cupy", "cupyx", "torch", "jax"), f"{file.relative_to(ROOT)} imports {module}"
+                    assert root not in ("numpy", "cupy", "cupyx", "torch", "jax"), (
+                        f"{file.relative_to(ROOT)} imports {module}"
+                    )
 
 
 def test_imports_are_found():
@@ -138,7 +156,7 @@ def test_imports_are_found():
     assert "rustorch.variable.Variable" not in imports(ROOT / "rustorch" / "autograd" / "functional.py")
 
 
-# -- dependencies, set-up, version -----------------------------------------------------------------------------------------
+# -- dependencies, set-up, version -------------------------------------------------------------------------------------
 def project() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -162,7 +180,9 @@ def test_every_dependency_has_its_reason():
 
 
 def test_readme_begins_with_the_whole_setup():
-    """.ci/run executes the first two shell blocks; they stay an installation with the example, and one with the tests."""
+    """.ci/run executes the first two shell blocks; they stay an installation with the example, and one with
+    the tests.
+    """
     first, second, *_ = [block.text.splitlines() for block in blocks(README) if block.info == ("bash",)]
     assert first[0] == "pip install '.[examples]'" and first[1].startswith("python docs/examples/digits.py")
     assert second == ["pip install '.[test]'", "pytest"]

@@ -45,7 +45,7 @@ def test_nothing_on_a_page_depends_on_the_run() -> None:
         assert not re.search(r"\bat 0x[0-9a-f]+", text), name
 
 
-# -- from numpydoc to Markdown -----------------------------------------------------------------------------------------------------
+# -- from numpydoc to Markdown -----------------------------------------------------------------------------------------
 DOCSTRING = """What it does, with ``code``, and see `sum`.
 
 Parameters
@@ -75,16 +75,32 @@ def test_sections_become_markdown() -> None:
     links = make.Links(PAGES)
     (page,) = [page for page in PAGES if page.name == "statistical"]
     assert "\n".join(make.described(DOCSTRING, page, links)).splitlines() == [
-        "What it does, with `code`, and see [`sum`](#sum).", "",
-        "**Parameters**", "",
+        "What it does, with `code`, and see [`sum`](#sum).",
+        "",
+        "**Parameters**",
+        "",
         "- `x`, `y`: array. Of any shape;",
         "  see [`linalg.det`](linalg.md#det).",
-        "- `axis`: int", "",
-        "**Returns**", "",
-        "- `Variable`", "",
-        "**Examples**", "",
-        "```pycon", ">>> 1 + 1", "2", "```", "", "In words.", "", "```pycon", ">>> 2", "2", "```",
-    ]  # fmt: skip
+        "- `axis`: int",
+        "",
+        "**Returns**",
+        "",
+        "- `Variable`",
+        "",
+        "**Examples**",
+        "",
+        "```pycon",
+        ">>> 1 + 1",
+        "2",
+        "```",
+        "",
+        "In words.",
+        "",
+        "```pycon",
+        ">>> 2",
+        "2",
+        "```",
+    ]
 
 
 def test_a_name_that_is_in_no_reference_stays_code() -> None:

@@ -1,4 +1,6 @@
-"""The table of derivatives: committed as the specs promise it, with every public function in it; and what fails gets a dash."""
+"""The table of derivatives: committed as the specs promise it, with every public function in it; and what fails gets a
+dash.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,13 @@ def test_what_holds_has_its_signs() -> None:
     x = Input((2,), 0.5, 1.5)
     assert _cells(Spec("right", lambda x: x * x, (x,))) == ("v12c", ())
     assert _cells(Spec("right", lambda x: x * x, (x,), dtypes=("float64",), order=1)) == (
-        "v1--", ("second derivatives are not tested", "real numbers only"),
-    )  # fmt: skip
-    assert _cells(Value("right", "text", lambda xp, new, device: xp.abs(new([-1.0])))) == ("v---", ("no derivative: text",))
+        "v1--",
+        ("second derivatives are not tested", "real numbers only"),
+    )
+    assert _cells(Value("right", "text", lambda xp, new, device: xp.abs(new([-1.0])))) == (
+        "v---",
+        ("no derivative: text",),
+    )
 
 
 def test_what_fails_has_a_dash_and_its_reason() -> None:
@@ -51,12 +57,18 @@ def test_what_fails_has_a_dash_and_its_reason() -> None:
     assert _cells(cubic)[0] == "v1--"
     raising = Spec("raising", lambda x: x.nothing, (x,))
     assert _cells(raising)[0] == "----"
-    assert _cells(Value("wrong", "text", lambda xp, new, device: xp.abs(new([-1.0 if xp is rustorch else 2.0]))))[0] == "----"
+    assert (
+        _cells(Value("wrong", "text", lambda xp, new, device: xp.abs(new([-1.0 if xp is rustorch else 2.0]))))[0]
+        == "----"
+    )
 
 
 def test_a_case_that_cannot_run_on_a_backend_is_named() -> None:
     x = Input((2,))
-    other, skipped = Spec("f", lambda x: x + 1, (x,)), Spec("f", lambda x: x + 2, (x,), "two", skip={"cpu": "cpu: for a reason"})
+    other, skipped = (
+        Spec("f", lambda x: x + 1, (x,)),
+        Spec("f", lambda x: x + 2, (x,), "two", skip={"cpu": "cpu: for a reason"}),
+    )
     assert table._row("f", [other, skipped], table.tried, ["cpu"]) == table.Row(
         "f", ("v12c", "", "", "", ""), ("cpu: for a reason",)
     )

@@ -46,13 +46,22 @@ def text(tmp_path):
     return file
 
 
-# -- the program ---------------------------------------------------------------------------------------------------------
+# -- the program -------------------------------------------------------------------------------------------------------
 def test_a_short_run(text, tmp_path):
-    process = run(NAME, "--data", text, "--steps", 20, "--batch-size", 4, "--sample", 30, "--plot", tmp_path / "gpt.png")
+    process = run(
+        NAME, "--data", text, "--steps", 20, "--batch-size", 4, "--sample", 30, "--plot", tmp_path / "gpt.png"
+    )
     assert process.returncode == 0, process.stderr
-    assert re.search(r"^[\d,]+ parameters, [\d,]+ windows of text to learn from; device cpu$", process.stdout, re.MULTILINE)
-    assert len(re.findall(r"^step +\d+ +training loss [\d.]+ +validation loss [\d.]+$", process.stdout, re.MULTILINE)) == 10
-    found = re.search(r"^validation loss: ([\d.]+) nats\n(.{30,31})\npicture: ", process.stdout, re.MULTILINE | re.DOTALL)
+    assert re.search(
+        r"^[\d,]+ parameters, [\d,]+ windows of text to learn from; device cpu$", process.stdout, re.MULTILINE
+    )
+    assert (
+        len(re.findall(r"^step +\d+ +training loss [\d.]+ +validation loss [\d.]+$", process.stdout, re.MULTILINE))
+        == 10
+    )
+    found = re.search(
+        r"^validation loss: ([\d.]+) nats\n(.{30,31})\npicture: ", process.stdout, re.MULTILINE | re.DOTALL
+    )
     assert found, process.stdout
     assert float(found[1]) < 2.5  # of 16 characters, chance is 2.8
     assert set(found[2]) <= set(poem())
@@ -62,7 +71,9 @@ def test_a_short_run(text, tmp_path):
 
 def test_on_every_backend(backend, tiny, text, capsys):
     if backend.device == "jax":
-        pytest.skip("it compiles hundreds of operations one by one, for a quarter of a minute; the layers' own tests run on it")
+        pytest.skip(
+            "it compiles hundreds of operations one by one, for a quarter of a minute; the layers' own tests run on it"
+        )
     arguments = ["--device", backend.device, "--data", str(text), "--steps", "3", "--batch-size", "80", "--sample", "3"]
     tiny.main(arguments)
     printed = capsys.readouterr().out
@@ -119,7 +130,7 @@ def test_an_error_ends_the_process():
     assert_refused(run(NAME, "--device", "abacus"), "char_gpt.py: unknown device 'abacus'")
 
 
-# -- its parts -------------------------------------------------------------------------------------------------------------
+# -- its parts ---------------------------------------------------------------------------------------------------------
 def test_windows_of_the_text(tiny, text):
     letters, training, validation = tiny.read(text)
     assert letters == "".join(sorted(set(poem())))
@@ -133,7 +144,9 @@ def test_windows_of_the_text(tiny, text):
         assert decoded(codes) == poem()[i : i + 8] and decoded(following) == poem()[i + 1 : i + 9]
     assert len(training) + 8 == split
     asked = "".join(decoded(following) for _, following in (validation[i] for i in range(len(validation))))
-    assert poem()[split + 1 :].startswith(asked) and len(poem()) - split - len(asked) <= 8  # each character once, to the end
+    assert (
+        poem()[split + 1 :].startswith(asked) and len(poem()) - split - len(asked) <= 8
+    )  # each character once, to the end
 
 
 def test_it_does_not_look_ahead(tiny):
@@ -168,7 +181,9 @@ def test_the_text_is_fetched_once(tiny, text, tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit, match=r"^2$"):
             tiny.main(arguments)
         remedy = "get input.txt by other means and name it, as in --data FILE"
-        assert capsys.readouterr().err.endswith(f"input.txt is not the file that it was: its checksum differs; {remedy}\n")
+        assert capsys.readouterr().err.endswith(
+            f"input.txt is not the file that it was: its checksum differs; {remedy}\n"
+        )
         monkeypatch.setattr(tiny, "CHECKSUM", hashlib.sha256(content).hexdigest())
         for _ in range(2):
             tiny.main(arguments)

@@ -50,7 +50,7 @@ def mnist_like(folder: Path, n: int = 40, part: str = "t10k", labels: numpy.ndar
     (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
 
 
-# -- the program ---------------------------------------------------------------------------------------------------------
+# -- the program -------------------------------------------------------------------------------------------------------
 def test_a_short_run_on_every_backend(backend, tmp_path):
     picture = tmp_path / "digits.png"
     process = run("--device", backend.device, "--epochs", 2, "--batch-size", 64, "--plot", picture)
@@ -118,14 +118,18 @@ def test_a_device_that_is_not_there(tmp_path):
     (tmp_path / "cupy.py").write_text("raise ImportError('no such luck')")
     code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(examples.FOLDER)!r}]; import digits; digits.main()"
     process = subprocess.run(
-        [sys.executable, "-c", code, "--device", "cuda"], capture_output=True, text=True, env=examples.environment(), timeout=300
+        [sys.executable, "-c", code, "--device", "cuda"],
+        capture_output=True,
+        text=True,
+        env=examples.environment(),
+        timeout=300,
     )
     assert process.returncode == 2
     assert "device 'cuda' cannot be used: CuPy is not installed" in process.stderr
     assert "Traceback" not in process.stderr
 
 
-# -- the reader ----------------------------------------------------------------------------------------------------------
+# -- the reader --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("shape", [(3, 2, 4), (5,), (0,), (0, 28, 28)])
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_reads_what_was_written(digits, tmp_path, shape, ending):
@@ -178,7 +182,9 @@ def test_a_header_allocates_nothing(digits, tmp_path):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b[:30] + b"\xff" * 8 + b[38:], lambda b: b"no gzip at all"])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-9], lambda b: b[:30] + b"\xff" * 8 + b[38:], lambda b: b"no gzip at all"]
+)
 def test_damaged_gzip_files(digits, tmp_path, damage):
     path = tmp_path / "some-idx.gz"
     path.write_bytes(damage(gzip.compress(idx(numpy.random.default_rng(0).integers(0, 256, 2000)))))
@@ -189,7 +195,9 @@ def test_damaged_gzip_files(digits, tmp_path, damage):
 def test_labels_that_do_not_fit(digits, tmp_path):
     for labels in (numpy.arange(39) % 10, numpy.full(40, 10)):
         mnist_like(tmp_path, labels=labels)
-        with pytest.raises(ValueError, match=r"are no images and their digits 0 to 9: they have the shapes \(40, 4, 10\) and"):
+        with pytest.raises(
+            ValueError, match=r"are no images and their digits 0 to 9: they have the shapes \(40, 4, 10\) and"
+        ):
             digits.load(tmp_path)
 
 

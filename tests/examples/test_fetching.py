@@ -94,7 +94,10 @@ def test_nobody_answers(fetching, tmp_path):
 
 def test_a_cache_that_cannot_be_written(fetching, tmp_path):
     (tmp_path / "cache").write_bytes(b"a file, not a folder")
-    with website({"input.txt": TEXT}) as address, pytest.raises(ValueError, match=rf"cannot be kept in .*cache .*; {OTHERWISE}$"):
+    with (
+        website({"input.txt": TEXT}) as address,
+        pytest.raises(ValueError, match=rf"cannot be kept in .*cache .*; {OTHERWISE}$"),
+    ):
         fetching.fetch(address + "input.txt", CHECKSUM, tmp_path / "cache" / "input.txt", OTHERWISE)
 
 
@@ -103,7 +106,10 @@ def test_a_full_disk_leaves_no_litter(fetching, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with website({"input.txt": TEXT}) as address, pytest.raises(ValueError, match=rf"No space left on device.*; {OTHERWISE}$"):
+    with (
+        website({"input.txt": TEXT}) as address,
+        pytest.raises(ValueError, match=rf"No space left on device.*; {OTHERWISE}$"),
+    ):
         fetching.fetch(address + "input.txt", CHECKSUM, tmp_path / "input.txt", OTHERWISE)
     assert list(tmp_path.iterdir()) == []
 

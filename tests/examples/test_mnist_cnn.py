@@ -48,10 +48,12 @@ def run(*arguments: object) -> subprocess.CompletedProcess:
     return examples.run("mnist_cnn.py", *arguments)
 
 
-# -- the program ---------------------------------------------------------------------------------------------------------
+# -- the program -------------------------------------------------------------------------------------------------------
 def test_a_short_run_on_a_backend(backend, tmp_path):
     if backend.device == "jax":
-        pytest.skip("it compiles four hundred operations one by one, for half a minute; the layers' own tests run on it")
+        pytest.skip(
+            "it compiles four hundred operations one by one, for half a minute; the layers' own tests run on it"
+        )
     picture = tmp_path / "cnn.png"
     written(tmp_path, files(10))
     process = run("--data", tmp_path, "--device", backend.device, "--epochs", 1, "--batch-size", 8, "--plot", picture)
@@ -64,7 +66,9 @@ def test_a_short_run_on_a_backend(backend, tmp_path):
 
 def test_it_learns(tmp_path):
     written(tmp_path, files(250))
-    first, second = (run("--data", tmp_path, "--epochs", 3, "--batch-size", 16, "--lr", 0.02, "--images", 150) for _ in range(2))
+    first, second = (
+        run("--data", tmp_path, "--epochs", 3, "--batch-size", 16, "--lr", 0.02, "--images", 150) for _ in range(2)
+    )
     assert first.returncode == 0, first.stderr
     assert "150 images to learn from, 50 to test on" in first.stdout
     assert "test accuracy: 100.00%" in first.stdout
@@ -88,12 +92,14 @@ def test_what_cannot_be_done_is_said_in_a_line(arguments, message, tmp_path):
     examples.assert_refused(process, message)
 
 
-# -- the files -----------------------------------------------------------------------------------------------------------
+# -- the files ---------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def public(example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """The files that the example expects; the cache that it fills is `tmp_path / "rustorch" / "mnist"`."""
     content = files(20)
-    checksums = {name.removesuffix(".gz"): hashlib.sha256(gzip.decompress(data)).hexdigest() for name, data in content.items()}
+    checksums = {
+        name.removesuffix(".gz"): hashlib.sha256(gzip.decompress(data)).hexdigest() for name, data in content.items()
+    }
     monkeypatch.setattr(example, "CHECKSUMS", checksums)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("no_proxy", "127.0.0.1")

@@ -35,7 +35,7 @@ def rows(stdout: str) -> dict[str, tuple[int, int, float, float]]:
     return {name: (int(i.replace(",", "")), int(p.replace(",", "")), float(g), float(d)) for name, i, p, g, d in found}
 
 
-# -- the program ---------------------------------------------------------------------------------------------------------
+# -- the program -------------------------------------------------------------------------------------------------------
 def test_the_tumours(tmp_path):
     process = run(NAME, "--iterations", 200, "--plot", tmp_path / "newton.png")
     assert process.returncode == 0, process.stderr
@@ -80,7 +80,10 @@ def test_at_the_minimum_there_is_nothing_to_do(example, tmp_path, capsys):
         (["--data", "{}/nowhere.csv"], "nowhere.csv"),
         (["--data", "{}/text.csv"], "text.csv: could not convert string 'malignant' to float64"),
         (["--data", "{}/ragged.csv"], "ragged.csv: the number of columns changed"),
-        (["--data", "{}/nan.csv"], "nan.csv: needs a row for each sample: finite numbers, and in the last column both 0 and 1"),
+        (
+            ["--data", "{}/nan.csv"],
+            "nan.csv: needs a row for each sample: finite numbers, and in the last column both 0 and 1",
+        ),
         (["--data", "{}/classes.csv"], "classes.csv: needs a row for each sample"),
         (["--data", "{}/one.csv"], "one.csv: needs a row for each sample"),
         (["--data", "{}/column.csv"], "column.csv: needs a row for each sample"),
@@ -94,9 +97,14 @@ def test_at_the_minimum_there_is_nothing_to_do(example, tmp_path, capsys):
 )
 def test_what_cannot_be_done_is_said_in_a_line(arguments, message, example, tmp_path, capsys):
     files = {
-        "text": "1,malignant\n", "ragged": "1,2,0\n1,1\n", "nan": "1,0\nnan,1\n", "classes": "1,0\n2,1\n3,2\n", "one": "1,0\n2,0\n",
-        "column": "0\n1\n", "empty": "",
-    }  # fmt: skip
+        "text": "1,malignant\n",
+        "ragged": "1,2,0\n1,1\n",
+        "nan": "1,0\nnan,1\n",
+        "classes": "1,0\n2,1\n3,2\n",
+        "one": "1,0\n2,0\n",
+        "column": "0\n1\n",
+        "empty": "",
+    }
     for name, text in files.items():
         (tmp_path / f"{name}.csv").write_text(text)
     with pytest.raises(SystemExit, match=r"^2$"):
@@ -110,7 +118,7 @@ def test_an_error_ends_the_process():
     assert_refused(run(NAME, "--device", "abacus"), "newton_logistic.py: unknown device 'abacus'")
 
 
-# -- its parts -------------------------------------------------------------------------------------------------------------
+# -- its parts ---------------------------------------------------------------------------------------------------------
 def test_a_step_solves_newtons_equation(example):
     """Conjugate gradients against the whole Hessian and a solver; a small gradient asks for an exact solution."""
     samples = table(60)

@@ -55,7 +55,7 @@ def mortal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.kill", kill)
 
 
-# -- killed --------------------------------------------------------------------------------------------------------------------
+# -- killed ------------------------------------------------------------------------------------------------------------
 @killed
 def test_killed_by_itself_and_resumed(tmp_path):
     checkpoint, picture = tmp_path / "a.safetensors", tmp_path / "resume.png"
@@ -69,7 +69,9 @@ def test_killed_by_itself_and_resumed(tmp_path):
     assert "goes on after step 16 of 40" in process.stdout
     assert "the same, bit for bit: 40 losses and the weights of 2 processes and of one" in process.stdout
     assert re.search(r"^test accuracy: [\d.]+%$", process.stdout, re.MULTILINE)
-    assert re.search(r"training: +\d+%.* 1[67]/40", process.stderr) and "40/40" in process.stderr  # the bar goes on where it was
+    assert (
+        re.search(r"training: +\d+%.* 1[67]/40", process.stderr) and "40/40" in process.stderr
+    )  # the bar goes on where it was
     assert_picture(picture)
 
 
@@ -79,7 +81,9 @@ def test_killed_from_outside_at_any_moment(wait, example, tmp_path):
     """With a checkpoint at every step, most moments are in the midst of saving."""
     checkpoint = tmp_path / "a.safetensors"
     arguments = ("--steps", 100000, "--every", 1, "--batch-size", 4, "--checkpoint", checkpoint)
-    process = subprocess.Popen(command(NAME, *arguments), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command(NAME, *arguments), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         end = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < end and not _steps_in(checkpoint):
@@ -113,7 +117,9 @@ def test_many_kills(every, small, mortal, tmp_path, capsys):
     small("--every", every, "--compare")
     assert "the same, bit for bit: 40 losses" in capsys.readouterr().out
     starts = rustorch.load(tmp_path / "resume.safetensors")["starts"]
-    assert starts[0] == 0 and starts == sorted(starts) and len(starts) >= 3 and all(start % every == 0 for start in starts)
+    assert (
+        starts[0] == 0 and starts == sorted(starts) and len(starts) >= 3 and all(start % every == 0 for start in starts)
+    )
 
 
 def test_on_every_backend(backend, small, mortal, capsys):
@@ -124,7 +130,7 @@ def test_on_every_backend(backend, small, mortal, capsys):
     assert "the same, bit for bit: 10 losses and the weights of 2 processes and of one" in capsys.readouterr().out
 
 
-# -- at the end ----------------------------------------------------------------------------------------------------------------
+# -- at the end --------------------------------------------------------------------------------------------------------
 def test_what_is_done_is_done(small, capsys, tmp_path):
     first = small()
     saved = rustorch.load(tmp_path / "resume.safetensors")
@@ -153,7 +159,7 @@ def test_the_comparison_sees_a_single_bit(part, small, capsys, tmp_path):
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
-# -- what cannot be done -------------------------------------------------------------------------------------------------------
+# -- what cannot be done -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -170,7 +176,10 @@ def test_the_comparison_sees_a_single_bit(part, small, capsys, tmp_path):
         ),
         (["--checkpoint", "text"], "'text' cannot be read"),
         (["--checkpoint", "."], "it is a folder"),
-        (["--checkpoint", "foreign"], "foreign: no checkpoint of this program; remove it to begin anew, or name another file"),
+        (
+            ["--checkpoint", "foreign"],
+            "foreign: no checkpoint of this program; remove it to begin anew, or name another file",
+        ),
         (["--checkpoint", "other"], "other: no checkpoint of this program"),
     ],
 )

@@ -1,4 +1,6 @@
-"""Checks of everything that may be otherwise on a GPU: values and errors are those of the CPU. Each returns what is worth printing."""
+"""Checks of everything that may be otherwise on a GPU: values and errors are those of the CPU. Each returns what is
+worth printing.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ def on_gpu() -> bool:
     return not hasattr(cupy, "LOG")
 
 
-# -- comparing with the CPU ----------------------------------------------------------------------------------------------
+# -- comparing with the CPU --------------------------------------------------------------------------------------------
 def answers(function: Callable[[str], Any], device: str) -> list[numpy.ndarray] | str:
     """What a function of the device gives there: arrays, or an error's type and text."""
     try:
@@ -59,7 +61,7 @@ def _differences(cases: dict[str, Callable[[str], Any]]) -> None:
     assert not wrong, "; ".join(wrong)
 
 
-# -- the simplest things -------------------------------------------------------------------------------------------------
+# -- the simplest things -----------------------------------------------------------------------------------------------
 def versions() -> str:
     runtime = cupy.cuda.runtime
     card = runtime.getDeviceProperties(0)["name"].decode()
@@ -92,7 +94,7 @@ def every_gpu() -> str:
     return f"{rustorch.cuda.device_count()} of them"
 
 
-# -- training ------------------------------------------------------------------------------------------------------------
+# -- training ----------------------------------------------------------------------------------------------------------
 def _training(model: Callable[[], nn.Module], shape: tuple[int, ...], optimizer: str = "Adam") -> Callable[[], str]:
     """20 steps on four samples, and the same on the CPU from the same start."""
 
@@ -152,7 +154,7 @@ class _LSTM(nn.Module):
         return self.head(self.lstm(x)[0][:, -1])
 
 
-# -- indices -------------------------------------------------------------------------------------------------------------
+# -- indices -----------------------------------------------------------------------------------------------------------
 def embedding() -> None:
     def both(device: str) -> Any:
         layer = nn.Embedding(5, 3)
@@ -187,7 +189,7 @@ def out_of_range() -> str:
     return f"cross_entropy of class 7 of 3 is {loss.item()}"
 
 
-# -- numbers -------------------------------------------------------------------------------------------------------------
+# -- numbers -----------------------------------------------------------------------------------------------------------
 def subnormals() -> str:
     """Whether they are 0 is CuPy's matter; that nothing of ours divides by them is ours."""
     doubled = (rustorch.tensor([1e-39], device=DEVICE) * 2).item()

@@ -1,4 +1,6 @@
-"""Questions that only a GPU answers: what a call costs the host, whether a step can be captured in a CUDA graph, NCCL."""
+"""Questions that only a GPU answers: what a call costs the host, whether a step can be captured in a CUDA
+graph, NCCL.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from tests.gpu.checks import DEVICE, NeedsGPU, on_gpu
 F = nn.functional
 
 
-# -- what a call costs the host ------------------------------------------------------------------------------------------
+# -- what a call costs the host ----------------------------------------------------------------------------------------
 def _calls() -> dict[str, Callable[[], object]]:
     a, b = cupy.ones((64, 256), "float32"), cupy.ones((256, 128), "float32")
     xp: Any = backends.get(DEVICE).xp
@@ -61,7 +63,7 @@ def _cost(name: str, n: int = 1000) -> Callable[[], str]:
     return measure
 
 
-# -- CUDA graphs ---------------------------------------------------------------------------------------------------------
+# -- CUDA graphs -------------------------------------------------------------------------------------------------------
 def _capture(body: Callable[[], Any], stream: Any) -> tuple[Any, Any]:
     """(graph, what the body gave in capture), on a stream that is current."""
     for _ in range(2):  # compiling a kernel and asking the driver for memory are not allowed in capture
@@ -100,8 +102,24 @@ def _own_product(x: Any, w: Any, out: Any, stream: Any) -> Callable[[], None]:
 
     def call() -> None:
         assert workspace.nbytes  # it lives as long as this function does
-        done(blas.cublasSgemm_v2(handle, 0, 0, n, n, n, ctypes.byref(one), address(w.data.ptr), n, address(x.data.ptr), n,
-                                 ctypes.byref(zero), address(out.data.ptr), n))  # fmt: skip
+        done(
+            blas.cublasSgemm_v2(
+                handle,
+                0,
+                0,
+                n,
+                n,
+                n,
+                ctypes.byref(one),
+                address(w.data.ptr),
+                n,
+                address(x.data.ptr),
+                n,
+                ctypes.byref(zero),
+                address(out.data.ptr),
+                n,
+            )
+        )
 
     return call
 
@@ -161,11 +179,13 @@ def graph_of_a_step() -> str:
             graph.launch(stream)
             stream.synchronize()
             found.append(loss.item())
-    assert found == sorted(found, reverse=True) and found[0] > found[-1], f"the losses of the replays do not fall: {found}"
+    assert found == sorted(found, reverse=True) and found[0] > found[-1], (
+        f"the losses of the replays do not fall: {found}"
+    )
     return f"five replays: the loss falls from {found[0]:.4f} to {found[-1]:.4f}"
 
 
-# -- several GPUs --------------------------------------------------------------------------------------------------------
+# -- several GPUs ------------------------------------------------------------------------------------------------------
 def nccl() -> str:
     if not on_gpu():
         raise NeedsGPU

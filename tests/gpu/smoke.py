@@ -1,10 +1,11 @@
 """A first look at a GPU: ``python -m tests.gpu.smoke``.
 
-A line for each check says ``ok`` or what is wrong, and none stops the next one; then come the probes, whose "no" is an answer and no
-failure. The exit status is 1 if a check failed. It also runs on the stand-in for CuPy, where some lines say that they need a GPU.
+A line for each check says ``ok`` or what is wrong, and none stops the next one; then come the probes, whose "no" is an
+answer and no failure. The exit status is 1 if a check failed. It also runs on the stand-in for CuPy, where some lines
+say that they need a GPU.
 
-It stands with the tests, for it checks this checkout and not an installed package; and it is a program of its own and no test, because it
-has to say as much as it can where pytest or half of the library is broken.
+It stands with the tests, for it checks this checkout and not an installed package; and it is a program of its own and
+no test, because it has to say as much as it can where pytest or half of the library is broken.
 """
 
 from __future__ import annotations

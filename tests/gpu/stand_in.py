@@ -20,4 +20,6 @@ needs_compiler = pytest.mark.skipif(
 def python(*arguments: str) -> subprocess.CompletedProcess:
     """``python`` with these arguments, in the checkout's root."""
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False
+    )

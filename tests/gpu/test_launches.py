@@ -1,4 +1,6 @@
-"""Launches of a training step stay within their limits, and nothing waits for the GPU or copies from the host: on the stand-in."""
+"""Launches of a training step stay within their limits, and nothing waits for the GPU or copies from the host: on the
+stand-in.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,14 @@ def test_what_is_beyond_a_limit_is_named() -> None:
     case = launches.Case(lambda: lambda: None, limit=3)
     assert launches.beyond(case, launches.Counts(3, 0, 0)) == ""
     assert launches.beyond(case, launches.Counts(4, 0, 0)) == "4 launches, at most 3 are allowed"
-    assert launches.beyond(case, launches.Counts(1, 2, 0, ("sync item a.py:1",) * 2)) == "2 waits for the GPU; sync item a.py:1"
-    assert launches.beyond(case, launches.Counts(1, 0, 1, ("h2d array a.py:2",))) == "1 copies from the host; h2d array a.py:2"
+    assert (
+        launches.beyond(case, launches.Counts(1, 2, 0, ("sync item a.py:1",) * 2))
+        == "2 waits for the GPU; sync item a.py:1"
+    )
+    assert (
+        launches.beyond(case, launches.Counts(1, 0, 1, ("h2d array a.py:2",)))
+        == "1 copies from the host; h2d array a.py:2"
+    )
     assert launches.beyond(case, "ValueError: no") == "ValueError: no"
 
 

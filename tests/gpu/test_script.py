@@ -13,7 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / ".ci" / "gpu"
 
-pytestmark = pytest.mark.skipif(not (shutil.which("bash") and shutil.which("timeout")), reason="needs bash and GNU timeout")
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("bash") and shutil.which("timeout")), reason="needs bash and GNU timeout"
+)
 
 #: An interpreter in name: it finds a GPU, and its programs do as they are told here.
 STUB = r"""#!/bin/bash
@@ -36,7 +38,9 @@ def run(folder: Path, *arguments: object, **environment: str) -> subprocess.Comp
     variables = {**os.environ, "PYTHON": str(stub), "FOLDER": str(folder), "TMPDIR": str(folder / "tmp"), **environment}
     variables.pop("CUPY_CACHE_DIR", None)
     command = ["bash", str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT / "docs", env=variables, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(
+        command, cwd=ROOT / "docs", env=variables, capture_output=True, text=True, timeout=100, check=False
+    )
 
 
 def is_running(pid: int) -> bool:
@@ -98,7 +102,10 @@ def test_mistakes_are_named(tmp_path: Path, arguments: list[str], message: str) 
 @pytest.mark.parametrize(
     ("cupy", "message"),
     [
-        (r"raise ImportError('====\nlibcuda.so.1 is missing\n====')", "CuPy cannot be imported (libcuda.so.1 is missing)"),
+        (
+            r"raise ImportError('====\nlibcuda.so.1 is missing\n====')",
+            "CuPy cannot be imported (libcuda.so.1 is missing)",
+        ),
         (
             "import types, warnings; __version__ = '14.2.0'; warnings.warn('two CuPys')\n"
             "cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=lambda: 1 / 0))",

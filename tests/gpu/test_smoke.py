@@ -54,7 +54,9 @@ sys.exit(smoke.main())
 
 def test_without_cupy_it_says_so_in_one_line() -> None:
     code = "import sys, runpy; sys.modules['cupy'] = None; runpy.run_module('tests.gpu.smoke', run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("nothing could be checked: ")

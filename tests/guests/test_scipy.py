@@ -102,7 +102,7 @@ def test_minimize_takes_a_loss_with_its_gradient() -> None:
     numpy.testing.assert_allclose(found.x, numpy.ones(5), atol=1e-4)
 
 
-# -- what works with Variables and computes no gradient of its own -----------------------------------------------------------------
+# -- what works with Variables and computes no gradient of its own -----------------------------------------------------
 def _pair(name: str) -> tuple[Any, Any, Any]:
     module = pytest.importorskip(f"scipy.{name}")
     return module, rustorch.Variable(numpy.array([1.0, 2.0])), numpy.array([1.0, 2.0])
@@ -135,8 +135,9 @@ def test_jacobian_and_hessian() -> None:
 def test_elementwise_roots_and_minima() -> None:
     elementwise, x, a = _pair("optimize.elementwise")
     for name, function, ends in (
-        ("find_root", lambda v: v**2 - 2, (0, 2)), ("find_minimum", lambda v: (v - 1.5) ** 2, (0, 1, 3)),
-    ):  # fmt: skip
+        ("find_root", lambda v: v**2 - 2, (0, 2)),
+        ("find_minimum", lambda v: (v - 1.5) ** 2, (0, 1, 3)),
+    ):
         found = getattr(elementwise, name)(function, tuple([x * 0 + end for end in ends]))
         expected = getattr(elementwise, name)(function, tuple([a * 0 + end for end in ends]))
         assert found.success.numpy().all()

@@ -1,4 +1,6 @@
-"""Gradients through unmodified scikit-learn, on every backend: against central differences, and PyTorch's through the same code."""
+"""Gradients through unmodified scikit-learn, on every backend: against central differences, and PyTorch's through the
+same code.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ from sklearn.naive_bayes import GaussianNB  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.utils.extmath import _incremental_mean_and_var  # noqa: E402
 
-#: Every first fit of a StandardScaler divides 0 by 0 and drops the result: with namespaces other than NumPy's it lets NumPy warn.
+#: Every first fit of a StandardScaler divides 0 by 0 and drops the result: with namespaces other than NumPy's it lets
+#: NumPy warn.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning")
 
 _RNG = numpy.random.default_rng(20)
@@ -170,16 +173,34 @@ def test_gradients_equal_torchs(name: str) -> None:
 
 #: What gives a Python float, and so no gradient: its value is right.
 NUMBERS: dict[str, Callable[[Any], Any]] = {
-    **{f"metrics.{name}": lambda x, name=name: getattr(metrics, name)(like(x, T), x)
-       for name in ("mean_squared_error", "root_mean_squared_error", "mean_absolute_error", "r2_score", "explained_variance_score")},
+    **{
+        f"metrics.{name}": lambda x, name=name: getattr(metrics, name)(like(x, T), x)
+        for name in (
+            "mean_squared_error",
+            "root_mean_squared_error",
+            "mean_absolute_error",
+            "r2_score",
+            "explained_variance_score",
+        )
+    },
     "metrics.max_error": lambda x: metrics.max_error(like(x, T[:, 0]), x[:, 0]),
     "metrics.mean_poisson_deviance": lambda x: metrics.mean_poisson_deviance(like(x, T[:, 0] ** 2), x[:, 0] ** 2),
     "metrics.log_loss": lambda x: metrics.log_loss(like(x, LABELS), (x[:, :2] * 0 + 1) / 2),
     "metrics.calinski_harabasz_score": lambda x: metrics.calinski_harabasz_score(x, like(x, LABELS)),
     "metrics.davies_bouldin_score": lambda x: metrics.davies_bouldin_score(x, like(x, LABELS)),
-    **{f"metrics.{name}": lambda x, name=name: getattr(metrics, name)(like(x, LABELS), like(x, (X[:, 0] > 0) * 1))
-       for name in ("accuracy_score", "f1_score", "precision_score", "recall_score", "zero_one_loss", "jaccard_score", "hamming_loss")},
-}  # fmt: skip
+    **{
+        f"metrics.{name}": lambda x, name=name: getattr(metrics, name)(like(x, LABELS), like(x, (X[:, 0] > 0) * 1))
+        for name in (
+            "accuracy_score",
+            "f1_score",
+            "precision_score",
+            "recall_score",
+            "zero_one_loss",
+            "jaccard_score",
+            "hamming_loss",
+        )
+    },
+}
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -223,16 +244,20 @@ def test_what_asks_for_numpy_raises_instead_of_losing_the_gradient(name: str) ->
         COMPILED[name](rustorch.Variable(X.copy(), requires_grad=True))
 
 
-# -- StandardScaler.fit ------------------------------------------------------------------------------------------------------
+# -- StandardScaler.fit ------------------------------------------------------------------------------------------------
 def _variance(x: Any, constant: Callable[[Any], Any], seen: float) -> Any:
     """The variance that StandardScaler updates, ``seen`` samples of mean 0 and variance 1 after it started."""
-    _, variance, _ = _incremental_mean_and_var(x, constant([0.0] * 3), constant([float(seen > 0)] * 3), constant([seen] * 3))
+    _, variance, _ = _incremental_mean_and_var(
+        x, constant([0.0] * 3), constant([float(seen > 0)] * 3), constant([seen] * 3)
+    )
     return variance
 
 
 @pytest.mark.parametrize("seen", [0.0, 4.0])
 def test_the_first_fit_of_a_standard_scaler_has_pytorchs_nan(seen: float) -> None:
-    """scikit-learn divides 0 by 0 for the samples seen before, then writes over the result: 0 times nan reaches the gradient."""
+    """scikit-learn divides 0 by 0 for the samples seen before, then writes over the result: 0 times nan reaches the
+    gradient.
+    """
     torch = pytest.importorskip("torch")
     x, t = rustorch.Variable(X.copy(), requires_grad=True), torch.tensor(X, requires_grad=True)
     ours = _variance(x, lambda values: rustorch.Variable(numpy.asarray(values)), seen)

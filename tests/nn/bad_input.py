@@ -1,7 +1,7 @@
 """Input that layers and functions refuse, a line each: what is called, as Python has it.
 
-In a line, f(...) is an array of floats of that shape, shares(...) one of numbers between 0 and 1, b(...) one of booleans, i([...])
-one of these integers, at(x) one of this number. Lines with {name}, {d} or {z} stand for several.
+In a line, f(...) is an array of floats of that shape, shares(...) one of numbers between 0 and 1, b(...) one of
+booleans, i([...]) one of these integers, at(x) one of this number. Lines with {name}, {d} or {z} stand for several.
 """
 
 from __future__ import annotations

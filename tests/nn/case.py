@@ -1,7 +1,8 @@
 """One call of one layer, for rustorch and for PyTorch alike: what the tables of ``cases/`` are made of.
 
-A case is data: the class's name, its arguments, and its inputs from a generator. `evaluate` runs it with either library and returns
-all that there is to compare: the output, the gradients of inputs and parameters, the state after the call, the repr.
+A case is data: the class's name, its arguments, and its inputs from a generator. `evaluate` runs it with either library
+and returns all that there is to compare: the output, the gradients of inputs and parameters, the state after the call,
+the repr.
 
 After a change of cases, ``python -m tests.reference.make nn_<family>`` writes PyTorch's numbers for them anew.
 """
@@ -32,21 +33,24 @@ class Case:
     args, kwargs
         What it is made with; NumPy arrays in them become the library's.
     inputs : callable, optional
-        ``inputs(rng)`` returns the tuple of what it is called with: arrays (of float64 or integers), nested tuples and lists of them,
-        None or options; a dict in the last place holds keyword arguments. Without it only the repr and the state are compared.
+        ``inputs(rng)`` returns the tuple of what it is called with: arrays (of float64 or integers), nested tuples and
+        lists of them, None or options; a dict in the last place holds keyword arguments. Without it only the repr and
+        the state are compared.
     grad_inputs : tuple of int, optional
-        Which of the arrays (in the order in which they lie in the inputs, nested ones too) to differentiate in; default: every
-        floating one.
+        Which of the arrays (in the order in which they lie in the inputs, nested ones too) to differentiate in;
+        default: every floating one.
     variant : str
         A further word for the case's name.
     build : callable, optional
-        ``build(nn)`` makes the module instead, from a library's ``nn``; for containers and for arguments that are modules.
+        ``build(nn)`` makes the module instead, from a library's ``nn``; for containers and for arguments that are
+        modules.
     train : bool
         Whether the module is in training.
     everywhere : bool, optional
         Whether it runs on every backend, or on "cpu" alone; default: the first case of each class does.
     prepare : callable, optional
-        ``prepare(functional, *inputs)`` returns what the module is called with, from a library's ``nn.functional`` and the inputs.
+        ``prepare(functional, *inputs)`` returns what the module is called with, from a library's ``nn.functional`` and
+        the inputs.
     """
 
     cls: str
@@ -64,7 +68,9 @@ class Case:
     def name(self) -> str:
         """The class, its arguments, and what else tells the case from others."""
         given = [*map(_short, self.args), *(f"{key}={_short(value)}" for key, value in self.kwargs.items())]
-        return " ".join([f"{self.cls}({', '.join(given)})"] + ["eval"] * (not self.train) + [self.variant] * bool(self.variant))
+        return " ".join(
+            [f"{self.cls}({', '.join(given)})"] + ["eval"] * (not self.train) + [self.variant] * bool(self.variant)
+        )
 
     def arrays(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What the module is called with, the same in every run."""
@@ -95,7 +101,7 @@ def leaves(tree: Any) -> Iterator[Any]:
         yield tree
 
 
-# -- the two libraries -----------------------------------------------------------------------------------------------------------
+# -- the two libraries -------------------------------------------------------------------------------------------------
 class Ours:
     """rustorch on a backend."""
 
@@ -137,10 +143,12 @@ class Theirs:
 Library = Ours | Theirs
 
 
-# -- running a case --------------------------------------------------------------------------------------------------------------
+# -- running a case ----------------------------------------------------------------------------------------------------
 @dataclass
 class Result:
-    """What a case gave: texts, and arrays by name ("output.0", "gradient of input 0", "gradient of weight", "state after: bias")."""
+    """What a case gave: texts, and arrays by name ("output.0", "gradient of input 0", "gradient of weight", "state
+    after: bias").
+    """
 
     repr: str
     state: dict[str, list[int]]
@@ -238,7 +246,7 @@ def evaluate_by_pytorch(case: Case) -> Result:
         return evaluate(case, Theirs())
 
 
-# -- what is committed of a result -----------------------------------------------------------------------------------------------
+# -- what is committed of a result -------------------------------------------------------------------------------------
 def projection(array: numpy.ndarray | None) -> list[float]:
     """An array in short: its product with fixed weights, its norm, its shape; nothing for None."""
     if array is None:

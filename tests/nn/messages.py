@@ -6,7 +6,8 @@ MESSAGES = {
         "shape is (4,)"
     ),
     "Conv2d(4, 6, 3)(f(2, 5, 8, 8))": (
-        "ValueError: conv2d: a weight of shape (6, 4, 3, 3) with groups=1 takes 4 channels; the input of shape (2, 5, 8, 8) has 5"
+        "ValueError: conv2d: a weight of shape (6, 4, 3, 3) with groups=1 takes 4 channels; the input of shape (2, 5, "
+        "8, 8) has 5"
     ),
     "Conv2d(4, 6, 9)(f(2, 4, 8, 8))": (
         "ValueError: conv2d: a kernel of sizes (9, 9) with dilation (1, 1) reaches over (9, 9), more than the padded "
@@ -16,7 +17,8 @@ MESSAGES = {
     "Conv2d(0, 6, 3)": "ValueError: Conv2d: in_channels is at least 1, not 0",
     "Conv2d(4, 6, 3, stride=0)": "ValueError: Conv2d: stride is at least 1, not 0",
     "ConvTranspose2d(4, 6, 3)(f(2, 5, 8, 8))": (
-        "ValueError: conv_transpose2d: a weight of shape (4, 6, 3, 3) with groups=1 takes 4 channels; the input of shape "
+        "ValueError: conv_transpose2d: a weight of shape (4, 6, 3, 3) with groups=1 takes 4 channels; the input of "
+        "shape "
         "(2, 5, 8, 8) has 5"
     ),
     "MaxPool2d(9)(f(2, 4, 8, 8))": (
@@ -29,11 +31,13 @@ MESSAGES = {
         "input's shape is (2, 4, 8, 8)"
     ),
     "AdaptiveAvgPool2d(3)(f(4))": (
-        "ValueError: adaptive_avg_pool2d: the input is (batch, channels, size1, size2) or (channels, size1, size2), of 4 "
+        "ValueError: adaptive_avg_pool2d: the input is (batch, channels, size1, size2) or (channels, size1, size2), of "
+        "4 "
         "or 3 dimensions; its shape is (4,)"
     ),
     "FractionalMaxPool2d(9, output_size=2)(f(1, 2, 8, 8))": (
-        "ValueError: fractional_max_pool2d: 2 windows of 9 values do not start at different places of an axis of size 8; "
+        "ValueError: fractional_max_pool2d: 2 windows of 9 values do not start at different places of an axis of size "
+        "8; "
         "the input's shape is (1, 2, 8, 8)"
     ),
     "MaxUnpool2d(2)(f(1, 1, *[2] * 2), i([10_000] * 2 ** 2).reshape(1, 1, *[2] * 2))": (
@@ -53,7 +57,8 @@ MESSAGES = {
     "LayerNorm((3, 4))(f(2, 4, 3))": "ValueError: LayerNorm: the input has shape (2, 4, 3); its last sizes are (3, 4)",
     "RMSNorm((3, 4))(f(2, 4, 3))": "ValueError: RMSNorm: the input has shape (2, 4, 3); its last sizes are (3, 4)",
     "LocalResponseNorm(2)(f(2, 6))": (
-        "ValueError: local_response_norm: the input has shape (2, 6); it needs three dimensions at least, (n, channels, ...)"
+        "ValueError: local_response_norm: the input has shape (2, 6); it needs three dimensions at least, (n, "
+        "channels, ...)"
     ),
     "ReflectionPad2d(100)(f(2, 4, 8, 8))": (
         "ValueError: ReflectionPad2d: padding (100, 100) does not fit a dimension of 8; reflection does not repeat the "
@@ -63,10 +68,12 @@ MESSAGES = {
     "Dropout('half')": "TypeError: Dropout: p is a probability between 0 and 1, not 'half'",
     "F.dropout(f(2, 3, 4), 1.5)": "ValueError: dropout: p is a probability between 0 and 1, not 1.5",
     "Linear(4, 3)(f(2, 5))": (
-        "ValueError: linear: the input has shape (2, 5), but a weight of shape (3, 4) takes 4 features in its last dimension"
+        "ValueError: linear: the input has shape (2, 5), but a weight of shape (3, 4) takes 4 features in its last "
+        "dimension"
     ),
     "Linear(4, 3)(i([[1, 2, 3, 4]]))": (
-        "TypeError: linear: the input is of int64 and the weight of float32; layers do not convert silently. Convert the "
+        "TypeError: linear: the input is of int64 and the weight of float32; layers do not convert silently. Convert "
+        "the "
         'input, as in x.float() (of a NumPy array: x.astype("float32"))'
     ),
     "Bilinear(4, 3, 2)(f(2, 5), f(2, 3))": (
@@ -79,7 +86,8 @@ MESSAGES = {
         "ValueError: embedding_bag: an input of one dimension needs offsets: where each bag begins"
     ),
     "RNN(3, 4, num_layers=2, dropout=0.5)(f(5, 2, 4))": (
-        "ValueError: RNN: the input is (steps, batch, features), or (steps, features) for one sequence, with 3 features; "
+        "ValueError: RNN: the input is (steps, batch, features), or (steps, features) for one sequence, with 3 "
+        "features; "
         "got the shape (5, 2, 4)"
     ),
     "GRU(3, 4, num_layers=2, dropout=0.5)(f(5, 2, 3), f(1, 2, 4))": (
@@ -93,25 +101,29 @@ MESSAGES = {
     ),
     "MultiheadAttention(4, 3)": "ValueError: MultiheadAttention: 4 features cannot be divided among 3 heads",
     "MultiheadAttention(4, 2, dropout=0.5)(f(3, 2, 4), f(5, 2, 4), f(5, 2, 4), attn_mask=b(5, 3))": (
-        "ValueError: MultiheadAttention: attn_mask is (queries, keys), (3, 5), or (batch * heads, queries, keys), (4, 3, "
+        "ValueError: MultiheadAttention: attn_mask is (queries, keys), (3, 5), or (batch * heads, queries, keys), (4, "
+        "3, "
         "5); got (5, 3)"
     ),
     "MultiheadAttention(4, 2, dropout=0.5)(f(3, 2, 4), f(5, 2, 4), f(5, 2, 4), key_padding_mask=b(5, 2))": (
         "ValueError: MultiheadAttention: key_padding_mask is (batch, keys), (2, 5); got (5, 2)"
     ),
     "F.scaled_dot_product_attention(f(2, 3, 4), f(2, 5, 4), f(2, 5, 4), b(5, 3))": (
-        "ValueError: scaled_dot_product_attention: attn_mask has shape (5, 3), which does not broadcast to the scores' (2, 3, 5)"
+        "ValueError: scaled_dot_product_attention: attn_mask has shape (5, 3), which does not broadcast to the scores' "
+        "(2, 3, 5)"
     ),
     "TransformerEncoderLayer(4, 3)": "ValueError: MultiheadAttention: 4 features cannot be divided among 3 heads",
     "TransformerDecoderLayer(4, 2, 8)(f(3, 2, 4), f(5, 2, 4), memory_mask=b(5, 3))": (
-        "ValueError: MultiheadAttention: attn_mask is (queries, keys), (3, 5), or (batch * heads, queries, keys), (4, 3, "
+        "ValueError: MultiheadAttention: attn_mask is (queries, keys), (3, 5), or (batch * heads, queries, keys), (4, "
+        "3, "
         "5); got (5, 3)"
     ),
     "Transformer(4, 2, 1, 1, 8)(f(3, 2, 4), f(3, 3, 4))": (
         "ValueError: Transformer: src (3, 2, 4) and tgt (3, 3, 4) are batches of different sizes"
     ),
     "Transformer(4, 2, 1, 1, 8)(f(3, 2, 4), f(5, 2, 4), tgt_mask=b(3, 3))": (
-        "ValueError: MultiheadAttention: attn_mask is (queries, keys), (5, 5), or (batch * heads, queries, keys), (4, 5, "
+        "ValueError: MultiheadAttention: attn_mask is (queries, keys), (5, 5), or (batch * heads, queries, keys), (4, "
+        "5, "
         "5); got (3, 3)"
     ),
     "CrossEntropyLoss()(f(2, 3), i([0, 3]))": "IndexError: cross_entropy: class index 3 is out of range for 3 classes",
@@ -125,21 +137,24 @@ MESSAGES = {
         "IndexError: multilabel_margin_loss: class index -2 is out of range for 3 classes"
     ),
     "MSELoss()(shares(2, 3), shares(2, 1))": (
-        "ValueError: mse_loss: the input has shape (2, 3) and the target (2, 1); they must be equal, reshape one of them"
+        "ValueError: mse_loss: the input has shape (2, 3) and the target (2, 1); they must be equal, reshape one of "
+        "them"
     ),
     "MSELoss(size_average=1.5)": (
         "TypeError: MSELoss: size_average is True, False or None, not 1.5; name the reduction, as in reduction='sum'"
     ),
     "BCELoss()(at(0.5), at(3.0))": "ValueError: binary_cross_entropy: targets are probabilities, in [0, 1]",
     "CTCLoss()(f(4, 2, 3), i([[1, 2], [2, 1]]), (4, 1), (2, 2))": (
-        "ValueError: ctc_loss: a target is longer than its input by 1, and has no alignment; zero_infinity=True lets it count 0"
+        "ValueError: ctc_loss: a target is longer than its input by 1, and has no alignment; zero_infinity=True lets "
+        "it count 0"
     ),
     "PixelShuffle(2)(f(1, 6, 2, 2))": (
         "ValueError: pixel_shuffle: 2 * 2 divides the channels, but not 6; the input's shape is (1, 6, 2, 2)"
     ),
     "F.interpolate(f(1, 1, 4))": "ValueError: interpolate: give either size or scale_factor, one of them",
     "Unfold(5)(f(1, 2, 3, 3))": (
-        "ValueError: unfold: a kernel of sizes (5, 5) with dilation (1, 1) reaches over more than the padded image has: (3, 3)"
+        "ValueError: unfold: a kernel of sizes (5, 5) with dilation (1, 1) reaches over more than the padded image "
+        "has: (3, 3)"
     ),
     "CosineSimilarity()(f(2, 3), f(2, 4))": (
         "ValueError: cosine_similarity: the inputs have shapes (2, 3), (2, 4), which do not broadcast"

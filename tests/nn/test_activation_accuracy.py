@@ -1,6 +1,8 @@
-"""Activations where formulas lose digits, overflow or end as nan: large numbers, infinities, nothing at all, and attention to nothing.
+"""Activations where formulas lose digits, overflow or end as nan: large numbers, infinities, nothing at all, and
+attention to nothing.
 
-``tests/special`` holds all of them against many digits at special numbers; here are random numbers, and values that can be read.
+``tests/special`` holds all of them against many digits at special numbers; here are random numbers, and values that can
+be read.
 """
 
 from __future__ import annotations
@@ -68,7 +70,9 @@ def test_random_numbers_of_all_sizes_lose_few_digits(name: str, reach: float, dt
             expected = numpy.asarray([float(mpmath.diff(formula, mpmath.mpf(float(x)), order)) for x in at])
             root = abs(expected) < 0.1
             root &= abs(at) < 4
-            numpy.testing.assert_allclose(values[~root], expected[~root], rtol=60 * eps, atol=16 * tiny, err_msg=f"order {order}")
+            numpy.testing.assert_allclose(
+                values[~root], expected[~root], rtol=60 * eps, atol=16 * tiny, err_msg=f"order {order}"
+            )
             numpy.testing.assert_allclose(values[root], expected[root], rtol=0, atol=8 * eps, err_msg=f"order {order}")
 
 
@@ -126,7 +130,7 @@ def test_softmax_keeps_what_is_far_below_the_largest(dtype: str, backend: Target
     numpy.testing.assert_allclose(backend.numpy(g), [small, -small], rtol=rtol)
 
 
-# -- nothing, and single numbers ---------------------------------------------------------------------------------------------------
+# -- nothing, and single numbers ---------------------------------------------------------------------------------------
 @FLOATS
 @pytest.mark.parametrize("function", [F.softmax, F.log_softmax, F.softmin], ids=lambda f: f.__name__)
 def test_softmax_of_nothing_is_nothing(function: Any, dtype: str, backend: Target) -> None:
@@ -153,7 +157,9 @@ def test_softmax_of_a_number(function: Any, value: float, dim: int, backend: Tar
 
 
 @FLOATS
-@pytest.mark.parametrize("shapes", [((2, 4, 0), (3, 0)), ((0, 3), (4, 3)), ((2, 3), (0, 3)), ((2, 4, 3), (0, 3)), ((0,), (3, 0))])
+@pytest.mark.parametrize(
+    "shapes", [((2, 4, 0), (3, 0)), ((0, 3), (4, 3)), ((2, 3), (0, 3)), ((2, 4, 3), (0, 3)), ((0,), (3, 0))]
+)
 def test_linear_of_nothing(shapes: tuple, dtype: str, backend: Target) -> None:
     x, weight = (backend.variable(numpy.ones(shape), dtype, requires_grad=True) for shape in shapes)
     bias = backend.variable(numpy.ones(shapes[1][0]), dtype, requires_grad=True)
@@ -165,7 +171,7 @@ def test_linear_of_nothing(shapes: tuple, dtype: str, backend: Target) -> None:
         assert tuple(v.grad.shape) == v.shape
 
 
-# -- attention -----------------------------------------------------------------------------------------------------------------------
+# -- attention ---------------------------------------------------------------------------------------------------------
 @FLOATS
 @pytest.mark.parametrize("kind", ["bool", "float"])
 def test_a_query_that_sees_nothing_gives_0_and_no_nan(kind: str, dtype: str, backend: Target) -> None:

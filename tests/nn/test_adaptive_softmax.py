@@ -57,17 +57,37 @@ def test_a_cluster_that_is_not_needed_has_no_gradient() -> None:
 
 _x = CPU.variable(numpy.ones((2, 4)))
 BAD: dict[str, Bad] = {
-    "class": (lambda: _layer()(_x, CPU.variable([0, 7], "int64")), IndexError, "WithLoss: class index 7 is out of range for 7 classes"),
+    "class": (
+        lambda: _layer()(_x, CPU.variable([0, 7], "int64")),
+        IndexError,
+        "WithLoss: class index 7 is out of range for 7 classes",
+    ),
     "target": (lambda: _layer()(_x, CPU.variable([0], "int64")), ValueError, r"have shape \(2,\), not \(1,\)"),
     "floats": (lambda: _layer()(_x, CPU.variable([0.0, 1.0])), TypeError, "class indices are integers, not of float64"),
-    "features": (lambda: _layer()(_x[:, :3], CPU.variable([0, 1], "int64")), ValueError, r"is \(n, 4\) or \(4,\), not of shape \(2, 3\)"),
-    "nothing": (lambda: _layer()(_x[:0], CPU.variable([], "int64")), ValueError, "there is no sample to take a mean of"),
-    "order": (lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 7, [4, 2]), ValueError, r"cutoffs are increasing.*\[1, 6\], not \[4, 2\]"),
-    "none": (lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 7, []), ValueError, "cutoffs are increasing integers, at least one"),
+    "features": (
+        lambda: _layer()(_x[:, :3], CPU.variable([0, 1], "int64")),
+        ValueError,
+        r"is \(n, 4\) or \(4,\), not of shape \(2, 3\)",
+    ),
+    "nothing": (
+        lambda: _layer()(_x[:0], CPU.variable([], "int64")),
+        ValueError,
+        "there is no sample to take a mean of",
+    ),
+    "order": (
+        lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 7, [4, 2]),
+        ValueError,
+        r"cutoffs are increasing.*\[1, 6\], not \[4, 2\]",
+    ),
+    "none": (
+        lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 7, []),
+        ValueError,
+        "cutoffs are increasing integers, at least one",
+    ),
     "last": (lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 7, [7]), ValueError, "cutoffs are increasing"),
     "zero": (lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 7, [0, 3]), ValueError, "cutoffs are increasing"),
     "kind": (lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 7, [2.5]), ValueError, "cutoffs are increasing"),  # type: ignore[list-item]
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -32,9 +32,14 @@ def test_it_is_the_formula(backend: Target, rng: numpy.random.Generator) -> None
 
 
 OPTIONS: list[dict[str, Any]] = [
-    {}, {"is_causal": True}, {"scale": 0.3}, {"attn_mask": SEEN}, {"attn_mask": numpy.linspace(-1, 1, 12).reshape(2, 1, 2, 3)},
-    {"enable_gqa": True}, {"dropout_p": 1.0},
-]  # fmt: skip
+    {},
+    {"is_causal": True},
+    {"scale": 0.3},
+    {"attn_mask": SEEN},
+    {"attn_mask": numpy.linspace(-1, 1, 12).reshape(2, 1, 2, 3)},
+    {"enable_gqa": True},
+    {"dropout_p": 1.0},
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=[" ".join(options) for options in OPTIONS])
@@ -92,7 +97,9 @@ def test_leading_axes_broadcast(rng: numpy.random.Generator) -> None:
 
 def test_a_query_that_sees_nothing_gives_zeros(backend: Target) -> None:
     x = backend.variable(numpy.ones((2, 3)), requires_grad=True)
-    out = F.scaled_dot_product_attention(x, x, x, backend.variable(numpy.asarray([[True, True], [False, False]]), "bool"))
+    out = F.scaled_dot_product_attention(
+        x, x, x, backend.variable(numpy.asarray([[True, True], [False, False]]), "bool")
+    )
     out.sum().backward()
     numpy.testing.assert_array_equal(backend.numpy(out), [[1, 1, 1], [0, 0, 0]])
     assert numpy.isfinite(backend.numpy(x.grad)).all()
@@ -129,7 +136,7 @@ def test_projections_start_as_pytorchs() -> None:
     assert layer.bias_k.data.any()
 
 
-# -- bad input -------------------------------------------------------------------------------------------------------------------
+# -- bad input ---------------------------------------------------------------------------------------------------------
 def _v(*shape: int, dtype: str = "float32") -> rustorch.Variable:
     return rustorch.zeros(shape, dtype=dtype)
 
@@ -142,40 +149,104 @@ def _mha(q: rustorch.Variable, k: rustorch.Variable, **options: Any) -> Any:
 
 
 BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
-    (lambda: _sdpa(_v(2, 3), _v(2, 4), _v(2, 4)), ValueError, "scaled_dot_product_attention needs query (..., queries, size), key "
-     "(..., keys, size) and value (..., keys, values); got query (2, 3), key (2, 4), value (2, 4)"),
-    (lambda: _sdpa(_v(2, 2, 3), _v(3, 2, 3), _v(3, 2, 3)), ValueError, "scaled_dot_product_attention: the leading axes do not broadcast"),
-    (lambda: _sdpa(_v(2, 3), _v(4, 3), _v(4, 3), _v(2, 3)), ValueError,
-     "scaled_dot_product_attention: attn_mask has shape (2, 3), which does not broadcast to the scores' (2, 4)"),
-    (lambda: _sdpa(_v(2, 3), _v(4, 3), _v(4, 3), _v(2, 4, dtype="int64")), TypeError,
-     "scaled_dot_product_attention: attn_mask is of bools or of floating-point numbers, not of int64"),
-    (lambda: _sdpa(_v(2, 3), _v(4, 3), _v(4, 3), _v(2, 4), is_causal=True), ValueError,
-     "scaled_dot_product_attention: with is_causal there is no attn_mask; add the causal one to it"),
-    (lambda: _sdpa(_v(3, 2, 3), _v(2, 2, 3), _v(2, 2, 3), enable_gqa=True), ValueError, "scaled_dot_product_attention: enable_gqa needs"),
-    (lambda: _sdpa(_v(2, 3), _v(2, 3), _v(2, 3), dropout_p=1.5), ValueError,
-     "scaled_dot_product_attention: p is a probability between 0 and 1, not 1.5"),
-    (lambda: _sdpa(_v(2, 3, dtype="int64"), _v(2, 3), _v(2, 3)), TypeError, "scaled_dot_product_attention is of floating-point numbers"),
+    (
+        lambda: _sdpa(_v(2, 3), _v(2, 4), _v(2, 4)),
+        ValueError,
+        "scaled_dot_product_attention needs query (..., queries, size), key "
+        "(..., keys, size) and value (..., keys, values); got query (2, 3), key (2, 4), value (2, 4)",
+    ),
+    (
+        lambda: _sdpa(_v(2, 2, 3), _v(3, 2, 3), _v(3, 2, 3)),
+        ValueError,
+        "scaled_dot_product_attention: the leading axes do not broadcast",
+    ),
+    (
+        lambda: _sdpa(_v(2, 3), _v(4, 3), _v(4, 3), _v(2, 3)),
+        ValueError,
+        "scaled_dot_product_attention: attn_mask has shape (2, 3), which does not broadcast to the scores' (2, 4)",
+    ),
+    (
+        lambda: _sdpa(_v(2, 3), _v(4, 3), _v(4, 3), _v(2, 4, dtype="int64")),
+        TypeError,
+        "scaled_dot_product_attention: attn_mask is of bools or of floating-point numbers, not of int64",
+    ),
+    (
+        lambda: _sdpa(_v(2, 3), _v(4, 3), _v(4, 3), _v(2, 4), is_causal=True),
+        ValueError,
+        "scaled_dot_product_attention: with is_causal there is no attn_mask; add the causal one to it",
+    ),
+    (
+        lambda: _sdpa(_v(3, 2, 3), _v(2, 2, 3), _v(2, 2, 3), enable_gqa=True),
+        ValueError,
+        "scaled_dot_product_attention: enable_gqa needs",
+    ),
+    (
+        lambda: _sdpa(_v(2, 3), _v(2, 3), _v(2, 3), dropout_p=1.5),
+        ValueError,
+        "scaled_dot_product_attention: p is a probability between 0 and 1, not 1.5",
+    ),
+    (
+        lambda: _sdpa(_v(2, 3, dtype="int64"), _v(2, 3), _v(2, 3)),
+        TypeError,
+        "scaled_dot_product_attention is of floating-point numbers",
+    ),
     (lambda: nn.MultiheadAttention(6, 4), ValueError, "MultiheadAttention: 6 features cannot be divided among 4 heads"),
     (lambda: nn.MultiheadAttention(4, 0), ValueError, "MultiheadAttention: num_heads is a positive integer, not 0"),
-    (lambda: nn.MultiheadAttention(4, 2, dropout=2), ValueError, "MultiheadAttention: dropout is a share in [0, 1], not 2"),
-    (lambda: _mha(_v(3, 2, 5), _v(3, 2, 4)), ValueError, "MultiheadAttention: the query has 4 features; got the shape (3, 2, 5)"),
-    (lambda: nn.MultiheadAttention(4, 2, kdim=3)(_v(2, 4), _v(2, 4), _v(2, 4)), ValueError,
-     "MultiheadAttention: the key has 3 features; got the shape (2, 4)"),
-    (lambda: _mha(_v(3, 2, 4), _v(3, 4)), ValueError,
-     "MultiheadAttention: query, key and value have three dimensions, or two without batch; got (3, 2, 4), (3, 4), (3, 4)"),
-    (lambda: _mha(_v(3, 2, 4), _v(3, 1, 4)), ValueError,
-     "MultiheadAttention: query (3, 2, 4) and key (3, 1, 4) differ in the size of the batch"),
-    (lambda: nn.MultiheadAttention(4, 2)(_v(3, 2, 4), _v(3, 2, 4), _v(5, 2, 4)), ValueError,
-     "MultiheadAttention: there is a value for each key; got key (3, 2, 4) and value (5, 2, 4)"),
-    (lambda: _mha(_v(3, 2, 4), _v(5, 2, 4), attn_mask=_v(5, 3)), ValueError,
-     "MultiheadAttention: attn_mask is (queries, keys), (3, 5), or (batch * heads, queries, keys), (4, 3, 5); got (5, 3)"),
-    (lambda: _mha(_v(3, 2, 4), _v(5, 2, 4), key_padding_mask=_v(5, 2, dtype="bool")), ValueError,
-     "MultiheadAttention: key_padding_mask is (batch, keys), (2, 5); got (5, 2)"),
-    (lambda: _mha(_v(3, 4), _v(5, 4), key_padding_mask=_v(1, 5)), ValueError,
-     "MultiheadAttention: key_padding_mask is (keys,), (5,); got (1, 5)"),
-    (lambda: _mha(_v(3, 4), _v(3, 4), is_causal=True), ValueError,
-     "MultiheadAttention: is_causal says that attn_mask is the causal one; it must be given"),
-]  # fmt: skip
+    (
+        lambda: nn.MultiheadAttention(4, 2, dropout=2),
+        ValueError,
+        "MultiheadAttention: dropout is a share in [0, 1], not 2",
+    ),
+    (
+        lambda: _mha(_v(3, 2, 5), _v(3, 2, 4)),
+        ValueError,
+        "MultiheadAttention: the query has 4 features; got the shape (3, 2, 5)",
+    ),
+    (
+        lambda: nn.MultiheadAttention(4, 2, kdim=3)(_v(2, 4), _v(2, 4), _v(2, 4)),
+        ValueError,
+        "MultiheadAttention: the key has 3 features; got the shape (2, 4)",
+    ),
+    (
+        lambda: _mha(_v(3, 2, 4), _v(3, 4)),
+        ValueError,
+        "MultiheadAttention: query, key and value have three dimensions, or two without batch; got (3, 2, 4), (3, 4), "
+        "(3, "
+        "4)",
+    ),
+    (
+        lambda: _mha(_v(3, 2, 4), _v(3, 1, 4)),
+        ValueError,
+        "MultiheadAttention: query (3, 2, 4) and key (3, 1, 4) differ in the size of the batch",
+    ),
+    (
+        lambda: nn.MultiheadAttention(4, 2)(_v(3, 2, 4), _v(3, 2, 4), _v(5, 2, 4)),
+        ValueError,
+        "MultiheadAttention: there is a value for each key; got key (3, 2, 4) and value (5, 2, 4)",
+    ),
+    (
+        lambda: _mha(_v(3, 2, 4), _v(5, 2, 4), attn_mask=_v(5, 3)),
+        ValueError,
+        "MultiheadAttention: attn_mask is (queries, keys), (3, 5), or (batch * heads, queries, keys), (4, 3, 5); got "
+        "(5, "
+        "3)",
+    ),
+    (
+        lambda: _mha(_v(3, 2, 4), _v(5, 2, 4), key_padding_mask=_v(5, 2, dtype="bool")),
+        ValueError,
+        "MultiheadAttention: key_padding_mask is (batch, keys), (2, 5); got (5, 2)",
+    ),
+    (
+        lambda: _mha(_v(3, 4), _v(5, 4), key_padding_mask=_v(1, 5)),
+        ValueError,
+        "MultiheadAttention: key_padding_mask is (keys,), (5,); got (1, 5)",
+    ),
+    (
+        lambda: _mha(_v(3, 4), _v(3, 4), is_causal=True),
+        ValueError,
+        "MultiheadAttention: is_causal says that attn_mask is the causal one; it must be given",
+    ),
+]
 
 
 @pytest.mark.parametrize(("call", "kind", "text"), BAD, ids=[f"{i}-{text[:40]}" for i, (_, _, text) in enumerate(BAD)])

@@ -1,4 +1,6 @@
-"""Every layer refuses input that it cannot work with: it says who it is, what it expected and what it got, and changes nothing."""
+"""Every layer refuses input that it cannot work with: it says who it is, what it expected and what it got, and changes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,18 @@ BY_VALUE = {
 }  # fmt: skip
 #: What an error may be about instead of the layer: its part, or the function that it is made of.
 PARTS = {
-    "BCELoss": "binary_cross_entropy", "BCEWithLogitsLoss": "binary_cross_entropy", "Conv1d": "pad", "Conv2d": "pad", "Conv3d": "pad",
-    "Transformer": "MultiheadAttention", "TransformerEncoderLayer": "MultiheadAttention", "TransformerDecoderLayer": "MultiheadAttention",
-    "Upsample": "interpolate", "UpsamplingBilinear2d": "interpolate", "UpsamplingNearest2d": "interpolate",
-}  # fmt: skip
+    "BCELoss": "binary_cross_entropy",
+    "BCEWithLogitsLoss": "binary_cross_entropy",
+    "Conv1d": "pad",
+    "Conv2d": "pad",
+    "Conv3d": "pad",
+    "Transformer": "MultiheadAttention",
+    "TransformerEncoderLayer": "MultiheadAttention",
+    "TransformerDecoderLayer": "MultiheadAttention",
+    "Upsample": "interpolate",
+    "UpsamplingBilinear2d": "interpolate",
+    "UpsamplingNearest2d": "interpolate",
+}
 
 
 class _Line:
@@ -47,7 +57,9 @@ class _Line:
     def run(self, line: str) -> None:
         self.before = self.state()
         names = {
-            "f": lambda *shape: self.new(numpy.linspace(-1, 1, numpy.prod(shape, dtype=int)).reshape(shape).astype("float32")),
+            "f": lambda *shape: self.new(
+                numpy.linspace(-1, 1, numpy.prod(shape, dtype=int)).reshape(shape).astype("float32")
+            ),
             "shares": lambda *shape: self.new(numpy.full(shape, 0.25, "float32")),
             "b": lambda *shape: self.new(numpy.zeros(shape, bool)),
             "i": lambda values: self.new(numpy.array(values)),

@@ -1,4 +1,6 @@
-"""Limits of the gradients' norm: many gradients at once, of several dtypes and devices, and how often a GPU is asked."""
+"""Limits of the gradients' norm: many gradients at once, of several dtypes and devices, and how often a GPU
+is asked.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def test_all_gradients_have_one_norm(order: float, dtypes: tuple[str, ...], back
     numpy.testing.assert_allclose(backend.numpy(total), expected, rtol=tolerance)
     assert total.dtype == max(dtypes, key=lambda name: name == "float64")
     for p, g, v in zip(parameters, before, values, strict=True):
-        numpy.testing.assert_allclose(backend.numpy(p.grad), v * (0.5 / (expected + 1e-6)), rtol=tolerance, atol=tolerance)
+        numpy.testing.assert_allclose(
+            backend.numpy(p.grad), v * (0.5 / (expected + 1e-6)), rtol=tolerance, atol=tolerance
+        )
         assert p.grad.dtype == g.dtype
         numpy.testing.assert_array_equal(backend.numpy(g), v.astype(backend.numpy(g).dtype))  # in new arrays
 
@@ -59,7 +63,9 @@ def test_what_is_not_finite_is_seen_in_the_norm(value: float, order: float, back
     total = utils.clip_grad_norm_(parameters, 1.0, order)
     numpy.testing.assert_array_equal(backend.numpy(total), value)
     # as in PyTorch: 0 where the norm is infinite, nan where it is nan
-    numpy.testing.assert_array_equal(backend.numpy(parameters[1].grad), numpy.full(5, numpy.nan if value != INF else 0.0))
+    numpy.testing.assert_array_equal(
+        backend.numpy(parameters[1].grad), numpy.full(5, numpy.nan if value != INF else 0.0)
+    )
 
 
 def test_gradients_of_integers_are_refused() -> None:

@@ -1,4 +1,6 @@
-"""Every function of nn.functional, and every primitive behind it, has right gradients of complex numbers or refuses them."""
+"""Every function of nn.functional, and every primitive behind it, has right gradients of complex numbers or refuses
+them.
+"""
 
 from __future__ import annotations
 
@@ -79,17 +81,55 @@ TAKES: dict[str, tuple[tuple, dict]] = {
 CLASSES, CUBES = numpy.array([0, 2, 1]), _c(1, 1, 4, 4, 4)
 REFUSES: dict[str, tuple] = {
     **dict.fromkeys(
-        ("celu", "celu_", "elu", "elu_", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_",
-         "leaky_relu", "leaky_relu_", "logsigmoid", "mish", "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_", "silu",
-         "softplus", "softshrink", "pdist"),
+        (
+            "celu",
+            "celu_",
+            "elu",
+            "elu_",
+            "gelu",
+            "glu",
+            "gumbel_softmax",
+            "hardshrink",
+            "hardsigmoid",
+            "hardswish",
+            "hardtanh",
+            "hardtanh_",
+            "leaky_relu",
+            "leaky_relu_",
+            "logsigmoid",
+            "mish",
+            "relu",
+            "relu6",
+            "relu_",
+            "rrelu",
+            "rrelu_",
+            "selu",
+            "selu_",
+            "silu",
+            "softplus",
+            "softshrink",
+            "pdist",
+        ),
         (SQUARE,),
     ),
     **dict.fromkeys(("softmax", "log_softmax", "softmin"), (SQUARE, 1)),
     **dict.fromkeys(("threshold", "threshold_"), (SQUARE, 0.0, 0.0)),
     "prelu": (SQUARE, _c(1)),
     **dict.fromkeys(
-        ("binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_similarity", "hinge_embedding_loss", "huber_loss", "kl_div",
-         "mse_loss", "multilabel_soft_margin_loss", "pairwise_distance", "poisson_nll_loss", "smooth_l1_loss", "soft_margin_loss"),
+        (
+            "binary_cross_entropy",
+            "binary_cross_entropy_with_logits",
+            "cosine_similarity",
+            "hinge_embedding_loss",
+            "huber_loss",
+            "kl_div",
+            "mse_loss",
+            "multilabel_soft_margin_loss",
+            "pairwise_distance",
+            "poisson_nll_loss",
+            "smooth_l1_loss",
+            "soft_margin_loss",
+        ),
         (SQUARE, SQUARE),
     ),
     **dict.fromkeys(("cross_entropy", "multi_margin_loss", "nll_loss"), (SQUARE, CLASSES)),
@@ -115,14 +155,24 @@ REFUSES: dict[str, tuple] = {
     "local_response_norm": (IMAGE, 2),
     "rms_norm": (SQUARE, (4,)),
     "multi_head_attention_forward": (
-        *[_c(3, 1, 4)] * 3, 4, 2, _c(12, 4), _c(12), None, None, False, 0.0, _c(4, 4), _c(4)
+        *[_c(3, 1, 4)] * 3,
+        4,
+        2,
+        _c(12, 4),
+        _c(12),
+        None,
+        None,
+        False,
+        0.0,
+        _c(4, 4),
+        _c(4),
     ),
     "scaled_dot_product_attention": (SQUARE, SQUARE, SQUARE),
     "rnn_relu": (_c(3, 2, 3), None, [_c(4, 3), _c(4, 4)], False),
     "rnn_relu_cell": (_c(2, 3), None, _c(4, 3), _c(4, 4)),
     "affine_grid": (_c(1, 2, 3), (1, 1, 2, 2)),
     "grid_sample": (IMAGE, _f(1, 2, 2, 2)),
-}  # fmt: skip
+}
 #: Of integers; and those whose arguments are nested, which have a test of their own.
 ELSEWHERE = {"one_hot", "rnn_tanh", "gru", "lstm"}
 
@@ -244,7 +294,9 @@ def test_second_derivatives_have_the_right_conjugates(name: str, backend: Target
 
 
 def test_every_other_primitive_refuses_complex_numbers(backend: Target) -> None:
-    refusing = {name: p for name, p in vars(network).items() if isinstance(p, Primitive) and name not in network.OF_COMPLEX}
+    refusing = {
+        name: p for name, p in vars(network).items() if isinstance(p, Primitive) and name not in network.OF_COMPLEX
+    }
     assert PRIMITIVES.keys() | ALREADY == network.OF_COMPLEX
     assert len(refusing) > 50
     x = backend.variable(_c(2, 2), "complex64")

@@ -20,9 +20,13 @@ from tests.support.target import Target
 
 ONES = rustorch.ones
 
-#: The three primitives: stride and groups; dilation and padding on one side; a transposed convolution with output padding.
+#: The three primitives: stride and groups; dilation and padding on one side; a transposed convolution with output
+#: padding.
 PRIMITIVES: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
-    "conv": (lambda x, w, b: network.conv(x, w, b, (2, 1), ((1, 1), (0, 2)), (1, 2), 2), ((1, 2, 3, 3), (2, 1, 2, 2), (2,))),
+    "conv": (
+        lambda x, w, b: network.conv(x, w, b, (2, 1), ((1, 1), (0, 2)), (1, 2), 2),
+        ((1, 2, 3, 3), (2, 1, 2, 2), (2,)),
+    ),
     "conv_grad_input": (
         lambda g, w: network.conv_grad_input(g, w, (5, 3), (2, 1), ((1, 0), (1, 1)), (1, 1), 1),
         ((1, 2, 3, 4), (2, 1, 2, 2)),
@@ -61,7 +65,9 @@ def _drawn(rng: numpy.random.Generator) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("cache", [1, 2000, 1 << 20], ids=["one sample", "some samples", "all samples"])
-def test_numpys_kernels_are_the_plain_ones(cache: int, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator) -> None:
+def test_numpys_kernels_are_the_plain_ones(
+    cache: int, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator
+) -> None:
     """Of any number of samples at a time; what the windows see lies in the memory of the buffer."""
     fast = numpy_kernels.convolution
     monkeypatch.setattr(fast, "CACHE", cache)
@@ -79,7 +85,9 @@ def test_numpys_kernels_are_the_plain_ones(cache: int, monkeypatch: pytest.Monke
             "conv_grad_weight": (g, x, kernel),
         }.items():
             found, expected = getattr(fast, name)(*arguments, *options), KERNELS[name](numpy, *arguments, *options)
-            numpy.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10, err_msg=f"{name} {size} {kernel} {options}")
+            numpy.testing.assert_allclose(
+                found, expected, rtol=1e-10, atol=1e-10, err_msg=f"{name} {size} {kernel} {options}"
+            )
 
 
 def test_same_padding_of_an_odd_number_has_one_more_after(backend: Target) -> None:
@@ -128,13 +136,24 @@ BAD_ARGUMENTS = [
     (lambda: nn.Conv2d(2, 4, 3, groups=0), ValueError, "Conv2d: groups is at least 1, not 0"),
     (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, "Conv2d: groups=2 do not divide in_channels=3"),
     (lambda: nn.Conv3d(4, 3, 3, groups=2), ValueError, "Conv3d: groups=2 do not divide out_channels=3"),
-    (lambda: nn.Conv2d(1, 2, 3, padding_mode="mirror"), ValueError,
-     "Conv2d: padding_mode is 'zeros' or 'reflect' or 'replicate' or 'circular', not 'mirror'"),
-    (lambda: nn.ConvTranspose2d(1, 2, 3, padding_mode="reflect"), ValueError, "ConvTranspose2d: padding_mode is 'zeros', not 'reflect'"),
+    (
+        lambda: nn.Conv2d(1, 2, 3, padding_mode="mirror"),
+        ValueError,
+        "Conv2d: padding_mode is 'zeros' or 'reflect' or 'replicate' or 'circular', not 'mirror'",
+    ),
+    (
+        lambda: nn.ConvTranspose2d(1, 2, 3, padding_mode="reflect"),
+        ValueError,
+        "ConvTranspose2d: padding_mode is 'zeros', not 'reflect'",
+    ),
     (lambda: nn.ConvTranspose2d(1, 2, 3, padding="same"), ValueError, "ConvTranspose2d: padding is sizes, not 'same'"),
-    (lambda: nn.ConvTranspose1d(1, 2, 3, output_padding=-1), ValueError, "ConvTranspose1d: output_padding is at least 0, not -1"),
+    (
+        lambda: nn.ConvTranspose1d(1, 2, 3, output_padding=-1),
+        ValueError,
+        "ConvTranspose1d: output_padding is at least 0, not -1",
+    ),
     (lambda: nn.Conv1d(1, 2, 3, device="nowhere"), ValueError, "unknown device 'nowhere'"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("make", "error", "message"), BAD_ARGUMENTS)
@@ -144,39 +163,88 @@ def test_bad_arguments(make: Callable[[], Any], error: type[Exception], message:
 
 
 BAD_CALLS = [
-    (lambda: nn.Conv2d(3, 2, 3)(ONES((5, 5))), ValueError,
-     r"conv2d: the input has 4 dimensions, \(samples, channels, height, width\), or 3 without samples; its shape is \(5, 5\)"),
-    (lambda: nn.Conv2d(3, 2, 3)(ONES((1, 2, 5, 5))), ValueError,
-     r"conv2d: a weight of shape \(2, 3, 3, 3\) with groups=1 takes 3 channels; the input of shape \(1, 2, 5, 5\) has 2"),
-    (lambda: nn.Conv2d(1, 2, 5, padding=1)(ONES((1, 1, 2, 4))), ValueError,
-     r"conv2d: a kernel of sizes \(5, 5\) with dilation \(1, 1\) reaches over \(5, 5\), more than the padded input has: \(4, 6\)"),
-    (lambda: nn.Conv1d(1, 2, 3, padding=4, padding_mode="reflect")(ONES((1, 4))), ValueError,
-     r"pad: padding \(4, 4\) does not fit a dimension of 4; reflection does not repeat the element at the edge"),
+    (
+        lambda: nn.Conv2d(3, 2, 3)(ONES((5, 5))),
+        ValueError,
+        r"conv2d: the input has 4 dimensions, \(samples, channels, height, width\), or 3 without samples; its shape is \(5, 5\)",
+    ),
+    (
+        lambda: nn.Conv2d(3, 2, 3)(ONES((1, 2, 5, 5))),
+        ValueError,
+        r"conv2d: a weight of shape \(2, 3, 3, 3\) with groups=1 takes 3 channels; the input of shape \(1, 2, 5, 5\) has 2",
+    ),
+    (
+        lambda: nn.Conv2d(1, 2, 5, padding=1)(ONES((1, 1, 2, 4))),
+        ValueError,
+        r"conv2d: a kernel of sizes \(5, 5\) with dilation \(1, 1\) reaches over \(5, 5\), more than the padded input has: \(4, 6\)",
+    ),
+    (
+        lambda: nn.Conv1d(1, 2, 3, padding=4, padding_mode="reflect")(ONES((1, 4))),
+        ValueError,
+        r"pad: padding \(4, 4\) does not fit a dimension of 4; reflection does not repeat the element at the edge",
+    ),
     (lambda: nn.Conv1d(1, 2, 1)(rustorch.arange(4)), TypeError, "conv1d is of floating-point numbers, not of int64"),
     (lambda: nn.Conv1d(2, 2, 1)(ONES((1, 2, 0))), ValueError, "reaches over"),
-    (lambda: F.conv2d(ONES((1, 2, 4, 4)), ONES((2, 2, 3))), ValueError,
-     r"conv2d: the weight has 4 dimensions, none of them empty; its shape is \(2, 2, 3\)"),
+    (
+        lambda: F.conv2d(ONES((1, 2, 4, 4)), ONES((2, 2, 3))),
+        ValueError,
+        r"conv2d: the weight has 4 dimensions, none of them empty; its shape is \(2, 2, 3\)",
+    ),
     (lambda: F.conv1d(ONES((1, 2, 4)), ONES((2, 2, 0))), ValueError, r"none of them empty; its shape is \(2, 2, 0\)"),
-    (lambda: F.conv1d(ONES((1, 4, 4)), ONES((3, 2, 1)), groups=2), ValueError,
-     "conv1d: groups=2 do not divide the 3 output channels of the weight"),
-    (lambda: F.conv1d(ONES((1, 2, 4)), ONES((3, 2, 1)), ONES((2,))), ValueError,
-     r"conv1d: the bias has shape \(2,\), but there are 3 output channels"),
-    (lambda: F.conv1d(ONES((1, 2, 4)), ONES((3, 2, 1)), padding="half"), ValueError, "conv1d: padding is 'same', 'valid' or sizes"),
+    (
+        lambda: F.conv1d(ONES((1, 4, 4)), ONES((3, 2, 1)), groups=2),
+        ValueError,
+        "conv1d: groups=2 do not divide the 3 output channels of the weight",
+    ),
+    (
+        lambda: F.conv1d(ONES((1, 2, 4)), ONES((3, 2, 1)), ONES((2,))),
+        ValueError,
+        r"conv1d: the bias has shape \(2,\), but there are 3 output channels",
+    ),
+    (
+        lambda: F.conv1d(ONES((1, 2, 4)), ONES((3, 2, 1)), padding="half"),
+        ValueError,
+        "conv1d: padding is 'same', 'valid' or sizes",
+    ),
     (lambda: F.conv1d(ONES((1, 2, 4)), ONES((3, 2, 1)), stride=2, padding="same"), ValueError, "is for a stride of 1"),
-    (lambda: F.conv1d(ONES((1, 2, 4)), ONES((3, 2, 1)), stride=(1, 1)), ValueError, r"conv1d: stride is an integer, not \(1, 1\)"),
+    (
+        lambda: F.conv1d(ONES((1, 2, 4)), ONES((3, 2, 1)), stride=(1, 1)),
+        ValueError,
+        r"conv1d: stride is an integer, not \(1, 1\)",
+    ),
     (lambda: F.conv_transpose1d(ONES((1, 2, 4)), ONES((3, 2, 1))), ValueError, "takes 3 channels; the input .* has 2"),
-    (lambda: F.conv_transpose1d(ONES((1, 3, 4)), ONES((3, 2, 1)), groups=2), ValueError,
-     "conv_transpose1d: groups=2 do not divide the 3 input channels of the weight"),
-    (lambda: F.conv_transpose1d(ONES((1, 3, 4)), ONES((3, 2, 1)), ONES((3,))), ValueError, "but there are 2 output channels"),
-    (lambda: F.conv_transpose1d(ONES((1, 2, 4)), ONES((2, 2, 3)), stride=2, output_padding=2), ValueError,
-     r"conv_transpose1d: output_padding is smaller than the stride or the dilation, \(2,\) and \(1,\); it is \(2,\)"),
-    (lambda: F.conv_transpose1d(ONES((1, 2, 1)), ONES((2, 2, 3)), padding=2), ValueError,
-     r"conv_transpose1d: an input of shape \(1, 2, 1\) would have an output of sizes \(-1,\): the padding is too large"),
+    (
+        lambda: F.conv_transpose1d(ONES((1, 3, 4)), ONES((3, 2, 1)), groups=2),
+        ValueError,
+        "conv_transpose1d: groups=2 do not divide the 3 input channels of the weight",
+    ),
+    (
+        lambda: F.conv_transpose1d(ONES((1, 3, 4)), ONES((3, 2, 1)), ONES((3,))),
+        ValueError,
+        "but there are 2 output channels",
+    ),
+    (
+        lambda: F.conv_transpose1d(ONES((1, 2, 4)), ONES((2, 2, 3)), stride=2, output_padding=2),
+        ValueError,
+        r"conv_transpose1d: output_padding is smaller than the stride or the dilation, \(2,\) and \(1,\); it is \(2,\)",
+    ),
+    (
+        lambda: F.conv_transpose1d(ONES((1, 2, 1)), ONES((2, 2, 3)), padding=2),
+        ValueError,
+        r"conv_transpose1d: an input of shape \(1, 2, 1\) would have an output of sizes \(-1,\): the padding is too large",
+    ),
     (lambda: F.conv_transpose1d(ONES((1, 2, 0)), ONES((2, 2, 3))), ValueError, "conv_transpose1d: the input is empty"),
-    (lambda: nn.ConvTranspose1d(1, 1, 3, 2)(ONES((1, 1, 4)), output_size=(11,)), ValueError,
-     r"ConvTranspose1d: an input of shape \(1, 1, 4\) gives output sizes from \(9,\) to \(10,\), not \(11,\)"),
-    (lambda: nn.ConvTranspose1d(1, 1, 3, 2)(ONES((1, 1, 4)), output_size=(9, 9)), ValueError, "output_size is an integer"),
-]  # fmt: skip
+    (
+        lambda: nn.ConvTranspose1d(1, 1, 3, 2)(ONES((1, 1, 4)), output_size=(11,)),
+        ValueError,
+        r"ConvTranspose1d: an input of shape \(1, 1, 4\) gives output sizes from \(9,\) to \(10,\), not \(11,\)",
+    ),
+    (
+        lambda: nn.ConvTranspose1d(1, 1, 3, 2)(ONES((1, 1, 4)), output_size=(9, 9)),
+        ValueError,
+        "output_size is an integer",
+    ),
+]
 
 
 @pytest.mark.parametrize(("call", "error", "message"), BAD_CALLS)

@@ -32,7 +32,9 @@ def _counted(logs: numpy.ndarray, labels: tuple[int, ...]) -> float:
 
 
 def _check_sum(labels: tuple[int, ...], target: Target) -> None:
-    loss = F.ctc_loss(target.variable(LOGS[:, 0]), target.variable(labels, "int64"), TIMES, len(labels), reduction="none")
+    loss = F.ctc_loss(
+        target.variable(LOGS[:, 0]), target.variable(labels, "int64"), TIMES, len(labels), reduction="none"
+    )
     assert loss.shape == ()
     assert loss.item() == pytest.approx(_counted(LOGS[:, 0], labels), rel=1e-12)
 
@@ -59,7 +61,9 @@ def test_what_cannot_be_aligned_is_infinite_or_nothing_and_has_no_gradient(backe
     for zero, expected in ((False, numpy.inf), (True, 0.0)):
         x = backend.variable(LOGS, requires_grad=True)
         # two equal labels need a blank between them; two times are too few
-        loss = F.ctc_loss(x, backend.variable([[1, 1], [1, 2]], "int64"), (2, 2), (2, 2), reduction="none", zero_infinity=zero)
+        loss = F.ctc_loss(
+            x, backend.variable([[1, 1], [1, 2]], "int64"), (2, 2), (2, 2), reduction="none", zero_infinity=zero
+        )
         assert loss.tolist()[0] == expected
         loss.sum().backward()
         gradient = backend.numpy(x.grad)
@@ -104,26 +108,69 @@ def test_lengths_come_as_integers_of_any_kind(dtype: str) -> None:
 _x = CPU.variable(LOGS)
 _y = CPU.variable([[1, 2], [2, 0]], "int64")
 BAD: dict[str, Bad] = {
-    "longer": (lambda: F.ctc_loss(_x, _y, (4, 1), (2, 2)), ValueError,
-               "ctc_loss: a target is longer than its input by 1, and has no alignment; zero_infinity=True"),
-    "input length": (lambda: F.ctc_loss(_x, _y, (5, 4), (2, 1)), ValueError,
-                     r"ctc_loss: input_lengths are in \[0, 4\], for there are 4 times; one is 5"),
-    "target length": (lambda: F.ctc_loss(_x, _y, (4, 4), (3, 1)), ValueError, r"target_lengths are in \[0, 2\].*one is 3"),
-    "negative length": (lambda: F.ctc_loss(_x, _y, (4, 4), (-1, 1)), ValueError, r"target_lengths are in \[0, 2\].*one is -1"),
-    "lengths": (lambda: F.ctc_loss(_x, _y, (4, 4, 4), (2, 1)), ValueError, r"input_lengths have shape \(2,\), not \(3,\)"),
-    "float lengths": (lambda: F.ctc_loss(_x, _y, CPU.variable([4.0, 4.0]), (2, 1)), TypeError,
-                      "input_lengths are integers, not of float64"),
-    "label": (lambda: F.ctc_loss(_x, CPU.variable([[1, 3], [2, 0]], "int64"), (4, 4), (2, 1)), IndexError,
-              "ctc_loss: label 3 is out of range for 3 classes"),
-    "float targets": (lambda: nn.CTCLoss()(_x, CPU.variable([[1.0], [1.0]]), (4, 4), (1, 1)), TypeError,
-                      "ctc_loss: targets are integers, not of float64"),
-    "targets": (lambda: F.ctc_loss(_x, _y[:1], (4, 4), (2, 1)), ValueError, r"for 2 samples targets are \(2, l\).*not of shape \(1, 2\)"),
-    "in a row": (lambda: F.ctc_loss(_x, _y[:, 0], (4, 4), (1, 2)), ValueError, r"ctc_loss: 2 labels in a row, but target_lengths sum to 3"),
-    "blank": (lambda: F.ctc_loss(_x, _y, (4, 4), (2, 1), blank=3), ValueError, "ctc_loss: blank is one of 3 classes, not 3"),
-    "rank": (lambda: F.ctc_loss(_x[0, 0], _y, (4, 4), (2, 1)), ValueError, r"log_probs is \(t, n, classes\) or.*not of shape \(3,\)"),
+    "longer": (
+        lambda: F.ctc_loss(_x, _y, (4, 1), (2, 2)),
+        ValueError,
+        "ctc_loss: a target is longer than its input by 1, and has no alignment; zero_infinity=True",
+    ),
+    "input length": (
+        lambda: F.ctc_loss(_x, _y, (5, 4), (2, 1)),
+        ValueError,
+        r"ctc_loss: input_lengths are in \[0, 4\], for there are 4 times; one is 5",
+    ),
+    "target length": (
+        lambda: F.ctc_loss(_x, _y, (4, 4), (3, 1)),
+        ValueError,
+        r"target_lengths are in \[0, 2\].*one is 3",
+    ),
+    "negative length": (
+        lambda: F.ctc_loss(_x, _y, (4, 4), (-1, 1)),
+        ValueError,
+        r"target_lengths are in \[0, 2\].*one is -1",
+    ),
+    "lengths": (
+        lambda: F.ctc_loss(_x, _y, (4, 4, 4), (2, 1)),
+        ValueError,
+        r"input_lengths have shape \(2,\), not \(3,\)",
+    ),
+    "float lengths": (
+        lambda: F.ctc_loss(_x, _y, CPU.variable([4.0, 4.0]), (2, 1)),
+        TypeError,
+        "input_lengths are integers, not of float64",
+    ),
+    "label": (
+        lambda: F.ctc_loss(_x, CPU.variable([[1, 3], [2, 0]], "int64"), (4, 4), (2, 1)),
+        IndexError,
+        "ctc_loss: label 3 is out of range for 3 classes",
+    ),
+    "float targets": (
+        lambda: nn.CTCLoss()(_x, CPU.variable([[1.0], [1.0]]), (4, 4), (1, 1)),
+        TypeError,
+        "ctc_loss: targets are integers, not of float64",
+    ),
+    "targets": (
+        lambda: F.ctc_loss(_x, _y[:1], (4, 4), (2, 1)),
+        ValueError,
+        r"for 2 samples targets are \(2, l\).*not of shape \(1, 2\)",
+    ),
+    "in a row": (
+        lambda: F.ctc_loss(_x, _y[:, 0], (4, 4), (1, 2)),
+        ValueError,
+        r"ctc_loss: 2 labels in a row, but target_lengths sum to 3",
+    ),
+    "blank": (
+        lambda: F.ctc_loss(_x, _y, (4, 4), (2, 1), blank=3),
+        ValueError,
+        "ctc_loss: blank is one of 3 classes, not 3",
+    ),
+    "rank": (
+        lambda: F.ctc_loss(_x[0, 0], _y, (4, 4), (2, 1)),
+        ValueError,
+        r"log_probs is \(t, n, classes\) or.*not of shape \(3,\)",
+    ),
     "no times": (lambda: F.ctc_loss(_x[:0], _y, (0, 0), (0, 0)), ValueError, "ctc_loss: the input has no times at all"),
     "reduction": (lambda: nn.CTCLoss(reduction="max"), ValueError, "CTCLoss: reduction is 'mean'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)

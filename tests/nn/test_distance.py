@@ -58,7 +58,7 @@ def test_first_and_second_order_are_those_of_central_differences(name: str) -> N
     check(call, [x[:, :3] for x in at] if name == "triplet" else at, CPU, order=2)
 
 
-# -- extremes ------------------------------------------------------------------------------------------------------------------------
+# -- extremes ----------------------------------------------------------------------------------------------------------
 def test_probabilities_of_0_and_1_cost_100_at_most(backend: Target) -> None:
     x = backend.variable([0.0, 1.0, 0.0, 1.0], requires_grad=True)
     losses = F.binary_cross_entropy(x, backend.variable([0.0, 1.0, 1.0, 0.0]), reduction="none")
@@ -119,16 +119,20 @@ def test_weights_are_buffers_that_are_saved_and_move(backend: Target) -> None:
     assert nn.NLLLoss().state_dict() == nn.BCELoss().state_dict() == {}
 
 
-# -- bad input -----------------------------------------------------------------------------------------------------------------------
+# -- bad input ---------------------------------------------------------------------------------------------------------
 _x, _short = _v(numpy.ones((2, 3))), _v(numpy.ones(3))
 _labels = _v([0, 1], "int64")
-PAIRS = ["l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div",
-         "poisson_nll_loss", "soft_margin_loss", "hinge_embedding_loss", "multilabel_soft_margin_loss"]  # fmt: skip
+PAIRS = [
+    "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div",
+    "poisson_nll_loss", "soft_margin_loss", "hinge_embedding_loss", "multilabel_soft_margin_loss",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_shapes_must_be_equal_and_numbers_real(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"{name}: the input has shape \(2, 3\) and the target \(3,\); they must be equal"):
+    with pytest.raises(
+        ValueError, match=rf"{name}: the input has shape \(2, 3\) and the target \(3,\); they must be equal"
+    ):
         getattr(F, name)(_x, _short)
     with pytest.raises(TypeError, match=f"{name} is of floating-point numbers, not of int64"):
         getattr(F, name)(_v([[1]], "int64"), _v([[1.0]]))
@@ -137,48 +141,124 @@ def test_shapes_must_be_equal_and_numbers_real(name: str) -> None:
 
 
 BAD: dict[str, Bad] = {
-    "bce range": (lambda: F.binary_cross_entropy(_v([1.5]), _v([1.0])), ValueError,
-                  r"binary_cross_entropy: inputs are probabilities, in \[0, 1\].*_with_logits"),
+    "bce range": (
+        lambda: F.binary_cross_entropy(_v([1.5]), _v([1.0])),
+        ValueError,
+        r"binary_cross_entropy: inputs are probabilities, in \[0, 1\].*_with_logits",
+    ),
     "bce integers": (lambda: nn.BCELoss()(_v([0.5]), _v([1], "int64")), TypeError, "float64 and int64"),
-    "bce weight": (lambda: F.binary_cross_entropy_with_logits(_short, _short, _v(numpy.ones((2, 3)))), ValueError,
-                   r"a weight of shape \(2, 3\) does not broadcast to the input's shape \(3,\)"),
-    "bce pos_weight": (lambda: F.binary_cross_entropy_with_logits(_short, _short, pos_weight=_v(numpy.ones((2, 3)))), ValueError,
-                       r"with_logits: a pos_weight of shape \(2, 3\) does not broadcast"),
+    "bce weight": (
+        lambda: F.binary_cross_entropy_with_logits(_short, _short, _v(numpy.ones((2, 3)))),
+        ValueError,
+        r"a weight of shape \(2, 3\) does not broadcast to the input's shape \(3,\)",
+    ),
+    "bce pos_weight": (
+        lambda: F.binary_cross_entropy_with_logits(_short, _short, pos_weight=_v(numpy.ones((2, 3)))),
+        ValueError,
+        r"with_logits: a pos_weight of shape \(2, 3\) does not broadcast",
+    ),
     "beta": (lambda: F.smooth_l1_loss(_x, _x, beta=-1), ValueError, "smooth_l1_loss: beta is not negative, as -1 is"),
     "SmoothL1Loss": (lambda: nn.SmoothL1Loss(beta=-1), ValueError, "SmoothL1Loss: beta is not negative"),
     "delta": (lambda: F.huber_loss(_x, _x, delta=0), ValueError, "huber_loss: delta is positive, not 0"),
     "HuberLoss": (lambda: nn.HuberLoss(delta=0), ValueError, "HuberLoss: delta is positive"),
     "KLDivLoss": (lambda: nn.KLDivLoss("max"), ValueError, "KLDivLoss: reduction is 'mean'"),
-    "var shape": (lambda: F.gaussian_nll_loss(_x, _x, _v([1.0])), ValueError,
-                  r"gaussian_nll_loss: var is of the input's shape \(2, 3\).*not \(1,\)"),
-    "var negative": (lambda: F.gaussian_nll_loss(_short, _short, _v([1.0, -1.0, 1.0])), ValueError, "a variance in var is negative"),
+    "var shape": (
+        lambda: F.gaussian_nll_loss(_x, _x, _v([1.0])),
+        ValueError,
+        r"gaussian_nll_loss: var is of the input's shape \(2, 3\).*not \(1,\)",
+    ),
+    "var negative": (
+        lambda: F.gaussian_nll_loss(_short, _short, _v([1.0, -1.0, 1.0])),
+        ValueError,
+        "a variance in var is negative",
+    ),
     "eps": (lambda: nn.GaussianNLLLoss(eps=0), ValueError, "GaussianNLLLoss: eps is positive, not 0"),
-    "class": (lambda: F.nll_loss(_x, _v([0, 3], "int64")), IndexError, "nll_loss: class index 3 is out of range for 3 classes"),
-    "class negative": (lambda: nn.NLLLoss()(_x, _v([0, -1], "int64")), IndexError, "nll_loss: class index -1 is out of range"),
-    "class floats": (lambda: F.nll_loss(_x, _v([0.0, 1.0])), TypeError, "nll_loss: class indices are integers, not of float64"),
-    "class shape": (lambda: F.nll_loss(_x, _v([0], "int64")), ValueError,
-                    r"nll_loss: class indices for an input of shape \(2, 3\) have shape \(2,\), not \(1,\)"),
-    "class weight": (lambda: F.nll_loss(_x, _labels, _v([1.0])), ValueError, r"nll_loss: the weight has shape \(1,\), but there are 3"),
-    "nll scalar": (lambda: F.nll_loss(_v(1.0), _labels), ValueError, "nll_loss: the input needs a dimension of classes"),
+    "class": (
+        lambda: F.nll_loss(_x, _v([0, 3], "int64")),
+        IndexError,
+        "nll_loss: class index 3 is out of range for 3 classes",
+    ),
+    "class negative": (
+        lambda: nn.NLLLoss()(_x, _v([0, -1], "int64")),
+        IndexError,
+        "nll_loss: class index -1 is out of range",
+    ),
+    "class floats": (
+        lambda: F.nll_loss(_x, _v([0.0, 1.0])),
+        TypeError,
+        "nll_loss: class indices are integers, not of float64",
+    ),
+    "class shape": (
+        lambda: F.nll_loss(_x, _v([0], "int64")),
+        ValueError,
+        r"nll_loss: class indices for an input of shape \(2, 3\) have shape \(2,\), not \(1,\)",
+    ),
+    "class weight": (
+        lambda: F.nll_loss(_x, _labels, _v([1.0])),
+        ValueError,
+        r"nll_loss: the weight has shape \(1,\), but there are 3",
+    ),
+    "nll scalar": (
+        lambda: F.nll_loss(_v(1.0), _labels),
+        ValueError,
+        "nll_loss: the input needs a dimension of classes",
+    ),
     "p": (lambda: F.multi_margin_loss(_x, _labels, p=3), ValueError, "multi_margin_loss: p is 1 or 2, not 3"),
     "MultiMarginLoss": (lambda: nn.MultiMarginLoss(3), ValueError, "MultiMarginLoss: p is 1 or 2, not 3"),
-    "multi_margin class": (lambda: F.multi_margin_loss(_x, _v([0, 3], "int64")), IndexError, "multi_margin_loss: class index 3 is out"),
-    "multi_margin rank": (lambda: F.multi_margin_loss(_v(numpy.ones((2, 3, 4))), _labels), ValueError,
-                          r"the input is \(classes,\) or \(n, classes\), not of shape \(2, 3, 4\)"),
-    "multilabel class": (lambda: F.multilabel_margin_loss(_short, _v([0, 3, -1], "int64")), IndexError, "class index 3 is out of range"),
+    "multi_margin class": (
+        lambda: F.multi_margin_loss(_x, _v([0, 3], "int64")),
+        IndexError,
+        "multi_margin_loss: class index 3 is out",
+    ),
+    "multi_margin rank": (
+        lambda: F.multi_margin_loss(_v(numpy.ones((2, 3, 4))), _labels),
+        ValueError,
+        r"the input is \(classes,\) or \(n, classes\), not of shape \(2, 3, 4\)",
+    ),
+    "multilabel class": (
+        lambda: F.multilabel_margin_loss(_short, _v([0, 3, -1], "int64")),
+        IndexError,
+        "class index 3 is out of range",
+    ),
     "multilabel shape": (lambda: F.multilabel_margin_loss(_x, _labels), ValueError, r"have shape \(2, 3\), not \(2,\)"),
-    "cosine shapes": (lambda: F.cosine_similarity(_x, _v(numpy.ones((2, 4)))), ValueError,
-                      r"cosine_similarity: the inputs have shapes \(2, 3\), \(2, 4\), which do not broadcast"),
+    "cosine shapes": (
+        lambda: F.cosine_similarity(_x, _v(numpy.ones((2, 4)))),
+        ValueError,
+        r"cosine_similarity: the inputs have shapes \(2, 3\), \(2, 4\), which do not broadcast",
+    ),
     "cosine dim": (lambda: nn.CosineSimilarity(2)(_x, _x), IndexError, "axis 2 is out of range"),
-    "ranking": (lambda: F.margin_ranking_loss(_x, _x, _v([1.0, 1.0])), ValueError, r"margin_ranking_loss.*\(2, 3\), \(2, 3\), \(2,\)"),
-    "cosine target": (lambda: F.cosine_embedding_loss(_x, _x, _v(1)), ValueError,
-                      r"cosine_embedding_loss: inputs of \(n, d\) have a target of \(n,\).*and \(\)"),
-    "signs": (lambda: F.soft_margin_loss(_short, _v([True, False, True], "bool")), TypeError, "numbers 1 and -1, not of bool"),
-    "margin": (lambda: F.triplet_margin_loss(_x, _x, _x, margin=0), ValueError, "triplet_margin_loss: the margin is positive, not 0"),
+    "ranking": (
+        lambda: F.margin_ranking_loss(_x, _x, _v([1.0, 1.0])),
+        ValueError,
+        r"margin_ranking_loss.*\(2, 3\), \(2, 3\), \(2,\)",
+    ),
+    "cosine target": (
+        lambda: F.cosine_embedding_loss(_x, _x, _v(1)),
+        ValueError,
+        r"cosine_embedding_loss: inputs of \(n, d\) have a target of \(n,\).*and \(\)",
+    ),
+    "signs": (
+        lambda: F.soft_margin_loss(_short, _v([True, False, True], "bool")),
+        TypeError,
+        "numbers 1 and -1, not of bool",
+    ),
+    "margin": (
+        lambda: F.triplet_margin_loss(_x, _x, _x, margin=0),
+        ValueError,
+        "triplet_margin_loss: the margin is positive, not 0",
+    ),
     "TripletMarginLoss": (lambda: nn.TripletMarginLoss(-1.0), ValueError, "TripletMarginLoss: the margin is positive"),
-    "Triplet...": (lambda: nn.TripletMarginWithDistanceLoss(margin=0), ValueError, "WithDistanceLoss: the margin is positive"),
-    "triplet": (lambda: F.triplet_margin_loss(_x, _short, _x), ValueError, "anchor, positive and negative have as many dimensions"),
-}  # fmt: skip
+    "Triplet...": (
+        lambda: nn.TripletMarginWithDistanceLoss(margin=0),
+        ValueError,
+        "WithDistanceLoss: the margin is positive",
+    ),
+    "triplet": (
+        lambda: F.triplet_margin_loss(_x, _short, _x),
+        ValueError,
+        "anchor, positive and negative have as many dimensions",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -186,7 +266,7 @@ def test_bad_input_raises_and_teaches(name: str) -> None:
     check_error(BAD[name])
 
 
-# -- all pairs -----------------------------------------------------------------------------------------------------------------------
+# -- all pairs ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0, numpy.inf])
 def test_pdist_is_pytorchs(p: float, backend: Target) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle")

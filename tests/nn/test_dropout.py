@@ -35,7 +35,9 @@ def test_elements_are_zeroed_or_scaled_and_so_are_gradients(backend: Target) -> 
     assert not numpy.array_equal(values, backend.numpy(F.dropout(x, 0.2)))
 
 
-@pytest.mark.parametrize(("name", "shape"), [(n, s) for n, (_, s) in ALL.items() if n not in ("Dropout", "AlphaDropout")])
+@pytest.mark.parametrize(
+    ("name", "shape"), [(n, s) for n, (_, s) in ALL.items() if n not in ("Dropout", "AlphaDropout")]
+)
 def test_channels_go_as_a_whole(name: str, shape: tuple[int, ...], backend: Target) -> None:
     x = backend.variable(numpy.ones((20, 30, *shape[2:])))
     values = backend.numpy(getattr(nn, name)(0.5)(x))
@@ -113,8 +115,16 @@ def test_a_bad_probability_raises_and_draws_nothing(name: str, p: float) -> None
             "dropout is of floating-point numbers, not of int64",
         ),
         (lambda: F.dropout([1.0]), TypeError, "dropout takes Variables, arrays"),
-        (lambda: F.dropout1d(rustorch.ones(3)), ValueError, r"dropout1d: the input has shape \(3,\); it takes 2 or 3 dimensions"),
-        (lambda: F.dropout2d(rustorch.ones((2, 3))), ValueError, r"dropout2d: .* it takes \(n, channels, height, width\)"),
+        (
+            lambda: F.dropout1d(rustorch.ones(3)),
+            ValueError,
+            r"dropout1d: the input has shape \(3,\); it takes 2 or 3 dimensions",
+        ),
+        (
+            lambda: F.dropout2d(rustorch.ones((2, 3))),
+            ValueError,
+            r"dropout2d: .* it takes \(n, channels, height, width\)",
+        ),
         (lambda: F.dropout3d(rustorch.ones((2, 3, 1))), ValueError, "dropout3d: .* it takes 4 or 5 dimensions"),
         (lambda: F.feature_alpha_dropout(rustorch.ones(3), training=True), ValueError, "needs two dimensions at least"),
     ],
@@ -174,7 +184,7 @@ def test_two_launches_and_one_for_the_gradient(backend: Target) -> None:
     assert len(log) <= plain + 2  # the mask, and a product with it
 
 
-# -- draws from classes --------------------------------------------------------------------------------------------------------------
+# -- draws from classes ------------------------------------------------------------------------------------------------
 def test_gumbel_softmax_draws_classes_as_often_as_they_are_probable(backend: Target) -> None:
     rustorch.manual_seed(0)
     chances = numpy.array([0.2, 0.7, 0.1])

@@ -38,8 +38,12 @@ MIXED: dict[str, Callable[[Make, Make], Any]] = {
     "conv_transpose1d, weight": lambda f, g: F.conv_transpose1d(f(2, 3, 5), g(3, 4, 2)),
     "conv_transpose2d, bias": lambda f, g: F.conv_transpose2d(f(2, 3, 5, 5), f(3, 4, 2, 2), g(4)),
     "conv_transpose3d, weight": lambda f, g: F.conv_transpose3d(f(1, 1, 2, 2, 2), g(1, 1, 1, 1, 1)),
-    "scaled_dot_product_attention, key": lambda f, g: F.scaled_dot_product_attention(f(2, 3, 4), g(2, 3, 4), f(2, 3, 4)),
-    "scaled_dot_product_attention, value": lambda f, g: F.scaled_dot_product_attention(f(2, 3, 4), f(2, 3, 4), g(2, 3, 4)),
+    "scaled_dot_product_attention, key": lambda f, g: F.scaled_dot_product_attention(
+        f(2, 3, 4), g(2, 3, 4), f(2, 3, 4)
+    ),
+    "scaled_dot_product_attention, value": lambda f, g: F.scaled_dot_product_attention(
+        f(2, 3, 4), f(2, 3, 4), g(2, 3, 4)
+    ),
     "layer_norm, weight": lambda f, g: F.layer_norm(f(2, 3), 3, g(3)),
     "layer_norm, bias": lambda f, g: F.layer_norm(f(2, 3), 3, f(3), g(3)),
     "group_norm, weight": lambda f, g: F.group_norm(f(2, 4, 3), 2, g(4), g(4)),
@@ -52,8 +56,10 @@ MIXED: dict[str, Callable[[Make, Make], Any]] = {
     "prelu, weight": lambda f, g: F.prelu(f(2, 4), g(4)),
     "grid_sample, grid": lambda f, g: F.grid_sample(f(1, 1, 3, 3), g(1, 2, 2, 2), align_corners=True),
     "embedding_bag, per_sample_weights": lambda f, g: F.embedding_bag(
-        numpy.asarray([[0, 1]]) if f().device == "cpu" else rustorch.asarray([[0, 1]], device=f().device), f(3, 4),
-        mode="sum", per_sample_weights=g(1, 2)
+        numpy.asarray([[0, 1]]) if f().device == "cpu" else rustorch.asarray([[0, 1]], device=f().device),
+        f(3, 4),
+        mode="sum",
+        per_sample_weights=g(1, 2),
     ),
     "linear_cross_entropy, weight": lambda f, g: F.linear_cross_entropy(
         f(2, 3), g(4, 3), rustorch.asarray([1, 2], device=f().device)
@@ -96,14 +102,20 @@ MIXED: dict[str, Callable[[Make, Make], Any]] = {
     "GRUCell": lambda f, g: _moved(nn.GRUCell(3, 4), g())(f(1, 3)),
     "gru_cell, bias": lambda f, g: F.gru_cell(f(1, 3), None, f(12, 3), f(12, 4), g(12), g(12)),
     "MultiheadAttention": lambda f, g: _moved(nn.MultiheadAttention(4, 2), g())(*[f(3, 1, 4)] * 3),
-    "MultiheadAttention, key": lambda f, g: _moved(nn.MultiheadAttention(4, 2), f())(f(3, 1, 4), g(3, 1, 4), f(3, 1, 4)),
-    "MultiheadAttention, value": lambda f, g: _moved(nn.MultiheadAttention(4, 2), f())(f(3, 1, 4), f(3, 1, 4), g(3, 1, 4)),
+    "MultiheadAttention, key": lambda f, g: _moved(nn.MultiheadAttention(4, 2), f())(
+        f(3, 1, 4), g(3, 1, 4), f(3, 1, 4)
+    ),
+    "MultiheadAttention, value": lambda f, g: _moved(nn.MultiheadAttention(4, 2), f())(
+        f(3, 1, 4), f(3, 1, 4), g(3, 1, 4)
+    ),
     "TransformerEncoderLayer": lambda f, g: _moved(nn.TransformerEncoderLayer(4, 2, 8), g())(f(3, 1, 4)),
     "TransformerDecoderLayer": lambda f, g: _moved(nn.TransformerDecoderLayer(4, 2, 8), g())(f(3, 1, 4), f(3, 1, 4)),
-    "TransformerDecoderLayer, memory": lambda f, g: _moved(nn.TransformerDecoderLayer(4, 2, 8), f())(f(3, 1, 4), g(3, 1, 4)),
+    "TransformerDecoderLayer, memory": lambda f, g: _moved(nn.TransformerDecoderLayer(4, 2, 8), f())(
+        f(3, 1, 4), g(3, 1, 4)
+    ),
     "Transformer": lambda f, g: _moved(nn.Transformer(4, 2, 1, 1, 8), g())(f(3, 1, 4), f(3, 1, 4)),
     "Sequential": lambda f, g: _moved(nn.Sequential(nn.ReLU(), nn.Dropout(0.5), nn.Linear(3, 4)), g())(f(2, 3)),
-}  # fmt: skip
+}
 
 #: What is computed in the input's dtype, whatever the other one is, as in PyTorch.
 CONVERTED: dict[str, Callable[[Make, Make], Any]] = {
@@ -145,22 +157,37 @@ def test_one_dtype_is_what_they_are_for(name: str, backend: Target) -> None:
 
 def test_the_message_names_both_cures() -> None:
     for call, text in (
-        (lambda: nn.Linear(2, 1)(rustorch.ones((1, 2), dtype="float64")),
-         'linear: the input is of float64 and the weight of float32; layers do not convert silently. Convert the input, as in '
-         'x.float() (of a NumPy array: x.astype("float32")), or the model, as in model.double()'),
-        (lambda: nn.Linear(2, 1).double()(rustorch.ones((1, 2))),
-         'linear: the input is of float32 and the weight of float64; layers do not convert silently. Convert the input, as in '
-         'x.double() (of a NumPy array: x.astype("float64")), or the model, as in model.float()'),
-        (lambda: nn.Linear(2, 1)(rustorch.ones((1, 2), dtype="int64")),
-         'linear: the input is of int64 and the weight of float32; layers do not convert silently. Convert the input, as in '
-         'x.float() (of a NumPy array: x.astype("float32"))'),
-        (lambda: nn.Linear(2, 1)(rustorch.ones((1, 2), dtype="complex64")),
-         'linear: the input is of complex64 and the weight of float32; layers do not convert silently. Convert the input, as in '
-         'rustorch.real(x), or the model, as in model.to(rustorch.complex64)'),
-        (lambda: F.grid_sample(rustorch.ones((1, 1, 2, 2)), numpy.ones((1, 1, 1, 2)), align_corners=True),
-         "grid_sample: the input is of float32 and the grid of float64; layers do not convert silently. Convert the grid, as in "
-         "x.float()"),
-    ):  # fmt: skip
+        (
+            lambda: nn.Linear(2, 1)(rustorch.ones((1, 2), dtype="float64")),
+            "linear: the input is of float64 and the weight of float32; layers do not convert silently. Convert the "
+            "input, as in "
+            'x.float() (of a NumPy array: x.astype("float32")), or the model, as in model.double()',
+        ),
+        (
+            lambda: nn.Linear(2, 1).double()(rustorch.ones((1, 2))),
+            "linear: the input is of float32 and the weight of float64; layers do not convert silently. Convert the "
+            "input, as in "
+            'x.double() (of a NumPy array: x.astype("float64")), or the model, as in model.float()',
+        ),
+        (
+            lambda: nn.Linear(2, 1)(rustorch.ones((1, 2), dtype="int64")),
+            "linear: the input is of int64 and the weight of float32; layers do not convert silently. Convert the "
+            "input, as in "
+            'x.float() (of a NumPy array: x.astype("float32"))',
+        ),
+        (
+            lambda: nn.Linear(2, 1)(rustorch.ones((1, 2), dtype="complex64")),
+            "linear: the input is of complex64 and the weight of float32; layers do not convert silently. Convert the "
+            "input, as in "
+            "rustorch.real(x), or the model, as in model.to(rustorch.complex64)",
+        ),
+        (
+            lambda: F.grid_sample(rustorch.ones((1, 1, 2, 2)), numpy.ones((1, 1, 1, 2)), align_corners=True),
+            "grid_sample: the input is of float32 and the grid of float64; layers do not convert silently. Convert the "
+            "grid, as in "
+            "x.float()",
+        ),
+    ):
         with pytest.raises(TypeError) as caught:
             call()
         assert str(caught.value).split("\n")[0] == text
@@ -182,9 +209,14 @@ def test_a_loader_of_float64_arrays_raises_and_names_the_cure() -> None:
         assert F.mse_loss(model(x.float()), y.float()).dtype == rustorch.float32
 
 
-@pytest.mark.parametrize("layer", [nn.LSTM(3, 4), nn.BatchNorm1d(3), nn.Dropout(0.5), nn.MultiheadAttention(3, 1, dropout=0.5)])
+@pytest.mark.parametrize(
+    "layer", [nn.LSTM(3, 4), nn.BatchNorm1d(3), nn.Dropout(0.5), nn.MultiheadAttention(3, 1, dropout=0.5)]
+)
 def test_a_failed_call_changes_nothing(layer: nn.Module) -> None:
-    before, state = rustorch.get_rng_state().tolist(), {name: value.clone() for name, value in layer.state_dict().items()}
+    before, state = (
+        rustorch.get_rng_state().tolist(),
+        {name: value.clone() for name, value in layer.state_dict().items()},
+    )
     x = rustorch.ones((2, 3), dtype="float64" if state else "int64")
     with pytest.raises(TypeError):
         layer(*[x] * (3 if isinstance(layer, nn.MultiheadAttention) else 1))
@@ -210,7 +242,9 @@ def test_masks_are_of_bools_float32_or_the_querys_dtype(need_weights: bool, back
         layer(x, x, x, attn_mask=wide, need_weights=need_weights)
     with pytest.raises(TypeError, match=r"the query is of float32 and the key_padding_mask of float64.*x\.float\(\)"):
         layer(x, x, x, key_padding_mask=wide[:1], need_weights=need_weights)
-    with pytest.raises(TypeError, match=r"scaled_dot_product_attention: the query is of float32 and the attn_mask of float64"):
+    with pytest.raises(
+        TypeError, match=r"scaled_dot_product_attention: the query is of float32 and the attn_mask of float64"
+    ):
         F.scaled_dot_product_attention(x, x, x, wide[:1, :1])
 
 
@@ -220,15 +254,37 @@ def test_comparing_inputs_promotes_them_as_pytorch_does(backend: Target) -> None
         assert function(f(2, 3), g(2, 3)).dtype == rustorch.float64
 
 
-# -- the dtype of a layer ----------------------------------------------------------------------------------------------------------
+# -- the dtype of a layer ----------------------------------------------------------------------------------------------
 LAYERS: dict[str, tuple[Any, ...]] = {
-    "Linear": (2, 2), "Bilinear": (2, 2, 2), "Conv1d": (2, 2, 1), "Conv2d": (2, 2, 1), "ConvTranspose2d": (2, 2, 1),
-    "Embedding": (2, 2), "EmbeddingBag": (2, 2), "RNN": (2, 2), "LSTM": (2, 2), "GRU": (2, 2), "LSTMCell": (2, 2),
-    "MultiheadAttention": (4, 2), "TransformerEncoderLayer": (4, 2, 8), "Transformer": (4, 2, 1, 1, 8), "LayerNorm": (2,),
-    "RMSNorm": (2,), "GroupNorm": (1, 2), "BatchNorm1d": (2,), "InstanceNorm1d": (2,), "PReLU": (),
-    "AdaptiveLogSoftmaxWithLoss": (4, 4, [2]), "ReLU": (), "Dropout": (), "MSELoss": (), "Softmax": (0,), "MaxPool1d": (2,),
-    "ZeroPad1d": (1,), "Identity": (),
-}  # fmt: skip
+    "Linear": (2, 2),
+    "Bilinear": (2, 2, 2),
+    "Conv1d": (2, 2, 1),
+    "Conv2d": (2, 2, 1),
+    "ConvTranspose2d": (2, 2, 1),
+    "Embedding": (2, 2),
+    "EmbeddingBag": (2, 2),
+    "RNN": (2, 2),
+    "LSTM": (2, 2),
+    "GRU": (2, 2),
+    "LSTMCell": (2, 2),
+    "MultiheadAttention": (4, 2),
+    "TransformerEncoderLayer": (4, 2, 8),
+    "Transformer": (4, 2, 1, 1, 8),
+    "LayerNorm": (2,),
+    "RMSNorm": (2,),
+    "GroupNorm": (1, 2),
+    "BatchNorm1d": (2,),
+    "InstanceNorm1d": (2,),
+    "PReLU": (),
+    "AdaptiveLogSoftmaxWithLoss": (4, 4, [2]),
+    "ReLU": (),
+    "Dropout": (),
+    "MSELoss": (),
+    "Softmax": (0,),
+    "MaxPool1d": (2,),
+    "ZeroPad1d": (1,),
+    "Identity": (),
+}
 #: They have no parameters, or take and ignore whatever they are given.
 WITHOUT = {"InstanceNorm1d", "ReLU", "Dropout", "MSELoss", "Softmax", "MaxPool1d", "ZeroPad1d", "Identity"}
 

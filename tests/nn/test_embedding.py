@@ -48,8 +48,13 @@ def test_frequency_divides_the_gradients(backend: Target) -> None:
 
 def test_frequency_divides_the_gradients_of_a_bag(backend: Target) -> None:
     w = backend.variable(numpy.ones((3, 1)), requires_grad=True)
-    F.embedding_bag(backend.variable([0, 2, 2, 2], "int64"), w, backend.variable([0, 2], "int64"), mode="sum",
-                    scale_grad_by_freq=True).sum().backward()  # fmt: skip
+    F.embedding_bag(
+        backend.variable([0, 2, 2, 2], "int64"),
+        w,
+        backend.variable([0, 2], "int64"),
+        mode="sum",
+        scale_grad_by_freq=True,
+    ).sum().backward()
     numpy.testing.assert_allclose(backend.numpy(w.grad), [[1], [0], [1]], rtol=1e-12)
 
 
@@ -104,28 +109,64 @@ W = rustorch.ones((3, 2))
         (lambda: nn.Embedding(3, 2)(I([0, -1])), IndexError, "embedding: index -1 is out of range"),
         (lambda: nn.Embedding(3, 2)(I([0.0])), TypeError, "embedding: indices are integers, not float64"),
         (lambda: nn.Embedding(-1, 2), ValueError, "Embedding: num_embeddings is a number that is not negative, not -1"),
-        (lambda: nn.Embedding(3, 2, padding_idx=3), ValueError, "Embedding: padding_idx is a row of a table of 3, from -3 to 2, not 3"),
+        (
+            lambda: nn.Embedding(3, 2, padding_idx=3),
+            ValueError,
+            "Embedding: padding_idx is a row of a table of 3, from -3 to 2, not 3",
+        ),
         (lambda: nn.Embedding(3, 2, sparse=True), ValueError, "Embedding: sparse=True is not offered"),
-        (lambda: nn.Embedding(3, 2, _weight=rustorch.ones((2, 2))), ValueError, r"Embedding: the weight has shape \(2, 2\), not \(3, 2\)"),
+        (
+            lambda: nn.Embedding(3, 2, _weight=rustorch.ones((2, 2))),
+            ValueError,
+            r"Embedding: the weight has shape \(2, 2\), not \(3, 2\)",
+        ),
         (lambda: F.embedding(I([0]), W[0]), ValueError, r"the weight has shape \(2,\); it is \(rows, features\)"),
         (lambda: F.embedding(I([0]), W, sparse=True), ValueError, "embedding: sparse=True is not offered"),
         (lambda: F.embedding(I([0]), numpy.ones((3, 2)), max_norm=1.0), TypeError, "the weight is changed in place"),
-        (lambda: nn.EmbeddingBag(3, 2, mode="min"), ValueError, "EmbeddingBag: mode is 'sum', 'mean' or 'max', not 'min'"),
+        (
+            lambda: nn.EmbeddingBag(3, 2, mode="min"),
+            ValueError,
+            "EmbeddingBag: mode is 'sum', 'mean' or 'max', not 'min'",
+        ),
         (lambda: F.embedding_bag(I([0]), W, I([0]), mode="x"), ValueError, "embedding_bag: mode is"),
         (lambda: nn.EmbeddingBag(3, 2)(I([0])), ValueError, "an input of one dimension needs offsets"),
         (lambda: nn.EmbeddingBag(3, 2)(I([[0]]), I([0])), ValueError, "it takes no offsets"),
-        (lambda: nn.EmbeddingBag(3, 2)(I([[[0]]])), ValueError, r"the input has shape \(1, 1, 1\); it is \(bags, size\)"),
-        (lambda: nn.EmbeddingBag(3, 2)(I([0, 1]), I([1])), ValueError, r"offsets rise from 0 to at most the 2 indices; these are \[1\]"),
+        (
+            lambda: nn.EmbeddingBag(3, 2)(I([[[0]]])),
+            ValueError,
+            r"the input has shape \(1, 1, 1\); it is \(bags, size\)",
+        ),
+        (
+            lambda: nn.EmbeddingBag(3, 2)(I([0, 1]), I([1])),
+            ValueError,
+            r"offsets rise from 0 to at most the 2 indices; these are \[1\]",
+        ),
         (lambda: nn.EmbeddingBag(3, 2)(I([0, 1]), I([0, 3])), ValueError, "offsets rise from 0"),
         (lambda: nn.EmbeddingBag(3, 2)(I([0, 1]), I([0, 2, 1])), ValueError, "offsets rise from 0"),
-        (lambda: nn.EmbeddingBag(3, 2, include_last_offset=True)(I([0, 1]), I([0, 1])), ValueError, "the number of indices, 2, not 1"),
+        (
+            lambda: nn.EmbeddingBag(3, 2, include_last_offset=True)(I([0, 1]), I([0, 1])),
+            ValueError,
+            "the number of indices, 2, not 1",
+        ),
         (lambda: nn.EmbeddingBag(3, 2)(I([0, 1]), I([[0]])), ValueError, r"offsets have shape \(bags,\), not \(1, 1\)"),
-        (lambda: nn.EmbeddingBag(3, 2)(I([[0]]), None, I([[1.0]])), ValueError, "per_sample_weights are for mode='sum', not 'mean'"),
-        (lambda: F.embedding_bag(I([[0]]), W, mode="sum", per_sample_weights=W), ValueError, r"have the input's shape \(1, 1\)"),
-        (lambda: F.embedding_bag(I([[0]]), W, mode="max", scale_grad_by_freq=True), ValueError, "no meaning for mode='max'"),
+        (
+            lambda: nn.EmbeddingBag(3, 2)(I([[0]]), None, I([[1.0]])),
+            ValueError,
+            "per_sample_weights are for mode='sum', not 'mean'",
+        ),
+        (
+            lambda: F.embedding_bag(I([[0]]), W, mode="sum", per_sample_weights=W),
+            ValueError,
+            r"have the input's shape \(1, 1\)",
+        ),
+        (
+            lambda: F.embedding_bag(I([[0]]), W, mode="max", scale_grad_by_freq=True),
+            ValueError,
+            "no meaning for mode='max'",
+        ),
         (lambda: nn.EmbeddingBag(3, 2)(I([[3]])), IndexError, "embedding_bag: index 3 is out of range"),
     ],
-)  # fmt: skip
+)
 def test_bad_input(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
@@ -157,7 +198,7 @@ def test_lookups_and_normalization_compile(request: pytest.FixtureRequest, rng: 
     numpy.testing.assert_allclose(jax.jit(gradient)(*given), gradient(*given), rtol=1e-10, atol=1e-10)
 
 
-# -- one_hot -------------------------------------------------------------------------------------------------------------------------
+# -- one_hot -----------------------------------------------------------------------------------------------------------
 def test_one_hot(backend: Target) -> None:
     x = backend.variable([[0, 2], [1, 1]], "int64")
     for options in ({}, {"num_classes": 5}):
@@ -175,9 +216,17 @@ ONE_HOT_BAD: dict[str, Bad] = {
         IndexError,
         "one_hot: index -1 is out of range for 1 classes",
     ),
-    "large": (lambda: F.one_hot(CPU.variable([3], "int64"), 3), IndexError, "one_hot: index 3 is out of range for 3 classes"),
+    "large": (
+        lambda: F.one_hot(CPU.variable([3], "int64"), 3),
+        IndexError,
+        "one_hot: index 3 is out of range for 3 classes",
+    ),
     "none": (lambda: F.one_hot(CPU.variable([], "int64")), ValueError, "one_hot: the number of classes cannot be seen"),
-    "classes": (lambda: F.one_hot(CPU.variable([0], "int64"), 0), ValueError, "one_hot: num_classes is at least 1, or -1, not 0"),
+    "classes": (
+        lambda: F.one_hot(CPU.variable([0], "int64"), 0),
+        ValueError,
+        "one_hot: num_classes is at least 1, or -1, not 0",
+    ),
 }
 
 

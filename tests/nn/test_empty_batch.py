@@ -14,20 +14,35 @@ from rustorch.nn import functional as F
 from tests.support.target import Target
 
 PRODUCTS = [
-    ((2, 4, 3), (3, 0)), ((2, 4, 0), (0, 5)), ((0, 4, 3), (3, 5)), ((2, 0, 3), (3, 5)), ((0,), (0,)), ((2, 4, 0), (0,)), ((0, 0), (0, 0)),
-    ((2, 4, 0), (0, 0)), ((2, 0, 3), (3, 0)), ((0, 3), (3,)), ((3,), (2, 3, 0)),
-]  # fmt: skip
+    ((2, 4, 3), (3, 0)),
+    ((2, 4, 0), (0, 5)),
+    ((0, 4, 3), (3, 5)),
+    ((2, 0, 3), (3, 5)),
+    ((0,), (0,)),
+    ((2, 4, 0), (0,)),
+    ((0, 0), (0, 0)),
+    ((2, 4, 0), (0, 0)),
+    ((2, 0, 3), (3, 0)),
+    ((0, 3), (3,)),
+    ((3,), (2, 3, 0)),
+]
 NORMS: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
-    "layer_norm": (lambda x: F.layer_norm(x, (3,)), (0, 3)), "layer_norm of no sizes": (lambda x: F.layer_norm(x, (0,)), (2, 0)),
-    "rms_norm": (lambda x: F.rms_norm(x, 3), (0, 3)), "group_norm": (lambda x: F.group_norm(x, 2), (0, 4)),
-    "group_norm of no length": (lambda x: F.group_norm(x, 2), (2, 4, 0)), "instance_norm": (F.instance_norm, (0, 3, 4)),
-    "instance_norm of no length": (F.instance_norm, (2, 3, 0)), "normalize": (F.normalize, (0, 3)),
+    "layer_norm": (lambda x: F.layer_norm(x, (3,)), (0, 3)),
+    "layer_norm of no sizes": (lambda x: F.layer_norm(x, (0,)), (2, 0)),
+    "rms_norm": (lambda x: F.rms_norm(x, 3), (0, 3)),
+    "group_norm": (lambda x: F.group_norm(x, 2), (0, 4)),
+    "group_norm of no length": (lambda x: F.group_norm(x, 2), (2, 4, 0)),
+    "instance_norm": (F.instance_norm, (0, 3, 4)),
+    "instance_norm of no length": (F.instance_norm, (2, 3, 0)),
+    "normalize": (F.normalize, (0, 3)),
     "batch_norm": (lambda x: F.batch_norm(x, None, None, training=True), (0, 3)),
     "local_response_norm": (lambda x: F.local_response_norm(x, 2), (0, 4, 3)),
-    "max_pool2d": (lambda x: F.max_pool2d(x, 2), (0, 2, 4, 4)), "avg_pool2d": (lambda x: F.avg_pool2d(x, 2), (0, 2, 4, 4)),
-    "lp_pool2d": (lambda x: F.lp_pool2d(x, 2, 2), (0, 2, 4, 4)), "adaptive": (lambda x: F.adaptive_avg_pool2d(x, 3), (0, 2, 4, 4)),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2), (0, 2, 4, 4)),
+    "avg_pool2d": (lambda x: F.avg_pool2d(x, 2), (0, 2, 4, 4)),
+    "lp_pool2d": (lambda x: F.lp_pool2d(x, 2, 2), (0, 2, 4, 4)),
+    "adaptive": (lambda x: F.adaptive_avg_pool2d(x, 3), (0, 2, 4, 4)),
     "fractional": (lambda x: F.fractional_max_pool2d(x, 2, 2), (0, 2, 4, 4)),
-}  # fmt: skip
+}
 
 
 def _zeros(backend: Target, *shapes: tuple[int, ...]) -> list:
@@ -61,10 +76,16 @@ def test_layers_of_nothing(backend: Target, name: str) -> None:
     _check(function, _zeros(backend, shape))
 
 
-@pytest.mark.parametrize(("layer", "shape"), [
-    (nn.BatchNorm1d, (0, 3)), (nn.BatchNorm1d, (0, 3, 4)), (nn.BatchNorm1d, (2, 3, 0)), (nn.BatchNorm2d, (0, 3, 2, 2)),
-    (nn.BatchNorm3d, (0, 3, 1, 2, 2)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.BatchNorm1d, (0, 3)),
+        (nn.BatchNorm1d, (0, 3, 4)),
+        (nn.BatchNorm1d, (2, 3, 0)),
+        (nn.BatchNorm2d, (0, 3, 2, 2)),
+        (nn.BatchNorm3d, (0, 3, 1, 2, 2)),
+    ],
+)
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_batch_norm_of_an_empty_batch(backend: Target, layer: Any, shape: tuple, momentum: float | None) -> None:
     model = layer(3, momentum=momentum, device=backend.device)
@@ -81,7 +102,7 @@ def test_batch_norm_of_an_empty_batch(backend: Target, layer: Any, shape: tuple,
     assert model.eval()(x).shape == shape
 
 
-# -- eps ---------------------------------------------------------------------------------------------------------------------------
+# -- eps ---------------------------------------------------------------------------------------------------------------
 def test_an_eps_that_leads_to_nan_is_refused() -> None:
     x, image = rustorch.ones((4, 3)), rustorch.ones((2, 4, 3))
     layer = nn.BatchNorm1d(3, eps=-1)
@@ -94,8 +115,10 @@ def test_an_eps_that_leads_to_nan_is_refused() -> None:
     with pytest.raises(ValueError, match="batch_norm: eps must be non-negative, but got -1"):
         layer.eval()(x)
     for name, call in {
-        "layer_norm": lambda: F.layer_norm(x, 3, eps=-1.0), "rms_norm": lambda: F.rms_norm(x, 3, eps=-1.0),
-        "group_norm": lambda: F.group_norm(image, 2, eps=-1.0), "instance_norm": lambda: F.instance_norm(image, eps=-1.0),
-    }.items():  # fmt: skip
+        "layer_norm": lambda: F.layer_norm(x, 3, eps=-1.0),
+        "rms_norm": lambda: F.rms_norm(x, 3, eps=-1.0),
+        "group_norm": lambda: F.group_norm(image, 2, eps=-1.0),
+        "instance_norm": lambda: F.instance_norm(image, eps=-1.0),
+    }.items():
         with pytest.raises(ValueError, match=f"{name}: eps must be non-negative, but got -1.0"):
             call()

@@ -49,7 +49,12 @@ def test_bad_dimensions(arguments: tuple, error: type[Exception], message: str, 
 @pytest.mark.parametrize(
     ("dim", "sizes", "error", "message"),
     [
-        (1, (2, 2), ValueError, r"Unflatten: dimension 1 of shape \(2, 6\) cannot become \(2, 2\): 6 is not their product"),
+        (
+            1,
+            (2, 2),
+            ValueError,
+            r"Unflatten: dimension 1 of shape \(2, 6\) cannot become \(2, 2\): 6 is not their product",
+        ),
         (1, (4, -1), ValueError, r"cannot become \(4, -1\)"),
         (1, (0, -1), ValueError, r"cannot become \(0, -1\)"),
         (2, (2, 3), IndexError, "axis 2 is out of range"),
@@ -60,7 +65,9 @@ def test_bad_dimensions(arguments: tuple, error: type[Exception], message: str, 
         ("c", (2, 3), TypeError, "Unflatten: dim is an integer, not 'c'"),
     ],
 )
-def test_what_cannot_be_taken_apart(dim: int, sizes: tuple, error: type[Exception], message: str, backend: Target) -> None:
+def test_what_cannot_be_taken_apart(
+    dim: int, sizes: tuple, error: type[Exception], message: str, backend: Target
+) -> None:
     with pytest.raises(error, match=message):
         nn.Unflatten(dim, sizes)(backend.variable(numpy.ones((2, 6))))
 

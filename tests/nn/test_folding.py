@@ -41,15 +41,26 @@ def test_an_infinity_stays_in_its_windows() -> None:
 
 
 BAD = [
-    (lambda: nn.Unfold(4)(ONES((1, 3, 5))), ValueError,
-     r"unfold: a kernel of sizes \(4, 4\) with dilation \(1, 1\) reaches over more than the padded image has: \(3, 5\)"),
+    (
+        lambda: nn.Unfold(4)(ONES((1, 3, 5))),
+        ValueError,
+        r"unfold: a kernel of sizes \(4, 4\) with dilation \(1, 1\) reaches over more than the padded image has: \(3, 5\)",
+    ),
     (lambda: nn.Unfold(0)(ONES((1, 3, 5))), ValueError, "Unfold: kernel_size is at least 1, not 0"),
     (lambda: nn.Unfold(2)(ONES((3, 5))), ValueError, r"unfold: the input has 4 dimensions, .* its shape is \(3, 5\)"),
-    (lambda: nn.Fold((3, 3), 2)(ONES((4,))), ValueError, r"fold: the input is \(samples, rows, places\), .* its shape is \(4,\)"),
-    (lambda: nn.Fold((3, 3), 2)(ONES((4, 9))), ValueError, "fold: .* has 4 rows for each channel and 4 columns; its shape is"),
+    (
+        lambda: nn.Fold((3, 3), 2)(ONES((4,))),
+        ValueError,
+        r"fold: the input is \(samples, rows, places\), .* its shape is \(4,\)",
+    ),
+    (
+        lambda: nn.Fold((3, 3), 2)(ONES((4, 9))),
+        ValueError,
+        "fold: .* has 4 rows for each channel and 4 columns; its shape is",
+    ),
     (lambda: nn.Fold((3, 3), 2)(ONES((3, 4))), ValueError, "fold: a window of sizes .* has 4 places in an image of"),
     (lambda: nn.Fold((3, 3, 3), 2)(ONES((4, 4))), ValueError, "Fold: output_size is an integer or 2 of them"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("call", "error", "message"), BAD)

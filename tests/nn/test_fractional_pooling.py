@@ -17,7 +17,9 @@ from tests.support.target import Target
 def test_the_windows_begin_where_the_paper_says(backend: Target) -> None:
     # a = 5 / 3: floor((i + 0.5) * a) - floor(0.5 * a) = 0, 2, 4, and the last window is at the end, at 5
     x = numpy.arange(7.0).reshape(1, 1, 7)
-    out, indices = F.fractional_max_pool2d(backend.variable(x), (1, 2), (1, 4), None, True, backend.variable([[[0.5, 0.0]]]))
+    out, indices = F.fractional_max_pool2d(
+        backend.variable(x), (1, 2), (1, 4), None, True, backend.variable([[[0.5, 0.0]]])
+    )
     numpy.testing.assert_array_equal(backend.numpy(out), [[[1.0, 3.0, 5.0, 6.0]]])
     numpy.testing.assert_array_equal(backend.numpy(indices), [[[1, 3, 5, 6]]])
 
@@ -32,7 +34,9 @@ def test_the_windows_begin_where_the_paper_says(backend: Target) -> None:
         (3, (1, 6, 6, 6), (1, 2, 3), {"output_ratio": 0.5}),
     ],
 )
-def test_with_given_numbers_it_is_pytorchs(n: int, shape: tuple, kernel: Any, options: dict, rng: numpy.random.Generator) -> None:
+def test_with_given_numbers_it_is_pytorchs(
+    n: int, shape: tuple, kernel: Any, options: dict, rng: numpy.random.Generator
+) -> None:
     torch = pytest.importorskip("torch")
     values = rng.integers(0, 50, shape).astype("float64")  # some are equal
     batch, channels = shape[: -n - 1] or (1,), shape[-n - 1]
@@ -42,7 +46,9 @@ def test_with_given_numbers_it_is_pytorchs(n: int, shape: tuple, kernel: Any, op
     if not isinstance(options.get("output_ratio", ()), tuple):
         options = {"output_ratio": (options["output_ratio"],) * n}
     kwargs = {**options, "return_indices": True}
-    expected, places = getattr(torch.nn.functional, name)(theirs, kernel, _random_samples=torch.tensor(samples), **kwargs)
+    expected, places = getattr(torch.nn.functional, name)(
+        theirs, kernel, _random_samples=torch.tensor(samples), **kwargs
+    )
     (expected * expected).sum().backward()
     ours = rustorch.tensor(values, dtype=rustorch.float64, requires_grad=True)
     out, indices = getattr(F, name)(ours, kernel, _random_samples=samples, **kwargs)
@@ -55,7 +61,9 @@ def test_with_given_numbers_it_is_pytorchs(n: int, shape: tuple, kernel: Any, op
 def test_derivatives_of_first_and_second_order(rng: numpy.random.Generator) -> None:
     samples = rng.random((1, 1, 2))
     at = rng.permutation(16).reshape(1, 1, 4, 4) / 10
-    differences.check(lambda x: F.fractional_max_pool2d(x * x, 2, 2, _random_samples=samples), [at], Target("cpu"), order=2)
+    differences.check(
+        lambda x: F.fractional_max_pool2d(x * x, 2, 2, _random_samples=samples), [at], Target("cpu"), order=2
+    )
 
 
 def test_a_seed_gives_the_same_windows_again(backend: Target) -> None:
@@ -81,20 +89,50 @@ def test_given_numbers_are_in_the_state() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: nn.FractionalMaxPool2d(2), ValueError, "FractionalMaxPool2d: give either output_size or output_ratio, one of them"),
+        (
+            lambda: nn.FractionalMaxPool2d(2),
+            ValueError,
+            "FractionalMaxPool2d: give either output_size or output_ratio, one of them",
+        ),
         (lambda: nn.FractionalMaxPool2d(2, 2, 0.5), ValueError, "FractionalMaxPool2d: give either .*, not both"),
         (lambda: nn.FractionalMaxPool3d(0, 2), ValueError, "FractionalMaxPool3d: kernel_size is at least 1, not 0"),
-        (lambda: nn.FractionalMaxPool2d(2, (0, 1)), ValueError, r"FractionalMaxPool2d: output_size is at least 1, not \(0, 1\)"),
-        (lambda: nn.FractionalMaxPool2d(2, None, 1.5), ValueError, "FractionalMaxPool2d: output_ratio is .* between 0 and 1, .* 1.5"),
-        (lambda: nn.FractionalMaxPool2d(2, None, (0.5,)), ValueError, r"FractionalMaxPool2d: output_ratio is .* 2 of them, not \(0.5,\)"),
-        (lambda: F.fractional_max_pool2d(rustorch.ones((1, 4, 4)), 2, 4), ValueError,
-         r"fractional_max_pool2d: 4 windows of 2 values do not start at different places of an axis of size 4; .*\(1, 4, 4\)"),
-        (lambda: F.fractional_max_pool2d(rustorch.ones((1, 4, 4)), 2, None, 0.1), ValueError, "fractional_max_pool2d: 0 windows of 2"),
-        (lambda: F.fractional_max_pool3d(rustorch.ones((4, 4)), 2, 2), ValueError, r"fractional_max_pool3d: the input is .*\(4, 4\)"),
-        (lambda: F.fractional_max_pool2d(rustorch.ones((1, 4, 4)), 2, 2, _random_samples=rustorch.ones((1, 2))), ValueError,
-         r"fractional_max_pool2d: the random samples have shape \(1, 1, 2\), \(batch, channels, 2\), not \(1, 2\)"),
+        (
+            lambda: nn.FractionalMaxPool2d(2, (0, 1)),
+            ValueError,
+            r"FractionalMaxPool2d: output_size is at least 1, not \(0, 1\)",
+        ),
+        (
+            lambda: nn.FractionalMaxPool2d(2, None, 1.5),
+            ValueError,
+            "FractionalMaxPool2d: output_ratio is .* between 0 and 1, .* 1.5",
+        ),
+        (
+            lambda: nn.FractionalMaxPool2d(2, None, (0.5,)),
+            ValueError,
+            r"FractionalMaxPool2d: output_ratio is .* 2 of them, not \(0.5,\)",
+        ),
+        (
+            lambda: F.fractional_max_pool2d(rustorch.ones((1, 4, 4)), 2, 4),
+            ValueError,
+            r"fractional_max_pool2d: 4 windows of 2 values do not start at different places of an axis of size 4; .*\(1, 4, 4\)",
+        ),
+        (
+            lambda: F.fractional_max_pool2d(rustorch.ones((1, 4, 4)), 2, None, 0.1),
+            ValueError,
+            "fractional_max_pool2d: 0 windows of 2",
+        ),
+        (
+            lambda: F.fractional_max_pool3d(rustorch.ones((4, 4)), 2, 2),
+            ValueError,
+            r"fractional_max_pool3d: the input is .*\(4, 4\)",
+        ),
+        (
+            lambda: F.fractional_max_pool2d(rustorch.ones((1, 4, 4)), 2, 2, _random_samples=rustorch.ones((1, 2))),
+            ValueError,
+            r"fractional_max_pool2d: the random samples have shape \(1, 1, 2\), \(batch, channels, 2\), not \(1, 2\)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_draws_no_numbers(make: Any, error: type[Exception], message: str) -> None:
     before = rustorch.get_rng_state().tolist()
     with pytest.raises(error, match=message):

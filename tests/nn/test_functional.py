@@ -21,7 +21,8 @@ EXACT = {"rtol": 1e-12, "atol": 1e-13}
 
 def _against_pytorch(case: dict[str, Any], expected: dict[str, Any], target: Target) -> None:
     arrays = {
-        key: target.variable(array, array.dtype, requires_grad=key in case["tracked"]) for key, array in case["arrays"].items()
+        key: target.variable(array, array.dtype, requires_grad=key in case["tracked"])
+        for key, array in case["arrays"].items()
     }
     out = getattr(F, case["function"])(**arrays, **case["options"])
     numpy.testing.assert_allclose(target.numpy(out), expected["output"], **EXACT)
@@ -44,7 +45,7 @@ def test_cross_entropy_is_that_of_pytorch(backend: Target) -> None:
             raise AssertionError(f"case {name}: {error}") from error
 
 
-# -- second order ------------------------------------------------------------------------------------------------------------
+# -- second order ------------------------------------------------------------------------------------------------------
 _A = cases.numbers
 
 
@@ -64,12 +65,21 @@ SECOND_ORDER: dict[str, tuple[Callable[..., Any], list[numpy.ndarray]]] = {
     "mse_loss none": (lambda t, x, y: F.mse_loss(x, y, reduction="none"), [_A((3,)), _A((3,), 0.7)]),
     "cross_entropy": (lambda t, x: F.cross_entropy(x, _indices(t)), [_A((2, 3))]),
     "cross_entropy none": (lambda t, x: F.cross_entropy(x, _indices(t), reduction="none"), [_A((2, 3))]),
-    "cross_entropy weight": (lambda t, x: F.cross_entropy(x, _indices(t), t.variable(cases.CLASS_WEIGHTS)), [_A((2, 3))]),
+    "cross_entropy weight": (
+        lambda t, x: F.cross_entropy(x, _indices(t), t.variable(cases.CLASS_WEIGHTS)),
+        [_A((2, 3))],
+    ),
     "cross_entropy ignored": (lambda t, x: F.cross_entropy(x, _indices(t, (-100, 1))), [_A((2, 3))]),
     "cross_entropy smooth": (lambda t, x: F.cross_entropy(x, _indices(t), label_smoothing=0.3), [_A((2, 3))]),
     "cross_entropy of one row": (lambda t, x: F.cross_entropy(x, _indices(t, 1)), [_A((3,))]),
-    "cross_entropy of pixels": (lambda t, x: F.cross_entropy(x, _indices(t, [[0, 2]]), reduction="sum"), [_A((1, 3, 2))]),
-    "cross_entropy probabilities": (lambda t, x, y: F.cross_entropy(x, y), [_A((2, 3)), cases.probabilities((2, 3), 1)]),
+    "cross_entropy of pixels": (
+        lambda t, x: F.cross_entropy(x, _indices(t, [[0, 2]]), reduction="sum"),
+        [_A((1, 3, 2))],
+    ),
+    "cross_entropy probabilities": (
+        lambda t, x, y: F.cross_entropy(x, y),
+        [_A((2, 3)), cases.probabilities((2, 3), 1)],
+    ),
     "cross_entropy probabilities none": (
         lambda t, x, y: F.cross_entropy(x, y, reduction="none", label_smoothing=0.2),
         [_A((2, 3)), cases.probabilities((2, 3), 1)],
@@ -83,7 +93,7 @@ def test_first_and_second_order_are_those_of_central_differences(name: str, back
     check(lambda *xs: call(backend, *xs), at, backend, order=2)
 
 
-# -- extremes ----------------------------------------------------------------------------------------------------------------
+# -- extremes ----------------------------------------------------------------------------------------------------------
 def test_logits_of_ten_thousand_are_no_trouble_in_float32(backend: Target) -> None:
     logits = backend.variable([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]], "float32", requires_grad=True)
     losses = F.cross_entropy(logits, _indices(backend, (1, 2)), reduction="none")
@@ -98,7 +108,9 @@ def test_softmax_and_sigmoid_do_not_overflow_in_float32(backend: Target) -> None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         numpy.testing.assert_allclose(backend.numpy(F.softmax(x, 0)), [0.5, 0, 0.5], rtol=1e-6)
-        numpy.testing.assert_allclose(backend.numpy(F.log_softmax(x, 0)), numpy.log(0.5) - numpy.array([0, 2e4, 0]), rtol=1e-6)
+        numpy.testing.assert_allclose(
+            backend.numpy(F.log_softmax(x, 0)), numpy.log(0.5) - numpy.array([0, 2e4, 0]), rtol=1e-6
+        )
         out = F.sigmoid(x)
         numpy.testing.assert_array_equal(backend.numpy(out), [1, 0, 1])
         (F.log_softmax(x, 0) + out).sum().backward()
@@ -134,13 +146,15 @@ def test_class_indices_of_any_integer_dtype(dtype: str, weight: list[float] | No
 
 def test_a_gradient_keeps_the_single_precision_of_its_variable(backend: Target) -> None:
     logits = backend.variable([[1.0, 2.0, 0.5]], "float32", requires_grad=True)
-    loss = F.cross_entropy(logits, _indices(backend, (0,)), backend.variable(cases.CLASS_WEIGHTS, "float32"), label_smoothing=0.1)
+    loss = F.cross_entropy(
+        logits, _indices(backend, (0,)), backend.variable(cases.CLASS_WEIGHTS, "float32"), label_smoothing=0.1
+    )
     loss.backward()
     assert loss.dtype == rustorch.float32
     assert rustorch.Variable(logits.grad).dtype == rustorch.float32
 
 
-# -- in place, and without a dimension ---------------------------------------------------------------------------------------
+# -- in place, and without a dimension ---------------------------------------------------------------------------------
 def test_relu_in_place_is_its_input(backend: Target) -> None:
     x = backend.variable([-1.0, 2.0])
     assert F.relu_(x) is x
@@ -189,7 +203,7 @@ def test_native_arrays_are_taken_as_they_are(backend: Target) -> None:
     assert F.cross_entropy(x, backend.array([0], "int64")).item() == pytest.approx(numpy.log1p(numpy.exp(-3)))
 
 
-# -- bad input ---------------------------------------------------------------------------------------------------------------
+# -- bad input ---------------------------------------------------------------------------------------------------------
 def _x(*shape: int, dtype: str = "float32") -> Callable[[Target], rustorch.Variable]:
     return lambda t: rustorch.ones(shape, dtype=dtype, device=t.device)
 
@@ -197,60 +211,113 @@ def _x(*shape: int, dtype: str = "float32") -> Callable[[Target], rustorch.Varia
 _i = _indices
 BAD: dict[str, tuple[Callable[[Target], Any], type[Exception], str]] = {
     "linear features": (
-        lambda t: F.linear(_x(2, 4)(t), _x(2, 3)(t)), ValueError,
-        r"linear: the input has shape \(2, 4\), but a weight of shape \(2, 3\) takes 3 features"),
+        lambda t: F.linear(_x(2, 4)(t), _x(2, 3)(t)),
+        ValueError,
+        r"linear: the input has shape \(2, 4\), but a weight of shape \(2, 3\) takes 3 features",
+    ),
     "linear scalar": (lambda t: F.linear(_x()(t), _x(2, 3)(t)), ValueError, r"the input has shape \(\)"),
     "linear bias": (
-        lambda t: F.linear(_x(2, 3)(t), _x(2, 3)(t), _x(3)(t)), ValueError,
-        r"linear: the bias has shape \(3,\), but a weight of shape \(2, 3\) has 2 outputs"),
-    "linear integers": (lambda t: F.linear(_x(2, 3, dtype="int64")(t), _x(2, 3)(t)), TypeError,
-        r"the input is of int64 and the weight of float32.*x\.float\(\)"),
+        lambda t: F.linear(_x(2, 3)(t), _x(2, 3)(t), _x(3)(t)),
+        ValueError,
+        r"linear: the bias has shape \(3,\), but a weight of shape \(2, 3\) has 2 outputs",
+    ),
+    "linear integers": (
+        lambda t: F.linear(_x(2, 3, dtype="int64")(t), _x(2, 3)(t)),
+        TypeError,
+        r"the input is of int64 and the weight of float32.*x\.float\(\)",
+    ),
     "linear list": (lambda t: F.linear([1.0], _x(1, 1)(t)), TypeError, "not list.*rustorch.asarray"),
-    "sigmoid integers": (lambda t: F.sigmoid(_x(2, dtype="int64")(t)), TypeError, "sigmoid is of floating.*not of int64.*astype"),
-    "softmax integers": (lambda t: F.softmax(_x(2, dtype="int64")(t), 0), TypeError, "softmax is of floating.*not of int64"),
+    "sigmoid integers": (
+        lambda t: F.sigmoid(_x(2, dtype="int64")(t)),
+        TypeError,
+        "sigmoid is of floating.*not of int64.*astype",
+    ),
+    "softmax integers": (
+        lambda t: F.softmax(_x(2, dtype="int64")(t), 0),
+        TypeError,
+        "softmax is of floating.*not of int64",
+    ),
     "softmax scalar": (lambda t: F.softmax(_x()(t), 1), IndexError, "softmax: axis 1 is out of range"),
     "softmax dim": (lambda t: F.softmax(_x(2)(t), 1), IndexError, "axis 1 is out of range for an array of 1 dim"),
     "log_softmax scalar": (lambda t: F.log_softmax(_x()(t), 1), IndexError, "log_softmax: axis 1 is out of range"),
     "mse shapes": (
-        lambda t: F.mse_loss(_x(3, 1)(t), _x(3)(t)), ValueError,
-        r"mse_loss: the input has shape \(3, 1\) and the target \(3,\); they must be equal"),
+        lambda t: F.mse_loss(_x(3, 1)(t), _x(3)(t)),
+        ValueError,
+        r"mse_loss: the input has shape \(3, 1\) and the target \(3,\); they must be equal",
+    ),
     "mse reduction": (
-        lambda t: F.mse_loss(_x(3)(t), _x(3)(t), "max"), ValueError,
-        "mse_loss: reduction is 'mean', 'sum' or 'none', not 'max'"),
+        lambda t: F.mse_loss(_x(3)(t), _x(3)(t), "max"),
+        ValueError,
+        "mse_loss: reduction is 'mean', 'sum' or 'none', not 'max'",
+    ),
     "mse kinds": (lambda t: F.mse_loss(_x(3)(t), _x(3, dtype="bool")(t)), TypeError, "float32 and bool.*astype"),
     "mse integers": (
-        lambda t: F.mse_loss(_x(3, dtype="int64")(t), _x(3, dtype="int64")(t)), TypeError, "mse_loss is of floating"),
+        lambda t: F.mse_loss(_x(3, dtype="int64")(t), _x(3, dtype="int64")(t)),
+        TypeError,
+        "mse_loss is of floating",
+    ),
     "class too large": (
-        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (0, 3))), IndexError,
-        "cross_entropy: class index 3 is out of range for 3 classes"),
+        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (0, 3))),
+        IndexError,
+        "cross_entropy: class index 3 is out of range for 3 classes",
+    ),
     "class negative": (
-        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (0, -1))), IndexError,
-        "cross_entropy: class index -1 is out of range for 3 classes"),
+        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (0, -1))),
+        IndexError,
+        "cross_entropy: class index -1 is out of range for 3 classes",
+    ),
     "class beside an ignored one": (
-        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (-100, 5))), IndexError, "class index 5 is out of range for 3"),
+        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (-100, 5))),
+        IndexError,
+        "class index 5 is out of range for 3",
+    ),
     "class with weights": (
-        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (3, 0)), _x(3)(t)), IndexError, "class index 3 is out of range"),
+        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (3, 0)), _x(3)(t)),
+        IndexError,
+        "class index 3 is out of range",
+    ),
     "class with smoothing": (
-        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (3, 0)), label_smoothing=0.1), IndexError, "class index 3 is out of"),
+        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (3, 0)), label_smoothing=0.1),
+        IndexError,
+        "class index 3 is out of",
+    ),
     "float target": (
-        lambda t: F.cross_entropy(_x(2, 3)(t), _x(2)(t)), ValueError,
-        r"a target of float32 is class probabilities, of the input's shape \(2, 3\), not \(2,\); class indices are integers"),
+        lambda t: F.cross_entropy(_x(2, 3)(t), _x(2)(t)),
+        ValueError,
+        r"a target of float32 is class probabilities, of the input's shape \(2, 3\), not \(2,\); class indices are integers",
+    ),
     "indices' shape": (
-        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (0, 1, 2))), ValueError,
-        r"class indices for an input of shape \(2, 3\) have shape \(2,\), not \(3,\)"),
+        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (0, 1, 2))),
+        ValueError,
+        r"class indices for an input of shape \(2, 3\) have shape \(2,\), not \(3,\)",
+    ),
     "boolean target": (
-        lambda t: F.cross_entropy(_x(2, 3)(t), _x(2, dtype="bool")(t)), TypeError, "class indices.*or probabilities.*not bool"),
+        lambda t: F.cross_entropy(_x(2, 3)(t), _x(2, dtype="bool")(t)),
+        TypeError,
+        "class indices.*or probabilities.*not bool",
+    ),
     "weight's shape": (
-        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t), _x(2)(t)), ValueError,
-        r"the weight has shape \(2,\), but there are 3 classes"),
+        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t), _x(2)(t)),
+        ValueError,
+        r"the weight has shape \(2,\), but there are 3 classes",
+    ),
     "smoothing": (
-        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t), label_smoothing=1.5), ValueError, r"label_smoothing is in \[0, 1\], not 1.5"),
+        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t), label_smoothing=1.5),
+        ValueError,
+        r"label_smoothing is in \[0, 1\], not 1.5",
+    ),
     "cross_entropy reduction": (
-        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t), reduction="max"), ValueError, "cross_entropy: reduction is 'mean'"),
+        lambda t: F.cross_entropy(_x(2, 3)(t), _i(t), reduction="max"),
+        ValueError,
+        "cross_entropy: reduction is 'mean'",
+    ),
     "integer logits": (
-        lambda t: F.cross_entropy(_x(2, 3, dtype="int64")(t), _i(t)), TypeError, "cross_entropy is of floating.*not of int64"),
+        lambda t: F.cross_entropy(_x(2, 3, dtype="int64")(t), _i(t)),
+        TypeError,
+        "cross_entropy is of floating.*not of int64",
+    ),
     "no classes": (lambda t: F.cross_entropy(_x()(t), _i(t, 0)), ValueError, "the input needs a dimension of classes"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -271,6 +338,8 @@ def test_operands_on_two_devices_raise_and_name_both(call: Callable, dtype: str,
         pytest.importorskip("array_api_strict")
     x = backend.variable(numpy.ones((2, 2)), "float32", requires_grad=True)
     y = rustorch.ones((2, 2), dtype=dtype, device=other)
-    with pytest.raises(RuntimeError, match=rf"different devices, '{backend.device}' and '{other}'.*\.to\('{backend.device}'\)"):
+    with pytest.raises(
+        RuntimeError, match=rf"different devices, '{backend.device}' and '{other}'.*\.to\('{backend.device}'\)"
+    ):
         call(x, y)
     assert x.grad is None

@@ -40,7 +40,11 @@ def test_every_public_method_is_documented(kind: type) -> None:
     assert inspect.getdoc(kind)
     for name in dir(kind):
         method = getattr(kind, name)
-        if name.startswith("_") or not callable(method) or not (getattr(method, "__module__", "") or "").startswith("rustorch"):
+        if (
+            name.startswith("_")
+            or not callable(method)
+            or not (getattr(method, "__module__", "") or "").startswith("rustorch")
+        ):
             continue
         assert inspect.getdoc(method), f"{kind.__name__}.{name}"
 

@@ -1,4 +1,6 @@
-"""Hooks: when they are called, with what, in which order, and what their results replace; the same in PyTorch where it is installed."""
+"""Hooks: when they are called, with what, in which order, and what their results replace; the same in PyTorch where it
+is installed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Normalization of numbers whose squares overflow or underflow: what it returns does not depend on the scale of its input."""
+"""Normalization of numbers whose squares overflow or underflow: what it returns does not depend on the scale of its
+input.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def test_ordinary_rows_beside_huge_ones_are_as_they_were(backend: Target, name: 
     alone = HOST.astype("float32")
     mixed = alone * numpy.asarray([[1.0], [1e25]], "float32")
     with numpy.errstate(over="ignore"):
-        got = [backend.numpy(LAYERS[name](backend.variable(host, "float32"), 1e-5)).reshape(-1) for host in (alone, mixed)]
+        got = [
+            backend.numpy(LAYERS[name](backend.variable(host, "float32"), 1e-5)).reshape(-1) for host in (alone, mixed)
+        ]
     first = slice(None, None, 2) if name == "batch_norm" else slice(0, 4)
     numpy.testing.assert_allclose(got[1][first], got[0][first], rtol=1e-6)
     assert numpy.isfinite(got[1]).all()

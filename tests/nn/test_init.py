@@ -30,7 +30,11 @@ NORMAL: dict[str, tuple[Callable[[Any], Any], float, float]] = {
     "standard": (lambda w: init.normal_(w), 0.0, 1.0),
     "xavier": (lambda w: init.xavier_normal_(w), 0.0, math.sqrt(2 / 500)),
     "kaiming": (lambda w: init.kaiming_normal_(w), 0.0, math.sqrt(2 / 200)),
-    "kaiming, linear": (lambda w: init.kaiming_normal_(w, mode="fan_out", nonlinearity="linear"), 0.0, 1 / math.sqrt(300)),
+    "kaiming, linear": (
+        lambda w: init.kaiming_normal_(w, mode="fan_out", nonlinearity="linear"),
+        0.0,
+        1 / math.sqrt(300),
+    ),
 }
 
 
@@ -74,9 +78,16 @@ def test_a_parameter_is_filled_in_place_and_stays_a_leaf(backend: Target) -> Non
 
 @pytest.mark.parametrize(
     "fill",
-    [init.uniform_, init.normal_, init.xavier_uniform_, init.kaiming_normal_, init.orthogonal_, lambda w: init.sparse_(w, 0.5),
-     lambda w: w if w.dtype.kind == "c" else init.trunc_normal_(w)],
-)  # fmt: skip
+    [
+        init.uniform_,
+        init.normal_,
+        init.xavier_uniform_,
+        init.kaiming_normal_,
+        init.orthogonal_,
+        lambda w: init.sparse_(w, 0.5),
+        lambda w: w if w.dtype.kind == "c" else init.trunc_normal_(w),
+    ],
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
 def test_one_seed_fills_alike_on_every_backend(fill: Callable, dtype: str, backend: Target) -> None:
     filled = []
@@ -95,10 +106,18 @@ def test_fans_count_the_kernel() -> None:
 
 @pytest.mark.parametrize(
     ("nonlinearity", "param", "gain"),
-    [("linear", None, 1), ("conv2d", None, 1), ("sigmoid", None, 1), ("tanh", None, 5 / 3), ("relu", None, math.sqrt(2)),
-     ("selu", None, 0.75), ("leaky_relu", None, math.sqrt(2 / (1 + 1e-4))), ("leaky_relu", 0.5, math.sqrt(1.6)),
-     ("leaky_relu", 0, math.sqrt(2))],
-)  # fmt: skip
+    [
+        ("linear", None, 1),
+        ("conv2d", None, 1),
+        ("sigmoid", None, 1),
+        ("tanh", None, 5 / 3),
+        ("relu", None, math.sqrt(2)),
+        ("selu", None, 0.75),
+        ("leaky_relu", None, math.sqrt(2 / (1 + 1e-4))),
+        ("leaky_relu", 0.5, math.sqrt(1.6)),
+        ("leaky_relu", 0, math.sqrt(2)),
+    ],
+)
 def test_gains_are_those_of_pytorch(nonlinearity: str, param: float | None, gain: float) -> None:
     assert init.calculate_gain(nonlinearity, param) == pytest.approx(gain, rel=1e-15)
 
@@ -124,9 +143,27 @@ def test_gains_are_those_of_pytorch(nonlinearity: str, param: float | None, gain
         ),
         (init.uniform_, (3,), "int64", TypeError, "random weights of dtype int64: only floating-point"),
         (init.normal_, (3,), "bool", TypeError, "random weights of dtype bool"),
-        (init.trunc_normal_, (3,), "complex64", TypeError, "trunc_normal_ is of real floating-point numbers, not of complex64"),
-        (lambda w: init.trunc_normal_(w, std=0.0), (3,), "float32", ValueError, "std is positive and a below b; got std=0.0"),
-        (lambda w: init.trunc_normal_(w, a=1.0, b=1.0), (3,), "float32", ValueError, "a below b; got std=1.0, a=1.0, b=1.0"),
+        (
+            init.trunc_normal_,
+            (3,),
+            "complex64",
+            TypeError,
+            "trunc_normal_ is of real floating-point numbers, not of complex64",
+        ),
+        (
+            lambda w: init.trunc_normal_(w, std=0.0),
+            (3,),
+            "float32",
+            ValueError,
+            "std is positive and a below b; got std=0.0",
+        ),
+        (
+            lambda w: init.trunc_normal_(w, a=1.0, b=1.0),
+            (3,),
+            "float32",
+            ValueError,
+            "a below b; got std=1.0, a=1.0, b=1.0",
+        ),
         (init.eye_, (3,), "float32", ValueError, r"eye_ fills a matrix, not a Variable of shape \(3,\)"),
         (
             init.dirac_,
@@ -135,7 +172,13 @@ def test_gains_are_those_of_pytorch(nonlinearity: str, param: float | None, gain
             ValueError,
             r"dirac_ fills a convolution's weight, of 3 to 5 dimensions, not .* \(3, 2\)",
         ),
-        (lambda w: init.dirac_(w, 2), (3, 2, 1), "float32", ValueError, "dirac_: 2 groups do not divide the 3 output channels"),
+        (
+            lambda w: init.dirac_(w, 2),
+            (3, 2, 1),
+            "float32",
+            ValueError,
+            "dirac_: 2 groups do not divide the 3 output channels",
+        ),
         (init.orthogonal_, (3,), "float32", ValueError, "orthogonal_ fills two dimensions at least"),
         (lambda w: init.sparse_(w, 0.5), (3,), "float32", ValueError, "sparse_ fills a matrix"),
         (lambda w: init.sparse_(w, 1.5), (3, 2), "float32", ValueError, "sparsity is a share between 0 and 1, not 1.5"),
@@ -149,7 +192,8 @@ def test_bad_arguments_fill_nothing(fill: Any, shape: tuple, dtype: str, error: 
 
 
 @pytest.mark.parametrize(
-    ("mean", "std", "a", "b"), [(0.0, 1.0, -2.0, 2.0), (0.0, 0.02, -2.0, 2.0), (1.0, 1.0, 2.0, 4.0), (0.0, 1.0, -0.1, 0.3)]
+    ("mean", "std", "a", "b"),
+    [(0.0, 1.0, -2.0, 2.0), (0.0, 0.02, -2.0, 2.0), (1.0, 1.0, 2.0, 4.0), (0.0, 1.0, -0.1, 0.3)],
 )
 def test_truncated_normal_numbers_have_their_moments(mean: float, std: float, a: float, b: float) -> None:
     w = rustorch.zeros(20000)
@@ -206,7 +250,11 @@ def test_a_share_of_every_column_is_zeros(backend: Target) -> None:
         (lambda x: init.normal_(x, 0.0, numpy.nan), ValueError, "normal_: std is finite, not nan"),
         (lambda x: init.normal_(x, None), TypeError, "normal_: mean is a number, not None"),
         (lambda x: init.trunc_normal_(x, numpy.nan), ValueError, "trunc_normal_: mean is finite, not nan"),
-        (lambda x: init.trunc_normal_(x, 0.0, 1.0, None), TypeError, "trunc_normal_: the bounds are numbers, not None and 2.0"),
+        (
+            lambda x: init.trunc_normal_(x, 0.0, 1.0, None),
+            TypeError,
+            "trunc_normal_: the bounds are numbers, not None and 2.0",
+        ),
         (lambda x: init.xavier_uniform_(x, -1.0), ValueError, "uniform_: numbers are from a to b"),
     ],
 )

@@ -117,14 +117,16 @@ def test_a_wrong_feature_size_raises_and_nothing_changes(shape: tuple, backend: 
     layer = nn.Linear(3, 2, device=backend.device)
     state = {name: value.tolist() for name, value in layer.state_dict().items()}
     x = backend.variable(numpy.ones(shape), "float32", requires_grad=True)
-    with pytest.raises(ValueError, match=r"linear: the input has shape .*, but a weight of shape \(2, 3\) takes 3 features"):
+    with pytest.raises(
+        ValueError, match=r"linear: the input has shape .*, but a weight of shape \(2, 3\) takes 3 features"
+    ):
         layer(x)
     assert x.grad is None
     assert all(p.grad is None for p in layer.parameters())
     assert {name: value.tolist() for name, value in layer.state_dict().items()} == state
 
 
-# -- bilinear ----------------------------------------------------------------------------------------------------------------------
+# -- bilinear ----------------------------------------------------------------------------------------------------------
 def test_bilinear_has_derivatives_of_second_order() -> None:
     at = [cases.numbers(shape, i) for i, shape in enumerate([(2, 2), (2, 3), (2, 2, 3), (2,)])]
     check(nn.functional.bilinear, at, Target("cpu"), order=2)

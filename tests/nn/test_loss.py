@@ -26,7 +26,9 @@ def test_the_layers_are_their_functions(reduction: str, backend: Target) -> None
     x, labels = backend.variable(LOGITS), backend.variable(CLASSES, "int64")
     y = backend.variable(cases.numbers((4, cases.CLASSES), 0.5))
     _equal(backend, nn.MSELoss(reduction)(x, y), F.mse_loss(x, y, reduction))
-    _equal(backend, nn.CrossEntropyLoss(reduction=reduction)(x, labels), F.cross_entropy(x, labels, reduction=reduction))
+    _equal(
+        backend, nn.CrossEntropyLoss(reduction=reduction)(x, labels), F.cross_entropy(x, labels, reduction=reduction)
+    )
 
 
 def test_every_option_of_cross_entropy_arrives(backend: Target) -> None:
@@ -49,7 +51,10 @@ def test_the_weight_is_a_buffer_that_moves_with_the_loss(backend: Target) -> Non
     x, labels = backend.variable(LOGITS), backend.variable(CLASSES, "int64")
     _equal(backend, criterion(x, labels), F.cross_entropy(x, labels, backend.variable(cases.CLASS_WEIGHTS)))
     assert nn.CrossEntropyLoss().state_dict() == {}
-    assert nn.CrossEntropyLoss(cases.CLASS_WEIGHTS, device=backend.device, dtype="float32").weight.dtype == rustorch.float32
+    assert (
+        nn.CrossEntropyLoss(cases.CLASS_WEIGHTS, device=backend.device, dtype="float32").weight.dtype
+        == rustorch.float32
+    )
 
 
 def test_a_string_in_front_is_the_reduction() -> None:
@@ -62,7 +67,10 @@ def test_a_string_in_front_is_the_reduction() -> None:
     [
         (lambda: nn.MSELoss("max"), "MSELoss: reduction is 'mean', 'sum' or 'none', not 'max'"),
         (lambda: nn.CrossEntropyLoss("max"), "CrossEntropyLoss: reduction is 'mean', 'sum' or 'none', not 'max'"),
-        (lambda: nn.CrossEntropyLoss(label_smoothing=-0.1), r"CrossEntropyLoss: label_smoothing is in \[0, 1\], not -0.1"),
+        (
+            lambda: nn.CrossEntropyLoss(label_smoothing=-0.1),
+            r"CrossEntropyLoss: label_smoothing is in \[0, 1\], not -0.1",
+        ),
     ],
 )
 def test_bad_options_raise_when_the_loss_is_made(make: Any, message: str) -> None:
@@ -73,10 +81,25 @@ def test_bad_options_raise_when_the_loss_is_made(make: Any, message: str) -> Non
 @pytest.mark.parametrize(
     ("criterion", "target", "error", "message"),
     [
-        (nn.CrossEntropyLoss(), (numpy.array([0, 3]), "int64"), IndexError, "class index 3 is out of range for 3 classes"),
-        (nn.CrossEntropyLoss(), (numpy.ones((2, 4)), "float32"), ValueError, r"of the input's shape \(2, 3\), not \(2, 4\)"),
+        (
+            nn.CrossEntropyLoss(),
+            (numpy.array([0, 3]), "int64"),
+            IndexError,
+            "class index 3 is out of range for 3 classes",
+        ),
+        (
+            nn.CrossEntropyLoss(),
+            (numpy.ones((2, 4)), "float32"),
+            ValueError,
+            r"of the input's shape \(2, 3\), not \(2, 4\)",
+        ),
         (nn.CrossEntropyLoss(), (numpy.array([[0], [1]]), "int64"), ValueError, r"have shape \(2,\), not \(2, 1\)"),
-        (nn.MSELoss(), (numpy.ones(2), "float32"), ValueError, r"has shape \(2, 3\) and the target \(2,\); they must be equal"),
+        (
+            nn.MSELoss(),
+            (numpy.ones(2), "float32"),
+            ValueError,
+            r"has shape \(2, 3\) and the target \(2,\); they must be equal",
+        ),
     ],
 )
 def test_a_bad_target_raises_and_the_model_stays_as_it_was(
@@ -129,7 +152,7 @@ def test_linear_cross_entropy_loss_refuses_what_it_cannot_do() -> None:
             rustorch.nn.LinearCrossEntropyLoss(4, 3, **options)
 
 
-# -- PyTorch's old words for the reduction, and weights ------------------------------------------------------------------------------
+# -- PyTorch's old words for the reduction, and weights ----------------------------------------------------------------
 def test_old_words_for_the_reduction() -> None:
     x, y = rustorch.tensor([1.0, 3.0]), rustorch.tensor([0.0, 0.0])
     for size_average, reduce, reduction in (
@@ -138,7 +161,9 @@ def test_old_words_for_the_reduction() -> None:
         (None, False, "none"),
         (False, True, "sum"),
     ):
-        with pytest.warns(UserWarning, match=f"mse_loss: size_average and reduce are old words; write reduction='{reduction}'"):
+        with pytest.warns(
+            UserWarning, match=f"mse_loss: size_average and reduce are old words; write reduction='{reduction}'"
+        ):
             out = F.mse_loss(x, y, size_average, reduce)
         assert out.tolist() == F.mse_loss(x, y, reduction=reduction).tolist()
         with pytest.warns(UserWarning, match="NLLLoss: size_average"):
@@ -157,6 +182,8 @@ def test_the_reduction_may_come_first_as_in_the_bindings() -> None:
 def test_weights_of_elements_are_pytorchs(name: str, reduction: str, backend: Target) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
     x, y, weight = (cases.numbers((3, 4), start=start) for start in (0.1, 0.7, 1.3))
-    expected = getattr(torch.nn.functional, name)(*map(torch.tensor, (x, y)), reduction=reduction, weight=torch.tensor(weight))
+    expected = getattr(torch.nn.functional, name)(
+        *map(torch.tensor, (x, y)), reduction=reduction, weight=torch.tensor(weight)
+    )
     found = getattr(F, name)(*map(backend.variable, (x, y)), reduction=reduction, weight=backend.variable(weight))
     numpy.testing.assert_allclose(backend.numpy(found), expected.numpy(), rtol=1e-12)

@@ -36,7 +36,9 @@ CLASS_LOSSES = pytest.mark.parametrize(
 
 @CLASS_LOSSES
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_mean_of_ignored_rows_is_nan_and_its_gradient_0(loss: Callable[..., Any], dtype: str, backend: Target) -> None:
+def test_the_mean_of_ignored_rows_is_nan_and_its_gradient_0(
+    loss: Callable[..., Any], dtype: str, backend: Target
+) -> None:
     x = backend.variable([[1.0, 2.0, 3.0], [0.5, 0.0, -1.0]], dtype, requires_grad=True)
     target = backend.variable([-100, -100], "int64")
     mean = loss(x, target)
@@ -128,7 +130,9 @@ def test_the_mean_where_no_element_counts_is_nan_and_its_gradient_0(name: str, b
 def test_a_weight_of_0_has_a_gradient(backend: Target) -> None:
     weight = backend.variable([0.0, 1.0], requires_grad=True)
     x = backend.variable([1.0, 3.0], requires_grad=True)
-    (slope,) = rustorch.grad([F.mse_loss(x, x.detach() - 2, weight=weight, reduction="sum")], [weight], create_graph=True)
+    (slope,) = rustorch.grad(
+        [F.mse_loss(x, x.detach() - 2, weight=weight, reduction="sum")], [weight], create_graph=True
+    )
     numpy.testing.assert_array_equal(backend.numpy(slope.detach()), [4, 4])
     (second,) = rustorch.grad([rustorch.sum(slope)], [x])
     numpy.testing.assert_array_equal(backend.numpy(second), [4, 4])
@@ -160,7 +164,9 @@ def test_infinite_logits_that_are_right_cost_nothing(dtype: str, backend: Target
     expected, slopes = [0, 0, INF, INF], [0, 0, 1, -1]
     for loss in (
         F.binary_cross_entropy_with_logits(x, y, reduction="none"),
-        F.multilabel_soft_margin_loss(rustorch.expand_dims(x, axis=1), rustorch.expand_dims(y, axis=1), reduction="none"),
+        F.multilabel_soft_margin_loss(
+            rustorch.expand_dims(x, axis=1), rustorch.expand_dims(y, axis=1), reduction="none"
+        ),
         F.soft_margin_loss(x, 2 * y - 1, reduction="none"),
     ):
         numpy.testing.assert_array_equal(backend.numpy(loss.detach()), expected)
@@ -178,7 +184,9 @@ def test_a_weight_of_0_leaves_out_infinite_logits(backend: Target) -> None:
 
 def test_probabilities_of_0_and_1_of_weight_0(backend: Target) -> None:
     x = backend.variable([0.0, 1.0, 0.5], requires_grad=True)
-    loss = F.binary_cross_entropy(x, backend.variable([1.0, 0.0, 1.0]), backend.variable([0.0, 0.0, 1.0]), reduction="sum")
+    loss = F.binary_cross_entropy(
+        x, backend.variable([1.0, 0.0, 1.0]), backend.variable([0.0, 0.0, 1.0]), reduction="sum"
+    )
     loss.backward()
     assert loss.item() == pytest.approx(numpy.log(2))
     numpy.testing.assert_array_equal(backend.numpy(x.grad), [0, 0, -2])

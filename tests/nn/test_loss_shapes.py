@@ -1,4 +1,6 @@
-"""Losses of nothing and of numbers; dtypes and shapes of targets and weights that PyTorch takes, and what it refuses."""
+"""Losses of nothing and of numbers; dtypes and shapes of targets and weights that PyTorch takes, and what it
+refuses.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,10 @@ import rustorch
 from rustorch.nn import functional as F
 from tests.support.target import Target
 
-PAIRS = ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div",
-         "poisson_nll_loss", "soft_margin_loss", "hinge_embedding_loss"]  # fmt: skip
+PAIRS = [
+    "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+    "kl_div", "poisson_nll_loss", "soft_margin_loss", "hinge_embedding_loss",
+]  # fmt: skip
 REDUCTIONS = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 
 
@@ -30,12 +34,16 @@ def _is_of_nothing(loss: Any, x: Any, reduction: str, shape: tuple[int, ...], ba
 @pytest.mark.parametrize("name", PAIRS)
 def test_pairs_of_nothing(name: str, shape: tuple[int, ...], reduction: str, backend: Target) -> None:
     x = backend.variable(numpy.zeros(shape), requires_grad=True)
-    _is_of_nothing(getattr(F, name)(x, backend.variable(numpy.zeros(shape)), reduction=reduction), x, reduction, shape, backend)
+    _is_of_nothing(
+        getattr(F, name)(x, backend.variable(numpy.zeros(shape)), reduction=reduction), x, reduction, shape, backend
+    )
 
 
 @REDUCTIONS
 @pytest.mark.parametrize("name", ["cross_entropy", "nll_loss"])
-@pytest.mark.parametrize(("shape", "target"), [((0, 5), (0,)), ((5, 0), (5,)), ((0, 5, 2), (0, 2)), ((2, 5, 0), (2, 0))], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "target"), [((0, 5), (0,)), ((5, 0), (5,)), ((0, 5, 2), (0, 2)), ((2, 5, 0), (2, 0))], ids=str
+)
 def test_classes_of_nothing(name: str, shape: tuple[int, ...], target: tuple, reduction: str, backend: Target) -> None:
     x = backend.variable(numpy.zeros(shape), requires_grad=True)
     classes = backend.variable(numpy.full(target, -100), "int64")
@@ -97,7 +105,7 @@ def test_numbers_are_vectors_of_one_element(backend: Target) -> None:
     assert numpy.shape(x.grad) == ()
 
 
-# -- dtypes ------------------------------------------------------------------------------------------------------------------------
+# -- dtypes ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [
@@ -129,7 +137,9 @@ def test_probabilities_are_no_integers(name: str) -> None:
 
 
 def test_binary_cross_entropy_takes_one_dtype() -> None:
-    with pytest.raises(TypeError, match="the input is of float32 and the target of float64; they must be equal, convert one"):
+    with pytest.raises(
+        TypeError, match="the input is of float32 and the target of float64; they must be equal, convert one"
+    ):
         F.binary_cross_entropy(rustorch.zeros(2), rustorch.zeros(2, dtype=rustorch.float64))
 
 
@@ -141,7 +151,9 @@ def test_class_weights_have_the_dtype_of_the_logits(backend: Target) -> None:
             loss(x, y, weight)
     shares = backend.variable([[0.5, 0.5]], "float64")
     assert (
-        F.cross_entropy(x, shares).dtype == F.cross_entropy(x, shares.astype(rustorch.float32), weight).dtype == rustorch.float64
+        F.cross_entropy(x, shares).dtype
+        == F.cross_entropy(x, shares.astype(rustorch.float32), weight).dtype
+        == rustorch.float64
     )
 
 
@@ -161,11 +173,14 @@ def test_l1_takes_complex_numbers(backend: Target) -> None:
     numpy.testing.assert_allclose(backend.numpy(z.grad), [0.6 + 0.8j])
 
 
-# -- weights and variances -----------------------------------------------------------------------------------------------------------
+# -- weights and variances ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("shape", [(), (3,), (2, 1), (2, 3)])
 def test_weights_of_many_labels_broadcast(shape: tuple[int, ...], backend: Target) -> None:
     x = numpy.linspace(-1, 1, 6).reshape(2, 3)
-    y, weight = numpy.asarray([[1, 0, 1], [0, 0, 1]]), 1 + numpy.arange(float(numpy.prod(shape, dtype=int))).reshape(shape)
+    y, weight = (
+        numpy.asarray([[1, 0, 1], [0, 0, 1]]),
+        1 + numpy.arange(float(numpy.prod(shape, dtype=int))).reshape(shape),
+    )
     found = F.multilabel_soft_margin_loss(
         backend.variable(x), backend.variable(y, "int64"), backend.variable(weight), reduction="none"
     )
@@ -175,7 +190,11 @@ def test_weights_of_many_labels_broadcast(shape: tuple[int, ...], backend: Targe
 
 @pytest.mark.parametrize("shape", [(2, 3), (2,), (2, 1), (1, 3)])
 def test_variances_broadcast(shape: tuple[int, ...], backend: Target) -> None:
-    x, y, var = numpy.arange(6.0).reshape(2, 3), numpy.ones((2, 3)), 1 + numpy.arange(float(numpy.prod(shape))).reshape(shape)
+    x, y, var = (
+        numpy.arange(6.0).reshape(2, 3),
+        numpy.ones((2, 3)),
+        1 + numpy.arange(float(numpy.prod(shape))).reshape(shape),
+    )
     full = var[:, None] if shape == (2,) else var
     expected = 0.5 * (numpy.log(full) + (x - y) ** 2 / full) + numpy.zeros((2, 3))
     for target in (y, y[:1], y[0]):

@@ -1,4 +1,6 @@
-"""Losses and distances at the ends of the range: nothing overflows, underflows or cancels on the way, in second order, too."""
+"""Losses and distances at the ends of the range: nothing overflows, underflows or cancels on the way, in second order,
+too.
+"""
 
 from __future__ import annotations
 

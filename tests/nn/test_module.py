@@ -38,7 +38,7 @@ def _values(module: nn.Module) -> dict[str, Any]:
     return {name: value.tolist() for name, value in module.state_dict().items()}
 
 
-# -- walking -------------------------------------------------------------------------------------------------------------------
+# -- walking -----------------------------------------------------------------------------------------------------------
 def test_parameters_come_in_order_and_once() -> None:
     net = Net()
     assert [name for name, _ in net.named_parameters()] == ["scale", "first.weight", "first.bias", "inner.0.weight"]
@@ -97,7 +97,7 @@ def test_requires_grad_of_all_parameters_at_once() -> None:
     assert not net(rustorch.ones((1, 2))).requires_grad
 
 
-# -- attributes ----------------------------------------------------------------------------------------------------------------
+# -- attributes --------------------------------------------------------------------------------------------------------
 def test_an_attribute_that_becomes_a_parameter_buffer_or_module_is_found() -> None:
     net = nn.Module()
     net.x = 1
@@ -172,7 +172,7 @@ def test_a_module_without_forward_says_so() -> None:
         nn.Module()(1)
 
 
-# -- state -----------------------------------------------------------------------------------------------------------------------
+# -- state -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", cases.ARCHITECTURES)
 def test_repr_and_keys_of_the_state_are_those_of_pytorch(name: str) -> None:
     model = cases.ARCHITECTURES[name](nn)
@@ -183,7 +183,16 @@ def test_repr_and_keys_of_the_state_are_those_of_pytorch(name: str) -> None:
 
 def test_the_state_names_shared_parameters_under_each_name_and_no_temporary_buffer() -> None:
     state = Net().state_dict()
-    assert list(state) == ["scale", "tied", "count", "first.weight", "first.bias", "inner.0.weight", "again.weight", "again.bias"]
+    assert list(state) == [
+        "scale",
+        "tied",
+        "count",
+        "first.weight",
+        "first.bias",
+        "inner.0.weight",
+        "again.weight",
+        "again.bias",
+    ]
     assert next(iter(Net().state_dict(prefix="net."))) == "net.scale"
 
 
@@ -245,11 +254,21 @@ def test_everything_that_is_wrong_is_listed_and_nothing_is_loaded(backend: Targe
 def test_names_may_differ_without_strict_but_shapes_may_not() -> None:
     net = Net()
     keys = net.load_state_dict({"scale": numpy.array([4.0, 5.0, 6.0]), "surplus": numpy.ones(2)}, strict=False)
-    assert keys.missing_keys == ["tied", "count", "first.weight", "first.bias", "inner.0.weight", "again.weight", "again.bias"]
+    assert keys.missing_keys == [
+        "tied",
+        "count",
+        "first.weight",
+        "first.bias",
+        "inner.0.weight",
+        "again.weight",
+        "again.bias",
+    ]
     assert keys.unexpected_keys == ["surplus"]
     assert net.scale.tolist() == [4.0, 5.0, 6.0]
     before = _values(net)
-    with pytest.raises(RuntimeError, match=r"nothing was loaded into Net:\n  shape of first.bias: \(2,\) given, \(3,\) needed$"):
+    with pytest.raises(
+        RuntimeError, match=r"nothing was loaded into Net:\n  shape of first.bias: \(2,\) given, \(3,\) needed$"
+    ):
         net.load_state_dict({"scale": numpy.zeros(3), "first.bias": numpy.ones(2)}, strict=False)
     assert _values(net) == before
 
@@ -269,7 +288,7 @@ def test_a_state_of_another_kind_raises_and_nothing_is_loaded(state: Any, error:
     assert _values(net) == before
 
 
-# -- places ----------------------------------------------------------------------------------------------------------------------
+# -- places ------------------------------------------------------------------------------------------------------------
 def test_to_moves_parameters_buffers_and_gradients_and_keeps_the_objects(backend: Target) -> None:
     net = Net()
     net(rustorch.ones((1, 2))).sum().backward()
@@ -322,8 +341,10 @@ def test_a_bad_place_raises_and_nothing_moves(arguments: dict, error: type[Excep
     assert [id(value.data) for value in (*net.parameters(), *net.buffers())] == arrays
 
 
-# -- copies ----------------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["deepcopy", "pickle"])
+# -- copies ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["deepcopy", "pickle"]
+)
 def test_a_copy_has_the_values_and_a_life_of_its_own(copied: Any) -> None:
     net = Net()
     twin = copied(net)

@@ -1,4 +1,6 @@
-"""Normalization beyond the parity table: second derivatives, running statistics, bad input, the functions' own forms."""
+"""Normalization beyond the parity table: second derivatives, running statistics, bad input, the functions'
+own forms.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,15 @@ SECOND: dict[str, tuple[Any, list[tuple[int, ...]]]] = {
 @pytest.mark.parametrize("name", SECOND)
 def test_derivatives_of_first_and_second_order(name: str, rng: numpy.random.Generator) -> None:
     call, shapes = SECOND[name]
-    differences.check(call, [rng.uniform(0.3, 1.5, shape) for shape in shapes], Target("cpu"), order=2, rtol=1e-5, atol=1e-6)
+    differences.check(
+        call, [rng.uniform(0.3, 1.5, shape) for shape in shapes], Target("cpu"), order=2, rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "batch_norm"])
-def test_the_primitives_have_second_derivatives_everywhere(name: str, backend: Target, rng: numpy.random.Generator) -> None:
+def test_the_primitives_have_second_derivatives_everywhere(
+    name: str, backend: Target, rng: numpy.random.Generator
+) -> None:
     call, shapes = SECOND[name]
     values = [rng.standard_normal(shape) for shape in shapes]
     seconds = []
@@ -117,39 +123,87 @@ ONES = rustorch.ones((2, 3, 2))
     ("call", "error", "message"),
     [
         (lambda: nn.BatchNorm1d(0), ValueError, "BatchNorm1d: num_features is a positive number, not 0"),
-        (lambda: nn.BatchNorm2d(3)(ONES), ValueError, r"BatchNorm2d: the input has shape .* it takes \(n, channels, height, width\)"),
-        (lambda: nn.BatchNorm1d(2)(ONES), ValueError, r"BatchNorm1d: the input has shape \(2, 3, 2\); its channels are 2, not 3"),
-        (lambda: nn.BatchNorm1d(3)(ONES[:1, :, 0]), ValueError, r"more than one value per channel; an input of shape \(1, 3\) has 1"),
-        (lambda: nn.BatchNorm1d(3)(rustorch.ones((2, 3), dtype=rustorch.int64)), TypeError, "batch_norm is of real floating-point"),
+        (
+            lambda: nn.BatchNorm2d(3)(ONES),
+            ValueError,
+            r"BatchNorm2d: the input has shape .* it takes \(n, channels, height, width\)",
+        ),
+        (
+            lambda: nn.BatchNorm1d(2)(ONES),
+            ValueError,
+            r"BatchNorm1d: the input has shape \(2, 3, 2\); its channels are 2, not 3",
+        ),
+        (
+            lambda: nn.BatchNorm1d(3)(ONES[:1, :, 0]),
+            ValueError,
+            r"more than one value per channel; an input of shape \(1, 3\) has 1",
+        ),
+        (
+            lambda: nn.BatchNorm1d(3)(rustorch.ones((2, 3), dtype=rustorch.int64)),
+            TypeError,
+            "batch_norm is of real floating-point",
+        ),
         (lambda: F.batch_norm(ONES, None, None), ValueError, "nothing to evaluate with; pass training=True"),
         (lambda: F.batch_norm(ONES[0, 0], None, None), ValueError, "needs two dimensions at least"),
-        (lambda: F.batch_norm(ONES, None, None, rustorch.ones(2), training=True), ValueError, r"the weight has shape \(3,\), not \(2,\)"),
-        (lambda: F.batch_norm(ONES, numpy.zeros(3, "float32"), None, training=True), TypeError, "running_mean is updated in place"),
+        (
+            lambda: F.batch_norm(ONES, None, None, rustorch.ones(2), training=True),
+            ValueError,
+            r"the weight has shape \(3,\), not \(2,\)",
+        ),
+        (
+            lambda: F.batch_norm(ONES, numpy.zeros(3, "float32"), None, training=True),
+            TypeError,
+            "running_mean is updated in place",
+        ),
         (lambda: nn.InstanceNorm1d(2, affine=True)(ONES), ValueError, "InstanceNorm1d: .* its channels are 2, not 3"),
-        (lambda: nn.InstanceNorm2d(3)(ONES[0]), ValueError, r"it takes \(channels, height, width\) or \(n, channels, height, width\)"),
+        (
+            lambda: nn.InstanceNorm2d(3)(ONES[0]),
+            ValueError,
+            r"it takes \(channels, height, width\) or \(n, channels, height, width\)",
+        ),
         (lambda: nn.InstanceNorm1d(3)(ONES[..., :1]), ValueError, "more than one value per channel is needed"),
         (lambda: F.instance_norm(ONES[0]), ValueError, "needs three dimensions at least"),
         (lambda: F.instance_norm(ONES, use_input_stats=False), ValueError, "needs running_mean and running_var"),
         (lambda: nn.LayerNorm(()), ValueError, "LayerNorm: normalized_shape is one size at least"),
         (lambda: nn.LayerNorm((3, -1)), ValueError, r"LayerNorm: normalized_shape\[1\] is a positive number, not -1"),
-        (lambda: nn.LayerNorm(3)(ONES), ValueError, r"LayerNorm: the input has shape \(2, 3, 2\); its last sizes are \(3,\)"),
-        (lambda: nn.RMSNorm((2, 2))(ONES), ValueError, r"RMSNorm: the input has shape \(2, 3, 2\); its last sizes are \(2, 2\)"),
+        (
+            lambda: nn.LayerNorm(3)(ONES),
+            ValueError,
+            r"LayerNorm: the input has shape \(2, 3, 2\); its last sizes are \(3,\)",
+        ),
+        (
+            lambda: nn.RMSNorm((2, 2))(ONES),
+            ValueError,
+            r"RMSNorm: the input has shape \(2, 3, 2\); its last sizes are \(2, 2\)",
+        ),
         (lambda: F.layer_norm(ONES, 0), ValueError, "layer_norm: normalized_shape is positive sizes, not 0"),
         (lambda: F.layer_norm(ONES, 2, rustorch.ones(3)), ValueError, r"layer_norm: the weight has shape \(3,\)"),
         (lambda: F.rms_norm(ONES, (3,)), ValueError, "rms_norm: the input has shape"),
-        (lambda: nn.GroupNorm(2, 3), ValueError, "GroupNorm: num_channels is a multiple of num_groups, and 3 is none of 2"),
+        (
+            lambda: nn.GroupNorm(2, 3),
+            ValueError,
+            "GroupNorm: num_channels is a multiple of num_groups, and 3 is none of 2",
+        ),
         (lambda: nn.GroupNorm(0, 3), ValueError, "GroupNorm: num_groups is a positive number, not 0"),
-        (lambda: nn.GroupNorm(2, 4)(ONES), ValueError, r"GroupNorm: the input has shape \(2, 3, 2\); it takes \(n, 4, ...\)"),
+        (
+            lambda: nn.GroupNorm(2, 4)(ONES),
+            ValueError,
+            r"GroupNorm: the input has shape \(2, 3, 2\); it takes \(n, 4, ...\)",
+        ),
         (lambda: F.group_norm(ONES, 2), ValueError, "2 groups do not divide the 3 channels"),
         (lambda: F.group_norm(ONES[0, 0], 1), ValueError, "needs two dimensions at least"),
         (lambda: nn.LocalResponseNorm(0), ValueError, "LocalResponseNorm: size is a positive number, not 0"),
         (lambda: F.local_response_norm(ONES[0], 2), ValueError, "needs three dimensions at least"),
         (lambda: F.local_response_norm(ONES, 0), ValueError, "the size is a positive number of channels, not 0"),
         (lambda: F.normalize(ONES, dim=3), IndexError, "axis 3 is out of range"),
-        (lambda: F.normalize(rustorch.ones(2, dtype=rustorch.int64), dim=0), TypeError, "normalize is of floating-point numbers"),
+        (
+            lambda: F.normalize(rustorch.ones(2, dtype=rustorch.int64), dim=0),
+            TypeError,
+            "normalize is of floating-point numbers",
+        ),
         (lambda: F.normalize(ONES, out=ONES), ValueError, "out is None"),
     ],
-)  # fmt: skip
+)
 def test_bad_input(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()

@@ -106,8 +106,12 @@ def test_packing_is_pytorchs(enforce_sorted: bool, batch_first: bool, backend: T
     torch = _torch()
     lengths = sorted(LENGTHS, reverse=True) if enforce_sorted else LENGTHS
     data = numpy.moveaxis(DATA, 0, 1) if batch_first else DATA
-    found = rnn.pack_padded_sequence(backend.variable(data), backend.variable(lengths, "int64"), batch_first, enforce_sorted)
-    expected = torch.nn.utils.rnn.pack_padded_sequence(torch.tensor(data), torch.tensor(lengths), batch_first, enforce_sorted)
+    found = rnn.pack_padded_sequence(
+        backend.variable(data), backend.variable(lengths, "int64"), batch_first, enforce_sorted
+    )
+    expected = torch.nn.utils.rnn.pack_padded_sequence(
+        torch.tensor(data), torch.tensor(lengths), batch_first, enforce_sorted
+    )
     numpy.testing.assert_array_equal(backend.numpy(found.data), expected.data.numpy())
     assert found.batch_sizes.tolist() == expected.batch_sizes.tolist()
     assert found.batch_sizes.device == "cpu" and found.batch_sizes.dtype == "int64"
@@ -131,7 +135,9 @@ def test_padding_is_pytorchs(side: str, batch_first: bool, backend: Target) -> N
 
 
 def test_a_packed_sequence_moves_and_keeps_its_order(backend: Target) -> None:
-    packed = rnn.pack_sequence([rustorch.tensor([4.0]), rustorch.tensor([1.0, 2.0])], enforce_sorted=False).to(backend.device)
+    packed = rnn.pack_sequence([rustorch.tensor([4.0]), rustorch.tensor([1.0, 2.0])], enforce_sorted=False).to(
+        backend.device
+    )
     assert packed.data.device == packed.sorted_indices.device == packed.unsorted_indices.device == backend.device
     assert packed.batch_sizes.device == "cpu"
     assert packed.to(rustorch.float64).data.dtype == "float64"
@@ -144,30 +150,68 @@ _x = CPU.variable(DATA)
 _layer = nn.LSTM(3, 4).double()
 _packed = rnn.pack_padded_sequence(_x, [5, 4, 2, 2])
 BAD: dict[str, Bad] = {
-    "unsorted": (lambda: rnn.pack_padded_sequence(_x, LENGTHS), ValueError,
-                 r"pack_padded_sequence: lengths fall, the longest is the first, not as in \[2, 5, 1, 5\]; or write enforce_sorted=False"),
-    "zero": (lambda: rnn.pack_padded_sequence(_x, [3, 2, 1, 0]), ValueError,
-             r"lengths are from 1 to the number of steps, 5, not \[3, 2, 1, 0\]"),
-    "long": (lambda: rnn.pack_padded_sequence(_x, [6, 2, 1, 1]), ValueError, "lengths are from 1 to the number of steps, 5"),
+    "unsorted": (
+        lambda: rnn.pack_padded_sequence(_x, LENGTHS),
+        ValueError,
+        r"pack_padded_sequence: lengths fall, the longest is the first, not as in \[2, 5, 1, 5\]; or write enforce_sorted=False",
+    ),
+    "zero": (
+        lambda: rnn.pack_padded_sequence(_x, [3, 2, 1, 0]),
+        ValueError,
+        r"lengths are from 1 to the number of steps, 5, not \[3, 2, 1, 0\]",
+    ),
+    "long": (
+        lambda: rnn.pack_padded_sequence(_x, [6, 2, 1, 1]),
+        ValueError,
+        "lengths are from 1 to the number of steps, 5",
+    ),
     "count": (lambda: rnn.pack_padded_sequence(_x, [2, 1]), ValueError, "there are 4 sequences and 2 lengths"),
     "floats": (lambda: rnn.pack_padded_sequence(_x, [5.0, 2.0, 1.0, 1.0]), TypeError, "lengths are integers, not"),
-    "rank": (lambda: rnn.pack_padded_sequence(_x[0, 0], [1]), ValueError,
-             r"two dimensions at least, \(steps, batch, ...\), not the shape \(3,\)"),
-    "nothing": (lambda: rnn.pack_padded_sequence(_x[:, :0], []), ValueError, r"there is no sequence in an input of shape \(5, 0, 3\)"),
-    "not packed": (lambda: rnn.pad_packed_sequence(_x), TypeError, "pad_packed_sequence: a PackedSequence is unpacked, not Variable"),
-    "total": (lambda: rnn.pad_packed_sequence(_packed, total_length=4), ValueError, "total_length is at least.*5, not 4"),
-    "sizes": (lambda: rnn.pad_packed_sequence(rnn.PackedSequence(_x[0], CPU.variable([1, 2], "int64"))), ValueError,
-              r"batch_sizes are positive, do not rise, and sum to the 4 rows of the data, not \[1, 2\]"),
+    "rank": (
+        lambda: rnn.pack_padded_sequence(_x[0, 0], [1]),
+        ValueError,
+        r"two dimensions at least, \(steps, batch, ...\), not the shape \(3,\)",
+    ),
+    "nothing": (
+        lambda: rnn.pack_padded_sequence(_x[:, :0], []),
+        ValueError,
+        r"there is no sequence in an input of shape \(5, 0, 3\)",
+    ),
+    "not packed": (
+        lambda: rnn.pad_packed_sequence(_x),
+        TypeError,
+        "pad_packed_sequence: a PackedSequence is unpacked, not Variable",
+    ),
+    "total": (
+        lambda: rnn.pad_packed_sequence(_packed, total_length=4),
+        ValueError,
+        "total_length is at least.*5, not 4",
+    ),
+    "sizes": (
+        lambda: rnn.pad_packed_sequence(rnn.PackedSequence(_x[0], CPU.variable([1, 2], "int64"))),
+        ValueError,
+        r"batch_sizes are positive, do not rise, and sum to the 4 rows of the data, not \[1, 2\]",
+    ),
     "no sizes": (lambda: rnn.PackedSequence(_x), ValueError, "PackedSequence: batch_sizes is missing"),
     "no sequence": (lambda: rnn.pad_sequence([]), ValueError, "pad_sequence: there is no sequence"),
     "other sizes": (lambda: rnn.pad_sequence([_x[0], _x[0, :, :2]]), ValueError, r"these are \(4, 3\), \(4, 2\)"),
-    "side": (lambda: rnn.pad_sequence([_x], padding_side="top"), ValueError, "padding_side is 'right' or 'left', not 'top'"),
+    "side": (
+        lambda: rnn.pad_sequence([_x], padding_side="top"),
+        ValueError,
+        "padding_side is 'right' or 'left', not 'top'",
+    ),
     "unpad": (lambda: rnn.unpad_sequence(_x, [1]), ValueError, "unpad_sequence: there are 4 sequences and 1 lengths"),
-    "features": (lambda: _layer(_packed.with_data(_packed.data[:, :2])), ValueError,
-                 r"LSTM: packed sequences have 3 features in each step; got data of the shape \(13, 2\)"),
-    "state": (lambda: _layer(_packed, (_x[:1, :3], _x[:1, :3])), ValueError,
-             r"LSTM: for .* the hidden state has shape \(1, 4, 4\), not \(1, 3, 3\)"),
-}  # fmt: skip
+    "features": (
+        lambda: _layer(_packed.with_data(_packed.data[:, :2])),
+        ValueError,
+        r"LSTM: packed sequences have 3 features in each step; got data of the shape \(13, 2\)",
+    ),
+    "state": (
+        lambda: _layer(_packed, (_x[:1, :3], _x[:1, :3])),
+        ValueError,
+        r"LSTM: for .* the hidden state has shape \(1, 4, 4\), not \(1, 3, 3\)",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -20,12 +20,19 @@ MODES = ("constant", "reflect", "replicate", "circular")
 @pytest.mark.parametrize(
     ("mode", "pad", "expected"),
     [
-        ("constant", (2, 1), [0, 0, 1, 2, 3, 0]), ("constant", (-1, 1), [2, 3, 0]), ("constant", (-2, -1), []),
-        ("reflect", (2, 1), [3, 2, 1, 2, 3, 2]), ("reflect", (-1, 2), [2, 3, 2, 1]), ("reflect", (-3, 0), []),
-        ("replicate", (2, 4), [1, 1, 1, 2, 3, 3, 3, 3, 3]), ("replicate", (1, -2), [1, 1]),
-        ("circular", (2, 3), [2, 3, 1, 2, 3, 1, 2, 3]), ("circular", (1, -1), [2, 1, 2]), ("circular", (-1, 2), [2, 3, 2, 3]),
+        ("constant", (2, 1), [0, 0, 1, 2, 3, 0]),
+        ("constant", (-1, 1), [2, 3, 0]),
+        ("constant", (-2, -1), []),
+        ("reflect", (2, 1), [3, 2, 1, 2, 3, 2]),
+        ("reflect", (-1, 2), [2, 3, 2, 1]),
+        ("reflect", (-3, 0), []),
+        ("replicate", (2, 4), [1, 1, 1, 2, 3, 3, 3, 3, 3]),
+        ("replicate", (1, -2), [1, 1]),
+        ("circular", (2, 3), [2, 3, 1, 2, 3, 1, 2, 3]),
+        ("circular", (1, -1), [2, 1, 2]),
+        ("circular", (-1, 2), [2, 3, 2, 3]),
     ],
-)  # fmt: skip
+)
 def test_every_mode(mode: str, pad: tuple, expected: list, backend: Target) -> None:
     for dtype in ("float64", "int64"):
         assert backend.numpy(F.pad(backend.variable([1, 2, 3], dtype), pad, mode)).tolist() == expected
@@ -54,24 +61,55 @@ def test_first_and_second_derivatives(mode: str, backend: Target) -> None:
 
 
 BAD = [
-    (lambda: nn.ReflectionPad2d((1, 2)), ValueError, r"ReflectionPad2d: padding is an integer or 4 of them, not \(1, 2\)"),
+    (
+        lambda: nn.ReflectionPad2d((1, 2)),
+        ValueError,
+        r"ReflectionPad2d: padding is an integer or 4 of them, not \(1, 2\)",
+    ),
     (lambda: nn.ZeroPad1d(1.5), TypeError, "ZeroPad1d: padding is an integer or 2 of them, not 1.5"),
-    (lambda: nn.ReflectionPad1d(3)(ONES((1, 3))), ValueError,
-     r"ReflectionPad1d: padding \(3, 3\) does not fit a dimension of 3; reflection does not repeat the element at the edge"),
-    (lambda: nn.CircularPad1d(4)(ONES((1, 3))), ValueError, r"CircularPad1d: padding \(4, 4\) does not fit a dimension of 3; it wraps"),
-    (lambda: nn.ReplicationPad1d(1)(ONES((1, 0))), ValueError, "ReplicationPad1d: padding .* no element at the edge of an empty one"),
-    (lambda: nn.ReflectionPad2d(1)(ONES((3, 3))), ValueError,
-     r"ReflectionPad2d: the input has 4 dimensions, \(samples, channels, height, width\), or 3 without samples; its shape is \(3, 3\)"),
-    (lambda: nn.ConstantPad2d(1, 2.0)(ONES((3,))), ValueError,
-     r"ConstantPad2d: padding is a pair .* of which an input of shape \(3,\) has 1"),
-    (lambda: nn.ZeroPad1d((-2, -2))(ONES((1, 3))), ValueError,
-     r"ZeroPad1d: padding \(-2, -2\) takes more than there is from a dimension of 3"),
+    (
+        lambda: nn.ReflectionPad1d(3)(ONES((1, 3))),
+        ValueError,
+        r"ReflectionPad1d: padding \(3, 3\) does not fit a dimension of 3; reflection does not repeat the element at the edge",
+    ),
+    (
+        lambda: nn.CircularPad1d(4)(ONES((1, 3))),
+        ValueError,
+        r"CircularPad1d: padding \(4, 4\) does not fit a dimension of 3; it wraps",
+    ),
+    (
+        lambda: nn.ReplicationPad1d(1)(ONES((1, 0))),
+        ValueError,
+        "ReplicationPad1d: padding .* no element at the edge of an empty one",
+    ),
+    (
+        lambda: nn.ReflectionPad2d(1)(ONES((3, 3))),
+        ValueError,
+        r"ReflectionPad2d: the input has 4 dimensions, \(samples, channels, height, width\), or 3 without samples; its shape is \(3, 3\)",
+    ),
+    (
+        lambda: nn.ConstantPad2d(1, 2.0)(ONES((3,))),
+        ValueError,
+        r"ConstantPad2d: padding is a pair .* of which an input of shape \(3,\) has 1",
+    ),
+    (
+        lambda: nn.ZeroPad1d((-2, -2))(ONES((1, 3))),
+        ValueError,
+        r"ZeroPad1d: padding \(-2, -2\) takes more than there is from a dimension of 3",
+    ),
     (lambda: F.pad(ONES((2,)), (1,)), ValueError, "pad: padding is a pair"),
     (lambda: F.pad(ONES((2,)), 1), ValueError, "pad: padding is a pair"),
-    (lambda: F.pad(ONES((2,)), (1, 1), "mirror"), ValueError,
-     "pad: mode is 'constant', 'reflect', 'replicate' or 'circular', not 'mirror'"),
-    (lambda: F.pad(ONES((2,)), (1, 1), "reflect", 1.0), ValueError, "pad: a value is for mode='constant', not for mode='reflect'"),
-]  # fmt: skip
+    (
+        lambda: F.pad(ONES((2,)), (1, 1), "mirror"),
+        ValueError,
+        "pad: mode is 'constant', 'reflect', 'replicate' or 'circular', not 'mirror'",
+    ),
+    (
+        lambda: F.pad(ONES((2,)), (1, 1), "reflect", 1.0),
+        ValueError,
+        "pad: a value is for mode='constant', not for mode='reflect'",
+    ),
+]
 
 
 @pytest.mark.parametrize(("call", "error", "message"), BAD)

@@ -52,7 +52,7 @@ def test_integers_cannot_be_trained() -> None:
         nn.Parameter([1, 2])
 
 
-# -- buffers -------------------------------------------------------------------------------------------------------------------------
+# -- buffers -----------------------------------------------------------------------------------------------------------
 def test_a_buffer_becomes_one_of_its_module(backend: Target) -> None:
     module = nn.Module()
     module.kept = nn.Buffer(backend.variable([1.0]))

@@ -1,4 +1,5 @@
-"""Every layer is PyTorch's: output, gradients, state and text; against PyTorch where it is installed, else against its numbers.
+"""Every layer is PyTorch's: output, gradients, state and text; against PyTorch where it is installed, else against its
+numbers.
 
 The tables of ``cases/`` drive it all.
 """
@@ -41,7 +42,9 @@ def _assert_same(found: Any, expected: Any, what: str) -> None:
 
 
 def _assert_digest(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    """The committed numbers: of every array its shape, its norm and its product with fixed weights, which errs by the norm's share."""
+    """The committed numbers: of every array its shape, its norm and its product with fixed weights, which errs by the
+    norm's share.
+    """
     assert list(found["values"]) == list(expected["values"])
     for name, want in expected["values"].items():
         have = found["values"][name]
@@ -86,5 +89,7 @@ def test_no_two_cases_have_one_name() -> None:
 
 
 def test_every_public_class_is_in_the_table() -> None:
-    layers = {name for name in nn.__all__ if isinstance(getattr(nn, name), type) and issubclass(getattr(nn, name), nn.Module)}
+    layers = {
+        name for name in nn.__all__ if isinstance(getattr(nn, name), type) and issubclass(getattr(nn, name), nn.Module)
+    }
     assert layers - set(NO_LAYERS) == {case.cls for case in TABLE.values()}

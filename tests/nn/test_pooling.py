@@ -56,11 +56,16 @@ def test_second_derivatives_are_the_same_everywhere(name: str, backend: Target, 
     numpy.testing.assert_allclose(*seconds, rtol=1e-10, atol=1e-12)
 
 
-# -- ties, nan, infinities ---------------------------------------------------------------------------------------------------------
+# -- ties, nan, infinities ---------------------------------------------------------------------------------------------
 EDGES = {
     "ties": ([[2.0, 2.0, 1.0, 1.0]], {"kernel_size": 2}, [[2.0, 1.0]], [[0, 2]]),
     "nan": ([[NAN, 5.0, 1.0, NAN, NAN, NAN]], {"kernel_size": 3}, [[NAN, NAN]], [[0, 5]]),
-    "nothing but -inf": ([[-INF, -INF, -INF]], {"kernel_size": 2, "stride": 1, "padding": 1}, [[-INF] * 4], [[0, 0, 1, 2]]),
+    "nothing but -inf": (
+        [[-INF, -INF, -INF]],
+        {"kernel_size": 2, "stride": 1, "padding": 1},
+        [[-INF] * 4],
+        [[0, 0, 1, 2]],
+    ),
     "inf": ([[INF, INF, -INF, 0.0]], {"kernel_size": 2}, [[INF, 0.0]], [[0, 3]]),
 }
 
@@ -109,9 +114,15 @@ def test_a_bin_does_not_see_the_nan_of_another(backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(out), [[NAN, INF, INF]])
 
 
-# -- forms of the input --------------------------------------------------------------------------------------------------------------
+# -- forms of the input ------------------------------------------------------------------------------------------------
 def _layers() -> list[Any]:
-    return [nn.MaxPool2d(2), nn.AvgPool2d(2), nn.LPPool2d(2, 2), nn.AdaptiveAvgPool2d(2), nn.AdaptiveMaxPool2d((None, 3))]
+    return [
+        nn.MaxPool2d(2),
+        nn.AvgPool2d(2),
+        nn.LPPool2d(2, 2),
+        nn.AdaptiveAvgPool2d(2),
+        nn.AdaptiveMaxPool2d((None, 3)),
+    ]
 
 
 @pytest.mark.parametrize("layer", _layers(), ids=repr)
@@ -169,31 +180,89 @@ def test_pooling_compiles_under_jax() -> None:
     numpy.testing.assert_allclose(numpy.asarray(jax.jit(loss)(a)), numpy.asarray(loss(a)), rtol=1e-6)
 
 
-# -- bad input -------------------------------------------------------------------------------------------------------------------------
+# -- bad input ---------------------------------------------------------------------------------------------------------
 def _ones(*shape: int, dtype: str = "float64") -> Any:
     return lambda backend: backend.variable(numpy.ones(shape), dtype)
 
 
 BAD: list[tuple[Any, Any, type[Exception], str]] = [
-    (nn.MaxPool2d(2), _ones(4, 4), ValueError,
-     r"max_pool2d: the input is \(batch, channels, size1, size2\) or .*, of 4 or 3 dimensions; its shape is \(4, 4\)"),
-    (nn.MaxPool1d(2), _ones(1, 1, 4, 4), ValueError, r"max_pool1d: the input is \(batch, channels, size\).*\(1, 1, 4, 4\)"),
+    (
+        nn.MaxPool2d(2),
+        _ones(4, 4),
+        ValueError,
+        r"max_pool2d: the input is \(batch, channels, size1, size2\) or .*, of 4 or 3 dimensions; its shape is \(4, 4\)",
+    ),
+    (
+        nn.MaxPool1d(2),
+        _ones(1, 1, 4, 4),
+        ValueError,
+        r"max_pool1d: the input is \(batch, channels, size\).*\(1, 1, 4, 4\)",
+    ),
     (nn.AvgPool3d(2), _ones(4, 4, 4), ValueError, r"avg_pool3d: .* of 5 or 4 dimensions; its shape is \(4, 4, 4\)"),
     (nn.AdaptiveAvgPool1d(2), _ones(4), ValueError, r"adaptive_avg_pool1d: .* its shape is \(4,\)"),
-    (nn.MaxPool2d(2), _ones(1, 0, 4), ValueError, r"max_pool2d: only the batch may be of size 0; the input's shape is \(1, 0, 4\)"),
-    (nn.MaxPool2d((2, 5)), _ones(1, 4, 4), ValueError,
-     r"max_pool2d: a kernel that covers 5 values does not fit into an axis of size 4 with padding 0; .*\(1, 4, 4\)"),
-    (nn.MaxPool1d(2, dilation=4), _ones(1, 4), ValueError, r"max_pool1d: a kernel that covers 5 values does not fit into .* size 4"),
-    (nn.AvgPool1d(6), _ones(1, 4), ValueError, r"avg_pool1d: a kernel that covers 6 values does not fit into an axis of size 4"),
-    (nn.LPPool1d(2, 6), _ones(1, 4), ValueError, r"lp_pool1d: a kernel that covers 6 values does not fit into an axis of size 4"),
-    (nn.MaxPool1d(2, padding=2), _ones(1, 4), ValueError, r"max_pool1d: padding is at most half of the kernel, but 2 is more .* of 2"),
+    (
+        nn.MaxPool2d(2),
+        _ones(1, 0, 4),
+        ValueError,
+        r"max_pool2d: only the batch may be of size 0; the input's shape is \(1, 0, 4\)",
+    ),
+    (
+        nn.MaxPool2d((2, 5)),
+        _ones(1, 4, 4),
+        ValueError,
+        r"max_pool2d: a kernel that covers 5 values does not fit into an axis of size 4 with padding 0; .*\(1, 4, 4\)",
+    ),
+    (
+        nn.MaxPool1d(2, dilation=4),
+        _ones(1, 4),
+        ValueError,
+        r"max_pool1d: a kernel that covers 5 values does not fit into .* size 4",
+    ),
+    (
+        nn.AvgPool1d(6),
+        _ones(1, 4),
+        ValueError,
+        r"avg_pool1d: a kernel that covers 6 values does not fit into an axis of size 4",
+    ),
+    (
+        nn.LPPool1d(2, 6),
+        _ones(1, 4),
+        ValueError,
+        r"lp_pool1d: a kernel that covers 6 values does not fit into an axis of size 4",
+    ),
+    (
+        nn.MaxPool1d(2, padding=2),
+        _ones(1, 4),
+        ValueError,
+        r"max_pool1d: padding is at most half of the kernel, but 2 is more .* of 2",
+    ),
     (nn.AvgPool2d(3, padding=2), _ones(1, 4, 4), ValueError, r"avg_pool2d: padding is at most half of the kernel"),
-    (nn.MaxPool1d(2, padding=1, dilation=2), _ones(1, 1), ValueError, r"max_pool1d: with dilation 2 and padding 1 a window lies beside"),
-    (nn.MaxPool2d(2), _ones(1, 4, 4, dtype="int64"), TypeError, "max_pool2d is of floating-point numbers, not of int64"),
-    (nn.MaxPool2d(2), _ones(1, 4, 4, dtype="complex128"), TypeError, "max_pool2d: there is no largest among numbers of complex128"),
+    (
+        nn.MaxPool1d(2, padding=1, dilation=2),
+        _ones(1, 1),
+        ValueError,
+        r"max_pool1d: with dilation 2 and padding 1 a window lies beside",
+    ),
+    (
+        nn.MaxPool2d(2),
+        _ones(1, 4, 4, dtype="int64"),
+        TypeError,
+        "max_pool2d is of floating-point numbers, not of int64",
+    ),
+    (
+        nn.MaxPool2d(2),
+        _ones(1, 4, 4, dtype="complex128"),
+        TypeError,
+        "max_pool2d: there is no largest among numbers of complex128",
+    ),
     (nn.AdaptiveMaxPool1d(2), _ones(1, 4, dtype="complex128"), TypeError, "adaptive_max_pool1d: there is no largest"),
-    (nn.AdaptiveAvgPool1d(2), _ones(1, 4, dtype="bool"), TypeError, "adaptive_avg_pool1d is of floating-point numbers, not of bool"),
-]  # fmt: skip
+    (
+        nn.AdaptiveAvgPool1d(2),
+        _ones(1, 4, dtype="bool"),
+        TypeError,
+        "adaptive_avg_pool1d is of floating-point numbers, not of bool",
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -208,18 +277,38 @@ def test_bad_input(layer: Any, make: Any, error: type[Exception], message: str, 
     ("make", "error", "message"),
     [
         (lambda: nn.MaxPool2d(0), ValueError, "MaxPool2d: kernel_size is at least 1, not 0"),
-        (lambda: nn.MaxPool2d((2, 2, 2)), ValueError, r"MaxPool2d: kernel_size is an integer or 2 of them, not \(2, 2, 2\)"),
+        (
+            lambda: nn.MaxPool2d((2, 2, 2)),
+            ValueError,
+            r"MaxPool2d: kernel_size is an integer or 2 of them, not \(2, 2, 2\)",
+        ),
         (lambda: nn.MaxPool2d(2.0), TypeError, "MaxPool2d: kernel_size is an integer or 2 of them, not 2.0"),
         (lambda: nn.MaxPool1d(2, stride=0), ValueError, "MaxPool1d: stride is at least 1, not 0"),
         (lambda: nn.MaxPool3d(2, padding=-1), ValueError, "MaxPool3d: padding is at least 0, not -1"),
-        (lambda: nn.MaxPool3d(2, dilation=(1, 0, 1)), ValueError, r"MaxPool3d: dilation is at least 1, not \(1, 0, 1\)"),
+        (
+            lambda: nn.MaxPool3d(2, dilation=(1, 0, 1)),
+            ValueError,
+            r"MaxPool3d: dilation is at least 1, not \(1, 0, 1\)",
+        ),
         (lambda: nn.MaxUnpool2d(-2), ValueError, "MaxUnpool2d: kernel_size is at least 1, not -2"),
         (lambda: nn.AvgPool1d((2, 2)), ValueError, r"AvgPool1d: kernel_size is an integer, not \(2, 2\)"),
-        (lambda: nn.AvgPool2d(2, divisor_override=0), ValueError, "AvgPool2d: divisor_override is a number to divide by, not 0"),
-        (lambda: nn.AvgPool3d(2, stride=(1, 2)), ValueError, r"AvgPool3d: stride is an integer or 3 of them, not \(1, 2\)"),
+        (
+            lambda: nn.AvgPool2d(2, divisor_override=0),
+            ValueError,
+            "AvgPool2d: divisor_override is a number to divide by, not 0",
+        ),
+        (
+            lambda: nn.AvgPool3d(2, stride=(1, 2)),
+            ValueError,
+            r"AvgPool3d: stride is an integer or 3 of them, not \(1, 2\)",
+        ),
         (lambda: nn.LPPool2d(0, 2), ValueError, "LPPool2d: norm_type is the power p of the norm, not 0"),
         (lambda: nn.AdaptiveAvgPool2d(0), ValueError, r"AdaptiveAvgPool2d: output_size is at least 1"),
-        (lambda: nn.AdaptiveMaxPool2d((1, 2, 3)), ValueError, r"AdaptiveMaxPool2d: output_size is an integer or 2 of them"),
+        (
+            lambda: nn.AdaptiveMaxPool2d((1, 2, 3)),
+            ValueError,
+            r"AdaptiveMaxPool2d: output_size is an integer or 2 of them",
+        ),
     ],
 )
 def test_bad_arguments(make: Any, error: type[Exception], message: str) -> None:
@@ -232,7 +321,12 @@ def test_bad_arguments(make: Any, error: type[Exception], message: str) -> None:
     [
         (numpy.array([[0, 4]]), {}, IndexError, r"max_unpool1d: index 4 is out of range for an output of sizes \(4,\)"),
         (numpy.array([[0, -1]]), {}, IndexError, r"max_unpool1d: index -1 is out of range"),
-        (numpy.array([[0, 1, 2]]), {}, ValueError, r"max_unpool1d: the input has shape \(1, 2\) and the indices \(1, 3\)"),
+        (
+            numpy.array([[0, 1, 2]]),
+            {},
+            ValueError,
+            r"max_unpool1d: the input has shape \(1, 2\) and the indices \(1, 3\)",
+        ),
         (numpy.array([[0.0, 1.0]]), {}, TypeError, "max_unpool1d: indices are integers, not float64"),
         (
             numpy.array([[0, 1]]),

@@ -63,14 +63,16 @@ def test_second_order_on_every_backend(name: str, backend: Target) -> None:
     check(call, [at[0][:4]] if len(at) == 1 else at, backend, order=2)
 
 
-# -- the error function ------------------------------------------------------------------------------------------------------------
+# -- the error function ------------------------------------------------------------------------------------------------
 def test_erf_is_exact_to_the_last_bits(backend: Target) -> None:
     x = numpy.concatenate([numpy.linspace(-7, 7, 2801), numpy.logspace(-300, 0, 300), [0.46875, 4.0, 5.9, 6.0, 1e30]])
     expected = numpy.array([math.erf(v) for v in x])
     numpy.testing.assert_allclose(backend.numpy(network.erf(backend.variable(x))), expected, rtol=1e-15, atol=0)
     # float32: some units in its last place
     single = numpy.array([math.erf(v) for v in x.astype("float32")])
-    numpy.testing.assert_allclose(backend.numpy(network.erf(backend.variable(x, "float32"))), single, rtol=1e-6, atol=1e-38)
+    numpy.testing.assert_allclose(
+        backend.numpy(network.erf(backend.variable(x, "float32"))), single, rtol=1e-6, atol=1e-38
+    )
 
 
 def test_erf_at_the_ends(backend: Target) -> None:
@@ -80,8 +82,10 @@ def test_erf_at_the_ends(backend: Target) -> None:
     numpy.testing.assert_array_equal(numpy.signbit(out[3:]), [False, True])
 
 
-# -- extremes ------------------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", [name for name in SMOOTH if name not in ("gelu_grad", "prelu", "glu", "softmin", "erf")])
+# -- extremes ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "name", [name for name in SMOOTH if name not in ("gelu_grad", "prelu", "glu", "softmin", "erf")]
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_far_from_0_nothing_overflows(name: str, dtype: str) -> None:
     """Warnings are errors: no branch that is not taken may overflow, either."""
@@ -98,13 +102,22 @@ def test_nan_stays_nan(name: str) -> None:
     assert numpy.isnan(CPU.numpy(SMOOTH[name][0](CPU.variable([numpy.nan, numpy.nan])))).all()
 
 
-# -- in place, and drawn -------------------------------------------------------------------------------------------------------------
+# -- in place, and drawn -----------------------------------------------------------------------------------------------
 IN_PLACE: dict[str, Callable[..., Any]] = {
-    "relu": F.relu_, "leaky_relu": F.leaky_relu_, "elu": F.elu_, "celu": F.celu_, "selu": F.selu_, "hardtanh": F.hardtanh_,
-    "rrelu": F.rrelu_, "threshold": lambda x: F.threshold_(x, 0.0, 1.0), "silu": lambda x: F.silu(x, inplace=True),
-    "mish": lambda x: F.mish(x, inplace=True), "relu6": lambda x: F.relu6(x, inplace=True),
-    "hardsigmoid": lambda x: F.hardsigmoid(x, inplace=True), "hardswish": lambda x: F.hardswish(x, inplace=True),
-}  # fmt: skip
+    "relu": F.relu_,
+    "leaky_relu": F.leaky_relu_,
+    "elu": F.elu_,
+    "celu": F.celu_,
+    "selu": F.selu_,
+    "hardtanh": F.hardtanh_,
+    "rrelu": F.rrelu_,
+    "threshold": lambda x: F.threshold_(x, 0.0, 1.0),
+    "silu": lambda x: F.silu(x, inplace=True),
+    "mish": lambda x: F.mish(x, inplace=True),
+    "relu6": lambda x: F.relu6(x, inplace=True),
+    "hardsigmoid": lambda x: F.hardsigmoid(x, inplace=True),
+    "hardswish": lambda x: F.hardswish(x, inplace=True),
+}
 
 
 @pytest.mark.parametrize("name", IN_PLACE)
@@ -152,15 +165,27 @@ def test_prelu_learns_one_slope_for_each_channel(backend: Target) -> None:
     assert layer.weight.tolist() == [0.5, 0.5]
 
 
-# -- bad input -----------------------------------------------------------------------------------------------------------------------
+# -- bad input ---------------------------------------------------------------------------------------------------------
 _x = CPU.variable([[1.0, -2.0, 3.0]])
 BAD: dict[str, Bad] = {
-    "integers": (lambda: F.elu(CPU.variable([1], "int64")), TypeError, "elu is of floating-point numbers, not of int64.*astype"),
-    "complex": (lambda: F.gelu(CPU.variable([1j], "complex128")), TypeError, "gelu is of real numbers, not of complex128"),
+    "integers": (
+        lambda: F.elu(CPU.variable([1], "int64")),
+        TypeError,
+        "elu is of floating-point numbers, not of int64.*astype",
+    ),
+    "complex": (
+        lambda: F.gelu(CPU.variable([1j], "complex128")),
+        TypeError,
+        "gelu is of real numbers, not of complex128",
+    ),
     "list": (lambda: nn.SiLU()([1.0]), TypeError, "silu takes Variables.*not list"),
     "gelu": (lambda: F.gelu(_x, "erf"), ValueError, "gelu: approximate is 'none' or 'tanh', not 'erf'"),
     "GELU": (lambda: nn.GELU("erf"), ValueError, "GELU: approximate is 'none' or 'tanh', not 'erf'"),
-    "glu odd": (lambda: nn.GLU()(_x), ValueError, r"glu: dimension 1 of the input is halved, but its size is odd in shape \(1, 3\)"),
+    "glu odd": (
+        lambda: nn.GLU()(_x),
+        ValueError,
+        r"glu: dimension 1 of the input is halved, but its size is odd in shape \(1, 3\)",
+    ),
     "glu scalar": (lambda: F.glu(CPU.variable(1.0)), ValueError, r"glu: the input needs a dimension to halve"),
     "glu dim": (lambda: F.glu(_x, 2), IndexError, "axis 2 is out of range for an array of 2 dimensions"),
     "softplus": (lambda: F.softplus(_x, 0), ValueError, "softplus: beta is what is divided by, and not 0"),
@@ -173,13 +198,28 @@ BAD: dict[str, Bad] = {
     "Softshrink": (lambda: nn.Softshrink(-1.0), ValueError, "Softshrink: lambd is not negative, as -1.0 is"),
     "RReLU": (lambda: nn.RReLU(0.5, 0.1), ValueError, "RReLU: lower=0.5 is above upper=0.1"),
     "PReLU": (lambda: nn.PReLU(0), ValueError, "PReLU: num_parameters is 1 or a number of channels, not 0"),
-    "prelu channels": (lambda: nn.PReLU(2, dtype="float64")(_x), ValueError,
-                       r"prelu: 2 weights for an input of shape \(1, 3\), which has 3 channels"),
-    "prelu weight": (lambda: F.prelu(_x, CPU.variable([[1.0]])), ValueError, r"prelu: the weight has one dimension or none"),
+    "prelu channels": (
+        lambda: nn.PReLU(2, dtype="float64")(_x),
+        ValueError,
+        r"prelu: 2 weights for an input of shape \(1, 3\), which has 3 channels",
+    ),
+    "prelu weight": (
+        lambda: F.prelu(_x, CPU.variable([[1.0]])),
+        ValueError,
+        r"prelu: the weight has one dimension or none",
+    ),
     "prelu dtype": (lambda: nn.PReLU()(_x), TypeError, "prelu: the input is of float64 and the weight of float32"),
-    "Softmax2d": (lambda: nn.Softmax2d()(_x), ValueError, r"Softmax2d: the input is \(n, channels, height, width\).*not \(1, 3\)"),
-    "softmin": (lambda: F.softmin(CPU.variable(1.0), 1), IndexError, "softmin: axis 1 is out of range for an array of 1 dimensions"),
-}  # fmt: skip
+    "Softmax2d": (
+        lambda: nn.Softmax2d()(_x),
+        ValueError,
+        r"Softmax2d: the input is \(n, channels, height, width\).*not \(1, 3\)",
+    ),
+    "softmin": (
+        lambda: F.softmin(CPU.variable(1.0), 1),
+        IndexError,
+        "softmin: axis 1 is out of range for an array of 1 dimensions",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", BAD)

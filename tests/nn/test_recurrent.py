@@ -95,38 +95,77 @@ def test_dropout_is_between_layers_in_training_alone() -> None:
         nn.GRU(2, 2, dropout=0.5)
 
 
-# -- bad input -------------------------------------------------------------------------------------------------------------------
+# -- bad input ---------------------------------------------------------------------------------------------------------
 def _v(*shape: int, dtype: str = "float32") -> rustorch.Variable:
     return rustorch.zeros(shape, dtype=dtype)
 
 
 BAD_CALLS = [
-    (lambda: nn.LSTM(3, 4)(_v(5, 2, 2)), ValueError, "LSTM: the input is (steps, batch, features), or (steps, features) for one "
-     "sequence, with 3 features; got the shape (5, 2, 2)"),
-    (lambda: nn.GRU(3, 4, batch_first=True)(_v(3)), ValueError, "GRU: the input is (batch, steps, features), or (steps, features) for "
-     "one sequence, with 3 features; got the shape (3,)"),
-    (lambda: nn.RNN(3, 4)(_v(0, 2, 3)), ValueError, "RNN: a sequence needs at least one step; the input has shape (0, 2, 3)"),
-    (lambda: nn.RNN(3, 4)(_v(5, 2, 3), _v(2, 4)), ValueError,
-     "RNN: for an input of shape (5, 2, 3) the hidden state has shape (1, 2, 4), not (2, 4)"),
-    (lambda: nn.GRU(3, 4)(_v(5, 3), _v(1, 1, 4)), ValueError,
-     "GRU: for an input of shape (5, 3) the hidden state has shape (1, 4), not (1, 1, 4)"),
-    (lambda: nn.LSTM(3, 4, proj_size=2)(_v(5, 1, 3), (_v(1, 1, 2), _v(1, 1, 2))), ValueError,
-     "LSTM: for an input of shape (5, 1, 3) the cell state has shape (1, 1, 4), not (1, 1, 2)"),
+    (
+        lambda: nn.LSTM(3, 4)(_v(5, 2, 2)),
+        ValueError,
+        "LSTM: the input is (steps, batch, features), or (steps, features) for one "
+        "sequence, with 3 features; got the shape (5, 2, 2)",
+    ),
+    (
+        lambda: nn.GRU(3, 4, batch_first=True)(_v(3)),
+        ValueError,
+        "GRU: the input is (batch, steps, features), or (steps, features) for "
+        "one sequence, with 3 features; got the shape (3,)",
+    ),
+    (
+        lambda: nn.RNN(3, 4)(_v(0, 2, 3)),
+        ValueError,
+        "RNN: a sequence needs at least one step; the input has shape (0, 2, 3)",
+    ),
+    (
+        lambda: nn.RNN(3, 4)(_v(5, 2, 3), _v(2, 4)),
+        ValueError,
+        "RNN: for an input of shape (5, 2, 3) the hidden state has shape (1, 2, 4), not (2, 4)",
+    ),
+    (
+        lambda: nn.GRU(3, 4)(_v(5, 3), _v(1, 1, 4)),
+        ValueError,
+        "GRU: for an input of shape (5, 3) the hidden state has shape (1, 4), not (1, 1, 4)",
+    ),
+    (
+        lambda: nn.LSTM(3, 4, proj_size=2)(_v(5, 1, 3), (_v(1, 1, 2), _v(1, 1, 2))),
+        ValueError,
+        "LSTM: for an input of shape (5, 1, 3) the cell state has shape (1, 1, 4), not (1, 1, 2)",
+    ),
     (lambda: nn.LSTM(3, 4)(_v(5, 1, 3), _v(1, 1, 4)), TypeError, "LSTM: the state is a pair (h_0, c_0), not Variable"),
     (lambda: nn.LSTM(3, 4)(_v(5, 1, 3), (_v(1, 1, 4),)), ValueError, "LSTM: the state is 2 arrays, (h_0, c_0); got 1"),
-    (lambda: nn.RNN(3, 4)(_v(5, 1, 3), _v(1, 1, 4, dtype="float64")), TypeError,
-     "RNN: the input is of float32 and the hidden state of float64; layers do not convert silently. Convert the hidden state, as in "
-     "x.float()"),
+    (
+        lambda: nn.RNN(3, 4)(_v(5, 1, 3), _v(1, 1, 4, dtype="float64")),
+        TypeError,
+        "RNN: the input is of float32 and the hidden state of float64; layers do not convert silently. Convert the "
+        "hidden "
+        "state, as in "
+        "x.float()",
+    ),
     (lambda: nn.RNN(3, 4)(_v(5, 1, 3, dtype="int64")), TypeError, "RNN is of floating-point numbers, not of int64"),
-    (lambda: F.gru(_v(5, 1, 3), None, [_v(12, 3)]), ValueError, "GRU: 1 layers in 1 directions have 4 parameters; got 1"),
-    (lambda: nn.GRUCell(3, 4)(_v(2, 2)), ValueError,
-     "GRUCell: the input is (batch, features), or (features,), with 3 features; got the shape (2, 2)"),
-    (lambda: nn.RNNCell(3, 4)(_v(2, 3), _v(4)), ValueError,
-     "RNNCell: for an input of shape (2, 3) the hidden state has shape (2, 4), not (4,)"),
-    (lambda: nn.LSTMCell(3, 4)(_v(3), (_v(4), _v(3))), ValueError,
-     "LSTMCell: for an input of shape (3,) the cell state has shape (4,), not (3,)"),
+    (
+        lambda: F.gru(_v(5, 1, 3), None, [_v(12, 3)]),
+        ValueError,
+        "GRU: 1 layers in 1 directions have 4 parameters; got 1",
+    ),
+    (
+        lambda: nn.GRUCell(3, 4)(_v(2, 2)),
+        ValueError,
+        "GRUCell: the input is (batch, features), or (features,), with 3 features; got the shape (2, 2)",
+    ),
+    (
+        lambda: nn.RNNCell(3, 4)(_v(2, 3), _v(4)),
+        ValueError,
+        "RNNCell: for an input of shape (2, 3) the hidden state has shape (2, 4), not (4,)",
+    ),
+    (
+        lambda: nn.LSTMCell(3, 4)(_v(3), (_v(4), _v(3))),
+        ValueError,
+        "LSTMCell: for an input of shape (3,) the cell state has shape (4,), not (3,)",
+    ),
     (lambda: nn.LSTMCell(3, 4)(_v(3), _v(4)), TypeError, "LSTMCell: the state is a pair (h_0, c_0), not Variable"),
-]  # fmt: skip
+]
 BAD_ARGUMENTS = [
     (lambda: nn.LSTM(0, 4), ValueError, "LSTM: input_size is positive, not 0"),
     (lambda: nn.GRU(3, 4.0), TypeError, "GRU: hidden_size is an integer, not 4.0"),
@@ -139,13 +178,19 @@ BAD_ARGUMENTS = [
         "LSTM: proj_size is smaller than hidden_size, 4, and 0 without projection; not 4",
     ),
     (lambda: nn.LSTM(3, 4, batch_first=1), TypeError, "LSTM: batch_first is True or False, not 1"),
-    (lambda: nn.RNNCell(3, 4, nonlinearity="gelu"), ValueError, "RNNCell: nonlinearity is 'tanh' or 'relu', not 'gelu'"),
+    (
+        lambda: nn.RNNCell(3, 4, nonlinearity="gelu"),
+        ValueError,
+        "RNNCell: nonlinearity is 'tanh' or 'relu', not 'gelu'",
+    ),
     (lambda: nn.GRUCell(3, 0), ValueError, "GRUCell: hidden_size is positive, not 0"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("call", "kind", "text"), [*BAD_CALLS, *BAD_ARGUMENTS], ids=lambda value: value[:40] if isinstance(value, str) else ""
+    ("call", "kind", "text"),
+    [*BAD_CALLS, *BAD_ARGUMENTS],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
 def test_bad_input_is_named(call: Callable[[], Any], kind: type[Exception], text: str) -> None:
     before = rustorch.get_rng_state()

@@ -59,14 +59,29 @@ def test_the_same_size_is_the_same_image(backend: Target, rng: numpy.random.Gene
         numpy.testing.assert_allclose(backend.numpy(F.interpolate(backend.variable(x), 3, mode=mode)), x, rtol=1e-15)
 
 
-# -- bad input -------------------------------------------------------------------------------------------------------------------------
+# -- bad input ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("shape", "options", "error", "message"),
     [
-        ((2, 3), {"size": 2}, ValueError, r"interpolate: the input has 1 to 3 spatial axes after batch and channels; .*\(2, 3\)"),
-        ((1, 1, 0), {"size": 2}, ValueError, r"interpolate: only the batch may be of size 0; the input's shape is \(1, 1, 0\)"),
+        (
+            (2, 3),
+            {"size": 2},
+            ValueError,
+            r"interpolate: the input has 1 to 3 spatial axes after batch and channels; .*\(2, 3\)",
+        ),
+        (
+            (1, 1, 0),
+            {"size": 2},
+            ValueError,
+            r"interpolate: only the batch may be of size 0; the input's shape is \(1, 1, 0\)",
+        ),
         ((1, 1, 3), {"size": 2, "mode": "cubic"}, ValueError, "interpolate: mode is one of 'nearest', .*, not 'cubic'"),
-        ((1, 1, 3), {"size": 2, "mode": "bilinear"}, ValueError, r"interpolate: 'bilinear' is for 4 dimensions; .*\(1, 1, 3\)"),
+        (
+            (1, 1, 3),
+            {"size": 2, "mode": "bilinear"},
+            ValueError,
+            r"interpolate: 'bilinear' is for 4 dimensions; .*\(1, 1, 3\)",
+        ),
         (
             (1, 1, 3),
             {"size": 2, "align_corners": True},
@@ -80,7 +95,12 @@ def test_the_same_size_is_the_same_image(backend: Target, rng: numpy.random.Gene
             "interpolate: antialias is for 'bilinear' and 'bicubic', not for",
         ),
         ((1, 1, 3), {}, ValueError, "interpolate: give either size or scale_factor, one of them"),
-        ((1, 1, 3), {"size": 2, "scale_factor": 2}, ValueError, "interpolate: give either size or scale_factor, not both"),
+        (
+            (1, 1, 3),
+            {"size": 2, "scale_factor": 2},
+            ValueError,
+            "interpolate: give either size or scale_factor, not both",
+        ),
         (
             (1, 1, 3),
             {"size": 2, "recompute_scale_factor": True},
@@ -90,10 +110,25 @@ def test_the_same_size_is_the_same_image(backend: Target, rng: numpy.random.Gene
         ((1, 1, 3), {"size": (2, 2)}, ValueError, r"interpolate: size is an integer, not \(2, 2\)"),
         ((1, 1, 3), {"size": 2.5}, TypeError, "interpolate: size is an integer, not 2.5"),
         ((1, 1, 3), {"size": 0}, ValueError, "interpolate: size is at least 1, not 0"),
-        ((1, 1, 3), {"scale_factor": (2, 2)}, ValueError, r"interpolate: scale_factor is a number or 1 of them .*, not \(2, 2\)"),
-        ((1, 1, 3), {"scale_factor": "2"}, ValueError, "interpolate: scale_factor is a number or 1 of them .*, not '2'"),
+        (
+            (1, 1, 3),
+            {"scale_factor": (2, 2)},
+            ValueError,
+            r"interpolate: scale_factor is a number or 1 of them .*, not \(2, 2\)",
+        ),
+        (
+            (1, 1, 3),
+            {"scale_factor": "2"},
+            ValueError,
+            "interpolate: scale_factor is a number or 1 of them .*, not '2'",
+        ),
         ((1, 1, 3), {"scale_factor": -1.0}, ValueError, "interpolate: scale_factor is positive and finite, not -1.0"),
-        ((1, 1, 3), {"scale_factor": float("nan")}, ValueError, "interpolate: scale_factor is positive and finite, not nan"),
+        (
+            (1, 1, 3),
+            {"scale_factor": float("nan")},
+            ValueError,
+            "interpolate: scale_factor is positive and finite, not nan",
+        ),
         (
             (1, 1, 3),
             {"scale_factor": 0.2},
@@ -120,11 +155,19 @@ def test_interpolation_is_of_floating_point_numbers(backend: Target) -> None:
             (6, 2, 2),
             r"pixel_shuffle: 2 \* 2 divides the channels, but not 6; the input's shape is \(6, 2, 2\)",
         ),
-        (nn.PixelShuffle(2), (4, 2), r"pixel_shuffle: the input is \(..., channels, height, width\); its shape is \(4, 2\)"),
+        (
+            nn.PixelShuffle(2),
+            (4, 2),
+            r"pixel_shuffle: the input is \(..., channels, height, width\); its shape is \(4, 2\)",
+        ),
         (nn.PixelUnshuffle(2), (1, 3, 4), "pixel_unshuffle: 2 divides height and width, but not 3 and 4"),
         (nn.PixelUnshuffle(2), (4,), r"pixel_unshuffle: the input is .*; its shape is \(4,\)"),
         (nn.ChannelShuffle(2), (1, 3, 4), "channel_shuffle: 2 groups divide the channels, but not 3"),
-        (nn.ChannelShuffle(2), (2, 4), r"channel_shuffle: the input is \(batch, channels, ...\) of at least 3 dimensions"),
+        (
+            nn.ChannelShuffle(2),
+            (2, 4),
+            r"channel_shuffle: the input is \(batch, channels, ...\) of at least 3 dimensions",
+        ),
     ],
 )
 def test_shapes_that_cannot_be_shuffled(layer: Any, shape: tuple, message: str) -> None:
@@ -177,5 +220,7 @@ def test_a_column_is_smoothed_too() -> None:
     """PyTorch 2.13 repeats one value where a width becomes 1 and the height changes."""
     image = Target("cpu").variable(numpy.random.default_rng(0).standard_normal((1, 1, 6, 9)))
     out = F.interpolate(image, (3, 1), mode="bilinear", antialias=True)
-    steps = F.interpolate(F.interpolate(image, (6, 1), mode="bilinear", antialias=True), (3, 1), mode="bilinear", antialias=True)
+    steps = F.interpolate(
+        F.interpolate(image, (6, 1), mode="bilinear", antialias=True), (3, 1), mode="bilinear", antialias=True
+    )
     assert rustorch.all(rustorch.abs(out - steps) < 1e-12)

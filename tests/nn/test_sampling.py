@@ -50,7 +50,9 @@ def _check(target: Target, n: int, mode: str, padding: str, align: bool) -> None
     (out * target.variable(weights)).sum().backward()
     (expected * torch.tensor(weights)).sum().backward()
     numpy.testing.assert_allclose(target.numpy(x.grad), tx.grad.numpy(), rtol=1e-8, atol=1e-10)
-    numpy.testing.assert_allclose(target.numpy(places.grad), tplaces.grad.numpy(), rtol=1e-8, atol=1e-8)  # 0 for "nearest"
+    numpy.testing.assert_allclose(
+        target.numpy(places.grad), tplaces.grad.numpy(), rtol=1e-8, atol=1e-8
+    )  # 0 for "nearest"
 
 
 @pytest.mark.parametrize(("n", "mode", "padding", "align"), MODES)
@@ -109,22 +111,48 @@ def test_nothing_at_places_that_are_no_numbers() -> None:
 
 _image, _grid = CPU.variable(numpy.ones((1, 2, 3, 3))), CPU.variable(numpy.zeros((1, 2, 2, 2)))
 BAD: dict[str, Bad] = {
-    "grid": (lambda: F.grid_sample(_image, _grid[..., :1], align_corners=True), ValueError,
-             r"grid_sample: an input of \(n, channels.*these are \(1, 2, 3, 3\) and \(1, 2, 2, 1\)"),
-    "batch": (lambda: F.grid_sample(_image[:0], _grid, align_corners=True), ValueError, r"these are \(0, 2, 3, 3\) and \(1, 2, 2, 2\)"),
-    "empty": (lambda: F.grid_sample(_image[:, :, :0], _grid, align_corners=True), ValueError, r"the image is empty.*\(1, 2, 0, 3\)"),
-    "mode": (lambda: F.grid_sample(_image, _grid, "cubic", align_corners=True), ValueError,
-             "mode is 'bilinear', 'nearest' or.*not 'cubic'"),
-    "padding": (lambda: F.grid_sample(_image, _grid, padding_mode="wrap", align_corners=True), ValueError,
-                "padding_mode is 'zeros', 'border' or 'reflection', not 'wrap'"),
-    "integers": (lambda: F.grid_sample(CPU.variable(numpy.ones((1, 2, 3, 3)), "int64"), _grid), TypeError,
-                 "grid_sample is of floating-point numbers, not of int64"),
-    "theta": (lambda: F.affine_grid(_grid[0], (2, 1, 4, 5)), ValueError,
-              r"affine_grid: for the size \(2, 1, 4, 5\) theta has shape \(2, 2, 3\), not \(2, 2, 2\)"),
-    "size": (lambda: F.affine_grid(_grid[0], (2, 1, 4)), ValueError,
-             r"affine_grid: size is \(n, channels, height, width\) or.*\(2, 1, 4\)"),
+    "grid": (
+        lambda: F.grid_sample(_image, _grid[..., :1], align_corners=True),
+        ValueError,
+        r"grid_sample: an input of \(n, channels.*these are \(1, 2, 3, 3\) and \(1, 2, 2, 1\)",
+    ),
+    "batch": (
+        lambda: F.grid_sample(_image[:0], _grid, align_corners=True),
+        ValueError,
+        r"these are \(0, 2, 3, 3\) and \(1, 2, 2, 2\)",
+    ),
+    "empty": (
+        lambda: F.grid_sample(_image[:, :, :0], _grid, align_corners=True),
+        ValueError,
+        r"the image is empty.*\(1, 2, 0, 3\)",
+    ),
+    "mode": (
+        lambda: F.grid_sample(_image, _grid, "cubic", align_corners=True),
+        ValueError,
+        "mode is 'bilinear', 'nearest' or.*not 'cubic'",
+    ),
+    "padding": (
+        lambda: F.grid_sample(_image, _grid, padding_mode="wrap", align_corners=True),
+        ValueError,
+        "padding_mode is 'zeros', 'border' or 'reflection', not 'wrap'",
+    ),
+    "integers": (
+        lambda: F.grid_sample(CPU.variable(numpy.ones((1, 2, 3, 3)), "int64"), _grid),
+        TypeError,
+        "grid_sample is of floating-point numbers, not of int64",
+    ),
+    "theta": (
+        lambda: F.affine_grid(_grid[0], (2, 1, 4, 5)),
+        ValueError,
+        r"affine_grid: for the size \(2, 1, 4, 5\) theta has shape \(2, 2, 3\), not \(2, 2, 2\)",
+    ),
+    "size": (
+        lambda: F.affine_grid(_grid[0], (2, 1, 4)),
+        ValueError,
+        r"affine_grid: size is \(n, channels, height, width\) or.*\(2, 1, 4\)",
+    ),
     "sizes": (lambda: F.affine_grid(_grid[0], (2, 1, 4, 0)), ValueError, "affine_grid: size is at least 1"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)

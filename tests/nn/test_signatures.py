@@ -1,4 +1,6 @@
-"""Arguments: layers and their functions take PyTorch's, under the same names, in the same order, with the same defaults."""
+"""Arguments: layers and their functions take PyTorch's, under the same names, in the same order, with the same
+defaults.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,11 @@ def _arguments(function: Any) -> list[tuple[str, Any]] | None:
     except ValueError:  # of C++
         return None
     found = [(p.name, p.default) for p in signature.parameters.values() if p.name not in ("self", "device", "dtype")]
-    return [(name, default.__name__ if callable(default) and default is not inspect.Parameter.empty else default)
-            for name, default in found if name not in ("args", "kwargs")]  # fmt: skip
+    return [
+        (name, default.__name__ if callable(default) and default is not inspect.Parameter.empty else default)
+        for name, default in found
+        if name not in ("args", "kwargs")
+    ]
 
 
 CLASSES = [name for name in nn.__all__ if isinstance(getattr(torch.nn, name, None), type) and name not in EXCEPT]

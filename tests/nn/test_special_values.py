@@ -1,4 +1,6 @@
-"""Layers at infinity, nan and nothing: what is left out is left out, whatever it is, and empty batches go through every layer."""
+"""Layers at infinity, nan and nothing: what is left out is left out, whatever it is, and empty batches go through every
+layer.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from tests.support.target import Target
 INF, NAN = math.inf, math.nan
 
 
-# -- dropout selects ---------------------------------------------------------------------------------------------------------------
+# -- dropout selects ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("value", [INF, -INF, NAN, 1.0])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_what_is_dropped_is_0_and_gets_no_gradient_whatever_it_was(value: float, dtype: str, backend: Target) -> None:
@@ -57,7 +59,12 @@ def test_what_alpha_dropout_drops_has_the_same_value_whatever_it_was(function: C
 
 @pytest.mark.parametrize(
     "function",
-    [F.dropout, F.dropout1d, lambda x, p: F.alpha_dropout(x, p, True), lambda x, p: F.feature_alpha_dropout(x, p, True)],
+    [
+        F.dropout,
+        F.dropout1d,
+        lambda x, p: F.alpha_dropout(x, p, True),
+        lambda x, p: F.feature_alpha_dropout(x, p, True),
+    ],
 )
 def test_a_probability_of_1_leaves_zeros(function: Callable, backend: Target) -> None:
     x = backend.variable([[INF, NAN], [1.0, -INF]], requires_grad=True)
@@ -76,7 +83,7 @@ def test_the_gradient_of_dropout_has_a_gradient(backend: Target) -> None:
     numpy.testing.assert_allclose(backend.numpy(second), numpy.where(kept, 48 * numpy.arange(1.0, 9.0), 0.0))
 
 
-# -- images ------------------------------------------------------------------------------------------------------------------------
+# -- images ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("mode", ["linear", "bilinear", "bicubic", "trilinear"])
 @pytest.mark.parametrize("align_corners", [True, False])
 def test_an_image_of_the_same_size_is_the_image(mode: str, align_corners: bool, backend: Target) -> None:
@@ -86,7 +93,9 @@ def test_an_image_of_the_same_size_is_the_image(mode: str, align_corners: bool, 
     numpy.testing.assert_array_equal(backend.numpy(out), x)
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # NumPy's, of infinity - infinity between the corners
+@pytest.mark.filterwarnings(
+    "ignore:invalid value:RuntimeWarning"
+)  # NumPy's, of infinity - infinity between the corners
 def test_neighbours_of_weight_0_do_not_count(backend: Target) -> None:
     x = backend.variable([[[1.0, INF, 3.0, NAN, 5.0]]], requires_grad=True)
     out = F.interpolate(x, 9, mode="linear", align_corners=True)
@@ -110,7 +119,9 @@ def test_smoothing_spreads_infinity_as_far_as_the_kernel_reaches(mode: str, back
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # NumPy's, of infinite places
 @pytest.mark.parametrize("mode", ["bilinear", "nearest"])
 @pytest.mark.parametrize("padding_mode", ["border", "reflection"])
-def test_places_that_are_no_numbers_are_the_first_pixel_as_in_pytorch(mode: str, padding_mode: str, backend: Target) -> None:
+def test_places_that_are_no_numbers_are_the_first_pixel_as_in_pytorch(
+    mode: str, padding_mode: str, backend: Target
+) -> None:
     x = backend.variable(numpy.arange(1.0, 10.0).reshape(1, 1, 3, 3), requires_grad=True)
     grid = backend.variable([[[[NAN, 0.0], [0.0, NAN], [NAN, NAN], [-INF, 0.0], [1e30, 0.0]]]], requires_grad=True)
     out = F.grid_sample(x, grid, mode, padding_mode, align_corners=True)
@@ -120,7 +131,7 @@ def test_places_that_are_no_numbers_are_the_first_pixel_as_in_pytorch(mode: str,
         numpy.testing.assert_array_equal(backend.numpy(grid.grad)[0, 0], [[0, 3], [1, 0], [0, 0], [0, 0], [0, 0]])
 
 
-# -- rows of a table ---------------------------------------------------------------------------------------------------------------
+# -- rows of a table ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("rows", "options", "expected"),
     [
@@ -133,7 +144,9 @@ def test_places_that_are_no_numbers_are_the_first_pixel_as_in_pytorch(mode: str,
         ([[INF, 1.0], [NAN, 2.0]], {"max_norm": 1.0}, [[NAN, 0.0], [NAN, 2.0]]),
     ],
 )
-def test_rows_are_scaled_down_without_overflow(rows: list, options: dict[str, Any], expected: list, backend: Target) -> None:
+def test_rows_are_scaled_down_without_overflow(
+    rows: list, options: dict[str, Any], expected: list, backend: Target
+) -> None:
     table, indices = backend.variable(rows, "float32"), backend.variable([0, 1], "int64")
     out = F.embedding(indices, table, **options)
     numpy.testing.assert_allclose(backend.numpy(out), numpy.asarray(expected, "float32"), rtol=3e-6)
@@ -155,7 +168,7 @@ def test_padding_in_a_bag_does_not_count_whatever_it_is(mode: str, backend: Targ
             numpy.testing.assert_array_equal(backend.numpy(options["per_sample_weights"].grad), [[3.0, 0.0]])
 
 
-# -- nothing -----------------------------------------------------------------------------------------------------------------------
+# -- nothing -----------------------------------------------------------------------------------------------------------
 #: A layer, the shapes of its inputs, and that of the output.
 EMPTY: list[tuple[Callable[[], nn.Module], list[tuple[int, ...]], tuple[int, ...]]] = [
     (lambda: nn.Linear(3, 2), [(0, 3)], (0, 2)),

@@ -97,19 +97,42 @@ def _v(*shape: int) -> rustorch.Variable:
 
 _tiny = (4, 2, 1, 1, 3)
 BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
-    (lambda: nn.TransformerEncoderLayer(4, 3), ValueError, "MultiheadAttention: 4 features cannot be divided among 3 heads"),
-    (lambda: nn.TransformerEncoderLayer(4, 2, activation="tanh"), ValueError,
-     "TransformerEncoderLayer: activation is 'relu', 'gelu' or a function, not 'tanh'"),
-    (lambda: nn.TransformerDecoderLayer(4, 2, activation=3), TypeError,
-     "TransformerDecoderLayer: activation is 'relu', 'gelu' or a function, not 3"),
-    (lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 3), -1), ValueError,
-     "TransformerEncoder: num_layers is a number of layers, not -1"),
-    (lambda: nn.Transformer(*_tiny)(_v(3, 2, 4), _v(3, 1, 4)), ValueError,
-     "Transformer: src (3, 2, 4) and tgt (3, 1, 4) are batches of different sizes"),
-    (lambda: nn.Transformer(*_tiny)(_v(3, 2, 5), _v(3, 2, 5)), ValueError,
-     "Transformer: src (3, 2, 5) and tgt (3, 2, 5) need 4 features"),
-    (lambda: nn.Transformer(*_tiny)(_v(3, 2, 4), _v(5, 2, 4), tgt_mask=_v(3, 3)), ValueError, "MultiheadAttention: attn_mask is"),
-]  # fmt: skip
+    (
+        lambda: nn.TransformerEncoderLayer(4, 3),
+        ValueError,
+        "MultiheadAttention: 4 features cannot be divided among 3 heads",
+    ),
+    (
+        lambda: nn.TransformerEncoderLayer(4, 2, activation="tanh"),
+        ValueError,
+        "TransformerEncoderLayer: activation is 'relu', 'gelu' or a function, not 'tanh'",
+    ),
+    (
+        lambda: nn.TransformerDecoderLayer(4, 2, activation=3),
+        TypeError,
+        "TransformerDecoderLayer: activation is 'relu', 'gelu' or a function, not 3",
+    ),
+    (
+        lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 3), -1),
+        ValueError,
+        "TransformerEncoder: num_layers is a number of layers, not -1",
+    ),
+    (
+        lambda: nn.Transformer(*_tiny)(_v(3, 2, 4), _v(3, 1, 4)),
+        ValueError,
+        "Transformer: src (3, 2, 4) and tgt (3, 1, 4) are batches of different sizes",
+    ),
+    (
+        lambda: nn.Transformer(*_tiny)(_v(3, 2, 5), _v(3, 2, 5)),
+        ValueError,
+        "Transformer: src (3, 2, 5) and tgt (3, 2, 5) need 4 features",
+    ),
+    (
+        lambda: nn.Transformer(*_tiny)(_v(3, 2, 4), _v(5, 2, 4), tgt_mask=_v(3, 3)),
+        ValueError,
+        "MultiheadAttention: attn_mask is",
+    ),
+]
 
 
 @pytest.mark.parametrize(("call", "kind", "text"), BAD, ids=[text[:40] for _, _, text in BAD])

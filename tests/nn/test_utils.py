@@ -1,4 +1,6 @@
-"""nn.utils: clipped gradients, one vector of all parameters, parametrizations; against PyTorch where it is installed."""
+"""nn.utils: clipped gradients, one vector of all parameters, parametrizations; against PyTorch where it is
+installed.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ def _with_gradients(target: Target) -> list[rustorch.Variable]:
     return parameters
 
 
-# -- clipping --------------------------------------------------------------------------------------------------------------------
+# -- clipping ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("norm_type", [2.0, 1, 3.0, INF, "inf", 0, -INF])
 @pytest.mark.parametrize("max_norm", [1.5, 100.0])
 def test_clipped_norms_are_pytorchs(norm_type: Any, max_norm: float, backend: Target) -> None:
@@ -77,7 +79,7 @@ def test_a_norm_that_is_not_finite_raises_if_asked_and_nothing_is_scaled(backend
     assert backend.numpy(ours[1].grad).tolist() == before
 
 
-# -- one vector ------------------------------------------------------------------------------------------------------------------
+# -- one vector --------------------------------------------------------------------------------------------------------
 def test_a_vector_of_all_parameters_and_back(backend: Target) -> None:
     layer = nn.Linear(2, 3, device=backend.device)
     vector = utils.parameters_to_vector(layer.parameters())
@@ -97,7 +99,7 @@ def test_a_vector_of_all_parameters_and_back(backend: Target) -> None:
         utils.parameters_to_vector([])
 
 
-# -- parametrizations --------------------------------------------------------------------------------------------------------------
+# -- parametrizations --------------------------------------------------------------------------------------------------
 def _built(nn: Any, namespace: Any) -> dict[str, Any]:
     return {
         "weight_norm": namespace.weight_norm(nn.Linear(3, 2)),
@@ -198,7 +200,9 @@ def test_parametrizations_of_ones_own() -> None:
     assert type(layer) is nn.Linear
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))], ids=["deepcopy", "pickle"]
+)
 def test_a_copy_is_parametrized_by_itself(copied: Any) -> None:
     layer = utils.spectral_norm(utils.weight_norm(nn.Linear(2, 2)), "bias").eval()
     twin = copied(layer)
@@ -224,14 +228,26 @@ def test_a_buffer_is_parametrized() -> None:
     ("call", "message"),
     [
         (lambda layer: utils.weight_norm(layer, "x"), "weight_norm: Linear has no parameter 'x'"),
-        (lambda layer: utils.weight_norm(layer, dim=2), r"weight_norm: there is no dimension 2 in a weight of shape \(2, 3\)"),
-        (lambda layer: utils.spectral_norm(layer, n_power_iterations=0), "n_power_iterations is a positive number, not 0"),
+        (
+            lambda layer: utils.weight_norm(layer, dim=2),
+            r"weight_norm: there is no dimension 2 in a weight of shape \(2, 3\)",
+        ),
+        (
+            lambda layer: utils.spectral_norm(layer, n_power_iterations=0),
+            "n_power_iterations is a positive number, not 0",
+        ),
         (lambda layer: utils.spectral_norm(layer, dim=-3), "spectral_norm: there is no dimension -3"),
         (lambda layer: utils.remove_weight_norm(layer), "remove_weight_norm: 'weight' of Linear has none"),
         (lambda layer: utils.remove_spectral_norm(layer), "remove_spectral_norm: 'weight' of Linear has none"),
-        (lambda layer: parametrize.register_parametrization(layer, "x", Double()), "Linear has no parameter or buffer 'x'"),
+        (
+            lambda layer: parametrize.register_parametrization(layer, "x", Double()),
+            "Linear has no parameter or buffer 'x'",
+        ),
         (lambda layer: parametrize.register_parametrization(layer, "weight", Cut()), "unsafe=True allows that"),
-        (lambda layer: parametrize.remove_parametrizations(layer, "weight"), "'weight' of Linear has no parametrization"),
+        (
+            lambda layer: parametrize.remove_parametrizations(layer, "weight"),
+            "'weight' of Linear has no parametrization",
+        ),
     ],
 )
 def test_bad_use_changes_nothing(call: Any, message: str) -> None:

@@ -14,9 +14,13 @@ from tests.support.target import Target
 def test_a_row_of_zeros(backend: Target, dim: int | None) -> None:
     layer = nn.Linear(2, 2, bias=False, device=backend.device)
     with rustorch.no_grad():
-        layer.weight[...] = backend.variable([[0.0, 0.0], [3.0, 4.0]] if dim == 0 else [[0.0, 0.0], [0.0, 0.0]], "float32")
+        layer.weight[...] = backend.variable(
+            [[0.0, 0.0], [3.0, 4.0]] if dim == 0 else [[0.0, 0.0], [0.0, 0.0]], "float32"
+        )
     nn.utils.weight_norm(layer, dim=dim)
-    numpy.testing.assert_allclose(backend.numpy(layer.weight), [[0, 0], [3, 4]] if dim == 0 else numpy.zeros((2, 2)), rtol=1e-6)
+    numpy.testing.assert_allclose(
+        backend.numpy(layer.weight), [[0, 0], [3, 4]] if dim == 0 else numpy.zeros((2, 2)), rtol=1e-6
+    )
     x = backend.variable([[1.0, 2.0]], "float32", requires_grad=True)
     parameters = list(layer.parameters())
     first = rustorch.grad(rustorch.sum(layer(x) ** 2), parameters, create_graph=True)

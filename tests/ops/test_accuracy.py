@@ -16,13 +16,25 @@ from tests.support.target import Target
 
 #: function, points, first and second derivative
 UNARY: dict[str, tuple[list[float], Callable, Callable]] = {
-    "tanh": ([1e-5, 0.3, 3.0, 9.5, 20.0, -20.0], lambda x: mp.sech(x) ** 2, lambda x: -2 * mp.tanh(x) * mp.sech(x) ** 2),
+    "tanh": (
+        [1e-5, 0.3, 3.0, 9.5, 20.0, -20.0],
+        lambda x: mp.sech(x) ** 2,
+        lambda x: -2 * mp.tanh(x) * mp.sech(x) ** 2,
+    ),
     "expm1": ([-30.0, -1.0, 1e-8, 5.0], mp.exp, mp.exp),
     "asinh": ([1e-6, 1.0, -1e15], lambda x: 1 / mp.sqrt(1 + x * x), lambda x: -x / mp.sqrt(1 + x * x) ** 3),
     "acosh": ([1 + 2**-20, 2.0, 1e10], lambda x: 1 / mp.sqrt(x * x - 1), lambda x: -x / mp.sqrt(x * x - 1) ** 3),
     "atanh": ([1e-6, 0.5, 1 - 2**-20, -1 + 2**-20], lambda x: 1 / (1 - x * x), lambda x: 2 * x / (1 - x * x) ** 2),
-    "asin": ([1e-6, 0.5, 1 - 2**-20, -1 + 2**-20], lambda x: 1 / mp.sqrt(1 - x * x), lambda x: x / mp.sqrt(1 - x * x) ** 3),
-    "acos": ([1e-6, 0.5, 1 - 2**-20, -1 + 2**-20], lambda x: -1 / mp.sqrt(1 - x * x), lambda x: -x / mp.sqrt(1 - x * x) ** 3),
+    "asin": (
+        [1e-6, 0.5, 1 - 2**-20, -1 + 2**-20],
+        lambda x: 1 / mp.sqrt(1 - x * x),
+        lambda x: x / mp.sqrt(1 - x * x) ** 3,
+    ),
+    "acos": (
+        [1e-6, 0.5, 1 - 2**-20, -1 + 2**-20],
+        lambda x: -1 / mp.sqrt(1 - x * x),
+        lambda x: -x / mp.sqrt(1 - x * x) ** 3,
+    ),
     "atan": ([1e-6, 1.0, 1e12, -1e18], lambda x: 1 / (1 + x * x), lambda x: -2 * x / (1 + x * x) ** 2),
     "tan": ([1e-5, 1.0, 1.5707], lambda x: mp.sec(x) ** 2, lambda x: 2 * mp.tan(x) * mp.sec(x) ** 2),
     "log1p": ([-1 + 2**-20, 1e-8, 1e10], lambda x: 1 / (1 + x), lambda x: -1 / (1 + x) ** 2),

@@ -90,9 +90,11 @@ def test_eigenvalues_that_are_equal(backend: Target) -> None:
     numpy.testing.assert_array_equal(found, numpy.zeros((3, 2)))
 
 
-# -- nothing -----------------------------------------------------------------------------------------------------------------------
+# -- nothing -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("shape", [(0, 3, 3), (0, 0), (2, 0, 0)], ids=str)
-@pytest.mark.parametrize("name", ["eigh", "eigvalsh", "inv", "cholesky", "det", "slogdet", "svd", "svdvals", "qr", "pinv", "eig"])
+@pytest.mark.parametrize(
+    "name", ["eigh", "eigvalsh", "inv", "cholesky", "det", "slogdet", "svd", "svdvals", "qr", "pinv", "eig"]
+)
 def test_factorizations_of_nothing(backend: Target, name: str, shape: tuple) -> None:
     x = backend.variable(numpy.zeros(shape), requires_grad=True)
     out = getattr(la, name)(x)
@@ -102,14 +104,16 @@ def test_factorizations_of_nothing(backend: Target, name: str, shape: tuple) -> 
     assert x.grad is None or x.grad.shape == shape
 
 
-# -- no result ---------------------------------------------------------------------------------------------------------------------
+# -- no result ---------------------------------------------------------------------------------------------------------
 def _raises(backend: Target) -> list:
     bad, singular = backend.variable([[1.0, 2.0], [2.0, 1.0]]), backend.variable([[1.0, 2.0], [2.0, 4.0]])
     right = backend.variable(numpy.ones((2, 5)))
     return [
-        ("not positive definite", lambda: la.cholesky(bad)), ("singular", lambda: la.inv(singular)),
-        ("singular", lambda: la.solve(singular, right)), ("singular", lambda: la.matrix_power(singular, -2)),
-    ]  # fmt: skip
+        ("not positive definite", lambda: la.cholesky(bad)),
+        ("singular", lambda: la.inv(singular)),
+        ("singular", lambda: la.solve(singular, right)),
+        ("singular", lambda: la.matrix_power(singular, -2)),
+    ]
 
 
 def test_a_matrix_without_a_result_raises_numpys_error(backend: Target) -> None:

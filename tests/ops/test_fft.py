@@ -22,7 +22,9 @@ def _close(got: Any, want: Any) -> None:
 @NORMS
 @pytest.mark.parametrize("n", [None, 1, 3, 4, 5, 8])
 @pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"])
-def test_transforms_are_numpys(backend: Target, name: str, n: int | None, norm: Any, rng: numpy.random.Generator) -> None:
+def test_transforms_are_numpys(
+    backend: Target, name: str, n: int | None, norm: Any, rng: numpy.random.Generator
+) -> None:
     real, imaginary = rng.standard_normal((2, 4, 3))
     hosts = [real] if name in ("rfft", "ihfft") else [real, real + 1j * imaginary]
     for host in hosts:
@@ -34,12 +36,16 @@ def test_transforms_are_numpys(backend: Target, name: str, n: int | None, norm: 
 
 @NORMS
 @pytest.mark.parametrize("name", ["fftn", "ifftn", "rfftn", "irfftn"])
-def test_transforms_of_several_axes_are_numpys(backend: Target, name: str, norm: Any, rng: numpy.random.Generator) -> None:
+def test_transforms_of_several_axes_are_numpys(
+    backend: Target, name: str, norm: Any, rng: numpy.random.Generator
+) -> None:
     host = rng.standard_normal((2, 3, 4))
     x = backend.variable(host)
     for s, axes in ((None, None), (None, (0, -1)), ((3, -1), (2, 0)), ((5, 2, 2), (0, 1, 2))):
         got = getattr(fft, name)(x, s=s, axes=axes, norm=norm)
-        sizes = None if s is None else [host.shape[axis] if n == -1 else n for n, axis in zip(s, axes or (), strict=True)]
+        sizes = (
+            None if s is None else [host.shape[axis] if n == -1 else n for n, axis in zip(s, axes or (), strict=True)]
+        )
         if name == "irfftn" and s is not None and s[-1] == -1:
             sizes = [s[0], 2 * (host.shape[0] - 1)]
         _close(backend.numpy(got), getattr(numpy.fft, name)(host, s=sizes, axes=axes, norm=norm))

@@ -41,19 +41,25 @@ def test_what_has_no_derivative_records_nothing(name: str, backend: Target) -> N
 
 
 @pytest.mark.parametrize(("spec", "dtype"), CASES)
-def test_gradients_of_first_and_second_order(spec: Spec, dtype: str, backend: Target, rng: numpy.random.Generator) -> None:
+def test_gradients_of_first_and_second_order(
+    spec: Spec, dtype: str, backend: Target, rng: numpy.random.Generator
+) -> None:
     _skip(spec, backend)
     check(spec.call, spec.arrays(dtype, rng), backend, order=spec.order, **spec.tolerance)
 
 
 @pytest.mark.parametrize(("spec", "shapes"), SHAPES)
-def test_shapes_that_broadcast_or_are_empty(spec: Spec, shapes: tuple, backend: Target, rng: numpy.random.Generator) -> None:
+def test_shapes_that_broadcast_or_are_empty(
+    spec: Spec, shapes: tuple, backend: Target, rng: numpy.random.Generator
+) -> None:
     _skip(spec, backend)
     check(spec.call, spec.arrays(spec.dtypes[0], rng, shapes), backend, **spec.tolerance)
 
 
 @pytest.mark.parametrize("spec", [pytest.param(spec, id=spec.id) for spec in ALL])
-def test_a_gradient_keeps_the_single_precision_of_its_variable(spec: Spec, backend: Target, rng: numpy.random.Generator) -> None:
+def test_a_gradient_keeps_the_single_precision_of_its_variable(
+    spec: Spec, backend: Target, rng: numpy.random.Generator
+) -> None:
     _skip(spec, backend)
     dtype = {"float64": "float32", "complex128": "complex64"}[spec.dtypes[0]]
     xs = [backend.variable(a, dtype, requires_grad=True) for a in spec.arrays(spec.dtypes[0], rng)]
@@ -69,7 +75,9 @@ def test_a_gradient_keeps_the_single_precision_of_its_variable(spec: Spec, backe
 
 
 @pytest.mark.parametrize("spec", [pytest.param(spec, id=spec.id) for spec in ALL])
-def test_views_have_the_gradients_of_contiguous_arrays(spec: Spec, backend: Target, rng: numpy.random.Generator) -> None:
+def test_views_have_the_gradients_of_contiguous_arrays(
+    spec: Spec, backend: Target, rng: numpy.random.Generator
+) -> None:
     _skip(spec, backend)
     if backend.device == "jax":
         pytest.skip("jax: arrays have no strides")
@@ -83,7 +91,9 @@ def test_views_have_the_gradients_of_contiguous_arrays(spec: Spec, backend: Targ
     expected = gradients([backend.array(a, a.dtype) for a in arrays])
     # every second element of an array twice as long; and a transposed one
     strided = [backend.array(numpy.repeat(a, 2, axis=-1), a.dtype)[..., ::2] for a in arrays]
-    backwards = [backend.library.xp.permute_dims(backend.array(a.T, a.dtype), tuple(range(a.ndim))[::-1]) for a in arrays]
+    backwards = [
+        backend.library.xp.permute_dims(backend.array(a.T, a.dtype), tuple(range(a.ndim))[::-1]) for a in arrays
+    ]
     for natives in (strided, backwards):
         for got, want in zip(gradients(natives), expected, strict=True):
             numpy.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)

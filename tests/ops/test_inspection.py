@@ -46,7 +46,12 @@ def test_dtypes_by_kind() -> None:
     info = rustorch.__array_namespace_info__()
     assert set(info.dtypes(kind="bool")) == {"bool"}
     assert set(info.dtypes(kind="signed integer")) == {"int8", "int16", "int32", "int64"}
-    assert set(info.dtypes(kind=("real floating", "complex floating"))) == {"float32", "float64", "complex64", "complex128"}
+    assert set(info.dtypes(kind=("real floating", "complex floating"))) == {
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    }
     assert set(info.dtypes()) == set(info.dtypes(kind=("numeric", "bool")))
     assert info.dtypes(kind=()) == {}
 

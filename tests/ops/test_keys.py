@@ -1,4 +1,6 @@
-"""``x[key]`` and ``x[key] = value`` for keys of every form that NumPy has: values against NumPy's, gradients against PyTorch's."""
+"""``x[key]`` and ``x[key] = value`` for keys of every form that NumPy has: values against NumPy's, gradients against
+PyTorch's.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def arrays_and_keys(draw: Any) -> tuple[numpy.ndarray, Any]:
                 parts.append(slice(None))
             else:
                 count = int(numpy.prod(form))
-                values = draw(st.lists(st.integers(-size, size - 1) if size else st.just(0), min_size=count, max_size=count))
+                values = draw(
+                    st.lists(st.integers(-size, size - 1) if size else st.just(0), min_size=count, max_size=count)
+                )
                 dtype = draw(st.sampled_from(["int64", "int32", "uint8"]))
                 parts.append(numpy.array([v % size if dtype == "uint8" else v for v in values], dtype).reshape(form))
         elif kind == "mask":
@@ -157,7 +161,9 @@ def test_writing(backend: Target) -> None:
         lead = len(shape) - len(value.shape)
         of_value = of_value.sum(axis=tuple(range(max(lead, 0)))).reshape((1,) * max(-lead, 0) + shape[max(lead, 0) :])
         stretched = tuple(i for i, (n, m) in enumerate(zip(value.shape, of_value.shape, strict=True)) if n != m)
-        numpy.testing.assert_allclose(backend.numpy(v.grad), of_value.sum(axis=stretched, keepdims=True), rtol=1e-13, atol=1e-13)
+        numpy.testing.assert_allclose(
+            backend.numpy(v.grad), of_value.sum(axis=stretched, keepdims=True), rtol=1e-13, atol=1e-13
+        )
 
 
 def test_gradients_are_pytorchs(backend: Target) -> None:
@@ -171,7 +177,8 @@ def test_gradients_are_pytorchs(backend: Target) -> None:
         if want is None or any(isinstance(part, slice) and (part.step or 1) < 0 for part in parts):
             return  # PyTorch has no slices with negative steps
         theirs = tuple(
-            torch.tensor(p.astype("int64") if p.dtype != bool else p) if isinstance(p, numpy.ndarray) else p for p in parts
+            torch.tensor(p.astype("int64") if p.dtype != bool else p) if isinstance(p, numpy.ndarray) else p
+            for p in parts
         )
         t = torch.tensor(a, requires_grad=True)
         out = t[theirs]
@@ -217,7 +224,11 @@ def test_what_fits_no_array(backend: Target) -> None:
         ((0, 0, 0), "too many|key is for 3 axes"),
         ((..., ...), "ellipsis|Ellipsis"),
         ((slice(None), 3), "out of (bounds|range)|out of range for axis 1 of size 3"),
-        *([((slice(None), I([0, 3])), "out of (bounds|range)"), (([0, -3],), "out of (bounds|range)")] if outside else []),
+        *(
+            [((slice(None), I([0, 3])), "out of (bounds|range)"), (([0, -3],), "out of (bounds|range)")]
+            if outside
+            else []
+        ),
         ((slice(None), I([True, False])), "bool|mask|boolean"),
         ((I([0, 1]), I([0, 1, 2])), "broadcast"),
     ):

@@ -25,7 +25,9 @@ def _gradients(backend: Target, call: Callable[..., Any], dtype: str, *inputs: A
         out = call(*xs)
         first = rustorch.grad([out], xs, [rustorch.ones_like(out)], create_graph=True)
         second = [
-            rustorch.grad([g], xs, [rustorch.ones_like(g)], retain_graph=True, allow_unused=True) if g.requires_grad else None
+            rustorch.grad([g], xs, [rustorch.ones_like(g)], retain_graph=True, allow_unused=True)
+            if g.requires_grad
+            else None
             for g in first
         ]
     plain = rustorch.grad([call(*xs)], xs, [rustorch.ones_like(out)])

@@ -29,7 +29,7 @@ def _close(got: Any, want: Any) -> None:
     numpy.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
 
 
-# -- factorizations ----------------------------------------------------------------------------------------------------------------
+# -- factorizations ----------------------------------------------------------------------------------------------------
 @SHAPES
 @DTYPES
 def test_factors_multiply_to_the_matrix(backend: Target, shape: tuple, dtype: str, rng: numpy.random.Generator) -> None:
@@ -94,14 +94,18 @@ def test_inverses_and_determinants_are_numpys(backend: Target, dtype: str, rng: 
     _close(lower @ _h(lower), positive)
     _close(backend.numpy(la.cholesky(backend.variable(positive, dtype), upper=True)), _h(lower))
     vector = _random(rng, (3,), dtype)
-    _close(backend.numpy(la.solve(x, backend.variable(vector, dtype))), numpy.linalg.solve(host, vector[:, None])[..., 0])
+    _close(
+        backend.numpy(la.solve(x, backend.variable(vector, dtype))), numpy.linalg.solve(host, vector[:, None])[..., 0]
+    )
     for n in (-3, -1, 0, 1, 6):
         _close(backend.numpy(la.matrix_power(x, n)), numpy.linalg.matrix_power(host, n))
 
 
 @SHAPES
 @DTYPES
-def test_rank_and_pseudo_inverse_are_numpys(backend: Target, shape: tuple, dtype: str, rng: numpy.random.Generator) -> None:
+def test_rank_and_pseudo_inverse_are_numpys(
+    backend: Target, shape: tuple, dtype: str, rng: numpy.random.Generator
+) -> None:
     column, row = _random(rng, (*shape[:-1], 1), dtype), _random(rng, (*shape[:-2], 1, shape[-1]), dtype)
     host = column @ row  # of rank 1
     for matrix in (host, host + 0.5 * numpy.eye(*shape[-2:]), 0 * host):
@@ -122,7 +126,7 @@ def test_the_tolerance_of_rank_and_pseudo_inverse(backend: Target) -> None:
     _close(backend.numpy(la.pinv(x, rtol=0.5)), [numpy.diag([1.0, 0.0])] * 2)
 
 
-# -- norms and products ------------------------------------------------------------------------------------------------------------
+# -- norms and products ------------------------------------------------------------------------------------------------
 @DTYPES
 @pytest.mark.parametrize("ord", [2, 1, 0, 0.5, 3, -1, -2.5, numpy.inf, -numpy.inf])
 def test_norms_of_vectors_are_numpys(backend: Target, dtype: str, ord: float, rng: numpy.random.Generator) -> None:
@@ -178,7 +182,7 @@ def test_products_take_integers(backend: Target) -> None:
     assert la.tensordot is rustorch.tensordot
 
 
-# -- singular matrices -------------------------------------------------------------------------------------------------------------
+# -- singular matrices -------------------------------------------------------------------------------------------------
 def _cofactors(x: numpy.ndarray) -> numpy.ndarray:
     """The textbook's: determinants of what is left without a row and a column, with alternating signs."""
     n = x.shape[-1]
@@ -237,7 +241,7 @@ def test_second_derivatives_of_determinants_are_those_of_pytorch() -> None:
         _close(got.detach().data, want.detach().numpy())
 
 
-# -- equal values ------------------------------------------------------------------------------------------------------------------
+# -- equal values ------------------------------------------------------------------------------------------------------
 def test_equal_eigenvalues_and_singular_values_have_gradients_their_vectors_none(backend: Target) -> None:
     x = backend.variable(2 * numpy.eye(2), requires_grad=True)
     for function in (la.eigvalsh, lambda x: la.eigh(x).eigenvalues, la.svdvals, lambda x: la.svd(x).S):
@@ -261,7 +265,7 @@ def test_singular_values_that_are_zero_have_gradients(backend: Target) -> None:
     assert numpy.all(numpy.isfinite(backend.numpy(x.grad)))
 
 
-# -- errors ------------------------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 SQUARE: list[Callable[..., Any]] = [la.inv, la.det, la.slogdet, la.cholesky, la.eigh, la.eigvalsh, la.eig, la.eigvals]
 OF_MATRICES = [*SQUARE, la.qr, la.svd, la.svdvals, la.pinv, la.matrix_rank]
 
@@ -298,7 +302,8 @@ def test_singular_matrices_are_reported(backend: Target, grad: bool, host: list)
         with pytest.raises(ValueError, match=text.format(name)):
             call(x)
     with pytest.raises(
-        ValueError, match=r"^cholesky of float64\([0-9, ]*2, 2\): a matrix is not positive definite; add a small multiple"
+        ValueError,
+        match=r"^cholesky of float64\([0-9, ]*2, 2\): a matrix is not positive definite; add a small multiple",
     ):
         la.cholesky(x - 1)
     assert float(rustorch.min(la.det(x.detach()))) == 0
@@ -346,12 +351,16 @@ def test_what_does_not_fit(backend: Target) -> None:
     x = backend.variable(numpy.ones((2, 3)), requires_grad=True)
     with pytest.raises(ValueError, match=r"^solve: shapes \(2, 2\) and \(3,\) differ in the number of equations$"):
         la.solve(backend.variable(numpy.eye(2)), x[0, :])
-    with pytest.raises(ValueError, match=r"^cross: sizes along axis -1 are 3, not 3 and 2 \(shapes \(2, 3\) and \(2,\)\)$"):
+    with pytest.raises(
+        ValueError, match=r"^cross: sizes along axis -1 are 3, not 3 and 2 \(shapes \(2, 3\) and \(2,\)\)$"
+    ):
         la.cross(x, backend.variable([1.0, 2.0]))
     with pytest.raises(ValueError, match=r"^outer is of two vectors, not of shapes \(2, 3\) and \(2, 3\)$"):
         la.outer(x, x)
     for function in (la.diagonal, la.trace, la.matrix_norm):
-        with pytest.raises(ValueError, match=rf"^{function.__name__} needs at least two dimensions, not the shape \(3,\)$"):
+        with pytest.raises(
+            ValueError, match=rf"^{function.__name__} needs at least two dimensions, not the shape \(3,\)$"
+        ):
             function(x[0, :])
     with pytest.raises(ValueError, match=r"^matrix_norm: ord is 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, not 3$"):
         la.matrix_norm(x, ord=3)

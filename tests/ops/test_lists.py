@@ -1,4 +1,6 @@
-"""Lists with numbers, arrays and Variables in them: one dtype for all, no digit and no gradient lost; and values from lists."""
+"""Lists with numbers, arrays and Variables in them: one dtype for all, no digit and no gradient lost; and values from
+lists.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,11 @@ MIXED: dict[str, tuple[Callable[[Any, Any, Any], Any], str, Any]] = {
 
 
 def _given(backend: Target) -> tuple[Any, Any, Any]:
-    return (backend.variable([0.3, 0.4], "float32", requires_grad=True), backend.variable([0.3, 0.4], requires_grad=True),
-            backend.variable([1, 2], "int8"))  # fmt: skip
+    return (
+        backend.variable([0.3, 0.4], "float32", requires_grad=True),
+        backend.variable([0.3, 0.4], requires_grad=True),
+        backend.variable([1, 2], "int8"),
+    )
 
 
 @pytest.mark.parametrize("name", MIXED)
@@ -93,13 +98,23 @@ def test_a_named_dtype_takes_every_digit(backend: Target) -> None:
 
 @pytest.mark.parametrize(
     ("data", "dtype", "message"),
-    [([1e300], None, r"^1e\+300 does not fit into float32; name a dtype that holds it, as in dtype=rustorch\.float64"),
-     (1e300, None, r"^1e\+300 does not fit into float32"), ([1e39j], None, r"^1e\+39j does not fit into complex64.*complex128"),
-     ([300], "int8", r"^300 does not fit into int8"), ([[-1]], "uint8", r"^-1 does not fit into uint8"),
-     ([1e300], "int64", r"^1e\+300 does not fit into int64"), ([float("nan")], "int64", r"^nan does not fit into int64"),
-     ([2**70], "int64", r"does not fit into int64"), ([1000, i1(1)], None, r"does not fit into int8 \(.*1000"),
-     ([1e300, f4(1)], None, r"does not fit into float32")],
-)  # fmt: skip
+    [
+        (
+            [1e300],
+            None,
+            r"^1e\+300 does not fit into float32; name a dtype that holds it, as in dtype=rustorch\.float64",
+        ),
+        (1e300, None, r"^1e\+300 does not fit into float32"),
+        ([1e39j], None, r"^1e\+39j does not fit into complex64.*complex128"),
+        ([300], "int8", r"^300 does not fit into int8"),
+        ([[-1]], "uint8", r"^-1 does not fit into uint8"),
+        ([1e300], "int64", r"^1e\+300 does not fit into int64"),
+        ([float("nan")], "int64", r"^nan does not fit into int64"),
+        ([2**70], "int64", r"does not fit into int64"),
+        ([1000, i1(1)], None, r"does not fit into int8 \(.*1000"),
+        ([1e300, f4(1)], None, r"does not fit into float32"),
+    ],
+)
 def test_numbers_that_do_not_fit(data: Any, dtype: Any, message: str) -> None:
     for make in (rustorch.asarray, rustorch.tensor, rustorch.Variable):
         with pytest.raises(OverflowError, match=message):
@@ -110,14 +125,19 @@ def test_numbers_that_do_not_fit(data: Any, dtype: Any, message: str) -> None:
 
 def test_numbers_that_do_not_fit_beside_variables(backend: Target) -> None:
     x, _, i = _given(backend)
-    for data, message in (([x[0], 1e300], r"1e\+300 does not fit into float32"), ([i[0], 300], "300 does not fit into int8")):
+    for data, message in (
+        ([x[0], 1e300], r"1e\+300 does not fit into float32"),
+        ([i[0], 300], "300 does not fit into int8"),
+    ):
         with pytest.raises(OverflowError, match=message):
             rustorch.asarray(data)
 
 
 def test_what_lists_may_not_hold(backend: Target) -> None:
     x, _, i = _given(backend)
-    with pytest.raises(ValueError, match=r"ragged data: .* data\[1\] has the shape \(1,\), and data\[0\] the shape \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"ragged data: .* data\[1\] has the shape \(1,\), and data\[0\] the shape \(2,\)"
+    ):
         rustorch.asarray([[x[0], 0], [0]])
     with pytest.raises(
         ValueError, match=r"ragged data: .* data\[0\]\[1\] has the shape \(2,\), and data\[0\]\[0\] the shape \(\)"
@@ -149,7 +169,7 @@ def test_tensor_reads_variables_without_a_graph(backend: Target) -> None:
         assert rustorch.tensor([tracked]).is_leaf
 
 
-# -- x[key] = values, x[keys] --------------------------------------------------------------------------------------------------
+# -- x[key] = values, x[keys] ------------------------------------------------------------------------------------------
 def test_lists_are_values(backend: Target) -> None:
     x = backend.variable(numpy.zeros((2, 3)))
     x[0, :2] = [1, 0.1]
@@ -172,7 +192,12 @@ def test_variables_in_values_get_their_gradients(backend: Target) -> None:
 
 REFUSED: dict[str, tuple[str, Any, type, str]] = {
     "a float into integers": ("int64", [1, 2.5], TypeError, "a Python float and an array of integer dtype mix kinds"),
-    "a NumPy float into integers": ("int64", f8(2.5), TypeError, "a Python float and an array of integer dtype mix kinds"),
+    "a NumPy float into integers": (
+        "int64",
+        f8(2.5),
+        TypeError,
+        "a Python float and an array of integer dtype mix kinds",
+    ),
     "complex into floats": ("float64", [1j, 1], TypeError, "would drop the imaginary part"),
     "too many": ("float64", [1, 2, 3], ValueError, "x.key. = value|put of"),
     "too large": ("int8", [1, 300], OverflowError, "300 does not fit into int8"),
@@ -196,7 +221,9 @@ def test_values_that_do_not_fit(name: str, backend: Target) -> None:
 def test_integers_take_no_tracked_value(dtype: str, backend: Target) -> None:
     v, c = backend.variable(1.5, requires_grad=True), backend.variable([1, 0], dtype)
     for value in (v, [v, 1 if dtype != "bool" else True]):
-        with pytest.raises(TypeError, match=rf"a value that requires grad would lose its gradient, and its fraction, in {dtype}"):
+        with pytest.raises(
+            TypeError, match=rf"a value that requires grad would lose its gradient, and its fraction, in {dtype}"
+        ):
             c[:] = value
     with pytest.raises(TypeError, match="would lose its gradient"):
         rustorch.full_like(c, v)
@@ -208,20 +235,31 @@ def test_integers_take_no_tracked_value(dtype: str, backend: Target) -> None:
 
 
 KEYS: dict[str, tuple[Any, Any]] = {
-    "a range and an array": ((range(3), numpy.array([0, 1, 1])), None), "a range and a list": ((range(3), [0, 1, 2]), None),
-    "an empty list": ([], None), "an empty list in a tuple": ((slice(None), []), None), "a NumPy integer": (numpy.int64(1), None),
-    "NumPy integers": ((numpy.int8(-1), numpy.uint8(2)), None), "NumPy integers in a slice": (slice(numpy.int64(0), numpy.int32(2)), None),
-    "a NumPy boolean": (numpy.True_, None), "booleans": ([True, False, True], None), "tuples in a tuple": (((0, 1), (1, 2)), None),
-    "a list of lists": ([[0, 1], [2, 0]], None), "a deque": (deque([2, 0]), [2, 0]), "a range": (range(2), None),
-    "a range behind an Ellipsis": ((..., range(2)), None), "NumPy integers in a list": ([numpy.int64(1), 0], None),
-}  # fmt: skip
+    "a range and an array": ((range(3), numpy.array([0, 1, 1])), None),
+    "a range and a list": ((range(3), [0, 1, 2]), None),
+    "an empty list": ([], None),
+    "an empty list in a tuple": ((slice(None), []), None),
+    "a NumPy integer": (numpy.int64(1), None),
+    "NumPy integers": ((numpy.int8(-1), numpy.uint8(2)), None),
+    "NumPy integers in a slice": (slice(numpy.int64(0), numpy.int32(2)), None),
+    "a NumPy boolean": (numpy.True_, None),
+    "booleans": ([True, False, True], None),
+    "tuples in a tuple": (((0, 1), (1, 2)), None),
+    "a list of lists": ([[0, 1], [2, 0]], None),
+    "a deque": (deque([2, 0]), [2, 0]),
+    "a range": (range(2), None),
+    "a range behind an Ellipsis": ((..., range(2)), None),
+    "NumPy integers in a list": ([numpy.int64(1), 0], None),
+}
 
 
 @pytest.mark.parametrize("name", KEYS)
 def test_keys_of_many_kinds(name: str, backend: Target) -> None:
     key, numpys = KEYS[name]
     on_device = (
-        tuple([backend.array(k, "int64") if isinstance(k, numpy.ndarray) else k for k in key]) if type(key) is tuple else key
+        tuple([backend.array(k, "int64") if isinstance(k, numpy.ndarray) else k for k in key])
+        if type(key) is tuple
+        else key
     )
     a = numpy.arange(12.0).reshape(3, 4)
     x = backend.variable(a, requires_grad=True)

@@ -1,4 +1,6 @@
-"""Norms of huge, tiny and zero vectors and matrices on every backend: values and derivatives of first and second order."""
+"""Norms of huge, tiny and zero vectors and matrices on every backend: values and derivatives of first and
+second order.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def test_nothing_overflows_or_underflows_on_the_way(backend: Target, dtype: str,
     value, slope = _expected(host, ord)
     rtol = 8 * numpy.finfo(dtype).eps * max(1.0, min(abs(ord), 100))
     numpy.testing.assert_allclose(backend.numpy(norm).astype("longdouble"), value, rtol=rtol)
-    numpy.testing.assert_allclose(backend.numpy(x.grad), slope.astype(dtype), rtol=2 * rtol, atol=numpy.finfo(dtype).tiny)
+    numpy.testing.assert_allclose(
+        backend.numpy(x.grad), slope.astype(dtype), rtol=2 * rtol, atol=numpy.finfo(dtype).tiny
+    )
 
 
 @EACH
@@ -54,7 +58,9 @@ def test_norms_of_huge_and_tiny_matrices(backend: Target, dtype: str, scale: flo
 
 
 def test_huge_and_ordinary_rows_together(backend: Target) -> None:
-    host = numpy.asarray([[3.0, 4.0], [0.0, 0.0], [3e20, 4e20], [3e-30, -4e-30], [numpy.inf, 1.0], [numpy.nan, 1.0]], "float32")
+    host = numpy.asarray(
+        [[3.0, 4.0], [0.0, 0.0], [3e20, 4e20], [3e-30, -4e-30], [numpy.inf, 1.0], [numpy.nan, 1.0]], "float32"
+    )
     got = backend.numpy(la.vector_norm(backend.variable(host, "float32"), axis=-1))
     numpy.testing.assert_allclose(got, numpy.asarray([5, 0, 5e20, 5e-30, numpy.inf, numpy.nan], "float32"), rtol=1e-6)
     got = backend.numpy(la.vector_norm(backend.variable(host.T, "float32"), axis=0))
@@ -79,7 +85,7 @@ def test_norms_of_nothing(backend: Target, ord: float) -> None:
     assert la.vector_norm(x, axis=0, ord=ord).shape == (0,)
 
 
-# -- at zero -----------------------------------------------------------------------------------------------------------------------
+# -- at zero -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("ord", [2, 1, 3, 1.5, 0.5, -1, numpy.inf])
 def test_the_gradient_at_zero_is_zero(backend: Target, ord: float) -> None:
     x = backend.variable(numpy.zeros(3), requires_grad=True)
@@ -97,7 +103,9 @@ def test_the_square_of_a_norm_has_its_hessian_at_zero(backend: Target) -> None:
 
     numpy.testing.assert_allclose(_hessian(backend, lambda x: la.vector_norm(x) ** 2, [0.0] * 3), 2 * numpy.eye(3))
     numpy.testing.assert_allclose(_hessian(backend, squares, [0.0, 0.0, 1.0, 2.0]), 2 * numpy.eye(4), atol=1e-12)
-    numpy.testing.assert_allclose(_hessian(backend, lambda x: rustorch.cos(la.vector_norm(x)), [0.0] * 2), -numpy.eye(2))
+    numpy.testing.assert_allclose(
+        _hessian(backend, lambda x: rustorch.cos(la.vector_norm(x)), [0.0] * 2), -numpy.eye(2)
+    )
     numpy.testing.assert_allclose(_hessian(backend, lambda x: la.vector_norm(x) ** 4, [0.0] * 2), numpy.zeros((2, 2)))
     numpy.testing.assert_allclose(
         _hessian(backend, lambda x: la.matrix_norm(rustorch.reshape(x, (1, 2))) ** 2, [0.0] * 2), 2 * numpy.eye(2)

@@ -1,4 +1,6 @@
-"""NumPy's scalars and integers where Python's numbers are taken: beside arrays they are as weak, and they count as integers."""
+"""NumPy's scalars and integers where Python's numbers are taken: beside arrays they are as weak, and they count as
+integers.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,13 @@ def test_a_network_stays_in_float32(backend: Target) -> None:
     y.sum().backward()
     assert numpy.asarray(backend.numpy(q.grad)).dtype == numpy.float32
     for out in (
-        rustorch.maximum(q, numpy.float64(3)), rustorch.where(q > 3, q, numpy.float64(0)), rustorch.clip(q, numpy.float64(0)),
-        rustorch.hypot(numpy.float64(3), q), rustorch.full_like(q, numpy.float64(3)), rustorch.logaddexp(q, numpy.float64(1)),
-    ):  # fmt: skip
+        rustorch.maximum(q, numpy.float64(3)),
+        rustorch.where(q > 3, q, numpy.float64(0)),
+        rustorch.clip(q, numpy.float64(0)),
+        rustorch.hypot(numpy.float64(3), q),
+        rustorch.full_like(q, numpy.float64(3)),
+        rustorch.logaddexp(q, numpy.float64(1)),
+    ):
         assert out.dtype == rustorch.float32
     assert rustorch.result_type(q, numpy.float64(1)) == rustorch.float32
     assert (q * backend.variable(2.0)).dtype == rustorch.float64  # an array without dimensions counts
@@ -63,7 +69,9 @@ def test_complex_and_boolean_scalars(backend: Target) -> None:
 def test_a_scalar_of_a_higher_kind_is_refused(scalar: Any, backend: Target) -> None:
     i = backend.variable([1, 2], "int64")
     for op in (lambda: i * scalar, lambda: scalar * i, lambda: rustorch.maximum(i, scalar)):
-        with pytest.raises(TypeError, match=r"mix kinds, which the Array API standard leaves undefined; convert the array first"):
+        with pytest.raises(
+            TypeError, match=r"mix kinds, which the Array API standard leaves undefined; convert the array first"
+        ):
             op()
     with pytest.raises(TypeError, match="mix kinds"):
         i[0] = scalar
@@ -91,7 +99,7 @@ def test_numbers_of_classes_that_extend_pythons() -> None:
     assert (x * Two.TWO).tolist() == (Two.TWO * x).tolist() == [2.0, 4.0]
 
 
-# -- integers ------------------------------------------------------------------------------------------------------------------
+# -- integers ----------------------------------------------------------------------------------------------------------
 INTEGERS: dict[str, Callable[[Any, Any], Any]] = {
     "roll": lambda x, J: r.roll(x, J(1), axis=J(0)),
     "roll of several": lambda x, J: r.roll(x, (J(1), J(1)), axis=(J(0), J(1))),
@@ -143,9 +151,13 @@ def test_numpys_integers_in_creation_and_layers(backend: Target) -> None:
     assert backend.numpy(r.arange(numpy.float32(0.5), 3, device=d)).tolist() == [0.5, 1.5, 2.5]
     x = r.ones((n(4), n(3)), device=d)
     for layer in (
-        nn.Linear(n(3), n(2), device=d), nn.LSTM(n(3), n(2), device=d), nn.LayerNorm(n(3), device=d), nn.BatchNorm1d(n(3), device=d),
-        nn.PReLU(n(3), device=d), nn.Unflatten(n(1), (n(3), n(1))),
-    ):  # fmt: skip
+        nn.Linear(n(3), n(2), device=d),
+        nn.LSTM(n(3), n(2), device=d),
+        nn.LayerNorm(n(3), device=d),
+        nn.BatchNorm1d(n(3), device=d),
+        nn.PReLU(n(3), device=d),
+        nn.Unflatten(n(1), (n(3), n(1))),
+    ):
         layer(x)
     nn.MultiheadAttention(n(4), n(2), device=d)
     nn.Embedding(n(3), n(2), device=d)
@@ -154,16 +166,23 @@ def test_numpys_integers_in_creation_and_layers(backend: Target) -> None:
 
 @pytest.mark.parametrize(
     ("call", "message"),
-    [(lambda: r.zeros(2.5), r"^zeros: a shape is an integer or a tuple of integers, not 2\.5"),
-     (lambda: r.zeros(numpy.array([2, 3])), r"^zeros: a shape is an integer or a tuple of integers, not array"),
-     (lambda: r.linspace(0, 1, 2.5), r"^linspace: num is an integer, not 2\.5 of type float"),
-     (lambda: r.eye(2, k=0.5), r"^eye: k is an integer, not 0\.5"), (lambda: r.eye("a"), r"^eye: n_rows is an integer, not 'a'"),
-     (lambda: r.fft.fftfreq(2.5), r"fftfreq: n is an integer, not 2\.5"),
-     (lambda: r.repeat(r.ones(2), 2.5), r"^repeat: a number of times is an integer, not 2\.5"),
-     (lambda: r.roll(r.ones(2), 2.5), r"^roll: a shift is an integer, not 2\.5"),
-     (lambda: r.broadcast_shapes("text"), r"^broadcast_shapes: a shape is an integer or a tuple of integers, not 'text'"),
-     (lambda: r.astype(r.ones(2), None), r"^None is not a data type"), (lambda: r.result_type(None), r"^None is not a data type")],
-)  # fmt: skip
+    [
+        (lambda: r.zeros(2.5), r"^zeros: a shape is an integer or a tuple of integers, not 2\.5"),
+        (lambda: r.zeros(numpy.array([2, 3])), r"^zeros: a shape is an integer or a tuple of integers, not array"),
+        (lambda: r.linspace(0, 1, 2.5), r"^linspace: num is an integer, not 2\.5 of type float"),
+        (lambda: r.eye(2, k=0.5), r"^eye: k is an integer, not 0\.5"),
+        (lambda: r.eye("a"), r"^eye: n_rows is an integer, not 'a'"),
+        (lambda: r.fft.fftfreq(2.5), r"fftfreq: n is an integer, not 2\.5"),
+        (lambda: r.repeat(r.ones(2), 2.5), r"^repeat: a number of times is an integer, not 2\.5"),
+        (lambda: r.roll(r.ones(2), 2.5), r"^roll: a shift is an integer, not 2\.5"),
+        (
+            lambda: r.broadcast_shapes("text"),
+            r"^broadcast_shapes: a shape is an integer or a tuple of integers, not 'text'",
+        ),
+        (lambda: r.astype(r.ones(2), None), r"^None is not a data type"),
+        (lambda: r.result_type(None), r"^None is not a data type"),
+    ],
+)
 def test_what_is_no_integer(call: Callable, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         call()
@@ -203,10 +222,12 @@ def test_options_do_not_widen(name: str, backend: Target) -> None:
 
 @pytest.mark.parametrize(
     ("call", "message"),
-    [(lambda x: r.var(x, correction="one"), "var: correction is a number, not 'one'|could not convert"),
-     (lambda x: r.std(x, correction=None), "std: correction is a number, not None of type NoneType"),
-     (lambda x: r.linalg.vector_norm(x, ord=[2]), r"vector_norm: ord is a number, not \[2\] of type list")],
-)  # fmt: skip
+    [
+        (lambda x: r.var(x, correction="one"), "var: correction is a number, not 'one'|could not convert"),
+        (lambda x: r.std(x, correction=None), "std: correction is a number, not None of type NoneType"),
+        (lambda x: r.linalg.vector_norm(x, ord=[2]), r"vector_norm: ord is a number, not \[2\] of type list"),
+    ],
+)
 def test_options_that_are_no_numbers(call: Callable, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         call(rustorch.ones((2, 2)))

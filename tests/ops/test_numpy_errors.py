@@ -56,7 +56,10 @@ def test_in_anomaly_mode_numpy_is_first() -> None:
         y = rustorch.sqrt(x).sum()
         with numpy.errstate(all="raise"), pytest.raises(FloatingPointError, match="divide by zero"):
             y.backward(retain_graph=True)
-        with numpy.errstate(all="ignore"), pytest.raises(RuntimeError, match="the gradient of sqrt in input 'x' holds inf"):
+        with (
+            numpy.errstate(all="ignore"),
+            pytest.raises(RuntimeError, match="the gradient of sqrt in input 'x' holds inf"),
+        ):
             y.backward()
     with rustorch.autograd.detect_writes():
         y = rustorch.sqrt(x).sum()

@@ -18,7 +18,9 @@ INF, NAN = numpy.inf, numpy.nan
 
 def _specials(dtype: str) -> numpy.ndarray:
     info = numpy.finfo(dtype)
-    return numpy.asarray([0.0, -0.0, 1.0, -1.0, 1.5, -2.5, info.max, -info.max, info.tiny, -info.tiny, INF, -INF, NAN], dtype)
+    return numpy.asarray(
+        [0.0, -0.0, 1.0, -1.0, 1.5, -2.5, info.max, -info.max, info.tiny, -info.tiny, INF, -INF, NAN], dtype
+    )
 
 
 def _expected(x: numpy.ndarray, n: float) -> numpy.ndarray:
@@ -38,7 +40,9 @@ def test_small_powers_have_the_values_of_a_power(dtype: str, n: int, kind: Any, 
     if backend.device in ("jax", "cuda"):  # numbers below the smallest normal one may count as 0 there
         normal = (numpy.abs(expected) >= numpy.finfo(dtype).tiny) | (expected == 0)
         got, expected = got[normal], expected[normal]
-    numpy.testing.assert_array_equal(numpy.signbit(got[~numpy.isnan(got)]), numpy.signbit(expected[~numpy.isnan(expected)]))
+    numpy.testing.assert_array_equal(
+        numpy.signbit(got[~numpy.isnan(got)]), numpy.signbit(expected[~numpy.isnan(expected)])
+    )
     numpy.testing.assert_allclose(got, expected, rtol=4 * numpy.finfo(dtype).eps)
 
 
@@ -82,7 +86,9 @@ def test_derivatives_of_powers(dtype: str, n: float, backend: Target) -> None:
     exact = numpy.asarray(values, dtype).astype("longdouble")
     power = numpy.longdouble(numpy.asarray(n, dtype))
     ulp = numpy.finfo(dtype).eps
-    numpy.testing.assert_allclose(backend.numpy(first), numpy.asarray(power * exact ** (power - 1), dtype), rtol=8 * ulp)
+    numpy.testing.assert_allclose(
+        backend.numpy(first), numpy.asarray(power * exact ** (power - 1), dtype), rtol=8 * ulp
+    )
     expected = numpy.asarray(power * (power - 1) * exact ** (power - 2), dtype)
     numpy.testing.assert_allclose(backend.numpy(second), expected, rtol=16 * ulp)
 
@@ -98,7 +104,9 @@ def _derivatives(backend: Target, base: float, exponent: float) -> list[float]:
 
 
 def test_an_exponent_of_zero_does_not_end_the_graph(backend: Target) -> None:
-    """The derivative in the base, x2 * x1 ** (x2 - 1), is 0 at 0, and has itself the derivative 1 / x1 in the exponent."""
+    """The derivative in the base, x2 * x1 ** (x2 - 1), is 0 at 0, and has itself the derivative 1 / x1 in the
+    exponent.
+    """
     log = numpy.log(4.0)
     numpy.testing.assert_allclose(_derivatives(backend, 4.0, 0.0), [0, log, 0, 0.25, 0.25, log * log], rtol=1e-15)
 
@@ -113,7 +121,8 @@ def test_a_rounded_exponent_loses_no_digit(backend: Target) -> None:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(
-    ("base", "exponent", "expected"), [(0.0, 0.0, (0, 0)), (0.0, INF, (0, 0)), (INF, -1.0, (0, 0)), (1.0, INF, (INF, 0))]
+    ("base", "exponent", "expected"),
+    [(0.0, 0.0, (0, 0)), (0.0, INF, (0, 0)), (INF, -1.0, (0, 0)), (1.0, INF, (INF, 0))],
 )
 def test_powers_at_the_ends(base: float, exponent: float, expected: tuple, backend: Target) -> None:
     xs = [backend.variable(value, requires_grad=True) for value in (base, exponent)]

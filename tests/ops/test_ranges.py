@@ -32,9 +32,15 @@ def test_full_of_a_variable(backend: Target) -> None:
 def test_full_of_scalars(backend: Target) -> None:
     d = backend.device
     for value, dtype in (
-        (numpy.float64(1.5), "float32"), (numpy.float32(1.5), "float32"), (numpy.int32(1), "int64"), (numpy.True_, "bool"),
-        (numpy.complex128(1j), "complex64"), (True, "bool"), (2, "int64"), (2.5, "float32"),
-    ):  # fmt: skip
+        (numpy.float64(1.5), "float32"),
+        (numpy.float32(1.5), "float32"),
+        (numpy.int32(1), "int64"),
+        (numpy.True_, "bool"),
+        (numpy.complex128(1j), "complex64"),
+        (True, "bool"),
+        (2, "int64"),
+        (2.5, "float32"),
+    ):
         out = r.full(numpy.int64(2), value, device=d)
         assert (out.dtype.name, out.device) == (dtype, d)
         assert backend.numpy(out).tolist() == [value, value]
@@ -44,7 +50,10 @@ def test_full_of_scalars(backend: Target) -> None:
 
 ENDS: dict[str, tuple[Callable[[Any, Any], Any], Callable[[float, float], Any]]] = {
     "linspace": (lambda a, b: r.linspace(a, b, 5), lambda a, b: numpy.linspace(a, b, 5)),
-    "without the end": (lambda a, b: r.linspace(a, b, 5, endpoint=False), lambda a, b: numpy.linspace(a, b, 5, endpoint=False)),
+    "without the end": (
+        lambda a, b: r.linspace(a, b, 5, endpoint=False),
+        lambda a, b: numpy.linspace(a, b, 5, endpoint=False),
+    ),
     "from a number": (lambda a, b: r.linspace(-1, b, 4), lambda a, b: numpy.linspace(-1, b, 4)),
     "to a number": (lambda a, b: r.linspace(a, 0.1, numpy.int64(4)), lambda a, b: numpy.linspace(a, 0.1, 4)),
     "one": (lambda a, b: r.linspace(a, b, 1), lambda a, b: numpy.linspace(a, b, 1)),
@@ -89,18 +98,36 @@ def test_dtypes_of_ends(backend: Target) -> None:
 
 @pytest.mark.parametrize(
     ("call", "error", "message"),
-    [(lambda x: r.full(2, x), ValueError, r"full: a fill value has no dimensions, this one has the shape \(2,\); write rustorch"),
-     (lambda x: r.full(2, "a"), TypeError, "full: a fill value is a number or an array without dimensions, not 'a' of type str"),
-     (lambda x: r.full(2, None), TypeError, "full: a fill value is a number or an array without dimensions, not None"),
-     (lambda x: r.full(2, 1e300), OverflowError, r"1e\+300 does not fit into float32"),
-     (lambda x: r.full(2, 300, dtype="int8"), OverflowError, "300 does not fit into int8"),
-     (lambda x: r.linspace(x, 1, 3), ValueError, r"linspace: start is one number, not an array of the shape \(2,\)"),
-     (lambda x: r.linspace(0, 1, -1), ValueError, "linspace: sizes are not negative"),
-     (lambda x: r.linspace("a", 1, 3), TypeError, "linspace: start is a number or an array without dimensions, not 'a'"),
-     (lambda x: r.arange(x[0], 4, 0), ValueError, "arange: step is 0"),
-     (lambda x: r.arange(x[0] * 1j, 4), TypeError, "arange: .* is no range of real numbers"),
-     (lambda x: r.arange([1]), TypeError, r"arange: stop is a number or an array without dimensions, not \[1\]")],
-)  # fmt: skip
+    [
+        (
+            lambda x: r.full(2, x),
+            ValueError,
+            r"full: a fill value has no dimensions, this one has the shape \(2,\); write rustorch",
+        ),
+        (
+            lambda x: r.full(2, "a"),
+            TypeError,
+            "full: a fill value is a number or an array without dimensions, not 'a' of type str",
+        ),
+        (
+            lambda x: r.full(2, None),
+            TypeError,
+            "full: a fill value is a number or an array without dimensions, not None",
+        ),
+        (lambda x: r.full(2, 1e300), OverflowError, r"1e\+300 does not fit into float32"),
+        (lambda x: r.full(2, 300, dtype="int8"), OverflowError, "300 does not fit into int8"),
+        (lambda x: r.linspace(x, 1, 3), ValueError, r"linspace: start is one number, not an array of the shape \(2,\)"),
+        (lambda x: r.linspace(0, 1, -1), ValueError, "linspace: sizes are not negative"),
+        (
+            lambda x: r.linspace("a", 1, 3),
+            TypeError,
+            "linspace: start is a number or an array without dimensions, not 'a'",
+        ),
+        (lambda x: r.arange(x[0], 4, 0), ValueError, "arange: step is 0"),
+        (lambda x: r.arange(x[0] * 1j, 4), TypeError, "arange: .* is no range of real numbers"),
+        (lambda x: r.arange([1]), TypeError, r"arange: stop is a number or an array without dimensions, not \[1\]"),
+    ],
+)
 def test_what_is_refused(call: Callable, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         call(rustorch.tensor([1.0, 2.0]))

@@ -1,4 +1,6 @@
-"""What stands in the place of an array and is none: every function says its name, what it got, and what to write instead."""
+"""What stands in the place of an array and is none: every function says its name, what it got, and what to write
+instead.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ from tests.support.target import Target
 
 #: Functions whose first argument is no array, or may be a number, a list or a text.
 OTHERS = {
-    "arange", "asarray", "broadcast_shapes", "can_cast", "empty", "eye", "finfo", "from_dlpack", "full", "iinfo", "isdtype", "linspace",
-    "ones", "isin", "result_type", "tensor", "zeros", "fftfreq", "rfftfreq", "stack", "concat",
+    "arange", "asarray", "broadcast_shapes", "can_cast", "empty", "eye", "finfo", "from_dlpack", "full", "iinfo",
+    "isdtype", "linspace", "ones", "isin", "result_type", "tensor", "zeros", "fftfreq", "rfftfreq", "stack", "concat",
 }  # fmt: skip
 #: Functions of layers that look at another argument first, or call themselves otherwise.
 CELLS = ("lstm", "gru", "rnn", "multi_head", "upsample", "lp_pool", "threshold")
@@ -30,17 +32,21 @@ def _functions() -> dict[str, Callable]:
     found |= {f"fft.{name}": getattr(rustorch.fft, name) for name in rustorch.fft.__all__}
     found |= {f"F.{name}": getattr(F, name) for name in F.__all__ if not name.startswith(CELLS)}
     return {
-        name: function for name, function in found.items()
+        name: function
+        for name, function in found.items()
         if inspect.isfunction(function) and name.rpartition(".")[2] not in OTHERS
-    }  # fmt: skip
+    }
 
 
 FUNCTIONS = _functions()
 
 
 def _arguments(function: Callable, wrong: Any) -> list:
-    needed = [p for p in inspect.signature(function).parameters.values()
-              if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]  # fmt: skip
+    needed = [
+        p
+        for p in inspect.signature(function).parameters.values()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
     numbers = len(needed) == 2 and needed[1].name == "x2"  # one of the two may be a number: both are wrong then
     x = rustorch.ones((2, 2))
     return [wrong, *([wrong if numbers else x] * (len(needed) - 1))]
@@ -55,7 +61,9 @@ def test_every_function_says_what_it_got(name: str, wrong: str) -> None:
     text = str(raised.value)
     assert name.rpartition(".")[2].removesuffix("_") in text
     assert repr(value) in text or type(value).__name__ in text
-    assert {"a text": "is text", "None": "None is what a function without return gives"}.get(wrong, "rustorch.asarray(") in text
+    assert {"a text": "is text", "None": "None is what a function without return gives"}.get(
+        wrong, "rustorch.asarray("
+    ) in text
 
 
 def test_there_are_many() -> None:
@@ -63,22 +71,52 @@ def test_there_are_many() -> None:
 
 
 MESSAGES: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "a number": (lambda x: rustorch.sin(10),
-                 r"^sin needs a Variable or an array here, not the Python number 10; write rustorch\.asarray\(10\)$"),
-    "numbers in stack": (lambda x: rustorch.stack([x[0], 0.5]),
-                         r"^stack needs a Variable or an array here, not the Python number 0\.5; write rustorch\.asarray\(0\.5\)$"),
-    "numbers in concat": (lambda x: rustorch.concat([x, 1]), r"^concat needs .* not the Python number 1; write rustorch\.asarray\(1\)$"),
+    "a number": (
+        lambda x: rustorch.sin(10),
+        r"^sin needs a Variable or an array here, not the Python number 10; write rustorch\.asarray\(10\)$",
+    ),
+    "numbers in stack": (
+        lambda x: rustorch.stack([x[0], 0.5]),
+        r"^stack needs a Variable or an array here, not the Python number 0\.5; write rustorch\.asarray\(0\.5\)$",
+    ),
+    "numbers in concat": (
+        lambda x: rustorch.concat([x, 1]),
+        r"^concat needs .* not the Python number 1; write rustorch\.asarray\(1\)$",
+    ),
     "no list in stack": (lambda x: rustorch.stack(10), "^stack takes a list or tuple of arrays, not 10 of type int$"),
-    "a generator in concat": (lambda x: rustorch.concat(v for v in [x]), "^concat takes a list or tuple of arrays, not <generator"),
-    "two numbers": (lambda x: rustorch.add(2, 3),
-                    r"^add needs at least one array; got the Python numbers 2 and 3; write rustorch\.asarray\(2\)"),
-    "a list": (lambda x: rustorch.add(x, [1, 2]), r"^add takes .* not list; make it a Variable with rustorch\.asarray\(\[1, 2\]\)$"),
-    "a long list": (lambda x: rustorch.sin([0.0] * 99), r"^sin takes .* not list; make it a Variable with rustorch\.asarray\(\.\.\.\)$"),
-    "a function": (lambda x: rustorch.sin(rustorch.cos), "^sin takes .* not function; call the function to get its result$"),
-    "a generator": (lambda x: rustorch.sin(v for v in [1.0]), r"^sin takes .* not generator; .*rustorch\.asarray\(list\(\.\.\.\)\)"),
-    "a fraction": (lambda x: rustorch.sin(Fraction(1, 2)), r"^sin takes .* not Fraction; write float\(\.\.\.\) around it$"),
-    "an object": (lambda x: rustorch.sin(object()), "^sin takes .* not object; rustorch.from_dlpack takes arrays of other libraries$"),
-}  # fmt: skip
+    "a generator in concat": (
+        lambda x: rustorch.concat(v for v in [x]),
+        "^concat takes a list or tuple of arrays, not <generator",
+    ),
+    "two numbers": (
+        lambda x: rustorch.add(2, 3),
+        r"^add needs at least one array; got the Python numbers 2 and 3; write rustorch\.asarray\(2\)",
+    ),
+    "a list": (
+        lambda x: rustorch.add(x, [1, 2]),
+        r"^add takes .* not list; make it a Variable with rustorch\.asarray\(\[1, 2\]\)$",
+    ),
+    "a long list": (
+        lambda x: rustorch.sin([0.0] * 99),
+        r"^sin takes .* not list; make it a Variable with rustorch\.asarray\(\.\.\.\)$",
+    ),
+    "a function": (
+        lambda x: rustorch.sin(rustorch.cos),
+        "^sin takes .* not function; call the function to get its result$",
+    ),
+    "a generator": (
+        lambda x: rustorch.sin(v for v in [1.0]),
+        r"^sin takes .* not generator; .*rustorch\.asarray\(list\(\.\.\.\)\)",
+    ),
+    "a fraction": (
+        lambda x: rustorch.sin(Fraction(1, 2)),
+        r"^sin takes .* not Fraction; write float\(\.\.\.\) around it$",
+    ),
+    "an object": (
+        lambda x: rustorch.sin(object()),
+        "^sin takes .* not object; rustorch.from_dlpack takes arrays of other libraries$",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", MESSAGES)

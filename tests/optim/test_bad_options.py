@@ -1,4 +1,6 @@
-"""Options that make no sense raise, whether they are given to an optimizer, to a group or in a state, and nothing is changed."""
+"""Options that make no sense raise, whether they are given to an optimizer, to a group or in a state, and nothing is
+changed.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,11 @@ OTHERS: list[tuple[str, dict[str, Any], str]] = [
     ("Adafactor", {"beta2_decay": math.nan}, "beta2_decay is a finite number, not nan"),
     ("Adafactor", {"d": 0.5}, "d is at least 1, not 0.5"),
     ("Adafactor", {"eps": (None, -1.0)}, "eps is a finite number that is not negative, not -1.0"),
-    ("Adafactor", {"eps": (-1.0, 0.1)}, "eps is a pair of numbers that are not negative, the first may be None, not (-1.0, 0.1)"),
+    (
+        "Adafactor",
+        {"eps": (-1.0, 0.1)},
+        "eps is a pair of numbers that are not negative, the first may be None, not (-1.0, 0.1)",
+    ),
     ("Adafactor", {"eps": 0.1}, "eps is a pair of numbers that are not negative, the first may be None, not 0.1"),
     ("LBFGS", {"max_iter": 0}, "max_iter is an integer of at least 1, not 0"),
     ("LBFGS", {"max_iter": 2.0}, "max_iter is an integer of at least 1, not 2.0"),
@@ -55,7 +61,11 @@ OTHERS: list[tuple[str, dict[str, Any], str]] = [
     ("Muon", {"ns_steps": 0}, "ns_steps is an integer of at least 1, not 0"),
     ("Muon", {"ns_steps": 100}, "ns_steps is below 100, not 100"),
     ("Muon", {"ns_coefficients": (1.0, 2.0)}, "ns_coefficients are three finite numbers, not (1.0, 2.0)"),
-    ("Muon", {"ns_coefficients": (1.0, 2.0, math.nan)}, "ns_coefficients are three finite numbers, not (1.0, 2.0, nan)"),
+    (
+        "Muon",
+        {"ns_coefficients": (1.0, 2.0, math.nan)},
+        "ns_coefficients are three finite numbers, not (1.0, 2.0, nan)",
+    ),
     ("Muon", {"adjust_lr_fn": "other"}, "adjust_lr_fn is None, 'original' or 'match_rms_adamw', not 'other'"),
     ("Rprop", {"etas": (1.2, 0.5)}, "etas is a pair of factors below and above 1, not (1.2, 0.5)"),
     ("Rprop", {"etas": (0.0, 1.2)}, "etas is a pair of factors below and above 1, not (0.0, 1.2)"),
@@ -109,7 +119,8 @@ def test_parameters_are_looked_at(name: str) -> None:
     for given in (None, p, nn.Linear(1, 1)):
         kind = type(given).__name__
         with pytest.raises(
-            TypeError, match=rf"params is an iterable of Variables or of dicts, not one {kind}; model.parameters\(\) is one"
+            TypeError,
+            match=rf"params is an iterable of Variables or of dicts, not one {kind}; model.parameters\(\) is one",
         ):
             cls(given)
     with pytest.raises(TypeError, match=f"{name} optimizes Variables; parameter 0 is float"):

@@ -26,9 +26,11 @@ from tests.support.schedules import OURS, sgd
 from tests.support.target import Target
 
 
-# -- PyTorch's numbers -----------------------------------------------------------------------------------------------------------
+# -- PyTorch's numbers -------------------------------------------------------------------------------------------------
 def test_every_public_name_is_in_a_table() -> None:
-    classes = {name for module in (lr_scheduler, swa_utils) for name in module.__all__ if isinstance(getattr(OURS, name), type)}
+    classes = {
+        name for module in (lr_scheduler, swa_utils) for name in module.__all__ if isinstance(getattr(OURS, name), type)
+    }
     assert classes - {"LRScheduler", "AveragedModel"} == {case.cls for case in CASES}
     assert len(TABLE) == len(CASES), "two cases have one name"
     averages = {name.partition("(")[0].partition(",")[0] for name in AVERAGES}
@@ -127,7 +129,9 @@ def test_a_schedule_of_schedules_may_come_second(kind: str) -> None:
     optimizer = sgd(1.0)
     first = lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=100)
     parts = [lr_scheduler.ConstantLR(optimizer, factor=0.25, total_iters=2), lr_scheduler.ExponentialLR(optimizer, 0.5)]
-    second = lr_scheduler.ChainedScheduler(parts) if kind == "chain" else lr_scheduler.SequentialLR(optimizer, parts, [2])
+    second = (
+        lr_scheduler.ChainedScheduler(parts) if kind == "chain" else lr_scheduler.SequentialLR(optimizer, parts, [2])
+    )
     schedule = lr_scheduler.SequentialLR(optimizer, [first, second], milestones=[3])
     seen = [optimizer.lr]
     for _ in range(7):
@@ -139,7 +143,7 @@ def test_a_schedule_of_schedules_may_come_second(kind: str) -> None:
     assert schedule.get_last_lr() == [seen[-1]]
 
 
-# -- a schedule of one's own, as in PyTorch --------------------------------------------------------------------------------------
+# -- a schedule of one's own, as in PyTorch ----------------------------------------------------------------------------
 class Root(lr_scheduler._LRScheduler):
     def __init__(self, optimizer: Any, scale: float, last_epoch: int = -1):
         self.scale = scale
@@ -167,7 +171,9 @@ def test_a_schedule_of_ones_own() -> None:
 
 
 def test_a_schedule_without_get_lr() -> None:
-    with pytest.raises(NotImplementedError, match="LRScheduler defines no get_lr, which returns a learning rate for each group"):
+    with pytest.raises(
+        NotImplementedError, match="LRScheduler defines no get_lr, which returns a learning rate for each group"
+    ):
         lr_scheduler.LRScheduler(sgd())
 
 
@@ -191,7 +197,7 @@ def test_a_schedule_whose_numbers_are_wrong_changes_nothing() -> None:
         assert (optimizer.lr, schedule.last_epoch, schedule._step_count) == (1.0, 0, 1)
 
 
-# -- warnings --------------------------------------------------------------------------------------------------------------------
+# -- warnings ----------------------------------------------------------------------------------------------------------
 EARLY = r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`"
 
 
@@ -210,7 +216,9 @@ def test_a_step_of_a_foreign_optimizer_does_not_count() -> None:
     optimizer, foreign = sgd(), sgd()
     schedule = lr_scheduler.ExponentialLR(optimizer, 0.5)
     foreign.step()
-    with pytest.warns(UserWarning, match=f"{EARLY}.* If another optimizer makes the steps, make the scheduler with that one"):
+    with pytest.warns(
+        UserWarning, match=f"{EARLY}.* If another optimizer makes the steps, make the scheduler with that one"
+    ):
         schedule.step()
 
 

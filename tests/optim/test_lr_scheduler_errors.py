@@ -16,7 +16,7 @@ from rustorch.optim import lr_scheduler
 from tests.reference.lr_scheduler_cases import Theirs
 from tests.support.schedules import FIRST, OURS, go, of, sgd
 
-# -- settings that make no sense -------------------------------------------------------------------------------------------------
+# -- settings that make no sense ---------------------------------------------------------------------------------------
 NUMBERS = [-0.1, math.nan, math.inf, "0.1", None, 1j]
 COUNTS = [0, -1, 2.5, math.nan, math.inf, "5", True]
 #: class -> (arguments that are fine, name of an argument -> values that are not)
@@ -24,7 +24,10 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
     "LambdaLR": ({"lr_lambda": abs}, {}),
     "MultiplicativeLR": ({"lr_lambda": abs}, {}),
     "StepLR": ({"step_size": 5}, {"step_size": [*COUNTS, None], "gamma": NUMBERS}),
-    "MultiStepLR": ({"milestones": [5]}, {"milestones": [3, None, "35", [-1], [2.5], [math.nan], [True]], "gamma": NUMBERS}),
+    "MultiStepLR": (
+        {"milestones": [5]},
+        {"milestones": [3, None, "35", [-1], [2.5], [math.nan], [True]], "gamma": NUMBERS},
+    ),
     "ConstantLR": ({}, {"factor": [*NUMBERS, 1.5], "total_iters": COUNTS}),
     "LinearLR": ({}, {"start_factor": [*NUMBERS, 0.0, 1.5], "end_factor": [*NUMBERS, 1.5], "total_iters": COUNTS}),
     "ExponentialLR": ({"gamma": 0.9}, {"gamma": NUMBERS}),
@@ -33,31 +36,61 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
     "CosineAnnealingWarmRestarts": ({"T_0": 5}, {"T_0": COUNTS, "T_mult": COUNTS, "eta_min": NUMBERS}),
     "CyclicLR": (
         {"base_lr": 0.1, "max_lr": 0.5},
-        {"base_lr": [*NUMBERS, 0.6, [-0.1], [0.1, 0.1]], "max_lr": [*NUMBERS, 0.01], "step_size_up": [0, -1, math.nan, math.inf, "5"],
-         "step_size_down": [0, -1, math.nan], "mode": ["square", None], "gamma": NUMBERS, "cycle_momentum": ["yes", None],
-         "base_momentum": [*NUMBERS, 0.99, 1.0, [0.1, 0.1]], "max_momentum": [*NUMBERS, 0.5, 1.0]},
+        {
+            "base_lr": [*NUMBERS, 0.6, [-0.1], [0.1, 0.1]],
+            "max_lr": [*NUMBERS, 0.01],
+            "step_size_up": [0, -1, math.nan, math.inf, "5"],
+            "step_size_down": [0, -1, math.nan],
+            "mode": ["square", None],
+            "gamma": NUMBERS,
+            "cycle_momentum": ["yes", None],
+            "base_momentum": [*NUMBERS, 0.99, 1.0, [0.1, 0.1]],
+            "max_momentum": [*NUMBERS, 0.5, 1.0],
+        },
     ),
     "OneCycleLR": (
         {"max_lr": 0.5, "total_steps": 20},
-        {"max_lr": [*NUMBERS, [0.1, 0.1]], "total_steps": COUNTS, "pct_start": [*NUMBERS, 1.5], "anneal_strategy": ["sin", None],
-         "base_momentum": [*NUMBERS, 0.99, 1.0], "max_momentum": [*NUMBERS, 0.5, 1.0], "div_factor": [*NUMBERS, 0.0],
-         "final_div_factor": [*NUMBERS, 0.0], "three_phase": ["yes"], "cycle_momentum": [None]},
+        {
+            "max_lr": [*NUMBERS, [0.1, 0.1]],
+            "total_steps": COUNTS,
+            "pct_start": [*NUMBERS, 1.5],
+            "anneal_strategy": ["sin", None],
+            "base_momentum": [*NUMBERS, 0.99, 1.0],
+            "max_momentum": [*NUMBERS, 0.5, 1.0],
+            "div_factor": [*NUMBERS, 0.0],
+            "final_div_factor": [*NUMBERS, 0.0],
+            "three_phase": ["yes"],
+            "cycle_momentum": [None],
+        },
     ),
     "ReduceLROnPlateau": (
         {},
-        {"mode": ["least", None], "factor": [*NUMBERS, 1.0], "patience": [-1, 2.5, math.inf], "threshold": NUMBERS,
-         "threshold_mode": ["both"], "cooldown": [-1, 2.5, math.nan], "min_lr": [*NUMBERS, [0.1, 0.1], [-1]], "eps": NUMBERS},
+        {
+            "mode": ["least", None],
+            "factor": [*NUMBERS, 1.0],
+            "patience": [-1, 2.5, math.inf],
+            "threshold": NUMBERS,
+            "threshold_mode": ["both"],
+            "cooldown": [-1, 2.5, math.nan],
+            "min_lr": [*NUMBERS, [0.1, 0.1], [-1]],
+            "eps": NUMBERS,
+        },
     ),
     "SWALR": (
         {"swa_lr": 0.1},
         {"swa_lr": [*NUMBERS, [0.1, 0.1]], "anneal_epochs": [-1, 2.5, math.nan, "5"], "anneal_strategy": ["sin", None]},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
     ("cls", "argument", "value"),
-    [(cls, argument, value) for cls, (_, bad) in SETTINGS.items() for argument, values in bad.items() for value in values],
+    [
+        (cls, argument, value)
+        for cls, (_, bad) in SETTINGS.items()
+        for argument, values in bad.items()
+        for value in values
+    ],
 )
 def test_settings_that_make_no_sense_raise(cls: str, argument: str, value: Any) -> None:
     optimizer = sgd()
@@ -84,7 +117,9 @@ def test_last_epoch_is_a_number_of_steps(cls: str, last_epoch: Any) -> None:
 @pytest.mark.parametrize("cls", SETTINGS)
 def test_numpys_numbers_are_settings_too(cls: str) -> None:
     numpys = {float: numpy.float64, int: numpy.int64}
-    given = {key: numpys[type(value)](value) if type(value) in numpys else value for key, value in SETTINGS[cls][0].items()}
+    given = {
+        key: numpys[type(value)](value) if type(value) in numpys else value for key, value in SETTINGS[cls][0].items()
+    }
     schedule = getattr(OURS, cls)(sgd(), **given)
     assert json.loads(json.dumps(schedule.state_dict())) == schedule.state_dict()
 
@@ -106,7 +141,9 @@ def test_what_is_no_optimizer_of_rustorch_raises(cls: str) -> None:
 def test_momentum_can_be_cycled_where_there_is_some(cls: str) -> None:
     optimizer = rustorch.Adagrad([nn.Parameter([1.0])], lr=0.1)
     before = repr(optimizer)
-    with pytest.raises(ValueError, match=f"{cls}: optimizer must support momentum or beta1 .*, and Adagrad has neither"):
+    with pytest.raises(
+        ValueError, match=f"{cls}: optimizer must support momentum or beta1 .*, and Adagrad has neither"
+    ):
         getattr(OURS, cls)(optimizer, **SETTINGS[cls][0])
     assert repr(optimizer) == before
     getattr(OURS, cls)(optimizer, **SETTINGS[cls][0], cycle_momentum=False)
@@ -125,7 +162,8 @@ def test_functions_are_functions_that_return_factors(cls: str) -> None:
         before, state = repr(optimizer), schedule.state_dict()
         optimizer.step()
         with pytest.raises(
-            ValueError, match=rf"{cls}: lr_lambda\(1\) of group 0 is .*; a factor is a finite number that is not negative"
+            ValueError,
+            match=rf"{cls}: lr_lambda\(1\) of group 0 is .*; a factor is a finite number that is not negative",
         ):
             schedule.step()
         assert (repr(optimizer), schedule.state_dict()) == (before, state)
@@ -199,7 +237,7 @@ def test_a_plateau_needs_a_metric() -> None:
     assert optimizer.lr == pytest.approx(0.001), "3.0 and nan are not better"
 
 
-# -- groups and optimizers that do not fit ---------------------------------------------------------------------------------------
+# -- groups and optimizers that do not fit -----------------------------------------------------------------------------
 @pytest.mark.parametrize("cls", [cls for cls in FIRST if cls != "ReduceLROnPlateau"])
 def test_groups_that_are_added_later_raise_and_nothing_changes(cls: str) -> None:
     case = FIRST[cls]
@@ -209,7 +247,8 @@ def test_groups_that_are_added_later_raise_and_nothing_changes(cls: str) -> None
     before, state = repr(optimizer), schedule.state_dict()
     n = len(case.lrs)
     with pytest.raises(
-        ValueError, match=f"was made for {n} groups? of parameters, and the optimizer has {n + 1} now; make a new schedule"
+        ValueError,
+        match=f"was made for {n} groups? of parameters, and the optimizer has {n + 1} now; make a new schedule",
     ):
         schedule.step()
     assert (repr(optimizer), schedule.state_dict()) == (before, state)
@@ -248,7 +287,11 @@ def test_schedules_of_another_optimizer_or_kind_raise(build: Any) -> None:
             ValueError,
             r"all schedulers to belong to the same optimizer, but schedulers\[1\] \(StepLR\) has another SGD",
         ),
-        ([mine, lr_scheduler.ReduceLROnPlateau(optimizer)], ValueError, "does not support `ReduceLROnPlateau`.* at index 1"),
+        (
+            [mine, lr_scheduler.ReduceLROnPlateau(optimizer)],
+            ValueError,
+            "does not support `ReduceLROnPlateau`.* at index 1",
+        ),
         ([mine, optimizer], TypeError, r"schedulers\[1\] is a rustorch.optim.sgd.SGD, no schedule of rustorch"),
         ([], ValueError, "expects at least one scheduler, but got no scheduler"),
         (mine, TypeError, "schedulers is a list of schedules, not StepLR"),
@@ -257,7 +300,9 @@ def test_schedules_of_another_optimizer_or_kind_raise(build: Any) -> None:
             build(optimizer, schedulers)
     assert (repr(optimizer), mine.state_dict()) == (before, state)
     if find_spec("torch"):
-        with pytest.raises(TypeError, match=r"schedulers\[1\] is a torch.optim.lr_scheduler.StepLR, no schedule of rustorch"):
+        with pytest.raises(
+            TypeError, match=r"schedulers\[1\] is a torch.optim.lr_scheduler.StepLR, no schedule of rustorch"
+        ):
             build(optimizer, [mine, Theirs().StepLR(Theirs().optimizer("SGD", (0.1,)), 5)])
 
 

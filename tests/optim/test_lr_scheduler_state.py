@@ -17,7 +17,7 @@ from tests.reference.lr_scheduler_cases import TABLE, Theirs, make
 from tests.support.schedules import FIRST, OURS, go, of, sgd
 
 
-# -- state -----------------------------------------------------------------------------------------------------------------------
+# -- state -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", [name for name, case in TABLE.items() if not case.resumed])
 def test_a_run_that_is_stopped_and_resumed_through_json_is_the_same(name: str) -> None:
     case = TABLE[name]
@@ -110,7 +110,8 @@ def test_a_state_of_another_kind_is_not_loaded(needed: str, given: str) -> None:
         return
     before = schedule.state_dict()
     with pytest.raises(
-        ValueError, match=f"{needed}.load_state_dict: nothing was loaded, because of\n  kind: {given} given, {needed} needed"
+        ValueError,
+        match=f"{needed}.load_state_dict: nothing was loaded, because of\n  kind: {given} given, {needed} needed",
     ):
         schedule.load_state_dict(state)
     assert schedule.state_dict() == before
@@ -135,11 +136,19 @@ BROKEN_STATES: list[tuple[str, Callable[[Any], Any], str]] = [
     ("StepLR", lambda s: s.update(last_epoch="5"), "last_epoch is a finite number, not '5'"),
     ("StepLR", lambda s: s.update(_step_count=-1), "_step_count is a whole number of at least 0, not -1"),
     ("StepLR", lambda s: s.update(_last_lr=[math.inf]), "_last_lr is a finite number, not inf"),
-    ("MultiStepLR", lambda s: s.update(milestones={"thirty": 1}), "milestones is a whole number of at least 0, not 'thirty'"),
+    (
+        "MultiStepLR",
+        lambda s: s.update(milestones={"thirty": 1}),
+        "milestones is a whole number of at least 0, not 'thirty'",
+    ),
     ("MultiStepLR", lambda s: s.update(milestones=5), "milestones is a list of epochs, not 5"),
     ("CosineAnnealingWarmRestarts", lambda s: s.update(T_i=0), "T_i is a whole number of at least 1, not 0"),
     ("CyclicLR", lambda s: s.update(use_beta1=True), "use_beta1: True given, and the optimizer has no betas"),
-    ("CyclicLR", lambda s: s.update(mode="square"), "mode is one of 'triangular', 'triangular2', 'exp_range', not 'square'"),
+    (
+        "CyclicLR",
+        lambda s: s.update(mode="square"),
+        "mode is one of 'triangular', 'triangular2', 'exp_range', not 'square'",
+    ),
     ("CyclicLR", lambda s: s.update(step_ratio=1.0), "step_ratio is a number from 0 to below 1, not 1.0"),
     ("OneCycleLR", lambda s: s.update(_schedule_phases=[]), r"_schedule_phases is a list of phases, not \[\]"),
     ("OneCycleLR", lambda s: s["_schedule_phases"][0].update(end_lr="lr"), "_schedule_phases is a list of phases, not"),
@@ -150,7 +159,11 @@ BROKEN_STATES: list[tuple[str, Callable[[Any], Any], str]] = [
         lambda s: s["_schedulers"][1].update(T_max=-1),
         r"_schedulers\[1\]: T_max is a whole number of at least 1, not -1",
     ),
-    ("ChainedScheduler", lambda s: s["_schedulers"].reverse(), r"_schedulers\[0\]: kind: MultiStepLR given, ConstantLR needed"),
+    (
+        "ChainedScheduler",
+        lambda s: s["_schedulers"].reverse(),
+        r"_schedulers\[0\]: kind: MultiStepLR given, ConstantLR needed",
+    ),
     ("ReduceLROnPlateau", lambda s: s.update(best="good"), "best is a number, not 'good'"),
     ("ReduceLROnPlateau", lambda s: s.update(patience=-1), "patience is a whole number of at least 0, not -1"),
     ("SWALR", lambda s: s.update(_anneal_strategy="sin"), "_anneal_strategy is one of 'cos', 'linear', not 'sin'"),
@@ -176,12 +189,15 @@ def test_a_state_is_a_dict() -> None:
         lr_scheduler.StepLR(sgd(), 5).load_state_dict([])  # type: ignore[arg-type]
 
 
-# -- resuming with last_epoch ----------------------------------------------------------------------------------------------------
+# -- resuming with last_epoch ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("cls", ["StepLR", "OneCycleLR"])
 def test_last_epoch_needs_what_a_run_has_left_in_the_groups(cls: str) -> None:
     optimizer = sgd()
     before = repr(optimizer)
-    with pytest.raises(KeyError, match=rf"{cls}: last_epoch=5 goes on with a run, but param_groups\[0\] has no 'initial_lr'.*"
-                       "call optimizer.load_state_dict first"):  # fmt: skip
+    with pytest.raises(
+        KeyError,
+        match=rf"{cls}: last_epoch=5 goes on with a run, but param_groups\[0\] has no 'initial_lr'.*"
+        "call optimizer.load_state_dict first",
+    ):
         make(FIRST[cls], OURS, optimizer, last_epoch=5)
     assert repr(optimizer) == before

@@ -12,9 +12,19 @@ from tests.support.target import Target
 
 NAN, INF = numpy.nan, numpy.inf
 OPTIONS: dict[str, dict[str, Any]] = {
-    "SGD": {"momentum": 0.9}, "Adam": {}, "AdamW": {"amsgrad": True}, "NAdam": {}, "RAdam": {}, "Adamax": {}, "Adagrad": {}, "Adadelta": {},
-    "RMSprop": {"centered": True, "momentum": 0.5}, "Rprop": {}, "ASGD": {}, "Adafactor": {},
-}  # fmt: skip
+    "SGD": {"momentum": 0.9},
+    "Adam": {},
+    "AdamW": {"amsgrad": True},
+    "NAdam": {},
+    "RAdam": {},
+    "Adamax": {},
+    "Adagrad": {},
+    "Adadelta": {},
+    "RMSprop": {"centered": True, "momentum": 0.5},
+    "Rprop": {},
+    "ASGD": {},
+    "Adafactor": {},
+}
 SEQUENCES = [
     [[1, -2, NAN, INF], [0.5, NAN, 1, 1], [-1, 1, 1, -INF], [1, 1, 1, 1], [-1, -1, -1, -1], [0, 0, 0, 0]],
     [[1, -2, 0.5, 3], [NAN, 1, 1, 1], [1, 2, -1, 1], [-1, 1, 1, 1]],

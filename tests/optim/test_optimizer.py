@@ -28,7 +28,7 @@ def _descend(target: Target, optimizer: rustorch.SGD, parameters: list[Any], ste
         optimizer.step()
 
 
-# -- which parameters ------------------------------------------------------------------------------------------------------------
+# -- which parameters --------------------------------------------------------------------------------------------------
 BAD_PARAMETERS: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "none": (lambda p: [], ValueError, r"SGD got no parameters; pass model.parameters\(\) or a list of Variables"),
     "an empty iterator": (lambda p: iter(()), ValueError, "SGD got no parameters"),
@@ -39,7 +39,11 @@ BAD_PARAMETERS: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
         ValueError,
         r"parameter 0 \(shape \(2,\)\) is listed twice",
     ),
-    "computed": (lambda p: [p, p * 2], ValueError, r"parameter 1 was computed \(.*multiply.*\); only leaves can be optimized"),
+    "computed": (
+        lambda p: [p, p * 2],
+        ValueError,
+        r"parameter 1 was computed \(.*multiply.*\); only leaves can be optimized",
+    ),
     "an array": (lambda p: [numpy.ones(2)], TypeError, "SGD optimizes Variables; parameter 0 is ndarray"),
     "a number": (lambda p: [p, 1.0], TypeError, "SGD optimizes Variables; parameter 1 is float"),
     "one alone": (lambda p: p, TypeError, "an iterable of Variables or of dicts, not one Parameter"),
@@ -84,7 +88,7 @@ def test_options_that_a_group_does_not_name_are_the_defaults() -> None:
     assert repr(optimizer).count("Parameter Group") == 2
 
 
-# -- the step --------------------------------------------------------------------------------------------------------------------
+# -- the step ----------------------------------------------------------------------------------------------------------
 def test_a_parameter_without_a_gradient_is_left_alone(backend: Target) -> None:
     p, q = _leaf(backend), _leaf(backend, 3.0, 4.0)
     optimizer = rustorch.SGD([p, q], lr=0.5, momentum=0.9, weight_decay=0.1)
@@ -118,7 +122,9 @@ def test_gradients_are_forgotten_or_zeroed(backend: Target) -> None:
     kept = p.grad
     optimizer.zero_grad(set_to_none=False)
     numpy.testing.assert_array_equal(backend.numpy(p.grad), [0.0, 0.0])
-    numpy.testing.assert_array_equal(backend.numpy(kept), [2.0, -4.0])  # whoever holds the old gradient keeps its values
+    numpy.testing.assert_array_equal(
+        backend.numpy(kept), [2.0, -4.0]
+    )  # whoever holds the old gradient keeps its values
     assert untouched.grad is None
     optimizer.zero_grad()
     assert p.grad is None
@@ -155,7 +161,7 @@ def test_a_gradient_on_another_device_raises_and_nothing_moves() -> None:
     assert optimizer.state == {}
 
 
-# -- the learning rate -----------------------------------------------------------------------------------------------------------
+# -- the learning rate -------------------------------------------------------------------------------------------------
 def test_the_learning_rate_of_all_groups_is_set_at_once() -> None:
     optimizer = rustorch.SGD([{"params": [nn.Parameter([1.0])]}, {"params": [nn.Parameter([1.0])], "lr": 0.5}], lr=0.1)
     assert optimizer.lr == 0.1
@@ -168,14 +174,16 @@ def test_the_learning_rate_of_all_groups_is_set_at_once() -> None:
 @pytest.mark.parametrize("lr", [math.nan, math.inf, -1.0, "1", None, True])
 def test_a_bad_learning_rate_is_not_set(lr: Any) -> None:
     optimizer = rustorch.SGD([{"params": [nn.Parameter([1.0])]}, {"params": [nn.Parameter([1.0])], "lr": 0.5}], lr=0.1)
-    with pytest.raises(ValueError, match=f"SGD: lr is a finite number that is not negative, not {lr!r}".replace(".", "\\.")):
+    with pytest.raises(
+        ValueError, match=f"SGD: lr is a finite number that is not negative, not {lr!r}".replace(".", "\\.")
+    ):
         optimizer.set_lr(lr)
     with pytest.raises(ValueError, match="lr is a finite number"):
         optimizer.lr = lr
     assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.5]
 
 
-# -- state -----------------------------------------------------------------------------------------------------------------------
+# -- state -------------------------------------------------------------------------------------------------------------
 def test_training_that_is_stopped_and_resumed_is_the_same_bit_for_bit(backend: Target) -> None:
     def start() -> tuple[list[Any], rustorch.SGD]:
         parameters = [backend.variable(array, requires_grad=True) for array in cases.sgd_start()]
@@ -234,7 +242,10 @@ def test_the_layout_is_that_of_pytorch(backend: Target) -> None:
         numpy.testing.assert_allclose(backend.numpy(p), value.detach().numpy(), rtol=1e-12, atol=1e-13)
     state, their_state = optimizer.state_dict(), their_optimizer.state_dict()
     assert list(state) == list(their_state) == ["state", "param_groups"]
-    assert {key: set(entries) for key, entries in state["state"].items()} == {0: {"momentum_buffer"}, 1: {"momentum_buffer"}}
+    assert {key: set(entries) for key, entries in state["state"].items()} == {
+        0: {"momentum_buffer"},
+        1: {"momentum_buffer"},
+    }
     assert state["param_groups"][0]["params"] == their_state["param_groups"][0]["params"] == [0, 1]
 
 
@@ -250,17 +261,25 @@ def _trained(target: Target) -> tuple[list[nn.Parameter], rustorch.SGD]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s["param_groups"].append({"params": [2]}), "the state of other parameters or another .* loaded:\n  2 groups, here 1"),
+        (
+            lambda s: s["param_groups"].append({"params": [2]}),
+            "the state of other parameters or another .* loaded:\n  2 groups, here 1",
+        ),
         (lambda s: s["param_groups"][0]["params"].pop(), "loaded:\n  group 0: 1 parameters, here 2"),
         (lambda s: s["state"].update({5: {}}), "loaded:\n  state of a parameter 5, which no group has"),
-        (lambda s: s["state"][1].update(momentum_buffer=numpy.ones(2)),
-         r"loaded:\n  parameter 1: momentum_buffer has shape \(2,\), here \(3,\)"),
-        (lambda s: s["state"][1].update(exp_avg=numpy.ones(3)), "loaded:\n  parameter 1: exp_avg, which is unknown here"),
+        (
+            lambda s: s["state"][1].update(momentum_buffer=numpy.ones(2)),
+            r"loaded:\n  parameter 1: momentum_buffer has shape \(2,\), here \(3,\)",
+        ),
+        (
+            lambda s: s["state"][1].update(exp_avg=numpy.ones(3)),
+            "loaded:\n  parameter 1: exp_avg, which is unknown here",
+        ),
         (lambda s: s["param_groups"][0].update(lr=math.nan), "loaded:\n  group 0: SGD: lr is a finite number"),
         (lambda s: s["param_groups"][0].pop("nesterov"), "loaded:\n  group 0: no nesterov"),
         (lambda s: s.pop("state"), "a state_dict has 'state' and 'param_groups', this is a dict of 'param_groups'"),
     ],
-)  # fmt: skip
+)
 def test_a_state_of_other_parameters_raises_and_nothing_is_loaded(change: Any, message: str, backend: Target) -> None:
     parameters, optimizer = _trained(backend)
     before = ([p.tolist() for p in parameters], repr(optimizer), copy.deepcopy(optimizer.state_dict()["state"]))
@@ -277,7 +296,7 @@ def test_a_state_of_other_parameters_raises_and_nothing_is_loaded(change: Any, m
         assert after[key]["momentum_buffer"].tolist() == entries["momentum_buffer"].tolist()
 
 
-# -- writing one -----------------------------------------------------------------------------------------------------------------
+# -- writing one -------------------------------------------------------------------------------------------------------
 class Signs(rustorch.Optimizer):
     """A step of fixed length, counted."""
 

@@ -13,7 +13,9 @@ from tests.support.target import Target
 
 def test_every_optimizer_is_in_the_table() -> None:
     public = {
-        name for name in optim.__all__ if isinstance(cls := getattr(optim, name), type) and issubclass(cls, optim.Optimizer)
+        name
+        for name in optim.__all__
+        if isinstance(cls := getattr(optim, name), type) and issubclass(cls, optim.Optimizer)
     }
     assert public - {"Optimizer"} == set(optim_cases.OPTIONS)
 
@@ -29,4 +31,6 @@ def test_fifty_steps_are_those_of_pytorch(name: str, backend: Target) -> None:
     )
     for step, values in load("optim")[name].items():
         for key, want in values.items():
-            numpy.testing.assert_allclose(got[step][key], want, rtol=1e-9, atol=1e-10, err_msg=f"{key} after {step} steps")
+            numpy.testing.assert_allclose(
+                got[step][key], want, rtol=1e-9, atol=1e-10, err_msg=f"{key} after {step} steps"
+            )

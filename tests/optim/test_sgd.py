@@ -36,7 +36,9 @@ def _compare(got: dict[str, Any], want: dict[str, Any]) -> None:
     assert list(got) == list(want)
     for step in want:
         for name in want[step]:
-            numpy.testing.assert_allclose(got[step][name], want[step][name], **EXACT, err_msg=f"{name} after {step} steps")
+            numpy.testing.assert_allclose(
+                got[step][name], want[step][name], **EXACT, err_msg=f"{name} after {step} steps"
+            )
 
 
 @pytest.mark.parametrize("name", cases.sgd())
@@ -107,11 +109,14 @@ def test_numpys_numbers_are_options_too() -> None:
         assert type(optimizer.param_groups[0]["momentum"]) is float
 
 
-# -- bad options -----------------------------------------------------------------------------------------------------------------
+# -- bad options -------------------------------------------------------------------------------------------------------
 NUMBERS = [-0.1, math.nan, math.inf, "0.1", None, True, 1j]
 BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     *[
-        ({"lr": 0.1} | {name: value}, f"SGD: {name} is a finite number that is not negative, not {value!r}".replace(".", "\\."))
+        (
+            {"lr": 0.1} | {name: value},
+            f"SGD: {name} is a finite number that is not negative, not {value!r}".replace(".", "\\."),
+        )
         for name in ("lr", "momentum", "dampening", "weight_decay")
         for value in NUMBERS
     ],

@@ -111,7 +111,8 @@ def test_the_state_of_another_optimizer_is_refused(cls: str, other: str) -> None
         optimizer.load_state_dict(others.state_dict())
         return
     with pytest.raises(
-        ValueError, match=f"{cls}.load_state_dict: the state of other parameters or another optimizer; nothing was loaded"
+        ValueError,
+        match=f"{cls}.load_state_dict: the state of other parameters or another optimizer; nothing was loaded",
     ):
         optimizer.load_state_dict(others.state_dict())
     assert repr(optimizer) == before
@@ -133,7 +134,8 @@ MALFORMED: list[tuple[Any, str]] = [
     *[
         (
             change,
-            "'param_groups' is a list of dicts, each with a list of 'params', and 'state' a dict of dicts; nothing was loaded",
+            "'param_groups' is a list of dicts, each with a list of 'params', and 'state' a dict of dicts; nothing was "
+            "loaded",
         )
         for change in (
             lambda s: s.update(state=None),
@@ -185,7 +187,10 @@ def test_complex_states_are_those_of_pytorch(cls: str) -> None:
     values = cases.numbers((4,)) + 1j * cases.numbers((4,), 0.7)
     options = {"initial_accumulator_value": 0.5} if cls == "Adagrad" else {}
     ours, theirs = rustorch.Variable(values.copy(), requires_grad=True), torch.tensor(values, requires_grad=True)
-    optimizer, their_optimizer = getattr(rustorch, cls)([ours], **options), getattr(torch.optim, cls)([theirs], **options)
+    optimizer, their_optimizer = (
+        getattr(rustorch, cls)([ours], **options),
+        getattr(torch.optim, cls)([theirs], **options),
+    )
     for i in range(3):
         g = cases.numbers((4,), 0.3 * i) + 1j * cases.numbers((4,), 0.5 * i)
         ours.grad, theirs.grad = g, torch.tensor(g)

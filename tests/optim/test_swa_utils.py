@@ -17,7 +17,7 @@ from tests.support.target import Target
 Averaged = swa_utils.AveragedModel
 
 
-# -- PyTorch's numbers -----------------------------------------------------------------------------------------------------------
+# -- PyTorch's numbers -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", swa_cases.TABLE)
 def test_averages_are_pytorchs(name: str, backend: Target) -> None:
     found = swa_cases.run(
@@ -64,14 +64,15 @@ def test_complex_parameters_are_averaged(backend: Target) -> None:
         numpy.testing.assert_allclose(backend.numpy(averaged.module[0]), [3 + 2j, 9j], rtol=1e-12)
 
 
-# -- the copy --------------------------------------------------------------------------------------------------------------------
+# -- the copy ----------------------------------------------------------------------------------------------------------
 def test_the_average_is_a_model_of_its_own() -> None:
     model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     model(rustorch.ones((4, 2))).sum().backward()
     averaged = Averaged(model)
     assert all(p.grad is None and p.requires_grad for p in averaged.parameters())
     assert not any(
-        numpy.shares_memory(a.data, b.data) for a, b in zip(averaged.module.parameters(), model.parameters(), strict=True)
+        numpy.shares_memory(a.data, b.data)
+        for a, b in zip(averaged.module.parameters(), model.parameters(), strict=True)
     )
     assert list(averaged.state_dict()) == ["n_averaged", *(f"module.{name}" for name in model.state_dict())]
     assert (averaged.n_averaged.item(), averaged.n_averaged.dtype) == (0, rustorch.int64)
@@ -141,7 +142,7 @@ def test_functions_get_lists_of_one_dtype_and_the_count() -> None:
     assert averaged.module[2].tolist() == [3.0] * 3
 
 
-# -- input that makes no sense ---------------------------------------------------------------------------------------------------
+# -- input that makes no sense -----------------------------------------------------------------------------------------
 def test_what_is_no_model_raises() -> None:
     with pytest.raises(TypeError, match=r"AveragedModel averages a Module of rustorch, not builtins\.list"):
         Averaged([1.0])  # type: ignore[arg-type]
@@ -161,7 +162,9 @@ def test_one_function_at_most() -> None:
 @pytest.mark.parametrize("decay", [-0.1, 1.1, math.nan, math.inf, "0.9", None, True])
 @pytest.mark.parametrize("function", ["get_ema_avg_fn", "get_ema_multi_avg_fn"])
 def test_a_decay_is_a_fraction(function: str, decay: Any) -> None:
-    with pytest.raises(ValueError, match=f"{function}: decay is a number from 0 to 1, not {decay!r}".replace(".", r"\.")):
+    with pytest.raises(
+        ValueError, match=f"{function}: decay is a number from 0 to 1, not {decay!r}".replace(".", r"\.")
+    ):
         getattr(swa_utils, function)(decay)
 
 
@@ -193,7 +196,7 @@ def test_a_function_that_raises_leaves_the_averages_alone() -> None:
     assert {name: value.tolist() for name, value in averaged.state_dict().items()} == before
 
 
-# -- batch norm ------------------------------------------------------------------------------------------------------------------
+# -- batch norm --------------------------------------------------------------------------------------------------------
 def _norms() -> Any:
     model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Dropout(0.5), nn.BatchNorm1d(3, momentum=0.3))
     model(rustorch.randn(8, 2))
@@ -204,7 +207,11 @@ def _norms() -> Any:
 
 def _seen(model: Any) -> Any:
     modes = [module.training for module in model.modules()]
-    return modes, [norm.momentum for norm in (model[1], model[3])], {k: v.tolist() for k, v in model.state_dict().items()}
+    return (
+        modes,
+        [norm.momentum for norm in (model[1], model[3])],
+        {k: v.tolist() for k, v in model.state_dict().items()},
+    )
 
 
 def test_statistics_are_means_over_the_batches(rng: numpy.random.Generator) -> None:
@@ -214,8 +221,12 @@ def test_statistics_are_means_over_the_batches(rng: numpy.random.Generator) -> N
     swa_utils.update_bn(iter(batches), model, device="cpu")
     assert _seen(model)[:2] == (modes, momenta)
     hidden = [model[0](batch).detach().numpy() for batch in batches]
-    numpy.testing.assert_allclose(model[1].running_mean.numpy(), numpy.mean([h.mean(0) for h in hidden], axis=0), atol=1e-6)
-    numpy.testing.assert_allclose(model[1].running_var.numpy(), numpy.mean([h.var(0, ddof=1) for h in hidden], axis=0), rtol=1e-5)
+    numpy.testing.assert_allclose(
+        model[1].running_mean.numpy(), numpy.mean([h.mean(0) for h in hidden], axis=0), atol=1e-6
+    )
+    numpy.testing.assert_allclose(
+        model[1].running_var.numpy(), numpy.mean([h.var(0, ddof=1) for h in hidden], axis=0), rtol=1e-5
+    )
     assert model[1].num_batches_tracked.item() == 3
     assert all(p.grad is None for p in model.parameters())
 
@@ -231,7 +242,9 @@ def test_a_loader_that_fails_or_is_empty_leaves_the_statistics_alone() -> None:
     with pytest.raises(ZeroDivisionError, match="in the data"):
         swa_utils.update_bn(fails(), model)
     assert _seen(model) == before
-    with pytest.raises(ValueError, match="update_bn: the loader gave no batch; a generator that has been used up gives none"):
+    with pytest.raises(
+        ValueError, match="update_bn: the loader gave no batch; a generator that has been used up gives none"
+    ):
         swa_utils.update_bn([], model)
     assert _seen(model) == before
     with pytest.raises(ValueError, match="shape"):

@@ -1,4 +1,6 @@
-"""All parameters of a step together: the same numbers as each by itself in the plain version, whatever lies in memory how and where."""
+"""All parameters of a step together: the same numbers as each by itself in the plain version, whatever lies in memory
+how and where.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ TABLE = {name: case for name, case in optim_cases.table().items() if case[0] != 
 CLASSES = list(dict.fromkeys(cls for cls, _ in TABLE.values()))
 #: Of each class the first case, and the one with most options.
 SOME = [[name for name in TABLE if TABLE[name][0] == cls] for cls in CLASSES]
-SOME = list(dict.fromkeys(name for names in SOME for name in (names[0], max(names, key=lambda name: len(TABLE[name][1])))))
+SOME = list(
+    dict.fromkeys(name for names in SOME for name in (names[0], max(names, key=lambda name: len(TABLE[name][1]))))
+)
 #: A vector, a matrix and a stack of them, none and one number, and enough of them for many blocks.
 SHAPES = [(4,), (3, 4), (2, 3, 5), (), (0, 3), (1, 1), (3, 1500), (5, 2), (3, 4)]
 MATRICES = [(3, 4), (4, 3), (3, 4), (1, 1), (5, 5), (3, 1500), (4, 3)]
@@ -79,7 +83,7 @@ def _step(optimizer: Any) -> tuple[int, int]:
     return counts.launches.total(), len(counts.waiting)
 
 
-# -- the numbers -----------------------------------------------------------------------------------------------------------------
+# -- the numbers -------------------------------------------------------------------------------------------------------
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # Adadelta's infinite rho, among others
 @pytest.mark.parametrize("name", SOME)
 def test_every_parameter_moves_as_by_itself(name: str, backend: Target) -> None:
@@ -178,7 +182,7 @@ def test_nan_stays_with_its_own_parameter(backend: Target) -> None:
         assert not third.any(), cls
 
 
-# -- updates of users ------------------------------------------------------------------------------------------------------------
+# -- updates of users --------------------------------------------------------------------------------------------------
 class Shrinking(rustorch.Adam):
     """Adam, and a hundredth of every parameter less."""
 
@@ -253,10 +257,12 @@ def test_without_a_kernel_and_without_an_update_there_is_no_step(backend: Target
     assert optimizer.steps == 0
 
 
-# -- one after the other, where arrays are not written in place ------------------------------------------------------------------
+# -- one after the other, where arrays are not written in place --------------------------------------------------------
 def test_parameters_of_two_libraries_are_updated_in_one_step() -> None:
     pytest.importorskip("array_api_strict")
-    parameters = [Target(device).variable([1.0, 2.0], requires_grad=True) for device in ("cpu", "strict", "cpu", "strict")]
+    parameters = [
+        Target(device).variable([1.0, 2.0], requires_grad=True) for device in ("cpu", "strict", "cpu", "strict")
+    ]
     for p in parameters:
         p.grad = Target(p.device).array([1.0, -1.0])
     optim.SGD(parameters, lr=0.5).step()
@@ -266,7 +272,10 @@ def test_parameters_of_two_libraries_are_updated_in_one_step() -> None:
 def test_parameters_that_cannot_be_written_get_new_arrays() -> None:
     fixed = numpy.array([1.0, 2.0])
     fixed.flags.writeable = False
-    p, q = rustorch.Variable(fixed, requires_grad=True), rustorch.tensor([1.0, 2.0], dtype=rustorch.float64, requires_grad=True)
+    p, q = (
+        rustorch.Variable(fixed, requires_grad=True),
+        rustorch.tensor([1.0, 2.0], dtype=rustorch.float64, requires_grad=True),
+    )
     free = q.data
     p.grad = q.grad = numpy.array([1.0, -1.0])
     for optimizer in (optim.SGD([p, q], lr=0.5), optim.Adam([p, q], lr=0.5)):
@@ -276,7 +285,7 @@ def test_parameters_that_cannot_be_written_get_new_arrays() -> None:
     assert q.data is free
 
 
-# -- launches --------------------------------------------------------------------------------------------------------------------
+# -- launches ----------------------------------------------------------------------------------------------------------
 #: What a step of four parameters launches, two matrices and two vectors (Muon: two matrices).
 LAUNCHES = {**dict.fromkeys(CLASSES, 1), "Adafactor": 4, "Muon": 23}
 
@@ -296,7 +305,9 @@ def test_a_step_launches_as_often_for_many_parameters_as_for_one(cls: str, backe
 
 @pytest.mark.usefixtures("stand_in")
 @pytest.mark.parametrize(("options", "launches"), [({}, 3), ({"momentum": 0.9}, 4)])
-def test_more_parameters_than_a_table_holds_take_more_launches(options: dict[str, Any], launches: int, backend: Target) -> None:
+def test_more_parameters_than_a_table_holds_take_more_launches(
+    options: dict[str, Any], launches: int, backend: Target
+) -> None:
     starts = [cases.numbers((3,), 0.1 * i) for i in range(400)]
     parameters = [backend.variable(a, requires_grad=True) for a in starts]
     optimizer = optim.SGD(parameters, lr=0.5, **options)
@@ -311,7 +322,9 @@ def test_more_parameters_than_a_table_holds_take_more_launches(options: dict[str
 @pytest.mark.usefixtures("stand_in")
 def test_calls_that_differ_have_launches_of_their_own(backend: Target) -> None:
     """Other numbers, other dtypes, a state that is there and one that is not."""
-    parameters = [backend.variable(numpy.ones(3), dtype, requires_grad=True) for dtype in ("float64", "float64", "float32")]
+    parameters = [
+        backend.variable(numpy.ones(3), dtype, requires_grad=True) for dtype in ("float64", "float64", "float32")
+    ]
     optimizer = optim.SGD([{"params": parameters[:1], "lr": 0.5}, {"params": parameters[1:]}], momentum=0.9)
     for _ in range(2):
         for p in parameters:

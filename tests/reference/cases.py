@@ -1,7 +1,7 @@
 """What is computed, once in PyTorch for the committed numbers and once in rustorch for the tests.
 
-The two libraries share names and arguments, so a case is data: a function's name, its arrays and its options. Numbers come
-from a formula and not from a generator, whose streams may change between releases.
+The two libraries share names and arguments, so a case is data: a function's name, its arrays and its options. Numbers
+come from a formula and not from a generator, whose streams may change between releases.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def functional() -> dict[str, dict[str, Any]]:
 def cross_entropy() -> dict[str, dict[str, Any]]:
     """Every combination of shape, kind of target, weight, ignored index, smoothing and reduction."""
     cases = {}
-    for shape, weighted, smoothing, reduction in itertools.product(LOGITS, (False, True), (0.0, 0.2), ("mean", "sum", "none")):
+    for shape, weighted, smoothing, reduction in itertools.product(
+        LOGITS, (False, True), (0.0, 0.2), ("mean", "sum", "none")
+    ):
         logits = {"input": numbers(shape, scale=3.0)}
         weight = {"weight": numpy.asarray(CLASS_WEIGHTS)} if weighted else {}
         options = {"label_smoothing": smoothing, "reduction": reduction}
@@ -87,23 +89,27 @@ def weighed_with(shape: tuple[int, ...]) -> numpy.ndarray:
     return numbers(shape, start=2.1, scale=1.0)
 
 
-# -- modules -----------------------------------------------------------------------------------------------------------------
+# -- modules -----------------------------------------------------------------------------------------------------------
 #: name -> the model, from a library's ``nn``
 ARCHITECTURES: dict[str, Callable[[Any], Any]] = {
     "linear": lambda nn: nn.Linear(2, 3),
     "without_bias": lambda nn: nn.Linear(2, 3, bias=False),
     "relu": lambda nn: nn.ReLU(),
     "relu_in_place": lambda nn: nn.ReLU(inplace=True),
-    "activations": lambda nn: nn.Sequential(nn.Sigmoid(), nn.Tanh(), nn.Softmax(dim=1), nn.LogSoftmax(dim=-1), nn.Flatten()),
+    "activations": lambda nn: nn.Sequential(
+        nn.Sigmoid(), nn.Tanh(), nn.Softmax(dim=1), nn.LogSoftmax(dim=-1), nn.Flatten()
+    ),
     "mlp": lambda nn: nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)),
-    "nested": lambda nn: nn.Sequential(nn.Sequential(nn.Linear(2, 3), nn.Tanh()), nn.Sequential(nn.Sequential(nn.Linear(3, 1)))),
+    "nested": lambda nn: nn.Sequential(
+        nn.Sequential(nn.Linear(2, 3), nn.Tanh()), nn.Sequential(nn.Sequential(nn.Linear(3, 1)))
+    ),
     "list": lambda nn: nn.ModuleList([nn.Linear(2, 3), nn.Linear(3, 4, bias=False)]),
     "empty": lambda nn: nn.Sequential(),
     "losses": lambda nn: nn.Sequential(nn.MSELoss(), nn.CrossEntropyLoss()),
 }
 
 
-# -- optimizers ------------------------------------------------------------------------------------------------------------
+# -- optimizers --------------------------------------------------------------------------------------------------------
 SGD_LR = 0.05
 SGD_STEPS = 60
 SGD_SEEN = (1, 2, 10, SGD_STEPS)  # the steps after which parameters are kept
@@ -138,11 +144,13 @@ def sgd_start() -> tuple[numpy.ndarray, numpy.ndarray]:
 
 
 def sgd_loss(library: Any, factor: Any, weight: Any, bias: Any) -> Any:
-    """A smooth loss that is bounded both ways, so that climbing ends too; ``factor`` is ``numbers((4, 3))`` of the library."""
+    """A smooth loss that is bounded both ways, so that climbing ends too; ``factor`` is ``numbers((4, 3))`` of the
+    library.
+    """
     return library.sum(library.cos(library.matmul(factor, weight) + bias))
 
 
-# -- training --------------------------------------------------------------------------------------------------------------
+# -- training ----------------------------------------------------------------------------------------------------------
 TRAIN_STEPS = 100
 TRAIN_OPTIONS = {"lr": 0.1, "momentum": 0.9}
 

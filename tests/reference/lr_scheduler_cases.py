@@ -1,7 +1,7 @@
 """Every schedule with its options, for rustorch and for PyTorch alike: what the tests of schedules are made of.
 
-A case is data: the class, its arguments, the optimizer, and what is called at each of 200 steps. `run` does so with either library and
-returns the learning rates (and momenta, where they are cycled) at the start and after each step.
+A case is data: the class, its arguments, the optimizer, and what is called at each of 200 steps. `run` does so with
+either library and returns the learning rates (and momenta, where they are cycled) at the start and after each step.
 
 After a change of cases, ``python -m tests.reference.make lr_scheduler`` writes PyTorch's numbers for them anew.
 """
@@ -72,7 +72,7 @@ def _short(value: Any) -> str:
     return getattr(value, "__name__", None) or repr(value)
 
 
-# -- the two libraries -----------------------------------------------------------------------------------------------------------
+# -- the two libraries -------------------------------------------------------------------------------------------------
 class Ours:
     """rustorch."""
 
@@ -145,7 +145,7 @@ def digest(rows: list[list[float]]) -> list[list[float]]:
     return [[float(f"{value:.14g}") for value in one] for one in rows[::EVERY]]
 
 
-# -- the table -------------------------------------------------------------------------------------------------------------------
+# -- the table ---------------------------------------------------------------------------------------------------------
 def inverse(epoch: int) -> float:
     return 1 / (1 + 0.1 * epoch)
 
@@ -156,7 +156,9 @@ def wave(epoch: int) -> float:
 
 def metric(t: int) -> float:
     """Falls, stands still, rises, and falls again."""
-    return 1 / (1 + min(t, 60) / 10) + (0.3 if 100 < t < 140 else 0) - (0.05 if t > 170 else 0) + 0.001 * math.sin(3 * t)
+    return (
+        1 / (1 + min(t, 60) / 10) + (0.3 if 100 < t < 140 else 0) - (0.05 if t > 170 else 0) + 0.001 * math.sin(3 * t)
+    )
 
 
 def jump(schedule: Any, t: int) -> None:
@@ -218,7 +220,9 @@ def from_the_second(library: Any, optimizer: Any) -> Any:
 
 def nested(library: Any, optimizer: Any) -> Any:
     inner = library.SequentialLR(
-        optimizer, [library.ConstantLR(optimizer, factor=0.2), library.ExponentialLR(optimizer, gamma=0.95)], milestones=[12]
+        optimizer,
+        [library.ConstantLR(optimizer, factor=0.2), library.ExponentialLR(optimizer, gamma=0.95)],
+        milestones=[12],
     )
     return library.SequentialLR(optimizer, [inner, library.StepLR(optimizer, step_size=10, gamma=0.5)], milestones=[60])
 
@@ -296,20 +300,63 @@ CASES = [
     Case("CosineAnnealingWarmRestarts", {"T_0": 4}, "fractions", drive=fractions),
     Case("CosineAnnealingWarmRestarts", {"T_0": 30}, resumed=50),
     Case("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1}),
-    Case("CyclicLR", {"base_lr": [0.01, 0.02], "max_lr": [0.1, 0.3], "step_size_up": 20, "step_size_down": 35, "mode": "triangular2",
-                      "base_momentum": [0.7, 0.8], "max_momentum": [0.9, 0.95]}, lrs=TWO),
-    Case("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 15, "mode": "exp_range", "gamma": 0.99}, optimizer="Adam"),
-    Case("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 15, "scale_fn": inverse, "cycle_momentum": False}),
-    Case("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 15, "scale_fn": inverse, "scale_mode": "iterations"}),
+    Case(
+        "CyclicLR",
+        {
+            "base_lr": [0.01, 0.02],
+            "max_lr": [0.1, 0.3],
+            "step_size_up": 20,
+            "step_size_down": 35,
+            "mode": "triangular2",
+            "base_momentum": [0.7, 0.8],
+            "max_momentum": [0.9, 0.95],
+        },
+        lrs=TWO,
+    ),
+    Case(
+        "CyclicLR",
+        {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 15, "mode": "exp_range", "gamma": 0.99},
+        optimizer="Adam",
+    ),
+    Case(
+        "CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 15, "scale_fn": inverse, "cycle_momentum": False}
+    ),
+    Case(
+        "CyclicLR",
+        {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 15, "scale_fn": inverse, "scale_mode": "iterations"},
+    ),
     Case("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 40}, "jumps", drive=jump),
     Case("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 40}, resumed=50),
     Case("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 40}, "second", before=constant),
     Case("OneCycleLR", {"max_lr": 0.5, "total_steps": 200}),
-    Case("OneCycleLR", {"max_lr": [0.5, 0.2], "epochs": 10, "steps_per_epoch": 21, "anneal_strategy": "linear",
-                        "base_momentum": [0.7, 0.8], "max_momentum": [0.9, 0.98]}, lrs=TWO),
-    Case("OneCycleLR", {"max_lr": 0.5, "total_steps": 220, "three_phase": True, "pct_start": 0.2, "div_factor": 10.0,
-                        "final_div_factor": 100.0}, optimizer="Adam"),
-    Case("OneCycleLR", {"max_lr": 0.5, "total_steps": 200, "three_phase": True, "anneal_strategy": "linear", "cycle_momentum": False}),
+    Case(
+        "OneCycleLR",
+        {
+            "max_lr": [0.5, 0.2],
+            "epochs": 10,
+            "steps_per_epoch": 21,
+            "anneal_strategy": "linear",
+            "base_momentum": [0.7, 0.8],
+            "max_momentum": [0.9, 0.98],
+        },
+        lrs=TWO,
+    ),
+    Case(
+        "OneCycleLR",
+        {
+            "max_lr": 0.5,
+            "total_steps": 220,
+            "three_phase": True,
+            "pct_start": 0.2,
+            "div_factor": 10.0,
+            "final_div_factor": 100.0,
+        },
+        optimizer="Adam",
+    ),
+    Case(
+        "OneCycleLR",
+        {"max_lr": 0.5, "total_steps": 200, "three_phase": True, "anneal_strategy": "linear", "cycle_momentum": False},
+    ),
     Case("OneCycleLR", {"max_lr": 0.5, "total_steps": 200, "pct_start": 0.0}),
     Case("OneCycleLR", {"max_lr": 0.5, "total_steps": 240}, resumed=50),
     Case("OneCycleLR", {"max_lr": 0.5, "total_steps": 240}, "jumps", drive=jump),
@@ -320,16 +367,28 @@ CASES = [
     Case("SequentialLR", variant="a chain first", build=chain_first),
     Case("ChainedScheduler", variant="four", build=chained, lrs=TWO),
     Case("ReduceLROnPlateau", drive=by_metric),
-    Case("ReduceLROnPlateau", {"factor": 0.5, "patience": 3, "cooldown": 5, "min_lr": [0.01, 0.001]}, lrs=TWO, drive=by_metric),
+    Case(
+        "ReduceLROnPlateau",
+        {"factor": 0.5, "patience": 3, "cooldown": 5, "min_lr": [0.01, 0.001]},
+        lrs=TWO,
+        drive=by_metric,
+    ),
     Case("ReduceLROnPlateau", {"mode": "max", "factor": 0.7, "patience": 2, "threshold": 0.01}, drive=by_accuracy),
-    Case("ReduceLROnPlateau", {"mode": "max", "factor": 0.7, "patience": 2, "threshold": 0.01, "threshold_mode": "abs"},
-         drive=by_accuracy),
-    Case("ReduceLROnPlateau", {"factor": 0.3, "patience": 0, "threshold": 0.001, "threshold_mode": "abs", "eps": 1e-5}, drive=by_metric),
+    Case(
+        "ReduceLROnPlateau",
+        {"mode": "max", "factor": 0.7, "patience": 2, "threshold": 0.01, "threshold_mode": "abs"},
+        drive=by_accuracy,
+    ),
+    Case(
+        "ReduceLROnPlateau",
+        {"factor": 0.3, "patience": 0, "threshold": 0.001, "threshold_mode": "abs", "eps": 1e-5},
+        drive=by_metric,
+    ),
     Case("SWALR", {"swa_lr": 0.05}),
     Case("SWALR", {"swa_lr": [0.05, 0.5], "anneal_epochs": 50, "anneal_strategy": "linear"}, lrs=TWO),
     Case("SWALR", {"swa_lr": 0.05, "anneal_epochs": 0}),
     Case("SWALR", {"swa_lr": 0.05, "anneal_epochs": 100}, resumed=50),
     Case("SWALR", variant="after another", build=swa_after),
-]  # fmt: skip
+]
 
 TABLE = {case.name: case for case in CASES}

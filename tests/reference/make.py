@@ -1,4 +1,5 @@
-"""Writes the committed numbers anew: ``python -m tests.reference.make``, with PyTorch installed; names after it write those files alone.
+"""Writes the committed numbers anew: ``python -m tests.reference.make``, with PyTorch installed; names after it write
+those files alone.
 
 The test of this file computes them again and compares, so the committed ones are always PyTorch's.
 """
@@ -32,7 +33,10 @@ def functions(table: dict[str, dict[str, Any]]) -> dict[str, Any]:
         arrays = {key: _tensor(array, key in case["tracked"]) for key, array in case["arrays"].items()}
         out = getattr(torch.nn.functional, case["function"])(**arrays, **case["options"])
         out.backward(_tensor(cases.weighed_with(tuple(out.shape))))
-        results[name] = {"output": out.tolist(), "gradients": {key: arrays[key].grad.tolist() for key in case["tracked"]}}
+        results[name] = {
+            "output": out.tolist(),
+            "gradients": {key: arrays[key].grad.tolist() for key in case["tracked"]},
+        }
     return results
 
 
@@ -41,7 +45,10 @@ def architectures() -> dict[str, Any]:
     results = {}
     for name, build in cases.ARCHITECTURES.items():
         model = build(torch.nn)
-        results[name] = {"repr": repr(model), "state": {key: list(value.shape) for key, value in model.state_dict().items()}}
+        results[name] = {
+            "repr": repr(model),
+            "state": {key: list(value.shape) for key, value in model.state_dict().items()},
+        }
     return results
 
 
@@ -76,7 +83,9 @@ def optimizers() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def in_double() -> Iterator[None]:
-    """PyTorch with the numbers of its optimizers in float64; Muon, too, which would iterate in bfloat16 whatever its parameters are."""
+    """PyTorch with the numbers of its optimizers in float64; Muon, too, which would iterate in bfloat16 whatever its
+    parameters are.
+    """
     bfloat16 = torch.Tensor.bfloat16
     torch.set_default_dtype(torch.float64)
     torch.Tensor.bfloat16 = torch.Tensor.clone  # type: ignore[method-assign]
@@ -92,7 +101,10 @@ def all_optimizers() -> dict[str, Any]:
     with in_double():
         return {
             name: optim_cases.train(
-                torch, _tensor, torch.Tensor.tolist, lambda params, cls=cls, kw=kw: getattr(torch.optim, cls)(params, **kw)
+                torch,
+                _tensor,
+                torch.Tensor.tolist,
+                lambda params, cls=cls, kw=kw: getattr(torch.optim, cls)(params, **kw),
             )
             for name, (cls, kw) in optim_cases.table().items()
         }
@@ -119,14 +131,18 @@ def schedules() -> dict[str, Any]:
     """Learning rates and momenta of every schedule, at some of 200 steps."""
     library = lr_scheduler_cases.Theirs()
     return {
-        name: lr_scheduler_cases.digest(lr_scheduler_cases.run(case, library)) for name, case in lr_scheduler_cases.TABLE.items()
+        name: lr_scheduler_cases.digest(lr_scheduler_cases.run(case, library))
+        for name, case in lr_scheduler_cases.TABLE.items()
     }
 
 
 def averages() -> dict[str, Any]:
     """Averaged weights and the statistics of batch norm, in every way of averaging."""
     utils = torch.optim.swa_utils
-    return {name: swa_cases.run(name, torch.nn, utils, torch.tensor, lambda t: t.detach().numpy()) for name in swa_cases.TABLE}
+    return {
+        name: swa_cases.run(name, torch.nn, utils, torch.tensor, lambda t: t.detach().numpy())
+        for name in swa_cases.TABLE
+    }
 
 
 def modules(family: list[Case]) -> dict[str, Any]:

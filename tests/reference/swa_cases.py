@@ -1,7 +1,8 @@
 """Averaged weights with their options, for rustorch and for PyTorch alike.
 
-A case says how an ``AveragedModel`` is made from a library's ``swa_utils``; `run` takes the weights of six steps into it and then computes
-the statistics of batch norm anew. After a change of cases, ``python -m tests.reference.make swa_utils`` writes PyTorch's numbers for them.
+A case says how an ``AveragedModel`` is made from a library's ``swa_utils``; `run` takes the weights of six steps into
+it and then computes the statistics of batch norm anew. After a change of cases, ``python -m tests.reference.make
+swa_utils`` writes PyTorch's numbers for them.
 """
 
 from __future__ import annotations
@@ -23,10 +24,15 @@ TABLE: dict[str, Callable[[Any], dict[str, Any]]] = {
     "get_ema_avg_fn": lambda utils: {"avg_fn": utils.get_ema_avg_fn()},
     "get_ema_avg_fn(0.3), buffers": lambda utils: {"avg_fn": utils.get_ema_avg_fn(0.3), "use_buffers": True},
     "get_ema_multi_avg_fn": lambda utils: {"multi_avg_fn": utils.get_ema_multi_avg_fn()},
-    "get_ema_multi_avg_fn(0.9), buffers": lambda utils: {"multi_avg_fn": utils.get_ema_multi_avg_fn(0.9), "use_buffers": True},
+    "get_ema_multi_avg_fn(0.9), buffers": lambda utils: {
+        "multi_avg_fn": utils.get_ema_multi_avg_fn(0.9),
+        "use_buffers": True,
+    },
     "get_ema_multi_avg_fn(0.25)": lambda utils: {"multi_avg_fn": utils.get_ema_multi_avg_fn(0.25)},
     "get_ema_multi_avg_fn(0)": lambda utils: {"multi_avg_fn": utils.get_ema_multi_avg_fn(0.0)},
-    "a function of one's own": lambda utils: {"avg_fn": lambda average, current, n: (n * average + current * 2) / (n + 2)},
+    "a function of one's own": lambda utils: {
+        "avg_fn": lambda average, current, n: (n * average + current * 2) / (n + 2)
+    },
 }
 
 

@@ -20,7 +20,9 @@ def _compare(committed: Any, computed: Any, path: str) -> None:
         assert committed == computed, path
     else:
         # another processor or release of PyTorch may add up in another order
-        numpy.testing.assert_allclose(numpy.asarray(committed), numpy.asarray(computed), rtol=1e-11, atol=1e-12, err_msg=path)
+        numpy.testing.assert_allclose(
+            numpy.asarray(committed), numpy.asarray(computed), rtol=1e-11, atol=1e-12, err_msg=path
+        )
 
 
 def test_the_committed_numbers_are_those_of_pytorch() -> None:

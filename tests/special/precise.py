@@ -1,8 +1,8 @@
 """Values and derivatives of a formula in mpmath's arithmetic: the reference that float32 and float64 are held against.
 
-Derivatives are central differences with a tiny step at up to thousands of bits, so no rule of rustorch's is used, and no rule
-could be wrong here in the same way. An infinite argument is two huge numbers, one the square of the other: what both round to
-is the limit.
+Derivatives are central differences with a tiny step at up to thousands of bits, so no rule of rustorch's is used, and
+no rule could be wrong here in the same way. An infinite argument is two huge numbers, one the square of the other: what
+both round to is the limit.
 """
 
 from __future__ import annotations
@@ -36,14 +36,16 @@ class Function:
         The same of mpmath's numbers, one a time.
     arity : int
     kinks : callable, optional
-        Takes a point, returns what holds there instead of the formula: a tuple (value, first derivatives, second derivatives) in which
-        None demands nothing, or None if nothing is demanded, or ... where the formula holds. The reason stands beside it.
+        Takes a point, returns what holds there instead of the formula: a tuple (value, first derivatives, second
+        derivatives) in which None demands nothing, or None if nothing is demanded, or ... where the formula holds. The
+        reason stands beside it.
     linear : bool
         Whether no derivative looks at its argument, so that a derivative at nan is no nan.
     ulps : tuple of float
         How far value, first and second derivatives may be off, in units of the last place.
     scale : callable, optional
-        Takes a point, returns what derivatives are differences of: an absolute error of ``ulps`` units of its last place passes, too.
+        Takes a point, returns what derivatives are differences of: an absolute error of ``ulps`` units of its last
+        place passes, too.
     value_too : bool
         Whether the same holds of the value.
     numbers : tuple of float, optional
@@ -87,7 +89,9 @@ def _evaluate(formula: Formula, point: Sequence[Any]) -> Any:
 
 
 def _derivatives(formula: Formula, point: Sequence[Any], step: int) -> list[Any]:
-    """Value, first and second derivatives. Where one side of a point is outside of the domain, differences of the other side."""
+    """Value, first and second derivatives. Where one side of a point is outside of the domain, differences of the other
+    side.
+    """
     h = [(min(abs(x), 1) if x else mpf(1)) * mpf(2) ** -step for x in point]
 
     def at(*shifts: tuple[int, int]) -> Any:
@@ -121,7 +125,9 @@ def _derivatives(formula: Formula, point: Sequence[Any], step: int) -> list[Any]
 
 
 def _bits(function: Function, point: Sequence[float], infinite: bool) -> int:
-    """Room for squares of the largest number and of the step at the smallest one, and for a result near float64's smallest number."""
+    """Room for squares of the largest number and of the step at the smallest one, and for a result near float64's
+    smallest number.
+    """
     exponents = [abs(int(e)) for x, e in zip(point, numpy.frexp(point)[1], strict=True) if x and not numpy.isinf(x)]
     return 2 * function.step + 1500 + max(4 * max(exponents, default=0), 3 * function.huge[1] if infinite else 0)
 

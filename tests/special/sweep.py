@@ -45,7 +45,9 @@ def points(dtype: str, function: Function) -> list[tuple[float, ...]]:
     return list(product([*values, *(-x for x in values), numpy.nan], repeat=arity))
 
 
-def derivatives(function: Function, at: Sequence[tuple[float, ...]], dtype: str, backend: Target) -> list[numpy.ndarray]:
+def derivatives(
+    function: Function, at: Sequence[tuple[float, ...]], dtype: str, backend: Target
+) -> list[numpy.ndarray]:
     """Value, first and second derivatives as `Expected` orders them, an array over the points each."""
     columns = numpy.asarray(at, dtype).T
     xs = [backend.variable(column, requires_grad=True) for column in columns]
@@ -115,7 +117,9 @@ def faults(function: Function, dtype: str, backend: Target, at: Sequence[tuple[f
             if value is not None and not _close(
                 number, value, ulps, dtype, function.scale(*point) if order or function.value_too else 0.0, flushes
             ):
-                lines.append(f"{function.name}{point} {dtype}: {_label(n, function.arity)} is {number!r}, expected {value!r}")
+                lines.append(
+                    f"{function.name}{point} {dtype}: {_label(n, function.arity)} is {number!r}, expected {value!r}"
+                )
     return lines
 
 

@@ -1,4 +1,6 @@
-"""Elementwise functions and activations with their formulas. What a formula does not say about a point stands beside it."""
+"""Elementwise functions and activations with their formulas. What a formula does not say about a point stands beside
+it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _FAR = 2000
 
 
 def exp(x: Any) -> Any:
-    """The exponential; where it is beyond float64, another function that is, with its derivatives: mpmath's takes seconds there."""
+    """The exponential; where it is beyond float64, another function that is, with its derivatives: mpmath's takes
+    seconds there.
+    """
     return mpf(0) if x < -_FAR else mpf(2) ** 10_000 * x**4 if x > _FAR else mp.exp(x)
 
 
@@ -51,7 +55,9 @@ def _at(*cases: tuple[float, Any]) -> Callable[..., Any]:
     return lambda x: table.get(x, ...)
 
 
-def _unary(name: str, formula: Formula | None = None, kinks: Callable[..., Any] = lambda x: ..., **more: Any) -> Function:
+def _unary(
+    name: str, formula: Formula | None = None, kinks: Callable[..., Any] = lambda x: ..., **more: Any
+) -> Function:
     return Function(name, getattr(rustorch, name), formula or getattr(mp, name), kinks=kinks, **more)
 
 
@@ -108,7 +114,9 @@ POWERS = [_power(n) for n in (2, 3, 4, 5, 8, -1, -2, -3, 2.0, 3.0, -2.0, 0.5, 1.
 
 
 def _normal(x: Any) -> Any:
-    """The distribution function of the normal distribution; beyond 40 it is 0 or 1 in float64, and mpmath's erfc takes seconds."""
+    """The distribution function of the normal distribution; beyond 40 it is 0 or 1 in float64, and mpmath's erfc takes
+    seconds.
+    """
     return mpf(x > 0) if abs(x) > 40 else mp.erfc(-x / mp.sqrt(2)) / 2
 
 
@@ -124,7 +132,7 @@ def _clamped(low: float, x: Any, high: float) -> Any:
     return max(mpf(low), min(x, mpf(high)))
 
 
-# -- activations ---------------------------------------------------------------------------------------------------------------------
+# -- activations -------------------------------------------------------------------------------------------------------
 def _gelu_tanh(x: Any) -> Any:
     return x * _sigmoid(2 * mp.sqrt(2 / mp.pi) * (x + mpf("0.044715") * x**3))
 
@@ -134,9 +142,12 @@ def _smooth(name: str, formula: Formula, kinks: Callable[..., Any] = lambda x: .
 
 
 def _piecewise(name: str, formula: Formula, edges: dict[float, tuple[float, float]], call: Any = None) -> Function:
-    """Linear between edges: ``edges`` holds PyTorch's value and derivative there. The second derivative is 0 everywhere."""
-    return Function(name, call or getattr(F, name), formula, linear=True,
-                    kinks=lambda x: (*edges[x], 0.0) if x in edges else ...)  # fmt: skip
+    """Linear between edges: ``edges`` holds PyTorch's value and derivative there. The second derivative is 0
+    everywhere.
+    """
+    return Function(
+        name, call or getattr(F, name), formula, linear=True, kinks=lambda x: (*edges[x], 0.0) if x in edges else ...
+    )
 
 
 _SELU = mpf("1.0507009873554804934193349852946"), mpf("1.6732632423543772848170429916717")
@@ -148,7 +159,11 @@ SMOOTH = [
     _smooth("gelu tanh", _gelu_tanh, call=lambda x: F.gelu(x, approximate="tanh")),
     _smooth("logsigmoid", lambda x: -softplus(-x)),
     _smooth("mish", lambda x: x * mp.tanh(min(softplus(x), mpf(_FAR)))),
-    _smooth("selu", lambda x: _SELU[0] * (x if x > 0 else _SELU[1] * (exp(x) - 1)), _at((0.0, (0.0, float(_SELU[0] * _SELU[1]), None)))),
+    _smooth(
+        "selu",
+        lambda x: _SELU[0] * (x if x > 0 else _SELU[1] * (exp(x) - 1)),
+        _at((0.0, (0.0, float(_SELU[0] * _SELU[1]), None))),
+    ),
     _smooth("sigmoid", _sigmoid),
     _smooth("silu", lambda x: x * _sigmoid(x)),
     # linear above the threshold of 20; at the threshold PyTorch's formula is the curved one
@@ -157,7 +172,7 @@ SMOOTH = [
     _smooth("tanh", mp.tanh),
     # the value is the difference, as in PyTorch
     Function("tanhshrink", F.tanhshrink, lambda x: x - mp.tanh(x), ulps=(inf, 16, 32)),
-]  # fmt: skip
+]
 
 PIECEWISE = [
     _piecewise("hardshrink", lambda x: x if abs(x) > 0.5 else mpf(0), {0.5: (0.0, 0.0), -0.5: (0.0, 0.0)}),
@@ -177,7 +192,7 @@ PIECEWISE = [
 ]  # fmt: skip
 
 
-# -- two arguments -------------------------------------------------------------------------------------------------------------------
+# -- two arguments -----------------------------------------------------------------------------------------------------
 def _binary(name: str, formula: Formula, kinks: Callable[..., Any] = lambda x1, x2: ..., **more: Any) -> Function:
     return Function(name, getattr(rustorch, name), formula, 2, kinks, **more)
 
@@ -225,7 +240,9 @@ def _raised(x1: Any, x2: Any) -> Any:
 
 
 def _positive(x1: float, x2: float) -> Any:
-    """Infinite arguments, and bases of 0, are conventions of IEEE 754. A power below the smallest normal number is 0 on some devices."""
+    """Infinite arguments, and bases of 0, are conventions of IEEE 754. A power below the smallest normal number is 0 on
+    some devices.
+    """
     if isinf(x1) or isinf(x2) or x1 <= 0:
         return None
     size = -x2 * log(x1)
@@ -235,7 +252,9 @@ def _positive(x1: float, x2: float) -> Any:
 BINARY = [
     _binary("add", lambda x1, x2: x1 + x2, unless_infinite, linear=True),
     _binary("atan2", mp.atan2, _angle),
-    _binary("copysign", lambda x1, x2: abs(x1) * (1 if x2 > 0 else -1), lambda x1, x2: None if x1 == 0 or x2 == 0 else ...),
+    _binary(
+        "copysign", lambda x1, x2: abs(x1) * (1 if x2 > 0 else -1), lambda x1, x2: None if x1 == 0 or x2 == 0 else ...
+    ),
     _binary("divide", lambda x1, x2: x1 / x2, _quotient),
     _binary("hypot", lambda x1, x2: mp.sqrt(x1 * x1 + x2 * x2), _length),
     _binary("logaddexp", _logaddexp, _both_low),
@@ -244,4 +263,4 @@ BINARY = [
     _binary("multiply", lambda x1, x2: x1 * x2, lambda x1, x2: None if isinf(x1) or isinf(x2) else ...),
     _binary("pow", _raised, _positive),
     _binary("subtract", lambda x1, x2: x1 - x2, unless_infinite, linear=True),
-]  # fmt: skip
+]

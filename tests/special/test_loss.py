@@ -1,4 +1,6 @@
-"""Losses, and what is computed of rows, at special values: value, first and second derivatives against thousands of bits."""
+"""Losses, and what is computed of rows, at special values: value, first and second derivatives against thousands of
+bits.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from tests.support.target import Target
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("function", [*REGRESSION, *LIKELIHOOD, *GAUSSIAN, *CLASSES, *SEVERAL, *ROWS], ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "function", [*REGRESSION, *LIKELIHOOD, *GAUSSIAN, *CLASSES, *SEVERAL, *ROWS], ids=lambda f: f.name
+)
 def test_value_and_derivatives_are_right(function: Function, dtype: str, backend: Target) -> None:
     wrong = faults(function, dtype, backend)
     assert not wrong, "\n".join(wrong)

@@ -1,6 +1,8 @@
-"""Bad input, the same on every backend: each error that the standard documents, kinds it leaves undefined, and places out of range.
+"""Bad input, the same on every backend: each error that the standard documents, kinds it leaves undefined, and places
+out of range.
 
-Errors of linalg's matrices (singular, not square) are in tests/ops/test_linalg.py; those of operators in tests/test_variable_operators.py.
+Errors of linalg's matrices (singular, not square) are in tests/ops/test_linalg.py; those of operators in
+tests/test_variable_operators.py.
 """
 
 from __future__ import annotations
@@ -35,78 +37,250 @@ def _set(x: rustorch.Variable, key: Any, value: Any) -> None:
 #: What the standard's pages say must or should raise: (call, kind of error, what it says).
 DOCUMENTED: dict[str, tuple[Call, type[Exception], str]] = {
     # -- the array object
-    "T of three dimensions": (lambda b: _x(b, 1, 2, 3).T, ValueError, r"T is of two dimensions, not of the shape \(1, 2, 3\)"),
+    "T of three dimensions": (
+        lambda b: _x(b, 1, 2, 3).T,
+        ValueError,
+        r"T is of two dimensions, not of the shape \(1, 2, 3\)",
+    ),
     "mT of a vector": (lambda b: _x(b, 2).mT, ValueError, r"needs at least two dimensions, not the shape \(2,\)"),
-    "an unknown revision": (lambda b: _x(b, 2).__array_namespace__(api_version="1999.01"), ValueError, r"not '1999\.01'"),
+    "an unknown revision": (
+        lambda b: _x(b, 2).__array_namespace__(api_version="1999.01"),
+        ValueError,
+        r"not '1999\.01'",
+    ),
     "bool of many": (lambda b: bool(_x(b, 2)), ValueError, "the truth of 2 elements is ambiguous"),
     "float of many": (lambda b: float(_x(b, 2)), TypeError, r"float\(\) is of one element; the shape \(2,\) has 2"),
-    "float of complex": (lambda b: float(b.variable(1j, "complex128")), TypeError, r"float\(\) of a complex number would drop"),
-    "int of complex": (lambda b: int(b.variable(1j, "complex128")), TypeError, r"int\(\) of a complex number would drop its imag"),
-    "int of infinity": (lambda b: int(b.variable(numpy.inf)), OverflowError, "cannot convert float infinity to integer"),
+    "float of complex": (
+        lambda b: float(b.variable(1j, "complex128")),
+        TypeError,
+        r"float\(\) of a complex number would drop",
+    ),
+    "int of complex": (
+        lambda b: int(b.variable(1j, "complex128")),
+        TypeError,
+        r"int\(\) of a complex number would drop its imag",
+    ),
+    "int of infinity": (
+        lambda b: int(b.variable(numpy.inf)),
+        OverflowError,
+        "cannot convert float infinity to integer",
+    ),
     "int of nan": (lambda b: int(b.variable(numpy.nan)), ValueError, "cannot convert float NaN to integer"),
-    "index of a float": (lambda b: b.variable(1.0).__index__(), TypeError, "only an integer without dimensions is an index"),
+    "index of a float": (
+        lambda b: b.variable(1.0).__index__(),
+        TypeError,
+        "only an integer without dimensions is an index",
+    ),
     "DLPack to no device": (lambda b: _x(b, 2).__dlpack__(dl_device=(99, 0)), BufferError, "."),
-    "matmul without dimensions": (lambda b: b.variable(1.0) @ _x(b, 2), ValueError, r"matmul: shapes \(\) and \(2,\) do not multiply"),
-    "matmul by no dimensions": (lambda b: rustorch.matmul(_x(b, 2), b.variable(1.0)), ValueError, r"shapes \(2,\) and \(\) do not"),
-    "matmul (K,) (L,)": (lambda b: _x(b, 2) @ _x(b, 3), ValueError, r"matmul: shapes \(2,\) and \(3,\) do not multiply"),
-    "matmul (K,) (L, N)": (lambda b: _x(b, 2) @ _x(b, 3, 2), ValueError, r"matmul: shapes \(2,\) and \(3, 2\) do not multiply"),
-    "matmul (M, K) (L,)": (lambda b: _x(b, 2, 2) @ _x(b, 3), ValueError, r"matmul: shapes \(2, 2\) and \(3,\) do not multiply"),
-    "matmul (M, K) (L, N)": (lambda b: _x(b, 2, 2) @ _x(b, 3, 2), ValueError, r"matmul: shapes \(2, 2\) and \(3, 2\) do not multiply"),
-    "matmul of stacks": (lambda b: _x(b, 2, 2, 2) @ _x(b, 3, 2, 2), ValueError, r"matmul: the leading axes of \(2, 2, 2\) and \(3, 2, 2\)"),
+    "matmul without dimensions": (
+        lambda b: b.variable(1.0) @ _x(b, 2),
+        ValueError,
+        r"matmul: shapes \(\) and \(2,\) do not multiply",
+    ),
+    "matmul by no dimensions": (
+        lambda b: rustorch.matmul(_x(b, 2), b.variable(1.0)),
+        ValueError,
+        r"shapes \(2,\) and \(\) do not",
+    ),
+    "matmul (K,) (L,)": (
+        lambda b: _x(b, 2) @ _x(b, 3),
+        ValueError,
+        r"matmul: shapes \(2,\) and \(3,\) do not multiply",
+    ),
+    "matmul (K,) (L, N)": (
+        lambda b: _x(b, 2) @ _x(b, 3, 2),
+        ValueError,
+        r"matmul: shapes \(2,\) and \(3, 2\) do not multiply",
+    ),
+    "matmul (M, K) (L,)": (
+        lambda b: _x(b, 2, 2) @ _x(b, 3),
+        ValueError,
+        r"matmul: shapes \(2, 2\) and \(3,\) do not multiply",
+    ),
+    "matmul (M, K) (L, N)": (
+        lambda b: _x(b, 2, 2) @ _x(b, 3, 2),
+        ValueError,
+        r"matmul: shapes \(2, 2\) and \(3, 2\) do not multiply",
+    ),
+    "matmul of stacks": (
+        lambda b: _x(b, 2, 2, 2) @ _x(b, 3, 2, 2),
+        ValueError,
+        r"matmul: the leading axes of \(2, 2, 2\) and \(3, 2, 2\)",
+    ),
     # -- creation
-    "asarray, a list without a copy": (lambda b: rustorch.asarray([1], copy=False, device=b.device), ValueError, "copy=False, but"),
-    "asarray, a dtype without a copy": (lambda b: rustorch.asarray(_x(b, 2), dtype=rustorch.float32, copy=False), ValueError, "copy=False"),
-    "from_dlpack of a list": (lambda b: rustorch.from_dlpack([1]), AttributeError, "list has no __dlpack__ and __dlpack_device__"),
-    "a complex number into floats": (lambda b: _set(_x(b, 2), slice(None), 1j), TypeError, "would drop the imaginary part"),
-    "complex numbers into floats": (lambda b: _set(_x(b, 2), ..., _x(b, 2, dtype="complex64")), TypeError, "drop the imaginary part"),
-    "a value of another shape": (lambda b: _set(_x(b, 2), slice(None), _x(b, 3)), ValueError, r"x\[key\] = value: |put of float64\(2,\)"),
+    "asarray, a list without a copy": (
+        lambda b: rustorch.asarray([1], copy=False, device=b.device),
+        ValueError,
+        "copy=False, but",
+    ),
+    "asarray, a dtype without a copy": (
+        lambda b: rustorch.asarray(_x(b, 2), dtype=rustorch.float32, copy=False),
+        ValueError,
+        "copy=False",
+    ),
+    "from_dlpack of a list": (
+        lambda b: rustorch.from_dlpack([1]),
+        AttributeError,
+        "list has no __dlpack__ and __dlpack_device__",
+    ),
+    "a complex number into floats": (
+        lambda b: _set(_x(b, 2), slice(None), 1j),
+        TypeError,
+        "would drop the imaginary part",
+    ),
+    "complex numbers into floats": (
+        lambda b: _set(_x(b, 2), ..., _x(b, 2, dtype="complex64")),
+        TypeError,
+        "drop the imaginary part",
+    ),
+    "a value of another shape": (
+        lambda b: _set(_x(b, 2), slice(None), _x(b, 3)),
+        ValueError,
+        r"x\[key\] = value: |put of float64\(2,\)",
+    ),
     # -- data types
-    "finfo of an integer": (lambda b: rustorch.finfo(_i(b, 1)), TypeError, "finfo is of floating-point dtypes, not int64"),
+    "finfo of an integer": (
+        lambda b: rustorch.finfo(_i(b, 1)),
+        TypeError,
+        "finfo is of floating-point dtypes, not int64",
+    ),
     "iinfo of a float": (lambda b: rustorch.iinfo(_x(b, 1)), TypeError, "iinfo is of integer dtypes, not float64"),
     "an unknown kind": (lambda b: rustorch.isdtype(_x(b, 1).dtype, "number"), ValueError, "unknown kind 'number'"),
     "the type of nothing": (lambda b: rustorch.result_type(), ValueError, "needs at least one array or dtype"),
-    "complex to real": (lambda b: rustorch.astype(_x(b, 2, dtype="complex128"), "float64"), TypeError, "would drop the imaginary part"),
+    "complex to real": (
+        lambda b: rustorch.astype(_x(b, 2, dtype="complex128"), "float64"),
+        TypeError,
+        "would drop the imaginary part",
+    ),
     # -- manipulation
-    "broadcast_to": (lambda b: rustorch.broadcast_to(_x(b, 2), (3,)), ValueError, r"shapes \(2,\) and \(3,\) do not broadcast"),
-    "broadcast_to fewer dimensions": (lambda b: rustorch.broadcast_to(_x(b, 2, 2), (2,)), ValueError, r"does not broadcast to \(2,\)"),
-    "broadcast_arrays": (lambda b: rustorch.broadcast_arrays(_x(b, 2), _x(b, 3)), ValueError, r"shapes \(2,\) and \(3,\) do not"),
-    "broadcast_shapes": (lambda b: rustorch.broadcast_shapes((2,), (3,)), ValueError, r"shapes \(2,\) and \(3,\) do not broadcast"),
+    "broadcast_to": (
+        lambda b: rustorch.broadcast_to(_x(b, 2), (3,)),
+        ValueError,
+        r"shapes \(2,\) and \(3,\) do not broadcast",
+    ),
+    "broadcast_to fewer dimensions": (
+        lambda b: rustorch.broadcast_to(_x(b, 2, 2), (2,)),
+        ValueError,
+        r"does not broadcast to \(2,\)",
+    ),
+    "broadcast_arrays": (
+        lambda b: rustorch.broadcast_arrays(_x(b, 2), _x(b, 3)),
+        ValueError,
+        r"shapes \(2,\) and \(3,\) do not",
+    ),
+    "broadcast_shapes": (
+        lambda b: rustorch.broadcast_shapes((2,), (3,)),
+        ValueError,
+        r"shapes \(2,\) and \(3,\) do not broadcast",
+    ),
     "expand_dims above": (lambda b: rustorch.expand_dims(_x(b, 2), axis=2), IndexError, "axis 2 is out of range"),
     "expand_dims below": (lambda b: rustorch.expand_dims(_x(b, 2), axis=-3), IndexError, "axis -3 is out of range"),
-    "squeeze": (lambda b: rustorch.squeeze(_x(b, 2, 1), axis=0), ValueError, r"squeeze: axis 0 of shape \(2, 1\) has size 2, not 1"),
+    "squeeze": (
+        lambda b: rustorch.squeeze(_x(b, 2, 1), axis=0),
+        ValueError,
+        r"squeeze: axis 0 of shape \(2, 1\) has size 2, not 1",
+    ),
     "stack": (lambda b: rustorch.stack([_x(b, 2), _x(b, 3)]), ValueError, r"stack: shapes \(2,\), \(3,\) differ"),
-    "concat": (lambda b: rustorch.concat([_x(b, 2, 2), _x(b, 2, 3)]), ValueError, r"concat: shapes \(2, 2\), \(2, 3\) differ in more"),
-    "reshape to another size": (lambda b: rustorch.reshape(_x(b, 3), (2,)), ValueError, r"3 elements of shape \(3,\) do not fill"),
-    "reshape to two unknown sizes": (lambda b: rustorch.reshape(_x(b, 4), (-1, -1)), ValueError, r"do not fill the shape \(-1, -1\)"),
-    "reshape to negative sizes": (lambda b: rustorch.reshape(_x(b, 4), (-2, -2)), ValueError, r"do not fill the shape \(-2, -2\)"),
-    "repeats for other places": (lambda b: rustorch.repeat(_x(b, 3), _i(b, 1, 2)), ValueError, r"repeat: \(2,\) repeats for 3 places"),
-    "axes that are no permutation": (lambda b: rustorch.permute_dims(_x(b, 2, 2), (0,)), ValueError, "must name each of the 2 axes"),
-    "an axis moved twice": (lambda b: rustorch.moveaxis(_x(b, 2, 2), (0, 0), (0, 1)), ValueError, "names an axis twice"),
-    "shifts for other axes": (lambda b: rustorch.roll(_x(b, 2, 2), (1, 2), axis=(0,)), ValueError, "roll: 2 shifts for 1 axes"),
+    "concat": (
+        lambda b: rustorch.concat([_x(b, 2, 2), _x(b, 2, 3)]),
+        ValueError,
+        r"concat: shapes \(2, 2\), \(2, 3\) differ in more",
+    ),
+    "reshape to another size": (
+        lambda b: rustorch.reshape(_x(b, 3), (2,)),
+        ValueError,
+        r"3 elements of shape \(3,\) do not fill",
+    ),
+    "reshape to two unknown sizes": (
+        lambda b: rustorch.reshape(_x(b, 4), (-1, -1)),
+        ValueError,
+        r"do not fill the shape \(-1, -1\)",
+    ),
+    "reshape to negative sizes": (
+        lambda b: rustorch.reshape(_x(b, 4), (-2, -2)),
+        ValueError,
+        r"do not fill the shape \(-2, -2\)",
+    ),
+    "repeats for other places": (
+        lambda b: rustorch.repeat(_x(b, 3), _i(b, 1, 2)),
+        ValueError,
+        r"repeat: \(2,\) repeats for 3 places",
+    ),
+    "axes that are no permutation": (
+        lambda b: rustorch.permute_dims(_x(b, 2, 2), (0,)),
+        ValueError,
+        "must name each of the 2 axes",
+    ),
+    "an axis moved twice": (
+        lambda b: rustorch.moveaxis(_x(b, 2, 2), (0, 0), (0, 1)),
+        ValueError,
+        "names an axis twice",
+    ),
+    "shifts for other axes": (
+        lambda b: rustorch.roll(_x(b, 2, 2), (1, 2), axis=(0,)),
+        ValueError,
+        "roll: 2 shifts for 1 axes",
+    ),
     # -- searching, statistics, utility
-    "nonzero without dimensions": (lambda b: rustorch.nonzero(b.variable(1.0)), ValueError, "nonzero: an array without dimensions"),
+    "nonzero without dimensions": (
+        lambda b: rustorch.nonzero(b.variable(1.0)),
+        ValueError,
+        "nonzero: an array without dimensions",
+    ),
     "max of nothing": (lambda b: rustorch.max(_x(b, 0)), ValueError, "there is no max of nothing"),
     "min of nothing": (lambda b: rustorch.min(_x(b, 2, 0), axis=1), ValueError, "there is no min of nothing"),
-    "cumulative_sum without an axis": (lambda b: rustorch.cumulative_sum(_x(b, 2, 2)), ValueError, "name the axis of an array of 2"),
-    "take without an axis": (lambda b: rustorch.take(_x(b, 2, 2), _i(b, 0)), ValueError, "name the axis of an array of 2"),
-    "take of a matrix of indices": (lambda b: rustorch.take(_x(b, 2), b.variable([[0]], "int64")), ValueError, "takes one dimension"),
-    "searchsorted in a matrix": (lambda b: rustorch.searchsorted(_x(b, 2, 2), _x(b, 2)), ValueError, r"a vector, not of the shape \(2, 2"),
+    "cumulative_sum without an axis": (
+        lambda b: rustorch.cumulative_sum(_x(b, 2, 2)),
+        ValueError,
+        "name the axis of an array of 2",
+    ),
+    "take without an axis": (
+        lambda b: rustorch.take(_x(b, 2, 2), _i(b, 0)),
+        ValueError,
+        "name the axis of an array of 2",
+    ),
+    "take of a matrix of indices": (
+        lambda b: rustorch.take(_x(b, 2), b.variable([[0]], "int64")),
+        ValueError,
+        "takes one dimension",
+    ),
+    "searchsorted in a matrix": (
+        lambda b: rustorch.searchsorted(_x(b, 2, 2), _x(b, 2)),
+        ValueError,
+        r"a vector, not of the shape \(2, 2",
+    ),
     "searchsorted on no side": (lambda b: rustorch.searchsorted(_x(b, 2), _x(b, 2), side="on"), ValueError, "not 'on'"),
     "meshgrid of matrices": (lambda b: rustorch.meshgrid(_x(b, 2, 2)), ValueError, "coordinates have one dimension"),
     # -- linear algebra
     "vecdot": (lambda b: rustorch.vecdot(_x(b, 2), _x(b, 3)), ValueError, r"vecdot: sizes 2 and 3 along axis -1"),
-    "vecdot of sizes that would broadcast": (lambda b: rustorch.vecdot(_x(b, 1), _x(b, 3)), ValueError, "vecdot: sizes 1 and 3"),
-    "tensordot": (lambda b: rustorch.tensordot(_x(b, 2, 3), _x(b, 2, 3), axes=1), ValueError, "tensordot: axes .* differ in size"),
+    "vecdot of sizes that would broadcast": (
+        lambda b: rustorch.vecdot(_x(b, 1), _x(b, 3)),
+        ValueError,
+        "vecdot: sizes 1 and 3",
+    ),
+    "tensordot": (
+        lambda b: rustorch.tensordot(_x(b, 2, 3), _x(b, 2, 3), axes=1),
+        ValueError,
+        "tensordot: axes .* differ in size",
+    ),
     "cross": (lambda b: la.cross(_x(b, 2), _x(b, 2)), ValueError, "cross: sizes along axis -1 are 3, not 2 and 2"),
     "cross of sizes that would broadcast": (lambda b: la.cross(_x(b, 1), _x(b, 3)), ValueError, "are 3, not 1 and 3"),
     "outer of matrices": (lambda b: la.outer(_x(b, 2, 2), _x(b, 2)), ValueError, "outer is of two vectors"),
     "solve": (lambda b: la.solve(_x(b, 2, 2), _x(b, 3, 2)), ValueError, "differ in the number of equations"),
     # -- fft
     "a transform of no points": (lambda b: fft.fft(_x(b, 2), n=0), ValueError, "at least one point, not 0"),
-    "an unknown norm": (lambda b: fft.fft(_x(b, 2), norm="no"), ValueError, "norm is 'backward', 'ortho' or 'forward', not 'no'"),
-    "rfft of complex numbers": (lambda b: fft.rfft(_x(b, 2, dtype="complex128")), TypeError, "rfft is of real arrays, not complex128"),
+    "an unknown norm": (
+        lambda b: fft.fft(_x(b, 2), norm="no"),
+        ValueError,
+        "norm is 'backward', 'ortho' or 'forward', not 'no'",
+    ),
+    "rfft of complex numbers": (
+        lambda b: fft.rfft(_x(b, 2, dtype="complex128")),
+        TypeError,
+        "rfft is of real arrays, not complex128",
+    ),
     "sizes for other axes": (lambda b: fft.fftn(_x(b, 2, 2), s=(1, 2, 3)), ValueError, "s has 3 sizes for 3 axes"),
-}  # fmt: skip
+}
 
 #: Mixtures whose dtype the standard leaves undefined; operators and numbers are in tests/test_variable_operators.py.
 MIXED: dict[str, Call] = {
@@ -140,8 +314,21 @@ def _along(name: str, axis: int) -> Call:
 REDUCTIONS = ("sum", "prod", "mean", "max", "min", "var", "std", "all", "any", "argmax", "argmin", "count_nonzero")
 #: Axes that are not there.
 AXES: dict[str, Call] = {
-    **{f"{name}, axis {axis}": _along(name, axis) for axis in (1, -2)
-       for name in (*REDUCTIONS, "cumulative_sum", "cumulative_prod", "diff", "sort", "argsort", "flip", "squeeze", "unstack")},
+    **{
+        f"{name}, axis {axis}": _along(name, axis)
+        for axis in (1, -2)
+        for name in (
+            *REDUCTIONS,
+            "cumulative_sum",
+            "cumulative_prod",
+            "diff",
+            "sort",
+            "argsort",
+            "flip",
+            "squeeze",
+            "unstack",
+        )
+    },
     "roll": lambda b: rustorch.roll(_x(b, 2), 1, axis=1),
     "repeat": lambda b: rustorch.repeat(_x(b, 2), 1, axis=1),
     "moveaxis": lambda b: rustorch.moveaxis(_x(b, 2, 2), 0, 2),
@@ -155,7 +342,7 @@ AXES: dict[str, Call] = {
     "cross": lambda b: la.cross(_x(b, 3), _x(b, 3), axis=-2),
     "vector_norm": lambda b: la.vector_norm(_x(b, 2), axis=1),
     "fft": lambda b: fft.fft(_x(b, 2), axis=1),
-}  # fmt: skip
+}
 
 #: Indices that are not there.
 INDICES: dict[str, Call] = {
@@ -195,7 +382,10 @@ IN_ARRAYS = {
 
 #: Numbers that are no size.
 SIZES: dict[str, tuple[Call, str]] = {
-    "zeros": (lambda b: rustorch.zeros((2, -1), device=b.device), r"zeros: sizes are not negative, as they are in \(2, -1\)"),
+    "zeros": (
+        lambda b: rustorch.zeros((2, -1), device=b.device),
+        r"zeros: sizes are not negative, as they are in \(2, -1\)",
+    ),
     "ones": (lambda b: rustorch.ones(-1, device=b.device), "ones: sizes are not negative"),
     "empty": (lambda b: rustorch.empty(-1, device=b.device), "empty: sizes are not negative"),
     "full": (lambda b: rustorch.full(-1, 2.0, device=b.device), "full: sizes are not negative"),
@@ -260,7 +450,12 @@ def test_numbers_that_are_no_size(case: str, backend: Target) -> None:
 def test_a_call_that_raises_changes_nothing(backend: Target) -> None:
     x = _x(backend, 2, 2, requires_grad=True)
     y = x * x
-    for call in (lambda: y @ _x(backend, 3), lambda: y[2], lambda: y + _i(backend, 1), lambda: rustorch.reshape(y, (3,))):
+    for call in (
+        lambda: y @ _x(backend, 3),
+        lambda: y[2],
+        lambda: y + _i(backend, 1),
+        lambda: rustorch.reshape(y, (3,)),
+    ):
         with pytest.raises((ValueError, TypeError, IndexError)):
             call()
     numpy.testing.assert_array_equal(backend.numpy(y), [[1.0, 4.0], [9.0, 16.0]])

@@ -1,4 +1,5 @@
-"""The Array API standard's own suite, run on rustorch where a checkout of it is given; what fails is in known_failures.txt.
+"""The Array API standard's own suite, run on rustorch where a checkout of it is given; what fails is in
+known_failures.txt.
 
 git clone --recurse-submodules https://github.com/data-apis/array-api-tests
 pip install -r array-api-tests/requirements.txt
@@ -69,12 +70,33 @@ def test_what_fails_in_the_standards_suite_is_known(backend: Target, tmp_path: P
         pytest.skip(f"no list of what fails on {backend.device!r} beneath rustorch")
     report = tmp_path / "report.xml"
     # derandomized: the same examples in every run
-    command = [sys.executable, "-m", "pytest", "array_api_tests", "-q", "--tb=short", "-p", "no:cacheprovider", "-W", "ignore",
-               f"--junit-xml={report}", "--max-examples=15", "--derandomize", "--disable-deadline"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "array_api_tests",
+        "-q",
+        "--tb=short",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "ignore",
+        f"--junit-xml={report}",
+        "--max-examples=15",
+        "--derandomize",
+        "--disable-deadline",
+    ]
     module = f"exec('import rustorch as xp; xp.set_default_device(\"{backend.device}\")')"
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=3600, check=False,
-                          env={**os.environ, "ARRAY_API_TESTS_MODULE": module, "PYTHONPATH": path})  # fmt: skip
+    done = subprocess.run(
+        command,
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        timeout=3600,
+        check=False,
+        env={**os.environ, "ARRAY_API_TESTS_MODULE": module, "PYTHONPATH": path},
+    )
     output = (done.stdout + done.stderr)[-20000:]
     assert done.returncode in (0, 1), output
     failed, ran = failures(report)

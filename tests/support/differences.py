@@ -1,7 +1,8 @@
 """Gradients against central differences: what every derivative of rustorch is held against.
 
-A function of k arrays is made a real number by weighing its outputs, ``L = sum(Re(conj(w) * out))``; the gradient of ``L`` in an
-array, real or complex, is what ``backward(w)`` must bring. The second order does the same to the function that returns gradients.
+A function of k arrays is made a real number by weighing its outputs, ``L = sum(Re(conj(w) * out))``; the gradient of
+``L`` in an array, real or complex, is what ``backward(w)`` must bring. The second order does the same to the function
+that returns gradients.
 """
 
 from __future__ import annotations
@@ -62,11 +63,13 @@ def numeric(function: Callable[[Arrays], Arrays], at: Arrays, w: Arrays) -> list
     return gradients
 
 
-def check(call: Callable[..., Any], at: Arrays, target: Target, order: int = 1, rtol: float = RTOL, atol: float = ATOL) -> None:
+def check(
+    call: Callable[..., Any], at: Arrays, target: Target, order: int = 1, rtol: float = RTOL, atol: float = ATOL
+) -> None:
     """Assert that the gradients of ``call`` at these arrays are those of central differences.
 
-    First order: of ``rustorch.grad`` and of ``.backward()``. Second order: of ``grad(..., create_graph=True)`` differentiated
-    again, against differences of first gradients.
+    First order: of ``rustorch.grad`` and of ``.backward()``. Second order: of ``grad(..., create_graph=True)``
+    differentiated again, against differences of first gradients.
     """
     first = _first_order(call, at, target)
     expected = numeric(lambda arrays: values(call, arrays, target), at, first.weights)
@@ -111,7 +114,9 @@ def _first_order(call: Callable[..., Any], at: Arrays, target: Target) -> _First
     return found
 
 
-def _check_second_order(call: Callable[..., Any], at: Arrays, target: Target, w: Arrays, rtol: float, atol: float) -> None:
+def _check_second_order(
+    call: Callable[..., Any], at: Arrays, target: Target, w: Arrays, rtol: float, atol: float
+) -> None:
     def gradients(arrays: Arrays) -> tuple[list[rustorch.Variable], tuple[Any, ...]]:
         xs = _leaves(arrays, target)
         starts = [target.variable(one, one.dtype) for one in w]

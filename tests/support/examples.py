@@ -37,7 +37,9 @@ def module(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def assert_refused(process: subprocess.CompletedProcess, message: str) -> None:
-    """It ended with status 2 and one line that holds the message (after argparse's usage, where that found the mistake)."""
+    """It ended with status 2 and one line that holds the message (after argparse's usage, where that found the
+    mistake).
+    """
     assert process.returncode == 2, process.stderr
     assert message in process.stderr.splitlines()[-1], process.stderr
     assert "Traceback" not in process.stderr

@@ -1,4 +1,6 @@
-"""What a stretch of code asks of a GPU, counted: launches, waits of the host, copies from the host. On the stand-in for CuPy alone."""
+"""What a stretch of code asks of a GPU, counted: launches, waits of the host, copies from the host. On the stand-in for
+CuPy alone.
+"""
 
 from __future__ import annotations
 

@@ -26,25 +26,64 @@ STAND_IN = ROOT / "tests" / "support" / "cuda"
 REFUSED: dict[str, tuple[type[Exception], str, Callable[[Any], Any]]] = {
     "an array of the host as operand": (TypeError, "Unsupported type", lambda cp: cp.ones(2) + numpy.ones(2)),
     "an array of the host on the left": (TypeError, "Unsupported type", lambda cp: numpy.ones(2) + cp.ones(2)),
-    "an array of the host without axes": (TypeError, "Unsupported type", lambda cp: cp.add(cp.ones(2), numpy.array(1.0))),
-    "an array of the host in a function": (TypeError, "Unsupported type", lambda cp: cp.where(cp.ones(2) > 0, numpy.ones(2), 1.0)),
-    "an array of the host in a list": (TypeError, "Unsupported type", lambda cp: cp.vstack([cp.ones(2), numpy.ones(2)])),
+    "an array of the host without axes": (
+        TypeError,
+        "Unsupported type",
+        lambda cp: cp.add(cp.ones(2), numpy.array(1.0)),
+    ),
+    "an array of the host in a function": (
+        TypeError,
+        "Unsupported type",
+        lambda cp: cp.where(cp.ones(2) > 0, numpy.ones(2), 1.0),
+    ),
+    "an array of the host in a list": (
+        TypeError,
+        "Unsupported type",
+        lambda cp: cp.vstack([cp.ones(2), numpy.ones(2)]),
+    ),
     "arrays of the host to join": (TypeError, "Only cupy arrays", lambda cp: cp.concatenate([numpy.ones(2)])),
-    "an array of the host as condition": (AttributeError, "astype", lambda cp: cp.where(numpy.ones(2) > 0, cp.ones(2), 1.0)),
+    "an array of the host as condition": (
+        AttributeError,
+        "astype",
+        lambda cp: cp.where(numpy.ones(2) > 0, cp.ones(2), 1.0),
+    ),
     "an array of the host as indices": (TypeError, "host", lambda cp: cp.take(cp.ones(2), numpy.array([0]))),
-    "an array of the host as value": (ValueError, "non-scalar", lambda cp: cp.ones(2).__setitem__(slice(None), numpy.ones(2))),
+    "an array of the host as value": (
+        ValueError,
+        "non-scalar",
+        lambda cp: cp.ones(2).__setitem__(slice(None), numpy.ones(2)),
+    ),
     "an array of the host to fill with": (ValueError, "non-scalar", lambda cp: cp.ones(2).fill(numpy.ones(2))),
-    "an array of the host to multiply": (TypeError, "Unsupported type", lambda cp: cp.matmul(cp.ones((2, 2)), numpy.ones((2, 2)))),
-    "an array of the host to make contiguous": (TypeError, "incorrect type", lambda cp: cp.ascontiguousarray(numpy.ones(2))),
-    "an array of the host in linalg": (numpy.linalg.LinAlgError, "only supports cupy", lambda cp: cp.linalg.inv(numpy.eye(2))),
+    "an array of the host to multiply": (
+        TypeError,
+        "Unsupported type",
+        lambda cp: cp.matmul(cp.ones((2, 2)), numpy.ones((2, 2))),
+    ),
+    "an array of the host to make contiguous": (
+        TypeError,
+        "incorrect type",
+        lambda cp: cp.ascontiguousarray(numpy.ones(2)),
+    ),
+    "an array of the host in linalg": (
+        numpy.linalg.LinAlgError,
+        "only supports cupy",
+        lambda cp: cp.linalg.inv(numpy.eye(2)),
+    ),
     "an array of objects": (ValueError, "Unsupported dtype", lambda cp: cp.asarray([None])),
     "a list as operand": (TypeError, "unsupported operand", lambda cp: operator.add(cp.ones(2), [1, 2])),
     "a list as value": (ValueError, "lists cannot be assigned", lambda cp: cp.ones(2).__setitem__(slice(None), [1, 2])),
     "numpy.asarray": (TypeError, "Implicit conversion", lambda cp: numpy.asarray(cp.ones(2))),
-    "a keyword that there is not": (TypeError, r"unexpected keyword argument 'where'; CuPy 14.2 has cupy.sum\(a, axis",
-                                    lambda cp: cp.sum(cp.ones(2), where=True)),
+    "a keyword that there is not": (
+        TypeError,
+        r"unexpected keyword argument 'where'; CuPy 14.2 has cupy.sum\(a, axis",
+        lambda cp: cp.sum(cp.ones(2), where=True),
+    ),
     "too few arguments": (TypeError, "missing a required argument: 'a_max'", lambda cp: cp.clip(cp.ones(2), 0)),
-    "a keyword of NumPy's ufuncs": (TypeError, "unexpected keyword argument 'where'", lambda cp: cp.add(cp.ones(2), 1, where=True)),
+    "a keyword of NumPy's ufuncs": (
+        TypeError,
+        "unexpected keyword argument 'where'",
+        lambda cp: cp.add(cp.ones(2), 1, where=True),
+    ),
     "a function that there is not": (AttributeError, "matvec", lambda cp: cp.matvec),
     "an attribute that there is not": (AttributeError, "ctypes", lambda cp: cp.ones(2).ctypes),
     "a flag that there is not": (AttributeError, "writeable", lambda cp: cp.ones(2).flags.writeable),
@@ -58,20 +97,36 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[Any], Any]]] = {
     "a key of floats": (IndexError, "integer or boolean", lambda cp: cp.ones(2)[cp.ones(1)]),
     "a key that is a float": (IndexError, "only integers", lambda cp: cp.ones(2)[1.0]),
     "take of nothing": (IndexError, "non-empty take", lambda cp: cp.take(cp.ones(0), cp.asarray([0]))),
-    "complex numbers in add.at": (TypeError, "only supports", lambda cp: cp.add.at(cp.ones(2, "complex64"), cp.asarray([0]), 1.0)),
-    "small integers in add.at": (TypeError, "only supports", lambda cp: cp.add.at(cp.ones(2, "int8"), cp.asarray([0]), 1)),
+    "complex numbers in add.at": (
+        TypeError,
+        "only supports",
+        lambda cp: cp.add.at(cp.ones(2, "complex64"), cp.asarray([0]), 1.0),
+    ),
+    "small integers in add.at": (
+        TypeError,
+        "only supports",
+        lambda cp: cp.add.at(cp.ones(2, "int8"), cp.asarray([0]), 1),
+    ),
     "floats in subtract.at": (TypeError, "only supports", lambda cp: cp.subtract.at(cp.ones(2), cp.asarray([0]), 1.0)),
     "multiply.at": (NotImplementedError, "not supported", lambda cp: cp.multiply.at(cp.ones(2), cp.asarray([0]), 1.0)),
     "the truth of several": (ValueError, "ambiguous", lambda cp: bool(cp.ones(2))),
     "astype with casting": (TypeError, "not supported", lambda cp: cp.ones(2).astype(int, casting="safe")),
     "another sort": (ValueError, "stable", lambda cp: cp.sort(cp.ones(2), kind="quicksort")),
-    "a copy that is needed": (ValueError, "Unable to avoid copy", lambda cp: cp.asarray(cp.ones(2), "float32", copy=False)),
+    "a copy that is needed": (
+        ValueError,
+        "Unable to avoid copy",
+        lambda cp: cp.asarray(cp.ones(2), "float32", copy=False),
+    ),
     "an array of the host by DLPack": (BufferError, "CPU arrays", lambda cp: cp.from_dlpack(numpy.ones(2))),
     "float16 in linalg": (TypeError, "float16", lambda cp: cp.linalg.inv(cp.ones((2, 2), "float16"))),
-    "the wrong shape for solve": (ValueError, "must have", lambda cp: cp.linalg.solve(cp.ones((3, 2, 2)), cp.ones((2, 1)))),
+    "the wrong shape for solve": (
+        ValueError,
+        "must have",
+        lambda cp: cp.linalg.solve(cp.ones((3, 2, 2)), cp.ones((2, 1))),
+    ),
     "a matrix that is not square": (numpy.linalg.LinAlgError, "square", lambda cp: cp.linalg.inv(cp.ones((2, 3)))),
     "a GPU that there is not": (RuntimeError, "invalid device ordinal", lambda cp: cp.cuda.Device(7).use()),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -115,7 +170,7 @@ def test_an_array_has_no_attribute_that_cupys_has_not(stand_in: ModuleType) -> N
     assert len(found) > 50
 
 
-# -- what is not refused, but otherwise than on the host -----------------------------------------------------------------------------
+# -- what is not refused, but otherwise than on the host ---------------------------------------------------------------
 def test_dtypes_are_chosen_by_cupys_rule(stand_in: ModuleType) -> None:
     cp = stand_in
     small = cp.ones(2, "float32")
@@ -198,7 +253,7 @@ def test_the_power_of_integers(stand_in: ModuleType) -> None:
     assert (x**3).tolist() == [-8, -1, 0, 1, 8]
 
 
-# -- the log -------------------------------------------------------------------------------------------------------------------------
+# -- the log -----------------------------------------------------------------------------------------------------------
 #: A call, and what it has to do: launches, waits, copies from the host.
 COUNTED: dict[str, tuple[tuple[int, int, int], Callable[[Any, Any, Any], Any]]] = {
     "an operation": ((1, 0, 0), lambda cp, x, i: x + 1),
@@ -248,7 +303,7 @@ def test_the_log_says_where_the_host_waits(stand_in: ModuleType) -> None:
     assert [tuple(event) for event in stand_in.LOG] == [("sync", "tolist"), ("h2d", "array")]
 
 
-# -- kernels -------------------------------------------------------------------------------------------------------------------------
+# -- kernels -----------------------------------------------------------------------------------------------------------
 SOURCE = """
 extern "C" __global__ void some(int n) { if ((int)threadIdx.x < n) __syncthreads(); }
 extern "C" __global__ void unguarded(float* x) {
@@ -369,7 +424,7 @@ def test_a_source_that_does_not_compile_says_why(stand_in: ModuleType) -> None:
         wrong((1,), (1,), ())
 
 
-# -- elementwise kernels -------------------------------------------------------------------------------------------------------------
+# -- elementwise kernels -----------------------------------------------------------------------------------------------
 def test_elementwise_kernels(stand_in: ModuleType) -> None:
     cp = stand_in
     x = cp.arange(6, dtype="float32").reshape(2, 3)
@@ -405,14 +460,18 @@ def test_what_an_elementwise_kernel_refuses(stand_in: ModuleType) -> None:
         (ValueError, "can be used only if", lambda: add(x, x, size=4)),
         (ValueError, "Can not use 'i'", lambda: cp.ElementwiseKernel("T i", "T out", "out = i")),
         (ValueError, "Invalid kernel name", lambda: cp.ElementwiseKernel("T x", "T out", "out = x", "a b")),
-        (Exception, "read-only|const", lambda: cp.ElementwiseKernel("T x", "T out", "x = 1; out = x", "writes_inputs")(x)),
+        (
+            Exception,
+            "read-only|const",
+            lambda: cp.ElementwiseKernel("T x", "T out", "x = 1; out = x", "writes_inputs")(x),
+        ),
         (AssertionError, "its arrays overlap", lambda: add(x[1:], x[:-1], x[1:])),
     ):
         with pytest.raises(error, match=message):
             call()
 
 
-# -- cuBLAS --------------------------------------------------------------------------------------------------------------------------
+# -- cuBLAS ------------------------------------------------------------------------------------------------------------
 def _gemm(cp: Any, a: Any, b: Any, c: Any, single: bool = False, **changed: Any) -> None:
     """``c = 2 * a @ b + c`` of stacks of column-major matrices, each given as its transpose."""
     (count, k, m), n, real = a.shape, b.shape[1], c.dtype.type
@@ -432,12 +491,42 @@ def _gemm(cp: Any, a: Any, b: Any, c: Any, single: bool = False, **changed: Any)
     letter = "s" if c.itemsize == 4 else "d"
     if single:
         getattr(cp.cuda.cublas, f"{letter}gemm")(
-            given["handle"], 0, 0, given["m"], given["n"], given["k"], address, a.data.ptr, given["lda"], b.data.ptr, given["ldb"],
-            address + c.itemsize, c.data.ptr, given["ldc"])  # fmt: skip
+            given["handle"],
+            0,
+            0,
+            given["m"],
+            given["n"],
+            given["k"],
+            address,
+            a.data.ptr,
+            given["lda"],
+            b.data.ptr,
+            given["ldb"],
+            address + c.itemsize,
+            c.data.ptr,
+            given["ldc"],
+        )
         return
     getattr(cp.cuda.cublas, f"{letter}gemmStridedBatched")(
-        given["handle"], 0, 0, given["m"], given["n"], given["k"], address, a.data.ptr, given["lda"], k * m, b.data.ptr, given["ldb"],
-        n * k, address + c.itemsize, c.data.ptr, given["ldc"], n * m, given["count"])  # fmt: skip
+        given["handle"],
+        0,
+        0,
+        given["m"],
+        given["n"],
+        given["k"],
+        address,
+        a.data.ptr,
+        given["lda"],
+        k * m,
+        b.data.ptr,
+        given["ldb"],
+        n * k,
+        address + c.itemsize,
+        c.data.ptr,
+        given["ldc"],
+        n * m,
+        given["count"],
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -460,7 +549,10 @@ def test_products_that_are_wrong(stand_in: ModuleType) -> None:
         ("leading dimension is 3, fewer than its 4 rows", lambda: _gemm(stand_in, a, b, c, lda=3)),
         ("B: the product goes beyond the end", lambda: _gemm(stand_in, a, b, c, ldb=7)),
         ("beyond the end", lambda: _gemm(stand_in, a, b, c, count=3)),
-        ("A is an array of float32, this product takes float64", lambda: _gemm(stand_in, a, b, _claiming(c, "float64"))),
+        (
+            "A is an array of float32, this product takes float64",
+            lambda: _gemm(stand_in, a, b, _claiming(c, "float64")),
+        ),
         ("C overlaps an operand", lambda: _gemm(stand_in, a, b, a.reshape(-1)[:20].reshape(1, 5, 4), count=1)),
         ("belongs to another GPU", lambda: _gemm(stand_in, a, b, c, handle=7)),
         ("counts in 32 bits", lambda: _gemm(stand_in, a, b, c, m=2**31)),
@@ -477,7 +569,7 @@ class _claiming:
         self.itemsize = self.dtype.itemsize
 
 
-# -- random numbers ------------------------------------------------------------------------------------------------------------------
+# -- random numbers ----------------------------------------------------------------------------------------------------
 def test_random_numbers_follow_from_the_state(stand_in: ModuleType) -> None:
     draw = stand_in.random.default_rng(3)
     again = stand_in.random.Generator(stand_in.random.XORWOW(3))
@@ -488,7 +580,9 @@ def test_random_numbers_follow_from_the_state(stand_in: ModuleType) -> None:
     numbers = draw.standard_normal((2, 3), dtype="float32")
     draw.bit_generator._state[...] = state
     assert draw.standard_normal((2, 3), dtype="float32").tolist() == numbers.tolist()
-    assert set(stand_in.random.Generator(stand_in.random.Philox4x3210(1)).integers(-1, 2, 50, dtype="int8").tolist()) == {
+    assert set(
+        stand_in.random.Generator(stand_in.random.Philox4x3210(1)).integers(-1, 2, 50, dtype="int8").tolist()
+    ) == {
         -1,
         0,
         1,
@@ -497,13 +591,18 @@ def test_random_numbers_follow_from_the_state(stand_in: ModuleType) -> None:
         draw.integers(0, 300, dtype="int8")
 
 
-# -- several GPUs, or none -----------------------------------------------------------------------------------------------------------
+# -- several GPUs, or none ---------------------------------------------------------------------------------------------
 def _program(text: str, **environment: str) -> str:
     """What a program prints, in a process with the stand-in on its path."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", text], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        [sys.executable, "-W", "error", "-c", text],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=ROOT,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(STAND_IN), str(ROOT)])} | environment,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -550,13 +649,16 @@ def test_a_machine_without_a_gpu(stand_in: ModuleType) -> None:
 
 def test_the_real_cupy_is_not_replaced_when_it_is_imported_already(tmp_path: Path) -> None:
     (tmp_path / "cupy.py").write_text("")
-    text = (
-        "import cupy, sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '--stand-in', 'tests/test_smoke.py']))"
-    )
+    text = "import cupy, sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '--stand-in', 'tests/test_smoke.py']))"
     done = subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        [sys.executable, "-c", text],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=ROOT,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
-    )  # fmt: skip
+    )
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "--stand-in: the real CuPy is imported already, from " in done.stderr
 

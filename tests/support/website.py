@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 def website(files: dict[str, bytes], asked: list[str] | None = None, cut: int = 0) -> Iterator[str]:
     """The address, with a slash at its end, of a server of these files; other names answer 404.
 
-    `asked` gets the names that were asked for. Where `cut` is given, the connection ends that many bytes before the file does.
+    `asked` gets the names that were asked for. Where `cut` is given, the connection ends that many bytes before the
+    file does.
     """
 
     class Handler(BaseHTTPRequestHandler):

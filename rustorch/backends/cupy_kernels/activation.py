@@ -68,7 +68,9 @@ def _compiled(name: str) -> tuple[Loop, Any]:
     arrays = [p for p in _SMOOTH[name] if p != "rate"]
     loop = Loop(lambda xp, *given: (plain(xp, *given),), arrays, [1.0] * (len(_SMOOTH[name]) - len(arrays)))
     given = ", ".join([f"T {p}" for p in [*arrays, *[f"c{i}" for i in range(len(loop.constants))]]])
-    return loop, cupy.ElementwiseKernel(given, "T out", "\n".join([*loop.lines, f"out = {loop.results[0]};"]), f"rustorch_{name}")
+    return loop, cupy.ElementwiseKernel(
+        given, "T out", "\n".join([*loop.lines, f"out = {loop.results[0]};"]), f"rustorch_{name}"
+    )
 
 
 def _smooth(name: str) -> Callable[..., Array]:

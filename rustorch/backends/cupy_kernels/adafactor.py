@@ -7,12 +7,14 @@ import cupy
 from .launch import THREADS
 from .tables import CHUNK, PARTS, SUMS, Contiguous, Tables, Tensor
 
-#: Rows of a matrix that one block adds up along its columns, at least; and how many such blocks there are for 32 columns, at most.
+#: Rows of a matrix that one block adds up along its columns, at least; and how many such blocks there are for 32
+#: columns, at most.
 LEAST, MOST = 256, 64
 
-# A parameter is a stack of matrices, or a vector, for which there is no ``rows``. Arrays: p, g, rows, columns, variance, and scratch for
-# sums: along the columns of each part of the rows, the mean of ``rows``, and the squares of p and of u in each of PARTS blocks.
-# Sizes: of the parameter, rows, columns, parts of the rows, PARTS, threads that share a row, and those that share the mean of ``rows``.
+# A parameter is a stack of matrices, or a vector, for which there is no ``rows``. Arrays: p, g, rows, columns,
+# variance, and scratch for sums: along the columns of each part of the rows, the mean of ``rows``, and the squares of p
+# and of u in each of PARTS blocks. Sizes: of the parameter, rows, columns, parts of the rows, PARTS, threads that share
+# a row, and those that share the mean of ``rows``.
 _SOURCE = """
 __device__ T toward(T start, T end, T weight) {
     return weight < (T)0.5 ? start + weight * (end - start) : end - (end - start) * (1 - weight);
@@ -134,8 +136,17 @@ def _lanes(size: int) -> int:
     return min(1 << ((size + 3) // 4 - 1).bit_length(), THREADS)
 
 
-def steps(calls: list[tuple], lr: float, keep: float, eps1: float, eps2: float, d: float, rho: float,
-          weight_decay: float, maximize: bool) -> list[tuple]:  # fmt: skip
+def steps(
+    calls: list[tuple],
+    lr: float,
+    keep: float,
+    eps1: float,
+    eps2: float,
+    d: float,
+    rho: float,
+    weight_decay: float,
+    maximize: bool,
+) -> list[tuple]:
     """The step of each of (p, g, rows, columns, variance), which hold something and have one dtype."""
     memory = Contiguous()
     means, columns, norms, updates = [], [], [], []
@@ -157,6 +168,8 @@ def steps(calls: list[tuple], lr: float, keep: float, eps1: float, eps2: float, 
     _TABLES.run("adafactor_means", means, keep)
     _TABLES.run("adafactor_columns", columns, keep)
     _TABLES.run("adafactor_norms", norms, keep, eps1, eps1 * eps1)
-    _TABLES.run("adafactor_step", updates, eps1, eps1 * eps1, eps2, rho, d, 1 - lr * weight_decay, -1.0 if maximize else 1.0)
+    _TABLES.run(
+        "adafactor_step", updates, eps1, eps1 * eps1, eps2, rho, d, 1 - lr * weight_decay, -1.0 if maximize else 1.0
+    )
     memory.finish()
     return [(p, *state) for p, _, *state in calls]

@@ -55,7 +55,9 @@ attend_grad(Rows rows, T* dp, const T* g, const T* out, const T* p, I values, co
 )
 
 
-def attention(q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None, scale: float) -> tuple[Array, Array]:
+def attention(
+    q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None, scale: float
+) -> tuple[Array, Array]:
     shape = (*q.shape[:-1], k.shape[-2])
     given = [a for a in (mask, keep) if a is not None]
     if q.ndim > 4 or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2] or any(_bigger(a.shape, shape) for a in given):
@@ -63,7 +65,9 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, keep: Array | No
     steps = (0,) * 4
     if mask is not None:
         mask = cupy.ascontiguousarray(mask)
-        steps = tuple([step // mask.itemsize for step in cupy.broadcast_to(mask, (1,) * (4 - len(shape)) + shape).strides])
+        steps = tuple(
+            [step // mask.itemsize for step in cupy.broadcast_to(mask, (1,) * (4 - len(shape)) + shape).strides]
+        )
     q, k, v = contiguous(q, k, v)  # heads side by side lie apart in memory
     p = product(q, k.swapaxes(-1, -2), scale=scale)
     keep = None if keep is None else cupy.broadcast_to(keep, shape)
@@ -78,8 +82,9 @@ def _bigger(shape: tuple[int, ...], than: tuple[int, ...]) -> bool:
     return len(shape) > len(than) or any(n not in (1, m) for n, m in zip(shape[::-1], than[::-1], strict=False))
 
 
-def attention_grad(g: Array, q: Array, k: Array, v: Array, keep: Array | None, out: Array, p: Array,
-                   scale: float) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+def attention_grad(
+    g: Array, q: Array, k: Array, v: Array, keep: Array | None, out: Array, p: Array, scale: float
+) -> tuple[Array, Array, Array, Array]:
     if not g.shape[:-2] == q.shape[:-2] == k.shape[:-2] == v.shape[:-2] == p.shape[:-2]:
         return plain("attention_grad", g, q, k, v, keep, out, p, scale)
     g, q, k, v = contiguous(g, q, k, v)

@@ -12,8 +12,11 @@ from ..kernels import KERNELS
 from .launch import REAL, Array
 from .tables import CHUNK, PARTS, SUMS, Contiguous, Tables, Tensor
 
-# Arrays: what is added up, and where the norm of each block's elements goes. Sizes: of the former, and the number of blocks.
-_NORM = Tables(SUMS + """
+# Arrays: what is added up, and where the norm of each block's elements goes. Sizes: of the former, and the number of
+# blocks.
+_NORM = Tables(
+    SUMS
+    + """
 __device__ bool infinite(T x) { return x - x != 0; }
 __device__ T power(T size, T order) { return order == 2 ? size * size : order == 1 ? size : pow(size, order); }
 __device__ T root(T sum, T order) { return order == 2 ? sqrt(sum) : order == 1 ? sum : pow(sum, 1 / order); }
@@ -46,17 +49,26 @@ extern "C" __global__ void norm_whole(Table table, T order) {
     T found = norm(ARRAY(0), threadIdx.x, SIZE(0), 256, order);
     if (!threadIdx.x) ARRAY(1)[0] = found;
 }
-""", arrays=2, sizes=2, numbers=1)  # fmt: skip
+""",
+    arrays=2,
+    sizes=2,
+    numbers=1,
+)
 
 # Arrays: what is limited, the result, and the norm.
-_LIMITED = Tables("""
+_LIMITED = Tables(
+    """
 extern "C" __global__ void limited(Table table, T most) {
     Place at(table);
     T *x = ARRAY(0), *out = ARRAY(1), factor = most / (ARRAY(2)[0] + (T)1e-6);
     if (factor > 1) factor = 1;
     EACH(i, SIZE(0)) out[i] = x[i] * factor;
 }
-""", arrays=3, sizes=1, numbers=1)  # fmt: skip
+""",
+    arrays=3,
+    sizes=1,
+    numbers=1,
+)
 
 
 def _plain(name: str, number: float, *arrays: Array) -> Any:
@@ -88,7 +100,9 @@ def limited(most: float, total: Array, *arrays: Array) -> tuple[Array, ...]:
     if not arrays or not _alike((total, *arrays)):
         return _plain("limited", most, total, *arrays)
     memory, out = Contiguous(), tuple([cupy.empty(x.shape, x.dtype) for x in arrays])
-    tensors = [Tensor([memory.reads(x), y, total], [x.size], -(-x.size // CHUNK)) for x, y in zip(arrays, out, strict=True)]
+    tensors = [
+        Tensor([memory.reads(x), y, total], [x.size], -(-x.size // CHUNK)) for x, y in zip(arrays, out, strict=True)
+    ]
     _LIMITED.run("limited", tensors, most)
     return out
 

@@ -17,10 +17,12 @@ ROOM = 1 << 28
 
 
 def _windows(size: Sizes, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes) -> Windows:
-    return tuple([
-        Window(n, (n + before + after - d * (k - 1) - 1) // s + 1, k, s, before, d)
-        for n, k, s, (before, after), d in zip(size, kernel, stride, padding, dilation, strict=True)
-    ])  # fmt: skip
+    return tuple(
+        [
+            Window(n, (n + before + after - d * (k - 1) - 1) // s + 1, k, s, before, d)
+            for n, k, s, (before, after), d in zip(size, kernel, stride, padding, dilation, strict=True)
+        ]
+    )
 
 
 def _pointwise(windows: Windows) -> bool:
@@ -42,7 +44,9 @@ def _columns(x: Array, windows: Windows, groups: int) -> Iterator[tuple[slice, A
         yield part, columns.reshape(columns.shape[0], groups, rows // groups, prod(sizes(windows)))
 
 
-def conv(x: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
+def conv(
+    x: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Array:
     outs, _, *kernel = weight.shape
     windows = _windows(x.shape[2:], tuple(kernel), stride, padding, dilation)
     rows = weight.reshape(groups, outs // groups, -1)
@@ -55,7 +59,9 @@ def conv(x: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Pa
     return out
 
 
-def conv_grad_weight(g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
+def conv_grad_weight(
+    g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Array:
     windows = _windows(x.shape[2:], kernel, stride, padding, dilation)
     g = g.reshape(g.shape[0], groups, g.shape[1] // groups, -1)
     out = cupy.empty((groups * g.shape[2], x.shape[1] // groups, *kernel), g.dtype)
@@ -69,10 +75,14 @@ def conv_grad_weight(g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: 
     return out
 
 
-def conv_grad_input(g: Array, weight: Array, size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
+def conv_grad_input(
+    g: Array, weight: Array, size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Array:
     outs, ins, *kernel = weight.shape
     windows = _windows(size, tuple(kernel), stride, padding, dilation)
-    windows = tuple([w._replace(out=n) for w, n in zip(windows, g.shape[2:], strict=True)])  # there may be room for more of them
+    windows = tuple(
+        [w._replace(out=n) for w, n in zip(windows, g.shape[2:], strict=True)]
+    )  # there may be room for more of them
     rows = weight.reshape(groups, outs // groups, -1).swapaxes(1, 2)
     g = g.reshape(g.shape[0], groups, outs // groups, -1)
     out = cupy.empty((g.shape[0], groups * ins, *size), g.dtype)

@@ -1,4 +1,5 @@
-"""Functions of single numbers, one launch each: derivatives, small powers, and those of the standard for which the host has to wait.
+"""Functions of single numbers, one launch each: derivatives, small powers, and those of the standard for which the host
+has to wait.
 
 The latter, clip and sign, array-api-compat computes on CuPy by boolean masks.
 """
@@ -21,7 +22,9 @@ _sign = cupy.ElementwiseKernel("T x", "T out", "out = x != x ? x : (T)((x > (T)0
 
 
 def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
-    """Every element in [min, max], in the dtype of ``x``. A bound that is nan gives nan; where the bounds cross, the upper one counts."""
+    """Every element in [min, max], in the dtype of ``x``. A bound that is nan gives nan; where the bounds cross, the
+    upper one counts.
+    """
     limits = cupy.iinfo(x.dtype) if x.dtype.kind in "iu" else None
     low = None if limits and type(min) is int and min <= limits.min else _bound(x, min)
     high = None if limits and type(max) is int and max >= limits.max else _bound(x, max)
@@ -47,7 +50,7 @@ def sign(x: Array, /) -> Array:
     return cupy.sign(x)
 
 
-# -- derivatives ------------------------------------------------------------------------------------------------------------------
+# -- derivatives -------------------------------------------------------------------------------------------------------
 _tanh_slope = cupy.ElementwiseKernel(
     "T x", "T out", "T e = exp(-fabs(x)); e = e / ((T)1 + e * e); out = (T)4 * (e * e)", "rustorch_tanh_slope"
 )
@@ -75,7 +78,9 @@ _SCALED = """
     T square = none ? (T)1 : one * one + two * two;
 """
 _direction = cupy.ElementwiseKernel("T x1, T x2", "T out", _SCALED + "out = one / sqrt(square)", "rustorch_direction")
-_turn = cupy.ElementwiseKernel("T x1, T x2", "T out", _SCALED + "out = infinite ? (T)0 : two / square / size", "rustorch_turn")
+_turn = cupy.ElementwiseKernel(
+    "T x1, T x2", "T out", _SCALED + "out = infinite ? (T)0 : two / square / size", "rustorch_turn"
+)
 _share = cupy.ElementwiseKernel(
     "T x1, T x2",
     "T out",

@@ -1,4 +1,5 @@
-"""Plain code as one CUDA loop: an elementwise kernel's own function is run once on symbols, which write down what is done to them.
+"""Plain code as one CUDA loop: an elementwise kernel's own function is run once on symbols, which write down what is
+done to them.
 
 So there is no second version of it that could be wrong.
 """
@@ -12,7 +13,9 @@ from typing import Any
 
 
 class Number:
-    """A number that is known when the loop is called, or made of such ones: computed on the host, in double precision."""
+    """A number that is known when the loop is called, or made of such ones: computed on the host, in double
+    precision.
+    """
 
     def __init__(self, value: Callable[[Sequence[float]], float], truth: bool | None = None):
         self.value, self.truth = value, truth
@@ -63,7 +66,9 @@ def _value(number: Any, given: Sequence[float]) -> float:
 
 
 class Symbol:
-    """An array's element, a T of CUDA. Numbers are rounded to a T where they meet it, as NumPy does with those of Python."""
+    """An array's element, a T of CUDA. Numbers are rounded to a T where they meet it, as NumPy does with those of
+    Python.
+    """
 
     dtype = None
 
@@ -71,7 +76,9 @@ class Symbol:
         self.loop, self.text = loop, text
 
     def made(self, text: str, *values: Any) -> Symbol:
-        """What ``text`` says of the values, each in the place of a ``{}``; everything gets a name, so that nothing is computed twice."""
+        """What ``text`` says of the values, each in the place of a ``{}``; everything gets a name, so that nothing is
+        computed twice.
+        """
         name = f"v{len(self.loop.lines)}"
         self.loop.lines.append(f"T {name} = {text.format(*[self.loop.text(v) for v in values])};")
         return Symbol(self.loop, name)

@@ -1,4 +1,5 @@
-"""What all families share: CUDA sources and their launches, matrix products that copy nothing, and the way back to the plain version.
+"""What all families share: CUDA sources and their launches, matrix products that copy nothing, and the way back to the
+plain version.
 
 The sources are plain enough for every C++ compiler: the tests run them on the host, too.
 """
@@ -21,7 +22,8 @@ Array = Any
 
 #: Threads of a block.
 THREADS = 256
-#: Arrays of so many elements need integers of 64 bits to count them; on a GPU those of 32 bits are several times as fast.
+#: Arrays of so many elements need integers of 64 bits to count them; on a GPU those of 32 bits are several times as
+#: fast.
 MANY = 1 << 30
 #: The dtypes that sources are compiled for, as C has them.
 REAL = {numpy.dtype("float32"): "float", numpy.dtype("float64"): "double"}
@@ -36,7 +38,8 @@ def _contents(dtype: Any, index: Any, text: str) -> str:
 class Source:
     """CUDA functions, compiled when one of them is first called on arrays of some dtype.
 
-    Where a function's parameter is an array, an argument may be None, a null pointer; a tuple is passed as a struct of integers.
+    Where a function's parameter is an array, an argument may be None, a null pointer; a tuple is passed as a struct of
+    integers.
     """
 
     def __init__(self, *parts: str):
@@ -48,7 +51,9 @@ class Source:
         self.run(name, -(-n // THREADS), THREADS, n, *args)
 
     def run(self, name: str, blocks: int, threads: int, *args: Any) -> None:
-        """Call a function in so many blocks of so many threads. Arrays that it writes to have to be contiguous; others are made so."""
+        """Call a function in so many blocks of so many threads. Arrays that it writes to have to be contiguous; others
+        are made so.
+        """
         arrays = [a for a in args if isinstance(a, cupy.ndarray)]
         dtype = next((a.dtype for a in arrays if a.dtype in REAL), numpy.dtype("float32"))
         index = numpy.dtype("int32" if max([a.size for a in arrays]) < MANY else "int64")
@@ -89,8 +94,9 @@ CHOOSING = {"target", "which"}
 
 
 def fused(function: Callable) -> Callable:
-    """The override where it applies, else the plain version: it is for arrays that hold something, all of float32 or all of float64,
-    and for at most three axes with windows."""
+    """The override where it applies, else the plain version: it is for arrays that hold something, all of float32 or
+    all of float64, and for at most three axes with windows.
+    """
     names = tuple(signature(function).parameters)
 
     @wraps(function)
@@ -117,10 +123,11 @@ def overrides(*functions: Callable) -> dict[str, Callable]:
 
 
 def product(a: Array, b: Array, out: Array | None = None, scale: float = 1.0, keep: float = 0.0) -> Array:
-    """``scale * a @ b + keep * out`` in one call of cuBLAS, for stacks of matrices that broadcast; written into ``out`` if it is given.
+    """``scale * a @ b + keep * out`` in one call of cuBLAS, for stacks of matrices that broadcast; written into ``out``
+    if it is given.
 
-    ``out`` is contiguous, and no operand. ``cupy.matmul`` would copy transposed stacks, and look up where each of broadcast matrices
-    lies.
+    ``out`` is contiguous, and no operand. ``cupy.matmul`` would copy transposed stacks, and look up where each of
+    broadcast matrices lies.
     """
     lead = numpy.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     (rows, inner), columns = a.shape[-2:], b.shape[-1]
@@ -130,14 +137,33 @@ def product(a: Array, b: Array, out: Array | None = None, scale: float = 1.0, ke
     b, *how_b = _operand(b, lead)
     gemm = cupy.cuda.cublas.sgemmStridedBatched if a.dtype.itemsize == 4 else cupy.cuda.cublas.dgemmStridedBatched
     factor, kept = numpy.array(scale, a.dtype), numpy.array(keep, a.dtype)
-    # cuBLAS goes down the columns: it takes each of these matrices for its transpose, and the transpose of a @ b is b.T @ a.T
-    gemm(cupy.cuda.device.get_cublas_handle(), how_b[0], how_a[0], columns, rows, inner, factor.ctypes.data,
-         b.data.ptr, *how_b[1:], a.data.ptr, *how_a[1:], kept.ctypes.data, out.data.ptr, columns, rows * columns, prod(lead))  # fmt: skip
+    # cuBLAS goes down the columns: it takes each of these matrices for its transpose, and the transpose of a @ b is b.T
+    # @ a.T
+    gemm(
+        cupy.cuda.device.get_cublas_handle(),
+        how_b[0],
+        how_a[0],
+        columns,
+        rows,
+        inner,
+        factor.ctypes.data,
+        b.data.ptr,
+        *how_b[1:],
+        a.data.ptr,
+        *how_a[1:],
+        kept.ctypes.data,
+        out.data.ptr,
+        columns,
+        rows * columns,
+        prod(lead),
+    )
     return out
 
 
 def _operand(x: Array, lead: tuple[int, ...]) -> tuple[Array, int, int, int]:
-    """A stack of matrices as cuBLAS reads it: an array, whether it is transposed, and the steps from line to line and matrix to matrix."""
+    """A stack of matrices as cuBLAS reads it: an array, whether it is transposed, and the steps from line to line and
+    matrix to matrix.
+    """
     single = prod(x.shape[:-2]) == 1
     if not single:
         x = cupy.broadcast_to(x, (*lead, *x.shape[-2:]))
@@ -190,7 +216,9 @@ def contiguous(*arrays: Array) -> list[Array]:
 
 
 def can_gather(*arrays: Array) -> bool:
-    """Whether these are for `gather`: up to four arrays of up to four axes and of one dtype, which 32 bits count the elements of."""
+    """Whether these are for `gather`: up to four arrays of up to four axes and of one dtype, which 32 bits count the
+    elements of.
+    """
     first = arrays[0]
     if len(arrays) > 4 or first.dtype not in REAL or any(a.ndim > 4 or a.dtype != first.dtype for a in arrays):
         return False

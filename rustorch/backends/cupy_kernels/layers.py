@@ -1,4 +1,6 @@
-"""The softmax family and cross-entropy: one launch forward, one back. And products and stacks that layers are made of."""
+"""The softmax family and cross-entropy: one launch forward, one back. And products and stacks that layers are
+made of.
+"""
 
 from __future__ import annotations
 
@@ -207,7 +209,9 @@ def log_softmax_grad(g: Array, out: Array, axis: int) -> Array:
 
 
 def matmul(x1: Array, x2: Array, /) -> Array:
-    """Many matrices times one are one product, of all their rows; CuPy would copy a transposed one, and look up where each of them lies."""
+    """Many matrices times one are one product, of all their rows; CuPy would copy a transposed one, and look up where
+    each of them lies.
+    """
     if x1.ndim < 3 or x2.ndim != 2:
         return cupy.matmul(x1, x2)
     rows = x1.reshape(prod(x1.shape[:-1]), x1.shape[-1])
@@ -217,7 +221,12 @@ def matmul(x1: Array, x2: Array, /) -> Array:
 def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
     """A few arrays along a new first axis in one launch; CuPy would copy each by itself."""
     first = arrays[0]
-    if len(arrays) < 2 or axis not in (0, -1 - first.ndim) or not first.size or any(a.shape != first.shape for a in arrays):
+    if (
+        len(arrays) < 2
+        or axis not in (0, -1 - first.ndim)
+        or not first.size
+        or any(a.shape != first.shape for a in arrays)
+    ):
         return cupy.stack(arrays, axis=axis)
     if not can_gather(*arrays):
         return cupy.stack(arrays, axis=axis)
@@ -240,7 +249,9 @@ def cross_entropy(x: Array, target: Array, weight: Array | None, ignore: int | N
     loss, top, total = (cupy.empty(x.shape[:1], x.dtype) for _ in range(3))
     p = cupy.empty(x.shape, x.dtype)
     classes, shares = _target(target, p.dtype)
-    launch(_SOURCE, "cross_entropy", along(x.shape, 1), x, classes, shares, weight, _ignored(ignore), loss, top, p, total)
+    launch(
+        _SOURCE, "cross_entropy", along(x.shape, 1), x, classes, shares, weight, _ignored(ignore), loss, top, p, total
+    )
     if reduction == "none":
         return loss, top, p, total, None
     divisor: Any = x.shape[0] if reduction == "mean" else 1
@@ -249,7 +260,9 @@ def cross_entropy(x: Array, target: Array, weight: Array | None, ignore: int | N
     return _added_up(loss, classes, x.shape[1], weight, ignore, divisor), top, p, total, divisor
 
 
-def _added_up(loss: Array, target: Array | None, classes: int, weight: Array | None, ignore: int | None, divisor: Any) -> Array:
+def _added_up(
+    loss: Array, target: Array | None, classes: int, weight: Array | None, ignore: int | None, divisor: Any
+) -> Array:
     """The sum of losses over a number, or over what their rows count, which is written into the array ``divisor``."""
     counts = isinstance(divisor, cupy.ndarray)
     number, n, total = 1.0 if counts else float(divisor), loss.size, divisor if counts else None
@@ -283,7 +296,14 @@ def cross_entropy_grad(
 
 OVERRIDES = {
     **overrides(
-        softmax, softmax_grad, log_softmax, log_softmax_grad, logsumexp, logsumexp_grad, cross_entropy, cross_entropy_grad
+        softmax,
+        softmax_grad,
+        log_softmax,
+        log_softmax_grad,
+        logsumexp,
+        logsumexp_grad,
+        cross_entropy,
+        cross_entropy_grad,
     ),
     "matmul": matmul,
     "stack": stack,

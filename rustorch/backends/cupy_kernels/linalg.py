@@ -1,7 +1,7 @@
 """Linear algebra: norms in one launch; and where CuPy does not look at what cuSOLVER reports, the answers of the CPU.
 
-cuSOLVER promises nothing for matrices with nan or infinities, so it never sees them. To raise an error means to wait for the GPU: this is
-done for the functions that raise on the CPU, and for no other.
+cuSOLVER promises nothing for matrices with nan or infinities, so it never sees them. To raise an error means to wait
+for the GPU: this is done for the functions that raise on the CPU, and for no other.
 """
 
 from __future__ import annotations
@@ -135,7 +135,9 @@ def _spoiled(part: Array, bad: Array, x: Array) -> Array:
 
 
 def _solve(x1: Array, x2: Array) -> Array:
-    """CuPy's solve, for leading axes that broadcast; CuPy reports nothing for stacks, so this looks at the determinants."""
+    """CuPy's solve, for leading axes that broadcast; CuPy reports nothing for stacks, so this looks at the
+    determinants.
+    """
     lead = numpy.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
     x1, x2 = (cupy.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (x1, x2))
     bad, safe = _spared(x1, cupy.isnan)

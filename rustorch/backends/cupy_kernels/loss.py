@@ -53,7 +53,9 @@ _with_logits_grad = cupy.ElementwiseKernel(
     "rustorch_binary_cross_entropy_with_logits_grad",
 )
 _quotient = cupy.ElementwiseKernel("T x, T y", "T out", "out = x / y", "rustorch_quotient")
-_finite_quotient = cupy.ElementwiseKernel("T x, T y", "T out", "out = y == (T)0 ? (T)0 : x / y", "rustorch_finite_quotient")
+_finite_quotient = cupy.ElementwiseKernel(
+    "T x, T y", "T out", "out = y == (T)0 ? (T)0 : x / y", "rustorch_finite_quotient"
+)
 
 
 def huber(d: Array, delta: float) -> Array:
@@ -97,6 +99,14 @@ def finite_quotient(total: Array, count: Array) -> Array:
 
 
 OVERRIDES = overrides(
-    huber, huber_grad, smooth_l1, smooth_l1_grad, binary_cross_entropy, binary_cross_entropy_grad, binary_cross_entropy_with_logits,
-    binary_cross_entropy_with_logits_grad, quotient, finite_quotient,
-)  # fmt: skip
+    huber,
+    huber_grad,
+    smooth_l1,
+    smooth_l1_grad,
+    binary_cross_entropy,
+    binary_cross_entropy_grad,
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_grad,
+    quotient,
+    finite_quotient,
+)

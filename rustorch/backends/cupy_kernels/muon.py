@@ -10,8 +10,11 @@ from .tables import CHUNK, PARTS, SUMS, Contiguous, Tables, Tensor
 #: The most bytes of scratch buffers at a time, but for those of one matrix.
 ROOM = 1 << 28
 
-# Arrays: p, g, the momentum, x, and the sums of its squares in each of PARTS blocks. Sizes: of the parameter, and PARTS.
-_TABLES = Tables(SUMS + """
+# Arrays: p, g, the momentum, x, and the sums of its squares in each of PARTS blocks. Sizes: of the parameter, and
+# PARTS.
+_TABLES = Tables(
+    SUMS
+    + """
 extern "C" __global__ void muon_start(Table table, T gain, T momentum, T nesterov) {
     Place at(table);
     T *g = ARRAY(1), *buffer = ARRAY(2), *x = ARRAY(3), squares = 0;
@@ -38,7 +41,11 @@ extern "C" __global__ void muon_step(Table table, T lr, T decay) {
     T *p = ARRAY(0), *x = ARRAY(3);
     EACH(i, SIZE(0)) p[i] = decay * p[i] - lr * x[i];
 }
-""", arrays=5, sizes=2, numbers=3)  # fmt: skip
+""",
+    arrays=5,
+    sizes=2,
+    numbers=3,
+)
 
 _POLYNOMIAL = Source("""
 extern "C" __global__ void muon_polynomial(I total, I n, T a, T b, const T* gram, T* out) {
@@ -48,8 +55,16 @@ extern "C" __global__ void muon_polynomial(I total, I n, T a, T b, const T* gram
 """)
 
 
-def steps(calls: list[tuple[Array, ...]], lr: float, decay: float, momentum: float, nesterov: bool,
-          coefficients: tuple[float, float, float], times: int, eps: float) -> list[tuple]:  # fmt: skip
+def steps(
+    calls: list[tuple[Array, ...]],
+    lr: float,
+    decay: float,
+    momentum: float,
+    nesterov: bool,
+    coefficients: tuple[float, float, float],
+    times: int,
+    eps: float,
+) -> list[tuple]:
     """The step of each of (p, g, buffer), which hold something and have one shape and dtype."""
     high, wide = calls[0][0].shape
     one = calls[0][0].itemsize * (2 * high * wide + 2 * min(high, wide) ** 2)
@@ -59,8 +74,16 @@ def steps(calls: list[tuple[Array, ...]], lr: float, decay: float, momentum: flo
     return [(p, buffer) for p, _, buffer in calls]
 
 
-def _stack(calls: list[tuple[Array, ...]], lr: float, decay: float, momentum: float, nesterov: bool,
-           coefficients: tuple[float, float, float], times: int, eps: float) -> None:  # fmt: skip
+def _stack(
+    calls: list[tuple[Array, ...]],
+    lr: float,
+    decay: float,
+    momentum: float,
+    nesterov: bool,
+    coefficients: tuple[float, float, float],
+    times: int,
+    eps: float,
+) -> None:
     memory, p = Contiguous(), calls[0][0]
     parts, chunks = min(-(-p.size // CHUNK), PARTS), -(-p.size // CHUNK)
     given = [(memory.writes(p), memory.reads(g), memory.writes(buffer)) for p, g, buffer in calls]
@@ -76,7 +99,9 @@ def _stack(calls: list[tuple[Array, ...]], lr: float, decay: float, momentum: fl
 
 
 def _iterated(x: Array, coefficients: tuple[float, float, float], times: int) -> Array:
-    """Newton-Schulz iterations of a stack of matrices, which is overwritten: ``(a + b * gram + c * gram @ gram) @ x``."""
+    """Newton-Schulz iterations of a stack of matrices, which is overwritten: ``(a + b * gram + c * gram @
+    gram) @ x``.
+    """
     high, wide = x.shape[1:]
     side, tall = min(high, wide), high > wide
     other, gram, factor = cupy.empty_like(x), *[cupy.empty((len(x), side, side), x.dtype) for _ in range(2)]

@@ -126,7 +126,9 @@ def _norm_grad(g: Array, x: Array, mean: Array | None, rstd: Array, weight: Arra
     return dx, dweight, dbias
 
 
-def layer_norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: float) -> tuple[Array, Array | None, Array]:
+def layer_norm(
+    x: Array, weight: Array | None, bias: Array | None, n: int, eps: float
+) -> tuple[Array, Array | None, Array]:
     return _norm(x, weight, bias, n, eps, centered=True)
 
 
@@ -167,4 +169,6 @@ def running_moments(
     return mean, var
 
 
-OVERRIDES = overrides(layer_norm, layer_norm_grad, rms_norm, rms_norm_grad, batch_norm, batch_norm_grad, running_moments)
+OVERRIDES = overrides(
+    layer_norm, layer_norm_grad, rms_norm, rms_norm_grad, batch_norm, batch_norm_grad, running_moments
+)

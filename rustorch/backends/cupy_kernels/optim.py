@@ -18,7 +18,9 @@ _ARRAYS = plain_versions.ELEMENTWISE | {"adafactor": 5, "muon": 3}
 
 
 def steps(name: str, calls: Sequence[tuple]) -> list[tuple]:
-    """What a kernel returns for each tuple of arguments, all on the current GPU. Calls that are alike are launched together."""
+    """What a kernel returns for each tuple of arguments, all on the current GPU. Calls that are alike are launched
+    together.
+    """
     arrays = _ARRAYS[name]
     results: list[Any] = [None] * len(calls)
     alike: dict[Any, list[int]] = {}
@@ -33,7 +35,9 @@ def steps(name: str, calls: Sequence[tuple]) -> list[tuple]:
 
 
 def _kind(name: str, arrays: tuple, numbers: tuple) -> tuple | None:
-    """What calls of one launch have in common; None where the plain version has to do it: for other dtypes, and empty arrays."""
+    """What calls of one launch have in common; None where the plain version has to do it: for other dtypes, and empty
+    arrays.
+    """
     p, given = arrays[0], [a for a in arrays if a is not None]
     if p.dtype not in REAL or any(a.dtype != p.dtype or not a.size for a in given):
         return None
@@ -54,7 +58,7 @@ def _together(name: str, kind: tuple, calls: list[tuple], arrays: int) -> list[t
     return _elementwise(name, kind[2], numbers).steps(given, numbers)
 
 
-# -- each number by itself -----------------------------------------------------------------------------------------------------------
+# -- each number by itself ---------------------------------------------------------------------------------------------
 class _Elementwise(NamedTuple):
     """The launch for calls in which the same arrays are there and the same numbers are true."""
 
@@ -68,7 +72,10 @@ class _Elementwise(NamedTuple):
             # what is None and shall be something is a new array
             old = [
                 p,
-                *[cupy.empty_like(p) if a is None and made else a for a, made in zip(state, self.loop.results[1:], strict=True)],
+                *[
+                    cupy.empty_like(p) if a is None and made else a
+                    for a, made in zip(state, self.loop.results[1:], strict=True)
+                ],
             ]
             results.append(tuple(old))
             if not p.flags.c_contiguous and p.flags.f_contiguous:  # as its transpose, it is what it has to be
@@ -89,7 +96,9 @@ def _elementwise(name: str, absent: tuple[bool, ...], numbers: tuple) -> _Elemen
         names = ["p", "g", *[f"s{i}" for i in range(len(absent) - 2)]]
         given = [None if a else name for name, a in zip(names, absent, strict=True)]
         loop = Loop(getattr(plain_versions, name), given, numbers)
-        written = [(n, result) for n, result in zip([names[0], *names[2:]], loop.results, strict=True) if result is not None]
+        written = [
+            (n, result) for n, result in zip([names[0], *names[2:]], loop.results, strict=True) if result is not None
+        ]
         arrays = [*[n for n, _ in written], "g"]
         starts = [f"T* {n}_ = ARRAY({i});" for i, n in enumerate(arrays)]
         reads = [f"T {n} = {n}_[i];" for n in given if n is not None]

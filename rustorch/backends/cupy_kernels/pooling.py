@@ -1,4 +1,6 @@
-"""Pooling: a thread for each window forward, and back one for each place, which gathers from the windows that reach it."""
+"""Pooling: a thread for each window forward, and back one for each place, which gathers from the windows that
+reach it.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +123,10 @@ def max_pool_grad(g: Array, which: Array, windows: Windows) -> Array:
 
 
 def avg_pool(x: Array, windows: Windows, divisor: float) -> Array:
-    bins, large = not all(w.stride for w in windows), prod(sizes(windows, "kernel")) > 256 and all(w.tiles for w in windows)
+    bins, large = (
+        not all(w.stride for w in windows),
+        prod(sizes(windows, "kernel")) > 256 and all(w.tiles for w in windows),
+    )
     if (
         bins or large
     ):  # bins count some values twice; large windows side by side are sums along axes, and a thread each were too few
@@ -135,4 +140,7 @@ def avg_pool_grad(g: Array, windows: Windows, divisor: float) -> Array:
     return fold(g, windows, cupy.empty(_shape(g, windows, "size"), g.dtype), alike=True, divisor=divisor)
 
 
-OVERRIDES = {**overrides(max_pool, max_pool_gather, max_pool_grad, avg_pool, avg_pool_grad), "max_pool_indices": max_pool_indices}
+OVERRIDES = {
+    **overrides(max_pool, max_pool_gather, max_pool_grad, avg_pool, avg_pool_grad),
+    "max_pool_indices": max_pool_indices,
+}

@@ -1,8 +1,10 @@
-"""Random numbers by counting: Philox4x32-10, one launch a draw, with nothing in the GPU's memory but the numbers themselves.
+"""Random numbers by counting: Philox4x32-10, one launch a draw, with nothing in the GPU's memory but the numbers
+themselves.
 
-Philox makes four random words of 32 bits from a counter and a key alone. So a thread needs no state: it takes the counter that belongs to
-its elements. Where the next draw starts is one integer on the host. Element i of a draw depends on the seed, the earlier draws and i, and
-not on the GPU or on the number of its threads. CuPy's own generators, its Philox too, read and write a state per thread in each draw.
+Philox makes four random words of 32 bits from a counter and a key alone. So a thread needs no state: it takes the
+counter that belongs to its elements. Where the next draw starts is one integer on the host. Element i of a draw depends
+on the seed, the earlier draws and i, and not on the GPU or on the number of its threads. CuPy's own generators, its
+Philox too, read and write a state per thread in each draw.
 
 Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
@@ -170,7 +172,9 @@ class Generator:
         return Generator(self.key, self.stream, self.counter)
 
     def _draw(self, name: str, counters: int, *args: Any) -> None:
-        """Launch a function with as many threads as it uses counters. No two draws, of any threads, get the same counters."""
+        """Launch a function with as many threads as it uses counters. No two draws, of any threads, get the same
+        counters.
+        """
         with self._lock:
             counter = self.counter
             self.counter = (counter + counters) % _WRAP
@@ -190,7 +194,9 @@ class Generator:
         return out
 
     def uniform(self, shape: tuple[int, ...], dtype: numpy.dtype) -> Array:
-        """Uniform in [0, 1): multiples of 2**-24 in float32, of 2**-53 in float64. Complex ones are real, as on the host."""
+        """Uniform in [0, 1): multiples of 2**-24 in float32, of 2**-53 in float64. Complex ones are real, as on the
+        host.
+        """
         if dtype in _REAL_PART:
             return self.uniform(shape, _REAL_PART[dtype]).astype(dtype)
         return self._real("uniform", cupy.empty(shape, dtype), 16 // dtype.itemsize)
@@ -211,7 +217,8 @@ class Generator:
         return self._real("mask", cupy.empty(shape, dtype), 4, numpy.float32(p), float(scale))
 
     def integers(self, low: int, high: int, shape: tuple[int, ...], dtype: numpy.dtype) -> Array:
-        """In [low, high). Each is made of 128 bits: no value is more frequent than another by more than a 2**64th, whatever the range.
+        """In [low, high). Each is made of 128 bits: no value is more frequent than another by more than a 2**64th,
+        whatever the range.
 
         Raises
         ------
@@ -230,7 +237,9 @@ class Generator:
         return out
 
     def permutation(self, n: int) -> Array:
-        """The integers below n in the order of random numbers of 64 bits; a draw with two equal ones is not worth naming."""
+        """The integers below n in the order of random numbers of 64 bits; a draw with two equal ones is not worth
+        naming.
+        """
         if not n:
             return cupy.empty(0, numpy.int64)
         return cupy.argsort(self.words(-(-n // 2)).reshape(-1).view(numpy.uint64)[:n])

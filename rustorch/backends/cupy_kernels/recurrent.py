@@ -1,7 +1,9 @@
-"""The recurrent steps: each is a product of cuBLAS and one launch for everything else, into arrays made once for the whole sequence.
+"""The recurrent steps: each is a product of cuBLAS and one launch for everything else, into arrays made once for the
+whole sequence.
 
-In the backward pass, that launch also copies the state before the step, so that one product over all steps gives the gradient of the
-recurrent weight. A step that starts from zeros (None) has no product, and none for the gradient of this state.
+In the backward pass, that launch also copies the state before the step, so that one product over all steps gives the
+gradient of the recurrent weight. A step that starts from zeros (None) has no product, and none for the gradient of this
+state.
 """
 
 from __future__ import annotations
@@ -128,7 +130,9 @@ def _contiguous(*arrays: Array | None) -> list[Array]:
 
 
 def _gradient(g: Array) -> tuple[Array, tuple[int, ...]]:
-    """A contiguous gradient, and its strides along steps, samples and units: 0 where it repeats its values, as that of a sum does."""
+    """A contiguous gradient, and its strides along steps, samples and units: 0 where it repeats its values, as that of
+    a sum does.
+    """
     single = tuple([slice(0, 1) if stride == 0 else slice(None) for stride in g.strides])
     kept = cupy.ascontiguousarray(g[single])
     strides = [stride // kept.itemsize for stride in cupy.broadcast_to(kept, g.shape).strides]
@@ -164,12 +168,16 @@ def rnn_steps_grad(
     back = None
     for t in _order(out.shape[0], not reverse):
         start = _before(h, out, t, reverse)
-        _SOURCE.over(out[t].size, "rnn_grad", out.shape[2], t, g, strides, back, start, out, nonlinearity == "relu", dz, starts)
+        _SOURCE.over(
+            out[t].size, "rnn_grad", out.shape[2], t, g, strides, back, start, out, nonlinearity == "relu", dz, starts
+        )
         back = None if start is None else product(dz[t], w_hh, back)
     return dz, back, _weight_grad(dz, starts)
 
 
-def lstm_steps(z: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Array | None, reverse: bool) -> tuple[Array, ...]:
+def lstm_steps(
+    z: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Array | None, reverse: bool
+) -> tuple[Array, ...]:
     z, w_hh, w_hr = _contiguous(z, w_hh, w_hr)
     (steps, batch, columns), dtype = z.shape, z.dtype
     width = columns // 4
@@ -181,16 +189,28 @@ def lstm_steps(z: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Ar
     for t in _order(steps, reverse):
         made = _recurrent(h, w_hh, recurrent)
         h = out[t]
-        _SOURCE.over(cell.size, "lstm", width, t, z, made, c, gates, cells, squashed, cell, h if hidden is None else hidden)
+        _SOURCE.over(
+            cell.size, "lstm", width, t, z, made, c, gates, cells, squashed, cell, h if hidden is None else hidden
+        )
         if w_hr is not None:
             product(hidden, w_hr.T, h)
         c = cell
     return out, cell, gates, cells, squashed
 
 
-def lstm_steps_grad(g: Array, g_cell: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Array | None, out: Array,
-                    gates: Array, cells: Array, squashed: Array,
-                    reverse: bool) -> tuple[Array, Array | None, Array | None, Array, Array | None]:  # fmt: skip
+def lstm_steps_grad(
+    g: Array,
+    g_cell: Array,
+    h: Array | None,
+    c: Array | None,
+    w_hh: Array,
+    w_hr: Array | None,
+    out: Array,
+    gates: Array,
+    cells: Array,
+    squashed: Array,
+    reverse: bool,
+) -> tuple[Array, Array | None, Array | None, Array, Array | None]:
     h, c, w_hh, w_hr, out, gates, cells, squashed = _contiguous(h, c, w_hh, w_hr, out, gates, cells, squashed)
     width, dtype = cells.shape[2], gates.dtype
     dz, starts, before = (cupy.empty(shape, dtype) for shape in (gates.shape, out.shape, cells.shape[1:]))
@@ -208,8 +228,26 @@ def lstm_steps_grad(g: Array, g_cell: Array, h: Array | None, c: Array | None, w
         if w_hr is not None:
             product(totals[t], w_hr, dh)
         start = _before(h, out, t, reverse)
-        _SOURCE.over(before.size, "lstm_grad", width, t, dh, dh_strides, back, dc, dc_strides, _before(c, cells, t, reverse), start,
-                     out.shape[2], gates, squashed, dz, before, starts, projected)  # fmt: skip
+        _SOURCE.over(
+            before.size,
+            "lstm_grad",
+            width,
+            t,
+            dh,
+            dh_strides,
+            back,
+            dc,
+            dc_strides,
+            _before(c, cells, t, reverse),
+            start,
+            out.shape[2],
+            gates,
+            squashed,
+            dz,
+            before,
+            starts,
+            projected,
+        )
         dc, dc_strides = before, (0, width, 1)
         if w_hr is None or t == order[-1]:
             back = None if start is None else product(dz[t], w_hh, back)
@@ -225,20 +263,27 @@ def gru_steps(z: Array, h: Array | None, w_hh: Array, b_hh: Array | None, revers
     out, products = (cupy.empty((*z.shape[:2], z.shape[2] // 3), z.dtype) for _ in range(2))
     for t in _order(z.shape[0], reverse):
         step = out[t]
-        _SOURCE.over(step.size, "gru", step.shape[1], t, z, _recurrent(h, w_hh, recurrent), b_hh, h, gates, products, out)
+        _SOURCE.over(
+            step.size, "gru", step.shape[1], t, z, _recurrent(h, w_hh, recurrent), b_hh, h, gates, products, out
+        )
         h = step
     return out, gates, products
 
 
-def gru_steps_grad(g: Array, h: Array | None, w_hh: Array, b_hh: Array | None, out: Array, gates: Array, products: Array,
-                   reverse: bool) -> tuple[Array, Array | None, Array, Array | None]:  # fmt: skip
+def gru_steps_grad(
+    g: Array, h: Array | None, w_hh: Array, b_hh: Array | None, out: Array, gates: Array, products: Array, reverse: bool
+) -> tuple[Array, Array | None, Array, Array | None]:
     h, w_hh, out, gates, products = _contiguous(h, w_hh, out, gates, products)
     g, strides = _gradient(g)
-    dz, d, starts, before = (cupy.empty(shape, gates.dtype) for shape in (gates.shape, gates.shape, out.shape, out.shape[1:]))
+    dz, d, starts, before = (
+        cupy.empty(shape, gates.dtype) for shape in (gates.shape, gates.shape, out.shape, out.shape[1:])
+    )
     back = None
     for t in _order(out.shape[0], not reverse):
         start = _before(h, out, t, reverse)
-        _SOURCE.over(before.size, "gru_grad", out.shape[2], t, g, strides, back, start, gates, products, dz, d, before, starts)
+        _SOURCE.over(
+            before.size, "gru_grad", out.shape[2], t, g, strides, back, start, gates, products, dz, d, before, starts
+        )
         back = None if start is None else product(d[t], w_hh, before, keep=1.0)
     return dz, back, _weight_grad(d, starts), None if b_hh is None else d.sum(axis=(0, 1))
 

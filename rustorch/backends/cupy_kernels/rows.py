@@ -1,4 +1,6 @@
-"""Sums and maxima along rows of an array, wherever these lie: geometry for kernels in which some threads share each row."""
+"""Sums and maxima along rows of an array, wherever these lie: geometry for kernels in which some threads share each
+row.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def channels(shape: tuple[int, ...]) -> Rows:
 def launch(source: Source, name: str, rows: Rows, *args: Any) -> None:
     """Call a function that starts with ``Row row(rows)``; its launch bounds are the threads of the largest block.
 
-    A thread gets four elements of its row or more. Neighbours share a row, or take neighbouring rows if the elements of one are apart.
+    A thread gets four elements of its row or more. Neighbours share a row, or take neighbouring rows if the elements of
+    one are apart.
     """
     threads = 4 * THREADS if rows.size >= 16 * THREADS else THREADS
     lanes = min(_power_of_two(-(-rows.size // 4)), threads // min(_power_of_two(rows.inner), 8))

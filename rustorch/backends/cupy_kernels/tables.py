@@ -16,7 +16,8 @@ from .launch import INTEGER, REAL, THREADS, Array
 ARGUMENTS = 4096
 #: Elements that a block treats where each is treated by itself.
 CHUNK = 4 * THREADS
-#: Blocks that make sums of parts of a tensor, at most: each block that needs the whole sum reads a part's with every thread.
+#: Blocks that make sums of parts of a tensor, at most: each block that needs the whole sum reads a part's with every
+#: thread.
 PARTS = THREADS
 _NEVER = 2**31 - 1
 
@@ -117,8 +118,15 @@ class Tables:
         function = self._functions.get((name, dtype, index))
         if function is None:
             head = _TABLE.format(
-                real=REAL[dtype], index=INTEGER[index], arrays=self.arrays, sizes=self.sizes, capacity=self.capacity,
-                power=1 << (self.capacity - 1).bit_length() - 1, chunk=CHUNK, threads=THREADS)  # fmt: skip
+                real=REAL[dtype],
+                index=INTEGER[index],
+                arrays=self.arrays,
+                sizes=self.sizes,
+                capacity=self.capacity,
+                power=1 << (self.capacity - 1).bit_length() - 1,
+                chunk=CHUNK,
+                threads=THREADS,
+            )
             function = cupy.RawModule(code=head + self.text).get_function(name)
             self._functions[name, dtype, index] = function
         return function
@@ -137,7 +145,9 @@ class Tables:
 
 
 class Contiguous:
-    """Arrays as the functions need them. What is not contiguous is copied, and copied back after the launches if it is written to."""
+    """Arrays as the functions need them. What is not contiguous is copied, and copied back after the launches if it is
+    written to.
+    """
 
     def __init__(self) -> None:
         self._copied: list[tuple[Array, Array]] = []

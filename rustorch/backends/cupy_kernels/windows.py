@@ -1,4 +1,6 @@
-"""Windows over the trailing axes, as pooling and convolution have them: geometry, and the two copies between an array and its windows."""
+"""Windows over the trailing axes, as pooling and convolution have them: geometry, and the two copies between an array
+and its windows.
+"""
 
 from __future__ import annotations
 
@@ -105,6 +107,8 @@ def unfold(x: Array, windows: Windows) -> Array:
 
 
 def fold(columns: Array, windows: Windows, x: Array, alike: bool = False, divisor: float = 1.0) -> Array:
-    """The transpose of `unfold`, written into ``x``; with ``alike``, of columns that hold one number for each window."""
+    """The transpose of `unfold`, written into ``x``; with ``alike``, of columns that hold one number for each
+    window.
+    """
     _COPIES.over(x.size, "fold", three(windows), columns, x, alike, float(divisor))
     return x

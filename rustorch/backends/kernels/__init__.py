@@ -26,7 +26,8 @@ from . import (
 )
 
 _FAMILIES = (
-    activation, attention, convolution, ctc, elementwise, indexing, layers, linalg, loss, normalization, optim, pooling, recurrent,
+    activation, attention, convolution, ctc, elementwise, indexing, layers, linalg, loss, normalization, optim, pooling,
+    recurrent,
 )  # fmt: skip
 #: name -> plain version
 KERNELS: dict[str, Callable] = {name: getattr(module, name) for module in _FAMILIES for name in module.__all__}

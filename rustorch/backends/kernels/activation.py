@@ -1,8 +1,9 @@
-"""Smooth activations and their derivatives, right to a few units in the last place from the smallest number to infinity.
+"""Smooth activations and their derivatives, right to a few units in the last place from the smallest number to
+infinity.
 
-Every exponential is of a negative number, and what it is multiplied with is bounded first: nothing overflows, and nothing is infinity
-times 0. Where the product of a number and a small exponential is asked for, the exponential's square root is a factor twice: it is no
-subnormal number yet.
+Every exponential is of a negative number, and what it is multiplied with is bounded first: nothing overflows, and
+nothing is infinity times 0. Where the product of a number and a small exponential is asked for, the exponential's
+square root is a factor twice: it is no subnormal number yet.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Sequence
 from math import factorial, pi, sqrt
 from typing import Any
 
-__all__ = ["erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "mish", "mish_grad", "prelu_slope",
-           "sigmoid_grad",
-           "silu", "silu_grad", "tanh_softplus", "tanh_softplus_grad", "tanhshrink"]  # fmt: skip
+__all__ = [
+    "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "mish", "mish_grad",
+    "prelu_slope", "sigmoid_grad", "silu", "silu_grad", "tanh_softplus", "tanh_softplus_grad", "tanhshrink",
+]  # fmt: skip
 
 DENSITY = 1 / sqrt(2 * pi)  # of the normal distribution, at 0
 #: ``exp(-FAR / 2)`` is 0 in float64.
@@ -32,23 +34,47 @@ def _complex(xp: Any, x: Any) -> bool:
     return bool(xp.isdtype(x.dtype, "complex floating"))
 
 
-# -- the error function -----------------------------------------------------------------------------------------------------------
-# Numerators and denominators, highest power first, of erf(x) = x * P(x*x) / Q(x*x) up to BREAK, and of
-# 1 - erf(x) = exp(-x*x) * P(x) / Q(x) beyond. Source: Cody, "Rational Chebyshev approximations for the error function",
-# Math. Comp. 23, 1969. His third range, from 4 on, serves the relative precision of 1 - erf(x), which is not asked for here.
+# -- the error function ------------------------------------------------------------------------------------------------
+# Numerators and denominators, highest power first, of erf(x) = x * P(x*x) / Q(x*x) up to BREAK, and of 1 - erf(x) =
+# exp(-x*x) * P(x) / Q(x) beyond. Source: Cody, "Rational Chebyshev approximations for the error function", Math. Comp.
+# 23, 1969. His third range, from 4 on, serves the relative precision of 1 - erf(x), which is not asked for here.
 BREAK = 0.46875
 #: erf is 1 in float64 from 5.93 on.
 LAST = 6.0
 NEAR = (
-    (1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2, 3.20937758913846947e3),
+    (
+        1.85777706184603153e-1,
+        3.16112374387056560e0,
+        1.13864154151050156e2,
+        3.77485237685302021e2,
+        3.20937758913846947e3,
+    ),
     (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
 )
 BEYOND = (
-    (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e1, 2.98635138197400131e2,
-     8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3),
-    (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3, 3.29079923573345963e3,
-     4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3),
-)  # fmt: skip
+    (
+        2.15311535474403846e-8,
+        5.64188496988670089e-1,
+        8.88314979438837594e0,
+        6.61191906371416295e1,
+        2.98635138197400131e2,
+        8.81952221241769090e2,
+        1.71204761263407058e3,
+        2.05107837782607147e3,
+        1.23033935479799725e3,
+    ),
+    (
+        1.0,
+        1.57449261107098347e1,
+        1.17693950891312499e2,
+        5.37181101862009858e2,
+        1.62138957456669019e3,
+        3.29079923573345963e3,
+        4.36261909014324716e3,
+        3.43936767414372164e3,
+        1.23033935480374942e3,
+    ),
+)
 
 
 def _ratio(x: Any, coefficients: tuple[tuple[float, ...], tuple[float, ...]]) -> Any:
@@ -67,27 +93,48 @@ def erf(xp: Any, x: Any) -> Any:
     return xp.where(near, small * _ratio(small * small, NEAR), xp.where(x < 0, -far, far))
 
 
-# -- the exact GELU ---------------------------------------------------------------------------------------------------------------
+# -- the exact GELU ----------------------------------------------------------------------------------------------------
 #: ``exp(-LIMIT * LIMIT / 2)`` is 0 in float64.
 LIMIT = 40.0
-#: Nearer to 0, the probability is 1/2 to the last bit, and ``out`` may be too small for float32: GPUs and JAX take it for 0 then.
+#: Nearer to 0, the probability is 1/2 to the last bit, and ``out`` may be too small for float32: GPUs and JAX take it
+#: for 0 then.
 SMALL = 1e-17
-#: ``exp(t * t / 2) * P(X <= -t) * (1 + t)`` for a normal X and any t >= 0, by powers of ``(t - 3.75) / (t + 3.75)``: interpolated at
-#: Chebyshev's points; as Shepherd & Laframboise, "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x", Math. Comp. 36, 1981.
+#: ``exp(t * t / 2) * P(X <= -t) * (1 + t)`` for a normal X and any t >= 0, by powers of ``(t - 3.75) / (t + 3.75)``:
+#: interpolated at Chebyshev's points; as Shepherd & Laframboise, "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x",
+#: Math. Comp. 36, 1981.
 TAIL = (
-    -8.682255916663509e-10, 1.3641328333891998e-09, 1.03956196217955e-08, -7.546656972971676e-09, -6.578576338120192e-08,
-    -6.6039418054087855e-09, 2.991982140847453e-07, 2.935390251677826e-07, -1.1199006862122754e-06, -2.365067263250641e-06,
-    3.838158091365877e-06, 1.4691273619829326e-05, -1.4885566560146627e-05, -8.735960578165379e-05, 9.803562162682343e-05,
-    0.00052118929833073, -0.0011401081250541692, -0.002208087525003497, 0.014486042233975049, -0.03181294455694057,
-    0.033450599638292514, 0.0078594898627928, -0.09741150479881362, 0.4751862457684028,
-)  # fmt: skip
+    -8.682255916663509e-10,
+    1.3641328333891998e-09,
+    1.03956196217955e-08,
+    -7.546656972971676e-09,
+    -6.578576338120192e-08,
+    -6.6039418054087855e-09,
+    2.991982140847453e-07,
+    2.935390251677826e-07,
+    -1.1199006862122754e-06,
+    -2.365067263250641e-06,
+    3.838158091365877e-06,
+    1.4691273619829326e-05,
+    -1.4885566560146627e-05,
+    -8.735960578165379e-05,
+    9.803562162682343e-05,
+    0.00052118929833073,
+    -0.0011401081250541692,
+    -0.002208087525003497,
+    0.014486042233975049,
+    -0.03181294455694057,
+    0.033450599638292514,
+    0.0078594898627928,
+    -0.09741150479881362,
+    0.4751862457684028,
+)
 
 
 def gaussian(xp: Any, x: Any, rate: float) -> Any:
     """``exp(-rate * x * x)`` for a rate of 1/2 or 1.
 
-    The square of a large number, rounded, would change the result by many units in the last place: most of it is the square of a
-    number of so few digits that it is exact.
+    The square of a large number, rounded, would change the result by many units in the last place: most of it is the
+    square of a number of so few digits that it is exact.
     """
     x = xp.clip(x, -LIMIT, LIMIT)
     coarse = xp.round(x * 16) / 16
@@ -95,7 +142,9 @@ def gaussian(xp: Any, x: Any, rate: float) -> Any:
 
 
 def gelu(xp: Any, x: Any) -> Any:
-    """``x * P(X <= x)`` for a normal X: with ``t = abs(x)`` and ``q = t * P(X <= -t)``, -q below 0 and ``x - q`` above."""
+    """``x * P(X <= x)`` for a normal X: with ``t = abs(x)`` and ``q = t * P(X <= -t)``, -q below 0 and ``x -
+    q`` above.
+    """
     t = xp.clip(xp.abs(x), 0.0, LIMIT)
     q = t / (1 + t) * _polynomial((t - 3.75) / (t + 3.75), TAIL) * gaussian(xp, t, 0.5)
     return xp.where(x < 0, -q, x - q)
@@ -109,7 +158,7 @@ def gelu_grad(xp: Any, g: Any, x: Any, out: Any) -> Any:
     return g * (chance + y * (DENSITY * gaussian(xp, y, 0.5)))
 
 
-# -- GELU by tanh: x * sigmoid(w) for w = x * (SLOPE + CUBIC * x * x) ------------------------------------------------------------------
+# -- GELU by tanh: x * sigmoid(w) for w = x * (SLOPE + CUBIC * x * x) --------------------------------------------------
 SLOPE, CUBIC = 1.5957691216057308, 0.07135481627260025
 #: Both, rounded to so few digits that products with small integers are exact, and what is left of them.
 FEW_SLOPE, MORE_SLOPE = 104580 / 65536, 4.96144948071176e-06
@@ -150,14 +199,16 @@ def prelu_slope(xp: Any, x: Any, weight: Any) -> Any:
     return xp.where(x > 0, xp.ones_like(x), weight)
 
 
-# -- of exponentials ----------------------------------------------------------------------------------------------------------------
+# -- of exponentials ---------------------------------------------------------------------------------------------------
 def _half_decay(xp: Any, x: Any) -> Any:
     """``exp(-abs(x) / 2)``."""
     return xp.exp(-0.5 * xp.abs(x))
 
 
 def sigmoid_grad(xp: Any, g: Any, x: Any) -> Any:
-    """``g * s * (1 - s)`` for s = sigmoid(x), from ``exp(-abs(x))``: far from 0, s or 1 - s would have lost its digits."""
+    """``g * s * (1 - s)`` for s = sigmoid(x), from ``exp(-abs(x))``: far from 0, s or 1 - s would have lost
+    its digits.
+    """
     if _complex(xp, x):
         e = xp.exp(xp.where(xp.real(x) > 0, -x, x))
         return g * xp.conj(e / ((1 + e) * (1 + e)))
@@ -180,8 +231,9 @@ def silu_grad(xp: Any, g: Any, x: Any) -> Any:
 
 
 def _mish_parts(xp: Any, x: Any) -> tuple[Any, Any, Any]:
-    """``exp(-abs(x) / 2)``, its square d, and what divides below: ``tanh(softplus(x))`` is ``d * (d + 2) / bottom`` below 0, and
-    ``(1 + 2 * d) / bottom`` above."""
+    """``exp(-abs(x) / 2)``, its square d, and what divides below: ``tanh(softplus(x))`` is ``d * (d + 2) / bottom``
+    below 0, and ``(1 + 2 * d) / bottom`` above.
+    """
     h = _half_decay(xp, x)
     d = h * h
     return h, d, xp.where(x < 0, d * (d + 2) + 2, 2 * (d * (d + 1)) + 1)

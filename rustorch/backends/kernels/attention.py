@@ -39,8 +39,9 @@ def attention(xp: Any, q: Any, k: Any, v: Any, mask: Any, keep: Any, scale: floa
     return xp.matmul(p if keep is None else p * keep, v), p
 
 
-def attention_grad(xp: Any, g: Any, q: Any, k: Any, v: Any, keep: Any, out: Any, p: Any,
-                   scale: float) -> tuple[Any, Any, Any, Any]:  # fmt: skip
+def attention_grad(
+    xp: Any, g: Any, q: Any, k: Any, v: Any, keep: Any, out: Any, p: Any, scale: float
+) -> tuple[Any, Any, Any, Any]:
     """The gradients of `attention` in q, k, v and mask; ``out`` and ``p`` are what it returned.
 
     The softmax's rule needs the sum of p times its gradient, which is that of out times g, dropout or not.

@@ -1,14 +1,14 @@
 """Convolution and its two transposes, in any number of spatial dimensions.
 
-With ``p`` for a position in the padded input, ``o`` for one in the output and ``k`` for one in the kernel, all three are sums over
-``p = stride * o + dilation * k`` of a product of two of
+With ``p`` for a position in the padded input, ``o`` for one in the output and ``k`` for one in the kernel, all three
+are sums over ``p = stride * o + dilation * k`` of a product of two of
 
 - ``x``, (n, in, *size), at p,
 - ``weight``, (out, in / groups, *kernel), at k,
 - ``g``, (n, out, *out_size), at o,
 
-for an output in the shape of the third. Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016.
-``padding`` has a pair for each spatial dimension: how many zeros stand before and after.
+for an output in the shape of the third. Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep
+learning", 2016. ``padding`` has a pair for each spatial dimension: how many zeros stand before and after.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ Pairs = tuple[tuple[int, int], ...]
 
 
 def conv(xp: Any, x: Any, weight: Any, bias: Any, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Any:
-    """The convolution (in mathematics: the cross-correlation) of ``x`` with ``weight``, plus ``bias``, (out,), or None."""
+    """The convolution (in mathematics: the cross-correlation) of ``x`` with ``weight``, plus ``bias``,
+    (out,), or None.
+    """
     kernel = tuple(weight.shape[2:])
     columns, size = _columns(xp, x, kernel, stride, padding, dilation, groups)
     rows = xp.reshape(weight, (groups, weight.shape[0] // groups, columns.shape[2]))
@@ -56,7 +58,9 @@ def mirrored(xp: Any, weight: Any, groups: int) -> Any:
     return xp.reshape(xp.permute_dims(split, (0, 2, 1, *axes)), (groups * ins, outs // groups, *kernel))
 
 
-def conv_grad_weight(xp: Any, g: Any, x: Any, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Any:
+def conv_grad_weight(
+    xp: Any, g: Any, x: Any, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Any:
     """The transpose of ``conv`` in its weight, whose kernel had the sizes ``kernel``."""
     outs = g.shape[1]
     columns, size = _columns(xp, x, kernel, stride, padding, dilation, groups)
@@ -67,7 +71,9 @@ def conv_grad_weight(xp: Any, g: Any, x: Any, kernel: Sizes, stride: Sizes, padd
     return xp.reshape(xp.matmul(rows, columns), (outs, x.shape[1] // groups, *kernel))
 
 
-def _columns(xp: Any, x: Any, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> tuple[Any, Sizes]:
+def _columns(
+    xp: Any, x: Any, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> tuple[Any, Sizes]:
     """What each position of the output sees, (n, groups, in / groups * kernel, positions), and the output's sizes."""
     n, channels = x.shape[:2]
     for axis, (before, after) in enumerate(padding):
@@ -104,5 +110,6 @@ def _apart(xp: Any, x: Any, axis: int, step: int) -> Any:
 
 
 def _zeros(xp: Any, x: Any, axis: int, count: int) -> Any:
-    return xp.zeros_like(xp.broadcast_to(x[(slice(None),) * axis + (slice(0, 1), ...)],
-                                         (*x.shape[:axis], count, *x.shape[axis + 1 :])))  # fmt: skip
+    return xp.zeros_like(
+        xp.broadcast_to(x[(slice(None),) * axis + (slice(0, 1), ...)], (*x.shape[:axis], count, *x.shape[axis + 1 :]))
+    )

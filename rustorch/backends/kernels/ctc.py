@@ -1,6 +1,8 @@
-"""Connectionist temporal classification: the probability of a sequence of labels, summed over its alignments with the input.
+"""Connectionist temporal classification: the probability of a sequence of labels, summed over its alignments with the
+input.
 
-Source: Graves et al., "Connectionist temporal classification", 2006; sections 4.1 and 4.2. Probabilities are logarithms throughout.
+Source: Graves et al., "Connectionist temporal classification", 2006; sections 4.1 and 4.2. Probabilities are logarithms
+throughout.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ NEVER = -1e30
 def _states(xp: Any, log_probs: Any, labels: Any, target_lengths: Any, blank: int) -> tuple[Any, Any, Any, Any]:
     """The states that an alignment walks through: a blank before, between and after the labels.
 
-    Returns the label of each, (n, s); its log-probability at every time, (t, n, s); whether it can be reached from two states
-    before, (n, s): a label that is not a repetition; and the states' numbers, (s,).
+    Returns the label of each, (n, s); its log-probability at every time, (t, n, s); whether it can be reached from two
+    states before, (n, s): a label that is not a repetition; and the states' numbers, (s,).
     """
     n, most = labels.shape
     real = xp.positions(labels, most) < xp.expand_dims(target_lengths, axis=1)
@@ -42,7 +44,9 @@ def _moved(xp: Any, x: Any, by: int, fill: float = NEVER) -> Any:
     return xp.concat([new, x[:, :keep]] if by > 0 else [x[:, size - keep :], new], axis=1)
 
 
-def ctc_loss(xp: Any, log_probs: Any, labels: Any, input_lengths: Any, target_lengths: Any, blank: int) -> tuple[Any, Any]:
+def ctc_loss(
+    xp: Any, log_probs: Any, labels: Any, input_lengths: Any, target_lengths: Any, blank: int
+) -> tuple[Any, Any]:
     """Minus the logarithm of the labels' probability, for every sample.
 
     Parameters
@@ -85,8 +89,17 @@ def _final(xp: Any, numbers: Any, target_lengths: Any) -> Any:
     return xp.logical_or(numbers == end, numbers == end - 1)
 
 
-def ctc_loss_grad(xp: Any, g: Any, log_probs: Any, labels: Any, input_lengths: Any, target_lengths: Any, blank: int, loss: Any,
-                  alpha: Any) -> Any:  # fmt: skip
+def ctc_loss_grad(
+    xp: Any,
+    g: Any,
+    log_probs: Any,
+    labels: Any,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int,
+    loss: Any,
+    alpha: Any,
+) -> Any:
     """The gradient of `ctc_loss` in ``log_probs``: minus the probability of each label at each time, given all labels.
 
     It is 0 where the loss is infinite, and beyond the length of the input.

@@ -1,5 +1,5 @@
-"""Derivatives of elementwise functions that lose digits, overflow or end as nan when they are put together from the functions
-themselves; and small powers.
+"""Derivatives of elementwise functions that lose digits, overflow or end as nan when they are put together from the
+functions themselves; and small powers.
 
 Each is accurate to a few units in the last place wherever its function has a derivative; at infinity it is the limit.
 """
@@ -21,7 +21,8 @@ __all__ = [
     "turn",
 ]
 
-#: Exponents for which multiplying is as good as a power: its relative error is at most one and a half times the dtype's epsilon.
+#: Exponents for which multiplying is as good as a power: its relative error is at most one and a half times the dtype's
+#: epsilon.
 SMALL = frozenset(range(-2, 5))
 #: Beyond half of this difference, one of two exponentials is 0 beside the other, in float64, too.
 FAR = 500.0
@@ -30,7 +31,8 @@ FAR = 500.0
 def small_power(xp: Any, x: Any, n: int) -> Any:
     """``x ** n`` of real floating-point numbers by multiplication, for an integer among `SMALL`.
 
-    A negative power is one of ``1 / x``: a positive power of ``x`` could overflow where its reciprocal is still a number.
+    A negative power is one of ``1 / x``: a positive power of ``x`` could overflow where its reciprocal is still a
+    number.
     """
     if n == 0:
         return xp.ones_like(x)
@@ -51,7 +53,8 @@ def small_power(xp: Any, x: Any, n: int) -> Any:
 def pow_slope(xp: Any, x1: Any, x2: Any) -> Any:
     """``x2 * x1 ** (x2 - 1)``, the derivative of pow in the base; 0 where the exponent is 0, and where the power is.
 
-    The rounding error of ``x2 - 1``, times the logarithm of the base, is a relative one of the power: it is computed, and taken back.
+    The rounding error of ``x2 - 1``, times the logarithm of the base, is a relative one of the power: it is computed,
+    and taken back.
     """
     x1, x2 = _arrays(xp, x1, x2)
     one = xp.ones_like(x2)
@@ -70,7 +73,9 @@ def pow_slope(xp: Any, x1: Any, x2: Any) -> Any:
 
 
 def no_slope(xp: Any, g: Any, x: Any) -> Any:
-    """The gradient of a function of ``x`` that is constant almost everywhere: zeros, whose own derivatives are zeros, too."""
+    """The gradient of a function of ``x`` that is constant almost everywhere: zeros, whose own derivatives are zeros,
+    too.
+    """
     return xp.zeros_like(g)
 
 
@@ -106,7 +111,9 @@ def _arrays(xp: Any, x1: Any, x2: Any) -> tuple[Any, Any]:
 
 
 def _scaled(xp: Any, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """``x1`` and ``x2`` over the larger size, that size, where it is 0, and where it is infinite (it counts as 1 at both)."""
+    """``x1`` and ``x2`` over the larger size, that size, where it is 0, and where it is infinite (it counts as 1 at
+    both).
+    """
     x1, x2 = _arrays(xp, x1, x2)
     size = xp.maximum(xp.abs(x1), xp.abs(x2))
     none, infinite = size == 0, xp.isinf(size)

@@ -1,7 +1,8 @@
-"""Gather's transposes: sums of values into an array of zeros, at indices that may repeat; and ``x[key] = v`` as a value.
+"""Gather's transposes: sums of values into an array of zeros, at indices that may repeat; and ``x[key] = v`` as a
+value.
 
-The standard has no scatter, so the plain versions of the sums compare every target position with every index: right on every
-library, traceable, and quadratic. Each backend has a linear override.
+The standard has no scatter, so the plain versions of the sums compare every target position with every index: right on
+every library, traceable, and quadratic. Each backend has a linear override.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def _wrapped(xp: Any, indices: Any, size: int) -> Any:
 
 
 def index_add(xp: Any, values: Any, indices: Any, shape: tuple[int, ...], axis: int) -> Any:
-    """Zeros of ``shape`` with slice ``i`` of ``values`` along ``axis`` added at ``indices[i]``: the transpose of take."""
+    """Zeros of ``shape`` with slice ``i`` of ``values`` along ``axis`` added at ``indices[i]``: the transpose
+    of take.
+    """
     axis %= len(shape)
     rest = shape[:axis] + shape[axis + 1 :]
     flat = xp.reshape(xp.moveaxis(values, axis, 0), (values.shape[axis], prod(rest)))
@@ -70,7 +73,9 @@ def put(xp: Any, x: Any, value: Any, key: Any) -> Any:
 
 
 def overwrite(xp: Any, x: Any, values: Any, places: Any) -> Any:
-    """A copy of ``x``, (size,), with ``values[i]`` at ``places[i]``, both (n,); of several for one place the last stays."""
+    """A copy of ``x``, (size,), with ``values[i]`` at ``places[i]``, both (n,); of several for one place the last
+    stays.
+    """
     if not (x.shape[0] and values.shape[0]):
         return xp.asarray(x, copy=True)
     order = xp.argsort(places, stable=True)

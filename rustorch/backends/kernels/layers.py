@@ -5,8 +5,10 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-__all__ = ["cross_entropy", "cross_entropy_grad", "kept", "linear", "linear_grad_weight", "log_softmax", "log_softmax_grad",
-           "logsumexp", "logsumexp_grad", "mse", "relu", "relu_grad", "sigmoid", "softmax", "softmax_grad"]  # fmt: skip
+__all__ = [
+    "cross_entropy", "cross_entropy_grad", "kept", "linear", "linear_grad_weight", "log_softmax", "log_softmax_grad",
+    "logsumexp", "logsumexp_grad", "mse", "relu", "relu_grad", "sigmoid", "softmax", "softmax_grad",
+]  # fmt: skip
 
 
 def linear(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
@@ -36,7 +38,9 @@ def relu_grad(xp: Any, g: Any, out: Any) -> Any:
 
 
 def sigmoid(xp: Any, x: Any) -> Any:
-    """``1 / (1 + exp(-x))``, from ``exp(-abs(x))`` so that nothing overflows; of complex numbers, from that of the half plane below 0."""
+    """``1 / (1 + exp(-x))``, from ``exp(-abs(x))`` so that nothing overflows; of complex numbers, from that of the half
+    plane below 0.
+    """
     if xp.isdtype(x.dtype, "complex floating"):
         above = xp.real(x) >= 0
         e = xp.exp(xp.where(above, -x, x))
@@ -53,7 +57,8 @@ def mse(xp: Any, x: Any, target: Any, divisor: float) -> Any:
 
 
 def logsumexp(xp: Any, x: Any, axis: int) -> Any:
-    """``log(sum(exp(x), axis))`` with the axis kept; shifted by the maximum, so that it does not overflow. -inf of nothing.
+    """``log(sum(exp(x), axis))`` with the axis kept; shifted by the maximum, so that it does not overflow. -inf of
+    nothing.
 
     Source: Blanchard, Higham & Higham, "Accurately computing the log-sum-exp and softmax functions", 2021.
     """
@@ -64,7 +69,9 @@ def logsumexp(xp: Any, x: Any, axis: int) -> Any:
 
 
 def logsumexp_grad(xp: Any, g: Any, x: Any, out: Any, axis: int) -> Any:
-    """``g * softmax(x)``; that of infinity goes to the elements that attain it, evenly, and of nothing but -infinity there is none."""
+    """``g * softmax(x)``; that of infinity goes to the elements that attain it, evenly, and of nothing but -infinity
+    there is none.
+    """
     attained = xp.where(x == out, xp.zeros_like(x), xp.full_like(x, -xp.inf))
     dx = g * softmax(xp, xp.where(xp.isinf(out), attained, x), axis)
     return xp.where(out == -xp.inf, xp.zeros_like(dx), dx)
@@ -96,8 +103,8 @@ def softmax(xp: Any, x: Any, axis: int) -> Any:
 def softmax_grad(xp: Any, g: Any, out: Any, axis: int) -> Any:
     """``out * (g - mean)`` for the mean of g weighted by ``out``.
 
-    Where ``out`` is all but 1, that mean is all but g there, and their difference is what was rounded off. So the mean is subtracted, and
-    then the mean of what is left, which is accurate: it no longer has the one large term.
+    Where ``out`` is all but 1, that mean is all but g there, and their difference is what was rounded off. So the mean
+    is subtracted, and then the mean of what is left, which is accurate: it no longer has the one large term.
     """
     rest = g - xp.sum(g * out, axis=axis, keepdims=True)
     return out * (rest - xp.sum(rest * out, axis=axis, keepdims=True))
@@ -112,7 +119,9 @@ def log_softmax(xp: Any, x: Any, axis: int) -> Any:
 
 
 def log_softmax_grad(xp: Any, g: Any, out: Any, axis: int) -> Any:
-    """``g - p * sum(g)`` for p = exp(out), as ``g * (1 - p) - p * (sum(g) - g)``: 1 - p keeps its digits where p is all but 1."""
+    """``g - p * sum(g)`` for p = exp(out), as ``g * (1 - p) - p * (sum(g) - g)``: 1 - p keeps its digits where p is all
+    but 1.
+    """
     return -(g * xp.expm1(out)) - xp.exp(out) * (xp.sum(g, axis=axis, keepdims=True) - g)
 
 
@@ -176,7 +185,9 @@ def _over(xp: Any, total: Any, divisor: Any) -> Any:
 
 
 def counted_rows(xp: Any, target: Any, weight: Any, ignore: int | None, like: Any) -> tuple[Any, Any]:
-    """The classes of rows, 0 for ignored ones, and what each row counts in the dtype of ``like``; None if each counts 1."""
+    """The classes of rows, 0 for ignored ones, and what each row counts in the dtype of ``like``; None if each counts
+    1.
+    """
     counts = None if ignore is None else target != ignore
     safe = target if counts is None else xp.where(counts, target, xp.zeros_like(target))
     if weight is None:
@@ -185,7 +196,9 @@ def counted_rows(xp: Any, target: Any, weight: Any, ignore: int | None, like: An
     return safe, each if counts is None else xp.where(counts, each, xp.zeros_like(each))
 
 
-def cross_entropy_grad(xp: Any, g: Any, p: Any, total: Any, target: Any, weight: Any, divisor: Any, ignore: int | None) -> Any:
+def cross_entropy_grad(
+    xp: Any, g: Any, p: Any, total: Any, target: Any, weight: Any, divisor: Any, ignore: int | None
+) -> Any:
     """The gradient of ``cross_entropy`` in ``x``; ``g`` is the gradient of its loss."""
     if divisor is not None:
         g = xp.broadcast_to(_over(xp, g, divisor), (p.shape[0],))

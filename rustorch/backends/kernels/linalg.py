@@ -11,8 +11,8 @@ __all__ = ["cofactors", "vector_norm"]
 def vector_norm(xp: Any, x: Any, axes: tuple[int, ...], order: float, keepdims: bool) -> Any:
     """``sum(abs(x) ** order) ** (1 / order)`` over axes, for an order that is not 0: real.
 
-    Where the largest size (of a negative order, the smallest) has a power that is not safe, sizes are divided by it first: nothing
-    overflows or underflows on the way.
+    Where the largest size (of a negative order, the smallest) has a power that is not safe, sizes are divided by it
+    first: nothing overflows or underflows on the way.
     """
     sizes = xp.abs(x)
     if not axes:
@@ -49,13 +49,17 @@ def vector_norm(xp: Any, x: Any, axes: tuple[int, ...], order: float, keepdims: 
 
 
 def safe_sizes(info: Any, order: float) -> tuple[float, float]:
-    """Between which sizes the sum of powers neither overflows nor loses digits: half of the exponents of the dtype, by ``info``."""
+    """Between which sizes the sum of powers neither overflows nor loses digits: half of the exponents of the dtype, by
+    ``info``.
+    """
     exponent = min(log2(float(info.max)) / 2 / abs(order), 1000)
     return 2.0**-exponent, 2.0**exponent
 
 
 def cofactors(xp: Any, x: Any) -> Any:
-    """The matrices of cofactors of square ones, (..., n, n): element [i, j] is the derivative of the determinant in ``x[i, j]``."""
+    """The matrices of cofactors of square ones, (..., n, n): element [i, j] is the derivative of the determinant in
+    ``x[i, j]``.
+    """
     if 0 in x.shape:
         return xp.zeros_like(x)
     out, singular = by_inverse(xp, x)

@@ -1,18 +1,26 @@
-"""Losses of single numbers with their derivatives: each is right up to the ends of the range, and at infinity where it has a limit."""
+"""Losses of single numbers with their derivatives: each is right up to the ends of the range, and at infinity where it
+has a limit.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["binary_cross_entropy", "binary_cross_entropy_grad", "binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits_grad",
-           "finite_quotient", "gaussian_slope", "huber", "huber_grad", "quotient", "smooth_l1", "smooth_l1_grad"]  # fmt: skip
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_grad", "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_grad", "finite_quotient", "gaussian_slope", "huber", "huber_grad", "quotient",
+    "smooth_l1", "smooth_l1_grad",
+]  # fmt: skip
 
-#: Logarithms of probabilities are -100 at least, and the quotients of derivatives are divided by this at least, as in PyTorch.
+#: Logarithms of probabilities are -100 at least, and the quotients of derivatives are divided by this at least, as in
+#: PyTorch.
 LOWEST, SMALLEST = -100.0, 1e-12
 
 
 def huber(xp: Any, d: Any, delta: float) -> Any:
-    """``d * d / 2`` near 0 and straight beyond: with c, d brought into [-delta, delta], both are ``c * (d - c / 2)``."""
+    """``d * d / 2`` near 0 and straight beyond: with c, d brought into [-delta, delta], both are ``c * (d - c
+    / 2)``.
+    """
     c = xp.clip(d, -delta, delta)
     return c * (d - 0.5 * c)
 
@@ -57,14 +65,16 @@ def binary_cross_entropy_grad(xp: Any, g: Any, x: Any, target: Any) -> Any:
 def binary_cross_entropy_with_logits(xp: Any, x: Any, target: Any, positive: Any) -> Any:
     """``-p * t * log(sigmoid(x)) - (1 - t) * log(sigmoid(-x))`` for what a positive counts, p; None for 1.
 
-    It is ``abs(x)`` times p * t below 0 and times 1 - t above, plus ``log(1 + exp(-abs(x)))``, of which each counts: no large numbers
-    are subtracted, and an infinite x that is right costs nothing.
+    It is ``abs(x)`` times p * t below 0 and times 1 - t above, plus ``log(1 + exp(-abs(x)))``, of which each counts: no
+    large numbers are subtracted, and an infinite x that is right costs nothing.
     """
     size, above = xp.abs(x), 1 - target
     below = target if positive is None else positive * target
     slope = xp.where(x > 0, above, below)
     rest = xp.log1p(xp.exp(-size))
-    return xp.where(slope == 0, xp.zeros_like(size), size) * slope + (rest if positive is None else (above + below) * rest)
+    return xp.where(slope == 0, xp.zeros_like(size), size) * slope + (
+        rest if positive is None else (above + below) * rest
+    )
 
 
 def binary_cross_entropy_with_logits_grad(xp: Any, g: Any, x: Any, target: Any, positive: Any) -> Any:

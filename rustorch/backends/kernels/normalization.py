@@ -19,7 +19,8 @@ _LARGE = {32: (2.0**40, 2.0**-96), 64: (2.0**400, 2.0**-768)}
 
 
 def _scale(xp: Any, x: Any, axes: tuple[int, ...], eps: float) -> Any:
-    """What to multiply rows with so that their squares can be added up: 1, but for rows of huge numbers (and without eps, of tiny ones).
+    """What to multiply rows with so that their squares can be added up: 1, but for rows of huge numbers (and without
+    eps, of tiny ones).
 
     It is found by comparisons alone, and so it is a constant to derivatives.
     """
@@ -33,8 +34,9 @@ def _scale(xp: Any, x: Any, axes: tuple[int, ...], eps: float) -> Any:
 
 
 def _standardized(xp: Any, x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, ...]:
-    """``(x - mean) / sqrt(var + eps)``, the mean, the variance of ``x * scale`` and the scale, and ``1 / sqrt(var + eps)``; axes are
-    kept."""
+    """``(x - mean) / sqrt(var + eps)``, the mean, the variance of ``x * scale`` and the scale, and ``1 / sqrt(var +
+    eps)``; axes are kept.
+    """
     count = prod([x.shape[i] for i in axes])
     scale = _scale(xp, x, axes, eps)
     x = x * scale
@@ -67,7 +69,8 @@ def layer_norm(xp: Any, x: Any, weight: Any, bias: Any, n: int, eps: float) -> t
 def layer_norm_grad(xp: Any, g: Any, x: Any, mean: Any, rstd: Any, weight: Any, n: int) -> tuple[Any, Any, Any]:
     """The gradients of `layer_norm` in ``x``, ``weight`` and ``bias``; without a weight the last two are None.
 
-    With ``h`` the normalized input and ``u = g * weight``: ``rstd * (u - mean(u) - h * mean(u * h))``, ``sum(g * h)``, ``sum(g)``.
+    With ``h`` the normalized input and ``u = g * weight``: ``rstd * (u - mean(u) - h * mean(u * h))``, ``sum(g * h)``,
+    ``sum(g)``.
     """
     axes, lead = _last(x, n), tuple(range(x.ndim - n))
     count = prod([x.shape[i] for i in axes])
@@ -119,7 +122,8 @@ def batch_norm(xp: Any, x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any
 
     Returns
     -------
-    The output, and of shape (channels,) the mean, the variance (of the sample, divided by the count), and ``1 / sqrt(var + eps)``.
+    The output, and of shape (channels,) the mean, the variance (of the sample, divided by the count), and ``1 /
+    sqrt(var + eps)``.
     """
     out, mean, var, scale, rstd = _standardized(xp, x, (0, *range(2, x.ndim)), eps)
     var = var / scale / scale
@@ -147,10 +151,14 @@ def batch_norm_grad(xp: Any, g: Any, x: Any, mean: Any, rstd: Any, weight: Any) 
     return scale * _per_channel(xp, weight, x.ndim) * rest, dweight, dbias
 
 
-def running_moments(xp: Any, mean: Any, var: Any, batch_mean: Any, batch_var: Any, share: Any, factor: float) -> tuple[Any, Any]:
-    """The running mean and variance after a batch, of which they take a ``share``; its variance counts times ``factor``.
+def running_moments(
+    xp: Any, mean: Any, var: Any, batch_mean: Any, batch_var: Any, share: Any, factor: float
+) -> tuple[Any, Any]:
+    """The running mean and variance after a batch, of which they take a ``share``; its variance counts times
+    ``factor``.
 
-    Each of ``mean`` and ``var`` may be None, and is None in the result then. An override may write into them and return them.
+    Each of ``mean`` and ``var`` may be None, and is None in the result then. An override may write into them and return
+    them.
     """
     mean = None if mean is None else mean * (1 - share) + batch_mean * share
     return mean, None if var is None else var * (1 - share) + batch_var * factor * share

@@ -1,7 +1,7 @@
 """Pooling: the largest value of every window, or their sum, over any number of trailing axes.
 
-Both are linear once it is known which value is the largest, so each has its transpose beside it, and the transposes have theirs: every
-order of derivative exists.
+Both are linear once it is known which value is the largest, so each has its transpose beside it, and the transposes
+have theirs: every order of derivative exists.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ __all__ = ["avg_pool", "avg_pool_grad", "max_pool", "max_pool_gather", "max_pool
 class Window(NamedTuple):
     """Windows along one axis.
 
-    Value ``k`` of window ``o`` is at ``o * stride - padding + k * dilation``. With ``stride`` 0 the windows are the bins of
-    adaptive pooling, from ``floor(o * size / out)`` to before ``ceil((o + 1) * size / out)``; ``kernel`` is the longest one's length.
+    Value ``k`` of window ``o`` is at ``o * stride - padding + k * dilation``. With ``stride`` 0 the windows are the
+    bins of adaptive pooling, from ``floor(o * size / out)`` to before ``ceil((o + 1) * size / out)``; ``kernel`` is the
+    longest one's length.
     """
 
     size: int
@@ -36,7 +37,12 @@ class Window(NamedTuple):
     @property
     def tiles(self) -> bool:
         """Whether the windows lie side by side, from the start on, and none reaches beyond the end."""
-        return self.stride == self.kernel and self.dilation == 1 and not self.padding and self.out * self.kernel <= self.size
+        return (
+            self.stride == self.kernel
+            and self.dilation == 1
+            and not self.padding
+            and self.out * self.kernel <= self.size
+        )
 
 
 Windows = tuple[Window, ...]
@@ -49,7 +55,7 @@ def bins(size: int, out: int) -> Window:
     return Window(size, out, max(-((o + 1) * size // -out) - o * size // out for o in range(out)))
 
 
-# -- where things are ----------------------------------------------------------------------------------------------------------
+# -- where things are --------------------------------------------------------------------------------------------------
 def _place(xp: Any, window: Window, o: Any, k: Any) -> Any:
     """The position of value ``k`` of window ``o``; a bin that is shorter than others has its last value twice."""
     if window.stride:
@@ -99,7 +105,7 @@ def _values(xp: Any, x: Any, windows: Windows, i: int = 0) -> Iterator[Any]:
         yield from _values(xp, _shifted(xp, x, i, windows, k), windows, i + 1)
 
 
-# -- maxima ----------------------------------------------------------------------------------------------------------------------
+# -- maxima ------------------------------------------------------------------------------------------------------------
 def _first(xp: Any, like: Any, windows: Windows) -> Any:
     """The number of each window's first value that is no padding."""
     total: Any = 0
@@ -113,7 +119,8 @@ def _first(xp: Any, like: Any, windows: Windows) -> Any:
 def max_pool(xp: Any, x: Any, windows: Windows) -> tuple[Any, Any]:
     """The largest value of every window, and which of the window's values it is.
 
-    Padding counts as -inf and is never the one. Of equal values it is the first, and nan is larger than everything, as PyTorch has it.
+    Padding counts as -inf and is never the one. Of equal values it is the first, and nan is larger than everything, as
+    PyTorch has it.
 
     Parameters
     ----------
@@ -123,7 +130,8 @@ def max_pool(xp: Any, x: Any, windows: Windows) -> tuple[Any, Any]:
 
     Returns
     -------
-    Two arrays of shape (..., out1, out2, ...); the second holds numbers below the product of the kernels, of uint8 if they fit.
+    Two arrays of shape (..., out1, out2, ...); the second holds numbers below the product of the kernels, of uint8 if
+    they fit.
     """
     for i, window in enumerate(windows):
         x = _extended(xp, x, i, windows, window.padding, window.after, -float("inf"))
@@ -166,7 +174,9 @@ def max_pool_gather(xp: Any, x: Any, which: Any, windows: Windows) -> Any:
 
 
 def max_pool_grad(xp: Any, g: Any, which: Any, windows: Windows) -> Any:
-    """The transpose of ``max_pool_gather``: ``g`` added up where its values came from, in zeros of the input's shape."""
+    """The transpose of ``max_pool_gather``: ``g`` added up where its values came from, in zeros of the
+    input's shape.
+    """
     sizes = tuple([window.size for window in windows])
     indices = _as_rows(xp, max_pool_indices(xp, which, windows), windows)
     rows = _as_rows(xp, g, windows)
@@ -174,7 +184,7 @@ def max_pool_grad(xp: Any, g: Any, which: Any, windows: Windows) -> Any:
     return xp.reshape(out, (*g.shape[: g.ndim - len(windows)], *sizes))
 
 
-# -- sums ------------------------------------------------------------------------------------------------------------------------
+# -- sums --------------------------------------------------------------------------------------------------------------
 def avg_pool(xp: Any, x: Any, windows: Windows, divisor: float) -> Any:
     """The sum of every window over ``divisor``, padding counting as 0; along one axis after the other."""
     lead = x.ndim - len(windows)
@@ -191,7 +201,9 @@ def avg_pool(xp: Any, x: Any, windows: Windows, divisor: float) -> Any:
 
 
 def avg_pool_grad(xp: Any, g: Any, windows: Windows, divisor: float) -> Any:
-    """The transpose of ``avg_pool``: ``g`` over ``divisor`` at every place of its window, added up where windows overlap."""
+    """The transpose of ``avg_pool``: ``g`` over ``divisor`` at every place of its window, added up where windows
+    overlap.
+    """
     lead = g.ndim - len(windows)
     g = g / divisor
     for i in reversed(range(len(windows))):
@@ -202,21 +214,29 @@ def avg_pool_grad(xp: Any, g: Any, windows: Windows, divisor: float) -> Any:
             g = xp.reshape(g, (*g.shape[:axis], window.out * window.kernel, *g.shape[axis + 2 :]))
         else:
             apart = xp.expand_dims(g, axis=axis + 1)
-            gaps = xp.broadcast_to(xp.zeros_like(apart), (*apart.shape[: axis + 1], window.stride - 1, *apart.shape[axis + 2 :]))
+            gaps = xp.broadcast_to(
+                xp.zeros_like(apart), (*apart.shape[: axis + 1], window.stride - 1, *apart.shape[axis + 2 :])
+            )
             apart = xp.concat([apart, gaps], axis=axis + 1) if window.stride > 1 else apart
             g = xp.reshape(apart, (*g.shape[:axis], window.out * window.stride, *g.shape[axis + 1 :]))
             last = window.kernel - 1
-            g = sum([_extended(xp, g, i, windows, k, last - k, 0.0) for k in range(1, last + 1)],
-                    _extended(xp, g, i, windows, 0, last, 0.0))  # fmt: skip
+            g = sum(
+                [_extended(xp, g, i, windows, k, last - k, 0.0) for k in range(1, last + 1)],
+                _extended(xp, g, i, windows, 0, last, 0.0),
+            )
             g = _along(i, g, windows, slice(window.padding, min(window.padding + window.size, g.shape[axis])))
         g = _extended(xp, g, i, windows, 0, window.size - g.shape[axis], 0.0)
     return g
 
 
 def max_unpool(xp: Any, values: Any, places: Any, size: int) -> Any:
-    """Zeros of shape (rows, size) with ``values``, (rows, n), at ``places``; of several for one place the last stays."""
+    """Zeros of shape (rows, size) with ``values``, (rows, n), at ``places``; of several for one place the
+    last stays.
+    """
     rows = values.shape[0]
     starts = xp.reshape(xp.positions(places, rows), (rows, 1)) * size
     zeros = xp.reshape(xp.broadcast_to(xp.zeros_like(values[:, :1]), (rows, size)), (rows * size,))
-    flat = xp.overwrite(zeros, xp.reshape(values, (prod(values.shape),)), xp.reshape(places + starts, (prod(values.shape),)))
+    flat = xp.overwrite(
+        zeros, xp.reshape(values, (prod(values.shape),)), xp.reshape(places + starts, (prod(values.shape),))
+    )
     return xp.reshape(flat, (rows, size))

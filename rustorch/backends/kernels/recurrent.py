@@ -1,8 +1,8 @@
 """The recurrent part of RNN, LSTM and GRU: one layer in one direction, over the whole sequence.
 
-What the inputs contribute (``x @ w_ih.T`` and the biases) is computed for all steps at once, before; ``z`` is its name here. Sequences
-are (steps, batch, features). Gradients go back through time by hand; the factors in them that are known beforehand (the derivatives of
-the activations) are computed for all steps at once.
+What the inputs contribute (``x @ w_ih.T`` and the biases) is computed for all steps at once, before; ``z`` is its name
+here. Sequences are (steps, batch, features). Gradients go back through time by hand; the factors in them that are known
+beforehand (the derivatives of the activations) are computed for all steps at once.
 
 The state before the first step may be None: it is zeros then, and its gradient is None.
 """
@@ -46,7 +46,9 @@ def _joined(xp: Any, parts: list) -> Any:
 
 
 def _conjugates(xp: Any, *arrays: Any) -> tuple:
-    """The conjugates of complex arrays: what a rule multiplies with. Rules are products and sums, so that of each input will do."""
+    """The conjugates of complex arrays: what a rule multiplies with. Rules are products and sums, so that of each input
+    will do.
+    """
     if not xp.isdtype(next(a for a in arrays if a is not None).dtype, "complex floating"):
         return arrays
     return tuple([None if a is None else xp.conj(a) for a in arrays])
@@ -78,7 +80,9 @@ def rnn_steps(xp: Any, z: Any, h: Any, w_hh: Any, reverse: bool, nonlinearity: s
     return _stacked(xp, out, reverse)
 
 
-def rnn_steps_grad(xp: Any, g: Any, h: Any, w_hh: Any, out: Any, reverse: bool, nonlinearity: str) -> tuple[Any, Any, Any]:
+def rnn_steps_grad(
+    xp: Any, g: Any, h: Any, w_hh: Any, out: Any, reverse: bool, nonlinearity: str
+) -> tuple[Any, Any, Any]:
     """The gradients of `rnn_steps` in z, h and w_hh; ``out`` is what it returned."""
     h, w_hh, out = _conjugates(xp, h, w_hh, out)
     if nonlinearity == "relu":
@@ -87,7 +91,9 @@ def rnn_steps_grad(xp: Any, g: Any, h: Any, w_hh: Any, out: Any, reverse: bool, 
         slopes = 1 - out * out
     back: Any = None
     found = []
-    for g_step, slope in zip(_forwards(xp.unstack(g), not reverse), _forwards(xp.unstack(slopes), not reverse), strict=True):
+    for g_step, slope in zip(
+        _forwards(xp.unstack(g), not reverse), _forwards(xp.unstack(slopes), not reverse), strict=True
+    ):
         dz = (g_step if back is None else g_step + back) * slope
         found.append(dz)
         back = xp.matmul(dz, w_hh)
@@ -96,8 +102,8 @@ def rnn_steps_grad(xp: Any, g: Any, h: Any, w_hh: Any, out: Any, reverse: bool, 
 
 
 def lstm_steps(xp: Any, z: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, reverse: bool) -> tuple[Any, Any, Any, Any, Any]:
-    """``i, f, m, o = z[t] + h[t-1] @ w_hh.T``, side by side; all through the sigmoid, m through tanh; then ``c[t] = f * c[t-1] + i * m``
-    and ``h[t] = o * tanh(c[t])``, projected by w_hr if there is one.
+    """``i, f, m, o = z[t] + h[t-1] @ w_hh.T``, side by side; all through the sigmoid, m through tanh; then ``c[t] = f *
+    c[t-1] + i * m`` and ``h[t] = o * tanh(c[t])``, projected by w_hr if there is one.
 
     Source: Hochreiter & Schmidhuber, "Long Short-Term Memory", 1997; the projection: Sak et al., arXiv:1402.1128.
 
@@ -114,8 +120,8 @@ def lstm_steps(xp: Any, z: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, reverse: b
 
     Returns
     -------
-    h after each step, (steps, batch, hidden); c after the last one that was made, (batch, width); and for the gradient: the gates
-    (steps, batch, 4 * width), c after each step, and its tanh, (steps, batch, width).
+    h after each step, (steps, batch, hidden); c after the last one that was made, (batch, width); and for the gradient:
+    the gates (steps, batch, 4 * width), c after each step, and its tanh, (steps, batch, width).
     """
     h, c = _start(xp, h, z, w_hh.shape[1]), _start(xp, c, z, w_hh.shape[0] // 4)
     hidden, gates, cells, squashed = [], [], [], []
@@ -129,13 +135,32 @@ def lstm_steps(xp: Any, z: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, reverse: b
         gates.append(_joined(xp, [i, f, m, o]))
         cells.append(c)
         squashed.append(s)
-    return (_stacked(xp, hidden, reverse), c, _stacked(xp, gates, reverse), _stacked(xp, cells, reverse),
-            _stacked(xp, squashed, reverse))  # fmt: skip
+    return (
+        _stacked(xp, hidden, reverse),
+        c,
+        _stacked(xp, gates, reverse),
+        _stacked(xp, cells, reverse),
+        _stacked(xp, squashed, reverse),
+    )
 
 
-def lstm_steps_grad(xp: Any, g: Any, g_cell: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, out: Any, gates: Any, cells: Any,
-                    squashed: Any, reverse: bool) -> tuple[Any, Any, Any, Any, Any]:  # fmt: skip
-    """The gradients of `lstm_steps` in z, h, c, w_hh and w_hr (None without); g and g_cell are those of its first two outputs."""
+def lstm_steps_grad(
+    xp: Any,
+    g: Any,
+    g_cell: Any,
+    h: Any,
+    c: Any,
+    w_hh: Any,
+    w_hr: Any,
+    out: Any,
+    gates: Any,
+    cells: Any,
+    squashed: Any,
+    reverse: bool,
+) -> tuple[Any, Any, Any, Any, Any]:
+    """The gradients of `lstm_steps` in z, h, c, w_hh and w_hr (None without); g and g_cell are those of its first two
+    outputs.
+    """
     h, c, w_hh, w_hr, out, gates, cells, squashed = _conjugates(xp, h, c, w_hh, w_hr, out, gates, cells, squashed)
     i, f, m, o = _parts(xp, gates, 4)
     # z's gradient is these times the gradient of c, and for the last part, of h
@@ -178,8 +203,8 @@ def gru_steps(xp: Any, z: Any, h: Any, w_hh: Any, b_hh: Any, reverse: bool) -> t
 
     Returns
     -------
-    h after each step, (steps, batch, hidden); and for the gradient: r, u and n side by side, (steps, batch, 3 * hidden), and d,
-    (steps, batch, hidden).
+    h after each step, (steps, batch, hidden); and for the gradient: r, u and n side by side, (steps, batch, 3 *
+    hidden), and d, (steps, batch, hidden).
     """
     h = _start(xp, h, z, w_hh.shape[1])
     hidden, gates, products = [], [], []
@@ -195,8 +220,9 @@ def gru_steps(xp: Any, z: Any, h: Any, w_hh: Any, b_hh: Any, reverse: bool) -> t
     return _stacked(xp, hidden, reverse), _stacked(xp, gates, reverse), _stacked(xp, products, reverse)
 
 
-def gru_steps_grad(xp: Any, g: Any, h: Any, w_hh: Any, b_hh: Any, out: Any, gates: Any, products: Any,
-                   reverse: bool) -> tuple[Any, Any, Any, Any]:  # fmt: skip
+def gru_steps_grad(
+    xp: Any, g: Any, h: Any, w_hh: Any, b_hh: Any, out: Any, gates: Any, products: Any, reverse: bool
+) -> tuple[Any, Any, Any, Any]:
     """The gradients of `gru_steps` in z, h, w_hh and b_hh (None without); g is that of its first output."""
     h, w_hh, out, gates, products = _conjugates(xp, h, w_hh, out, gates, products)
     r, u, n = _parts(xp, gates, 3)

@@ -27,13 +27,15 @@ from ..kernels.activation import (
     SLOPE,
     SMALL,
     TAIL,
-)  # fmt: skip
+)
 
 Array = ndarray
-#: Elements of a piece: a handful of temporaries of this size fit the second-level cache; with smaller ones, the calls take longer.
+#: Elements of a piece: a handful of temporaries of this size fit the second-level cache; with smaller ones, the calls
+#: take longer.
 PIECE = 1 << 15
 
-#: As NEAR, for all x of float32 in [-4, 4], where erf reaches 1. Source: Eigen's (and XLA's) rational minimax approximation.
+#: As NEAR, for all x of float32 in [-4, 4], where erf reaches 1. Source: Eigen's (and XLA's) rational minimax
+#: approximation.
 SINGLE = (
     (-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05, -7.34990630326855e-04,
      -2.95459980854025e-03, -1.60960333262415e-02),
@@ -80,9 +82,16 @@ def _clip(x: Array, low: float, high: float | None) -> Array:
 
 #: What the plain versions need of a namespace, for real numbers in one dimension.
 _XP = SimpleNamespace(
-    abs=numpy.abs, clip=_clip, exp=numpy.exp, isdtype=lambda dtype, kind: False, ones_like=numpy.ones_like, round=numpy.rint,
-    tanh=numpy.tanh, where=numpy.where, zeros_like=numpy.zeros_like,
-)  # fmt: skip
+    abs=numpy.abs,
+    clip=_clip,
+    exp=numpy.exp,
+    isdtype=lambda dtype, kind: False,
+    ones_like=numpy.ones_like,
+    round=numpy.rint,
+    tanh=numpy.tanh,
+    where=numpy.where,
+    zeros_like=numpy.zeros_like,
+)
 
 
 def _in_pieces(function: Callable[..., Array], *given: Array) -> Array:
@@ -97,7 +106,7 @@ def _in_pieces(function: Callable[..., Array], *given: Array) -> Array:
     return out.reshape(shape)
 
 
-# -- of numbers that are neither large nor tiny: few passes, and none that chooses -----------------------------------------------------
+# -- of numbers that are neither large nor tiny: few passes, and none that chooses -------------------------------------
 def _sigmoid(x: Array) -> Array:
     out = numpy.negative(x)
     return numpy.reciprocal(add(exp(out, out), 1, out), out)
@@ -162,16 +171,26 @@ def _far_bell(x: Array) -> Array:
     return multiply(coarse, rest, coarse)
 
 
-#: ``exp(t * t / 2) * P(X <= -t)`` for a normal X and t from 0 to 4.6, as precise as float32: a fit with the least largest error.
+#: ``exp(t * t / 2) * P(X <= -t)`` for a normal X and t from 0 to 4.6, as precise as float32: a fit with the least
+#: largest error.
 SINGLE_TAIL = (
     (0.012527045936977312, 0.0992961560663268, 0.3245263820367411, 0.49999998727753153),
     (0.03143197859249081, 0.24815018840742106, 0.8530971300581294, 1.4469356789058283, 1.0),
 )
 #: `TAIL` as precise as float32.
 SHORT_TAIL = (
-    -5.4336988225194265e-05, 7.00088507836043e-05, 0.0004877573469636272, -0.0011155970394293088, -0.0021916531173533393,
-    0.014475998107409018, -0.03181667545087046, 0.03345232619996942, 0.007859802971643213, -0.09741158901947475, 0.47518624148430366,
-)  # fmt: skip
+    -5.4336988225194265e-05,
+    7.00088507836043e-05,
+    0.0004877573469636272,
+    -0.0011155970394293088,
+    -0.0021916531173533393,
+    0.014475998107409018,
+    -0.03181667545087046,
+    0.03345232619996942,
+    0.007859802971643213,
+    -0.09741158901947475,
+    0.47518624148430366,
+)
 
 
 def _gelu(x: Array) -> Array:
@@ -244,8 +263,8 @@ def _gelu_tanh_grad(g: Array, x: Array, decay: Callable[[Array], Array] = _cubic
     return multiply(multiply(e, s, e), g, e)
 
 
-#: Name -> versions, each for arguments between two bounds, where nothing overflows. In the first ones, rounding the argument of an
-#: exponential costs no more than a few units in the last place.
+#: Name -> versions, each for arguments between two bounds, where nothing overflows. In the first ones, rounding the
+#: argument of an exponential costs no more than a few units in the last place.
 _USUAL: dict[str, list[tuple[Callable[..., Array], float, float]]] = {
     "gelu": [(_gelu, -4.5, 4.5), (_far_gelu, -38.0, 38.0)],
     "gelu_grad": [(_gelu_grad, -4.5, 4.5), (partial(_gelu_grad, bell=_far_bell), -38.0, 38.0)],
@@ -301,8 +320,12 @@ def erf(x: Array) -> Array:
 
 #: Name -> how many arrays, and which of them is x.
 _ARRAYS = {
-    **dict.fromkeys(("gaussian", "gelu", "gelu_tanh", "mish", "sigmoid", "silu", "tanh_softplus", "tanhshrink"), (1, 0)),
-    **dict.fromkeys(("gelu_tanh_bell", "gelu_tanh_grad", "mish_grad", "sigmoid_grad", "silu_grad", "tanh_softplus_grad"), (2, 1)),
+    **dict.fromkeys(
+        ("gaussian", "gelu", "gelu_tanh", "mish", "sigmoid", "silu", "tanh_softplus", "tanhshrink"), (1, 0)
+    ),
+    **dict.fromkeys(
+        ("gelu_tanh_bell", "gelu_tanh_grad", "mish_grad", "sigmoid_grad", "silu_grad", "tanh_softplus_grad"), (2, 1)
+    ),
     "gelu_grad": (3, 1),
 }
 OVERRIDES: dict[str, Callable[..., Any]] = {

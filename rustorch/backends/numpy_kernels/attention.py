@@ -17,7 +17,9 @@ def _row_sums(x: Array) -> Array:
     return numpy.matmul(x, _ones(x.shape[-1], x.dtype))[..., None]
 
 
-def attention(q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None, scale: float) -> tuple[Array, Array]:
+def attention(
+    q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None, scale: float
+) -> tuple[Array, Array]:
     scores = numpy.matmul(multiply(q, scale), k.swapaxes(-1, -2))
     if mask is not None:
         fits = numpy.broadcast_shapes(scores.shape, mask.shape) == scores.shape and mask.dtype == scores.dtype
@@ -36,8 +38,9 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, keep: Array | No
     return numpy.matmul(scores if keep is None else multiply(scores, keep), v), scores
 
 
-def attention_grad(g: Array, q: Array, k: Array, v: Array, keep: Array | None, out: Array, p: Array,
-                   scale: float) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+def attention_grad(
+    g: Array, q: Array, k: Array, v: Array, keep: Array | None, out: Array, p: Array, scale: float
+) -> tuple[Array, Array, Array, Array]:
     ds = numpy.matmul(g, v.swapaxes(-1, -2))
     if keep is not None:
         multiply(ds, keep, ds)

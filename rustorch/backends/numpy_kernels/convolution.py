@@ -1,4 +1,6 @@
-"""NumPy's convolutions: a few samples at a time, through buffers that stay in the cache, and one matrix product for them."""
+"""NumPy's convolutions: a few samples at a time, through buffers that stay in the cache, and one matrix product for
+them.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,12 @@ LONG = 256
 
 def _size(size: Sizes, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes) -> Sizes:
     """Of the output."""
-    return tuple([(n + sum(p) - d * (k - 1) - 1) // s + 1
-                  for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)])  # fmt: skip
+    return tuple(
+        [
+            (n + sum(p) - d * (k - 1) - 1) // s + 1
+            for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
+        ]
+    )
 
 
 def _copy(target: Array, source: Array) -> None:
@@ -40,15 +46,25 @@ def _copy(target: Array, source: Array) -> None:
 class _Columns:
     """What each position of the output sees, for a few samples at a time.
 
-    The samples stand in a buffer between their zeros; those after a row are among those before the next one. Where nothing is skipped (all
-    strides are 1), what one place of the kernel sees of a channel is a run of that memory, and is copied as such. With it come
-    positions at which the kernel reaches over the end of a row: `inside` leaves them out. Otherwise only what is needed is copied;
-    and also where the kernel sees fewer numbers than come of it, ``outs`` per group: then a sample's output, or its gradient, takes
-    part in a product of its own as it is (`each`), and is not copied.
+    The samples stand in a buffer between their zeros; those after a row are among those before the next one. Where
+    nothing is skipped (all strides are 1), what one place of the kernel sees of a channel is a run of that memory, and
+    is copied as such. With it come positions at which the kernel reaches over the end of a row: `inside` leaves them
+    out. Otherwise only what is needed is copied; and also where the kernel sees fewer numbers than come of it, ``outs``
+    per group: then a sample's output, or its gradient, takes part in a product of its own as it is (`each`), and is not
+    copied.
     """
 
-    def __init__(self, shape: Sizes, dtype: numpy.dtype, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes,
-                 groups: int, outs: int):  # fmt: skip
+    def __init__(
+        self,
+        shape: Sizes,
+        dtype: numpy.dtype,
+        kernel: Sizes,
+        stride: Sizes,
+        padding: Pairs,
+        dilation: Sizes,
+        groups: int,
+        outs: int,
+    ):
         batch, channels, *size = shape
         n, item = len(size), dtype.itemsize
         reach = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
@@ -58,7 +74,9 @@ class _Columns:
         kept = [(max(-before, 0), size[i] + min(after, 0)) for i, (before, after) in enumerate(padding)]
         self.source: Any = [slice(start, max(start, stop)) for start, stop in kept]
         starts = [max(before, 0) for before, _ in padding]
-        self.target = [slice(start, start + part.stop - part.start) for start, part in zip(starts, self.source, strict=True)]
+        self.target = [
+            slice(start, start + part.stop - part.start) for start, part in zip(starts, self.source, strict=True)
+        ]
         padded[-1] -= max(min(*padding[-1], reach[-1]), 0)
         steps = [prod(padded[i + 1 :]) for i in range(n)]
         rows = channels * prod(kernel)
@@ -88,12 +106,16 @@ class _Columns:
         return self.matrix
 
     def inside(self, results: Array, n: int) -> Array:
-        """Of results at all positions, (groups, rows, positions), those of ``n`` samples that count: (groups * rows, n, *size)."""
+        """Of results at all positions, (groups, rows, positions), those of ``n`` samples that count: (groups * rows, n,
+        *size).
+        """
         whole = results.reshape(-1, self.samples, *self.grid)
         return whole[(slice(None), slice(n), *[slice(size) for size in self.size])]
 
 
-def conv(x: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
+def conv(
+    x: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Array:
     dtype = numpy.result_type(x, weight)
     outs, kernel = weight.shape[0], weight.shape[2:]
     size = _size(x.shape[2:], kernel, stride, padding, dilation)
@@ -110,7 +132,11 @@ def conv(x: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Pa
             end = min(start + columns.samples, stop)
             matrix, target = columns.of(x[start:end]), out[start:end]
             if each:
-                matmul(rows, columns.matrices[: end - start], target.reshape(end - start, groups, outs // groups, prod(size)))
+                matmul(
+                    rows,
+                    columns.matrices[: end - start],
+                    target.reshape(end - start, groups, outs // groups, prod(size)),
+                )
             else:
                 _copy(target.swapaxes(0, 1), columns.inside(matmul(rows, matrix, results), end - start))
             if bias is not None:
@@ -120,7 +146,9 @@ def conv(x: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Pa
     return out
 
 
-def conv_grad_weight(g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
+def conv_grad_weight(
+    g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Array:
     dtype = numpy.result_type(g, x)
     outs, inner = g.shape[1], x.shape[1] // groups * prod(kernel)
 
@@ -131,7 +159,9 @@ def conv_grad_weight(g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: 
             terms = numpy.empty((columns.samples, *out.shape), dtype)
         else:
             term = numpy.empty_like(out)
-            results = numpy.zeros((groups, outs // groups, columns.matrix.shape[2]), dtype)  # zero stays what does not count
+            results = numpy.zeros(
+                (groups, outs // groups, columns.matrix.shape[2]), dtype
+            )  # zero stays what does not count
         for start in range(first, stop, columns.samples or 1):
             end = min(start + columns.samples, stop)
             matrix, n = columns.of(x[start:end]), end - start
@@ -152,11 +182,17 @@ def conv_grad_weight(g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: 
     return out.swapaxes(1, 2).reshape(outs, x.shape[1] // groups, *kernel)
 
 
-def conv_grad_input(g: Array, weight: Array, size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Array:
+def conv_grad_input(
+    g: Array, weight: Array, size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Array:
     kernel, n = weight.shape[2:], len(size)
     if all(s == 1 for s in stride):
-        around = tuple([(dilation[i] * (kernel[i] - 1) - before, dilation[i] * (kernel[i] - 1) - after)
-                        for i, (before, after) in enumerate(padding)])  # fmt: skip
+        around = tuple(
+            [
+                (dilation[i] * (kernel[i] - 1) - before, dilation[i] * (kernel[i] - 1) - after)
+                for i, (before, after) in enumerate(padding)
+            ]
+        )
         return conv(g, mirrored(numpy, weight, groups), None, stride, around, dilation, groups)
     dtype = numpy.result_type(g, weight)
     (batch, outs), places = g.shape[:2], g.shape[2:]

@@ -32,7 +32,9 @@ def reshape(x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) ->
     try:
         view.shape = shape
     except AttributeError as error:
-        raise ValueError(f"reshape: copy=False, but {x.shape} to {shape} needs a copy: the array is not contiguous") from error
+        raise ValueError(
+            f"reshape: copy=False, but {x.shape} to {shape} needs a copy: the array is not contiguous"
+        ) from error
     return view
 
 
@@ -47,7 +49,7 @@ def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
     return numpy.broadcast_to(x, shape)
 
 
-# -- reductions: numpy.sum and its like spend most of a small call on the way to the ufunc ---------------------------------
+# -- reductions: numpy.sum and its like spend most of a small call on the way to the ufunc -----------------------------
 def sum(x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Array:
     if axis is None:
         if not keepdims and dtype is None and ((of := x.dtype) is _FLOAT32 or of is _FLOAT64):
@@ -97,7 +99,9 @@ def min(x: Array, /, *, axis: Any = None, keepdims: Any = False) -> Array:
 
 # -- indexing --------------------------------------------------------------------------------------------------------
 def index_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
-    """Of each index, the last row is put in its place; the others, if there are any, are sorted by index and summed in runs."""
+    """Of each index, the last row is put in its place; the others, if there are any, are sorted by index and summed in
+    runs.
+    """
     axis %= len(shape)
     out = numpy.zeros(shape, values.dtype)
     if not values.size:
@@ -120,8 +124,9 @@ def index_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int) 
 
 # -- layers ----------------------------------------------------------------------------------------------------------
 def _product(a: Array, b: Array) -> Array:
-    """Of two matrices. Between convolutions that run in threads, so does this: BLAS's own threads stay awake for a while
-    after their work, and would be in the way of the next convolution."""
+    """Of two matrices. Between convolutions that run in threads, so does this: BLAS's own threads stay awake for a
+    while after their work, and would be in the way of the next convolution.
+    """
     (rows, inner), columns = a.shape, b.shape[1]
     if not awake() or rows * inner * columns < LEAST or b.shape[0] != inner:
         return a.dot(b)
@@ -162,7 +167,9 @@ def linear_grad_weight(g: Array, x: Array) -> Array:
 
 
 def matmul(x1: Array, x2: Array, /) -> Array:
-    """Of two matrices: ``dot`` is on its way in half of the time. Many matrices times one are one product, of all their rows."""
+    """Of two matrices: ``dot`` is on its way in half of the time. Many matrices times one are one product, of all their
+    rows.
+    """
     if x2.ndim == 2:
         if x1.ndim == 2:
             return _product(x1, x2)
@@ -174,7 +181,8 @@ def matmul(x1: Array, x2: Array, /) -> Array:
 
 #: What a pass over an element costs, in multiplications of a matrix product.
 PASS = 16
-#: Elements at a time: temporaries stay small. With more calls than that the threads would wait for each other at every one.
+#: Elements at a time: temporaries stay small. With more calls than that the threads would wait for each other at every
+#: one.
 BLOCK = 1 << 20
 #: Elements of a row of zeros, in the cache next to the processor.
 _ROW = 1 << 14
@@ -254,7 +262,9 @@ def log_softmax(x: Array, axis: int) -> Array:
 
 
 def _log_sum(shifted: Array, axis: int, terms: Array) -> Array:
-    """The logarithm of the sum of ``terms = exp(shifted)``, of which the largest is 1: where the others are small, by log1p."""
+    """The logarithm of the sum of ``terms = exp(shifted)``, of which the largest is 1: where the others are small, by
+    log1p.
+    """
     total = add.reduce(terms, axis=axis, keepdims=True)
     small = numpy.logical_and(total < 1.5, total >= 1)
     if not small.any():

@@ -31,7 +31,9 @@ def tanh_slope(x: Array) -> Array:
 
 
 def sign(x: Array, /) -> Array:
-    """-1, 0 or 1 with the sign of ``x``; for complex numbers ``x / abs(x)``, and 0 at 0, with no warning and no overflow."""
+    """-1, 0 or 1 with the sign of ``x``; for complex numbers ``x / abs(x)``, and 0 at 0, with no warning and no
+    overflow.
+    """
     if x.dtype.kind != "c":
         return numpy.sign(x)
     out = numpy.array(x)

@@ -13,7 +13,9 @@ from ..kernels import linalg as plain
 Array = ndarray
 
 #: By dtype, the least sum of squares in which none that was too small to be kept matters.
-_LEAST = {dtype: float(numpy.finfo(dtype).tiny) / float(numpy.finfo(dtype).eps) ** 2 for dtype in map(numpy.dtype, "efdg")}
+_LEAST = {
+    dtype: float(numpy.finfo(dtype).tiny) / float(numpy.finfo(dtype).eps) ** 2 for dtype in map(numpy.dtype, "efdg")
+}
 
 
 def _xp() -> Any:

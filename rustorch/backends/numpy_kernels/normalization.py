@@ -1,4 +1,5 @@
-"""NumPy's normalization: sums by BLAS where they are products with ones, and one or two temporaries of the input's size.
+"""NumPy's normalization: sums by BLAS where they are products with ones, and one or two temporaries of the input's
+size.
 
 All arrays of a call have one dtype.
 """
@@ -33,7 +34,9 @@ def _carefully(function: Callable, *args: Any) -> Any:
 
 
 def _safe(squares: Array, eps: float) -> bool:
-    """Whether means of squares neither overflowed nor, without eps, underflowed: if not, the plain version scales them."""
+    """Whether means of squares neither overflowed nor, without eps, underflowed: if not, the plain version
+    scales them.
+    """
     least = 0.0 if eps else float(numpy.finfo(squares.dtype).tiny) / float(numpy.finfo(squares.dtype).eps) ** 2
     return not squares.size or bool(squares.max() < numpy.inf and squares.min() >= least)
 
@@ -123,7 +126,7 @@ def rms_norm_grad(g: Array, x: Array, rstd: Array, weight: Array | None, n: int)
     return t.reshape(x.shape), dweight
 
 
-# -- per channel -------------------------------------------------------------------------------------------------------------------
+# -- per channel -------------------------------------------------------------------------------------------------------
 def _planes(x: Array) -> Array:
     """(n, channels, all the rest)."""
     return x if x.ndim == 2 else x.reshape(x.shape[0], x.shape[1], prod(x.shape[2:]))

@@ -1,5 +1,6 @@
-"""Updates of parameters, in place and block by block: what an update computes on its way stays in the processor's cache, and no array of
-a parameter's size is made."""
+"""Updates of parameters, in place and block by block: what an update computes on its way stays in the processor's
+cache, and no array of a parameter's size is made.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +16,15 @@ from ..kernels import optim as plain
 
 Array = Any
 
-#: Numbers in a block: 512 KiB of float32. A smaller one would stay in a nearer cache, but there would be more calls, which cost more.
+#: Numbers in a block: 512 KiB of float32. A smaller one would stay in a nearer cache, but there would be more calls,
+#: which cost more.
 BLOCK = 1 << 17
 
 
 def _scalars(dtype: Any, *values: float) -> list[Array]:
-    """Numbers as arrays without axes, with which a call takes half as long as with Python's, for which NumPy asks about promotion."""
+    """Numbers as arrays without axes, with which a call takes half as long as with Python's, for which NumPy asks about
+    promotion.
+    """
     array = numpy.array(values, dtype)
     return [array[i, ...] for i in range(len(values))]
 
@@ -61,8 +65,17 @@ def _in_blocks(name: str, arrays: int) -> Callable[..., tuple]:
     return run
 
 
-def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, dampening: float, weight_decay: float,
-        nesterov: bool, maximize: bool) -> tuple[Array, Array | None]:  # fmt: skip
+def sgd(
+    p: Array,
+    g: Array,
+    buffer: Array | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    maximize: bool,
+) -> tuple[Array, Array | None]:
     p = _writable(p)
     if p.size <= 8 * BLOCK and not (momentum or weight_decay or maximize):  # one temporary is all there is
         return subtract(p, multiply(g, lr), p), buffer
@@ -90,14 +103,36 @@ def sgd(p: Array, g: Array, buffer: Array | None, lr: float, momentum: float, da
     return p, buffer
 
 
-def adam(p: Array, g: Array, mean: Array, square: Array, top: Array | None, lr: float, beta1: float, beta2: float, eps: float,
-         weight_decay: float, decoupled: bool, maximize: bool, correction1: float, correction2: float) -> tuple[Array, ...]:  # fmt: skip
+def adam(
+    p: Array,
+    g: Array,
+    mean: Array,
+    square: Array,
+    top: Array | None,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    maximize: bool,
+    correction1: float,
+    correction2: float,
+) -> tuple[Array, ...]:
     p = _writable(p)
     root, gain = correction2**0.5, beta1 - 1 if maximize else 1 - beta1
     # the corrections are drawn out of the quotient, which saves a pass over the block: m / (sqrt(v) / root + eps)
     rate, eps, decay, shrink, keep1, gain, keep2, gain2 = _scalars(
-        p.dtype, lr * root / correction1, eps * root, -weight_decay if maximize else weight_decay, 1 - lr * weight_decay, beta1, gain,
-        beta2, (1 - beta2) / gain**2)  # fmt: skip
+        p.dtype,
+        lr * root / correction1,
+        eps * root,
+        -weight_decay if maximize else weight_decay,
+        1 - lr * weight_decay,
+        beta1,
+        gain,
+        beta2,
+        (1 - beta2) / gain**2,
+    )
     for p_, g_, mean_, square_, top_ in _blocks((p, g, mean, square, top)):
         scratch = numpy.empty_like(p_)
         if weight_decay and decoupled:
@@ -119,8 +154,21 @@ def adam(p: Array, g: Array, mean: Array, square: Array, top: Array | None, lr: 
     return p, mean, square, top
 
 
-def adafactor(p: Array, g: Array, rows: Any, columns: Any, variance: Array | None, lr: float, keep: float, eps1: float,
-              eps2: float, d: float, rho: float, weight_decay: float, maximize: bool) -> tuple[Array, ...]:  # fmt: skip
+def adafactor(
+    p: Array,
+    g: Array,
+    rows: Any,
+    columns: Any,
+    variance: Array | None,
+    lr: float,
+    keep: float,
+    eps1: float,
+    eps2: float,
+    d: float,
+    rho: float,
+    weight_decay: float,
+    maximize: bool,
+) -> tuple[Array, ...]:
     p, size = _writable(p), p.size**0.5
     step = rho * max(eps2, float(norm(p)) / size)  # in this order, as in PyTorch: of nan, it is eps2
     if weight_decay:
@@ -145,8 +193,18 @@ def adafactor(p: Array, g: Array, rows: Any, columns: Any, variance: Array | Non
     return subtract(p, scratch, p), rows, columns, variance
 
 
-def muon(p: Array, g: Array, buffer: Array, lr: float, decay: float, momentum: float, nesterov: bool,
-         coefficients: tuple[float, float, float], steps: int, eps: float) -> tuple[Array, Array]:  # fmt: skip
+def muon(
+    p: Array,
+    g: Array,
+    buffer: Array,
+    lr: float,
+    decay: float,
+    momentum: float,
+    nesterov: bool,
+    coefficients: tuple[float, float, float],
+    steps: int,
+    eps: float,
+) -> tuple[Array, Array]:
     """With two arrays of the parameter's size: a product cannot be written over its factor."""
     p = _writable(p)
     x = multiply(g, 1 - momentum)

@@ -1,4 +1,6 @@
-"""Pooling through NumPy's strided views: a window's value number k, for all windows at once, is one slice of the input."""
+"""Pooling through NumPy's strided views: a window's value number k, for all windows at once, is one slice of
+the input.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ def _xp() -> Any:
 def _keys(windows: Windows) -> tuple[tuple[Any, ...], ...]:
     """For every value of the windows, in order: where in the padded input it is."""
     along = [
-        [slice(start, start + (w.out - 1) * w.stride + 1, w.stride) for start in range(0, w.kernel * w.dilation, w.dilation)]
+        [
+            slice(start, start + (w.out - 1) * w.stride + 1, w.stride)
+            for start in range(0, w.kernel * w.dilation, w.dilation)
+        ]
         for w in windows
     ]
     return tuple(product(*along))
@@ -94,7 +99,9 @@ def max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
             odd = left[len(left) & ~1 :]
             left = [_larger(left[i], left[i + 1]) for i in range(0, len(left) - 1, 2)] + odd
         values[start:stop], number = left[0]
-        numpy.maximum(number, first, out=numbers[start:stop])  # a window of nothing but -inf: its first one is no padding
+        numpy.maximum(
+            number, first, out=numbers[start:stop]
+        )  # a window of nothing but -inf: its first one is no padding
 
     _in_blocks(rows, windows, work)
     if best.size and numpy.isnan(numpy.maximum.reduce(best, axis=None)):  # nan is not greater, and yet it is the one
@@ -158,7 +165,9 @@ def avg_pool(x: Array, windows: Windows, divisor: float) -> Array:
             x = add.reduce(x.reshape(*x.shape[:axis], window.out, window.kernel, *x.shape[axis + 1 :]), axis=axis + 1)
             continue
         if window.padding or window.after:
-            padded = numpy.zeros((*x.shape[:axis], window.padding + window.size + window.after, *x.shape[axis + 1 :]), x.dtype)
+            padded = numpy.zeros(
+                (*x.shape[:axis], window.padding + window.size + window.after, *x.shape[axis + 1 :]), x.dtype
+            )
             padded[(slice(None),) * axis + (slice(window.padding, window.padding + window.size),)] = x
             x = padded
         parts = [x[(slice(None),) * axis + key] for key in _keys((window,))]

@@ -1,4 +1,5 @@
-"""The recurrent steps on NumPy: a matrix product and a handful of calls each, into buffers made once for the whole sequence.
+"""The recurrent steps on NumPy: a matrix product and a handful of calls each, into buffers made once for the whole
+sequence.
 
 ``sigmoid(x) = (tanh(x / 2) + 1) / 2``: with it, all gates of a step go through one tanh.
 """
@@ -40,7 +41,9 @@ class _Concat:
 
 
 def _scales(batch: int, width: int, sigmoids: tuple[bool, ...], dtype: numpy.dtype) -> tuple[Array, Array]:
-    """What to multiply with before and after tanh, and what to add after; written out for all rows, which is faster than to broadcast."""
+    """What to multiply with before and after tanh, and what to add after; written out for all rows, which is faster
+    than to broadcast.
+    """
     which = numpy.tile(numpy.repeat(numpy.asarray(sigmoids), width), (batch, 1))
     return numpy.where(which, 0.5, 1.0).astype(dtype), numpy.where(which, 0.5, 0.0).astype(dtype)
 
@@ -114,9 +117,19 @@ def lstm_steps(
     return out, c.copy(), gates, cells, squashed
 
 
-def lstm_steps_grad(g: Array, g_cell: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Array | None, out: Array,
-                    gates: Array, cells: Array, squashed: Array,
-                    reverse: bool) -> tuple[Array, Array | None, Array | None, Array, Array | None]:  # fmt: skip
+def lstm_steps_grad(
+    g: Array,
+    g_cell: Array,
+    h: Array | None,
+    c: Array | None,
+    w_hh: Array,
+    w_hr: Array | None,
+    out: Array,
+    gates: Array,
+    cells: Array,
+    squashed: Array,
+    reverse: bool,
+) -> tuple[Array, Array | None, Array | None, Array, Array | None]:
     steps, batch, width = cells.shape
     dtype = gates.dtype
     parts = gates.reshape(steps, batch, 4, width)
@@ -185,8 +198,9 @@ def gru_steps(z: Array, h: Array | None, w_hh: Array, b_hh: Array | None, revers
     return out, gates, products
 
 
-def gru_steps_grad(g: Array, h: Array | None, w_hh: Array, b_hh: Array | None, out: Array, gates: Array, products: Array,
-                   reverse: bool) -> tuple[Array, Array | None, Array, Array | None]:  # fmt: skip
+def gru_steps_grad(
+    g: Array, h: Array | None, w_hh: Array, b_hh: Array | None, out: Array, gates: Array, products: Array, reverse: bool
+) -> tuple[Array, Array | None, Array, Array | None]:
     steps, batch, width = out.shape
     dtype = gates.dtype
     parts = gates.reshape(steps, batch, 3, width)

@@ -12,8 +12,10 @@ from ...ops.helpers import is_complex, one_axis
 from ...variable import Variable
 from .checks import floating, in_place, real
 
-__all__ = ["gelu", "glu", "log_softmax", "logsigmoid", "mish", "sigmoid", "silu", "softmax", "softmin", "softplus", "softsign", "tanh",
-           "tanhshrink"]  # fmt: skip
+__all__ = [
+    "gelu", "glu", "log_softmax", "logsigmoid", "mish", "sigmoid", "silu", "softmax", "softmin", "softplus", "softsign",
+    "tanh", "tanhshrink",
+]  # fmt: skip
 
 
 def sigmoid(input: Any) -> Variable:
@@ -159,7 +161,9 @@ def glu(input: Any, dim: int = -1) -> Variable:
 def _softmax_dim(input: Variable, dim: int | None, name: str, level: int) -> int:
     if dim is None:
         warnings.warn(
-            f"{name} without dim chooses one by the number of dimensions; name it, as in dim=-1", UserWarning, stacklevel=level
+            f"{name} without dim chooses one by the number of dimensions; name it, as in dim=-1",
+            UserWarning,
+            stacklevel=level,
         )
         dim = 0 if input.ndim in (0, 1, 3) else 1
     return one_axis(dim, input.ndim or 1, name)  # a number is as a row of one

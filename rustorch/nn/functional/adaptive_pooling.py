@@ -14,8 +14,10 @@ from .max_pooling import largest
 from .pooling import images, ordered
 from .sizes import tuple_of
 
-__all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-           "adaptive_max_pool3d"]  # fmt: skip
+__all__ = [
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+]  # fmt: skip
 
 
 def _bins(name: str, input: Variable, output_size: Any, n: int) -> tuple[Window, ...]:
@@ -71,8 +73,8 @@ def adaptive_avg_pool1d(input: Any, output_size: Any) -> Variable:
 def adaptive_avg_pool2d(input: Any, output_size: Any) -> Variable:
     """The means of bins, as many as the output shall have.
 
-    Bin ``i`` of ``out`` over an axis of ``size`` values is from ``floor(i * size / out)`` to before ``ceil((i + 1) * size / out)``:
-    neighbours overlap where the one number does not divide the other.
+    Bin ``i`` of ``out`` over an axis of ``size`` values is from ``floor(i * size / out)`` to before ``ceil((i + 1) *
+    size / out)``: neighbours overlap where the one number does not divide the other.
 
     Parameters
     ----------

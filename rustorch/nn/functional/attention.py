@@ -46,8 +46,16 @@ def _kept(shape: tuple[int, ...], p: float, like: Variable) -> Variable | None:
     return drawn_mask(shape, p, like) if p else None
 
 
-def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
-                                 is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False) -> Variable:  # fmt: skip
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Variable:
     """``softmax(scale * query @ key.T + mask) @ value``.
 
     Source: Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762, equation 1.
@@ -58,8 +66,8 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     key : Variable or array, (..., keys, size)
     value : Variable or array, (..., keys, values)
     attn_mask : Variable or array, broadcastable to (..., queries, keys), optional
-        Of bools: True where a query may see a key. Of float32 or the query's dtype: added to the scores. A query that sees nothing
-        gives 0.
+        Of bools: True where a query may see a key. Of float32 or the query's dtype: added to the scores. A query that
+        sees nothing gives 0.
     dropout_p : float
         What share of the weights is zeroed; always, also in evaluation.
     is_causal : bool
@@ -67,8 +75,8 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     scale : float, optional
         Default: 1 / sqrt(size).
     enable_gqa : bool
-        Whether the third axis from the end, the heads, may be shorter in key and value, by a whole factor: each of their heads serves
-        as many of the query's (grouped queries, arXiv:2305.13245).
+        Whether the third axis from the end, the heads, may be shorter in key and value, by a whole factor: each of
+        their heads serves as many of the query's (grouped queries, arXiv:2305.13245).
 
     Returns
     -------
@@ -120,7 +128,9 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
             raise ValueError(f"{name}: with is_causal there is no attn_mask; add the causal one to it")
         mask = _checked_mask(name, "attn_mask", attn_mask, q)
         if not broadcastable([mask.shape, scores]) or ops.broadcast_shapes(mask.shape, scores) != scores:
-            raise ValueError(f"{name}: attn_mask has shape {tuple(mask.shape)}, which does not broadcast to the scores' {scores}")
+            raise ValueError(
+                f"{name}: attn_mask has shape {tuple(mask.shape)}, which does not broadcast to the scores' {scores}"
+            )
         mask = _added(mask, False, q.dtype)
     elif is_causal:
         mask = causal_mask(q.shape[-2], k.shape[-2], q.dtype, q.device)
@@ -129,9 +139,18 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     return network.attention(q, k, v, mask, _kept(scores, dropout_p, q), float(scale))
 
 
-# -- many heads ------------------------------------------------------------------------------------------------------------------
-def _projected(query: Variable, key: Variable, value: Variable, heads: int, weights: list, biases: list | None, packed: Any,
-               bias: Any, batch_first: bool) -> list[Variable]:  # fmt: skip
+# -- many heads --------------------------------------------------------------------------------------------------------
+def _projected(
+    query: Variable,
+    key: Variable,
+    value: Variable,
+    heads: int,
+    weights: list,
+    biases: list | None,
+    packed: Any,
+    bias: Any,
+    batch_first: bool,
+) -> list[Variable]:
     """Queries, keys and values of all heads: (batch, heads, length, size) each."""
 
     def split(x: Variable, parts: int) -> list[Variable]:
@@ -149,8 +168,17 @@ def _projected(query: Variable, key: Variable, value: Variable, heads: int, weig
     return [split(linear(x, w, b), 1)[0] for x, w, b in zip((query, key, value), weights, own, strict=True)]
 
 
-def check_attention(query: Any, key: Any, value: Any, features: tuple[int, int, int], heads: int, key_padding_mask: Any,
-                    attn_mask: Any, is_causal: bool, batch_first: bool) -> tuple:  # fmt: skip
+def check_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    features: tuple[int, int, int],
+    heads: int,
+    key_padding_mask: Any,
+    attn_mask: Any,
+    is_causal: bool,
+    batch_first: bool,
+) -> tuple:
     """All that many heads are given, checked before anything is drawn or computed.
 
     Parameters
@@ -182,7 +210,8 @@ def check_attention(query: Any, key: Any, value: Any, features: tuple[int, int, 
     shapes = [tuple(x.shape) for x in (query, key, value)]
     if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
         raise ValueError(
-            f"{name}: query, key and value have three dimensions, or two without batch; got {', '.join(map(str, shapes))}"
+            f"{name}: query, key and value have three dimensions, or two without batch; got "
+            f"{', '.join(map(str, shapes))}"
         )
     if features[0] % heads:
         raise ValueError(f"{name}: {features[0]} features cannot be divided among {heads} heads")
@@ -212,13 +241,19 @@ def check_attention(query: Any, key: Any, value: Any, features: tuple[int, int, 
         form = (batch, keys) if batched else (keys,)
         if tuple(key_padding_mask.shape) != form:
             raise ValueError(
-                f"{name}: key_padding_mask is {'(batch, keys)' if batched else '(keys,)'}, {form}; got {tuple(key_padding_mask.shape)}"
+                f"{name}: key_padding_mask is {'(batch, keys)' if batched else '(keys,)'}, {form}; got "
+                f"{tuple(key_padding_mask.shape)}"
             )
     return query, key, value, attn_mask, key_padding_mask, (batch, queries, keys)
 
 
-def _mask_of_scores(attn_mask: Variable | None, key_padding_mask: Variable | None, heads: int, sizes: tuple[int, int, int],
-                    like: Variable) -> Variable | None:  # fmt: skip
+def _mask_of_scores(
+    attn_mask: Variable | None,
+    key_padding_mask: Variable | None,
+    heads: int,
+    sizes: tuple[int, int, int],
+    like: Variable,
+) -> Variable | None:
     """Both masks as one that is added to scores of the shape (batch, heads, queries, keys)."""
     batch, queries, keys = sizes
     mask: Variable | None = None
@@ -239,13 +274,32 @@ def _longer(x: Variable, more: Variable, axis: int) -> Variable:
     return ops.concat([x, ops.broadcast_to(more, tuple(shape))], axis=axis)
 
 
-def multi_head_attention_forward(query: Any, key: Any, value: Any, embed_dim_to_check: int, num_heads: int, in_proj_weight: Any,
-                                 in_proj_bias: Any, bias_k: Any, bias_v: Any, add_zero_attn: bool, dropout_p: float,
-                                 out_proj_weight: Any, out_proj_bias: Any, training: bool = True, key_padding_mask: Any = None,
-                                 need_weights: bool = True, attn_mask: Any = None, use_separate_proj_weight: bool = False,
-                                 q_proj_weight: Any = None, k_proj_weight: Any = None, v_proj_weight: Any = None,
-                                 average_attn_weights: bool = True, is_causal: bool = False,
-                                 batch_first: bool = False) -> tuple[Variable, Variable | None]:  # fmt: skip
+def multi_head_attention_forward(
+    query: Any,
+    key: Any,
+    value: Any,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: Any,
+    in_proj_bias: Any,
+    bias_k: Any,
+    bias_v: Any,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: Any,
+    out_proj_bias: Any,
+    training: bool = True,
+    key_padding_mask: Any = None,
+    need_weights: bool = True,
+    attn_mask: Any = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: Any = None,
+    k_proj_weight: Any = None,
+    v_proj_weight: Any = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,
+    batch_first: bool = False,
+) -> tuple[Variable, Variable | None]:
     """Attention of several heads side by side, each with projections of its own; see `rustorch.nn.MultiheadAttention`.
 
     Parameters
@@ -283,21 +337,31 @@ def multi_head_attention_forward(query: Any, key: Any, value: Any, embed_dim_to_
 
     Returns
     -------
-    The output, in the shape of query, and the weights, (batch, queries, keys), or (batch, heads, queries, keys), or None
+    The output, in the shape of query, and the weights, (batch, queries, keys), or (batch, heads, queries, keys), or
+    None
 
     Raises
     ------
     ValueError
         If a shape does not fit.
     TypeError
-        If query, key, value and parameters are not of one real floating-point dtype, or a mask's dtype is none of those above.
+        If query, key, value and parameters are not of one real floating-point dtype, or a mask's dtype is none of those
+        above.
     """
     name = "MultiheadAttention"
     same, alike = key is value, query is key
     size = embed_dim_to_check
     own_sizes = [w.shape[-1] for w in (k_proj_weight, v_proj_weight)] if use_separate_proj_weight else [size, size]
     query, key, value, attn_mask, key_padding_mask, sizes = check_attention(
-        query, key, value, (size, own_sizes[0], own_sizes[1]), num_heads, key_padding_mask, attn_mask, is_causal, batch_first
+        query,
+        key,
+        value,
+        (size, own_sizes[0], own_sizes[1]),
+        num_heads,
+        key_padding_mask,
+        attn_mask,
+        is_causal,
+        batch_first,
     )
     check_probability(name, dropout_p)
     batch, queries, _ = sizes

@@ -36,7 +36,9 @@ def real_only(name: str, *values: Variable | None) -> None:
     """Raise TypeError if one of the values is of complex numbers."""
     for x in values:
         if x is not None and is_complex(x._native):
-            raise TypeError(f"{name} is of real numbers, not of {x.dtype}; take their real part, as in rustorch.real(x)")
+            raise TypeError(
+                f"{name} is of real numbers, not of {x.dtype}; take their real part, as in rustorch.real(x)"
+            )
 
 
 def in_place(input: Variable, compute: Callable[[], Variable], name: str) -> Variable:
@@ -60,7 +62,9 @@ def at_least(x: Variable, least: float) -> Variable:
 
 
 def known(x: Variable, condition: Callable[[Variable], Variable]) -> bool:
-    """Whether a condition is known to hold for some element; not where values cannot be read without waiting, or at all."""
+    """Whether a condition is known to hold for some element; not where values cannot be read without waiting, or at
+    all.
+    """
     return readable(x) and extent(ops.astype(condition(x.detach()), dtypes.int64))[1] == 1
 
 
@@ -86,9 +90,13 @@ def reduction_of(name: str, reduction: str, size_average: Any, reduce: Any, more
         return reduction
     for word, given in (("size_average", size_average), ("reduce", reduce)):
         if given is not None and not isinstance(given, bool):
-            raise TypeError(f"{name}: {word} is True, False or None, not {given!r}; name the reduction, as in reduction='sum'")
+            raise TypeError(
+                f"{name}: {word} is True, False or None, not {given!r}; name the reduction, as in reduction='sum'"
+            )
     found = "none" if reduce is False else "sum" if size_average is False else "mean"
-    warnings.warn(f"{name}: size_average and reduce are old words; write reduction={found!r}", UserWarning, stacklevel=3)
+    warnings.warn(
+        f"{name}: size_average and reduce are old words; write reduction={found!r}", UserWarning, stacklevel=3
+    )
     return found
 
 

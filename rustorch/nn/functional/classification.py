@@ -29,8 +29,16 @@ from .targets import (
 __all__ = ["cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss"]
 
 
-def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100,
-                  reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0) -> Variable:  # fmt: skip
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Variable:
     """Cross-entropy between logits and classes: ``-sum(t * log_softmax(input))``.
 
     Parameters
@@ -38,17 +46,18 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: boo
     input : Variable or array, (classes,), (n, classes) or (n, classes, d1, ...)
         Logits: not normalised, of any size (it is stable for 1e4).
     target : Variable or array
-        Class indices, integers of the input's shape without the dimension of classes; or class probabilities, floats of the
-        input's shape.
+        Class indices, integers of the input's shape without the dimension of classes; or class probabilities, floats of
+        the input's shape.
     weight : Variable or array, (classes,), optional
         What each class counts.
     ignore_index : int
-        Targets of this index count nothing, whatever their logits are. For class indices only; probabilities take negative ones.
+        Targets of this index count nothing, whatever their logits are. For class indices only; probabilities take
+        negative ones.
     size_average, reduce : bool, optional
         PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
-        "mean" divides by the sum of the weights of the targets; for probabilities, by their number. Where nothing counts, it is nan, and
-        its gradient 0.
+        "mean" divides by the sum of the weights of the targets; for probabilities, by their number. Where nothing
+        counts, it is nan, and its gradient 0.
     label_smoothing : float
         Probability that is spread evenly over the classes, in [0, 1].
 
@@ -60,8 +69,8 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: boo
     Raises
     ------
     IndexError
-        If a class index is out of range. (On "cuda" and under tracing nobody reads the indices, for that means to wait; on "cuda" the loss
-        of such a row is nan.)
+        If a class index is out of range. (On "cuda" and under tracing nobody reads the indices, for that means to wait;
+        on "cuda" the loss of such a row is nan.)
     ValueError
         If shapes do not fit, an option is out of range, or ``ignore_index`` is not negative for probabilities.
     TypeError
@@ -90,20 +99,26 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: boo
         target = ops.astype(target, dtypes.int64)  # ignore_index must fit: -100 is no uint8
     if kind in "iu":
         if target.shape != rows:
-            raise ValueError(f"cross_entropy: class indices for an input of shape {shape} have shape {rows}, not {target.shape}")
+            raise ValueError(
+                f"cross_entropy: class indices for an input of shape {shape} have shape {rows}, not {target.shape}"
+            )
     elif kind == "f":
         if target.shape != shape:
             raise ValueError(
-                f"cross_entropy: a target of {target.dtype} is class probabilities, of the input's shape {shape}, not {target.shape}; "
+                f"cross_entropy: a target of {target.dtype} is class probabilities, of the input's shape {shape}, not "
+                f"{target.shape}; "
                 f"class indices are integers"
             )
         if ignore_index >= 0:
             raise ValueError(
-                f"cross_entropy: ignore_index is not supported for a floating point target, class probabilities; it is {ignore_index}, "
+                f"cross_entropy: ignore_index is not supported for a floating point target, class probabilities; it is "
+                f"{ignore_index}, "
                 f"and without it (or with a negative one) no row is ignored"
             )
     else:
-        raise TypeError(f"cross_entropy: targets are class indices (integers) or probabilities (floats), not {target.dtype}")
+        raise TypeError(
+            f"cross_entropy: targets are class indices (integers) or probabilities (floats), not {target.dtype}"
+        )
     flat = _rows_of_classes(input)
     if kind in "iu":
         if len(rows) != 1:
@@ -132,8 +147,15 @@ def _rows_of_classes(x: Variable) -> Variable:
     return ops.reshape(moved, (x.size // x.shape[1] if x.shape[1] else 0, x.shape[1]))
 
 
-def _from_indices(x: Variable, target: Variable, weight: Variable | None, ignore_index: int, reduction: str, smoothing: float,
-                  rows: tuple[int, ...]) -> Variable:  # fmt: skip
+def _from_indices(
+    x: Variable,
+    target: Variable,
+    weight: Variable | None,
+    ignore_index: int,
+    reduction: str,
+    smoothing: float,
+    rows: tuple[int, ...],
+) -> Variable:
     """Cross-entropy of rows of logits, (m, classes), and class indices, (m,)."""
     classes = x._native.shape[1]
     if not x.size:
@@ -159,8 +181,12 @@ def _from_indices(x: Variable, target: Variable, weight: Variable | None, ignore
     return ops.reshape(loss, rows) if reduction == "none" else loss
 
 
-def _counted(name: str, x: Variable, target: Variable, weight: Variable | None, ignore_index: int) -> tuple[Variable, Variable]:
-    """The classes of rows, 0 for ignored ones, and what each row counts: nan for what is no class, where nobody reads the classes."""
+def _counted(
+    name: str, x: Variable, target: Variable, weight: Variable | None, ignore_index: int
+) -> tuple[Variable, Variable]:
+    """The classes of rows, 0 for ignored ones, and what each row counts: nan for what is no class, where nobody reads
+    the classes.
+    """
     classes = x._native.shape[1]
     check_classes(name, target, classes, ignore_index)
     safe, each = counted_rows(ops, target, weight, ignore_index, x)
@@ -170,8 +196,15 @@ def _counted(name: str, x: Variable, target: Variable, weight: Variable | None, 
     return safe, each
 
 
-def nll_loss(input: Any, target: Any, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100,
-             reduce: bool | None = None, reduction: str = "mean") -> Variable:  # fmt: skip
+def nll_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Variable:
     """Minus the entry of the target's class: with log-probabilities, as of `log_softmax`, the negative log-likelihood.
 
     Parameters
@@ -237,7 +270,9 @@ def _one_or_more(name: str, input: Any) -> tuple[Variable, bool]:
     """Rows of classes, (n, classes), and whether (classes,) or a number was given."""
     input = real(input, name)
     if input.ndim > 2 or not all(input.shape[-1:]):
-        raise ValueError(f"{name}: the input is (classes,) or (n, classes), not of shape {input.shape}, and has a class")
+        raise ValueError(
+            f"{name}: the input is (classes,) or (n, classes), not of shape {input.shape}, and has a class"
+        )
     return (ops.reshape(input, (1, input.size)), True) if input.ndim < 2 else (input, False)
 
 
@@ -246,10 +281,18 @@ def _of_rows(loss: Variable, alone: bool, reduction: str) -> Variable:
     return ops.reshape(loss, ()) if alone and reduction == "none" else reduced(loss, reduction)
 
 
-def multi_margin_loss(input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None,
-                      size_average: bool | None = None, reduce: bool | None = None,
-                      reduction: str = "mean") -> Variable:  # fmt: skip
-    """``sum(max(0, margin - x[y] + x[i]) ** p) / classes`` over the classes i other than the target's y: a hinge for classes.
+def multi_margin_loss(
+    input: Any,
+    target: Any,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Variable:
+    """``sum(max(0, margin - x[y] + x[i]) ** p) / classes`` over the classes i other than the target's y: a hinge for
+    classes.
 
     Parameters
     ----------
@@ -303,8 +346,9 @@ def multi_margin_loss(input: Any, target: Any, p: int = 1, margin: float = 1.0, 
     return _of_rows(ops.sum(z, axis=1) / classes, alone, reduction)
 
 
-def multilabel_margin_loss(input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None,
-                           reduction: str = "mean") -> Variable:  # fmt: skip
+def multilabel_margin_loss(
+    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> Variable:
     """``sum(max(0, 1 - x[y] + x[i])) / classes`` over all target classes y and all other classes i.
 
     Parameters
@@ -345,14 +389,22 @@ def multilabel_margin_loss(input: Any, target: Any, size_average: bool | None = 
     check_classes("multilabel_margin_loss", ops.where(target == -1, ops.zeros_like(target), target), classes)
     hot = ops.expand_dims(safe, axis=2) == ops.arange(classes, dtype=safe.dtype, device=safe.device)
     is_target = ops.any(ops.logical_and(hot, ops.expand_dims(given, axis=2)), axis=1)
-    others = ops.expand_dims(ops.where(is_target, ops.zeros_like(x), x), axis=1)  # an infinite score minus itself is nan
+    others = ops.expand_dims(
+        ops.where(is_target, ops.zeros_like(x), x), axis=1
+    )  # an infinite score minus itself is nan
     z = network.relu(1 - (ops.expand_dims(ops.take_along_axis(x, safe, axis=1), axis=2) - others))
     pairs = ops.logical_and(ops.expand_dims(given, axis=2), ops.logical_not(ops.expand_dims(is_target, axis=1)))
     return _of_rows(ops.sum(ops.where(pairs, z, ops.zeros_like(z)), axis=(1, 2)) / classes, alone, reduction)
 
 
-def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, size_average: bool | None = None,
-                                reduce: bool | None = None, reduction: str = "mean") -> Variable:  # fmt: skip
+def multilabel_soft_margin_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Variable:
     """The mean over the classes of ``-y * log(sigmoid(x)) - (1 - y) * log(sigmoid(-x))``.
 
     Parameters

@@ -15,7 +15,9 @@ from .sizes import batched, same_padding, tuple_of
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
-def _operands(name: str, n: int, input: Any, weight: Any, bias: Any, outs: int, groups: Any) -> tuple[Any, Any, Any, int]:
+def _operands(
+    name: str, n: int, input: Any, weight: Any, bias: Any, outs: int, groups: Any
+) -> tuple[Any, Any, Any, int]:
     """Input, weight, bias and groups, checked; ``outs`` is the weight's axis that has output channels, 0 or 1."""
     input = floating(adopt(input, name, (weight,)), name)
     weight = floating(adopt(weight, name, (input,)), name)
@@ -28,7 +30,8 @@ def _operands(name: str, n: int, input: Any, weight: Any, bias: Any, outs: int, 
     channels = weight.shape[1] * groups if outs == 0 else weight.shape[0]
     if input.ndim in (n + 1, n + 2) and input.shape[-n - 1] != channels:
         raise ValueError(
-            f"{name}: a weight of shape {weight.shape} with groups={groups} takes {channels} channels; the input of shape "
+            f"{name}: a weight of shape {weight.shape} with groups={groups} takes {channels} channels; the input of "
+            f"shape "
             f"{input.shape} has {input.shape[-n - 1]}"
         )
     if bias is not None:
@@ -42,7 +45,9 @@ def _operands(name: str, n: int, input: Any, weight: Any, bias: Any, outs: int, 
     return input, weight, bias, groups
 
 
-def _conv(n: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any) -> Variable:
+def _conv(
+    n: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any
+) -> Variable:
     name = f"conv{n}d"
     input, weight, bias, groups = _operands(name, n, input, weight, bias, 0, groups)
     stride, dilation = tuple_of(name, "stride", stride, n), tuple_of(name, "dilation", dilation, n)
@@ -60,19 +65,21 @@ def _conv(n: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any,
     reached = tuple([d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)])
     if any(r > p for r, p in zip(reached, padded, strict=True)):
         raise ValueError(
-            f"{name}: a kernel of sizes {kernel} with dilation {dilation} reaches over {reached}, more than the padded input has: "
+            f"{name}: a kernel of sizes {kernel} with dilation {dilation} reaches over {reached}, more than the padded "
+            f"input has: "
             f"{padded}"
         )
     out = network.conv(input, weight, bias, stride, pairs, dilation, groups)
     return out if had_samples else ops.squeeze(out, axis=0)
 
 
-def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-           groups: int = 1) -> Variable:  # fmt: skip
+def conv1d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Variable:
     """Convolution over one dimension (in mathematics: cross-correlation).
 
-    ``out[n, c, o] = bias[c] + sum over i, k of weight[c, i, k] * input[n, i, stride * o + dilation * k - padding]``, where the input is
-    zero outside; with groups, i runs over the input channels of c's group.
+    ``out[n, c, o] = bias[c] + sum over i, k of weight[c, i, k] * input[n, i, stride * o + dilation * k - padding]``,
+    where the input is zero outside; with groups, i runs over the input channels of c's group.
 
     Parameters
     ----------
@@ -82,8 +89,8 @@ def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: 
     stride : int or tuple
         Distance of neighbouring positions of the kernel.
     padding : int, tuple, "same" or "valid"
-        Zeros before and after; "same": so many that the output is as long as the input (for a stride of 1), one more after than
-        before where the number is odd; "valid": none.
+        Zeros before and after; "same": so many that the output is as long as the input (for a stride of 1), one more
+        after than before where the number is odd; "valid": none.
     dilation : int or tuple
         Distance of the kernel's elements.
     groups : int
@@ -111,9 +118,11 @@ def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: 
     return _conv(1, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-           groups: int = 1) -> Variable:  # fmt: skip
-    """Convolution over two dimensions; equation, arguments and errors as `conv1d`, with a size for each dimension or one for both.
+def conv2d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Variable:
+    """Convolution over two dimensions; equation, arguments and errors as `conv1d`, with a size for each dimension or
+    one for both.
 
     Parameters
     ----------
@@ -133,9 +142,11 @@ def conv2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: 
     return _conv(2, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-           groups: int = 1) -> Variable:  # fmt: skip
-    """Convolution over three dimensions; equation, arguments and errors as `conv1d`, with a size for each dimension or one for all.
+def conv3d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Variable:
+    """Convolution over three dimensions; equation, arguments and errors as `conv1d`, with a size for each dimension or
+    one for all.
 
     Parameters
     ----------
@@ -155,8 +166,17 @@ def conv3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: 
     return _conv(3, input, weight, bias, stride, padding, dilation, groups)
 
 
-def _conv_transpose(n: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, output_padding: Any, groups: Any,
-                    dilation: Any) -> Variable:  # fmt: skip
+def _conv_transpose(
+    n: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: Any,
+    dilation: Any,
+) -> Variable:
     name = f"conv_transpose{n}d"
     input, weight, bias, groups = _operands(name, n, input, weight, bias, 1, groups)
     stride, dilation = tuple_of(name, "stride", stride, n), tuple_of(name, "dilation", dilation, n)
@@ -165,7 +185,8 @@ def _conv_transpose(n: int, input: Any, weight: Any, bias: Any, stride: Any, pad
     for e, s, d in zip(extra, stride, dilation, strict=True):
         if e >= max(s, d):
             raise ValueError(
-                f"{name}: output_padding is smaller than the stride or the dilation, {stride} and {dilation}; it is {extra}"
+                f"{name}: output_padding is smaller than the stride or the dilation, {stride} and {dilation}; it is "
+                f"{extra}"
             )
     input, had_samples = batched(name, input, n)
     if 0 in input.shape[2:]:
@@ -184,20 +205,33 @@ def _conv_transpose(n: int, input: Any, weight: Any, bias: Any, stride: Any, pad
     return out if had_samples else ops.squeeze(out, axis=0)
 
 
-def smallest_output(size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...],
-                    dilation: tuple[int, ...]) -> tuple[int, ...]:  # fmt: skip
+def smallest_output(
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> tuple[int, ...]:
     """The sizes of a transposed convolution's output, without output padding."""
     each = zip(size, kernel, stride, padding, dilation, strict=True)
     return tuple([(length - 1) * s - 2 * p + d * (k - 1) + 1 for length, k, s, p, d in each])
 
 
-def conv_transpose1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-                     groups: int = 1, dilation: Any = 1) -> Variable:  # fmt: skip
+def conv_transpose1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Variable:
     """Transposed convolution over one dimension: the gradient of `conv1d` in its input, as a function of its own.
 
-    Each element of the input is multiplied by the kernel, and these products are added up, ``stride`` apart. Over all i, o and k with
-    ``p = stride * o + dilation * k - padding``:
-    ``out[n, c, p] = bias[c] + sum of weight[i, c, k] * input[n, i, o]``.
+    Each element of the input is multiplied by the kernel, and these products are added up, ``stride`` apart. Over all
+    i, o and k with ``p = stride * o + dilation * k - padding``: ``out[n, c, p] = bias[c] + sum of weight[i, c, k] *
+    input[n, i, o]``.
 
     Parameters
     ----------
@@ -208,7 +242,8 @@ def conv_transpose1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1,
     padding : int or tuple
         How many elements are left out at both ends.
     output_padding : int or tuple
-        How many more elements there are at the end: several lengths have the same convolution. Smaller than stride or dilation.
+        How many more elements there are at the end: several lengths have the same convolution. Smaller than stride or
+        dilation.
     groups : int
     dilation : int or tuple
 
@@ -234,8 +269,16 @@ def conv_transpose1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1,
     return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-def conv_transpose2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-                     groups: int = 1, dilation: Any = 1) -> Variable:  # fmt: skip
+def conv_transpose2d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Variable:
     """Transposed convolution over two dimensions; equation, arguments and errors as `conv_transpose1d`.
 
     Parameters
@@ -256,8 +299,16 @@ def conv_transpose2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1,
     return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-def conv_transpose3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-                     groups: int = 1, dilation: Any = 1) -> Variable:  # fmt: skip
+def conv_transpose3d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Variable:
     """Transposed convolution over three dimensions; equation, arguments and errors as `conv_transpose1d`.
 
     Parameters

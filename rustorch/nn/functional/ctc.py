@@ -15,8 +15,15 @@ from .checks import check_reduction, real
 __all__ = ["ctc_loss"]
 
 
-def ctc_loss(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: str = "mean",
-             zero_infinity: bool = False) -> Variable:  # fmt: skip
+def ctc_loss(
+    log_probs: Any,
+    targets: Any,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Variable:
     """Minus the log-probability of sequences of labels, whatever their alignment with a longer input.
 
     Parameters
@@ -32,8 +39,9 @@ def ctc_loss(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: A
     reduction : {"mean", "sum", "none"}
         "mean" divides each loss by the target's length (by 1, if that is 0), and takes the mean.
     zero_infinity : bool
-        Whether a sample that cannot be aligned counts 0. Otherwise a target longer than its input raises, and the loss of
-        another one that has no alignment (each repetition needs a blank between) is infinite. Its gradient is 0 in any case.
+        Whether a sample that cannot be aligned counts 0. Otherwise a target longer than its input raises, and the loss
+        of another one that has no alignment (each repetition needs a blank between) is infinite. Its gradient is 0 in
+        any case.
 
     Returns
     -------
@@ -51,8 +59,8 @@ def ctc_loss(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: A
 
     Notes
     -----
-    The gradient is that in ``log_probs``, each on its own. PyTorch's is the same once it has gone through `log_softmax`; before,
-    it differs by the probabilities.
+    The gradient is that in ``log_probs``, each on its own. PyTorch's is the same once it has gone through
+    `log_softmax`; before, it differs by the probabilities.
 
     Source: Graves et al., "Connectionist temporal classification", 2006.
 
@@ -79,10 +87,13 @@ def ctc_loss(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: A
     of_input = _lengths("input_lengths", input_lengths, n, times, "times", log_probs)
     targets = adopt(targets, "ctc_loss", (log_probs,))
     if targets.dtype.kind not in "iu":
-        raise TypeError(f"ctc_loss: targets are integers, not of {targets.dtype}; convert them, as in y.astype(rustorch.int64)")
+        raise TypeError(
+            f"ctc_loss: targets are integers, not of {targets.dtype}; convert them, as in y.astype(rustorch.int64)"
+        )
     if targets.ndim not in ((1,) if alone else (1, 2)) or (targets.ndim == 2 and targets.shape[0] != n):
         raise ValueError(
-            f"ctc_loss: for {n} samples targets are ({n}, l), or one after the other in one dimension, not of shape {targets.shape}"
+            f"ctc_loss: for {n} samples targets are ({n}, l), or one after the other in one dimension, not of shape "
+            f"{targets.shape}"
         )
     labels = ops.astype(targets, dtypes.int64)
     if alone:
@@ -100,7 +111,8 @@ def ctc_loss(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: A
     longest = extent(of_target - of_input)[1] if readable(of_target) and not zero_infinity else None
     if longest is not None and longest > 0:
         raise ValueError(
-            f"ctc_loss: a target is longer than its input by {longest}, and has no alignment; zero_infinity=True lets it count 0"
+            f"ctc_loss: a target is longer than its input by {longest}, and has no alignment; zero_infinity=True lets "
+            f"it count 0"
         )
     loss = network.ctc_loss(log_probs, labels, of_input, of_target, blank)
     if zero_infinity:
@@ -125,7 +137,8 @@ def _lengths(name: str, given: Any, n: int, most: int, of: str, like: Variable) 
     lowest, highest = extent(lengths)
     if lowest is not None and highest is not None and (lowest < 0 or highest > most):
         raise ValueError(
-            f"ctc_loss: {name} are in [0, {most}], for there are {most} {of}; one is {lowest if lowest < 0 else highest}"
+            f"ctc_loss: {name} are in [0, {most}], for there are {most} {of}; one is "
+            f"{lowest if lowest < 0 else highest}"
         )
     return lengths
 
@@ -138,6 +151,8 @@ def _padded(labels: Variable, lengths: Variable) -> Variable:
     if not total:
         return ops.zeros((lengths.shape[0], 0), dtype=labels.dtype, device=labels.device)
     starts = ops.cumulative_sum(lengths) - lengths
-    places = ops.expand_dims(starts, axis=1) + ops.arange(int(ops.max(lengths)), dtype=dtypes.int64, device=labels.device)
+    places = ops.expand_dims(starts, axis=1) + ops.arange(
+        int(ops.max(lengths)), dtype=dtypes.int64, device=labels.device
+    )
     taken = ops.take(labels, ops.reshape(ops.clip(places, max=total - 1), (-1,)), axis=0)
     return ops.reshape(taken, places.shape)

@@ -25,12 +25,15 @@ def _vectors(name: str, *given: Any) -> list[Variable]:
     """Inputs of real numbers whose shapes broadcast and whose dtypes mix."""
     inputs = [real(x, name) for x in given]
     if not broadcastable([x.shape for x in inputs]):
-        raise ValueError(f"{name}: the inputs have shapes {', '.join(str(x.shape) for x in inputs)}, which do not broadcast")
+        raise ValueError(
+            f"{name}: the inputs have shapes {', '.join(str(x.shape) for x in inputs)}, which do not broadcast"
+        )
     return inputs
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Variable:
-    """``sum(x1 * x2) / (max(norm(x1), eps) * max(norm(x2), eps))`` along a dimension: the cosine of the angle between vectors.
+    """``sum(x1 * x2) / (max(norm(x1), eps) * max(norm(x2), eps))`` along a dimension: the cosine of the angle between
+    vectors.
 
     Parameters
     ----------
@@ -97,7 +100,9 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     """
     x1, x2 = _vectors("pairwise_distance", x1, x2)
     d = x1 - x2 + eps
-    return vector_norm(d, axis=-1, keepdims=keepdim, ord=p) if d.ndim else vector_norm(ops.expand_dims(d, axis=0), ord=p)
+    return (
+        vector_norm(d, axis=-1, keepdims=keepdim, ord=p) if d.ndim else vector_norm(ops.expand_dims(d, axis=0), ord=p)
+    )
 
 
 def pdist(input: Any, p: float = 2.0) -> Variable:
@@ -135,9 +140,17 @@ def pdist(input: Any, p: float = 2.0) -> Variable:
     return vector_norm(one - two, axis=-1, ord=p)
 
 
-def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0, size_average: bool | None = None,
-                        reduce: bool | None = None, reduction: str = "mean") -> Variable:  # fmt: skip
-    """``max(0, -y * (x1 - x2) + margin)``: the first is to be larger where the target y is 1, the second where it is -1.
+def margin_ranking_loss(
+    input1: Any,
+    input2: Any,
+    target: Any,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Variable:
+    """``max(0, -y * (x1 - x2) + margin)``: the first is to be larger where the target y is 1, the second where it is
+    -1.
 
     Parameters
     ----------
@@ -166,14 +179,16 @@ def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0
     target = signs(name, target, input1, keep=True)
     if not (input1.ndim == input2.ndim == target.ndim):
         raise ValueError(
-            f"{name}: the inputs and the target have as many dimensions, not the shapes {input1.shape}, {input2.shape}, {target.shape}"
+            f"{name}: the inputs and the target have as many dimensions, not the shapes {input1.shape}, "
+            f"{input2.shape}, {target.shape}"
         )
     _vectors(name, input1, input2, target)
     return reduced(ops.clip(margin - target * (input1 - input2), min=0), reduction)
 
 
 def _scaled(x: Variable) -> tuple[Variable, Variable]:
-    """Vectors over their largest element (or the least length), and ``sqrt(sum(x * x) + least**2)`` over it: squares do not overflow.
+    """Vectors over their largest element (or the least length), and ``sqrt(sum(x * x) + least**2)`` over it: squares do
+    not overflow.
 
     The divisor is a constant to derivatives, for the quotient of both does not depend on it.
     """
@@ -185,8 +200,15 @@ def _scaled(x: Variable) -> tuple[Variable, Variable]:
     return x, ops.sqrt(ops.sum(x * x, axis=-1) + least * least)
 
 
-def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0, size_average: bool | None = None,
-                          reduce: bool | None = None, reduction: str = "mean") -> Variable:  # fmt: skip
+def cosine_embedding_loss(
+    input1: Any,
+    input2: Any,
+    target: Any,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Variable:
     """``1 - cos(x1, x2)`` for targets of 1, ``max(0, cos(x1, x2) - margin)`` for targets of -1.
 
     Parameters
@@ -219,7 +241,8 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
     target = signs(name, target, input1)
     if target.ndim not in (0, 1) or {input1.ndim, input2.ndim} != {target.ndim + 1}:
         raise ValueError(
-            f"{name}: inputs of (n, d) have a target of (n,), inputs of (d,) one of (); these are {input1.shape}, {input2.shape} and "
+            f"{name}: inputs of (n, d) have a target of (n,), inputs of (d,) one of (); these are {input1.shape}, "
+            f"{input2.shape} and "
             f"{target.shape}"
         )
     if not broadcastable([input1.shape[:-1], input2.shape[:-1], target.shape]):
@@ -231,9 +254,18 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
     return reduced(loss, reduction)
 
 
-def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2, eps: float = 1e-6,
-                        swap: bool = False, size_average: bool | None = None, reduce: bool | None = None,
-                        reduction: str = "mean") -> Variable:  # fmt: skip
+def triplet_margin_loss(
+    anchor: Any,
+    positive: Any,
+    negative: Any,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Variable:
     """``max(0, d(a, p) - d(a, n) + margin)`` for `pairwise_distance` d: the positive is to be nearer to the anchor.
 
     Parameters
@@ -254,7 +286,8 @@ def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float
     ValueError
         If the shapes do not fit, or the margin is not positive.
 
-    Source: Balntas et al., "Learning local feature descriptors with triplets and shallow convolutional neural networks", 2016.
+    Source: Balntas et al., "Learning local feature descriptors with triplets and shallow convolutional neural
+    networks", 2016.
 
     Examples
     --------
@@ -265,12 +298,27 @@ def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float
     """
     reduction = reduction_of("triplet_margin_loss", reduction, size_average, reduce)
     return _triplet(
-        "triplet_margin_loss", anchor, positive, negative, lambda x, y: pairwise_distance(x, y, p, eps), margin, swap, reduction
+        "triplet_margin_loss",
+        anchor,
+        positive,
+        negative,
+        lambda x, y: pairwise_distance(x, y, p, eps),
+        margin,
+        swap,
+        reduction,
     )
 
 
-def triplet_margin_with_distance_loss(anchor: Any, positive: Any, negative: Any, *, distance_function: Callable | None = None,
-                                      margin: float = 1.0, swap: bool = False, reduction: str = "mean") -> Variable:  # fmt: skip
+def triplet_margin_with_distance_loss(
+    anchor: Any,
+    positive: Any,
+    negative: Any,
+    *,
+    distance_function: Callable | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Variable:
     """`triplet_margin_loss` with a distance of one's own.
 
     Parameters
@@ -302,15 +350,17 @@ def triplet_margin_with_distance_loss(anchor: Any, positive: Any, negative: Any,
     return _triplet("triplet_margin_with_distance_loss", anchor, positive, negative, distance, margin, swap, reduction)
 
 
-def _triplet(name: str, anchor: Any, positive: Any, negative: Any, distance: Callable, margin: float, swap: bool,
-             reduction: str) -> Variable:  # fmt: skip
+def _triplet(
+    name: str, anchor: Any, positive: Any, negative: Any, distance: Callable, margin: float, swap: bool, reduction: str
+) -> Variable:
     check_reduction(name, reduction)
     if not margin > 0:
         raise ValueError(f"{name}: the margin is positive, not {margin}")
     anchor, positive, negative = _vectors(name, anchor, positive, negative)
     if not (anchor.ndim == positive.ndim == negative.ndim):
         raise ValueError(
-            f"{name}: anchor, positive and negative have as many dimensions, not the shapes {anchor.shape}, {positive.shape}, "
+            f"{name}: anchor, positive and negative have as many dimensions, not the shapes {anchor.shape}, "
+            f"{positive.shape}, "
             f"{negative.shape}"
         )
     near, far = distance(anchor, positive), distance(anchor, negative)

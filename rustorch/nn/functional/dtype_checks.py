@@ -19,8 +19,8 @@ _METHODS = {dtypes.float32: "float", dtypes.float64: "double"}
 def one_dtype(name: str, **values: Variable | None) -> None:
     """Raise TypeError unless all have the dtype of the first: layers promote nothing, as in PyTorch.
 
-    Float64 in one place would silently make everything after it float64, at twice the time. Call this where two dtypes are not the same
-    object: the comparison is all that ordinary input costs.
+    Float64 in one place would silently make everything after it float64, at twice the time. Call this where two dtypes
+    are not the same object: the comparison is all that ordinary input costs.
     """
     first, *words = values
     dtype = values[first].dtype  # type: ignore[union-attr]

@@ -18,14 +18,17 @@ __all__ = ["fold", "unfold"]
 
 
 def _windows(name: str, size: tuple[int, ...], kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Any:
-    """Kernel, padding, padded sizes, and where each element of each window lies in a flat image: one list for each place of the kernel."""
+    """Kernel, padding, padded sizes, and where each element of each window lies in a flat image: one list for each
+    place of the kernel.
+    """
     kernel, stride = tuple_of(name, "kernel_size", kernel_size, 2), tuple_of(name, "stride", stride, 2)
     dilation, padding = tuple_of(name, "dilation", dilation, 2), tuple_of(name, "padding", padding, 2, least=0)
     full = tuple([n + 2 * p for n, p in zip(size, padding, strict=True)])
     ends = [n - d * (k - 1) for n, k, d in zip(full, kernel, dilation, strict=True)]
     if min(ends) < 1:
         raise ValueError(
-            f"{name}: a kernel of sizes {kernel} with dilation {dilation} reaches over more than the padded image has: {full}"
+            f"{name}: a kernel of sizes {kernel} with dilation {dilation} reaches over more than the padded image has: "
+            f"{full}"
         )
     starts = list(product(*[range(0, end, s) for end, s in zip(ends, stride, strict=True)]))
     places = [
@@ -48,7 +51,8 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
     Returns
     -------
     Variable, (samples, channels * kernel_height * kernel_width, places) or without samples
-        The rows in the order of the channels and the places in the window, the columns in the order of the places in the image.
+        The rows in the order of the channels and the places in the window, the columns in the order of the places in
+        the image.
 
     Raises
     ------
@@ -72,8 +76,11 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
     return out if had_samples else ops.squeeze(out, axis=0)
 
 
-def fold(input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Variable:
-    """The transpose of `unfold`: columns laid back to where a sliding window saw them, and added up where windows overlap.
+def fold(
+    input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Variable:
+    """The transpose of `unfold`: columns laid back to where a sliding window saw them, and added up where windows
+    overlap.
 
     Parameters
     ----------
@@ -107,13 +114,17 @@ def fold(input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padd
     rows, count = prod(kernel), len(places) // prod(kernel)
     if x.shape[-2] % rows or not x.shape[-2] or x.shape[-1] != count:
         raise ValueError(
-            f"fold: a window of sizes {kernel} has {count} places in an image of {size}: the input has {rows} rows for each channel "
+            f"fold: a window of sizes {kernel} has {count} places in an image of {size}: the input has {rows} rows for "
+            f"each channel "
             f"and {count} columns; its shape is {x.shape}"
         )
     samples, channels = x.shape[0] if x.ndim == 3 else 1, x.shape[-2] // rows
     indices = constant(places, x)
     flat = index_add(ops.reshape(x, (samples, channels, len(places))), indices, (samples, channels, prod(full)), 2)
     out = padded(
-        "fold", ops.reshape(flat, (samples, channels, *full)), (-padding[1], -padding[1], -padding[0], -padding[0]), "constant"
+        "fold",
+        ops.reshape(flat, (samples, channels, *full)),
+        (-padding[1], -padding[1], -padding[0], -padding[0]),
+        "constant",
     )
     return out if x.ndim == 3 else ops.squeeze(out, axis=0)

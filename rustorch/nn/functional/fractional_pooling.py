@@ -34,7 +34,9 @@ def one_of(name: str, output_size: Any, output_ratio: Any) -> None:
 
 
 def _starts(u: Variable, size: int, out: int, kernel: int) -> Variable:
-    """Where the windows of every plane begin, (batch, channels, out): ``floor((i + u) * a) - floor(u * a)``, and the last at the end."""
+    """Where the windows of every plane begin, (batch, channels, out): ``floor((i + u) * a) - floor(u * a)``, and the
+    last at the end.
+    """
     last = ops.full_like(u, size - kernel, dtype=dtypes.int64)
     if out == 1:
         return last
@@ -44,11 +46,14 @@ def _starts(u: Variable, size: int, out: int, kernel: int) -> Variable:
 
 
 def _positions(x: Variable, starts: list[Variable], kernel: tuple[int, ...]) -> Variable:
-    """Where in the flattened plane the largest value of every window is, (batch, channels, windows); the first of equal ones."""
+    """Where in the flattened plane the largest value of every window is, (batch, channels, windows); the first of equal
+    ones.
+    """
     n, sizes = len(kernel), x.shape[2:]
     flat = ops.reshape(x.detach(), (*x.shape[:2], prod(sizes)))
     windows = [
-        ops.reshape(start, (*x.shape[:2], *[start.shape[2] if i == j else 1 for j in range(n)])) for i, start in enumerate(starts)
+        ops.reshape(start, (*x.shape[:2], *[start.shape[2] if i == j else 1 for j in range(n)]))
+        for i, start in enumerate(starts)
     ]
     count = prod([start.shape[2] for start in starts])
     best: Any = None
@@ -67,8 +72,9 @@ def _positions(x: Variable, starts: list[Variable], kernel: tuple[int, ...]) -> 
     return found
 
 
-def _fractional_max_pool(n: int, input: Any, kernel_size: Any, output_size: Any, output_ratio: Any, return_indices: bool,
-                         samples: Any) -> Any:  # fmt: skip
+def _fractional_max_pool(
+    n: int, input: Any, kernel_size: Any, output_size: Any, output_ratio: Any, return_indices: bool, samples: Any
+) -> Any:
     name = f"fractional_max_pool{n}d"
     input = ordered(name, input, n)
     kernel = sizes_of(name, "kernel_size", kernel_size, n)
@@ -81,7 +87,8 @@ def _fractional_max_pool(n: int, input: Any, kernel_size: Any, output_size: Any,
     for size, out, k in zip(have, wanted, kernel, strict=True):
         if out < 1 or out + k - 1 > size:
             raise ValueError(
-                f"{name}: {out} windows of {k} values do not start at different places of an axis of size {size}; the input's shape is "
+                f"{name}: {out} windows of {k} values do not start at different places of an axis of size {size}; the "
+                f"input's shape is "
                 f"{input.shape}"
             )
     x = input if input.ndim == n + 2 else ops.reshape(input, (1, *input.shape))
@@ -91,9 +98,14 @@ def _fractional_max_pool(n: int, input: Any, kernel_size: Any, output_size: Any,
     else:
         samples = adopt(samples, name, (input,))
         if samples.shape != shape:
-            raise ValueError(f"{name}: the random samples have shape {shape}, (batch, channels, {n}), not {samples.shape}")
+            raise ValueError(
+                f"{name}: the random samples have shape {shape}, (batch, channels, {n}), not {samples.shape}"
+            )
     axes = range(n) if n == 3 else (1, 0)  # PyTorch's order: the first of two numbers is for the width
-    starts = [_starts(samples[:, :, j : j + 1], size, out, k) for j, size, out, k in zip(axes, have, wanted, kernel, strict=True)]
+    starts = [
+        _starts(samples[:, :, j : j + 1], size, out, k)
+        for j, size, out, k in zip(axes, have, wanted, kernel, strict=True)
+    ]
     places = _positions(x, starts, kernel)
     flat = ops.reshape(x, (*x.shape[:2], prod(have)))
     out_shape = (*input.shape[:-n], *wanted)
@@ -101,8 +113,14 @@ def _fractional_max_pool(n: int, input: Any, kernel_size: Any, output_size: Any,
     return (pooled, ops.reshape(places, out_shape)) if return_indices else pooled
 
 
-def fractional_max_pool2d(input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
-                          return_indices: bool = False, _random_samples: Any = None) -> Any:  # fmt: skip
+def fractional_max_pool2d(
+    input: Any,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
+    _random_samples: Any = None,
+) -> Any:
     """The largest values of windows that begin at random places, as many as the output shall have.
 
     From window to window it is now one, now two values (or more), by a random number for every plane and axis.
@@ -137,8 +155,14 @@ def fractional_max_pool2d(input: Any, kernel_size: Any, output_size: Any = None,
     return _fractional_max_pool(2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
-def fractional_max_pool3d(input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
-                          return_indices: bool = False, _random_samples: Any = None) -> Any:  # fmt: skip
+def fractional_max_pool3d(
+    input: Any,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
+    _random_samples: Any = None,
+) -> Any:
     """The largest values of windows of three axes that begin at random places; see `fractional_max_pool2d`.
 
     Parameters

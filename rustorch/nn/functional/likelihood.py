@@ -15,8 +15,14 @@ from .targets import pair, together
 __all__ = ["gaussian_nll_loss", "kl_div", "poisson_nll_loss"]
 
 
-def kl_div(input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-           log_target: bool = False) -> Variable:  # fmt: skip
+def kl_div(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Variable:
     """``y * (log(y) - x)``, the parts of the Kullback-Leibler divergence, for log-probabilities x and probabilities y.
 
     Parameters
@@ -24,12 +30,13 @@ def kl_div(input: Any, target: Any, size_average: bool | None = None, reduce: bo
     input : Variable or array
         Log-probabilities.
     target : Variable or array, of the input's shape
-        Probabilities; where one is 0, the part is 0, whatever the input is, and of a negative one it is nan. The wider of two dtypes is
-        that of the result.
+        Probabilities; where one is 0, the part is 0, whatever the input is, and of a negative one it is nan. The wider
+        of two dtypes is that of the result.
     size_average, reduce : bool, optional
         PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "batchmean", "sum", "none"}
-        "batchmean", the sum over the first size (or 1, of a number), is the divergence itself; "mean" is over all elements.
+        "batchmean", the sum over the first size (or 1, of a number), is the divergence itself; "mean" is over all
+        elements.
     log_target : bool
         Whether the target holds log-probabilities; -inf is that of 0.
 
@@ -57,8 +64,16 @@ def kl_div(input: Any, target: Any, size_average: bool | None = None, reduce: bo
     return ops.sum(loss) * nan if not input.shape[0] else ops.sum(loss) / input.shape[0]
 
 
-def poisson_nll_loss(input: Any, target: Any, log_input: bool = True, full: bool = False, size_average: bool | None = None,
-                     eps: float = 1e-8, reduce: bool | None = None, reduction: str = "mean") -> Variable:  # fmt: skip
+def poisson_nll_loss(
+    input: Any,
+    target: Any,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: float = 1e-8,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Variable:
     """Minus the log-likelihood of counts from a Poisson distribution: ``exp(x) - y * x``, or ``x - y * log(x + eps)``.
 
     Parameters
@@ -135,13 +150,16 @@ def gaussian_nll_loss(
     target = adopt(target, name, (input,))
     var = ops.full_like(input, float(var)) if isinstance(var, (int, float)) else adopt(var, name, (input,))
     if not broadcastable([input.shape, target.shape]):
-        raise ValueError(f"{name}: the input has shape {input.shape} and the target {target.shape}, which do not broadcast")
+        raise ValueError(
+            f"{name}: the input has shape {input.shape} and the target {target.shape}, which do not broadcast"
+        )
     if var.shape != input.shape:
         if var.shape == input.shape[:-1] and input.ndim:
             var = ops.expand_dims(var, axis=-1)
         elif var.ndim != input.ndim or [n for n, m in zip(var.shape, input.shape, strict=True) if n != m] != [1]:
             raise ValueError(
-                f"{name}: var is of the input's shape {input.shape}, or without its last dimension, or with a 1 in it, not {var.shape}"
+                f"{name}: var is of the input's shape {input.shape}, or without its last dimension, or with a 1 in it, "
+                f"not {var.shape}"
             )
     if known(var, lambda v: v < 0):
         raise ValueError(f"{name}: a variance in var is negative")

@@ -40,7 +40,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
     have, need = input._native.shape, weight._native.shape
     if not have or len(need) != 2 or have[-1] != need[1]:
         raise ValueError(
-            f"linear: the input has shape {tuple(have)}, but a weight of shape {tuple(need)} takes {need[-1] if need else 'no'} "
+            f"linear: the input has shape {tuple(have)}, but a weight of shape {tuple(need)} takes "
+            f"{need[-1] if need else 'no'} "
             f"features in its last dimension"
         )
     if bias is not None:
@@ -87,17 +88,26 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Variabl
     """
     input1, input2 = floating(input1, "bilinear"), floating(input2, "bilinear")
     weight = adopt(weight, "bilinear", (input1,))
-    if weight.ndim != 3 or not input1.ndim or not input2.ndim or (input1.shape[-1], input2.shape[-1]) != weight.shape[1:]:
+    if (
+        weight.ndim != 3
+        or not input1.ndim
+        or not input2.ndim
+        or (input1.shape[-1], input2.shape[-1]) != weight.shape[1:]
+    ):
         raise ValueError(
-            f"bilinear: the inputs have shapes {input1.shape} and {input2.shape}, but a weight of shape {weight.shape} takes "
+            f"bilinear: the inputs have shapes {input1.shape} and {input2.shape}, but a weight of shape {weight.shape} "
+            f"takes "
             f"{' and '.join(map(str, weight.shape[1:])) or 'no'} features in their last dimensions"
         )
     if input1.shape[:-1] != input2.shape[:-1]:
-        raise ValueError(f"bilinear: the inputs' leading sizes are equal, not {input1.shape[:-1]} and {input2.shape[:-1]}")
+        raise ValueError(
+            f"bilinear: the inputs' leading sizes are equal, not {input1.shape[:-1]} and {input2.shape[:-1]}"
+        )
     bias = None if bias is None else adopt(bias, "bilinear", (input1,))
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(
-            f"bilinear: the bias has shape {bias.shape}, but a weight of shape {weight.shape} has {weight.shape[0]} outputs"
+            f"bilinear: the bias has shape {bias.shape}, but a weight of shape {weight.shape} has {weight.shape[0]} "
+            f"outputs"
         )
     one_dtype("bilinear", input1=input1, input2=input2, weight=weight, bias=bias)
     rows = ops.tensordot(input1, weight, axes=((-1,), (1,)))  # (..., out, in2)

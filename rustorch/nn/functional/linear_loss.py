@@ -15,9 +15,18 @@ from .linear import linear
 __all__ = ["linear_cross_entropy"]
 
 
-def linear_cross_entropy(input: Any, linear_weight: Any, target: Any, *, linear_bias: Any = None, weight: Any = None,
-                         reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0,
-                         options: None = None) -> Variable:  # fmt: skip
+def linear_cross_entropy(
+    input: Any,
+    linear_weight: Any,
+    target: Any,
+    *,
+    linear_bias: Any = None,
+    weight: Any = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: None = None,
+) -> Variable:
     """``cross_entropy(linear(input, linear_weight, linear_bias), target)``.
 
     Parameters
@@ -55,7 +64,8 @@ def linear_cross_entropy(input: Any, linear_weight: Any, target: Any, *, linear_
     linear_weight = adopt(linear_weight, "linear_cross_entropy", (input,))
     if input.ndim not in (1, 2) or linear_weight.ndim < 2 or (linear_weight.ndim > 2 and input.ndim == 1):
         raise ValueError(
-            f"linear_cross_entropy: the input has shape (in_features,) or (n, in_features), and the weight (classes, in_features) or, "
+            f"linear_cross_entropy: the input has shape (in_features,) or (n, in_features), and the weight (classes, "
+            f"in_features) or, "
             f"for many samples, (classes, d1, ..., in_features), not {input.shape} and {linear_weight.shape}"
         )
     *outputs, features = linear_weight.shape
@@ -63,13 +73,18 @@ def linear_cross_entropy(input: Any, linear_weight: Any, target: Any, *, linear_
         linear_bias = adopt(linear_bias, "linear_cross_entropy", (input,))
         if linear_bias.shape != tuple(outputs):
             raise ValueError(
-                f"linear_cross_entropy: the bias has shape {linear_bias.shape}, but a weight of shape {linear_weight.shape} needs "
+                f"linear_cross_entropy: the bias has shape {linear_bias.shape}, but a weight of shape "
+                f"{linear_weight.shape} needs "
                 f"{tuple(outputs)}"
             )
         linear_bias = ops.reshape(linear_bias, (prod(outputs),))
     logits = linear(input, ops.reshape(linear_weight, (prod(outputs), features)), linear_bias)
     logits = ops.reshape(logits, (*input.shape[:-1], *outputs))
     return cross_entropy(
-        logits, target, weight, ignore_index=-100 if ignore_index is None else ignore_index, reduction=reduction,
+        logits,
+        target,
+        weight,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        reduction=reduction,
         label_smoothing=label_smoothing,
-    )  # fmt: skip
+    )

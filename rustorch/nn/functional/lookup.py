@@ -25,7 +25,9 @@ def padding_of(name: str, padding_idx: int | None, rows: int) -> int | None:
     if not hasattr(padding_idx, "__index__"):
         raise TypeError(f"{name}: padding_idx is the number of a row, not {padding_idx!r}")
     if not -rows <= padding_idx < rows:
-        raise ValueError(f"{name}: padding_idx is a row of a table of {rows}, from {-rows} to {rows - 1}, not {padding_idx}")
+        raise ValueError(
+            f"{name}: padding_idx is a row of a table of {rows}, from {-rows} to {rows - 1}, not {padding_idx}"
+        )
     return padding_idx % rows
 
 
@@ -47,8 +49,9 @@ def _indices(name: str, value: Any, like: Variable) -> Variable:
     return x
 
 
-def _checked(name: str, input: Any, weight: Any, max_norm: float | None, norm_type: float,
-             sparse: bool) -> tuple[Variable, Variable]:  # fmt: skip
+def _checked(
+    name: str, input: Any, weight: Any, max_norm: float | None, norm_type: float, sparse: bool
+) -> tuple[Variable, Variable]:
     """Indices and table, after all checks that they share."""
     check_norm(name, max_norm, norm_type)
     weight = weight if isinstance(weight, Value) or max_norm is None else _refuse(name, weight)
@@ -88,8 +91,15 @@ def _renormalized(weight: Variable, rows: Variable, max_norm: float, norm_type: 
         weight[...] = ops.where(long, finite * (max_norm / (norms + 1e-7 / top)), table)
 
 
-def embedding(input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
-              scale_grad_by_freq: bool = False, sparse: bool = False) -> Variable:  # fmt: skip
+def embedding(
+    input: Any,
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Variable:
     """``weight[input]``: a row of the table for every index.
 
     Parameters
@@ -114,8 +124,8 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None, max_norm:
     Raises
     ------
     IndexError
-        If an index is out of range; nothing was scaled. (On "cuda" and under tracing nobody reads the indices, for that means to wait; on
-        "cuda" such an index wraps around.)
+        If an index is out of range; nothing was scaled. (On "cuda" and under tracing nobody reads the indices, for that
+        means to wait; on "cuda" such an index wraps around.)
     TypeError
         If the indices are no integers.
 
@@ -135,9 +145,19 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None, max_norm:
     return out if input.ndim == 1 else ops.reshape(out, (*input.shape, weight.shape[1]))
 
 
-def embedding_bag(input: Any, weight: Any, offsets: Any = None, max_norm: float | None = None, norm_type: float = 2.0,
-                  scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Any = None,
-                  include_last_offset: bool = False, padding_idx: int | None = None) -> Variable:  # fmt: skip
+def embedding_bag(
+    input: Any,
+    weight: Any,
+    offsets: Any = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Any = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Variable:
     """The sum, mean or maximum of the rows of each bag of indices. An empty bag gives zeros.
 
     Parameters
@@ -188,7 +208,9 @@ def embedding_bag(input: Any, weight: Any, offsets: Any = None, max_norm: float 
             raise ValueError(f"{name}: per_sample_weights are for mode='sum', not {mode!r}")
         per_sample_weights = adopt(per_sample_weights, name, (weight,))
         if per_sample_weights.shape != input.shape:
-            raise ValueError(f"{name}: per_sample_weights have the input's shape {input.shape}, not {per_sample_weights.shape}")
+            raise ValueError(
+                f"{name}: per_sample_weights have the input's shape {input.shape}, not {per_sample_weights.shape}"
+            )
         one_dtype(name, table=weight, per_sample_weights=per_sample_weights)
     padding = padding_of(name, padding_idx, weight.shape[0])
     starts, ends = _bags(name, input, offsets, include_last_offset)
@@ -233,8 +255,12 @@ def _bags(name: str, input: Variable, offsets: Any, include_last: bool) -> tuple
     starts, ends = (offsets[:-1], offsets[1:]) if include_last else (offsets, ops.concat([offsets[1:], last]))
     shortest, _ = extent(ends - starts)
     first, highest = extent(offsets)
-    if highest is not None and (first != 0 or extent(offsets[:1])[0] != 0 or highest > input.size or (shortest or 0) < 0):
-        raise ValueError(f"{name}: offsets rise from 0 to at most the {input.size} indices; these are {offsets.tolist()}")
+    if highest is not None and (
+        first != 0 or extent(offsets[:1])[0] != 0 or highest > input.size or (shortest or 0) < 0
+    ):
+        raise ValueError(
+            f"{name}: offsets rise from 0 to at most the {input.size} indices; these are {offsets.tolist()}"
+        )
     if include_last and starts.size and highest is not None and highest != input.size:
         raise ValueError(
             f"{name}: with include_last_offset the last offset is the number of indices, {input.size}, not {highest}"
@@ -248,7 +274,9 @@ def _largest(values: Variable, counts: Variable | None, starts: Variable, ends: 
     _, longest = extent(ends - starts)
     width = size if longest is None else longest  # where lengths cannot be read, no bag is longer than that
     if not size or not width or not starts.size:
-        return ops.zeros((starts.size, values.shape[1]), dtype=values.dtype, device=values.device) + 0 * ops.sum(values, axis=0)
+        return ops.zeros((starts.size, values.shape[1]), dtype=values.dtype, device=values.device) + 0 * ops.sum(
+            values, axis=0
+        )
     places = ops.expand_dims(starts, axis=1) + ops.arange(width, dtype=starts.dtype, device=starts.device)
     there = places < ops.expand_dims(ends, axis=1)
     flat = ops.reshape(ops.where(there, places, ops.zeros_like(places)), (places.size,))
@@ -297,7 +325,9 @@ def one_hot(input: Any, num_classes: int = -1) -> Variable:
         if x.size and not readable(x):
             highest = int(ops.max(x))
         if highest is None:
-            raise ValueError("one_hot: the number of classes cannot be seen from these indices; give it, as in num_classes=10")
+            raise ValueError(
+                "one_hot: the number of classes cannot be seen from these indices; give it, as in num_classes=10"
+            )
         classes = highest + 1
     elif num_classes < 1 and (x.size or num_classes < 0):
         raise ValueError(f"one_hot: num_classes is at least 1, or -1, not {num_classes}")

@@ -11,18 +11,27 @@ from ...variable import Variable
 from .checks import check_reduction, known, real, reduced, reduction_of
 from .targets import counted, elements_weight, factor, finite_where_counted, pair, signs, weighed
 
-__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "hinge_embedding_loss", "huber_loss", "l1_loss", "mse_loss",
-           "smooth_l1_loss", "soft_margin_loss"]  # fmt: skip
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "hinge_embedding_loss", "huber_loss", "l1_loss",
+    "mse_loss", "smooth_l1_loss", "soft_margin_loss",
+]  # fmt: skip
 
 
-def mse_loss(input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-             weight: Any = None) -> Variable:  # fmt: skip
+def mse_loss(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Any = None,
+) -> Variable:
     """Squared differences: their mean, their sum, or each.
 
     Parameters
     ----------
     input, target : Variable or array
-        Of one shape. The wider of two floating-point dtypes is that of the result; a target of integers gets the input's.
+        Of one shape. The wider of two floating-point dtypes is that of the result; a target of integers gets the
+        input's.
     size_average, reduce : bool, optional
         PyTorch's old words for ``reduction``, for programs that still have them.
     reduction : {"mean", "sum", "none"}
@@ -49,8 +58,14 @@ def mse_loss(input: Any, target: Any, size_average: bool | None = None, reduce: 
     return network.mse.call(input, target, input.size if reduction == "mean" else 1)
 
 
-def l1_loss(input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-            weight: Any = None) -> Variable:  # fmt: skip
+def l1_loss(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Any = None,
+) -> Variable:
     """Absolute differences: their mean, their sum, or each; the gradient where there is none is 0.
 
     Parameters
@@ -82,8 +97,14 @@ def l1_loss(input: Any, target: Any, size_average: bool | None = None, reduce: b
     return counted(losses, elements_weight("l1_loss", weight, losses), reduction)
 
 
-def smooth_l1_loss(input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-                   beta: float = 1.0) -> Variable:  # fmt: skip
+def smooth_l1_loss(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Variable:
     """``d * d / (2 * beta)`` for differences d nearer to 0 than ``beta``, ``abs(d) - beta / 2`` for others.
 
     Parameters
@@ -161,14 +182,21 @@ def _weighed(name: str, loss: Variable, weight: Any) -> Variable:
     return loss if weight is None else weighed(loss, factor(name, weight, loss))
 
 
-def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_average: bool | None = None,
-                         reduce: bool | None = None, reduction: str = "mean") -> Variable:  # fmt: skip
+def binary_cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Variable:
     """``-y * log(x) - (1 - y) * log(1 - x)`` for probabilities x; logarithms are -100 at least.
 
     Parameters
     ----------
     input : Variable or array
-        Probabilities, as of `sigmoid`. For what goes into the sigmoid, `binary_cross_entropy_with_logits` is more precise.
+        Probabilities, as of `sigmoid`. For what goes into the sigmoid, `binary_cross_entropy_with_logits` is more
+        precise.
     target : Variable or array, of the input's shape
         Probabilities, usually 0 and 1.
     weight : Variable or array, optional
@@ -200,9 +228,15 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_avera
     return reduced(_weighed(name, network.binary_cross_entropy(input, target), weight), reduction)
 
 
-def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None, size_average: bool | None = None,
-                                     reduce: bool | None = None, reduction: str = "mean",
-                                     pos_weight: Any = None) -> Variable:  # fmt: skip
+def binary_cross_entropy_with_logits(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Any = None,
+) -> Variable:
     """``-p * y * log(sigmoid(x)) - (1 - y) * log(1 - sigmoid(x))``, stable for any x.
 
     Parameters
@@ -238,8 +272,9 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None
     return reduced(_weighed(name, network.binary_cross_entropy_with_logits(input, target, positive), weight), reduction)
 
 
-def soft_margin_loss(input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None,
-                     reduction: str = "mean") -> Variable:  # fmt: skip
+def soft_margin_loss(
+    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> Variable:
     """``log(1 + exp(-y * x))`` for targets y of 1 and -1.
 
     Parameters
@@ -268,8 +303,14 @@ def soft_margin_loss(input: Any, target: Any, size_average: bool | None = None, 
     return reduced(-network.log_sigmoid(input * target), reduction)
 
 
-def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, size_average: bool | None = None,
-                         reduce: bool | None = None, reduction: str = "mean") -> Variable:  # fmt: skip
+def hinge_embedding_loss(
+    input: Any,
+    target: Any,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Variable:
     """``x`` for targets of 1, ``max(0, margin - x)`` for targets of -1: distances of what is alike, and of what is not.
 
     Parameters

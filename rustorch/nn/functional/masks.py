@@ -55,7 +55,9 @@ def _dropped(x: Variable, shape: tuple[int, ...], p: float, alpha: bool) -> Vari
     return network.kept.call(x, mask * scale) + ((mask - 1) * (_ALPHA * scale) + _ALPHA * scale * p)
 
 
-def _run(name: str, input: Any, p: float, training: bool, inplace: bool, features: bool = False, alpha: bool = False) -> Variable:
+def _run(
+    name: str, input: Any, p: float, training: bool, inplace: bool, features: bool = False, alpha: bool = False
+) -> Variable:
     check_probability(name, p)
     x = adopt(input, name)
     if not training or p == 0 or not x.size:
@@ -107,7 +109,9 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
 
 
 def _sample(name: str, input: Any, p: float, training: bool, inplace: bool, single: int, batch: int) -> Variable:
-    """Dropout of whole channels: of (channels, ...), with ``single`` dimensions, or (n, channels, ...), with ``batch``."""
+    """Dropout of whole channels: of (channels, ...), with ``single`` dimensions, or (n, channels, ...), with
+    ``batch``.
+    """
     check_probability(name, p)
     x = adopt(input, name)
     if x.ndim not in (single, batch):
@@ -161,7 +165,9 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
 
 
 def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
-    """`dropout` of whole channels of (channels, depth, height, width), with or without n before; parameters as in `dropout1d`."""
+    """`dropout` of whole channels of (channels, depth, height, width), with or without n before; parameters as in
+    `dropout1d`.
+    """
     return _sample("dropout3d", input, p, training, inplace, 4, 5)
 
 
@@ -192,7 +198,8 @@ def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, in
     x = adopt(input, "feature_alpha_dropout")
     if x.ndim < 2 and training:
         raise ValueError(
-            f"feature_alpha_dropout: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)"
+            f"feature_alpha_dropout: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, "
+            f"...)"
         )
     return _run("feature_alpha_dropout", x, p, training, inplace, features=True, alpha=True)
 

@@ -27,8 +27,16 @@ def largest(input: Variable, windows: Windows, return_indices: bool) -> Any:
     return network.max_pool_gather.call(input, which, windows), indices
 
 
-def _max_pool(n: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
-              return_indices: bool) -> Any:  # fmt: skip
+def _max_pool(
+    n: int,
+    input: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    return_indices: bool,
+) -> Any:
     name = f"max_pool{n}d"
     input = ordered(name, input, n)
     windows = windows_over(name, input.shape, kernel_size, stride, padding, dilation, ceil_mode, n)
@@ -37,13 +45,21 @@ def _max_pool(n: int, input: Any, kernel_size: Any, stride: Any, padding: Any, d
             first = range(-w.padding, w.out * w.stride - w.padding, w.stride)
             if any(not any(0 <= start + k * w.dilation < w.size for k in range(w.kernel)) for start in first):
                 raise ValueError(
-                    f"{name}: with dilation {w.dilation} and padding {w.padding} a window lies beside an axis of size {w.size} altogether"
+                    f"{name}: with dilation {w.dilation} and padding {w.padding} a window lies beside an axis of size "
+                    f"{w.size} altogether"
                 )
     return largest(input, windows, return_indices)
 
 
-def max_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
-               return_indices: bool = False) -> Any:  # fmt: skip
+def max_pool1d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """The largest value of every window of an axis; see `max_pool2d`.
 
     Parameters
@@ -53,8 +69,15 @@ def max_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
-               return_indices: bool = False) -> Any:  # fmt: skip
+def max_pool2d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """The largest value of every window.
 
     Of equal values the first one has the gradient; a window with a nan has nan.
@@ -72,7 +95,8 @@ def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
     ceil_mode : bool
         Whether a last window may reach beyond the end.
     return_indices : bool
-        Whether to return where each value is, too: positions in the flattened height and width, as `max_unpool2d` takes them.
+        Whether to return where each value is, too: positions in the flattened height and width, as `max_unpool2d` takes
+        them.
 
     Returns
     -------
@@ -98,8 +122,15 @@ def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-def max_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
-               return_indices: bool = False) -> Any:  # fmt: skip
+def max_pool3d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """The largest value of every window of three axes; see `max_pool2d`.
 
     Parameters
@@ -109,32 +140,44 @@ def max_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
     return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-# -- the largest values put back -----------------------------------------------------------------------------------------------------
-def _max_unpool(n: int, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Any) -> Variable:
+# -- the largest values put back ---------------------------------------------------------------------------------------
+def _max_unpool(
+    n: int, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Any
+) -> Variable:
     name = f"max_unpool{n}d"
     input = images(name, input, n)
     indices = adopt(indices, name, (input,))
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices are integers, not {indices.dtype}")
     if indices.shape != input.shape:
-        raise ValueError(f"{name}: the input has shape {input.shape} and the indices {indices.shape}; they must be equal")
+        raise ValueError(
+            f"{name}: the input has shape {input.shape} and the indices {indices.shape}; they must be equal"
+        )
     kernel = sizes_of(name, "kernel_size", kernel_size, n)
     steps = kernel if stride is None or stride == () else sizes_of(name, "stride", stride, n)
     pads = sizes_of(name, "padding", padding, n, 0)
     have = input.shape[-n:]
-    sizes = tuple([(size - 1) * step + k - 2 * pad for size, step, k, pad in zip(have, steps, kernel, pads, strict=True)])
+    sizes = tuple(
+        [(size - 1) * step + k - 2 * pad for size, step, k, pad in zip(have, steps, kernel, pads, strict=True)]
+    )
     if output_size is not None:
         given = tuple(output_size)[-n:] if len(tuple(output_size)) == n + 2 else output_size
         given = sizes_of(name, "output_size", given, n)
         if any(not usual - step < size < usual + step for usual, step, size in zip(sizes, steps, given, strict=True)):
-            raise ValueError(f"{name}: output_size differs from {sizes} by less than the stride {steps}, as {given} does not")
+            raise ValueError(
+                f"{name}: output_size differs from {sizes} by less than the stride {steps}, as {given} does not"
+            )
         sizes = given
     if min(sizes) < 1:
-        raise ValueError(f"{name}: the output would have sizes {sizes}; padding {pads} is too much for kernels of {kernel}")
+        raise ValueError(
+            f"{name}: the output would have sizes {sizes}; padding {pads} is too much for kernels of {kernel}"
+        )
     size = prod(sizes)
     lowest, highest = extent(indices)
     if lowest is not None and highest is not None and (lowest < 0 or highest >= size):
-        raise IndexError(f"{name}: index {lowest if lowest < 0 else highest} is out of range for an output of sizes {sizes}")
+        raise IndexError(
+            f"{name}: index {lowest if lowest < 0 else highest} is out of range for an output of sizes {sizes}"
+        )
     rows = (prod(input.shape[:-n]), prod(have))
     if not readable(indices):  # what is out of range goes behind the last row, where there is nothing
         known = ops.logical_and(indices >= 0, indices < size)
@@ -169,14 +212,14 @@ def max_unpool2d(
     kernel_size, stride, padding : int or pair of int
         As they were for `max_pool2d`.
     output_size : sequence of int, optional
-        What it was pooled from: height and width, or the whole shape of four sizes. Default: ``(size - 1) * stride - 2 * padding +
-        kernel_size``; several sizes are pooled to one.
+        What it was pooled from: height and width, or the whole shape of four sizes. Default: ``(size - 1) * stride - 2
+        * padding + kernel_size``; several sizes are pooled to one.
 
     Raises
     ------
     IndexError
-        If an index is beyond the output. (On "cuda" and under tracing nobody reads the indices, for that means to wait; on "cuda" such
-        a value is left out.)
+        If an index is beyond the output. (On "cuda" and under tracing nobody reads the indices, for that means to wait;
+        on "cuda" such a value is left out.)
     ValueError
         If shapes or sizes do not fit.
     TypeError

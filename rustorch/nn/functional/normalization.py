@@ -36,14 +36,17 @@ def _per_channel(name: str, channels: int, **values: Any) -> None:
     for what, value in values.items():
         if value is not None and tuple(value.shape) != (channels,):
             raise ValueError(
-                f"{name}: the input has {channels} channels, so that the {what} has shape ({channels},), not {value.shape}"
+                f"{name}: the input has {channels} channels, so that the {what} has shape ({channels},), not "
+                f"{value.shape}"
             )
 
 
 def _check_eps(name: str, eps: float, training: bool = False) -> None:
     """Raise ValueError for an eps with which a root may be of a negative number, or in training of 0."""
     if not (eps > 0 if training else eps >= 0):
-        raise ValueError(f"{name}: eps must be {'positive during training' if training else 'non-negative'}, but got {eps}")
+        raise ValueError(
+            f"{name}: eps must be {'positive during training' if training else 'non-negative'}, but got {eps}"
+        )
 
 
 def _channels(value: Variable, ndim: int) -> Variable:
@@ -57,7 +60,9 @@ def _affine(x: Variable, weight: Variable | None, bias: Variable | None) -> Vari
     return x if bias is None else x + _channels(bias, x.ndim)
 
 
-def _fixed(x: Variable, mean: Variable, var: Variable, weight: Variable | None, bias: Variable | None, eps: float) -> Variable:
+def _fixed(
+    x: Variable, mean: Variable, var: Variable, weight: Variable | None, bias: Variable | None, eps: float
+) -> Variable:
     """Normalized by moments that are given: one product and one sum with every element."""
     scale = 1 / ops.sqrt(var + eps)
     scale = scale if weight is None else scale * weight
@@ -79,7 +84,9 @@ def _update(running: Any, value: Variable, momentum: Any) -> None:
 
 
 def _update_both(running_mean: Any, running_var: Any, moments: list[Any], momentum: Any, factor: float) -> None:
-    """Let running statistics take their share of a batch's ``moments``, mean and variance; the variance counts times ``factor``."""
+    """Let running statistics take their share of a batch's ``moments``, mean and variance; the variance counts times
+    ``factor``.
+    """
     running = [running_mean, running_var]
     share = momentum._native if isinstance(momentum, Value) else float(momentum)
     kind = common_backend("batch_norm", [make(moments[0]), *[r for r in (*running, momentum) if isinstance(r, Value)]])
@@ -93,8 +100,16 @@ def _update_both(running_mean: Any, running_var: Any, moments: list[Any], moment
                 r[...] = make(new)
 
 
-def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
-               momentum: Any = 0.1, eps: float = 1e-5) -> Variable:  # fmt: skip
+def batch_norm(
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: Any = 0.1,
+    eps: float = 1e-5,
+) -> Variable:
     """``(x - mean) / sqrt(var + eps) * weight + bias``, of every channel over the batch and all further dimensions.
 
     Parameters
@@ -115,8 +130,9 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
     Raises
     ------
     ValueError
-        If shapes do not fit, there is one value per channel in training, no running statistics in evaluation, or eps is negative, or
-        in training 0. The running statistics are as they were. (With no values at all, the output is empty, and they stay, too.)
+        If shapes do not fit, there is one value per channel in training, no running statistics in evaluation, or eps is
+        negative, or in training 0. The running statistics are as they were. (With no values at all, the output is
+        empty, and they stay, too.)
     TypeError
         If the input is not of real floating-point numbers.
 
@@ -131,7 +147,9 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
     """
     x, weight, bias = together("batch_norm", input, weight, bias)
     if x.ndim < 2:
-        raise ValueError(f"batch_norm: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)")
+        raise ValueError(
+            f"batch_norm: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)"
+        )
     shape = x.shape
     _per_channel("batch_norm", shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if not training:
@@ -145,7 +163,9 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
     count = shape[0] * prod(shape[2:])
     _check_eps("batch_norm", eps, training=True)
     if count == 1:
-        raise ValueError(f"batch_norm: training needs more than one value per channel; an input of shape {shape} has {count}")
+        raise ValueError(
+            f"batch_norm: training needs more than one value per channel; an input of shape {shape} has {count}"
+        )
     _check_running("batch_norm", running_mean=running_mean, running_var=running_var)
     one_dtype("batch_norm", input=x, running_mean=running_mean, running_var=running_var)
     if not count:  # no batch: nothing to normalize, and nothing for the running statistics
@@ -159,8 +179,16 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
     return out
 
 
-def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None, bias: Any = None,
-                  use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5) -> Variable:  # fmt: skip
+def instance_norm(
+    input: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Variable:
     """``(x - mean) / sqrt(var + eps) * weight + bias``, of every channel of every sample by itself.
 
     Parameters
@@ -180,16 +208,21 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
     Raises
     ------
     ValueError
-        If shapes do not fit, there is one value per channel, or eps is negative. The running statistics are as they were.
+        If shapes do not fit, there is one value per channel, or eps is negative. The running statistics are as they
+        were.
 
     Source: Ulyanov, Vedaldi & Lempitsky, "Instance normalization", 2016.
     """
     x, weight, bias = together("instance_norm", input, weight, bias)
     if x.ndim < 3:
-        raise ValueError(f"instance_norm: the input has shape {x.shape}; it needs three dimensions at least, (n, channels, ...)")
+        raise ValueError(
+            f"instance_norm: the input has shape {x.shape}; it needs three dimensions at least, (n, channels, ...)"
+        )
     _check_eps("instance_norm", eps)
     n, channels, *rest = x.shape
-    _per_channel("instance_norm", channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _per_channel(
+        "instance_norm", channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise ValueError("instance_norm: use_input_stats=False needs running_mean and running_var")
@@ -197,7 +230,9 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
         return _fixed(x, mean, var, weight, bias, eps)
     count = prod(rest)
     if count == 1:
-        raise ValueError(f"instance_norm: more than one value per channel is needed; an input of shape {x.shape} has {count}")
+        raise ValueError(
+            f"instance_norm: more than one value per channel is needed; an input of shape {x.shape} has {count}"
+        )
     if not n and (running_mean is not None or running_var is not None):
         raise ValueError(
             f"instance_norm: running statistics are means over the samples, but an input of shape {x.shape} has none"
@@ -222,13 +257,19 @@ def _last_sizes(name: str, x: Variable, normalized_shape: Any, **parameters: Any
     """How many of the last dimensions are normalized over: those of ``normalized_shape``, which must be the input's."""
     sizes = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     n, shape = len(sizes), x._native.shape
-    if not n or (prod(sizes) < 1 and tuple(shape[-n:]) != sizes):  # there is no other way to say what an empty input has
+    if not n or (
+        prod(sizes) < 1 and tuple(shape[-n:]) != sizes
+    ):  # there is no other way to say what an empty input has
         raise ValueError(f"{name}: normalized_shape is positive sizes, not {normalized_shape!r}")
     if len(shape) < n or tuple(shape[-n:]) != sizes:
-        raise ValueError(f"{name}: the input has shape {tuple(shape)}; with normalized_shape {sizes}, its last sizes are these")
+        raise ValueError(
+            f"{name}: the input has shape {tuple(shape)}; with normalized_shape {sizes}, its last sizes are these"
+        )
     for what, value in parameters.items():
         if value is not None and tuple(value._native.shape) != sizes:
-            raise ValueError(f"{name}: the {what} has shape {value.shape}; with normalized_shape {sizes}, it has this shape")
+            raise ValueError(
+                f"{name}: the {what} has shape {value.shape}; with normalized_shape {sizes}, it has this shape"
+            )
     return n
 
 
@@ -310,7 +351,8 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
 
 
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Variable:
-    """``(x - mean) / sqrt(var + eps) * weight + bias``, of every sample over groups of channels and all further dimensions.
+    """``(x - mean) / sqrt(var + eps) * weight + bias``, of every sample over groups of channels and all further
+    dimensions.
 
     Parameters
     ----------
@@ -333,10 +375,14 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     """
     x, weight, bias = together("group_norm", input, weight, bias)
     if x.ndim < 2:
-        raise ValueError(f"group_norm: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)")
+        raise ValueError(
+            f"group_norm: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)"
+        )
     n, channels, *rest = x.shape
     if num_groups < 1 or channels % num_groups:
-        raise ValueError(f"group_norm: {num_groups} groups do not divide the {channels} channels of an input of shape {x.shape}")
+        raise ValueError(
+            f"group_norm: {num_groups} groups do not divide the {channels} channels of an input of shape {x.shape}"
+        )
     _per_channel("group_norm", channels, weight=weight, bias=bias)
     _check_eps("group_norm", eps)
     count = channels // num_groups * prod(rest)

@@ -1,4 +1,6 @@
-"""Sequences of different lengths as one array without padding, step after step: what recurrent layers take as a batch."""
+"""Sequences of different lengths as one array without padding, step after step: what recurrent layers take as
+a batch.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class _Packed(NamedTuple):
 
 
 class PackedSequence(_Packed):
-    """Sequences of different lengths, the longest first: the first steps of all, then the second steps of all that have one, ...
+    """Sequences of different lengths, the longest first: the first steps of all, then the second steps of all that have
+    one, ...
 
     Parameters
     ----------
@@ -78,7 +81,8 @@ def sizes_of(name: str, sequence: PackedSequence) -> list[int]:
     sizes = [int(n) for n in sequence.batch_sizes.tolist()]
     if not sizes or min(sizes) < 1 or sizes != sorted(sizes, reverse=True) or sum(sizes) != sequence.data.shape[0]:
         raise ValueError(
-            f"{name}: batch_sizes are positive, do not rise, and sum to the {sequence.data.shape[0]} rows of the data, not {sizes}"
+            f"{name}: batch_sizes are positive, do not rise, and sum to the {sequence.data.shape[0]} rows of the data, "
+            f"not {sizes}"
         )
     return sizes
 

@@ -17,7 +17,10 @@ def _sources(mode: str, name: str, size: int, before: int, after: int) -> list[i
     """Which of ``size`` elements stands at each position from ``-before`` to ``size + after``."""
     start, kept = max(-before, 0), size + min(before, 0) + min(after, 0)
     limit, reason = {
-        "reflect": (size - 1, "reflection does not repeat the element at the edge: it is smaller than the dimension's size"),
+        "reflect": (
+            size - 1,
+            "reflection does not repeat the element at the edge: it is smaller than the dimension's size",
+        ),
         "circular": (kept, "it wraps around once: it is at most the dimension's size"),
         "replicate": (max(before, after) if size else 0, "there is no element at the edge of an empty one"),
     }[mode]
@@ -50,10 +53,11 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
     ----------
     input : Variable or array
     pad : sequence of int
-        How many before and after along the last axis, then along the one before it, and so on. Negative ones leave elements out.
+        How many before and after along the last axis, then along the one before it, and so on. Negative ones leave
+        elements out.
     mode : {"constant", "reflect", "replicate", "circular"}
-        What they are: of ``a b c`` with two more at both ends, ``v v a b c v v``, ``c b a b c b a``, ``a a a b c c c`` or
-        ``b c a b c a b``.
+        What they are: of ``a b c`` with two more at both ends, ``v v a b c v v``, ``c b a b c b a``, ``a a a b c c c``
+        or ``b c a b c a b``.
     value : number, optional
         For "constant"; default: 0.
 
@@ -64,7 +68,8 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
     Raises
     ------
     ValueError
-        If there are more pairs than axes, an axis is to lose more elements than it has, or an axis is too short for the mode.
+        If there are more pairs than axes, an axis is to lose more elements than it has, or an axis is too short for the
+        mode.
 
     Examples
     --------
@@ -84,7 +89,8 @@ def padded(name: str, input: Any, pad: Any, mode: str, value: Any = None) -> Var
     x = adopt(input, name)
     if not isinstance(pad, (tuple, list)) or len(pad) % 2 or len(pad) > 2 * x.ndim:
         raise ValueError(
-            f"{name}: padding is a pair of numbers for each of the last axes, of which an input of shape {x.shape} has {x.ndim}; "
+            f"{name}: padding is a pair of numbers for each of the last axes, of which an input of shape {x.shape} has "
+            f"{x.ndim}; "
             f"it is {pad!r}"
         )
     sizes = tuple_of(name, "padding", pad, len(pad), least=None)
@@ -95,7 +101,9 @@ def padded(name: str, input: Any, pad: Any, mode: str, value: Any = None) -> Var
     pairs = [(x.ndim - 1 - i, sizes[2 * i], sizes[2 * i + 1]) for i in range(len(sizes) // 2)]
     for axis, before, after in pairs:  # all of them first: an error leaves nothing half done
         if x.shape[axis] + before + after < 0:
-            raise ValueError(f"{name}: padding {(before, after)} takes more than there is from a dimension of {x.shape[axis]}")
+            raise ValueError(
+                f"{name}: padding {(before, after)} takes more than there is from a dimension of {x.shape[axis]}"
+            )
     for axis, before, after in pairs:
         if not (before or after):
             continue

@@ -19,7 +19,7 @@ from .sizes import sizes_of
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d"]
 
 
-# -- what they check alike ---------------------------------------------------------------------------------------------------------
+# -- what they check alike ---------------------------------------------------------------------------------------------
 def images(name: str, input: Any, n: int) -> Variable:
     """The input, if it is one of ``n`` spatial axes: (channels, ...) or (batch, channels, ...), of real numbers.
 
@@ -32,7 +32,8 @@ def images(name: str, input: Any, n: int) -> Variable:
     axes = ", ".join([f"size{i}" for i in range(1, n + 1)] if n > 1 else ["size"])
     if input.ndim not in (n + 1, n + 2):
         raise ValueError(
-            f"{name}: the input is (batch, channels, {axes}) or (channels, {axes}), of {n + 2} or {n + 1} dimensions; its shape is "
+            f"{name}: the input is (batch, channels, {axes}) or (channels, {axes}), of {n + 2} or {n + 1} dimensions; "
+            f"its shape is "
             f"{input.shape}"
         )
     if 0 in input.shape[-n - 1 :]:
@@ -44,16 +45,28 @@ def ordered(name: str, input: Any, n: int) -> Variable:
     """`images` whose values have an order: no complex ones."""
     input = images(name, input, n)
     if input.dtype.kind != "f":
-        raise TypeError(f"{name}: there is no largest among numbers of {input.dtype}; take the maximum of their rustorch.abs")
+        raise TypeError(
+            f"{name}: there is no largest among numbers of {input.dtype}; take the maximum of their rustorch.abs"
+        )
     return input
 
 
-def windows_over(name: str, shape: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
-                 n: int) -> Windows:  # fmt: skip
+def windows_over(
+    name: str,
+    shape: tuple[int, ...],
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    n: int,
+) -> Windows:
     """The windows over the last ``n`` axes of a shape. Raises TypeError or ValueError for sizes that make none."""
     kernel = sizes_of(name, "kernel_size", kernel_size, n)
     steps = (
-        kernel if stride is None or (isinstance(stride, (tuple, list)) and not stride) else sizes_of(name, "stride", stride, n)
+        kernel
+        if stride is None or (isinstance(stride, (tuple, list)) and not stride)
+        else sizes_of(name, "stride", stride, n)
     )
     pads = sizes_of(name, "padding", padding, n, 0)
     gaps = sizes_of(name, "dilation", dilation, n)
@@ -67,14 +80,15 @@ def windows_over(name: str, shape: tuple[int, ...], kernel_size: Any, stride: An
             out -= 1
         if out < 1:
             raise ValueError(
-                f"{name}: a kernel that covers {covered} values does not fit into an axis of size {size} with padding {pad}; the "
+                f"{name}: a kernel that covers {covered} values does not fit into an axis of size {size} with padding "
+                f"{pad}; the "
                 f"input's shape is {tuple(shape)}"
             )
         windows.append(Window(size, out, k, step, pad, gap))
     return tuple(windows)
 
 
-# -- means -----------------------------------------------------------------------------------------------------------------------------
+# -- means -------------------------------------------------------------------------------------------------------------
 def _counts(window: Window, count_include_pad: bool) -> list[int]:
     """How many values each window's mean is over: what lies beyond the padding is never counted."""
     low, high = (-window.padding, window.size + window.padding) if count_include_pad else (0, window.size)
@@ -82,8 +96,17 @@ def _counts(window: Window, count_include_pad: bool) -> list[int]:
     return [min(start + window.kernel, high) - max(start, low) for start in starts]
 
 
-def _avg_pool(name: str, n: int, input: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, count_include_pad: bool,
-              divisor_override: int | None) -> Variable:  # fmt: skip
+def _avg_pool(
+    name: str,
+    n: int,
+    input: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Variable:
     input = images(name, input, n)
     windows = windows_over(name, input.shape, kernel_size, stride, padding, 1, ceil_mode, n)
     if divisor_override is not None:
@@ -92,7 +115,9 @@ def _avg_pool(name: str, n: int, input: Any, kernel_size: Any, stride: Any, padd
         return network.avg_pool.call(input, windows, number(name, "divisor_override", divisor_override))
     counts = [_counts(window, count_include_pad) for window in windows]
     whole = [count == [window.kernel] * window.out for count, window in zip(counts, windows, strict=True)]
-    out = network.avg_pool.call(input, windows, prod([w.kernel for w, is_whole in zip(windows, whole, strict=True) if is_whole]))
+    out = network.avg_pool.call(
+        input, windows, prod([w.kernel for w, is_whole in zip(windows, whole, strict=True) if is_whole])
+    )
     for i, is_whole in enumerate(whole):
         if not is_whole:
             divisor = constant([float(count) for count in counts[i]], out, out.dtype)
@@ -100,8 +125,14 @@ def _avg_pool(name: str, n: int, input: Any, kernel_size: Any, stride: Any, padd
     return out
 
 
-def avg_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-               count_include_pad: bool = True) -> Variable:  # fmt: skip
+def avg_pool1d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Variable:
     """The mean of every window of an axis; see `avg_pool2d`.
 
     Parameters
@@ -111,8 +142,15 @@ def avg_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
     return _avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-def avg_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-               count_include_pad: bool = True, divisor_override: int | None = None) -> Variable:  # fmt: skip
+def avg_pool2d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Variable:
     """The mean of every window.
 
     Parameters
@@ -148,21 +186,32 @@ def avg_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
     >>> rustorch.nn.functional.avg_pool2d(x, 2, stride=1).tolist()
     [[[2.5, 2.5]]]
     """
-    return _avg_pool("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return _avg_pool(
+        "avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
 
 
-def avg_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-               count_include_pad: bool = True, divisor_override: int | None = None) -> Variable:  # fmt: skip
+def avg_pool3d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Variable:
     """The mean of every window of three axes; see `avg_pool2d`.
 
     Parameters
     ----------
     input : Variable or array, (batch, channels, depth, height, width) or (channels, depth, height, width)
     """
-    return _avg_pool("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return _avg_pool(
+        "avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
 
 
-# -- p-norms ---------------------------------------------------------------------------------------------------------------------------
+# -- p-norms -----------------------------------------------------------------------------------------------------------
 def _lp_pool(n: int, input: Any, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Variable:
     name = f"lp_pool{n}d"
     if norm_type == 0:
@@ -195,8 +244,8 @@ def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None
 def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Variable:
     """The p-norm of every window, ``sum(x**p)**(1/p)``: for p = 1 the sum, for large p nearly the maximum.
 
-    As PyTorch's, it takes x as it is, not its size: with odd p negative numbers lead to nan. A window of zeros has gradients
-    of 0 (for p = 1, of 1), and second derivatives as `rustorch.linalg.vector_norm` has them.
+    As PyTorch's, it takes x as it is, not its size: with odd p negative numbers lead to nan. A window of zeros has
+    gradients of 0 (for p = 1, of 1), and second derivatives as `rustorch.linalg.vector_norm` has them.
 
     Parameters
     ----------

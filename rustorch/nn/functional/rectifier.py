@@ -14,11 +14,13 @@ from .checks import in_place, real
 from .dtype_checks import one_dtype
 
 __all__ = [
-    "celu", "celu_", "elu", "elu_", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_",
-    "prelu", "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_", "softshrink", "threshold", "threshold_",
+    "celu", "celu_", "elu", "elu_", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu",
+    "leaky_relu_", "prelu", "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_", "softshrink", "threshold",
+    "threshold_",
 ]  # fmt: skip
 
-#: SELU's constants: with them layers keep mean 0 and variance 1. Source: Klambauer et al., "Self-normalizing neural networks", 2017.
+#: SELU's constants: with them layers keep mean 0 and variance 1. Source: Klambauer et al., "Self-normalizing neural
+#: networks", 2017.
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
@@ -36,8 +38,8 @@ def relu(input: Any, inplace: bool = False) -> Variable:
     ----------
     input : Variable or array
     inplace : bool
-        Whether the input itself becomes the output. One that is tracked gets a new array and a place in the graph; one that is
-        not is overwritten.
+        Whether the input itself becomes the output. One that is tracked gets a new array and a place in the graph; one
+        that is not is overwritten.
 
     Raises
     ------
@@ -56,7 +58,9 @@ def relu_(input: Any) -> Variable:
 
 
 def relu6(input: Any, inplace: bool = False) -> Variable:
-    """``min(max(input, 0), 6)``, elementwise. Source: Krizhevsky, "Convolutional deep belief networks on CIFAR-10", 2010."""
+    """``min(max(input, 0), 6)``, elementwise. Source: Krizhevsky, "Convolutional deep belief networks on CIFAR-10",
+    2010.
+    """
     return _elementwise("relu6", network.hardtanh, input, inplace, 0.0, 6.0)
 
 
@@ -103,7 +107,9 @@ def prelu(input: Any, weight: Any) -> Variable:
     if weight.size != 1:
         channels = input.shape[1] if input.ndim > 1 else 1
         if weight.size != channels:
-            raise ValueError(f"prelu: {weight.size} weights for an input of shape {input.shape}, which has {channels} channels")
+            raise ValueError(
+                f"prelu: {weight.size} weights for an input of shape {input.shape}, which has {channels} channels"
+            )
         weight = ops.reshape(weight, (weight.size, *(1,) * (input.ndim - 2)))
     elif weight.ndim > input.ndim:
         weight = ops.reshape(weight, ())
@@ -112,7 +118,9 @@ def prelu(input: Any, weight: Any) -> Variable:
     return network.prelu.call(input, weight)
 
 
-def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False) -> Variable:
+def rrelu(
+    input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False
+) -> Variable:
     """``input`` above 0, ``a * input`` below, with an ``a`` for each element, uniform in [lower, upper), or their mean.
 
     Parameters
@@ -151,7 +159,8 @@ def rrelu_(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: boo
 def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Variable:
     """``input`` above 0, ``alpha * (exp(input) - 1)`` below, elementwise.
 
-    Source: Clevert, Unterthiner & Hochreiter, "Fast and accurate deep network learning by exponential linear units", 2015.
+    Source: Clevert, Unterthiner & Hochreiter, "Fast and accurate deep network learning by exponential linear units",
+    2015.
 
     Examples
     --------
@@ -236,7 +245,9 @@ def hardshrink(input: Any, lambd: float = 0.5) -> Variable:
 
 
 def softshrink(input: Any, lambd: float = 0.5) -> Variable:
-    """``input`` brought nearer to 0 by ``lambd``, 0 where it was nearer, elementwise. Raises ValueError if ``lambd`` is negative."""
+    """``input`` brought nearer to 0 by ``lambd``, 0 where it was nearer, elementwise. Raises ValueError if ``lambd`` is
+    negative.
+    """
     if not lambd >= 0:
         raise ValueError(f"softshrink: lambd is not negative, as {lambd} is")
     return _elementwise("softshrink", network.softshrink, input, False, float(lambd))

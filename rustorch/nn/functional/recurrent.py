@@ -29,7 +29,8 @@ def _affine(input: Variable, weight: Any, bias: Any) -> Variable:
     """`linear` of all steps as the rows of one matrix: one product instead of one per step."""
     steps, batch, features = input.shape
     return ops.reshape(
-        linear(ops.reshape(input, (steps * batch, features)), weight, bias), (steps, batch, -1 if batch else weight.shape[0])
+        linear(ops.reshape(input, (steps * batch, features)), weight, bias),
+        (steps, batch, -1 if batch else weight.shape[0]),
     )
 
 
@@ -57,7 +58,7 @@ def _of_gru(input: Variable, states: list, w: Weights, reverse: bool) -> tuple[V
     return out, [_last(out, reverse)]
 
 
-# -- sequences -------------------------------------------------------------------------------------------------------------------
+# -- sequences ---------------------------------------------------------------------------------------------------------
 def _states(name: str, hx: Sequence[Any], like: Variable, shapes: Sequence[tuple[int, ...]]) -> list[Variable]:
     """The initial states, checked."""
     words = ("hidden state", "cell state")
@@ -68,7 +69,8 @@ def _states(name: str, hx: Sequence[Any], like: Variable, shapes: Sequence[tuple
         state = adopt(given, name, (like,))
         if tuple(state.shape) != shape:
             raise ValueError(
-                f"{name}: for an input of shape {tuple(like.shape)} the {word} has shape {shape}, not {tuple(state.shape)}"
+                f"{name}: for an input of shape {tuple(like.shape)} the {word} has shape {shape}, not "
+                f"{tuple(state.shape)}"
             )
         one_dtype(name, **{"input": like, word: state})
         found.append(state)
@@ -83,13 +85,16 @@ def _check_dtypes(name: str, input: Variable, weights: Sequence[Any]) -> None:
             one_dtype(name, input=input, weight=parameter)
 
 
-def _split(name: str, params: Sequence[Any], has_biases: bool, layers: int, directions: int, projects: bool) -> list[Weights]:
+def _split(
+    name: str, params: Sequence[Any], has_biases: bool, layers: int, directions: int, projects: bool
+) -> list[Weights]:
     each = 4 if has_biases else 2
     projected = projects and len(params) == layers * directions * (each + 1)
     each += projected
     if len(params) != layers * directions * each:
         raise ValueError(
-            f"{name}: {layers} layers in {directions} directions have {layers * directions * each} parameters; got {len(params)}"
+            f"{name}: {layers} layers in {directions} directions have {layers * directions * each} parameters; got "
+            f"{len(params)}"
         )
     found = []
     for i in range(0, len(params), each):
@@ -106,8 +111,20 @@ def _ordered(states: Variable, order: Variable | None) -> Variable:
     return states if order is None else ops.take(states, order, axis=1)
 
 
-def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[Any] | None, params: Sequence[Any], has_biases: bool,
-         num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool) -> tuple[Any, list]:  # fmt: skip
+def _run(
+    name: str,
+    direction: Direction,
+    chunks: int,
+    input: Any,
+    hx: Sequence[Any] | None,
+    params: Sequence[Any],
+    has_biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[Any, list]:
     """All layers and directions; the output and the states after."""
     packed = input if isinstance(input, PackedSequence) else None
     given = floating(input if packed is None else packed.data, name)
@@ -117,11 +134,13 @@ def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[
     order = "(batch, steps, features)" if batch_first else "(steps, batch, features)"
     if packed is not None and (given.ndim != 2 or given.shape[1] != features):
         raise ValueError(
-            f"{name}: packed sequences have {features} features in each step; got data of the shape {tuple(given.shape)}"
+            f"{name}: packed sequences have {features} features in each step; got data of the shape "
+            f"{tuple(given.shape)}"
         )
     if given.ndim not in (2, 3) or given.shape[-1] != features:
         raise ValueError(
-            f"{name}: the input is {order}, or (steps, features) for one sequence, with {features} features; got the shape "
+            f"{name}: the input is {order}, or (steps, features) for one sequence, with {features} features; got the "
+            f"shape "
             f"{tuple(given.shape)}"
         )
     batched = given.ndim == 3 or packed is not None
@@ -148,7 +167,11 @@ def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[
         starts = [[ops.zeros((batch, size), dtype=given.dtype, device=given.device)] * rows for size in sizes]
     else:
         starts = [
-            list(ops.unstack(_ordered(h, packed and packed.sorted_indices) if batched else ops.expand_dims(h, axis=1), axis=0))
+            list(
+                ops.unstack(
+                    _ordered(h, packed and packed.sorted_indices) if batched else ops.expand_dims(h, axis=1), axis=0
+                )
+            )
             for h in _states(name, hx, given, shapes)
         ]
     ends: list[list[Variable]] = [[] for _ in sizes]
@@ -163,7 +186,10 @@ def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[
         if dropout and train and layer < num_layers - 1:
             x = dropped(x, dropout)
     # A hidden state is a view of the output: copy it. A cell state has its own memory: copy only to join several.
-    after = [ops.stack(ends[0]), *[ops.stack(end) if len(end) > 1 else ops.expand_dims(end[0], axis=0) for end in ends[1:]]]
+    after = [
+        ops.stack(ends[0]),
+        *[ops.stack(end) if len(end) > 1 else ops.expand_dims(end[0], axis=0) for end in ends[1:]],
+    ]
     if packed is not None:
         return packed.with_data(x), [_ordered(state, packed.unsorted_indices) for state in after]
     if not batched:
@@ -171,8 +197,17 @@ def _run(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[
     return (ops.permute_dims(x, (1, 0, 2)) if batch_first else x), after
 
 
-def rnn_tanh(input: Any, hx: Any, params: Sequence[Any], has_biases: bool = True, num_layers: int = 1, dropout: float = 0.0,
-             train: bool = False, bidirectional: bool = False, batch_first: bool = False) -> tuple[Variable, Variable]:  # fmt: skip
+def rnn_tanh(
+    input: Any,
+    hx: Any,
+    params: Sequence[Any],
+    has_biases: bool = True,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    train: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+) -> tuple[Variable, Variable]:
     """``h[t] = tanh(w_ih @ x[t] + b_ih + w_hh @ h[t-1] + b_hh)`` over a sequence; see `rustorch.nn.RNN`.
 
     Parameters
@@ -206,8 +241,17 @@ def rnn_tanh(input: Any, hx: Any, params: Sequence[Any], has_biases: bool = True
     return _plain_rnn("tanh", input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
 
 
-def rnn_relu(input: Any, hx: Any, params: Sequence[Any], has_biases: bool = True, num_layers: int = 1, dropout: float = 0.0,
-             train: bool = False, bidirectional: bool = False, batch_first: bool = False) -> tuple[Variable, Variable]:  # fmt: skip
+def rnn_relu(
+    input: Any,
+    hx: Any,
+    params: Sequence[Any],
+    has_biases: bool = True,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    train: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+) -> tuple[Variable, Variable]:
     """As `rnn_tanh`, with the rectifier in place of tanh."""
     return _plain_rnn("relu", input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
 
@@ -217,35 +261,70 @@ def _plain_rnn(nonlinearity: str, input: Any, hx: Any, *options: Any) -> tuple[V
     return out, ends[0]
 
 
-def gru(input: Any, hx: Any, params: Sequence[Any], has_biases: bool = True, num_layers: int = 1, dropout: float = 0.0,
-        train: bool = False, bidirectional: bool = False, batch_first: bool = False) -> tuple[Variable, Variable]:  # fmt: skip
+def gru(
+    input: Any,
+    hx: Any,
+    params: Sequence[Any],
+    has_biases: bool = True,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    train: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+) -> tuple[Variable, Variable]:
     """A gated recurrent unit over a sequence; see `rustorch.nn.GRU`. All is as for `rnn_tanh`."""
-    out, ends = _run("GRU", _of_gru, 3, input, None if hx is None else [hx], params, has_biases, num_layers, dropout, train,
-                     bidirectional, batch_first)  # fmt: skip
+    out, ends = _run(
+        "GRU",
+        _of_gru,
+        3,
+        input,
+        None if hx is None else [hx],
+        params,
+        has_biases,
+        num_layers,
+        dropout,
+        train,
+        bidirectional,
+        batch_first,
+    )
     return out, ends[0]
 
 
-def lstm(input: Any, hx: Any, params: Sequence[Any], has_biases: bool = True, num_layers: int = 1, dropout: float = 0.0,
-         train: bool = False, bidirectional: bool = False, batch_first: bool = False) -> tuple[Variable, Variable, Variable]:  # fmt: skip
+def lstm(
+    input: Any,
+    hx: Any,
+    params: Sequence[Any],
+    has_biases: bool = True,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    train: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+) -> tuple[Variable, Variable, Variable]:
     """A long short-term memory over a sequence; see `rustorch.nn.LSTM`.
 
-    All is as for `rnn_tanh`, but: ``hx`` is a pair (h_0, c_0) or None; a layer's parameters may end with the projection w_hr,
-    (hidden, width); returned are output, h_n and c_n.
+    All is as for `rnn_tanh`, but: ``hx`` is a pair (h_0, c_0) or None; a layer's parameters may end with the projection
+    w_hr, (hidden, width); returned are output, h_n and c_n.
     """
     if hx is not None and not isinstance(hx, (tuple, list)):
         raise TypeError(f"LSTM: the state is a pair (h_0, c_0), not {type(hx).__name__}")
-    out, (h, c) = _run("LSTM", _of_lstm, 4, input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    out, (h, c) = _run(
+        "LSTM", _of_lstm, 4, input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first
+    )
     return out, h, c
 
 
-# -- one step --------------------------------------------------------------------------------------------------------------------
-def _step(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[Any] | None, *weights: Any) -> list[Variable]:
+# -- one step ----------------------------------------------------------------------------------------------------------
+def _step(
+    name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[Any] | None, *weights: Any
+) -> list[Variable]:
     given = floating(input, name)
     w = Weights(*[None if p is None else adopt(p, name) for p in weights])
     features, hidden = w.w_ih.shape[1], w.w_hh.shape[0] // chunks
     if given.ndim not in (1, 2) or given.shape[-1] != features:
         raise ValueError(
-            f"{name}: the input is (batch, features), or (features,), with {features} features; got the shape {tuple(given.shape)}"
+            f"{name}: the input is (batch, features), or (features,), with {features} features; got the shape "
+            f"{tuple(given.shape)}"
         )
     _check_dtypes(name, given, (w.w_ih, w.w_hh, w.b_ih, w.b_hh))
     batched = given.ndim == 2
@@ -254,8 +333,7 @@ def _step(name: str, direction: Direction, chunks: int, input: Any, hx: Sequence
     shapes = [shape] * (2 if chunks == 4 else 1)
     states: list[Variable | None] = [None] * len(shapes)
     if hx is not None:
-        states = [state if batched else ops.expand_dims(state, axis=0)
-                  for state in _states(name, hx, given, shapes)]  # fmt: skip
+        states = [state if batched else ops.expand_dims(state, axis=0) for state in _states(name, hx, given, shapes)]
     _, ends = direction(ops.expand_dims(x, axis=0), states, w, False)
     return ends if batched else [ops.squeeze(end, axis=0) for end in ends]
 
@@ -290,11 +368,15 @@ def rnn_relu_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b
 
 
 def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Variable:
-    """One step of a `gru`; arguments as for `rnn_tanh_cell`, with three rows of weights for each of the state's numbers."""
+    """One step of a `gru`; arguments as for `rnn_tanh_cell`, with three rows of weights for each of the state's
+    numbers.
+    """
     return _step("GRUCell", _of_gru, 3, input, None if hx is None else [hx], w_ih, w_hh, b_ih, b_hh)[0]
 
 
-def lstm_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> tuple[Variable, Variable]:
+def lstm_cell(
+    input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
+) -> tuple[Variable, Variable]:
     """One step of an `lstm`: (h, c) from a pair hx, or None; four rows of weights for each of the state's numbers."""
     if hx is not None and not isinstance(hx, (tuple, list)):
         raise TypeError(f"LSTMCell: the state is a pair (h_0, c_0), not {type(hx).__name__}")

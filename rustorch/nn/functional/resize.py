@@ -18,13 +18,20 @@ from .sizes import tuple_of
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
 
 #: Mode -> the spatial axes that it is for.
-_MODES = {"nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "area": (1, 2, 3), "linear": (1,), "bilinear": (2,), "bicubic": (2,),
-          "trilinear": (3,)}  # fmt: skip
+_MODES = {
+    "nearest": (1, 2, 3),
+    "nearest-exact": (1, 2, 3),
+    "area": (1, 2, 3),
+    "linear": (1,),
+    "bilinear": (2,),
+    "bicubic": (2,),
+    "trilinear": (3,),
+}
 #: Which choice of the cubic kernel is PyTorch's (and OpenCV's).
 _A = -0.75
 
 
-# -- one axis --------------------------------------------------------------------------------------------------------------------------
+# -- one axis ----------------------------------------------------------------------------------------------------------
 def _taken(x: Variable, places: list[int], axis: int) -> Variable:
     return ops.take(x, constant(places, x), axis=axis)
 
@@ -38,12 +45,16 @@ def _nearest(x: Variable, axis: int, out: int, scale: float, shift: float) -> Va
     size = x.shape[axis]
     if out == size and not shift:
         return x
-    scale = 0.5 if out == 2 * size and not shift else _single(scale)  # as PyTorch has it, also where a factor says otherwise
+    scale = (
+        0.5 if out == 2 * size and not shift else _single(scale)
+    )  # as PyTorch has it, also where a factor says otherwise
     places = [min(floor(_single((i + shift) * scale)), size - 1) for i in range(out)]
     times, rest = divmod(out, size)
     if not rest and places == [i // times for i in range(out)]:
         # every value as often: without indices, and the gradient is a sum
-        repeated = ops.broadcast_to(ops.expand_dims(x, axis=axis + 1), (*x.shape[: axis + 1], times, *x.shape[axis + 1 :]))
+        repeated = ops.broadcast_to(
+            ops.expand_dims(x, axis=axis + 1), (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
+        )
         return ops.reshape(repeated, (*x.shape[:axis], out, *x.shape[axis + 1 :]))
     return _taken(x, places, axis)
 
@@ -93,7 +104,8 @@ def _weighted(x: Variable, axis: int, out: int, scale: float, align_corners: boo
 
 
 def _smooth(x: Variable, axis: int, out: int, scale: float, cubic: bool) -> Variable:
-    """Values between those of an axis, each from all that a kernel covers which is as wide as the distance of two of them.
+    """Values between those of an axis, each from all that a kernel covers which is as wide as the distance of two of
+    them.
 
     Source: PIL, whose resize does this; its cubic kernel has a = -0.5.
     """
@@ -114,7 +126,9 @@ def _smooth(x: Variable, axis: int, out: int, scale: float, cubic: bool) -> Vari
     most = max(map(len, windows))
     places = [[window[min(k, len(window) - 1)] for k in range(most)] for window in windows]
     shape = (out, most) + (1,) * (x.ndim - 1 - axis)
-    used = ops.reshape(constant([[k < len(row) and row[k] != 0 for k in range(most)] for row in rows], x, dtypes.bool), shape)
+    used = ops.reshape(
+        constant([[k < len(row) and row[k] != 0 for k in range(most)] for row in rows], x, dtypes.bool), shape
+    )
     each = ops.reshape(constant([row + [0.0] * (most - len(row)) for row in rows], x, x.dtype), shape)
     values = _taken(x, [place for window in places for place in window], axis)
     values = ops.reshape(values, (*x.shape[:axis], out, most, *x.shape[axis + 1 :]))
@@ -122,40 +136,51 @@ def _smooth(x: Variable, axis: int, out: int, scale: float, cubic: bool) -> Vari
     return ops.sum(ops.where(used, values, ops.zeros_like(values)) * each, axis=axis + 1)
 
 
-# -- all axes --------------------------------------------------------------------------------------------------------------------------
+# -- all axes ----------------------------------------------------------------------------------------------------------
 def _factors(scale_factor: Any, n: int) -> tuple[float, ...]:
     given = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * n
     if len(given) != n or any(isinstance(factor, bool) or not isinstance(factor, (int, float)) for factor in given):
-        raise ValueError(f"interpolate: scale_factor is a number or {n} of them for an image of {n} axes, not {scale_factor!r}")
+        raise ValueError(
+            f"interpolate: scale_factor is a number or {n} of them for an image of {n} axes, not {scale_factor!r}"
+        )
     if not all(0 < factor < float("inf") for factor in given):
         raise ValueError(f"interpolate: scale_factor is positive and finite, not {scale_factor!r}")
     return tuple([float(factor) for factor in given])
 
 
-def interpolate(input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
-                recompute_scale_factor: bool | None = None, antialias: bool = False) -> Variable:  # fmt: skip
+def interpolate(
+    input: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Variable:
     """An image, a sequence or a volume of another size.
 
-    Value ``i`` of the output lies at ``(i + 0.5) * scale - 0.5`` of the input, where ``scale`` is the input's size by the output's, or
-    ``1 / scale_factor``. "linear", "bilinear" and "trilinear" weigh the two neighbours along every axis, "bicubic" the four neighbours
-    with Keys' cubic kernel (a = -0.75), "nearest-exact" takes the nearest, "nearest" the one at ``floor(i * scale)``. "area" takes the
-    means of bins, see `adaptive_avg_pool2d`.
+    Value ``i`` of the output lies at ``(i + 0.5) * scale - 0.5`` of the input, where ``scale`` is the input's size by
+    the output's, or ``1 / scale_factor``. "linear", "bilinear" and "trilinear" weigh the two neighbours along every
+    axis, "bicubic" the four neighbours with Keys' cubic kernel (a = -0.75), "nearest-exact" takes the nearest,
+    "nearest" the one at ``floor(i * scale)``. "area" takes the means of bins, see `adaptive_avg_pool2d`.
 
     Parameters
     ----------
-    input : Variable or array, (batch, channels, size), (batch, channels, height, width) or (batch, channels, depth, height, width)
-    size : int or sequence of int, optional
+    input : Variable or array, (batch, channels, size), (batch, channels, height, width) or (batch, channels, depth,
+    height, width) size : int or sequence of int, optional
         The output's; either this or ``scale_factor``.
     scale_factor : float or sequence of float, optional
         How often the input's size the output's is, rounded down.
     mode : {"nearest", "nearest-exact", "area", "linear", "bilinear", "bicubic", "trilinear"}
         "linear" is for one spatial axis, "bilinear" and "bicubic" for two, "trilinear" for three.
     align_corners : bool, optional
-        For the weighing modes: whether the outermost values of input and output lie at the same places, ``i * (size - 1) / (out - 1)``.
+        For the weighing modes: whether the outermost values of input and output lie at the same places, ``i * (size -
+        1) / (out - 1)``.
     recompute_scale_factor : bool, optional
         Whether the scale is the sizes' quotient, also where a ``scale_factor`` was given that does not divide evenly.
     antialias : bool
-        For "bilinear" and "bicubic": whether an image made smaller is smoothed, by kernels as wide as the distance of two pixels.
+        For "bilinear" and "bicubic": whether an image made smaller is smoothed, by kernels as wide as the distance of
+        two pixels.
 
     Raises
     ------
@@ -176,26 +201,35 @@ def interpolate(input: Any, size: Any = None, scale_factor: Any = None, mode: st
     input = floating(input, "interpolate")
     n = input.ndim - 2
     if n not in (1, 2, 3):
-        raise ValueError(f"interpolate: the input has 1 to 3 spatial axes after batch and channels; its shape is {input.shape}")
+        raise ValueError(
+            f"interpolate: the input has 1 to 3 spatial axes after batch and channels; its shape is {input.shape}"
+        )
     if 0 in input.shape[1:]:
         raise ValueError(f"interpolate: only the batch may be of size 0; the input's shape is {input.shape}")
     if mode not in _MODES:
         raise ValueError(f"interpolate: mode is one of {', '.join(map(repr, _MODES))}, not {mode!r}")
     if n not in _MODES[mode]:
-        raise ValueError(f"interpolate: {mode!r} is for {_MODES[mode][0] + 2} dimensions; the input's shape is {input.shape}")
+        raise ValueError(
+            f"interpolate: {mode!r} is for {_MODES[mode][0] + 2} dimensions; the input's shape is {input.shape}"
+        )
     weighing = mode in ("linear", "bilinear", "bicubic", "trilinear")
     if align_corners is not None and not weighing:
-        raise ValueError(f"interpolate: align_corners is for 'linear', 'bilinear', 'bicubic' and 'trilinear', not for {mode!r}")
+        raise ValueError(
+            f"interpolate: align_corners is for 'linear', 'bilinear', 'bicubic' and 'trilinear', not for {mode!r}"
+        )
     if antialias and mode not in ("bilinear", "bicubic"):
         raise ValueError(f"interpolate: antialias is for 'bilinear' and 'bicubic', not for {mode!r}")
     if (size is None) == (scale_factor is None):
-        raise ValueError("interpolate: give either size or scale_factor, " + ("one of them" if size is None else "not both"))
+        raise ValueError(
+            "interpolate: give either size or scale_factor, " + ("one of them" if size is None else "not both")
+        )
     have = input.shape[2:]
     factors: tuple[float, ...] | None = None
     if size is not None:
         if recompute_scale_factor:
             raise ValueError(
-                "interpolate: recompute_scale_factor is for a scale_factor; with a size there is nothing to compute again"
+                "interpolate: recompute_scale_factor is for a scale_factor; with a size there is nothing to compute "
+                "again"
             )
         sizes = tuple_of("interpolate", "size", size, n)
     else:
@@ -203,7 +237,8 @@ def interpolate(input: Any, size: Any = None, scale_factor: Any = None, mode: st
         sizes = tuple([floor(length * factor) for length, factor in zip(have, factors, strict=True)])
         if min(sizes) < 1:
             raise ValueError(
-                f"interpolate: with scale_factor {scale_factor} an input of shape {input.shape} would have sizes {sizes}"
+                f"interpolate: with scale_factor {scale_factor} an input of shape {input.shape} would have sizes "
+                f"{sizes}"
             )
         if recompute_scale_factor:
             factors = None
@@ -227,8 +262,9 @@ def _old(name: str, instead: str) -> None:
     warnings.warn(f"{name} is an old word; write {instead}", UserWarning, stacklevel=3)
 
 
-def upsample(input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
-             align_corners: bool | None = None) -> Variable:  # fmt: skip
+def upsample(
+    input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+) -> Variable:
     """PyTorch's old word for `interpolate`, for programs that still have it.
 
     Raises
@@ -247,6 +283,8 @@ def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> 
 
 
 def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Variable:
-    """PyTorch's old word for `interpolate` with mode "bilinear" and ``align_corners=True``, for programs that still have it."""
+    """PyTorch's old word for `interpolate` with mode "bilinear" and ``align_corners=True``, for programs that still
+    have it.
+    """
     _old("upsample_bilinear", 'interpolate with mode="bilinear" and align_corners=True')
     return interpolate(input, size, scale_factor, "bilinear", align_corners=True)

@@ -34,13 +34,14 @@ def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float 
     ValueError
         If the input has fewer than three dimensions, or the size is not positive.
 
-    Source: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks", 2012, section 3.3; alpha
-    is divided by the size here, as in PyTorch.
+    Source: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks", 2012,
+    section 3.3; alpha is divided by the size here, as in PyTorch.
     """
     (x,) = together("local_response_norm", input)
     if x.ndim < 3:
         raise ValueError(
-            f"local_response_norm: the input has shape {x.shape}; it needs three dimensions at least, (n, channels, ...)"
+            f"local_response_norm: the input has shape {x.shape}; it needs three dimensions at least, (n, channels, "
+            f"...)"
         )
     if size < 1:
         raise ValueError(f"local_response_norm: the size is a positive number of channels, not {size}")
@@ -98,5 +99,7 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out:
             f"normalize is of floating-point numbers, not of {x.dtype}; convert them, as in x.astype(rustorch.float32)"
         )
     axis = one_axis(dim, max(x.ndim, 1), "normalize")
-    norm = linalg.vector_norm(x, axis=axis, keepdims=True, ord=p) if x.ndim else ops.abs(x)  # a number is a vector of one element
+    norm = (
+        linalg.vector_norm(x, axis=axis, keepdims=True, ord=p) if x.ndim else ops.abs(x)
+    )  # a number is a vector of one element
     return x / ops.clip(norm, min=eps)

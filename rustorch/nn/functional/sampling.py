@@ -38,7 +38,8 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Var
     size : sequence of int
         The output's shape, (n, channels, height, width) or (n, channels, depth, height, width).
     align_corners : bool, optional
-        Whether -1 and 1 are the centres of the outermost pixels, instead of their outer edges; default: False, with a warning.
+        Whether -1 and 1 are the centres of the outermost pixels, instead of their outer edges; default: False, with a
+        warning.
 
     Returns
     -------
@@ -106,8 +107,9 @@ def _whole(x: Variable) -> Variable:
     return ops.astype(ops.where(near, x, ops.full_like(x, -100.0)), dtypes.int64)
 
 
-def grid_sample(input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros",
-                align_corners: bool | None = None) -> Variable:  # fmt: skip
+def grid_sample(
+    input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
+) -> Variable:
     """The values of an image at the places of a grid, from their neighbours.
 
     Parameters
@@ -116,12 +118,13 @@ def grid_sample(input: Any, grid: Any, mode: str = "bilinear", padding_mode: str
     grid : Variable or array, (n, out_height, out_width, 2) or (n, out_depth, out_height, out_width, 3)
         For each place of the output, x, y (and z) in the input; -1 and 1 are its edges.
     mode : {"bilinear", "nearest", "bicubic"}
-        "bilinear" weighs the neighbours along every axis, in three dimensions, too; "bicubic" is for two. The gradient of "nearest" in
-        the grid is 0.
+        "bilinear" weighs the neighbours along every axis, in three dimensions, too; "bicubic" is for two. The gradient
+        of "nearest" in the grid is 0.
     padding_mode : {"zeros", "border", "reflection"}
         What is beyond the edges.
     align_corners : bool, optional
-        Whether -1 and 1 are the centres of the outermost pixels, instead of their outer edges; default: False, with a warning.
+        Whether -1 and 1 are the centres of the outermost pixels, instead of their outer edges; default: False, with a
+        warning.
 
     Returns
     -------
@@ -149,7 +152,8 @@ def grid_sample(input: Any, grid: Any, mode: str = "bilinear", padding_mode: str
     n = input.ndim - 2
     if n not in (2, 3) or grid.ndim != input.ndim or grid.shape[0] != input.shape[0] or grid.shape[-1] != n:
         raise ValueError(
-            f"{name}: an input of (n, channels, height, width) has a grid of (n, out_height, out_width, 2), one with a depth a grid of "
+            f"{name}: an input of (n, channels, height, width) has a grid of (n, out_height, out_width, 2), one with a "
+            f"depth a grid of "
             f"(n, out_depth, out_height, out_width, 3); these are {input.shape} and {grid.shape}"
         )
     if 0 in input.shape[2:]:
@@ -197,7 +201,9 @@ def grid_sample(input: Any, grid: Any, mode: str = "bilinear", padding_mode: str
             weight = share if weight is None else weight * share
             place = place + ops.clip(index, min=0, max=size - 1) * step
         assert inside is not None
-        values = ops.reshape(ops.take(rows, ops.reshape(place, (-1,) if place.size else (0,)), axis=0), (batch, *out, channels))
+        values = ops.reshape(
+            ops.take(rows, ops.reshape(place, (-1,) if place.size else (0,)), axis=0), (batch, *out, channels)
+        )
         values = ops.where(ops.expand_dims(inside, axis=-1), values, ops.zeros_like(values))
         part = values if weight is None else values * ops.expand_dims(weight, axis=-1)
         total = part if total is None else total + part

@@ -22,8 +22,8 @@ def _image(name: str, input: Any) -> Variable:
 def pixel_shuffle(input: Any, upscale_factor: int) -> Variable:
     """Channels moved into pixels: (..., c * r * r, h, w) becomes (..., c, h * r, w * r).
 
-    ``out[c, h * r + i, w * r + j] = input[(c * r + i) * r + j, h, w]``.
-    Source: Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional network", 2016.
+    ``out[c, h * r + i, w * r + j] = input[(c * r + i) * r + j, h, w]``. Source: Shi et al., "Real-time single image and
+    video super-resolution using an efficient sub-pixel convolutional network", 2016.
 
     Parameters
     ----------
@@ -46,7 +46,9 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Variable:
     (r,) = tuple_of("pixel_shuffle", "upscale_factor", upscale_factor, 1)
     *lead, channels, height, width = input.shape
     if channels % (r * r):
-        raise ValueError(f"pixel_shuffle: {r} * {r} divides the channels, but not {channels}; the input's shape is {input.shape}")
+        raise ValueError(
+            f"pixel_shuffle: {r} * {r} divides the channels, but not {channels}; the input's shape is {input.shape}"
+        )
     n = len(lead)
     out = ops.reshape(input, (*lead, channels // (r * r), r, r, height, width))
     out = ops.permute_dims(out, (*range(n), n, n + 3, n + 1, n + 4, n + 2))
@@ -54,7 +56,8 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Variable:
 
 
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Variable:
-    """Pixels moved into channels, the inverse of `pixel_shuffle`: (..., c, h * r, w * r) becomes (..., c * r * r, h, w).
+    """Pixels moved into channels, the inverse of `pixel_shuffle`: (..., c, h * r, w * r) becomes (..., c * r * r, h,
+    w).
 
     Parameters
     ----------
@@ -117,6 +120,8 @@ def channel_shuffle(input: Any, groups: int) -> Variable:
         )
     batch, channels, *rest = input.shape
     if channels % groups:
-        raise ValueError(f"channel_shuffle: {groups} groups divide the channels, but not {channels}; the shape is {input.shape}")
+        raise ValueError(
+            f"channel_shuffle: {groups} groups divide the channels, but not {channels}; the shape is {input.shape}"
+        )
     out = ops.reshape(input, (batch, groups, channels // groups, *rest))
     return ops.reshape(ops.moveaxis(out, 1, 2), (batch, channels, *rest))

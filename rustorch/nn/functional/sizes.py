@@ -51,7 +51,9 @@ def sizes_of(name: str, argument: str, value: Any, n: int, least: int | None = 1
 
 
 def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """How many zeros stand before and after, for each dimension, so that an output of stride 1 is as large as the input."""
+    """How many zeros stand before and after, for each dimension, so that an output of stride 1 is as large as the
+    input.
+    """
     totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
     return tuple([(total // 2, total - total // 2) for total in totals])
 

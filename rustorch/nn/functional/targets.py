@@ -1,4 +1,6 @@
-"""What losses do with their targets and weights alike: shapes and dtypes that fit, and products with what counts nothing."""
+"""What losses do with their targets and weights alike: shapes and dtypes that fit, and products with what counts
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ def pair(name: str, input: Any, target: Any, takes: str = "f", to: str = "wider"
     name : str
     input, target : Variable or array
     takes : str
-        Kinds of dtypes of targets: "f", "c" for complex numbers, and "i" and "u" for those that become the input's dtype.
+        Kinds of dtypes of targets: "f", "c" for complex numbers, and "i" and "u" for those that become the input's
+        dtype.
     to : {"wider", "input", "none"}
         What becomes of two floating-point dtypes: the wider one, as operators have it, or the input's; "none" refuses.
 
@@ -37,9 +40,14 @@ def pair(name: str, input: Any, target: Any, takes: str = "f", to: str = "wider"
     target = adopt(target, name, (input,))
     if input._native.shape != target._native.shape:
         raise ValueError(
-            f"{name}: the input has shape {input.shape} and the target {target.shape}; they must be equal, reshape one of them"
+            f"{name}: the input has shape {input.shape} and the target {target.shape}; they must be equal, reshape one "
+            f"of them"
         )
-    return (input, target) if input._native.dtype is target._native.dtype else together(name, "target", input, target, takes, to)
+    return (
+        (input, target)
+        if input._native.dtype is target._native.dtype
+        else together(name, "target", input, target, takes, to)
+    )
 
 
 def together(
@@ -65,11 +73,17 @@ def together(
 
 
 def signs(name: str, target: Any, input: Variable, keep: bool = False) -> Variable:
-    """A target of 1 and -1 in the dtype of the input; it may be of integers. With ``keep`` floating-point numbers stay what they are."""
+    """A target of 1 and -1 in the dtype of the input; it may be of integers. With ``keep`` floating-point numbers stay
+    what they are.
+    """
     target = adopt(target, name, (input,))
     if target.dtype.kind not in "iuf":
         raise TypeError(f"{name}: the target is of numbers 1 and -1, not of {target.dtype}")
-    return target if target.dtype == input.dtype or (keep and target.dtype.kind == "f") else ops.astype(target, input.dtype)
+    return (
+        target
+        if target.dtype == input.dtype or (keep and target.dtype.kind == "f")
+        else ops.astype(target, input.dtype)
+    )
 
 
 def check_classes(name: str, target: Variable, classes: int, ignore_index: int | None = None) -> None:
@@ -82,7 +96,9 @@ def check_classes(name: str, target: Variable, classes: int, ignore_index: int |
         target = ops.where(target != ignore_index, target, ops.zeros_like(target))
     lowest, highest = extent(target)
     if lowest is not None and highest is not None and (lowest < 0 or highest >= classes):
-        raise IndexError(f"{name}: class index {lowest if lowest < 0 else highest} is out of range for {classes} classes")
+        raise IndexError(
+            f"{name}: class index {lowest if lowest < 0 else highest} is out of range for {classes} classes"
+        )
 
 
 def class_weight(name: str, weight: Any, input: Variable, classes: int, exact: bool = True) -> Variable | None:
@@ -106,7 +122,9 @@ def class_indices(name: str, target: Any, input: Variable, shape: tuple[int, ...
             f"{name}: class indices are integers, not of {target.dtype}; convert them, as in y.astype(rustorch.int64)"
         )
     if target.shape != shape:
-        raise ValueError(f"{name}: class indices for an input of shape {input.shape} have shape {shape}, not {target.shape}")
+        raise ValueError(
+            f"{name}: class indices for an input of shape {input.shape} have shape {shape}, not {target.shape}"
+        )
     return target if target.dtype == dtypes.int64 else ops.astype(target, dtypes.int64)
 
 
@@ -114,7 +132,9 @@ def factor(name: str, weight: Any, input: Variable, word: str = "weight") -> Var
     """What each element counts, in the input's dtype and of a shape that broadcasts to the input's."""
     weight = _numbers(name, weight, input, word)
     if not broadcastable([weight.shape, input.shape]) or ops.broadcast_shapes(weight.shape, input.shape) != input.shape:
-        raise ValueError(f"{name}: a {word} of shape {weight.shape} does not broadcast to the input's shape {input.shape}")
+        raise ValueError(
+            f"{name}: a {word} of shape {weight.shape} does not broadcast to the input's shape {input.shape}"
+        )
     return weight if weight.dtype == input.dtype else ops.astype(weight, input.dtype)
 
 
@@ -137,12 +157,16 @@ def broadcast_weight(name: str, weight: Any, losses: Variable) -> Variable:
     """What each element counts, of any shape that broadcasts with that of the losses; of floating-point numbers."""
     weight = _numbers(name, weight, losses)
     if not broadcastable([weight.shape, losses.shape]):
-        raise ValueError(f"{name}: a weight of shape {weight.shape} does not broadcast to the input's shape {losses.shape}")
+        raise ValueError(
+            f"{name}: a weight of shape {weight.shape} does not broadcast to the input's shape {losses.shape}"
+        )
     return weight if weight.dtype.kind == "f" else ops.astype(weight, losses.dtype)
 
 
 def finite_where_counted(x: Variable, weight: Variable) -> Variable:
-    """``x``, and 0 where it is infinite and counts nothing: then neither its square nor the slope of that is infinite."""
+    """``x``, and 0 where it is infinite and counts nothing: then neither its square nor the slope of that is
+    infinite.
+    """
     return ops.where(ops.logical_and(weight == 0, ops.isinf(x)), ops.zeros_like(x), x)
 
 
@@ -152,12 +176,18 @@ def weighed(losses: Variable, weight: Variable) -> Variable:
 
 
 def counted(losses: Variable, weight: Variable, reduction: str, average: bool = True) -> Variable:
-    """Losses times what each counts, reduced; with ``average``, "mean" divides by the sum of what they count, else by their number."""
+    """Losses times what each counts, reduced; with ``average``, "mean" divides by the sum of what they count, else by
+    their number.
+    """
     out = weighed(losses, weight)
-    return network.quotient(ops.sum(out), ops.sum(weight)) if reduction == "mean" and average else reduced(out, reduction)
+    return (
+        network.quotient(ops.sum(out), ops.sum(weight)) if reduction == "mean" and average else reduced(out, reduction)
+    )
 
 
 def of_nothing(x: Variable, reduction: str) -> Variable:
-    """The losses of an (n, classes) matrix without elements: zeros, and nan as their mean; in the graph of x, for its gradient."""
+    """The losses of an (n, classes) matrix without elements: zeros, and nan as their mean; in the graph of x, for its
+    gradient.
+    """
     losses = ops.sum(x, axis=1)
     return losses if reduction == "none" else ops.sum(losses) * math.nan if reduction == "mean" else ops.sum(losses)

@@ -37,8 +37,12 @@ def _norm(values: list[Variable], order: float) -> Variable:
         return Variable(backend.as_array(backend.xp.total_norm(order, *natives)))
 
 
-def get_total_norm(tensors: Variable | Iterable[Any], norm_type: float = 2.0, error_if_nonfinite: bool = False,
-                   foreach: bool | None = None) -> Variable:  # fmt: skip
+def get_total_norm(
+    tensors: Variable | Iterable[Any],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Variable:
     """The norm of all values together, as if they were one vector.
 
     Parameters
@@ -79,14 +83,16 @@ def get_total_norm(tensors: Variable | Iterable[Any], norm_type: float = 2.0, er
         total = norms[0] if norms else ops.zeros((), device=device)
     if error_if_nonfinite and not ops.isfinite(total).item():
         raise RuntimeError(
-            f"the total norm of order {norm_type} is {total.item()}: a gradient is not finite, so it cannot be clipped; "
+            f"the total norm of order {norm_type} is {total.item()}: a gradient is not finite, so it cannot be "
+            f"clipped; "
             f"error_if_nonfinite=False scales the gradients by it all the same"
         )
     return total
 
 
-def clip_grads_with_norm_(parameters: Variable | Iterable[Variable], max_norm: float, total_norm: Variable,
-                          foreach: bool | None = None) -> None:  # fmt: skip
+def clip_grads_with_norm_(
+    parameters: Variable | Iterable[Variable], max_norm: float, total_norm: Variable, foreach: bool | None = None
+) -> None:
     """Scale all gradients by ``max_norm / total_norm`` where that is less than 1.
 
     Parameters
@@ -115,9 +121,15 @@ def _real_dtype(parameter: Variable) -> Any:
     return ops.real(parameter.detach()).dtype if parameter.dtype.kind == "c" else parameter.dtype
 
 
-def clip_grad_norm_(parameters: Variable | Iterable[Variable], max_norm: float, norm_type: float = 2.0,
-                    error_if_nonfinite: bool = False, foreach: bool | None = None) -> Variable:  # fmt: skip
-    """Scale all gradients so that their common norm is at most ``max_norm``; call it between backward and the optimizer's step.
+def clip_grad_norm_(
+    parameters: Variable | Iterable[Variable],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Variable:
+    """Scale all gradients so that their common norm is at most ``max_norm``; call it between backward and the
+    optimizer's step.
 
     What was scaled is in new arrays: a gradient that was taken from ``grad`` before stays as it is.
 

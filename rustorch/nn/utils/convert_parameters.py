@@ -70,7 +70,9 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Variable]) -> None:
     vec, listed = adopt(vec, "vector_to_parameters"), list(parameters)
     need = sum(parameter.size for parameter in listed)
     if vec.shape != (need,):
-        raise ValueError(f"vector_to_parameters: the parameters have {need} values together, the vector has shape {vec.shape}")
+        raise ValueError(
+            f"vector_to_parameters: the parameters have {need} values together, the vector has shape {vec.shape}"
+        )
     start = 0
     with no_grad():
         for parameter in listed:

@@ -14,8 +14,9 @@ __all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "
 Layer = TypeVar("Layer", bound=Module)
 
 
-def fuse_conv_bn_weights(conv_w: Any, conv_b: Any, bn_rm: Any, bn_rv: Any, bn_eps: float, bn_w: Any, bn_b: Any,
-                         transpose: bool = False) -> tuple[Parameter, Parameter]:  # fmt: skip
+def fuse_conv_bn_weights(
+    conv_w: Any, conv_b: Any, bn_rm: Any, bn_rv: Any, bn_eps: float, bn_w: Any, bn_b: Any, transpose: bool = False
+) -> tuple[Parameter, Parameter]:
     """The weight and the bias of a convolution that does what it and a batch norm in evaluation did.
 
     Parameters
@@ -51,8 +52,9 @@ def fuse_conv_bn_weights(conv_w: Any, conv_b: Any, bn_rm: Any, bn_rv: Any, bn_ep
     return Parameter(fused, tracked), Parameter(fused_bias, tracked if conv_b is None else conv_b.requires_grad)
 
 
-def fuse_linear_bn_weights(linear_w: Any, linear_b: Any, bn_rm: Any, bn_rv: Any, bn_eps: float, bn_w: Any,
-                           bn_b: Any) -> tuple[Parameter, Parameter]:  # fmt: skip
+def fuse_linear_bn_weights(
+    linear_w: Any, linear_b: Any, bn_rm: Any, bn_rv: Any, bn_eps: float, bn_w: Any, bn_b: Any
+) -> tuple[Parameter, Parameter]:
     """As `fuse_conv_bn_weights`, for a linear layer."""
     return fuse_conv_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
 
@@ -99,6 +101,8 @@ def fuse_conv_bn_eval(conv: Layer, bn: Any, transpose: bool = False) -> Layer:
 
 
 def fuse_linear_bn_eval(linear: Layer, bn: Any) -> Layer:
-    """A copy of a linear layer that does what it and the batch norm after it do in evaluation; see `fuse_conv_bn_eval`."""
+    """A copy of a linear layer that does what it and the batch norm after it do in evaluation; see
+    `fuse_conv_bn_eval`.
+    """
     made: Any = linear
     return _fused("fuse_linear_bn_eval", linear, bn, made.out_features, False)

@@ -140,12 +140,13 @@ class _SpectralNorm(Module):
         return value.clone()
 
 
-def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12,
-                  dim: int | None = None) -> Module:  # fmt: skip
+def spectral_norm(
+    module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
+) -> Module:
     """Let a weight be divided by its largest singular value, so that the layer stretches nothing.
 
-    The state has ``parametrizations.<name>.original`` and the vectors ``parametrizations.<name>.0._u`` and ``_v``, as of PyTorch's
-    ``torch.nn.utils.parametrizations.spectral_norm``; there is no other form of it.
+    The state has ``parametrizations.<name>.original`` and the vectors ``parametrizations.<name>.0._u`` and ``_v``, as
+    of PyTorch's ``torch.nn.utils.parametrizations.spectral_norm``; there is no other form of it.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """Parameters that are computed from others at each use; PyTorch's scheme and state_dict keys.
 
-A parametrized module has a class of its own, derived from the one it had, in which the parameter is a property. What it is computed
-from is in ``module.parametrizations.<name>``: ``original``, or ``original0``, ``original1``, ... of several.
+A parametrized module has a class of its own, derived from the one it had, in which the parameter is a property. What it
+is computed from is in ``module.parametrizations.<name>``: ``original``, or ``original0``, ``original1``, ... of
+several.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ class ParametrizationList(ModuleList):
             start: Any = Variable(value)
             for module in reversed(list(self)):
                 if not hasattr(module, "right_inverse"):
-                    raise RuntimeError(f"{type(module).__name__} has no right_inverse, so the parameter cannot be assigned")
+                    raise RuntimeError(
+                        f"{type(module).__name__} has no right_inverse, so the parameter cannot be assigned"
+                    )
                 start = module.right_inverse(start)
             for original, part in zip(self._originals(), [start] if self.is_tensor else start, strict=True):
                 original[...] = part
@@ -98,7 +101,9 @@ def _derived(cls: Any) -> type:
     def reduce(self: Any, protocol: Any) -> tuple:
         return _rebuilt, (cls, list(lists_of(self))), self.__dict__
 
-    return type(f"Parametrized{cls.__name__}", (cls,), {"__setattr__": assign, "__reduce_ex__": reduce, "__doc__": cls.__doc__})
+    return type(
+        f"Parametrized{cls.__name__}", (cls,), {"__setattr__": assign, "__reduce_ex__": reduce, "__doc__": cls.__doc__}
+    )
 
 
 def _compute(module: Module, name: str) -> None:
@@ -115,7 +120,9 @@ def _rebuilt(cls: Any, names: Sequence[str]) -> Module:
     return module
 
 
-def register_parametrization(module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> Module:
+def register_parametrization(
+    module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False
+) -> Module:
     """Let a parameter or buffer be computed by ``parametrization`` at each use.
 
     Parameters
@@ -124,8 +131,8 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     tensor_name : str
         Of one of its parameters or buffers; if it has parametrizations, this one is applied after them.
     parametrization : Module
-        Takes the original and returns the value. Its method ``right_inverse``, if there is one, takes a value and returns the
-        original, or a tuple of several, which ``forward`` takes then.
+        Takes the original and returns the value. Its method ``right_inverse``, if there is one, takes a value and
+        returns the original, or a tuple of several, which ``forward`` takes then.
     unsafe : bool
         Whether the value may have another shape or dtype.
 
@@ -155,7 +162,9 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
         return module
     before = module._parameters.get(tensor_name, module._buffers.get(tensor_name))
     if before is None:
-        raise ValueError(f"register_parametrization: {type(module).__name__} has no parameter or buffer {tensor_name!r}")
+        raise ValueError(
+            f"register_parametrization: {type(module).__name__} has no parameter or buffer {tensor_name!r}"
+        )
     listed = ParametrizationList([parametrization], before)
     with no_grad():
         _check(tensor_name, before, listed(), unsafe)
@@ -171,7 +180,8 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
 def _check(name: str, before: Variable, value: Any, unsafe: bool) -> None:
     if not unsafe and (value.shape != before.shape or value.dtype != before.dtype):
         raise ValueError(
-            f"register_parametrization: {name!r} is {before.dtype} {before.shape}, its parametrization computes {value.dtype} "
+            f"register_parametrization: {name!r} is {before.dtype} {before.shape}, its parametrization computes "
+            f"{value.dtype} "
             f"{value.shape}; unsafe=True allows that"
         )
 
@@ -200,7 +210,8 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
     listed = lists_of(module)[tensor_name]
     if not leave_parametrized and not listed.is_tensor:
         raise ValueError(
-            f"remove_parametrizations: {tensor_name!r} is computed from several; leave_parametrized=False has no meaning"
+            f"remove_parametrizations: {tensor_name!r} is computed from several; leave_parametrized=False has no "
+            f"meaning"
         )
     original = listed._originals()[0]
     with no_grad():

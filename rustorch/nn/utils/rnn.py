@@ -13,8 +13,10 @@ from ...backends import dtypes
 from ...variable import Variable
 from ..functional.packing import PackedSequence, inverse, sizes_of
 
-__all__ = ["PackedSequence", "invert_permutation", "pack_padded_sequence", "pack_sequence", "pad_packed_sequence", "pad_sequence",
-           "unpack_sequence", "unpad_sequence"]  # fmt: skip
+__all__ = [
+    "PackedSequence", "invert_permutation", "pack_padded_sequence", "pack_sequence", "pad_packed_sequence",
+    "pad_sequence", "unpack_sequence", "unpad_sequence",
+]  # fmt: skip
 
 
 def invert_permutation(permutation: Any) -> Variable | None:
@@ -55,7 +57,9 @@ def _padded(name: str, input: Any, batch_first: bool) -> Variable:
     return ops.moveaxis(x, 0, 1) if batch_first else x
 
 
-def pack_padded_sequence(input: Any, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
+def pack_padded_sequence(
+    input: Any, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
+) -> PackedSequence:
     """Sequences that were padded to one length, without the padding.
 
     Parameters
@@ -99,7 +103,9 @@ def pack_padded_sequence(input: Any, lengths: Any, batch_first: bool = False, en
         order = ops.asarray(numbers, dtype=dtypes.int64, device=x.device)
         x = ops.take(x, order, axis=1)
     elif sizes != sorted(sizes, reverse=True):
-        raise ValueError(f"{name}: lengths fall, the longest is the first, not as in {sizes}; or write enforce_sorted=False")
+        raise ValueError(
+            f"{name}: lengths fall, the longest is the first, not as in {sizes}; or write enforce_sorted=False"
+        )
     batch_sizes = [sum(n > t for n in sizes) for t in range(sizes[0])]
     rows = [t * batch + b for t, size in enumerate(batch_sizes) for b in range(size)]
     flat = ops.reshape(x, (steps * batch, *rest))
@@ -107,8 +113,9 @@ def pack_padded_sequence(input: Any, lengths: Any, batch_first: bool = False, en
     return PackedSequence(data, _host(batch_sizes), order)
 
 
-def pad_packed_sequence(sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0,
-                        total_length: int | None = None) -> tuple[Variable, Variable]:  # fmt: skip
+def pad_packed_sequence(
+    sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
+) -> tuple[Variable, Variable]:
     """Packed sequences, padded to one length, in the order that they had; the inverse of `pack_padded_sequence`.
 
     Parameters
@@ -163,7 +170,9 @@ def pad_packed_sequence(sequence: PackedSequence, batch_first: bool = False, pad
     return (ops.moveaxis(padded, 0, 1) if batch_first else padded), _host(lengths)
 
 
-def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right") -> Variable:
+def pad_sequence(
+    sequences: Any, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> Variable:
     """Sequences of different lengths as one array, padded to the longest.
 
     Parameters

@@ -15,8 +15,8 @@ from .recurrent import *  # noqa: F403
 
 #: Those that take complex numbers, with the right conjugates in their rules. All others refuse them.
 OF_COMPLEX = frozenset((
-    "avg_pool", "avg_pool_grad", "conv", "conv_grad_input", "conv_grad_weight", "embedding", "gru_steps", "kept", "linear",
-    "linear_grad_weight", "lstm_steps", "max_unpool", "rnn_steps", "sigmoid", "sigmoid_grad", "tanhshrink",
+    "avg_pool", "avg_pool_grad", "conv", "conv_grad_input", "conv_grad_weight", "embedding", "gru_steps", "kept",
+    "linear", "linear_grad_weight", "lstm_steps", "max_unpool", "rnn_steps", "sigmoid", "sigmoid_grad", "tanhshrink",
 ))  # fmt: skip
 
 for _primitive in [value for value in globals().values() if isinstance(value, Primitive)]:

@@ -13,9 +13,10 @@ from ...backends.kernels.activation import CUBIC, DENSITY, FAR, LAST_CUBIC, LIMI
 from ..helpers import conjugate
 
 __all__ = [
-    "elu", "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "hardshrink", "hardsigmoid",
-    "hardswish", "hardtanh", "leaky_relu", "log_sigmoid", "mish", "mish_grad", "prelu", "prelu_slope", "sigmoid_grad", "silu",
-    "silu_grad", "softplus", "softshrink", "softsign", "tanh_softplus", "tanh_softplus_grad", "tanhshrink", "threshold",
+    "elu", "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "hardshrink",
+    "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid", "mish", "mish_grad", "prelu", "prelu_slope",
+    "sigmoid_grad", "silu", "silu_grad", "softplus", "softshrink", "softsign", "tanh_softplus", "tanh_softplus_grad",
+    "tanhshrink", "threshold",
 ]  # fmt: skip
 
 
@@ -29,7 +30,7 @@ def _negative_part(xp: Any, x: Any) -> Any:
     return xp.where(x > 0, xp.zeros_like(x), x)
 
 
-# -- the error function and GELU -------------------------------------------------------------------------------------------------
+# -- the error function and GELU ---------------------------------------------------------------------------------------
 gaussian = Primitive(
     "gaussian",
     lambda xp, x, /, rate: xp.gaussian(x, rate),
@@ -84,11 +85,13 @@ gelu_tanh_bell = Primitive(
     x=_gelu_tanh_third,
 )
 
-# -- of exponentials -------------------------------------------------------------------------------------------------------------
+# -- of exponentials ---------------------------------------------------------------------------------------------------
 #: ``scale * x`` above 0 and ``scale * alpha * (exp(speed * x) - 1)`` below: ELU, CELU and SELU.
 elu = Primitive(
     "elu",
-    lambda xp, x, /, alpha, scale, speed: xp.where(x > 0, scale * x, (scale * alpha) * xp.expm1(speed * _negative_part(xp, x))),
+    lambda xp, x, /, alpha, scale, speed: xp.where(
+        x > 0, scale * x, (scale * alpha) * xp.expm1(speed * _negative_part(xp, x))
+    ),
     x=lambda xp, g, x, alpha, scale, speed: (
         g * xp.where(x > 0, xp.full_like(x, scale), (scale * alpha * speed) * xp.exp(speed * _negative_part(xp, x)))
     ),
@@ -109,7 +112,10 @@ def _silu_second(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
 
 silu = Primitive("silu", lambda xp, x, /: xp.silu(x), x=lambda xp, g, x: xp.silu_grad(g, x))
 silu_grad = Primitive(
-    "silu_grad", lambda xp, g_out, x, /: xp.silu_grad(g_out, x), g_out=lambda xp, g, x: xp.silu_grad(g, x), x=_silu_second
+    "silu_grad",
+    lambda xp, g_out, x, /: xp.silu_grad(g_out, x),
+    g_out=lambda xp, g, x: xp.silu_grad(g, x),
+    x=_silu_second,
 )
 
 
@@ -131,7 +137,9 @@ log_sigmoid = Primitive("log_sigmoid", lambda xp, x, /: -_log1p_exp(xp, -x), x=l
 
 
 def _log_slope(xp: Any, x: Any) -> Any:
-    """The derivative of the logarithm of tanh(softplus(x))'s derivative: ``1 - s - 2 * t * s`` for the sigmoid s, and t that tanh."""
+    """The derivative of the logarithm of tanh(softplus(x))'s derivative: ``1 - s - 2 * t * s`` for the sigmoid s, and t
+    that tanh.
+    """
     return xp.sigmoid(-x) - 2 * xp.tanh_softplus(x) * xp.sigmoid(x)
 
 
@@ -139,7 +147,9 @@ def _mish_second(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
     return xp.tanh_softplus_grad(g * g_out * (2 + xp.clip(x, -FAR, FAR) * _log_slope(xp, x)), x)
 
 
-tanh_softplus = Primitive("tanh_softplus", lambda xp, x, /: xp.tanh_softplus(x), x=lambda xp, g, x: xp.tanh_softplus_grad(g, x))
+tanh_softplus = Primitive(
+    "tanh_softplus", lambda xp, x, /: xp.tanh_softplus(x), x=lambda xp, g, x: xp.tanh_softplus_grad(g, x)
+)
 tanh_softplus_grad = Primitive(
     "tanh_softplus_grad",
     lambda xp, g_out, x, /: xp.tanh_softplus_grad(g_out, x),
@@ -148,7 +158,10 @@ tanh_softplus_grad = Primitive(
 )
 mish = Primitive("mish", lambda xp, x, /: xp.mish(x), x=lambda xp, g, x: xp.mish_grad(g, x))
 mish_grad = Primitive(
-    "mish_grad", lambda xp, g_out, x, /: xp.mish_grad(g_out, x), g_out=lambda xp, g, x: xp.mish_grad(g, x), x=_mish_second
+    "mish_grad",
+    lambda xp, g_out, x, /: xp.mish_grad(g_out, x),
+    g_out=lambda xp, g, x: xp.mish_grad(g, x),
+    x=_mish_second,
 )
 
 
@@ -159,7 +172,7 @@ def _tanhshrink_rule(xp: Any, g: Any, x: Any) -> Any:
 
 tanhshrink = Primitive("tanhshrink", lambda xp, x, /: xp.tanhshrink(x), x=_tanhshrink_rule)
 
-# -- of straight pieces: at a corner the derivative is PyTorch's ---------------------------------------------------------------------
+# -- of straight pieces: at a corner the derivative is PyTorch's -------------------------------------------------------
 leaky_relu = Primitive(
     "leaky_relu",
     lambda xp, x, /, slope: xp.where(x > 0, x, slope * x),
@@ -213,7 +226,9 @@ hardshrink = Primitive(
 )
 softshrink = Primitive(
     "softshrink",
-    lambda xp, x, /, limit: xp.where(x > limit, x - limit, xp.where(x < -limit, x + limit, 0 * xp.clip(x, -limit, limit))),
+    lambda xp, x, /, limit: xp.where(
+        x > limit, x - limit, xp.where(x < -limit, x + limit, 0 * xp.clip(x, -limit, limit))
+    ),
     x=lambda xp, g, x, limit: xp.where(xp.abs(x) <= limit, xp.zeros_like(g), g),
 )
 

@@ -1,6 +1,7 @@
 """Attention: one node that keeps the softmax, and not the scores.
 
-In mode 2 the rule, and the softmax that it asks for, are the kernels' plain versions, run on Variables: every order exists.
+In mode 2 the rule, and the softmax that it asks for, are the kernels' plain versions, run on Variables: every order
+exists.
 """
 
 from __future__ import annotations

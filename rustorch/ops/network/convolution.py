@@ -1,4 +1,6 @@
-"""Convolution: three primitives, each of which is linear in two of input, weight and output, and has the other two as its rules."""
+"""Convolution: three primitives, each of which is linear in two of input, weight and output, and has the other two as
+its rules.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ __all__ = ["conv", "conv_grad_input", "conv_grad_weight"]
 
 conv = Primitive(
     "conv",
-    lambda xp, x, weight, bias, /, stride, padding, dilation, groups: xp.conv(x, weight, bias, stride, padding, dilation, groups),
+    lambda xp, x, weight, bias, /, stride, padding, dilation, groups: xp.conv(
+        x, weight, bias, stride, padding, dilation, groups
+    ),
     x=lambda xp, g, weight, x_shape, stride, padding, dilation, groups: xp.conv_grad_input(
         g, conjugate(xp, weight), tuple(x_shape[2:]), stride, padding, dilation, groups
     ),

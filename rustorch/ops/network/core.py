@@ -1,7 +1,7 @@
 """Primitives that training runs every step, each one node with a hand-derived rule; nn.functional dresses them.
 
-Their forwards are kernels: the plain Array API version or a backend's own. What their rules call (a matrix product, a softmax)
-is a primitive again, so every order of derivative exists.
+Their forwards are kernels: the plain Array API version or a backend's own. What their rules call (a matrix product, a
+softmax) is a primitive again, so every order of derivative exists.
 """
 
 from __future__ import annotations

@@ -10,7 +10,9 @@ __all__ = ["embedding"]
 
 
 def _of_table(xp: Any, g: Any, rows: Any, weight_shape: tuple[int, ...], padding: Any, by_frequency: bool) -> Any:
-    """Gradients of rows, added up where they came from: none for the padding, and by frequency the mean instead of the sum."""
+    """Gradients of rows, added up where they came from: none for the padding, and by frequency the mean instead of the
+    sum.
+    """
     if padding is not None:
         g = xp.where(xp.expand_dims(rows == padding, axis=1), xp.zeros_like(g), g)
     if by_frequency and rows.shape[0]:

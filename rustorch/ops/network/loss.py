@@ -1,7 +1,7 @@
 """Losses with hand-derived rules: those of two arrays, element by element, and that of sequences.
 
-Where a factor is 0 and the other one infinite, the product is the limit, 0: `weighed` and the losses select before they multiply.
-What they select is a factor and never the product, which keeps its derivatives of every order.
+Where a factor is 0 and the other one infinite, the product is the limit, 0: `weighed` and the losses select before they
+multiply. What they select is a factor and never the product, which keeps its derivatives of every order.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from typing import Any
 from ...autograd.primitive import Primitive
 from ...backends.kernels.loss import SMALLEST, logarithm, logarithm_of_other
 
-__all__ = ["at_least", "binary_cross_entropy", "binary_cross_entropy_with_logits", "ctc_loss", "gaussian_nll", "huber", "kl_div",
-           "kl_div_of_logs", "poisson_nll", "poisson_nll_of_logs", "quotient", "smooth_l1", "weighed"]  # fmt: skip
+__all__ = [
+    "at_least", "binary_cross_entropy", "binary_cross_entropy_with_logits", "ctc_loss", "gaussian_nll", "huber",
+    "kl_div", "kl_div_of_logs", "poisson_nll", "poisson_nll_of_logs", "quotient", "smooth_l1", "weighed",
+]  # fmt: skip
 
 
 def _times(xp: Any, factor: Any, x: Any) -> Any:
@@ -50,12 +52,14 @@ finite_quotient = Primitive(
 at_least = Primitive("at_least", lambda xp, x, /, least: xp.clip(x, least, None), x=lambda xp, g: g)
 
 
-# -- straight far from 0, and a parabola near it: beyond the corner the second derivative is 0 ---------------------------------------
+# -- straight far from 0, and a parabola near it: beyond the corner the second derivative is 0 -------------------------
 def _inside(xp: Any, d: Any, limit: float, x: Any) -> Any:
     return xp.where(xp.abs(d) < limit, x, xp.zeros_like(x))
 
 
-huber = Primitive("huber", lambda xp, d, /, delta: xp.huber(d, delta), d=lambda xp, g, d, delta: xp.huber_grad(g, d, delta))
+huber = Primitive(
+    "huber", lambda xp, d, /, delta: xp.huber(d, delta), d=lambda xp, g, d, delta: xp.huber_grad(g, d, delta)
+)
 huber_grad = Primitive(
     "huber_grad",
     lambda xp, g_out, d, /, delta: xp.huber_grad(g_out, d, delta),
@@ -73,7 +77,7 @@ smooth_l1_grad = Primitive(
 )
 
 
-# -- two classes -----------------------------------------------------------------------------------------------------------------
+# -- two classes -------------------------------------------------------------------------------------------------------
 def _floored(xp: Any, x: Any) -> Any:
     return xp.where(x < SMALLEST, xp.full_like(x, SMALLEST), x)
 
@@ -140,7 +144,7 @@ binary_cross_entropy_with_logits_grad = Primitive(
 )
 
 
-# -- divergence of distributions ----------------------------------------------------------------------------------------------------
+# -- divergence of distributions ---------------------------------------------------------------------------------------
 def _log_positive(xp: Any, x: Any) -> Any:
     """The logarithm of what is positive, nan of what is negative, and 0 of 0, which is to be multiplied by it."""
     positive = x > 0
@@ -176,7 +180,7 @@ def _difference_of_logs(xp: Any, x: Any, target: Any, more: int) -> Any:
     return p * ((target + more if more else target) - x)
 
 
-# -- counts ----------------------------------------------------------------------------------------------------------------------
+# -- counts ------------------------------------------------------------------------------------------------------------
 def _poisson_of_logs(xp: Any, x: Any, target: Any) -> Any:
     """``exp(x) - t * x``; what the exponential makes infinite stays so."""
     rate = xp.exp(x)
@@ -214,7 +218,7 @@ def _poisson_rule(xp: Any, g: Any, x: Any, target: Any, eps: float) -> Any:
 poisson_nll = Primitive("poisson_nll", _poisson, x=_poisson_rule, target=lambda xp, g, x, eps: -g * xp.log(x + eps))
 
 
-# -- normal numbers --------------------------------------------------------------------------------------------------------------
+# -- normal numbers ----------------------------------------------------------------------------------------------------
 def _gaussian(xp: Any, d: Any, var: Any) -> Any:
     z = d / xp.sqrt(var)
     return 0.5 * (xp.log(var) + z * z)

@@ -1,4 +1,6 @@
-"""Pooling: which value of each window is the largest, the gather of these values, the windows' sums; and their transposes."""
+"""Pooling: which value of each window is the largest, the gather of these values, the windows' sums; and their
+transposes.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,8 @@ max_pool_grad = Primitive(
 max_pool_which = Primitive("max_pool_which", lambda xp, x, /, windows: xp.max_pool(x, windows)[1])
 max_pool_indices = Primitive("max_pool_indices", lambda xp, which, /, windows: xp.max_pool_indices(which, windows))
 
-#: Values put where ``places`` say, (rows, n) into zeros of (rows, size). Of several for one place the last stays, and each of them has
-#: the gradient there: PyTorch's convention, for windows that overlap have equal values.
+#: Values put where ``places`` say, (rows, n) into zeros of (rows, size). Of several for one place the last stays, and
+#: each of them has the gradient there: PyTorch's convention, for windows that overlap have equal values.
 max_unpool = Primitive(
     "max_unpool",
     lambda xp, values, places, /, size: xp.max_unpool(values, places, size),

@@ -1,6 +1,7 @@
 """One layer and direction of RNN, LSTM and GRU, over a whole sequence: one node, whose rule goes back through time.
 
-In mode 2 the rule, and the by-products that it asks for, are the kernels' plain versions, run on Variables: every order exists.
+In mode 2 the rule, and the by-products that it asks for, are the kernels' plain versions, run on Variables: every order
+exists.
 """
 
 from __future__ import annotations
@@ -19,15 +20,28 @@ def _lstm(xp: Any, z: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, /, reverse: boo
     return (out, cell), *by_products
 
 
-def _lstm_rule(xp: Any, g: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, out: Any, gates: Any, cells: Any, squashed: Any,
-               reverse: bool) -> tuple:  # fmt: skip
+def _lstm_rule(
+    xp: Any,
+    g: Any,
+    h: Any,
+    c: Any,
+    w_hh: Any,
+    w_hr: Any,
+    out: Any,
+    gates: Any,
+    cells: Any,
+    squashed: Any,
+    reverse: bool,
+) -> tuple:
     return xp.lstm_steps_grad(*g, h, c, w_hh, w_hr, out[0], gates, cells, squashed, reverse)
 
 
 def _rnn(xp: Any, z: Any, h: Any, w_hh: Any, /, reverse: bool, nonlinearity: str) -> Any:
     if nonlinearity == "relu" and is_complex(z):
         raise explained(
-            TypeError("an RNN of rectifiers is of real numbers; take the real part of complex ones, as in rustorch.real(x)")
+            TypeError(
+                "an RNN of rectifiers is of real numbers; take the real part of complex ones, as in rustorch.real(x)"
+            )
         )
     return xp.rnn_steps(z, h, w_hh, reverse, nonlinearity)
 

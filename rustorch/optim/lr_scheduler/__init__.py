@@ -1,4 +1,6 @@
-"""Schedules of the learning rate, under PyTorch's names: each sets the rates of an optimizer's groups when its ``step`` is called."""
+"""Schedules of the learning rate, under PyTorch's names: each sets the rates of an optimizer's groups when its ``step``
+is called.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ class _Composite(LRScheduler):
         for i, scheduler in enumerate(schedulers):
             if isinstance(scheduler, ReduceLROnPlateau):
                 raise ValueError(
-                    f"{self._name} does not support `ReduceLROnPlateau`, whose step needs a metric: it got one at index {i}; step that one "
+                    f"{self._name} does not support `ReduceLROnPlateau`, whose step needs a metric: it got one at "
+                    f"index {i}; step that one "
                     f"by itself"
                 )
             if not isinstance(scheduler, LRScheduler):
@@ -45,7 +46,8 @@ class _Composite(LRScheduler):
         for i, scheduler in enumerate(schedulers):
             if scheduler.optimizer is not self.optimizer:
                 raise ValueError(
-                    f"{self._name} expects all schedulers to belong to the same optimizer, but schedulers[{i}] ({scheduler._name}) has "
+                    f"{self._name} expects all schedulers to belong to the same optimizer, but schedulers[{i}] "
+                    f"({scheduler._name}) has "
                     f"another {scheduler.optimizer._name} than this one's; make it with the same optimizer"
                 )
         self._schedulers = list(schedulers)
@@ -81,7 +83,11 @@ class _Composite(LRScheduler):
     def _compare(self, state: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
         wrong, values = super()._compare(state)
         inner = values.get("_schedulers", [])
-        if not isinstance(inner, list) or len(inner) != len(self._schedulers) or not all(isinstance(one, dict) for one in inner):
+        if (
+            not isinstance(inner, list)
+            or len(inner) != len(self._schedulers)
+            or not all(isinstance(one, dict) for one in inner)
+        ):
             if "_schedulers" in values:
                 wrong.append(f"_schedulers: a list of {len(self._schedulers)} states needed")
             return wrong, values
@@ -113,7 +119,8 @@ class SequentialLR(_Composite):
     TypeError
         If the optimizer or a schedule is none of rustorch's.
     ValueError
-        If a schedule is of another optimizer or a `ReduceLROnPlateau`, there are none, or the milestones do not fit or fall.
+        If a schedule is of another optimizer or a `ReduceLROnPlateau`, there are none, or the milestones do not fit or
+        fall.
 
     Examples
     --------
@@ -134,7 +141,9 @@ class SequentialLR(_Composite):
 
     _milestones: list[int]
 
-    def __init__(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1):
+    def __init__(
+        self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1
+    ):
         self._adopt(schedulers, self._checked_optimizer(optimizer))
         whole(self._name, given := {"last_epoch": last_epoch}, -1, "last_epoch")
         named: dict[str, Any] = {"milestones": milestones}

@@ -14,9 +14,11 @@ __all__ = ["CosineAnnealingLR", "CosineAnnealingWarmRestarts"]
 
 
 class CosineAnnealingLR(LRScheduler):
-    """``lr[t] = eta_min + (base_lr - eta_min) * (1 + cos(pi * t / T_max)) / 2``: half a cosine, and back up after ``T_max``.
+    """``lr[t] = eta_min + (base_lr - eta_min) * (1 + cos(pi * t / T_max)) / 2``: half a cosine, and back up after
+    ``T_max``.
 
-    Each step scales what is above ``eta_min`` by the ratio of two such heights, so that other schedules can be chained to it.
+    Each step scales what is above ``eta_min`` by the ratio of two such heights, so that other schedules can be chained
+    to it.
 
     Parameters
     ----------
@@ -72,7 +74,10 @@ class CosineAnnealingLR(LRScheduler):
             return [group["lr"] for group in groups]
         if (t - 1 - self.T_max) % (2 * self.T_max) == 0:  # up from the bottom, where no ratio leads
             first = 1 - math.cos(math.pi / self.T_max)
-            return [group["lr"] + (base - self.eta_min) * first / 2 for group, base in zip(groups, self.base_lrs, strict=True)]
+            return [
+                group["lr"] + (base - self.eta_min) * first / 2
+                for group, base in zip(groups, self.base_lrs, strict=True)
+            ]
         ratio = self._height(t) / self._height(t - 1)
         return [ratio * (group["lr"] - self.eta_min) + self.eta_min for group in groups]
 
@@ -81,7 +86,8 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """``lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2``, with ``T_cur`` epochs since the last restart.
+    """``lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2``, with ``T_cur`` epochs since the last
+    restart.
 
     The first restart is after ``T_i = T_0`` epochs, every further one after ``T_mult`` times as many as the one before.
 
@@ -152,7 +158,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         Raises
         ------
         ValueError
-            If the epoch is negative, infinite or nan, or groups were added to the optimizer since; nothing has changed then.
+            If the epoch is negative, infinite or nan, or groups were added to the optimizer since; nothing has changed
+            then.
         """
         if epoch is None and self.last_epoch < 0:
             epoch = 0

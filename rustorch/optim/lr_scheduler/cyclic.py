@@ -26,8 +26,12 @@ class _WithMomentum(LRScheduler):
     def _momenta(self) -> list[float]:
         raise NotImplementedError
 
-    def _momentum_settings(self, optimizer: Any, cycle_momentum: bool, base_momentum: Any, max_momentum: Any) -> dict[str, Any]:
-        """Both bounds as a list for each group, and whether it is momentum or the first beta; nothing if there is no such cycle."""
+    def _momentum_settings(
+        self, optimizer: Any, cycle_momentum: bool, base_momentum: Any, max_momentum: Any
+    ) -> dict[str, Any]:
+        """Both bounds as a list for each group, and whether it is momentum or the first beta; nothing if there is no
+        such cycle.
+        """
         flag(self._name, settings := {"cycle_momentum": cycle_momentum}, "cycle_momentum")
         if not cycle_momentum:
             return settings
@@ -83,9 +87,9 @@ class _WithMomentum(LRScheduler):
 class CyclicLR(_WithMomentum):
     """Up and down between two learning rates: ``lr = base_lr + (max_lr - base_lr) * height * scale``.
 
-    ``height`` goes from 0 to 1 in ``step_size_up`` steps and back in ``step_size_down``. ``scale`` is 1 ("triangular"), halves with every
-    cycle ("triangular2"), is ``gamma**t`` ("exp_range"), or what ``scale_fn`` returns. Momentum goes the other way:
-    ``max_momentum - (max_momentum - base_momentum) * height * scale``.
+    ``height`` goes from 0 to 1 in ``step_size_up`` steps and back in ``step_size_down``. ``scale`` is 1 ("triangular"),
+    halves with every cycle ("triangular2"), is ``gamma**t`` ("exp_range"), or what ``scale_fn`` returns. Momentum goes
+    the other way: ``max_momentum - (max_momentum - base_momentum) * height * scale``.
 
     Parameters
     ----------
@@ -114,13 +118,13 @@ class CyclicLR(_WithMomentum):
     TypeError
         If the optimizer is none of rustorch's, or ``scale_fn`` cannot be called.
     ValueError
-        If a setting is negative, infinite, nan or unknown, a lower bound is above its upper one, a list has not a value for each group,
-        or the optimizer has no momentum to cycle.
+        If a setting is negative, infinite, nan or unknown, a lower bound is above its upper one, a list has not a value
+        for each group, or the optimizer has no momentum to cycle.
 
     Notes
     -----
-    Source: Smith, "Cyclical Learning Rates for Training Neural Networks", 2017. ``scale_fn`` is not in the ``state_dict``; of a callable
-    object it has the attributes.
+    Source: Smith, "Cyclical Learning Rates for Training Neural Networks", 2017. ``scale_fn`` is not in the
+    ``state_dict``; of a callable object it has the attributes.
 
     Examples
     --------
@@ -147,15 +151,33 @@ class CyclicLR(_WithMomentum):
     _scale_fn_custom: Callable[[float], float] | None
     _functions = ("_scale_fn_custom",)
 
-    def __init__(self, optimizer: Optimizer, base_lr: Numbers, max_lr: Numbers, step_size_up: int = 2000,
-                 step_size_down: int | None = None, mode: str = "triangular", gamma: float = 1.0,
-                 scale_fn: Callable[[float], float] | None = None, scale_mode: str = "cycle", cycle_momentum: bool = True,
-                 base_momentum: Numbers = 0.8, max_momentum: Numbers = 0.9, last_epoch: int = -1):  # fmt: skip
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        base_lr: Numbers,
+        max_lr: Numbers,
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: str = "triangular",
+        gamma: float = 1.0,
+        scale_fn: Callable[[float], float] | None = None,
+        scale_mode: str = "cycle",
+        cycle_momentum: bool = True,
+        base_momentum: Numbers = 0.8,
+        max_momentum: Numbers = 0.9,
+        last_epoch: int = -1,
+    ):
         groups = len(self._checked_optimizer(optimizer).param_groups)
-        bounds = {name: per_group(self._name, name, value, groups) for name, value in (("base_lr", base_lr), ("max_lr", max_lr))}
+        bounds = {
+            name: per_group(self._name, name, value, groups)
+            for name, value in (("base_lr", base_lr), ("max_lr", max_lr))
+        }
         each(checks.not_negative, self._name, bounds, *bounds)
         self._check_order(bounds, "base_lr", "max_lr")
-        sizes = {"step_size_up": step_size_up, "step_size_down": step_size_up if step_size_down is None else step_size_down}
+        sizes = {
+            "step_size_up": step_size_up,
+            "step_size_down": step_size_up if step_size_down is None else step_size_down,
+        }
         positive(self._name, sizes, *sizes)
         up, down = map(float, sizes.values())
         if scale_fn is not None and not callable(scale_fn):
@@ -165,9 +187,14 @@ class CyclicLR(_WithMomentum):
             scale_mode = "iterations" if mode == "exp_range" else "cycle"
         self._scale_fn_custom = scale_fn
         self._set(
-            max_lrs=bounds["max_lr"], total_size=up + down, step_ratio=up / (up + down), mode=mode, gamma=gamma, scale_mode=scale_mode,
+            max_lrs=bounds["max_lr"],
+            total_size=up + down,
+            step_ratio=up / (up + down),
+            mode=mode,
+            gamma=gamma,
+            scale_mode=scale_mode,
             **self._momentum_settings(optimizer, cycle_momentum, base_momentum, max_momentum),
-        )  # fmt: skip
+        )
         # what groups bring along from an earlier schedule counts in the first step alone, as in PyTorch
         self.base_lrs = bounds["base_lr"]
         super().__init__(optimizer, last_epoch)
@@ -214,15 +241,19 @@ class CyclicLR(_WithMomentum):
 
     def _momenta(self) -> list[float]:
         height, scale = self._height()
-        return [high - (high - low) * height * scale for low, high in zip(self.base_momentums, self.max_momentums, strict=True)]
+        return [
+            high - (high - low) * height * scale
+            for low, high in zip(self.base_momentums, self.max_momentums, strict=True)
+        ]
 
 
 class OneCycleLR(_WithMomentum):
-    """Up to one high learning rate and down to a tiny one, in a number of steps that is known before; momentum goes the other way.
+    """Up to one high learning rate and down to a tiny one, in a number of steps that is known before; momentum goes the
+    other way.
 
-    From ``max_lr / div_factor`` to ``max_lr`` in the first ``pct_start`` of all steps, then to ``max_lr / div_factor / final_div_factor``;
-    with ``three_phase`` back to the start in as many steps as up, and to the end in the steps that are left. Call ``step`` after every
-    batch.
+    From ``max_lr / div_factor`` to ``max_lr`` in the first ``pct_start`` of all steps, then to ``max_lr / div_factor /
+    final_div_factor``; with ``three_phase`` back to the start in as many steps as up, and to the end in the steps that
+    are left. Call ``step`` after every batch.
 
     Parameters
     ----------
@@ -250,13 +281,13 @@ class OneCycleLR(_WithMomentum):
     TypeError
         If the optimizer is none of rustorch's.
     ValueError
-        If a setting is negative, infinite, nan or unknown, the number of steps is not given, a list has not a value for each group, the
-        optimizer has no momentum to cycle; and by a step after the last one.
+        If a setting is negative, infinite, nan or unknown, the number of steps is not given, a list has not a value for
+        each group, the optimizer has no momentum to cycle; and by a step after the last one.
 
     Notes
     -----
-    Source: Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates", 2018, which has three
-    phases.
+    Source: Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates",
+    2018, which has three phases.
 
     Examples
     --------
@@ -276,16 +307,31 @@ class OneCycleLR(_WithMomentum):
     _schedule_phases: list[dict[str, Any]]
     _anneal_func_type: str
 
-    def __init__(self, optimizer: Optimizer, max_lr: Numbers, total_steps: int | None = None, epochs: int | None = None,
-                 steps_per_epoch: int | None = None, pct_start: float = 0.3, anneal_strategy: str = "cos",
-                 cycle_momentum: bool = True, base_momentum: Numbers = 0.85, max_momentum: Numbers = 0.95,
-                 div_factor: float = 25.0, final_div_factor: float = 1e4, three_phase: bool = False,
-                 last_epoch: int = -1):  # fmt: skip
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: Numbers,
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: Numbers = 0.85,
+        max_momentum: Numbers = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+        last_epoch: int = -1,
+    ):
         groups = len(self._checked_optimizer(optimizer).param_groups)
         if total_steps is None and (epochs is None or steps_per_epoch is None):
             raise ValueError(f"{self._name}: give total_steps, or both epochs and steps_per_epoch")
-        given: dict[str, Any] = {"total_steps": total_steps} if total_steps is not None else {
-            "epochs": epochs, "steps_per_epoch": steps_per_epoch}  # fmt: skip
+        given: dict[str, Any] = (
+            {"total_steps": total_steps}
+            if total_steps is not None
+            else {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
+        )
         whole(self._name, given, 1, *given)
         given |= {
             "pct_start": pct_start,
@@ -300,12 +346,16 @@ class OneCycleLR(_WithMomentum):
         given["max_lr"] = per_group(self._name, "max_lr", max_lr, groups)
         each(checks.not_negative, self._name, given, "max_lr")
         momentum = self._momentum_settings(optimizer, cycle_momentum, base_momentum, max_momentum)
-        self._start = given | {name: momentum.pop(name) for name in ("base_momentums", "max_momentums") if name in momentum}
+        self._start = given | {
+            name: momentum.pop(name) for name in ("base_momentums", "max_momentums") if name in momentum
+        }
         total = given["total_steps"] if total_steps is not None else given["epochs"] * given["steps_per_epoch"]
         self._set(
-            total_steps=total, _schedule_phases=_phases(total, given["pct_start"], three_phase), _anneal_func_type=anneal_strategy,
+            total_steps=total,
+            _schedule_phases=_phases(total, given["pct_start"], three_phase),
+            _anneal_func_type=anneal_strategy,
             **momentum,
-        )  # fmt: skip
+        )
         super().__init__(optimizer, last_epoch)
         del self._start  # it is in the groups now
 
@@ -338,7 +388,9 @@ class OneCycleLR(_WithMomentum):
             if self.last_epoch <= end or phase is self._schedule_phases[-1]:
                 break
             start = end
-        share = (self.last_epoch - start) / (end - start) if end != start else 1.0  # a phase without a length is at its end
+        share = (
+            (self.last_epoch - start) / (end - start) if end != start else 1.0
+        )  # a phase without a length is at its end
         ends = [(group[phase[f"start_{what}"]], group[phase[f"end_{what}"]]) for group in self.optimizer.param_groups]
         if self._anneal_func_type == "linear":
             return [(last - first) * share + first for first, last in ends]
@@ -348,7 +400,8 @@ class OneCycleLR(_WithMomentum):
     def _next(self) -> list[float]:
         if self.last_epoch > self.total_steps:
             raise ValueError(
-                f"{self._name}: Tried to step {self.last_epoch} times. The specified number of total steps is {self.total_steps}; make it "
+                f"{self._name}: Tried to step {self.last_epoch} times. The specified number of total steps is "
+                f"{self.total_steps}; make it "
                 f"with as many as the training has"
             )
         return self._annealed("lr")
@@ -361,7 +414,13 @@ def _phases(total: int, share: float, three: bool) -> list[dict[str, Any]]:
     """Where each phase ends, and which of the groups' entries it leads from and to."""
 
     def phase(end: float, lrs: tuple[str, str], momenta: tuple[str, str]) -> dict[str, Any]:
-        return {"end_step": end, "start_lr": lrs[0], "end_lr": lrs[1], "start_momentum": momenta[0], "end_momentum": momenta[1]}
+        return {
+            "end_step": end,
+            "start_lr": lrs[0],
+            "end_lr": lrs[1],
+            "start_momentum": momenta[0],
+            "end_momentum": momenta[1],
+        }
 
     low, high = "base_momentum", "max_momentum"
     up = phase(float(share * total) - 1, ("initial_lr", "max_lr"), (high, low))

@@ -1,4 +1,6 @@
-"""Schedules whose learning rate is the one before, times a factor of the epoch: they add to whatever else changes it."""
+"""Schedules whose learning rate is the one before, times a factor of the epoch: they add to whatever else
+changes it.
+"""
 
 from __future__ import annotations
 
@@ -208,7 +210,8 @@ class ConstantLR(_Decay):
 
 
 class LinearLR(_Decay):
-    """``lr[t] = base_lr * (start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters)``: a straight line.
+    """``lr[t] = base_lr * (start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters)``: a
+    straight line.
 
     Parameters
     ----------
@@ -247,8 +250,14 @@ class LinearLR(_Decay):
     end_factor: float
     total_iters: int
 
-    def __init__(self, optimizer: Optimizer, start_factor: float = 1.0 / 3, end_factor: float = 1.0, total_iters: int = 5,
-                 last_epoch: int = -1):  # fmt: skip
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1.0 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ):
         self._set(start_factor=start_factor, end_factor=end_factor, total_iters=total_iters)
         super().__init__(optimizer, last_epoch)
 
@@ -266,7 +275,9 @@ class LinearLR(_Decay):
         return 1.0 + rise / (self.total_iters * self.start_factor + (epoch - 1) * rise)
 
     def _product(self, epoch: int) -> float:
-        return self.start_factor + (self.end_factor - self.start_factor) * min(self.total_iters, epoch) / self.total_iters
+        return (
+            self.start_factor + (self.end_factor - self.start_factor) * min(self.total_iters, epoch) / self.total_iters
+        )
 
 
 class ExponentialLR(_Decay):

@@ -26,7 +26,9 @@ class _ByFunction(LRScheduler):
         functions = per_group(self._name, "lr_lambda", lr_lambda, groups)
         for function in functions:
             if not callable(function):
-                raise TypeError(f"{self._name}: lr_lambda is a function of the epoch, or a list of them, not {function!r}")
+                raise TypeError(
+                    f"{self._name}: lr_lambda is a function of the epoch, or a list of them, not {function!r}"
+                )
         self.lr_lambdas = functions
         super().__init__(optimizer, last_epoch)
 
@@ -38,7 +40,8 @@ class _ByFunction(LRScheduler):
             factor = math.nan
         if not 0 <= factor < math.inf:
             raise ValueError(
-                f"{self._name}: lr_lambda({self.last_epoch}) of group {group} is {returned!r}; a factor is a finite number that is not "
+                f"{self._name}: lr_lambda({self.last_epoch}) of group {group} is {returned!r}; a factor is a finite "
+                f"number that is not "
                 f"negative"
             )
         return factor

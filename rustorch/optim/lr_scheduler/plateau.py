@@ -19,8 +19,8 @@ __all__ = ["ReduceLROnPlateau"]
 class ReduceLROnPlateau(LRScheduler):
     """``lr = max(lr * factor, min_lr)`` when a metric has not become better for more than ``patience`` epochs.
 
-    Better is, in mode "min": below ``best * (1 - threshold)`` ("rel") or ``best - threshold`` ("abs"); in mode "max": above
-    ``best * (1 + threshold)`` or ``best + threshold``.
+    Better is, in mode "min": below ``best * (1 - threshold)`` ("rel") or ``best - threshold`` ("abs"); in mode "max":
+    above ``best * (1 + threshold)`` or ``best + threshold``.
 
     Parameters
     ----------
@@ -81,17 +81,37 @@ class ReduceLROnPlateau(LRScheduler):
     cooldown_counter: int
     num_bad_epochs: int
 
-    def __init__(self, optimizer: Optimizer, mode: str = "min", factor: float = 0.1, patience: int = 10, threshold: float = 1e-4,
-                 threshold_mode: str = "rel", cooldown: int = 0, min_lr: float | Sequence[float] = 0, eps: float = 1e-8):  # fmt: skip
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0,
+        eps: float = 1e-8,
+    ):
         groups = self._checked_optimizer(optimizer).param_groups
         limits = {"min_lr": per_group(self._name, "min_lr", min_lr, len(groups))}
         each(checks.not_negative, self._name, limits, "min_lr")
         worst = -math.inf if mode == "max" else math.inf
         self._set(
-            mode=mode, factor=factor, patience=patience, threshold=threshold, threshold_mode=threshold_mode, cooldown=cooldown, eps=eps,
-            default_min_lr=None if isinstance(min_lr, (list, tuple)) else limits["min_lr"][0], min_lrs=limits["min_lr"],
-            best=worst, mode_worse=worst, cooldown_counter=0, num_bad_epochs=0,
-        )  # fmt: skip
+            mode=mode,
+            factor=factor,
+            patience=patience,
+            threshold=threshold,
+            threshold_mode=threshold_mode,
+            cooldown=cooldown,
+            eps=eps,
+            default_min_lr=None if isinstance(min_lr, (list, tuple)) else limits["min_lr"][0],
+            min_lrs=limits["min_lr"],
+            best=worst,
+            mode_worse=worst,
+            cooldown_counter=0,
+            num_bad_epochs=0,
+        )
         self.optimizer = optimizer
         self.last_epoch = 0
         self._last_lr = [float(group["lr"]) for group in groups]
@@ -144,9 +164,11 @@ class ReduceLROnPlateau(LRScheduler):
         if epoch is not None:
             epoch = self._checked_epoch(epoch)
             warnings.warn(
-                "The epoch parameter in `scheduler.step()` is discouraged: call `scheduler.step(metric)` once after every epoch instead.",
-                UserWarning, stacklevel=2,
-            )  # fmt: skip
+                "The epoch parameter in `scheduler.step()` is discouraged: call `scheduler.step(metric)` once after "
+                "every epoch instead.",
+                UserWarning,
+                stacklevel=2,
+            )
         self._check_groups()
         with _AllOrNothing(self):
             self.last_epoch = self.last_epoch + 1 if epoch is None else epoch  # type: ignore[assignment]
@@ -176,7 +198,8 @@ class ReduceLROnPlateau(LRScheduler):
         if len(self.min_lrs) != groups:
             if self.default_min_lr is None:
                 raise ValueError(
-                    f"{self._name} has min_lr for {len(self.min_lrs)} groups of parameters, and the optimizer has {groups} now; append to "
+                    f"{self._name} has min_lr for {len(self.min_lrs)} groups of parameters, and the optimizer has "
+                    f"{groups} now; append to "
                     f"its min_lrs, or make a new schedule after add_param_group"
                 )
             self.min_lrs = [self.default_min_lr] * groups

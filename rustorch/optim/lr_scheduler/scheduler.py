@@ -23,9 +23,9 @@ _PER_GROUP = ("base_lrs", "_last_lr", "max_lrs", "min_lrs", "base_momentums", "m
 class LRScheduler:
     """The base of all schedules: sets the learning rates of an optimizer's groups, from step to step.
 
-    A subclass defines ``get_lr``, which returns a learning rate for each group from ``self.last_epoch``, ``self.base_lrs`` and
-    ``self.optimizer.param_groups``. It may define ``_get_closed_form_lr``, which does the same without looking at the groups' present
-    rates; ``step(epoch)`` then uses it.
+    A subclass defines ``get_lr``, which returns a learning rate for each group from ``self.last_epoch``,
+    ``self.base_lrs`` and ``self.optimizer.param_groups``. It may define ``_get_closed_form_lr``, which does the same
+    without looking at the groups' present rates; ``step(epoch)`` then uses it.
 
     Parameters
     ----------
@@ -79,7 +79,8 @@ class LRScheduler:
     _step_count: int
     _get_lr_called_within_step = False
     _is_initial = False
-    #: Attributes that hold functions, or lists of them: of their state only what callable objects have in their ``__dict__`` is kept.
+    #: Attributes that hold functions, or lists of them: of their state only what callable objects have in their
+    #: ``__dict__`` is kept.
     _functions: tuple[str, ...] = ()
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1):
@@ -94,7 +95,8 @@ class LRScheduler:
                 elif missing := [key for key in self._left_in_groups() if key not in group]:
                     raise KeyError(
                         f"{self._name}: last_epoch={last_epoch} goes on with a run, but param_groups[{i}] has no "
-                        f"{' and no '.join(map(repr, missing))}; call optimizer.load_state_dict first, or leave last_epoch out to "
+                        f"{' and no '.join(map(repr, missing))}; call optimizer.load_state_dict first, or leave "
+                        f"last_epoch out to "
                         f"start anew"
                     )
             self.base_lrs = [float(group["initial_lr"]) for group in groups]
@@ -102,7 +104,7 @@ class LRScheduler:
             self._initial_step()
         vars(optimizer).setdefault("_scheduled", (optimizer.steps, vars(optimizer).get("step")))
 
-    # -- what a kind of schedule says ------------------------------------------------------------------------------------
+    # -- what a kind of schedule says ----------------------------------------------------------------------------------
     def check(self, settings: dict[str, Any]) -> None:
         """Raise ValueError for settings that make no sense; subclasses say which."""
 
@@ -121,11 +123,13 @@ class LRScheduler:
         """The learning rates of this step, one for each group: what `step` asks for. Others ask `get_last_lr`."""
         if not self._get_lr_called_within_step:
             warnings.warn(
-                "To get the last learning rate computed by the scheduler, please use `get_last_lr()`.", UserWarning, stacklevel=2
+                "To get the last learning rate computed by the scheduler, please use `get_last_lr()`.",
+                UserWarning,
+                stacklevel=2,
             )
         return self._next()
 
-    # -- the step --------------------------------------------------------------------------------------------------------
+    # -- the step ------------------------------------------------------------------------------------------------------
     def step(self, epoch: float | None = None) -> None:
         """Set the next learning rates; call it after the optimizer's step.
 
@@ -137,16 +141,20 @@ class LRScheduler:
         Raises
         ------
         ValueError
-            If groups were added to the optimizer since, or a learning rate is infinite or nan; nothing has changed then.
+            If groups were added to the optimizer since, or a learning rate is infinite or nan; nothing has changed
+            then.
         """
         if self._step_count == 1:
             self._warn_if_early()
         if epoch is not None:
             epoch = self._checked_epoch(epoch)
             warnings.warn(
-                "The epoch parameter in `scheduler.step()` is discouraged: it jumps to the closed form of the schedule, where there is "
-                "one. Call `scheduler.step()` once after every epoch instead.", UserWarning, stacklevel=2,
-            )  # fmt: skip
+                "The epoch parameter in `scheduler.step()` is discouraged: it jumps to the closed form of the "
+                "schedule, where there is "
+                "one. Call `scheduler.step()` once after every epoch instead.",
+                UserWarning,
+                stacklevel=2,
+            )
         self._check_groups()
         with _AllOrNothing(self):
             self._step_count += 1
@@ -184,7 +192,9 @@ class LRScheduler:
             raise ValueError(f"{self._name}.get_lr returned {len(lrs)} learning rates for {len(groups)} groups")
         for i, (group, lr) in enumerate(zip(groups, lrs, strict=True)):
             if not math.isfinite(lr):
-                raise ValueError(f"{self._name}: the learning rate of group {i} in epoch {self.last_epoch} would be {lr!r}")
+                raise ValueError(
+                    f"{self._name}: the learning rate of group {i} in epoch {self.last_epoch} would be {lr!r}"
+                )
             group["lr"] = float(lr)
         self._last_lr = [group["lr"] for group in groups]
 
@@ -196,7 +206,7 @@ class LRScheduler:
         """This schedule and those within it."""
         yield self
 
-    # -- checks ----------------------------------------------------------------------------------------------------------
+    # -- checks --------------------------------------------------------------------------------------------------------
     @property
     def _name(self) -> str:
         return type(self).__name__
@@ -210,7 +220,8 @@ class LRScheduler:
         if not isinstance(optimizer, Optimizer):
             kind = type(optimizer)
             raise TypeError(
-                f"{self._name} schedules an Optimizer of rustorch, such as rustorch.optim.SGD(model.parameters(), lr=0.1), not "
+                f"{self._name} schedules an Optimizer of rustorch, such as rustorch.optim.SGD(model.parameters(), "
+                f"lr=0.1), not "
                 f"{kind.__module__}.{kind.__qualname__}"
             )
         return optimizer
@@ -226,7 +237,8 @@ class LRScheduler:
         have, made_for = len(self.optimizer.param_groups), len(self.base_lrs)
         if have != made_for:
             raise ValueError(
-                f"{self._name} was made for {made_for} group{'s' * (made_for != 1)} of parameters, and the optimizer has {have} now; make "
+                f"{self._name} was made for {made_for} group{'s' * (made_for != 1)} of parameters, and the optimizer "
+                f"has {have} now; make "
                 f"a new schedule after add_param_group"
             )
 
@@ -236,19 +248,25 @@ class LRScheduler:
         steps, replaced = vars(optimizer)["_scheduled"]
         if vars(optimizer).get("step") is not replaced:
             warnings.warn(
-                "Seems like `optimizer.step()` has been overridden after the scheduler was made. Please make sure to call "
-                "`optimizer.step()` before `lr_scheduler.step()`.", UserWarning, stacklevel=3,
-            )  # fmt: skip
+                "Seems like `optimizer.step()` has been overridden after the scheduler was made. Please make sure to "
+                "call "
+                "`optimizer.step()` before `lr_scheduler.step()`.",
+                UserWarning,
+                stacklevel=3,
+            )
         elif optimizer.steps == steps and type(optimizer).step.__module__.startswith(
             "rustorch."
         ):  # one of a user's may not count
             warnings.warn(
-                "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite order, or the first learning "
-                "rate of the schedule is skipped. If another optimizer makes the steps, make the scheduler with that one.",
-                UserWarning, stacklevel=3,
-            )  # fmt: skip
+                "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite order, or "
+                "the first learning "
+                "rate of the schedule is skipped. If another optimizer makes the steps, make the scheduler with that "
+                "one.",
+                UserWarning,
+                stacklevel=3,
+            )
 
-    # -- state -----------------------------------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer, in PyTorch's layout and as JSON has it, and the schedule's kind.
 
@@ -263,7 +281,8 @@ class LRScheduler:
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over a state, of rustorch or PyTorch. The optimizer's learning rates come with the optimizer's own state.
+        """Take over a state, of rustorch or PyTorch. The optimizer's learning rates come with the optimizer's own
+        state.
 
         Parameters
         ----------
@@ -273,8 +292,8 @@ class LRScheduler:
         Raises
         ------
         ValueError
-            If it is the state of another kind of schedule or of other groups, or has values that make no sense: lists what differs, and
-            nothing was loaded.
+            If it is the state of another kind of schedule or of other groups, or has values that make no sense: lists
+            what differs, and nothing was loaded.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"{self._name}.load_state_dict takes a dict, not {type(state_dict).__name__}")
@@ -298,7 +317,10 @@ class LRScheduler:
         for name in self._functions:
             if name in values:
                 mine, given = (v if isinstance(v, list) else [v] for v in (own[name], values[name]))
-                if any(g is not None and not (m is not None and isinstance(g, dict)) for m, g in zip(mine, given, strict=False)):
+                if any(
+                    g is not None and not (m is not None and isinstance(g, dict))
+                    for m, g in zip(mine, given, strict=False)
+                ):
                     wrong.append(f"{name}: attributes {values[name]!r} given, for a function that has none")
         if not wrong:
             try:

@@ -1,4 +1,6 @@
-"""Settings of schedules: which values make sense. Each function raises ValueError, as ``name``, or makes values Python's numbers."""
+"""Settings of schedules: which values make sense. Each function raises ValueError, as ``name``, or makes values
+Python's numbers.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,8 @@ def per_group(name: str, option: str, value: Any, groups: int) -> list[Any]:
         return [value] * groups
     if len(value) != groups:
         raise ValueError(
-            f"{name}: {option} has {len(value)} values, and the optimizer has {groups} groups; give one for each, or one"
+            f"{name}: {option} has {len(value)} values, and the optimizer has {groups} groups; give one for each, or "
+            f"one"
         )
     return list(value)
 

@@ -7,5 +7,6 @@ from .model import AveragedModel, update_bn
 from .schedule import SWALR
 
 __all__ = [
-    "AveragedModel", "SWALR", "update_bn", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn", "get_swa_multi_avg_fn",
+    "AveragedModel", "SWALR", "update_bn", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn",
+    "get_swa_multi_avg_fn",
 ]  # fmt: skip

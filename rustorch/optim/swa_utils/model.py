@@ -19,8 +19,8 @@ __all__ = ["AveragedModel", "update_bn"]
 class AveragedModel(Module):
     """A copy of a model whose parameters are averages of the model's, over the calls of `update_parameters`.
 
-    The first call copies. Each further one applies ``multi_avg_fn`` or ``avg_fn``; without either all steps count alike:
-    ``average = average + (current - average) / (n_averaged + 1)``.
+    The first call copies. Each further one applies ``multi_avg_fn`` or ``avg_fn``; without either all steps count
+    alike: ``average = average + (current - average) / (n_averaged + 1)``.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ class AveragedModel(Module):
     device : str, optional
         Where the averages are; default: where the model is.
     avg_fn : callable, optional
-        ``avg_fn(average, current, n)`` returns the new average of one Variable, after n of them; `get_ema_avg_fn`, `get_swa_avg_fn`.
+        ``avg_fn(average, current, n)`` returns the new average of one Variable, after n of them; `get_ema_avg_fn`,
+        `get_swa_avg_fn`.
     multi_avg_fn : callable, optional
         ``multi_avg_fn(averages, currents, n)`` writes the new averages of a list of Variables of one dtype in place;
         `get_ema_multi_avg_fn`, `get_swa_multi_avg_fn`.
@@ -52,11 +53,11 @@ class AveragedModel(Module):
 
     Notes
     -----
-    The functions are not in the ``state_dict``. Running statistics of batch norm do not belong to averaged weights: compute them anew
-    with `update_bn`, or average them with ``use_buffers=True``.
+    The functions are not in the ``state_dict``. Running statistics of batch norm do not belong to averaged weights:
+    compute them anew with `update_bn`, or average them with ``use_buffers=True``.
 
-    Source: Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", 2018; Polyak and Juditsky,
-    "Acceleration of Stochastic Approximation by Averaging", 1992.
+    Source: Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", 2018; Polyak and
+    Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992.
 
     Examples
     --------
@@ -76,8 +77,14 @@ class AveragedModel(Module):
     module: Module
     n_averaged: Variable
 
-    def __init__(self, model: Module, device: str | None = None, avg_fn: AverageFn | None = None,
-                 multi_avg_fn: MultiAverageFn | None = None, use_buffers: bool = False):  # fmt: skip
+    def __init__(
+        self,
+        model: Module,
+        device: str | None = None,
+        avg_fn: AverageFn | None = None,
+        multi_avg_fn: MultiAverageFn | None = None,
+        use_buffers: bool = False,
+    ):
         super().__init__()
         if not isinstance(model, Module):
             raise TypeError(
@@ -146,10 +153,15 @@ class AveragedModel(Module):
             {name: tuple(value.shape) for name, value in [*one.named_parameters(), *one.named_buffers()]}
             for one in (self.module, model)
         )
-        wrong = [f"{name}: shape {theirs.get(name, 'missing')} given, {mine.get(name, 'none')} needed"
-                 for name in mine | theirs if mine.get(name) != theirs.get(name)]  # fmt: skip
+        wrong = [
+            f"{name}: shape {theirs.get(name, 'missing')} given, {mine.get(name, 'none')} needed"
+            for name in mine | theirs
+            if mine.get(name) != theirs.get(name)
+        ]
         if wrong:
-            raise ValueError("update_parameters: this is another model than the one that is averaged:\n  " + "\n  ".join(wrong))
+            raise ValueError(
+                "update_parameters: this is another model than the one that is averaged:\n  " + "\n  ".join(wrong)
+            )
 
 
 def _alike(pairs: Iterable[tuple[Variable, Variable]]) -> list[tuple[list[Variable], list[Variable]]]:
@@ -194,7 +206,9 @@ def update_bn(loader: Iterable[Any], model: Module, device: str | None = None) -
     Variable([4.])
     """
     if not isinstance(model, Module):
-        raise TypeError(f"update_bn takes a Module of rustorch, not {type(model).__module__}.{type(model).__qualname__}")
+        raise TypeError(
+            f"update_bn takes a Module of rustorch, not {type(model).__module__}.{type(model).__qualname__}"
+        )
     norms = [module for module in model.modules() if isinstance(module, (BatchNorm1d, BatchNorm2d, BatchNorm3d))]
     if not norms:
         return

@@ -15,10 +15,11 @@ __all__ = ["SWALR"]
 
 
 class SWALR(LRScheduler):
-    """From the learning rate that is there to ``swa_lr``, in ``anneal_epochs`` steps, where it stays while weights are averaged.
+    """From the learning rate that is there to ``swa_lr``, in ``anneal_epochs`` steps, where it stays while weights are
+    averaged.
 
-    ``lr[t] = (1 - a) * lr[0] + a * swa_lr``, with ``a = t / anneal_epochs`` ("linear") or ``(1 - cos(pi * t / anneal_epochs)) / 2``
-    ("cos"), at most 1.
+    ``lr[t] = (1 - a) * lr[0] + a * swa_lr``, with ``a = t / anneal_epochs`` ("linear") or ``(1 - cos(pi * t /
+    anneal_epochs)) / 2`` ("cos"), at most 1.
 
     Parameters
     ----------
@@ -59,8 +60,14 @@ class SWALR(LRScheduler):
     anneal_epochs: int
     _anneal_strategy: str
 
-    def __init__(self, optimizer: Optimizer, swa_lr: float | Sequence[float], anneal_epochs: int = 10, anneal_strategy: str = "cos",
-                 last_epoch: int = -1):  # fmt: skip
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        swa_lr: float | Sequence[float],
+        anneal_epochs: int = 10,
+        anneal_strategy: str = "cos",
+        last_epoch: int = -1,
+    ):
         groups = len(self._checked_optimizer(optimizer).param_groups)
         self._rates = {"swa_lr": per_group(self._name, "swa_lr", swa_lr, groups)}
         each(checks.not_negative, self._name, self._rates, "swa_lr")

@@ -21,5 +21,7 @@ for _key, _case in TABLE.items():
         _first.setdefault(_case.cls, _key)
 #: What runs on every backend; the others run on "cpu".
 EVERYWHERE: dict[tuple[str, str], Case] = {
-    key: case for key, case in TABLE.items() if (key == _first[case.cls] if case.everywhere is None else case.everywhere)
+    key: case
+    for key, case in TABLE.items()
+    if (key == _first[case.cls] if case.everywhere is None else case.everywhere)
 }

@@ -27,7 +27,10 @@ def edges(rng: Any) -> tuple[Any, ...]:
 
 def _both(cls: str, *args: Any, **kwargs: Any) -> list[Case]:
     """At ordinary numbers and at the edges, and in place."""
-    cases = [Case(cls, args, kwargs, inputs=normal(2, 3, scale=2.0)), Case(cls, args, kwargs, inputs=edges, variant="edges")]
+    cases = [
+        Case(cls, args, kwargs, inputs=normal(2, 3, scale=2.0)),
+        Case(cls, args, kwargs, inputs=edges, variant="edges"),
+    ]
     return [*cases, Case(cls, args, {**kwargs, "inplace": True}, inputs=normal(5))]
 
 

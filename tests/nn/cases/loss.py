@@ -49,7 +49,9 @@ def signed(count: int, *shape: int, target: tuple[int, ...] | None = None) -> In
 
 def each(cls: str, inputs: Inputs, grad_inputs: tuple[int, ...] | None = None, **kwargs: Any) -> list[Case]:
     """With every reduction."""
-    return [Case(cls, kwargs={**kwargs, **reduction}, inputs=inputs, grad_inputs=grad_inputs) for reduction in REDUCTIONS]
+    return [
+        Case(cls, kwargs={**kwargs, **reduction}, inputs=inputs, grad_inputs=grad_inputs) for reduction in REDUCTIONS
+    ]
 
 
 W = numpy.array([0.5, 1.0, 2.0])
@@ -75,12 +77,29 @@ POINTWISE = [
     *each("KLDivLoss", distributions(2, 3)),
     Case("KLDivLoss", kwargs={"reduction": "batchmean"}, inputs=distributions(2, 3)),
     Case("KLDivLoss", kwargs={"reduction": "batchmean", "log_target": True}, inputs=distributions(2, 3, log=True)),
-    Case("KLDivLoss", inputs=lambda rng: (-rng.random((1, 2)), numpy.array([[0.0, 1.0]])), grad_inputs=(0,), variant="of a zero"),
+    Case(
+        "KLDivLoss",
+        inputs=lambda rng: (-rng.random((1, 2)), numpy.array([[0.0, 1.0]])),
+        grad_inputs=(0,),
+        variant="of a zero",
+    ),
     *each("PoissonNLLLoss", lambda rng: (rng.standard_normal((2, 3)), rng.uniform(0, 5, (2, 3)))),
-    Case("PoissonNLLLoss", kwargs={"log_input": False, "full": True}, inputs=lambda rng: tuple(rng.uniform(0.2, 5, (2, 2, 3)))),
+    Case(
+        "PoissonNLLLoss",
+        kwargs={"log_input": False, "full": True},
+        inputs=lambda rng: tuple(rng.uniform(0.2, 5, (2, 2, 3))),
+    ),
     *each("GaussianNLLLoss", lambda rng: (*rng.standard_normal((2, 2, 3)), VARIANCES)),
-    Case("GaussianNLLLoss", kwargs={"full": True}, inputs=lambda rng: (*rng.standard_normal((2, 2, 3)), VARIANCES[:, 0].copy())),
-    Case("GaussianNLLLoss", kwargs={"eps": 0.3}, inputs=lambda rng: (*rng.standard_normal((2, 2, 3)), VARIANCES[:, :1].copy())),
+    Case(
+        "GaussianNLLLoss",
+        kwargs={"full": True},
+        inputs=lambda rng: (*rng.standard_normal((2, 2, 3)), VARIANCES[:, 0].copy()),
+    ),
+    Case(
+        "GaussianNLLLoss",
+        kwargs={"eps": 0.3},
+        inputs=lambda rng: (*rng.standard_normal((2, 2, 3)), VARIANCES[:, :1].copy()),
+    ),
     *each("SoftMarginLoss", signed(1, 2, 3), (0,)),
     *each("HingeEmbeddingLoss", signed(1, 2, 3), (0,)),
     Case("HingeEmbeddingLoss", kwargs={"margin": 0.2}, inputs=signed(1, 4), grad_inputs=(0,)),
@@ -129,24 +148,42 @@ DISTANCES = [
     Case("PairwiseDistance", inputs=pair(2, 3)),
     Case("PairwiseDistance", (1.0,), {"keepdim": True}, inputs=pair(2, 3)),
     Case("PairwiseDistance", (3.0,), inputs=pair(4)),
-    Case("PairwiseDistance", (float("inf"),), inputs=lambda rng: (rng.standard_normal((2, 3)), rng.standard_normal((1, 3)))),
+    Case(
+        "PairwiseDistance",
+        (float("inf"),),
+        inputs=lambda rng: (rng.standard_normal((2, 3)), rng.standard_normal((1, 3))),
+    ),
     *each("MarginRankingLoss", signed(2, 4), (0, 1)),
     Case("MarginRankingLoss", kwargs={"margin": 0.5}, inputs=signed(2, 2, 3), grad_inputs=(0, 1)),
     *each("CosineEmbeddingLoss", signed(2, 5, 3, target=(5,)), (0, 1)),
     Case("CosineEmbeddingLoss", kwargs={"margin": -0.5}, inputs=signed(2, 3, target=()), grad_inputs=(0, 1)),
     *each("TripletMarginLoss", lambda rng: tuple(rng.standard_normal((3, 4, 3)))),
-    Case("TripletMarginLoss", kwargs={"p": 1.0, "margin": 3.0, "swap": True}, inputs=lambda rng: tuple(rng.standard_normal((3, 4, 3)))),
+    Case(
+        "TripletMarginLoss",
+        kwargs={"p": 1.0, "margin": 3.0, "swap": True},
+        inputs=lambda rng: tuple(rng.standard_normal((3, 4, 3))),
+    ),
     Case("TripletMarginLoss", inputs=lambda rng: tuple(rng.standard_normal((3, 3))), variant="unbatched"),
     *each("TripletMarginWithDistanceLoss", lambda rng: tuple(rng.standard_normal((3, 4, 3)))),
-    Case("TripletMarginWithDistanceLoss", variant="of cosines", inputs=lambda rng: tuple(rng.standard_normal((3, 4, 3))),
-         build=lambda nn: nn.TripletMarginWithDistanceLoss(distance_function=nn.CosineSimilarity(), swap=True)),
-]  # fmt: skip
+    Case(
+        "TripletMarginWithDistanceLoss",
+        variant="of cosines",
+        inputs=lambda rng: tuple(rng.standard_normal((3, 4, 3))),
+        build=lambda nn: nn.TripletMarginWithDistanceLoss(distance_function=nn.CosineSimilarity(), swap=True),
+    ),
+]
 
 
 def _ctc(variant: str, inputs: Inputs, everywhere: bool | None = None, **kwargs: Any) -> Case:
     """Of a softmax: PyTorch's gradient in log-probabilities of their own is not their derivative."""
-    return Case("CTCLoss", kwargs=kwargs, inputs=inputs, variant=variant, everywhere=everywhere,
-                prepare=lambda functional, x, *rest: (functional.log_softmax(x, -1), *rest))  # fmt: skip
+    return Case(
+        "CTCLoss",
+        kwargs=kwargs,
+        inputs=inputs,
+        variant=variant,
+        everywhere=everywhere,
+        prepare=lambda functional, x, *rest: (functional.log_softmax(x, -1), *rest),
+    )
 
 
 def aligned(times: int, labels: Any, input_lengths: Any, target_lengths: Any) -> Inputs:

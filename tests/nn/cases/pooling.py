@@ -39,8 +39,15 @@ CASES = [
     Case("MaxPool1d", (2,), {"dilation": 3, "return_indices": True}, normal(2, 9)),
     Case("MaxPool2d", (2,), inputs=normal(2, 2, 4, 6)),
     Case("MaxPool2d", (3, 2, 1), inputs=normal(2, 2, 7, 6), everywhere=True),
-    Case("MaxPool2d", ((2, 3),), {"stride": (2, 1), "padding": (1, 0), "dilation": (2, 1), "ceil_mode": True}, normal(2, 6, 5)),
-    Case("MaxPool2d", (3,), {"stride": 2, "ceil_mode": True, "return_indices": True}, normal(1, 2, 6, 6), everywhere=True),
+    Case(
+        "MaxPool2d",
+        ((2, 3),),
+        {"stride": (2, 1), "padding": (1, 0), "dilation": (2, 1), "ceil_mode": True},
+        normal(2, 6, 5),
+    ),
+    Case(
+        "MaxPool2d", (3,), {"stride": 2, "ceil_mode": True, "return_indices": True}, normal(1, 2, 6, 6), everywhere=True
+    ),
     Case("MaxPool2d", (2, 1), {"return_indices": True}, ties(2, 1, 4, 4), variant="ties"),
     Case("MaxPool2d", ((18, 20),), {"stride": 3}, normal(1, 21, 23), variant="more than 256 values"),
     Case("MaxPool3d", (2,), inputs=normal(1, 2, 4, 4, 4)),

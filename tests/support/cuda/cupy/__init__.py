@@ -1,4 +1,6 @@
-"""A stand-in for CuPy 14.2: its functions, signatures, refusals and device rules around NumPy. See README.md beside this folder."""
+"""A stand-in for CuPy 14.2: its functions, signatures, refusals and device rules around NumPy. See README.md beside
+this folder.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,9 @@ from ._ufuncs import ufunc
 __version__ = "14.2.0"
 
 _DTYPES = (
-    "bool_", "complex128", "complex64", "complexfloating", "dtype", "float16", "float32", "float64", "floating", "generic", "inexact",
-    "int16", "int32", "int64", "int8", "int_", "integer", "intp", "number", "signedinteger", "uint16", "uint32", "uint64", "uint8",
-    "unsignedinteger",
+    "bool_", "complex128", "complex64", "complexfloating", "dtype", "float16", "float32", "float64", "floating",
+    "generic", "inexact", "int16", "int32", "int64", "int8", "int_", "integer", "intp", "number", "signedinteger",
+    "uint16", "uint32", "uint64", "uint8", "unsignedinteger",
 )  # fmt: skip
 
 globals().update({name: getattr(numpy, name) for name in _DTYPES})
@@ -29,6 +31,24 @@ _operators.give()
 from . import fft, linalg, random  # noqa: E402 - they are made of the functions above
 
 __all__ = [
-    *_DTYPES, *_ufuncs.table(), *_functions.table(), *_creation.table(), "ElementwiseKernel", "RawKernel", "RawModule", "bool", "cuda",
-    "e", "euler_gamma", "fft", "inf", "linalg", "nan", "ndarray", "newaxis", "pi", "random", "ufunc",
-]  # fmt: skip
+    *_DTYPES,
+    *_ufuncs.table(),
+    *_functions.table(),
+    *_creation.table(),
+    "ElementwiseKernel",
+    "RawKernel",
+    "RawModule",
+    "bool",
+    "cuda",
+    "e",
+    "euler_gamma",
+    "fft",
+    "inf",
+    "linalg",
+    "nan",
+    "ndarray",
+    "newaxis",
+    "pi",
+    "random",
+    "ufunc",
+]

@@ -39,12 +39,14 @@ class ndarray:
     __slots__ = ("__weakref__", "_base", "_device", "_values")
     __module__ = "cupy"
 
-    def __new__(cls, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C") -> ndarray:
+    def __new__(
+        cls, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C"
+    ) -> ndarray:
         if memptr is not None or strides is not None:
             raise NotImplementedError("the stand-in makes arrays in memory of their own only")
         return wrap(_memory.uninitialised(shape, dtype, order))
 
-    # -- what it is --------------------------------------------------------------------------------------------------------------
+    # -- what it is ----------------------------------------------------------------------------------------------------
     shape = property(lambda self: self._values.shape, lambda self, shape: _set_shape(self, shape))
     dtype = property(lambda self: self._values.dtype)
     ndim = property(lambda self: self._values.ndim)
@@ -82,7 +84,7 @@ class ndarray:
             raise TypeError("cupy.ndarray does not have imaginary part to set")
         self.imag[...] = value
 
-    # -- to the host: it waits -----------------------------------------------------------------------------------------------------
+    # -- to the host: it waits -----------------------------------------------------------------------------------------
     def get(self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True) -> numpy.ndarray:
         record("sync", "get")
         return numpy.array(self._values, order=order)
@@ -117,14 +119,17 @@ class ndarray:
     def __bool__(self) -> bool:
         if not self.size:
             warnings.warn(
-                "The truth value of an empty array is ambiguous. Returning False, but in future this will result in an error. "
+                "The truth value of an empty array is ambiguous. Returning False, but in future this will result in an "
+                "error. "
                 "Use `array.size > 0` to check that an array is not empty.",
                 DeprecationWarning,
                 stacklevel=2,
             )
             return False
         if self.size > 1:
-            raise ValueError("The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()")
+            raise ValueError(
+                "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()"
+            )
         return bool(self._read("bool").reshape(()))
 
     def __repr__(self) -> str:
@@ -138,13 +143,14 @@ class ndarray:
 
     def __array__(self, dtype: Any = None) -> numpy.ndarray:
         raise TypeError(
-            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly."
+            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array "
+            "explicitly."
         )
 
     def __reduce__(self) -> Any:
         return cupy.array, (self.get(order="A"),)
 
-    # -- protocols -----------------------------------------------------------------------------------------------------------------
+    # -- protocols -----------------------------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: numpy.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         function = getattr(cupy, ufunc.__name__, None)
         if method != "__call__":
@@ -169,7 +175,9 @@ class ndarray:
 
         return array_api_compat.cupy
 
-    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
         if dl_device == (1, 0):  # the host, by a copy
             if copy is False:
                 raise ValueError("GPU memory cannot be exported to CPU without copy.")
@@ -179,7 +187,9 @@ class ndarray:
         if copy is True:
             raise BufferError("copy=True only supported for copy to CPU.")
         if isinstance(stream, int) and stream < -1:
-            raise ValueError(f"On CUDA, the valid stream for DLPack is -1, 1, 2, or any larger value, but {stream} was provided")
+            raise ValueError(
+                f"On CUDA, the valid stream for DLPack is -1, 1, 2, or any larger value, but {stream} was provided"
+            )
         record("other", "dlpack")
         return self._values.__dlpack__(max_version=max_version)
 
@@ -190,9 +200,15 @@ class ndarray:
     def __cuda_array_interface__(self) -> dict[str, Any]:
         address = self._values.ctypes.data if self.size else 0
         strides = None if self._values.flags.c_contiguous else self.strides
-        return {"shape": self.shape, "typestr": self.dtype.str, "data": (address, False), "strides": strides, "version": 3}
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (address, False),
+            "strides": strides,
+            "version": 3,
+        }
 
-    # -- elements ----------------------------------------------------------------------------------------------------------------
+    # -- elements ------------------------------------------------------------------------------------------------------
     def __len__(self) -> int:
         if not self.ndim:
             raise TypeError("len() of unsized object")
@@ -226,22 +242,30 @@ class ndarray:
         return cupy.take(self, indices, axis, out)
 
     def scatter_add(self, slices: Any, value: Any) -> None:
-        warnings.warn("`ndarray.scatter_add` is deprecated. Please use `cupy.add.at` instead.", DeprecationWarning, stacklevel=2)
+        warnings.warn(
+            "`ndarray.scatter_add` is deprecated. Please use `cupy.add.at` instead.", DeprecationWarning, stacklevel=2
+        )
         cupy.add.at(self, slices, value)
 
-    # -- copies and views ----------------------------------------------------------------------------------------------------------
+    # -- copies and views ----------------------------------------------------------------------------------------------
     def copy(self, order: str = "C") -> ndarray:
         """Also of an array of another GPU, to the current one."""
         launch("copy", self.size)
         return wrap(_memory.holding(self._values, order))
 
-    def astype(self, dtype: Any, order: str = "K", casting: Any = None, subok: Any = None, copy: bool = True) -> ndarray:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: Any = None, subok: Any = None, copy: bool = True
+    ) -> ndarray:
         for name, given in (("casting", casting), ("subok", subok)):
             if given is not None:
                 raise TypeError(f"{name} is not supported yet")
         dtype = supported(dtype)
         values, flags = self._values, self._values.flags
-        if not copy and dtype == self.dtype and (order in "KA" or (flags.c_contiguous if order == "C" else flags.f_contiguous)):
+        if (
+            not copy
+            and dtype == self.dtype
+            and (order in "KA" or (flags.c_contiguous if order == "C" else flags.f_contiguous))
+        ):
             return self
         if self.dtype.kind == "c" and dtype.kind not in "bc":
             warning = numpy.exceptions.ComplexWarning
@@ -294,7 +318,7 @@ class ndarray:
             return self.copy()
 
 
-# -- between both kinds of arrays --------------------------------------------------------------------------------------------------
+# -- between both kinds of arrays --------------------------------------------------------------------------------------
 def wrap(values: numpy.ndarray, base: ndarray | None = None) -> ndarray:
     """Device memory as an array on the current GPU."""
     array = object.__new__(ndarray)

@@ -13,8 +13,16 @@ from ._functions import checked, refuse_host_arrays
 from ._log import launch, record
 
 
-def array(obj: Any, dtype: Any = None, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0, *,
-          blocking: bool = False) -> ndarray:  # fmt: skip
+def array(
+    obj: Any,
+    dtype: Any = None,
+    copy: Any = True,
+    order: Any = "K",
+    subok: bool = False,
+    ndmin: int = 0,
+    *,
+    blocking: bool = False,
+) -> ndarray:
     """An array of numbers, of lists, of the host's arrays, or of another array of a GPU (which may be another one)."""
     if subok:
         raise NotImplementedError
@@ -52,7 +60,9 @@ def _of_device(obj: ndarray, dtype: Any, copy: Any, order: str, ndmin: int) -> n
 
 
 def _has_device_arrays(obj: Any) -> bool:
-    return isinstance(obj, ndarray) or (isinstance(obj, (list, tuple)) and any(_has_device_arrays(part) for part in obj))
+    return isinstance(obj, ndarray) or (
+        isinstance(obj, (list, tuple)) and any(_has_device_arrays(part) for part in obj)
+    )
 
 
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, blocking: bool = False) -> ndarray:
@@ -62,7 +72,9 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, b
 def _contiguous(order: str) -> Any:
     def make(a: Any, dtype: Any = None) -> ndarray:
         if not isinstance(a, ndarray):
-            raise TypeError(f"Argument 'a' has incorrect type (expected cupy._core.core._ndarray_base, got {type(a).__name__})")
+            raise TypeError(
+                f"Argument 'a' has incorrect type (expected cupy._core.core._ndarray_base, got {type(a).__name__})"
+            )
         made = array(a, dtype, None, order)
         return made if made.ndim else made.reshape(1)
 
@@ -73,7 +85,7 @@ def asnumpy(a: Any, stream: Any = None, order: Any = "C", out: Any = None, *, bl
     return a.get() if isinstance(a, ndarray) else numpy.asarray(a)
 
 
-# -- of nothing, or of one number --------------------------------------------------------------------------------------------------
+# -- of nothing, or of one number --------------------------------------------------------------------------------------
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     """Memory that nobody has written yet: nan, and -1 as integers."""
     return wrap(_memory.uninitialised(shape, dtype, order))
@@ -94,7 +106,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> nd
     return _filled(empty(shape, dtype, order), fill_value, "full")
 
 
-def empty_like(prototype: ndarray, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None) -> ndarray:
+def empty_like(
+    prototype: ndarray, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None
+) -> ndarray:
     if not isinstance(prototype, ndarray):
         raise TypeError(f"cupy.empty_like: Unsupported type {type(prototype)}")
     form = numpy.empty_like(prototype._values, dtype, order=order, shape=shape)
@@ -115,7 +129,9 @@ def ones_like(a: ndarray, dtype: Any = None, order: str = "K", subok: Any = None
     return _filled(empty_like(a, dtype, order, subok, shape), 1, "ones")
 
 
-def full_like(a: ndarray, fill_value: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None) -> ndarray:
+def full_like(
+    a: ndarray, fill_value: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None
+) -> ndarray:
     refuse_host_arrays("full_like", [fill_value])
     return _filled(empty_like(a, dtype, order, subok, shape), fill_value, "full")
 
@@ -127,11 +143,13 @@ def _filled(made: ndarray, value: Any, name: str) -> ndarray:
     return made
 
 
-# -- sequences -----------------------------------------------------------------------------------------------------------------------
+# -- sequences ---------------------------------------------------------------------------------------------------------
 def _sequence(name: str) -> Any:
     def make(*args: Any, **options: Any) -> ndarray:
         refuse_host_arrays(name, [*args, *options.values()])
-        made = getattr(numpy, name)(*[unwrap(a) for a in args], **{key: unwrap(value) for key, value in options.items()})
+        made = getattr(numpy, name)(
+            *[unwrap(a) for a in args], **{key: unwrap(value) for key, value in options.items()}
+        )
         launch(name, made.size)
         return wrapped(made)
 
@@ -155,7 +173,9 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: Any = None) -> ndarray:
     """The array of another library on a GPU, its memory shared."""
     kind, number = (int(part) for part in x.__dlpack_device__())
     if kind != 2:
-        raise BufferError("CPU arrays cannot be directly imported to CuPy. Use `cupy.array(numpy.from_dlpack(input))` instead.")
+        raise BufferError(
+            "CPU arrays cannot be directly imported to CuPy. Use `cupy.array(numpy.from_dlpack(input))` instead."
+        )
     record("other", "from_dlpack")
     try:
         capsule = x.__dlpack__(stream=1, max_version=(1, 0))
@@ -181,11 +201,27 @@ def get_array_module(*args: Any) -> Any:
 
 
 _WITH_SIGNATURES = {
-    "array": array, "asarray": asarray, "asanyarray": asarray, "ascontiguousarray": _contiguous("C"), "asfortranarray": _contiguous("F"),
-    "asnumpy": asnumpy, "empty": empty, "empty_like": empty_like, "full": full, "full_like": full_like, "ones": ones,
-    "ones_like": ones_like, "zeros": zeros, "zeros_like": zeros_like, "arange": _sequence("arange"), "eye": _sequence("eye"),
-    "get_array_module": get_array_module, "identity": _sequence("identity"), "linspace": _sequence("linspace"), "tri": _sequence("tri"),
-}  # fmt: skip
+    "array": array,
+    "asarray": asarray,
+    "asanyarray": asarray,
+    "ascontiguousarray": _contiguous("C"),
+    "asfortranarray": _contiguous("F"),
+    "asnumpy": asnumpy,
+    "empty": empty,
+    "empty_like": empty_like,
+    "full": full,
+    "full_like": full_like,
+    "ones": ones,
+    "ones_like": ones_like,
+    "zeros": zeros,
+    "zeros_like": zeros_like,
+    "arange": _sequence("arange"),
+    "eye": _sequence("eye"),
+    "get_array_module": get_array_module,
+    "identity": _sequence("identity"),
+    "linspace": _sequence("linspace"),
+    "tri": _sequence("tri"),
+}
 
 
 @functools.cache

@@ -1,4 +1,6 @@
-"""GPUs, of which there are as many as ``CUPY_STAND_IN_GPUS`` says (default: 1), and the one that is current in this thread."""
+"""GPUs, of which there are as many as ``CUPY_STAND_IN_GPUS`` says (default: 1), and the one that is current in this
+thread.
+"""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ from ._subnormals import flushing
 
 #: They return another form of an array's memory, and launch nothing unless they have to copy.
 VIEWS = {
-    "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_to", "diagonal", "expand_dims", "flip", "fliplr", "flipud",
-    "hsplit", "matrix_transpose", "moveaxis", "permute_dims", "ravel", "real", "reshape", "rollaxis", "rot90", "split", "squeeze",
-    "swapaxes", "transpose", "vsplit",
+    "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_to", "diagonal", "expand_dims", "flip",
+    "fliplr", "flipud", "hsplit", "matrix_transpose", "moveaxis", "permute_dims", "ravel", "real", "reshape",
+    "rollaxis", "rot90", "split", "squeeze", "swapaxes", "transpose", "vsplit",
 }  # fmt: skip
 #: They look at shapes and dtypes alone.
 NOTHING = {
@@ -42,25 +42,29 @@ NOTHING = {
 }
 #: They read a number on the host: most of them because the shape of their result depends on values.
 WAITING = {
-    "argwhere", "bincount", "compress", "digitize", "extract", "flatnonzero", "histogram", "histogram2d", "histogramdd", "in1d",
-    "intersect1d", "isin", "nonzero", "percentile", "quantile", "ravel_multi_index", "setdiff1d", "setxor1d", "union1d", "unique",
-    "unique_all", "unique_counts", "unique_inverse", "unique_values", "unravel_index",
+    "argwhere", "bincount", "compress", "digitize", "extract", "flatnonzero", "histogram", "histogram2d", "histogramdd",
+    "in1d", "intersect1d", "isin", "nonzero", "percentile", "quantile", "ravel_multi_index", "setdiff1d", "setxor1d",
+    "union1d", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unravel_index",
 }  # fmt: skip
 #: NumPy's own functions, which CuPy hands on.
 NUMPYS = ("broadcast_shapes", "isdtype", "issubdtype", "promote_types")
 
 
-# -- signatures --------------------------------------------------------------------------------------------------------------------
+# -- signatures --------------------------------------------------------------------------------------------------------
 def _parameters(definition: ast.FunctionDef) -> inspect.Signature:
     Parameter, given = inspect.Parameter, definition.args
     positional = [(a.arg, Parameter.POSITIONAL_ONLY) for a in given.posonlyargs]
     positional += [(a.arg, Parameter.POSITIONAL_OR_KEYWORD) for a in given.args]
     first = len(positional) - len(given.defaults)
-    found = [Parameter(n, kind, default=Parameter.empty if i < first else None) for i, (n, kind) in enumerate(positional)]
+    found = [
+        Parameter(n, kind, default=Parameter.empty if i < first else None) for i, (n, kind) in enumerate(positional)
+    ]
     if given.vararg:
         found.append(Parameter(given.vararg.arg, Parameter.VAR_POSITIONAL))
     for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
-        found.append(Parameter(argument.arg, Parameter.KEYWORD_ONLY, default=Parameter.empty if default is None else None))
+        found.append(
+            Parameter(argument.arg, Parameter.KEYWORD_ONLY, default=Parameter.empty if default is None else None)
+        )
     if given.kwarg:
         found.append(Parameter(given.kwarg.arg, Parameter.VAR_KEYWORD))
     return inspect.Signature(found)
@@ -92,9 +96,11 @@ def checked(function: Callable, name: str, module: str = "") -> Callable:
     return call
 
 
-# -- NumPy's functions on device memory --------------------------------------------------------------------------------------------
+# -- NumPy's functions on device memory --------------------------------------------------------------------------------
 def refuse_host_arrays(name: str, values: Any) -> None:
-    """Nothing is moved to the GPU behind the caller's back: an array of another library, also in a list, is an error."""
+    """Nothing is moved to the GPU behind the caller's back: an array of another library, also in a list, is
+    an error.
+    """
     for value in values:
         if isinstance(value, (list, tuple)):
             refuse_host_arrays(name, value)
@@ -165,7 +171,7 @@ def table() -> dict[str, Callable]:
     return found
 
 
-# -- what CuPy does otherwise ------------------------------------------------------------------------------------------------------
+# -- what CuPy does otherwise ------------------------------------------------------------------------------------------
 def _take(a: Any, indices: Any, axis: Any = None, out: Any = None) -> ndarray:
     if not isinstance(a, ndarray):
         raise TypeError(f"cupy.take: Unsupported type {type(a)}")
@@ -223,7 +229,9 @@ def _joined(name: str) -> Callable:
 
 
 def _log_joining(name: str, parts: tuple[ndarray, ...], result: ndarray) -> None:
-    """CuPy copies each array in a launch of its own; more than 8 small ones in one, for which it copies their addresses to the GPU."""
+    """CuPy copies each array in a launch of its own; more than 8 small ones in one, for which it copies their addresses
+    to the GPU.
+    """
     if len(parts) <= 8 or any(part.dtype != result.dtype for part in parts) or result.nbytes >= 2**21 * len(parts):
         for part in parts:
             launch(name, part.size)
@@ -248,7 +256,9 @@ def _argsort(a: ndarray, axis: Any = -1, kind: Any = None) -> ndarray:
 def _matmul(*args: Any, **options: Any) -> ndarray:
     arrays, outs = args[:2], args[2:]
     if len(arrays) < 2 or set(options) - {"out"}:
-        raise TypeError(f"cupy.matmul: the stand-in takes two arrays and out, not {len(args)} arguments and {sorted(options)}")
+        raise TypeError(
+            f"cupy.matmul: the stand-in takes two arrays and out, not {len(args)} arguments and {sorted(options)}"
+        )
     for array in arrays:
         if not isinstance(array, ndarray):
             raise TypeError(f"cupy.matmul: Unsupported type {type(array)}")
@@ -276,7 +286,9 @@ def _clip(a: ndarray, a_min: Any, a_max: Any, out: Any = None) -> ndarray:
 
 
 def _broadcast_arrays(*args: ndarray) -> list[ndarray]:
-    return [view(part, array) for part, array in zip(numpy.broadcast_arrays(*[unwrap(a) for a in args]), args, strict=True)]
+    return [
+        view(part, array) for part, array in zip(numpy.broadcast_arrays(*[unwrap(a) for a in args]), args, strict=True)
+    ]
 
 
 def _unstack(x: ndarray, /, *, axis: int = 0) -> tuple[ndarray, ...]:
@@ -302,8 +314,21 @@ def _copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = Non
 
 
 _OWN: dict[str, Callable] = {
-    "argsort": _argsort, "broadcast_arrays": _broadcast_arrays, "clip": _clip, "concat": _joined("concatenate"),
-    "concatenate": _joined("concatenate"), "copyto": _copyto, "matmul": _matmul, "repeat": _repeat, "result_type": _result_type,
-    "sort": _sorted, "stack": _joined("stack"), "take": _take, "take_along_axis": _take_along_axis, "unstack": _unstack, "where": _where,
-    "astype": lambda x, dtype, /, *, copy=True: x.astype(dtype, copy=copy), "copy": lambda a, order="K": a.copy(order),
-}  # fmt: skip
+    "argsort": _argsort,
+    "broadcast_arrays": _broadcast_arrays,
+    "clip": _clip,
+    "concat": _joined("concatenate"),
+    "concatenate": _joined("concatenate"),
+    "copyto": _copyto,
+    "matmul": _matmul,
+    "repeat": _repeat,
+    "result_type": _result_type,
+    "sort": _sorted,
+    "stack": _joined("stack"),
+    "take": _take,
+    "take_along_axis": _take_along_axis,
+    "unstack": _unstack,
+    "where": _where,
+    "astype": lambda x, dtype, /, *, copy=True: x.astype(dtype, copy=copy),
+    "copy": lambda a, order="K": a.copy(order),
+}

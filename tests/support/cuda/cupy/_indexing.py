@@ -1,4 +1,6 @@
-"""``x[key]`` and ``x[key] = value`` as CuPy has them: indices wrap around, masks wait for the host, lists are copied to the GPU."""
+"""``x[key]`` and ``x[key] = value`` as CuPy has them: indices wrap around, masks wait for the host, lists are copied to
+the GPU.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,8 @@ def _part(part: Any) -> Any:
         part = cupy.array(part, numpy.int32 if isinstance(part, (list, tuple)) and not len(part) else None)
     if not isinstance(part, cupy.ndarray):
         raise IndexError(
-            "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices"
+            "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are "
+            "valid indices"
         )
     if part.dtype.kind not in "iub":
         raise IndexError(f"arrays used as indices must be of integer or boolean type. (actual: {part.dtype.type})")
@@ -121,7 +124,9 @@ def put(array: Any, key: Any, value: Any) -> None:
 
 
 def _put_backwards(values: numpy.ndarray, parts: tuple[Any, ...], given: numpy.ndarray) -> None:
-    """The other way around than NumPy: of values for one place, any can be the last one on a GPU, and a test should not rely on which."""
+    """The other way around than NumPy: of values for one place, any can be the last one on a GPU, and a test should not
+    rely on which.
+    """
     places = numpy.arange(values.size).reshape(values.shape)[parts]
     while given.ndim > places.ndim and given.shape[0] == 1:
         given = given[0]
@@ -131,7 +136,9 @@ def _put_backwards(values: numpy.ndarray, parts: tuple[Any, ...], given: numpy.n
 
 
 def scatter(array: Any, key: Any, value: Any, operation: str) -> None:
-    """``cupy.add.at`` and its like: with an array of integers as key, in atomic operations, which there are for some dtypes only."""
+    """``cupy.add.at`` and its like: with an array of integers as key, in atomic operations, which there are for some
+    dtypes only.
+    """
     found = key_of(array, key)
     if found.arrays and not found.has_mask and array.dtype.name not in ATOMIC[operation]:
         listed = ", ".join(ATOMIC[operation])

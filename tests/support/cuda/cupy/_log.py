@@ -1,4 +1,6 @@
-"""What a GPU and the bus to it would have had to do: one event for each launch, each wait of the host, each copy from the host."""
+"""What a GPU and the bus to it would have had to do: one event for each launch, each wait of the host, each copy from
+the host.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ from typing import NamedTuple
 
 #: Frames of these folders are never what caused an event.
 _INSIDE = tuple(
-    [os.path.join(part, "") for part in (os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "array_api_compat")]
+    [
+        os.path.join(part, "")
+        for part in (os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "array_api_compat")
+    ]
 )
 
 
@@ -29,7 +34,8 @@ class Event(_Event):
     name : str
         The function or the kernel.
     callers : tuple of (str, int)
-        For what a training step should not do ("sync" and "h2d"): the files and lines that asked for it, the innermost one first.
+        For what a training step should not do ("sync" and "h2d"): the files and lines that asked for it, the innermost
+        one first.
     """
 
     callers: tuple[tuple[str, int], ...] = ()

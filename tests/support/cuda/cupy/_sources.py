@@ -31,7 +31,9 @@ _order = {"backwards": False}
 
 @contextmanager
 def backwards() -> Iterator[None]:
-    """Within, threads and blocks run in the opposite order: results that change depend on an order that a GPU does not promise."""
+    """Within, threads and blocks run in the opposite order: results that change depend on an order that a GPU does not
+    promise.
+    """
     _order["backwards"] = True
     try:
         yield
@@ -42,8 +44,13 @@ def backwards() -> Iterator[None]:
 class _Argument(ctypes.Structure):
     """``Argument`` of cuda_on_host.h."""
 
-    _fields_ = (("address", ctypes.c_void_p), ("size", ctypes.c_size_t), ("kind", ctypes.c_char), ("element", ctypes.c_char),
-                ("item", ctypes.c_size_t))  # fmt: skip
+    _fields_ = (
+        ("address", ctypes.c_void_p),
+        ("size", ctypes.c_size_t),
+        ("kind", ctypes.c_char),
+        ("element", ctypes.c_char),
+        ("item", ctypes.c_size_t),
+    )
 
 
 class _Given(NamedTuple):
@@ -53,7 +60,9 @@ class _Given(NamedTuple):
     array: Any
 
     def blocks(self) -> Iterator[Block]:
-        """The allocations that it gives the kernel a way to: its array's, and those whose addresses stand in a struct."""
+        """The allocations that it gives the kernel a way to: its array's, and those whose addresses stand in
+        a struct.
+        """
         if self.array is not None:
             block = block_of(self.array._values)
             if block is not None:
@@ -72,21 +81,28 @@ class _Given(NamedTuple):
 
 
 def _given(name: str, argument: Any) -> _Given:
-    """An argument as a kernel gets it: an array's address, or the bytes of a NumPy scalar or of a host array of one element."""
+    """An argument as a kernel gets it: an array's address, or the bytes of a NumPy scalar or of a host array of one
+    element.
+    """
     if isinstance(argument, ndarray):
-        assert argument._device == _device.current(), f"{name}: an array of GPU {argument._device}, which is not the current one"
+        assert argument._device == _device.current(), (
+            f"{name}: an array of GPU {argument._device}, which is not the current one"
+        )
         assert argument._values.flags.c_contiguous, f"{name}: an array of shape {argument.shape} that is not contiguous"
         return _Given(numpy.array(argument._values.ctypes.data if argument.size else 0, numpy.uint64), argument)
     if isinstance(argument, numpy.ndarray):
         if argument.size != 1:
             raise TypeError(
-                f"You are trying to pass a numpy.ndarray of shape {argument.shape} as a kernel parameter. Only numpy.ndarrays of size one "
+                f"You are trying to pass a numpy.ndarray of shape {argument.shape} as a kernel parameter. Only "
+                f"numpy.ndarrays of size one "
                 f"can be passed by value."
             )
         return _Given(argument, None)
     if argument is None:
         return _Given(numpy.zeros((), numpy.uint64), None)
-    assert isinstance(argument, numpy.generic), f"{name}: an argument of {type(argument)}, whose size in C is anybody's guess"
+    assert isinstance(argument, numpy.generic), (
+        f"{name}: an argument of {type(argument)}, whose size in C is anybody's guess"
+    )
     return _Given(numpy.asarray(argument), None)
 
 
@@ -111,7 +127,9 @@ def _run(source: str, name: str, blocks: int, threads: int, given: Sequence[_Giv
     if logged:
         launch(name)
     SOURCES.add(source)
-    status = getattr(compiled(source), f"run_{name}")(blocks, threads, arguments, len(given), _order["backwards"], flush)
+    status = getattr(compiled(source), f"run_{name}")(
+        blocks, threads, arguments, len(given), _order["backwards"], flush
+    )
     assert status != BARRIER, f"{name}: a barrier that not all threads come to"
     assert status >= 0, f"{name}: {len(given)} arguments for {-1 - status} parameters"
     assert not status, f"{name}: arguments that do not fit: number {status} is {_said(given[status - 1])}"
@@ -125,7 +143,7 @@ def _said(value: _Given) -> str:
     return f"{value.bytes.dtype}, {value.bytes.nbytes} bytes"
 
 
-# -- raw ---------------------------------------------------------------------------------------------------------------------------
+# -- raw ---------------------------------------------------------------------------------------------------------------
 class RawKernel:
     """One function of a CUDA source."""
 
@@ -150,11 +168,20 @@ class RawModule:
         return RawKernel(self.code, name, self.options, self.backend)
 
 
-# -- elementwise -------------------------------------------------------------------------------------------------------------------
+# -- elementwise -------------------------------------------------------------------------------------------------------
 _C = {
-    "float64": "double", "float32": "float", "int64": "long long", "int32": "int", "int16": "short", "int8": "signed char",
-    "uint64": "unsigned long long", "uint32": "unsigned int", "uint16": "unsigned short", "uint8": "unsigned char", "bool": "bool",
-}  # fmt: skip
+    "float64": "double",
+    "float32": "float",
+    "int64": "long long",
+    "int32": "int",
+    "int16": "short",
+    "int8": "signed char",
+    "uint64": "unsigned long long",
+    "uint32": "unsigned int",
+    "uint16": "unsigned short",
+    "uint8": "unsigned char",
+    "bool": "bool",
+}
 
 
 class _Parameter(NamedTuple):
@@ -178,8 +205,18 @@ class _Parameter(NamedTuple):
 class ElementwiseKernel:
     """One loop over arrays that broadcast, like ``T x, float64 factor`` -> ``T out``."""
 
-    def __init__(self, in_params: str, out_params: str, operation: str, name: str = "kernel", reduce_dims: bool = True,
-                 preamble: str = "", no_return: bool = False, return_tuple: bool = False, **options: Any):  # fmt: skip
+    def __init__(
+        self,
+        in_params: str,
+        out_params: str,
+        operation: str,
+        name: str = "kernel",
+        reduce_dims: bool = True,
+        preamble: str = "",
+        no_return: bool = False,
+        return_tuple: bool = False,
+        **options: Any,
+    ):
         if not re.fullmatch(r"[a-zA-Z_]\w*", name):
             raise ValueError(f'Invalid kernel name: "{name}"')
         self.name, self.operation, self.preamble = name, operation, preamble
@@ -193,7 +230,8 @@ class ElementwiseKernel:
         nin = len(self.in_params)
         if len(args) not in (nin, len(self.params)):
             raise TypeError(
-                f"Wrong number of arguments for {self.name!r}. It must be either {nin} or {len(self.params)} (with outputs), but given "
+                f"Wrong number of arguments for {self.name!r}. It must be either {nin} or {len(self.params)} (with "
+                f"outputs), but given "
                 f"{len(args)}."
             )
         for argument in args:
@@ -240,7 +278,9 @@ class ElementwiseKernel:
                 raise TypeError(f"the stand-in has no ElementwiseKernel of {types[p.kind]}: {self.name}")
         return types
 
-    def _launch(self, shape: tuple[int, ...], types: dict[str, numpy.dtype], ins: list, outs: list, block_size: int) -> None:
+    def _launch(
+        self, shape: tuple[int, ...], types: dict[str, numpy.dtype], ins: list, outs: list, block_size: int
+    ) -> None:
         looped = [o._values for p, o in zip(self.out_params, outs, strict=True) if not p.raw]
         given, arrays = [], []
         for p, a in zip(self.in_params, ins, strict=True):
@@ -262,11 +302,15 @@ class ElementwiseKernel:
                 o._values[...] = m.array._values
 
     def _check_overlap(self, values: numpy.ndarray, outs: list[numpy.ndarray]) -> None:
-        """What is written may be what is read, element by element; else threads read what others have written already."""
+        """What is written may be what is read, element by element; else threads read what others have written
+        already.
+        """
         for out in outs:
             same = values.ctypes.data == out.ctypes.data and values.shape == out.shape and values.strides == out.strides
             if not same and values.size and out.size:
-                assert not numpy.may_share_memory(values, out), f"{self.name} reads what other threads write: its arrays overlap"
+                assert not numpy.may_share_memory(values, out), (
+                    f"{self.name} reads what other threads write: its arrays overlap"
+                )
 
 
 @functools.cache

@@ -1,4 +1,5 @@
-"""CuPy compiles its kernels with ``-ftz=true``: numbers of float32 that are smaller than 1.2e-38 count as 0, given ones and results.
+"""CuPy compiles its kernels with ``-ftz=true``: numbers of float32 that are smaller than 1.2e-38 count as 0, given ones
+and results.
 
 The host's processor can do the same: while `flushing`, it does.
 """

@@ -55,7 +55,8 @@ class ufunc:
     def __call__(self, *args: Any, out: Any = None, dtype: Any = None, casting: str = "same_kind") -> Any:
         if not self.nin <= len(args) <= self.nargs:
             raise TypeError(
-                f"Wrong number of arguments for {self.name!r}. It must be either {self.nin} or {self.nargs} (with outputs), but given "
+                f"Wrong number of arguments for {self.name!r}. It must be either {self.nin} or {self.nargs} (with "
+                f"outputs), but given "
                 f"{len(args)}."
             )
         given, outs = args[: self.nin], list(args[self.nin :])
@@ -75,7 +76,9 @@ class ufunc:
             if result.shape != shape:
                 raise ValueError("Out shape is mismatched")
             if not numpy.can_cast(made, result.dtype, casting):
-                raise TypeError(f"output operand: cannot cast {made} to {result.dtype} according to the rule {casting!r}")
+                raise TypeError(
+                    f"output operand: cannot cast {made} to {result.dtype} according to the rule {casting!r}"
+                )
         launch(self.name, int(numpy.prod(shape)))
         results = self._results(loop, operands)
         if not outs:
@@ -110,14 +113,16 @@ class ufunc:
             raise TypeError(f"Wrong type ({types}) of arguments for cupy_{self.name}; it has {' '.join(self.types)}")
         return found
 
-    # -- more ways to call it --------------------------------------------------------------------------------------------------------
+    # -- more ways to call it ------------------------------------------------------------------------------------------
     def at(self, a: ndarray, indices: Any, b: Any = None) -> None:
         """Apply it in place to the elements that ``indices`` choose, once for each time that one is chosen."""
         if self.name not in _indexing.ATOMIC:
             raise NotImplementedError(f"`cupy_{self.name}.at` is not supported yet")
         _indexing.scatter(a, indices, b, self.name)
 
-    def reduce(self, array: ndarray, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False) -> ndarray:
+    def reduce(
+        self, array: ndarray, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False
+    ) -> ndarray:
         if self.name not in ("add", "multiply"):
             raise NotImplementedError(f"`cupy_{self.name}.reduce` is not supported yet")
         return (cupy.sum if self.name == "add" else cupy.prod)(array, axis, dtype, out, keepdims)
@@ -136,12 +141,14 @@ def _operand(value: Any) -> None:
 
 def _copied_if_it_overlaps(value: Any, outs: list[Any]) -> Any:
     """Another view of what is written to is copied first."""
-    if isinstance(value, ndarray) and any(value is not o and numpy.may_share_memory(value._values, o._values) for o in outs):
+    if isinstance(value, ndarray) and any(
+        value is not o and numpy.may_share_memory(value._values, o._values) for o in outs
+    ):
         return value.copy()
     return value
 
 
-# -- which loop --------------------------------------------------------------------------------------------------------------------
+# -- which loop --------------------------------------------------------------------------------------------------------
 def _dtype(value: Any) -> numpy.dtype:
     if isinstance(value, (ndarray, numpy.generic)):
         return value.dtype
@@ -153,7 +160,9 @@ def _rank(kind: str) -> int:
 
 
 def _numbers_are_weak(types: tuple, weak: tuple) -> bool:
-    """Whether Python's numbers take the arrays' dtype: if there are arrays, and none of the numbers is of a higher kind than theirs."""
+    """Whether Python's numbers take the arrays' dtype: if there are arrays, and none of the numbers is of a higher kind
+    than theirs.
+    """
     of_arrays = [_rank(t.kind) for t, number in zip(types, weak, strict=True) if number is None]
     of_numbers = [_rank(t.kind) for t, number in zip(types, weak, strict=True) if number is not None]
     return bool(of_arrays and of_numbers) and max(of_arrays) >= max(of_numbers)
@@ -174,7 +183,7 @@ def _can_be(dtype: numpy.dtype, number: type | None, target: numpy.dtype) -> boo
     return number is not None and numpy.result_type(number(0), target) == target
 
 
-# -- what NumPy does otherwise -----------------------------------------------------------------------------------------------------
+# -- what NumPy does otherwise -----------------------------------------------------------------------------------------
 def _power(x: Any, y: Any) -> Any:
     """NumPy refuses negative powers of integers; CuPy has 0, or 1 and -1 for powers of these."""
     if x.dtype.kind not in "iu":

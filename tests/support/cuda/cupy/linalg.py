@@ -1,4 +1,6 @@
-"""``cupy.linalg``: LAPACK in the place of cuSOLVER, which does not look at values unless ``cupyx.errstate`` says so, and then waits."""
+"""``cupy.linalg``: LAPACK in the place of cuSOLVER, which does not look at values unless ``cupyx.errstate`` says so,
+and then waits.
+"""
 
 from __future__ import annotations
 

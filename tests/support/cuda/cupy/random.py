@@ -77,7 +77,8 @@ class Generator:
         if out is not None:
             if out.dtype != dtype:
                 raise TypeError(
-                    f"Supplied output array has the wrong type. Expected {numpy.dtype(dtype).name}, got {out.dtype.name}"
+                    f"Supplied output array has the wrong type. Expected {numpy.dtype(dtype).name}, got "
+                    f"{out.dtype.name}"
                 )
             size = out.shape
         made = wrapped(numpy.asarray(getattr(self.bit_generator.next(), name)(() if size is None else size, dtype)))
@@ -87,15 +88,22 @@ class Generator:
         out[...] = made
         return out
 
-    def integers(self, low: Any, high: Any = None, size: Any = None, dtype: Any = numpy.int64, endpoint: bool = False) -> ndarray:
+    def integers(
+        self, low: Any, high: Any = None, size: Any = None, dtype: Any = numpy.int64, endpoint: bool = False
+    ) -> ndarray:
         first, last = (0, int(low)) if high is None else (int(low), int(high))
         last -= not endpoint
         if first > last:
             raise ValueError("low >= high")
-        for name, value, beyond in (("low", first, first < cupy.iinfo(dtype).min), ("high", last, last > cupy.iinfo(dtype).max)):
+        for name, value, beyond in (
+            ("low", first, first < cupy.iinfo(dtype).min),
+            ("high", last, last > cupy.iinfo(dtype).max),
+        ):
             if beyond:
                 raise ValueError(f"{name} is out of bounds for {cupy.dtype(dtype).name} (given {value})")
-        drawn = self.bit_generator.next().integers(0, last - first, () if size is None else size, numpy.uint64, endpoint=True)
+        drawn = self.bit_generator.next().integers(
+            0, last - first, () if size is None else size, numpy.uint64, endpoint=True
+        )
         made = wrapped(numpy.asarray(drawn))
         launch("integers", made.size)
         return cupy.add(first, made.astype(dtype), dtype=dtype)

@@ -11,7 +11,13 @@ _config = threading.local()
 
 
 def geterr() -> dict[str, Any]:
-    return {"divide": None, "over": None, "under": None, "invalid": None, "linalg": getattr(_config, "linalg", "ignore")}
+    return {
+        "divide": None,
+        "over": None,
+        "under": None,
+        "invalid": None,
+        "linalg": getattr(_config, "linalg", "ignore"),
+    }
 
 
 def seterr(

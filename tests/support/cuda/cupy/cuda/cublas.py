@@ -17,7 +17,9 @@ LIMIT = 2**31
 
 
 class _Matrices:
-    """A stack of matrices in memory: element (i, j) of matrix n is ``i + j * ld + n * step`` elements away from its start."""
+    """A stack of matrices in memory: element (i, j) of matrix n is ``i + j * ld + n * step`` elements away from its
+    start.
+    """
 
     def __init__(self, name: str, address: int, dtype: numpy.dtype, shape: tuple[int, int, int], ld: int, step: int):
         count, rows, columns = shape
@@ -27,7 +29,9 @@ class _Matrices:
         assert ld >= max(rows, 1), (
             f"{name}: the leading dimension is {ld}, fewer than its {rows} rows: CUBLAS_STATUS_INVALID_VALUE"
         )
-        self.bytes = ((count - 1) * step + (columns - 1) * ld + rows) * dtype.itemsize if rows and columns and count else 0
+        self.bytes = (
+            ((count - 1) * step + (columns - 1) * ld + rows) * dtype.itemsize if rows and columns and count else 0
+        )
         self.address = address
         if isinstance(address, Address):
             self._check(name, address.array, dtype)
@@ -37,7 +41,9 @@ class _Matrices:
 
     def _check(self, name: str, array: Any, dtype: numpy.dtype) -> None:
         assert array.dtype == dtype, f"{name} is an array of {array.dtype}, this product takes {dtype}"
-        assert array._device + 1 == get_cublas_handle(), f"{name} lies on GPU {array._device}, which is not the current one"
+        assert array._device + 1 == get_cublas_handle(), (
+            f"{name} lies on GPU {array._device}, which is not the current one"
+        )
         block = block_of(array._values)
         if block is not None and self.bytes:
             end = block.ctypes.data + block.size - GUARD
@@ -47,8 +53,21 @@ class _Matrices:
         return self.address < other.address + other.bytes and other.address < self.address + self.bytes
 
 
-def _product(name: str, dtype: numpy.dtype, handle: int, trans: tuple[int, int], m: int, n: int, k: int, alpha: int, a: tuple,
-             b: tuple, beta: int, c: tuple, count: int) -> None:  # fmt: skip
+def _product(
+    name: str,
+    dtype: numpy.dtype,
+    handle: int,
+    trans: tuple[int, int],
+    m: int,
+    n: int,
+    k: int,
+    alpha: int,
+    a: tuple,
+    b: tuple,
+    beta: int,
+    c: tuple,
+    count: int,
+) -> None:
     assert handle == get_cublas_handle(), f"{name}: this handle belongs to another GPU than the current one"
     x, ld_x, step_x = a
     y, ld_y, step_y = b
@@ -61,7 +80,8 @@ def _product(name: str, dtype: numpy.dtype, handle: int, trans: tuple[int, int],
     factor, keep = (ctypes.cast(int(p), ctypes.POINTER(_C[dtype.name])).contents.value for p in (alpha, beta))
     with quiet():
         product = numpy.matmul(
-            left.values.swapaxes(1, 2) if trans[0] else left.values, right.values.swapaxes(1, 2) if trans[1] else right.values
+            left.values.swapaxes(1, 2) if trans[0] else left.values,
+            right.values.swapaxes(1, 2) if trans[1] else right.values,
         )
         # with beta 0, what C holds is not read: it may be nan
         out.values[...] = dtype.type(factor) * product + (dtype.type(keep) * out.values if keep else dtype.type(0))
@@ -71,19 +91,76 @@ _C: dict[str, Any] = {"float32": ctypes.c_float, "float64": ctypes.c_double}
 
 
 def _stacked(name: str, dtype: str) -> Any:
-    def gemm(handle: int, transa: int, transb: int, m: int, n: int, k: int, alpha: int, A: int, lda: int, strideA: int, B: int, ldb: int,
-             strideB: int, beta: int, C: int, ldc: int, strideC: int, batchCount: int) -> None:  # fmt: skip
-        _product(name, numpy.dtype(dtype), handle, (transa, transb), m, n, k, alpha, (A, lda, strideA), (B, ldb, strideB), beta,
-                 (C, ldc, strideC), batchCount)  # fmt: skip
+    def gemm(
+        handle: int,
+        transa: int,
+        transb: int,
+        m: int,
+        n: int,
+        k: int,
+        alpha: int,
+        A: int,
+        lda: int,
+        strideA: int,
+        B: int,
+        ldb: int,
+        strideB: int,
+        beta: int,
+        C: int,
+        ldc: int,
+        strideC: int,
+        batchCount: int,
+    ) -> None:
+        _product(
+            name,
+            numpy.dtype(dtype),
+            handle,
+            (transa, transb),
+            m,
+            n,
+            k,
+            alpha,
+            (A, lda, strideA),
+            (B, ldb, strideB),
+            beta,
+            (C, ldc, strideC),
+            batchCount,
+        )
 
     return gemm
 
 
 def _single(name: str, dtype: str) -> Any:
-    def gemm(handle: int, transa: int, transb: int, m: int, n: int, k: int, alpha: int, A: int, lda: int, B: int, ldb: int, beta: int,
-             C: int, ldc: int) -> None:  # fmt: skip
+    def gemm(
+        handle: int,
+        transa: int,
+        transb: int,
+        m: int,
+        n: int,
+        k: int,
+        alpha: int,
+        A: int,
+        lda: int,
+        B: int,
+        ldb: int,
+        beta: int,
+        C: int,
+        ldc: int,
+    ) -> None:
         _product(
-            name, numpy.dtype(dtype), handle, (transa, transb), m, n, k, alpha, (A, lda, 0), (B, ldb, 0), beta, (C, ldc, 0), 1
+            name,
+            numpy.dtype(dtype),
+            handle,
+            (transa, transb),
+            m,
+            n,
+            k,
+            alpha,
+            (A, lda, 0),
+            (B, ldb, 0),
+            beta,
+            (C, ldc, 0),
+            1,
         )
 
     return gemm

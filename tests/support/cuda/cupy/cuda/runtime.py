@@ -8,8 +8,10 @@ from .._device import CUDARuntimeError, choose, current
 from .._device import count as getDeviceCount
 from .._log import record
 
-__all__ = ["CUDARuntimeError", "deviceSynchronize", "driverGetVersion", "getDevice", "getDeviceCount", "getDeviceProperties",
-           "runtimeGetVersion", "setDevice", "streamSynchronize"]  # fmt: skip
+__all__ = [
+    "CUDARuntimeError", "deviceSynchronize", "driverGetVersion", "getDevice", "getDeviceCount", "getDeviceProperties",
+    "runtimeGetVersion", "setDevice", "streamSynchronize",
+]  # fmt: skip
 
 getDevice, setDevice = current, choose
 
