@@ -14,7 +14,7 @@ from typing import Any
 import numpy as _numpy
 
 from .base import Array, Backend, DeviceUnavailable, Namespace
-from .numpy import NumpyBackend
+from .numpy.backend import NumpyBackend
 
 __all__ = [
     "BY_TYPE",
@@ -44,7 +44,7 @@ __all__ = [
 #: device family -> (module here, class, the library, what to install)
 _FAMILIES = {
     "cuda": (
-        "cupy",
+        "cupy.backend",
         "CupyBackend",
         "cupy",
         "CuPy is not installed: pip install cupy-cuda13x, or cupy-cuda12x for a driver of CUDA 12",

@@ -180,7 +180,7 @@ MORE: dict[str, list[tuple]] = {
 
 def _module(name: str = "") -> ModuleType:
     """A module of the kernels under test."""
-    return import_module(f"rustorch.backends.cupy_kernels{'.' * bool(name)}{name}")
+    return import_module(f"rustorch.backends.cupy{'.' * bool(name)}{name}")
 
 
 def _native(cuda: Target, a: numpy.ndarray, dtype: Any) -> Any:

@@ -38,7 +38,7 @@ VIEWS = {
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_views_become_contiguous_with_their_values(names: tuple[str, ...], dtype: str, cuda: Target) -> None:
-    from rustorch.backends.cupy_kernels.launch import contiguous
+    from rustorch.backends.cupy.launch import contiguous
 
     host = numpy.arange(240.0).astype(dtype)
     native = cuda.array(host, dtype)
@@ -54,7 +54,7 @@ def test_views_become_contiguous_with_their_values(names: tuple[str, ...], dtype
 
 
 def test_views_of_five_axes_and_of_two_dtypes_are_copied_one_by_one(cuda: Target) -> None:
-    from rustorch.backends.cupy_kernels.launch import contiguous
+    from rustorch.backends.cupy.launch import contiguous
 
     host = numpy.arange(32.0)
     views = [cuda.array(host).reshape(2, 2, 2, 2, 2).T, cuda.array(host, "float32").reshape(4, 8).T]
@@ -64,7 +64,7 @@ def test_views_of_five_axes_and_of_two_dtypes_are_copied_one_by_one(cuda: Target
 
 
 def test_a_view_that_is_given_twice_is_copied_once(cuda: Target) -> None:
-    from rustorch.backends.cupy_kernels.launch import contiguous
+    from rustorch.backends.cupy.launch import contiguous
 
     host = numpy.arange(240.0).reshape(2, 6, 4, 5)
     view, other = cuda.array(host).transpose((0, 2, 1, 3)), cuda.array(host.reshape(12, 20)).T
@@ -124,7 +124,7 @@ def test_what_cupy_does_to_join_more_than_eight_arrays_is_counted(cuda: Target) 
 def test_the_mean_of_many_rows_is_added_up_by_many_blocks(
     options: dict, cuda: Target, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator
 ) -> None:
-    from rustorch.backends.cupy_kernels import layers
+    from rustorch.backends.cupy import layers
 
     x, y = rng.standard_normal((10_000, 3)), rng.integers(0, 3, 10_000)
     given = {**options, "weight": None if "weight" not in options else [0.5, 1.0, 2.0]}

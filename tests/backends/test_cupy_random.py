@@ -30,7 +30,7 @@ def random(request: pytest.FixtureRequest) -> ModuleType:
         backends.resolve(request.param)
     except RuntimeError as reason:
         pytest.skip(f"cuda: {reason}")
-    from rustorch.backends.cupy_kernels import random
+    from rustorch.backends.cupy import random
 
     return random
 
@@ -262,7 +262,7 @@ def test_a_draw_takes_the_counters_that_it_uses(name: str, random: ModuleType, l
 
 def test_an_element_depends_on_its_place_alone(random: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not on how many are drawn, nor on how many threads a block has."""
-    from rustorch.backends.cupy_kernels import launch
+    from rustorch.backends.cupy import launch
 
     def drawn(n: int) -> list[numpy.ndarray]:
         one = [random.Generator(KEY, STREAM, 7) for _ in range(4)]

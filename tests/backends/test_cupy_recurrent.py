@@ -192,7 +192,7 @@ def _native(cuda: Target, a: numpy.ndarray, dtype: str) -> Any:
 def test_a_recurrent_kernel_is_the_plain_one(
     name: str, case: tuple, dtype: str, many: int, cuda: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rustorch.backends.cupy_kernels import launch
+    from rustorch.backends.cupy import launch
 
     monkeypatch.setattr(launch, "MANY", many)
     arguments = [_copied(value, lambda a: _native(cuda, a, dtype)) for value in case]

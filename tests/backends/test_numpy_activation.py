@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from rustorch.backends.kernels import activation as plain
-from rustorch.backends.numpy_kernels.activation import OVERRIDES, PIECE
+from rustorch.backends.numpy.activation import OVERRIDES, PIECE
 
 ONE = ["gelu", "gelu_tanh", "mish", "silu", "tanh_softplus", "tanhshrink"]
 TWO = ["gelu_tanh_bell", "gelu_tanh_grad", "mish_grad", "sigmoid_grad", "silu_grad", "tanh_softplus_grad"]

@@ -12,7 +12,7 @@ import pytest
 
 from rustorch.backends import threads
 from rustorch.backends.kernels.pooling import Window
-from rustorch.backends.numpy_kernels import convolution, core, normalization, pooling
+from rustorch.backends.numpy import convolution, core, normalization, pooling
 
 threadpoolctl = pytest.importorskip(
     "threadpoolctl", reason="threadpoolctl is not installed: everything runs in one thread"

@@ -14,7 +14,7 @@ import cupy
 
 import rustorch
 from rustorch import backends, nn
-from rustorch.backends.cupy_kernels.launch import product
+from rustorch.backends.cupy.launch import product
 from tests.gpu.checks import DEVICE, NeedsGPU, on_gpu
 
 F = nn.functional

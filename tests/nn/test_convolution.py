@@ -12,8 +12,8 @@ from numpy.lib.array_utils import byte_bounds
 import rustorch
 from rustorch import nn
 from rustorch.autograd.gradcheck import gradcheck, gradgradcheck
-from rustorch.backends import numpy_kernels
 from rustorch.backends.kernels import KERNELS
+from rustorch.backends.numpy import convolution as numpy_convolution
 from rustorch.nn import functional as F
 from rustorch.ops import network
 from tests.support.target import Target
@@ -69,7 +69,7 @@ def test_numpys_kernels_are_the_plain_ones(
     cache: int, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator
 ) -> None:
     """Of any number of samples at a time; what the windows see lies in the memory of the buffer."""
-    fast = numpy_kernels.convolution
+    fast = numpy_convolution
     monkeypatch.setattr(fast, "CACHE", cache)
     for _ in range(60):
         size, kernel, options = _drawn(rng)

@@ -346,7 +346,7 @@ def test_calls_that_differ_have_launches_of_their_own(backend: Target) -> None:
 
 @pytest.mark.usefixtures("stand_in")
 def test_muon_takes_large_stacks_in_parts(backend: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    muon: ModuleType = sys.modules["rustorch.backends.cupy_kernels.muon"]
+    muon: ModuleType = sys.modules["rustorch.backends.cupy.muon"]
     monkeypatch.setattr(muon, "ROOM", 1)
     host = Target("cpu")
     ours = [backend.variable(cases.numbers((3, 4), 0.3 * i), requires_grad=True) for i in range(2)]

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy
 
-from . import dtypes, numpy_kernels
-from .base import Backend
-from .kernels.elementwise import SMALL
+from .. import dtypes
+from ..base import Backend
+from ..kernels.elementwise import SMALL
+from . import OVERRIDES
 
 #: Functions in which NumPy differs from the standard; array-api-compat repairs them. (It is imported when the
 #: first of them is used: it would double the time that importing rustorch takes.)
@@ -33,7 +34,7 @@ def _keep_freed_memory() -> None:
 class NumpyBackend(Backend):
     name = "cpu"
     module = numpy
-    overrides = numpy_kernels.OVERRIDES
+    overrides = OVERRIDES
 
     def __init__(self) -> None:
         super().__init__()

@@ -12,9 +12,10 @@ import array_api_compat.cupy
 import cupy
 import numpy
 
-from . import cupy_kernels, dtypes
-from .base import Array, Backend, DeviceUnavailable, Namespace
-from .cupy_kernels.random import Generator
+from .. import dtypes
+from ..base import Array, Backend, DeviceUnavailable, Namespace
+from . import OVERRIDES, linalg, optim
+from .random import Generator
 
 
 def _first_array(values: Any) -> Array | None:
@@ -34,7 +35,7 @@ class CupyBackend(Backend):
     together = True
     readable = False
     module = array_api_compat.cupy
-    overrides = cupy_kernels.OVERRIDES
+    overrides = OVERRIDES
 
     def __init__(self) -> None:
         try:
@@ -51,7 +52,7 @@ class CupyBackend(Backend):
 
     def _find(self, name: str) -> Any:
         if name == "linalg":
-            return Namespace("cuda.linalg", lambda inner: self.bind(cupy_kernels.linalg.function(inner)))
+            return Namespace("cuda.linalg", lambda inner: self.bind(linalg.function(inner)))
         if name == "fft":
             return Namespace("cuda.fft", lambda inner: self.bind(getattr(self.module.fft, inner)))
         return self.bind(super()._find(name))
@@ -106,7 +107,7 @@ class CupyBackend(Backend):
         return on_its_device
 
     def steps(self, kernel: str, calls: Sequence[tuple]) -> Sequence[tuple]:
-        return cupy_kernels.optim.steps(kernel, calls)
+        return optim.steps(kernel, calls)
 
     def synchronize(self, device: str | None = None) -> None:
         for name in self.devices() if device is None else [device]:
