@@ -14,7 +14,16 @@ from typing import Any
 
 from .backends import BY_TYPE
 
-__all__ = ["AdamNames", "LinearNames", "OptimizerNames", "VariableNames", "filled", "switch"]
+__all__ = [
+    "AdamNames",
+    "LinearNames",
+    "OptimizerNames",
+    "VariableNames",
+    "dilation_or_bias",
+    "filled",
+    "reduction_first",
+    "switch",
+]
 
 
 def _alias(instead: str) -> Callable[[Callable[[Any], Any]], property]:
@@ -80,6 +89,22 @@ def switch(name: str, data: Any, requires_grad: Any) -> bool:
         f"rustorch.empty((2, 3)) or rustorch.zeros((2, 3)) for an array of a shape, and rustorch.tensor([2, 3]) for "
         f"numbers"
     )
+
+
+def reduction_first(first: Any, reduction: str) -> tuple[Any, str]:
+    """The first argument of a loss and its reduction. RusTorch's losses take the reduction first: ``MSELoss("sum")``.
+
+    Returns
+    -------
+    first, reduction
+        As they were given; if ``first`` is a string, it is the reduction, and the first argument is None.
+    """
+    return (None, first) if isinstance(first, str) else (first, reduction)
+
+
+def dilation_or_bias(dilation: Any) -> Any:
+    """The dilation of a convolution. RusTorch's convolutions take the bias in its place: True is 1, as in PyTorch."""
+    return 1 if dilation is True else dilation
 
 
 class VariableNames:

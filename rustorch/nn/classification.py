@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..rustorch_names import reduction_first
 from ..variable import Variable
 from . import functional as F
 from .functional.sizes import tuple_of
@@ -25,7 +26,7 @@ class CrossEntropyLoss(Loss):
     Parameters
     ----------
     weight : Variable or array, (classes,), optional
-        What each class counts. A string here is the reduction.
+        What each class counts.
     ignore_index : int
         Targets of this index count nothing.
     size_average, reduce : bool, optional
@@ -51,8 +52,7 @@ class CrossEntropyLoss(Loss):
         device: str | None = None,
         dtype: Any = None,
     ):
-        if isinstance(weight, str):  # CrossEntropyLoss("sum"): reduction is the first argument of the bindings' class
-            weight, reduction = None, weight
+        weight, reduction = reduction_first(weight, reduction)
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"CrossEntropyLoss: label_smoothing is in [0, 1], not {label_smoothing}")

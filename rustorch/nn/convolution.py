@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import ops
 from ..autograd.check import adopt
+from ..rustorch_names import dilation_or_bias
 from . import functional as F
 from . import init
 from .functional.convolution import smallest_output
@@ -51,8 +52,7 @@ class _Convolution(Module):
                 raise ValueError(f"{name}: groups={groups} do not divide {which}={channels}")
         self.kernel_size = tuple_of(name, "kernel_size", kernel_size, n)
         self.stride = tuple_of(name, "stride", stride, n)
-        # True is 1 to PyTorch; to RusTorch's programs it is the bias, whose place is the sixth there
-        self.dilation = tuple_of(name, "dilation", 1 if dilation is True else dilation, n)
+        self.dilation = tuple_of(name, "dilation", dilation_or_bias(dilation), n)
         self.output_padding = tuple_of(name, "output_padding", output_padding, n, least=0)
         self.padding: Any = padding
         if isinstance(padding, str):

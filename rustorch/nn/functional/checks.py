@@ -13,6 +13,7 @@ from ...backends import dtypes
 from ...ops import network
 from ...ops.helpers import is_complex
 from ...ops.indexing import assign, extent, readable
+from ...rustorch_names import reduction_first
 from ...variable import Variable
 
 
@@ -82,8 +83,8 @@ def reduction_of(name: str, reduction: str, size_average: Any, reduce: Any, more
     ValueError, TypeError
         If it is none.
     """
-    if isinstance(size_average, str):  # MSELoss("sum"): reduction is the first argument of the bindings' classes
-        reduction, size_average = size_average, None
+    if size_average is not None:
+        size_average, reduction = reduction_first(size_average, reduction)
     if size_average is None and reduce is None:
         if reduction not in more:
             check_reduction(name, reduction)
