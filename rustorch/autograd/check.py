@@ -8,22 +8,9 @@ from numbers import Number
 from typing import Any
 
 from ..backends import BY_TYPE, Array, device_of, of
-from ..backends.dtypes import DEFAULTS, uint64
 from ..backends.errors import ARITHMETIC, KEPT
+from ..backends.promotion import PYTHON_SCALARS, is_numpy_scalar, promoted, promoted_with
 from .graph import VARIABLES, Value, make, mode
-
-_KINDS = {bool: "b", int: "i", float: "f", complex: "c"}
-_PYTHON: dict[str, type] = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
-#: Kind of a Python number -> kinds of arrays that the standard lets it meet.
-_TAKES = {"b": "b", "i": "iufcV", "f": "fcV", "c": "fcV"}
-_NAMES = {
-    "V": "real floating-point",
-    "b": "boolean",
-    "i": "integer",
-    "u": "integer",
-    "f": "real floating-point",
-    "c": "complex",
-}
 
 #: Stands for a Python number among the inputs of an operation.
 UNTRACKED = Value()
@@ -36,7 +23,7 @@ def adopt(value: Any, name: str, args: Sequence[Any] = ()) -> Any:
     backend = of(value)
     if backend is None:
         raise TypeError(no_array(name, value))
-    if is_scalar(value):  # numpy.float32(2): goes where the others are
+    if is_numpy_scalar(value):  # numpy.float32(2): goes where the others are
         for other in args:
             if type(other) in VARIABLES:
                 return make(BY_TYPE[type(other._native)].from_numpy(backend.adopt(value), device_of(other._native)))
@@ -82,11 +69,11 @@ def number_of(value: Any) -> Any:
     else None.
     """
     kind = type(value)
-    if kind in _KINDS:
+    if kind in PYTHON_SCALARS:
         return value
-    if is_scalar(value):
-        made = _PYTHON.get(value.dtype.kind)
-        return None if made is None else made(value)
+    if is_numpy_scalar(value):
+        kind_of_dtype = "i" if value.dtype.kind == "u" else value.dtype.kind
+        return next((made(value) for made, code in PYTHON_SCALARS.items() if code == kind_of_dtype), None)
     return next((made(value) for made in (int, float, complex) if issubclass(kind, made)), None)
 
 
@@ -96,10 +83,10 @@ def weak(value: Any, *others: Any) -> Any:
 
     Where no array is among the others, as in ``maximum(a.max(), b.max())``, it keeps its dtype.
     """
-    if type(value) in _KINDS or isinstance(value, Value):
+    if type(value) in PYTHON_SCALARS or isinstance(value, Value):
         return value
-    if is_scalar(value) and not any(
-        isinstance(one, Value) or (of(one) is not None and not is_scalar(one)) for one in others
+    if is_numpy_scalar(value) and not any(
+        isinstance(one, Value) or (of(one) is not None and not is_numpy_scalar(one)) for one in others
     ):
         return value
     number = number_of(value)
@@ -114,11 +101,6 @@ def native_of(value: Any) -> Array:
     return backend.as_array(backend.adopt(value))
 
 
-def is_scalar(value: Any) -> bool:
-    """Whether a value is one of NumPy's scalars, which are not arrays and belong to no device."""
-    return type(value).__module__ == "numpy" and not hasattr(value, "__setitem__")
-
-
 def operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, type] | None:
     """Both operands of a binary function as (x1, x2, native1, native2, type of the arrays); numbers stay numbers.
 
@@ -128,7 +110,7 @@ def operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, type] | N
         x1 = weak(x1, x2)
     if type(x2) not in VARIABLES:
         x2 = weak(x2, x1)
-    number1, number2 = type(x1) in _KINDS, type(x2) in _KINDS
+    number1, number2 = type(x1) in PYTHON_SCALARS, type(x2) in PYTHON_SCALARS
     if number1 and number2:
         raise TypeError(
             f"{name} needs at least one array; got the Python numbers {x1!r} and {x2!r}; write "
@@ -175,15 +157,11 @@ def _counts(x: Any) -> bool:
 
 
 def weak_number(name: str, number: Any, native: Array) -> None:
-    """Refuse a Python number of a higher kind than the array that it meets: the standard leaves their dtype open."""
-    kind = BY_TYPE[type(native)].dtype_of(native).kind
-    weak = _KINDS[type(number)]
-    if kind not in _TAKES[weak]:
-        raise TypeError(
-            f"{name}: a Python {type(number).__name__} and an array of {_NAMES[kind]} dtype mix kinds, which the Array "
-            f"API "
-            f"standard leaves undefined; convert the array first, as in x.astype(rustorch.{DEFAULTS[weak]})"
-        )
+    """Refuse a Python number of a higher kind than the array beside it: the standard leaves their dtype undefined."""
+    try:
+        promoted_with(BY_TYPE[type(native)].dtype_of(native), type(number))
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
 
 
 def common_backend(name: str, values: Sequence[Any]) -> type:
@@ -207,17 +185,13 @@ def common_backend(name: str, values: Sequence[Any]) -> type:
     return next((type(a) for a in natives if type(a) is not type(first)), type(first))
 
 
-def mixed_kinds(name: str, kind: type, a: Array, b: Array) -> None:
-    """Refuse two arrays whose kinds the standard does not promote together (it has no integer with float, say)."""
-    backend = BY_TYPE[kind]
-    one, two = backend.dtype_of(a), backend.dtype_of(b)
-    kinds = {one.kind, two.kind}
-    if len(kinds) == 1 or kinds == {"f", "c"} or "V" in kinds or (kinds == {"i", "u"} and uint64 not in (one, two)):
-        return
-    raise TypeError(
-        f"{name}: {one} and {two} mix kinds, which the Array API standard leaves undefined; convert one of them, as in "
-        f"x.astype(rustorch.{max(one, two, key=lambda dtype: 'buifc'.find(dtype.kind))})"
-    )
+def mixed_kinds(name: str, array_type: type, a: Array, b: Array) -> None:
+    """Refuse two arrays whose kinds the standard does not promote together, such as integers with floats."""
+    backend = BY_TYPE[array_type]
+    try:
+        promoted(backend.dtype_of(a), backend.dtype_of(b))
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
 
 
 def broadcastable(shapes: Sequence[tuple[int, ...]]) -> bool:

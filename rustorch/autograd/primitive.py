@@ -15,13 +15,12 @@ from typing import Any
 
 from ..backends import BY_TYPE, Array, Backend, Namespace, of
 from ..backends.kernels import KERNELS
+from ..backends.promotion import PYTHON_SCALARS
 from .check import adopt, common_backend, explain, mixed_kinds, no_array, operands
 from .graph import VARIABLES, Node, make, mode, record, switched
 
 Rule = Callable[..., Any]
 
-#: Python's own numbers: the standard promotes them weakly.
-SCALARS = frozenset((bool, int, float, complex))
 
 #: Every primitive by name; kernels among them are what ``xp.<kernel>`` means when rules run on Variables.
 REGISTRY: dict[str, Primitive] = {}
@@ -235,12 +234,12 @@ class Primitive:
                     several = BY_TYPE[kind].multi_device
                 elif type(a) is not kind or several:
                     kind = common_backend(self.name, args[:arity])
-            elif x is None or type(x) in SCALARS:
+            elif x is None or type(x) in PYTHON_SCALARS:
                 natives.append(x)
                 parents.append(None)
             else:
                 return self(
-                    *[v if v is None or type(v) in SCALARS else adopt(v, self.name, args) for v in args[:arity]],
+                    *[v if v is None or type(v) in PYTHON_SCALARS else adopt(v, self.name, args) for v in args[:arity]],
                     *args[arity:],
                 )
             bit += bit
@@ -384,7 +383,7 @@ def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> Callable:
 def _refuse(name: str, *operands: Any) -> None:
     """Raise for operands of which one is no array: `adopt` says how."""
     for x in operands:
-        if type(x) not in SCALARS:
+        if type(x) not in PYTHON_SCALARS:
             adopt(x, name, operands)
 
 

@@ -13,13 +13,10 @@ from typing import Any
 
 import numpy
 
-from .dtypes import COMPLEX, DEFAULTS, admit, as_dtype, complex64, complex128
+from .dtypes import COMPLEX, admit, as_dtype, complex128
+from .promotion import PYTHON_SCALARS, dtype_of_numbers, is_number, raised_by_numbers
 
-PLAIN = (bool, int, float, complex)
-_PLAIN = frozenset(PLAIN)
 _NO_NESTING = (str, bytes, bytearray, memoryview, _buffer)
-_RANKS = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
-_KINDS = "bifc"
 
 
 def nests(kind: type) -> bool:
@@ -70,35 +67,6 @@ def elements(data: Any, place: str = "data", into: list | None = None) -> tuple[
     return (len(data), *(first or ())), found
 
 
-def is_number(kind: type) -> bool:
-    """Whether values of a type are Python's numbers, and none of NumPy's (whose float64 is a float of Python, too)."""
-    return kind in _PLAIN or (issubclass(kind, PLAIN) and not issubclass(kind, numpy.generic))
-
-
-def beside(dtype: numpy.dtype, numbers: Iterable[type]) -> numpy.dtype:
-    """The dtype of a list of arrays of one dtype and of Python numbers of these types."""
-    rank = max([_rank(kind) for kind in numbers], default=0)
-    if rank <= _RANKS[dtype.kind]:
-        return dtype
-    if rank == 3 and dtype.kind == "f":
-        return complex64 if dtype.itemsize <= 4 else complex128
-    return DEFAULTS[_KINDS[rank]]
-
-
-def with_scalar(dtype: numpy.dtype, scalar: numpy.dtype) -> numpy.dtype:
-    """The dtype of a list of arrays of one dtype and a NumPy scalar of another: an integer beside floats is weak,
-    others count.
-    """
-    low, high = _RANKS[scalar.kind], _RANKS[dtype.kind]
-    if low < high:
-        return dtype
-    return scalar if low > high and dtype.kind != "f" else numpy.promote_types(dtype, scalar)
-
-
-def _rank(kind: type) -> int:
-    return next(rank for rank, plain in enumerate(PLAIN) if issubclass(kind, plain))
-
-
 def host_array(data: Any, dtype: Any = None) -> numpy.ndarray:
     """Numbers, or nested sequences of them, as a NumPy array.
 
@@ -123,7 +91,7 @@ def host_array(data: Any, dtype: Any = None) -> numpy.ndarray:
     plain = len(numbers) == len(found)
     target = None if dtype is None else as_dtype(dtype)
     if target is None and plain:
-        target = DEFAULTS[_KINDS[max(map(_rank, numbers), default=2)]]
+        target = dtype_of_numbers(numbers)
     try:
         array = numpy.asarray(data)
     except ValueError as error:
@@ -134,14 +102,16 @@ def host_array(data: Any, dtype: Any = None) -> numpy.ndarray:
     if array.dtype.kind == "O" and plain:
         array = numpy.asarray(data, complex128 if target in COMPLEX else numpy.float64)
     if array.dtype.kind not in "biufcV" or array.dtype.names:
-        culprit = next((value for value in found.values() if not isinstance(value, (*PLAIN, numpy.generic))), data)
+        culprit = next(
+            (value for value in found.values() if not isinstance(value, (*PYTHON_SCALARS, numpy.generic))), data
+        )
         raise TypeError(
             f"an array holds numbers; {culprit!r} of type {type(culprit).__name__} is none{_as_list(culprit)}"
         )
     if target is None and numbers:
         strong = [value.dtype for value in elements(data)[1] if hasattr(value, "dtype")]
         if strong:
-            target = beside(admitted(numpy.result_type(*strong)), numbers)
+            target = raised_by_numbers(admitted(numpy.result_type(*strong)), numbers)
             array = _filled(data, target, array)
     if target is not None:
         return array if array.dtype == target else converted(array, target)

@@ -160,38 +160,3 @@ _DTYPE_CLASSES = frozenset(type(dtype) for dtype in ALL)
 def is_floating(dtype: numpy.dtype) -> builtins.bool:
     """Whether values of ``dtype`` have gradients: real or complex floating point."""
     return dtype.kind in "fcV"  # ml_dtypes' bfloat16 reports "V"
-
-
-_WEAK = {builtins.bool: "b", builtins.int: "iufcV", builtins.float: "fcV", builtins.complex: "fcV"}
-
-
-def promoted(one: numpy.dtype, two: numpy.dtype) -> numpy.dtype:
-    """The standard's promotion of two dtypes.
-
-    Raises
-    ------
-    TypeError
-        If it leaves the mixture undefined: other kinds than integer with integer or float with complex, or uint64 with
-        a signed integer.
-    """
-    if one == two:
-        return one
-    out = numpy.promote_types(one, two)
-    kinds = {one.kind, two.kind}
-    if len(kinds) == 1 or (kinds == {"i", "u"} and out.kind == "i") or kinds <= {"f", "c", "V"}:
-        return out
-    raise TypeError(
-        f"{one} and {two} mix kinds, which the Array API standard leaves undefined; convert one of them with astype"
-    )
-
-
-def promoted_with(dtype: numpy.dtype, number: type) -> numpy.dtype:
-    """The promotion of an array's dtype with a Python number, which is weak. Raises as `promoted` does."""
-    if dtype.kind not in _WEAK[number]:
-        raise TypeError(
-            f"a Python {number.__name__} and {dtype} mix kinds, which the Array API standard leaves undefined; convert "
-            f"with astype"
-        )
-    if number is builtins.complex and dtype.kind in "fV":
-        return complex128 if dtype == float64 else complex64
-    return dtype

@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 from .. import ops
-from ..autograd.check import adopt, is_scalar
+from ..autograd.check import adopt
 from ..autograd.graph import Value, make
 from ..backends import default_device, get, of
 from ..backends.convert import host_array
 from ..backends.dtypes import complex128, float64
+from ..backends.promotion import is_numpy_scalar
 from ..ops.creation import asarray
 from ..pytree import tree_map
 from .dataset import Gathered
@@ -61,7 +62,7 @@ def default_collate(batch: Any) -> Any:
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, Value) or of(first) is not None:
-        return _numbers(batch) if is_scalar(first) else _stacked(batch)
+        return _numbers(batch) if is_numpy_scalar(first) else _stacked(batch)
     if isinstance(first, (int, float, complex)):
         return _numbers(batch)
     if isinstance(first, Mapping):
@@ -113,7 +114,7 @@ def moved(batch: Any, device: str) -> Any:
 
 
 def _moved(device: str, x: Any) -> Any:
-    is_array = isinstance(x, Value) or (of(x) is not None and not is_scalar(x))
+    is_array = isinstance(x, Value) or (of(x) is not None and not is_numpy_scalar(x))
     return asarray(x, device=device) if is_array else x
 
 

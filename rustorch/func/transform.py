@@ -9,8 +9,8 @@ from typing import Any
 from .. import autograd, ops
 from ..autograd.engine import ALIAS
 from ..autograd.graph import Node, Value, enable_grad, make, mode, set_grad_enabled, track
-from ..autograd.primitive import SCALARS
 from ..backends import of
+from ..backends.promotion import PYTHON_SCALARS
 from ..pytree import Structure, tree_flatten, tree_map, tree_unflatten
 from ..variable import Variable
 
@@ -42,7 +42,7 @@ def variable_of(name: str, leaf: Any, path: str, whole: bool) -> Variable:
     """
     if isinstance(leaf, Variable):
         value = leaf
-    elif type(leaf) in SCALARS and not whole:
+    elif type(leaf) in PYTHON_SCALARS and not whole:
         raise TypeError(
             f"{name}: {path} is a {type(leaf).__name__} in a tree; if it shall have a derivative, pass "
             f"rustorch.asarray(...)"
@@ -51,7 +51,7 @@ def variable_of(name: str, leaf: Any, path: str, whole: bool) -> Variable:
         raise TypeError(
             f"{name}: {path} is the {type(leaf).__name__} {leaf}, which has no derivatives; write {float(leaf)}"
         )
-    elif type(leaf) in SCALARS or of(leaf) is not None:
+    elif type(leaf) in PYTHON_SCALARS or of(leaf) is not None:
         try:
             value = ops.asarray(leaf)
         except TypeError as error:
@@ -182,7 +182,7 @@ def like(name: str, tree: Any, structure: Structure, models: Sequence[Variable],
     if theirs != structure:
         raise ValueError(f"{name}: {what} must have the structure {structure}, not {theirs}")
     for i, (leaf, model, path) in enumerate(zip(leaves, models, structure.paths(what), strict=True)):
-        if type(leaf) in SCALARS:
+        if type(leaf) in PYTHON_SCALARS:
             leaf = leaves[i] = ops.asarray(leaf, dtype=model.dtype, device=model.device)
         elif not isinstance(leaf, Variable):
             if of(leaf) is None:

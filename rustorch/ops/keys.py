@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from ..autograd.check import adopt, is_scalar
+from ..autograd.check import adopt
 from ..autograd.graph import Value
 from ..backends import Array, Backend, device_of, of
 from ..backends.convert import nests
+from ..backends.promotion import is_numpy_scalar
 from .data_type import broadcast_shapes
-from .lists import holds_arrays
+from .nested_lists import holds_arrays
 
 _KEYS = "an integer, a slice, None, Ellipsis, or an integer or boolean array"
 #: What stands at an axis, or between axes: (axis, part). None and Ellipsis have no axis, nor has a mask of no
@@ -48,7 +49,7 @@ def _part(key: Any, x: Value) -> Any:
         key = asarray(key, device=None if holds_arrays(key) else device_of(x._native))
         if not key.size and key.dtype.kind != "b":
             key = key.astype("int64")
-    if hasattr(key, "__index__") and (not hasattr(key, "shape") or is_scalar(key)):
+    if hasattr(key, "__index__") and (not hasattr(key, "shape") or is_numpy_scalar(key)):
         return key.__index__()
     if not isinstance(key, Value) and of(key) is None:
         raise IndexError(f"an index is {_KEYS}, not {key!r} of type {type(key).__name__}")

@@ -6,9 +6,10 @@ from typing import Any
 
 from ..autograd.check import adopt, common_backend, mixed_kinds, weak, weak_number
 from ..autograd.graph import make
-from ..autograd.primitive import SCALARS, Primitive
+from ..autograd.primitive import Primitive
 from ..backends.dtypes import DEFAULTS
-from .helpers import axes_of, one_axis
+from ..backends.promotion import PYTHON_SCALARS
+from .arguments import axes_of, one_axis
 
 __all__ = ["argmax", "argmin", "count_nonzero", "nonzero", "searchsorted", "where"]
 
@@ -42,7 +43,7 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Any:
     if condition.dtype.kind != "b":
         raise TypeError(f"where: the condition is boolean, not {condition.dtype}; compare it with something")
     x1, x2 = weak(x1, x2), weak(x2, x1)
-    one, two = type(x1) in SCALARS, type(x2) in SCALARS
+    one, two = type(x1) in PYTHON_SCALARS, type(x2) in PYTHON_SCALARS
     if one and two:
         from .creation import full_like
 
@@ -122,7 +123,7 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
     if sorter is not None:
         x1 = take(x1, sorter)
     x2 = weak(x2, x1)
-    if type(x2) in SCALARS:
+    if type(x2) in PYTHON_SCALARS:
         weak_number("searchsorted", x2, x1._native)
         x2 = asarray(x2, dtype=x1.dtype, device=x1.device)
     x2 = adopt(x2, "searchsorted", (x1,))

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from ..autograd.check import adopt, common_backend, weak
 from ..autograd.graph import make
-from ..autograd.primitive import SCALARS
 from ..backends import of
+from ..backends.promotion import PYTHON_SCALARS
 from .creation import asarray
 from .data_type import astype, result_type
 from .indexing import take
@@ -138,7 +138,7 @@ def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> Any:
         If both are numbers, or the standard does not promote their dtypes together.
     """
     x1, x2 = weak(x1, x2), weak(x2, x1)
-    number1, number2 = type(x1) in SCALARS, type(x2) in SCALARS
+    number1, number2 = type(x1) in PYTHON_SCALARS, type(x2) in PYTHON_SCALARS
     if number1 and number2:
         raise TypeError(f"isin needs at least one array; got the Python numbers {x1!r} and {x2!r}")
     if not number1:

@@ -11,9 +11,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..autograd.check import is_scalar, native_of
+from ..autograd.check import native_of
 from ..autograd.graph import Value
 from ..backends import Array, of
+from ..backends.promotion import is_numpy_scalar
 from .header import METADATA, code_of
 
 __all__ = ["Flattened", "unflatten"]
@@ -28,7 +29,7 @@ _COMMON = frozenset((float, int, str, bool, type(None)))
 def _is_key(key: Any) -> bool:
     if isinstance(key, tuple):
         return all(map(_is_key, key))
-    return key is None or isinstance(key, (str, int, float, complex, bytes)) or is_scalar(key)
+    return key is None or isinstance(key, (str, int, float, complex, bytes)) or is_numpy_scalar(key)
 
 
 class Flattened:
@@ -65,7 +66,7 @@ class Flattened:
             return _number_or_text(value)
         if isinstance(value, Value):
             return self._array(value._native, path)
-        if is_scalar(value):
+        if is_numpy_scalar(value):
             value = (
                 value.item() if getattr(value, "dtype", None) is not None and value.dtype.kind in "biufcU" else value
             )

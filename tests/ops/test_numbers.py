@@ -21,10 +21,10 @@ F = nn.functional
 
 OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.pow]
 COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
-SCALARS = [numpy.float64(2.5), numpy.float32(2.5), numpy.int64(2), numpy.int8(2), numpy.uint8(2), numpy.longdouble(2.5)]
+PYTHON_SCALARS = [numpy.float64(2.5), numpy.float32(2.5), numpy.int64(2), numpy.int8(2), numpy.uint8(2), numpy.longdouble(2.5)]
 
 
-@pytest.mark.parametrize("scalar", SCALARS, ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("scalar", PYTHON_SCALARS, ids=lambda s: type(s).__name__)
 @pytest.mark.parametrize("op", OPERATORS + COMPARISONS, ids=lambda op: op.__name__)
 def test_a_scalar_does_not_widen_an_array(op: Callable, scalar: Any, backend: Target) -> None:
     for dtype in ("float32", "float64"):
