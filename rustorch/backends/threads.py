@@ -18,8 +18,11 @@ from typing import Any
 
 #: Multiplications below which handing work over takes longer than it saves.
 LEAST = 1 << 22
-
-
+#: What a pass over an element costs, in multiplications of a matrix product.
+PASS = 16
+#: Elements at a time: temporaries stay small. With more calls than that the threads would wait for each other at every
+#: one.
+BLOCK = 1 << 20
 #: Seconds: longer than what lies between two convolutions of a network.
 MOMENT = 0.1
 

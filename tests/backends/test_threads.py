@@ -12,7 +12,7 @@ import pytest
 
 from rustorch.backends import threads
 from rustorch.backends.kernels.pooling import Window
-from rustorch.backends.numpy import convolution, core, normalization, pooling
+from rustorch.backends.numpy import activation, convolution, linear, normalization, pooling, standard
 
 threadpoolctl = pytest.importorskip(
     "threadpoolctl", reason="threadpoolctl is not installed: everything runs in one thread"
@@ -26,7 +26,7 @@ def two(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     made.count = 2
     monkeypatch.setattr(threads, "_threads", made)
     monkeypatch.setattr(threads, "LEAST", 0)
-    monkeypatch.setattr(core, "LEAST", 0)
+    monkeypatch.setattr(linear, "LEAST", 0)
     yield
     made.pool.shutdown()
 
@@ -103,8 +103,8 @@ def test_numbers_are_those_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
             convolution.conv(x, w, None, *options),
             convolution.conv_grad_weight(g, x, (3, 3), *options),
             convolution.conv_grad_input(g, w, (6, 6), *options),
-            core.matmul(a, b),
-            core.matmul(b.T, a.T),
+            linear.matmul(a, b),
+            linear.matmul(b.T, a.T),
             # a sample's product is one of its own: fewer numbers come in than go out
             convolution.conv(
                 long[:, :1], numpy.repeat(wide, 9, 0), gain[:1].repeat(9), (1, 1), ((1, 1), (1, 1)), (1, 1), 1
@@ -112,17 +112,17 @@ def test_numbers_are_those_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
             convolution.conv_grad_weight(
                 long.repeat(2, 1)[:, :9], long[:, :1], (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1
             ),
-            core.sum(long.repeat(100, 0), axis=(0, 2, 3)),
+            standard.sum(long.repeat(100, 0), axis=(0, 2, 3)),
             *(pooled := pooling.max_pool(images, windows)),
             pooling.max_pool_grad(pooled[0], pooled[1], windows),
-            core.relu_grad(long.repeat(2, 0), long.repeat(2, 0)),
+            activation.relu_grad(long.repeat(2, 0), long.repeat(2, 0)),
             *(normal := normalization.batch_norm(long, gain, gain, 1e-5)),
             *normalization.batch_norm_grad(-long, long, normal[1], normal[3], gain),
         ]
 
     spread = all_of_them()
     monkeypatch.setattr(threads, "LEAST", 1e30)
-    monkeypatch.setattr(core, "LEAST", 1e30)
+    monkeypatch.setattr(linear, "LEAST", 1e30)
     alone = all_of_them()
     for one, two in zip(alone, spread, strict=True):
         numpy.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-12)

@@ -16,18 +16,19 @@ from . import (
     ctc,
     elementwise,
     indexing,
-    layers,
     linalg,
+    linear,
     loss,
     normalization,
     optim,
     pooling,
     recurrent,
+    softmax,
 )
 
 _FAMILIES = (
-    activation, attention, convolution, ctc, elementwise, indexing, layers, linalg, loss, normalization, optim, pooling,
-    recurrent,
+    activation, attention, convolution, ctc, elementwise, indexing, linalg, linear, loss, normalization, optim, pooling,
+    recurrent, softmax,
 )  # fmt: skip
 #: name -> plain version
 KERNELS: dict[str, Callable] = {name: getattr(module, name) for module in _FAMILIES for name in module.__all__}

@@ -14,7 +14,8 @@ from typing import Any
 
 __all__ = [
     "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "mish", "mish_grad",
-    "prelu_slope", "sigmoid_grad", "silu", "silu_grad", "tanh_softplus", "tanh_softplus_grad", "tanhshrink",
+    "prelu_slope", "relu", "relu_grad", "sigmoid", "sigmoid_grad", "silu", "silu_grad", "tanh_softplus",
+    "tanh_softplus_grad", "tanhshrink",
 ]  # fmt: skip
 
 DENSITY = 1 / sqrt(2 * pi)  # of the normal distribution, at 0
@@ -194,6 +195,15 @@ def gelu_tanh_bell(xp: Any, g: Any, x: Any) -> Any:
     return g * (e / ((1 + e) * (1 + e)))
 
 
+def relu(xp: Any, x: Any) -> Any:
+    return xp.maximum(x, xp.zeros_like(x))
+
+
+def relu_grad(xp: Any, g: Any, out: Any) -> Any:
+    """``g`` where the rectifier's output is positive (or nan), else zero."""
+    return xp.where(out <= 0, xp.zeros_like(g), g)
+
+
 def prelu_slope(xp: Any, x: Any, weight: Any) -> Any:
     """1 above 0, and the weight below."""
     return xp.where(x > 0, xp.ones_like(x), weight)
@@ -203,6 +213,19 @@ def prelu_slope(xp: Any, x: Any, weight: Any) -> Any:
 def _half_decay(xp: Any, x: Any) -> Any:
     """``exp(-abs(x) / 2)``."""
     return xp.exp(-0.5 * xp.abs(x))
+
+
+def sigmoid(xp: Any, x: Any) -> Any:
+    """``1 / (1 + exp(-x))``, from ``exp(-abs(x))`` so that nothing overflows; of complex numbers, from that of the half
+    plane below 0.
+    """
+    if xp.isdtype(x.dtype, "complex floating"):
+        above = xp.real(x) >= 0
+        e = xp.exp(xp.where(above, -x, x))
+    else:
+        above = x >= 0
+        e = xp.exp(-xp.abs(x))
+    return xp.where(above, xp.ones_like(e), e) / (1 + e)
 
 
 def sigmoid_grad(xp: Any, g: Any, x: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 __all__ = [
     "direction",
+    "kept",
     "no_slope",
     "pow_slope",
     "root_above",
@@ -157,3 +158,8 @@ def share(xp: Any, x1: Any, x2: Any) -> Any:
     larger, smaller = 1 / (1 + e), e / (1 + e)
     first = half >= 0
     return xp.where(first, larger, smaller) + 2 * error * larger * smaller
+
+
+def kept(xp: Any, x: Any, mask: Any) -> Any:
+    """``x * mask``, and 0 where the mask is 0, whatever x is; the mask broadcasts to x. What dropout computes."""
+    return xp.where(mask == 0, xp.zeros_like(x), x) * mask

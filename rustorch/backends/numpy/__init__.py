@@ -8,14 +8,17 @@ from . import (
     activation,
     attention,
     convolution,
-    core,
     elementwise,
+    indexing,
     linalg,
+    linear,
     loss,
     normalization,
     optim,
     pooling,
     recurrent,
+    softmax,
+    standard,
 )
 
 OVERRIDES: dict[str, Callable] = {
@@ -24,14 +27,17 @@ OVERRIDES: dict[str, Callable] = {
         convolution,
         activation,
         attention,
-        core,
         elementwise,
+        indexing,
         linalg,
+        linear,
         loss,
         normalization,
         optim,
         pooling,
         recurrent,
+        softmax,
+        standard,
     )
     for name, function in family.OVERRIDES.items()
 }

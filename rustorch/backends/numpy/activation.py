@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy
-from numpy import add, divide, exp, multiply, ndarray, subtract
+from numpy import add, divide, exp, maximum, multiply, ndarray, subtract
 
 from ..kernels import activation as plain_versions
-from ..kernels import layers
 from ..kernels.activation import (
     BEYOND,
     BREAK,
@@ -28,6 +27,8 @@ from ..kernels.activation import (
     SMALL,
     TAIL,
 )
+from ..threads import BLOCK, PASS, in_blocks
+from .constants import BITS
 
 Array = ndarray
 #: Elements of a piece: a handful of temporaries of this size fit the second-level cache; with smaller ones, the calls
@@ -299,7 +300,7 @@ def _of_piece(name: str, plain: Callable[..., Array], place: int) -> Callable[..
 
 def _elementwise(name: str, arrays: int, place: int) -> Callable[..., Array]:
     """The function in pieces: of so many arrays that broadcast to the shape of the one at ``place``, and options."""
-    plain = getattr(layers if name == "sigmoid" else plain_versions, name)
+    plain = getattr(plain_versions, name)
     of_piece = _of_piece(name, plain, place)
 
     def kernel(*args: Any) -> Array:
@@ -312,6 +313,46 @@ def _elementwise(name: str, arrays: int, place: int) -> Callable[..., Array]:
 
     kernel.__name__ = name
     return kernel
+
+
+# -- the rectifier -----------------------------------------------------------------------------------------------------
+#: Elements of a row of zeros, in the cache next to the processor.
+_ROW = 1 << 14
+
+
+@lru_cache(maxsize=8)
+def _zeros(dtype: Any) -> Array:
+    return numpy.zeros(_ROW, dtype)
+
+
+def relu(x: Array) -> Array:
+    """With a row of zeros where there is much: ``maximum`` takes two and a half times as long with a scalar."""
+    if x.size < 2 * _ROW or x.dtype.kind != "f" or not x.flags.c_contiguous:
+        return maximum(x, x.dtype.type(0))
+    out, zeros = numpy.empty(x.shape, x.dtype), _zeros(x.dtype)
+    values, target, end = x.reshape(-1), out.reshape(-1), x.size // _ROW * _ROW
+    maximum(values[:end].reshape(-1, _ROW), zeros, out=target[:end].reshape(-1, _ROW))
+    maximum(values[end:], zeros[: x.size - end], out=target[end:])
+    return out
+
+
+def relu_grad(g: Array, out: Array) -> Array:
+    """Masks the bits of ``g``: exact for inf and nan, where a product with 0 is not, and an eighth of where's time."""
+    bits = BITS.get(g.itemsize) if g.dtype.kind == "f" else None
+    if bits is None or g.size < 4096 or g.shape != out.shape:
+        return numpy.where(numpy.less_equal(out, 0), g.dtype.type(0), g)
+    masked = numpy.empty(g.shape, g.dtype)
+    given, target = g.view(bits), masked.view(bits)
+    if g.flags.c_contiguous and out.flags.c_contiguous:
+        out, given, target = out.reshape(-1), given.reshape(-1), target.reshape(-1)
+
+    def work(start: int, stop: int) -> None:
+        drop = numpy.less_equal(out[start:stop], 0).view(numpy.int8)
+        keep = subtract(drop, numpy.int8(1), drop).astype(bits)  # 0 to drop, all ones to keep
+        numpy.bitwise_and(given[start:stop], keep, target[start:stop])
+
+    in_blocks(len(out), 2 * PASS * g.size, BLOCK * len(out) // g.size or 1, work)
+    return masked
 
 
 def erf(x: Array) -> Array:
@@ -330,5 +371,7 @@ _ARRAYS = {
 }
 OVERRIDES: dict[str, Callable[..., Any]] = {
     "erf": erf,
+    "relu": relu,
+    "relu_grad": relu_grad,
     **{name: _elementwise(name, *which) for name, which in _ARRAYS.items()},
 }

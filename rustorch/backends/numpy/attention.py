@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy
 from numpy import add, multiply, ndarray, subtract
 
-from .core import _ones
+from .constants import cached_ones
 
 Array = ndarray
 
 
 def _row_sums(x: Array) -> Array:
     """Sums along the last axis, kept: BLAS adds short rows several times as fast as a reduction."""
-    return numpy.matmul(x, _ones(x.shape[-1], x.dtype))[..., None]
+    return numpy.matmul(x, cached_ones(x.shape[-1], x.dtype))[..., None]
 
 
 def attention(

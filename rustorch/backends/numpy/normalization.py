@@ -14,8 +14,8 @@ import numpy
 from numpy import add, einsum, multiply, ndarray, subtract
 
 from ..kernels import normalization as plain
-from ..threads import alone, in_blocks
-from .core import BLOCK, PASS, _ones
+from ..threads import BLOCK, PASS, alone, in_blocks
+from .constants import cached_ones
 
 Array = ndarray
 
@@ -50,7 +50,7 @@ def layer_norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: 
     rows = _rows(x, n)
     count = rows.shape[1]
     with numpy.errstate(over="ignore", under="ignore", invalid="ignore"):
-        mean = (rows @ _ones(count, rows.dtype))[:, None]
+        mean = (rows @ cached_ones(count, rows.dtype))[:, None]
         mean /= count
         out = subtract(rows, mean)
         rstd = einsum("ij,ij->i", out, out)[:, None]
@@ -75,11 +75,11 @@ def layer_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array 
     h = subtract(rows, mean.reshape(-1, 1))
     h *= rstd
     t = multiply(gs, h)
-    flat = _ones(count, t.dtype) if weight is None else weight.reshape(count)
+    flat = cached_ones(count, t.dtype) if weight is None else weight.reshape(count)
     of_rstd, of_mean = (t @ flat)[:, None], (gs @ flat)[:, None]
     dweight = dbias = None
     if weight is not None:
-        ones = _ones(lead, t.dtype)
+        ones = cached_ones(lead, t.dtype)
         dweight, dbias = (ones @ t).reshape(weight.shape), (ones @ gs).reshape(weight.shape)
     of_rstd /= count
     of_mean /= count
@@ -115,10 +115,10 @@ def rms_norm_grad(g: Array, x: Array, rstd: Array, weight: Array | None, n: int)
     lead, count = rows.shape
     h = multiply(rows, rstd)
     t = multiply(gs, h)
-    flat = _ones(count, t.dtype) if weight is None else weight.reshape(count)
+    flat = cached_ones(count, t.dtype) if weight is None else weight.reshape(count)
     of_rstd = (t @ flat)[:, None]
     of_rstd /= count
-    dweight = None if weight is None else (_ones(lead, t.dtype) @ t).reshape(weight.shape)
+    dweight = None if weight is None else (cached_ones(lead, t.dtype) @ t).reshape(weight.shape)
     h *= of_rstd
     multiply(gs, flat, t)
     t -= h
@@ -135,15 +135,15 @@ def _planes(x: Array) -> Array:
 def _sum(x: Array) -> Array:
     """Sums of the channels."""
     if x.ndim == 3:
-        x = x @ _ones(x.shape[2], x.dtype)
-    return _ones(x.shape[0], x.dtype) @ x
+        x = x @ cached_ones(x.shape[2], x.dtype)
+    return cached_ones(x.shape[0], x.dtype) @ x
 
 
 def _dot(x: Array, y: Array) -> Array:
     """Sums of the channels of ``x * y``."""
     if x.ndim == 2:
         return einsum("nc,nc->c", x, y)
-    return _ones(x.shape[0], x.dtype) @ numpy.vecdot(x, y)
+    return cached_ones(x.shape[0], x.dtype) @ numpy.vecdot(x, y)
 
 
 def _along(value: Array, x: Array) -> Array:

@@ -16,8 +16,8 @@ from numpy import add, ndarray
 
 from ..kernels import pooling as plain
 from ..kernels.pooling import Windows
-from ..threads import in_blocks
-from .core import BITS, BLOCK, PASS
+from ..threads import BLOCK, PASS, in_blocks
+from .constants import BITS
 
 Array = ndarray
 #: Sums along an axis are faster as one slice after the other up to this many.

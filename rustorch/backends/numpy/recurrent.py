@@ -15,7 +15,7 @@ from numpy import add, multiply, ndarray, tanh
 
 from ..kernels import recurrent as plain_versions
 from ..kernels.recurrent import before
-from .core import linear_grad_weight
+from .linear import linear_grad_weight
 
 Array = ndarray
 

@@ -9,7 +9,7 @@ from ... import ops
 from ...autograd.check import adopt
 from ...autograd.graph import VARIABLES
 from ...backends import dtypes
-from ...backends.kernels.layers import counted_rows
+from ...backends.kernels.loss import counted_rows
 from ...ops import network
 from ...ops.indexing import readable, within
 from ...variable import Variable

@@ -1,0 +1,20 @@
+"""Linear layers: the product with the weight, and the weight's gradient."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+__all__ = ["linear", "linear_grad_weight"]
+
+
+def linear(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+    """``x @ weight.T + bias``; x is (..., in), weight (out, in), bias (out,) or None."""
+    out = xp.matmul(x, xp.matrix_transpose(weight))
+    return out if bias is None else out + bias
+
+
+def linear_grad_weight(xp: Any, g: Any, x: Any) -> Any:
+    """The transpose of linear in its weight, summed over all leading axes; g is (..., out), x is (..., in)."""
+    rows = xp.reshape(g, (-1 if g.shape[-1] else prod(g.shape[:-1]), g.shape[-1])) if g.ndim != 2 else g
+    return xp.matmul(xp.matrix_transpose(rows), xp.reshape(x, (rows.shape[0], x.shape[-1])) if x.ndim != 2 else x)
