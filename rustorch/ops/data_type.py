@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..autograd.check import adopt, is_scalar, number_of
+from ..autograd.check import adopt, number_of
 from ..autograd.graph import Value
-from ..autograd.primitive import SCALARS, Primitive
+from ..autograd.primitive import Primitive
 from ..backends import dtypes, of, resolve
 from ..backends.base import info
-from .helpers import shape_of
+from ..backends.promotion import PYTHON_SCALARS, is_numpy_scalar, promoted, promoted_with
+from .arguments import shape_of
 
 __all__ = ["astype", "broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"]
 
@@ -71,7 +72,7 @@ def can_cast(from_: Any, to: Any, /) -> bool:
     """Whether the promotion rules lead from one dtype (or an array's dtype) to another."""
     source, target = _dtype(from_), dtypes.as_dtype(to)
     try:
-        return dtypes.promoted(source, target) == target
+        return promoted(source, target) == target
     except TypeError:
         return False
 
@@ -89,17 +90,17 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
         If there is nothing but Python numbers, or nothing at all.
     """
     values = arrays_and_dtypes
-    if any(type(value) not in SCALARS and not is_scalar(value) for value in values):
+    if any(type(value) not in PYTHON_SCALARS and not is_numpy_scalar(value) for value in values):
         values = tuple([value if (number := number_of(value)) is None else number for value in values])
-    numbers = [type(value) for value in values if type(value) in SCALARS]
-    given = [_dtype(value) for value in values if type(value) not in SCALARS]
+    numbers = [type(value) for value in values if type(value) in PYTHON_SCALARS]
+    given = [_dtype(value) for value in values if type(value) not in PYTHON_SCALARS]
     if not given:
         raise ValueError("result_type needs at least one array or dtype")
     out = given[0]
     for dtype in given[1:]:
-        out = dtypes.promoted(out, dtype)
+        out = promoted(out, dtype)
     for number in numbers:
-        out = dtypes.promoted_with(out, number)
+        out = promoted_with(out, number)
     return out
 
 
@@ -125,12 +126,19 @@ class _IntegerInfo:
     dtype: Any
 
 
+#: The answers of `finfo` so far. Layers ask in every call.
+_FLOAT_INFOS: dict[Any, _FloatInfo] = {}
+
+
 def finfo(type: Any, /) -> _FloatInfo:
     """Machine limits of a floating-point dtype, or of an array's: bits, eps, max, min, smallest_normal, dtype."""
     dtype = _dtype(type)
-    if not dtypes.is_floating(dtype):
-        raise TypeError(f"finfo is of floating-point dtypes, not {dtype}; see iinfo")
-    return _FloatInfo(*info(dtype))
+    limits = _FLOAT_INFOS.get(dtype)
+    if limits is None:
+        if not dtypes.is_floating(dtype):
+            raise TypeError(f"finfo is of floating-point dtypes, not {dtype}; see iinfo")
+        limits = _FLOAT_INFOS[dtype] = _FloatInfo(*info(dtype))
+    return limits
 
 
 def iinfo(type: Any, /) -> _IntegerInfo:

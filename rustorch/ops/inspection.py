@@ -1,11 +1,14 @@
-"""What this namespace can do, for programs that ask."""
+"""What this namespace can do, and what layers need to know of devices and kernels."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import default_device, dtypes, get, loaded
+from ..backends import BY_TYPE, default_device, dtypes, get, loaded, resolve
 from .data_type import isdtype
+
+if TYPE_CHECKING:
+    from ..backends import Array
 
 __all__ = ["__array_namespace_info__"]
 
@@ -75,3 +78,43 @@ def __array_namespace_info__() -> _Info:
     dtype('float32')
     """
     return _Info()
+
+
+def resolved_device(device: str | None) -> str:
+    """The canonical name of a device that can be used: ``"cuda"`` for ``"cuda:0"``, the default device for None.
+
+    Raises
+    ------
+    TypeError
+        If ``device`` is not a string.
+    ValueError
+        If no device has this name.
+    RuntimeError
+        If the device cannot be used; the message says why and what to install.
+    """
+    return resolve(device)
+
+
+def run_kernel(name: str, *arguments: Any, like: Array) -> Any:
+    """Call a kernel on native arrays. Nothing is recorded for derivatives.
+
+    Parameters
+    ----------
+    name : str
+        The kernel's name in ``xp``.
+    *arguments
+        The kernel's arguments: native arrays, numbers and options.
+    like : native array
+        The kernel of this array's backend runs, on this array's device.
+
+    Returns
+    -------
+    native array, or tuple of native arrays and Nones
+        What the kernel returns. A library's scalar, which a sum of NumPy's may be, becomes an array of shape ().
+    """
+    backend = BY_TYPE[type(like)]
+    with backend.guard(like):
+        out = getattr(backend.xp, name)(*arguments)
+    if isinstance(out, (tuple, list)):
+        return tuple([None if array is None else backend.as_array(array) for array in out])
+    return backend.as_array(out)
