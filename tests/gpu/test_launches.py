@@ -25,7 +25,7 @@ def test_counts_are_within_the_limits(title: str) -> None:
 
 
 def test_the_documentation_has_the_same_limits() -> None:
-    page = (launches.ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    page = (launches.ROOT / "docs" / "explanation" / "benchmarks.md").read_text(encoding="utf-8")
     rows = page.partition("| what | launches, at most | PyTorch eager |")[2].partition("\n\n")[0].splitlines()[2:]
     documented = [tuple(cell.strip() for cell in row.split("|")[2:4]) for row in rows]
     limited = [case for case in launches.CASES.values() if case.limit is not None]

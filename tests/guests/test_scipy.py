@@ -17,7 +17,7 @@ stats = pytest.importorskip("scipy.stats")
 optimize = pytest.importorskip("scipy.optimize")
 integrate = pytest.importorskip("scipy.integrate")
 
-#: What takes Variables and can be differentiated through; docs/guests.md lists it.
+#: What takes Variables and can be differentiated through; docs/howto/guests.md lists it.
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "special.logsumexp": lambda x: special.logsumexp(x),
     "special.softmax": lambda x: special.softmax(x),

@@ -68,7 +68,7 @@ def _pca(**options: Any) -> Callable[[Any], Any]:
     return lambda x: PCA(2, **options).fit_transform(x)
 
 
-#: What takes Variables and can be differentiated through; docs/guests.md lists it.
+#: What takes Variables and can be differentiated through; docs/howto/guests.md lists it.
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "metrics.mean_squared_error": _metric("mean_squared_error"),
     "metrics.root_mean_squared_error": _metric("root_mean_squared_error"),
@@ -278,6 +278,6 @@ def test_a_standard_scaler_that_has_seen_samples_has_a_gradient() -> None:
 
 
 def test_the_page_names_them() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "guests.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "guests.md").read_text(encoding="utf-8")
     for name in [*FUNCTIONS, *COMPILED]:
         assert name.partition(" ")[0].removeprefix("metrics.").removeprefix("pairwise.").partition(".")[0] in page, name
