@@ -261,7 +261,7 @@ def test_every_override_is_listed(cuda: Target) -> None:
 def test_a_cuda_kernel_is_the_plain_one(
     name: str, dtype: str, many: int, cuda: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_module("launch"), "MANY", many)
+    monkeypatch.setattr(_module("launch"), "INT32_LIMIT", many)
     ours, most = _functions(), 0
     for case in CASES.get(name, []) + MORE.get(name, []):
         launches = _same(cuda, name, case, dtype)

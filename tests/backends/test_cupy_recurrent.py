@@ -194,7 +194,7 @@ def test_a_recurrent_kernel_is_the_plain_one(
 ) -> None:
     from rustorch.backends.cupy import launch
 
-    monkeypatch.setattr(launch, "MANY", many)
+    monkeypatch.setattr(launch, "INT32_LIMIT", many)
     arguments = [_copied(value, lambda a: _native(cuda, a, dtype)) for value in case]
     for given, value in zip(arguments, case, strict=True):
         if isinstance(value, numpy.ndarray):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cupy
 
-from .launch import Array, Source, contiguous, overrides, plain, product
-from .rows import ROWS, along, launch
+from .launch import Array, Source, call_plain, contiguous, overrides, product
+from .rows import ROWS, along, launch_rows
 
 _SOURCE = Source(
     ROWS,
@@ -61,7 +61,7 @@ def attention(
     shape = (*q.shape[:-1], k.shape[-2])
     given = [a for a in (mask, keep) if a is not None]
     if q.ndim > 4 or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2] or any(_bigger(a.shape, shape) for a in given):
-        return plain("attention", q, k, v, mask, keep, scale)
+        return call_plain("attention", q, k, v, mask, keep, scale)
     steps = (0,) * 4
     if mask is not None:
         mask = cupy.ascontiguousarray(mask)
@@ -73,7 +73,7 @@ def attention(
     keep = None if keep is None else cupy.broadcast_to(keep, shape)
     kept = p if keep is None else cupy.empty(shape, p.dtype)
     heads = shape[-3] if len(shape) > 2 else 1
-    launch(_SOURCE, "attend", along(shape, -1), p, mask, (heads, shape[-2], *steps), keep, kept)
+    launch_rows(_SOURCE, "attend", along(shape, -1), p, mask, (heads, shape[-2], *steps), keep, kept)
     return product(kept, v), p
 
 
@@ -86,12 +86,12 @@ def attention_grad(
     g: Array, q: Array, k: Array, v: Array, keep: Array | None, out: Array, p: Array, scale: float
 ) -> tuple[Array, Array, Array, Array]:
     if not g.shape[:-2] == q.shape[:-2] == k.shape[:-2] == v.shape[:-2] == p.shape[:-2]:
-        return plain("attention_grad", g, q, k, v, keep, out, p, scale)
+        return call_plain("attention_grad", g, q, k, v, keep, out, p, scale)
     g, q, k, v = contiguous(g, q, k, v)
     ds = product(g, v.swapaxes(-1, -2))
     keep = None if keep is None else cupy.broadcast_to(keep, p.shape)
     kept = p if keep is None else cupy.empty(p.shape, p.dtype)
-    launch(_SOURCE, "attend_grad", along(p.shape, -1), ds, g, out, p, g.shape[-1], keep, kept)
+    launch_rows(_SOURCE, "attend_grad", along(p.shape, -1), ds, g, out, p, g.shape[-1], keep, kept)
     dq = product(ds, k, scale=scale)
     dk = product(ds.swapaxes(-1, -2), q, scale=scale)
     return dq, dk, product(kept.swapaxes(-1, -2), g), ds

@@ -12,7 +12,7 @@ import cupy
 import numpy
 
 from .launch import Array, Source, can_gather, gather, overrides
-from .rows import ROWS, Rows, along, launch
+from .rows import ROWS, Rows, along, launch_rows
 
 _SOURCE = Source(
     ROWS,
@@ -50,7 +50,7 @@ softmax(Rows rows, const T* x, T* out, I kind) {
     if (kind == SOFTMAX) total = exponentials(row, x, top);
     else log_total = log_sum(row, x, top);
     if (kind == LOGSUMEXP) {
-        if (row.leads()) out[row.number] = log_total + top;
+        if (row.is_first()) out[row.number] = log_total + top;
         return;
     }
     EACH(j) {
@@ -115,7 +115,7 @@ cross_entropy(Rows rows, const T* x, const long long* target, const T* shares, c
         }
         sum = row.sum(sum);
     }
-    if (!row.leads()) return;
+    if (!row.is_first()) return;
     if (target) sum = count == 0 ? 0 : count * (log(total) - (x[row.at(safe(target[row.number], rows.size))] - top));
     loss[row.number] = sum;
     tops[row.number] = top;
@@ -136,7 +136,7 @@ add_up(Rows rows, I n, const T* losses, const T* counts, const long long* target
     }
     sum = row.sum(sum);
     if (totals) count = row.sum(count);
-    if (!row.leads()) return;
+    if (!row.is_first()) return;
     sums[row.number] = last ? sum / (totals ? count : divisor) : sum;
     if (totals) totals[row.number] = count;
 }
@@ -173,38 +173,38 @@ ONE_BLOCK = 1 << 14
 
 def softmax(x: Array, axis: int) -> Array:
     out = cupy.empty(x.shape, x.dtype)
-    launch(_SOURCE, "softmax", along(x.shape, axis), x, out, _SOFTMAX)
+    launch_rows(_SOURCE, "softmax", along(x.shape, axis), x, out, _SOFTMAX)
     return out
 
 
 def log_softmax(x: Array, axis: int) -> Array:
     out = cupy.empty(x.shape, x.dtype)
-    launch(_SOURCE, "softmax", along(x.shape, axis), x, out, _LOG_SOFTMAX)
+    launch_rows(_SOURCE, "softmax", along(x.shape, axis), x, out, _LOG_SOFTMAX)
     return out
 
 
 def logsumexp(x: Array, axis: int) -> Array:
     axis %= x.ndim
     out = cupy.empty((*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.dtype)
-    launch(_SOURCE, "softmax", along(x.shape, axis), x, out, _LOGSUMEXP)
+    launch_rows(_SOURCE, "softmax", along(x.shape, axis), x, out, _LOGSUMEXP)
     return out
 
 
 def logsumexp_grad(g: Array, x: Array, out: Array, axis: int) -> Array:
     dx = cupy.empty(x.shape, x.dtype)
-    launch(_SOURCE, "logsumexp_grad", along(x.shape, axis), cupy.broadcast_to(g, out.shape), x, dx)
+    launch_rows(_SOURCE, "logsumexp_grad", along(x.shape, axis), cupy.broadcast_to(g, out.shape), x, dx)
     return dx
 
 
 def softmax_grad(g: Array, out: Array, axis: int) -> Array:
     dx = cupy.empty(out.shape, out.dtype)
-    launch(_SOURCE, "softmax_grad", along(out.shape, axis), g, out, dx, _SOFTMAX)
+    launch_rows(_SOURCE, "softmax_grad", along(out.shape, axis), g, out, dx, _SOFTMAX)
     return dx
 
 
 def log_softmax_grad(g: Array, out: Array, axis: int) -> Array:
     dx = cupy.empty(out.shape, out.dtype)
-    launch(_SOURCE, "softmax_grad", along(out.shape, axis), g, out, dx, _LOG_SOFTMAX)
+    launch_rows(_SOURCE, "softmax_grad", along(out.shape, axis), g, out, dx, _LOG_SOFTMAX)
     return dx
 
 
@@ -249,7 +249,7 @@ def cross_entropy(x: Array, target: Array, weight: Array | None, ignore: int | N
     loss, top, total = (cupy.empty(x.shape[:1], x.dtype) for _ in range(3))
     p = cupy.empty(x.shape, x.dtype)
     classes, shares = _target(target, p.dtype)
-    launch(
+    launch_rows(
         _SOURCE, "cross_entropy", along(x.shape, 1), x, classes, shares, weight, _ignored(ignore), loss, top, p, total
     )
     if reduction == "none":
@@ -269,12 +269,14 @@ def _added_up(
     of_counts = (target if counts else None, classes, weight, _ignored(ignore))
     out = cupy.empty((), loss.dtype)
     if n <= ONE_BLOCK:
-        launch(_SOURCE, "add_up", _chunks(n, 1), n, loss, None, *of_counts, number, True, out, total)
+        launch_rows(_SOURCE, "add_up", _chunks(n, 1), n, loss, None, *of_counts, number, True, out, total)
         return out
     blocks = min(-(-n // 4096), 1024)
     sums, parts = cupy.empty(blocks, loss.dtype), cupy.empty(blocks, loss.dtype) if counts else None
-    launch(_SOURCE, "add_up", _chunks(n, blocks), n, loss, None, *of_counts, number, False, sums, parts)
-    launch(_SOURCE, "add_up", _chunks(blocks, 1), blocks, sums, parts, None, *of_counts[1:], number, True, out, total)
+    launch_rows(_SOURCE, "add_up", _chunks(n, blocks), n, loss, None, *of_counts, number, False, sums, parts)
+    launch_rows(
+        _SOURCE, "add_up", _chunks(blocks, 1), blocks, sums, parts, None, *of_counts[1:], number, True, out, total
+    )
     return out
 
 
@@ -290,7 +292,7 @@ def cross_entropy_grad(
     dx = cupy.empty(p.shape, p.dtype)
     by = (divisor, 1.0) if isinstance(divisor, cupy.ndarray) else (None, float(divisor or 1))
     given = (*_target(target, p.dtype), weight, _ignored(ignore), *by, divisor is None)
-    launch(_SOURCE, "cross_entropy_grad", along(p.shape, 1), g, p, total, *given, dx)
+    launch_rows(_SOURCE, "cross_entropy_grad", along(p.shape, 1), g, p, total, *given, dx)
     return dx
 
 

@@ -16,8 +16,8 @@ import numpy
 
 from ..kernels.linalg import safe_sizes
 from . import clipping
-from .launch import Array, Source, overrides, plain
-from .rows import ROWS, Rows, along, channels, launch, trailing
+from .launch import Array, Source, call_plain, overrides
+from .rows import ROWS, Rows, along, channels, launch_rows, trailing
 
 #: Functions that raise for nan (or infinities), as NumPy does, by what they say.
 _REFUSING = {
@@ -54,7 +54,7 @@ extern "C" __launch_bounds__(1024) __global__ void vector_norm(Rows rows, const 
     EACH(j) sum += order == 2 ? (x[row.at(j)] / scale) * (x[row.at(j)] / scale) : pow(fabs(x[row.at(j)]) / scale, order);
     sum = row.sum(sum);
     T root = scale * (order == 2 ? sqrt(sum) : pow(sum, 1 / order));
-    if (row.leads()) out[row.number] = done ? top : root;
+    if (row.is_first()) out[row.number] = done ? top : root;
 }
 """,
 )
@@ -75,11 +75,11 @@ def vector_norm(x: Array, axes: tuple[int, ...], order: float, keepdims: bool) -
     rows = _geometry(x.shape, axes) if axes else None
     shape = tuple([1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes])
     if rows is None:
-        return plain("vector_norm", x, axes, order, keepdims)
+        return call_plain("vector_norm", x, axes, order, keepdims)
     if rows.total == 1 and rows.size > LONG and order > 0:
         return clipping.total_norm(order, x).reshape(shape)
     out = cupy.empty(shape, x.dtype)
-    launch(_NORM, "vector_norm", rows, x, out, float(order), *safe_sizes(numpy.finfo(x.dtype), order))
+    launch_rows(_NORM, "vector_norm", rows, x, out, float(order), *safe_sizes(numpy.finfo(x.dtype), order))
     return out
 
 

@@ -109,7 +109,7 @@ def _iterated(x: Array, coefficients: tuple[float, float, float], times: int) ->
     for _ in range(times):
         transposed = x.swapaxes(1, 2)
         product(*(transposed, x) if tall else (x, transposed), out=gram)
-        _POLYNOMIAL.over(gram.size, "muon_polynomial", side, a, b, gram, factor)
+        _POLYNOMIAL.launch_threads(gram.size, "muon_polynomial", side, a, b, gram, factor)
         product(gram, gram, factor, scale=c, keep=1.0)
         product(*(x, factor) if tall else (factor, x), out=other)
         x, other = other, x

@@ -6,8 +6,8 @@ from typing import Any
 
 import cupy
 
-from .launch import Array, Source, overrides, plain
-from .rows import ROWS, along, channels, launch, trailing
+from .launch import Array, Source, call_plain, overrides
+from .rows import ROWS, along, channels, launch_rows, trailing
 
 _SOURCE = Source(
     ROWS,
@@ -39,7 +39,7 @@ standardize(Rows rows, const T* x, const T* weight, const T* bias, T* out, T* me
         if (!again) break;
     }
     T scale = 1 / sqrt(square + eps * factor * factor);
-    if (row.leads()) {
+    if (row.is_first()) {
         if (mean) mean[row.number] = center / factor;
         if (var) var[row.number] = square / factor / factor;
         rstd[row.number] = scale * factor;
@@ -65,8 +65,8 @@ standardize_grad(Rows rows, const T* g, const T* x, const T* mean, const T* rstd
     }
     sum = row.sum(sum);
     dot = row.sum(dot);
-    if (row.leads() && dweight) dweight[row.number] = dot;
-    if (row.leads() && dbias) dbias[row.number] = sum;
+    if (row.is_first() && dweight) dweight[row.number] = dot;
+    if (row.is_first() && dbias) dbias[row.number] = sum;
     sum = mean ? sum / rows.size : 0;
     dot /= rows.size;
     T factor = weight && whole ? scale * weight[row.number] : scale;
@@ -96,7 +96,7 @@ sums(Rows rows, const T* g, const T* x, const T* mean, const T* rstd, T* dweight
     }
     sum = row.sum(sum);
     dot = row.sum(dot);
-    if (!row.leads()) return;
+    if (!row.is_first()) return;
     dweight[row.number] = dot;
     if (dbias) dbias[row.number] = sum;
 }
@@ -109,7 +109,7 @@ def _norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: float
     out = cupy.empty(x.shape, x.dtype)
     rstd = cupy.empty(x.shape[: x.ndim - n] + (1,) * n, x.dtype)
     mean = cupy.empty(rstd.shape, x.dtype) if centered else None
-    launch(_SOURCE, "standardize", trailing(x.shape, n), x, weight, bias, out, mean, None, rstd, float(eps), False)
+    launch_rows(_SOURCE, "standardize", trailing(x.shape, n), x, weight, bias, out, mean, None, rstd, float(eps), False)
     return out, mean, rstd
 
 
@@ -117,12 +117,12 @@ def _norm_grad(g: Array, x: Array, mean: Array | None, rstd: Array, weight: Arra
     """Each of weight's and bias's gradients is a sum over all rows: a launch of its own."""
     dx = cupy.empty(x.shape, x.dtype)
     rows = trailing(x.shape, n)
-    launch(_SOURCE, "standardize_grad", rows, g, x, mean, rstd, weight, dx, None, None, False)
+    launch_rows(_SOURCE, "standardize_grad", rows, g, x, mean, rstd, weight, dx, None, None, False)
     if weight is None:
         return dx, None, None
     dweight = cupy.empty(weight.shape, x.dtype)
     dbias = None if mean is None else cupy.empty(weight.shape, x.dtype)
-    launch(_SOURCE, "sums", along((rows.total, rows.size), 0), g, x, mean, rstd, dweight, dbias)
+    launch_rows(_SOURCE, "sums", along((rows.total, rows.size), 0), g, x, mean, rstd, dweight, dbias)
     return dx, dweight, dbias
 
 
@@ -148,14 +148,14 @@ def rms_norm_grad(g: Array, x: Array, rstd: Array, weight: Array | None, n: int)
 def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array, Array]:
     out = cupy.empty(x.shape, x.dtype)
     mean, var, rstd = (cupy.empty(x.shape[1:2], x.dtype) for _ in range(3))
-    launch(_SOURCE, "standardize", channels(x.shape), x, weight, bias, out, mean, var, rstd, float(eps), True)
+    launch_rows(_SOURCE, "standardize", channels(x.shape), x, weight, bias, out, mean, var, rstd, float(eps), True)
     return out, mean, var, rstd
 
 
 def batch_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None) -> tuple:
     dx = cupy.empty(x.shape, x.dtype)
     dweight, dbias = (None if weight is None else cupy.empty(weight.shape, x.dtype) for _ in range(2))
-    launch(_SOURCE, "standardize_grad", channels(x.shape), g, x, mean, rstd, weight, dx, dweight, dbias, True)
+    launch_rows(_SOURCE, "standardize_grad", channels(x.shape), g, x, mean, rstd, weight, dx, dweight, dbias, True)
     return dx, dweight, dbias
 
 
@@ -164,8 +164,8 @@ def running_moments(
 ) -> tuple[Array | None, Array | None]:
     """In place."""
     if not isinstance(share, float) or any(a is not None and not a.flags.c_contiguous for a in (mean, var)):
-        return plain("running_moments", mean, var, batch_mean, batch_var, share, factor)
-    _SOURCE.over(batch_mean.size, "running", mean, var, batch_mean, batch_var, share, float(factor))
+        return call_plain("running_moments", mean, var, batch_mean, batch_var, share, factor)
+    _SOURCE.launch_threads(batch_mean.size, "running", mean, var, batch_mean, batch_var, share, float(factor))
     return mean, var
 
 

@@ -10,7 +10,7 @@ import cupy
 from ..kernels import optim as plain_versions
 from . import adafactor, clipping, muon
 from .fusing import Loop
-from .launch import REAL, plain
+from .launch import REAL, call_plain
 from .tables import CHUNK, Contiguous, Tables, Tensor
 
 #: How many of a kernel's first arguments are arrays (or None).
@@ -28,7 +28,7 @@ def steps(name: str, calls: Sequence[tuple]) -> list[tuple]:
         alike.setdefault(_kind(name, call[:arrays], call[arrays:]), []).append(i)
     for kind, places in alike.items():
         some = [calls[i] for i in places]
-        found = [plain(name, *call) for call in some] if kind is None else _together(name, kind, some, arrays)
+        found = [call_plain(name, *call) for call in some] if kind is None else _together(name, kind, some, arrays)
         for i, result in zip(places, found, strict=True):
             results[i] = result
     return results

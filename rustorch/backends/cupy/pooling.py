@@ -9,7 +9,7 @@ from math import prod
 import cupy
 
 from ..kernels.pooling import Windows
-from .launch import Array, Source, overrides, plain
+from .launch import Array, Source, call_plain, overrides
 from .windows import WINDOWS, fold, sizes, three
 
 _SOURCE = Source(
@@ -98,27 +98,27 @@ def _which(which: Array) -> tuple[Array | None, Array | None]:
 def max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
     best = cupy.empty(_shape(x, windows, "out"), x.dtype)
     which = cupy.empty(best.shape, "uint8" if prod(sizes(windows, "kernel")) <= 256 else "int32")
-    _SOURCE.over(best.size, "max_pool", three(windows), x, best, *_which(which))
+    _SOURCE.launch_threads(best.size, "max_pool", three(windows), x, best, *_which(which))
     return best, which
 
 
 def max_pool_indices(which: Array, windows: Windows) -> Array:
     if not which.size or len(windows) > 3 or prod(sizes(windows, "size")) >= 2**31:
-        return plain("max_pool_indices", which, windows)
+        return call_plain("max_pool_indices", which, windows)
     out = cupy.empty(which.shape, "int32")
-    _SOURCE.over(out.size, "max_pool_indices", three(windows), *_which(which), out)
+    _SOURCE.launch_threads(out.size, "max_pool_indices", three(windows), *_which(which), out)
     return out
 
 
 def max_pool_gather(x: Array, which: Array, windows: Windows) -> Array:
     out = cupy.empty(which.shape, x.dtype)
-    _SOURCE.over(out.size, "max_pool_gather", three(windows), x, *_which(which), out)
+    _SOURCE.launch_threads(out.size, "max_pool_gather", three(windows), x, *_which(which), out)
     return out
 
 
 def max_pool_grad(g: Array, which: Array, windows: Windows) -> Array:
     dx = cupy.empty(_shape(g, windows, "size"), g.dtype)
-    _SOURCE.over(dx.size, "max_pool_grad", three(windows), g, *_which(which), dx)
+    _SOURCE.launch_threads(dx.size, "max_pool_grad", three(windows), g, *_which(which), dx)
     return dx
 
 
@@ -130,9 +130,9 @@ def avg_pool(x: Array, windows: Windows, divisor: float) -> Array:
     if (
         bins or large
     ):  # bins count some values twice; large windows side by side are sums along axes, and a thread each were too few
-        return plain("avg_pool", x, windows, divisor)
+        return call_plain("avg_pool", x, windows, divisor)
     out = cupy.empty(_shape(x, windows, "out"), x.dtype)
-    _SOURCE.over(out.size, "avg_pool", three(windows), x, out, float(divisor))
+    _SOURCE.launch_threads(out.size, "avg_pool", three(windows), x, out, float(divisor))
     return out
 
 

@@ -178,7 +178,7 @@ class Generator:
         with self._lock:
             counter = self.counter
             self.counter = (counter + counters) % _WRAP
-        _SOURCE.over(counters, name, *map(numpy.uint64, (self.key, self.stream, counter)), *args)
+        _SOURCE.launch_threads(counters, name, *map(numpy.uint64, (self.key, self.stream, counter)), *args)
 
     def words(self, n: int) -> Array:
         """``4 * n`` words as they come, (n, 4) of uint32."""

@@ -154,7 +154,9 @@ def rnn_steps(z: Array, h: Array | None, w_hh: Array, reverse: bool, nonlinearit
     out = cupy.empty(z.shape, z.dtype)
     for t in _order(z.shape[0], reverse):
         step = out[t]
-        _SOURCE.over(step.size, "rnn", step.shape[1], t, z, _recurrent(h, w_hh, step), nonlinearity == "relu", out)
+        _SOURCE.launch_threads(
+            step.size, "rnn", step.shape[1], t, z, _recurrent(h, w_hh, step), nonlinearity == "relu", out
+        )
         h = step
     return out
 
@@ -168,7 +170,7 @@ def rnn_steps_grad(
     back = None
     for t in _order(out.shape[0], not reverse):
         start = _before(h, out, t, reverse)
-        _SOURCE.over(
+        _SOURCE.launch_threads(
             out[t].size, "rnn_grad", out.shape[2], t, g, strides, back, start, out, nonlinearity == "relu", dz, starts
         )
         back = None if start is None else product(dz[t], w_hh, back)
@@ -189,7 +191,7 @@ def lstm_steps(
     for t in _order(steps, reverse):
         made = _recurrent(h, w_hh, recurrent)
         h = out[t]
-        _SOURCE.over(
+        _SOURCE.launch_threads(
             cell.size, "lstm", width, t, z, made, c, gates, cells, squashed, cell, h if hidden is None else hidden
         )
         if w_hr is not None:
@@ -228,7 +230,7 @@ def lstm_steps_grad(
         if w_hr is not None:
             product(totals[t], w_hr, dh)
         start = _before(h, out, t, reverse)
-        _SOURCE.over(
+        _SOURCE.launch_threads(
             before.size,
             "lstm_grad",
             width,
@@ -263,7 +265,7 @@ def gru_steps(z: Array, h: Array | None, w_hh: Array, b_hh: Array | None, revers
     out, products = (cupy.empty((*z.shape[:2], z.shape[2] // 3), z.dtype) for _ in range(2))
     for t in _order(z.shape[0], reverse):
         step = out[t]
-        _SOURCE.over(
+        _SOURCE.launch_threads(
             step.size, "gru", step.shape[1], t, z, _recurrent(h, w_hh, recurrent), b_hh, h, gates, products, out
         )
         h = step
@@ -281,7 +283,7 @@ def gru_steps_grad(
     back = None
     for t in _order(out.shape[0], not reverse):
         start = _before(h, out, t, reverse)
-        _SOURCE.over(
+        _SOURCE.launch_threads(
             before.size, "gru_grad", out.shape[2], t, g, strides, back, start, gates, products, dz, d, before, starts
         )
         back = None if start is None else product(d[t], w_hh, before, keep=1.0)

@@ -1,6 +1,4 @@
-"""Sums and maxima along rows of an array, wherever these lie: geometry for kernels in which some threads share each
-row.
-"""
+"""Rows of an array, for CUDA functions that sum along an axis: where a row's elements are, which threads share it."""
 
 from __future__ import annotations
 
@@ -11,60 +9,74 @@ from .launch import THREADS, Source
 
 
 class Rows(NamedTuple):
-    """Element j of row r is at ``r // inner * outer + r % inner + j // plane * far + j % plane * near``."""
+    """The rows of an array.
+
+    Element j of row r is at ``r // inner * outer_step + r % inner + j // plane * plane_step + j % plane * step``.
+
+    Attributes
+    ----------
+    total : int
+        The number of rows.
+    size : int
+        The number of elements of a row.
+    inner : int
+        The number of rows whose first elements are neighbours.
+    outer_step, plane, plane_step, step : int
+        See the formula above.
+    """
 
     total: int
     size: int
     inner: int
-    outer: int
+    outer_step: int
     plane: int
-    far: int
-    near: int
+    plane_step: int
+    step: int
 
 
 def along(shape: tuple[int, ...], axis: int) -> Rows:
-    """The rows that lie along an axis."""
+    """The rows along an axis."""
     axis %= len(shape)
     size, inner = shape[axis], prod(shape[axis + 1 :])
     return Rows(prod(shape) // size, size, inner, size * inner, size, 0, inner)
 
 
 def trailing(shape: tuple[int, ...], n: int) -> Rows:
-    """A row for all of the last ``n`` axes."""
+    """The rows that the last ``n`` axes make together."""
     size = prod(shape[len(shape) - n :])
     return along((prod(shape) // size, size), 1)
 
 
 def channels(shape: tuple[int, ...]) -> Rows:
-    """A row for each place on axis 1."""
+    """A row for each index of axis 1, over all other axes."""
     samples, count, size = *shape[:2], prod(shape[2:])
     return along(shape, 0) if size == 1 else Rows(count, samples * size, 1, size, size, count * size, 1)
 
 
-def launch(source: Source, name: str, rows: Rows, *args: Any) -> None:
-    """Call a function that starts with ``Row row(rows)``; its launch bounds are the threads of the largest block.
+def launch_rows(source: Source, name: str, rows: Rows, *args: Any) -> None:
+    """Call a function whose body starts with ``Row row(rows)``. Its launch bounds must be 4 * THREADS.
 
-    A thread gets four elements of its row or more. Neighbours share a row, or take neighbouring rows if the elements of
-    one are apart.
+    A thread gets at least four elements of its row. Neighbouring threads share a row. Where the elements of a row are
+    apart in memory, neighbouring threads take neighbouring rows instead.
     """
     threads = 4 * THREADS if rows.size >= 16 * THREADS else THREADS
     lanes = min(_power_of_two(-(-rows.size // 4)), threads // min(_power_of_two(rows.inner), 8))
-    source.run(name, -(-rows.total // (threads // lanes)), threads, (*rows, lanes), *args)
+    source.launch_blocks(name, -(-rows.total // (threads // lanes)), threads, (*rows, lanes), *args)
 
 
 def _power_of_two(n: int) -> int:
-    """The first that is not smaller."""
+    """The smallest power of two that is at least n."""
     return 1 << (n - 1).bit_length()
 
 
 ROWS = """
-struct Rows { I total, size, inner, outer, plane, far, near, lanes; };
+struct Rows { I total, size, inner, outer_step, plane, plane_step, step, lanes; };
 
 __device__ T larger(T a, T b) { return a > b || a != a ? a : b; }  // nan is larger than everything
 __device__ T finite_or_0(T x) { return x - x == 0 ? x : 0; }
 
-// A thread's part of a row: elements lane, lane + rows.lanes, ... below n. A thread without a row has none, and still has to come to
-// every sum and maximum.
+// A thread's part of a row: elements lane, lane + rows.lanes, ... below n. For a thread without a row, n is 0. It must
+// still take part in every sum and maximum, since these are barriers.
 struct Row {
     Rows rows;
     I number, start, n;
@@ -72,21 +84,22 @@ struct Row {
 
     __device__ Row(Rows rows) : rows(rows) {
         int lanes = (int)rows.lanes, t = threadIdx.x, each = blockDim.x / lanes;
-        bool across = rows.inner > 1;
-        int mine = across ? t % each : t / lanes;
-        lane = across ? t / each : t % lanes;
-        slot = mine * lanes + lane;
-        number = (I)blockIdx.x * each + mine;
+        bool neighbours_take_rows = rows.inner > 1;
+        int local = neighbours_take_rows ? t % each : t / lanes;
+        lane = neighbours_take_rows ? t / each : t % lanes;
+        slot = local * lanes + lane;
+        number = (I)blockIdx.x * each + local;
         n = number < rows.total ? rows.size : 0;
-        if (!n) number = 0;  // it may be read there
-        start = number / rows.inner * rows.outer + number % rows.inner;
+        if (!n) number = 0;  // functions may read at `number`
+        start = number / rows.inner * rows.outer_step + number % rows.inner;
     }
     __device__ I at(I j) const {
-        return start + (j < rows.plane ? j * rows.near : j / rows.plane * rows.far + j % rows.plane * rows.near);
+        return start + (j < rows.plane ? j * rows.step : j / rows.plane * rows.plane_step + j % rows.plane * rows.step);
     }
-    __device__ bool leads() const { return n && !lane; }
+    // Whether this thread writes the result of its row.
+    __device__ bool is_first() const { return n && !lane; }
 
-    __device__ T all(T x, bool largest) const {
+    __device__ T reduce(T x, bool largest) const {
         __shared__ T shared[1024];
         shared[slot] = x;
         for (int step = (int)rows.lanes / 2; step; step /= 2) {
@@ -96,11 +109,11 @@ struct Row {
         }
         __syncthreads();
         x = shared[slot - slot % (int)rows.lanes];
-        __syncthreads();  // before anybody writes again
+        __syncthreads();  // all threads must have read before the next reduction writes
         return x;
     }
-    __device__ T sum(T x) const { return all(x, false); }
-    __device__ T largest(T x) const { return all(x, true); }
+    __device__ T sum(T x) const { return reduce(x, false); }
+    __device__ T largest(T x) const { return reduce(x, true); }
 };
 #define EACH(j) for (I j = row.lane; j < row.n; j += row.rows.lanes)
 """

@@ -109,7 +109,7 @@ class Tables:
             given = [a for tensor in some for a in tensor.arrays if a is not None]
             dtype = given[0].dtype
             function = self._function(
-                name, dtype, numpy.dtype("int32" if max([a.size for a in given]) < launch.MANY else "int64")
+                name, dtype, numpy.dtype("int32" if max([a.size for a in given]) < launch.INT32_LIMIT else "int64")
             )
             blocks = sum([tensor.blocks for tensor in some])
             function((blocks,), (THREADS,), (self._table(some), *[dtype.type(n) for n in numbers]))

@@ -1,6 +1,4 @@
-"""Windows over the trailing axes, as pooling and convolution have them: geometry, and the two copies between an array
-and its windows.
-"""
+"""Windows of pooling and convolution on the GPU: where their values are, and the copies `unfold` and `fold`."""
 
 from __future__ import annotations
 
@@ -8,19 +6,21 @@ from math import prod
 
 import cupy
 
+from ..base import Array
 from ..kernels.pooling import Window, Windows
-from .launch import Array, Source
+from .launch import Source
 
-#: What stands for an axis that is not there.
-NONE = Window(1, 1, 1, 1)
+#: Stands for an axis that an array does not have.
+NO_AXIS = Window(1, 1, 1, 1)
 
 
 def three(windows: Windows) -> Windows:
-    """The windows, for exactly three axes: a struct of the sources."""
-    return (NONE,) * (3 - len(windows)) + windows
+    """The windows over exactly three axes. The sources take them as a struct."""
+    return (NO_AXIS,) * (3 - len(windows)) + windows
 
 
 def sizes(windows: Windows, field: str = "out") -> tuple[int, ...]:
+    """One attribute of the windows, for each axis."""
     return tuple([getattr(window, field) for window in windows])
 
 
@@ -29,24 +29,25 @@ struct Axis { I size, out, kernel, stride, padding, dilation; };
 struct Windows { Axis a, b, c; };
 
 __device__ I thread_number() { return (I)blockIdx.x * blockDim.x + threadIdx.x; }
-// The last digit of a number, which loses it.
+// Take the last digit off a number.
 __device__ I digit(I& number, I base) {
     I last = number % base;
     number /= base;
     return last;
 }
 
-// A number of one scale on another, rounded down or up.
+// number * by / over, rounded down or up.
 __device__ I scaled(I number, I by, I over) { return (long long)number * by / over; }
 __device__ I scaled_up(I number, I by, I over) { return ((long long)number * by + over - 1) / over; }
 
-// Where value k of window o is; with stride 0, windows are the bins of adaptive pooling, and short ones have their last value twice.
+// Where value k of window o is. With stride 0 the windows are the bins of adaptive pooling. A bin that is shorter than
+// others has its last value twice.
 __device__ I place(Axis x, I o, I k) {
     if (x.stride) return o * x.stride - x.padding + k * x.dilation;
     I p = scaled(o, x.size, x.out) + k, end = scaled_up(o + 1, x.size, x.out);
     return p < end ? p : end - 1;
 }
-// Which value of window o is at p; -1 for none.
+// Which value of window o is at p, or -1.
 __device__ I value(Axis x, I o, I p) {
     I from = p + x.padding - o * x.stride;
     return from >= 0 && from % x.dilation == 0 && from / x.dilation < x.kernel ? from / x.dilation : -1;
@@ -64,14 +65,16 @@ __device__ I last(Axis x, I p) {
 __device__ bool inside(Axis x, I p) { return p >= 0 && p < x.size; }
 __device__ I at_in(Windows w, I plane, I a, I b, I c) { return ((plane * w.a.size + a) * w.b.size + b) * w.c.size + c; }
 __device__ I at_out(Windows w, I plane, I a, I b, I c) { return ((plane * w.a.out + a) * w.b.out + b) * w.c.out + c; }
-__device__ I at_kernel(Windows w, I plane, I a, I b, I c) { return ((plane * w.a.kernel + a) * w.b.kernel + b) * w.c.kernel + c; }
+__device__ I at_kernel(Windows w, I plane, I a, I b, I c) {
+    return ((plane * w.a.kernel + a) * w.b.kernel + b) * w.c.kernel + c;
+}
 #define REACHING(o, axis, p) for (I o = first(axis, p); o <= last(axis, p); o++)
 """
 
 _COPIES = Source(
     WINDOWS,
     """
-// columns: (planes, kernel, out); x: (planes, size), 0 around it
+// columns: (planes, kernel, out). x: (planes, size); it counts as 0 outside of its size.
 extern "C" __global__ void unfold(I n, Windows w, const T* x, T* columns) {
     I i = thread_number(), plane = i;
     if (i >= n) return;
@@ -81,7 +84,8 @@ extern "C" __global__ void unfold(I n, Windows w, const T* x, T* columns) {
     columns[i] = inside(w.a, a) && inside(w.b, b) && inside(w.c, c) ? x[at_in(w, plane, a, b, c)] : 0;
 }
 
-// its transpose: x gets the sums of what came from it; if a window's values are all alike, columns has one for all: (planes, out)
+// The transpose of unfold: each element of x gets the sum of the columns' elements that unfold copies from it. With
+// `alike`, all values of a window are equal, and columns has one number for each window: (planes, out).
 extern "C" __global__ void fold(I n, Windows w, const T* columns, T* x, I alike, T divisor) {
     I i = thread_number(), plane = i;
     if (i >= n) return;
@@ -99,16 +103,17 @@ extern "C" __global__ void fold(I n, Windows w, const T* columns, T* x, I alike,
 
 
 def unfold(x: Array, windows: Windows) -> Array:
-    """(samples, channels, *size) to (samples, channels * kernel, out), flat: what each window sees."""
+    """Copy what each window sees: (samples, channels, *size) to (samples, channels * kernel, out)."""
     kernel, out = prod(sizes(windows, "kernel")), prod(sizes(windows))
     columns = cupy.empty((x.shape[0], x.shape[1] * kernel, out), x.dtype)
-    _COPIES.over(columns.size, "unfold", three(windows), x, columns)
+    _COPIES.launch_threads(columns.size, "unfold", three(windows), x, columns)
     return columns
 
 
 def fold(columns: Array, windows: Windows, x: Array, alike: bool = False, divisor: float = 1.0) -> Array:
-    """The transpose of `unfold`, written into ``x``; with ``alike``, of columns that hold one number for each
-    window.
+    """The transpose of `unfold`, divided by ``divisor`` and written into ``x``.
+
+    With ``alike``, ``columns`` holds one number for each window.
     """
-    _COPIES.over(x.size, "fold", three(windows), columns, x, alike, float(divisor))
+    _COPIES.launch_threads(x.size, "fold", three(windows), columns, x, alike, float(divisor))
     return x
