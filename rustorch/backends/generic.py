@@ -133,7 +133,7 @@ class JaxBackend(Backend):
             # of int32 otherwise, where argmax and its like have the default integer
             "searchsorted": lambda x1, x2, /, *, side="left": jax.numpy.searchsorted(x1, x2, side=side).astype(int),
             # a tracer has no device
-            "positions": lambda like, n: jax.numpy.arange(n, dtype=like.dtype),
+            "arange_like": lambda like, n: jax.numpy.arange(n, dtype=like.dtype),
         }
         super().__init__()
         # as one program each, not dozens of small ones

@@ -82,13 +82,13 @@ def elementwise(
 
 
 def _flat(xp: Any, g: Any, x: Any) -> Any:
-    return xp.no_slope(g, x)
+    return xp.zero_gradient(g, x)
 
 
 def _sign_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
     """Zero for real x and at 0. For complex x, sign is x / abs(x): only the part of g across its direction counts."""
     if not is_complex(x):
-        return xp.no_slope(g, x)
+        return xp.zero_gradient(g, x)
     size = xp.abs(x)
     across = g - out * as_complex(xp, xp.real(xp.conj(out) * g))
     none = size == 0
@@ -110,7 +110,7 @@ def _pow_base(xp: Any, g: Any, x1: Any, x2: Any) -> Any:
     if type(x2) not in (int, float) or not -8192 < x2 < 8192 or x2 * 1024 % 1:  # ``x2 - 1`` may be rounded
         return g * conjugate(xp, xp.pow_slope(x1, x2))
     if x2 == 0:
-        return xp.no_slope(g, x1)
+        return xp.zero_gradient(g, x1)
     # on Variables, the power 1 is recorded: third derivatives of a square are zeros, not an error
     return g * conjugate(xp, x1 if x2 == 2 and type(x1) not in VARIABLES else xp.pow(x1, x2 - 1)) * x2
 
@@ -132,7 +132,7 @@ def _hypot_rule(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
     """``g * x1 / out``, and zero at (0, 0). If ``g`` is 0 there, too, ``g / out`` is the derivative of ``g`` in
     ``out``: the second derivatives of the square of a hypot exist.
     """
-    slope = g * xp.direction(x1, x2)
+    slope = g * xp.hypot_slope(x1, x2)
     if type(g) not in VARIABLES or not g._tracked or not out._tracked:
         return slope
     limit = grad(g, out, xp.ones_like(g), create_graph=True, allow_unused=True)[0]
@@ -171,8 +171,8 @@ divide = elementwise("divide", "``x1 / x2``.",
                      x1=lambda xp, g, x2: g / conjugate(xp, x2),
                      x2=lambda xp, g, x2, out: -g * conjugate(xp, out / x2))
 floor_divide = elementwise("floor_divide", "``x1 // x2``: the quotient, rounded toward minus infinity. Its gradient is zero.",
-                           x1=lambda xp, g, x1: xp.no_slope(g, x1),
-                           x2=lambda xp, g, x2: xp.no_slope(g, x2))
+                           x1=lambda xp, g, x1: xp.zero_gradient(g, x1),
+                           x2=lambda xp, g, x2: xp.zero_gradient(g, x2))
 remainder = elementwise("remainder", "``x1 % x2``: what is left of x1 by floor division; has the sign of x2.",
                         x1=lambda xp, g: g,
                         x2=lambda xp, g, x1, x2: -g * xp.floor_divide(x1, x2))
@@ -192,7 +192,7 @@ minimum = elementwise("minimum", "The smaller of two numbers; a tie shares its g
                       x1=_chosen("<")[0], x2=_chosen("<")[1])
 copysign = elementwise("copysign", "The magnitude of x1 with the sign of x2.",
                        x1=lambda xp, g, x1, out: g * (xp.sign(x1) * xp.sign(out)),
-                       x2=lambda xp, g, x2: xp.no_slope(g, x2))
+                       x2=lambda xp, g, x2: xp.zero_gradient(g, x2))
 
 # -- exponentials and logarithms ---------------------------------------------------------------------------------------
 exp = elementwise("exp", "``e ** x``.", x=lambda xp, g, out: g * conjugate(xp, out))
@@ -202,25 +202,31 @@ log1p = elementwise("log1p", "``log(1 + x)``, exact near 0.", x=lambda xp, g, x:
 log2 = elementwise("log2", "Logarithm to base 2.", x=lambda xp, g, x: g * (1 / _ln(2)) / conjugate(xp, x))
 log10 = elementwise("log10", "Logarithm to base 10.", x=lambda xp, g, x: g * (1 / _ln(10)) / conjugate(xp, x))
 logaddexp = elementwise("logaddexp", "``log(exp(x1) + exp(x2))``, without overflow on the way.",
-                        x1=lambda xp, g, x1, x2: g * xp.share(x1, x2),
-                        x2=lambda xp, g, x1, x2: g * xp.share(x2, x1))
+                        x1=lambda xp, g, x1, x2: g * xp.logaddexp_slope(x1, x2),
+                        x2=lambda xp, g, x1, x2: g * xp.logaddexp_slope(x2, x1))
 
 # -- trigonometric and hyperbolic functions; angles in radians ---------------------------------------------------------
 sin = elementwise("sin", "Sine of an angle in radians.", x=lambda xp, g, x: g * conjugate(xp, xp.cos(x)))
 cos = elementwise("cos", "Cosine of an angle in radians.", x=lambda xp, g, x: -g * conjugate(xp, xp.sin(x)))
 tan = elementwise("tan", "Tangent of an angle in radians.", x=_tan_rule)
-asin = elementwise("asin", "Inverse sine, in radians.", x=lambda xp, g, x: g / conjugate(xp, xp.root_below(x)))
-acos = elementwise("acos", "Inverse cosine, in radians.", x=lambda xp, g, x: -g / conjugate(xp, xp.root_below(x)))
-atan = elementwise("atan", "Inverse tangent, in radians.", x=lambda xp, g, x: _over_square(xp, g, xp.root_above(x)))
+asin = elementwise("asin", "Inverse sine, in radians.",
+                   x=lambda xp, g, x: g / conjugate(xp, xp.sqrt_one_minus_square(x)))
+acos = elementwise("acos", "Inverse cosine, in radians.",
+                   x=lambda xp, g, x: -g / conjugate(xp, xp.sqrt_one_minus_square(x)))
+atan = elementwise("atan", "Inverse tangent, in radians.",
+                   x=lambda xp, g, x: _over_square(xp, g, xp.sqrt_one_plus_square(x)))
 atan2 = elementwise("atan2", "The angle of the point (x2, x1), in radians, in [-pi, pi]. Its gradient at (0, 0) is 0.",
-                    x1=lambda xp, g, x1, x2: g * xp.turn(x1, x2),
-                    x2=lambda xp, g, x1, x2: -g * xp.turn(x2, x1))
+                    x1=lambda xp, g, x1, x2: g * xp.atan2_slope(x1, x2),
+                    x2=lambda xp, g, x1, x2: -g * xp.atan2_slope(x2, x1))
 sinh = elementwise("sinh", "Hyperbolic sine.", x=lambda xp, g, x: g * conjugate(xp, xp.cosh(x)))
 cosh = elementwise("cosh", "Hyperbolic cosine.", x=lambda xp, g, x: g * conjugate(xp, xp.sinh(x)))
 tanh = elementwise("tanh", "Hyperbolic tangent.", x=lambda xp, g, x: g * conjugate(xp, xp.tanh_slope(x)))
-asinh = elementwise("asinh", "Inverse hyperbolic sine.", x=lambda xp, g, x: g / conjugate(xp, xp.root_above(x)))
-acosh = elementwise("acosh", "Inverse hyperbolic cosine.", x=lambda xp, g, x: g / conjugate(xp, xp.root_beyond(x)))
-atanh = elementwise("atanh", "Inverse hyperbolic tangent.", x=lambda xp, g, x: _over_square(xp, g, xp.root_below(x)))
+asinh = elementwise("asinh", "Inverse hyperbolic sine.",
+                    x=lambda xp, g, x: g / conjugate(xp, xp.sqrt_one_plus_square(x)))
+acosh = elementwise("acosh", "Inverse hyperbolic cosine.",
+                    x=lambda xp, g, x: g / conjugate(xp, xp.sqrt_square_minus_one(x)))
+atanh = elementwise("atanh", "Inverse hyperbolic tangent.",
+                    x=lambda xp, g, x: _over_square(xp, g, xp.sqrt_one_minus_square(x)))
 
 # -- complex numbers ---------------------------------------------------------------------------------------------------
 conj = elementwise("conj", "Complex conjugate.", x=lambda xp, g: conjugate(xp, g))

@@ -65,7 +65,7 @@ def _of_last(xp: Any, g: Any, read: Callable[[Any], Any], write: Callable[[Any, 
     taken = read(g)
     count = prod(taken.shape)
     zeros = xp.zeros_like(g, dtype=xp.int32 if count < 2**31 else xp.int64)  # JAX may have the first alone
-    numbers = xp.reshape(xp.positions(zeros, count), tuple(taken.shape))
+    numbers = xp.reshape(xp.arange_like(zeros, count), tuple(taken.shape))
     return xp.where(read(write(zeros, numbers)) == numbers, taken, xp.zeros_like(taken))
 
 

@@ -191,7 +191,7 @@ def positions(xp: Any, parts: Sequence[Part], shape: Sequence[int], like: Array)
             start, stop, step = part.indices(shape[axis])  # type: ignore[index]
             count = len(range(start, stop, step))
             offset += start * strides[axis] if count else 0  # type: ignore[index]
-            terms.append((len(sizes), 1, xp.positions(like, count) * (step * strides[axis])))  # type: ignore[index]
+            terms.append((len(sizes), 1, xp.arange_like(like, count) * (step * strides[axis])))  # type: ignore[index]
             sizes.append(count)
         elif part is not Ellipsis and axis is not None and not _is_array(part):
             offset += (part + shape[axis] if part < 0 else part) * strides[axis]
@@ -199,7 +199,7 @@ def positions(xp: Any, parts: Sequence[Part], shape: Sequence[int], like: Array)
         if axis is not None and _is_array(part):
             part = xp.astype(part, like.dtype)
             terms.append((first, len(together), xp.where(part < 0, part + shape[axis], part) * strides[axis]))
-    out = xp.reshape(xp.positions(like, 1) + offset, (1,) * len(sizes))
+    out = xp.reshape(xp.arange_like(like, 1) + offset, (1,) * len(sizes))
     for begin, count, term in terms:
         # a term's own dimensions end where those that it belongs to end
         lead, rest = begin + count - term.ndim, len(sizes) - begin - count
@@ -212,5 +212,5 @@ def _without_mask(xp: Any, part: Part, like: Array) -> list[Part]:
     if not _is_mask(value):
         return [part]
     if axis is None:  # it adds an axis of one element, or of none
-        return [(None, xp.positions(like, 1 if bool(value) else 0))]
+        return [(None, xp.arange_like(like, 1 if bool(value) else 0))]
     return [(axis + i, found) for i, found in enumerate(xp.nonzero(value))]

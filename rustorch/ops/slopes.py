@@ -13,21 +13,21 @@ from ..autograd.primitive import Primitive
 from .helpers import conjugate, is_complex
 
 __all__ = [
-    "direction",
-    "no_slope",
+    "hypot_slope",
+    "zero_gradient",
     "pow_slope",
-    "root_above",
-    "root_below",
-    "root_beyond",
-    "share",
+    "sqrt_one_plus_square",
+    "sqrt_one_minus_square",
+    "sqrt_square_minus_one",
+    "logaddexp_slope",
     "tanh_slope",
-    "turn",
+    "atan2_slope",
 ]
 
 
 def _root_above_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
     """``x / out``, which is 1 or -1 at infinity."""
-    return g * (conjugate(xp, x / out) if is_complex(x) else xp.direction(x, 1.0))
+    return g * (conjugate(xp, x / out) if is_complex(x) else xp.hypot_slope(x, 1.0))
 
 
 def _root_beyond_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
@@ -42,11 +42,11 @@ def _root_beyond_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
 
 def _turn_x2(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
     """``(x1 - x2) * (x1 + x2) / (x1 ** 2 + x2 ** 2) ** 2``: each factor over the distance, and over it again."""
-    nearness = xp.hypot(out, xp.turn(x2, x1))
+    nearness = xp.hypot(out, xp.atan2_slope(x2, x1))
     far = nearness == 0
     one, two = (xp.where(far, xp.zeros_like(out), x + xp.zeros_like(out)) / 2 for x in (x1, x2))
     minus, plus = one - two, one + two
-    return g * (2 * (xp.direction(minus, plus) * nearness) * (xp.direction(plus, minus) * nearness))
+    return g * (2 * (xp.hypot_slope(minus, plus) * nearness) * (xp.hypot_slope(plus, minus) * nearness))
 
 
 def _pow_slope_base(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
@@ -80,14 +80,14 @@ def _pow_slope_exponent(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
 
 
 def _share_slope(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
-    return g * (out * xp.share(x2, x1))
+    return g * (out * xp.logaddexp_slope(x2, x1))
 
 
-no_slope = Primitive(
-    "no_slope",
-    lambda xp, g_out, x, /: xp.no_slope(g_out, x),
-    g_out=lambda xp, g, x: xp.no_slope(g, x),
-    x=lambda xp, g, x: xp.no_slope(g, x),
+zero_gradient = Primitive(
+    "zero_gradient",
+    lambda xp, g_out, x, /: xp.zero_gradient(g_out, x),
+    g_out=lambda xp, g, x: xp.zero_gradient(g, x),
+    x=lambda xp, g, x: xp.zero_gradient(g, x),
 )
 pow_slope = Primitive(
     "pow_slope", lambda xp, x1, x2, /: xp.pow_slope(x1, x2), x1=_pow_slope_base, x2=_pow_slope_exponent
@@ -95,26 +95,32 @@ pow_slope = Primitive(
 tanh_slope = Primitive(
     "tanh_slope", lambda xp, x, /: xp.tanh_slope(x), x=lambda xp, g, x, out: -2 * (g * conjugate(xp, out * xp.tanh(x)))
 )
-root_below = Primitive(
-    "root_below", lambda xp, x, /: xp.root_below(x), x=lambda xp, g, x, out: -(g * conjugate(xp, x / out))
+sqrt_one_minus_square = Primitive(
+    "sqrt_one_minus_square",
+    lambda xp, x, /: xp.sqrt_one_minus_square(x),
+    x=lambda xp, g, x, out: -(g * conjugate(xp, x / out)),
 )
-root_above = Primitive("root_above", lambda xp, x, /: xp.root_above(x), x=_root_above_rule)
-root_beyond = Primitive("root_beyond", lambda xp, x, /: xp.root_beyond(x), x=_root_beyond_rule)
-direction = Primitive(
-    "direction",
-    lambda xp, x1, x2, /: xp.direction(x1, x2),
-    x1=lambda xp, g, x1, x2: g * (xp.direction(x2, x1) * xp.turn(x1, x2)),
-    x2=lambda xp, g, x1, x2, out: -(g * (out * xp.turn(x1, x2))),
+sqrt_one_plus_square = Primitive(
+    "sqrt_one_plus_square", lambda xp, x, /: xp.sqrt_one_plus_square(x), x=_root_above_rule
 )
-turn = Primitive(
-    "turn",
-    lambda xp, x1, x2, /: xp.turn(x1, x2),
-    x1=lambda xp, g, x1, x2, out: -2 * (g * (out * xp.turn(x2, x1))),
+sqrt_square_minus_one = Primitive(
+    "sqrt_square_minus_one", lambda xp, x, /: xp.sqrt_square_minus_one(x), x=_root_beyond_rule
+)
+hypot_slope = Primitive(
+    "hypot_slope",
+    lambda xp, x1, x2, /: xp.hypot_slope(x1, x2),
+    x1=lambda xp, g, x1, x2: g * (xp.hypot_slope(x2, x1) * xp.atan2_slope(x1, x2)),
+    x2=lambda xp, g, x1, x2, out: -(g * (out * xp.atan2_slope(x1, x2))),
+)
+atan2_slope = Primitive(
+    "atan2_slope",
+    lambda xp, x1, x2, /: xp.atan2_slope(x1, x2),
+    x1=lambda xp, g, x1, x2, out: -2 * (g * (out * xp.atan2_slope(x2, x1))),
     x2=_turn_x2,
 )
-share = Primitive(
-    "share",
-    lambda xp, x1, x2, /: xp.share(x1, x2),
+logaddexp_slope = Primitive(
+    "logaddexp_slope",
+    lambda xp, x1, x2, /: xp.logaddexp_slope(x1, x2),
     x1=_share_slope,
     x2=lambda xp, g, x1, x2, out: -_share_slope(xp, g, x1, x2, out),
 )

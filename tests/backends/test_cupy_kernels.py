@@ -32,7 +32,7 @@ from tests.support.target import Target
 I = numpy.array  # noqa: E741 - indices
 #: How many of our own kernels and of cuBLAS's products each launches, at most.
 LAUNCHES = {
-    "kept": 1,
+    "apply_mask": 1,
     "relu": 1,
     "relu_grad": 1,
     "sigmoid": 1,
@@ -43,7 +43,7 @@ LAUNCHES = {
         (
             "gaussian",
             "gelu_tanh",
-            "gelu_tanh_bell",
+            "gelu_tanh_gate_grad",
             "gelu_tanh_grad",
             "mish",
             "mish_grad",
@@ -89,12 +89,12 @@ LAUNCHES = {
     "attention_grad": 6,
     "running_moments": 1,
     "tanh_slope": 1,
-    "root_below": 1,
-    "root_above": 1,
-    "root_beyond": 1,
-    "direction": 1,
-    "turn": 1,
-    "share": 1,
+    "sqrt_one_minus_square": 1,
+    "sqrt_one_plus_square": 1,
+    "sqrt_square_minus_one": 1,
+    "hypot_slope": 1,
+    "atan2_slope": 1,
+    "logaddexp_slope": 1,
     "small_power": 1,
     "pow_slope": 1,
     "vector_norm": 2,
@@ -107,7 +107,7 @@ LAUNCHES = {
     "binary_cross_entropy_with_logits": 1,
     "binary_cross_entropy_with_logits_grad": 1,
     "quotient": 1,
-    "finite_quotient": 1,
+    "quotient_or_zero": 1,
 }
 #: They may write over what they are given.
 IN_PLACE = {*optim.__all__, "running_moments"}

@@ -43,11 +43,11 @@ CASES: dict[str, list[tuple]] = {
         (_f(3, 4), _f(4, 3).T, 0.7 * _f(4, 3).T),
         (_f(2), numpy.zeros(2), numpy.zeros(2)),
     ],
-    "no_slope": [(EDGES, EDGES), (_f(2, 3), _f(3)), (_f(0), _f(0))],
+    "zero_gradient": [(EDGES, EDGES), (_f(2, 3), _f(3)), (_f(0), _f(0))],
     "tanh_slope": [(EDGES,), (numpy.linspace(-400, 400, 40000),), (_f(0, 2),), (numpy.array(-0.3),), (_f(4, 3).T,)],
     **{
         name: [(EDGES,), (1e200 * EDGES,), (_f(0, 2),), (numpy.array(0.5),), (_f(4, 3).T,)]
-        for name in ("root_below", "root_above", "root_beyond")
+        for name in ("sqrt_one_minus_square", "sqrt_one_plus_square", "sqrt_square_minus_one")
     },
     **{
         name: [
@@ -60,7 +60,7 @@ CASES: dict[str, list[tuple]] = {
             (numpy.array(1.0), numpy.array(0.0)),
             (_f(0, 2), _f(2)),
         ]
-        for name in ("direction", "turn", "share")
+        for name in ("hypot_slope", "atan2_slope", "logaddexp_slope")
     },
     "pow_slope": [
         (abs(EDGES), EDGES.T),
@@ -85,7 +85,14 @@ CASES: dict[str, list[tuple]] = {
             (numpy.array(2.0), numpy.array(-1.0)),
             (_f(3, 4), _f(4, 3).T),
         ]
-        for name in ("gelu_tanh_bell", "gelu_tanh_grad", "mish_grad", "sigmoid_grad", "silu_grad", "tanh_softplus_grad")
+        for name in (
+            "gelu_tanh_gate_grad",
+            "gelu_tanh_grad",
+            "mish_grad",
+            "sigmoid_grad",
+            "silu_grad",
+            "tanh_softplus_grad",
+        )
     },
     "prelu_slope": [
         (EDGES, _f(3)),
@@ -140,7 +147,7 @@ CASES: dict[str, list[tuple]] = {
         (_f(3), (0,), INF, False),
         (1e-200 * _f(20000), (0,), 2, False),
     ],
-    "positions": [(I([2, 0], dtype="int64"), 3), (I([2, 0], dtype="int32"), 0)],
+    "arange_like": [(I([2, 0], dtype="int64"), 3), (I([2, 0], dtype="int32"), 0)],
     "put_add": [
         (_f(3), (3, 2), (slice(None), 1)),
         (_f(2), (2, 3), (..., -1)),
@@ -249,7 +256,7 @@ CASES: dict[str, list[tuple]] = {
         (_f(0, 3), _f(4, 3), _f(4)),
     ],
     "linear_grad_weight": [(_f(2, 4), _f(2, 3)), (_f(4), _f(3)), (_f(2, 2, 4), _f(2, 2, 3)), (_f(0, 4), _f(0, 3))],
-    "kept": [
+    "apply_mask": [
         (EDGES, I([0.0, 2.0] * 99)[: len(EDGES)]),
         (_f(2, 3, 4), abs(_f(2, 3, 1))),
         (I([INF, NAN, 1.0]), I([0.0])),
@@ -340,12 +347,12 @@ CASES: dict[str, list[tuple]] = {
         (numpy.array(1.5), abs(_f(3, 40)), abs(_f(3)) + 2, I([0, 39, 1]), None, 3, None),
         (_f(3), abs(_f(3, 40)), abs(_f(3)) + 2, abs(_f(3, 40)), None, None, None),
     ],
-    "gaussian_slope": [(EDGES, abs(_f(3, 3))), (_f(2, 3), abs(_f(3))), (_f(0), _f(0)), (_f(3, 3), abs(EDGES))],
+    "gaussian_nll_slope": [(EDGES, abs(_f(3, 3))), (_f(2, 3), abs(_f(3))), (_f(0), _f(0)), (_f(3, 3), abs(EDGES))],
     "quotient": [
         (I([1.0, -1.0, 0.0, NAN, 3.0, 0.0]), I([0.0, 0.0, 0.0, 0.0, 2.0, 2.0])),
         (numpy.array(0.0), numpy.array(0.0)),
     ],
-    "finite_quotient": [
+    "quotient_or_zero": [
         (I([1.0, INF, 0.0, NAN, 3.0]), I([0.0, 0.0, 0.0, 0.0, 2.0])),
         (numpy.array(1.0), numpy.array(0.0)),
     ],

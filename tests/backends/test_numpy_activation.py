@@ -9,7 +9,7 @@ from rustorch.backends.kernels import activation as plain
 from rustorch.backends.numpy.activation import OVERRIDES, PIECE
 
 ONE = ["gelu", "gelu_tanh", "mish", "silu", "tanh_softplus", "tanhshrink"]
-TWO = ["gelu_tanh_bell", "gelu_tanh_grad", "mish_grad", "sigmoid_grad", "silu_grad", "tanh_softplus_grad"]
+TWO = ["gelu_tanh_gate_grad", "gelu_tanh_grad", "mish_grad", "sigmoid_grad", "silu_grad", "tanh_softplus_grad"]
 
 
 @pytest.mark.parametrize("size", [PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 5])

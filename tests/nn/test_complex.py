@@ -266,7 +266,7 @@ PRIMITIVES: dict[str, tuple] = {
     "sigmoid": (_c(3, 4),),
     "sigmoid_grad": (_c(3, 4), 2 * _c(4, 3).T),
     "tanhshrink": (_c(3, 4),),
-    "kept": (_c(3, 4), numpy.array([0.0, 2.0, 2.0, 0.0])),
+    "apply_mask": (_c(3, 4), numpy.array([0.0, 2.0, 2.0, 0.0])),
     "conv": (_c(2, 2, 5), _c(3, 2, 2), _c(3), (1,), ((1, 0),), (1,), 1),
     "conv_grad_input": (_c(2, 3, 4), _c(3, 2, 2), (5,), (1,), ((0, 0),), (1,), 1),
     "conv_grad_weight": (_c(2, 3, 4), _c(2, 2, 5), (2,), (1,), ((0, 0),), (1,), 1),

@@ -26,7 +26,7 @@ def relu(x: Array) -> Array:
     return _relu(x)
 
 
-def kept(x: Array, mask: Array) -> Array:
+def apply_mask(x: Array, mask: Array) -> Array:
     return _kept(x, mask)
 
 
@@ -48,7 +48,7 @@ _SMOOTH: dict[str, tuple[str, ...]] = {
     "gelu": ("x",),
     "gelu_grad": ("g", "x", "out_of_gelu"),
     "gelu_tanh": ("x",),
-    "gelu_tanh_bell": ("g", "x"),
+    "gelu_tanh_gate_grad": ("g", "x"),
     "gelu_tanh_grad": ("g", "x"),
     "mish": ("x",),
     "mish_grad": ("g", "x"),
@@ -86,4 +86,4 @@ def _smooth(name: str) -> Callable[..., Array]:
     return kernel
 
 
-OVERRIDES = overrides(kept, relu, relu_grad, sigmoid, erf, *map(_smooth, _SMOOTH))
+OVERRIDES = overrides(apply_mask, relu, relu_grad, sigmoid, erf, *map(_smooth, _SMOOTH))

@@ -54,9 +54,13 @@ def sign(x: Array, /) -> Array:
 _tanh_slope = cupy.ElementwiseKernel(
     "T x", "T out", "T e = exp(-fabs(x)); e = e / ((T)1 + e * e); out = (T)4 * (e * e)", "rustorch_tanh_slope"
 )
-_root_below = cupy.ElementwiseKernel("T x", "T out", "out = sqrt((T)1 - x) * sqrt((T)1 + x)", "rustorch_root_below")
-_root_above = cupy.ElementwiseKernel("T x", "T out", "out = hypot((T)1, x)", "rustorch_root_above")
-_root_beyond = cupy.ElementwiseKernel("T x", "T out", "out = sqrt(x - (T)1) * sqrt(x + (T)1)", "rustorch_root_beyond")
+_sqrt_one_minus_square = cupy.ElementwiseKernel(
+    "T x", "T out", "out = sqrt((T)1 - x) * sqrt((T)1 + x)", "rustorch_sqrt_one_minus_square"
+)
+_sqrt_one_plus_square = cupy.ElementwiseKernel("T x", "T out", "out = hypot((T)1, x)", "rustorch_sqrt_one_plus_square")
+_sqrt_square_minus_one = cupy.ElementwiseKernel(
+    "T x", "T out", "out = sqrt(x - (T)1) * sqrt(x + (T)1)", "rustorch_sqrt_square_minus_one"
+)
 _pow_slope = cupy.ElementwiseKernel(
     "T x1, T x2",
     "T out",
@@ -77,11 +81,13 @@ _SCALED = """
     two = !infinite ? x2 / size : isinf(x2) ? copysign((T)1, x2) : (T)0;
     T square = none ? (T)1 : one * one + two * two;
 """
-_direction = cupy.ElementwiseKernel("T x1, T x2", "T out", _SCALED + "out = one / sqrt(square)", "rustorch_direction")
-_turn = cupy.ElementwiseKernel(
-    "T x1, T x2", "T out", _SCALED + "out = infinite ? (T)0 : two / square / size", "rustorch_turn"
+_hypot_slope = cupy.ElementwiseKernel(
+    "T x1, T x2", "T out", _SCALED + "out = one / sqrt(square)", "rustorch_hypot_slope"
 )
-_share = cupy.ElementwiseKernel(
+_atan2_slope = cupy.ElementwiseKernel(
+    "T x1, T x2", "T out", _SCALED + "out = infinite ? (T)0 : two / square / size", "rustorch_atan2_slope"
+)
+_logaddexp_slope = cupy.ElementwiseKernel(
     "T x1, T x2",
     "T out",
     """
@@ -94,7 +100,7 @@ _share = cupy.ElementwiseKernel(
     T e = exp((T)-2 * fabs(half)), larger = (T)1 / ((T)1 + e), smaller = e / ((T)1 + e);
     out = (half >= (T)0 ? larger : smaller) + (T)2 * error * larger * smaller;
     """,
-    "rustorch_share",
+    "rustorch_logaddexp_slope",
 )
 _small_power = cupy.ElementwiseKernel(
     "T x, int32 n",
@@ -117,32 +123,32 @@ def tanh_slope(x: Array) -> Array:
     return _tanh_slope(x)
 
 
-def root_below(x: Array) -> Array:
-    return _root_below(x)
+def sqrt_one_minus_square(x: Array) -> Array:
+    return _sqrt_one_minus_square(x)
 
 
-def root_above(x: Array) -> Array:
-    return _root_above(x)
+def sqrt_one_plus_square(x: Array) -> Array:
+    return _sqrt_one_plus_square(x)
 
 
-def root_beyond(x: Array) -> Array:
-    return _root_beyond(x)
+def sqrt_square_minus_one(x: Array) -> Array:
+    return _sqrt_square_minus_one(x)
 
 
-def direction(x1: Any, x2: Any) -> Array:
-    return _direction(x1, x2)
+def hypot_slope(x1: Any, x2: Any) -> Array:
+    return _hypot_slope(x1, x2)
 
 
-def turn(x1: Any, x2: Any) -> Array:
-    return _turn(x1, x2)
+def atan2_slope(x1: Any, x2: Any) -> Array:
+    return _atan2_slope(x1, x2)
 
 
 def pow_slope(x1: Any, x2: Any) -> Array:
     return _pow_slope(x1, x2)
 
 
-def share(x1: Any, x2: Any) -> Array:
-    return _share(x1, x2)
+def logaddexp_slope(x1: Any, x2: Any) -> Array:
+    return _logaddexp_slope(x1, x2)
 
 
 def small_power(x: Array, n: int) -> Array:
@@ -152,5 +158,15 @@ def small_power(x: Array, n: int) -> Array:
 OVERRIDES = {
     "clip": clip,
     "sign": sign,
-    **overrides(tanh_slope, root_below, root_above, root_beyond, direction, turn, share, pow_slope, small_power),
+    **overrides(
+        tanh_slope,
+        sqrt_one_minus_square,
+        sqrt_one_plus_square,
+        sqrt_square_minus_one,
+        hypot_slope,
+        atan2_slope,
+        logaddexp_slope,
+        pow_slope,
+        small_power,
+    ),
 }

@@ -53,8 +53,8 @@ _with_logits_grad = cupy.ElementwiseKernel(
     "rustorch_binary_cross_entropy_with_logits_grad",
 )
 _quotient = cupy.ElementwiseKernel("T x, T y", "T out", "out = x / y", "rustorch_quotient")
-_finite_quotient = cupy.ElementwiseKernel(
-    "T x, T y", "T out", "out = y == (T)0 ? (T)0 : x / y", "rustorch_finite_quotient"
+_quotient_or_zero = cupy.ElementwiseKernel(
+    "T x, T y", "T out", "out = y == (T)0 ? (T)0 : x / y", "rustorch_quotient_or_zero"
 )
 
 
@@ -94,8 +94,8 @@ def quotient(total: Array, count: Array) -> Array:
     return _quotient(total, count)
 
 
-def finite_quotient(total: Array, count: Array) -> Array:
-    return _finite_quotient(total, count)
+def quotient_or_zero(total: Array, count: Array) -> Array:
+    return _quotient_or_zero(total, count)
 
 
 OVERRIDES = overrides(
@@ -108,5 +108,5 @@ OVERRIDES = overrides(
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_grad,
     quotient,
-    finite_quotient,
+    quotient_or_zero,
 )

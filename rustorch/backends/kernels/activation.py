@@ -13,7 +13,7 @@ from math import factorial, pi, sqrt
 from typing import Any
 
 __all__ = [
-    "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "mish", "mish_grad",
+    "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_gate_grad", "gelu_tanh_grad", "mish", "mish_grad",
     "prelu_slope", "relu", "relu_grad", "sigmoid", "sigmoid_grad", "silu", "silu_grad", "tanh_softplus",
     "tanh_softplus_grad", "tanhshrink",
 ]  # fmt: skip
@@ -189,7 +189,7 @@ def gelu_tanh_grad(xp: Any, g: Any, x: Any) -> Any:
     return g * (xp.where(x < 0, e * (b + rise), b + e * rise) / (b * b))
 
 
-def gelu_tanh_bell(xp: Any, g: Any, x: Any) -> Any:
+def gelu_tanh_gate_grad(xp: Any, g: Any, x: Any) -> Any:
     """``g * s * (1 - s)`` for s = sigmoid(w)."""
     e = _cubic_decay(xp, x)
     return g * (e / ((1 + e) * (1 + e)))

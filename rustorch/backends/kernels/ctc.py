@@ -22,7 +22,7 @@ def _states(xp: Any, log_probs: Any, labels: Any, target_lengths: Any, blank: in
     states before, (n, s): a label that is not a repetition; and the states' numbers, (s,).
     """
     n, most = labels.shape
-    real = xp.positions(labels, most) < xp.expand_dims(target_lengths, axis=1)
+    real = xp.arange_like(labels, most) < xp.expand_dims(target_lengths, axis=1)
     labels = xp.expand_dims(xp.where(real, labels, xp.full_like(labels, blank)), axis=2)
     gap = xp.full_like(labels, blank)
     paired = xp.reshape(xp.concat([gap, labels], axis=2), (n, 2 * most))
@@ -33,7 +33,7 @@ def _states(xp: Any, log_probs: Any, labels: Any, target_lengths: Any, blank: in
     )
     emit = xp.where(emit < NEVER, xp.full_like(emit, NEVER), emit)
     before = _moved(xp, states, 2, blank)
-    return states, emit, xp.logical_and(states != blank, states != before), xp.positions(states, 2 * most + 1)
+    return states, emit, xp.logical_and(states != blank, states != before), xp.arange_like(states, 2 * most + 1)
 
 
 def _moved(xp: Any, x: Any, by: int, fill: float = NEVER) -> Any:

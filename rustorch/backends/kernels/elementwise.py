@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "direction",
-    "kept",
-    "no_slope",
+    "hypot_slope",
+    "apply_mask",
+    "zero_gradient",
     "pow_slope",
-    "root_above",
-    "root_below",
-    "root_beyond",
-    "share",
+    "sqrt_one_plus_square",
+    "sqrt_one_minus_square",
+    "sqrt_square_minus_one",
+    "logaddexp_slope",
     "small_power",
     "tanh_slope",
-    "turn",
+    "atan2_slope",
 ]
 
 #: Exponents for which multiplying is as good as a power: its relative error is at most one and a half times the dtype's
@@ -73,7 +73,7 @@ def pow_slope(xp: Any, x1: Any, x2: Any) -> Any:
     return xp.where(xp.isinf(out), out, out * xp.exp(error * xp.log(size)))
 
 
-def no_slope(xp: Any, g: Any, x: Any) -> Any:
+def zero_gradient(xp: Any, g: Any, x: Any) -> Any:
     """The gradient of a function of ``x`` that is constant almost everywhere: zeros, whose own derivatives are zeros,
     too.
     """
@@ -87,19 +87,19 @@ def tanh_slope(xp: Any, x: Any) -> Any:
     return 4 * (out * out)
 
 
-def root_below(xp: Any, x: Any) -> Any:
+def sqrt_one_minus_square(xp: Any, x: Any) -> Any:
     """``sqrt(1 - x * x)``."""
     return xp.sqrt(1 - x) * xp.sqrt(1 + x)
 
 
-def root_above(xp: Any, x: Any) -> Any:
+def sqrt_one_plus_square(xp: Any, x: Any) -> Any:
     """``sqrt(1 + x * x)``."""
     if xp.isdtype(x.dtype, "complex floating"):
-        return root_below(xp, 1j * x)
+        return sqrt_one_minus_square(xp, 1j * x)
     return xp.hypot(xp.ones_like(x), x)
 
 
-def root_beyond(xp: Any, x: Any) -> Any:
+def sqrt_square_minus_one(xp: Any, x: Any) -> Any:
     """``sqrt(x * x - 1)``."""
     return xp.sqrt(x - 1) * xp.sqrt(x + 1)
 
@@ -123,14 +123,14 @@ def _scaled(xp: Any, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, Any]:
     return one, two, size, none, infinite
 
 
-def direction(xp: Any, x1: Any, x2: Any) -> Any:
+def hypot_slope(xp: Any, x1: Any, x2: Any) -> Any:
     """``x1 / hypot(x1, x2)``, the derivative of hypot in ``x1``; 0 where both are 0."""
     one, two, _, none, _ = _scaled(xp, x1, x2)
     length = xp.sqrt(one * one + two * two)
     return one / xp.where(none, xp.ones_like(length), length)
 
 
-def turn(xp: Any, x1: Any, x2: Any) -> Any:
+def atan2_slope(xp: Any, x1: Any, x2: Any) -> Any:
     """``x2 / (x1 ** 2 + x2 ** 2)``, the derivative of atan2 in ``x1``; 0 where both are 0."""
     one, two, size, none, infinite = _scaled(xp, x1, x2)
     square = one * one + two * two
@@ -138,7 +138,7 @@ def turn(xp: Any, x1: Any, x2: Any) -> Any:
     return xp.where(infinite, xp.zeros_like(out), out)
 
 
-def share(xp: Any, x1: Any, x2: Any) -> Any:
+def logaddexp_slope(xp: Any, x1: Any, x2: Any) -> Any:
     """``exp(x1) / (exp(x1) + exp(x2))``, the derivative of logaddexp in ``x1``; 1/2 where both are the same infinity.
 
     The rounding error of the difference counts for much in its exponential, so it is computed, too.
@@ -160,6 +160,6 @@ def share(xp: Any, x1: Any, x2: Any) -> Any:
     return xp.where(first, larger, smaller) + 2 * error * larger * smaller
 
 
-def kept(xp: Any, x: Any, mask: Any) -> Any:
+def apply_mask(xp: Any, x: Any, mask: Any) -> Any:
     """``x * mask``, and 0 where the mask is 0, whatever x is; the mask broadcasts to x. What dropout computes."""
     return xp.where(mask == 0, xp.zeros_like(x), x) * mask

@@ -10,17 +10,17 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-__all__ = ["index_add", "overwrite", "positions", "put", "put_add", "scatter_add"]
+__all__ = ["index_add", "overwrite", "arange_like", "put", "put_add", "scatter_add"]
 
 
-def positions(xp: Any, like: Any, n: int) -> Any:
+def arange_like(xp: Any, like: Any, n: int) -> Any:
     """The integers below ``n``, in the dtype and on the device of ``like``."""
     return xp.arange(n, dtype=like.dtype, device=like.device)
 
 
 def _bincount(xp: Any, size: int, indices: Any, values: Any) -> Any:
     """``out[i] = sum(values[indices == i])`` for flat ``indices`` and ``values`` of shape (n, k); out is (size, k)."""
-    rows = xp.positions(indices, size)
+    rows = xp.arange_like(indices, size)
     hits = xp.expand_dims(xp.expand_dims(rows, axis=1) == xp.expand_dims(indices, axis=0), axis=2)
     # a select, not a product: 0 * inf would be nan
     picked = xp.where(hits, xp.expand_dims(values, axis=0), xp.zeros_like(values))
@@ -51,7 +51,7 @@ def scatter_add(xp: Any, values: Any, indices: Any, shape: tuple[int, ...], axis
     values = xp.broadcast_to(values, full)
     rows = xp.reshape(xp.moveaxis(indices, axis, 0), (full[axis], -1 if prod(full) else 0))
     flat = xp.reshape(xp.moveaxis(values, axis, 0), rows.shape)
-    places = xp.positions(rows, shape[axis])
+    places = xp.arange_like(rows, shape[axis])
     hits = xp.expand_dims(xp.expand_dims(places, axis=1), axis=1) == xp.expand_dims(rows, axis=0)
     out = xp.sum(xp.where(hits, xp.expand_dims(flat, axis=0), xp.zeros_like(flat)), axis=1, dtype=values.dtype)
     return xp.moveaxis(xp.reshape(out, (shape[axis], *shape[:axis], *shape[axis + 1 :])), 0, axis)
@@ -80,7 +80,7 @@ def overwrite(xp: Any, x: Any, values: Any, places: Any) -> Any:
         return xp.asarray(x, copy=True)
     order = xp.argsort(places, stable=True)
     ordered = xp.take(places, order, axis=0)
-    rows = xp.positions(places, x.shape[0])
+    rows = xp.arange_like(places, x.shape[0])
     # for each row the last of the values at places up to it: the one for this very place, if there is one
     last = xp.astype(xp.searchsorted(ordered, rows, side="right"), places.dtype) - 1
     last = xp.where(last < 0, xp.zeros_like(last), last)

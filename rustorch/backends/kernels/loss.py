@@ -10,8 +10,8 @@ from .softmax import finite_max
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_grad", "binary_cross_entropy_with_logits",
-    "binary_cross_entropy_with_logits_grad", "cross_entropy", "cross_entropy_grad", "finite_quotient", "gaussian_slope",
-    "huber", "huber_grad", "mse", "quotient", "smooth_l1", "smooth_l1_grad",
+    "binary_cross_entropy_with_logits_grad", "cross_entropy", "cross_entropy_grad", "gaussian_nll_slope",
+    "huber", "huber_grad", "mse", "quotient", "quotient_or_zero", "smooth_l1", "smooth_l1_grad",
 ]  # fmt: skip
 
 #: Logarithms of probabilities are -100 at least, and the quotients of derivatives are divided by this at least, as in
@@ -92,7 +92,7 @@ def binary_cross_entropy_with_logits_grad(xp: Any, g: Any, x: Any, target: Any, 
     return g * (xp.where(size < 1, near, far) / (1 + e))
 
 
-def gaussian_slope(xp: Any, d: Any, var: Any) -> Any:
+def gaussian_nll_slope(xp: Any, d: Any, var: Any) -> Any:
     """The derivative of ``(log(v) + d * d / v) / 2`` in the variance v: ``(1 / v - (d / v)**2) / 2``."""
     each = d / var
     return 0.5 * (1 / var - each * each)
@@ -105,7 +105,7 @@ def quotient(xp: Any, total: Any, count: Any) -> Any:
     return xp.where(nothing, endless, total / xp.where(nothing, xp.ones_like(count), count))
 
 
-def finite_quotient(xp: Any, total: Any, count: Any) -> Any:
+def quotient_or_zero(xp: Any, total: Any, count: Any) -> Any:
     """``total / count``, and 0 where nothing was counted."""
     nothing = count == 0
     return xp.where(nothing, xp.zeros_like(total), total) / xp.where(nothing, xp.ones_like(count), count)
@@ -181,7 +181,7 @@ def cross_entropy_grad(
     if each is not None:
         g = xp.where(each == 0, xp.zeros_like(each), g * each)
     p = p / xp.expand_dims(total, axis=1)
-    hot = xp.expand_dims(safe, axis=1) == xp.expand_dims(xp.positions(safe, p.shape[1]), axis=0)
+    hot = xp.expand_dims(safe, axis=1) == xp.expand_dims(xp.arange_like(safe, p.shape[1]), axis=0)
     return xp.expand_dims(g, axis=1) * xp.where(hot, p - 1, p)
 
 

@@ -68,7 +68,7 @@ def _place(xp: Any, window: Window, o: Any, k: Any) -> Any:
 
 def _numbers(xp: Any, like: Any, windows: Windows, i: int) -> Any:
     """The windows' numbers along axis ``i`` of them, shaped so that they broadcast against the output."""
-    return xp.reshape(xp.positions(like, windows[i].out), (windows[i].out,) + (1,) * (len(windows) - 1 - i))
+    return xp.reshape(xp.arange_like(like, windows[i].out), (windows[i].out,) + (1,) * (len(windows) - 1 - i))
 
 
 def _along(i: int, x: Any, windows: Windows, part: slice) -> Any:
@@ -93,7 +93,7 @@ def _shifted(xp: Any, x: Any, i: int, windows: Windows, k: int) -> Any:
         start = k * window.dilation
         return _along(i, x, windows, slice(start, start + (window.out - 1) * window.stride + 1, window.stride))
     like = xp.zeros_like(x[tuple([slice(0, min(1, n)) for n in x.shape])], dtype=xp.int32)
-    return xp.take(x, _place(xp, window, xp.positions(like, window.out), k), axis=x.ndim - len(windows) + i)
+    return xp.take(x, _place(xp, window, xp.arange_like(like, window.out), k), axis=x.ndim - len(windows) + i)
 
 
 def _values(xp: Any, x: Any, windows: Windows, i: int = 0) -> Iterator[Any]:
@@ -234,7 +234,7 @@ def max_unpool(xp: Any, values: Any, places: Any, size: int) -> Any:
     last stays.
     """
     rows = values.shape[0]
-    starts = xp.reshape(xp.positions(places, rows), (rows, 1)) * size
+    starts = xp.reshape(xp.arange_like(places, rows), (rows, 1)) * size
     zeros = xp.reshape(xp.broadcast_to(xp.zeros_like(values[:, :1]), (rows, size)), (rows * size,))
     flat = xp.overwrite(
         zeros, xp.reshape(values, (prod(values.shape),)), xp.reshape(places + starts, (prod(values.shape),))

@@ -365,7 +365,8 @@ _ARRAYS = {
         ("gaussian", "gelu", "gelu_tanh", "mish", "sigmoid", "silu", "tanh_softplus", "tanhshrink"), (1, 0)
     ),
     **dict.fromkeys(
-        ("gelu_tanh_bell", "gelu_tanh_grad", "mish_grad", "sigmoid_grad", "silu_grad", "tanh_softplus_grad"), (2, 1)
+        ("gelu_tanh_gate_grad", "gelu_tanh_grad", "mish_grad", "sigmoid_grad", "silu_grad", "tanh_softplus_grad"),
+        (2, 1),
     ),
     "gelu_grad": (3, 1),
 }

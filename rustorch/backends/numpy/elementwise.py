@@ -30,7 +30,7 @@ def tanh_slope(x: Array) -> Array:
     return out
 
 
-def kept(x: Array, mask: Array) -> Array:
+def apply_mask(x: Array, mask: Array) -> Array:
     """Multiply, and look for products of 0 and infinity or nan only if a sum says that there may be some."""
     with numpy.errstate(invalid="ignore", over="ignore"):
         out = numpy.asarray(x * mask)
@@ -39,4 +39,4 @@ def kept(x: Array, mask: Array) -> Array:
     return out
 
 
-OVERRIDES: dict[str, Callable[..., Any]] = {"tanh_slope": tanh_slope, "kept": kept}
+OVERRIDES: dict[str, Callable[..., Any]] = {"tanh_slope": tanh_slope, "apply_mask": apply_mask}

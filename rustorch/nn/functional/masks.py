@@ -49,10 +49,10 @@ def _features(x: Variable) -> tuple[int, ...]:
 
 def _dropped(x: Variable, shape: tuple[int, ...], p: float, alpha: bool) -> Variable:
     if p == 1 or not alpha:
-        return network.kept.call(x, drawn_mask(shape, p, x))
+        return network.apply_mask.call(x, drawn_mask(shape, p, x))
     mask = drawn_mask(shape, p, x, 1.0)
     scale = 1 / math.sqrt((_ALPHA**2 * p + 1) * (1 - p))
-    return network.kept.call(x, mask * scale) + ((mask - 1) * (_ALPHA * scale) + _ALPHA * scale * p)
+    return network.apply_mask.call(x, mask * scale) + ((mask - 1) * (_ALPHA * scale) + _ALPHA * scale * p)
 
 
 def _run(

@@ -15,7 +15,7 @@ from .recurrent import *  # noqa: F403
 
 #: Those that take complex numbers, with the right conjugates in their rules. All others refuse them.
 OF_COMPLEX = frozenset((
-    "avg_pool", "avg_pool_grad", "conv", "conv_grad_input", "conv_grad_weight", "embedding", "gru_steps", "kept",
+    "avg_pool", "avg_pool_grad", "conv", "conv_grad_input", "conv_grad_weight", "embedding", "gru_steps", "apply_mask",
     "linear", "linear_grad_weight", "lstm_steps", "max_unpool", "rnn_steps", "sigmoid", "sigmoid_grad", "tanhshrink",
 ))  # fmt: skip
 

@@ -13,7 +13,7 @@ from ...backends.kernels.activation import CUBIC, DENSITY, FAR, LAST_CUBIC, LIMI
 from ..helpers import conjugate
 
 __all__ = [
-    "elu", "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_bell", "gelu_tanh_grad", "hardshrink",
+    "elu", "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_gate_grad", "gelu_tanh_grad", "hardshrink",
     "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid", "mish", "mish_grad", "prelu", "prelu_slope",
     "sigmoid_grad", "silu", "silu_grad", "softplus", "softshrink", "softsign", "tanh_softplus", "tanh_softplus_grad",
     "tanhshrink", "threshold",
@@ -63,12 +63,14 @@ def _cubic(xp: Any, x: Any) -> tuple[Any, Any, Any]:
 
 def _gelu_tanh_second(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
     y, w, slope = _cubic(xp, x)
-    return xp.gelu_tanh_bell(g * g_out * (2 * SLOPE + (12 * CUBIC) * (y * y) - y * slope * slope * xp.tanh(w / 2)), x)
+    return xp.gelu_tanh_gate_grad(
+        g * g_out * (2 * SLOPE + (12 * CUBIC) * (y * y) - y * slope * slope * xp.tanh(w / 2)), x
+    )
 
 
 def _gelu_tanh_third(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
     _, w, slope = _cubic(xp, x)
-    return -xp.gelu_tanh_bell(g * g_out * (slope * xp.tanh(w / 2)), x)
+    return -xp.gelu_tanh_gate_grad(g * g_out * (slope * xp.tanh(w / 2)), x)
 
 
 gelu_tanh = Primitive("gelu_tanh", lambda xp, x, /: xp.gelu_tanh(x), x=lambda xp, g, x: xp.gelu_tanh_grad(g, x))
@@ -78,10 +80,10 @@ gelu_tanh_grad = Primitive(
     g_out=lambda xp, g, x: xp.gelu_tanh_grad(g, x),
     x=_gelu_tanh_second,
 )
-gelu_tanh_bell = Primitive(
-    "gelu_tanh_bell",
-    lambda xp, g_out, x, /: xp.gelu_tanh_bell(g_out, x),
-    g_out=lambda xp, g, x: xp.gelu_tanh_bell(g, x),
+gelu_tanh_gate_grad = Primitive(
+    "gelu_tanh_gate_grad",
+    lambda xp, g_out, x, /: xp.gelu_tanh_gate_grad(g_out, x),
+    g_out=lambda xp, g, x: xp.gelu_tanh_gate_grad(g, x),
     x=_gelu_tanh_third,
 )
 

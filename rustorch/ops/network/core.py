@@ -13,7 +13,7 @@ from ..helpers import conjugate
 
 __all__ = [
     "cross_entropy",
-    "kept",
+    "apply_mask",
     "linear",
     "linear_grad_weight",
     "log_softmax",
@@ -38,7 +38,9 @@ linear_grad_weight = Primitive(
     g_out=lambda xp, g, x: xp.matmul(conjugate(xp, x), xp.matrix_transpose(g)),
     x=lambda xp, g, g_out: xp.matmul(conjugate(xp, g_out), g),
 )
-kept = Primitive("kept", lambda xp, x, mask, /: xp.kept(x, mask), x=lambda xp, g, mask: xp.kept(g, mask))
+apply_mask = Primitive(
+    "apply_mask", lambda xp, x, mask, /: xp.apply_mask(x, mask), x=lambda xp, g, mask: xp.apply_mask(g, mask)
+)
 relu = Primitive("relu", lambda xp, x, /: xp.relu(x), x=lambda xp, g, out: xp.relu_grad(g, out))
 relu_grad = Primitive(
     "relu_grad",

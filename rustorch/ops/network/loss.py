@@ -39,14 +39,14 @@ weighed = Primitive(
 quotient = Primitive(
     "quotient",
     lambda xp, total, count, /: xp.quotient(total, count),
-    total=lambda xp, g, count: xp.finite_quotient(g, count),
-    count=lambda xp, g, count, out: -xp.finite_quotient(g * out, count),
+    total=lambda xp, g, count: xp.quotient_or_zero(g, count),
+    count=lambda xp, g, count, out: -xp.quotient_or_zero(g * out, count),
 )
-finite_quotient = Primitive(
-    "finite_quotient",
-    lambda xp, total, count, /: xp.finite_quotient(total, count),
-    total=lambda xp, g, count: xp.finite_quotient(g, count),
-    count=lambda xp, g, count, out: -xp.finite_quotient(g * out, count),
+quotient_or_zero = Primitive(
+    "quotient_or_zero",
+    lambda xp, total, count, /: xp.quotient_or_zero(total, count),
+    total=lambda xp, g, count: xp.quotient_or_zero(g, count),
+    count=lambda xp, g, count, out: -xp.quotient_or_zero(g * out, count),
 )
 #: ``max(x, least)`` with the gradient of x everywhere, as PyTorch has it.
 at_least = Primitive("at_least", lambda xp, x, /, least: xp.clip(x, least, None), x=lambda xp, g: g)
@@ -234,11 +234,11 @@ gaussian_nll = Primitive(
     "gaussian_nll",
     lambda xp, d, var, /: _gaussian(xp, d, var),
     d=lambda xp, g, d, var: g * (d / var),
-    var=lambda xp, g, d, var: g * xp.gaussian_slope(d, var),
+    var=lambda xp, g, d, var: g * xp.gaussian_nll_slope(d, var),
 )
-gaussian_slope = Primitive(
-    "gaussian_slope",
-    lambda xp, d, var, /: xp.gaussian_slope(d, var),
+gaussian_nll_slope = Primitive(
+    "gaussian_nll_slope",
+    lambda xp, d, var, /: xp.gaussian_nll_slope(d, var),
     d=lambda xp, g, d, var: -g * (d / var) / var,
     var=_slope_in_variance,
 )
