@@ -1,63 +1,77 @@
-"""Hooks of Modules: functions that see, and may replace, what goes in and comes out, forward and backward."""
+"""Hooks of Modules: functions that see the inputs, outputs and gradients of a call, and may replace them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from ..autograd.function import Function
 from ..autograd.graph import Value, mode, next_seq
 from ..autograd.hooks import Removable
 
+_Arguments = ParamSpec("_Arguments")
+_Output = TypeVar("_Output", covariant=True)
+_Gradients = tuple[Any, ...]  # native arrays or Variables, and None for what is not tracked
 
-class _Tables:
-    """The hooks of one Module, in the order in which they are called."""
+
+class _HasForward(Protocol[_Arguments, _Output]):
+    """A Module, as a type checker sees it: what ``forward`` takes and returns."""
+
+    def forward(self, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Output: ...
+
+
+class _HookTables:
+    """The hooks of one Module, each table in the order of the calls."""
 
     def __init__(self) -> None:
-        self.pre: dict[int, Any] = {}
-        self.post: dict[int, Any] = {}
+        self.forward_pre: dict[int, Any] = {}
+        self.forward: dict[int, Any] = {}
         self.backward_pre: dict[int, Any] = {}
         self.backward: dict[int, Any] = {}
 
 
-def _note(error: Exception, module: Any) -> None:
-    """Say in the traceback which of a model's layers it was: the innermost with its settings, those around it
-    by name.
-    """
-    text = ""
+def _add_note(error: Exception, module: Any) -> None:
+    """Name the layer in the traceback: the innermost one with its settings, the ones around it by name alone."""
+    settings = ""
     if not getattr(error, "__notes__", None):
         try:
-            text = f"({module.extra_repr()})"
-        except Exception:  # a layer that cannot even describe itself: the first error is the one to read
-            text = ""
-    error.add_note(f"in {type(module).__name__}{text}")
+            settings = f"({module.extra_repr()})"
+        except Exception:  # extra_repr may fail too, but the first error is the one to show
+            settings = ""
+    error.add_note(f"in {type(module).__name__}{settings}")
 
 
 class Hooked:
-    """What can be called with hooks around it."""
+    """A callable that runs ``forward`` and its hooks."""
 
-    _hooks: _Tables | None = None  # as long as there is none, a call costs one look
+    _hooks: _HookTables | None = None  # None until the first hook, so that a call without hooks costs one test
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The output of this module for these inputs; a subclass defines it, and a call of the module runs it, with the
-        hooks.
-        """
+        """Compute the output of this module. Each subclass defines it; a call of the module runs it and the hooks."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            if self._hooks is not None:
-                return _called(self, self._hooks, args, kwargs)
-            if len(args) == 1 and not kwargs:  # the usual call, without unpacking
-                return self.forward(args[0])
-            return self.forward(*args, **kwargs)
-        except Exception as error:
-            _note(error, self)
-            raise
+    if TYPE_CHECKING:  # the arguments and the result of a call are those of ``forward``
+
+        def __call__(
+            self: _HasForward[_Arguments, _Output], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+        ) -> _Output: ...
+
+    else:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            try:
+                if self._hooks is not None:
+                    return _call_with_hooks(self, self._hooks, args, kwargs)
+                if len(args) == 1 and not kwargs:  # most calls: passing one argument is faster than unpacking
+                    return self.forward(args[0])
+                return self.forward(*args, **kwargs)
+            except Exception as error:
+                _add_note(error, self)
+                raise
 
     def _add_hook(self, table: str, entry: Any, prepend: bool) -> Removable:
         if self._hooks is None:
-            object.__setattr__(self, "_hooks", _Tables())
+            object.__setattr__(self, "_hooks", _HookTables())
         hooks = getattr(self._hooks, table)
         others = dict(hooks) if prepend else {}
         if prepend:
@@ -68,22 +82,23 @@ class Hooked:
         return Removable(hooks, key)
 
     def register_forward_pre_hook(
-        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> Removable:
-        """Call ``hook(module, args)`` before each forward; what it returns, if not None, replaces the arguments.
+        """Call ``hook(module, args)`` before each forward. A result other than None replaces the arguments.
 
         Parameters
         ----------
         hook : callable
-            With ``with_kwargs`` it is ``hook(module, args, kwargs)``, and returns None or both.
+            With ``with_kwargs``, the call is ``hook(module, args, kwargs)``. It returns None or (args, kwargs).
         prepend : bool
-            Whether it comes before those that are there.
+            Whether to call this hook before the hooks that exist already.
         with_kwargs : bool
+            Whether the hook takes the keyword arguments too.
 
         Returns
         -------
         Removable
-            Whose ``remove()`` takes the hook away.
+            Its method ``remove()`` removes the hook.
 
         Examples
         --------
@@ -93,27 +108,33 @@ class Hooked:
         ...     layer(rustorch.ones(2)).tolist()
         [2.0, 2.0]
         """
-        return self._add_hook("pre", (hook, with_kwargs), prepend)
+        return self._add_hook("forward_pre", (hook, with_kwargs), prepend)
 
     def register_forward_hook(
-        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
     ) -> Removable:
-        """Call ``hook(module, args, output)`` after each forward; what it returns, if not None, replaces the output.
+        """Call ``hook(module, args, output)`` after each forward. A result other than None replaces the output.
 
         Parameters
         ----------
         hook : callable
-            With ``with_kwargs`` it is ``hook(module, args, kwargs, output)``.
+            With ``with_kwargs``, the call is ``hook(module, args, kwargs, output)``.
         prepend : bool
-            Whether it comes before those that are there.
+            Whether to call this hook before the hooks that exist already.
         with_kwargs : bool
+            Whether the hook takes the keyword arguments too.
         always_call : bool
-            Whether it is called after an exception, too, with None as the output.
+            Whether to call the hook after an exception too. The output is None then.
 
         Returns
         -------
         Removable
-            Whose ``remove()`` takes the hook away.
+            Its method ``remove()`` removes the hook.
 
         Examples
         --------
@@ -126,41 +147,41 @@ class Hooked:
         >>> shapes
         [(4, 3)]
         """
-        return self._add_hook("post", (hook, with_kwargs, always_call), prepend)
+        return self._add_hook("forward", (hook, with_kwargs, always_call), prepend)
 
-    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> Removable:
-        """Call ``hook(module, grad_output)`` when the gradients of the outputs are there; what it returns replaces
-        them.
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Removable:
+        """Call ``hook(module, grad_output)`` when backward has the gradients of the outputs. A result replaces them.
 
         Parameters
         ----------
         hook : callable
-            ``grad_output`` is a tuple: the gradient of each output, None for what is no tracked Variable.
+            ``grad_output`` is a tuple with the gradient of each output. It is None for an output that is not tracked.
         prepend : bool
-            Whether it comes before those that are there.
+            Whether to call this hook before the hooks that exist already.
 
         Returns
         -------
         Removable
+            Its method ``remove()`` removes the hook.
         """
         return self._add_hook("backward_pre", hook, prepend)
 
-    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> Removable:
-        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are there; what it returns
-        replaces them.
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Removable:
+        """Call ``hook(module, grad_input, grad_output)`` when backward has the gradients of the inputs. A result
+        replaces ``grad_input``.
 
         Parameters
         ----------
         hook : callable
-            The gradients are tuples: one for each positional argument or output, None for what is no tracked Variable.
-            If no argument is tracked, it is called when the gradients of the outputs are there.
+            Both gradients are tuples: one gradient for each positional argument or output, None for those that are
+            not tracked. If no argument is tracked, the call comes when backward has the gradients of the outputs.
         prepend : bool
-            Whether it comes before those that are there.
+            Whether to call this hook before the hooks that exist already.
 
         Returns
         -------
         Removable
-            Whose ``remove()`` takes the hook away.
+            Its method ``remove()`` removes the hook.
 
         Examples
         --------
@@ -175,11 +196,11 @@ class Hooked:
         return self._add_hook("backward", hook, prepend)
 
 
-def _called(module: Hooked, hooks: _Tables, args: tuple, kwargs: dict) -> Any:
-    """A call with all that is registered."""
+def _call_with_hooks(module: Any, hooks: _HookTables, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call the forward pre-hooks, forward, and the forward hooks; let the backward hooks see the gradients."""
     called: set[int] = set()
     try:
-        for hook, with_kwargs in list(hooks.pre.values()):
+        for hook, with_kwargs in list(hooks.forward_pre.values()):
             if with_kwargs:
                 result = hook(module, args, kwargs)
                 if result is not None:
@@ -192,114 +213,120 @@ def _called(module: Hooked, hooks: _Tables, args: tuple, kwargs: dict) -> Any:
                 result = hook(module, args)
                 if result is not None:
                     args = result if isinstance(result, tuple) else (result,)
-        watch = _Watch(module, hooks) if mode.enabled and (hooks.backward or hooks.backward_pre) else None
-        if watch is not None:
-            args = watch.inputs(args)
+        has_backward_hooks = mode.enabled and (hooks.backward or hooks.backward_pre)
+        backward = _BackwardHooks(module, hooks) if has_backward_hooks else None
+        if backward is not None:
+            args = backward.inputs(args)
         output = module.forward(*args, **kwargs)
-        for key, (hook, with_kwargs, _) in list(hooks.post.items()):
+        for key, (hook, with_kwargs, _) in list(hooks.forward.items()):
             called.add(key)
             result = hook(module, args, kwargs, output) if with_kwargs else hook(module, args, output)
             output = output if result is None else result
-        return output if watch is None else watch.outputs(output)
+        return output if backward is None else backward.outputs(output)
     except Exception:
-        for key, (hook, with_kwargs, always) in list(hooks.post.items()):
-            if always and key not in called:
+        for key, (hook, with_kwargs, always_call) in list(hooks.forward.items()):
+            if always_call and key not in called:
                 hook(module, args, kwargs, None) if with_kwargs else hook(module, args, None)
         raise
 
 
 class _Passed(Function):
-    """Values as they are, and a function that sees their gradients on the way back."""
+    """The identity; backward passes the gradients through a function."""
 
     @staticmethod
-    def forward(ctx: Any, seen: Callable, *values: Any) -> tuple:
-        ctx.seen = seen
+    def forward(ctx: Any, change: Callable[..., Any], *values: Any) -> tuple[Any, ...]:
+        ctx.change = change
         return values
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple:
-        return (None, *ctx.seen(gradients))
+    def backward(ctx: Any, *gradients: Any) -> tuple[Any, ...]:
+        return (None, *ctx.change(gradients))
 
 
-class _Watch:
-    """One call of a Module whose gradients are waited for, at its outputs first and then at its inputs."""
+class _BackwardHooks:
+    """The backward hooks of one call. Backward reaches the outputs first, then the inputs."""
 
-    def __init__(self, module: Hooked, hooks: _Tables):
+    def __init__(self, module: Hooked, hooks: _HookTables):
         self._module = module
         self._hooks = hooks
-        self._count = 0  # of positional arguments
-        self._in: list[int] = []  # which of the arguments, and of the outputs, are tracked
-        self._out: list[int] = []
-        self._size = 0  # of the outputs
-        self._grad_output: tuple | None = None
+        self._argument_count = 0
+        self._tracked_arguments: list[int] = []
+        self._output_count = 0
+        self._tracked_outputs: list[int] = []
+        self._grad_output: _Gradients | None = None
 
-    def inputs(self, args: tuple) -> tuple:
-        self._count, self._in = len(args), _tracked(args)
-        return _passing(args, self._in, self._of_inputs)
+    def inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments, so wrapped that their gradients go through the hooks."""
+        self._argument_count, self._tracked_arguments = len(args), _tracked(args)
+        return _passed(args, self._tracked_arguments, self._change_input_gradients)
 
     def outputs(self, output: Any) -> Any:
-        several = isinstance(output, (tuple, list))
-        values = tuple(output) if several else (output,)
-        self._size, self._out = len(values), _tracked(values)
-        passed = _passing(values, self._out, self._of_outputs)
-        if not several:
+        """The output, so wrapped that its gradients go through the hooks."""
+        is_sequence = isinstance(output, (tuple, list))
+        values = tuple(output) if is_sequence else (output,)
+        self._output_count, self._tracked_outputs = len(values), _tracked(values)
+        passed = _passed(values, self._tracked_outputs, self._change_output_gradients)
+        if not is_sequence:
             return passed[0]
         return type(output)(*passed) if hasattr(output, "_fields") else type(output)(passed)
 
-    def _of_outputs(self, gradients: Sequence) -> Sequence:
-        found = _placed(gradients, self._out, self._size)
+    def _change_output_gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
+        grad_output = _filled(gradients, self._tracked_outputs, self._output_count)
         for hook in list(self._hooks.backward_pre.values()):
-            found = _replaced("backward pre-hook", hook(self._module, found), found)
-        if self._in:
-            self._grad_output = found
+            grad_output = _replaced("backward pre-hook", hook(self._module, grad_output), grad_output)
+        if self._tracked_arguments:
+            self._grad_output = grad_output
         else:
             for hook in list(self._hooks.backward.values()):
-                if hook(self._module, (None,) * self._count, found) is not None:
+                if hook(self._module, (None,) * self._argument_count, grad_output) is not None:
                     raise RuntimeError(
                         f"a backward hook of {type(self._module).__name__} has no gradient to replace: no input is "
                         f"tracked"
                     )
-        return [found[i] for i in self._out]
+        return [grad_output[i] for i in self._tracked_outputs]
 
-    def _of_inputs(self, gradients: Sequence) -> Sequence:
-        # kept any longer, a recorded gradient would close a cycle
+    def _change_input_gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
+        # Forget the gradients of the outputs: a recorded gradient here would close a reference cycle.
         grad_output, self._grad_output = self._grad_output, None
-        if grad_output is None:  # a second derivative may come here past the outputs
+        if grad_output is None:  # a second derivative may reach the inputs without the outputs
             return gradients
-        found = _placed(gradients, self._in, self._count)
+        grad_input = _filled(gradients, self._tracked_arguments, self._argument_count)
         for hook in list(self._hooks.backward.values()):
-            found = _replaced("backward hook", hook(self._module, found, grad_output), found)
-        return [found[i] for i in self._in]
+            grad_input = _replaced("backward hook", hook(self._module, grad_input, grad_output), grad_input)
+        return [grad_input[i] for i in self._tracked_arguments]
 
 
-def _tracked(values: Sequence) -> list[int]:
+def _tracked(values: Sequence[Any]) -> list[int]:
+    """The indices of the tracked Variables."""
     return [i for i, value in enumerate(values) if isinstance(value, Value) and value._tracked]
 
 
-def _passing(values: tuple, places: list[int], seen: Callable) -> tuple:
-    if not places:
+def _passed(values: tuple[Any, ...], indices: list[int], change: Callable[..., Any]) -> tuple[Any, ...]:
+    """The values. Backward passes the gradients of those at ``indices`` through ``change``."""
+    if not indices:
         return values
     out = list(values)
-    for i, value in zip(places, _Passed.apply(seen, *[values[i] for i in places]), strict=True):
+    for i, value in zip(indices, _Passed.apply(change, *[values[i] for i in indices]), strict=True):
         out[i] = value
     return tuple(out)
 
 
-def _placed(gradients: Sequence, places: list[int], size: int) -> tuple:
+def _filled(gradients: Sequence[Any], indices: list[int], size: int) -> _Gradients:
+    """A tuple of ``size`` entries: the gradients at ``indices``, None elsewhere."""
     out: list[Any] = [None] * size
-    for i, gradient in zip(places, gradients, strict=True):
+    for i, gradient in zip(indices, gradients, strict=True):
         out[i] = gradient
     return tuple(out)
 
 
-def _replaced(what: str, result: Any, before: tuple) -> tuple:
-    """What a hook returned in the place of gradients."""
+def _replaced(what: str, result: Any, gradients: _Gradients) -> _Gradients:
+    """The gradients, or what a hook returned instead of them."""
     if result is None:
-        return before
-    given = tuple(result) if isinstance(result, (tuple, list)) else (result,)
-    if len(given) != len(before):
+        return gradients
+    replacements = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+    if len(replacements) != len(gradients):
         raise RuntimeError(
-            f"a {what} returns as many gradients as it was given, {len(before)}, or None; this one returned "
-            f"{len(given)}"
+            f"a {what} returns as many gradients as it was given, {len(gradients)}, or None; this one returned "
+            f"{len(replacements)}"
         )
-    return given
+    return replacements
