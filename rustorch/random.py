@@ -24,7 +24,7 @@ from .backends import (
     when_loaded,
 )
 from .backends.base import info
-from .ops.helpers import sizes_of
+from .ops.arguments import sizes_of
 from .variable import Variable
 
 __all__ = ["fork_rng", "get_rng_state", "manual_seed", "rand", "randint", "randn", "randperm", "seed", "set_rng_state"]

@@ -11,7 +11,7 @@ from .autograd import engine, graph, hooks
 from .autograd.check import native_of
 from .autograd.graph import Node, Value, make
 from .backends import BY_TYPE, Array, device_of, dtypes, of
-from .ops.creation import clone, native_array, to_device
+from .ops.from_data import clone, native_array, to_device
 from .ops.indexing import getitem, setitem
 from .ops.interchange import Interchange
 from .ops.operators import Operators

@@ -14,7 +14,7 @@ from ..backends import default_device, get, of
 from ..backends.convert import host_array
 from ..backends.dtypes import complex128, float64
 from ..backends.promotion import is_numpy_scalar
-from ..ops.creation import asarray
+from ..ops.from_data import asarray
 from ..pytree import tree_map
 from .dataset import Gathered
 

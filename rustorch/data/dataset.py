@@ -13,7 +13,7 @@ from .. import ops
 from ..autograd.check import adopt
 from ..backends import keyed_stream
 from ..backends.dtypes import int64
-from ..ops.creation import asarray
+from ..ops.from_data import asarray
 from .checks import length_of, place, places, seed_of
 from .sampler import permutation
 

@@ -12,7 +12,7 @@ from .. import ops
 from ..autograd.graph import make, no_grad
 from ..backends import Backend, keyed_stream
 from ..backends.dtypes import float64, int64
-from ..ops.creation import asarray
+from ..ops.from_data import asarray
 from .checks import flag, seed_of, whole
 
 T = TypeVar("T", covariant=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import ops
 from ..autograd.check import adopt
-from ..ops.helpers import one_axis
+from ..ops.arguments import one_axis
 from .module import Stateless
 
 __all__ = ["Flatten", "Unflatten"]

@@ -10,7 +10,6 @@ from . import (
     fft,  # noqa: F401
     indexing,
     linalg,  # noqa: F401
-    linear_algebra,
     manipulation,
     network,  # noqa: F401
     searching,
@@ -26,7 +25,8 @@ from .elementwise import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .interchange import API_VERSIONS as API_VERSIONS
 from .interchange import public_namespace as public_namespace
-from .linear_algebra import *  # noqa: F403
+from .linalg import products
+from .linalg.products import *  # noqa: F403
 from .manipulation import *  # noqa: F403
 from .searching import *  # noqa: F403
 from .sets import *  # noqa: F403
@@ -40,7 +40,7 @@ CHAPTERS = (
     data_type,
     elementwise,
     indexing,
-    linear_algebra,
+    products,
     manipulation,
     searching,
     sets,

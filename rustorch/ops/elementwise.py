@@ -21,9 +21,10 @@ from typing import Any
 from ..autograd.check import adopt, common_backend, mixed_kinds, weak, weak_number
 from ..autograd.functional import grad
 from ..autograd.graph import VARIABLES
-from ..autograd.primitive import SCALARS, Primitive, Rule, binary, unary
-from . import slopes  # noqa: F401 - rules call its primitives as xp.<name>
-from .helpers import as_complex, conjugate, is_complex
+from ..autograd.primitive import Primitive, Rule, binary, unary
+from ..backends.promotion import PYTHON_SCALARS
+from . import elementwise_derivatives  # noqa: F401 - rules call its primitives as xp.<name>
+from .complex_numbers import as_complex, conjugate, is_complex
 
 __all__ = [
     "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert",
@@ -96,7 +97,7 @@ def _sign_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
 
 
 def _chosen(better: str) -> tuple[Rule, Rule]:
-    """Rules of maximum (``better`` is ">") and minimum ("<"): the gradient goes to the operand that won, half on a tie."""
+    """The rules of maximum (``better`` is ">") or minimum ("<"). The gradient goes to the chosen operand; a tie halves it."""
 
     def share(xp: Any, g: Any, mine: Any, other: Any) -> Any:
         lost = mine < other if better == ">" else mine > other
@@ -170,7 +171,7 @@ multiply = elementwise("multiply", "``x1 * x2``.",
 divide = elementwise("divide", "``x1 / x2``.",
                      x1=lambda xp, g, x2: g / conjugate(xp, x2),
                      x2=lambda xp, g, x2, out: -g * conjugate(xp, out / x2))
-floor_divide = elementwise("floor_divide", "``x1 // x2``: the quotient, rounded toward minus infinity. Its gradient is zero.",
+floor_divide = elementwise("floor_divide", "``x1 // x2``: the quotient rounded toward minus infinity. Its gradient is 0.",
                            x1=lambda xp, g, x1: xp.zero_gradient(g, x1),
                            x2=lambda xp, g, x2: xp.zero_gradient(g, x2))
 remainder = elementwise("remainder", "``x1 % x2``: what is left of x1 by floor division; has the sign of x2.",
@@ -182,7 +183,8 @@ positive = elementwise("positive", "``+x``.", x=lambda xp, g: g)
 abs = elementwise("abs", "Absolute value; for complex numbers, the modulus.", x=lambda xp, g, x: g * xp.sign(x))
 square = elementwise("square", "``x * x``.", x=lambda xp, g, x: 2 * (g * conjugate(xp, x)))
 sqrt = elementwise("sqrt", "Principal square root.", x=lambda xp, g, out: g / (2 * conjugate(xp, out)))
-reciprocal = elementwise("reciprocal", "``1 / x``.", x=lambda xp, g, out: -(g * conjugate(xp, out) * conjugate(xp, out)))
+reciprocal = elementwise("reciprocal", "``1 / x``.",
+                         x=lambda xp, g, out: -(g * conjugate(xp, out) * conjugate(xp, out)))
 hypot = elementwise("hypot", "``sqrt(x1**2 + x2**2)``, without overflow on the way. Its gradient at (0, 0) is 0.",
                     x1=lambda xp, g, x1, x2, out: _hypot_rule(xp, g, x1, x2, out),
                     x2=lambda xp, g, x1, x2, out: _hypot_rule(xp, g, x2, x1, out))
@@ -317,7 +319,7 @@ def _bound(bound: Any, x: Any) -> Any:
     if bound is None:
         return None
     bound = weak(bound, x)
-    if type(bound) in SCALARS:
+    if type(bound) in PYTHON_SCALARS:
         weak_number("clip", bound, x._native)
         return bound
     bound = adopt(bound, "clip", (x,))

@@ -10,11 +10,13 @@ from typing import Any
 from ..autograd.check import adopt
 from ..autograd.primitive import Primitive
 from ..backends import dtypes
+from .arguments import axes_of, integer, one_axis
+from .complex_numbers import is_complex
 from .creation import arange, zeros
 from .data_type import astype
 from .elementwise import conj, real
-from .helpers import axes_of, integer, is_complex, one_axis
-from .manipulation import concat, roll
+from .joining import concat
+from .manipulation import roll
 
 __all__ = [
     "fft", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifftn", "ifftshift", "ihfft", "irfft", "irfftn", "rfft",

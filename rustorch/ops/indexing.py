@@ -8,12 +8,14 @@ from typing import Any
 
 from ..autograd.check import adopt, keeps_gradient, number_of, weak, weak_number
 from ..autograd.graph import Value, make, mode, writes
-from ..autograd.primitive import SCALARS, Primitive
+from ..autograd.primitive import Primitive
 from ..backends import BY_TYPE, device_of, of
 from ..backends.convert import elements, fits, nests
-from . import keys, lists
+from ..backends.promotion import PYTHON_SCALARS
+from . import keys, nested_lists
+from .arguments import one_axis
+from .creation import full_like
 from .data_type import broadcast_shapes
-from .helpers import one_axis
 from .manipulation import broadcast_to, reshape
 
 __all__ = ["take", "take_along_axis"]
@@ -260,9 +262,9 @@ def _listed(values: Any, x: Value) -> Any:
                 )
         else:
             keeps_gradient("x[key] = value", leaf, x.dtype)
-    if lists.holds_arrays(values):
-        return lists.joined(values, x.dtype)
-    return lists.of_numbers(values, x.dtype, device_of(x._native))
+    if nested_lists.holds_arrays(values):
+        return nested_lists.joined(values, x.dtype)
+    return nested_lists.of_numbers(values, x.dtype, device_of(x._native))
 
 
 def setitem(x: Value, key: Any, value: Any) -> None:
@@ -280,13 +282,13 @@ def setitem(x: Value, key: Any, value: Any) -> None:
     ValueError
         If the shapes do not fit.
     """
-    if type(value) not in SCALARS and not isinstance(value, Value):
+    if type(value) not in PYTHON_SCALARS and not isinstance(value, Value):
         value = _listed(value, x) if nests(type(value)) else weak(value, x)
     recording = _writable(x, value, "x[key] = value")
     key = keys.native(key, x)
     backend = of(x._native)
     assert backend is not None
-    if type(value) in SCALARS:
+    if type(value) in PYTHON_SCALARS:
         weak_number("x[key] = value", value, x._native)
         if type(value) is complex and x.dtype.kind == "f":
             raise TypeError(
@@ -337,8 +339,6 @@ def setitem(x: Value, key: Any, value: Any) -> None:
 def _overwritten(x: Any, value: Any, places: Any) -> Any:
     """``x`` with ``value``, broadcast to the shape of ``places``, at these positions of the flattened array."""
     if not isinstance(value, Value):
-        from .creation import full_like
-
         value = full_like(places, value, dtype=x.dtype)
     try:
         value = broadcast_to(value, places.shape)

@@ -18,6 +18,7 @@ from ..backends import Array, Backend, device_of, of
 from ..backends.convert import nests
 from ..backends.promotion import is_numpy_scalar
 from .data_type import broadcast_shapes
+from .from_data import asarray
 from .nested_lists import holds_arrays
 
 _KEYS = "an integer, a slice, None, Ellipsis, or an integer or boolean array"
@@ -44,8 +45,6 @@ def _part(key: Any, x: Value) -> Any:
             )
         return key
     if nests(type(key)):
-        from .creation import asarray
-
         key = asarray(key, device=None if holds_arrays(key) else device_of(x._native))
         if not key.size and key.dtype.kind != "b":
             key = key.astype("int64")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import elementwise, linear_algebra, manipulation, searching, statistical, utility
+from . import elementwise, manipulation, searching, statistical, utility
 from .indexing import assign
+from .linalg import products
 
 
 def _operator(function: Any) -> Any:
@@ -71,7 +72,7 @@ class Operators:
     __floordiv__, __rfloordiv__ = _operator(elementwise.floor_divide), _reflected(elementwise.floor_divide)
     __mod__, __rmod__ = _operator(elementwise.remainder), _reflected(elementwise.remainder)
     __pow__, __rpow__ = _operator(elementwise.pow), _reflected(elementwise.pow)
-    __matmul__, __rmatmul__ = linear_algebra.matmul_operator, linear_algebra.reflected_matmul
+    __matmul__, __rmatmul__ = products.matmul_operator, products.reflected_matmul
     __and__, __rand__ = _operator(elementwise.bitwise_and), _reflected(elementwise.bitwise_and)
     __or__, __ror__ = _operator(elementwise.bitwise_or), _reflected(elementwise.bitwise_or)
     __xor__, __rxor__ = _operator(elementwise.bitwise_xor), _reflected(elementwise.bitwise_xor)

@@ -7,9 +7,13 @@ from typing import Any
 from ..autograd.check import adopt, common_backend, mixed_kinds, weak, weak_number
 from ..autograd.graph import make
 from ..autograd.primitive import Primitive
+from ..backends import of
 from ..backends.dtypes import DEFAULTS
 from ..backends.promotion import PYTHON_SCALARS
 from .arguments import axes_of, one_axis
+from .creation import full_like
+from .from_data import asarray
+from .indexing import take
 
 __all__ = ["argmax", "argmin", "count_nonzero", "nonzero", "searchsorted", "where"]
 
@@ -45,8 +49,6 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Any:
     x1, x2 = weak(x1, x2), weak(x2, x1)
     one, two = type(x1) in PYTHON_SCALARS, type(x2) in PYTHON_SCALARS
     if one and two:
-        from .creation import full_like
-
         # the number of the higher kind decides the dtype
         dtype = DEFAULTS[max((type(x1).__name__[0], type(x2).__name__[0]), key="bifc".find)]
         x1, x2 = full_like(condition, x1, dtype=dtype), full_like(condition, x2, dtype=dtype)
@@ -79,8 +81,6 @@ def argmin(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any
 
 def nonzero(x: Any, /) -> tuple:
     """The indices of the elements that are not zero: an array per axis. Its size depends on the values."""
-    from ..backends import of
-
     x = adopt(x, "nonzero")
     if x.ndim == 0:
         raise ValueError("nonzero: an array without dimensions has no indices")
@@ -112,9 +112,6 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
     ValueError
         If ``x1`` is no vector, or there is no such side.
     """
-    from .creation import asarray
-    from .indexing import take
-
     x1 = adopt(x1, "searchsorted", (x2,))
     if x1.ndim != 1:
         raise ValueError(f"searchsorted: what is searched is a vector, not of the shape {x1.shape}")

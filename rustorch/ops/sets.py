@@ -8,8 +8,8 @@ from ..autograd.check import adopt, common_backend, weak
 from ..autograd.graph import make
 from ..backends import of
 from ..backends.promotion import PYTHON_SCALARS
-from .creation import asarray
 from .data_type import astype, result_type
+from .from_data import asarray
 from .indexing import take
 from .manipulation import reshape
 

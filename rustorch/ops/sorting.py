@@ -6,7 +6,7 @@ from typing import Any
 
 from ..autograd.check import adopt
 from ..autograd.primitive import Primitive
-from .helpers import one_axis
+from .arguments import one_axis
 
 __all__ = ["argsort", "sort"]
 

@@ -10,7 +10,8 @@ from ..autograd.check import adopt
 from ..autograd.graph import VARIABLES
 from ..autograd.primitive import Primitive
 from ..backends import dtypes, of
-from .helpers import axes_of, conjugate, number, one_axis, restored
+from .arguments import axes_of, number, one_axis
+from .complex_numbers import conjugate
 
 __all__ = ["cumulative_prod", "cumulative_sum", "max", "mean", "min", "prod", "std", "sum", "var"]
 
@@ -29,6 +30,14 @@ def _count(axis: Any, shape: tuple[int, ...]) -> int:
     for i in axes_of(axis, len(shape)):
         n *= shape[i]
     return n
+
+
+def restored(xp: Any, g: Any, axis: Any, shape: tuple[int, ...], keepdims: bool) -> Any:
+    """A reduction's gradient with the reduced axes back, as axes of size 1."""
+    if keepdims or not g.ndim:
+        return g
+    axes = axes_of(axis, len(shape))
+    return xp.reshape(g, tuple([1 if i in axes else n for i, n in enumerate(shape)]))
 
 
 # -- rules -----------------------------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ from typing import Any
 
 from ..autograd.check import adopt
 from ..autograd.primitive import Primitive
-from .helpers import axes_of, one_axis
-from .manipulation import concat
+from .arguments import axes_of, one_axis
+from .joining import concat
 
 __all__ = ["all", "any", "diff"]
 

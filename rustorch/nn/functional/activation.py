@@ -8,7 +8,8 @@ from typing import Any
 from ... import ops
 from ...autograd.primitive import Primitive
 from ...ops import network
-from ...ops.helpers import is_complex, one_axis
+from ...ops.arguments import one_axis
+from ...ops.complex_numbers import is_complex
 from ...variable import Variable
 from .checks import floating, in_place, real
 

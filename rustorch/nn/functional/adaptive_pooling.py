@@ -7,7 +7,7 @@ from typing import Any
 from ... import ops
 from ...backends.kernels.pooling import Window, bins
 from ...ops import network
-from ...ops.creation import constant
+from ...ops.from_data import constant
 from ...ops.indexing import index_add
 from ...variable import Variable
 from .max_pooling import largest

@@ -11,7 +11,7 @@ from ... import ops
 from ...autograd.check import adopt
 from ...backends import dtypes
 from ...ops import network
-from ...ops.helpers import is_complex
+from ...ops.complex_numbers import is_complex
 from ...ops.indexing import assign, extent, readable
 from ...rustorch_names import reduction_first
 from ...variable import Variable
@@ -52,7 +52,7 @@ def mixing(name: str, input: Variable, other: Variable) -> None:
     """Raise TypeError unless the dtypes mix."""
     if input._native.dtype is not other._native.dtype:
         try:
-            dtypes.promoted(input.dtype, other.dtype)
+            ops.result_type(input.dtype, other.dtype)
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
 

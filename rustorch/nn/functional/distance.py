@@ -7,8 +7,8 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt, broadcastable
-from ...ops.creation import constant
-from ...ops.helpers import one_axis
+from ...ops.arguments import one_axis
+from ...ops.from_data import constant
 from ...ops.linalg import vector_norm
 from ...variable import Variable
 from .checks import at_least, check_reduction, real, reduced, reduction_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt
-from ...ops.creation import constant
+from ...ops.from_data import constant
 from ...ops.indexing import index_add
 from ...variable import Variable
 from .padding import padded

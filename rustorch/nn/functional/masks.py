@@ -12,7 +12,7 @@ from ...autograd.check import adopt
 from ...autograd.graph import make
 from ...backends import dtypes, get
 from ...ops import network
-from ...ops.helpers import one_axis
+from ...ops.arguments import one_axis
 from ...ops.indexing import assign
 from ...variable import Variable
 from .checks import floating, real

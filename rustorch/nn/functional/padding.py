@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt
-from ...ops.creation import constant
+from ...ops.from_data import constant
 from ...variable import Variable
 from .sizes import tuple_of
 

@@ -9,9 +9,9 @@ from ... import ops
 from ...backends.kernels.linalg import safe_sizes
 from ...backends.kernels.pooling import Window, Windows
 from ...ops import network
-from ...ops.creation import constant
-from ...ops.helpers import number
-from ...ops.norms import root_of_sum
+from ...ops.arguments import number
+from ...ops.from_data import constant
+from ...ops.linalg.norms import root_of_sum
 from ...variable import Variable
 from .checks import floating, real
 from .sizes import sizes_of

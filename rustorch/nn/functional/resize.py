@@ -9,7 +9,7 @@ from typing import Any
 
 from ... import ops
 from ...backends import dtypes
-from ...ops.creation import constant
+from ...ops.from_data import constant
 from ...variable import Variable
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from .checks import floating

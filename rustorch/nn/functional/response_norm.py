@@ -8,7 +8,7 @@ from ... import ops
 from ...autograd.check import adopt
 from ...backends.kernels.linalg import safe_sizes
 from ...ops import linalg
-from ...ops.helpers import one_axis
+from ...ops.arguments import one_axis
 from ...variable import Variable
 from .normalization import together
 

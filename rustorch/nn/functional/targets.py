@@ -68,7 +68,7 @@ def together(
             f"{name}: the input is of {one} and the {word} of {other}; they must be equal, convert one of them, as in "
             f"y.astype(rustorch.{one})"
         )
-    wider = dtypes.promoted(one, other)
+    wider = ops.result_type(one, other)
     return ops.astype(input, wider, copy=False), ops.astype(target, wider, copy=False)
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd.check import adopt, common_backend, is_scalar
+from ..autograd.check import adopt, common_backend
 from ..autograd.graph import Value, make
 from ..backends import device_of, dtypes, get, of, resolve
-from ..backends.convert import beside, elements, examples, host_array, is_number, nests, with_scalar
+from ..backends.convert import elements, examples, host_array, nests
+from ..backends.promotion import is_number, is_numpy_scalar, promoted, promoted_with_scalar, raised_by_numbers
 from .data_type import astype
+from .joining import stack
 
 
 def is_array(value: Any) -> bool:
     """Whether a value is a Variable or an array, and no scalar of NumPy's."""
-    return isinstance(value, Value) or (of(value) is not None and not is_scalar(value))
+    return isinstance(value, Value) or (of(value) is not None and not is_numpy_scalar(value))
 
 
 def holds_variables(data: Any) -> bool:
@@ -50,12 +52,16 @@ def natural_dtype(leaves: list) -> Any:
     for leaf in leaves:
         if is_array(leaf):
             theirs = adopt(leaf, "asarray").dtype
-            out = theirs if out is None else dtypes.promoted(out, theirs)
+            out = theirs if out is None else promoted(out, theirs)
     for leaf in leaves:
-        if is_scalar(leaf):
-            out = leaf.dtype if out is None else with_scalar(out, leaf.dtype)
+        if is_numpy_scalar(leaf):
+            out = leaf.dtype if out is None else promoted_with_scalar(out, leaf.dtype)
     numbers = [type(leaf) for leaf in leaves if is_number(type(leaf))]
-    return beside(dtypes.bool if numbers else dtypes.float32, numbers) if out is None else beside(out, numbers)
+    return (
+        raised_by_numbers(dtypes.bool if numbers else dtypes.float32, numbers)
+        if out is None
+        else raised_by_numbers(out, numbers)
+    )
 
 
 def joined(data: Any, dtype: Any = None) -> Any:
@@ -80,7 +86,7 @@ def joined(data: Any, dtype: Any = None) -> Any:
     """
     leaves = elements(data)[1]
     for leaf in leaves:
-        if not (is_array(leaf) or is_scalar(leaf) or is_number(type(leaf))):
+        if not (is_array(leaf) or is_numpy_scalar(leaf) or is_number(type(leaf))):
             raise TypeError(f"an array holds numbers; {leaf!r} of type {type(leaf).__name__} is none")
     arrays = [adopt(leaf, "asarray") for leaf in leaves if is_array(leaf)]
     common_backend("asarray", arrays)
@@ -89,8 +95,6 @@ def joined(data: Any, dtype: Any = None) -> Any:
 
 
 def _built(data: Any, dtype: Any, device: str) -> Any:
-    from .manipulation import stack
-
     if is_array(data):
         return astype(adopt(data, "asarray"), dtype, copy=False)
     if any(map(is_array, examples(data).values())):

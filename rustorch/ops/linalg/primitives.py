@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd.graph import VARIABLES
-from ..autograd.primitive import Primitive
-from ..backends.errors import LinAlgError
-from .edges import edge
-from .helpers import as_complex, conjugate, is_complex
+from ...autograd.graph import VARIABLES
+from ...autograd.primitive import Primitive
+from ...backends.errors import LinAlgError
+from ..complex_numbers import as_complex, conjugate, is_complex
+from ..undefined_derivatives import edge
 
 # -- what rules share --------------------------------------------------------------------------------------------------
 _SINGULAR = "a matrix is singular; add a small multiple of the identity to it, or take linalg.pinv(x)"
@@ -247,7 +247,10 @@ def _svd_rule(xp: Any, g: Any, out: Any) -> Any:
 
 
 def _qr_rule(xp: Any, g: Any, out: Any) -> Any:
-    """Source: Walter & Lehmann, "Algorithmic differentiation of linear algebra functions", 2010, for full column rank."""
+    """The rule for full column rank.
+
+    Source: Walter & Lehmann, "Algorithmic differentiation of linear algebra functions", 2010.
+    """
     q, r = out
     gq, gr = g
     if r.shape[-2] > r.shape[-1]:

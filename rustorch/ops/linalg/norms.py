@@ -1,98 +1,26 @@
-"""The part of ``linalg`` that needs no factorization: norms, diagonals, outer and cross products."""
+"""Norms of vectors and matrices."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..autograd.check import adopt
-from ..autograd.functional import grad
-from ..autograd.graph import VARIABLES
-from ..autograd.primitive import Primitive
-from ..backends import dtypes
-from . import elementwise, statistical
-from .data_type import astype
-from .edges import edge
-from .helpers import axes_of, number, one_axis, restored
-from .indexing import extent
-from .manipulation import expand_dims, reshape, roll
+from ...autograd.functional import grad
+from ...autograd.graph import VARIABLES
+from ...autograd.primitive import Primitive
+from ...backends import dtypes
+from .. import elementwise, statistical
+from ..arguments import axes_of, number
+from ..data_type import astype
+from ..indexing import extent
+from ..manipulation import expand_dims
+from ..statistical import restored
+from ..undefined_derivatives import edge
+from .checks import floating_of
+from .factorizations import svdvals
 
-__all__ = ["cross", "diagonal", "matrix_norm", "outer", "trace", "vector_norm"]
+__all__ = ["matrix_norm", "vector_norm"]
 
 _INF, _NAN = float("inf"), float("nan")
-
-
-def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """Cross products of vectors of three elements along an axis; the other axes broadcast.
-
-    Parameters
-    ----------
-    x1, x2 : Variable or array
-    axis : int
-        Counted from the end (negative).
-
-    Raises
-    ------
-    ValueError
-        If a size along the axis is not 3.
-    """
-    x1, x2 = adopt(x1, "cross", (x2,)), adopt(x2, "cross", (x1,))
-    sizes = [x.shape[one_axis(axis, x.ndim)] for x in (x1, x2)]
-    if sizes != [3, 3]:
-        raise ValueError(
-            f"cross: sizes along axis {axis} are 3, not {sizes[0]} and {sizes[1]} (shapes {x1.shape} and {x2.shape})"
-        )
-    after1, before1 = roll(x1, -1, axis=axis), roll(x1, 1, axis=axis)
-    after2, before2 = roll(x2, -1, axis=axis), roll(x2, 1, axis=axis)
-    return after1 * before2 - before1 * after2
-
-
-def outer(x1: Any, x2: Any, /) -> Any:
-    """All products of an element of ``x1``, (n,), and one of ``x2``, (m,): an (n, m) matrix.
-
-    Raises
-    ------
-    ValueError
-        If one is not a vector.
-    """
-    x1, x2 = adopt(x1, "outer", (x2,)), adopt(x2, "outer", (x1,))
-    if x1.ndim != 1 or x2.ndim != 1:
-        raise ValueError(f"outer is of two vectors, not of shapes {x1.shape} and {x2.shape}")
-    return elementwise.multiply(expand_dims(x1, axis=1), expand_dims(x2, axis=0))
-
-
-def diagonal(x: Any, /, *, offset: int = 0) -> Any:
-    """The elements [i, i + offset] of matrices, (..., m, n), as vectors.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two dimensions.
-    """
-    x = adopt(x, "diagonal")
-    if x.ndim < 2:
-        raise ValueError(f"diagonal needs at least two dimensions, not the shape {x.shape}")
-    m, n = x.shape[-2:]
-    length = max(min(m + min(offset, 0), n - max(offset, 0)), 0)
-    rows = reshape(x, (*x.shape[:-2], m * n))
-    if not length:
-        return rows[..., :0]
-    start = offset if offset >= 0 else -offset * n
-    return rows[..., start : min(start + length * (n + 1), m * n) : n + 1]
-
-
-def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    """Sums of the elements [i, i + offset] of matrices, (..., m, n); ``dtype`` as in `sum`. See `diagonal`."""
-    x = adopt(x, "trace")
-    if x.ndim < 2:
-        raise ValueError(f"trace needs at least two dimensions, not the shape {x.shape}")
-    return statistical.sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
-
-
-def _floating(x: Any, name: str) -> Any:
-    x = adopt(x, name)
-    if not dtypes.is_floating(x.dtype):
-        raise TypeError(f"{name} is of floating-point arrays, not {x.dtype}; convert with x.astype(rustorch.float32)")
-    return x
 
 
 # -- norms of vectors --------------------------------------------------------------------------------------------------
@@ -202,7 +130,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
     >>> rustorch.linalg.vector_norm(rustorch.asarray([3e30, 4e30]))
     Variable(5.e+30)
     """
-    x = _floating(x, "vector_norm")
+    x = floating_of(x, "vector_norm")
     axes = axes_of(axis, x.ndim)
     ord = number("vector_norm", "ord", ord)
     if abs(ord) == _INF or ord in (0, 1):
@@ -239,7 +167,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     ValueError
         If there are fewer than two dimensions, or no such norm.
     """
-    x = _floating(x, "matrix_norm")
+    x = floating_of(x, "matrix_norm")
     if x.ndim < 2:
         raise ValueError(f"matrix_norm needs at least two dimensions, not the shape {x.shape}")
     if ord not in ("fro", "nuc", 1, -1, 2, -2, _INF, -_INF):
@@ -247,8 +175,6 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     if ord == "fro":
         return vector_norm(x, axis=(-2, -1), keepdims=keepdims)
     if ord == "nuc" or abs(ord) == 2:
-        from .linalg import svdvals
-
         sizes = svdvals(x)
     else:
         sizes = statistical.sum(elementwise.abs(x), axis=-2 if abs(ord) == 1 else -1)

@@ -8,9 +8,11 @@ from typing import Any
 from ..autograd.check import adopt, common_backend, number_of
 from ..autograd.graph import Value, make
 from ..backends import default_device, device_of, dtypes, get, resolve
-from . import lists
+from . import nested_lists
+from .arguments import integer, sizes_of
 from .data_type import astype
-from .helpers import integer, sizes_of
+from .joining import concat
+from .manipulation import reshape
 
 __all__ = ["arange", "linspace"]
 
@@ -53,7 +55,7 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     if stop is None:
         start, stop = 0, start
     given = {"start": start, "stop": stop, "step": step}
-    if any(map(lists.is_array, given.values())):
+    if any(map(nested_lists.is_array, given.values())):
         return _arange(given, dtype, device)
     start, stop, step = [number("arange", name, value) for name, value in given.items()]
     if step == 0:
@@ -84,7 +86,7 @@ def linspace(
     """
     (count,) = sizes_of("linspace", integer("linspace", "num", num))
     given = {"start": start, "stop": stop}
-    if any(map(lists.is_array, given.values())):
+    if any(map(nested_lists.is_array, given.values())):
         return _linspace(given, count, dtype, device, endpoint)
     start, stop = [number("linspace", name, value) for name, value in given.items()]
     default = dtypes.complex64 if isinstance(start, complex) or isinstance(stop, complex) else dtypes.float32
@@ -106,12 +108,14 @@ def _brought(name: str, given: dict[str, Any], device: Any) -> tuple[list[Any], 
     arrays = [value for value in values if isinstance(value, Value)]
     common_backend(name, arrays)
     device = device_of(arrays[0]._native) if device is None else device
-    dtype = lists.natural_dtype(values)
+    dtype = nested_lists.natural_dtype(values)
     return [value.to(device) if isinstance(value, Value) else value for value in values], dtype, device
 
 
 def _of_dtype(value: Any, dtype: Any, device: str) -> Any:
-    return astype(value, dtype, copy=False) if isinstance(value, Value) else lists.of_numbers(value, dtype, device)
+    return (
+        astype(value, dtype, copy=False) if isinstance(value, Value) else nested_lists.of_numbers(value, dtype, device)
+    )
 
 
 def _arange(given: dict[str, Any], dtype: Any, device: Any) -> Any:
@@ -130,8 +134,6 @@ def _arange(given: dict[str, Any], dtype: Any, device: Any) -> Any:
 
 def _linspace(given: dict[str, Any], num: int, dtype: Any, device: Any, endpoint: bool) -> Any:
     """`linspace` from ``start`` to ``stop``, of which one or both are arrays."""
-    from .manipulation import concat, reshape
-
     values, natural, device = _brought("linspace", given, device)
     target = natural if dtype is None else dtypes.as_dtype(dtype)
     floating = target if dtypes.is_floating(target) else dtypes.float32

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from ..autograd.check import adopt, common_backend, mixed_kinds, no_lists
-from ..autograd.graph import Value
-from ..autograd.primitive import Primitive
-from ..backends import of
-from .elementwise import conj, multiply
-from .helpers import conjugate, integer, is_complex, one_axis
-from .manipulation import expand_dims, moveaxis, permute_dims, reshape, squeeze
-from .statistical import sum
+from ...autograd.check import adopt, common_backend, mixed_kinds, no_lists
+from ...autograd.graph import Value
+from ...autograd.primitive import Primitive
+from ...backends import of
+from ..arguments import integer, one_axis
+from ..complex_numbers import conjugate, is_complex
+from ..elementwise import conj, multiply
+from ..manipulation import expand_dims, moveaxis, permute_dims, reshape, squeeze
+from ..statistical import sum
 
 __all__ = ["matmul", "matrix_transpose", "tensordot", "vecdot"]
 

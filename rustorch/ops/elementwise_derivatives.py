@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd.primitive import Primitive
-from .helpers import conjugate, is_complex
+from .complex_numbers import conjugate, is_complex
 
 __all__ = [
     "hypot_slope",

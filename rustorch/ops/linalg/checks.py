@@ -1,0 +1,28 @@
+"""Arguments of ``linalg`` as Variables of floating-point numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...autograd.check import adopt
+from ...backends import dtypes
+
+
+def matrices_of(x: Any, name: str, square: bool = False) -> Any:
+    """The argument as a Variable of floating-point matrices."""
+    x = adopt(x, name)
+    shape = tuple(x.shape)
+    if len(shape) < 2:
+        raise ValueError(f"{name} needs at least two dimensions, not the shape {shape}")
+    if square and shape[-1] != shape[-2]:
+        raise ValueError(f"{name} is of square matrices, not of the shape {shape}")
+    if not dtypes.is_floating(x.dtype):
+        raise TypeError(f"{name} is of floating-point arrays, not {x.dtype}; convert with x.astype(rustorch.float32)")
+    return x
+
+
+def floating_of(x: Any, name: str) -> Any:
+    x = adopt(x, name)
+    if not dtypes.is_floating(x.dtype):
+        raise TypeError(f"{name} is of floating-point arrays, not {x.dtype}; convert with x.astype(rustorch.float32)")
+    return x

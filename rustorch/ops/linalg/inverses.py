@@ -1,0 +1,143 @@
+"""Inverses, solutions of linear equations, determinants, ranks and powers of matrices."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import Any, NamedTuple
+
+from ...autograd.check import adopt
+from ...autograd.graph import Value
+from ...backends import dtypes
+from .. import statistical
+from ..creation import eye
+from ..data_type import finfo
+from ..manipulation import broadcast_to, expand_dims, squeeze
+from . import primitives
+from .checks import matrices_of
+from .factorizations import svdvals
+from .products import matmul
+
+__all__ = ["det", "inv", "matrix_power", "matrix_rank", "pinv", "slogdet", "solve"]
+
+
+class _Slogdet(NamedTuple):
+    """What `slogdet` returns."""
+
+    sign: Any
+    logabsdet: Any
+
+
+def det(x: Any, /) -> Any:
+    """Determinants of square matrices, (..., n, n).
+
+    Singular matrices have their right gradients, the cofactors, and second derivatives. (PyTorch's first gradient there
+    is 0 unless it is computed with ``create_graph=True``.) Third derivatives need distinct singular values there.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> x = rustorch.tensor([[1.0, 2.0], [2.0, 4.0]], requires_grad=True)
+    >>> rustorch.linalg.det(x).backward()
+    >>> x.grad.round(3).tolist()
+    [[4.0, -2.0], [-2.0, 1.0]]
+    """
+    return primitives.det(matrices_of(x, "det", square=True))
+
+
+def slogdet(x: Any, /) -> _Slogdet:
+    """Sign and logarithm of the absolute value of determinants, named ``sign`` and ``logabsdet``: no overflow.
+
+    Raises
+    ------
+    ValueError
+        In backward, if a matrix is singular: the logarithm, -inf, has no gradient there.
+    """
+    return _Slogdet(*primitives.slogdet(matrices_of(x, "slogdet", square=True)))
+
+
+def inv(x: Any, /) -> Any:
+    """Inverses of square matrices, (..., n, n).
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is singular; it is a ValueError, too. (Inside of ``jax.jit`` nobody can look: the answer is infinite
+        or nan there.)
+    """
+    return primitives.inv(matrices_of(x, "inv", square=True))
+
+
+def solve(x1: Any, x2: Any, /) -> Any:
+    """The ``x`` of ``x1 @ x = x2``.
+
+    Parameters
+    ----------
+    x1 : Variable or array, (..., n, n)
+    x2 : Variable or array, (n,) or (..., n, k)
+        The leading axes broadcast.
+
+    Raises
+    ------
+    ValueError
+        If sizes do not fit; if a matrix is singular, as in `inv`.
+    """
+    x1, x2 = adopt(x1, "solve", (x2,)), adopt(x2, "solve", (x1,))
+    x1 = matrices_of(x1, "solve", square=True)
+    vector = x2.ndim == 1
+    x2 = matrices_of(expand_dims(x2, axis=1) if vector else x2, "solve")
+    if x2.shape[-2] != x1.shape[-1]:
+        raise ValueError(
+            f"solve: shapes {x1.shape} and {x2.shape[:1] if vector else x2.shape} differ in the number of equations"
+        )
+    out = primitives.solve(x1, x2)
+    return squeeze(out, axis=-1) if vector else out
+
+
+def _tolerance(x: Any, rtol: Any) -> Any:
+    """The relative size below which a singular value counts as zero."""
+    return max(x.shape[-2:]) * finfo(x.dtype).eps if rtol is None else rtol
+
+
+def pinv(x: Any, /, *, rtol: Any = None) -> Any:
+    """Pseudo-inverses of matrices, (..., m, n); singular values up to ``rtol`` times the largest count as zero.
+
+    Parameters
+    ----------
+    x : Variable or array
+    rtol : float, or Variable or array of shape (...), optional
+        Default: the larger of m and n times the precision of the dtype.
+    """
+    x = matrices_of(x, "pinv")
+    rtol = _tolerance(x, rtol)
+    return primitives.pinv(x, rtol._native if isinstance(rtol, Value) else rtol)
+
+
+def matrix_rank(x: Any, /, *, rtol: Any = None) -> Any:
+    """How many singular values are larger than ``rtol`` times the largest, as int64; parameters as in `pinv`."""
+    x = matrices_of(x, "matrix_rank")
+    rtol = _tolerance(x, rtol)
+    s = svdvals(x.detach())
+    if not s.shape[-1]:
+        return statistical.sum(s, axis=-1).astype(dtypes.int64)
+    if type(rtol) not in (int, float):
+        rtol = expand_dims(adopt(rtol, "matrix_rank", (x,)), axis=-1)
+    return statistical.sum((s > statistical.max(s, axis=-1, keepdims=True) * rtol).astype(dtypes.int64), axis=-1)
+
+
+def matrix_power(x: Any, n: int, /) -> Any:
+    """The ``n``-th power of square matrices, (..., k, k), by repeated squaring; a negative one is a power of the
+    inverse.
+    """
+    x, n = matrices_of(x, "matrix_power", square=True), index(n)
+    if n == 0:
+        return broadcast_to(eye(x.shape[-1], dtype=x.dtype, device=x.device), x.shape)
+    if n < 0:
+        x, n = inv(x), -n
+    out = None
+    while n:
+        if n & 1:
+            out = x if out is None else matmul(out, x)
+        n >>= 1
+        if n:
+            x = matmul(x, x)
+    return out

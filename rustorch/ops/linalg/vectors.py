@@ -1,0 +1,80 @@
+"""Cross and outer products of vectors; diagonals and traces of matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...autograd.check import adopt
+from .. import statistical
+from ..arguments import one_axis
+from ..elementwise import multiply
+from ..manipulation import expand_dims, reshape, roll
+
+__all__ = ["cross", "diagonal", "outer", "trace"]
+
+
+def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Cross products of vectors of three elements along an axis; the other axes broadcast.
+
+    Parameters
+    ----------
+    x1, x2 : Variable or array
+    axis : int
+        Counted from the end (negative).
+
+    Raises
+    ------
+    ValueError
+        If a size along the axis is not 3.
+    """
+    x1, x2 = adopt(x1, "cross", (x2,)), adopt(x2, "cross", (x1,))
+    sizes = [x.shape[one_axis(axis, x.ndim)] for x in (x1, x2)]
+    if sizes != [3, 3]:
+        raise ValueError(
+            f"cross: sizes along axis {axis} are 3, not {sizes[0]} and {sizes[1]} (shapes {x1.shape} and {x2.shape})"
+        )
+    after1, before1 = roll(x1, -1, axis=axis), roll(x1, 1, axis=axis)
+    after2, before2 = roll(x2, -1, axis=axis), roll(x2, 1, axis=axis)
+    return after1 * before2 - before1 * after2
+
+
+def outer(x1: Any, x2: Any, /) -> Any:
+    """All products of an element of ``x1``, (n,), and one of ``x2``, (m,): an (n, m) matrix.
+
+    Raises
+    ------
+    ValueError
+        If one is not a vector.
+    """
+    x1, x2 = adopt(x1, "outer", (x2,)), adopt(x2, "outer", (x1,))
+    if x1.ndim != 1 or x2.ndim != 1:
+        raise ValueError(f"outer is of two vectors, not of shapes {x1.shape} and {x2.shape}")
+    return multiply(expand_dims(x1, axis=1), expand_dims(x2, axis=0))
+
+
+def diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    """The elements [i, i + offset] of matrices, (..., m, n), as vectors.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two dimensions.
+    """
+    x = adopt(x, "diagonal")
+    if x.ndim < 2:
+        raise ValueError(f"diagonal needs at least two dimensions, not the shape {x.shape}")
+    m, n = x.shape[-2:]
+    length = max(min(m + min(offset, 0), n - max(offset, 0)), 0)
+    rows = reshape(x, (*x.shape[:-2], m * n))
+    if not length:
+        return rows[..., :0]
+    start = offset if offset >= 0 else -offset * n
+    return rows[..., start : min(start + length * (n + 1), m * n) : n + 1]
+
+
+def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    """Sums of the elements [i, i + offset] of matrices, (..., m, n); ``dtype`` as in `sum`. See `diagonal`."""
+    x = adopt(x, "trace")
+    if x.ndim < 2:
+        raise ValueError(f"trace needs at least two dimensions, not the shape {x.shape}")
+    return statistical.sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
