@@ -23,7 +23,7 @@ import pytest
 
 import rustorch
 from rustorch import backends, nn
-from rustorch.backends.kernels import KERNELS, activation, optim
+from rustorch.backends.kernels import FAMILIES, KERNELS, optim
 from rustorch.backends.kernels.pooling import Window
 from tests.backends.test_kernels import CASES, _copied, _f, _listed
 from tests.support.launches import counted, is_stand_in
@@ -110,7 +110,7 @@ LAUNCHES = {
     "quotient_or_zero": 1,
 }
 #: They may write over what they are given.
-IN_PLACE = {*optim.__all__, "running_moments"}
+IN_PLACE = {*FAMILIES["optim"], "running_moments"}
 #: Made of CuPy's own functions, or counted in a file of their own.
 ELSEWHERE = {
     "index_add", "scatter_add", "put_add", "matmul", "stack", "clip", "sign",
@@ -331,7 +331,7 @@ def _functions() -> set[str]:
     names = set(re.findall(r"__global__\s+void\s+(\w+)", texts)) | {
         kernel.name for _, kernel in _instances("ElementwiseKernel")
     }
-    return names | {f"rustorch_{name}" for name in (*optim.ELEMENTWISE, *activation.__all__)} | {"gemm"}
+    return names | {f"rustorch_{name}" for name in (*optim.ELEMENTWISE, *FAMILIES["activation"])} | {"gemm"}
 
 
 @pytest.mark.parametrize("name", ["conv", "conv_grad_input", "conv_grad_weight"])

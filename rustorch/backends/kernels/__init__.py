@@ -1,34 +1,57 @@
-"""Every kernel in plain Array API: the one version that the backends' overrides are held against.
+"""Every kernel in plain Array API: the versions that the backends' overrides are tested against.
 
-A kernel is a numerical routine that the standard lacks, or that is worth a hand-tuned version. Its plain version
-takes the namespace as its first argument, so it also runs on Variables (with rustorch as the namespace) and under
-tracing; a backend that has something better names it in its ``overrides``, without that argument.
+A kernel is a numerical routine that the standard lacks, or that deserves a version tuned by hand. Its plain version
+takes the namespace as its first argument. So it runs on every array library, under tracing, and on Variables too (with
+rustorch as the namespace). A backend with a better version has a function of the same name and parameters, without the
+namespace, in a file of the same name: ``kernels/softmax.py``, ``numpy/softmax.py``, ``cupy/softmax.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
-from . import (
-    activation,
-    attention,
-    convolution,
-    ctc,
-    elementwise,
-    indexing,
-    linalg,
-    linear,
-    loss,
-    normalization,
-    optim,
-    pooling,
-    recurrent,
-    softmax,
-)
+#: Family, which is also the file's name -> its kernels.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "activation": (
+        "relu", "relu_grad", "sigmoid", "sigmoid_grad", "silu", "silu_grad", "mish", "mish_grad", "tanh_softplus",
+        "tanh_softplus_grad", "tanhshrink", "prelu_slope", "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh",
+        "gelu_tanh_grad", "gelu_tanh_gate_grad",
+    ),
+    "attention": ("attention", "attention_grad"),
+    "convolution": ("conv", "conv_grad_input", "conv_grad_weight"),
+    "ctc": ("ctc_loss", "ctc_loss_grad"),
+    "elementwise": (
+        "small_power", "pow_slope", "tanh_slope", "hypot_slope", "atan2_slope", "logaddexp_slope",
+        "sqrt_one_minus_square", "sqrt_one_plus_square", "sqrt_square_minus_one", "zero_gradient", "apply_mask",
+    ),
+    "indexing": ("arange_like", "index_add", "scatter_add", "put", "put_add", "overwrite"),
+    "linalg": ("vector_norm", "cofactors"),
+    "linear": ("linear", "linear_grad_weight"),
+    "loss": (
+        "mse", "huber", "huber_grad", "smooth_l1", "smooth_l1_grad", "cross_entropy", "cross_entropy_grad",
+        "binary_cross_entropy", "binary_cross_entropy_grad", "binary_cross_entropy_with_logits",
+        "binary_cross_entropy_with_logits_grad", "gaussian_nll_slope", "quotient", "quotient_or_zero",
+    ),
+    "normalization": (
+        "layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "batch_norm", "batch_norm_grad",
+        "running_moments",
+    ),
+    "optim": (
+        "sgd", "adam", "nadam", "radam", "adamax", "adagrad", "adadelta", "rmsprop", "rprop", "asgd", "adafactor",
+        "muon", "total_norm", "limited",
+    ),
+    "pooling": (
+        "max_pool", "max_pool_indices", "max_pool_gather", "max_pool_grad", "max_unpool", "avg_pool", "avg_pool_grad",
+    ),
+    "recurrent": (
+        "rnn_steps", "rnn_steps_grad", "lstm_steps", "lstm_steps_grad", "gru_steps", "gru_steps_grad",
+    ),
+    "softmax": ("softmax", "softmax_grad", "log_softmax", "log_softmax_grad", "logsumexp", "logsumexp_grad"),
+}  # fmt: skip
 
-_FAMILIES = (
-    activation, attention, convolution, ctc, elementwise, indexing, linalg, linear, loss, normalization, optim, pooling,
-    recurrent, softmax,
-)  # fmt: skip
-#: name -> plain version
-KERNELS: dict[str, Callable] = {name: getattr(module, name) for module in _FAMILIES for name in module.__all__}
+#: Name of a kernel -> its plain version.
+KERNELS: dict[str, Callable[..., Any]] = {
+    name: getattr(import_module(f"{__name__}.{family}"), name) for family, names in FAMILIES.items() for name in names
+}

@@ -12,12 +12,6 @@ from collections.abc import Sequence
 from math import factorial, pi, sqrt
 from typing import Any
 
-__all__ = [
-    "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_gate_grad", "gelu_tanh_grad", "mish", "mish_grad",
-    "prelu_slope", "relu", "relu_grad", "sigmoid", "sigmoid_grad", "silu", "silu_grad", "tanh_softplus",
-    "tanh_softplus_grad", "tanhshrink",
-]  # fmt: skip
-
 DENSITY = 1 / sqrt(2 * pi)  # of the normal distribution, at 0
 #: ``exp(-FAR / 2)`` is 0 in float64.
 FAR = 2000.0

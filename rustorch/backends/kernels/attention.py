@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["attention", "attention_grad"]
-
 
 def attention(xp: Any, q: Any, k: Any, v: Any, mask: Any, keep: Any, scale: float) -> tuple[Any, Any]:
     """``softmax(scale * q @ k.T + mask) @ v``; a query whose every score is -inf attends to nothing, and gives 0.

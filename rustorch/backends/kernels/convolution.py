@@ -17,8 +17,6 @@ from itertools import product
 from math import prod
 from typing import Any
 
-__all__ = ["conv", "conv_grad_input", "conv_grad_weight"]
-
 Sizes = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ctc_loss", "ctc_loss_grad"]
-
 #: The logarithm of an impossibility: finite, so that differences of two are 0 and not nan.
 NEVER = -1e30
 

@@ -8,20 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = [
-    "hypot_slope",
-    "apply_mask",
-    "zero_gradient",
-    "pow_slope",
-    "sqrt_one_plus_square",
-    "sqrt_one_minus_square",
-    "sqrt_square_minus_one",
-    "logaddexp_slope",
-    "small_power",
-    "tanh_slope",
-    "atan2_slope",
-]
-
 #: Exponents for which multiplying is as good as a power: its relative error is at most one and a half times the dtype's
 #: epsilon.
 SMALL = frozenset(range(-2, 5))

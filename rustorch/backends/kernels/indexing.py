@@ -10,8 +10,6 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-__all__ = ["index_add", "overwrite", "arange_like", "put", "put_add", "scatter_add"]
-
 
 def arange_like(xp: Any, like: Any, n: int) -> Any:
     """The integers below ``n``, in the dtype and on the device of ``like``."""

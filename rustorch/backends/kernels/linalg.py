@@ -5,8 +5,6 @@ from __future__ import annotations
 from math import inf, log2
 from typing import Any
 
-__all__ = ["cofactors", "vector_norm"]
-
 
 def vector_norm(xp: Any, x: Any, axes: tuple[int, ...], order: float, keepdims: bool) -> Any:
     """``sum(abs(x) ** order) ** (1 / order)`` over axes, for an order that is not 0: real.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-__all__ = ["linear", "linear_grad_weight"]
-
 
 def linear(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
     """``x @ weight.T + bias``; x is (..., in), weight (out, in), bias (out,) or None."""

@@ -8,12 +8,6 @@ from typing import Any
 
 from .softmax import finite_max
 
-__all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_grad", "binary_cross_entropy_with_logits",
-    "binary_cross_entropy_with_logits_grad", "cross_entropy", "cross_entropy_grad", "gaussian_nll_slope",
-    "huber", "huber_grad", "mse", "quotient", "quotient_or_zero", "smooth_l1", "smooth_l1_grad",
-]  # fmt: skip
-
 #: Logarithms of probabilities are -100 at least, and the quotients of derivatives are divided by this at least, as in
 #: PyTorch.
 LOWEST, SMALLEST = -100.0, 1e-12

@@ -5,10 +5,6 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-__all__ = [
-    "batch_norm", "batch_norm_grad", "layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "running_moments",
-]  # fmt: skip
-
 
 def _last(x: Any, n: int) -> tuple[int, ...]:
     return tuple(range(x.ndim - n, x.ndim))

@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any, NamedTuple
 
-__all__ = ["avg_pool", "avg_pool_grad", "max_pool", "max_pool_gather", "max_pool_grad", "max_pool_indices",
-           "max_unpool"]  # fmt: skip
-
 
 class Window(NamedTuple):
     """Windows along one axis.

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["gru_steps", "gru_steps_grad", "lstm_steps", "lstm_steps_grad", "rnn_steps", "rnn_steps_grad"]
-
 
 def _forwards(steps: Sequence, reverse: bool) -> Sequence:
     return steps[::-1] if reverse else steps

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["log_softmax", "log_softmax_grad", "logsumexp", "logsumexp_grad", "softmax", "softmax_grad"]
-
 
 def softmax(xp: Any, x: Any, axis: int) -> Any:
     """``exp(x) / sum(exp(x), axis)``."""

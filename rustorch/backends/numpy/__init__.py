@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from . import (
     activation,
@@ -21,23 +22,10 @@ from . import (
     standard,
 )
 
-OVERRIDES: dict[str, Callable] = {
-    name: function
-    for family in (
-        convolution,
-        activation,
-        attention,
-        elementwise,
-        indexing,
-        linalg,
-        linear,
-        loss,
-        normalization,
-        optim,
-        pooling,
-        recurrent,
-        softmax,
-        standard,
-    )
-    for name, function in family.OVERRIDES.items()
+_FAMILIES = (
+    activation, attention, convolution, elementwise, indexing, linalg, linear, loss, normalization, optim, pooling,
+    recurrent, softmax, standard,
+)  # fmt: skip
+OVERRIDES: dict[str, Callable[..., Any]] = {
+    name: function for family in _FAMILIES for name, function in family.OVERRIDES.items()
 }
