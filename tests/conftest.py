@@ -158,7 +158,7 @@ def stand_in() -> ModuleType:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call" and not report.skipped:
-        _ran.update(value for name, value in report.user_properties if name == "backend")
+        _ran.update(str(value) for name, value in report.user_properties if name == "backend")
         if report.passed:
             _passed.add(report.nodeid)
 

@@ -33,7 +33,9 @@ def test_a_library_that_is_installed_is_not_blamed() -> None:
 def test_the_summary_says_how_many_were_skipped_and_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(skips, "find_spec", lambda module: None)
     lines = skips.summary(REASONS)
-    assert lines[0].startswith("7 tests were skipped, most of them because CuPy, PyTorch, JAX, array-api-strict are not")
+    assert lines[0].startswith(
+        "7 tests were skipped, most of them because CuPy, PyTorch, JAX, array-api-strict are not"
+    )
     assert "       2  PyTorch           pip install torch" in lines
     assert "       1  other reasons     pytest -rs lists them" in lines
     assert skips.summary([]) == []
