@@ -295,7 +295,7 @@ def test_bad_input(layer: Any, make: Any, error: type[Exception], message: str, 
         (
             lambda: nn.AvgPool2d(2, divisor_override=0),
             ValueError,
-            "AvgPool2d: divisor_override is a number to divide by, not 0",
+            "AvgPool2d: divisor_override is a divisor and must not be 0",
         ),
         (
             lambda: nn.AvgPool3d(2, stride=(1, 2)),

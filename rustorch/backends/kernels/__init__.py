@@ -31,8 +31,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "linear": ("linear", "linear_grad_weight"),
     "loss": (
         "mse", "huber", "huber_grad", "smooth_l1", "smooth_l1_grad", "cross_entropy", "cross_entropy_grad",
-        "binary_cross_entropy", "binary_cross_entropy_grad", "binary_cross_entropy_with_logits",
-        "binary_cross_entropy_with_logits_grad", "gaussian_nll_slope", "quotient", "quotient_or_zero",
+        "binary_cross_entropy", "binary_cross_entropy_grad", "binary_cross_entropy_grad_target",
+        "binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits_grad", "gaussian_nll_slope", "quotient",
+        "quotient_or_zero",
     ),
     "normalization": (
         "layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "batch_norm", "batch_norm_grad",

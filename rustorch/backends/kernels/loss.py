@@ -58,6 +58,11 @@ def binary_cross_entropy_grad(xp: Any, g: Any, x: Any, target: Any) -> Any:
     return g * ((x - target) / xp.where(v < SMALLEST, xp.full_like(v, SMALLEST), v))
 
 
+def binary_cross_entropy_grad_target(xp: Any, g: Any, x: Any) -> Any:
+    """The gradient of `binary_cross_entropy` in its target."""
+    return g * (logarithm_of_other(xp, x) - logarithm(xp, x))
+
+
 def binary_cross_entropy_with_logits(xp: Any, x: Any, target: Any, positive: Any) -> Any:
     """``-p * t * log(sigmoid(x)) - (1 - t) * log(sigmoid(-x))`` for what a positive counts, p; None for 1.
 

@@ -1,4 +1,4 @@
-"""Primitives that layers and losses are made of, by family; nn.functional dresses them."""
+"""The primitives of layers and losses, one file a family. nn.functional checks their arguments and calls them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from ...autograd.primitive import Primitive
 from .activation import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
-from .core import *  # noqa: F403
-from .lookup import *  # noqa: F403
+from .dropout import *  # noqa: F403
+from .embedding import *  # noqa: F403
+from .linear import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .recurrent import *  # noqa: F403
+from .softmax import *  # noqa: F403
 
-#: Those that take complex numbers, with the right conjugates in their rules. All others refuse them.
+#: The primitives that take complex numbers: their rules conjugate where they must. All others refuse complex numbers.
 OF_COMPLEX = frozenset((
-    "avg_pool", "avg_pool_grad", "conv", "conv_grad_input", "conv_grad_weight", "embedding", "gru_steps", "apply_mask",
+    "apply_mask", "avg_pool", "avg_pool_grad", "conv", "conv_grad_input", "conv_grad_weight", "embedding", "gru_steps",
     "linear", "linear_grad_weight", "lstm_steps", "max_unpool", "rnn_steps", "sigmoid", "sigmoid_grad", "tanhshrink",
 ))  # fmt: skip
 

@@ -1,51 +1,85 @@
-"""Activations: each function of one number with its derivative beside it; options come after the slash.
+"""Primitives of activations: each function of one number stands beside its derivative. Options come after the slash.
 
-``xp.where`` computes both of its branches: where one of them would overflow, its argument is made harmless first.
+``xp.where`` computes both of its branches. Where one branch would overflow, its argument is replaced first by a number
+that does no harm.
 """
 
 from __future__ import annotations
 
 from math import pi, sqrt
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...autograd.primitive import Primitive
-from ...backends.kernels.activation import CUBIC, DENSITY, FAR, LAST_CUBIC, LIMIT, SLOPE
-from ..helpers import conjugate
+from ..complex_numbers import conjugate
+
+if TYPE_CHECKING:
+    from ...typing import Array, Namespace
 
 __all__ = [
     "elu", "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_gate_grad", "gelu_tanh_grad", "hardshrink",
     "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid", "mish", "mish_grad", "prelu", "prelu_slope",
-    "sigmoid_grad", "silu", "silu_grad", "softplus", "softshrink", "softsign", "tanh_softplus", "tanh_softplus_grad",
-    "tanhshrink", "threshold",
+    "relu", "relu_grad", "sigmoid", "sigmoid_grad", "silu", "silu_grad", "softplus", "softshrink", "softsign",
+    "tanh_softplus", "tanh_softplus_grad", "tanhshrink", "threshold",
 ]  # fmt: skip
 
+#: The density of the normal distribution at 0.
+_DENSITY = 1 / sqrt(2 * pi)
+#: ``exp(-x * x / 2)`` is 0 in float64 for larger numbers x.
+_GAUSSIAN_END = 40.0
+#: ``exp(-x / 2)`` is 0 in float64 for larger numbers x.
+_SIGMOID_END = 2000.0
+#: GELU by tanh is ``x * sigmoid(w)`` for ``w = x * (_SLOPE + _CUBIC * x * x)``.
+_SLOPE = 2 * sqrt(2 / pi)
+_CUBIC = 0.044715 * _SLOPE
+#: ``exp(-w)`` is 0 in float64 for larger numbers x.
+_CUBIC_END = 22.0
+#: ``x / (1 + abs(x))`` is 1 in float64 for larger numbers x.
+_SOFTSIGN_END = 1e30
 
-def _chosen(xp: Any, where: Any, g: Any) -> Any:
+
+def _where_or_zero(xp: Namespace, condition: Array, g: Array) -> Array:
     """``g`` where a condition holds, else 0."""
-    return xp.where(where, g, xp.zeros_like(g))
+    return xp.where(condition, g, xp.zeros_like(g))
 
 
-def _negative_part(xp: Any, x: Any) -> Any:
+def _negative_part(xp: Namespace, x: Array) -> Array:
     """``min(x, 0)``, whose exponential cannot overflow."""
     return xp.where(x > 0, xp.zeros_like(x), x)
 
+
+# -- ReLU and the sigmoid ----------------------------------------------------------------------------------------------
+relu = Primitive("relu", lambda xp, x, /: xp.relu(x), x=lambda xp, g, out: xp.relu_grad(g, out))
+relu_grad = Primitive(
+    "relu_grad",
+    lambda xp, g_out, y, /: xp.relu_grad(g_out, y),
+    g_out=lambda xp, g, y: xp.relu_grad(g, y),
+    y=lambda xp, g, y: xp.zeros_like(y),
+)
+sigmoid = Primitive("sigmoid", lambda xp, x, /: xp.sigmoid(x), x=lambda xp, g, x: xp.sigmoid_grad(g, x))
+#: The derivative of the sigmoid, ``s * (1 - s)``, times ``g_out``. The derivative of its logarithm is ``1 - 2 * s``.
+sigmoid_grad = Primitive(
+    "sigmoid_grad",
+    lambda xp, g_out, x, /: xp.sigmoid_grad(g_out, x),
+    g_out=lambda xp, g, x: conjugate(xp, xp.sigmoid_grad(conjugate(xp, g), x)),
+    x=lambda xp, g, g_out, x: -xp.sigmoid_grad(conjugate(xp, g) * g_out * conjugate(xp, xp.tanh(x / 2)), x),
+)
 
 # -- the error function and GELU ---------------------------------------------------------------------------------------
 gaussian = Primitive(
     "gaussian",
     lambda xp, x, /, rate: xp.gaussian(x, rate),
-    x=lambda xp, g, x, out, rate: g * (-2 * rate * (xp.clip(x, -LIMIT, LIMIT) * out)),
+    x=lambda xp, g, x, out, rate: g * (-2 * rate * (xp.clip(x, -_GAUSSIAN_END, _GAUSSIAN_END) * out)),
 )
 erf = Primitive("erf", lambda xp, x, /: xp.erf(x), x=lambda xp, g, x: g * (2 / sqrt(pi) * xp.gaussian(x, 1.0)))
 gelu = Primitive("gelu", lambda xp, x, /: xp.gelu(x), x=lambda xp, g, x, out: xp.gelu_grad(g, x, out))
 
 
-def _gelu_second(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
-    y = xp.clip(x, -LIMIT, LIMIT)
-    return g * g_out * ((2 - y * y) * (DENSITY * xp.gaussian(x, 0.5)))
+def _gelu_second(xp: Namespace, g: Array, g_out: Array, x: Array) -> Array:
+    y = xp.clip(x, -_GAUSSIAN_END, _GAUSSIAN_END)
+    return g * g_out * ((2 - y * y) * (_DENSITY * xp.gaussian(x, 0.5)))
 
 
-#: ``out`` is a by-product, gelu(x): its share in the derivative is in that of ``x``.
+#: ``out_of_gelu`` is gelu(x), which saves work. It needs no rule: the rule of ``x`` has the whole derivative.
 gelu_grad = Primitive(
     "gelu_grad",
     lambda xp, g_out, x, out_of_gelu, /: xp.gelu_grad(g_out, x, out_of_gelu),
@@ -54,21 +88,20 @@ gelu_grad = Primitive(
 )
 
 
-def _cubic(xp: Any, x: Any) -> tuple[Any, Any, Any]:
-    """x, brought to where its function is not 0 or x; its cubic w; and the derivative of w."""
-    y = xp.clip(x, -LAST_CUBIC, LAST_CUBIC)
+def _cubic(xp: Namespace, x: Array) -> tuple[Array, Array, Array]:
+    """``x`` brought to the range where its function is neither 0 nor x; its cubic w; and the derivative of w."""
+    y = xp.clip(x, -_CUBIC_END, _CUBIC_END)
     z = y * y
-    return y, y * (SLOPE + CUBIC * z), SLOPE + (3 * CUBIC) * z
+    return y, y * (_SLOPE + _CUBIC * z), _SLOPE + (3 * _CUBIC) * z
 
 
-def _gelu_tanh_second(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
+def _gelu_tanh_second(xp: Namespace, g: Array, g_out: Array, x: Array) -> Array:
     y, w, slope = _cubic(xp, x)
-    return xp.gelu_tanh_gate_grad(
-        g * g_out * (2 * SLOPE + (12 * CUBIC) * (y * y) - y * slope * slope * xp.tanh(w / 2)), x
-    )
+    bend = 2 * _SLOPE + (12 * _CUBIC) * (y * y) - y * slope * slope * xp.tanh(w / 2)
+    return xp.gelu_tanh_gate_grad(g * g_out * bend, x)
 
 
-def _gelu_tanh_third(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
+def _gelu_tanh_third(xp: Namespace, g: Array, g_out: Array, x: Array) -> Array:
     _, w, slope = _cubic(xp, x)
     return -xp.gelu_tanh_gate_grad(g * g_out * (slope * xp.tanh(w / 2)), x)
 
@@ -87,7 +120,7 @@ gelu_tanh_gate_grad = Primitive(
     x=_gelu_tanh_third,
 )
 
-# -- of exponentials ---------------------------------------------------------------------------------------------------
+# -- made of exponentials ----------------------------------------------------------------------------------------------
 #: ``scale * x`` above 0 and ``scale * alpha * (exp(speed * x) - 1)`` below: ELU, CELU and SELU.
 elu = Primitive(
     "elu",
@@ -98,17 +131,10 @@ elu = Primitive(
         g * xp.where(x > 0, xp.full_like(x, scale), (scale * alpha * speed) * xp.exp(speed * _negative_part(xp, x)))
     ),
 )
-#: The derivative of the sigmoid, ``s * (1 - s)``, times ``g_out``. That of its logarithm is ``1 - 2 * s``.
-sigmoid_grad = Primitive(
-    "sigmoid_grad",
-    lambda xp, g_out, x, /: xp.sigmoid_grad(g_out, x),
-    g_out=lambda xp, g, x: conjugate(xp, xp.sigmoid_grad(conjugate(xp, g), x)),
-    x=lambda xp, g, g_out, x: -xp.sigmoid_grad(conjugate(xp, g) * g_out * conjugate(xp, xp.tanh(x / 2)), x),
-)
 
 
-def _silu_second(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
-    y = xp.clip(x, -FAR, FAR)
+def _silu_second(xp: Namespace, g: Array, g_out: Array, x: Array) -> Array:
+    y = xp.clip(x, -_SIGMOID_END, _SIGMOID_END)
     return xp.sigmoid_grad(g * g_out * (2 - y * xp.tanh(y / 2)), x)
 
 
@@ -121,12 +147,12 @@ silu_grad = Primitive(
 )
 
 
-def _log1p_exp(xp: Any, x: Any) -> Any:
-    """``log(1 + exp(x))`` without overflow; for forward functions, since its parts have no derivative at 0."""
+def _log1p_exp(xp: Namespace, x: Array) -> Array:
+    """``log(1 + exp(x))`` without overflow. Only forward functions may use it: its parts have no derivative at 0."""
     return xp.log1p(xp.exp(-xp.abs(x))) + xp.where(x < 0, xp.zeros_like(x), x)
 
 
-def _softplus(xp: Any, x: Any, /, beta: float, threshold: float) -> Any:
+def _softplus(xp: Namespace, x: Array, /, beta: float, threshold: float) -> Array:
     return xp.where(beta * x > threshold, x, _log1p_exp(xp, beta * x) / beta)
 
 
@@ -138,15 +164,16 @@ softplus = Primitive(
 log_sigmoid = Primitive("log_sigmoid", lambda xp, x, /: -_log1p_exp(xp, -x), x=lambda xp, g, x: g * xp.sigmoid(-x))
 
 
-def _log_slope(xp: Any, x: Any) -> Any:
-    """The derivative of the logarithm of tanh(softplus(x))'s derivative: ``1 - s - 2 * t * s`` for the sigmoid s, and t
-    that tanh.
+def _log_slope(xp: Namespace, x: Array) -> Array:
+    """``1 - s - 2 * t * s`` for the sigmoid s of x and ``t = tanh(softplus(x))``.
+
+    This is the derivative of the logarithm of the derivative of t.
     """
     return xp.sigmoid(-x) - 2 * xp.tanh_softplus(x) * xp.sigmoid(x)
 
 
-def _mish_second(xp: Any, g: Any, g_out: Any, x: Any) -> Any:
-    return xp.tanh_softplus_grad(g * g_out * (2 + xp.clip(x, -FAR, FAR) * _log_slope(xp, x)), x)
+def _mish_second(xp: Namespace, g: Array, g_out: Array, x: Array) -> Array:
+    return xp.tanh_softplus_grad(g * g_out * (2 + xp.clip(x, -_SIGMOID_END, _SIGMOID_END) * _log_slope(xp, x)), x)
 
 
 tanh_softplus = Primitive(
@@ -167,14 +194,14 @@ mish_grad = Primitive(
 )
 
 
-def _tanhshrink_rule(xp: Any, g: Any, x: Any) -> Any:
+def _tanhshrink_rule(xp: Namespace, g: Array, x: Array) -> Array:
     t = conjugate(xp, xp.tanh(x))
     return g * t * t
 
 
 tanhshrink = Primitive("tanhshrink", lambda xp, x, /: xp.tanhshrink(x), x=_tanhshrink_rule)
 
-# -- of straight pieces: at a corner the derivative is PyTorch's -------------------------------------------------------
+# -- made of straight pieces: at a corner the derivative is PyTorch's --------------------------------------------------
 leaky_relu = Primitive(
     "leaky_relu",
     lambda xp, x, /, slope: xp.where(x > 0, x, slope * x),
@@ -186,7 +213,7 @@ prelu = Primitive(
     x=lambda xp, g, x, weight: g * xp.prelu_slope(x, weight),
     weight=lambda xp, g, x: xp.where(x > 0, xp.zeros_like(g), g * x),
 )
-#: A primitive, so that it depends on ``x``, with a derivative of 0, and not on the weight alone.
+#: A primitive of both arguments, so that the graph reaches ``x`` too, with a derivative of 0.
 prelu_slope = Primitive(
     "prelu_slope",
     lambda xp, x, weight, /: xp.prelu_slope(x, weight),
@@ -201,21 +228,21 @@ threshold = Primitive(
 hardtanh = Primitive(
     "hardtanh",
     lambda xp, x, /, low, high: xp.where(x < low, xp.full_like(x, low), xp.where(x > high, xp.full_like(x, high), x)),
-    x=lambda xp, g, x, low, high: _chosen(xp, xp.logical_and(x > low, x < high), g),
+    x=lambda xp, g, x, low, high: _where_or_zero(xp, xp.logical_and(x > low, x < high), g),
 )
 hardsigmoid = Primitive(
     "hardsigmoid",
     lambda xp, x, /: xp.where(x <= -3, xp.zeros_like(x), xp.where(x >= 3, xp.ones_like(x), (x + 3) / 6)),
-    x=lambda xp, g, x: _chosen(xp, xp.logical_and(x > -3, x < 3), g / 6),
+    x=lambda xp, g, x: _where_or_zero(xp, xp.logical_and(x > -3, x < 3), g / 6),
 )
 
 
-def _hardswish(xp: Any, x: Any, /) -> Any:
+def _hardswish(xp: Namespace, x: Array, /) -> Array:
     y = xp.clip(x, -3.0, 3.0)
     return xp.where(x >= 3, x, y * ((y + 3) / 6))
 
 
-def _hardswish_rule(xp: Any, g: Any, x: Any) -> Any:
+def _hardswish_rule(xp: Namespace, g: Array, x: Array) -> Array:
     y = xp.clip(x, -3.0, 3.0)
     return xp.where(x <= -3, xp.zeros_like(g), xp.where(x >= 3, g, g * ((y + y + 3) / 6)))
 
@@ -235,16 +262,12 @@ softshrink = Primitive(
 )
 
 
-#: ``x / (1 + abs(x))`` is 1 from here on, at infinity, too.
-_ONE = 1e30
-
-
-def _softsign(xp: Any, x: Any, /) -> Any:
-    y = xp.clip(x, -_ONE, _ONE)
+def _softsign(xp: Namespace, x: Array, /) -> Array:
+    y = xp.clip(x, -_SOFTSIGN_END, _SOFTSIGN_END)
     return y / (1 + xp.abs(y))
 
 
-def _softsign_rule(xp: Any, g: Any, x: Any) -> Any:
+def _softsign_rule(xp: Namespace, g: Array, x: Array) -> Array:
     r = 1 / (1 + xp.abs(x))
     return g * r * r
 

@@ -1,7 +1,7 @@
-"""Attention: one node that keeps the softmax, and not the scores.
+"""The primitive of attention: one node that saves the softmax and not the scores.
 
-In mode 2 the rule, and the softmax that it asks for, are the kernels' plain versions, run on Variables: every order
-exists.
+With ``create_graph`` the rule and the softmax that it names come from the kernels' plain versions, which then run on
+Variables. So every order of derivative exists.
 """
 
 from __future__ import annotations

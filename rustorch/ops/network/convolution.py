@@ -1,11 +1,12 @@
-"""Convolution: three primitives, each of which is linear in two of input, weight and output, and has the other two as
-its rules.
+"""Primitives of convolution. Each of the three is linear in two of input, weight and output.
+
+The rules of each are the two others, so every order of derivative exists.
 """
 
 from __future__ import annotations
 
 from ...autograd.primitive import Primitive
-from ..helpers import conjugate
+from ..complex_numbers import conjugate
 
 __all__ = ["conv", "conv_grad_input", "conv_grad_weight"]
 

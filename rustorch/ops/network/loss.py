@@ -1,41 +1,47 @@
-"""Losses with hand-derived rules: those of two arrays, element by element, and that of sequences.
+"""Primitives of losses, with hand-derived rules: elementwise ones, cross-entropy, mean squares, and CTC.
 
-Where a factor is 0 and the other one infinite, the product is the limit, 0: `weighed` and the losses select before they
-multiply. What they select is a factor and never the product, which keeps its derivatives of every order.
+Where a factor is 0 and the other one is infinite, the product here is its limit, 0. So `weighed` and the losses replace
+the infinite factor before they multiply. They never replace the product: it keeps its derivatives of every order.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...autograd.primitive import Primitive
-from ...backends.kernels.loss import SMALLEST, logarithm, logarithm_of_other
+
+if TYPE_CHECKING:
+    from ...typing import Array, Namespace
 
 __all__ = [
-    "at_least", "binary_cross_entropy", "binary_cross_entropy_with_logits", "ctc_loss", "gaussian_nll", "huber",
-    "kl_div", "kl_div_of_logs", "poisson_nll", "poisson_nll_of_logs", "quotient", "smooth_l1", "weighed",
+    "at_least", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss", "gaussian_nll",
+    "huber", "kl_div", "kl_div_of_logs", "mse", "poisson_nll", "poisson_nll_of_logs", "quotient", "smooth_l1",
+    "weighed",
 ]  # fmt: skip
 
+#: Second derivatives of binary cross-entropy divide by this number at least, as the kernel of the first one does.
+_LEAST_DIVISOR = 1e-12
 
-def _times(xp: Any, factor: Any, x: Any) -> Any:
+
+def _times(xp: Namespace, factor: Array, x: Array) -> Array:
     """``factor * x``, and 0 where the factor is 0 and x is infinite."""
     return factor * xp.where(xp.logical_and(factor == 0, xp.isinf(x)), xp.zeros_like(x), x)
 
 
-def _times_finite(xp: Any, factor: Any, g: Any) -> Any:
-    """``factor * g``, and 0 where the factor is 0, whatever an infinite mean made of the gradient g: inf or nan."""
+def _times_finite(xp: Namespace, factor: Array, g: Array) -> Array:
+    """``factor * g``, and 0 where the factor is 0. There an infinite mean makes the gradient g infinite or nan."""
     lost = xp.logical_and(factor == 0, xp.logical_not(xp.isfinite(g)))
     return factor * xp.where(lost, xp.zeros_like(g), g)
 
 
-#: What an element counts, times its loss.
+#: Losses times their weights.
 weighed = Primitive(
     "weighed",
     lambda xp, x, weight, /: _times(xp, weight, x),
     x=lambda xp, g, weight: _times_finite(xp, weight, g),
     weight=lambda xp, g, x: _times(xp, g, x),
 )
-#: A mean of what was counted. Where that is nothing, its gradient is 0.
+#: A sum divided by its count, or by its sum of weights. Where the count is 0, the gradient is 0.
 quotient = Primitive(
     "quotient",
     lambda xp, total, count, /: xp.quotient(total, count),
@@ -52,8 +58,32 @@ quotient_or_zero = Primitive(
 at_least = Primitive("at_least", lambda xp, x, /, least: xp.clip(x, least, None), x=lambda xp, g: g)
 
 
+# -- cross-entropy and mean squares ------------------------------------------------------------------------------------
+def _target_of_cross_entropy(xp: Namespace, g: Array, x: Array, top: Array, total: Array, divisor: Any) -> Array:
+    g = xp.expand_dims(g, axis=1) if divisor is None else g / divisor
+    return g * (xp.expand_dims(xp.log(total), axis=1) - (x - xp.expand_dims(top, axis=1)))
+
+
+cross_entropy = Primitive(
+    "cross_entropy",
+    lambda xp, x, target, weight, /, ignore, reduction: xp.cross_entropy(x, target, weight, ignore, reduction),
+    aux=("top", "p", "total", "divisor"),
+    x=lambda xp, g, p, total, target, weight, divisor, ignore: xp.cross_entropy_grad(
+        g, p, total, target, weight, divisor, ignore
+    ),
+    target=_target_of_cross_entropy,
+)
+mse = Primitive(
+    "mse",
+    lambda xp, x, target, /, divisor: xp.mse(x, target, divisor),
+    x=lambda xp, g, x, target, divisor: (x - target) * (g * (2 / divisor)),
+    target=lambda xp, g, x, target, divisor: (target - x) * (g * (2 / divisor)),
+)
+
+
 # -- straight far from 0, and a parabola near it: beyond the corner the second derivative is 0 -------------------------
-def _inside(xp: Any, d: Any, limit: float, x: Any) -> Any:
+def _near_zero(xp: Namespace, d: Array, limit: float, x: Array) -> Array:
+    """``x`` where ``d`` lies in (-limit, limit), else 0."""
     return xp.where(xp.abs(d) < limit, x, xp.zeros_like(x))
 
 
@@ -64,7 +94,7 @@ huber_grad = Primitive(
     "huber_grad",
     lambda xp, g_out, d, /, delta: xp.huber_grad(g_out, d, delta),
     g_out=lambda xp, g, d, delta: xp.huber_grad(g, d, delta),
-    d=lambda xp, g, g_out, d, delta: _inside(xp, d, delta, g * g_out),
+    d=lambda xp, g, g_out, d, delta: _near_zero(xp, d, delta, g * g_out),
 )
 smooth_l1 = Primitive(
     "smooth_l1", lambda xp, d, /, beta: xp.smooth_l1(d, beta), d=lambda xp, g, d, beta: xp.smooth_l1_grad(g, d, beta)
@@ -73,18 +103,18 @@ smooth_l1_grad = Primitive(
     "smooth_l1_grad",
     lambda xp, g_out, d, /, beta: xp.smooth_l1_grad(g_out, d, beta),
     g_out=lambda xp, g, d, beta: xp.smooth_l1_grad(g, d, beta),
-    d=lambda xp, g, g_out, d, beta: _inside(xp, d, beta, g * g_out) / beta,
+    d=lambda xp, g, g_out, d, beta: _near_zero(xp, d, beta, g * g_out) / beta,
 )
 
 
 # -- two classes -------------------------------------------------------------------------------------------------------
-def _floored(xp: Any, x: Any) -> Any:
-    return xp.where(x < SMALLEST, xp.full_like(x, SMALLEST), x)
+def _as_divisor(xp: Namespace, x: Array) -> Array:
+    return xp.where(x < _LEAST_DIVISOR, xp.full_like(x, _LEAST_DIVISOR), x)
 
 
-def _curvature(xp: Any, x: Any, target: Any) -> Any:
-    """The second derivative of binary cross-entropy, a sum of what is not negative: nothing cancels."""
-    one, other = _floored(xp, x), _floored(xp, 1 - x)
+def _curvature(xp: Namespace, x: Array, target: Array) -> Array:
+    """The second derivative of binary cross-entropy. No term is negative, so no digits cancel."""
+    one, other = _as_divisor(xp, x), _as_divisor(xp, 1 - x)
     return target / one / one + (1 - target) / other / other
 
 
@@ -92,26 +122,26 @@ binary_cross_entropy = Primitive(
     "binary_cross_entropy",
     lambda xp, x, target, /: xp.binary_cross_entropy(x, target),
     x=lambda xp, g, x, target: xp.binary_cross_entropy_grad(g, x, target),
-    target=lambda xp, g, x: g * (logarithm_of_other(xp, x) - logarithm(xp, x)),
+    target=lambda xp, g, x: xp.binary_cross_entropy_grad_target(g, x),
 )
 binary_cross_entropy_grad = Primitive(
     "binary_cross_entropy_grad",
     lambda xp, g_out, x, target, /: xp.binary_cross_entropy_grad(g_out, x, target),
     g_out=lambda xp, g, x, target: xp.binary_cross_entropy_grad(g, x, target),
     x=lambda xp, g, g_out, x, target: g * g_out * _curvature(xp, x, target),
-    target=lambda xp, g, g_out, x: -(g * g_out) / _floored(xp, x * (1 - x)),
+    target=lambda xp, g, g_out, x: -(g * g_out) / _as_divisor(xp, x * (1 - x)),
 )
 
 
-def _softplus(xp: Any, x: Any) -> Any:
+def _softplus(xp: Namespace, x: Array) -> Array:
     return xp.logaddexp(x, xp.zeros_like(x))
 
 
-def _target_of_logits(xp: Any, g: Any, x: Any, positive: Any) -> Any:
+def _target_of_logits(xp: Namespace, g: Array, x: Array, positive: Array | None) -> Array:
     return -g * x if positive is None else g * (_times(xp, positive, _softplus(xp, -x)) - _softplus(xp, x))
 
 
-def _positive_of_logits(xp: Any, g: Any, x: Any, target: Any) -> Any:
+def _positive_of_logits(xp: Namespace, g: Array, x: Array, target: Array) -> Array:
     return g * _times(xp, target, _softplus(xp, -x))
 
 
@@ -124,13 +154,13 @@ binary_cross_entropy_with_logits = Primitive(
 )
 
 
-def _mean_of_slopes(xp: Any, x: Any, target: Any, positive: Any) -> Any:
+def _mean_of_slopes(xp: Namespace, x: Array, target: Array, positive: Array | None) -> Array:
     """The second derivative of binary cross-entropy with logits."""
     weight = 1 if positive is None else 1 - target + positive * target
     return weight * (xp.sigmoid(x) * xp.sigmoid(-x))
 
 
-def _target_of_logits_grad(xp: Any, g: Any, g_out: Any, x: Any, positive: Any) -> Any:
+def _target_of_logits_grad(xp: Namespace, g: Array, g_out: Array, x: Array, positive: Array | None) -> Array:
     return -(g * g_out) if positive is None else -(g * g_out) * (xp.sigmoid(x) + positive * xp.sigmoid(-x))
 
 
@@ -145,14 +175,14 @@ binary_cross_entropy_with_logits_grad = Primitive(
 
 
 # -- divergence of distributions ---------------------------------------------------------------------------------------
-def _log_positive(xp: Any, x: Any) -> Any:
-    """The logarithm of what is positive, nan of what is negative, and 0 of 0, which is to be multiplied by it."""
+def _log_positive(xp: Namespace, x: Array) -> Array:
+    """The logarithm of a positive number; nan for a negative one; 0 for 0, because the caller multiplies by x."""
     positive = x > 0
     return xp.where(x < 0, xp.full_like(x, xp.nan), xp.log(xp.where(positive, x, xp.ones_like(x))))
 
 
-def _target_of_kl_div(xp: Any, g: Any, x: Any, target: Any) -> Any:
-    """``log(t) + 1 - x``. At 0 the slope is infinite; there it counts as ``-x``, and 0 where that is infinite, too."""
+def _target_of_kl_div(xp: Namespace, g: Array, x: Array, target: Array) -> Array:
+    """``log(t) + 1 - x``. At 0 this slope is infinite: there it is ``-x`` instead, or 0 if x is infinite, too."""
     zero = target == 0
     x = xp.where(xp.logical_and(zero, xp.isinf(x)), xp.zeros_like(x), x)
     return g * (_log_positive(xp, target) + xp.where(zero, xp.zeros_like(x), xp.ones_like(x)) - x)
@@ -172,23 +202,23 @@ kl_div_of_logs = Primitive(
 )
 
 
-def _difference_of_logs(xp: Any, x: Any, target: Any, more: int) -> Any:
-    """``exp(t) * (t - x + more)``, and 0 where ``exp(t)`` is."""
+def _difference_of_logs(xp: Namespace, x: Array, target: Array, more: int) -> Array:
+    """``exp(t) * (t - x + more)``, and 0 where ``exp(t)`` is 0."""
     p = xp.exp(target)
-    none = p == 0
-    target, x = xp.where(none, xp.zeros_like(target), target), xp.where(none, xp.zeros_like(x), x)
+    zero = p == 0
+    target, x = xp.where(zero, xp.zeros_like(target), target), xp.where(zero, xp.zeros_like(x), x)
     return p * ((target + more if more else target) - x)
 
 
 # -- counts ------------------------------------------------------------------------------------------------------------
-def _poisson_of_logs(xp: Any, x: Any, target: Any) -> Any:
-    """``exp(x) - t * x``; what the exponential makes infinite stays so."""
+def _poisson_of_logs(xp: Namespace, x: Array, target: Array) -> Array:
+    """``exp(x) - t * x``, infinite where the exponential is infinite."""
     rate = xp.exp(x)
     return rate - xp.where(rate == xp.inf, xp.zeros_like(x), _times(xp, target, x))
 
 
-def _rate_rule(xp: Any, g: Any, x: Any, target: Any) -> Any:
-    """``exp(x) - t``; near 0 from the exponential's distance from 1, for counts of 1."""
+def _rate_rule(xp: Namespace, g: Array, x: Array, target: Array) -> Array:
+    """``exp(x) - t``. Near 0 it uses ``expm1``, which keeps the digits for counts of 1."""
     small = xp.abs(x) < 1
     return g * xp.where(small, xp.expm1(xp.where(small, x, xp.zeros_like(x))) + (1 - target), xp.exp(x) - target)
 
@@ -201,7 +231,7 @@ poisson_nll_of_logs = Primitive(
 )
 
 
-def _poisson(xp: Any, x: Any, target: Any, /, eps: float) -> Any:
+def _poisson(xp: Namespace, x: Array, target: Array, /, eps: float) -> Array:
     """``x - t * log(x + eps)``."""
     moved = x + eps
     zero = xp.logical_and(target == 0, moved == 0)
@@ -209,7 +239,7 @@ def _poisson(xp: Any, x: Any, target: Any, /, eps: float) -> Any:
     return x - xp.where(x == xp.inf, xp.zeros_like(x), _times(xp, target, log))
 
 
-def _poisson_rule(xp: Any, g: Any, x: Any, target: Any, eps: float) -> Any:
+def _poisson_rule(xp: Namespace, g: Array, x: Array, target: Array, eps: float) -> Array:
     moved = x + eps
     zero = xp.logical_and(target == 0, moved == 0)
     return g * (1 - target / xp.where(zero, xp.ones_like(moved), moved))
@@ -218,18 +248,18 @@ def _poisson_rule(xp: Any, g: Any, x: Any, target: Any, eps: float) -> Any:
 poisson_nll = Primitive("poisson_nll", _poisson, x=_poisson_rule, target=lambda xp, g, x, eps: -g * xp.log(x + eps))
 
 
-# -- normal numbers ----------------------------------------------------------------------------------------------------
-def _gaussian(xp: Any, d: Any, var: Any) -> Any:
+# -- normal distributions ----------------------------------------------------------------------------------------------
+def _gaussian(xp: Namespace, d: Array, var: Array) -> Array:
     z = d / xp.sqrt(var)
     return 0.5 * (xp.log(var) + z * z)
 
 
-def _slope_in_variance(xp: Any, g: Any, d: Any, var: Any) -> Any:
+def _slope_in_variance(xp: Namespace, g: Array, d: Array, var: Array) -> Array:
     each = d / var
     return g * ((each * each - 0.5 / var) / var)
 
 
-#: ``(log(v) + d * d / v) / 2``: d is divided before it is multiplied, for its square may be too large or too small.
+#: ``(log(v) + d * d / v) / 2``. Divide d before it is multiplied: its square may overflow or underflow.
 gaussian_nll = Primitive(
     "gaussian_nll",
     lambda xp, d, var, /: _gaussian(xp, d, var),
@@ -243,7 +273,7 @@ gaussian_nll_slope = Primitive(
     var=_slope_in_variance,
 )
 
-#: The rule is a kernel and no primitive: of second order, its steps are recorded.
+#: The rule is a kernel and no primitive: for second derivatives, its plain version records its steps.
 ctc_loss = Primitive(
     "ctc_loss",
     lambda xp, log_probs, labels, input_lengths, target_lengths, /, blank: xp.ctc_loss(

@@ -1,6 +1,4 @@
-"""Pooling: which value of each window is the largest, the gather of these values, the windows' sums; and their
-transposes.
-"""
+"""Primitives of pooling: the largest value of each window, its place, sums of windows, and their transposes."""
 
 from __future__ import annotations
 
@@ -34,12 +32,12 @@ max_pool_grad = Primitive(
     lambda xp, g_out, which, /, windows: xp.max_pool_grad(g_out, which, windows),
     g_out=lambda xp, g, which, windows: xp.max_pool_gather(g, which, windows),
 )
-#: Both without a derivative: integers.
+#: Neither has a derivative: both return integers.
 max_pool_which = Primitive("max_pool_which", lambda xp, x, /, windows: xp.max_pool(x, windows)[1])
 max_pool_indices = Primitive("max_pool_indices", lambda xp, which, /, windows: xp.max_pool_indices(which, windows))
 
-#: Values put where ``places`` say, (rows, n) into zeros of (rows, size). Of several for one place the last stays, and
-#: each of them has the gradient there: PyTorch's convention, for windows that overlap have equal values.
+#: Write values, (rows, n), into zeros, (rows, size), at ``places``. If several values have one place, the last one
+#: stays, and each of them gets the gradient there, as in PyTorch: values of overlapping windows are equal.
 max_unpool = Primitive(
     "max_unpool",
     lambda xp, values, places, /, size: xp.max_unpool(values, places, size),

@@ -1,47 +1,54 @@
-"""One layer and direction of RNN, LSTM and GRU, over a whole sequence: one node, whose rule goes back through time.
+"""Primitives of RNN, LSTM and GRU: one layer and direction over a whole sequence is one node.
 
-In mode 2 the rule, and the by-products that it asks for, are the kernels' plain versions, run on Variables: every order
-exists.
+Their rules go backwards through time. With ``create_graph`` the rule and the by-products that it names come from the
+kernels' plain versions, which then run on Variables. So every order of derivative exists.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...autograd.check import explained
 from ...autograd.primitive import Primitive
-from ..helpers import is_complex
+from ..complex_numbers import is_complex
+
+if TYPE_CHECKING:
+    from ...typing import Array, Namespace
 
 __all__ = ["gru_steps", "lstm_steps", "rnn_steps"]
 
 
-def _lstm(xp: Any, z: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, /, reverse: bool) -> tuple:
+def _lstm(
+    xp: Namespace, z: Array, h: Array, c: Array, w_hh: Array, w_hr: Array | None, /, reverse: bool
+) -> tuple[Any, ...]:
+    """The outputs, (hidden states, last cell state), and the by-products that the rule needs."""
     out, cell, *by_products = xp.lstm_steps(z, h, c, w_hh, w_hr, reverse)
     return (out, cell), *by_products
 
 
 def _lstm_rule(
-    xp: Any,
-    g: Any,
-    h: Any,
-    c: Any,
-    w_hh: Any,
-    w_hr: Any,
-    out: Any,
-    gates: Any,
-    cells: Any,
-    squashed: Any,
+    xp: Namespace,
+    g: tuple[Array, Array],
+    h: Array,
+    c: Array,
+    w_hh: Array,
+    w_hr: Array | None,
+    out: tuple[Array, Array],
+    gates: Array,
+    cells: Array,
+    squashed: Array,
     reverse: bool,
-) -> tuple:
-    return xp.lstm_steps_grad(*g, h, c, w_hh, w_hr, out[0], gates, cells, squashed, reverse)
+) -> tuple[Array | None, ...]:
+    gradients: tuple[Array | None, ...] = xp.lstm_steps_grad(
+        *g, h, c, w_hh, w_hr, out[0], gates, cells, squashed, reverse
+    )
+    return gradients
 
 
-def _rnn(xp: Any, z: Any, h: Any, w_hh: Any, /, reverse: bool, nonlinearity: str) -> Any:
+def _rnn(xp: Namespace, z: Array, h: Array, w_hh: Array, /, reverse: bool, nonlinearity: str) -> Array:
     if nonlinearity == "relu" and is_complex(z):
         raise explained(
-            TypeError(
-                "an RNN of rectifiers is of real numbers; take the real part of complex ones, as in rustorch.real(x)"
-            )
+            TypeError("an RNN with ReLU takes real numbers only; take their real part, as in rustorch.real(x)")
         )
     return xp.rnn_steps(z, h, w_hh, reverse, nonlinearity)
 

@@ -1,17 +1,23 @@
-"""Rows of a table by their numbers: what embeddings are made of."""
+"""The primitive of embeddings: rows of a table, and their gradients added up in the table's shape."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...autograd.primitive import Primitive
+
+if TYPE_CHECKING:
+    from ...typing import Array, Namespace, Shape
 
 __all__ = ["embedding"]
 
 
-def _of_table(xp: Any, g: Any, rows: Any, weight_shape: tuple[int, ...], padding: Any, by_frequency: bool) -> Any:
-    """Gradients of rows, added up where they came from: none for the padding, and by frequency the mean instead of the
-    sum.
+def _table_gradient(
+    xp: Namespace, g: Array, rows: Array, weight_shape: Shape, padding: int | None, by_frequency: bool
+) -> Array:
+    """Add up the gradients of equal rows. The padding row gets 0.
+
+    With ``by_frequency`` a row gets the mean of its gradients instead of their sum.
     """
     if padding is not None:
         g = xp.where(xp.expand_dims(rows == padding, axis=1), xp.zeros_like(g), g)
@@ -24,5 +30,5 @@ def _of_table(xp: Any, g: Any, rows: Any, weight_shape: tuple[int, ...], padding
 embedding = Primitive(
     "embedding",
     lambda xp, weight, rows, /, padding, by_frequency: xp.take(weight, rows, axis=0),
-    weight=_of_table,
+    weight=_table_gradient,
 )
