@@ -46,6 +46,11 @@ def weights(kind: str, shape: tuple[int, ...], dtype: Any, *, scale: float, shif
     return make(transfer(u, device))
 
 
+def dropout_mask(shape: tuple[int, ...], dtype: Any, device: str, p: float, scale: float) -> Variable:
+    """What dropout multiplies with: 0 with probability ``p``, else ``scale``; drawn on the device."""
+    return make(get(device).mask(shape, dtype, device, p, scale))
+
+
 def manual_seed(seed: int) -> None:
     """Start the random numbers of every device anew.
 

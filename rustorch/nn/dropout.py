@@ -1,32 +1,37 @@
-"""Dropout: random zeros in training, nothing in evaluation."""
+"""Dropout layers: in training they zero random elements or channels, in evaluation they change nothing."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import functional as F
-from .functional.masks import check_probability
+from .functional.dropout import check_probability
 from .module import Stateless
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
 
 __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
 
 
 class Dropout(Stateless):
-    """In training, zero each element with probability p and divide the others by ``1 - p``; in evaluation, nothing.
+    """In training, zero each element with probability p and divide the others by ``1 - p``. In evaluation, return the
+    input.
 
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
 
     Parameters
     ----------
     p : float
-        In [0, 1].
+        The probability, in [0, 1].
     inplace : bool
-        Whether the input itself becomes the output.
+        Whether to write the output into the input.
 
     Raises
     ------
     ValueError
-        If p is no probability.
+        If p is not in [0, 1].
 
     Examples
     --------
@@ -38,14 +43,14 @@ class Dropout(Stateless):
     [1.0, 1.0]
     """
 
-    def __init__(self, p: float = 0.5, inplace: bool = False, *, device: str | None = None, dtype: Any = None):
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         check_probability(type(self).__name__, p)
         self.p = p
         self.inplace = inplace
 
-    def forward(self, input: Any) -> Any:
-        """The input, in training with random zeros."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, in training with random elements zeroed."""
         return F.dropout(input, self.p, self.training, self.inplace)
 
     def extra_repr(self) -> str:
@@ -65,8 +70,8 @@ class Dropout1d(Dropout):
     True
     """
 
-    def forward(self, input: Any) -> Any:
-        """The input (n, channels, length), or one sample, in training with random channels zeroed."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, L) or (C, L) -> the same shape, in training with random channels zeroed."""
         return F.dropout1d(input, self.p, self.training, self.inplace)
 
 
@@ -81,8 +86,8 @@ class Dropout2d(Dropout):
     (2, 3, 4, 4)
     """
 
-    def forward(self, input: Any) -> Any:
-        """The input (n, channels, height, width), in training with random channels zeroed."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, H, W) -> the same shape, in training with random channels zeroed."""
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
@@ -96,13 +101,13 @@ class Dropout3d(Dropout):
     (2, 3, 2, 2, 2)
     """
 
-    def forward(self, input: Any) -> Any:
-        """The input (n, channels, depth, height, width), or one sample, in training with random channels zeroed."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, D, H, W) or (C, D, H, W) -> the same shape, in training with random channels zeroed."""
         return F.dropout3d(input, self.p, self.training, self.inplace)
 
 
 class AlphaDropout(Dropout):
-    """Dropout for SELU: what is dropped becomes the value that SELU tends to, and mean and variance stay.
+    """Dropout for `SELU`: dropped elements get the lowest value of SELU. Mean and variance stay the same.
 
     Source: Klambauer et al., "Self-normalizing neural networks", 2017.
 
@@ -113,13 +118,13 @@ class AlphaDropout(Dropout):
     (2, 3)
     """
 
-    def forward(self, input: Any) -> Any:
-        """The input, in training with random elements dropped."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, in training with random elements dropped."""
         return F.alpha_dropout(input, self.p, self.training, self.inplace)
 
 
 class FeatureAlphaDropout(Dropout):
-    """`AlphaDropout` of whole channels, of (n, channels, ...).
+    """`AlphaDropout` of whole channels of (n, channels, ...).
 
     Examples
     --------
@@ -128,6 +133,6 @@ class FeatureAlphaDropout(Dropout):
     (2, 3, 4)
     """
 
-    def forward(self, input: Any) -> Any:
-        """The input (n, channels, ...), in training with random channels dropped."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, ...) -> the same shape, in training with random channels dropped."""
         return F.feature_alpha_dropout(input, self.p, self.training, self.inplace)

@@ -11,7 +11,7 @@ from ..autograd.graph import no_grad
 from ..variable import Variable
 from . import functional as F
 from . import init
-from .functional.lookup import check_norm, padding_of
+from .functional.embedding import check_norm, padding_of
 from .module import Module
 from .parameter import Parameter
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ... import ops
-from ...backends.kernels.pooling import Window, bins
 from ...ops import network
 from ...ops.from_data import constant
 from ...ops.indexing import index_add
+from ...ops.windows import Window, bins
 from ...variable import Variable
 from .max_pooling import largest
 from .pooling import images, ordered

@@ -11,9 +11,9 @@ from ...backends import dtypes
 from ...ops import network
 from ...variable import Variable
 from .checks import real
+from .dropout import check_probability, drawn_mask, dropout
 from .dtype_checks import one_dtype
 from .linear import linear
-from .masks import check_probability, drawn_mask, dropout
 
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
 

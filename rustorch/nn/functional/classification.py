@@ -9,7 +9,6 @@ from ... import ops
 from ...autograd.check import adopt
 from ...autograd.graph import VARIABLES
 from ...backends import dtypes
-from ...backends.kernels.loss import counted_rows
 from ...ops import network
 from ...ops.indexing import readable, within
 from ...variable import Variable
@@ -184,12 +183,19 @@ def _from_indices(
 def _counted(
     name: str, x: Variable, target: Variable, weight: Variable | None, ignore_index: int
 ) -> tuple[Variable, Variable]:
-    """The classes of rows, 0 for ignored ones, and what each row counts: nan for what is no class, where nobody reads
-    the classes.
+    """The class of each row, 0 for ignored rows, and the weight of each row, 0 for ignored rows.
+
+    Where reading the classes would make the program wait, a row without a valid class has the weight nan.
     """
     classes = x._native.shape[1]
     check_classes(name, target, classes, ignore_index)
-    safe, each = counted_rows(ops, target, weight, ignore_index, x)
+    counts = target != ignore_index
+    safe = ops.where(counts, target, ops.zeros_like(target))
+    if weight is None:
+        each = ops.astype(counts, x.dtype)
+    else:
+        each = ops.take(weight, safe, axis=0)
+        each = ops.where(counts, each, ops.zeros_like(each))
     if not readable(target):
         known = ops.logical_and(safe >= 0, safe < classes)
         each = ops.where(known, each, ops.full_like(each, math.nan))

@@ -8,8 +8,8 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt
-from ...autograd.graph import make
-from ...backends import dtypes, get
+from ...backends import dtypes
+from ...random import rand
 from ...variable import Variable
 from .pooling import ordered
 from .sizes import sizes_of
@@ -94,7 +94,7 @@ def _fractional_max_pool(
     x = input if input.ndim == n + 2 else ops.reshape(input, (1, *input.shape))
     shape = (*x.shape[:2], n)
     if samples is None:
-        samples = make(get(x.device).uniform(shape, x.dtype, x.device))
+        samples = rand(shape, dtype=x.dtype, device=x.device)
     else:
         samples = adopt(samples, name, (input,))
         if samples.shape != shape:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ... import ops
-from ...backends.base import info
 from ...ops import network
 from ...variable import Variable
 from .checks import check_reduction, known, real, reduced, reduction_of
@@ -134,11 +133,11 @@ def smooth_l1_loss(
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: beta is not negative, as {beta} is")
     input, target = pair("smooth_l1_loss", input, target, "iuf")
-    largest, smallest = info(input.dtype)[2::2]
+    limits = ops.finfo(input.dtype)
     d = input - target
-    if beta < smallest:
+    if beta < limits.smallest_normal:
         return reduced(ops.abs(d), reduction)
-    return reduced(network.smooth_l1(d, float(beta)) if beta <= largest else d * (0.5 / beta) * d, reduction)
+    return reduced(network.smooth_l1(d, float(beta)) if beta <= limits.max else d * (0.5 / beta) * d, reduction)
 
 
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Variable:
@@ -171,7 +170,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     if not delta > 0:
         raise ValueError(f"huber_loss: delta is positive, not {delta}")
     input, target = pair("huber_loss", input, target, "iuf", to="input")
-    losses = network.huber(input - target, min(float(delta), info(input.dtype)[2]))
+    losses = network.huber(input - target, min(float(delta), ops.finfo(input.dtype).max))
     if weight is None:
         return reduced(losses, reduction)
     return counted(losses, elements_weight("huber_loss", weight, losses), reduction, average=False)

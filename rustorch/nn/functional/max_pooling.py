@@ -8,9 +8,9 @@ from typing import Any
 from ... import ops
 from ...autograd.check import adopt
 from ...backends import dtypes
-from ...backends.kernels.pooling import Windows
 from ...ops import network
 from ...ops.indexing import extent, readable
+from ...ops.windows import Windows
 from ...variable import Variable
 from .pooling import images, ordered, windows_over
 from .sizes import sizes_of

@@ -10,7 +10,6 @@ from ...autograd.check import adopt, common_backend
 from ...autograd.checkpoint import is_repeating
 from ...autograd.graph import VARIABLES, Value, make, no_grad, writes
 from ...backends import BY_TYPE
-from ...backends.base import info
 from ...ops import network
 from ...variable import Variable
 from .dtype_checks import in_dtype_of, one_dtype
@@ -343,7 +342,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     weight = None if weight is None else in_dtype_of(weight, input, "rms_norm")  # as PyTorch has it
     x, weight = together("rms_norm", input, weight)
     n = _last_sizes("rms_norm", x, normalized_shape, weight=weight)
-    eps = info(x.dtype)[1] if eps is None else eps
+    eps = ops.finfo(x.dtype).eps if eps is None else eps
     _check_eps("rms_norm", eps)
     if 0 in x.shape:
         return x if weight is None else x * weight

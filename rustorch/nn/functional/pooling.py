@@ -6,12 +6,11 @@ from math import prod
 from typing import Any
 
 from ... import ops
-from ...backends.kernels.linalg import safe_sizes
-from ...backends.kernels.pooling import Window, Windows
 from ...ops import network
-from ...ops.arguments import number
+from ...ops.arguments import real_number
 from ...ops.from_data import constant
-from ...ops.linalg.norms import root_of_sum
+from ...ops.linalg.norms import root_of_sum, safe_range
+from ...ops.windows import Window, Windows
 from ...variable import Variable
 from .checks import floating, real
 from .sizes import sizes_of
@@ -112,7 +111,7 @@ def _avg_pool(
     if divisor_override is not None:
         if divisor_override == 0:
             raise ValueError(f"{name}: divisor_override is a number to divide by, not 0")
-        return network.avg_pool.call(input, windows, number(name, "divisor_override", divisor_override))
+        return network.avg_pool.call(input, windows, real_number(name, "divisor_override", divisor_override))
     counts = [_counts(window, count_include_pad) for window in windows]
     whole = [count == [window.kernel] * window.out for count, window in zip(counts, windows, strict=True)]
     out = network.avg_pool.call(
@@ -220,7 +219,7 @@ def _lp_pool(n: int, input: Any, norm_type: float, kernel_size: Any, stride: Any
     x, p, scale = images(name, real(input, name), n), float(norm_type), None
     if p > 0 and p != 1 and x.dtype.kind == "f" and 0 not in x.shape:
         top = ops.max(ops.abs(x.detach()), axis=tuple(range(-n, 0)), keepdims=True)
-        least, most = safe_sizes(ops.finfo(x.dtype), p)
+        least, most = safe_range(x.dtype, p)
         unsafe = ops.logical_and(ops.logical_or(top < least, top > most), ops.logical_and(top > 0, top < float("inf")))
         # planes whose powers might overflow or underflow; a constant, on which the result does not depend
         scale = ops.where(unsafe, top, ops.ones_like(top))

@@ -10,9 +10,9 @@ from ...autograd.check import adopt
 from ...ops import network
 from ...variable import Variable
 from .checks import floating
+from .dropout import dropout as dropped
 from .dtype_checks import one_dtype
 from .linear import linear
-from .masks import dropout as dropped
 from .packing import Direction, PackedSequence, over_segments, sizes_of
 
 __all__ = ["gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"]

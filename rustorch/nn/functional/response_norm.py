@@ -6,9 +6,9 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt
-from ...backends.kernels.linalg import safe_sizes
 from ...ops import linalg
 from ...ops.arguments import one_axis
+from ...ops.linalg.norms import safe_range
 from ...variable import Variable
 from .normalization import together
 
@@ -50,7 +50,7 @@ def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float 
     y, unit = x, None
     if x.size:  # samples whose squares might overflow are divided by their largest number, a constant
         top = ops.max(ops.abs(x.detach()), axis=tuple(range(1, x.ndim)), keepdims=True)
-        huge = ops.logical_and(top > safe_sizes(ops.finfo(x.dtype), 2)[1], top < float("inf"))
+        huge = ops.logical_and(top > safe_range(x.dtype, 2)[1], top < float("inf"))
         unit = ops.where(huge, top, ops.ones_like(top))
         y = x / unit
     squares = ops.concat([before, y * y, after], axis=1)

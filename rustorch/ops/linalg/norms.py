@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...autograd.functional import grad
 from ...autograd.graph import VARIABLES
 from ...autograd.primitive import Primitive
 from ...backends import dtypes
+from ...backends.kernels.linalg import safe_sizes
 from .. import elementwise, statistical
-from ..arguments import axes_of, number
-from ..data_type import astype
+from ..arguments import axes_of, real_number
+from ..data_type import astype, finfo
 from ..indexing import extent
 from ..manipulation import expand_dims
-from ..statistical import restored
-from ..undefined_derivatives import edge
+from ..statistical import restore_axes
+from ..undefined_derivatives import undefined_derivative
 from .checks import floating_of
 from .factorizations import svdvals
+
+if TYPE_CHECKING:
+    from ...typing import Array, ArrayLike, Axes, Namespace
+    from ...variable import Variable
 
 __all__ = ["matrix_norm", "vector_norm"]
 
@@ -24,7 +29,7 @@ _INF, _NAN = float("inf"), float("nan")
 
 
 # -- norms of vectors --------------------------------------------------------------------------------------------------
-def _limit_at_zero(xp: Any, g: Any, out: Any) -> tuple[Any, Any]:
+def _limit_at_zero(xp: Namespace, g: Array, out: Array) -> tuple[Any, Any]:
     """What ``g / out`` tends to where both are 0, and whether it does: by L'Hopital's rule, the derivative of ``g`` in
     ``out``.
     """
@@ -36,30 +41,30 @@ def _limit_at_zero(xp: Any, g: Any, out: Any) -> tuple[Any, Any]:
     return xp.where(smooth, limit, xp.zeros_like(limit)), smooth
 
 
-def _ordinary(xp: Any, g: Any, out: Any, zero: Any) -> bool:
+def _ordinary(xp: Namespace, g: Array, out: Array, zero: Array) -> bool:
     """Whether this is a first derivative, or it is known that there is no zero."""
     return type(g) not in VARIABLES or not out._tracked or extent(astype(zero, dtypes.int32))[1] == 0
 
 
-def by_norm(xp: Any, g: Any, x: Any, out: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+def by_norm(xp: Namespace, g: Array, x: Array, out: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     """``g * x / out``, where ``out`` is a norm of x over axes: it is not negative, and x is 0 where it is 0.
 
     The quotient is 0 there, and yet it has a derivative if ``g`` is 0, too, as it is for the square of a norm. Else
     there is no second derivative: it is nan.
     """
     shape = tuple(x.shape)
-    wide = restored(xp, out, axes, shape, keepdims)
+    wide = restore_axes(xp, out, axes, shape, keepdims)
     zero = wide == 0
     direction = x / xp.where(zero, xp.ones_like(wide), wide)
-    wide = restored(xp, g, axes, shape, keepdims)
+    wide = restore_axes(xp, g, axes, shape, keepdims)
     if _ordinary(xp, g, out, zero):
         return wide * direction
-    limit, smooth = [restored(xp, value, axes, shape, keepdims) for value in _limit_at_zero(xp, g, out)]
+    limit, smooth = [restore_axes(xp, value, axes, shape, keepdims) for value in _limit_at_zero(xp, g, out)]
     rough = xp.logical_and(zero, xp.logical_not(smooth))
-    return xp.where(zero, limit, wide) * direction + xp.where(rough, edge(x), xp.zeros_like(x))
+    return xp.where(zero, limit, wide) * direction + xp.where(rough, undefined_derivative(x), xp.zeros_like(x))
 
 
-def _root_rule(xp: Any, g: Any, x: Any, out: Any, order: float) -> Any:
+def _root_rule(xp: Namespace, g: Array, x: Array, out: Array, order: float) -> Array:
     """``out / x / order``, and at 0 what is right for a sum of powers, of which the derivative is 0 there."""
     zero = x == 0
     slope = g * (out / (order * xp.where(zero, xp.ones_like(x), x)))
@@ -67,7 +72,7 @@ def _root_rule(xp: Any, g: Any, x: Any, out: Any, order: float) -> Any:
         return slope
     limit, smooth = _limit_at_zero(xp, g, out)
     rough = xp.logical_and(zero, xp.logical_not(smooth)) if order == 2 else zero
-    return xp.where(zero, limit / order, slope) + xp.where(rough, edge(x), xp.zeros_like(x))
+    return xp.where(zero, limit / order, slope) + xp.where(rough, undefined_derivative(x), xp.zeros_like(x))
 
 
 #: The root of a sum of powers of an order above 0, for norms whose sum is made elsewhere.
@@ -78,11 +83,21 @@ root_of_sum = Primitive(
 )
 
 
-def _vector_norm_rule(xp: Any, g: Any, x: Any, out: Any, axes: tuple[int, ...], order: float, keepdims: bool) -> Any:
+def safe_range(dtype: Any, order: float) -> tuple[float, float]:
+    """The smallest and the largest numbers whose powers can be added up in ``dtype``.
+
+    Powers of numbers between the two neither overflow nor lose digits near 0, and their sum does not either.
+    """
+    return safe_sizes(finfo(dtype), order)
+
+
+def _vector_norm_rule(
+    xp: Namespace, g: Array, x: Array, out: Array, axes: tuple[int, ...], order: float, keepdims: bool
+) -> Array:
     """``g * sign(x) * (abs(x) / out) ** (order - 1)``, and 0 at 0."""
     if order == 2:
         return by_norm(xp, g, x, out, axes, keepdims)
-    g, out = (restored(xp, value, axes, tuple(x.shape), keepdims) for value in (g, out))
+    g, out = (restore_axes(xp, value, axes, tuple(x.shape), keepdims) for value in (g, out))
     sizes = xp.abs(x)
     none = sizes == 0
     safe = xp.where(none, xp.ones_like(sizes), sizes)
@@ -102,7 +117,7 @@ _vector_norm = Primitive(
 )
 
 
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
+def vector_norm(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False, ord: float = 2) -> Variable:
     """Norm of the elements along axes: ``sum(abs(x) ** ord) ** (1 / ord)``, without overflow or underflow on the way.
 
     Its gradient at 0 is 0. Second derivatives there are those of what is smooth, such as ``vector_norm(x) ** 2``, and
@@ -132,7 +147,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
     """
     x = floating_of(x, "vector_norm")
     axes = axes_of(axis, x.ndim)
-    ord = number("vector_norm", "ord", ord)
+    ord = real_number("vector_norm", "ord", ord)
     if abs(ord) == _INF or ord in (0, 1):
         sizes = elementwise.abs(x)
         if ord == _INF:
@@ -145,7 +160,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
     return _vector_norm(x, axes, ord, keepdims)
 
 
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") -> Variable:
     """Norms of matrices, (..., m, n).
 
     Parameters

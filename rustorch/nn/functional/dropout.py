@@ -9,11 +9,11 @@ from typing import Any
 
 from ... import ops
 from ...autograd.check import adopt
-from ...autograd.graph import make
-from ...backends import dtypes, get
+from ...backends import dtypes
 from ...ops import network
 from ...ops.arguments import one_axis
 from ...ops.indexing import assign
+from ...random import dropout_mask, rand
 from ...variable import Variable
 from .checks import floating, real
 
@@ -40,7 +40,7 @@ def drawn_mask(shape: tuple[int, ...], p: float, like: Variable, scale: float | 
     """
     if p == 1:
         return ops.zeros(shape, dtype=like.dtype, device=like.device)
-    return make(get(like.device).mask(shape, like.dtype, like.device, p, 1 / (1 - p) if scale is None else scale))
+    return dropout_mask(shape, like.dtype, like.device, p, 1 / (1 - p) if scale is None else scale)
 
 
 def _features(x: Variable) -> tuple[int, ...]:
@@ -244,7 +244,7 @@ def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float =
     if not x.ndim:
         raise ValueError(f"{name}: the logits need a dimension of classes; their shape is ()")
     axis = one_axis(dim, x.ndim, name)
-    u = make(get(x.device).uniform(x.shape, dtypes.float32, x.device))  # in [0, 1): 0 would be infinitely far away
+    u = rand(x.shape, dtype=dtypes.float32, device=x.device)  # in [0, 1): 0 would be infinitely far away
     # CuPy takes smaller numbers for 0
     minus_gumbel = ops.log(-ops.log(ops.clip(u, min=ops.finfo(u.dtype).smallest_normal, max=1 - 1e-7)))
     soft = network.softmax((x - ops.astype(minus_gumbel, x.dtype, copy=False)) / tau, axis)
