@@ -1,4 +1,4 @@
-"""Questions about the GPUs, under PyTorch's names."""
+"""The state of the GPUs, under PyTorch's names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["device_count", "is_available", "synchronize"]
 
 
 def device_count() -> int:
-    """How many GPUs CuPy can use; 0 without CuPy or without a GPU."""
+    """How many GPUs CuPy can use. The number is 0 without CuPy or without a GPU."""
     try:
         return len(backends.get("cuda").devices())
     except (RuntimeError, ValueError):
@@ -16,16 +16,21 @@ def device_count() -> int:
 
 
 def is_available() -> bool:
-    """Whether ``device="cuda"`` can be used here. (``python -m rustorch`` says why not.)"""
+    """Whether ``device="cuda"`` can be used. If it cannot, ``python -m rustorch`` says why."""
     return device_count() > 0
 
 
 def synchronize(device: str = "cuda") -> None:
-    """Wait until everything asked of a GPU is done: needed before a clock is read.
+    """Wait until a GPU has finished all its work. Call it before you read a clock.
+
+    Parameters
+    ----------
+    device : str
+        The GPU to wait for.
 
     Raises
     ------
     RuntimeError
-        If there is none.
+        If the GPU cannot be used.
     """
     backends.synchronize(device)

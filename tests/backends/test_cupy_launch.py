@@ -124,7 +124,7 @@ def test_what_cupy_does_to_join_more_than_eight_arrays_is_counted(cuda: Target) 
 def test_the_mean_of_many_rows_is_added_up_by_many_blocks(
     options: dict, cuda: Target, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator
 ) -> None:
-    from rustorch.backends.cupy import layers
+    from rustorch.backends.cupy import loss as module
 
     x, y = rng.standard_normal((10_000, 3)), rng.integers(0, 3, 10_000)
     given = {**options, "weight": None if "weight" not in options else [0.5, 1.0, 2.0]}
@@ -137,7 +137,7 @@ def test_the_mean_of_many_rows_is_added_up_by_many_blocks(
         return target.numpy(out.detach()), target.numpy(leaf.grad)
 
     expected = loss(Target("cpu"))
-    monkeypatch.setattr(layers, "ONE_BLOCK", 100)
+    monkeypatch.setattr(module, "ONE_BLOCK", 100)
     for mine, host in zip(loss(cuda), expected, strict=True):
         numpy.testing.assert_allclose(mine, host, rtol=1e-11)
 

@@ -1,11 +1,13 @@
 """CuPy's overrides of the kernels, by family.
 
-A launch costs more than most of what it computes: the aim is few of them, each reading and writing its arrays once.
+A launch costs more than most of what it computes, so each override makes few launches, and each launch reads and writes
+its arrays once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from . import (
     activation,
@@ -13,32 +15,22 @@ from . import (
     convolution,
     elementwise,
     indexing,
-    layers,
     linalg,
     loss,
     normalization,
     optim,
     pooling,
     recurrent,
+    softmax,
+    standard,
 )
 
-__all__ = ["OVERRIDES", "linalg", "optim"]
+__all__ = ["OVERRIDES", "optim"]
 
-OVERRIDES: dict[str, Callable] = {
-    name: function
-    for family in (
-        activation,
-        attention,
-        convolution,
-        elementwise,
-        indexing,
-        layers,
-        linalg,
-        loss,
-        normalization,
-        optim,
-        pooling,
-        recurrent,
-    )
-    for name, function in family.OVERRIDES.items()
+_FAMILIES = (
+    activation, attention, convolution, elementwise, indexing, linalg, loss, normalization, optim, pooling, recurrent,
+    softmax, standard,
+)  # fmt: skip
+OVERRIDES: dict[str, Callable[..., Any]] = {
+    name: function for family in _FAMILIES for name, function in family.OVERRIDES.items()
 }

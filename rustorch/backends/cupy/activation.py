@@ -1,20 +1,20 @@
-"""Activations, their derivatives, and dropout: one launch each."""
+"""Activations and their derivatives: one launch each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from inspect import Parameter, Signature
+from inspect import Parameter, signature
 from typing import Any
 
 import cupy
 
-from ..kernels import KERNELS
+from ..base import Array
+from ..kernels import activation as plain
 from .fusing import Loop
-from .launch import Array, overrides
+from .launch import overrides
 
 _relu = cupy.ElementwiseKernel("T x", "T out", "out = x <= (T)0 ? (T)0 : x", "rustorch_relu")
-_kept = cupy.ElementwiseKernel("T x, T mask", "T out", "out = mask == (T)0 ? (T)0 : x * mask", "rustorch_kept")
 _relu_grad = cupy.ElementwiseKernel("T g, T y", "T out", "out = y <= (T)0 ? (T)0 : g", "rustorch_relu_grad")
 _sigmoid = cupy.ElementwiseKernel(
     "T x", "T out", "T e = exp(-fabs(x)); out = (x >= (T)0 ? (T)1 : e) / ((T)1 + e)", "rustorch_sigmoid"
@@ -24,10 +24,6 @@ _erf = cupy.ElementwiseKernel("T x", "T out", "out = erf(x)", "rustorch_erf")
 
 def relu(x: Array) -> Array:
     return _relu(x)
-
-
-def apply_mask(x: Array, mask: Array) -> Array:
-    return _kept(x, mask)
 
 
 def relu_grad(g: Array, out: Array) -> Array:
@@ -42,48 +38,66 @@ def erf(x: Array) -> Array:
     return _erf(x)
 
 
-#: The others are their plain versions, written down as a loop each: what they take.
-_SMOOTH: dict[str, tuple[str, ...]] = {
-    "gaussian": ("x", "rate"),
-    "gelu": ("x",),
-    "gelu_grad": ("g", "x", "out_of_gelu"),
-    "gelu_tanh": ("x",),
-    "gelu_tanh_gate_grad": ("g", "x"),
-    "gelu_tanh_grad": ("g", "x"),
-    "mish": ("x",),
-    "mish_grad": ("g", "x"),
-    "prelu_slope": ("x", "weight"),
-    "sigmoid_grad": ("g", "x"),
-    "silu": ("x",),
-    "silu_grad": ("g", "x"),
-    "tanh_softplus": ("x",),
-    "tanh_softplus_grad": ("g", "x"),
-    "tanhshrink": ("x",),
-}
-
-
+# -- traced from the plain versions ------------------------------------------------------------------------------------
 @cache
-def _compiled(name: str) -> tuple[Loop, Any]:
-    plain = KERNELS[name]
-    arrays = [p for p in _SMOOTH[name] if p != "rate"]
-    loop = Loop(lambda xp, *given: (plain(xp, *given),), arrays, [1.0] * (len(_SMOOTH[name]) - len(arrays)))
-    given = ", ".join([f"T {p}" for p in [*arrays, *[f"c{i}" for i in range(len(loop.constants))]]])
-    return loop, cupy.ElementwiseKernel(
-        given, "T out", "\n".join([*loop.lines, f"out = {loop.results[0]};"]), f"rustorch_{name}"
-    )
+def _compiled(function: Callable[..., Any], arrays: tuple[str, ...], numbers: int) -> tuple[Loop, Any]:
+    """The loop of a plain function, and its kernel. The kernel takes the arrays and the loop's constants."""
+    loop = Loop(lambda xp, *args: (function(xp, *args),), arrays, [1.0] * numbers)
+    inputs = ", ".join([f"T {name}" for name in [*arrays, *[f"c{i}" for i in range(len(loop.constants))]]])
+    body = "\n".join([*loop.lines, f"result_ = {loop.results[0]};"])
+    return loop, cupy.ElementwiseKernel(inputs, "T result_", body, f"rustorch_{function.__name__}")
 
 
-def _smooth(name: str) -> Callable[..., Array]:
-    parameters = _SMOOTH[name]
-    arrays = len(parameters) - ("rate" in parameters)
+def _traced(function: Callable[..., Any], numbers: int = 0) -> Callable[..., Array]:
+    """A kernel that computes what the plain version does, in one launch. Its last ``numbers`` arguments are numbers."""
+    form = signature(function)
+    parameters = [p.replace(kind=Parameter.POSITIONAL_ONLY) for p in list(form.parameters.values())[1:]]
+    count = len(parameters) - numbers
+    arrays = tuple([p.name for p in parameters[:count]])
 
     def kernel(*args: Any) -> Array:
-        loop, launched = _compiled(name)
-        return launched(*args[:arrays], *loop.values(args[arrays:]))
+        loop, launch = _compiled(function, arrays, numbers)
+        return launch(*args[:count], *loop.values(args[count:]))
 
-    kernel.__name__ = name
-    kernel.__signature__ = Signature([Parameter(p, Parameter.POSITIONAL_ONLY) for p in parameters])  # type: ignore[attr-defined]
+    kernel.__name__ = function.__name__
+    kernel.__signature__ = form.replace(parameters=parameters)  # type: ignore[attr-defined]
     return kernel
 
 
-OVERRIDES = overrides(apply_mask, relu, relu_grad, sigmoid, erf, *map(_smooth, _SMOOTH))
+gaussian = _traced(plain.gaussian, numbers=1)
+gelu = _traced(plain.gelu)
+gelu_grad = _traced(plain.gelu_grad)
+gelu_tanh = _traced(plain.gelu_tanh)
+gelu_tanh_gate_grad = _traced(plain.gelu_tanh_gate_grad)
+gelu_tanh_grad = _traced(plain.gelu_tanh_grad)
+mish = _traced(plain.mish)
+mish_grad = _traced(plain.mish_grad)
+prelu_slope = _traced(plain.prelu_slope)
+sigmoid_grad = _traced(plain.sigmoid_grad)
+silu = _traced(plain.silu)
+silu_grad = _traced(plain.silu_grad)
+tanh_softplus = _traced(plain.tanh_softplus)
+tanh_softplus_grad = _traced(plain.tanh_softplus_grad)
+tanhshrink = _traced(plain.tanhshrink)
+
+OVERRIDES = overrides(
+    relu,
+    relu_grad,
+    sigmoid,
+    sigmoid_grad,
+    erf,
+    gaussian,
+    gelu,
+    gelu_grad,
+    gelu_tanh,
+    gelu_tanh_gate_grad,
+    gelu_tanh_grad,
+    mish,
+    mish_grad,
+    prelu_slope,
+    silu,
+    silu_grad,
+    tanh_softplus,
+    tanh_softplus_grad,
+    tanhshrink,
+)

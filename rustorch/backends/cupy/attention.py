@@ -1,23 +1,24 @@
-"""Attention: products of cuBLAS, and what lies between them in one launch."""
+"""Attention: products of cuBLAS, and one launch for everything between them."""
 
 from __future__ import annotations
 
 import cupy
 
-from .launch import Array, Source, call_plain, contiguous, overrides, product
+from ..base import Array
+from .launch import Source, call_plain, contiguous, overrides, product
 from .rows import ROWS, along, launch_rows
 
 _SOURCE = Source(
     ROWS,
     """
-// Steps through the mask, which broadcasts.
+// The sizes of heads and queries, and the steps of the mask along each axis. A step is 0 where the mask broadcasts.
 struct Mask { I heads, queries, sample, head, query, key; };
 
-// The softmax of scores + mask, in place; with keep, that times the softmax, too.
+// The softmax of scores + mask, in place. With the dropout mask `keep`, kept = softmax * keep.
 extern "C" __launch_bounds__(1024) __global__ void
 attend(Rows rows, T* scores, const T* mask, Mask m, const T* keep, T* kept) {
     Row row(rows);
-    I query = row.number % m.queries, head = row.number / m.queries % m.heads, sample = row.number / m.queries / m.heads;
+    I query = row.number % m.queries, rest = row.number / m.queries, head = rest % m.heads, sample = rest / m.heads;
     if (mask) mask += sample * m.sample + head * m.head + query * m.query;
     T top = 0, total = 0;
     EACH(j) {
@@ -28,7 +29,7 @@ attend(Rows rows, T* scores, const T* mask, Mask m, const T* keep, T* kept) {
     top = finite_or_0(row.largest(top));
     EACH(j) total += scores[row.at(j)] = exp(scores[row.at(j)] - top);
     total = row.sum(total);
-    if (total == 0) total = 1;  // attends to nothing
+    if (total == 0) total = 1;  // every score is -infinity
     EACH(j) {
         I k = row.at(j);
         scores[k] /= total;
@@ -36,14 +37,14 @@ attend(Rows rows, T* scores, const T* mask, Mask m, const T* keep, T* kept) {
     }
 }
 
-// From the gradient of what the values were multiplied with to that of the scores, in place: p * (dp - sum(p * dp)), and that sum is the
-// one of g * out.
+// The gradient of the scores from that of the softmax p, in place: p * (dp - sum(p * dp)). This sum is that of g * out.
 extern "C" __launch_bounds__(1024) __global__ void
 attend_grad(Rows rows, T* dp, const T* g, const T* out, const T* p, I values, const T* keep, T* kept) {
     Row row(rows);
     T dot = 0;
     if (row.n)
-        for (I v = row.lane; v < values; v += rows.lanes) dot += g[row.number * values + v] * out[row.number * values + v];
+        for (I v = row.lane; v < values; v += rows.lanes)
+            dot += g[row.number * values + v] * out[row.number * values + v];
     dot = row.sum(dot);
     EACH(j) {
         I k = row.at(j);
@@ -59,16 +60,17 @@ def attention(
     q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None, scale: float
 ) -> tuple[Array, Array]:
     shape = (*q.shape[:-1], k.shape[-2])
-    given = [a for a in (mask, keep) if a is not None]
-    if q.ndim > 4 or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2] or any(_bigger(a.shape, shape) for a in given):
-        return call_plain("attention", q, k, v, mask, keep, scale)
+    masks = [a for a in (mask, keep) if a is not None]
+    if q.ndim > 4 or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2] or any(_grows(shape, a.shape) for a in masks):
+        out, p = call_plain("attention", q, k, v, mask, keep, scale)
+        return out, p
     steps = (0,) * 4
     if mask is not None:
         mask = cupy.ascontiguousarray(mask)
         steps = tuple(
             [step // mask.itemsize for step in cupy.broadcast_to(mask, (1,) * (4 - len(shape)) + shape).strides]
         )
-    q, k, v = contiguous(q, k, v)  # heads side by side lie apart in memory
+    q, k, v = contiguous(q, k, v)  # the heads of a layer are usually views
     p = product(q, k.swapaxes(-1, -2), scale=scale)
     keep = None if keep is None else cupy.broadcast_to(keep, shape)
     kept = p if keep is None else cupy.empty(shape, p.dtype)
@@ -77,16 +79,17 @@ def attention(
     return product(kept, v), p
 
 
-def _bigger(shape: tuple[int, ...], than: tuple[int, ...]) -> bool:
-    """Whether one shape makes the other one grow when they broadcast."""
-    return len(shape) > len(than) or any(n not in (1, m) for n, m in zip(shape[::-1], than[::-1], strict=False))
+def _grows(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether ``shape`` becomes a larger one when it broadcasts with ``other``."""
+    return len(other) > len(shape) or any(n not in (1, m) for n, m in zip(other[::-1], shape[::-1], strict=False))
 
 
 def attention_grad(
     g: Array, q: Array, k: Array, v: Array, keep: Array | None, out: Array, p: Array, scale: float
 ) -> tuple[Array, Array, Array, Array]:
     if not g.shape[:-2] == q.shape[:-2] == k.shape[:-2] == v.shape[:-2] == p.shape[:-2]:
-        return call_plain("attention_grad", g, q, k, v, keep, out, p, scale)
+        dq, dk, dv, ds = call_plain("attention_grad", g, q, k, v, keep, out, p, scale)
+        return dq, dk, dv, ds
     g, q, k, v = contiguous(g, q, k, v)
     ds = product(g, v.swapaxes(-1, -2))
     keep = None if keep is None else cupy.broadcast_to(keep, p.shape)

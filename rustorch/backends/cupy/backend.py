@@ -1,4 +1,4 @@
-"""NVIDIA GPUs: CuPy."""
+"""The CuPy backend: arrays on NVIDIA GPUs."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ import numpy
 
 from .. import dtypes
 from ..base import Array, Backend, DeviceUnavailable, Namespace
-from . import OVERRIDES, linalg, optim
+from . import OVERRIDES, optim, standard_linalg
 from .random import Generator
 
 
 def _first_array(values: Any) -> Array | None:
-    """The first of CuPy's arrays among arguments, which may be lists of them."""
+    """The first CuPy array among arguments. An argument may be a list of arrays."""
     for value in values:
         if isinstance(value, cupy.ndarray):
             return value
-        if isinstance(value, (tuple, list)) and (found := _first_array(value)) is not None:
-            return found
+        if isinstance(value, (tuple, list)) and (array := _first_array(value)) is not None:
+            return array
     return None
 
 
 class CupyBackend(Backend):
-    """CuPy. A GPU's number is in the device string: "cuda" is GPU 0, "cuda:1" the next."""
+    """CuPy. The device string names the GPU: "cuda" is GPU 0, "cuda:1" is GPU 1."""
 
     name = "cuda"
     together = True
@@ -40,19 +40,19 @@ class CupyBackend(Backend):
     def __init__(self) -> None:
         try:
             self._count = cupy.cuda.runtime.getDeviceCount()
-            self._why = "" if self._count else "CUDA reports no GPU"
+            self._reason = "" if self._count else "CUDA reports no GPU"
         except cupy.cuda.runtime.CUDARuntimeError as error:
-            self._count, self._why = 0, str(error)
+            self._count, self._reason = 0, str(error)
         self.multi_device = self._count > 1
         self._generators: dict[int, Generator] = {}
-        # chosen once: a generator that `rng_restore` drops starts again as it did
+        # Chosen once, so that a generator that `rng_restore` drops draws the same numbers when it is made again.
         self._seed: int | tuple[int, ...] = secrets.randbits(63)
-        self._ones: dict[tuple, Array] = {}
+        self._ones: dict[tuple[Any, int], Array] = {}
         super().__init__()
 
     def _find(self, name: str) -> Any:
         if name == "linalg":
-            return Namespace("cuda.linalg", lambda inner: self.bind(linalg.function(inner)))
+            return Namespace("cuda.linalg", lambda inner: self.bind(standard_linalg.function(inner)))
         if name == "fft":
             return Namespace("cuda.fft", lambda inner: self.bind(getattr(self.module.fft, inner)))
         return self.bind(super()._find(name))
@@ -70,8 +70,7 @@ class CupyBackend(Backend):
         if not self._count:
             raise DeviceUnavailable(
                 f"device {device!r} cannot be used: CuPy {cupy.__version__} is installed, but finds no usable GPU "
-                f"({self._why}); it "
-                f"needs an NVIDIA GPU and a driver for its CUDA version"
+                f"({self._reason}); it needs an NVIDIA GPU and a driver for its CUDA version"
             )
         number = int(rest or 0)
         if number >= self._count:
@@ -87,13 +86,11 @@ class CupyBackend(Backend):
     def native_device(self, device: str) -> Any:
         return cupy.cuda.Device(_number(device))
 
-    def guard(self, array: Array) -> contextlib.AbstractContextManager:
+    def guard(self, array: Array) -> contextlib.AbstractContextManager[Any]:
         return array.device if array.data.device_id != cupy.cuda.get_device_id() else contextlib.nullcontext()
 
     def bind(self, function: Any) -> Any:
-        """Make the function run on the GPU of its first array: CuPy launches on the current GPU, and there may be
-        several.
-        """
+        """Make a function run on the GPU of its first array. CuPy launches on the current GPU, which may be another."""
         if not self.multi_device or not callable(function) or isinstance(function, type):
             return function
 
@@ -106,7 +103,7 @@ class CupyBackend(Backend):
 
         return on_its_device
 
-    def steps(self, kernel: str, calls: Sequence[tuple]) -> Sequence[tuple]:
+    def steps(self, kernel: str, calls: Sequence[optim.Call]) -> Sequence[tuple[Array | None, ...]]:
         return optim.steps(kernel, calls)
 
     def synchronize(self, device: str | None = None) -> None:
@@ -125,16 +122,17 @@ class CupyBackend(Backend):
 
     def to_numpy(self, array: Array) -> numpy.ndarray:
         with array.device:
-            return cupy.asnumpy(array)
+            on_host: numpy.ndarray = cupy.asnumpy(array)
+        return on_host
 
     def to_device(self, array: Array, device: str) -> Array:
         if self.device_of(array) == device:
             return array
         with self.native_device(device):
-            return array.copy()  # copies to the current GPU
+            return array.copy()  # ``copy`` copies to the current GPU
 
     def as_array(self, value: Any) -> Array:
-        # asarray would copy an array of another GPU to the current one
+        # asarray would copy an array of another GPU to the current GPU
         return value if isinstance(value, cupy.ndarray) else cupy.asarray(value)
 
     def new(self, name: str, device: str, dtype: Any, *args: Any) -> Array:
@@ -157,16 +155,17 @@ class CupyBackend(Backend):
 
     # -- random numbers ----------------------------------------------------------------------------------------------
     def seed(self, seed: int | tuple[int, ...]) -> None:
-        # in this order: a thread that finds no generator makes it from the new seed
+        # in this order, so that a thread that finds no generator makes one from the new seed
         self._seed = seed
         self._generators = {}
 
     def _generator_on(self, device: str) -> Generator:
         number = _number(device)
         generators = self._generators
-        found = generators.get(number)
-        # of two threads that make one, both get the first
-        return generators.setdefault(number, Generator.seeded(self._seed, number)) if found is None else found
+        generator = generators.get(number)
+        if generator is None:  # if two threads make a generator at once, both get the first one
+            generator = generators.setdefault(number, Generator.seeded(self._seed, number))
+        return generator
 
     def rng_state(self, device: str) -> numpy.ndarray:
         return numpy.frombuffer(self._generator_on(device).packed(), numpy.uint8).copy()
@@ -179,7 +178,7 @@ class CupyBackend(Backend):
 
     def rng_restore(self, snapshot: Any) -> None:
         self._seed, generators = snapshot
-        # one that did not exist is made from the seed when it is needed
+        # a generator that did not exist yet is made from the seed when it is needed
         self._generators = {number: generator.copy() for number, generator in generators.items()}
 
     def uniform(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
@@ -205,7 +204,7 @@ class CupyBackend(Backend):
 
 @lru_cache(maxsize=128)
 def _constant(contents: bytes, dtype: str, shape: tuple[int, ...], number: int) -> Array:
-    """Layers compute the same indices from the same shapes in each step. Copy them to the GPU once."""
+    """A copy on a GPU, made once: layers compute the same indices from the same shapes in each step."""
     with cupy.cuda.Device(number):
         return cupy.asarray(numpy.frombuffer(contents, dtype).reshape(shape))
 

@@ -1,4 +1,4 @@
-"""Convolution: what each position sees as the columns of a matrix, and one product of cuBLAS for all samples."""
+"""Convolution: the values that each position sees become a column of a matrix, and cuBLAS multiplies all samples."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from math import prod
 
 import cupy
 
+from ..base import Array
 from ..kernels.convolution import Pairs, Sizes
 from ..kernels.pooling import Window, Windows
-from .launch import Array, overrides, product
+from .launch import overrides, product
 from .windows import fold, sizes, unfold
 
-#: Bytes of columns at a time; of a larger batch, some samples after the others.
+#: The most bytes of columns at a time. A larger batch is treated in parts.
 ROOM = 1 << 28
 
 
@@ -26,18 +27,18 @@ def _windows(size: Sizes, kernel: Sizes, stride: Sizes, padding: Pairs, dilation
 
 
 def _pointwise(windows: Windows) -> bool:
-    """Whether each position sees itself and nothing else, so that an array is its own columns."""
+    """Whether each position sees itself alone, so that an array is its own columns."""
     return all(w.kernel == w.stride == 1 and not w.padding and w.out == w.size for w in windows)
 
 
 def _parts(samples: int, rows: int, windows: Windows, itemsize: int) -> Iterator[slice]:
-    """Samples whose columns, ``rows`` of them each, fit in ROOM."""
-    some = max(ROOM // (rows * prod(sizes(windows)) * itemsize), 1)
-    return (slice(start, min(start + some, samples)) for start in range(0, samples, some))
+    """Slices of samples whose columns fit in ROOM. A column has ``rows`` numbers."""
+    step = max(ROOM // (rows * prod(sizes(windows)) * itemsize), 1)
+    return (slice(start, min(start + step, samples)) for start in range(0, samples, step))
 
 
 def _columns(x: Array, windows: Windows, groups: int) -> Iterator[tuple[slice, Array]]:
-    """Some samples, and their columns: (samples, groups, in / groups * kernel, positions)."""
+    """Slices of samples with their columns, each (samples, groups, in / groups * kernel, positions)."""
     rows = x.shape[1] * prod(sizes(windows, "kernel"))
     for part in _parts(x.shape[0], rows, windows, x.itemsize):
         columns = x[part] if _pointwise(windows) else unfold(x[part], windows)
@@ -80,9 +81,8 @@ def conv_grad_input(
 ) -> Array:
     outs, ins, *kernel = weight.shape
     windows = _windows(size, tuple(kernel), stride, padding, dilation)
-    windows = tuple(
-        [w._replace(out=n) for w, n in zip(windows, g.shape[2:], strict=True)]
-    )  # there may be room for more of them
+    # with a stride, inputs of several sizes have outputs of the same size: g says how many windows there were
+    windows = tuple([w._replace(out=n) for w, n in zip(windows, g.shape[2:], strict=True)])
     rows = weight.reshape(groups, outs // groups, -1).swapaxes(1, 2)
     g = g.reshape(g.shape[0], groups, outs // groups, -1)
     out = cupy.empty((g.shape[0], groups * ins, *size), g.dtype)

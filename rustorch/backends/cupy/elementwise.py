@@ -1,8 +1,4 @@
-"""Functions of single numbers, one launch each: derivatives, small powers, and those of the standard for which the host
-has to wait.
-
-The latter, clip and sign, array-api-compat computes on CuPy by boolean masks.
-"""
+"""Derivatives of elementwise functions, small powers, and the product of dropout: one launch each."""
 
 from __future__ import annotations
 
@@ -10,47 +6,12 @@ from typing import Any
 
 import cupy
 
-from .launch import REAL, Array, overrides
+from ..base import Array
+from .launch import overrides
 
-_clip = cupy.ElementwiseKernel(
-    "T x, T low, T high",
-    "T out",
-    "out = x < low || low != low ? low : x; out = out > high || high != high ? high : out",
-    "rustorch_clip",
+_apply_mask = cupy.ElementwiseKernel(
+    "T x, T mask", "T out", "out = mask == (T)0 ? (T)0 : x * mask", "rustorch_apply_mask"
 )
-_sign = cupy.ElementwiseKernel("T x", "T out", "out = x != x ? x : (T)((x > (T)0) - (x < (T)0))", "rustorch_sign")
-
-
-def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
-    """Every element in [min, max], in the dtype of ``x``. A bound that is nan gives nan; where the bounds cross, the
-    upper one counts.
-    """
-    limits = cupy.iinfo(x.dtype) if x.dtype.kind in "iu" else None
-    low = None if limits and type(min) is int and min <= limits.min else _bound(x, min)
-    high = None if limits and type(max) is int and max >= limits.max else _bound(x, max)
-    if x.dtype in REAL and not low is high is None:
-        return _clip(x, -cupy.inf if low is None else low, cupy.inf if high is None else high)
-    if low is high is None:
-        return x.copy()
-    out = x if low is None else cupy.maximum(x, low)
-    return out if high is None else cupy.minimum(out, high)
-
-
-def _bound(x: Array, bound: Any) -> Any:
-    return bound.astype(x.dtype, copy=False) if isinstance(bound, cupy.ndarray) else bound
-
-
-def sign(x: Array, /) -> Array:
-    """-1, 0 or 1 with the sign of ``x``, and nan for nan; for complex numbers ``x / abs(x)``."""
-    if x.dtype in REAL:
-        return _sign(x)
-    if x.dtype.kind == "c":
-        size = cupy.abs(x)
-        return x / cupy.where(size == 0, cupy.ones_like(size), size)
-    return cupy.sign(x)
-
-
-# -- derivatives -------------------------------------------------------------------------------------------------------
 _tanh_slope = cupy.ElementwiseKernel(
     "T x", "T out", "T e = exp(-fabs(x)); e = e / ((T)1 + e * e); out = (T)4 * (e * e)", "rustorch_tanh_slope"
 )
@@ -66,36 +27,39 @@ _pow_slope = cupy.ElementwiseKernel(
     "T out",
     """
     T power = pow(x2 == (T)0 ? (T)1 : x1, x2 - (T)1), size = fabs(x1);
-    T finite = isinf(x2) ? (T)1 : x2, less = finite - (T)1, part = less - finite, error = (finite - (less - part)) - ((T)1 + part);
+    T finite = isinf(x2) ? (T)1 : x2, less = finite - (T)1, part = less - finite;
+    T error = (finite - (less - part)) - ((T)1 + part);
     if (size == (T)0 || isinf(size)) size = 1;
     out = x2 == (T)0 || power == (T)0 ? (T)0 : x2 * power;
     if (!isinf(out)) out *= exp(error * log(size));
     """,
     "rustorch_pow_slope",
 )
+#: Divide x1 and x2 by the larger of their absolute values: u1, u2, and the sum of their squares.
 _SCALED = """
-    T one = fabs(x1), two = fabs(x2), size = one > two || one != one ? one : two;
-    bool none = size == (T)0, infinite = isinf(size);
-    if (none || infinite) size = 1;
-    one = !infinite ? x1 / size : isinf(x1) ? copysign((T)1, x1) : (T)0;
-    two = !infinite ? x2 / size : isinf(x2) ? copysign((T)1, x2) : (T)0;
-    T square = none ? (T)1 : one * one + two * two;
+    T size1 = fabs(x1), size2 = fabs(x2), size = size1 > size2 || size1 != size1 ? size1 : size2;
+    bool zero = size == (T)0, infinite = isinf(size);
+    if (zero || infinite) size = 1;
+    T u1 = !infinite ? x1 / size : isinf(x1) ? copysign((T)1, x1) : (T)0;
+    T u2 = !infinite ? x2 / size : isinf(x2) ? copysign((T)1, x2) : (T)0;
+    T square = zero ? (T)1 : u1 * u1 + u2 * u2;
 """
 _hypot_slope = cupy.ElementwiseKernel(
-    "T x1, T x2", "T out", _SCALED + "out = one / sqrt(square)", "rustorch_hypot_slope"
+    "T x1, T x2", "T out", _SCALED + "out = u1 / sqrt(square)", "rustorch_hypot_slope"
 )
 _atan2_slope = cupy.ElementwiseKernel(
-    "T x1, T x2", "T out", _SCALED + "out = infinite ? (T)0 : two / square / size", "rustorch_atan2_slope"
+    "T x1, T x2", "T out", _SCALED + "out = infinite ? (T)0 : u2 / square / size", "rustorch_atan2_slope"
 )
 _logaddexp_slope = cupy.ElementwiseKernel(
     "T x1, T x2",
     "T out",
     """
-    T one = x1 == x2 ? (T)0 : x1 / 2, two = x1 == x2 ? (T)0 : x2 / 2, half = one - two, error = 0;
-    if (fabs(half) > (T)500) half = copysign((T)500, half);
-    else {
-        T part = half - one;
-        error = (one - (half - part)) - (two + part);
+    T half1 = x1 == x2 ? (T)0 : x1 / 2, half2 = x1 == x2 ? (T)0 : x2 / 2, half = half1 - half2, error = 0;
+    if (fabs(half) > (T)500) {
+        half = copysign((T)500, half);
+    } else {
+        T part = half - half1;
+        error = (half1 - (half - part)) - (half2 + part);
     }
     T e = exp((T)-2 * fabs(half)), larger = (T)1 / ((T)1 + e), smaller = e / ((T)1 + e);
     out = (half >= (T)0 ? larger : smaller) + (T)2 * error * larger * smaller;
@@ -117,6 +81,10 @@ _small_power = cupy.ElementwiseKernel(
     """,
     "rustorch_small_power",
 )
+
+
+def apply_mask(x: Array, mask: Array) -> Array:
+    return _apply_mask(x, mask)
 
 
 def tanh_slope(x: Array) -> Array:
@@ -155,18 +123,15 @@ def small_power(x: Array, n: int) -> Array:
     return _small_power(x, n)
 
 
-OVERRIDES = {
-    "clip": clip,
-    "sign": sign,
-    **overrides(
-        tanh_slope,
-        sqrt_one_minus_square,
-        sqrt_one_plus_square,
-        sqrt_square_minus_one,
-        hypot_slope,
-        atan2_slope,
-        logaddexp_slope,
-        pow_slope,
-        small_power,
-    ),
-}
+OVERRIDES = overrides(
+    apply_mask,
+    tanh_slope,
+    sqrt_one_minus_square,
+    sqrt_one_plus_square,
+    sqrt_square_minus_one,
+    hypot_slope,
+    atan2_slope,
+    logaddexp_slope,
+    pow_slope,
+    small_power,
+)

@@ -1,7 +1,6 @@
-"""Plain code as one CUDA loop: an elementwise kernel's own function is run once on symbols, which write down what is
-done to them.
+"""Elementwise plain functions as CUDA code: a function is called once on symbols, which record what it does.
 
-So there is no second version of it that could be wrong.
+So no second version of the function is needed, which could be wrong.
 """
 
 from __future__ import annotations
@@ -13,52 +12,50 @@ from typing import Any
 
 
 class Number:
-    """A number that is known when the loop is called, or made of such ones: computed on the host, in double
-    precision.
-    """
+    """A number that is known when the loop is called. The host computes it, in double precision."""
 
     def __init__(self, value: Callable[[Sequence[float]], float], truth: bool | None = None):
         self.value, self.truth = value, truth
 
     def __bool__(self) -> bool:
         if self.truth is None:
-            raise TypeError("an elementwise kernel can decide by its given numbers only")
+            raise TypeError("an elementwise kernel can branch on the numbers it is given, and on nothing computed")
         return self.truth
 
-    def _made(self, function: Callable, a: Any, b: Any) -> Any:
+    def _combined(self, function: Callable[[float, float], float], a: Any, b: Any) -> Any:
         if isinstance(a, Symbol) or isinstance(b, Symbol):
-            return NotImplemented  # the symbol's own operator follows
+            return NotImplemented  # Python then calls the symbol's operator
         return Number(lambda given: function(_value(a, given), _value(b, given)))
 
     def __neg__(self) -> Number:
         return Number(lambda given: -self.value(given))
 
     def __add__(self, other: Any) -> Any:
-        return self._made(operator.add, self, other)
+        return self._combined(operator.add, self, other)
 
     def __sub__(self, other: Any) -> Any:
-        return self._made(operator.sub, self, other)
+        return self._combined(operator.sub, self, other)
 
     def __mul__(self, other: Any) -> Any:
-        return self._made(operator.mul, self, other)
+        return self._combined(operator.mul, self, other)
 
     def __truediv__(self, other: Any) -> Any:
-        return self._made(operator.truediv, self, other)
+        return self._combined(operator.truediv, self, other)
 
     def __pow__(self, other: Any) -> Any:
-        return self._made(operator.pow, self, other)
+        return self._combined(operator.pow, self, other)
 
     def __radd__(self, other: Any) -> Any:
-        return self._made(operator.add, other, self)
+        return self._combined(operator.add, other, self)
 
     def __rsub__(self, other: Any) -> Any:
-        return self._made(operator.sub, other, self)
+        return self._combined(operator.sub, other, self)
 
     def __rmul__(self, other: Any) -> Any:
-        return self._made(operator.mul, other, self)
+        return self._combined(operator.mul, other, self)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return self._made(operator.truediv, other, self)
+        return self._combined(operator.truediv, other, self)
 
 
 def _value(number: Any, given: Sequence[float]) -> float:
@@ -66,8 +63,9 @@ def _value(number: Any, given: Sequence[float]) -> float:
 
 
 class Symbol:
-    """An array's element, a T of CUDA. Numbers are rounded to a T where they meet it, as NumPy does with those of
-    Python.
+    """An element of an array: a variable of type T in the loop.
+
+    A number that is combined with it is rounded to T first, as NumPy does with Python's numbers.
     """
 
     dtype = None
@@ -75,60 +73,58 @@ class Symbol:
     def __init__(self, loop: Loop, text: str):
         self.loop, self.text = loop, text
 
-    def made(self, text: str, *values: Any) -> Symbol:
-        """What ``text`` says of the values, each in the place of a ``{}``; everything gets a name, so that nothing is
-        computed twice.
-        """
+    def record(self, text: str, *values: Any) -> Symbol:
+        """Append a line to the loop: a new variable with the value of ``text``. Each ``{}`` stands for a value."""
         name = f"v{len(self.loop.lines)}"
         self.loop.lines.append(f"T {name} = {text.format(*[self.loop.text(v) for v in values])};")
         return Symbol(self.loop, name)
 
     def __bool__(self) -> bool:
-        raise TypeError("an elementwise kernel can decide by its given numbers only")
+        raise TypeError("an elementwise kernel can branch on the numbers it is given, and on nothing computed")
 
     def __neg__(self) -> Symbol:
-        return self.made("-{}", self)
+        return self.record("-{}", self)
 
     def __add__(self, other: Any) -> Symbol:
-        return self.made("{} + {}", self, other)
+        return self.record("{} + {}", self, other)
 
     def __sub__(self, other: Any) -> Symbol:
-        return self.made("{} - {}", self, other)
+        return self.record("{} - {}", self, other)
 
     def __mul__(self, other: Any) -> Symbol:
-        return self.made("{} * {}", self, other)
+        return self.record("{} * {}", self, other)
 
     def __truediv__(self, other: Any) -> Symbol:
-        return self.made("{} / {}", self, other)
+        return self.record("{} / {}", self, other)
 
     def __radd__(self, other: Any) -> Symbol:
-        return self.made("{} + {}", other, self)
+        return self.record("{} + {}", other, self)
 
     def __rsub__(self, other: Any) -> Symbol:
-        return self.made("{} - {}", other, self)
+        return self.record("{} - {}", other, self)
 
     def __rmul__(self, other: Any) -> Symbol:
-        return self.made("{} * {}", other, self)
+        return self.record("{} * {}", other, self)
 
     def __rtruediv__(self, other: Any) -> Symbol:
-        return self.made("{} / {}", other, self)
+        return self.record("{} / {}", other, self)
 
     def __lt__(self, other: Any) -> Symbol:
-        return self.made("{} < {}", self, other)
+        return self.record("{} < {}", self, other)
 
     def __gt__(self, other: Any) -> Symbol:
-        return self.made("{} > {}", self, other)
+        return self.record("{} > {}", self, other)
 
     def __le__(self, other: Any) -> Symbol:
-        return self.made("{} <= {}", self, other)
+        return self.record("{} <= {}", self, other)
 
 
 def _maximum(a: Symbol, b: Any) -> Symbol:
-    return a.made("{0} > {1} || {0} != {0} ? {0} : {1}", a, b)
+    return a.record("{0} > {1} || {0} != {0} ? {0} : {1}", a, b)
 
 
 def _minimum(a: Symbol, b: Any) -> Symbol:
-    return a.made("{0} < {1} || {0} != {0} ? {0} : {1}", a, b)
+    return a.record("{0} < {1} || {0} != {0} ? {0} : {1}", a, b)
 
 
 def _clip(x: Symbol, low: Any, high: Any) -> Symbol:
@@ -136,47 +132,47 @@ def _clip(x: Symbol, low: Any, high: Any) -> Symbol:
     return x if high is None else _minimum(x, high)
 
 
-#: The functions of the standard that elementwise kernels use. They are for real numbers alone.
+#: The functions of the standard that elementwise kernels use, for real numbers.
 _FUNCTIONS = SimpleNamespace(
-    abs=lambda x: x.made("fabs({})", x),
+    abs=lambda x: x.record("fabs({})", x),
     asarray=lambda x, copy: x,
     clip=_clip,
-    exp=lambda x: x.made("exp({})", x),
+    exp=lambda x: x.record("exp({})", x),
     isdtype=lambda dtype, kind: False,
     maximum=_maximum,
-    ones_like=lambda x: x.made("1"),
-    round=lambda x: x.made("rint({})", x),
-    sign=lambda x: x.made("{0} != {0} ? {0} : (T)(({0} > 0) - ({0} < 0))", x),
-    sqrt=lambda x: x.made("sqrt({})", x),
-    tanh=lambda x: x.made("tanh({})", x),
-    where=lambda condition, a, b: condition.made("{} ? {} : {}", condition, a, b),
-    zeros_like=lambda x: x.made("0"),
+    ones_like=lambda x: x.record("1"),
+    round=lambda x: x.record("rint({})", x),
+    sign=lambda x: x.record("{0} != {0} ? {0} : (T)(({0} > 0) - ({0} < 0))", x),
+    sqrt=lambda x: x.record("sqrt({})", x),
+    tanh=lambda x: x.record("tanh({})", x),
+    where=lambda condition, a, b: condition.record("{} ? {} : {}", condition, a, b),
+    zeros_like=lambda x: x.record("0"),
 )
 
 
 class Loop:
-    """What a plain elementwise function does to an element of each array.
+    """The body of a CUDA loop, traced from a plain elementwise function.
 
     Parameters
     ----------
     plain : callable
-        The plain version: of a namespace, arrays and numbers; returns a tuple.
+        The plain version. It takes a namespace, arrays and numbers, and returns a tuple.
     names : sequence of (str or None)
-        What the arrays' elements are called, None for those that are None.
+        The variables of the arrays' elements. None for an array that is None.
     numbers : sequence of float or bool
-        Those of a call: the loop is for calls in which the same ones are true.
+        The numbers of a call. The loop serves all calls in which the same numbers are true.
 
     Attributes
     ----------
     lines : list of str
-        The loop's body.
+        The body.
     results : list of (str or None)
-        What the results are called.
+        The variables of the results.
     constants : list of Number
-        What is computed on the host; the body calls these c0, c1, ...
+        The values that the host computes for each call. The body names them c0, c1, ...
     """
 
-    def __init__(self, plain: Callable, names: Sequence[str | None], numbers: Sequence[Any]):
+    def __init__(self, plain: Callable[..., Any], names: Sequence[str | None], numbers: Sequence[Any]):
         self.lines: list[str] = []
         self.constants: list[Number] = []
         elements = [None if name is None else Symbol(self, name) for name in names]
@@ -184,7 +180,7 @@ class Loop:
         self.results = [None if out is None else self.text(out) for out in plain(_FUNCTIONS, *elements, *given)]
 
     def text(self, value: Any) -> str:
-        """How the body writes a value."""
+        """A value as the body writes it."""
         if isinstance(value, Symbol):
             return value.text
         if not isinstance(value, Number):
@@ -194,5 +190,5 @@ class Loop:
         return f"c{self.constants.index(value)}"
 
     def values(self, numbers: Sequence[Any]) -> list[float]:
-        """The constants of a call."""
+        """The constants for the numbers of a call."""
         return [constant.value(numbers) for constant in self.constants]

@@ -223,8 +223,9 @@ def can_gather(*arrays: Array) -> bool:
     first = arrays[0]
     if len(arrays) > 4 or first.dtype not in REAL or any(a.ndim > 4 or a.dtype != first.dtype for a in arrays):
         return False
-    reach = max([sum((n - 1) * abs(step) for n, step in zip(a.shape, a.strides, strict=True)) for a in arrays])
-    return max(reach, sum([a.size for a in arrays])) < INT32_LIMIT
+    reach: int = max([sum((n - 1) * abs(step) for n, step in zip(a.shape, a.strides, strict=True)) for a in arrays])
+    total: int = sum([a.size for a in arrays])
+    return max(reach, total) < INT32_LIMIT
 
 
 def gather(arrays: Sequence[Array], copies: Sequence[Array]) -> None:

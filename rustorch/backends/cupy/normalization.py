@@ -1,4 +1,4 @@
-"""Layer norm, RMS norm and batch norm: one kernel for what they have in common, and one for the gradient."""
+"""Layer norm, RMS norm and batch norm: one CUDA function for their values, and two for their gradients."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from typing import Any
 
 import cupy
 
-from .launch import Array, Source, call_plain, overrides
+from ..base import Array
+from .launch import Source, call_plain, overrides
 from .rows import ROWS, along, channels, launch_rows, trailing
 
 _SOURCE = Source(
     ROWS,
     """
-// Without mean, the rows are not centered: RMS norm. With `whole`, a row has one weight, else one for each of its elements.
+// Without mean, the rows are not centered (RMS norm). With `whole`, a row has one weight, else each element has one.
 extern "C" __launch_bounds__(1024) __global__ void
 standardize(Rows rows, const T* x, const T* weight, const T* bias, T* out, T* mean, T* var, T* rstd, T eps, I whole) {
     Row row(rows);
-    T center = 0, square = 0, factor = 1, shrink = sizeof(T) == 4 ? (T)1.262177448353619e-29 : (T)6.441148769597133e-232;
+    T center = 0, square = 0, factor = 1;
+    T shrink = sizeof(T) == 4 ? (T)1.262177448353619e-29 : (T)6.441148769597133e-232;
     for (int turn = 0; turn < 2; turn++) {
         if (mean) {
             center = 0;
@@ -26,7 +28,8 @@ standardize(Rows rows, const T* x, const T* weight, const T* bias, T* out, T* me
         square = 0;
         EACH(j) square += (x[row.at(j)] * factor - center) * (x[row.at(j)] * factor - center);
         square = row.sum(square) / rows.size;
-        // squares that overflowed (or without eps, underflowed): once more for the whole block, the sums of which need all its threads
+        // Where squares overflowed (or underflowed, without eps), scale the row and start again. The whole block starts
+        // again, since its sums need all threads.
         __shared__ int again;
         if (!threadIdx.x) again = 0;
         __syncthreads();
@@ -52,10 +55,10 @@ standardize(Rows rows, const T* x, const T* weight, const T* bias, T* out, T* me
     }
 }
 
-// With `whole`, the gradients of weight and bias are the row's sums.
+// With `whole`, the gradients of weight and bias are sums over the row.
 extern "C" __launch_bounds__(1024) __global__ void
-standardize_grad(Rows rows, const T* g, const T* x, const T* mean, const T* rstd, const T* weight, T* dx, T* dweight, T* dbias,
-                 I whole) {
+standardize_grad(Rows rows, const T* g, const T* x, const T* mean, const T* rstd, const T* weight, T* dx, T* dweight,
+                 T* dbias, I whole) {
     Row row(rows);
     T center = mean ? mean[row.number] : 0, scale = rstd[row.number], sum = 0, dot = 0;
     EACH(j) {
@@ -84,7 +87,7 @@ running(I n, T* mean, T* var, const T* batch_mean, const T* batch_var, T share, 
     if (var) var[i] = var[i] * (1 - share) + batch_var[i] * factor * share;
 }
 
-// A row is what all samples have in one place: the gradients of its weight and bias.
+// The gradients of a weight and a bias. A row holds the elements of all samples that one weight multiplies.
 extern "C" __launch_bounds__(1024) __global__ void
 sums(Rows rows, const T* g, const T* x, const T* mean, const T* rstd, T* dweight, T* dbias) {
     Row row(rows);
@@ -104,8 +107,8 @@ sums(Rows rows, const T* g, const T* x, const T* mean, const T* rstd, T* dweight
 )
 
 
-def _norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: float, centered: bool) -> tuple:
-    """Over the last ``n`` axes."""
+def _norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: float, centered: bool) -> tuple[Any, ...]:
+    """Layer norm and RMS norm over the last ``n`` axes."""
     out = cupy.empty(x.shape, x.dtype)
     rstd = cupy.empty(x.shape[: x.ndim - n] + (1,) * n, x.dtype)
     mean = cupy.empty(rstd.shape, x.dtype) if centered else None
@@ -113,8 +116,11 @@ def _norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: float
     return out, mean, rstd
 
 
-def _norm_grad(g: Array, x: Array, mean: Array | None, rstd: Array, weight: Array | None, n: int) -> tuple:
-    """Each of weight's and bias's gradients is a sum over all rows: a launch of its own."""
+def _norm_grad(g: Array, x: Array, mean: Array | None, rstd: Array, weight: Array | None, n: int) -> tuple[Any, ...]:
+    """The gradients of layer norm and RMS norm.
+
+    Those of weight and bias are sums over all rows, so they take a launch of their own.
+    """
     dx = cupy.empty(x.shape, x.dtype)
     rows = trailing(x.shape, n)
     launch_rows(_SOURCE, "standardize_grad", rows, g, x, mean, rstd, weight, dx, None, None, False)
@@ -132,7 +138,7 @@ def layer_norm(
     return _norm(x, weight, bias, n, eps, centered=True)
 
 
-def layer_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None, n: int) -> tuple:
+def layer_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None, n: int) -> tuple[Any, ...]:
     return _norm_grad(g, x, mean, rstd, weight, n)
 
 
@@ -141,7 +147,7 @@ def rms_norm(x: Array, weight: Array | None, n: int, eps: float) -> tuple[Array,
     return out, rstd
 
 
-def rms_norm_grad(g: Array, x: Array, rstd: Array, weight: Array | None, n: int) -> tuple:
+def rms_norm_grad(g: Array, x: Array, rstd: Array, weight: Array | None, n: int) -> tuple[Any, ...]:
     return _norm_grad(g, x, None, rstd, weight, n)[:2]
 
 
@@ -152,7 +158,7 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     return out, mean, var, rstd
 
 
-def batch_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None) -> tuple:
+def batch_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None) -> tuple[Any, ...]:
     dx = cupy.empty(x.shape, x.dtype)
     dweight, dbias = (None if weight is None else cupy.empty(weight.shape, x.dtype) for _ in range(2))
     launch_rows(_SOURCE, "standardize_grad", channels(x.shape), g, x, mean, rstd, weight, dx, dweight, dbias, True)
@@ -162,9 +168,10 @@ def batch_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array 
 def running_moments(
     mean: Array | None, var: Array | None, batch_mean: Array, batch_var: Array, share: Any, factor: float
 ) -> tuple[Array | None, Array | None]:
-    """In place."""
+    """Update the running mean and variance in place."""
     if not isinstance(share, float) or any(a is not None and not a.flags.c_contiguous for a in (mean, var)):
-        return call_plain("running_moments", mean, var, batch_mean, batch_var, share, factor)
+        mean, var = call_plain("running_moments", mean, var, batch_mean, batch_var, share, factor)
+        return mean, var
     _SOURCE.launch_threads(batch_mean.size, "running", mean, var, batch_mean, batch_var, share, float(factor))
     return mean, var
 

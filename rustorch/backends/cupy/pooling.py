@@ -1,6 +1,4 @@
-"""Pooling: a thread for each window forward, and back one for each place, which gathers from the windows that
-reach it.
-"""
+"""Pooling: a thread for each window. In a gradient, a thread for each input, which sums over the windows it is in."""
 
 from __future__ import annotations
 
@@ -8,14 +6,15 @@ from math import prod
 
 import cupy
 
+from ..base import Array
 from ..kernels.pooling import Windows
-from .launch import Array, Source, call_plain, overrides
+from .launch import Source, call_plain, overrides
 from .windows import WINDOWS, fold, sizes, three
 
 _SOURCE = Source(
     WINDOWS,
     """
-// Which of a window's values is the largest: in bytes, or where these are too small, in integers.
+// Which value of each window is the largest. The numbers are bytes, or integers where a window has more values.
 struct Which {
     const unsigned char* few;
     const int* many;
@@ -30,20 +29,20 @@ __device__ I position(Windows w, I i, I k) {
 }
 
 extern "C" __global__ void max_pool(I n, Windows w, const T* x, T* best, unsigned char* few, int* many) {
-    I i = thread_number(), plane = i, found = -1;
+    I i = thread_number(), plane = i, best_k = -1;
     if (i >= n) return;
     I oc = digit(plane, w.c.out), ob = digit(plane, w.b.out), oa = digit(plane, w.a.out);
     T top = log((T)0);
     for (I ka = 0; ka < w.a.kernel; ka++) for (I kb = 0; kb < w.b.kernel; kb++) for (I kc = 0; kc < w.c.kernel; kc++) {
         I a = place(w.a, oa, ka), b = place(w.b, ob, kb), c = place(w.c, oc, kc);
         if (!inside(w.a, a) || !inside(w.b, b) || !inside(w.c, c)) continue;
-        T here = x[at_in(w, plane, a, b, c)];
-        if (found >= 0 && !(here > top) && here == here) continue;  // nan is larger than everything
-        top = here;
-        found = at_kernel(w, 0, ka, kb, kc);
+        T current = x[at_in(w, plane, a, b, c)];
+        if (best_k >= 0 && !(current > top) && current == current) continue;  // nan is larger than everything
+        top = current;
+        best_k = at_kernel(w, 0, ka, kb, kc);
     }
     best[i] = top;
-    if (few) few[i] = found; else many[i] = found;
+    if (few) few[i] = best_k; else many[i] = best_k;
 }
 
 extern "C" __global__ void max_pool_indices(I n, Windows w, const unsigned char* few, const int* many, int* out) {
@@ -52,7 +51,8 @@ extern "C" __global__ void max_pool_indices(I n, Windows w, const unsigned char*
     if (i < n) out[i] = position(w, i, which[i]);
 }
 
-extern "C" __global__ void max_pool_gather(I n, Windows w, const T* x, const unsigned char* few, const int* many, T* out) {
+extern "C" __global__ void
+max_pool_gather(I n, Windows w, const T* x, const unsigned char* few, const int* many, T* out) {
     I i = thread_number(), windows = w.a.out * w.b.out * w.c.out, places = w.a.size * w.b.size * w.c.size;
     Which which = {few, many};
     if (i < n) out[i] = x[i / windows * places + position(w, i, which[i])];
@@ -61,12 +61,12 @@ extern "C" __global__ void max_pool_gather(I n, Windows w, const T* x, const uns
 extern "C" __global__ void max_pool_grad(I n, Windows w, const T* g, const unsigned char* few, const int* many, T* dx) {
     I i = thread_number(), plane = i;
     if (i >= n) return;
-    I c = digit(plane, w.c.size), b = digit(plane, w.b.size), a = digit(plane, w.a.size), here = at_in(w, 0, a, b, c);
+    I c = digit(plane, w.c.size), b = digit(plane, w.b.size), a = digit(plane, w.a.size), own = at_in(w, 0, a, b, c);
     Which which = {few, many};
     T sum = 0;
     REACHING(oa, w.a, a) REACHING(ob, w.b, b) REACHING(oc, w.c, c) {
         I o = at_out(w, plane, oa, ob, oc);
-        if (position(w, o, which[o]) == here) sum += g[o];
+        if (position(w, o, which[o]) == own) sum += g[o];
     }
     dx[i] = sum;
 }
@@ -87,11 +87,12 @@ extern "C" __global__ void avg_pool(I n, Windows w, const T* x, T* out, T diviso
 
 
 def _shape(like: Array, windows: Windows, field: str) -> tuple[int, ...]:
-    return like.shape[: like.ndim - len(windows)] + sizes(windows, field)
+    lead: tuple[int, ...] = like.shape[: like.ndim - len(windows)]
+    return lead + sizes(windows, field)
 
 
 def _which(which: Array) -> tuple[Array | None, Array | None]:
-    """In bytes, or in integers: the other one is None."""
+    """(which, None) for bytes, (None, which) for integers: the arguments `few` and `many` of the sources."""
     return (which, None) if which.dtype == "uint8" else (None, which.astype("int32", copy=False))
 
 
@@ -123,13 +124,10 @@ def max_pool_grad(g: Array, which: Array, windows: Windows) -> Array:
 
 
 def avg_pool(x: Array, windows: Windows, divisor: float) -> Array:
-    bins, large = (
-        not all(w.stride for w in windows),
-        prod(sizes(windows, "kernel")) > 256 and all(w.tiles for w in windows),
-    )
-    if (
-        bins or large
-    ):  # bins count some values twice; large windows side by side are sums along axes, and a thread each were too few
+    has_bins = any(not w.stride for w in windows)  # `place` counts the last value of some bins twice
+    # large windows side by side are sums along axes, for which one thread a window would be too few
+    is_large = prod(sizes(windows, "kernel")) > 256 and all(w.tiles for w in windows)
+    if has_bins or is_large:
         return call_plain("avg_pool", x, windows, divisor)
     out = cupy.empty(_shape(x, windows, "out"), x.dtype)
     _SOURCE.launch_threads(out.size, "avg_pool", three(windows), x, out, float(divisor))

@@ -1,10 +1,9 @@
-"""Random numbers by counting: Philox4x32-10, one launch a draw, with nothing in the GPU's memory but the numbers
-themselves.
+"""Random numbers on the GPU by Philox4x32-10: one launch for each draw, and no state in the GPU's memory.
 
 Philox makes four random words of 32 bits from a counter and a key alone. So a thread needs no state: it takes the
-counter that belongs to its elements. Where the next draw starts is one integer on the host. Element i of a draw depends
-on the seed, the earlier draws and i, and not on the GPU or on the number of its threads. CuPy's own generators, its
-Philox too, read and write a state per thread in each draw.
+counter that belongs to its elements. The counter at which the next draw starts is one integer on the host. Element i of
+a draw depends on the seed, the earlier draws and i. It does not depend on the GPU or on the number of threads. CuPy's
+own generators, its Philox too, read and write a state for each thread in each draw.
 
 Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
@@ -20,7 +19,8 @@ from typing import Any
 import cupy
 import numpy
 
-from .launch import REAL, Array, Source
+from ..base import Array
+from .launch import REAL, Source
 
 _SOURCE = Source(
     """
@@ -45,18 +45,19 @@ __device__ Words philox(Long key, Long stream, Long counter) {
 // In [0, 1), from 24 bits or 53.
 __device__ float unit(const Word* w, float) { return (w[0] >> 8) * 0x1p-24f; }
 __device__ double unit(const Word* w, double) { return (joined(w[0], w[1]) >> 11) * 0x1p-53; }
-// In (0, 1]: its logarithm is finite. For float from 32 bits, so that large normal numbers are as frequent as they should be.
+// In (0, 1], so that its logarithm is finite. For float it has all 32 bits, so that normal numbers far from 0 are as
+// frequent as they should be.
 __device__ float positive(const Word* w, float) { return w[0] * 0x1p-32f + 0x1p-33f; }
 __device__ double positive(const Word* w, double) { return ((joined(w[0], w[1]) >> 11) + 1) * 0x1p-53; }
 
-// n elements of a thread, written at once where all of them exist.
+// The n elements of a thread. They are written at once, except at the end of the array.
 template <int n> struct alignas(16) Some { T x[n]; };
 template <int n> __device__ void write(T* out, I size, I i, const Some<n>& some) {
     if (size - i * n >= n) ((Some<n>*)out)[i] = some;
     else for (int j = 0; j < n; j++) if (j < size - i * n) out[i * n + j] = some.x[j];
 }
 
-// Elements that 4 words make: 4 of float, 2 of double.
+// The elements that are made from 4 words: 4 floats or 2 doubles.
 #define FEW (16 / (int)sizeof(T))
 #define DRAW                                      \\
     I i = (I)blockIdx.x * blockDim.x + threadIdx.x; \\
@@ -75,7 +76,7 @@ extern "C" __global__ void uniform(I n, Long key, Long stream, Long counter, I s
     write(out, size, i, some);
 }
 
-// By Box and Muller: two normal numbers are a random direction and a length.
+// The method of Box and Muller: a random angle and a random length give two normal numbers.
 extern "C" __global__ void normal(I n, Long key, Long stream, Long counter, I size, T* out, T scale) {
     DRAW;
     Some<FEW> some;
@@ -89,7 +90,7 @@ extern "C" __global__ void normal(I n, Long key, Long stream, Long counter, I si
     write(out, size, i, some);
 }
 
-// What dropout multiplies with; from the numbers that `uniform` gives for float.
+// The mask of dropout, from the numbers that `uniform` gives for float.
 extern "C" __global__ void mask(I n, Long key, Long stream, Long counter, I size, T* out, float p, T scale) {
     DRAW;
     Some<4> some;
@@ -104,8 +105,10 @@ __device__ Long upper(Long a, Long b) {
     return a1 * b1 + (middle >> 32) + (other >> 32);
 }
 
-// low + floor(u * range) for u in [0, 1) of 128 bits; a range of 0 stands for 2**64. Integers of any size and sign: all wrap around.
-extern "C" __global__ void integers(I n, Long key, Long stream, Long counter, Long low, Long range, I bytes, void* out) {
+// low + floor(u * range) for u in [0, 1) of 128 bits. A range of 0 stands for 2**64. Sums wrap around, so the integers
+// may have any size and sign.
+extern "C" __global__ void
+integers(I n, Long key, Long stream, Long counter, Long low, Long range, I bytes, void* out) {
     DRAW;
     Long u1 = joined(w.x[2], w.x[3]), u0 = joined(w.x[0], w.x[1]);
     Long product = u1 * range, sum = product + upper(u0, range);
@@ -119,7 +122,7 @@ extern "C" __global__ void integers(I n, Long key, Long stream, Long counter, Lo
 )
 
 _WRAP = 1 << 64
-#: Key, stream and counter, and a checksum of them.
+#: Key, stream, counter, and a checksum of these three.
 _PACKED = struct.Struct("<QQQI")
 _REAL_PART: dict[numpy.dtype, numpy.dtype] = {
     numpy.dtype("complex64"): numpy.dtype("float32"),
@@ -133,9 +136,9 @@ class Generator:
     Attributes
     ----------
     key, stream : int
-        Of 64 bits each: what a seed becomes.
+        64 bits each, made from the seed.
     counter : int
-        Where the next draw starts. With the stream above it, it is Philox's counter of 128 bits.
+        Where the next draw starts. Stream and counter together are Philox's counter of 128 bits.
     """
 
     def __init__(self, key: int, stream: int, counter: int = 0):
@@ -144,18 +147,18 @@ class Generator:
 
     @classmethod
     def seeded(cls, seed: int | tuple[int, ...], number: int) -> Generator:
-        """From a seed, and the number of the GPU: each has numbers of its own."""
+        """A generator from a seed and the number of its GPU. Each GPU has its own random numbers."""
         sequence = numpy.random.SeedSequence(seed, spawn_key=(number,))
         return cls(*sequence.generate_state(2, numpy.uint64).tolist())
 
     @classmethod
     def unpacked(cls, state: bytes) -> Generator:
-        """From what `packed` returned.
+        """A generator from the bytes that `packed` returned.
 
         Raises
         ------
         ValueError
-            For any other bytes.
+            If the bytes are not the state of a generator.
         """
         if len(state) != _PACKED.size:
             raise ValueError(f"a state of this generator has {_PACKED.size} bytes, not {len(state)}")
@@ -165,15 +168,18 @@ class Generator:
         return cls(*parts)
 
     def packed(self) -> bytes:
+        """The state as bytes, with a checksum."""
         state = _PACKED.pack(self.key, self.stream, self.counter, 0)[:-4]
         return state + zlib.crc32(state).to_bytes(4, "little")
 
     def copy(self) -> Generator:
+        """A generator that draws the same numbers as this one will."""
         return Generator(self.key, self.stream, self.counter)
 
     def _draw(self, name: str, counters: int, *args: Any) -> None:
-        """Launch a function with as many threads as it uses counters. No two draws, of any threads, get the same
-        counters.
+        """Launch a function with a thread for each counter.
+
+        Draws never share counters, also if several of Python's threads draw at once.
         """
         with self._lock:
             counter = self.counter
@@ -181,28 +187,29 @@ class Generator:
         _SOURCE.launch_threads(counters, name, *map(numpy.uint64, (self.key, self.stream, counter)), *args)
 
     def words(self, n: int) -> Array:
-        """``4 * n`` words as they come, (n, 4) of uint32."""
+        """The words of ``n`` counters: (n, 4) of uint32."""
         out = cupy.empty((n, 4), numpy.uint32)
         if n:
             self._draw("words", n, out)
         return out
 
     def _real(self, name: str, out: Array, each: int, *args: Any) -> Array:
-        """Fill an array of floating-point numbers, ``each`` of them from a counter."""
+        """Fill an array of floating-point numbers. ``each`` of them are made from one counter."""
         if out.size:
             self._draw(name, -(-out.size // each), out.size, out, *args)
         return out
 
     def uniform(self, shape: tuple[int, ...], dtype: numpy.dtype) -> Array:
-        """Uniform in [0, 1): multiples of 2**-24 in float32, of 2**-53 in float64. Complex ones are real, as on the
-        host.
+        """Uniform numbers in [0, 1): multiples of 2**-24 in float32, of 2**-53 in float64.
+
+        Complex numbers have the imaginary part 0, as on the CPU.
         """
         if dtype in _REAL_PART:
             return self.uniform(shape, _REAL_PART[dtype]).astype(dtype)
         return self._real("uniform", cupy.empty(shape, dtype), 16 // dtype.itemsize)
 
     def normal(self, shape: tuple[int, ...], dtype: numpy.dtype) -> Array:
-        """Of mean 0 and variance 1; half of it in each part of a complex number."""
+        """Normal numbers of mean 0 and variance 1. Each part of a complex number has the variance 1/2."""
         out = cupy.empty(shape, dtype)
         if dtype in _REAL_PART:
             part = _REAL_PART[dtype]
@@ -211,19 +218,21 @@ class Generator:
         return self._real("normal", out, 16 // dtype.itemsize, 1.0)
 
     def mask(self, shape: tuple[int, ...], dtype: numpy.dtype, p: float, scale: float) -> Array:
-        """``scale``, or 0 with probability ``p``."""
+        """A mask for dropout: each element is 0 with probability ``p``, else ``scale``."""
         if dtype not in REAL:
             return self.mask(shape, _REAL_PART[dtype], p, scale).astype(dtype)
         return self._real("mask", cupy.empty(shape, dtype), 4, numpy.float32(p), float(scale))
 
     def integers(self, low: int, high: int, shape: tuple[int, ...], dtype: numpy.dtype) -> Array:
-        """In [low, high). Each is made of 128 bits: no value is more frequent than another by more than a 2**64th,
-        whatever the range.
+        """Integers in [low, high).
+
+        Each is made from 128 bits. For every range, the relative difference of two values' probabilities is at most
+        2**-64.
 
         Raises
         ------
         ValueError
-            If the range goes beyond the dtype; beyond int64, if that is no dtype of integers.
+            If the dtype (or int64, for a dtype that has no integers) cannot hold the range.
         """
         if dtype.kind not in "iu":
             return self.integers(low, high, shape, numpy.dtype("int64")).astype(dtype)
@@ -237,9 +246,7 @@ class Generator:
         return out
 
     def permutation(self, n: int) -> Array:
-        """The integers below n in the order of random numbers of 64 bits; a draw with two equal ones is not worth
-        naming.
-        """
+        """The integers below ``n``, sorted by random keys of 64 bits. Equal keys are too rare to matter."""
         if not n:
             return cupy.empty(0, numpy.int64)
         return cupy.argsort(self.words(-(-n // 2)).reshape(-1).view(numpy.uint64)[:n])

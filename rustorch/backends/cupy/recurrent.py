@@ -1,16 +1,16 @@
-"""The recurrent steps: each is a product of cuBLAS and one launch for everything else, into arrays made once for the
-whole sequence.
+"""RNN, LSTM and GRU: for each step, one product of cuBLAS and one launch for everything else.
 
-In the backward pass, that launch also copies the state before the step, so that one product over all steps gives the
-gradient of the recurrent weight. A step that starts from zeros (None) has no product, and none for the gradient of this
-state.
+The launches write into arrays that are made once for the whole sequence. In the backward pass, a launch also copies the
+state before its step. So one product over all steps gives the gradient of the recurrent weight. A step that starts from
+zeros (None) needs no product, and no gradient of its first state.
 """
 
 from __future__ import annotations
 
 import cupy
 
-from .launch import Array, Source, overrides, product
+from ..base import Array
+from .launch import Source, overrides, product
 
 _SOURCE = Source(
     """
@@ -18,9 +18,9 @@ _SOURCE = Source(
 struct Strides { I step, sample, unit; };
 #define AT(x) x[now * x##_strides.step + sample * x##_strides.sample + unit * x##_strides.unit]
 
-// A thread for each unit of each sample: number i of n. In step `now` it has one value of an array (steps, batch, width), at `here`, and
-// `count` values of an array (steps, batch, count * width), such as the gates: they are `width` apart, the first is at `gate`, or at `own`
-// in an array of one step.
+// There is a thread for each unit of each sample: number i of n. In step `now`, it treats one element of an array
+// (steps, batch, width), at `here`, and `count` elements of an array (steps, batch, count * width) such as the gates.
+// These are `width` apart. The first of them is at `gate`, or at `own` in an array of one step.
 #define UNIT(count)                                                       \\
     I i = (I)blockIdx.x * blockDim.x + threadIdx.x;                       \\
     if (i >= n) return;                                                   \\
@@ -32,26 +32,29 @@ __device__ T sigmoid(T x) {
     return (x >= 0 ? (T)1 : e) / ((T)1 + e);
 }
 
-// A step that starts from zeros has no product: a null pointer. That of `rnn` may be in the place of its result.
+// `product` is null for a step that starts from zeros. For `rnn`, it may be the memory of the result.
 extern "C" __global__ void rnn(I n, I width, I now, const T* z, const T* product, I rectify, T* out) {
     UNIT(1)
     T x = z[gate] + (product ? product[i] : 0);
     out[here] = !rectify ? tanh(x) : x <= 0 ? (T)0 : x;
 }
 
-// For all gradients: `back` is what the step after this one adds to the gradient of the state, or null. The state before this step,
-// `h`, is copied to `starts`; it may be null, for zeros.
+// For all gradients: `back` is the part of the state's gradient that comes from the next step, or null. `h` is the
+// state before this step, or null for zeros. It is copied to `starts`.
 extern "C" __global__ void
-rnn_grad(I n, I width, I now, const T* g, Strides g_strides, const T* back, const T* h, const T* out, I rectify, T* dz, T* starts) {
+rnn_grad(I n, I width, I now, const T* g, Strides g_strides, const T* back, const T* h, const T* out, I rectify, T* dz,
+         T* starts) {
     UNIT(1)
     T dh = AT(g) + (back ? back[i] : 0), y = out[here];
     dz[gate] = dh * (rectify ? (T)(y > 0) : 1 - y * y);
     starts[here] = h ? h[i] : 0;
 }
 
-// `c` is the cell before this step, or null; `cell`, the one after it, may be the same array. `hidden` is this step's.
+// `c` is the cell before this step, or null. `cell` is the cell after it, and may be the same array. `hidden` is the
+// hidden state of this step.
 extern "C" __global__ void
-lstm(I n, I width, I now, const T* z, const T* product, const T* c, T* gates, T* cells, T* squashed, T* cell, T* hidden) {
+lstm(I n, I width, I now, const T* z, const T* product, const T* c, T* gates, T* cells, T* squashed, T* cell,
+     T* hidden) {
     UNIT(4)
     z += gate, gates += gate;
     T sums[4];
@@ -64,11 +67,13 @@ lstm(I n, I width, I now, const T* z, const T* product, const T* c, T* gates, T*
     hidden[i] = open * s;
 }
 
-// `dc` is the gradient of the cell after this step; `before`, that of the cell before it, may be the same array. With a projection, `g` is
-// the gradient of what is projected, and that itself is written to `projected`. A state has `size` values.
+// `dc` is the gradient of the cell after this step. `before` is that of the cell before it, and may be the same array.
+// With a projection, `g` is the gradient of the hidden state before the projection, and this hidden state is written to
+// `projected`. A state has `size` elements.
 extern "C" __global__ void
-lstm_grad(I n, I width, I now, const T* g, Strides g_strides, const T* back, const T* dc, Strides dc_strides, const T* c, const T* h,
-          I size, const T* gates, const T* squashed, T* dz, T* before, T* starts, T* projected) {
+lstm_grad(I n, I width, I now, const T* g, Strides g_strides, const T* back, const T* dc, Strides dc_strides,
+          const T* c, const T* h, I size, const T* gates, const T* squashed, T* dz, T* before, T* starts,
+          T* projected) {
     UNIT(4)
     gates += gate, dz += gate;
     T in = gates[0], forget = gates[width], fresh = gates[2 * width], open = gates[3 * width], s = squashed[here];
@@ -88,17 +93,18 @@ gru(I n, I width, I now, const T* z, const T* product, const T* bias, const T* h
     z += gate, gates += gate;
     T sums[3];
     for (I k = 0; k < 3; k++) sums[k] = (product ? product[own + k * width] : 0) + (bias ? bias[k * width + unit] : 0);
-    T reset = sigmoid(z[0] + sums[0]), update = sigmoid(z[width] + sums[1]), d = sums[2], fresh = tanh(z[2 * width] + reset * d);
+    T reset = sigmoid(z[0] + sums[0]), update = sigmoid(z[width] + sums[1]), d = sums[2];
+    T fresh = tanh(z[2 * width] + reset * d);
     gates[0] = reset, gates[width] = update, gates[2 * width] = fresh;
     products[here] = d;
     out[here] = fresh + update * ((h ? h[i] : 0) - fresh);
 }
 
-// `d` is the gradient of the product with its bias. `before` is the part of the gradient of the state before this step that does not come
-// through the product; it may be the same array as `back`.
+// `d` is the gradient of the product with its bias. `before` is the part of the gradient of the state before this step
+// that does not come through the product. It may be the same array as `back`.
 extern "C" __global__ void
-gru_grad(I n, I width, I now, const T* g, Strides g_strides, const T* back, const T* h, const T* gates, const T* products, T* dz, T* d,
-         T* before, T* starts) {
+gru_grad(I n, I width, I now, const T* g, Strides g_strides, const T* back, const T* h, const T* gates,
+         const T* products, T* dz, T* d, T* before, T* starts) {
     UNIT(3)
     gates += gate, dz += gate, d += gate;
     T reset = gates[0], update = gates[width], fresh = gates[2 * width], dh = AT(g) + (back ? back[i] : 0);
@@ -119,19 +125,20 @@ def _order(steps: int, reverse: bool) -> range:
 
 
 def _before(first: Array | None, states: Array, t: int, reverse: bool) -> Array | None:
-    """The state that step t started from; ``first`` is the one before all steps, ``states`` are those after each."""
+    """The state that step t starts from. ``first`` is the state before all steps, ``states`` are those after them."""
     t += 1 if reverse else -1
     return states[t] if 0 <= t < states.shape[0] else first
 
 
 def _contiguous(*arrays: Array | None) -> list[Array]:
-    """The arrays as kernels and products take them: what is not contiguous is copied once, not in each step."""
+    """Copy what is not contiguous. Otherwise every launch and product would copy it again."""
     return [None if a is None else cupy.ascontiguousarray(a) for a in arrays]
 
 
 def _gradient(g: Array) -> tuple[Array, tuple[int, ...]]:
-    """A contiguous gradient, and its strides along steps, samples and units: 0 where it repeats its values, as that of
-    a sum does.
+    """A contiguous gradient, and its strides along steps, samples and units.
+
+    A stride is 0 where the gradient repeats its values, as the gradient of a sum does.
     """
     single = tuple([slice(0, 1) if stride == 0 else slice(None) for stride in g.strides])
     kept = cupy.ascontiguousarray(g[single])
@@ -140,12 +147,12 @@ def _gradient(g: Array) -> tuple[Array, tuple[int, ...]]:
 
 
 def _recurrent(h: Array | None, w_hh: Array, out: Array) -> Array | None:
-    """The product of a step, if it does not start from zeros."""
+    """The product of a step's state and the recurrent weight, or None if the step starts from zeros."""
     return None if h is None else product(h, w_hh.T, out)
 
 
 def _weight_grad(d: Array, x: Array) -> Array:
-    """The gradient of a weight over all steps, from those of its products and from what it was multiplied with."""
+    """The gradient of a weight over all steps: ``d`` is the gradient of its products, ``x`` the other factor."""
     return product(d.reshape(-1, d.shape[-1]).T, x.reshape(-1, x.shape[-1]))
 
 
@@ -189,10 +196,21 @@ def lstm_steps(
     cell = cupy.empty((batch, width), dtype)
     hidden = None if w_hr is None else cupy.empty(cell.shape, dtype)
     for t in _order(steps, reverse):
-        made = _recurrent(h, w_hh, recurrent)
+        state_product = _recurrent(h, w_hh, recurrent)
         h = out[t]
         _SOURCE.launch_threads(
-            cell.size, "lstm", width, t, z, made, c, gates, cells, squashed, cell, h if hidden is None else hidden
+            cell.size,
+            "lstm",
+            width,
+            t,
+            z,
+            state_product,
+            c,
+            gates,
+            cells,
+            squashed,
+            cell,
+            h if hidden is None else hidden,
         )
         if w_hr is not None:
             product(hidden, w_hr.T, h)
@@ -222,7 +240,7 @@ def lstm_steps_grad(
     if w_hr is None:
         dh, dh_strides = _gradient(g)
     else:
-        totals = g.copy()  # the gradients of the states; each gets what the step after it adds
+        totals = g.copy()  # the gradients of the states, to which each next step adds its part
         projected = cupy.empty(cells.shape, dtype)
         dh, dh_strides = cupy.empty(before.shape, dtype), (0, width, 1)
     order = _order(out.shape[0], not reverse)

@@ -116,4 +116,11 @@ struct Row {
     __device__ T largest(T x) const { return reduce(x, true); }
 };
 #define EACH(j) for (I j = row.lane; j < row.n; j += row.rows.lanes)
+
+// The largest element of a row.
+__device__ T maximum(const Row& row, const T* x) {
+    T top = 0;
+    EACH(j) top = j == row.lane ? x[row.at(j)] : larger(x[row.at(j)], top);
+    return row.largest(top);
+}
 """
