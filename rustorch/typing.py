@@ -13,7 +13,7 @@ from .backends import Array, Namespace
 if TYPE_CHECKING:
     from .variable import Variable
 
-__all__ = ["Array", "ArrayLike", "Axes", "DTypeLike", "Namespace", "Number", "Shape"]
+__all__ = ["Array", "ArrayLike", "Axes", "DTypeLike", "Namespace", "Number", "Shape", "Sizes"]
 
 #: One of Python's numbers. The standard promotes them weakly: the array beside them decides the dtype.
 Number: TypeAlias = bool | int | float | complex
@@ -21,6 +21,8 @@ Number: TypeAlias = bool | int | float | complex
 ArrayLike: TypeAlias = "Variable | Array | Number"
 #: The sizes of an array's dimensions.
 Shape: TypeAlias = tuple[int, ...]
+#: One size for all spatial dimensions of a convolution or pooling, or a size for each.
+Sizes: TypeAlias = int | Sequence[int]
 #: The dimensions that a function works along: one, several, or None for all of them.
 Axes: TypeAlias = int | Sequence[int] | None
 #: A dtype of any backend, a type of Python's, a name such as "float32", or None for the default.
