@@ -13,6 +13,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module, util
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +26,7 @@ import rustorch
 from rustorch import backends, nn
 from rustorch.backends.kernels import FAMILIES, KERNELS, optim
 from rustorch.backends.kernels.pooling import Window
-from tests.backends.test_kernels import CASES, _copied, _f, _listed
+from tests.backends.kernel_cases import CASES, as_list, call, converted, draw
 from tests.support.launches import counted, is_stand_in
 from tests.support.target import Target
 
@@ -60,7 +61,7 @@ LAUNCHES = {
     "adafactor": 4,
     "muon": 23,
     "total_norm": 2,
-    "limited": 1,
+    "clip_by_norm": 1,
     "prelu_slope": 1,
     "softmax": 1,
     "softmax_grad": 1,
@@ -117,63 +118,78 @@ ELSEWHERE = {
     *[f"{cell}_steps{grad}" for cell in ("rnn", "lstm", "gru") for grad in ("", "_grad")],
 }  # fmt: skip
 HEADS = [
-    _f(2, 5, 3, 4).transpose(0, 2, 1, 3),
-    _f(2, 6, 3, 4).transpose(0, 2, 1, 3),
-    _f(2, 6, 3, 2).transpose(0, 2, 1, 3),
+    draw(2, 5, 3, 4).transpose(0, 2, 1, 3),
+    draw(2, 6, 3, 4).transpose(0, 2, 1, 3),
+    draw(2, 6, 3, 2).transpose(0, 2, 1, 3),
 ]
 #: Beside those of all backends: rows of many threads, threads of many rows, blocks of many threads; views; products
 #: without columns.
 MORE: dict[str, list[tuple]] = {
-    "softmax": [(_f(3, 5000), 1), (_f(2, 700, 5), 1), (_f(40, 3, 70), 0), (_f(3, 4, 5).T, -2)],
-    "softmax_grad": [(_f(3, 5000), abs(_f(3, 5000)), 1), (_f(2, 700, 5), abs(_f(2, 700, 5)), 1)],
-    "log_softmax": [(_f(3, 5000), 1), (_f(2, 700, 5), 1)],
+    "softmax": [(draw(3, 5000), 1), (draw(2, 700, 5), 1), (draw(40, 3, 70), 0), (draw(3, 4, 5).T, -2)],
+    "softmax_grad": [(draw(3, 5000), abs(draw(3, 5000)), 1), (draw(2, 700, 5), abs(draw(2, 700, 5)), 1)],
+    "log_softmax": [(draw(3, 5000), 1), (draw(2, 700, 5), 1)],
     "log_softmax_grad": [
-        (_f(3, 5000), -abs(_f(3, 5000)), 1),
-        (numpy.broadcast_to(_f(3, 1), (3, 9)), -abs(_f(3, 9)), 1),
+        (draw(3, 5000), -abs(draw(3, 5000)), 1),
+        (numpy.broadcast_to(draw(3, 1), (3, 9)), -abs(draw(3, 9)), 1),
     ],
-    "logsumexp": [(_f(3, 5000), -1), (_f(2, 700, 5), 1)],
+    "logsumexp": [(draw(3, 5000), -1), (draw(2, 700, 5), 1)],
     "cross_entropy": [
-        (_f(3, 5000), I([0, 4999, 1]), abs(_f(5000)), None, "mean"),
-        (_f(3, 4), I([0, 3, 1], "int32"), None, None, "sum"),
-        (_f(3, 5000), I([0, 4999, 1]), None, 4999, "mean"),
-        (_f(3, 5000), abs(_f(3, 5000)), None, None, "none"),
+        (draw(3, 5000), I([0, 4999, 1]), abs(draw(5000)), None, "mean"),
+        (draw(3, 4), I([0, 3, 1], "int32"), None, None, "sum"),
+        (draw(3, 5000), I([0, 4999, 1]), None, 4999, "mean"),
+        (draw(3, 5000), abs(draw(3, 5000)), None, None, "none"),
     ],
     "cross_entropy_grad": [
-        (numpy.array(1.5), abs(_f(3, 5000)), abs(_f(3)) + 2, I([0, 4999, 1]), abs(_f(5000)), numpy.array(3.0), None),
-        (_f(3), abs(_f(3, 5000)), abs(_f(3)) + 2, I([0, 4999, 1], "int32"), None, None, 4999),
+        (
+            numpy.array(1.5),
+            abs(draw(3, 5000)),
+            abs(draw(3)) + 2,
+            I([0, 4999, 1]),
+            abs(draw(5000)),
+            numpy.array(3.0),
+            None,
+        ),
+        (draw(3), abs(draw(3, 5000)), abs(draw(3)) + 2, I([0, 4999, 1], "int32"), None, None, 4999),
     ],
-    "layer_norm": [(_f(5, 700), _f(700), _f(700), 1, 1e-5), (_f(2, 5000), None, None, 1, 1e-5)],
+    "layer_norm": [(draw(5, 700), draw(700), draw(700), 1, 1e-5), (draw(2, 5000), None, None, 1, 1e-5)],
     "layer_norm_grad": [
-        (_f(700, 12), _f(700, 12), _f(700, 1), abs(_f(700, 1)), _f(12), 1),
-        (_f(5000, 2), _f(5000, 2), _f(5000, 1), _f(5000, 1), _f(2), 1),
+        (draw(700, 12), draw(700, 12), draw(700, 1), abs(draw(700, 1)), draw(12), 1),
+        (draw(5000, 2), draw(5000, 2), draw(5000, 1), draw(5000, 1), draw(2), 1),
     ],
-    "batch_norm": [(_f(4, 3, 1100), _f(3), _f(3), 1e-5), (_f(700, 3), _f(3), _f(3), 1e-5)],
+    "batch_norm": [(draw(4, 3, 1100), draw(3), draw(3), 1e-5), (draw(700, 3), draw(3), draw(3), 1e-5)],
     "batch_norm_grad": [
-        (_f(4, 3, 1100), _f(4, 3, 1100), _f(3), abs(_f(3)), _f(3)),
-        (_f(700, 3), _f(700, 3), _f(3), abs(_f(3)), _f(3)),
+        (draw(4, 3, 1100), draw(4, 3, 1100), draw(3), abs(draw(3)), draw(3)),
+        (draw(700, 3), draw(700, 3), draw(3), abs(draw(3)), draw(3)),
     ],
     "max_pool": [
-        (_f(2, 3, 5, 4), (Window(3, 2, 2, 1), Window(5, 3, 3, 2, 1), Window(4, 2, 2))),
-        (_f(70_000), (Window(70_000, 40_001, 3),)),
+        (draw(2, 3, 5, 4), (Window(3, 2, 2, 1), Window(5, 3, 3, 2, 1), Window(4, 2, 2))),
+        (draw(70_000), (Window(70_000, 40_001, 3),)),
     ],
-    "max_pool_grad": [(_f(40_001), numpy.ones(40_001, "uint8"), (Window(70_000, 40_001, 3),))],
+    "max_pool_grad": [(draw(40_001), numpy.ones(40_001, "uint8"), (Window(70_000, 40_001, 3),))],
     "conv": [
-        (_f(2, 4, 3, 3), _f(6, 2, 1, 1), _f(6), (1, 1), ((0, 0),) * 2, (1, 1), 2),
-        (_f(3, 2, 4).transpose(1, 2, 0), _f(4, 4, 2)[:, ::2], None, (1,), ((1, 1),), (1,), 2),
+        (draw(2, 4, 3, 3), draw(6, 2, 1, 1), draw(6), (1, 1), ((0, 0),) * 2, (1, 1), 2),
+        (draw(3, 2, 4).transpose(1, 2, 0), draw(4, 4, 2)[:, ::2], None, (1,), ((1, 1),), (1,), 2),
     ],
     "conv_grad_input": [
-        (_f(2, 6, 3, 3), _f(6, 2, 1, 1), (3, 3), (1, 1), ((0, 0),) * 2, (1, 1), 2),
-        (_f(2, 1, 2), _f(1, 3, 2), (6,), (2,), ((0, -1),), (3,), 1),
+        (draw(2, 6, 3, 3), draw(6, 2, 1, 1), (3, 3), (1, 1), ((0, 0),) * 2, (1, 1), 2),
+        (draw(2, 1, 2), draw(1, 3, 2), (6,), (2,), ((0, -1),), (3,), 1),
     ],
-    "conv_grad_weight": [(_f(2, 6, 3, 3), _f(2, 4, 3, 3), (1, 1), (1, 1), ((0, 0),) * 2, (1, 1), 2)],
+    "conv_grad_weight": [(draw(2, 6, 3, 3), draw(2, 4, 3, 3), (1, 1), (1, 1), ((0, 0),) * 2, (1, 1), 2)],
     "attention": [
         (*HEADS, I([0.0, -numpy.inf, 0.0, 1.0, 2.0, 3.0] * 2).reshape(2, 1, 1, 6), None, 0.5),
-        (*HEADS, _f(6, 5).T, abs(_f(2, 3, 5, 6)), 0.5),
+        (*HEADS, draw(6, 5).T, abs(draw(2, 3, 5, 6)), 0.5),
         (*[x[None, None] for x in HEADS], None, None, 1.0),
-        (_f(3, 4), _f(600, 4), _f(600, 2), None, None, 1.0),
+        (draw(3, 4), draw(600, 4), draw(600, 2), None, None, 1.0),
     ],
     "attention_grad": [
-        (_f(2, 5, 3, 2).transpose(0, 2, 1, 3), *HEADS, abs(_f(1, 1, 5, 6)), _f(2, 3, 5, 2), _f(2, 3, 5, 6), 0.5),
+        (
+            draw(2, 5, 3, 2).transpose(0, 2, 1, 3),
+            *HEADS,
+            abs(draw(1, 1, 5, 6)),
+            draw(2, 3, 5, 2),
+            draw(2, 3, 5, 6),
+            0.5,
+        ),
     ],
 }
 
@@ -208,8 +224,8 @@ def _given(cuda: Target, case: tuple, dtype: str) -> tuple[list, list]:
     def kind(a: numpy.ndarray) -> Any:
         return {"f": dtype, "c": "complex64"}.get(a.dtype.kind, a.dtype)
 
-    on_device = [_copied(value, lambda a: _native(cuda, a, kind(a))) for value in case]
-    return on_device, [_copied(value, lambda a: a.astype(kind(a))) for value in case]
+    on_device = [converted(value, lambda a: _native(cuda, a, kind(a))) for value in case]
+    return on_device, [converted(value, lambda a: a.astype(kind(a))) for value in case]
 
 
 def _same(cuda: Target, name: str, case: tuple, dtype: str) -> Counter[str]:
@@ -218,15 +234,15 @@ def _same(cuda: Target, name: str, case: tuple, dtype: str) -> Counter[str]:
     """
     override = _module().OVERRIDES[name]
     arguments, plain_arguments = _given(cuda, case, dtype)
-    expected = _listed(KERNELS[name](backends.get("cpu").xp, *plain_arguments))
+    expected = call(name, partial(KERNELS[name], backends.get("cpu").xp), *plain_arguments)
     launches: Counter[str] = Counter()
     if is_stand_in():
         with counted() as counts:
-            results = _listed(override(*arguments))
+            results = call(name, override, *arguments)
         launches = counts.launches
         assert not counts.waiting
     else:
-        results = _listed(override(*arguments))
+        results = call(name, override, *arguments)
     found = [cuda.numpy(a) if hasattr(a, "dtype") else a for a in results]
     for plain, fast in zip(expected, found, strict=True):
         if not hasattr(plain, "dtype"):
@@ -242,7 +258,7 @@ def _same(cuda: Target, name: str, case: tuple, dtype: str) -> Counter[str]:
                 numpy.testing.assert_array_equal(cuda.numpy(after), before)
     if hasattr(sys.modules["cupy"], "backwards"):
         with sys.modules["cupy"].backwards():
-            again = _listed(override(*_given(cuda, case, dtype)[0]))
+            again = call(name, override, *_given(cuda, case, dtype)[0])
         for first, second in zip(found, again, strict=True):
             numpy.testing.assert_array_equal(first, cuda.numpy(second) if hasattr(second, "dtype") else second)
     return launches
@@ -274,9 +290,9 @@ def test_a_cuda_kernel_is_the_plain_one(
 @pytest.mark.parametrize("shape", [(), (3,), (40, 30)])
 def test_clip_and_sign_are_one_launch(shape: tuple, dtype: str, cuda: Target, stand_in: ModuleType) -> None:
     x, low, high = (
-        numpy.array(2 * _f(*shape), dtype),
-        numpy.array(_f(*shape) - 1, dtype),
-        numpy.array(_f(*shape) + 1, dtype),
+        numpy.array(2 * draw(*shape), dtype),
+        numpy.array(draw(*shape) - 1, dtype),
+        numpy.array(draw(*shape) + 1, dtype),
     )
     x.flat[0] = numpy.nan
     for name, bounds in (
@@ -299,15 +315,18 @@ def test_clip_and_sign_are_one_launch(shape: tuple, dtype: str, cuda: Target, st
 @pytest.mark.parametrize(
     ("name", "case"),
     [
-        ("softmax", (_f(3, 4) * (1 + 1j), 1)),
-        ("layer_norm", (_f(3, 4), I([1, 2, 3, 4]), None, 1, 1e-5)),
+        ("softmax", (draw(3, 4) * (1 + 1j), 1)),
+        ("layer_norm", (draw(3, 4), I([1, 2, 3, 4]), None, 1, 1e-5)),
         ("relu", (I([1, -2]),)),
-        ("max_pool", (_f(2, 2, 2, 2), (Window(2, 1, 2, 2),) * 4)),
-        ("avg_pool", (_f(3, 5), (Window(3, 2, 2), Window(5, 2, 3)), 2.0)),
-        ("avg_pool", (_f(2, 300), (Window(300, 1, 300, 300),), 300.0)),
+        ("max_pool", (draw(2, 2, 2, 2), (Window(2, 1, 2, 2),) * 4)),
+        ("avg_pool", (draw(3, 5), (Window(3, 2, 2), Window(5, 2, 3)), 2.0)),
+        ("avg_pool", (draw(2, 300), (Window(300, 1, 300, 300),), 300.0)),
         ("max_pool_indices", (I([[1]], "int32"), (Window(2**16, 1, 2), Window(2**16, 1, 2)))),
-        ("attention", (_f(3, 4), _f(5, 4), _f(5, 2), _f(2, 3, 5), None, 1.0)),
-        ("attention_grad", (_f(2, 3, 2), _f(3, 4), _f(5, 4), _f(5, 2), None, _f(2, 3, 2), _f(2, 3, 5), 0.5)),
+        ("attention", (draw(3, 4), draw(5, 4), draw(5, 2), draw(2, 3, 5), None, 1.0)),
+        (
+            "attention_grad",
+            (draw(2, 3, 2), draw(3, 4), draw(5, 4), draw(5, 2), None, draw(2, 3, 2), draw(2, 3, 5), 0.5),
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -316,9 +335,9 @@ def test_what_a_kernel_is_not_made_for_takes_the_plain_version(
 ) -> None:
     converted = [a.astype("float32") if isinstance(a, numpy.ndarray) and a.dtype == "float64" else a for a in case]
     arguments = [cuda.array(a, a.dtype) if isinstance(a, numpy.ndarray) else a for a in converted]
-    expected = _listed(KERNELS[name](cuda.library.xp, *arguments))
+    expected = as_list(KERNELS[name](cuda.library.xp, *arguments))
     with counted() as counts:
-        found = _listed(_module().OVERRIDES[name](*arguments))
+        found = as_list(_module().OVERRIDES[name](*arguments))
     for plain, fast in zip(expected, found, strict=True):
         numpy.testing.assert_array_equal(cuda.numpy(fast), cuda.numpy(plain))
     # clip and sign stand for the standard's functions: plain versions use them, too
@@ -347,7 +366,7 @@ def test_a_large_batch_goes_through_the_columns_in_parts(
     "shapes", [((4,), (4, 3)), ((2, 4), (4, 3)), ((2, 5, 4), (4, 3)), ((2, 0, 4), (4, 3)), ((2, 5, 4), (2, 4, 3))]
 )
 def test_many_matrices_times_one(shapes: tuple, cuda: Target) -> None:
-    x, y = (_f(*shape) for shape in shapes)
+    x, y = (draw(*shape) for shape in shapes)
     found = cuda.numpy(_module().OVERRIDES["matmul"](cuda.array(x), cuda.array(y)))
     assert found.shape == (x @ y).shape
     numpy.testing.assert_allclose(found, x @ y, rtol=1e-12)
@@ -370,7 +389,7 @@ def _trained(target: Target) -> list[numpy.ndarray]:
         nn.Linear(128, 10),
     ).to(target.device, dtype=rustorch.float64)
     optimizer = rustorch.Adam(model.parameters())
-    inputs, labels = target.variable(_f(3, 1, 32, 32)), target.variable([0, 9, 4], rustorch.int64)
+    inputs, labels = target.variable(draw(3, 1, 32, 32)), target.variable([0, 9, 4], rustorch.int64)
     for _ in range(2):
         optimizer.zero_grad()
         nn.functional.cross_entropy(model(inputs), labels).backward()
@@ -457,7 +476,7 @@ def test_nvidias_compiler_takes_every_source(cuda: Target) -> None:
     if is_stand_in():  # the sources that are made when a kernel runs
         for name, dtype in itertools.product(_module().OVERRIDES, ("float32", "float64")):
             for case in CASES.get(name, []) + MORE.get(name, []):
-                _module().OVERRIDES[name](*_given(cuda, case, dtype)[0])
+                call(name, _module().OVERRIDES[name], *_given(cuda, case, dtype)[0])
     sources = dict(_sources())
     wrong = {what: log for what, source in sources.items() if (log := nvrtc.log_of(source))}
     assert len(sources) > 30

@@ -13,19 +13,19 @@ import pytest
 import rustorch
 from rustorch import nn
 from rustorch.backends.kernels import KERNELS
-from tests.backends.test_kernels import _copied, _f, _listed
+from tests.backends.kernel_cases import as_list, converted, draw
 from tests.support.launches import counted, is_stand_in
 from tests.support.target import Target
 
 
 def _sum(*shape: int) -> numpy.ndarray:
     """What the gradient of a sum is: one number, repeated."""
-    return numpy.broadcast_to(_f(), shape)
+    return numpy.broadcast_to(draw(), shape)
 
 
 def _repeated(steps: int, batch: int, width: int) -> numpy.ndarray:
     """The gradient of a sum over steps and units."""
-    return numpy.broadcast_to(_f(1, batch, 1), (steps, batch, width))
+    return numpy.broadcast_to(draw(1, batch, 1), (steps, batch, width))
 
 
 def _view(*shape: int) -> numpy.ndarray:
@@ -33,12 +33,12 @@ def _view(*shape: int) -> numpy.ndarray:
     three.
     """
     axes = (1, 0, 2) if len(shape) == 3 else (0, 1)
-    return _f(*[shape[axis] for axis in axes[:-1]], 2 * shape[-1]).transpose(axes)[..., ::2]
+    return draw(*[shape[axis] for axis in axes[:-1]], 2 * shape[-1]).transpose(axes)[..., ::2]
 
 
 def _small(*shape: int) -> numpy.ndarray:
     """Weights of many units that do not make more of a rounding error from step to step."""
-    return 0.1 * _f(*shape)
+    return 0.1 * draw(*shape)
 
 
 def _rnn(make: Callable, steps: int, batch: int, width: int, reverse: bool, kind: str) -> tuple:
@@ -88,7 +88,7 @@ def _gru(make: Callable, steps: int, batch: int, width: int, bias: bool, reverse
         make(steps, batch, 3 * width),
         make(batch, width),
         make(3 * width, width),
-        _f(3 * width) if bias else None,
+        draw(3 * width) if bias else None,
         reverse,
     )
 
@@ -98,7 +98,7 @@ def _gru_grad(make: Callable, g: Callable, steps: int, batch: int, width: int, b
         g(steps, batch, width),
         make(batch, width),
         make(3 * width, width),
-        _f(3 * width) if bias else None,
+        draw(3 * width) if bias else None,
         make(steps, batch, width),
         make(steps, batch, 3 * width),
         make(steps, batch, width),
@@ -110,62 +110,62 @@ def _gru_grad(make: Callable, g: Callable, steps: int, batch: int, width: int, b
 #: gradients.
 MORE: dict[str, list[tuple]] = {
     "rnn_steps": [
-        _rnn(_f, 1, 1, 1, False, "relu"),
+        _rnn(draw, 1, 1, 1, False, "relu"),
         _rnn(_small, 5, 5, 70, False, "tanh"),
         _rnn(_small, 5, 5, 70, True, "relu"),
         _rnn(_view, 3, 2, 3, True, "tanh"),
-        _from_zeros(_rnn(_f, 1, 2, 3, False, "tanh"), 1),
-        _from_zeros(_rnn(_f, 4, 2, 3, True, "relu"), 1),
-        (numpy.array([[[numpy.nan, numpy.inf, -numpy.inf]]] * 2), *_rnn(_f, 2, 1, 3, False, "relu")[1:]),
+        _from_zeros(_rnn(draw, 1, 2, 3, False, "tanh"), 1),
+        _from_zeros(_rnn(draw, 4, 2, 3, True, "relu"), 1),
+        (numpy.array([[[numpy.nan, numpy.inf, -numpy.inf]]] * 2), *_rnn(draw, 2, 1, 3, False, "relu")[1:]),
     ],
     "rnn_steps_grad": [
-        _rnn_grad(_f, _f, 1, 1, 1, True, "tanh"),
-        _rnn_grad(_small, _f, 5, 5, 70, False, "tanh"),
+        _rnn_grad(draw, draw, 1, 1, 1, True, "tanh"),
+        _rnn_grad(_small, draw, 5, 5, 70, False, "tanh"),
         _rnn_grad(_small, _sum, 5, 5, 70, True, "relu"),
         _rnn_grad(_view, _view, 3, 2, 3, True, "tanh"),
-        _from_zeros(_rnn_grad(_f, _f, 1, 2, 3, True, "relu"), 1),
-        _from_zeros(_rnn_grad(_f, _f, 4, 2, 3, False, "tanh"), 1),
-        _rnn_grad(_f, _repeated, 3, 2, 3, False, "tanh"),
+        _from_zeros(_rnn_grad(draw, draw, 1, 2, 3, True, "relu"), 1),
+        _from_zeros(_rnn_grad(draw, draw, 4, 2, 3, False, "tanh"), 1),
+        _rnn_grad(draw, _repeated, 3, 2, 3, False, "tanh"),
     ],
     "lstm_steps": [
-        _lstm(_f, 1, 1, 1, 0, True),
+        _lstm(draw, 1, 1, 1, 0, True),
         _lstm(_small, 5, 5, 70, 0, False),
         _lstm(_small, 5, 5, 70, 3, True),
-        _lstm(_f, 3, 2, 2, 5, False),
-        _from_zeros(_lstm(_f, 1, 2, 3, 0, False), 1, 2),
-        _from_zeros(_lstm(_f, 4, 2, 3, 5, True), 1, 2),
+        _lstm(draw, 3, 2, 2, 5, False),
+        _from_zeros(_lstm(draw, 1, 2, 3, 0, False), 1, 2),
+        _from_zeros(_lstm(draw, 4, 2, 3, 5, True), 1, 2),
         _lstm(_view, 3, 2, 3, 0, True),
         _lstm(_view, 3, 2, 3, 2, False),
-        (1000 * _f(2, 3, 8), *_lstm(_f, 2, 3, 2, 0, False)[1:]),
+        (1000 * draw(2, 3, 8), *_lstm(draw, 2, 3, 2, 0, False)[1:]),
     ],
     "lstm_steps_grad": [
-        _lstm_grad(_f, _f, 1, 1, 1, 0, True),
+        _lstm_grad(draw, draw, 1, 1, 1, 0, True),
         _lstm_grad(_small, _sum, 5, 5, 70, 0, False),
-        _lstm_grad(_small, _f, 5, 5, 70, 0, True),
-        _lstm_grad(_small, _f, 5, 5, 70, 3, True),
-        _lstm_grad(_f, _sum, 3, 2, 2, 5, False),
-        _lstm_grad(_f, _f, 1, 2, 3, 2, False),
-        _from_zeros(_lstm_grad(_f, _f, 1, 2, 3, 0, False), 2, 3),
-        _from_zeros(_lstm_grad(_f, _f, 4, 2, 3, 5, True), 2, 3),
+        _lstm_grad(_small, draw, 5, 5, 70, 0, True),
+        _lstm_grad(_small, draw, 5, 5, 70, 3, True),
+        _lstm_grad(draw, _sum, 3, 2, 2, 5, False),
+        _lstm_grad(draw, draw, 1, 2, 3, 2, False),
+        _from_zeros(_lstm_grad(draw, draw, 1, 2, 3, 0, False), 2, 3),
+        _from_zeros(_lstm_grad(draw, draw, 4, 2, 3, 5, True), 2, 3),
         _lstm_grad(_view, _view, 3, 2, 3, 0, True),
         _lstm_grad(_view, _view, 3, 2, 3, 2, False),
     ],
     "gru_steps": [
-        _gru(_f, 1, 1, 1, True, False),
+        _gru(draw, 1, 1, 1, True, False),
         _gru(_small, 5, 5, 70, True, False),
         _gru(_small, 5, 5, 70, False, True),
         _gru(_view, 3, 2, 3, True, True),
-        _from_zeros(_gru(_f, 1, 2, 3, True, False), 1),
-        _from_zeros(_gru(_f, 4, 2, 3, False, True), 1),
-        (1000 * _f(2, 3, 6), *_gru(_f, 2, 3, 2, True, False)[1:]),
+        _from_zeros(_gru(draw, 1, 2, 3, True, False), 1),
+        _from_zeros(_gru(draw, 4, 2, 3, False, True), 1),
+        (1000 * draw(2, 3, 6), *_gru(draw, 2, 3, 2, True, False)[1:]),
     ],
     "gru_steps_grad": [
-        _gru_grad(_f, _f, 1, 1, 1, True, True),
+        _gru_grad(draw, draw, 1, 1, 1, True, True),
         _gru_grad(_small, _sum, 5, 5, 70, True, False),
-        _gru_grad(_small, _f, 5, 5, 70, False, True),
+        _gru_grad(_small, draw, 5, 5, 70, False, True),
         _gru_grad(_view, _view, 3, 2, 3, True, True),
-        _from_zeros(_gru_grad(_f, _f, 1, 2, 3, True, False), 1),
-        _from_zeros(_gru_grad(_f, _f, 4, 2, 3, True, True), 1),
+        _from_zeros(_gru_grad(draw, draw, 1, 2, 3, True, False), 1),
+        _from_zeros(_gru_grad(draw, draw, 4, 2, 3, True, True), 1),
     ],
 }
 PARAMS = [pytest.param(name, case, id=f"{name}-{i}") for name, cases in MORE.items() for i, case in enumerate(cases)]
@@ -195,12 +195,12 @@ def test_a_recurrent_kernel_is_the_plain_one(
     from rustorch.backends.cupy import launch
 
     monkeypatch.setattr(launch, "INT32_LIMIT", many)
-    arguments = [_copied(value, lambda a: _native(cuda, a, dtype)) for value in case]
+    arguments = [converted(value, lambda a: _native(cuda, a, dtype)) for value in case]
     for given, value in zip(arguments, case, strict=True):
         if isinstance(value, numpy.ndarray):
             numpy.testing.assert_array_equal(cuda.numpy(given), value.astype(dtype))
     xp = cuda.library.xp
-    expected, found = _listed(KERNELS[name](xp, *arguments)), _listed(getattr(xp, name)(*arguments))
+    expected, found = as_list(KERNELS[name](xp, *arguments)), as_list(getattr(xp, name)(*arguments))
     tolerance = {"float64": 1e-12, "float32": 1e-5}[dtype]
     for plain, fast in zip(expected, found, strict=True):
         if plain is None:
@@ -224,7 +224,7 @@ def test_arrays_of_different_dtypes_take_the_plain_version(name: str, cuda: Targ
         cuda.array(a, "float32" if i else "float64") if isinstance(a, numpy.ndarray) else a for i, a in enumerate(case)
     ]
     xp = cuda.library.xp
-    for plain, fast in zip(_listed(KERNELS[name](xp, *arguments)), _listed(getattr(xp, name)(*arguments)), strict=True):
+    for plain, fast in zip(as_list(KERNELS[name](xp, *arguments)), as_list(getattr(xp, name)(*arguments)), strict=True):
         if plain is not None:
             assert fast.dtype == plain.dtype
             numpy.testing.assert_array_equal(cuda.numpy(fast), cuda.numpy(plain))
@@ -245,39 +245,39 @@ def _launches(call: Callable[[], Any]) -> int:
 
 #: kernel -> arguments for some steps, launches of a step, and others
 COUNTS: dict[str, tuple[str, Callable[[int], tuple], int, int]] = {
-    "rnn": ("rnn_steps", lambda steps: _rnn(_f, steps, 2, 3, True, "tanh"), 2, 0),
-    "rnn-grad": ("rnn_steps_grad", lambda steps: _rnn_grad(_f, _f, steps, 2, 3, True, "tanh"), 2, 1),
-    "lstm": ("lstm_steps", lambda steps: _lstm(_f, steps, 2, 3, 0, False), 2, 0),
-    "lstm-grad": ("lstm_steps_grad", lambda steps: _lstm_grad(_f, _f, steps, 2, 3, 0, False), 2, 1),
-    "lstm-grad-of-a-sum": ("lstm_steps_grad", lambda steps: _lstm_grad(_f, _sum, steps, 2, 3, 0, True), 2, 1),
-    "lstm-grad-of-a-view": ("lstm_steps_grad", lambda steps: _lstm_grad(_f, _view, steps, 2, 3, 0, True), 2, 3),
+    "rnn": ("rnn_steps", lambda steps: _rnn(draw, steps, 2, 3, True, "tanh"), 2, 0),
+    "rnn-grad": ("rnn_steps_grad", lambda steps: _rnn_grad(draw, draw, steps, 2, 3, True, "tanh"), 2, 1),
+    "lstm": ("lstm_steps", lambda steps: _lstm(draw, steps, 2, 3, 0, False), 2, 0),
+    "lstm-grad": ("lstm_steps_grad", lambda steps: _lstm_grad(draw, draw, steps, 2, 3, 0, False), 2, 1),
+    "lstm-grad-of-a-sum": ("lstm_steps_grad", lambda steps: _lstm_grad(draw, _sum, steps, 2, 3, 0, True), 2, 1),
+    "lstm-grad-of-a-view": ("lstm_steps_grad", lambda steps: _lstm_grad(draw, _view, steps, 2, 3, 0, True), 2, 3),
     "lstm-projected-views": ("lstm_steps", lambda steps: _lstm(_view, steps, 2, 3, 2, True), 3, 5),
-    "lstm-projected": ("lstm_steps", lambda steps: _lstm(_f, steps, 2, 3, 2, True), 3, 0),
-    "lstm-projected-grad": ("lstm_steps_grad", lambda steps: _lstm_grad(_f, _f, steps, 2, 3, 2, True), 3, 3),
-    "gru": ("gru_steps", lambda steps: _gru(_f, steps, 2, 3, True, False), 2, 0),
-    "gru-grad": ("gru_steps_grad", lambda steps: _gru_grad(_f, _f, steps, 2, 3, True, False), 2, 2),
-    "rnn-from-zeros": ("rnn_steps", lambda steps: _from_zeros(_rnn(_f, steps, 2, 3, True, "tanh"), 1), 2, -1),
+    "lstm-projected": ("lstm_steps", lambda steps: _lstm(draw, steps, 2, 3, 2, True), 3, 0),
+    "lstm-projected-grad": ("lstm_steps_grad", lambda steps: _lstm_grad(draw, draw, steps, 2, 3, 2, True), 3, 3),
+    "gru": ("gru_steps", lambda steps: _gru(draw, steps, 2, 3, True, False), 2, 0),
+    "gru-grad": ("gru_steps_grad", lambda steps: _gru_grad(draw, draw, steps, 2, 3, True, False), 2, 2),
+    "rnn-from-zeros": ("rnn_steps", lambda steps: _from_zeros(_rnn(draw, steps, 2, 3, True, "tanh"), 1), 2, -1),
     "rnn-grad-from-zeros": (
         "rnn_steps_grad",
-        lambda steps: _from_zeros(_rnn_grad(_f, _f, steps, 2, 3, True, "tanh"), 1),
+        lambda steps: _from_zeros(_rnn_grad(draw, draw, steps, 2, 3, True, "tanh"), 1),
         2,
         0,
     ),
-    "lstm-from-zeros": ("lstm_steps", lambda steps: _from_zeros(_lstm(_f, steps, 2, 3, 0, False), 1, 2), 2, -1),
+    "lstm-from-zeros": ("lstm_steps", lambda steps: _from_zeros(_lstm(draw, steps, 2, 3, 0, False), 1, 2), 2, -1),
     "lstm-grad-from-zeros": (
         "lstm_steps_grad",
-        lambda steps: _from_zeros(_lstm_grad(_f, _f, steps, 2, 3, 0, False), 2, 3),
+        lambda steps: _from_zeros(_lstm_grad(draw, draw, steps, 2, 3, 0, False), 2, 3),
         2,
         0,
     ),
-    "gru-from-zeros": ("gru_steps", lambda steps: _from_zeros(_gru(_f, steps, 2, 3, True, False), 1), 2, -1),
+    "gru-from-zeros": ("gru_steps", lambda steps: _from_zeros(_gru(draw, steps, 2, 3, True, False), 1), 2, -1),
     "gru-grad-from-zeros": (
         "gru_steps_grad",
-        lambda steps: _from_zeros(_gru_grad(_f, _f, steps, 2, 3, True, False), 1),
+        lambda steps: _from_zeros(_gru_grad(draw, draw, steps, 2, 3, True, False), 1),
         2,
         1,
     ),
-    "gru-grad-without-bias": ("gru_steps_grad", lambda steps: _gru_grad(_f, _sum, steps, 2, 3, False, False), 2, 1),
+    "gru-grad-without-bias": ("gru_steps_grad", lambda steps: _gru_grad(draw, _sum, steps, 2, 3, False, False), 2, 1),
 }
 
 
@@ -285,7 +285,7 @@ COUNTS: dict[str, tuple[str, Callable[[int], tuple], int, int]] = {
 def test_a_step_is_one_launch_beside_its_products(what: str, cuda: Target) -> None:
     name, case, each, others = COUNTS[what]
     for steps in (1, 2, 7):
-        arguments = [_copied(value, lambda a: _native(cuda, a, "float32")) for value in case(steps)]
+        arguments = [converted(value, lambda a: _native(cuda, a, "float32")) for value in case(steps)]
         assert _launches(lambda given=arguments: getattr(cuda.library.xp, name)(*given)) == each * steps + others
 
 
