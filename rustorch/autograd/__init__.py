@@ -8,8 +8,8 @@ from .detect_writes import detect_writes
 from .function import Function, custom_primitive, once_differentiable
 from .functional import grad
 from .gradcheck import gradcheck, gradgradcheck
-from .graph import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .lost import GradientLostWarning
+from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 
 __all__ = [
     "Function", "GradientLostWarning", "checkpoint", "custom_primitive", "detect_anomaly", "detect_writes",

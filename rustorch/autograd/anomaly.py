@@ -1,47 +1,45 @@
 """detect_anomaly: where the first NaN or infinity came from.
 
-While it is active, what `primitive` calls to make its results is exchanged for a version that looks at them (see
-`exchange`), and every node gets a plan whose rules look at what they return. While it is not, nothing of this is in the
-way.
+While it is active, it watches every call (see `recording.Watch`): it checks the output, and gives the node a plan whose
+rules check the gradients that they return.
 """
 
 from __future__ import annotations
 
 import copy
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 from ..backends import BY_TYPE, of
-from . import exchange, graph, primitive
+from .calling_line import calling_line
 from .graph import Value
-from .primitive import Plan
-
-_lock = threading.Lock()
-_active = 0  # how many are, in all threads
+from .primitive import Plan, Primitive
+from .recording import watched_by
 
 
-class _Mine(threading.local):
-    depth = 0
-    quiet = False  # inside a rule, whose own result is what counts: it has a name
+class _Settings(threading.local):
+    """What is active in this thread."""
+
+    depth = 0  # contexts that are open
     infinity = True
+    in_rule = False  # the operations inside a rule are not checked: the gradient that the rule returns is
 
 
-_mine = _Mine()
+_settings = _Settings()
 
 
 class detect_anomaly:
-    """Raise at the first operation whose result, or whose gradient, holds a NaN or an infinity: ``with
-    detect_anomaly():``.
+    """Raise at the first operation whose result or gradient holds a NaN or an infinity: ``with detect_anomaly():``.
 
-    Operations called inside are checked at once, and their rules whenever backward runs them. It is of this thread, and
-    slow: every result is read.
+    Operations called inside are checked at once, and their rules whenever backward runs them. It applies to the thread
+    that enters it, and it is slow: every result is read.
 
     Parameters
     ----------
     infinity : bool
-        Whether infinities are anomalies, too; False for a program that means them, as masks of attention do.
+        Whether infinities are anomalies, too. Use False for a program that needs them, as masks of attention do.
 
     Raises
     ------
@@ -61,106 +59,86 @@ class detect_anomaly:
     def __init__(self, infinity: bool = True):
         self._infinity = bool(infinity)
         self._before: list[bool] = []
+        self._watching = watched_by(_watch)
 
     def __enter__(self) -> detect_anomaly:
-        global _active
-        self._before.append(_mine.infinity)
-        _mine.depth += 1
-        _mine.infinity = self._infinity
-        with _lock:
-            _active += 1
-            primitive.make = _make
-        exchange.enter(_watch)
+        self._before.append(_settings.infinity)
+        _settings.depth += 1
+        _settings.infinity = self._infinity
+        self._watching.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        global _active
-        _mine.depth -= 1
-        _mine.infinity = self._before.pop()
-        with _lock:
-            _active -= 1
-            if not _active:
-                primitive.make = graph.make
-        exchange.leave(_watch)
+        self._watching.__exit__()
+        _settings.depth -= 1
+        _settings.infinity = self._before.pop()
 
 
-# -- what stands in for graph's functions ------------------------------------------------------------------------------
-def _watch(plan: Plan, out: Any, saved: tuple) -> Plan:
-    if not _mine.depth:
+def _watch(primitive: Primitive, out: Any, plan: Plan | None, saved: tuple) -> Plan | None:
+    """Check the outputs of a call, and return a plan that checks its gradients."""
+    if not _settings.depth:
         return plan
-    where = exchange.line()
-    _check_result(out, f"the result of {plan.primitive.name}", plan.primitive.name, where)
-    return _watched(plan, where)
+    line = calling_line()
+    if not _settings.in_rule:
+        for native in out if primitive.multiple else (out,):
+            _check(native, f"the result of {primitive.name}", primitive.name, line, _settings.infinity)
+    return None if plan is None else _checked(plan, line)
 
 
-def _make(native: Any, node: Any = None) -> Any:
-    if _mine.depth and node is None:  # with a node it is an output of an operation that `_Node` recorded
-        caller = sys._getframe(1).f_locals  # a Primitive's method, or a function that was made for a name
-        name = getattr(caller.get("self"), "name", None) or caller.get("name", "an operation")
-        _check_result(native, f"the result of {name}", name, exchange.line())
-    return graph.make(native, node)
+def _checked(plan: Plan, line: str) -> Plan:
+    """The plan with rules that check the gradients they return."""
+    infinity = _settings.infinity
+    name, inputs = plan.primitive.name, plan.primitive.inputs
+
+    def check(gradient: Any, k: int) -> None:
+        if gradient is not None:
+            argument = inputs[k] if k < len(inputs) else str(k)
+            _check(gradient, f"the gradient of {name} in input {argument!r}", name, line, infinity)
+
+    def one_input(rule: Callable, k: int) -> Callable:
+        def checking(xp: Any, g: Any, *values: Any) -> Any:
+            gradient = _run_unchecked(rule, xp, g, values)
+            check(gradient, k)
+            return gradient
+
+        return checking
+
+    def all_inputs(rule: Callable) -> Callable:
+        def checking(xp: Any, g: Any, *values: Any) -> Sequence[Any]:
+            gradients = _run_unchecked(rule, xp, g, values)
+            for k, gradient in enumerate(gradients):
+                check(gradient, k)
+            return gradients
+
+        return checking
+
+    checked = copy.copy(plan)
+    checked.calls = [(k, one_input(rule, k), *rest) for k, rule, *rest in plan.calls]  # type: ignore[misc]
+    if plan.primitive.joint is not None:
+        checked.primitive = copy.copy(plan.primitive)
+        checked.primitive.joint = all_inputs(plan.primitive.joint)
+    return checked
 
 
-def _quietly(rule: Callable, xp: Any, g: Any, values: tuple) -> Any:
-    before, _mine.quiet = _mine.quiet, True
+def _run_unchecked(rule: Callable, xp: Any, g: Any, values: tuple) -> Any:
+    before, _settings.in_rule = _settings.in_rule, True
     try:
         return rule(xp, g, *values)
     finally:
-        _mine.quiet = before
+        _settings.in_rule = before
 
 
-def _watched(plan: Plan, where: str) -> Plan:
-    """The plan with rules that look at what they return."""
-    watched, infinity = copy.copy(plan), _mine.infinity
-    name, inputs = plan.primitive.name, plan.primitive.inputs
-
-    def check(g: Any, k: int) -> None:
-        if g is not None:
-            of_input = inputs[k] if k < len(inputs) else str(k)
-            _check(g, f"the gradient of {name} in input {of_input!r}", name, where, infinity)
-
-    def one(k: int, rule: Callable) -> Callable:
-        def checked(xp: Any, g: Any, *values: Any) -> Any:
-            found = _quietly(rule, xp, g, values)
-            check(found, k)
-            return found
-
-        return checked
-
-    watched.calls = [(k, one(k, rule), *rest) for k, rule, *rest in plan.calls]  # type: ignore[misc]
-    if plan.joint is not None:
-        rule: Any = plan.primitive.joint
-
-        def joint(xp: Any, g: Any, *values: Any) -> Any:
-            found = _quietly(rule, xp, g, values)
-            for k, each in enumerate(found):
-                check(each, k)
-            return found
-
-        watched.primitive = copy.copy(plan.primitive)
-        watched.primitive.joint = joint
-    return watched
-
-
-def _check_result(native: Any, what: str, name: str, where: str) -> None:
-    if not _mine.quiet:
-        _check(native, what, name, where)
-
-
-def _check(value: Any, what: str, name: str, where: str, infinity: bool | None = None) -> None:
+def _check(value: Any, what: str, name: str, line: str, infinity: bool) -> None:
+    """Raise RuntimeError if an array of floating-point numbers holds a NaN or an infinity."""
     native = value._native if isinstance(value, Value) else value
     backend = BY_TYPE.get(type(native)) or of(native)
     if backend is None or backend.dtype_of(native).kind not in "fc":
         return
     xp = backend.xp
-    infinity = _mine.infinity if infinity is None else infinity
-    for kind, found in (("nan", xp.isnan), ("inf", xp.isinf)):
-        if kind == "inf" and not infinity:
-            continue
-        bad = found(native)
+    for word, test in (("nan", xp.isnan), ("inf", xp.isinf))[: 1 + infinity]:
+        bad = test(native)
         if bool(xp.any(bad)):
             count = int(xp.sum(xp.astype(bad, xp.int64)))
-            size = 1
-            for n in native.shape:
-                size *= n
-            raise RuntimeError(f"{what} holds {kind} ({count} of {size} elements); {name} was called at {where}")
+            raise RuntimeError(
+                f"{what} holds {word} ({count} of {prod(native.shape)} elements); {name} was called at {line}"
+            )

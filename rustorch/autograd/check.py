@@ -1,4 +1,4 @@
-"""Operands before a call and errors after it: whatever is not the straight path of an operation."""
+"""Checks of operands before a call, and explanations of errors after it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import Any
 from ..backends import BY_TYPE, Array, device_of, of
 from ..backends.errors import ARITHMETIC, KEPT
 from ..backends.promotion import PYTHON_SCALARS, is_numpy_scalar, promoted, promoted_with
-from .graph import VARIABLES, Value, make, mode
-
-#: Stands for a Python number among the inputs of an operation.
-UNTRACKED = Value()
+from .graph import VARIABLES, Value, make
+from .modes import mode
 
 
 def adopt(value: Any, name: str, args: Sequence[Any] = ()) -> Any:
@@ -23,7 +21,7 @@ def adopt(value: Any, name: str, args: Sequence[Any] = ()) -> Any:
     backend = of(value)
     if backend is None:
         raise TypeError(no_array(name, value))
-    if is_numpy_scalar(value):  # numpy.float32(2): goes where the others are
+    if is_numpy_scalar(value):  # numpy.float32(2) goes to the device of the other inputs
         for other in args:
             if type(other) in VARIABLES:
                 return make(BY_TYPE[type(other._native)].from_numpy(backend.adopt(value), device_of(other._native)))
@@ -31,14 +29,20 @@ def adopt(value: Any, name: str, args: Sequence[Any] = ()) -> Any:
 
 
 def no_array(name: str, value: Any) -> str:
-    """What is wrong with a value in the place of an array, and what to write instead."""
+    """The text of an error: why a value is no array, and what to write instead."""
     kind = type(value).__name__
-    if isinstance(value, (bool, int, float, complex)):
-        return f"{name} needs a Variable or an array here, not the Python number {value!r}; write rustorch.asarray({value!r})"
+    if isinstance(value, tuple(PYTHON_SCALARS)):
+        return (
+            f"{name} needs a Variable or an array here, not the Python number {value!r}; write "
+            f"rustorch.asarray({value!r})"
+        )
     if isinstance(value, (list, tuple, range, deque)):
         shown = repr(value) if len(value) <= 12 else "..."
         shown = shown if len(shown) <= 40 else "..."
-        return f"{name} takes Variables, arrays and Python numbers, not {kind}; make it a Variable with rustorch.asarray({shown})"
+        return (
+            f"{name} takes Variables, arrays and Python numbers, not {kind}; make it a Variable with "
+            f"rustorch.asarray({shown})"
+        )
     if value is None:
         hint = "; None is what a function without return gives, and the grad of a Variable before backward"
     elif isinstance(value, (str, bytes)):
@@ -59,29 +63,29 @@ def keeps_gradient(what: str, value: Any, dtype: Any) -> None:
     if isinstance(value, Value) and value._tracked and mode.enabled and dtype.kind in "biu":
         raise TypeError(
             f"{what}: a value that requires grad would lose its gradient, and its fraction, in {dtype}; make x "
-            f"floating-point first, as "
-            f"in x.astype(rustorch.float32), or take value.detach()"
+            f"floating-point first, as in x.astype(rustorch.float32), or take value.detach()"
         )
 
 
 def number_of(value: Any) -> Any:
-    """The Python number that a number of NumPy's, or of a class that extends Python's (an ``IntEnum``), stands for;
-    else None.
+    """The Python number that a value stands for: a NumPy scalar, or a subclass of a Python number such as ``IntEnum``.
+
+    None if it is no number.
     """
     kind = type(value)
     if kind in PYTHON_SCALARS:
         return value
     if is_numpy_scalar(value):
-        kind_of_dtype = "i" if value.dtype.kind == "u" else value.dtype.kind
-        return next((made(value) for made, code in PYTHON_SCALARS.items() if code == kind_of_dtype), None)
-    return next((made(value) for made in (int, float, complex) if issubclass(kind, made)), None)
+        code = "i" if value.dtype.kind == "u" else value.dtype.kind
+        return next((python_type(value) for python_type, its_code in PYTHON_SCALARS.items() if its_code == code), None)
+    return next((python_type(value) for python_type in PYTHON_SCALARS if issubclass(kind, python_type)), None)
 
 
 def weak(value: Any, *others: Any) -> Any:
-    """A NumPy scalar beside an array as the Python number of its kind, so that ``q / numpy.sqrt(8)`` stays float32;
-    else the value.
+    """The Python number for a NumPy scalar beside an array, so that ``q / numpy.sqrt(8)`` stays float32.
 
-    Where no array is among the others, as in ``maximum(a.max(), b.max())``, it keeps its dtype.
+    Every other value is returned as it is. So is a NumPy scalar if no array is among the others, as in
+    ``maximum(a.max(), b.max())``: there it keeps its dtype.
     """
     if type(value) in PYTHON_SCALARS or isinstance(value, Value):
         return value
@@ -101,49 +105,55 @@ def native_of(value: Any) -> Array:
     return backend.as_array(backend.adopt(value))
 
 
-def operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any, Any, Any, type] | None:
-    """Both operands of a binary function as (x1, x2, native1, native2, type of the arrays); numbers stay numbers.
+def promotable(name: str, x1: Any, x2: Any) -> tuple[Any, Any] | None:
+    """The operands of a binary function, each a Variable or a Python number, after the check that they promote.
 
-    None if one of them is no number and no array: another library's class may know what to do with Variables.
+    Returns
+    -------
+    tuple or None
+        None if one of them is no number and no array: another library's class may know what to do with Variables.
+
+    Raises
+    ------
+    TypeError
+        If both are numbers, one is a list, or the standard leaves their promotion undefined.
+    RuntimeError
+        If they are on different devices.
     """
     if type(x1) not in VARIABLES:
         x1 = weak(x1, x2)
     if type(x2) not in VARIABLES:
         x2 = weak(x2, x1)
-    number1, number2 = type(x1) in PYTHON_SCALARS, type(x2) in PYTHON_SCALARS
-    if number1 and number2:
+    is_number1, is_number2 = type(x1) in PYTHON_SCALARS, type(x2) in PYTHON_SCALARS
+    if is_number1 and is_number2:
         raise TypeError(
             f"{name} needs at least one array; got the Python numbers {x1!r} and {x2!r}; write "
             f"rustorch.asarray({x1!r}) for one of them"
         )
     no_lists(name, x1, x2)
-    if not number1:
+    if not is_number1:
         if not isinstance(x1, Value) and of(x1) is None:
             return None
         x1 = adopt(x1, name, (x2,))
-    if not number2:
+    if not is_number2:
         if not isinstance(x2, Value) and of(x2) is None:
             return None
         x2 = adopt(x2, name, (x1,))
-    if number1 or number2:
-        number, variable = (x1, x2) if number1 else (x2, x1)
-        native = variable._native
-        weak_number(name, number, native)
-        return (UNTRACKED, x2, x1, native, type(native)) if number1 else (x1, UNTRACKED, native, x2, type(native))
-    a, b = x1._native, x2._native
-    kind_ = common_backend(name, (x1, x2))
-    mixed_kinds(name, kind_, a, b)
-    return x1, x2, a, b, kind_
+    if is_number1:
+        weak_number(name, x1, x2._native)
+    elif is_number2:
+        weak_number(name, x2, x1._native)
+    else:
+        mixed_kinds(name, common_backend(name, (x1, x2)), x1._native, x2._native)
+    return x1, x2
 
 
-#: What has a ``*`` of its own, which would ask a Variable for a number of repeats.
+#: Types whose own ``*`` repeats them: Python would take a Variable beside them for the number of repeats.
 _REPEATED = frozenset((list, tuple, str, bytes, bytearray, range, deque))
 
 
 def no_lists(name: str, x1: Any, x2: Any) -> None:
-    """Refuse lists and texts beside a Variable. Python's ``==`` may compare anything, and ``[0] * n`` repeats
-    a list.
-    """
+    """Refuse lists and texts beside a Variable, except for ``==``, which may compare anything, and ``[0] * n``."""
     if name in ("equal", "not_equal"):
         return
     for one, other in ((x1, x2), (x2, x1)):
@@ -165,22 +175,22 @@ def weak_number(name: str, number: Any, native: Array) -> None:
 
 
 def common_backend(name: str, values: Sequence[Any]) -> type:
-    """The array type that decides the backend of a call whose inputs may be of several.
+    """The array type that decides the backend of a call whose inputs may be of several types.
 
     Raises
     ------
     RuntimeError
-        If two of them are on different devices.
+        If two inputs are on different devices.
     """
     natives = [value._native for value in values if type(value) in VARIABLES]
     first = natives[0]
-    here = device_of(first)
-    for other in natives[1:]:
-        there = device_of(other)
-        if there != here:
+    device = device_of(first)
+    for native in natives[1:]:
+        other = device_of(native)
+        if other != device:
             raise RuntimeError(
-                f"{name}: operands are on different devices, {here!r} and {there!r}; move one of them, as in "
-                f"x.to({here!r})"
+                f"{name}: operands are on different devices, {device!r} and {other!r}; move one of them, as in "
+                f"x.to({device!r})"
             )
     return next((type(a) for a in natives if type(a) is not type(first)), type(first))
 
@@ -194,6 +204,23 @@ def mixed_kinds(name: str, array_type: type, a: Array, b: Array) -> None:
         raise TypeError(f"{name}: {error}") from None
 
 
+#: Dtypes of arrays that are known not to be complex, by identity: each library has one object per dtype.
+known_real: dict[int, Any] = {}
+
+
+def refuse_complex(name: str, *natives: Any) -> None:
+    """Raise TypeError if an array is of complex numbers."""
+    for a in natives:
+        dtype = getattr(a, "dtype", None)
+        if dtype is None or id(dtype) in known_real:
+            continue
+        public = BY_TYPE[type(a)].dtype_of(a)
+        if public.kind == "c":
+            raise TypeError(f"{name} is of real numbers, not of {public}; take their real part, as in rustorch.real(x)")
+        if len(known_real) < 1000:  # a bound, for a library that makes a new dtype object each time
+            known_real[id(dtype)] = dtype
+
+
 def broadcastable(shapes: Sequence[tuple[int, ...]]) -> bool:
     for axis in range(1, max(map(len, shapes), default=0) + 1):
         sizes = {shape[-axis] for shape in shapes if len(shape) >= axis} - {1}
@@ -202,7 +229,7 @@ def broadcastable(shapes: Sequence[tuple[int, ...]]) -> bool:
     return True
 
 
-#: Operations whose arrays need not broadcast: an error in them has another reason.
+#: Operations whose inputs need not broadcast: an error in them has another reason.
 OTHER_SHAPES = frozenset((
     "matmul", "linear", "concat", "stack", "take", "take_along_axis", "index_add", "scatter_add", "put", "overwrite",
     "searchsorted",
@@ -218,8 +245,10 @@ def explain(name: str, natives: Sequence[Any], error: Exception) -> Exception:
     if name == "matmul" and not broadcastable([shape[:-2] for shape in shapes]) and not isinstance(error, ARITHMETIC):
         return explained(ValueError(f"matmul: the leading axes of {' and '.join(map(str, shapes))} do not broadcast"))
     if len(shapes) > 1 and not broadcastable(shapes) and name not in OTHER_SHAPES and not isinstance(error, ARITHMETIC):
-        text = f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; from the right, sizes must be equal or 1"
-        return explained(ValueError(text))
+        shown = " and ".join(map(str, shapes))
+        return explained(
+            ValueError(f"{name}: shapes {shown} do not broadcast; from the right, sizes must be equal or 1")
+        )
     described = ", ".join(
         f"{BY_TYPE[type(a)].dtype_of(a) if type(a) in BY_TYPE else type(a).__name__}{tuple(a.shape)}" for a in arrays
     )

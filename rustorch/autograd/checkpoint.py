@@ -17,8 +17,10 @@ from typing import Any
 from ..backends import default_device, rng_restore, rng_snapshot, set_default_device
 from ..pytree import tree_flatten, tree_leaves, tree_unflatten
 from . import engine
-from .graph import Node, Value, enable_grad, make, mode, next_seq, writes
+from .graph import Node, Value, make, next_seq
+from .modes import enable_grad, mode
 from .primitive import SELECT, Plan
+from .writes import writes
 
 
 class _Repeating(threading.local):

@@ -1,8 +1,8 @@
-"""detect_writes: which array was rewritten between a call and its backward, behind rustorch's back.
+"""detect_writes: which array was changed between a call and its backward without rustorch.
 
-What is written through rustorch is noticed anyway. A program that holds an array from which a Variable was made can
-write into it without a trace: while this is active, a checksum of everything that a call keeps is taken, and taken
-again before its rules run.
+rustorch notes what is written through it (see `writes`). A program that holds an array from which a Variable was made
+can write into the array directly, and rustorch does not notice. While `detect_writes` is active, it watches every call
+(see `recording.Watch`): it takes a checksum of each saved value, and compares it before backward runs the rules.
 """
 
 from __future__ import annotations
@@ -14,26 +14,28 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..backends import BY_TYPE, of
-from . import exchange
+from .calling_line import calling_line
 from .graph import Value
-from .primitive import Plan
+from .primitive import Plan, Primitive
+from .recording import watched_by
 
 
-class _Mine(threading.local):
-    depth = 0
+class _Settings(threading.local):
+    """What is active in this thread."""
+
+    depth = 0  # contexts that are open
 
 
-_mine = _Mine()
+_settings = _Settings()
 
 
 class detect_writes:
-    """Raise in backward if an array that a gradient needs was changed after the call that kept it: ``with
-    detect_writes():``.
+    """Raise in backward if an array that a gradient needs was changed after the call: ``with detect_writes():``.
 
     rustorch notices what is written through it, as in ``x[0] = 1``. It shares memory with the arrays that it is given,
-    and does not notice what is written into those: a buffer that is filled again for the next batch, or ``x.data[...] =
-    0``. Backward then computes with the new values, and gradients are wrong without a word. Calls inside this context
-    are checked whenever their backward runs, inside of it or later, in every order.
+    and does not notice what is written into those: a buffer that is filled again for the next batch, or
+    ``x.data[...] = 0``. Backward then computes with the new values, and the gradients are silently wrong. Calls inside
+    this context are checked whenever their backward runs, inside the context or later, for gradients of every order.
 
     Raises
     ------
@@ -43,10 +45,9 @@ class detect_writes:
 
     Notes
     -----
-    For a search, not for every day: each array that is kept is read twice, and a GPU's is copied to the host for that,
-    which waits. It is of this thread; while it is not active it costs nothing. What was changed after its last use is
-    no matter. Arrays of JAX are never written into, and not looked at. What `checkpoint` computes anew is held against
-    what was there before.
+    Use it to search for a fault: it reads each saved array twice, and copies arrays of a GPU to the host, which
+    synchronises. It applies to the thread that enters it. An array may change after its last use. Arrays of JAX cannot
+    be written into, and are not read. What `checkpoint` computes anew is compared with what was saved at first.
 
     Examples
     --------
@@ -62,24 +63,27 @@ class detect_writes:
     RuntimeError: multiply: x2, an array of float64 and shape (2,), was changed after the call, ...
     """
 
+    def __init__(self) -> None:
+        self._watching = watched_by(_watch)
+
     def __enter__(self) -> detect_writes:
-        _mine.depth += 1
-        exchange.enter(_watch)
+        _settings.depth += 1
+        self._watching.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        exchange.leave(_watch)
-        _mine.depth -= 1
+        self._watching.__exit__()
+        _settings.depth -= 1
 
 
 def _digest(array: Any) -> int:
-    from ..backends.buffers import contents  # most programs need neither files nor checksums
+    from ..backends.buffers import contents  # imported here: most programs need neither files nor checksums
 
     return zlib.crc32(contents(array))
 
 
 def _arrays(value: Any, label: str) -> Iterator[tuple[str, Any]]:
-    """The arrays in one of the values that a call has kept, with names."""
+    """The arrays in one of the values that a call has saved, with names."""
     if isinstance(value, Value):
         value = value._native
     if type(value) is tuple:
@@ -93,47 +97,46 @@ def _arrays(value: Any, label: str) -> Iterator[tuple[str, Any]]:
             yield label, value
 
 
-def _watch(plan: Plan, out: Any, saved: tuple) -> Plan:
-    """The plan with rules that look at what was kept before they use it."""
-    if not _mine.depth:
+def _watch(primitive: Primitive, out: Any, plan: Plan | None, saved: tuple) -> Plan | None:
+    """The plan with rules that compare the checksums of their saved values first."""
+    if plan is None or not _settings.depth:
         return plan
-    primitive, where = plan.primitive, exchange.line()
-    labels = [primitive.values[index] for index in plan.keep]
-    known = [
-        [(name, _digest(a)) for name, a in _arrays(value, label)] for label, value in zip(labels, saved, strict=True)
+    line = calling_line()
+    digests = [
+        [(name, _digest(array)) for name, array in _arrays(value, primitive.values[index])]
+        for index, value in zip(plan.keep, saved, strict=True)
     ]
+    if not any(digests):
+        return plan
     out_at = primitive.arity + primitive.n_options
-    # by-products that a second derivative computes anew, on Variables, are others
-    again = {
+    # a second derivative computes these by-products anew, on Variables, and so their bits may differ
+    computed_anew = {
         place for place, index in enumerate(plan.keep) if out_at < index < primitive.n_values and primitive.recompute
     }
-    if not any(known):
-        return plan
 
-    def check(position: int, value: Any) -> None:
-        if not known[position] or (position in again and isinstance(value, Value)):
+    def check(place: int, value: Any) -> None:
+        if not digests[place] or (place in computed_anew and isinstance(value, Value)):
             return
-        for (name, digest), (_, array) in zip(known[position], _arrays(value, ""), strict=True):
+        for (name, digest), (_, array) in zip(digests[place], _arrays(value, ""), strict=True):
             if _digest(array) != digest:
                 dtype = BY_TYPE[type(array)].dtype_of(array)
                 raise RuntimeError(
                     f"{primitive.name}: {name}, an array of {dtype} and shape {tuple(array.shape)}, was changed after "
-                    f"the call, and the "
-                    f"gradient needs its values from before. Call backward first, or give the call a copy, as in "
-                    f"rustorch.asarray(array, copy=True); {primitive.name} was called at {where}"
+                    f"the call, and the gradient needs its values from before. Call backward first, or give the call "
+                    f"a copy, as in rustorch.asarray(array, copy=True); {primitive.name} was called at {line}"
                 )
 
-    def checked(rule: Callable, indices: tuple[int, ...]) -> Callable:
-        def first_checked(xp: Any, g: Any, *values: Any) -> Any:
-            for position, value in zip(indices, values, strict=True):
-                check(position, value)
+    def checking(rule: Callable, places: tuple[int, ...]) -> Callable:
+        def check_and_run(xp: Any, g: Any, *values: Any) -> Any:
+            for place, value in zip(places, values, strict=True):
+                check(place, value)
             return rule(xp, g, *values)
 
-        return first_checked
+        return check_and_run
 
-    watched = copy.copy(plan)
-    watched.calls = [(k, checked(rule, indices), *numbers, indices) for k, rule, *numbers, indices in plan.calls]  # type: ignore[misc]
-    if plan.joint is not None:
-        watched.primitive = copy.copy(primitive)
-        watched.primitive.joint = checked(primitive.joint, plan.joint)  # type: ignore[arg-type]
-    return watched
+    checked = copy.copy(plan)
+    checked.calls = [(k, checking(rule, places), *rest, places) for k, rule, *rest, places in plan.calls]  # type: ignore[misc]
+    if plan.joint is not None and plan.primitive.joint is not None:
+        checked.primitive = copy.copy(plan.primitive)
+        checked.primitive.joint = checking(plan.primitive.joint, plan.joint)
+    return checked

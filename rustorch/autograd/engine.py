@@ -1,7 +1,11 @@
-"""Backward: replays rules in reverse and frees what was kept; `pending` undoes broadcasting and adds up what arrives.
+"""Backward: run the rules of recorded calls in reverse order, and free what was saved.
 
 In mode 1 the rules run on native arrays with the backend's namespace. In mode 2 (``create_graph``) the very same rules
-run on Variables with rustorch as the namespace, so that what they compute is recorded and differentiates again.
+run on Variables with rustorch as the namespace, so that what they compute is recorded and can be differentiated again.
+
+`propagate` is the definition of backward. `_propagate_fast` beside it does the same for the most frequent case with
+less work; tests/autograd/test_paths.py runs random programs through both. `pending` undoes broadcasting and adds up the
+gradients that arrive.
 """
 
 from __future__ import annotations
@@ -13,124 +17,89 @@ from typing import Any
 
 from ..backends import BY_TYPE, Array, Namespace, device_of, of
 from .check import adopt
-from .flat import looking
-from .graph import Node, Value, make, mode, writes
+from .flat import dependent
+from .graph import FAST_TYPES, Node, Value, make
+from .modes import mode
 from .pending import Pending, backend_of, name_of
-from .primitive import SELECT, Plan, Primitive, floating
+from .primitive import SELECT, Plan, Primitive
+from .recording import floating
+from .writes import writes
 
 #: The namespace of mode 2; set once by the public face.
 _variables: Namespace
 
-#: What connects a Variable made around a kept array to the leaf whose array that was.
+#: Leads from a Variable made around a saved array to the leaf whose array it was.
 ALIAS = Primitive("alias", lambda xp, x, /: x, register=False, x=lambda xp, g: g)
 
 
 def set_variable_namespace(namespace: Namespace) -> None:
+    """Tell the engine the namespace of mode 2. rustorch's public face, which imports this module, calls it once."""
     global _variables
     _variables = namespace
 
 
-# -- the walk ----------------------------------------------------------------------------------------------------------
+# -- the general path --------------------------------------------------------------------------------------------------
 def propagate(
-    roots: Sequence[tuple[Value, Any]], retain_graph: bool, create_graph: bool, targets: Sequence[Value] | None = None
+    roots: Sequence[tuple[Value, Any]],
+    retain_graph: bool,
+    create_graph: bool,
+    targets: Sequence[Value] | None = None,
 ) -> dict[int, Any]:
-    """Run the rules of everything that ``roots`` were computed from, in falling order of creation.
+    """Run the rules of all calls that ``roots`` depend on, the latest call first.
 
     Parameters
     ----------
     roots : sequence of (Value, gradient)
     retain_graph, create_graph : bool
     targets : sequence of Value, optional
-        Compute only what leads to these, and return their gradients; else every leaf's gradient is returned.
+        Compute only what leads to these, and return their gradients; else return the gradients of all leaves.
 
     Returns
     -------
     dict
-        id of a leaf -> [leaf, gradient, owned]; for targets, id of the target's node or leaf -> the same.
+        id of a leaf -> [leaf, gradient, whether the gradient's memory belongs to nothing else]; for targets, id of the
+        target's node or leaf -> the same.
     """
+    if len(roots) == 1 and targets is None and not create_graph and FAST_TYPES and type(roots[0][0]._node) is Node:
+        return _propagate_fast(roots[0][0]._node, roots[0][1], retain_graph)
     pending = Pending(_variables if create_graph else None)
     needed = None if targets is None else _leading_to(roots, targets)
-    caught: dict[int, Any] = {}
-    wanted = () if targets is None else {t._node.seq for t in targets if t._node is not None}
-    heap, nodes, leaves = pending.heap, pending.nodes, pending.leaves
-    # the one node that waits, as long as there is only one: a chain of operations needs neither heap nor table
-    hand: Any = None
-    hand_g: Any = None
+    target_seqs = () if targets is None else {t._node.seq for t in targets if t._node is not None}
+    target_gradients: dict[int, Any] = {}
     for value, g in roots:
         to = value._node or value
-        if len(roots) == 1 and targets is None and type(to) is Node:  # `start_of` has seen to its form
-            hand, hand_g = to, g
-        elif needed is None or id(to) in needed:
+        if needed is None or id(to) in needed:
             (pending.add_on_device if pending.several_devices(g) else pending.add)(to, g, False, None, 0)
-    kind: Any = None
-    owned = straight = False
-    xp: Any = None
-    while True:
-        if hand is not None:
-            node, g = hand, hand_g
-            hand = None
-        elif heap:
-            node, g, _ = nodes.pop(-heappop(heap))
-        else:
-            break
+    while pending.heap:
+        node, g, _ = pending.nodes.pop(-heappop(pending.heap))
         if node.hooks is not None:
             g = _run_hooks(node.hooks, g, create_graph)
-        if node.seq in wanted:
-            caught[id(node)] = [node, g, False]
+        if node.seq in target_seqs:
+            target_gradients[id(node)] = [node, g, False]
             if not needed[id(node)]:  # type: ignore[index]
                 continue
-        saved, plan = node.saved, node.plan
-        if saved is None:
-            raise _freed(node)
-        if node.seq < writes.last:
-            writes.check(node, saved)
-        if type(g) is not kind:
-            kind = type(g)
-            backend = BY_TYPE.get(kind)
-            straight = not (create_graph or backend is None or backend.multi_device or needed is not None)
-            xp = None if backend is None else backend.xp
-        if not straight or plan.joint is not None:
-            _run_rules(node, g, saved, pending, needed)
-        else:
-            # the straight path: `_run_rules` and `Pending.add` for what gets its first gradient, as it should be
-            parents = node.parents
-            for k, rule, count, i, j, indices in plan.calls:
-                if count == 1:
-                    r = rule(xp, g, saved[i])
-                elif count == 0:
-                    r = rule(xp, g)
-                elif count == 2:
-                    r = rule(xp, g, saved[i], saved[j])
-                elif count == 3:
-                    r = rule(xp, g, saved[i], saved[j], saved[indices[2]])
-                else:
-                    r = rule(xp, g, *[saved[i] for i in indices])
-                to = parents[k]
-                if type(to) is Node:
-                    fits = r.dtype is to.dtype and r.shape == to.shape
-                    if hand is not None:  # it is not alone any more
-                        nodes[hand.seq] = [hand, hand_g, owned]
-                        heappush(heap, -hand.seq)
-                        hand = None
-                    elif fits and not heap:
-                        hand, hand_g, owned = to, r, r is not g
-                        continue
-                    if fits and to.seq not in nodes:
-                        nodes[to.seq] = [to, r, r is not g]
-                        heappush(heap, -to.seq)
-                        continue
-                elif id(to) not in leaves and r.dtype is to._native.dtype and r.shape == to._native.shape:
-                    leaves[id(to)] = [to, r, r is not g]
-                    continue
-                pending.add(to, r, r is not g, node, k)
+        _run_rules(node, g, _saved_by(node), pending, needed)
         if not retain_graph:
             node.saved, node.parents = None, ()
+    _run_leaf_hooks(pending.leaves, create_graph)
+    pending.leaves.update(target_gradients)
+    return pending.leaves
+
+
+def _saved_by(node: Node) -> tuple:
+    """What a node saved, after the check that it is still there and unchanged."""
+    saved = node.saved
+    if saved is None:
+        raise _freed(node)
+    if node.seq < writes.last:
+        writes.check(node, saved)
+    return saved
+
+
+def _run_leaf_hooks(leaves: dict[int, list], create_graph: bool) -> None:
     for entry in leaves.values():
         if entry[0]._hooks is not None:
             entry[1], entry[2] = _run_hooks(entry[0]._hooks, entry[1], create_graph), False
-    if caught:
-        leaves.update(caught)
-    return leaves
 
 
 def _run_rules(node: Node, g: Any, saved: tuple, pending: Pending, needed: dict | None) -> None:
@@ -160,7 +129,7 @@ def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed:
             r = gradients[k]
             if parent is not None and r is not None and (needed is None or id(parent) in needed):
                 if pending.create_graph:
-                    r = looking(r, node, plan.primitive.joint_needs, values, xp)
+                    r = dependent(r, node, plan.primitive.joint_needs, values, xp)
                 add(parent, r, plan.primitive.builtin and _is_new(r, g, gradients), node, k)
         return
     for k, rule, _, _, _, indices in plan.calls:
@@ -169,7 +138,7 @@ def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed:
             values = [saved[i] for i in indices]
             r = rule(xp, g, *values)
             if pending.create_graph:
-                r = looking(r, node, plan.primitive.needs[k], values, xp)
+                r = dependent(r, node, plan.primitive.needs[k], values, xp)
             add(parent, r, r is not g, node, k)
 
 
@@ -289,6 +258,79 @@ def _run_hooks(hooks: dict[int, Callable], g: Any, create_graph: bool) -> Any:
     finally:
         mode.enabled = before
     return g
+
+
+# -- the fast path -----------------------------------------------------------------------------------------------------
+def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
+    """`propagate` from one computed value to all leaves, in mode 1.
+
+    It calls rules of up to three saved values without unpacking, stores a gradient that fits its node or leaf without a
+    call of `Pending.add`, and needs neither heap nor table as long as only one node is pending, as in a chain of
+    operations. Joint rules, several outputs and several devices go through `_run_rules`, as on the general path.
+    """
+    pending = Pending(None)
+    heap, nodes, leaves = pending.heap, pending.nodes, pending.leaves
+    single: Node | None = root  # the pending node, while there is only one
+    single_g = g
+    single_owned = False
+    array_type: Any = None
+    one_device = False
+    xp: Any = None
+    while True:
+        if single is not None:
+            node, g = single, single_g
+            single = None
+        elif heap:
+            node, g, _ = nodes.pop(-heappop(heap))
+        else:
+            break
+        if node.hooks is not None:
+            g = _run_hooks(node.hooks, g, False)
+        saved, plan = node.saved, node.plan
+        if saved is None or node.seq < writes.last:
+            saved = _saved_by(node)
+        if type(g) is not array_type:
+            array_type = type(g)
+            backend = BY_TYPE.get(array_type)  # None for the gradients of several outputs, which are a list
+            one_device = backend is not None and not backend.multi_device
+            xp = None if backend is None else backend.xp
+        if plan.joint is not None or not one_device:
+            _run_rules(node, g, saved, pending, None)
+        else:
+            parents = node.parents
+            for k, rule, count, i, j, indices in plan.calls:
+                if count == 1:
+                    r = rule(xp, g, saved[i])
+                elif count == 0:
+                    r = rule(xp, g)
+                elif count == 2:
+                    r = rule(xp, g, saved[i], saved[j])
+                elif count == 3:
+                    r = rule(xp, g, saved[i], saved[j], saved[indices[2]])
+                else:
+                    r = rule(xp, g, *[saved[i] for i in indices])
+                to = parents[k]
+                if type(to) is Node:
+                    fits = r.dtype is to.dtype and r.shape == to.shape
+                    if single is not None:  # now there are two
+                        nodes[single.seq] = [single, single_g, single_owned]
+                        heappush(heap, -single.seq)
+                        single = None
+                    elif fits and not heap:
+                        single, single_g, single_owned = to, r, r is not g
+                        continue
+                    if fits and to.seq not in nodes:
+                        nodes[to.seq] = [to, r, r is not g]
+                        heappush(heap, -to.seq)
+                        continue
+                elif id(to) not in leaves and r.dtype is to._native.dtype and r.shape == to._native.shape:
+                    leaves[id(to)] = [to, r, r is not g]
+                    continue
+                pending.add(to, r, r is not g, node, k)
+        if not retain_graph:
+            node.saved, node.parents = None, ()
+    _run_leaf_hooks(leaves, False)
+    return leaves
 
 
 # -- what users call ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from ..backends import BY_TYPE
 from .graph import Node, Value, make
 from .primitive import Plan, Primitive
 
-__all__ = ["looking"]
+__all__ = ["dependent"]
 
 #: ``x`` itself, which depends on ``value``, too: with a derivative of 0.
 FLAT = Primitive(
@@ -27,7 +27,7 @@ FLAT = Primitive(
 FLAT.builtin = True  # its own gradient of zeros looks at the value again: every order of derivative exists
 
 
-def looking(r: Any, node: Node, needs: Sequence[int], values: Sequence[Any], xp: Any) -> Any:
+def dependent(r: Any, node: Node, needs: Sequence[int], values: Sequence[Any], xp: Any) -> Any:
     """The gradient ``r`` that a rule of ``node`` made of ``values``, which are what the numbers ``needs`` stand for.
 
     If nothing is known of what it depends on, it is made to depend on what the rule looked at.

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..backends import BY_TYPE, Array, device_of
-from . import primitive  # its record and Node may be exchanged
 from .check import adopt
 from .engine import ALIAS
-from .graph import Node, Value, make, mode, record, set_grad_enabled, writes
+from .graph import Node, Value, make, record
 from .intermediates import Kept, attributes, barred_attributes
-from .primitive import SELECT, Primitive, Rule, floating
+from .modes import mode, set_grad_enabled
+from .primitive import Primitive, Rule
+from .recording import floating, node_of_several, outputs_of, watch_call
+from .writes import writes
 
 
 def custom_primitive(
@@ -266,21 +268,16 @@ class Function:
         ctx._attributes = attributes(ctx, args)
         if own or ctx._attributes:
             ctx._kept = Kept(cls, args, tracked, parents)
-        given = (*args, ctx, shapes, natives if several else natives[0])
-        if not several:
-            made_one = primitive.record(natives[0], plan, parents, plan.pick(given))
-            ctx._seq = made_one._node.seq  # type: ignore[union-attr]
-            return made_one
-        node = primitive.Node(plan, parents, plan.pick(given), natives[0])
-        node.shape = tuple([a.shape for a in natives])
-        node.dtype = tuple([a.dtype for a in natives])
-        ctx._seq = node.seq
-        return tuple(
-            [
-                make(a) if constant else make(a, Node(SELECT.plan(1), (node,), (i,), a))
-                for i, (a, constant) in enumerate(zip(natives, fixed, strict=True))
-            ]
-        )
+        out = natives if several else natives[0]
+        saved = plan.pick((*args, ctx, shapes, out))
+        plan = watch_call(plan.primitive, out, plan, saved)
+        if several:
+            node = node_of_several(plan, parents, saved, natives)
+            ctx._seq = node.seq
+            return outputs_of(node, natives, fixed)
+        made_one = record(out, plan, parents, saved)
+        ctx._seq = made_one._node.seq  # type: ignore[union-attr]
+        return made_one
 
 
 @functools.lru_cache(maxsize=256)

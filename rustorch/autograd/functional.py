@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .engine import propagate, start_of
-from .graph import Value, make, set_grad_enabled
+from .graph import Value, make
+from .modes import set_grad_enabled
 from .pending import backend_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import Any
 
 from ..backends import BY_TYPE, Array, device_of, get
 from .functional import grad
-from .graph import Value, make, set_grad_enabled, track
-from .primitive import floating
+from .graph import Value, make, track
+from .modes import set_grad_enabled
+from .recording import floating
 
 #: Kinds of dtypes whose precision leaves something of a difference of nearly equal numbers.
 _PRECISE = {"float64", "complex128"}

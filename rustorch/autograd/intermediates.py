@@ -13,8 +13,10 @@ from itertools import count
 from typing import Any
 
 from ..backends import BY_TYPE, of, rng_restore, rng_snapshot
-from .graph import Value, make, record, set_grad_enabled
-from .primitive import Primitive, floating
+from .graph import Value, make, record
+from .modes import set_grad_enabled
+from .primitive import Primitive
+from .recording import floating
 
 
 def _native(value: Any) -> Any:

@@ -7,7 +7,7 @@ import warnings
 from opcode import opmap
 from types import FrameType
 
-from .graph import mode
+from .modes import mode
 
 __all__ = ["GradientLostWarning"]
 

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Any
 
-from ..autograd.graph import is_grad_enabled, set_grad_enabled
+from ..autograd.modes import is_grad_enabled, set_grad_enabled
 from ..backends import default_device, set_default_device
 
 #: How an attempt ended.

@@ -9,7 +9,8 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from .. import ops
-from ..autograd.graph import make, no_grad
+from ..autograd.graph import make
+from ..autograd.modes import no_grad
 from ..backends import Backend, keyed_stream
 from ..backends.dtypes import float64, int64
 from ..ops.from_data import asarray

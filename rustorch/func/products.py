@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd.graph import mode
+from ..autograd.modes import mode
 from ..pytree import tree_flatten, tree_unflatten
 from .gradients import value_and_gradient
 from .transform import Call, Pushed, gradients_of, inputs, like, released, tracked

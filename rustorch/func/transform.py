@@ -8,7 +8,8 @@ from typing import Any
 
 from .. import autograd, ops
 from ..autograd.engine import ALIAS
-from ..autograd.graph import Node, Value, enable_grad, make, mode, set_grad_enabled, track
+from ..autograd.graph import Node, Value, make, track
+from ..autograd.modes import enable_grad, mode, set_grad_enabled
 from ..backends import of
 from ..backends.promotion import PYTHON_SCALARS
 from ..pytree import Structure, tree_flatten, tree_map, tree_unflatten

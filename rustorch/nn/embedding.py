@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import ops
 from ..autograd.check import adopt
-from ..autograd.graph import no_grad
+from ..autograd.modes import no_grad
 from ..variable import Variable
 from . import functional as F
 from . import init

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from ..autograd.function import Function
-from ..autograd.graph import Value, mode, next_seq
+from ..autograd.graph import Value, next_seq
 from ..autograd.hooks import Removable
+from ..autograd.modes import mode
 
 _Arguments = ParamSpec("_Arguments")
 _Output = TypeVar("_Output", covariant=True)

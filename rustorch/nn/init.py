@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 from .. import ops
-from ..autograd.graph import no_grad
+from ..autograd.modes import no_grad
 from ..ops import linalg
 from ..random import weights
 from ..variable import Variable

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from .. import ops
-from ..autograd.graph import no_grad
+from ..autograd.modes import no_grad
 from ..backends import dtypes
 from ..ops.inspection import resolved_device
 from ..variable import Variable

@@ -6,7 +6,7 @@ from numbers import Integral
 from typing import Any
 
 from .. import ops
-from ..autograd.graph import no_grad
+from ..autograd.modes import no_grad
 from . import functional as F
 from .module import Module, Stateless
 from .parameter import Parameter

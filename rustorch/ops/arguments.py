@@ -1,23 +1,28 @@
-"""Arguments brought to one form: axes, shapes, integers and numbers; errors that name the function."""
+"""Arguments brought to one form: axes, shapes, integers and real numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_NUMBERS = frozenset((float, int, bool, complex))
+from ..backends.promotion import PYTHON_SCALARS
+
+if TYPE_CHECKING:
+    from ..typing import Axes, Shape
+
+__all__ = ["axes_of", "integer", "one_axis", "real_number", "shape_of", "sizes_of"]
 
 
-def axes_of(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
-    """The axes as a tuple of non-negative integers; None means all.
+def axes_of(axis: Axes, ndim: int) -> tuple[int, ...]:
+    """The axes of an array of ``ndim`` dimensions as a tuple of non-negative integers. None means all axes.
 
     Raises
     ------
     IndexError
-        If one is out of range.
+        If an axis is out of range.
     ValueError
-        If one is named twice.
+        If an axis is named twice.
     """
     if axis is None:
         return tuple(range(ndim))
@@ -29,8 +34,12 @@ def axes_of(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
 
 
 def one_axis(axis: Any, ndim: int, name: str = "") -> int:
-    """The axis as a non-negative integer. Raises IndexError (with the range, and the function's name) if there is no
-    such axis.
+    """The axis of an array of ``ndim`` dimensions as a non-negative integer.
+
+    Raises
+    ------
+    IndexError
+        If the axis is out of range. The message begins with ``name``.
     """
     i = index(axis)
     if not -ndim <= i < ndim:
@@ -39,8 +48,12 @@ def one_axis(axis: Any, ndim: int, name: str = "") -> int:
 
 
 def integer(name: str, what: str, value: Any) -> int:
-    """An integer, of Python's or of another library. Raises TypeError, with the names of the function and the
-    argument.
+    """The argument ``what`` of the function ``name`` as an integer of Python.
+
+    Raises
+    ------
+    TypeError
+        If the value is not an integer of Python or of another library.
     """
     try:
         return index(value)
@@ -48,11 +61,15 @@ def integer(name: str, what: str, value: Any) -> int:
         raise TypeError(f"{name}: {what} is an integer, not {value!r} of type {type(value).__name__}") from None
 
 
-def number(name: str, what: str, value: Any) -> Any:
-    """A real number of Python's, of Python's or of another library. Raises TypeError, with the names of function and
-    argument.
+def real_number(name: str, what: str, value: Any) -> Any:
+    """The argument ``what`` of the function ``name`` as a number of Python.
+
+    Raises
+    ------
+    TypeError
+        If the value is not a number of Python or of another library.
     """
-    if type(value) in _NUMBERS:
+    if type(value) in PYTHON_SCALARS:
         return value
     try:
         return float(value)
@@ -60,16 +77,30 @@ def number(name: str, what: str, value: Any) -> Any:
         raise TypeError(f"{name}: {what} is a number, not {value!r} of type {type(value).__name__}") from None
 
 
-def shape_of(shape: Any, name: str = "") -> tuple[int, ...]:
-    """A shape, given as an integer or a sequence of them, as a tuple. Raises TypeError for anything else."""
+def shape_of(shape: int | Sequence[int], name: str = "") -> Shape:
+    """A shape, given as an integer or as a sequence of integers, as a tuple.
+
+    Raises
+    ------
+    TypeError
+        If the shape is neither. The message begins with ``name``.
+    """
     try:
-        return tuple([index(n) for n in shape]) if isinstance(shape, (tuple, list, range)) else (index(shape),)
+        return tuple([index(n) for n in shape]) if isinstance(shape, (tuple, list, range)) else (index(shape),)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{name}{name and ': '}a shape is an integer or a tuple of integers, not {shape!r}") from None
 
 
-def sizes_of(name: str, shape: Any) -> tuple[int, ...]:
-    """The shape of something new. Raises ValueError if a size is negative."""
+def sizes_of(name: str, shape: int | Sequence[int]) -> Shape:
+    """The shape of a new array, for the function ``name``.
+
+    Raises
+    ------
+    TypeError
+        If the shape is neither an integer nor a tuple of integers.
+    ValueError
+        If a size is negative.
+    """
     sizes = shape_of(shape, name)
     if any(n < 0 for n in sizes):
         raise ValueError(f"{name}: sizes are not negative, as they are in {sizes}")

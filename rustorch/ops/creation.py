@@ -1,10 +1,12 @@
-"""New arrays. Where no device is named they are made on the default device; floating-point numbers are float32 by
-default.
+"""New arrays: zeros, ones, constants, identity matrices, grids and triangles.
+
+Without a device, arrays are made on the default device. Without a dtype, floating-point numbers are float32.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..autograd.check import adopt, keeps_gradient
 from ..autograd.primitive import Primitive
@@ -16,7 +18,11 @@ from .arguments import integer, sizes_of
 from .data_type import astype
 from .from_data import asarray, clone, from_dlpack, tensor, to_device
 from .manipulation import broadcast_to, reshape
-from .number_ranges import arange, linspace, made, number
+from .number_ranges import arange, linspace, new_array, python_number
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike, Shape
+    from ..variable import Variable
 
 __all__ = [
     "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "linspace", "meshgrid",
@@ -24,33 +30,58 @@ __all__ = [
 ]  # fmt: skip
 
 
-# -- from nothing ------------------------------------------------------------------------------------------------------
-def zeros(shape: Any, *, dtype: Any = None, device: str | None = None) -> Any:
-    """Zeros of a shape."""
-    return made("zeros", device, dtype, dtypes.float32, sizes_of("zeros", shape))
+# -- of a shape --------------------------------------------------------------------------------------------------------
+def zeros(shape: int | Sequence[int], *, dtype: DTypeLike = None, device: str | None = None) -> Variable:
+    """An array of zeros.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : dtype, optional
+        Default: float32.
+    device : str, optional
+        Default: the default device.
+
+    Returns
+    -------
+    Variable
+
+    Raises
+    ------
+    ValueError
+        If a size is negative.
+    """
+    return new_array("zeros", device, dtype, dtypes.float32, sizes_of("zeros", shape))
 
 
-def ones(shape: Any, *, dtype: Any = None, device: str | None = None) -> Any:
-    """Ones of a shape."""
-    return made("ones", device, dtype, dtypes.float32, sizes_of("ones", shape))
+def ones(shape: int | Sequence[int], *, dtype: DTypeLike = None, device: str | None = None) -> Variable:
+    """An array of ones; parameters as in `zeros`."""
+    return new_array("ones", device, dtype, dtypes.float32, sizes_of("ones", shape))
 
 
-def empty(shape: Any, *, dtype: Any = None, device: str | None = None) -> Any:
-    """An array of a shape whose elements nobody has written yet."""
-    return made("empty", device, dtype, dtypes.float32, sizes_of("empty", shape))
+def empty(shape: int | Sequence[int], *, dtype: DTypeLike = None, device: str | None = None) -> Variable:
+    """An array whose elements are arbitrary until they are written; parameters as in `zeros`."""
+    return new_array("empty", device, dtype, dtypes.float32, sizes_of("empty", shape))
 
 
-def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: str | None = None) -> Any:
-    """An array of a shape with one number everywhere.
+def full(
+    shape: int | Sequence[int], fill_value: ArrayLike, *, dtype: DTypeLike = None, device: str | None = None
+) -> Variable:
+    """An array with one number everywhere.
 
     Parameters
     ----------
     shape : int or tuple of int
     fill_value : number, or Variable or array without dimensions
-        A Variable gets the sum of the gradients; dtype and device are its own, unless they are named.
+        The gradient of a Variable is the sum of the gradients of all elements.
     dtype : dtype, optional
-        Default: bool, int64, float32 or complex64, by the kind of the number.
+        Default: the dtype of a Variable or array; for a number bool, int64, float32 or complex64, by its kind.
     device : str, optional
+        Default: the device of a Variable or array; for a number, the default device.
+
+    Returns
+    -------
+    Variable
 
     Raises
     ------
@@ -61,15 +92,17 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: str | None =
     """
     sizes = sizes_of("full", shape)
     if nested_lists.is_array(fill_value):
-        return _filled("full", sizes, fill_value, dtype, device)
-    value = number("full", "a fill value", fill_value)
+        return _filled_with_array("full", sizes, fill_value, dtype, device)
+    value = python_number("full", "a fill value", fill_value)
     target = dtype_of_numbers([type(value)]) if dtype is None else dtypes.as_dtype(dtype)
     fits(value, target)
-    return made("full", device, target, target, sizes, value)
+    return new_array("full", device, target, target, sizes, value)
 
 
-def _filled(name: str, sizes: tuple[int, ...], value: Any, dtype: Any, device: Any) -> Any:
-    value = adopt(value, name)
+def _filled_with_array(
+    name: str, sizes: Shape, fill_value: ArrayLike, dtype: DTypeLike, device: str | None
+) -> Variable:
+    value = adopt(fill_value, name)
     if value.ndim:
         raise ValueError(
             f"{name}: a fill value has no dimensions, this one has the shape {value.shape}; write "
@@ -82,99 +115,128 @@ def _filled(name: str, sizes: tuple[int, ...], value: Any, dtype: Any, device: A
     return clone(broadcast_to(value, sizes))
 
 
-def _like(name: str, x: Any, dtype: Any, device: Any) -> tuple[Any, str, Any]:
+def eye(
+    n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: DTypeLike = None, device: str | None = None
+) -> Variable:
+    """A matrix with ones on its k-th diagonal and zeros elsewhere.
+
+    Parameters
+    ----------
+    n_rows : int
+    n_cols : int, optional
+        Default: ``n_rows``.
+    k : int
+        0 is the main diagonal; positive diagonals are above it, negative ones below.
+    dtype : dtype, optional
+        Default: float32.
+    device : str, optional
+
+    Returns
+    -------
+    Variable
+        Of shape (n_rows, n_cols).
+    """
+    rows = integer("eye", "n_rows", n_rows)
+    rows, columns = sizes_of("eye", (rows, rows if n_cols is None else n_cols))
+    return new_array("eye", device, dtype, dtypes.float32, rows, columns, integer("eye", "k", k))
+
+
+# -- of the shape of another array -------------------------------------------------------------------------------------
+def _like(name: str, x: ArrayLike, dtype: DTypeLike, device: str | None) -> tuple[Variable, str, DTypeLike]:
+    """``x`` as a Variable, and the device and dtype of an array like it."""
     x = adopt(x, name)
     return x, device_of(x._native) if device is None else resolve(device), x.dtype if dtype is None else dtype
 
 
-def zeros_like(x: Any, /, *, dtype: Any = None, device: str | None = None) -> Any:
-    """Zeros of another array's shape, dtype and device."""
+def zeros_like(x: ArrayLike, /, *, dtype: DTypeLike = None, device: str | None = None) -> Variable:
+    """Zeros with the shape, dtype and device of another array."""
     x, device, dtype = _like("zeros_like", x, dtype, device)
     return zeros(x.shape, dtype=dtype, device=device)
 
 
-def ones_like(x: Any, /, *, dtype: Any = None, device: str | None = None) -> Any:
-    """Ones of another array's shape, dtype and device."""
+def ones_like(x: ArrayLike, /, *, dtype: DTypeLike = None, device: str | None = None) -> Variable:
+    """Ones with the shape, dtype and device of another array."""
     x, device, dtype = _like("ones_like", x, dtype, device)
     return ones(x.shape, dtype=dtype, device=device)
 
 
-def empty_like(x: Any, /, *, dtype: Any = None, device: str | None = None) -> Any:
-    """An unwritten array of another array's shape, dtype and device."""
+def empty_like(x: ArrayLike, /, *, dtype: DTypeLike = None, device: str | None = None) -> Variable:
+    """An array as from `empty`, with the shape, dtype and device of another array."""
     x, device, dtype = _like("empty_like", x, dtype, device)
     return empty(x.shape, dtype=dtype, device=device)
 
 
-def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: str | None = None) -> Any:
-    """One number everywhere, in another array's shape, dtype and device; otherwise as `full`.
+def full_like(
+    x: ArrayLike, /, fill_value: ArrayLike, *, dtype: DTypeLike = None, device: str | None = None
+) -> Variable:
+    """One number everywhere, with the shape, dtype and device of another array; otherwise as `full`.
 
     Raises
     ------
     TypeError
-        If a Variable that requires grad shall become integers.
+        If the fill value requires grad and the result is an array of integers.
     """
-    named = dtype is not None
+    dtype_is_given = dtype is not None
     x, device, dtype = _like("full_like", x, dtype, device)
     if nested_lists.is_array(fill_value):
-        if not named:
+        if not dtype_is_given:
             keeps_gradient("full_like(x, value)", fill_value, dtype)
-        return _filled("full_like", x.shape, fill_value, dtype, device)
+        return _filled_with_array("full_like", x.shape, fill_value, dtype, device)
     return full(x.shape, fill_value, dtype=dtype, device=device)
 
 
-def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: str | None = None) -> Any:
-    """Ones on the k-th diagonal, zeros elsewhere."""
-    rows = integer("eye", "n_rows", n_rows)
-    rows, columns = sizes_of("eye", (rows, rows if n_cols is None else n_cols))
-    return made("eye", device, dtype, dtypes.float32, rows, columns, integer("eye", "k", k))
-
-
-def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple:
-    """Coordinate arrays of a grid, from one-dimensional coordinates.
+# -- grids and triangles -----------------------------------------------------------------------------------------------
+def meshgrid(*arrays: ArrayLike, indexing: str = "xy") -> tuple[Variable, ...]:
+    """The coordinates of the points of a grid, one array for each dimension of the grid.
 
     Parameters
     ----------
     *arrays : Variable or array, (n_i,)
+        The coordinates along each dimension.
     indexing : {"xy", "ij"}
-        Whether the first coordinate runs along the second axis (xy) or the first (ij).
+        Whether the first coordinate changes along the second axis ("xy") or along the first axis ("ij").
+
+    Returns
+    -------
+    tuple of Variable
+        All have the shape of the grid: (n_1, n_0, n_2, ...) for "xy", (n_0, n_1, n_2, ...) for "ij".
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}")
-    axes = [adopt(x, "meshgrid", arrays) for x in arrays]
-    for x in axes:
+    coordinates = [adopt(x, "meshgrid", arrays) for x in arrays]
+    for x in coordinates:
         if x.ndim != 1:
             raise ValueError(f"meshgrid: coordinates have one dimension, not the shape {x.shape}")
-    places = list(range(len(axes)))
+    axes = list(range(len(coordinates)))
     if indexing == "xy" and len(axes) > 1:
-        places[0], places[1] = 1, 0
+        axes[0], axes[1] = 1, 0
     shape = [0] * len(axes)
-    for place, x in zip(places, axes, strict=True):
-        shape[place] = x.shape[0]
+    for axis, x in zip(axes, coordinates, strict=True):
+        shape[axis] = x.shape[0]
     return tuple(
         [
-            broadcast_to(reshape(x, tuple([x.shape[0] if i == place else 1 for i in range(len(axes))])), tuple(shape))
-            for place, x in zip(places, axes, strict=True)
+            broadcast_to(reshape(x, tuple([x.shape[0] if i == axis else 1 for i in range(len(axes))])), tuple(shape))
+            for axis, x in zip(axes, coordinates, strict=True)
         ]
     )
 
 
-# -- triangles ---------------------------------------------------------------------------------------------------------
 _tril = Primitive("tril", lambda xp, x, /, k: xp.tril(x, k=k), x=lambda xp, g, k: xp.tril(g, k=k))
 _triu = Primitive("triu", lambda xp, x, /, k: xp.triu(x, k=k), x=lambda xp, g, k: xp.triu(g, k=k))
 
 
-def _matrix(x: Any, name: str) -> Any:
+def _matrices_of(x: ArrayLike, name: str) -> Variable:
     x = adopt(x, name)
     if x.ndim < 2:
         raise ValueError(f"{name} needs at least two dimensions, not the shape {x.shape}")
     return x
 
 
-def tril(x: Any, /, *, k: int = 0) -> Any:
-    """The lower triangle of matrices, the k-th diagonal included; zeros above."""
-    return _tril(_matrix(x, "tril"), integer("tril", "k", k))
+def tril(x: ArrayLike, /, *, k: int = 0) -> Variable:
+    """The lower triangles of matrices, (..., m, n), with the k-th diagonal; zeros above it."""
+    return _tril(_matrices_of(x, "tril"), integer("tril", "k", k))
 
 
-def triu(x: Any, /, *, k: int = 0) -> Any:
-    """The upper triangle of matrices, the k-th diagonal included; zeros below."""
-    return _triu(_matrix(x, "triu"), integer("triu", "k", k))
+def triu(x: ArrayLike, /, *, k: int = 0) -> Variable:
+    """The upper triangles of matrices, (..., m, n), with the k-th diagonal; zeros below it."""
+    return _triu(_matrices_of(x, "triu"), integer("triu", "k", k))

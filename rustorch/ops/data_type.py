@@ -1,10 +1,10 @@
-"""Data types: conversion, promotion, limits, and questions about them."""
+"""Data types: conversion, promotion, limits and kinds; the shape that shapes broadcast to."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..autograd.check import adopt, number_of
 from ..autograd.graph import Value
@@ -14,6 +14,10 @@ from ..backends.base import info
 from ..backends.promotion import PYTHON_SCALARS, is_numpy_scalar, promoted, promoted_with
 from .arguments import shape_of
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike, Shape
+    from ..variable import Variable
+
 __all__ = ["astype", "broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"]
 
 _astype = Primitive(
@@ -21,8 +25,8 @@ _astype = Primitive(
 )
 
 
-def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: str | None = None) -> Any:
-    """The elements converted to another dtype. A gradient is converted back.
+def astype(x: ArrayLike, dtype: DTypeLike, /, *, copy: bool = True, device: str | None = None) -> Variable:
+    """The elements in another dtype. A gradient is converted back.
 
     Parameters
     ----------
@@ -31,17 +35,17 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: str | None = Non
     copy : bool
         False: ``x`` itself where nothing needs to change.
     device : str, optional
-        Where the result shall be; default: where ``x`` is.
+        The device of the result. Default: the device of ``x``.
 
     Returns
     -------
     Variable
-        Integers and booleans are cut off from the graph: they have no gradients.
+        Of the shape of ``x``. Integers and booleans are outside the graph, because they have no gradients.
 
     Raises
     ------
     TypeError
-        From complex to real: take ``real`` or ``abs`` instead.
+        If ``x`` is complex and ``dtype`` is real: take ``real`` or ``abs`` instead.
     """
     x = adopt(x, "astype")
     target = dtypes.as_dtype(dtype)
@@ -53,47 +57,54 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: str | None = Non
     return out if device is None else out.to(resolve(device))
 
 
-def _convert(x: Any, target: Any, copy: bool) -> Any:
+def _convert(x: Variable, target: Any, copy: bool) -> Variable:
     native = of(x._native).native_dtype(target)  # type: ignore[union-attr]
     if dtypes.is_floating(target):
         return _astype(x, native, copy)
     return _astype(x.detach(), native, copy)
 
 
-def _dtype(value: Any) -> Any:
+def _dtype_of(value: Any) -> Any:
+    """The dtype of an array, or the dtype that a value names."""
     if isinstance(value, Value):
         return value.dtype
-    return dtypes.as_dtype(
-        value if isinstance(value, type) else getattr(value, "dtype", value)
-    )  # numpy.float32 has a dtype, too
+    if isinstance(value, type):  # numpy.float32 is a type whose attribute ``dtype`` is not a dtype
+        return dtypes.as_dtype(value)
+    return dtypes.as_dtype(getattr(value, "dtype", value))
 
 
 def can_cast(from_: Any, to: Any, /) -> bool:
-    """Whether the promotion rules lead from one dtype (or an array's dtype) to another."""
-    source, target = _dtype(from_), dtypes.as_dtype(to)
+    """Whether an array or dtype can become another dtype by promotion.
+
+    Parameters
+    ----------
+    from_ : Variable, array or dtype
+    to : dtype
+    """
+    source, target = _dtype_of(from_), dtypes.as_dtype(to)
     try:
         return promoted(source, target) == target
     except TypeError:
         return False
 
 
-def result_type(*arrays_and_dtypes: Any) -> Any:
-    """The dtype that the promotion rules give for these arrays, dtypes and Python numbers.
+def result_type(*arrays_and_dtypes: ArrayLike) -> Variable:
+    """The dtype to which arrays, dtypes and Python numbers promote.
 
-    NumPy scalars beside arrays or dtypes are weak, like Python numbers; among themselves they promote by their dtypes.
+    NumPy scalars beside arrays or dtypes are weak, like Python numbers. NumPy scalars alone promote by their dtypes.
 
     Raises
     ------
     TypeError
         If the standard leaves the mixture undefined.
     ValueError
-        If there is nothing but Python numbers, or nothing at all.
+        If there is no array and no dtype.
     """
     values = arrays_and_dtypes
     if any(type(value) not in PYTHON_SCALARS and not is_numpy_scalar(value) for value in values):
         values = tuple([value if (number := number_of(value)) is None else number for value in values])
     numbers = [type(value) for value in values if type(value) in PYTHON_SCALARS]
-    given = [_dtype(value) for value in values if type(value) not in PYTHON_SCALARS]
+    given = [_dtype_of(value) for value in values if type(value) not in PYTHON_SCALARS]
     if not given:
         raise ValueError("result_type needs at least one array or dtype")
     out = given[0]
@@ -106,7 +117,7 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
 
 @dataclass(frozen=True)
 class _FloatInfo:
-    """Machine limits of a floating-point dtype; for a complex one, of its parts."""
+    """Machine limits of a floating-point dtype. Those of a complex dtype are the limits of its real part."""
 
     bits: int
     eps: float
@@ -131,8 +142,24 @@ _FLOAT_INFOS: dict[Any, _FloatInfo] = {}
 
 
 def finfo(type: Any, /) -> _FloatInfo:
-    """Machine limits of a floating-point dtype, or of an array's: bits, eps, max, min, smallest_normal, dtype."""
-    dtype = _dtype(type)
+    """Machine limits of a floating-point dtype.
+
+    Parameters
+    ----------
+    type : dtype, Variable or array
+
+    Returns
+    -------
+    object
+        With the attributes bits, eps, max, min, smallest_normal and dtype. Those of a complex dtype are the limits of
+        its real part.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not floating-point.
+    """
+    dtype = _dtype_of(type)
     limits = _FLOAT_INFOS.get(dtype)
     if limits is None:
         if not dtypes.is_floating(dtype):
@@ -142,8 +169,23 @@ def finfo(type: Any, /) -> _FloatInfo:
 
 
 def iinfo(type: Any, /) -> _IntegerInfo:
-    """Machine limits of an integer dtype, or of an array's: bits, max, min, dtype."""
-    dtype = _dtype(type)
+    """Machine limits of an integer dtype.
+
+    Parameters
+    ----------
+    type : dtype, Variable or array
+
+    Returns
+    -------
+    object
+        With the attributes bits, max, min and dtype.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not an integer dtype.
+    """
+    dtype = _dtype_of(type)
     if dtype.kind not in "iu":
         raise TypeError(f"iinfo is of integer dtypes, not {dtype}; see finfo")
     return _IntegerInfo(*info(dtype))
@@ -160,8 +202,15 @@ _KINDS = {
 }
 
 
-def isdtype(dtype: Any, kind: Any) -> bool:
-    """Whether a dtype is of a kind: a dtype, a name such as "real floating" or "numeric", or a tuple of these.
+def isdtype(dtype: DTypeLike, kind: Any) -> bool:
+    """Whether a dtype is of a kind.
+
+    Parameters
+    ----------
+    dtype : dtype
+    kind : dtype, str or tuple
+        A dtype; or "bool", "signed integer", "unsigned integer", "integral", "real floating", "complex floating" or
+        "numeric"; or a tuple of these, of which one must hold.
 
     Raises
     ------
@@ -177,8 +226,8 @@ def isdtype(dtype: Any, kind: Any) -> bool:
     return dtypes.as_dtype(dtype) == dtypes.as_dtype(kind)
 
 
-def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
-    """The shape that arrays of these shapes broadcast to.
+def broadcast_shapes(*shapes: int | Sequence[int]) -> Shape:
+    """The shape to which arrays of these shapes broadcast.
 
     Raises
     ------
@@ -186,10 +235,10 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
         If they do not broadcast.
     """
     out = []
-    shapes = tuple([shape if type(shape) is tuple else shape_of(shape, "broadcast_shapes") for shape in shapes])
-    for axis in range(max(map(len, shapes), default=0)):
-        sizes = {shape[-1 - axis] for shape in shapes if len(shape) > axis} - {1}
+    tuples = [shape if type(shape) is tuple else shape_of(shape, "broadcast_shapes") for shape in shapes]
+    for axis in range(max(map(len, tuples), default=0)):
+        sizes = {shape[-1 - axis] for shape in tuples if len(shape) > axis} - {1}
         if len(sizes) > 1:
-            raise ValueError(f"shapes {' and '.join(str(tuple(s)) for s in shapes)} do not broadcast")
+            raise ValueError(f"shapes {' and '.join(map(str, tuples))} do not broadcast")
         out.append(sizes.pop() if sizes else 1)
     return tuple(reversed(out))

@@ -1,69 +1,64 @@
-"""Derivatives of elementwise functions that are primitives of their own, so that second derivatives are as accurate as
-first ones.
+"""Derivatives of elementwise functions as primitives, so that second derivatives are as accurate as first ones.
 
-Their formulas are the kernels of the same names, in ``backends/kernels/elementwise.py``; their rules stand here. A rule
-of `elementwise` calls one of them as ``xp.<name>``.
+The formulas are the kernels of the same names, in ``backends/kernels/elementwise.py``. Their rules are here. The rules of
+`rustorch.ops.elementwise` call these primitives as ``xp.<name>``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..autograd.primitive import Primitive
 from .complex_numbers import conjugate, is_complex
 
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
+
 __all__ = [
-    "hypot_slope",
-    "zero_gradient",
-    "pow_slope",
-    "sqrt_one_plus_square",
-    "sqrt_one_minus_square",
-    "sqrt_square_minus_one",
-    "logaddexp_slope",
-    "tanh_slope",
-    "atan2_slope",
-]
+    "atan2_slope", "hypot_slope", "logaddexp_slope", "pow_slope", "sqrt_one_minus_square", "sqrt_one_plus_square",
+    "sqrt_square_minus_one", "tanh_slope", "zero_gradient",
+]  # fmt: skip
 
 
-def _root_above_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
+def _sqrt_one_plus_square_rule(xp: Namespace, g: Array, x: Array, out: Array) -> Array:
     """``x / out``, which is 1 or -1 at infinity."""
     return g * (conjugate(xp, x / out) if is_complex(x) else xp.hypot_slope(x, 1.0))
 
 
-def _root_beyond_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
+def _sqrt_square_minus_one_rule(xp: Namespace, g: Array, x: Array, out: Array) -> Array:
     """``x / out``, which is 1 at infinity."""
     if is_complex(x):
         return g * xp.conj(x / out)
     infinite = xp.isinf(out)
-    return g * xp.where(
-        infinite, xp.ones_like(x), xp.where(infinite, xp.ones_like(x), x) / xp.where(infinite, xp.ones_like(x), out)
-    )
+    one = xp.ones_like(x)
+    return g * xp.where(infinite, one, xp.where(infinite, one, x) / xp.where(infinite, one, out))
 
 
-def _turn_x2(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
-    """``(x1 - x2) * (x1 + x2) / (x1 ** 2 + x2 ** 2) ** 2``: each factor over the distance, and over it again."""
-    nearness = xp.hypot(out, xp.atan2_slope(x2, x1))
-    far = nearness == 0
-    one, two = (xp.where(far, xp.zeros_like(out), x + xp.zeros_like(out)) / 2 for x in (x1, x2))
-    minus, plus = one - two, one + two
-    return g * (2 * (xp.hypot_slope(minus, plus) * nearness) * (xp.hypot_slope(plus, minus) * nearness))
+def _atan2_slope_x2(xp: Namespace, g: Array, x1: Array, x2: Array, out: Array) -> Array:
+    """``(x1 - x2) * (x1 + x2) / (x1 ** 2 + x2 ** 2) ** 2``. Each factor is divided by the distance from 0, twice."""
+    reciprocal_distance = xp.hypot(out, xp.atan2_slope(x2, x1))
+    infinite = reciprocal_distance == 0
+    half1, half2 = (xp.where(infinite, xp.zeros_like(out), x + xp.zeros_like(out)) / 2 for x in (x1, x2))
+    minus, plus = half1 - half2, half1 + half2
+    minus_part = xp.hypot_slope(minus, plus) * reciprocal_distance
+    return g * (2 * minus_part * (xp.hypot_slope(plus, minus) * reciprocal_distance))
 
 
-def _pow_slope_base(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
-    """``x2 * (x2 - 1) * x1 ** (x2 - 2)``: the slope over the base, where neither is too small or too large."""
+def _pow_slope_base(xp: Namespace, g: Array, x1: Array, x2: Array, out: Array) -> Array:
+    """``x2 * (x2 - 1) * x1 ** (x2 - 2)``: the slope divided by the base, unless one of them is too small or too large."""
     x2 = x2 if hasattr(x2, "dtype") else xp.full_like(x1, x2)
     small = 1e-30 if xp.finfo(out.dtype).bits == 32 else 1e-290
     usual = xp.logical_and(xp.logical_and(xp.abs(out) > small, xp.isfinite(out)), xp.isfinite(x1))
-    none = xp.logical_or(x2 == 0, x2 == 1)
-    over = xp.where(usual, out, xp.zeros_like(out)) / xp.where(xp.logical_and(usual, x1 != 0), x1, xp.ones_like(x1))
-    less = xp.where(none, xp.zeros_like(x2), x2 - 1)
-    other = xp.pow_slope(xp.where(usual, xp.ones_like(x1), x1), less)
-    other = xp.where(xp.logical_or(none, other == 0), xp.zeros_like(other), x2) * other
-    return g * conjugate(xp, xp.where(usual, less * over, other))
+    is_constant = xp.logical_or(x2 == 0, x2 == 1)
+    quotient = xp.where(usual, out, xp.zeros_like(out)) / xp.where(xp.logical_and(usual, x1 != 0), x1, xp.ones_like(x1))
+    exponent = xp.where(is_constant, xp.zeros_like(x2), x2 - 1)
+    product = xp.pow_slope(xp.where(usual, xp.ones_like(x1), x1), exponent)
+    product = xp.where(xp.logical_or(is_constant, product == 0), xp.zeros_like(product), x2) * product
+    return g * conjugate(xp, xp.where(usual, exponent * quotient, product))
 
 
-def _pow_slope_exponent(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
-    """``x1 ** (x2 - 1) * (1 + x2 * log(x1))``, and zero where the power is."""
+def _pow_slope_exponent(xp: Namespace, g: Array, x1: Array, x2: Array, out: Array) -> Array:
+    """``x1 ** (x2 - 1) * (1 + x2 * log(x1))``, and zero where the power is zero."""
     x1 = x1 if hasattr(x1, "dtype") else xp.full_like(x2, x1)
     infinite = xp.isinf(x2) if not is_complex(x2) else x2 != x2
     direct = xp.logical_or(xp.abs(x2) < 1, infinite)
@@ -73,13 +68,12 @@ def _pow_slope_exponent(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
     )
     power = xp.where(direct, power, out / xp.where(direct, one, x2))
     log = xp.log(xp.where(xp.logical_or(x2 == 0, power == 0), one, x1))
-    flat = log == 0
-    return g * conjugate(
-        xp, power * (1 + xp.where(flat, xp.zeros_like(x2), x2) * xp.where(flat, xp.zeros_like(log), log))
-    )
+    is_zero = log == 0  # also where x2 is infinite: 0 * inf would be nan
+    product = xp.where(is_zero, xp.zeros_like(x2), x2) * xp.where(is_zero, xp.zeros_like(log), log)
+    return g * conjugate(xp, power * (1 + product))
 
 
-def _share_slope(xp: Any, g: Any, x1: Any, x2: Any, out: Any) -> Any:
+def _logaddexp_slope_x1(xp: Namespace, g: Array, x1: Array, x2: Array, out: Array) -> Array:
     return g * (out * xp.logaddexp_slope(x2, x1))
 
 
@@ -101,10 +95,10 @@ sqrt_one_minus_square = Primitive(
     x=lambda xp, g, x, out: -(g * conjugate(xp, x / out)),
 )
 sqrt_one_plus_square = Primitive(
-    "sqrt_one_plus_square", lambda xp, x, /: xp.sqrt_one_plus_square(x), x=_root_above_rule
+    "sqrt_one_plus_square", lambda xp, x, /: xp.sqrt_one_plus_square(x), x=_sqrt_one_plus_square_rule
 )
 sqrt_square_minus_one = Primitive(
-    "sqrt_square_minus_one", lambda xp, x, /: xp.sqrt_square_minus_one(x), x=_root_beyond_rule
+    "sqrt_square_minus_one", lambda xp, x, /: xp.sqrt_square_minus_one(x), x=_sqrt_square_minus_one_rule
 )
 hypot_slope = Primitive(
     "hypot_slope",
@@ -116,11 +110,11 @@ atan2_slope = Primitive(
     "atan2_slope",
     lambda xp, x1, x2, /: xp.atan2_slope(x1, x2),
     x1=lambda xp, g, x1, x2, out: -2 * (g * (out * xp.atan2_slope(x2, x1))),
-    x2=_turn_x2,
+    x2=_atan2_slope_x2,
 )
 logaddexp_slope = Primitive(
     "logaddexp_slope",
     lambda xp, x1, x2, /: xp.logaddexp_slope(x1, x2),
-    x1=_share_slope,
-    x2=lambda xp, g, x1, x2, out: -_share_slope(xp, g, x1, x2, out),
+    x1=_logaddexp_slope_x1,
+    x2=lambda xp, g, x1, x2, out: -_logaddexp_slope_x1(xp, g, x1, x2, out),
 )

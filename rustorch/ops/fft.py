@@ -5,7 +5,7 @@ transform.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..autograd.check import adopt
 from ..autograd.primitive import Primitive
@@ -18,6 +18,10 @@ from .elementwise import conj, real
 from .joining import concat
 from .manipulation import roll
 
+if TYPE_CHECKING:
+    from ..typing import Array, ArrayLike, Axes, DTypeLike, Namespace
+    from ..variable import Variable
+
 __all__ = [
     "fft", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifftn", "ifftshift", "ihfft", "irfft", "irfftn", "rfft",
     "rfftfreq", "rfftn",
@@ -27,7 +31,7 @@ __all__ = [
 _ADJOINT = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
-def _weighted(xp: Any, x: Any, axis: int, n: int, factor: float) -> Any:
+def _weighted(xp: Namespace, x: Array, axis: int, n: int, factor: float) -> Array:
     """Half a spectrum of n points, times ``factor`` where an element stands for its mirror image, too."""
     inner = (n - 1) // 2  # elements with a mirror image; the first has none, nor has the last of an even number
     parts = [xp.ones_like(x[(slice(None),) * axis + (slice(0, 1), ...)])]
@@ -61,7 +65,7 @@ _irfft = Primitive(
 
 
 # -- arguments ---------------------------------------------------------------------------------------------------------
-def _given(x: Any, name: str, norm: str, only_real: bool = False) -> Any:
+def _given(x: ArrayLike, name: str, norm: str, only_real: bool = False) -> Any:
     """The argument as a Variable: real, or complex (a real one is converted)."""
     x = adopt(x, name)
     if norm not in _ADJOINT:
@@ -77,7 +81,7 @@ def _given(x: Any, name: str, norm: str, only_real: bool = False) -> Any:
     return x
 
 
-def _complex(x: Any) -> Any:
+def _complex(x: ArrayLike) -> Any:
     return x if is_complex(x) else astype(x, dtypes.complex64 if x.dtype == dtypes.float32 else dtypes.complex128)
 
 
@@ -88,7 +92,7 @@ def _points(name: str, n: Any) -> int:
     return n
 
 
-def _resized(x: Any, n: int, axis: int) -> Any:
+def _resized(x: ArrayLike, n: int, axis: int) -> Any:
     """The first n elements along an axis, with zeros after them if there are fewer."""
     size = x.shape[axis]
     if n < size:
@@ -100,7 +104,9 @@ def _resized(x: Any, n: int, axis: int) -> Any:
     )
 
 
-def _sizes(x: Any, name: str, s: Sequence[int] | None, axes: Sequence[int] | None) -> list[tuple[int, int | None]]:
+def _sizes(
+    x: ArrayLike, name: str, s: Sequence[int] | None, axes: Sequence[int] | None
+) -> list[tuple[int, int | None]]:
     """(axis, number of points or None) for each axis of a transform over several."""
     if axes is None:
         chosen = tuple(range(x.ndim)) if s is None else tuple(range(x.ndim - len(s), x.ndim))
@@ -114,27 +120,27 @@ def _sizes(x: Any, name: str, s: Sequence[int] | None, axes: Sequence[int] | Non
     return list(zip(chosen, points, strict=True))
 
 
-def _along(primitive: Primitive, name: str, x: Any, n: Any, axis: int, norm: str) -> Any:
+def _along(primitive: Primitive, name: str, x: ArrayLike, n: Any, axis: int, norm: str) -> Any:
     """A complex transform along one axis."""
     x, axis = _complex(x), one_axis(axis, x.ndim)
     x = _resized(x, _points(name, x.shape[axis] if n is None else n), axis)
     return primitive(x, axis, norm) if x.size else x  # no rows: not every library transforms them
 
 
-def _real(name: str, x: Any, n: Any, axis: int, norm: str) -> Any:
+def _real(name: str, x: ArrayLike, n: Any, axis: int, norm: str) -> Any:
     axis = one_axis(axis, x.ndim)
     n = _points(name, x.shape[axis] if n is None else n)
     return _rfft(_resized(x, n, axis), n, axis, norm) if x.size else _complex(_resized(x, n // 2 + 1, axis))
 
 
-def _to_real(name: str, x: Any, n: Any, axis: int, norm: str) -> Any:
+def _to_real(name: str, x: ArrayLike, n: Any, axis: int, norm: str) -> Any:
     x, axis = _complex(x), one_axis(axis, x.ndim)
     n = _points(name, 2 * (x.shape[axis] - 1) if n is None else n)
     return _irfft(_resized(x, n // 2 + 1, axis), n, axis, norm) if x.size else real(_resized(x, n, axis))
 
 
 # -- transforms --------------------------------------------------------------------------------------------------------
-def fft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
+def fft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Variable:
     """Fourier transform along an axis: ``sum over j of x[j] * exp(-2 pi i j k / n)``.
 
     Parameters
@@ -163,14 +169,14 @@ def fft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backwar
     return _along(_fft, "fft", _given(x, "fft", norm), n, axis, norm)
 
 
-def ifft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
+def ifft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Variable:
     """The inverse of `fft`; parameters as there."""
     return _along(_ifft, "ifft", _given(x, "ifft", norm), n, axis, norm)
 
 
 def fftn(
-    x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
-) -> Any:
+    x: ArrayLike, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
+) -> Variable:
     """`fft` along several axes.
 
     Parameters
@@ -190,8 +196,8 @@ def fftn(
 
 
 def ifftn(
-    x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
-) -> Any:
+    x: ArrayLike, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
+) -> Variable:
     """The inverse of `fftn`; parameters as there."""
     x = _given(x, "ifftn", norm)
     for axis, n in _sizes(x, "ifftn", s, axes):
@@ -199,21 +205,21 @@ def ifftn(
     return x
 
 
-def rfft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
+def rfft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Variable:
     """`fft` of a real array, of which the second half is the first one's mirror image: the first n // 2 + 1
     elements.
     """
     return _real("rfft", _given(x, "rfft", norm, only_real=True), n, axis, norm)
 
 
-def irfft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
+def irfft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Variable:
     """The inverse of `rfft`: n real elements, by default 2 * (size - 1)."""
     return _to_real("irfft", _given(x, "irfft", norm), n, axis, norm)
 
 
 def rfftn(
-    x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
-) -> Any:
+    x: ArrayLike, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
+) -> Variable:
     """`rfft` along the last of several axes, `fft` along the others; parameters as in `fftn`."""
     x = _given(x, "rfftn", norm, only_real=True)
     *others, (last, points) = _sizes(x, "rfftn", s, axes)
@@ -224,8 +230,8 @@ def rfftn(
 
 
 def irfftn(
-    x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
-) -> Any:
+    x: ArrayLike, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
+) -> Variable:
     """The inverse of `rfftn`: real; the last size is by default 2 * (size - 1)."""
     x = _given(x, "irfftn", norm)
     *others, (last, points) = _sizes(x, "irfftn", s, axes)
@@ -234,46 +240,46 @@ def irfftn(
     return _to_real("irfftn", x, points, last, norm)
 
 
-def hfft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
+def hfft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Variable:
     """`fft` of the array whose first half is ``x`` and whose second one is its conjugate mirror image: n real
     elements.
     """
     return _to_real("hfft", conj(_complex(_given(x, "hfft", norm))), n, axis, _ADJOINT[norm])
 
 
-def ihfft(x: Any, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
+def ihfft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Variable:
     """The inverse of `hfft`, of a real array: n // 2 + 1 complex elements."""
     return conj(_real("ihfft", _given(x, "ihfft", norm, only_real=True), n, axis, _ADJOINT[norm]))
 
 
 # -- frequencies and order ---------------------------------------------------------------------------------------------
-def _frequencies(name: str, k: Any, n: int, d: float, dtype: Any) -> Any:
+def _frequencies(name: str, k: Any, n: int, d: float, dtype: DTypeLike) -> Any:
     dtype = dtypes.float32 if dtype is None else dtypes.as_dtype(dtype)
     if dtype.kind != "f":
         raise TypeError(f"{name}: frequencies are of a real floating-point dtype, not {dtype}")
     return astype(k, dtype) / (n * float(d))
 
 
-def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: str | None = None) -> Any:
+def fftfreq(n: int, /, *, d: float = 1.0, dtype: DTypeLike = None, device: str | None = None) -> Variable:
     """The frequencies of the elements of `fft`: 0, 1, ..., then the negative ones up to -1, over ``n * d``."""
     n = _points("fftfreq", n)
     return _frequencies("fftfreq", (arange(n, device=device) + n // 2) % n - n // 2, n, d, dtype)
 
 
-def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: str | None = None) -> Any:
+def rfftfreq(n: int, /, *, d: float = 1.0, dtype: DTypeLike = None, device: str | None = None) -> Variable:
     """The frequencies of the elements of `rfft`: 0, 1, ..., n // 2, over ``n * d``."""
     n = _points("rfftfreq", n)
     return _frequencies("rfftfreq", arange(n // 2 + 1, device=device), n, d, dtype)
 
 
-def fftshift(x: Any, /, *, axes: Any = None) -> Any:
+def fftshift(x: ArrayLike, /, *, axes: Axes = None) -> Variable:
     """The elements in such an order that frequency 0 is in the middle of each of the axes (None: of all)."""
     x = adopt(x, "fftshift")
     chosen = axes_of(axes, x.ndim)
     return roll(x, tuple([x.shape[axis] // 2 for axis in chosen]), axis=chosen)
 
 
-def ifftshift(x: Any, /, *, axes: Any = None) -> Any:
+def ifftshift(x: ArrayLike, /, *, axes: Axes = None) -> Variable:
     """The inverse of `fftshift`."""
     x = adopt(x, "ifftshift")
     chosen = axes_of(axes, x.ndim)

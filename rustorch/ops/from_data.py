@@ -1,16 +1,21 @@
-"""Arrays of data: of numbers, nested lists and other arrays; arrays moved between devices, and copied."""
+"""Variables made of data: numbers, nested lists and other arrays; copies, and moves between devices."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..autograd.graph import Value, make, mode
+from ..autograd.graph import VARIABLES, Value, make
+from ..autograd.modes import mode
 from ..autograd.primitive import Primitive
 from ..backends import device_of, dtypes, from_dlpack_array, get, of, resolve, shared, transfer
 from ..backends.convert import host_array
 from ..backends.promotion import is_numpy_scalar
 from . import nested_lists
 from .data_type import astype
+
+if TYPE_CHECKING:
+    from ..typing import Array, DTypeLike
+    from ..variable import Variable
 
 __all__ = ["asarray", "from_dlpack", "tensor"]
 
@@ -23,24 +28,24 @@ _to_device = Primitive(
 _clone = Primitive("clone", lambda xp, x, /: xp.asarray(x, copy=True), register=False, x=lambda xp, g: g)
 
 
-def _moved(g: Any, device: str) -> Any:
-    return to_device(g, device) if isinstance(g, Value) else transfer(g, device)
+def _moved(g: Array, device: str) -> Array:
+    return to_device(g, device) if type(g) in VARIABLES else transfer(g, device)
 
 
-def to_device(x: Any, device: Any) -> Any:
-    """The Variable on a device: itself if it is there; else a copy, through which a gradient finds its way back."""
-    here, there = device_of(x._native), resolve(device)
-    return x if here == there else _to_device(x, there, here)
+def to_device(x: Variable, device: str | None) -> Variable:
+    """``x`` on a device: ``x`` itself if it is there already, else a copy. Gradients pass back through the copy."""
+    source, target = device_of(x._native), resolve(device)
+    return x if source == target else _to_device(x, target, source)
 
 
-def clone(x: Any) -> Any:
+def clone(x: Variable) -> Variable:
     """A copy with a place in the graph."""
     return _clone(x)
 
 
 # -- from data ---------------------------------------------------------------------------------------------------------
-def native_array(data: Any, dtype: Any, device: Any) -> Any:
-    """A native array of any data but a Variable: an array's own memory if nothing has to change."""
+def native_array(data: Any, dtype: DTypeLike, device: str | None) -> Array:
+    """A native array of data that is not a Variable. It shares an array's memory if nothing has to change."""
     backend = (
         None if isinstance(data, (bool, int, float, complex, list, tuple)) and not is_numpy_scalar(data) else of(data)
     )
@@ -60,35 +65,40 @@ def native_array(data: Any, dtype: Any, device: Any) -> Any:
             "a list that holds Variables is not data: join them with rustorch.stack, which keeps their gradients"
         )
     if nested_lists.holds_arrays(data):
-        out = nested_lists.joined(data, dtype)
+        out = nested_lists.variable_of_list(data, dtype)
         return (out if device is None else to_device(out, device))._native
-    return nested_lists.of_numbers(data, dtype, device)._native
+    return nested_lists.variable_of_numbers(data, dtype, device)._native
 
 
-def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: bool | None = None) -> Any:
-    """A Variable of any array, number or nested list; a Variable stays in its graph.
+def asarray(obj: Any, /, *, dtype: DTypeLike = None, device: str | None = None, copy: bool | None = None) -> Variable:
+    """A Variable of an array, a number or a nested list. A Variable keeps its place in the graph.
 
     Parameters
     ----------
     obj : Variable, array, number, or nested lists of numbers, arrays and Variables
-        Variables in lists are stacked, and keep their gradients. Tuples, ranges and other sequences count as lists.
+        Variables in lists are stacked and keep their gradients. Tuples, ranges and other sequences count as lists.
     dtype : dtype, optional
-        Default: that of an array; bool, int64, float32 or complex64 for Python numbers. In lists, Python numbers are
-        weak: the dtype comes from the arrays and NumPy scalars beside them, unless a number is of a higher kind (a
+        Default: the dtype of an array; bool, int64, float32 or complex64 for Python numbers. In lists, Python numbers
+        are weak: the arrays and NumPy scalars beside them decide the dtype, unless a number is of a higher kind (a
         float among integers).
     device : str, optional
-        Default: where an array is; for Python numbers, the default device.
+        Default: the device of an array; for Python numbers, the default device.
     copy : bool, optional
-        True: always copy. False: never, ValueError if it would be needed. None: share memory where possible.
+        True: always copy. False: never copy, and raise ValueError if a copy is needed. None: share memory where
+        possible.
+
+    Returns
+    -------
+    Variable
 
     Raises
     ------
     ValueError
-        If lists are ragged, or ``copy=False`` cannot be kept.
+        If lists are ragged, or ``copy=False`` and a copy is needed.
     TypeError
-        If there is something in them that is no number.
+        If an element of a list is not a number.
     OverflowError
-        If a number does not fit into the dtype, as 1e300 does not into float32.
+        If a number does not fit into the dtype, as 1e300 does not fit into float32.
     RuntimeError
         If arrays in a list are on different devices.
 
@@ -106,12 +116,12 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: 
     if isinstance(obj, Value):
         out: Any = obj
     elif nested_lists.holds_arrays(obj):
-        out = nested_lists.joined(obj, dtype)
+        out = nested_lists.variable_of_list(obj, dtype)
     else:
-        given = of(obj) is not None and not is_numpy_scalar(obj)  # an array: what it has to go through is seen below
-        if copy is False and given:
-            _no_copy_of("asarray", obj)
-        out = make(native_array(obj, None if given else dtype, None if given else device))
+        is_array = of(obj) is not None and not is_numpy_scalar(obj)  # dtype and device of an array are changed below
+        if copy is False and is_array:
+            _refuse_foreign_byte_order("asarray", obj)
+        out = make(native_array(obj, None if is_array else dtype, None if is_array else device))
     source = out._native
     if device is not None:
         out = to_device(out, device)
@@ -124,63 +134,76 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: 
     return out
 
 
-def _no_copy_of(name: str, array: Any) -> None:
-    """Refuse ``copy=False`` for the one kind of array that cannot be taken as it is."""
+def _refuse_foreign_byte_order(name: str, array: Any) -> None:
+    """Refuse ``copy=False`` for an array whose bytes are in another order than this machine's."""
     if not getattr(array.dtype, "isnative", True):
         raise ValueError(f"{name}: copy=False, but bytes of {array.dtype} are in another order than this machine's")
 
 
-def constant(values: Any, like: Any, dtype: Any = dtypes.int64) -> Any:
-    """Numbers that follow from shapes and options alone, on the device of ``like``. Callers must not write
-    into them.
+def constant(values: Any, like: Variable, dtype: DTypeLike = dtypes.int64) -> Variable:
+    """Numbers on the device of ``like``, for functions that compute with them. Callers must not write into them.
+
+    Parameters
+    ----------
+    values : nested lists of numbers, or NumPy array
+        They follow from shapes and options alone, not from the values of arrays.
+    like : Variable
+    dtype : dtype
     """
     device = device_of(like._native)
     return make(get(device).constant(host_array(values, dtype), device))
 
 
-def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
-    """A new leaf from data, always copied, as ``torch.tensor`` makes it.
+def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requires_grad: bool = False) -> Variable:
+    """A new leaf with a copy of the data, as ``torch.tensor`` makes it.
 
     Parameters
     ----------
     data : number, nested lists of numbers, or array
-        Tuples, ranges, deques and other sequences count as lists. Variables in them are read; they must not require
-        grad.
+        Tuples, ranges, deques and other sequences count as lists. Variables in lists must not require grad.
     dtype : dtype, optional
         Default as in `asarray`.
     device : str, optional
     requires_grad : bool
 
+    Returns
+    -------
+    Variable
+
     Raises
     ------
     TypeError
-        If a list holds Variables that require grad, whose gradients would be lost; or something that is no number.
+        If a list holds a Variable that requires grad, because its gradient would be lost; or an element that is not a
+        number.
     ValueError, OverflowError
         As `asarray`.
     """
     if mode.enabled and nested_lists.holds_tracked(data):
         raise TypeError(
-            "tensor makes leaves, and a list that holds Variables that require grad is none: join them with "
-            "rustorch.stack or "
-            "asarray, which keep their gradients; or take x.detach()"
+            "tensor makes leaves, and a list that holds Variables that require grad cannot become one: join them with "
+            "rustorch.stack or asarray, which keep their gradients; or take x.detach()"
         )
     out = asarray(data.detach() if isinstance(data, Value) else data, dtype=dtype, device=device, copy=True)
     return out.requires_grad_() if requires_grad else out
 
 
-def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Any:
-    """A Variable around the memory of any object that speaks DLPack (arrays of other libraries).
+def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Variable:
+    """A Variable around the memory of an object that speaks DLPack, such as an array of another library.
 
     Parameters
     ----------
     x : object with ``__dlpack__`` and ``__dlpack_device__``
     device : str, optional
-        Default: the one of its library ("torch" for a tensor of PyTorch), "cpu" or "cuda" if rustorch does not know
-        that. Memory of the host, or of the same GPU, is shared with NumPy, CuPy and PyTorch; elsewhere it is copied, as
-        is memory that is read-only or steps backwards, for PyTorch knows neither. On its own device, a read-only array
-        stays one.
+        Default: the device of its library ("torch" for a tensor of PyTorch), or "cpu" or "cuda" if rustorch does not
+        know the library. Memory of the host or of the same GPU is shared with NumPy, CuPy and PyTorch; other memory is
+        copied. PyTorch gets a copy of memory that is read-only or has a negative stride, because it supports neither.
+        A read-only array that stays on its device stays read-only.
     copy : bool, optional
-        True: always copy; False: ValueError where a copy is needed.
+        True: always copy. False: raise ValueError if a copy is needed.
+
+    Returns
+    -------
+    Variable
 
     Raises
     ------
@@ -189,7 +212,7 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
     BufferError
         If ``x`` is a Variable that requires grad.
     ValueError
-        If ``copy=False`` cannot be held, or the memory is neither the host's nor a GPU's.
+        If ``copy=False`` and a copy is needed, or the memory is neither the host's nor a GPU's.
 
     Examples
     --------
@@ -205,14 +228,12 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
         raise BufferError("from_dlpack of a Variable that requires grad would lose its gradient; use .detach() first")
     native = x._native if isinstance(x, Value) else from_dlpack_array(x)
     if copy is False and hasattr(x, "dtype"):
-        _no_copy_of("from_dlpack", x)
+        _refuse_foreign_byte_order("from_dlpack", x)
     if device is None or resolve(device) == device_of(native):
         return clone(make(native)) if copy else make(native)
-    same = None if copy else shared(native, resolve(device))
-    if same is not None:
-        return make(same)
+    shared_native = None if copy else shared(native, resolve(device))
+    if shared_native is not None:
+        return make(shared_native)
     if copy is False:
-        raise ValueError(
-            f"from_dlpack: copy=False, but the data is on {device_of(native)!r} and shall go to {device!r}"
-        )
+        raise ValueError(f"from_dlpack: copy=False, but moving data from {device_of(native)!r} to {device!r} copies it")
     return to_device(make(native), device)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..autograd.check import adopt, keeps_gradient, number_of, weak, weak_number
-from ..autograd.graph import Value, make, mode, writes
+from ..autograd.graph import Value, make
+from ..autograd.modes import mode
 from ..autograd.primitive import Primitive
+from ..autograd.writes import writes
 from ..backends import BY_TYPE, device_of, of
 from ..backends.convert import elements, fits, nests
 from ..backends.promotion import PYTHON_SCALARS
@@ -17,6 +19,10 @@ from .arguments import one_axis
 from .creation import full_like
 from .data_type import broadcast_shapes
 from .manipulation import broadcast_to, reshape
+
+if TYPE_CHECKING:
+    from ..typing import Array, ArrayLike, Namespace
+    from ..variable import Variable
 
 __all__ = ["take", "take_along_axis"]
 
@@ -62,7 +68,7 @@ _getitem = Primitive(
 )
 
 
-def _of_last(xp: Any, g: Any, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]) -> Any:
+def _of_last(xp: Namespace, g: Array, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]) -> Array:
     """The gradient of values that were written: where several went to one place, that of the one which stayed."""
     taken = read(g)
     count = prod(taken.shape)
@@ -71,7 +77,7 @@ def _of_last(xp: Any, g: Any, read: Callable[[Any], Any], write: Callable[[Any, 
     return xp.where(read(write(zeros, numbers)) == numbers, taken, xp.zeros_like(taken))
 
 
-def _put_value(xp: Any, g: Any, key: Any) -> Any:
+def _put_value(xp: Namespace, g: Array, key: Any) -> Array:
     if "array" not in keys.kinds(key):  # each element is named once
         return g[key]
     return _of_last(xp, g, lambda x: x[key], lambda x, value: xp.put(x, value, key))
@@ -93,7 +99,7 @@ overwrite = Primitive(
 )
 
 
-def _indices(value: Any, name: str, x: Any) -> Any:
+def _indices(value: Any, name: str, x: ArrayLike) -> Any:
     indices = adopt(value, name, (x,))
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices are integers, not {indices.dtype}")
@@ -107,7 +113,7 @@ def extent(indices: Any) -> tuple[int | None, int | None]:
     return of(indices._native).extent(indices._native)  # type: ignore[union-attr]
 
 
-def readable(x: Any) -> bool:
+def readable(x: ArrayLike) -> bool:
     """Whether the values of a Variable can be read without waiting for its device."""
     return of(x._native).readable  # type: ignore[union-attr]
 
@@ -127,7 +133,7 @@ def _in_range(name: str, indices: Any, size: int, axis: int) -> None:
         raise IndexError(f"{name}: index {worst} is out of range for axis {axis} of size {size}")
 
 
-def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
+def take(x: ArrayLike, indices: ArrayLike, /, *, axis: int | None = None) -> Variable:
     """Slices of ``x`` along an axis; a slice taken twice gets both gradients.
 
     Parameters
@@ -155,7 +161,7 @@ def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
     return _take(x, indices, axis)
 
 
-def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
+def take_along_axis(x: ArrayLike, indices: ArrayLike, /, *, axis: int = -1) -> Variable:
     """Elements picked along an axis, by an index for every other position.
 
     Parameters
@@ -223,7 +229,7 @@ def _become(x: Value, out: Value) -> None:
     x._native, x._node, x._tracked = out._native, out._node, out._tracked
 
 
-def assign(x: Any, compute: Callable[[], Any], what: str, other: Any = None) -> Any:
+def assign(x: ArrayLike, compute: Callable[[], Any], what: str, other: Any = None) -> Any:
     """Let ``x`` become what ``compute()`` returns, from ``x`` and ``other``: in place, or with a place in the graph, as
     `setitem`.
 
@@ -263,8 +269,8 @@ def _listed(values: Any, x: Value) -> Any:
         else:
             keeps_gradient("x[key] = value", leaf, x.dtype)
     if nested_lists.holds_arrays(values):
-        return nested_lists.joined(values, x.dtype)
-    return nested_lists.of_numbers(values, x.dtype, device_of(x._native))
+        return nested_lists.variable_of_list(values, x.dtype)
+    return nested_lists.variable_of_numbers(values, x.dtype, device_of(x._native))
 
 
 def setitem(x: Value, key: Any, value: Any) -> None:
@@ -336,7 +342,7 @@ def setitem(x: Value, key: Any, value: Any) -> None:
         writes.note_all((x._native,))
 
 
-def _overwritten(x: Any, value: Any, places: Any) -> Any:
+def _overwritten(x: ArrayLike, value: Any, places: Any) -> Any:
     """``x`` with ``value``, broadcast to the shape of ``places``, at these positions of the flattened array."""
     if not isinstance(value, Value):
         value = full_like(places, value, dtype=x.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..autograd.check import adopt, common_backend, explained
 from ..autograd.graph import Value
@@ -15,11 +15,16 @@ from ..backends.promotion import promoted
 from .arguments import one_axis
 from .data_type import astype
 
+if TYPE_CHECKING:
+    from ..typing import Array, ArrayLike, Namespace
+    from ..variable import Variable
+
 __all__ = ["concat", "stack"]
 
 
-def _split(xp: Any, g: Any, axis: int, sizes: tuple[int, ...]) -> list:
-    """The pieces that were joined; views, where the library has views."""
+# -- primitives: one for each number of arrays -------------------------------------------------------------------------
+def _split(xp: Namespace, g: Array, axis: int, sizes: tuple[int, ...]) -> list[Array]:
+    """The pieces that were joined. They are views, if the library has views."""
     pieces, start = [], 0
     for size in sizes:
         pieces.append(g[(slice(None),) * axis + (slice(start, start + size), ...)])
@@ -51,7 +56,9 @@ def _stack(n: int) -> Primitive:
     )
 
 
-def _joined(arrays: Sequence[Any], name: str) -> list:
+# -- functions ---------------------------------------------------------------------------------------------------------
+def _variables(arrays: Sequence[ArrayLike], name: str) -> list[Variable]:
+    """The arrays as Variables of one dtype, on one device."""
     if not nests(type(arrays)) and not isinstance(arrays, Value) and of(arrays) is None:
         raise TypeError(f"{name} takes a list or tuple of arrays, not {arrays!r} of type {type(arrays).__name__}")
     if isinstance(arrays, Value) or not len(arrays):
@@ -66,15 +73,26 @@ def _joined(arrays: Sequence[Any], name: str) -> list:
     return variables
 
 
-def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Any:
-    """Arrays joined along an axis that they have (None: flattened first).
+def concat(arrays: Sequence[ArrayLike], /, *, axis: int | None = 0) -> Variable:
+    """Join arrays along one of their axes.
+
+    Parameters
+    ----------
+    arrays : sequence of Variables or arrays
+        Their shapes are equal, except along the axis. Their dtypes are promoted.
+    axis : int or None
+        None: flatten the arrays first.
+
+    Returns
+    -------
+    Variable
 
     Raises
     ------
     ValueError
-        If they differ in another axis.
+        If the shapes differ in another axis, or there is no array.
     """
-    variables = _joined(arrays, "concat")
+    variables = _variables(arrays, "concat")
     if axis is None:
         variables, axis = [x.reshape(x.size) for x in variables], 0
     shapes = [x.shape for x in variables]
@@ -84,15 +102,26 @@ def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Any:
     return _concat(len(variables))(*variables, axis, tuple([s[axis] for s in shapes]))
 
 
-def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Any:
-    """Arrays of one shape joined along a new axis.
+def stack(arrays: Sequence[ArrayLike], /, *, axis: int = 0) -> Variable:
+    """Join arrays of one shape along a new axis.
+
+    Parameters
+    ----------
+    arrays : sequence of Variables or arrays
+        All have the same shape. Their dtypes are promoted.
+    axis : int
+        Where the new axis is in the result.
+
+    Returns
+    -------
+    Variable
 
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the shapes differ, or there is no array.
     """
-    variables = _joined(arrays, "stack")
+    variables = _variables(arrays, "stack")
     shapes = [x.shape for x in variables]
     if len(set(shapes)) > 1:
         raise explained(ValueError(f"stack: shapes {', '.join(map(str, shapes))} differ"))

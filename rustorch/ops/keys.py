@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..autograd.check import adopt
 from ..autograd.graph import Value
@@ -20,6 +20,9 @@ from ..backends.promotion import is_numpy_scalar
 from .data_type import broadcast_shapes
 from .from_data import asarray
 from .nested_lists import holds_arrays
+
+if TYPE_CHECKING:
+    from ..typing import Namespace
 
 _KEYS = "an integer, a slice, None, Ellipsis, or an integer or boolean array"
 #: What stands at an axis, or between axes: (axis, part). None and Ellipsis have no axis, nor has a mask of no
@@ -155,7 +158,7 @@ def plain(parts: Sequence[Part], shape: Sequence[int]) -> tuple:
     return tuple(key)
 
 
-def positions(xp: Any, parts: Sequence[Part], shape: Sequence[int], like: Array) -> Array:
+def positions(xp: Namespace, parts: Sequence[Part], shape: Sequence[int], like: Array) -> Array:
     """Where in the flattened array the elements of ``x[key]`` lie: int64, in the shape of ``x[key]``.
 
     Parameters
@@ -206,7 +209,7 @@ def positions(xp: Any, parts: Sequence[Part], shape: Sequence[int], like: Array)
     return xp.broadcast_to(out, tuple(sizes))
 
 
-def _without_mask(xp: Any, part: Part, like: Array) -> list[Part]:
+def _without_mask(xp: Namespace, part: Part, like: Array) -> list[Part]:
     axis, value = part
     if not _is_mask(value):
         return [part]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..autograd.check import adopt, number_of
 from ..autograd.primitive import Primitive
@@ -13,6 +13,10 @@ from .arguments import axes_of, integer, one_axis, shape_of, sizes_of
 from .data_type import broadcast_shapes
 from .from_data import asarray
 from .joining import concat, stack
+
+if TYPE_CHECKING:
+    from ..typing import Array, ArrayLike, Namespace
+    from ..variable import Variable
 
 __all__ = [
     "broadcast_arrays", "broadcast_to", "concat", "expand_dims", "flip", "moveaxis", "permute_dims", "repeat",
@@ -25,7 +29,7 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
-def _repeat_rule(xp: Any, g: Any, x_shape: tuple[int, ...], repeats: Any, axis: int) -> Any:
+def _repeat_rule(xp: Namespace, g: Array, x_shape: tuple[int, ...], repeats: Any, axis: int) -> Array:
     if isinstance(repeats, int):
         split = xp.reshape(g, (*x_shape[:axis], x_shape[axis], repeats, *x_shape[axis + 1 :]))
         return xp.sum(split, axis=axis + 1)
@@ -62,7 +66,7 @@ _unstack = Primitive(
 
 
 # -- functions ---------------------------------------------------------------------------------------------------------
-def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Any:
+def reshape(x: ArrayLike, /, shape: int | Sequence[int], *, copy: bool | None = None) -> Variable:
     """The same elements, in the same order, in another shape.
 
     Parameters
@@ -94,7 +98,7 @@ def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Any:
         raise ValueError(f"reshape: copy=False, but {x.shape} to {shape} needs a copy of this memory") from error
 
 
-def permute_dims(x: Any, /, axes: Sequence[int]) -> Any:
+def permute_dims(x: ArrayLike, /, axes: Sequence[int]) -> Variable:
     """The axes in another order: axis ``i`` of the result is axis ``axes[i]`` of ``x``."""
     x = adopt(x, "permute_dims")
     order = axes_of(tuple(axes), x.ndim)
@@ -105,7 +109,7 @@ def permute_dims(x: Any, /, axes: Sequence[int]) -> Any:
     return _permute_dims(x, order)
 
 
-def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int], /) -> Any:
+def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int], /) -> Variable:
     """Axes moved to other places; the rest keep their order."""
     x = adopt(x, "moveaxis")
     sources, places = axes_of(source, x.ndim), axes_of(destination, x.ndim)
@@ -117,7 +121,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     return _permute_dims(x, tuple(order))
 
 
-def expand_dims(x: Any, /, axis: int | Sequence[int] = 0) -> Any:
+def expand_dims(x: ArrayLike, /, axis: int | Sequence[int] = 0) -> Variable:
     """New axes of size 1 at the places ``axis`` of the result.
 
     Raises
@@ -132,7 +136,7 @@ def expand_dims(x: Any, /, axis: int | Sequence[int] = 0) -> Any:
     return _reshape(x, tuple([1 if i in places else next(sizes) for i in range(x.ndim + count)]), None)
 
 
-def squeeze(x: Any, /, axis: int | Sequence[int]) -> Any:
+def squeeze(x: ArrayLike, /, axis: int | Sequence[int]) -> Variable:
     """Axes of size 1 removed.
 
     Raises
@@ -148,7 +152,7 @@ def squeeze(x: Any, /, axis: int | Sequence[int]) -> Any:
     return _reshape(x, tuple([n for i, n in enumerate(x.shape) if i not in axes]), None)
 
 
-def broadcast_to(x: Any, /, shape: Sequence[int]) -> Any:
+def broadcast_to(x: ArrayLike, /, shape: Sequence[int]) -> Variable:
     """The array repeated, without copying, to a shape that it broadcasts to.
 
     Raises
@@ -163,20 +167,20 @@ def broadcast_to(x: Any, /, shape: Sequence[int]) -> Any:
     return _broadcast_to(x, shape)
 
 
-def broadcast_arrays(*arrays: Any) -> tuple:
+def broadcast_arrays(*arrays: ArrayLike) -> tuple:
     """Arrays broadcast against one another."""
     variables = [adopt(x, "broadcast_arrays", arrays) for x in arrays]
     shape = broadcast_shapes(*[x.shape for x in variables])
     return tuple([broadcast_to(x, shape) for x in variables])
 
 
-def flip(x: Any, /, *, axis: int | Sequence[int] | None = None) -> Any:
+def flip(x: ArrayLike, /, *, axis: int | Sequence[int] | None = None) -> Variable:
     """The order of the elements reversed along axes (None: all)."""
     x = adopt(x, "flip")
     return _flip(x, axes_of(axis, x.ndim))
 
 
-def roll(x: Any, /, shift: int | Sequence[int], *, axis: int | Sequence[int] | None = None) -> Any:
+def roll(x: ArrayLike, /, shift: int | Sequence[int], *, axis: int | Sequence[int] | None = None) -> Variable:
     """Elements moved along axes, those that fall off entering at the other end.
 
     Parameters
@@ -202,7 +206,7 @@ def roll(x: Any, /, shift: int | Sequence[int], *, axis: int | Sequence[int] | N
     return _roll(x, shift, axis)
 
 
-def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
+def repeat(x: ArrayLike, repeats: Any, /, *, axis: int | None = None) -> Variable:
     """Each element repeated.
 
     Parameters
@@ -234,7 +238,7 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
     return _repeat(x, repeats, axis)
 
 
-def tile(x: Any, repetitions: Sequence[int], /) -> Any:
+def tile(x: ArrayLike, repetitions: Sequence[int], /) -> Variable:
     """The whole array repeated along each axis."""
     x = adopt(x, "tile")
     times = sizes_of("tile", repetitions)
@@ -245,7 +249,7 @@ def tile(x: Any, repetitions: Sequence[int], /) -> Any:
     return reshape(spread, tuple([times[i] * shape[i] for i in range(n)]))
 
 
-def unstack(x: Any, /, *, axis: int = 0) -> tuple:
+def unstack(x: ArrayLike, /, *, axis: int = 0) -> tuple:
     """The array taken apart along an axis: a tuple of as many as there are places."""
     x = adopt(x, "unstack")
     return _unstack(x, one_axis(axis, x.ndim))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..autograd.check import adopt, common_backend, mixed_kinds, weak, weak_number
 from ..autograd.graph import make
@@ -14,6 +14,10 @@ from .arguments import axes_of, one_axis
 from .creation import full_like
 from .from_data import asarray
 from .indexing import take
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, Axes
+    from ..variable import Variable
 
 __all__ = ["argmax", "argmin", "count_nonzero", "nonzero", "searchsorted", "where"]
 
@@ -31,7 +35,7 @@ _count_nonzero = Primitive(
 _searchsorted = Primitive("searchsorted", lambda xp, x1, x2, /, side: xp.searchsorted(x1, x2, side=side))
 
 
-def where(condition: Any, x1: Any, x2: Any, /) -> Any:
+def where(condition: ArrayLike, x1: ArrayLike, x2: ArrayLike, /) -> Variable:
     """Elements of ``x1`` where the condition holds, else of ``x2``.
 
     The gradient of the element that was not chosen is zero times what it would be: where that is infinite or nan
@@ -61,25 +65,25 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Any:
     return _where(condition, x1, x2)
 
 
-def _axis(x: Any, axis: int | None, name: str) -> int | None:
+def _axis(x: ArrayLike, axis: int | None, name: str) -> int | None:
     if x.size == 0 and (axis is None or x.shape[one_axis(axis, x.ndim)] == 0):
         raise ValueError(f"{name}: there is none among no elements, shape {x.shape}")
     return None if axis is None else one_axis(axis, x.ndim)
 
 
-def argmax(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+def argmax(x: ArrayLike, /, *, axis: int | None = None, keepdims: bool = False) -> Variable:
     """Index of the first largest element along an axis (None: in the flattened array), as int64."""
     x = adopt(x, "argmax")
     return _argmax(x, _axis(x, axis, "argmax"), keepdims)
 
 
-def argmin(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+def argmin(x: ArrayLike, /, *, axis: int | None = None, keepdims: bool = False) -> Variable:
     """Index of the first smallest element along an axis (None: in the flattened array), as int64."""
     x = adopt(x, "argmin")
     return _argmin(x, _axis(x, axis, "argmin"), keepdims)
 
 
-def nonzero(x: Any, /) -> tuple:
+def nonzero(x: ArrayLike, /) -> tuple:
     """The indices of the elements that are not zero: an array per axis. Its size depends on the values."""
     x = adopt(x, "nonzero")
     if x.ndim == 0:
@@ -87,13 +91,13 @@ def nonzero(x: Any, /) -> tuple:
     return tuple([make(index) for index in of(x._native).xp.nonzero(x._native)])  # type: ignore[union-attr]
 
 
-def count_nonzero(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+def count_nonzero(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False) -> Variable:
     """How many elements along axes are not zero."""
     x = adopt(x, "count_nonzero")
     return _count_nonzero(x, None if axis is None else axes_of(axis, x.ndim), keepdims)
 
 
-def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Any:
+def searchsorted(x1: ArrayLike, x2: ArrayLike, /, *, side: str = "left", sorter: ArrayLike | None = None) -> Variable:
     """Where the elements of ``x2`` would be inserted into the sorted ``x1``.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..autograd.check import adopt, common_backend, weak
 from ..autograd.graph import make
@@ -12,6 +12,10 @@ from .data_type import astype, result_type
 from .from_data import asarray
 from .indexing import take
 from .manipulation import reshape
+
+if TYPE_CHECKING:
+    from ..typing import Array, ArrayLike, Namespace
+    from ..variable import Variable
 
 __all__ = ["isin", "unique_all", "unique_counts", "unique_inverse", "unique_values"]
 
@@ -39,7 +43,7 @@ class _Inverse(NamedTuple):
     inverse_indices: Any
 
 
-def _order(xp: Any, x: Any, kind: str) -> Any:
+def _order(xp: Namespace, x: Array, kind: str) -> Array:
     """The stable order of a vector of any dtype; the standard sorts real numbers only."""
     if kind == "c":  # by the real part, then by the imaginary one
         order = xp.argsort(xp.imag(x), stable=True)
@@ -47,7 +51,7 @@ def _order(xp: Any, x: Any, kind: str) -> Any:
     return xp.argsort(xp.astype(x, xp.uint8) if kind == "b" else x, stable=True)
 
 
-def _distinct(xp: Any, x: Any, kind: str) -> tuple[Any, Any, Any]:
+def _distinct(xp: Namespace, x: Array, kind: str) -> tuple[Any, Any, Any]:
     """Of a vector: where each distinct element comes first, which of them each element is, how often each is there."""
     n = x.shape[0]
     if not n:
@@ -63,7 +67,7 @@ def _distinct(xp: Any, x: Any, kind: str) -> tuple[Any, Any, Any]:
     return xp.take(order, places, axis=0), xp.take(ranks, xp.argsort(order), axis=0), ends - places
 
 
-def _unique(x: Any, name: str) -> _All:
+def _unique(x: ArrayLike, name: str) -> _All:
     x = adopt(x, name)
     flat = reshape(x, (-1,))
     backend: Any = of(x._native)
@@ -73,7 +77,7 @@ def _unique(x: Any, name: str) -> _All:
     return _All(take(flat, indices, axis=0), indices, reshape(inverse, x.shape), counts)
 
 
-def unique_all(x: Any, /) -> _All:
+def unique_all(x: ArrayLike, /) -> _All:
     """The distinct elements, where each is first in the flattened array, which of them each element is, and how often
     each is there.
 
@@ -98,13 +102,13 @@ def unique_all(x: Any, /) -> _All:
     return _unique(x, "unique_all")
 
 
-def unique_counts(x: Any, /) -> _Counts:
+def unique_counts(x: ArrayLike, /) -> _Counts:
     """The distinct elements and how often each is there, named ``values`` and ``counts``; see `unique_all`."""
     found = _unique(x, "unique_counts")
     return _Counts(found.values, found.counts)
 
 
-def unique_inverse(x: Any, /) -> _Inverse:
+def unique_inverse(x: ArrayLike, /) -> _Inverse:
     """The distinct elements and which of them each element is, named ``values`` and ``inverse_indices``; see
     `unique_all`.
     """
@@ -112,12 +116,12 @@ def unique_inverse(x: Any, /) -> _Inverse:
     return _Inverse(found.values, found.inverse_indices)
 
 
-def unique_values(x: Any, /) -> Any:
+def unique_values(x: ArrayLike, /) -> Variable:
     """The distinct elements, as a vector; see `unique_all`."""
     return _unique(x, "unique_values").values
 
 
-def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> Any:
+def isin(x1: ArrayLike, x2: ArrayLike, /, *, invert: bool = False) -> Variable:
     """Whether each element of ``x1`` is among the elements of ``x2``; nan is not among any.
 
     Parameters
@@ -158,7 +162,7 @@ def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> Any:
     return reshape(make(backend.as_array(found)), x1.shape)
 
 
-def _members(xp: Any, x: Any, among: Any, kind: str) -> Any:
+def _members(xp: Namespace, x: Array, among: Array, kind: str) -> Array:
     among = among[among == among]  # without nan: a search among them finds its way in some libraries only
     n, m = x.shape[0], among.shape[0]
     if not n or not m:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..autograd.check import adopt
 from ..autograd.primitive import Primitive
 from .arguments import one_axis
 
+if TYPE_CHECKING:
+    from ..typing import Array, ArrayLike, Namespace
+    from ..variable import Variable
+
 __all__ = ["argsort", "sort"]
 
 
-def _sorted(xp: Any, x: Any, axis: int, descending: bool, stable: bool) -> tuple[Any, Any]:
+def _sorted(xp: Namespace, x: Array, axis: int, descending: bool, stable: bool) -> tuple[Any, Any]:
     indices = xp.argsort(x, axis=axis, descending=descending, stable=stable)
     return xp.take_along_axis(x, indices, axis=axis), indices
 
@@ -33,14 +37,14 @@ _argsort = Primitive(
 )
 
 
-def _with_axis(x: Any, axis: int, name: str) -> tuple[Any, int]:
+def _with_axis(x: ArrayLike, axis: int, name: str) -> tuple[Any, int]:
     x = adopt(x, name)
     if x.ndim == 0:
         raise ValueError(f"{name}: an array without dimensions has no axis to sort along")
     return x, one_axis(axis, x.ndim)
 
 
-def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+def sort(x: ArrayLike, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Variable:
     """The elements in order along an axis; gradients go back to where the elements came from.
 
     Parameters
@@ -55,7 +59,7 @@ def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = 
     return (_sort if x.requires_grad else _sort_values)(x, axis, descending, stable)
 
 
-def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+def argsort(x: ArrayLike, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Variable:
     """The indices that sort along an axis, as int64; parameters as in `sort`."""
     x, axis = _with_axis(x, axis, "argsort")
     return _argsort(x, axis, descending, stable)

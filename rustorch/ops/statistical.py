@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..autograd.check import adopt
 from ..autograd.graph import VARIABLES
 from ..autograd.primitive import Primitive
 from ..backends import dtypes, of
-from .arguments import axes_of, number, one_axis
+from .arguments import axes_of, one_axis, real_number
 from .complex_numbers import conjugate
+
+if TYPE_CHECKING:
+    from ..typing import Array, ArrayLike, Axes, DTypeLike, Namespace
+    from ..variable import Variable
 
 __all__ = ["cumulative_prod", "cumulative_sum", "max", "mean", "min", "prod", "std", "sum", "var"]
 
 Axis = int | Sequence[int] | None
 
 
-def _spread(xp: Any, g: Any, axis: Any, shape: tuple[int, ...], keepdims: bool) -> Any:
+def _spread(xp: Namespace, g: Array, axis: Axes, shape: tuple[int, ...], keepdims: bool) -> Array:
     """A reduction's gradient at every element that was reduced: a view, where the library has views."""
     if axis is None:
         return xp.broadcast_to(g, shape)
-    return xp.broadcast_to(restored(xp, g, axis, shape, keepdims), shape)
+    return xp.broadcast_to(restore_axes(xp, g, axis, shape, keepdims), shape)
 
 
 def _count(axis: Any, shape: tuple[int, ...]) -> int:
@@ -32,7 +36,7 @@ def _count(axis: Any, shape: tuple[int, ...]) -> int:
     return n
 
 
-def restored(xp: Any, g: Any, axis: Any, shape: tuple[int, ...], keepdims: bool) -> Any:
+def restore_axes(xp: Namespace, g: Array, axis: Axes, shape: tuple[int, ...], keepdims: bool) -> Array:
     """A reduction's gradient with the reduced axes back, as axes of size 1."""
     if keepdims or not g.ndim:
         return g
@@ -41,37 +45,37 @@ def restored(xp: Any, g: Any, axis: Any, shape: tuple[int, ...], keepdims: bool)
 
 
 # -- rules -----------------------------------------------------------------------------------------------------------
-def _extreme_rule(xp: Any, g: Any, x: Any, out: Any, axis: Any, keepdims: bool) -> Any:
+def _extreme_rule(xp: Namespace, g: Array, x: Array, out: Array, axis: Axes, keepdims: bool) -> Array:
     """To the elements that attain the extreme, evenly; where that is nan, to those that are nan."""
-    out = restored(xp, out, axis, x.shape, keepdims)
+    out = restore_axes(xp, out, axis, x.shape, keepdims)
     attains = xp.logical_or(x == out, xp.logical_and(x != x, out != out))
     hit = xp.astype(attains, g.dtype)
     if _count(axis, x.shape) > 1 << 24:  # float32 counts no further, one by one
         ties = xp.astype(xp.sum(xp.astype(hit, xp.int32), axis=axis, keepdims=True), g.dtype)
     else:
         ties = xp.sum(hit, axis=axis, keepdims=True)
-    return xp.where(attains, restored(xp, g, axis, x.shape, keepdims) / ties, xp.zeros_like(hit))
+    return xp.where(attains, restore_axes(xp, g, axis, x.shape, keepdims) / ties, xp.zeros_like(hit))
 
 
-def _var_rule(xp: Any, g: Any, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
+def _var_rule(xp: Namespace, g: Array, x: Array, axis: Axes, correction: float, keepdims: bool) -> Array:
     degrees = builtins.max(_count(axis, x.shape) - correction, 0)
     scale = 2 / degrees if degrees else float("inf")
-    return restored(xp, g, axis, x.shape, keepdims) * scale * (x - xp.mean(x, axis=axis, keepdims=True))
+    return restore_axes(xp, g, axis, x.shape, keepdims) * scale * (x - xp.mean(x, axis=axis, keepdims=True))
 
 
-def _std_rule(xp: Any, g: Any, x: Any, out: Any, axis: Any, correction: float, keepdims: bool) -> Any:
+def _std_rule(xp: Namespace, g: Array, x: Array, out: Array, axis: Axes, correction: float, keepdims: bool) -> Array:
     """Zero where the deviation is zero, as PyTorch has it. Each deviation from the mean is divided by it first: nothing
     overflows.
     """
     degrees = builtins.max(_count(axis, x.shape) - correction, 0)
     scale = 1 / degrees if degrees else float("inf")
-    out = restored(xp, out, axis, x.shape, keepdims)
+    out = restore_axes(xp, out, axis, x.shape, keepdims)
     flat = out == 0
-    g = xp.where(flat, xp.zeros_like(out), restored(xp, g, axis, x.shape, keepdims))
+    g = xp.where(flat, xp.zeros_like(out), restore_axes(xp, g, axis, x.shape, keepdims))
     return g * scale * ((x - xp.mean(x, axis=axis, keepdims=True)) / xp.where(flat, xp.ones_like(out), out))
 
 
-def _std_of(xp: Any, x: Any, /, axis: Any, correction: float, keepdims: bool) -> Any:
+def _std_of(xp: Namespace, x: Array, /, axis: Axes, correction: float, keepdims: bool) -> Array:
     """Deviations from the mean are divided by the largest of them before they are squared: nothing overflows."""
     degrees = _count(axis, x.shape) - correction
     if 0 in x.shape or degrees <= 0:
@@ -85,7 +89,7 @@ def _std_of(xp: Any, x: Any, /, axis: Any, correction: float, keepdims: bool) ->
     return xp.reshape(out, tuple([n for i, n in enumerate(out.shape) if i not in axes])) if axes else out
 
 
-def _shifted(xp: Any, x: Any, by: int, fill: Any) -> Any:
+def _shifted(xp: Namespace, x: Array, by: int, fill: Array) -> Array:
     """``x`` moved along its last axis by ``by`` places (to the right if positive), with ``fill``'s elements
     moving in.
     """
@@ -94,12 +98,12 @@ def _shifted(xp: Any, x: Any, by: int, fill: Any) -> Any:
     return xp.concat([x[..., -by:], fill[..., :-by]], axis=-1)
 
 
-def _products_before(xp: Any, x: Any) -> Any:
+def _products_before(xp: Namespace, x: Array) -> Array:
     """The product of all elements before each, along the last axis."""
     return xp.cumulative_prod(_shifted(xp, x, 1, xp.ones_like(x)), axis=-1)
 
 
-def _prod_rule(xp: Any, g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+def _prod_rule(xp: Namespace, g: Array, x: Array, axis: Axes, keepdims: bool) -> Array:
     """Each element's factor is the product of all others, from both sides: no division, so zeros are no
     special case.
     """
@@ -113,16 +117,16 @@ def _prod_rule(xp: Any, g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     others = _products_before(xp, rows) * xp.flip(_products_before(xp, xp.flip(rows, axis=-1)), axis=-1)
     others = xp.reshape(others, tuple([shape[i] for i in order]))
     back = sorted(range(len(order)), key=order.__getitem__)
-    return restored(xp, g, axis, shape, keepdims) * conjugate(xp, xp.permute_dims(others, tuple(back)))
+    return restore_axes(xp, g, axis, shape, keepdims) * conjugate(xp, xp.permute_dims(others, tuple(back)))
 
 
-def _cumulative_sum_rule(xp: Any, g: Any, axis: int, include_initial: bool) -> Any:
+def _cumulative_sum_rule(xp: Namespace, g: Array, axis: int, include_initial: bool) -> Array:
     if include_initial:
         g = g[(slice(None),) * axis + (slice(1, None), ...)]
     return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
 
 
-def _cumulative_prod_rule(xp: Any, g: Any, x: Any, axis: int, include_initial: bool) -> Any:
+def _cumulative_prod_rule(xp: Namespace, g: Array, x: Array, axis: int, include_initial: bool) -> Array:
     """``before[i] * r[i]`` with ``r[i] = g[i] + x[i+1] * r[i+1]``, in which nothing is divided by ``x``.
 
     The linear recurrence is solved by doubling: log2(n) passes over arrays of the input's size.
@@ -193,7 +197,7 @@ _cumulative_prod = Primitive(
 
 
 # -- functions ---------------------------------------------------------------------------------------------------------
-def _given(x: Any, name: str, axis: Axis) -> tuple[Any, Any]:
+def _given(x: ArrayLike, name: str, axis: Axis) -> tuple[Any, Any]:
     """The array as a Variable and the axes checked, as an integer, a tuple or None."""
     if type(x) not in VARIABLES:
         x = adopt(x, name)
@@ -203,21 +207,21 @@ def _given(x: Any, name: str, axis: Axis) -> tuple[Any, Any]:
     return x, axes[0] if isinstance(axis, int) else axes
 
 
-def _native_dtype(x: Any, dtype: Any) -> Any:
+def _native_dtype(x: ArrayLike, dtype: DTypeLike) -> Any:
     return None if dtype is None else of(x._native).native_dtype(dtype)  # type: ignore[union-attr]
 
 
-def _not_empty(x: Any, name: str, axis: Any) -> None:
+def _not_empty(x: ArrayLike, name: str, axis: Any) -> None:
     if not _count(axis, x.shape):
         raise ValueError(f"{name}: there is no {name} of nothing: axis {axis} of shape {x.shape} has no elements")
 
 
-def _floating(x: Any, name: str) -> None:
+def _floating(x: ArrayLike, name: str) -> None:
     if not dtypes.is_floating(x.dtype):
         raise TypeError(f"{name} is of floating-point arrays, not {x.dtype}; convert with x.astype(rustorch.float32)")
 
 
-def sum(x: Any, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
+def sum(x: ArrayLike, /, *, axis: Axis = None, dtype: DTypeLike = None, keepdims: bool = False) -> Variable:
     """Sum of the elements along axes.
 
     Parameters
@@ -245,48 +249,48 @@ def sum(x: Any, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = Fal
     return _sum.call(x, axis, None if dtype is None else _native_dtype(x, dtype), keepdims)
 
 
-def prod(x: Any, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
+def prod(x: ArrayLike, /, *, axis: Axis = None, dtype: DTypeLike = None, keepdims: bool = False) -> Variable:
     """Product of the elements along axes; parameters as in `sum`. Zeros among them have their right gradients."""
     x, axis = _given(x, "prod", axis)
     return _prod(x, axis, _native_dtype(x, dtype), keepdims)
 
 
-def mean(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
+def mean(x: ArrayLike, /, *, axis: Axis = None, keepdims: bool = False) -> Variable:
     """Arithmetic mean along axes, of a floating-point array; parameters as in `sum`."""
     x, axis = _given(x, "mean", axis)
     _floating(x, "mean")
     return _mean.call(x, axis, keepdims)
 
 
-def max(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
+def max(x: ArrayLike, /, *, axis: Axis = None, keepdims: bool = False) -> Variable:
     """The largest element along axes; parameters as in `sum`. Ties share the gradient evenly."""
     x, axis = _given(x, "max", axis)
     _not_empty(x, "max", axis)
     return _max(x, axis, keepdims)
 
 
-def min(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
+def min(x: ArrayLike, /, *, axis: Axis = None, keepdims: bool = False) -> Variable:
     """The smallest element along axes; parameters as in `sum`. Ties share the gradient evenly."""
     x, axis = _given(x, "min", axis)
     _not_empty(x, "min", axis)
     return _min(x, axis, keepdims)
 
 
-def var(x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+def var(x: ArrayLike, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Variable:
     """Variance along axes: squared deviations from the mean, over the number of elements less ``correction``."""
     x, axis = _given(x, "var", axis)
     _floating(x, "var")
-    return _var(x, axis, number("var", "correction", correction), keepdims)
+    return _var(x, axis, real_number("var", "correction", correction), keepdims)
 
 
-def std(x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+def std(x: ArrayLike, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Variable:
     """Standard deviation along axes: the square root of `var`. Its gradient at 0 is 0."""
     x, axis = _given(x, "std", axis)
     _floating(x, "std")
-    return _std(x, axis, number("std", "correction", correction), keepdims)
+    return _std(x, axis, real_number("std", "correction", correction), keepdims)
 
 
-def _running(x: Any, name: str, axis: int | None) -> tuple[Any, int]:
+def _running(x: ArrayLike, name: str, axis: int | None) -> tuple[Any, int]:
     x = adopt(x, name)
     if axis is None:
         if x.ndim != 1:
@@ -295,7 +299,9 @@ def _running(x: Any, name: str, axis: int | None) -> tuple[Any, int]:
     return x, one_axis(axis, x.ndim)
 
 
-def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+def cumulative_sum(
+    x: ArrayLike, /, *, axis: int | None = None, dtype: DTypeLike = None, include_initial: bool = False
+) -> Variable:
     """Running sums along an axis.
 
     Parameters
@@ -316,7 +322,9 @@ def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, inc
     return _cumulative_sum(x, axis, _native_dtype(x, dtype), include_initial)
 
 
-def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+def cumulative_prod(
+    x: ArrayLike, /, *, axis: int | None = None, dtype: DTypeLike = None, include_initial: bool = False
+) -> Variable:
     """Running products along an axis; parameters as in `cumulative_sum`, the initial value is 1."""
     x, axis = _running(x, "cumulative_prod", axis)
     return _cumulative_prod(x, axis, _native_dtype(x, dtype), include_initial)

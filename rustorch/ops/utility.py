@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..autograd.check import adopt
 from ..autograd.primitive import Primitive
 from .arguments import axes_of, one_axis
 from .joining import concat
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, Axes
+    from ..variable import Variable
 
 __all__ = ["all", "any", "diff"]
 
@@ -15,19 +19,21 @@ _all = Primitive("all", lambda xp, x, /, axis, keepdims: xp.all(x, axis=axis, ke
 _any = Primitive("any", lambda xp, x, /, axis, keepdims: xp.any(x, axis=axis, keepdims=keepdims))
 
 
-def all(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+def all(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False) -> Variable:
     """Whether all elements along axes (None: all of them) are true or not zero."""
     x = adopt(x, "all")
     return _all(x, None if axis is None else axes_of(axis, x.ndim), keepdims)
 
 
-def any(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+def any(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False) -> Variable:
     """Whether any element along axes (None: of them all) is true or not zero."""
     x = adopt(x, "any")
     return _any(x, None if axis is None else axes_of(axis, x.ndim), keepdims)
 
 
-def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
+def diff(
+    x: ArrayLike, /, *, axis: int = -1, n: int = 1, prepend: ArrayLike | None = None, append: ArrayLike | None = None
+) -> Variable:
     """Differences of neighbours along an axis, taken ``n`` times.
 
     Parameters

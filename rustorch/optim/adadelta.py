@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import Namespace
 from . import checks
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["Adadelta"]
 
 
 class Adadelta(Optimizer):
-    """The step has the parameter's own units: it is scaled by the running size of the last steps over that of the
-    gradients.
+    """Adadelta: the step has the parameter's own units, so that it hardly needs a learning rate.
 
-    ``v = rho * v + (1 - rho) * g**2;  d = sqrt(u + eps) / sqrt(v + eps) * g;  u = rho * u + (1 - rho) * d**2;  p = p -
-    lr * d``.
+    It is the gradient, times the running size of the last steps, divided by the running size of the gradients::
 
+        g = g + weight_decay * p
+        v = rho * v + (1 - rho) * g**2
+        d = sqrt(u + eps) / sqrt(v + eps) * g
+        u = rho * u + (1 - rho) * d**2
+        p = p - lr * d
 
     Parameters
     ----------
@@ -26,25 +31,25 @@ class Adadelta(Optimizer):
     lr : float
         Learning rate.
     rho : float
-        How much of the running means is kept, from 0 to 1.
+        Decay rate of the running means, from 0 to 1.
     eps : float
-        Added to the denominator.
+        Added to both running means.
     weight_decay : float
-        Adds ``weight_decay * p`` to the gradient.
+        Factor of an L2 penalty: ``weight_decay * p`` is added to the gradient.
     maximize : bool
-        Climbs instead.
+        Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or rho is not from 0
-        to 1.
+        If there are no parameters, a parameter is listed twice, an option is negative, infinite or nan, or rho is not
+        from 0 to 1.
 
     Notes
     -----
-    Source: Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012.
+    Source: Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012, algorithm 1.
 
     Examples
     --------
@@ -58,7 +63,8 @@ class Adadelta(Optimizer):
     """
 
     kernel = "adadelta"
-    keeps = ("square_avg", "acc_delta")
+    state_names = ("square_avg", "acc_delta")
+    shares_numbers = True
 
     def __init__(
         self,
@@ -70,7 +76,7 @@ class Adadelta(Optimizer):
         *,
         maximize: bool = False,
         **hints: Any,
-    ):
+    ) -> None:
         super().__init__(
             params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, hints
         )
@@ -79,21 +85,20 @@ class Adadelta(Optimizer):
         checks.not_negative(self._name, options, "lr", "eps", "weight_decay")
         checks.fraction(self._name, options, "rho")
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "square_avg": xp.zeros_like(p), "acc_delta": xp.zeros_like(p)}
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
         state["step"] += 1
-        return (
-            p,
-            g,
-            state["square_avg"],
-            state["acc_delta"],
-            options["lr"],
-            options["rho"],
-            options["eps"],
-            options["weight_decay"],
-            options["maximize"],
-        )
+        return p, g, state["square_avg"], state["acc_delta"]
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "lr": options["lr"],
+            "rho": options["rho"],
+            "eps": options["eps"],
+            "weight_decay": options["weight_decay"],
+            "maximize": options["maximize"],
+        }

@@ -2,52 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import Namespace
+from ..backends import BY_TYPE
 from ..variable import Variable
 from . import checks
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["Adafactor"]
 
 
 class Adafactor(Optimizer):
-    """Adam's step sizes at a fraction of its memory: of a matrix, only the means over rows and over columns of the
-    squares are kept.
+    """Adafactor: Adam's step sizes with a fraction of its memory.
 
-    The step is relative to the size of the parameter, clipped at ``d`` in its root mean square, and at most ``1 /
-    sqrt(t)``.
+    For a matrix it keeps the running means over rows and over columns of the squared gradients, not every square. The
+    step is relative to the size of the parameter. With ``rms`` for the root mean square of all elements, step ``t``
+    is::
 
+        beta = 1 - t**beta2_decay
+        step = min(lr, 1 / sqrt(t)) * max(eps[1], rms(p))
+        p = (1 - lr * weight_decay) * p
+        r = beta * r + (1 - beta) * mean(g**2, axis=-1)
+        c = beta * c + (1 - beta) * mean(g**2, axis=-2)
+        v = r * c / max(mean(r), eps[0])            # of a vector: beta * v + (1 - beta) * g**2
+        u = g / sqrt(max(v, eps[0]**2))
+        p = p - step * u / max(1, rms(u) / d)
 
     Parameters
     ----------
     params : iterable of Variables, of (name, Variable) pairs, or of dicts
         See `Optimizer`.
     lr : float
-        The longest relative step.
+        The largest step, relative to the size of the parameter.
     beta2_decay : float
-        Exponent of the weight ``t**beta2_decay`` of new squares; not above 0.
+        Exponent of the weight ``t**beta2_decay`` of the new squares; not above 0.
     eps : (float or None, float)
-        The least variance (None: the dtype's own eps) and the least size of a parameter.
+        The smallest root of the variance (None: the machine epsilon of the dtype), and the smallest size of a
+        parameter.
     d : float
-        Where steps are clipped; at least 1.
+        The largest root mean square of ``u``; at least 1.
     weight_decay : float
-        What each step takes from a parameter, in units of ``lr * p``.
+        Each step subtracts ``lr * weight_decay * p`` from a parameter.
     maximize : bool
-        Climbs instead.
+        Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan,
-        beta2_decay is above 0, d is below 1, or a parameter is complex.
+        If there are no parameters, a parameter is listed twice or is complex, an option is negative, infinite or nan,
+        beta2_decay is above 0, or d is below 1.
 
     Notes
     -----
-    Source: Shazeer and Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", 2018, in PyTorch's form.
+    Source: Shazeer and Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", 2018, algorithms 4 and
+    5; in PyTorch's form.
 
     Examples
     --------
@@ -61,7 +74,7 @@ class Adafactor(Optimizer):
     """
 
     kernel = "adafactor"
-    keeps = ("row_var", "col_var", "variance")
+    state_names = ("row_var", "col_var", "variance")
 
     def __init__(
         self,
@@ -74,7 +87,7 @@ class Adafactor(Optimizer):
         *,
         maximize: bool = False,
         **hints: Any,
-    ):
+    ) -> None:
         super().__init__(
             params,
             {
@@ -112,28 +125,26 @@ class Adafactor(Optimizer):
         if p.dtype.kind == "c":
             raise ValueError(f"{self._name} has no steps for complex parameters; parameter {number} is {p.dtype}")
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         if p.ndim < 2:
             return {"step": 0, "variance": xp.zeros_like(p)}
         return {"step": 0, "row_var": xp.zeros_like(p[..., :1]), "col_var": xp.zeros_like(p[..., :1, :])}
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        state["step"] = step = state["step"] + 1
-        lr, (eps1, eps2) = options["lr"], options["eps"]
-        return (
-            p,
-            g,
-            state.get("row_var"),
-            state.get("col_var"),
-            state.get("variance"),
-            lr,
-            step ** options["beta2_decay"],
-            float(xp.finfo(p.dtype).eps) if eps1 is None else eps1,
-            eps2,
-            options["d"],
-            min(lr, step**-0.5),
-            options["weight_decay"],
-            options["maximize"],
-        )
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
+        state["step"] += 1
+        return p, g, state.get("row_var"), state.get("col_var"), state.get("variance")
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        step, lr, (eps1, eps2) = state["step"], options["lr"], options["eps"]
+        return {
+            "lr": lr,
+            "new_weight": step ** options["beta2_decay"],
+            "eps1": float(BY_TYPE[type(p)].xp.finfo(p.dtype).eps) if eps1 is None else eps1,
+            "eps2": eps2,
+            "d": options["d"],
+            "rho": min(lr, step**-0.5),
+            "weight_decay": options["weight_decay"],
+            "maximize": options["maximize"],
+        }

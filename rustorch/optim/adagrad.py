@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import Namespace
 from . import checks
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["Adagrad"]
 
 
 class Adagrad(Optimizer):
-    """Each number's step shrinks with the sum of its squared gradients.
+    """Adagrad: the step of each element shrinks with the sum of its squared gradients.
 
-    ``s = s + g**2;  p = p - lr / (1 + (t - 1) * lr_decay) * g / (sqrt(s) + eps)``.
+    Step ``t`` is, in this order::
 
+        g = g + weight_decay * p
+        s = s + g**2
+        p = p - lr / (1 + (t - 1) * lr_decay) * g / (sqrt(s) + eps)
 
     Parameters
     ----------
@@ -26,25 +31,25 @@ class Adagrad(Optimizer):
     lr_decay : float
         How fast the learning rate falls.
     weight_decay : float
-        Adds ``weight_decay * p`` to the gradient.
+        Factor of an L2 penalty: ``weight_decay * p`` is added to the gradient.
     initial_accumulator_value : float
-        What the sums begin with.
+        The value of ``s`` before the first step.
     eps : float
         Added to the denominator.
     maximize : bool
-        Climbs instead.
+        Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan.
+        If there are no parameters, a parameter is listed twice, or an option is negative, infinite or nan.
 
     Notes
     -----
     Source: Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization",
-    2011.
+    2011, figure 1.
 
     Examples
     --------
@@ -58,7 +63,8 @@ class Adagrad(Optimizer):
     """
 
     kernel = "adagrad"
-    keeps = ("sum",)
+    state_names = ("sum",)
+    shares_numbers = True
 
     def __init__(
         self,
@@ -71,7 +77,7 @@ class Adagrad(Optimizer):
         *,
         maximize: bool = False,
         **hints: Any,
-    ):
+    ) -> None:
         super().__init__(
             params,
             {
@@ -88,24 +94,24 @@ class Adagrad(Optimizer):
     def check(self, options: dict[str, Any]) -> None:
         checks.not_negative(self._name, options, "lr", "lr_decay", "eps", "weight_decay", "initial_accumulator_value")
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         first = options["initial_accumulator_value"]
-        # of complex parameters, both parts begin with it
+        # a complex parameter begins with it in both parts
         return {
             "step": 0,
             "sum": xp.full_like(p, complex(first, first) if xp.isdtype(p.dtype, "complex floating") else first),
         }
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        state["step"] = step = state["step"] + 1
-        return (
-            p,
-            g,
-            state["sum"],
-            options["lr"] / (1 + (step - 1) * options["lr_decay"]),
-            options["eps"],
-            options["weight_decay"],
-            options["maximize"],
-        )
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
+        state["step"] += 1
+        return p, g, state["sum"]
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "lr": options["lr"] / (1 + (state["step"] - 1) * options["lr_decay"]),
+            "eps": options["eps"],
+            "weight_decay": options["weight_decay"],
+            "maximize": options["maximize"],
+        }

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import Namespace
 from ..rustorch_names import AdamNames
 from . import checks, states
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["Adam", "AdamW"]
 
 
 class Adam(Optimizer, AdamNames):
-    """Adam: each number has a step size of its own, from the running mean ``m`` of its gradient and ``v`` of the
-    gradient's square.
+    """Adam: the step of each element is scaled by running means of its gradient and of its squared gradient.
 
-    ``m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g**2;
-    p = p - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)`` in step ``t``.
+    Step ``t`` is, in this order::
 
+        g = g + weight_decay * p
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        p = p - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
 
     Parameters
     ----------
@@ -27,30 +31,30 @@ class Adam(Optimizer, AdamNames):
     lr : float
         Learning rate.
     betas : (float, float)
-        How much of the running means of the gradient and of its square is kept at each step.
+        ``beta1`` and ``beta2``, the decay rates of the running means.
     eps : float
         Added to the denominator.
     weight_decay : float
-        Adds ``weight_decay * p`` to the gradient.
+        Factor of an L2 penalty: ``weight_decay * p`` is added to the gradient.
     amsgrad : bool
-        Divides by the largest ``v`` so far.
+        Divide by the root of the largest ``v`` so far.
     maximize : bool
-        Climbs instead.
+        Maximize instead of minimize.
     decoupled_weight_decay : bool
-        Takes ``lr * weight_decay * p`` from the parameter instead, as in AdamW.
+        Subtract ``lr * weight_decay * p`` from the parameter instead, as AdamW does.
     **hints
-        ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not
-        below 1.
+        If there are no parameters, a parameter is listed twice, an option is negative, infinite or nan, or a beta is
+        not below 1.
 
     Notes
     -----
-    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014; amsgrad: Reddi et al., "On the
-    Convergence of Adam and Beyond", 2018.
+    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014, algorithm 1; amsgrad: Reddi et al., "On
+    the Convergence of Adam and Beyond", 2018, algorithm 2.
 
     Examples
     --------
@@ -64,7 +68,8 @@ class Adam(Optimizer, AdamNames):
     """
 
     kernel = "adam"
-    keeps = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    state_names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    shares_numbers = True
 
     def __init__(
         self,
@@ -78,7 +83,7 @@ class Adam(Optimizer, AdamNames):
         maximize: bool = False,
         decoupled_weight_decay: bool = False,
         **hints: Any,
-    ):
+    ) -> None:
         super().__init__(
             params,
             {
@@ -96,37 +101,36 @@ class Adam(Optimizer, AdamNames):
     def check(self, options: dict[str, Any]) -> None:
         checks.adaptive(self._name, options)
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         state = {"step": 0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
         return {**state, "max_exp_avg_sq": xp.zeros_like(p)} if options["amsgrad"] else state
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        state["step"] = step = state["step"] + 1
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
+        state["step"] += 1
+        top = states.entry_or_zeros(xp, state, "max_exp_avg_sq", p) if options["amsgrad"] else None
+        return p, g, state["exp_avg"], state["exp_avg_sq"], top
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         beta1, beta2 = options["betas"]
-        return (
-            p,
-            g,
-            state["exp_avg"],
-            state["exp_avg_sq"],
-            states.kept(xp, state, "max_exp_avg_sq", p) if options["amsgrad"] else None,
-            options["lr"],
-            beta1,
-            beta2,
-            options["eps"],
-            options["weight_decay"],
-            options["decoupled_weight_decay"],
-            options["maximize"],
-            1 - beta1**step,
-            1 - beta2**step,
-        )
+        return {
+            "lr": options["lr"],
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": options["eps"],
+            "weight_decay": options["weight_decay"],
+            "decoupled": options["decoupled_weight_decay"],
+            "maximize": options["maximize"],
+            "correction1": 1 - beta1 ** state["step"],
+            "correction2": 1 - beta2 ** state["step"],
+        }
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: ``p = (1 - lr * weight_decay) * p`` before each step of `Adam`, so that the
-    decay does not enter the running means.
+    """Adam with decoupled weight decay, which does not enter the running means.
 
+    A step is ``p = (1 - lr * weight_decay) * p``, and then a step of `Adam` without weight decay.
 
     Parameters
     ----------
@@ -135,27 +139,27 @@ class AdamW(Adam):
     lr : float
         Learning rate.
     betas : (float, float)
-        How much of the running means of the gradient and of its square is kept at each step.
+        ``beta1`` and ``beta2``, the decay rates of the running means.
     eps : float
         Added to the denominator.
     weight_decay : float
-        What each step takes from a parameter, in units of ``lr * p``.
+        Each step subtracts ``lr * weight_decay * p`` from a parameter.
     amsgrad : bool
-        Divides by the largest running mean of squares so far.
+        Divide by the root of the largest ``v`` so far.
     maximize : bool
-        Climbs instead.
+        Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not
-        below 1.
+        If there are no parameters, a parameter is listed twice, an option is negative, infinite or nan, or a beta is
+        not below 1.
 
     Notes
     -----
-    Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+    Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, algorithm 2.
 
     Examples
     --------
@@ -179,7 +183,7 @@ class AdamW(Adam):
         *,
         maximize: bool = False,
         **hints: Any,
-    ):
+    ) -> None:
         super().__init__(
             params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True, **hints
         )

@@ -1,21 +1,27 @@
-"""Adamax."""
+"""Adamax: Adam with a running maximum of the gradients' sizes."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import Namespace
 from . import checks
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["Adamax"]
 
 
 class Adamax(Optimizer):
-    """Adam with the largest gradient in place of the mean of squares.
+    """Adam with a running maximum of the gradients' sizes instead of the running mean of their squares.
 
-    ``m = beta1 * m + (1 - beta1) * g;  u = max(beta2 * u, |g| + eps);  p = p - lr / (1 - beta1**t) * m / u``.
+    Step ``t`` is, in this order::
 
+        g = g + weight_decay * p
+        m = beta1 * m + (1 - beta1) * g
+        u = max(beta2 * u, abs(g) + eps)
+        p = p - lr / (1 - beta1**t) * m / u
 
     Parameters
     ----------
@@ -24,25 +30,25 @@ class Adamax(Optimizer):
     lr : float
         Learning rate.
     betas : (float, float)
-        How much of the running means of the gradient and of its square is kept at each step.
+        ``beta1`` and ``beta2``, the decay rates of the running means.
     eps : float
-        Added to the gradient's size.
+        Added to the absolute value of the gradient.
     weight_decay : float
-        Adds ``weight_decay * p`` to the gradient.
+        Factor of an L2 penalty: ``weight_decay * p`` is added to the gradient.
     maximize : bool
-        Climbs instead.
+        Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not
-        below 1.
+        If there are no parameters, a parameter is listed twice, an option is negative, infinite or nan, or a beta is
+        not below 1.
 
     Notes
     -----
-    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014, section 7.
+    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014, algorithm 2.
 
     Examples
     --------
@@ -56,7 +62,8 @@ class Adamax(Optimizer):
     """
 
     kernel = "adamax"
-    keeps = ("exp_avg", "exp_inf")
+    state_names = ("exp_avg", "exp_inf")
+    shares_numbers = True
 
     def __init__(
         self,
@@ -68,7 +75,7 @@ class Adamax(Optimizer):
         *,
         maximize: bool = False,
         **hints: Any,
-    ):
+    ) -> None:
         super().__init__(
             params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, hints
         )
@@ -76,24 +83,23 @@ class Adamax(Optimizer):
     def check(self, options: dict[str, Any]) -> None:
         checks.adaptive(self._name, options)
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "exp_avg": xp.zeros_like(p), "exp_inf": xp.zeros_like(p)}
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        state["step"] = step = state["step"] + 1
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
+        state["step"] += 1
+        return p, g, state["exp_avg"], state["exp_inf"]
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         beta1, beta2 = options["betas"]
-        return (
-            p,
-            g,
-            state["exp_avg"],
-            state["exp_inf"],
-            options["lr"],
-            beta1,
-            beta2,
-            options["eps"],
-            options["weight_decay"],
-            options["maximize"],
-            1 - beta1**step,
-        )
+        return {
+            "lr": options["lr"],
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": options["eps"],
+            "weight_decay": options["weight_decay"],
+            "maximize": options["maximize"],
+            "correction1": 1 - beta1 ** state["step"],
+        }

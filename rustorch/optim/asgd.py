@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import Namespace
 from . import checks
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["ASGD"]
 
 
 class ASGD(Optimizer):
-    """Gradient descent whose steps shrink, and which keeps the mean of the parameters it went through in
-    ``state[p]["ax"]``.
+    """Averaged gradient descent: the steps shrink, and ``state[p]["ax"]`` is the mean of the parameter over its steps.
 
-    ``p = (1 - lambd * eta) * p - eta * g`` with ``eta = lr / (1 + lambd * lr * t)**alpha``; from step ``t0`` on, the
-    mean is over the steps since then.
+    Step ``t`` is, in this order, with ``eta = lr`` and ``mu = 1`` before the first one::
 
+        g = g + weight_decay * p
+        p = (1 - lambd * eta) * p - eta * g
+        ax = ax + mu * (p - ax)
+        eta = lr / (1 + lambd * lr * t)**alpha
+        mu = 1 / max(1, t - t0)
 
     Parameters
     ----------
@@ -26,26 +31,27 @@ class ASGD(Optimizer):
     lr : float
         Learning rate.
     lambd : float
-        Draws parameters to 0.
+        Decay of the parameters, and of the step size.
     alpha : float
-        Exponent by which the step shrinks.
+        Exponent of the step size.
     t0 : float
-        From which step on parameters are averaged.
+        The step after which averaging begins.
     weight_decay : float
-        Adds ``weight_decay * p`` to the gradient.
+        Factor of an L2 penalty: ``weight_decay * p`` is added to the gradient.
     maximize : bool
-        Climbs instead.
+        Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan.
+        If there are no parameters, a parameter is listed twice, or an option is negative, infinite or nan.
 
     Notes
     -----
-    Source: Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992, in PyTorch's form.
+    Source: Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992; step sizes: Bottou,
+    "Stochastic Gradient Descent Tricks", 2012; in PyTorch's form.
 
     Examples
     --------
@@ -59,7 +65,7 @@ class ASGD(Optimizer):
     """
 
     kernel = "asgd"
-    keeps = ("ax",)
+    state_names = ("ax",)
 
     def __init__(
         self,
@@ -72,7 +78,7 @@ class ASGD(Optimizer):
         *,
         maximize: bool = False,
         **hints: Any,
-    ):
+    ) -> None:
         super().__init__(
             params,
             {
@@ -90,14 +96,23 @@ class ASGD(Optimizer):
         checks.not_negative(self._name, options, "lr", "lambd", "t0", "weight_decay")
         checks.finite(self._name, options, "alpha")
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "eta": options["lr"], "mu": 1.0, "ax": xp.zeros_like(p)}
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        state["step"] = step = state["step"] + 1
-        lr, lambd, eta, mu = options["lr"], options["lambd"], state["eta"], state["mu"]
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
+        state["step"] += 1
+        return p, g, state["ax"]
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        step, lr, lambd, eta, mu = state["step"], options["lr"], options["lambd"], state["eta"], state["mu"]
         state["eta"] = lr / (1 + lambd * lr * step) ** options["alpha"]
         state["mu"] = 1 / max(1, step - options["t0"])
-        return p, g, state["ax"], 1 - lambd * eta, eta, mu, options["weight_decay"], options["maximize"]
+        return {
+            "decay": 1 - lambd * eta,
+            "eta": eta,
+            "mu": mu,
+            "weight_decay": options["weight_decay"],
+            "maximize": options["maximize"],
+        }

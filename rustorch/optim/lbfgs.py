@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
-from ..autograd.graph import enable_grad, no_grad, writes
+from ..autograd.modes import enable_grad, no_grad
+from ..autograd.writes import writes
 from ..backends import BY_TYPE, Namespace, device_of
 from ..variable import Variable
-from . import checks, states
+from . import checks, states, stepping
 from .line_search import Point, strong_wolfe
 from .optimizer import Optimizer
 
@@ -122,14 +123,14 @@ class LBFGS(Optimizer):
 
     # -- flat arrays ---------------------------------------------------------------------------------------------------
     def _flat_gradient(self, xp: Namespace) -> Any:
-        work = {id(p): g for p, _, g, *_ in self._gather()[0]}
+        gradients = {id(p): g for p, _, g, *_ in stepping.gather(self)[0]}
         natives = [(id(p), p._native) for p in self._parameters()]
-        return xp.concat([xp.reshape(work.get(key, xp.zeros_like(native)), (-1,)) for key, native in natives])
+        return xp.concat([xp.reshape(gradients.get(key, xp.zeros_like(native)), (-1,)) for key, native in natives])
 
     def _put(self, values: Iterable[Any]) -> None:
         written = []
         for p, new in zip(self._parameters(), values, strict=True):
-            if self._write(p, native := p._native, new):
+            if stepping.write(p, native := p._native, new):
                 written.append(native)
         writes.note_all(written)
 

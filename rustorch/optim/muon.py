@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import Namespace
 from ..variable import Variable
 from . import checks
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["Muon"]
 
 
 class Muon(Optimizer):
-    """Momentum made orthogonal, for the weight matrices of hidden layers: every direction of a matrix moves by the same
-    length.
+    """Muon: momentum made orthogonal, for the weight matrices of hidden layers.
 
-    The singular values of the momentum are brought close to 1 by ``ns_steps`` iterations ``x = a x + (b A + c A A) x``,
-    ``A = x x^T``. Biases, embeddings and the last layer are better left to `AdamW`.
+    All singular values of the momentum are brought close to 1, so that every direction of a matrix moves by the same
+    length. A step is, in this order::
 
+        b = momentum * b + (1 - momentum) * g
+        x = b                                       # nesterov: (1 - momentum) * g + momentum * b
+        x = x / max(norm(x), eps)
+        A = x @ x.T; x = a * x + (b * A + c * A @ A) @ x        # ns_steps times, with a, b, c = ns_coefficients
+        p = (1 - lr * weight_decay) * p - scale * lr * x
+
+    Train biases, embeddings and the last layer with `AdamW`.
 
     Parameters
     ----------
@@ -28,34 +36,32 @@ class Muon(Optimizer):
     lr : float
         Learning rate.
     weight_decay : float
-        What each step takes from a parameter, in units of ``lr * p``.
+        Each step subtracts ``lr * weight_decay * p`` from a parameter.
     momentum : float
-        How much of the running mean of the gradients is kept.
+        Decay rate of the running mean ``b`` of the gradients.
     nesterov : bool
-        Looks ahead along the mean.
+        Use Nesterov's momentum.
     ns_coefficients : (float, float, float)
-        ``a``, ``b`` and ``c``.
+        The coefficients of the Newton-Schulz iteration.
     eps : float
-        The least norm of a momentum.
+        The smallest norm that the momentum is divided by.
     ns_steps : int
-        How many iterations; below 100.
+        How many iterations there are; below 100.
     adjust_lr_fn : str, optional
-        How the shape (m, n) enters the learning rate: "original", the default, has ``sqrt(max(1, m / n))``;
-        "match_rms_adamw" has ``0.2 * sqrt(max(m, n))``, so that settings found for AdamW serve.
-    **hints
-        ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
+        The ``scale`` for a matrix of shape (m, n): "original", the default, is ``sqrt(max(1, m / n))``;
+        "match_rms_adamw" is ``0.2 * sqrt(max(m, n))``, with which learning rates found for AdamW can be used.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a parameter is no
-        real matrix.
+        If there are no parameters, a parameter is listed twice or is not a real matrix, or an option is negative,
+        infinite or nan.
 
     Notes
     -----
     Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; match_rms_adamw: Liu et al.,
-    "Muon is Scalable for LLM Training", 2025. PyTorch iterates in bfloat16, which rounds to three digits; here it is
-    the parameter's own dtype.
+    "Muon is Scalable for LLM Training", 2025, equation 4. PyTorch iterates in bfloat16, which rounds to three digits.
+    rustorch iterates in the parameter's own dtype.
 
     Examples
     --------
@@ -69,7 +75,7 @@ class Muon(Optimizer):
     """
 
     kernel = "muon"
-    keeps = ("momentum_buffer",)
+    state_names = ("momentum_buffer",)
 
     def __init__(
         self,
@@ -82,7 +88,7 @@ class Muon(Optimizer):
         eps: float = 1e-7,
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
-    ):
+    ) -> None:
         super().__init__(
             params,
             {
@@ -119,23 +125,23 @@ class Muon(Optimizer):
                 f"in AdamW([p for p in model.parameters() if p.ndim != 2])"
             )
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": xp.zeros_like(p)}
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
+        return p, g, state["momentum_buffer"]
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         lr, (m, n) = options["lr"], p.shape
         scale = 0.2 * math.sqrt(max(m, n)) if options["adjust_lr_fn"] == "match_rms_adamw" else math.sqrt(max(1, m / n))
-        return (
-            p,
-            g,
-            state["momentum_buffer"],
-            lr * scale,
-            1 - lr * options["weight_decay"],
-            options["momentum"],
-            options["nesterov"],
-            options["ns_coefficients"],
-            options["ns_steps"],
-            options["eps"],
-        )
+        return {
+            "lr": lr * scale,
+            "decay": 1 - lr * options["weight_decay"],
+            "momentum": options["momentum"],
+            "nesterov": options["nesterov"],
+            "coefficients": options["ns_coefficients"],
+            "iterations": options["ns_steps"],
+            "eps": options["eps"],
+        }

@@ -1,22 +1,27 @@
-"""NAdam."""
+"""NAdam: Adam with Nesterov's momentum."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import Namespace
 from . import checks
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["NAdam"]
 
 
 class NAdam(Optimizer):
-    """Adam with Nesterov's momentum: a step looks ahead along the mean of the gradients.
+    """Adam with Nesterov's momentum: a step looks ahead along the running mean of the gradients.
 
-    With ``mu_t = beta1 * (1 - 0.96**(t * momentum_decay) / 2)`` and its product ``M_t`` over all steps so far, it is
-    ``p = p - lr * ((1 - mu_t) / (1 - M_t) * g + mu_(t+1) / (1 - M_(t+1)) * m) / (sqrt(v / (1 - beta2**t)) + eps)``.
+    With ``m`` and ``v`` as in `Adam`, step ``t`` is::
 
+        mu[t] = beta1 * (1 - 0.96**(t * momentum_decay) / 2)
+        M[t] = mu[1] * mu[2] * ... * mu[t]
+        d = (1 - mu[t]) / (1 - M[t]) * g + mu[t + 1] / (1 - M[t + 1]) * m
+        p = p - lr * d / (sqrt(v / (1 - beta2**t)) + eps)
 
     Parameters
     ----------
@@ -25,25 +30,25 @@ class NAdam(Optimizer):
     lr : float
         Learning rate.
     betas : (float, float)
-        How much of the running means of the gradient and of its square is kept at each step.
+        ``beta1`` and ``beta2``, the decay rates of the running means.
     eps : float
         Added to the denominator.
     weight_decay : float
-        Adds ``weight_decay * p`` to the gradient.
+        Factor of an L2 penalty: ``weight_decay * p`` is added to the gradient.
     momentum_decay : float
-        How fast ``mu_t`` comes to ``beta1``.
+        How fast ``mu`` approaches ``beta1``.
     decoupled_weight_decay : bool
-        Takes ``lr * weight_decay * p`` from the parameter instead, as in AdamW.
+        Subtract ``lr * weight_decay * p`` from the parameter instead, as AdamW does.
     maximize : bool
-        Climbs instead.
+        Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not
-        below 1.
+        If there are no parameters, a parameter is listed twice, an option is negative, infinite or nan, or a beta is
+        not below 1.
 
     Notes
     -----
@@ -61,7 +66,7 @@ class NAdam(Optimizer):
     """
 
     kernel = "nadam"
-    keeps = ("exp_avg", "exp_avg_sq")
+    state_names = ("exp_avg", "exp_avg_sq")
 
     def __init__(
         self,
@@ -75,7 +80,7 @@ class NAdam(Optimizer):
         *,
         maximize: bool = False,
         **hints: Any,
-    ):
+    ) -> None:
         super().__init__(
             params,
             {
@@ -94,29 +99,28 @@ class NAdam(Optimizer):
         checks.adaptive(self._name, options)
         checks.not_negative(self._name, options, "momentum_decay")
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "mu_product": 1.0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        state["step"] = step = state["step"] + 1
-        beta1, beta2 = options["betas"]
-        mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (t * options["momentum_decay"])) for t in (step, step + 1))
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
+        state["step"] += 1
+        return p, g, state["exp_avg"], state["exp_avg_sq"]
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        (beta1, beta2), step = options["betas"], state["step"]
+        mu, next_mu = (beta1 * (1 - 0.5 * 0.96 ** (t * options["momentum_decay"])) for t in (step, step + 1))
         state["mu_product"] = product = state["mu_product"] * mu
-        return (
-            p,
-            g,
-            state["exp_avg"],
-            state["exp_avg_sq"],
-            options["lr"],
-            beta1,
-            beta2,
-            options["eps"],
-            options["weight_decay"],
-            options["decoupled_weight_decay"],
-            options["maximize"],
-            1 - beta2**step,
-            (1 - mu) / (1 - product),
-            mu_next / (1 - product * mu_next),
-        )
+        return {
+            "lr": options["lr"],
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": options["eps"],
+            "weight_decay": options["weight_decay"],
+            "decoupled": options["decoupled_weight_decay"],
+            "maximize": options["maximize"],
+            "correction2": 1 - beta2**step,
+            "gradient_weight": (1 - mu) / (1 - product),
+            "mean_weight": next_mu / (1 - product * next_mu),
+        }

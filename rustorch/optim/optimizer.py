@@ -1,59 +1,65 @@
-"""What all optimizers share: groups of parameters, their state, the loop over them. A subclass writes its state and one
-update.
-"""
+"""The base class of all optimizers: groups of parameters, their state, and the loop over them in a step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..autograd.graph import Value, enable_grad, writes
-from ..backends import BY_TYPE, Backend, Namespace, device_of, dtypes
+from ..autograd.graph import Value
+from ..autograd.modes import enable_grad
+from ..autograd.writes import writes
+from ..backends import BY_TYPE, dtypes
 from ..rustorch_names import OptimizerNames
 from ..variable import Variable
-from . import checks, states
+from . import checks, states, stepping
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["Optimizer"]
 
-#: What PyTorch's optimizers ask for beside the mathematics: how to compute, which is each backend's business here.
+#: Options of PyTorch's optimizers that say how to compute a step. Here each backend decides that.
 HINTS = ("foreach", "fused", "capturable", "differentiable")
 
 
 class Optimizer(OptimizerNames):
     """The base of all optimizers.
 
-    A subclass passes its options to ``__init__``, says in `check` which values make sense, in `start` what it keeps for
-    a parameter, and in `update` what a step does with it. Where a kernel of ``backends/kernels/optim.py`` computes the
-    step, the subclass names it in `kernel` and says in `arguments` how it is called; then all parameters of a device
-    are updated together, which takes few launches.
+    A subclass passes its options to ``__init__``, checks them in `check`, makes the state of a parameter in `start`,
+    and computes a step in `update`.
+
+    A subclass whose step is a kernel of ``backends/kernels/optim.py`` names it in `kernel`, and says in `arguments` and
+    `numbers` what to call it with. All parameters on a device are then updated together, which takes few launches.
 
     Parameters
     ----------
     params : iterable of Variables, of (name, Variable) pairs, or of dicts
         Leaves to optimize; or groups: dicts with "params" and options of their own.
     defaults : dict
-        Options of groups that name none.
+        The options of a group that does not set them.
     hints : dict, optional
-        ``foreach``, ``fused`` and ``capturable``, by which PyTorch's users choose among its implementations: taken, and
-        without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations. They have no effect
+        here.
 
     Attributes
     ----------
     param_groups : list of dict
-        Each with "params" and its options; may be changed between steps.
+        Each has "params" and its options, which may be changed between steps.
     state : dict
-        Variable -> its state, by name.
+        Variable -> its state, a dict of arrays and numbers by name.
+    steps : int
+        How many steps this optimizer has made. Learning-rate schedules read it.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice or is no leaf, or an option is out of range.
+        If there are no parameters, a parameter is listed twice or is not a leaf, or an option is out of range.
     TypeError
-        If a parameter is no Variable or of bfloat16, or an option is unknown.
+        If a parameter is not a Variable or has the dtype bfloat16, or an option is unknown.
 
     Examples
     --------
-    An optimizer of one's own:
+    Write an optimizer:
 
     >>> import rustorch
     >>> class SignDescent(rustorch.Optimizer):
@@ -70,16 +76,20 @@ class Optimizer(OptimizerNames):
     Variable([ 0.5, -1.5], requires_grad=True)
     """
 
-    #: The kernel that computes a step, and the names in the state of its results after the parameter (those that are
-    #: not None).
+    #: The kernel that computes a step, if there is one.
     kernel: str | None = None
-    keeps: tuple[str, ...] = ()
-    #: Complex parameters are pairs of real ones to an update that is not linear in the gradient.
+    #: The names, in the state, of what the kernel returns after the new parameter.
+    state_names: tuple[str, ...] = ()
+    #: Whether `numbers` depends on nothing but the group and the state's "step". It is then called once for all
+    #: parameters of a group that make the same step.
+    shares_numbers = False
+    #: Whether a complex parameter is updated as a real one with an additional dimension of size 2. An update that is
+    #: linear in the gradient does not need that.
     complex_as_pairs = True
-    #: Options that state_dicts of older versions do not have, with what they meant.
-    young: Mapping[str, Any] = {"maximize": False, "decoupled_weight_decay": False}
+    #: Options that a state_dict of an older version may lack, with the values that they had then.
+    added_options: Mapping[str, Any] = {"maximize": False, "decoupled_weight_decay": False}
 
-    def __init__(self, params: Any, defaults: dict[str, Any], hints: Mapping[str, Any] | None = None):
+    def __init__(self, params: Any, defaults: dict[str, Any], hints: Mapping[str, Any] | None = None) -> None:
         for name, value in (hints or {}).items():
             if name not in HINTS:
                 raise TypeError(f"{self._name} has no option {name!r}; it has {', '.join(defaults)}")
@@ -92,7 +102,6 @@ class Optimizer(OptimizerNames):
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Variable, dict[str, Any]] = {}
-        #: how many steps there were; learning-rate schedules look at it
         self.steps = 0
         if isinstance(params, (Value, Mapping)) or not hasattr(params, "__iter__"):
             raise TypeError(
@@ -111,11 +120,22 @@ class Optimizer(OptimizerNames):
         return type(self).__name__
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Add a group: a dict with "params" and any options. Nothing is added if something is wrong with it."""
+        """Add a group of parameters.
+
+        Parameters
+        ----------
+        param_group : dict
+            "params", a Variable or an iterable of them or of (name, Variable) pairs, and any options.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As the class. No group is added then.
+        """
         if not isinstance(param_group, Mapping) or "params" not in param_group:
             raise TypeError(f"{self._name}: a group is a dict with 'params'")
-        given = param_group["params"]
-        params: list[Any] = [given] if isinstance(given, Value) else list(given)
+        value = param_group["params"]
+        params: list[Any] = [value] if isinstance(value, Value) else list(value)
         if not params:
             raise ValueError(f"{self._name} got a group without parameters")
         names = [p[0] for p in params if isinstance(p, tuple) and len(p) == 2 and isinstance(p[0], str)]
@@ -137,42 +157,62 @@ class Optimizer(OptimizerNames):
         named = {"param_names": names} if names and len(names) == len(params) else {}
         self.param_groups.append({"params": params, **named, **options})
 
-    # -- what a subclass says ------------------------------------------------------------------------------------------
+    # -- what a subclass defines ---------------------------------------------------------------------------------------
     def check(self, options: dict[str, Any]) -> None:
-        """Raise ValueError for options out of range; subclasses say which are (see ``optim/checks.py``)."""
+        """Raise ValueError if an option of a group is out of range; see ``optim/checks.py``."""
         if "lr" in options:
             checks.not_negative(self._name, options, "lr")
 
     def check_parameter(self, p: Variable, number: int) -> None:
-        """Raise ValueError for a parameter that this optimizer cannot train."""
+        """Raise ValueError if this optimizer cannot train a parameter, the one with this number in its group."""
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
-        """The state of a parameter before its first step: native arrays, and numbers under names in
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
+        """The state of a parameter before its first step: native arrays, and numbers under the names in
         ``states.NUMBERS``.
         """
         return {}
 
-    def update(self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
-        """The new value of one parameter, from native arrays; may be ``p``, written in place. Keeps its state in
-        ``state``.
+    def update(self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]) -> Array:
+        """Compute a step of one parameter from native arrays, and change its state.
+
+        Parameters
+        ----------
+        xp : namespace
+            Of the arrays.
+        p, g : array
+            The parameter and its gradient, of one shape. The gradient must not be written to.
+        state : dict
+            The state of the parameter, from `start` or from the step before.
+        options : dict
+            The parameter's group.
+
+        Returns
+        -------
+        array
+            The new value of the parameter. It may be ``p``, written in place.
         """
         if self.kernel is None:
-            raise NotImplementedError(f"{self._name} says nowhere what a step does: write its method update")
-        new, *results = getattr(xp, self.kernel)(*self.arguments(xp, p, g, state, options))
-        self._keep(state, results)
+            raise NotImplementedError(f"{self._name} does not define a step: write its method update")
+        arguments = self.arguments(xp, p, g, state, options)
+        new, *results = getattr(xp, self.kernel)(*arguments, **self.numbers(p, state, options))
+        self._store(state, results)
         return new
 
-    def _keep(self, state: dict[str, Any], results: list[Any]) -> None:
-        for name, value in zip(self.keeps, results, strict=True):
+    def _store(self, state: dict[str, Any], results: list[Array | None]) -> None:
+        for name, value in zip(self.state_names, results, strict=True):
             if value is not None:
                 state[name] = value
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        """What `kernel` is called with, ``p`` and ``g`` first. Counts the step in ``state``, whose arrays stay as they
-        are.
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
+        """The arrays that `kernel` is called with: ``p``, ``g``, and those of the state. Counts the step in ``state``
+        and leaves the state's arrays as they are.
         """
+        raise NotImplementedError
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        """The keyword arguments that `kernel` is called with. It is called after `arguments`."""
         raise NotImplementedError
 
     # -- the step ------------------------------------------------------------------------------------------------------
@@ -182,143 +222,36 @@ class Optimizer(OptimizerNames):
         Parameters
         ----------
         closure : callable, optional
-            Computes the loss again and calls backward; its value is returned.
+            Computes the loss again, calls backward and returns the loss.
+
+        Returns
+        -------
+        Variable or None
+            What the closure returned.
 
         Raises
         ------
         RuntimeError
-            If a gradient has another shape, dtype or device than its parameter; nothing was updated then.
+            If the shape, dtype or device of a gradient is not that of its parameter. No parameter is updated then.
         """
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        work, together = self._gather()
-        # an update that is not the one above knows nothing of other parameters
+        entries, together = stepping.gather(self)
+        # an update that a subclass or an instance overrides takes one parameter at a time
         kernel = self.kernel if getattr(self.update, "__func__", None) is Optimizer.update else None
         if together and kernel is not None:
-            written = self._by_device(kernel, work)
+            written = stepping.update_by_device(self, kernel, entries)
         else:
-            written = self._in_turn(kernel, work)
+            written = stepping.update_in_turn(self, kernel, entries)
         if written:
             writes.note_all(written)
         self.steps += 1
         return loss
 
-    def _in_turn(self, name: str | None, work: list[tuple]) -> list[Any]:
-        """Update one parameter after the other, by this kernel or with None by `update`; returns the arrays written in
-        place.
-        """
-        arguments, keeps, states_, pairs = self.arguments, self.keeps, self.state, self.complex_as_pairs
-        backend: Any = None
-        written: list[Any] = []
-        for p, native, g, of_array, options in work:
-            if of_array is not backend:
-                backend, xp = of_array, of_array.xp
-                kernel = None if name is None else getattr(xp, name)
-            state = states_.get(p)
-            if (
-                kernel is None
-                or state is None
-                or backend.multi_device
-                or (pairs and backend.dtype_of(native).kind == "c")
-            ):
-                with backend.guard(native):
-                    new = self._updated(xp, p, native, g, options)
-            else:  # `update`, without its frame
-                new, *results = kernel(*arguments(xp, native, g, state, options))
-                for entry, value in zip(keeps, results, strict=True):
-                    if value is not None:
-                        state[entry] = value
-            if new is native or self._write(p, native, new):
-                written.append(native)
-        return written
-
-    def _by_device(self, kernel: str, work: list[tuple]) -> list[Any]:
-        """Update all parameters of a device in one go, where its backend can; returns the arrays written in place."""
-        devices: dict[str, list[tuple]] = {}
-        for entry in work:
-            devices.setdefault(device_of(entry[1]), []).append(entry)
-        written: list[Any] = []
-        for entries in devices.values():
-            first, backend = entries[0][1], entries[0][3]
-            with backend.guard(first):
-                written += (
-                    self._together(kernel, backend, entries) if backend.together else self._in_turn(kernel, entries)
-                )
-        return written
-
-    def _together(self, kernel: str, backend: Backend, entries: list[tuple]) -> list[Any]:
-        xp = backend.xp
-        complex_ones: list[tuple] = []
-        real: list[tuple] = []
-        for entry in entries:
-            is_complex = self.complex_as_pairs and backend.dtype_of(entry[1]).kind == "c"
-            (complex_ones if is_complex else real).append(entry)
-        written = self._in_turn(kernel, complex_ones)
-        for p, native, _, _, options in real:
-            if p not in self.state:
-                self.state[p] = self.start(xp, native, options)
-        calls = [self.arguments(xp, native, g, self.state[p], options) for p, native, g, _, options in real]
-        for (p, native, *_), (new, *results) in zip(real, backend.steps(kernel, calls), strict=True):
-            self._keep(self.state[p], results)
-            if new is native or self._write(p, native, new):
-                written.append(native)
-        return written
-
-    @staticmethod
-    def _write(p: Variable, native: Any, new: Any) -> bool:
-        """Put a new value into a parameter; returns whether that was in place."""
-        if BY_TYPE[type(native)].writable(native):
-            native[...] = new
-            return True
-        p._native = new
-        return False
-
-    def _updated(self, xp: Namespace, p: Variable, native: Any, g: Any, options: dict[str, Any]) -> Any:
-        """The new value of one parameter, by `update`; makes its state before its first step."""
-        if (state := self.state.get(p)) is None:
-            state = self.state[p] = self.start(xp, native, options)
-        if self.complex_as_pairs and BY_TYPE[type(native)].dtype_of(native).kind == "c":
-            return states.update_as_pairs(self.update, xp, native, g, state, options)
-        return self.update(xp, native, g, state, options)
-
-    def _gather(self) -> tuple[list[tuple], bool]:
-        """Each parameter with its array, gradient, backend and options, looked at before the first one changes; and
-        whether there is a backend that does several of them together.
-        """
-        work, together = [], False
-        for group in self.param_groups:
-            # a schedule may have set a number of NumPy's, which would promote the parameters
-            if type(lr := group.get("lr", 0.0)) is not float:
-                group["lr"] = float(lr)
-            for p in group["params"]:
-                g = p._grad
-                if g is None:
-                    continue
-                native = p._native
-                kind = type(native)
-                if type(g) is not kind or g.dtype != native.dtype or g.shape != native.shape:
-                    self._mismatch(p, g)
-                backend = BY_TYPE[kind]
-                if backend.multi_device and device_of(g) != device_of(native):
-                    self._mismatch(p, g)
-                together = together or backend.together
-                work.append((p, native, g, backend, group))
-        return work, together
-
-    def _mismatch(self, p: Variable, g: Any) -> None:
-        def told(array: Any) -> str:
-            return f"{tuple(array.shape)} {BY_TYPE[type(array)].dtype_of(array)} on {device_of(array)!r}"
-
-        raise RuntimeError(
-            f"{self._name}: a parameter {told(p._native)} has a gradient {told(g)}; convert and move the model before "
-            f"computing "
-            f"gradients. No parameter was updated"
-        )
-
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients; with ``set_to_none=False``, fill them with zeros."""
+        """Delete all gradients; with ``set_to_none=False``, set them to zeros instead."""
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none or p._grad is None:
@@ -329,7 +262,7 @@ class Optimizer(OptimizerNames):
     # -- the learning rate ---------------------------------------------------------------------------------------------
     @property
     def lr(self) -> float:
-        """The learning rate (of the first group)."""
+        """The learning rate of the first group. Setting it sets that of every group."""
         return self.param_groups[0]["lr"]
 
     @lr.setter
@@ -342,7 +275,7 @@ class Optimizer(OptimizerNames):
         Raises
         ------
         ValueError
-            If it is negative, infinite or nan; it is then unchanged.
+            If it is negative, infinite or nan. No learning rate changes then.
         """
         checks.not_negative(self._name, new := {"lr": lr}, "lr")
         for group in self.param_groups:
@@ -350,15 +283,16 @@ class Optimizer(OptimizerNames):
 
     # -- state ---------------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
-        """Options and state in PyTorch's layout: parameters are numbered in order. Shares the memory of the state's
-        arrays.
+        """The options and the state in PyTorch's layout, where a parameter is named by its number.
+
+        The arrays of the state are Variables that share the memory of this optimizer's own.
         """
         numbers = {id(p): i for i, p in enumerate(self._parameters())}
         groups = [{**group, "params": [numbers[id(p)] for p in group["params"]]} for group in self.param_groups]
         state = {
-            numbers[id(p)]: kept
+            numbers[id(p)]: public
             for p, entries in self.state.items()
-            if (kept := {name: states.public(value) for name, value in entries.items() if value is not None})
+            if (public := {name: states.public(value) for name, value in entries.items() if value is not None})
         }
         return {"state": state, "param_groups": groups}
 
@@ -366,26 +300,33 @@ class Optimizer(OptimizerNames):
         return [p for group in self.param_groups for p in group["params"]]
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over options and state, of rustorch or PyTorch; arrays are copied to their parameters' devices and
-        dtypes.
+        """Replace the options and the state by those of a state_dict, from rustorch or PyTorch.
+
+        Parameters
+        ----------
+        state_dict : mapping
+            Its arrays are copied to the devices and dtypes of their parameters.
 
         Raises
         ------
         ValueError
-            If it is the state of other parameters or of another optimizer: lists what differs; nothing was loaded.
+            If the state belongs to other parameters or to another optimizer. The message lists the differences, and
+            nothing is loaded.
         """
         groups, state = states.load(self, state_dict, states.options_of(Optimizer))
         self.state = state
-        for mine, new in zip(self.param_groups, groups, strict=True):
-            mine.update(new)
+        for group, loaded in zip(self.param_groups, groups, strict=True):
+            group.update(loaded)
 
     def load_entry(
-        self, p: Variable, entries: Mapping[str, Any], options: dict[str, Any], differ: list[str]
+        self, p: Variable, entries: Mapping[str, Any], options: dict[str, Any], differences: list[str]
     ) -> dict[str, Any]:
-        """The state of one parameter as it is kept here; what is wrong with ``entries`` is added to ``differ``."""
+        """The state of one parameter, from the entries of a state_dict. Appends what is wrong with them to
+        ``differences``.
+        """
         native = p._native
         expected = self.start(BY_TYPE[type(native)].xp, native, options)
-        return states.entry(p, entries, expected, differ)
+        return states.entry(p, entries, expected, differences)
 
     def __repr__(self) -> str:
         lines = [f"{self._name} ("]

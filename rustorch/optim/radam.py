@@ -1,21 +1,28 @@
-"""RAdam."""
+"""RAdam: rectified Adam."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import Namespace
 from . import checks
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["RAdam"]
 
 
 class RAdam(Optimizer):
-    """Rectified Adam: plain momentum until enough gradients were seen to know their variance, then Adam's step.
+    """Rectified Adam: it steps along the running mean alone until it knows the variance of the gradients.
 
-    That one is multiplied by a factor that grows to 1: with ``rho = 2 / (1 - beta2) - 1`` and ``r = rho - 2 * t *
-    beta2**t / (1 - beta2**t)``, it is ``sqrt((r - 4) * (r - 2) * rho / ((rho - 4) * (rho - 2) * r))`` where ``r > 5``.
+    With ``m`` and ``v`` as in `Adam`, step ``t`` is::
+
+        rho_inf = 2 / (1 - beta2) - 1
+        rho = rho_inf - 2 * t * beta2**t / (1 - beta2**t)
+        r = sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
+        p = p - lr * m / (1 - beta1**t) * r * sqrt(1 - beta2**t) / (sqrt(v) + eps)     # where rho > 5
+        p = p - lr * m / (1 - beta1**t)                                                # otherwise
 
     Parameters
     ----------
@@ -24,28 +31,28 @@ class RAdam(Optimizer):
     lr : float
         Learning rate.
     betas : (float, float)
-        How much of the running means of the gradient and of its square is kept at each step.
+        ``beta1`` and ``beta2``, the decay rates of the running means.
     eps : float
         Added to the denominator.
     weight_decay : float
-        Adds ``weight_decay * p`` to the gradient.
+        Factor of an L2 penalty: ``weight_decay * p`` is added to the gradient.
     decoupled_weight_decay : bool
-        Takes ``lr * weight_decay * p`` from the parameter instead, as in AdamW.
+        Subtract ``lr * weight_decay * p`` from the parameter instead, as AdamW does.
     maximize : bool
-        Climbs instead.
+        Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or a beta is not
-        below 1.
+        If there are no parameters, a parameter is listed twice, an option is negative, infinite or nan, or a beta is
+        not below 1.
 
     Notes
     -----
-    Source: Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2019. As in PyTorch, eps is added
-    before the correction ``sqrt(1 - beta2**t)``.
+    Source: Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2019, algorithm 2. As in PyTorch,
+    eps is added before the correction ``sqrt(1 - beta2**t)``.
 
     Examples
     --------
@@ -59,7 +66,8 @@ class RAdam(Optimizer):
     """
 
     kernel = "radam"
-    keeps = ("exp_avg", "exp_avg_sq")
+    state_names = ("exp_avg", "exp_avg_sq")
+    shares_numbers = True
 
     def __init__(
         self,
@@ -72,7 +80,7 @@ class RAdam(Optimizer):
         *,
         maximize: bool = False,
         **hints: Any,
-    ):
+    ) -> None:
         super().__init__(
             params,
             {
@@ -89,34 +97,33 @@ class RAdam(Optimizer):
     def check(self, options: dict[str, Any]) -> None:
         checks.adaptive(self._name, options)
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        state["step"] = step = state["step"] + 1
-        beta1, beta2 = options["betas"]
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
+        state["step"] += 1
+        return p, g, state["exp_avg"], state["exp_avg_sq"]
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        (beta1, beta2), step = options["betas"], state["step"]
         correction2 = 1 - beta2**step
         longest = 2 / (1 - beta2) - 1
         length = longest - 2 * step * beta2**step / correction2
-        rectified = 0.0
+        rectification = 0.0
         if length > 5:
-            rectified = (
+            rectification = (
                 (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length) * correction2
             ) ** 0.5
-        return (
-            p,
-            g,
-            state["exp_avg"],
-            state["exp_avg_sq"],
-            options["lr"],
-            beta1,
-            beta2,
-            options["eps"],
-            options["weight_decay"],
-            options["decoupled_weight_decay"],
-            options["maximize"],
-            1 - beta1**step,
-            rectified,
-        )
+        return {
+            "lr": options["lr"],
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": options["eps"],
+            "weight_decay": options["weight_decay"],
+            "decoupled": options["decoupled_weight_decay"],
+            "maximize": options["maximize"],
+            "correction1": 1 - beta1**step,
+            "rectification": rectification,
+        }

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import Namespace
 from . import checks, states
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["RMSprop"]
 
 
 class RMSprop(Optimizer):
-    """Each number's gradient is divided by the root of the running mean of its squares.
+    """RMSprop: each gradient is divided by the root of the running mean of its squares.
 
-    ``v = alpha * v + (1 - alpha) * g**2;  p = p - lr * g / (sqrt(v) + eps)``.
+    A step is, in this order::
 
+        g = g + weight_decay * p
+        v = alpha * v + (1 - alpha) * g**2
+        m = alpha * m + (1 - alpha) * g             # centered alone
+        d = g / (sqrt(v) + eps)                     # centered: g / (sqrt(v - m**2) + eps)
+        b = momentum * b + d                        # with momentum alone
+        p = p - lr * b                              # without momentum: p - lr * d
 
     Parameters
     ----------
@@ -24,29 +32,29 @@ class RMSprop(Optimizer):
     lr : float
         Learning rate.
     alpha : float
-        How much of the running means is kept.
+        Decay rate of the running means.
     eps : float
         Added to the denominator.
     weight_decay : float
-        Adds ``weight_decay * p`` to the gradient.
+        Factor of an L2 penalty: ``weight_decay * p`` is added to the gradient.
     momentum : float
-        Collects the quotients: ``b = momentum * b + g / (sqrt(v) + eps);  p = p - lr * b``.
+        How much of the buffer ``b`` a step keeps.
     centered : bool
-        Divides by an estimate of the standard deviation instead: the square of the gradients' mean is taken from ``v``.
+        Divide by an estimate of the standard deviation instead.
     maximize : bool
-        Climbs instead.
+        Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan.
+        If there are no parameters, a parameter is listed twice, or an option is negative, infinite or nan.
 
     Notes
     -----
     Source: Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012; centered: Graves, "Generating Sequences
-    With Recurrent Neural Networks", 2013. As in PyTorch, eps is added after the root is taken.
+    With Recurrent Neural Networks", 2013, equations 38 to 41. As in PyTorch, eps is added after the root is taken.
 
     Examples
     --------
@@ -60,7 +68,8 @@ class RMSprop(Optimizer):
     """
 
     kernel = "rmsprop"
-    keeps = ("square_avg", "grad_avg", "momentum_buffer")
+    state_names = ("square_avg", "grad_avg", "momentum_buffer")
+    shares_numbers = True
 
     def __init__(
         self,
@@ -74,7 +83,7 @@ class RMSprop(Optimizer):
         *,
         maximize: bool = False,
         **hints: Any,
-    ):
+    ) -> None:
         super().__init__(
             params,
             {
@@ -92,26 +101,26 @@ class RMSprop(Optimizer):
     def check(self, options: dict[str, Any]) -> None:
         checks.not_negative(self._name, options, "lr", "alpha", "eps", "weight_decay", "momentum")
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         names = (
             ["square_avg"] + ["grad_avg"] * bool(options["centered"]) + ["momentum_buffer"] * bool(options["momentum"])
         )
         return {"step": 0, **{name: xp.zeros_like(p) for name in names}}
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
         state["step"] += 1
-        return (
-            p,
-            g,
-            state["square_avg"],
-            states.kept(xp, state, "grad_avg", p) if options["centered"] else None,
-            states.kept(xp, state, "momentum_buffer", p) if options["momentum"] else None,
-            options["lr"],
-            options["alpha"],
-            options["eps"],
-            options["weight_decay"],
-            options["momentum"],
-            options["maximize"],
-        )
+        mean = states.entry_or_zeros(xp, state, "grad_avg", p) if options["centered"] else None
+        buffer = states.entry_or_zeros(xp, state, "momentum_buffer", p) if options["momentum"] else None
+        return p, g, state["square_avg"], mean, buffer
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "lr": options["lr"],
+            "alpha": options["alpha"],
+            "eps": options["eps"],
+            "weight_decay": options["weight_decay"],
+            "momentum": options["momentum"],
+            "maximize": options["maximize"],
+        }

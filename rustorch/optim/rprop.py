@@ -1,47 +1,56 @@
-"""Rprop."""
+"""Rprop: resilient backpropagation."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import Namespace
 from . import checks
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["Rprop"]
 
 
 class Rprop(Optimizer):
-    """Only the gradient's sign counts: each number's step grows while the sign stays, and shrinks when it turns.
+    """Rprop: the step of each element grows while the sign of its gradient stays, and shrinks when the sign changes.
 
-    For whole data sets: between batches, signs turn by chance.
+    The size of the gradient has no influence. A step is, in this order, with the gradient ``g0`` of the step before::
 
+        s = clip(s * up, *step_sizes)               # where g * g0 > 0
+        s = clip(s * down, *step_sizes)             # where g * g0 < 0, and then g = 0
+        p = p - sign(g) * s
+        g0 = g
+
+    Use it with gradients of the whole data set. With batches, signs change by chance.
 
     Parameters
     ----------
     params : iterable of Variables, of (name, Variable) pairs, or of dicts
         See `Optimizer`.
     lr : float
-        The first step.
+        The length ``s`` of the first step.
     etas : (float, float)
-        Factors of a step that shrinks and of one that grows; below and above 1.
+        ``down`` and ``up``: the factors of a step that shrinks, below 1, and of a step that grows, above 1.
     step_sizes : (float, float)
         The shortest and the longest step.
     maximize : bool
-        Climbs instead.
+        Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused``, ``capturable`` of PyTorch: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, or an option is negative, infinite or nan, or etas do not lie
-        on both sides of 1.
+        If there are no parameters, a parameter is listed twice, an option is negative, infinite or nan, or the etas are
+        not below and above 1.
 
     Notes
     -----
     Source: Riedmiller and Braun, "A Direct Adaptive Method for Faster Backpropagation Learning: The RPROP Algorithm",
-    1993, in PyTorch's form: where the sign turns, the gradient counts as 0 in this step and the next.
+    1993. As in PyTorch, a step whose gradient has changed its sign is left out, not taken back: the variant iRprop- of
+    Igel and Huesken, "Improving the Rprop Learning Algorithm", 2000.
 
     Examples
     --------
@@ -55,7 +64,8 @@ class Rprop(Optimizer):
     """
 
     kernel = "rprop"
-    keeps = ("prev", "step_size")
+    state_names = ("prev", "step_size")
+    shares_numbers = True
 
     def __init__(
         self,
@@ -66,7 +76,7 @@ class Rprop(Optimizer):
         *,
         maximize: bool = False,
         **hints: Any,
-    ):
+    ) -> None:
         super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize}, hints)
 
     def check(self, options: dict[str, Any]) -> None:
@@ -74,14 +84,24 @@ class Rprop(Optimizer):
         checks.pair(self._name, options, "etas", lambda down, up: 0 < down < 1 < up, "factors below and above 1")
         checks.pair(self._name, options, "step_sizes", lambda a, b: 0 <= a <= b, "sizes, the smaller one first")
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         lr = options["lr"]
-        # of complex parameters, both parts begin with it
+        # a complex parameter begins with it in both parts
         size = xp.full_like(p, complex(lr, lr) if xp.isdtype(p.dtype, "complex floating") else lr)
         return {"step": 0, "prev": xp.zeros_like(p), "step_size": size}
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
         state["step"] += 1
-        return p, g, state["prev"], state["step_size"], *options["etas"], *options["step_sizes"], options["maximize"]
+        return p, g, state["prev"], state["step_size"]
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        (down, up), (smallest, largest) = options["etas"], options["step_sizes"]
+        return {
+            "shrink": down,
+            "grow": up,
+            "smallest": smallest,
+            "largest": largest,
+            "maximize": options["maximize"],
+        }

@@ -1,46 +1,56 @@
-"""Stochastic gradient descent."""
+"""SGD: gradient descent with momentum."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backends import Namespace
 from . import checks
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
 
 __all__ = ["SGD"]
 
 
 class SGD(Optimizer):
-    """Gradient descent, with momentum: ``b = momentum * b + (1 - dampening) * g;  p = p - lr * b``.
+    """Stochastic gradient descent, with momentum.
+
+    A step is, in this order::
+
+        g = g + weight_decay * p
+        b = momentum * b + (1 - dampening) * g      # first step: b = g
+        p = p - lr * b                              # nesterov: p - lr * (g + momentum * b)
 
     Parameters
     ----------
-    params : iterable of Variables, or of dicts
+    params : iterable of Variables, of (name, Variable) pairs, or of dicts
+        See `Optimizer`.
     lr : float
         Learning rate.
     momentum : float
+        How much of the buffer ``b`` a step keeps.
     dampening : float
-        How much of each gradient does not enter the momentum.
+        The part of each gradient that does not enter the buffer.
     weight_decay : float
-        Adds ``weight_decay * p`` to the gradient.
+        Factor of an L2 penalty: ``weight_decay * p`` is added to the gradient.
     nesterov : bool
-        Looks ahead: ``p = p - lr * (g + momentum * b)``.
+        Use Nesterov's momentum.
     maximize : bool
-        Climbs instead.
+        Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused`` of PyTorch: taken, and without effect.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
 
     Raises
     ------
     ValueError
-        If there are no parameters, one is listed twice, an option is negative, infinite or nan, or nesterov comes
-        without momentum or with dampening.
+        If there are no parameters, a parameter is listed twice, an option is negative, infinite or nan, or nesterov is
+        used without momentum or with dampening.
 
     Notes
     -----
-    Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013, in PyTorch's
-    form, in which the learning rate stays outside of the momentum.
+    Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013, equations 1 to
+    4; in PyTorch's form, where the buffer ``b`` does not contain the learning rate.
 
     Examples
     --------
@@ -54,7 +64,8 @@ class SGD(Optimizer):
     """
 
     kernel = "sgd"
-    keeps = ("momentum_buffer",)
+    state_names = ("momentum_buffer",)
+    shares_numbers = True
     complex_as_pairs = False
 
     def __init__(
@@ -68,7 +79,7 @@ class SGD(Optimizer):
         *,
         maximize: bool = False,
         **hints: Any,
-    ):
+    ) -> None:
         super().__init__(
             params,
             {
@@ -90,20 +101,20 @@ class SGD(Optimizer):
                 f"dampening={options['dampening']}"
             )
 
-    def start(self, xp: Namespace, p: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": None}
 
     def arguments(
-        self, xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        return (
-            p,
-            g,
-            state["momentum_buffer"],
-            options["lr"],
-            options["momentum"],
-            options["dampening"],
-            options["weight_decay"],
-            options["nesterov"],
-            options["maximize"],
-        )
+        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[Array | None, ...]:
+        return p, g, state["momentum_buffer"]
+
+    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "lr": options["lr"],
+            "momentum": options["momentum"],
+            "dampening": options["dampening"],
+            "weight_decay": options["weight_decay"],
+            "nesterov": options["nesterov"],
+            "maximize": options["maximize"],
+        }

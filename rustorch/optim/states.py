@@ -1,6 +1,4 @@
-"""The state of optimizers: how it is shown, checked and taken over, and how complex parameters become pairs of real
-ones.
-"""
+"""The state of optimizers: how it is shown and loaded, and how complex parameters become pairs of real ones."""
 
 from __future__ import annotations
 
@@ -8,34 +6,35 @@ from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from ..backends import BY_TYPE, Namespace
+from ..backends import BY_TYPE
 from ..variable import Variable
 
 if TYPE_CHECKING:
+    from ..typing import Array, Namespace, Shape
     from .optimizer import Optimizer
 
-#: Entries that are numbers of Python here and arrays without axes in PyTorch.
+#: Entries that are Python numbers here and 0-d arrays in PyTorch.
 NUMBERS = frozenset({"step", "mu_product", "eta", "mu"})
 
 
 def public(value: Any) -> Any:
-    """An entry as a state_dict has it: arrays become Variables, which share their memory."""
+    """An entry as a state_dict shows it: an array becomes a Variable that shares its memory."""
     if type(value) in BY_TYPE:
         return Variable(value)
     return [public(v) for v in value] if type(value) is list else value
 
 
-def kept(xp: Namespace, state: dict[str, Any], name: str, p: Any) -> Any:
-    """An entry that `start` made; zeros where an option asks for it that was switched on later."""
+def entry_or_zeros(xp: Namespace, state: dict[str, Any], name: str, p: Array) -> Array:
+    """An entry of a state; zeros of the shape of ``p`` if the option that needs it was off in all steps before."""
     return state[name] if name in state else xp.zeros_like(p)
 
 
 # -- complex parameters ------------------------------------------------------------------------------------------------
 def update_as_pairs(
-    update: Callable[..., Any], xp: Namespace, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]
-) -> Any:
-    """The update of a complex parameter: of real and imaginary parts, as if they were parameters of their own, as in
-    PyTorch.
+    update: Callable[..., Array], xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
+) -> Array:
+    """Update a complex parameter: its real and imaginary parts are updated as if they were parameters of their own, as
+    in PyTorch.
     """
     real = {name: _pairs(xp, value) if type(value) in BY_TYPE else value for name, value in state.items()}
     new = update(xp, _pairs(xp, p), _pairs(xp, g), real, options)
@@ -45,64 +44,67 @@ def update_as_pairs(
     return _complex(xp, new, p.dtype)
 
 
-def _pairs(xp: Namespace, z: Any) -> Any:
+def _pairs(xp: Namespace, z: Array) -> Array:
+    """A complex array as a real one with an additional last dimension of size 2."""
     return xp.stack([xp.real(z), xp.imag(z)], axis=-1)
 
 
-def _complex(xp: Namespace, pairs: Any, dtype: Any) -> Any:
+def _complex(xp: Namespace, pairs: Array, dtype: Any) -> Array:
+    """The inverse of `_pairs`."""
     return xp.astype(pairs[..., 0] + 1j * pairs[..., 1], dtype)
 
 
 # -- loading -----------------------------------------------------------------------------------------------------------
 def load(
-    optimizer: Optimizer, state_dict: Mapping[str, Any], options: set[str]
+    optimizer: Optimizer, state_dict: Mapping[str, Any], known_options: set[str]
 ) -> tuple[list[dict[str, Any]], dict[Variable, dict[str, Any]]]:
-    """What a state_dict says to this optimizer: options of each group, and the state of each parameter.
+    """What a state_dict contains for this optimizer: the options of each group, and the state of each parameter.
 
-    A group may have entries of a schedule or of a user, but none that is among the ``options`` of other optimizers
-    alone.
+    A group may contain entries of a schedule or of a user. It must not contain options that only other optimizers have;
+    ``known_options`` are the options of all optimizers.
 
     Raises
     ------
     ValueError
-        If it speaks of other parameters or another optimizer.
+        If the state_dict belongs to other parameters or to another optimizer.
     """
     name = type(optimizer).__name__
     if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
         raise ValueError(
             f"{name}.load_state_dict: a state_dict has 'state' and 'param_groups', this is {_short(state_dict)}"
         )
-    groups, given = state_dict["param_groups"], state_dict["state"]
-    if not isinstance(groups, (list, tuple)) or not all(map(_is_group, groups)) or not _is_state(given):
+    groups, state = state_dict["param_groups"], state_dict["state"]
+    if not isinstance(groups, (list, tuple)) or not all(map(_is_group, groups)) or not _is_state(state):
         raise ValueError(
             f"{name}.load_state_dict: 'param_groups' is a list of dicts, each with a list of 'params', and 'state' a "
-            f"dict of dicts; "
-            f"nothing was loaded"
+            f"dict of dicts; nothing was loaded"
         )
-    differ: list[str] = []
-    loaded_options = _groups(optimizer, groups, options, differ)
-    _refuse(name, differ)
+    differences: list[str] = []
+    loaded_options = _groups(optimizer, groups, known_options, differences)
+    _refuse(name, differences)
     owners: dict[Any, tuple[Variable, dict[str, Any]]] = {}
-    for mine, theirs, new in zip(optimizer.param_groups, groups, loaded_options, strict=True):
-        owners.update({key: (p, new) for key, p in zip(theirs["params"], mine["params"], strict=True)})
+    for group, loaded_group, options in zip(optimizer.param_groups, groups, loaded_options, strict=True):
+        owners.update({key: (p, options) for key, p in zip(loaded_group["params"], group["params"], strict=True)})
     loaded: dict[Variable, dict[str, Any]] = {}
-    for key, entries in given.items():
+    for key, entries in state.items():
         if key not in owners:
-            differ.append(f"state of a parameter {key!r}, which no group has")
+            differences.append(f"state of a parameter {key!r}, which no group has")
             continue
         wrong: list[str] = []
-        p, new = owners[key]
-        loaded[p] = optimizer.load_entry(p, entries, new, wrong)
-        differ += [f"parameter {key}: {what}" for what in wrong]
-    _refuse(name, differ)
+        p, options = owners[key]
+        loaded[p] = optimizer.load_entry(p, entries, options, wrong)
+        differences += [f"parameter {key}: {what}" for what in wrong]
+    _refuse(name, differences)
     return loaded_options, loaded
 
 
-def _refuse(name: str, differ: list[str]) -> None:
-    if differ:
-        told = "\n  ".join(differ)
+def _refuse(name: str, differences: list[str]) -> None:
+    """Raise ValueError if there are differences."""
+    if differences:
+        lines = "\n  ".join(differences)
         raise ValueError(
-            f"{name}.load_state_dict: the state of other parameters or another optimizer; nothing was loaded:\n  {told}"
+            f"{name}.load_state_dict: the state of other parameters or another optimizer; nothing was loaded:\n  "
+            f"{lines}"
         )
 
 
@@ -118,96 +120,102 @@ def _short(value: Any) -> str:
     return f"a dict of {', '.join(map(repr, value))}" if isinstance(value, Mapping) else f"{type(value).__name__}"
 
 
-def _groups(optimizer: Optimizer, groups: Any, known: set[str], differ: list[str]) -> list[dict[str, Any]]:
-    """The options of each group; what does not fit is added to ``differ``."""
+def _groups(optimizer: Optimizer, groups: Any, known_options: set[str], differences: list[str]) -> list[dict[str, Any]]:
+    """The options of each group of a state_dict. Appends what does not fit to ``differences``."""
     if len(groups) != len(optimizer.param_groups):
-        differ.append(f"{len(groups)} groups, here {len(optimizer.param_groups)}")
+        differences.append(f"{len(groups)} groups, here {len(optimizer.param_groups)}")
         return []
-    options = []
-    for i, (mine, theirs) in enumerate(zip(optimizer.param_groups, groups, strict=True)):
-        if len(theirs["params"]) != len(mine["params"]):
-            differ.append(f"group {i}: {len(theirs['params'])} parameters, here {len(mine['params'])}")
-        given = {**optimizer.young, **theirs}
-        missing = [f"no {option}" for option in optimizer.defaults if option not in given]
-        foreign = [f"{option}, which is unknown here" for option in theirs if option not in mine and option in known]
+    all_options = []
+    for i, (own, loaded) in enumerate(zip(optimizer.param_groups, groups, strict=True)):
+        if len(loaded["params"]) != len(own["params"]):
+            differences.append(f"group {i}: {len(loaded['params'])} parameters, here {len(own['params'])}")
+        completed = {**optimizer.added_options, **loaded}
+        missing = [f"no {option}" for option in optimizer.defaults if option not in completed]
+        foreign = [
+            f"{option}, which is unknown here" for option in loaded if option not in own and option in known_options
+        ]
         if missing or foreign:
-            differ += [f"group {i}: {what}" for what in missing + foreign]
+            differences += [f"group {i}: {what}" for what in missing + foreign]
             continue
-        new = {k: v for k, v in given.items() if k in theirs or k in mine}
-        del new["params"]
+        options = {k: v for k, v in completed.items() if k in loaded or k in own}
+        del options["params"]
         try:
-            optimizer.check(new)
+            optimizer.check(options)
         except ValueError as error:
-            differ.append(f"group {i}: {error}")
-        options.append(new)
-    return options
+            differences.append(f"group {i}: {error}")
+        all_options.append(options)
+    return all_options
 
 
 def options_of(cls: type) -> set[str]:
-    """The names of the options of an optimizer and of all that are derived from it."""
+    """The names of the options of an optimizer class and of all its subclasses."""
     return set(signature(cls.__init__).parameters).union(*map(options_of, cls.__subclasses__()))  # type: ignore[misc]
 
 
-def entry(p: Variable, entries: Mapping[str, Any], expected: Mapping[str, Any], differ: list[str]) -> dict[str, Any]:
-    """The state of a parameter as its optimizer keeps it: copies, of the dtypes and on the devices of ``expected``.
+def entry(
+    p: Variable, entries: Mapping[str, Any], expected: Mapping[str, Any], differences: list[str]
+) -> dict[str, Any]:
+    """The state of a parameter from the entries of a state_dict: copies with the dtypes and devices of ``expected``,
+    the state that `Optimizer.start` makes. Appends what does not fit to ``differences``.
 
-    If that is empty, the optimizer is one of a user's, who did not say what it keeps.
+    An empty ``expected`` belongs to an optimizer of a user that defines no `start`. All entries are then loaded.
     """
     if not expected:
         return {
-            name: value if _simple(value) else _copy(name, value, None, p, differ) for name, value in entries.items()
+            name: value if _is_simple(value) else _copy(name, value, None, p, differences)
+            for name, value in entries.items()
         }
     unknown = [name for name in entries if name not in expected]
     missing = [name for name in expected if name not in entries and expected[name] is not None]
     if unknown or missing:
-        differ += [f"no {name}" for name in missing] + [f"{name}, which is unknown here" for name in unknown]
+        differences += [f"no {name}" for name in missing] + [f"{name}, which is unknown here" for name in unknown]
         return {}
-    return {name: _copy(name, entries.get(name), start, p, differ) for name, start in expected.items()}
+    return {name: _copy(name, entries.get(name), start, p, differences) for name, start in expected.items()}
 
 
-def _simple(value: Any) -> bool:
+def _is_simple(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def _copy(name: str, value: Any, start: Any, p: Variable, differ: list[str]) -> Any:
-    """An entry as `Optimizer.start` made it: a number under one of their names, an array, None until there is one, or a
-    user's own.
+def _copy(name: str, value: Any, start: Any, p: Variable, differences: list[str]) -> Any:
+    """An entry of the kind that `Optimizer.start` made: a number, an array, None before there is an array, or a value
+    that a user defined.
     """
     try:
         if name in NUMBERS:
             return number(name, value)
         if type(start) in BY_TYPE:
             return array(name, value, tuple(start.shape), p.device, BY_TYPE[type(start)].dtype_of(start))
-        if value is None or (start is not None and _simple(value)):
+        if value is None or (start is not None and _is_simple(value)):
             return value
         return array(name, value, p.shape, p.device, p.dtype)
     except ValueError as error:
-        differ.append(str(error))
+        differences.append(str(error))
         return None
 
 
 def number(name: str, value: Any) -> float:
-    """An entry that is a number, of Python or an array of one. Raises ValueError for others."""
+    """An entry as a Python number; it may be an array of one element. Raises ValueError for anything else."""
     try:
-        found = value if isinstance(value, (int, float)) else Variable(value).item()
+        converted = value if isinstance(value, (int, float)) else Variable(value).item()
     except (TypeError, ValueError):
-        found = None
-    if not isinstance(found, (int, float)):
+        converted = None
+    if not isinstance(converted, (int, float)):
         raise ValueError(f"{name} is {value!r:.50}, here a number")
-    return found
+    return converted
 
 
-def array(name: str, value: Any, shape: tuple[int, ...], device: str, dtype: Any = None) -> Any:
-    """A copy of an entry that is an array, as a native one of a device. Raises ValueError for another shape, or if it
-    is none.
+def array(name: str, value: Any, shape: Shape, device: str, dtype: Any = None) -> Array:
+    """A copy of an entry, as a native array of a device. Raises ValueError if the entry is not an array or has another
+    shape.
     """
     try:
-        given = Variable(value).detach()
+        variable = Variable(value).detach()
     except (TypeError, ValueError):
         raise ValueError(f"{name} is {value!r:.50}, here an array of shape {shape}") from None
-    if given.shape != shape:
-        raise ValueError(f"{name} has shape {given.shape}, here {shape}")
+    if variable.shape != shape:
+        raise ValueError(f"{name} has shape {variable.shape}, here {shape}")
     try:
-        return given.to(dtype=dtype, device=device).clone().data
-    except TypeError as error:  # complex numbers for real ones
+        return variable.to(dtype=dtype, device=device).clone().data
+    except TypeError as error:  # complex values for a real parameter
         raise ValueError(f"{name}: {error}") from None

@@ -10,7 +10,8 @@ import numpy
 import pytest
 
 import rustorch
-from rustorch.autograd import Function, detect_writes, graph, primitive
+from rustorch.autograd import Function, detect_writes
+from rustorch.autograd.graph import FAST_TYPES, VARIABLES
 from tests.support.target import Target
 
 MESSAGE = r"{}: {}, an array of float64 and shape \({}\), was changed after the call, .*Call backward first.*copy=True.* was called at "
@@ -215,13 +216,12 @@ def test_it_is_of_one_thread_and_gone_when_it_is_off() -> None:
         thread.join()
         with rustorch.detect_anomaly():
             y = (x * rustorch.asarray(buffer)).sum()
-        assert primitive.record is not graph.record
+        assert not FAST_TYPES
         buffer[:] += 1.0
         with pytest.raises(RuntimeError, match="was changed after the call"):
             y.backward()
     assert found
-    assert primitive.record is graph.record
-    assert primitive.Node is graph.Node
+    assert FAST_TYPES == VARIABLES
     with rustorch.detect_anomaly():
         with detect_writes():
             pass

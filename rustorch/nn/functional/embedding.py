@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.check import adopt
-from ...autograd.graph import Value, no_grad
+from ...autograd.graph import Value
+from ...autograd.modes import no_grad
 from ...backends import dtypes
 from ...ops import linalg, network
 from ...ops.indexing import extent, index_add, readable
-from ...variable import Variable
 from .dtype_checks import one_dtype
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
 
@@ -42,7 +47,7 @@ def check_norm(name: str, max_norm: float | None, norm_type: float) -> None:
         raise ValueError(f"{name}: norm_type is the order of a norm, and positive, not {norm_type!r}")
 
 
-def _indices(name: str, value: Any, like: Variable) -> Variable:
+def _indices(name: str, value: ArrayLike, like: Variable) -> Variable:
     x = adopt(value, name, (like,))
     if x.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices are integers, not {x.dtype}")
@@ -50,7 +55,7 @@ def _indices(name: str, value: Any, like: Variable) -> Variable:
 
 
 def _checked(
-    name: str, input: Any, weight: Any, max_norm: float | None, norm_type: float, sparse: bool
+    name: str, input: ArrayLike, weight: ArrayLike, max_norm: float | None, norm_type: float, sparse: bool
 ) -> tuple[Variable, Variable]:
     """Indices and table, after all checks that they share."""
     check_norm(name, max_norm, norm_type)
@@ -68,7 +73,7 @@ def _checked(
     return input, weight
 
 
-def _refuse(name: str, weight: Any) -> Any:
+def _refuse(name: str, weight: ArrayLike) -> Any:
     raise TypeError(f"{name}: with max_norm the weight is changed in place: a Variable, not {type(weight).__name__}")
 
 
@@ -92,8 +97,8 @@ def _renormalized(weight: Variable, rows: Variable, max_norm: float, norm_type: 
 
 
 def embedding(
-    input: Any,
-    weight: Any,
+    input: ArrayLike,
+    weight: ArrayLike,
     padding_idx: int | None = None,
     max_norm: float | None = None,
     norm_type: float = 2.0,
@@ -146,15 +151,15 @@ def embedding(
 
 
 def embedding_bag(
-    input: Any,
-    weight: Any,
-    offsets: Any = None,
+    input: ArrayLike,
+    weight: ArrayLike,
+    offsets: ArrayLike | None = None,
     max_norm: float | None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     mode: str = "mean",
     sparse: bool = False,
-    per_sample_weights: Any = None,
+    per_sample_weights: ArrayLike | None = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Variable:
@@ -237,7 +242,7 @@ def embedding_bag(
     return out / ops.where(number == 0, ops.ones_like(number), number)
 
 
-def _bags(name: str, input: Variable, offsets: Any, include_last: bool) -> tuple[Variable, Variable]:
+def _bags(name: str, input: Variable, offsets: ArrayLike, include_last: bool) -> tuple[Variable, Variable]:
     """Where the bags begin and end in the flattened input."""
     if input.ndim == 2:
         if offsets is not None:
@@ -288,7 +293,7 @@ def _largest(values: Variable, counts: Variable | None, starts: Variable, ends: 
     return ops.where(ops.any(there, axis=1), top, ops.zeros_like(top))
 
 
-def one_hot(input: Any, num_classes: int = -1) -> Variable:
+def one_hot(input: ArrayLike, num_classes: int = -1) -> Variable:
     """Rows of zeros with a one where the index is.
 
     Parameters

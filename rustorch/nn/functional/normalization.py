@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.check import adopt, common_backend
 from ...autograd.checkpoint import is_repeating
-from ...autograd.graph import VARIABLES, Value, make, no_grad, writes
+from ...autograd.graph import VARIABLES, Value, make
+from ...autograd.modes import no_grad
+from ...autograd.writes import writes
 from ...backends import BY_TYPE
 from ...ops import network
 from ...variable import Variable
 from .dtype_checks import in_dtype_of, one_dtype
 
+if TYPE_CHECKING:
+    from ...typing import ArrayLike, Sizes
+
+
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
 
 
-def together(name: str, input: Any, *others: Any, words: tuple[str, ...] = ("weight", "bias")) -> list[Any]:
+def together(name: str, input: ArrayLike, *others: Any, words: tuple[str, ...] = ("weight", "bias")) -> list[Any]:
     """All of them (or None) as Variables; raises TypeError unless they are of one real floating-point dtype."""
     input = adopt(input, name, others)
     values = [v if v is None or type(v) in VARIABLES else adopt(v, name, (input,)) for v in (input, *others)]
@@ -82,7 +88,9 @@ def _update(running: Any, value: Variable, momentum: Any) -> None:
             running[...] = running * (1 - momentum) + ops.astype(value, running.dtype, copy=False) * momentum
 
 
-def _update_both(running_mean: Any, running_var: Any, moments: list[Any], momentum: Any, factor: float) -> None:
+def _update_both(
+    running_mean: ArrayLike, running_var: ArrayLike, moments: list[Any], momentum: Any, factor: float
+) -> None:
     """Let running statistics take their share of a batch's ``moments``, mean and variance; the variance counts times
     ``factor``.
     """
@@ -100,11 +108,11 @@ def _update_both(running_mean: Any, running_var: Any, moments: list[Any], moment
 
 
 def batch_norm(
-    input: Any,
-    running_mean: Any,
-    running_var: Any,
-    weight: Any = None,
-    bias: Any = None,
+    input: ArrayLike,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
     training: bool = False,
     momentum: Any = 0.1,
     eps: float = 1e-5,
@@ -179,11 +187,11 @@ def batch_norm(
 
 
 def instance_norm(
-    input: Any,
-    running_mean: Any = None,
-    running_var: Any = None,
-    weight: Any = None,
-    bias: Any = None,
+    input: ArrayLike,
+    running_mean: ArrayLike | None = None,
+    running_var: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
     use_input_stats: bool = True,
     momentum: float = 0.1,
     eps: float = 1e-5,
@@ -252,7 +260,7 @@ def instance_norm(
     return out
 
 
-def _last_sizes(name: str, x: Variable, normalized_shape: Any, **parameters: Any) -> int:
+def _last_sizes(name: str, x: Variable, normalized_shape: Sizes, **parameters: Any) -> int:
     """How many of the last dimensions are normalized over: those of ``normalized_shape``, which must be the input's."""
     sizes = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     n, shape = len(sizes), x._native.shape
@@ -272,7 +280,13 @@ def _last_sizes(name: str, x: Variable, normalized_shape: Any, **parameters: Any
     return n
 
 
-def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Variable:
+def layer_norm(
+    input: ArrayLike,
+    normalized_shape: Sizes,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    eps: float = 1e-5,
+) -> Variable:
     """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions.
 
     Parameters
@@ -311,7 +325,9 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     return network.layer_norm.call(x, weight, bias, n, float(eps))
 
 
-def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Variable:
+def rms_norm(
+    input: ArrayLike, normalized_shape: Sizes, weight: ArrayLike | None = None, eps: float | None = None
+) -> Variable:
     """``x / sqrt(mean(x * x) + eps) * weight`` over the last dimensions.
 
     Parameters
@@ -349,7 +365,9 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     return network.rms_norm.call(x, weight, n, float(eps))
 
 
-def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Variable:
+def group_norm(
+    input: ArrayLike, num_groups: int, weight: ArrayLike | None = None, bias: ArrayLike | None = None, eps: float = 1e-5
+) -> Variable:
     """``(x - mean) / sqrt(var + eps) * weight + bias``, of every sample over groups of channels and all further
     dimensions.
 

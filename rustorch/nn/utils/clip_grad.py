@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ... import ops
-from ...autograd.graph import no_grad
+from ...autograd.modes import no_grad
 from ...backends import BY_TYPE
 from ...ops import linalg
 from ...variable import Variable
@@ -111,8 +111,8 @@ def clip_grads_with_norm_(
             gradients = [parameter.grad for parameter in alike]
             backend = BY_TYPE[type(gradients[0])]
             with backend.guard(gradients[0]):
-                limited = backend.xp.limited(float(max_norm), total.data, *gradients)
-            for parameter, gradient in zip(alike, limited, strict=True):
+                clipped = backend.xp.clip_by_norm(float(max_norm), total.data, *gradients)
+            for parameter, gradient in zip(alike, clipped, strict=True):
                 parameter.grad = Variable(backend.as_array(gradient))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import ops
 from ...autograd.checkpoint import is_repeating
-from ...autograd.graph import no_grad
+from ...autograd.modes import no_grad
 from ...ops import linalg
 from ...random import weights
 from ...variable import Variable

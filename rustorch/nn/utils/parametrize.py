@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...autograd.graph import no_grad
+from ...autograd.modes import no_grad
 from ...variable import Variable
 from ..container import ModuleDict, ModuleList
 from ..module import Module

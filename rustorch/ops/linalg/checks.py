@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...autograd.check import adopt
 from ...backends import dtypes
 
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
 
-def matrices_of(x: Any, name: str, square: bool = False) -> Any:
+
+def matrices_of(x: ArrayLike, name: str, square: bool = False) -> Any:
     """The argument as a Variable of floating-point matrices."""
     x = adopt(x, name)
     shape = tuple(x.shape)
@@ -21,7 +24,7 @@ def matrices_of(x: Any, name: str, square: bool = False) -> Any:
     return x
 
 
-def floating_of(x: Any, name: str) -> Any:
+def floating_of(x: ArrayLike, name: str) -> Any:
     x = adopt(x, name)
     if not dtypes.is_floating(x.dtype):
         raise TypeError(f"{name} is of floating-point arrays, not {x.dtype}; convert with x.astype(rustorch.float32)")

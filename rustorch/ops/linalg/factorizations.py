@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...autograd.graph import mode
+from ...autograd.modes import mode
 from ..complex_numbers import is_complex
 from ..elementwise import conj
 from ..joining import concat
 from . import primitives
 from .checks import matrices_of
 from .products import matmul, matrix_transpose
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
 
 __all__ = ["cholesky", "eig", "eigh", "eigvals", "eigvalsh", "qr", "svd", "svdvals"]
 
@@ -37,16 +41,16 @@ class _SVD(NamedTuple):
     Vh: Any
 
 
-def _transposed(x: Any) -> Any:
+def _transposed(x: ArrayLike) -> Any:
     x = matrix_transpose(x)
     return conj(x) if is_complex(x) else x
 
 
-def _recorded(x: Any) -> bool:
+def _recorded(x: ArrayLike) -> bool:
     return mode.enabled and x.requires_grad
 
 
-def cholesky(x: Any, /, *, upper: bool = False) -> Any:
+def cholesky(x: ArrayLike, /, *, upper: bool = False) -> Variable:
     """The lower triangular L of ``x = L @ L^H``, or with ``upper`` the U of ``x = U^H @ U``.
 
     Parameters
@@ -66,7 +70,7 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Any:
     return _transposed(out)
 
 
-def eigh(x: Any, /) -> _Eigen:
+def eigh(x: ArrayLike, /) -> _Eigen:
     """Eigenvalues, in rising order, and orthonormal eigenvectors, in columns, of symmetric or Hermitian matrices, (...,
     n, n).
 
@@ -82,13 +86,13 @@ def eigh(x: Any, /) -> _Eigen:
     return _Eigen(*primitives.eigh(matrices_of(x, "eigh", square=True)))
 
 
-def eigvalsh(x: Any, /) -> Any:
+def eigvalsh(x: ArrayLike, /) -> Variable:
     """The eigenvalues that `eigh` returns."""
     x = matrices_of(x, "eigvalsh", square=True)
     return primitives.eigh(x)[0] if _recorded(x) else primitives.eigvalsh(x)
 
 
-def eig(x: Any, /) -> _Eigen:
+def eig(x: ArrayLike, /) -> _Eigen:
     """Eigenvalues and eigenvectors of norm 1, in columns, of any square matrices, (..., n, n); both complex, in no
     order.
 
@@ -102,13 +106,13 @@ def eig(x: Any, /) -> _Eigen:
     return _Eigen(*primitives.eig(matrices_of(x, "eig", square=True)))
 
 
-def eigvals(x: Any, /) -> Any:
+def eigvals(x: ArrayLike, /) -> Variable:
     """The eigenvalues that `eig` returns."""
     x = matrices_of(x, "eigvals", square=True)
     return primitives.eig(x)[0] if _recorded(x) else primitives.eigvals(x)
 
 
-def qr(x: Any, /, *, mode: str = "reduced") -> _QR:
+def qr(x: ArrayLike, /, *, mode: str = "reduced") -> _QR:
     """Orthonormal columns Q and upper triangular R with ``x = Q @ R``.
 
     Parameters
@@ -140,7 +144,7 @@ def qr(x: Any, /, *, mode: str = "reduced") -> _QR:
     return _QR(q, concat([r, matmul(_transposed(q), x[..., m:])], axis=-1))
 
 
-def svd(x: Any, /, *, full_matrices: bool = True) -> _SVD:
+def svd(x: ArrayLike, /, *, full_matrices: bool = True) -> _SVD:
     """Singular value decomposition ``x = U @ diag(S) @ Vh``, the singular values falling.
 
     Gradients are right for what does not depend on the signs or phases of the singular vectors, or on the bases of
@@ -162,7 +166,7 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> _SVD:
     return _SVD(*primitives.svd(x, full_matrices))
 
 
-def svdvals(x: Any, /) -> Any:
+def svdvals(x: ArrayLike, /) -> Variable:
     """The singular values that `svd` returns."""
     x = matrices_of(x, "svdvals")
     return primitives.svd(x, False)[1] if _recorded(x) else primitives.svdvals(x)

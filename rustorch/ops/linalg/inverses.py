@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import index
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...autograd.check import adopt
 from ...autograd.graph import Value
@@ -17,6 +17,10 @@ from .checks import matrices_of
 from .factorizations import svdvals
 from .products import matmul
 
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 __all__ = ["det", "inv", "matrix_power", "matrix_rank", "pinv", "slogdet", "solve"]
 
 
@@ -27,7 +31,7 @@ class _Slogdet(NamedTuple):
     logabsdet: Any
 
 
-def det(x: Any, /) -> Any:
+def det(x: ArrayLike, /) -> Variable:
     """Determinants of square matrices, (..., n, n).
 
     Singular matrices have their right gradients, the cofactors, and second derivatives. (PyTorch's first gradient there
@@ -44,7 +48,7 @@ def det(x: Any, /) -> Any:
     return primitives.det(matrices_of(x, "det", square=True))
 
 
-def slogdet(x: Any, /) -> _Slogdet:
+def slogdet(x: ArrayLike, /) -> _Slogdet:
     """Sign and logarithm of the absolute value of determinants, named ``sign`` and ``logabsdet``: no overflow.
 
     Raises
@@ -55,7 +59,7 @@ def slogdet(x: Any, /) -> _Slogdet:
     return _Slogdet(*primitives.slogdet(matrices_of(x, "slogdet", square=True)))
 
 
-def inv(x: Any, /) -> Any:
+def inv(x: ArrayLike, /) -> Variable:
     """Inverses of square matrices, (..., n, n).
 
     Raises
@@ -67,7 +71,7 @@ def inv(x: Any, /) -> Any:
     return primitives.inv(matrices_of(x, "inv", square=True))
 
 
-def solve(x1: Any, x2: Any, /) -> Any:
+def solve(x1: ArrayLike, x2: ArrayLike, /) -> Variable:
     """The ``x`` of ``x1 @ x = x2``.
 
     Parameters
@@ -93,12 +97,12 @@ def solve(x1: Any, x2: Any, /) -> Any:
     return squeeze(out, axis=-1) if vector else out
 
 
-def _tolerance(x: Any, rtol: Any) -> Any:
+def _tolerance(x: ArrayLike, rtol: Any) -> Any:
     """The relative size below which a singular value counts as zero."""
     return max(x.shape[-2:]) * finfo(x.dtype).eps if rtol is None else rtol
 
 
-def pinv(x: Any, /, *, rtol: Any = None) -> Any:
+def pinv(x: ArrayLike, /, *, rtol: Any = None) -> Variable:
     """Pseudo-inverses of matrices, (..., m, n); singular values up to ``rtol`` times the largest count as zero.
 
     Parameters
@@ -112,7 +116,7 @@ def pinv(x: Any, /, *, rtol: Any = None) -> Any:
     return primitives.pinv(x, rtol._native if isinstance(rtol, Value) else rtol)
 
 
-def matrix_rank(x: Any, /, *, rtol: Any = None) -> Any:
+def matrix_rank(x: ArrayLike, /, *, rtol: Any = None) -> Variable:
     """How many singular values are larger than ``rtol`` times the largest, as int64; parameters as in `pinv`."""
     x = matrices_of(x, "matrix_rank")
     rtol = _tolerance(x, rtol)
@@ -124,7 +128,7 @@ def matrix_rank(x: Any, /, *, rtol: Any = None) -> Any:
     return statistical.sum((s > statistical.max(s, axis=-1, keepdims=True) * rtol).astype(dtypes.int64), axis=-1)
 
 
-def matrix_power(x: Any, n: int, /) -> Any:
+def matrix_power(x: ArrayLike, n: int, /) -> Variable:
     """The ``n``-th power of square matrices, (..., k, k), by repeated squaring; a negative one is a power of the
     inverse.
     """

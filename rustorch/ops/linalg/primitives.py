@@ -8,13 +8,16 @@ is the conjugate transpose, ``g`` the gradient that comes in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...autograd.graph import VARIABLES
 from ...autograd.primitive import Primitive
 from ...backends.errors import LinAlgError
 from ..complex_numbers import as_complex, conjugate, is_complex
-from ..undefined_derivatives import edge
+from ..undefined_derivatives import undefined_derivative
+
+if TYPE_CHECKING:
+    from ...typing import Array, Namespace
 
 # -- what rules share --------------------------------------------------------------------------------------------------
 _SINGULAR = "a matrix is singular; add a small multiple of the identity to it, or take linalg.pinv(x)"
@@ -34,25 +37,25 @@ def _attempt(function: Callable, advice: str, *args: Any, **options: Any) -> Any
         raise
 
 
-def _h(xp: Any, x: Any) -> Any:
+def _h(xp: Namespace, x: Array) -> Array:
     return conjugate(xp, xp.matrix_transpose(x))
 
 
-def _solve_(xp: Any, x1: Any, x2: Any) -> Any:
+def _solve_(xp: Namespace, x1: Array, x2: Array) -> Array:
     return _attempt(xp.linalg.solve, _SINGULAR, x1, x2)
 
 
-def _inverse_h(xp: Any, x: Any) -> Any:
+def _inverse_h(xp: Namespace, x: Array) -> Array:
     return _h(xp, _attempt(xp.linalg.inv, _SINGULAR, x))
 
 
-def _largest(xp: Any, x: Any, n: int) -> Any:
+def _largest(xp: Namespace, x: Array, n: int) -> Array:
     """The largest size in vectors (n = 1) or matrices (n = 2), with axes that are kept: (..., 1, 1)."""
     out = xp.max(xp.abs(x), axis=tuple(range(x.ndim - n, x.ndim)), keepdims=True)
     return out[..., None] if n == 1 else out
 
 
-def _quotient(xp: Any, x: Any, by: Any, size: Any, scale: Any, slopes: Any) -> Any:
+def _quotient(xp: Namespace, x: Array, by: Array, size: Array, scale: Array, slopes: Array) -> Array:
     """``x / by`` at each element of matrices, and 0 where both are 0 but for rounding.
 
     Eigenvectors of equal eigenvalues are any basis of their span. What depends on the span alone has no gradient along
@@ -66,16 +69,16 @@ def _quotient(xp: Any, x: Any, by: Any, size: Any, scale: Any, slopes: Any) -> A
     return xp.where(xp.logical_and(none, xp.logical_not(alike)), xp.full_like(out, float("nan")), out)
 
 
-def _precision(xp: Any, differences: Any) -> float:
+def _precision(xp: Namespace, differences: Array) -> float:
     return 8 * max(differences.shape[-2:]) * float(xp.finfo(differences.dtype).eps)
 
 
-def _equal(xp: Any, differences: Any, scale: Any) -> Any:
+def _equal(xp: Namespace, differences: Array, scale: Array) -> Array:
     """Where differences of numbers of the size ``scale`` are nothing but rounding."""
     return xp.abs(differences) <= _precision(xp, differences) * scale
 
 
-def _first_order(xp: Any, gradient: Any, differences: Any, scale: Any, sums: Any = None) -> Any:
+def _first_order(xp: Namespace, gradient: Array, differences: Array, scale: Array, sums: Array = None) -> Array:
     """The gradient; for matrices with equal values, second derivatives become nan.
 
     There are some, but not by way of eigenvectors: they turn at infinite speed in their span, which has no effect of
@@ -87,14 +90,14 @@ def _first_order(xp: Any, gradient: Any, differences: Any, scale: Any, sums: Any
     same = xp.sum(xp.astype(_equal(xp, differences, scale), xp.int64), axis=axes, keepdims=True) > k
     if sums is not None:
         same = xp.logical_or(same, xp.any(_equal(xp, sums, scale), axis=axes, keepdims=True))
-    return gradient + xp.where(same, edge(gradient), xp.zeros_like(gradient))
+    return gradient + xp.where(same, undefined_derivative(gradient), xp.zeros_like(gradient))
 
 
-def _off_diagonal(xp: Any, x: Any) -> Any:
+def _off_diagonal(xp: Namespace, x: Array) -> Array:
     return xp.tril(x, k=-1) + xp.triu(x, k=1)
 
 
-def _half_lower(xp: Any, x: Any) -> Any:
+def _half_lower(xp: Namespace, x: Array) -> Array:
     """The lower triangle, with half of the diagonal."""
     return (xp.tril(x) + xp.tril(x, k=-1)) / 2
 
@@ -105,12 +108,12 @@ def _differences(w: Any) -> Any:
 
 
 # -- rules -------------------------------------------------------------------------------------------------------------
-def _solve_rule(xp: Any, g: Any, x1: Any, out: Any) -> tuple[Any, Any]:
+def _solve_rule(xp: Namespace, g: Array, x1: Array, out: Array) -> tuple[Any, Any]:
     g2 = _solve_(xp, _h(xp, x1), g)
     return -xp.matmul(g2, _h(xp, out)), g2
 
 
-def _cholesky_rule(xp: Any, g: Any, out: Any) -> Any:
+def _cholesky_rule(xp: Namespace, g: Array, out: Array) -> Array:
     """Source: Murray, "Differentiation of the Cholesky decomposition", 2016."""
     left = _h(xp, out)
     inner = _solve_(xp, left, _half_lower(xp, xp.matmul(left, g)))
@@ -118,7 +121,7 @@ def _cholesky_rule(xp: Any, g: Any, out: Any) -> Any:
     return (s + _h(xp, s)) / 2
 
 
-def _pairwise_products(xp: Any, s: Any) -> Any:
+def _pairwise_products(xp: Namespace, s: Array) -> Array:
     """The products of all numbers but two: of all but ``s[i]`` and ``s[j]`` at [i, j], 0 on the diagonal. Nothing is
     divided.
     """
@@ -131,7 +134,7 @@ def _pairwise_products(xp: Any, s: Any) -> Any:
     return above + xp.matrix_transpose(above)
 
 
-def _cofactors_rule(xp: Any, g: Any, x: Any) -> Any:
+def _cofactors_rule(xp: Namespace, g: Array, x: Array) -> Array:
     """The second derivative of the determinant, in two forms; x may be singular.
 
     By the inverse, ``det (tr(inv E) tr(inv F) - tr(inv E inv F))`` in directions E and F, which loses digits to
@@ -160,7 +163,7 @@ def _cofactors_rule(xp: Any, g: Any, x: Any) -> Any:
     return xp.where(near, close, far)
 
 
-def _slogdet_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
+def _slogdet_rule(xp: Namespace, g: Array, x: Array, out: Array) -> Array:
     """``log|det|`` has the derivative Re tr(inv(x) dx), the angle of the sign Im tr(inv(x) dx)."""
     scale = g[1]
     if is_complex(x):
@@ -169,7 +172,7 @@ def _slogdet_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
     return scale[..., None, None] * _inverse_h(xp, x)
 
 
-def _pinv_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
+def _pinv_rule(xp: Namespace, g: Array, x: Array, out: Array) -> Array:
     """Source: Golub & Pereyra, "The differentiation of pseudo-inverses", 1973. The rank must not change nearby."""
     out_h, g_h = _h(xp, out), _h(xp, g)
     one, two = xp.matmul(g_h, xp.matmul(out, out_h)), xp.matmul(xp.matmul(out_h, out), g_h)
@@ -177,7 +180,7 @@ def _pinv_rule(xp: Any, g: Any, x: Any, out: Any) -> Any:
     return one + two - xp.matmul(out_h, xp.matmul(g, out_h))
 
 
-def _eigh_rule(xp: Any, g: Any, out: Any) -> Any:
+def _eigh_rule(xp: Namespace, g: Array, out: Array) -> Array:
     """Of the gradient of the eigenvectors, the skew part counts: they stay orthonormal."""
     w, v = out
     if 0 in v.shape:
@@ -190,7 +193,7 @@ def _eigh_rule(xp: Any, g: Any, out: Any) -> Any:
     return _first_order(xp, xp.matmul(v * g[0][..., None, :] + xp.matmul(v, inner), _h(xp, v)), differences, scale)
 
 
-def _eig_rule(xp: Any, g: Any, out: Any) -> Any:
+def _eig_rule(xp: Namespace, g: Array, out: Array) -> Array:
     """Source: Boeddeker et al., "On the computation of complex-valued gradients", 2017; eigenvectors have norm 1."""
     w, v = out
     if 0 in v.shape:
@@ -205,7 +208,7 @@ def _eig_rule(xp: Any, g: Any, out: Any) -> Any:
     return _first_order(xp, _solve_(xp, left, xp.matmul(inner, left) + g[0][..., :, None] * left), differences, scale)
 
 
-def _svd_rule(xp: Any, g: Any, out: Any) -> Any:
+def _svd_rule(xp: Namespace, g: Array, out: Array) -> Array:
     """Source: Wan & Zhang, "Automatic differentiation for complex valued SVD", 2019.
 
     The two terms with differences and sums of singular values are the source's, added and subtracted: one division by a
@@ -246,7 +249,7 @@ def _svd_rule(xp: Any, g: Any, out: Any) -> Any:
     return _first_order(xp, gradient, differences, scale, sums)
 
 
-def _qr_rule(xp: Any, g: Any, out: Any) -> Any:
+def _qr_rule(xp: Namespace, g: Array, out: Array) -> Array:
     """The rule for full column rank.
 
     Source: Walter & Lehmann, "Algorithmic differentiation of linear algebra functions", 2010.
@@ -264,7 +267,7 @@ def _qr_rule(xp: Any, g: Any, out: Any) -> Any:
     return _h(xp, _solve_(xp, r, _h(xp, left)))
 
 
-def _to_complex(xp: Any, x: Any) -> Any:
+def _to_complex(xp: Namespace, x: Array) -> Array:
     """Eigenvalues as the standard has them: some libraries return real ones as real numbers."""
     return x if is_complex(x) else as_complex(xp, x)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...autograd.check import adopt, common_backend, mixed_kinds, no_lists
 from ...autograd.graph import Value
@@ -16,10 +16,14 @@ from ..elementwise import conj, multiply
 from ..manipulation import expand_dims, moveaxis, permute_dims, reshape, squeeze
 from ..statistical import sum
 
+if TYPE_CHECKING:
+    from ...typing import Array, ArrayLike, Namespace
+    from ...variable import Variable
+
 __all__ = ["matmul", "matrix_transpose", "tensordot", "vecdot"]
 
 
-def _matmul_right(xp: Any, g: Any, x1: Any, x2_shape: tuple[int, ...]) -> Any:
+def _matmul_right(xp: Namespace, g: Array, x1: Array, x2_shape: tuple[int, ...]) -> Array:
     """The gradient in x2. A single matrix that multiplied a whole batch gets one product, not a batch of them
     to sum.
     """
@@ -42,14 +46,14 @@ _matrix_transpose = Primitive(
 )
 
 
-def _operands(name: str, x1: Any, x2: Any) -> tuple[Any, Any]:
+def _operands(name: str, x1: ArrayLike, x2: ArrayLike) -> tuple[Any, Any]:
     x1, x2 = adopt(x1, name, (x2,)), adopt(x2, name, (x1,))
     if x1._native.dtype is not x2._native.dtype:
         mixed_kinds(name, common_backend(name, (x1, x2)), x1._native, x2._native)
     return x1, x2
 
 
-def matmul(x1: Any, x2: Any, /) -> Any:
+def matmul(x1: ArrayLike, x2: ArrayLike, /) -> Variable:
     """Matrix product ``x1 @ x2``.
 
     Parameters
@@ -82,7 +86,7 @@ def matmul(x1: Any, x2: Any, /) -> Any:
     return squeeze(out, axis=tuple([axis for axis, n in ((-2, one), (-1, two)) if n == 1]))
 
 
-def matmul_operator(x1: Any, x2: Any) -> Any:
+def matmul_operator(x1: ArrayLike, x2: ArrayLike) -> Any:
     """``x1 @ x2``: `matmul`, but NotImplemented for an operand that no backend knows."""
     if all(isinstance(x, Value) or of(x) is not None for x in (x1, x2)):
         return matmul(x1, x2)
@@ -90,12 +94,12 @@ def matmul_operator(x1: Any, x2: Any) -> Any:
     return NotImplemented
 
 
-def reflected_matmul(x2: Any, x1: Any) -> Any:
+def reflected_matmul(x2: ArrayLike, x1: ArrayLike) -> Any:
     """``x1 @ x2``, called on ``x2``."""
     return matmul_operator(x1, x2)
 
 
-def matrix_transpose(x: Any, /) -> Any:
+def matrix_transpose(x: ArrayLike, /) -> Variable:
     """The last two axes swapped.
 
     Raises
@@ -109,7 +113,7 @@ def matrix_transpose(x: Any, /) -> Any:
     return _matrix_transpose(x)
 
 
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Variable:
     """Sum of ``conj(x1) * x2`` along an axis, the other axes broadcast.
 
     Parameters
@@ -135,7 +139,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     return sum(products, axis=-1, dtype=products.dtype)
 
 
-def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:
+def tensordot(x1: ArrayLike, x2: ArrayLike, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Variable:
     """Sum of products over pairs of axes.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...autograd.check import adopt
 from .. import statistical
@@ -10,10 +10,14 @@ from ..arguments import one_axis
 from ..elementwise import multiply
 from ..manipulation import expand_dims, reshape, roll
 
+if TYPE_CHECKING:
+    from ...typing import ArrayLike, DTypeLike
+    from ...variable import Variable
+
 __all__ = ["cross", "diagonal", "outer", "trace"]
 
 
-def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+def cross(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Variable:
     """Cross products of vectors of three elements along an axis; the other axes broadcast.
 
     Parameters
@@ -38,7 +42,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     return after1 * before2 - before1 * after2
 
 
-def outer(x1: Any, x2: Any, /) -> Any:
+def outer(x1: ArrayLike, x2: ArrayLike, /) -> Variable:
     """All products of an element of ``x1``, (n,), and one of ``x2``, (m,): an (n, m) matrix.
 
     Raises
@@ -52,7 +56,7 @@ def outer(x1: Any, x2: Any, /) -> Any:
     return multiply(expand_dims(x1, axis=1), expand_dims(x2, axis=0))
 
 
-def diagonal(x: Any, /, *, offset: int = 0) -> Any:
+def diagonal(x: ArrayLike, /, *, offset: int = 0) -> Variable:
     """The elements [i, i + offset] of matrices, (..., m, n), as vectors.
 
     Raises
@@ -72,7 +76,7 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Any:
     return rows[..., start : min(start + length * (n + 1), m * n) : n + 1]
 
 
-def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+def trace(x: ArrayLike, /, *, offset: int = 0, dtype: DTypeLike = None) -> Variable:
     """Sums of the elements [i, i + offset] of matrices, (..., m, n); ``dtype`` as in `sum`. See `diagonal`."""
     x = adopt(x, "trace")
     if x.ndim < 2:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ... import ops
-from ...autograd.graph import no_grad
+from ...autograd.modes import no_grad
 from ...backends import dtypes
 from ...variable import Variable
 from .. import checks

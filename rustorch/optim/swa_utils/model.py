@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ... import ops
-from ...autograd.graph import no_grad
+from ...autograd.modes import no_grad
 from ...backends import dtypes
 from ...nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, Module
 from ...variable import Variable
