@@ -1,4 +1,4 @@
-"""The stand-in for CuPy refuses what CuPy refuses, and shows what would go wrong on a GPU."""
+"""The stand-in for CuPy refuses what CuPy refuses, and finds mistakes that a GPU would not report."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.support.launches import counted
 ROOT = Path(__file__).parents[2]
 STAND_IN = ROOT / "tests" / "support" / "cuda"
 
-#: The message of the error for a call that CuPy refuses, and the call.
+#: Calls that CuPy refuses: the error, a pattern of its message, and the call.
 REFUSED: dict[str, tuple[type[Exception], str, Callable[[Any], Any]]] = {
     "an array of the host as operand": (TypeError, "Unsupported type", lambda cp: cp.ones(2) + numpy.ones(2)),
     "an array of the host on the left": (TypeError, "Unsupported type", lambda cp: numpy.ones(2) + cp.ones(2)),
-    "an array of the host without axes": (
+    "a 0-d array of the host": (
         TypeError,
         "Unsupported type",
         lambda cp: cp.add(cp.ones(2), numpy.array(1.0)),
@@ -73,7 +73,7 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[Any], Any]]] = {
     "a list as operand": (TypeError, "unsupported operand", lambda cp: operator.add(cp.ones(2), [1, 2])),
     "a list as value": (ValueError, "lists cannot be assigned", lambda cp: cp.ones(2).__setitem__(slice(None), [1, 2])),
     "numpy.asarray": (TypeError, "Implicit conversion", lambda cp: numpy.asarray(cp.ones(2))),
-    "a keyword that there is not": (
+    "an unknown keyword": (
         TypeError,
         r"unexpected keyword argument 'where'; CuPy 14.2 has cupy.sum\(a, axis",
         lambda cp: cp.sum(cp.ones(2), where=True),
@@ -84,9 +84,9 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[Any], Any]]] = {
         "unexpected keyword argument 'where'",
         lambda cp: cp.add(cp.ones(2), 1, where=True),
     ),
-    "a function that there is not": (AttributeError, "matvec", lambda cp: cp.matvec),
-    "an attribute that there is not": (AttributeError, "ctypes", lambda cp: cp.ones(2).ctypes),
-    "a flag that there is not": (AttributeError, "writeable", lambda cp: cp.ones(2).flags.writeable),
+    "an unknown function": (AttributeError, "matvec", lambda cp: cp.matvec),
+    "an unknown attribute": (AttributeError, "ctypes", lambda cp: cp.ones(2).ctypes),
+    "an unknown flag": (AttributeError, "writeable", lambda cp: cp.ones(2).flags.writeable),
     "no loop: the floor of complex numbers": (TypeError, "Wrong type", lambda cp: cp.floor(cp.ones(2, "complex64"))),
     "no loop: bits of floats": (TypeError, "Wrong type", lambda cp: cp.bitwise_and(cp.ones(2), 1)),
     "no loop: the remainder of complex numbers": (TypeError, "Wrong type", lambda cp: cp.ones(2, "complex64") % 2),
@@ -94,8 +94,8 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[Any], Any]]] = {
     "an output of another shape": (ValueError, "Out shape", lambda cp: cp.add(cp.ones((2, 2)), 1, cp.ones((2, 1)))),
     "an output of another kind": (TypeError, "cannot cast", lambda cp: cp.add(cp.ones(2), 1, cp.ones(2, int))),
     "an output of the host": (TypeError, "Unsupported type", lambda cp: cp.add(cp.ones(2), 1, numpy.ones(2))),
-    "a key of floats": (IndexError, "integer or boolean", lambda cp: cp.ones(2)[cp.ones(1)]),
-    "a key that is a float": (IndexError, "only integers", lambda cp: cp.ones(2)[1.0]),
+    "an array of floats as key": (IndexError, "integer or boolean", lambda cp: cp.ones(2)[cp.ones(1)]),
+    "a float as key": (IndexError, "only integers", lambda cp: cp.ones(2)[1.0]),
     "take of nothing": (IndexError, "non-empty take", lambda cp: cp.take(cp.ones(0), cp.asarray([0]))),
     "complex numbers in add.at": (
         TypeError,
@@ -109,23 +109,23 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[Any], Any]]] = {
     ),
     "floats in subtract.at": (TypeError, "only supports", lambda cp: cp.subtract.at(cp.ones(2), cp.asarray([0]), 1.0)),
     "multiply.at": (NotImplementedError, "not supported", lambda cp: cp.multiply.at(cp.ones(2), cp.asarray([0]), 1.0)),
-    "the truth of several": (ValueError, "ambiguous", lambda cp: bool(cp.ones(2))),
+    "the truth of several elements": (ValueError, "ambiguous", lambda cp: bool(cp.ones(2))),
     "astype with casting": (TypeError, "not supported", lambda cp: cp.ones(2).astype(int, casting="safe")),
-    "another sort": (ValueError, "stable", lambda cp: cp.sort(cp.ones(2), kind="quicksort")),
-    "a copy that is needed": (
+    "a kind of sort that is not stable": (ValueError, "stable", lambda cp: cp.sort(cp.ones(2), kind="quicksort")),
+    "copy=False where a copy is needed": (
         ValueError,
         "Unable to avoid copy",
         lambda cp: cp.asarray(cp.ones(2), "float32", copy=False),
     ),
     "an array of the host by DLPack": (BufferError, "CPU arrays", lambda cp: cp.from_dlpack(numpy.ones(2))),
     "float16 in linalg": (TypeError, "float16", lambda cp: cp.linalg.inv(cp.ones((2, 2), "float16"))),
-    "the wrong shape for solve": (
+    "shapes that solve does not take": (
         ValueError,
         "must have",
         lambda cp: cp.linalg.solve(cp.ones((3, 2, 2)), cp.ones((2, 1))),
     ),
     "a matrix that is not square": (numpy.linalg.LinAlgError, "square", lambda cp: cp.linalg.inv(cp.ones((2, 3)))),
-    "a GPU that there is not": (RuntimeError, "invalid device ordinal", lambda cp: cp.cuda.Device(7).use()),
+    "a GPU that does not exist": (RuntimeError, "invalid device ordinal", lambda cp: cp.cuda.Device(7).use()),
 }
 
 
@@ -138,13 +138,13 @@ def stand_in(stand_in: ModuleType) -> ModuleType:
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cupy_refuses(what: str, stand_in: ModuleType) -> None:
+def test_the_stand_in_refuses_what_cupy_refuses(what: str, stand_in: ModuleType) -> None:
     error, message, call = REFUSED[what]
     with pytest.raises(error, match=message):
         call(stand_in)
 
 
-def test_cupys_warnings(stand_in: ModuleType) -> None:
+def test_the_stand_in_gives_cupys_warnings(stand_in: ModuleType) -> None:
     with pytest.warns(DeprecationWarning, match=r"Please use `cupy.add.at`"):
         stand_in.ones(2).scatter_add(0, 1.0)
     with pytest.warns(numpy.exceptions.ComplexWarning):
@@ -153,7 +153,7 @@ def test_cupys_warnings(stand_in: ModuleType) -> None:
         assert not stand_in.ones(0)
 
 
-def test_every_function_has_the_signature_of_cupy(stand_in: ModuleType) -> None:
+def test_every_function_has_cupys_signature(stand_in: ModuleType) -> None:
     signatures = sys.modules["cupy._functions"].signatures
     for module, name in (("", ""), ("linalg", "linalg."), ("fft", "fft.")):
         for function, signature in signatures(module).items():
@@ -162,7 +162,7 @@ def test_every_function_has_the_signature_of_cupy(stand_in: ModuleType) -> None:
     assert len(signatures()) > 150
 
 
-def test_an_array_has_no_attribute_that_cupys_has_not(stand_in: ModuleType) -> None:
+def test_an_array_has_no_attributes_beyond_cupys(stand_in: ModuleType) -> None:
     text = (STAND_IN / "cupy" / "signatures.pyi").read_text()
     (listed,) = [ast.literal_eval(part.value) for part in ast.parse(text).body if isinstance(part, ast.Assign)]
     found = {name for name in dir(stand_in.ndarray) if not name.startswith("_")}
@@ -170,8 +170,8 @@ def test_an_array_has_no_attribute_that_cupys_has_not(stand_in: ModuleType) -> N
     assert len(found) > 50
 
 
-# -- what is not refused, but otherwise than on the host ---------------------------------------------------------------
-def test_dtypes_are_chosen_by_cupys_rule(stand_in: ModuleType) -> None:
+# -- calls whose result differs from NumPy's ---------------------------------------------------------------
+def test_cupys_rule_chooses_dtypes(stand_in: ModuleType) -> None:
     cp = stand_in
     small = cp.ones(2, "float32")
     assert (small + 1.0).dtype == (small * numpy.float32(2)).dtype == "float32"
@@ -189,12 +189,12 @@ def test_results_are_contiguous(stand_in: ModuleType) -> None:
     x = stand_in.ones((2, 3)).T
     assert not x.flags.c_contiguous
     assert (x + 1).flags.c_contiguous
-    assert not x.astype("float32").flags.c_contiguous  # as it was
+    assert not x.astype("float32").flags.c_contiguous  # astype keeps the layout
     assert x.copy().flags.c_contiguous
     assert stand_in.ascontiguousarray(stand_in.ones(())).shape == (1,)
 
 
-def test_what_nobody_has_written_is_nan(stand_in: ModuleType) -> None:
+def test_uninitialised_memory_reads_as_nan(stand_in: ModuleType) -> None:
     cp = stand_in
     for made in (cp.empty((2, 3), "float32"), cp.ndarray((2, 3), "float32"), cp.empty_like(cp.ones((2, 3), "float32"))):
         assert made.shape == (2, 3)
@@ -211,16 +211,16 @@ def test_indices_out_of_range_wrap_around(stand_in: ModuleType) -> None:
     x[stand_in.asarray([4])] = 9
     assert x.tolist() == [0, 9, 2]
     with pytest.raises(IndexError):
-        x[3]  # a number of the host is looked at
+        x[3]  # a Python integer is checked
 
 
-def test_of_values_for_one_place_it_is_not_the_last_that_stays(stand_in: ModuleType) -> None:
+def test_of_values_written_to_one_place_the_last_does_not_win(stand_in: ModuleType) -> None:
     x = stand_in.zeros(2)
     x[stand_in.asarray([0, 0])] = stand_in.asarray([1.0, 2.0])
     assert x.tolist() == [1, 0]
 
 
-def test_subnormal_numbers_of_float32_are_0(stand_in: ModuleType) -> None:
+def test_subnormal_float32_numbers_count_as_0(stand_in: ModuleType) -> None:
     cp = stand_in
     for dtype, expected in (("float32", [0.0, 0.0]), ("float64", [2e-40, 2e-40])):
         x = cp.asarray([1e-40, 1e-40], dtype)
@@ -228,12 +228,12 @@ def test_subnormal_numbers_of_float32_are_0(stand_in: ModuleType) -> None:
         assert (x * 2).tolist() == pytest.approx(expected, abs=0)
         assert double(x).tolist() == pytest.approx(expected, abs=0)
         assert cp.log(x).tolist() == ([-numpy.inf] * 2 if dtype == "float32" else pytest.approx([-92.1034037] * 2))
-    assert numpy.float32(1e-40) * numpy.float32(1) != 0  # the host's own numbers stay as they are
-    assert cp.asarray([1e-40], "float32").tolist() != [0]  # so does what is only copied
+    assert numpy.float32(1e-40) * numpy.float32(1) != 0  # NumPy's own numbers stay subnormal
+    assert cp.asarray([1e-40], "float32").tolist() != [0]  # numbers that are only copied stay subnormal
     assert cp.asarray([1e-40]).astype("float32").tolist() == [0]
 
 
-def test_matrices_that_have_no_result(stand_in: ModuleType) -> None:
+def test_linear_algebra_without_a_result_gives_nan_or_raises(stand_in: ModuleType) -> None:
     import cupyx
 
     cp = stand_in
@@ -247,14 +247,14 @@ def test_matrices_that_have_no_result(stand_in: ModuleType) -> None:
     assert counts.syncs == {"linalg.inv": 1}
 
 
-def test_the_power_of_integers(stand_in: ModuleType) -> None:
+def test_integer_powers_are_cupys(stand_in: ModuleType) -> None:
     x = stand_in.asarray([-2, -1, 0, 1, 2])
     assert (x**-1).tolist() == [0, -1, 0, 1, 0]
     assert (x**3).tolist() == [-8, -1, 0, 1, 8]
 
 
 # -- the log -----------------------------------------------------------------------------------------------------------
-#: A call, and what it has to do: launches, waits, copies from the host.
+#: The numbers of launches, waits and copies from the host, and the call that makes them.
 COUNTED: dict[str, tuple[tuple[int, int, int], Callable[[Any, Any, Any], Any]]] = {
     "an operation": ((1, 0, 0), lambda cp, x, i: x + 1),
     "an operation over nothing": ((0, 0, 0), lambda cp, x, i: x[:0] + 1),
@@ -268,7 +268,7 @@ COUNTED: dict[str, tuple[tuple[int, int, int], Callable[[Any, Any, Any], Any]]] 
     "a key of integers": ((1, 0, 0), lambda cp, x, i: x[i]),
     "a key that is a list": ((1, 0, 1), lambda cp, x, i: x[[0, 1]]),
     "a mask": ((2, 1, 0), lambda cp, x, i: x[x > 0]),
-    "a mask that is written to": ((2, 1, 0), lambda cp, x, i: x.__setitem__(x > 0, 1.0)),
+    "writing at a mask": ((2, 1, 0), lambda cp, x, i: x.__setitem__(x > 0, 1.0)),
     "a slice whose end is on the GPU": ((0, 1, 0), lambda cp, x, i: x[: i[0]]),
     "item": ((0, 1, 0), lambda cp, x, i: x[0].item()),
     "float": ((0, 1, 0), lambda cp, x, i: float(x[0])),
@@ -285,7 +285,7 @@ COUNTED: dict[str, tuple[tuple[int, int, int], Callable[[Any, Any, Any], Any]]] 
 
 
 @pytest.mark.parametrize("what", COUNTED)
-def test_what_is_logged(what: str, stand_in: ModuleType) -> None:
+def test_the_log_counts_launches_waits_and_copies(what: str, stand_in: ModuleType) -> None:
     expected, call = COUNTED[what]
     x, indices = stand_in.asarray([1.0, 2.0, 3.0]), stand_in.ones(2, int)
     with counted() as counts:
@@ -293,7 +293,7 @@ def test_what_is_logged(what: str, stand_in: ModuleType) -> None:
     assert (counts.launches.total(), counts.syncs.total(), counts.copies.total()) == expected, counts
 
 
-def test_the_log_says_where_the_host_waits(stand_in: ModuleType) -> None:
+def test_the_log_names_the_lines_that_wait_or_copy(stand_in: ModuleType) -> None:
     x = stand_in.ones(2)
     with counted() as counts:
         x.tolist()
@@ -318,7 +318,9 @@ extern "C" __global__ void guarded(float* x) {
     x[threadIdx.x] = shared[3 - threadIdx.x];
 }
 extern "C" __global__ void race(float* x) { x[0] = (float)(blockIdx.x * blockDim.x + threadIdx.x); }
-extern "C" __global__ void beyond(const float* x, float* out) { out[blockIdx.x * blockDim.x + threadIdx.x] = x[threadIdx.x]; }
+extern "C" __global__ void beyond(const float* x, float* out) {
+    out[blockIdx.x * blockDim.x + threadIdx.x] = x[threadIdx.x];
+}
 extern "C" __launch_bounds__(64) __global__ void few(float* x) {}
 struct Big { long long x[512]; };
 extern "C" __global__ void big(Big b) {}
@@ -333,21 +335,23 @@ def _run(cp: ModuleType, name: str, *args: Any, blocks: int = 1, threads: int = 
 
 def test_a_barrier_that_some_threads_miss_is_an_error(stand_in: ModuleType) -> None:
     _run(stand_in, "some", numpy.int32(4))
-    with pytest.raises(AssertionError, match="a barrier that not all threads come to"):
+    with pytest.raises(AssertionError, match="not all threads reach a barrier"):
         _run(stand_in, "some", numpy.int32(3))
-    x = stand_in.asarray([1, 2, 3, 4], "float32")  # and the next launch is not hurt by it
+    x = stand_in.asarray([1, 2, 3, 4], "float32")  # the next launch works again
     _run(stand_in, "guarded", x)
     assert x.tolist() == [4, 3, 2, 1]
 
 
-def test_without_a_barrier_threads_read_what_is_not_there_yet(stand_in: ModuleType) -> None:
+def test_without_a_barrier_threads_read_values_that_are_not_written_yet(stand_in: ModuleType) -> None:
     x = stand_in.asarray([1, 2, 3, 4], "float32")
     _run(stand_in, "unguarded", x)
     assert x.tolist() != [4, 3, 2, 1]
 
 
 @pytest.mark.parametrize(("blocks", "threads"), [(1, 8), (8, 1)])
-def test_another_order_shows_what_depends_on_it(blocks: int, threads: int, stand_in: ModuleType) -> None:
+def test_the_opposite_order_changes_results_that_depend_on_the_order(
+    blocks: int, threads: int, stand_in: ModuleType
+) -> None:
     x = stand_in.zeros(1, "float32")
     _run(stand_in, "race", x, blocks=blocks, threads=threads)
     first = x.tolist()
@@ -356,52 +360,76 @@ def test_another_order_shows_what_depends_on_it(blocks: int, threads: int, stand
     assert (first, x.tolist()) == ([7], [0])
 
 
-#: What a launch is called with, and what is wrong with it.
+#: Wrong arguments: the function, its arguments, and a pattern of the message.
 WRONG: dict[str, tuple[str, Callable[[Any], tuple], str]] = {
-    "an integer of another size": ("some", lambda cp: (numpy.int64(4),), "number 1 is int64, 8 bytes"),
-    "a float for an integer": ("some", lambda cp: (numpy.float32(4),), "number 1 is float32"),
-    "an array for an integer": ("some", lambda cp: (cp.ones(4),), "number 1 is an array of float64"),
-    "an integer for an array": ("race", lambda cp: (numpy.int32(0),), "number 1 is int32"),
-    "an array of another dtype": ("race", lambda cp: (cp.ones(4, "float64"),), "number 1 is an array of float64"),
-    "an array of integers": ("race", lambda cp: (cp.ones(4, "int32"),), "number 1 is an array of int32"),
+    "an integer of another size": (
+        "some",
+        lambda cp: (numpy.int64(4),),
+        "argument 1 does not fit its parameter: it is int64, 8 bytes",
+    ),
+    "a float for an integer": (
+        "some",
+        lambda cp: (numpy.float32(4),),
+        "argument 1 does not fit its parameter: it is float32",
+    ),
+    "an array for an integer": (
+        "some",
+        lambda cp: (cp.ones(4),),
+        "argument 1 does not fit its parameter: it is an array of float64",
+    ),
+    "an integer for an array": (
+        "race",
+        lambda cp: (numpy.int32(0),),
+        "argument 1 does not fit its parameter: it is int32",
+    ),
+    "an array of another dtype": (
+        "race",
+        lambda cp: (cp.ones(4, "float64"),),
+        "argument 1 does not fit its parameter: it is an array of float64",
+    ),
+    "an array of integers": (
+        "race",
+        lambda cp: (cp.ones(4, "int32"),),
+        "argument 1 does not fit its parameter: it is an array of int32",
+    ),
     "too many arguments": ("some", lambda cp: (numpy.int32(4),) * 2, "2 arguments for 1 parameters"),
     "too few arguments": ("beyond", lambda cp: (cp.ones(4, "float32"),), "1 arguments for 2 parameters"),
-    "a number of Python's": ("some", lambda cp: (4,), "whose size in C is anybody's guess"),
+    "a Python number": ("some", lambda cp: (4,), "whose size in C is not known"),
     "an array that is not contiguous": ("race", lambda cp: (cp.ones((4, 2), "float32")[:, 0],), "not contiguous"),
     "more than 4096 bytes": ("big", lambda cp: (numpy.zeros(513, "int64").view("V4104"),), "4104 bytes of arguments"),
-    "another size of struct": ("big", lambda cp: (numpy.zeros(16, "int64").view("V128"),), "do not fit"),
+    "a struct of another size": ("big", lambda cp: (numpy.zeros(16, "int64").view("V128"),), "argument 1 does not fit"),
 }
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_arguments_that_do_not_fit_their_parameters(what: str, stand_in: ModuleType) -> None:
+def test_arguments_that_do_not_fit_their_parameters_are_refused(what: str, stand_in: ModuleType) -> None:
     name, args, message = WRONG[what]
     with pytest.raises(AssertionError, match=message):
         _run(stand_in, name, *args(stand_in))
 
 
-def test_an_array_of_the_host_is_no_argument(stand_in: ModuleType) -> None:
+def test_a_kernel_refuses_an_array_of_the_host(stand_in: ModuleType) -> None:
     with pytest.raises(TypeError, match=r"You are trying to pass a numpy.ndarray of"):
         _run(stand_in, "race", numpy.zeros(4, "float32"))
 
 
-def test_the_limits_of_a_launch(stand_in: ModuleType) -> None:
+def test_a_launch_beyond_cudas_limits_is_refused(stand_in: ModuleType) -> None:
     x = stand_in.zeros(1, "float32")
     for blocks, threads, message in (
         (0, 4, "0 blocks"),
         (2**31, 4, "blocks"),
         (1, 0, "0 threads"),
-        (1, 1025, "1024 are the most"),
+        (1, 1025, "at most 1024 are allowed"),
     ):
         with pytest.raises(AssertionError, match=message):
             _run(stand_in, "race", x, blocks=blocks, threads=threads)
-    with pytest.raises(AssertionError, match="64 are the most"):
+    with pytest.raises(AssertionError, match="at most 64 are allowed"):
         _run(stand_in, "few", x, threads=65)
     with pytest.raises(AssertionError, match="no function nothing"):
         stand_in.RawModule(code=SOURCE).get_function("nothing")
 
 
-def test_what_is_written_outside_of_an_array_is_found(stand_in: ModuleType) -> None:
+def test_a_write_outside_of_an_array_is_found(stand_in: ModuleType) -> None:
     x, out = stand_in.ones(4, "float32"), stand_in.empty(4, "float32")
     _run(stand_in, "beyond", x, out)
     with pytest.raises(AssertionError, match="beyond wrote outside of an array of 16 bytes"):
@@ -412,20 +440,20 @@ def test_what_is_written_outside_of_an_array_is_found(stand_in: ModuleType) -> N
         _run(stand_in, "table", addresses, numpy.int32(1))
 
 
-def test_what_is_read_outside_of_an_array_is_nan(stand_in: ModuleType) -> None:
+def test_a_read_outside_of_an_array_gives_nan(stand_in: ModuleType) -> None:
     out = stand_in.zeros(8, "float32")
     _run(stand_in, "beyond", stand_in.ones(4, "float32"), out, threads=8)
     assert numpy.isnan(out.get()).tolist() == [False] * 4 + [True] * 4
 
 
-def test_a_source_that_does_not_compile_says_why(stand_in: ModuleType) -> None:
+def test_the_error_of_a_source_that_does_not_compile_says_why(stand_in: ModuleType) -> None:
     wrong = stand_in.RawModule(code='extern "C" __global__ void wrong() { no_such_name(); }').get_function("wrong")
     with pytest.raises(Exception, match="no_such_name"):
         wrong((1,), (1,), ())
 
 
 # -- elementwise kernels -----------------------------------------------------------------------------------------------
-def test_elementwise_kernels(stand_in: ModuleType) -> None:
+def test_elementwise_kernels_broadcast_and_write_outputs(stand_in: ModuleType) -> None:
     cp = stand_in
     x = cp.arange(6, dtype="float32").reshape(2, 3)
     axpy = cp.ElementwiseKernel("T x, float64 a, T y", "T out", "out = (T)a * x + y", "axpy")
@@ -433,20 +461,20 @@ def test_elementwise_kernels(stand_in: ModuleType) -> None:
         out = axpy(x, 2.0, x[0])
     assert counts.launches == {"axpy": 1}
     numpy.testing.assert_array_equal(out.get(), 2 * x.get() + x.get()[0])
-    assert axpy(x, 2.0, 1.0, x) is x  # in place, and a number of the arrays' dtype
+    assert axpy(x, 2.0, 1.0, x) is x  # in place; the Python number takes the arrays' dtype
     assert axpy(x[:0], 2.0, 1.0).shape == (0, 3)
     view = cp.zeros((3, 2), "float32").T
     assert axpy(x, 0.0, 1.0, view) is view
     assert view.tolist() == [[1, 1, 1], [1, 1, 1]]
     both = cp.ElementwiseKernel("T x", "T a, int32 b", "a = -x; b = (int)x", "both")
     assert [part.dtype.name for part in both(x)] == ["float32", "int32"]
-    raw = cp.ElementwiseKernel("raw T x, int64 n", "raw T out", "out[i] = x[n - 1 - i]", "turned")
-    found = cp.empty(3)
-    raw(cp.asarray([1.0, 2.0, 3.0]), 3, found, size=3)
-    assert found.tolist() == [3, 2, 1]
+    raw = cp.ElementwiseKernel("raw T x, int64 n", "raw T out", "out[i] = x[n - 1 - i]", "reverse")
+    out = cp.empty(3)
+    raw(cp.asarray([1.0, 2.0, 3.0]), 3, out, size=3)
+    assert out.tolist() == [3, 2, 1]
 
 
-def test_what_an_elementwise_kernel_refuses(stand_in: ModuleType) -> None:
+def test_elementwise_kernels_refuse_wrong_arguments(stand_in: ModuleType) -> None:
     cp = stand_in
     x = cp.ones(4)
     add = cp.ElementwiseKernel("T x, T y", "T out", "out = x + y", "add_both")
@@ -530,7 +558,7 @@ def _gemm(cp: Any, a: Any, b: Any, c: Any, single: bool = False, **changed: Any)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_products(dtype: str, stand_in: ModuleType) -> None:
+def test_cublas_multiplies_stacks_of_matrices(dtype: str, stand_in: ModuleType) -> None:
     rng = numpy.random.default_rng(0)
     a, b, c = (rng.standard_normal(shape).astype(dtype) for shape in ((2, 3, 4), (2, 5, 3), (2, 5, 4)))
     on_gpu = [stand_in.asarray(x) for x in (a, b, c)]
@@ -539,11 +567,11 @@ def test_products(dtype: str, stand_in: ModuleType) -> None:
     assert counts.launches == {"gemm": 1}
     numpy.testing.assert_allclose(on_gpu[2].get(), 2 * (b @ a) + c, rtol=1e-5)
     out = stand_in.empty((1, 5, 4), dtype)
-    _gemm(stand_in, on_gpu[0][:1], on_gpu[1][:1], out, single=True, beta=0)  # what was there is not read
+    _gemm(stand_in, on_gpu[0][:1], on_gpu[1][:1], out, single=True, beta=0)  # out is not read
     numpy.testing.assert_allclose(out.get(), 2 * (b @ a)[:1], rtol=1e-5)
 
 
-def test_products_that_are_wrong(stand_in: ModuleType) -> None:
+def test_cublas_refuses_wrong_products(stand_in: ModuleType) -> None:
     a, b, c = (stand_in.ones(shape, "float32") for shape in ((2, 3, 4), (2, 5, 3), (2, 5, 4)))
     for message, call in (
         ("leading dimension is 3, fewer than its 4 rows", lambda: _gemm(stand_in, a, b, c, lda=3)),
@@ -562,7 +590,7 @@ def test_products_that_are_wrong(stand_in: ModuleType) -> None:
 
 
 class _claiming:
-    """An array that is given to the function for another dtype."""
+    """An array that claims another dtype, so that it goes to the function for that dtype."""
 
     def __init__(self, array: Any, dtype: str):
         self.shape, self.data, self.dtype = array.shape, array.data, numpy.dtype(dtype)
@@ -570,7 +598,7 @@ class _claiming:
 
 
 # -- random numbers ----------------------------------------------------------------------------------------------------
-def test_random_numbers_follow_from_the_state(stand_in: ModuleType) -> None:
+def test_the_state_decides_the_random_numbers(stand_in: ModuleType) -> None:
     draw = stand_in.random.default_rng(3)
     again = stand_in.random.Generator(stand_in.random.XORWOW(3))
     first = draw.random(4)
@@ -593,7 +621,7 @@ def test_random_numbers_follow_from_the_state(stand_in: ModuleType) -> None:
 
 # -- several GPUs, or none ---------------------------------------------------------------------------------------------
 def _program(text: str, **environment: str) -> str:
-    """What a program prints, in a process with the stand-in on its path."""
+    """The output of a program that runs in a new process with the stand-in on its path."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", text],
         capture_output=True,
@@ -607,7 +635,7 @@ def _program(text: str, **environment: str) -> str:
     return done.stdout
 
 
-TWO = """
+TWO_GPUS = """
 import cupy, numpy
 x = cupy.ones(3, "float32")
 kernel = cupy.RawModule(code='extern "C" __global__ void f(float* x) {}').get_function("f")
@@ -615,20 +643,29 @@ table = cupy.RawModule(code='struct T { float* x; }; extern "C" __global__ void 
 add = cupy.ElementwiseKernel("T x", "T y", "y = x", "same")
 handle = cupy.cuda.device.get_cublas_handle()
 calls = dict(
-    operation=lambda: x + 1, function=lambda: cupy.sum(x), join=lambda: cupy.concatenate([x]), key=lambda: cupy.ones(3)[x.astype(int)],
-    value=lambda: cupy.ones(3).__setitem__(..., x), write=lambda: x.__setitem__(0, cupy.ones(())), add_at=lambda: cupy.add.at(x, [0], 1.0),
-    where=lambda: cupy.where(cupy.ones(3) > 0, x, 0.0), kernel=lambda: kernel((1,), (1,), (x,)), elementwise=lambda: add(x),
-    table=lambda: table((1,), (1,), (numpy.array([x.data.ptr]).view("V8"),)), matmul=lambda: cupy.matmul(x, x),
+    operation=lambda: x + 1,
+    function=lambda: cupy.sum(x),
+    join=lambda: cupy.concatenate([x]),
+    key=lambda: cupy.ones(3)[x.astype(int)],
+    value=lambda: cupy.ones(3).__setitem__(..., x),
+    write=lambda: x.__setitem__(0, cupy.ones(())),
+    add_at=lambda: cupy.add.at(x, [0], 1.0),
+    where=lambda: cupy.where(cupy.ones(3) > 0, x, 0.0),
+    kernel=lambda: kernel((1,), (1,), (x,)),
+    elementwise=lambda: add(x),
+    table=lambda: table((1,), (1,), (numpy.array([x.data.ptr]).view("V8"),)),
+    matmul=lambda: cupy.matmul(x, x),
     astype=lambda: x.astype(int),
     linalg=lambda: cupy.linalg.inv(x.reshape(1, 3)[:, :1]),
 )
 with cupy.cuda.Device(1):
     for name, call in calls.items():
         try:
-            print(name, "was done", call())
+            print(name, "was not refused", call())
         except (ValueError, AssertionError) as error:
             assert "device" in str(error) or "GPU" in str(error), error
-    assert (x[1:].device.id, x.T.device.id, cupy.ones(1).device.id, cupy.asarray(x).device.id, x.copy().device.id) == (0, 0, 1, 1, 1)
+    assert x[1:].device.id == x.T.device.id == 0
+    assert cupy.ones(1).device.id == cupy.asarray(x).device.id == x.copy().device.id == 1
     assert x.tolist() == [1, 1, 1] and cupy.cuda.device.get_cublas_handle() != handle
 assert cupy.cuda.runtime.getDevice() == 0 and cupy.cuda.runtime.getDeviceCount() == 2
 print("done")
@@ -636,20 +673,27 @@ print("done")
 
 
 def test_an_array_of_another_gpu_is_refused(stand_in: ModuleType) -> None:
-    assert _program(TWO, CUPY_STAND_IN_GPUS="2").split() == ["done"]
+    assert _program(TWO_GPUS, CUPY_STAND_IN_GPUS="2").split() == ["done"]
 
 
-def test_a_machine_without_a_gpu(stand_in: ModuleType) -> None:
-    text = "import rustorch\nprint(rustorch.cuda.is_available(), rustorch.cuda.device_count())\nrustorch.zeros(2, device='cuda')"
-    script = f"try:\n    exec({text!r})\nexcept RuntimeError as error:\n    print(error)"
-    printed = _program(script, CUPY_STAND_IN_GPUS="0")
+def test_a_machine_without_a_gpu_has_no_cuda_device(stand_in: ModuleType) -> None:
+    program = """
+import rustorch
+print(rustorch.cuda.is_available(), rustorch.cuda.device_count())
+try:
+    rustorch.zeros(2, device="cuda")
+except RuntimeError as error:
+    print(error)
+"""
+    printed = _program(program, CUPY_STAND_IN_GPUS="0")
     assert printed.startswith("False 0")
     assert "finds no usable GPU (cudaErrorNoDevice: no CUDA-capable device is detected)" in printed
 
 
-def test_the_real_cupy_is_not_replaced_when_it_is_imported_already(tmp_path: Path) -> None:
+def test_stand_in_is_refused_if_the_real_cupy_is_imported_already(tmp_path: Path) -> None:
     (tmp_path / "cupy.py").write_text("")
-    text = "import cupy, sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '--stand-in', 'tests/test_smoke.py']))"
+    options = ["-q", "-p", "no:cacheprovider", "--stand-in", "tests/test_smoke.py"]
+    text = f"import cupy, sys, pytest; sys.exit(pytest.main({options!r}))"
     done = subprocess.run(
         [sys.executable, "-c", text],
         capture_output=True,
@@ -663,7 +707,7 @@ def test_the_real_cupy_is_not_replaced_when_it_is_imported_already(tmp_path: Pat
     assert "--stand-in: the real CuPy is imported already, from " in done.stderr
 
 
-def test_without_a_compiler_the_stand_in_says_what_is_missing() -> None:
+def test_stand_in_without_a_compiler_says_what_is_missing() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--stand-in", "tests/test_smoke.py"]
     environment = {key: value for key, value in os.environ.items() if key not in ("CXX", "PYTHONPATH")} | {"PATH": ""}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT, env=environment)

@@ -1,5 +1,6 @@
-"""A stand-in for CuPy 14.2: its functions, signatures, refusals and device rules around NumPy. See README.md beside
-this folder.
+"""A stand-in for CuPy 14.2: NumPy with the functions, signatures, errors and device rules of CuPy.
+
+README.md in the folder above says what it proves and what it cannot prove.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _DTYPES = (
 globals().update({name: getattr(numpy, name) for name in _DTYPES})
 globals().update(_ufuncs.table() | _functions.table() | _creation.table())
 bool = numpy.bool_
-_operators.give()
+_operators.add_to_ndarray()
 
-from . import fft, linalg, random  # noqa: E402 - they are made of the functions above
+from . import fft, linalg, random  # noqa: E402 - they use the functions above
 
 __all__ = [
     *_DTYPES,

@@ -1,4 +1,4 @@
-"""``cupy.ndarray``: NumPy's array, of which the host sees nothing unless it waits."""
+"""``cupy.ndarray``: a NumPy array whose values the host can only read by waiting for the GPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._subnormals import flushing
 
 
 class Flags:
-    """What CuPy tells of an array's memory; NumPy's other flags it does not have."""
+    """The flags of an array's memory that CuPy has. NumPy has more."""
 
     def __init__(self, array: ndarray):
         flags = array._values.flags
@@ -29,7 +29,7 @@ class Flags:
 class ndarray:
     """An array in the memory of a GPU."""
 
-    #: The NumPy array that stands for it, the number of its GPU, and the array that it is a view of.
+    #: The NumPy array that holds the values, the number of the GPU, and the array of which this is a view.
     _values: numpy.ndarray
     _device: int
     _base: ndarray | None
@@ -43,10 +43,10 @@ class ndarray:
         cls, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C"
     ) -> ndarray:
         if memptr is not None or strides is not None:
-            raise NotImplementedError("the stand-in makes arrays in memory of their own only")
+            raise NotImplementedError("the stand-in has no arrays in given memory")
         return wrap(_memory.uninitialised(shape, dtype, order))
 
-    # -- what it is ----------------------------------------------------------------------------------------------------
+    # -- attributes ----------------------------------------------------------------------------------------------------
     shape = property(lambda self: self._values.shape, lambda self, shape: _set_shape(self, shape))
     dtype = property(lambda self: self._values.dtype)
     ndim = property(lambda self: self._values.ndim)
@@ -84,7 +84,7 @@ class ndarray:
             raise TypeError("cupy.ndarray does not have imaginary part to set")
         self.imag[...] = value
 
-    # -- to the host: it waits -----------------------------------------------------------------------------------------
+    # -- copies to the host: they wait ---------------------------------------------------------------------------------
     def get(self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True) -> numpy.ndarray:
         record("sync", "get")
         return numpy.array(self._values, order=order)
@@ -120,8 +120,7 @@ class ndarray:
         if not self.size:
             warnings.warn(
                 "The truth value of an empty array is ambiguous. Returning False, but in future this will result in an "
-                "error. "
-                "Use `array.size > 0` to check that an array is not empty.",
+                "error. Use `array.size > 0` to check that an array is not empty.",
                 DeprecationWarning,
                 stacklevel=2,
             )
@@ -143,8 +142,8 @@ class ndarray:
 
     def __array__(self, dtype: Any = None) -> numpy.ndarray:
         raise TypeError(
-            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array "
-            "explicitly."
+            "Implicit conversion to a NumPy array is not allowed. "
+            "Please use `.get()` to construct a NumPy array explicitly."
         )
 
     def __reduce__(self) -> Any:
@@ -163,12 +162,12 @@ class ndarray:
         return function(*inputs, **options)
 
     def __array_function__(self, function: Callable, types: Any, args: Any, kwargs: Any) -> Any:
-        found: Any = cupy
+        named: Any = cupy
         for part in (*function.__module__.split(".")[1:], function.__name__):
-            found = getattr(found, part, None)
-        if found is None or found is function or not all(issubclass(t, (ndarray, numpy.ndarray)) for t in types):
+            named = getattr(named, part, None)
+        if named is None or named is function or not all(issubclass(t, (ndarray, numpy.ndarray)) for t in types):
             return NotImplemented
-        return found(*args, **kwargs)
+        return named(*args, **kwargs)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         import array_api_compat.cupy
@@ -178,7 +177,7 @@ class ndarray:
     def __dlpack__(
         self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
     ) -> Any:
-        if dl_device == (1, 0):  # the host, by a copy
+        if dl_device == (1, 0):  # a copy to the host
             if copy is False:
                 raise ValueError("GPU memory cannot be exported to CPU without copy.")
             return self._read("dlpack").copy().__dlpack__(max_version=max_version)
@@ -249,7 +248,7 @@ class ndarray:
 
     # -- copies and views ----------------------------------------------------------------------------------------------
     def copy(self, order: str = "C") -> ndarray:
-        """Also of an array of another GPU, to the current one."""
+        """A copy on the current GPU, also of an array of another GPU."""
         launch("copy", self.size)
         return wrap(_memory.holding(self._values, order))
 
@@ -274,8 +273,8 @@ class ndarray:
         _device.check(self)
         launch("astype", self.size)
         with quiet(), flushing(dtype.char in "fF" and dtype != self.dtype):
-            form = {"A": "F" if flags.f_contiguous and not flags.c_contiguous else "C"}.get(order, order)
-            return wrap(_memory.holding(values.astype(dtype), form))
+            layout = {"A": "F" if flags.f_contiguous and not flags.c_contiguous else "C"}.get(order, order)
+            return wrap(_memory.holding(values.astype(dtype), layout))
 
     def view(self, dtype: Any = None, type: Any = None) -> ndarray:
         return view(self._values.view() if dtype is None else self._values.view(dtype), self)
@@ -318,23 +317,23 @@ class ndarray:
             return self.copy()
 
 
-# -- between both kinds of arrays --------------------------------------------------------------------------------------
+# -- to and from NumPy's arrays ----------------------------------------------------------------------------------------
 def wrap(values: numpy.ndarray, base: ndarray | None = None) -> ndarray:
-    """Device memory as an array on the current GPU."""
+    """An array on the current GPU from device memory."""
     array = object.__new__(ndarray)
     array._values, array._base, array._device = values, base, _device.current()
     return array
 
 
 def view(values: numpy.ndarray, of: ndarray) -> ndarray:
-    """A part of an array's memory, or another form of it."""
+    """A view of an array's memory."""
     array = wrap(values, of if of._base is None else of._base)
     array._device = of._device
     return array
 
 
 def view_or_copy(values: numpy.ndarray, of: ndarray) -> ndarray:
-    """What NumPy made of an array: a view if it could, else a copy, which is a launch."""
+    """An array from what NumPy returned: a view if it shares memory, else a copy, which is a launch."""
     if not values.size or numpy.may_share_memory(values, of._values):
         return view(values, of)
     launch("copy")
@@ -342,7 +341,7 @@ def view_or_copy(values: numpy.ndarray, of: ndarray) -> ndarray:
 
 
 def unwrap(value: Any) -> Any:
-    """What stands for an argument: arrays have to lie on the current GPU, also those in lists."""
+    """An argument for NumPy. All arrays, also those in lists, must be on the current GPU."""
     if isinstance(value, ndarray):
         _device.check(value)
         return value._values
@@ -352,7 +351,7 @@ def unwrap(value: Any) -> Any:
 
 
 def wrapped(result: Any) -> Any:
-    """A result of NumPy in device memory: arrays and scalars as new arrays, tuples and lists part by part."""
+    """A result of NumPy in device memory. Arrays and scalars become new arrays, also those in tuples and lists."""
     if isinstance(result, (numpy.ndarray, numpy.generic)):
         return wrap(_memory.holding(result))
     if isinstance(result, (tuple, list)):
@@ -361,7 +360,7 @@ def wrapped(result: Any) -> Any:
 
 
 def supported(dtype: Any) -> numpy.dtype:
-    """A dtype that CuPy has."""
+    """The dtype, if CuPy has it."""
     dtype = numpy.dtype(dtype)
     if dtype.kind not in "biufcV":
         raise ValueError(f"Unsupported dtype {dtype}")
@@ -369,7 +368,7 @@ def supported(dtype: Any) -> numpy.dtype:
 
 
 def quiet() -> Any:
-    """A context in which NumPy says nothing of infinities and nan: a GPU does not."""
+    """A context in which NumPy does not warn of infinities and nan, as a GPU does not."""
     return numpy.errstate(all="ignore")
 
 

@@ -1,4 +1,4 @@
-"""New arrays: of numbers, of the host's memory (a copy that is logged), and of nothing."""
+"""Functions that make arrays. Copies from the host's memory are logged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def array(
     *,
     blocking: bool = False,
 ) -> ndarray:
-    """An array of numbers, of lists, of the host's arrays, or of another array of a GPU (which may be another one)."""
+    """An array from a number, a list, an array of the host, or an array of this or another GPU."""
     if subok:
         raise NotImplementedError
     if isinstance(obj, ndarray):
@@ -38,7 +38,7 @@ def array(
     if host.ndim:
         record("h2d", "array")
     else:
-        launch("fill")  # the number is an argument of a kernel
+        launch("fill")  # a kernel gets the number as an argument
     if blocking:
         record("sync", "array")
     return made
@@ -85,9 +85,9 @@ def asnumpy(a: Any, stream: Any = None, order: Any = "C", out: Any = None, *, bl
     return a.get() if isinstance(a, ndarray) else numpy.asarray(a)
 
 
-# -- of nothing, or of one number --------------------------------------------------------------------------------------
+# -- uninitialised, or filled with one number --------------------------------------------------------------------------
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
-    """Memory that nobody has written yet: nan, and -1 as integers."""
+    """Memory that is not written yet: it reads as nan, or as -1 for integers."""
     return wrap(_memory.uninitialised(shape, dtype, order))
 
 
@@ -157,7 +157,7 @@ def _sequence(name: str) -> Any:
 
 
 class _Wrapper:
-    """What another library's array promises by DLPack, as an array of the host: so NumPy reads it."""
+    """The DLPack capsule of another library's array, declared as memory of the host so that NumPy reads it."""
 
     def __init__(self, capsule: Any):
         self._capsule = capsule
@@ -170,7 +170,7 @@ class _Wrapper:
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: Any = None) -> ndarray:
-    """The array of another library on a GPU, its memory shared."""
+    """An array that shares the memory of another library's array on a GPU."""
     kind, number = (int(part) for part in x.__dlpack_device__())
     if kind != 2:
         raise BufferError(

@@ -1,6 +1,4 @@
-"""GPUs, of which there are as many as ``CUPY_STAND_IN_GPUS`` says (default: 1), and the one that is current in this
-thread.
-"""
+"""The GPUs and the current GPU of each thread. ``CUPY_STAND_IN_GPUS`` is the number of GPUs (default: 1)."""
 
 from __future__ import annotations
 
@@ -10,25 +8,25 @@ from typing import Any
 
 from ._log import record
 
-#: How many GPUs there are; 0 is a machine without one.
+#: The number of GPUs. 0 stands for a machine without a GPU.
 GPUS = int(os.environ.get("CUPY_STAND_IN_GPUS", "1"))
 
 _thread = threading.local()
 
 
 class CUDARuntimeError(RuntimeError):
-    """What CUDA's runtime answers to a call that it refuses."""
+    """An error of CUDA's runtime."""
 
 
 def count() -> int:
-    """``cudaGetDeviceCount``, which is an error where there is no GPU."""
+    """``cudaGetDeviceCount``. It is an error if there is no GPU."""
     if GPUS < 1:
         raise CUDARuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")
     return GPUS
 
 
 def current() -> int:
-    """The number of the current GPU: kernels are launched there, and memory is allocated there."""
+    """The number of the current GPU, where kernels run and memory is allocated."""
     count()
     return getattr(_thread, "device", 0)
 
@@ -41,7 +39,7 @@ def choose(number: int) -> None:
 
 
 def check(array: Any) -> None:
-    """Refuse an array of another GPU than the current one, as CuPy does where GPUs cannot read each other's memory."""
+    """Refuse an array that is not on the current GPU, as CuPy does where GPUs cannot read each other's memory."""
     if array._device != current():
         raise ValueError(
             f"The device where the array resides ({array._device}) is different from the current device ({current()}). "
@@ -50,7 +48,7 @@ def check(array: Any) -> None:
 
 
 class Device:
-    """A GPU; as a context manager, it is the current one within."""
+    """A GPU. As a context manager, it makes the GPU the current one."""
 
     def __init__(self, device: Any = None):
         self.id = current() if device is None else int(device)

@@ -1,6 +1,6 @@
-"""CuPy's functions: its signatures and refusals around NumPy's functions of the same names.
+"""CuPy's functions: NumPy's functions of the same names, with CuPy's signatures and errors.
 
-One call of a function counts as one launch, even where CuPy makes several kernels of it.
+A call counts as one launch, even where CuPy launches several kernels.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ._array import ndarray, quiet, unwrap, view, view_or_copy, wrapped
 from ._log import launch, record
 from ._subnormals import flushing
 
-#: They return another form of an array's memory, and launch nothing unless they have to copy.
+#: Functions that return a view. They launch nothing unless they have to copy.
 VIEWS = {
     "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_to", "diagonal", "expand_dims", "flip",
     "fliplr", "flipud", "hsplit", "matrix_transpose", "moveaxis", "permute_dims", "ravel", "real", "reshape",
     "rollaxis", "rot90", "split", "squeeze", "swapaxes", "transpose", "vsplit",
 }  # fmt: skip
-#: They look at shapes and dtypes alone.
-NOTHING = {
+#: Functions that read shapes and dtypes alone.
+METADATA = {
     "can_cast",
     "common_type",
     "iscomplexobj",
@@ -40,14 +40,14 @@ NOTHING = {
     "shape",
     "shares_memory",
 }
-#: They read a number on the host: most of them because the shape of their result depends on values.
+#: Functions that make the host wait, mostly because the shape of their result depends on values.
 WAITING = {
     "argwhere", "bincount", "compress", "digitize", "extract", "flatnonzero", "histogram", "histogram2d", "histogramdd",
     "in1d", "intersect1d", "isin", "nonzero", "percentile", "quantile", "ravel_multi_index", "setdiff1d", "setxor1d",
     "union1d", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unravel_index",
 }  # fmt: skip
-#: NumPy's own functions, which CuPy hands on.
-NUMPYS = ("broadcast_shapes", "isdtype", "issubdtype", "promote_types")
+#: Functions that CuPy takes from NumPy.
+FROM_NUMPY = ("broadcast_shapes", "isdtype", "issubdtype", "promote_types")
 
 
 # -- signatures --------------------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def _parameters(definition: ast.FunctionDef) -> inspect.Signature:
 
 @functools.cache
 def signatures(module: str = "") -> dict[str, inspect.Signature]:
-    """The signatures of CuPy's functions, or of those in one of its modules."""
+    """The signatures of the functions of CuPy, or of one of its modules."""
     body: Any = ast.parse(Path(__file__).with_name("signatures.pyi").read_text()).body
     if module:
         (body,) = [part.body for part in body if isinstance(part, ast.ClassDef) and part.name == module]
@@ -80,7 +80,7 @@ def signatures(module: str = "") -> dict[str, inspect.Signature]:
 
 
 def checked(function: Callable, name: str, module: str = "") -> Callable:
-    """A function, called only with what CuPy's function of that name takes."""
+    """A function that takes only the arguments that CuPy's function of this name takes."""
     signature = signatures(module)[name]
     full = f"cupy.{module}{'.' * bool(module)}{name}"
 
@@ -98,9 +98,7 @@ def checked(function: Callable, name: str, module: str = "") -> Callable:
 
 # -- NumPy's functions on device memory --------------------------------------------------------------------------------
 def refuse_host_arrays(name: str, values: Any) -> None:
-    """Nothing is moved to the GPU behind the caller's back: an array of another library, also in a list, is
-    an error.
-    """
+    """Raise for arrays of other libraries, also in lists. CuPy does not copy them to the GPU."""
     for value in values:
         if isinstance(value, (list, tuple)):
             refuse_host_arrays(name, value)
@@ -109,7 +107,7 @@ def refuse_host_arrays(name: str, values: Any) -> None:
 
 
 def on_device(name: str, function: Callable, label: str = "") -> Callable:
-    """A function of NumPy's for arrays of a GPU."""
+    """A function of NumPy for arrays of a GPU."""
 
     def call(*args: Any, **options: Any) -> Any:
         refuse_host_arrays(label + name, [*args, *options.values()])
@@ -122,7 +120,7 @@ def on_device(name: str, function: Callable, label: str = "") -> Callable:
             result = function(*[unwrap(a) for a in args], **{key: unwrap(value) for key, value in options.items()})
         if name in VIEWS:
             return _parts(result, arrays[0])
-        if name in NOTHING:
+        if name in METADATA:
             return result
         found = wrapped(result)
         launch(label + name, max([_size(found), *[a.size for a in arrays]]) if arrays else 1)
@@ -161,17 +159,17 @@ def _written(result: ndarray, out: Any) -> ndarray:
 
 @functools.cache
 def table() -> dict[str, Callable]:
-    """The functions of this module, by name: those that have a signature and nothing of their own in this stand-in."""
-    found = {name: getattr(numpy, name) for name in NUMPYS}
+    """The functions by name: this module's own versions, else NumPy's."""
+    found = {name: getattr(numpy, name) for name in FROM_NUMPY}
     for name in signatures():
-        if (own := _OWN.get(name)) is not None:
-            found[name] = checked(own, name)
+        if (function := _CUPYS.get(name)) is not None:
+            found[name] = checked(function, name)
         elif hasattr(numpy, name):
             found[name] = checked(on_device(name, getattr(numpy, name)), name)
     return found
 
 
-# -- what CuPy does otherwise ------------------------------------------------------------------------------------------
+# -- where CuPy differs from NumPy -------------------------------------------------------------------------------------
 def _take(a: Any, indices: Any, axis: Any = None, out: Any = None) -> ndarray:
     if not isinstance(a, ndarray):
         raise TypeError(f"cupy.take: Unsupported type {type(a)}")
@@ -229,8 +227,10 @@ def _joined(name: str) -> Callable:
 
 
 def _log_joining(name: str, parts: tuple[ndarray, ...], result: ndarray) -> None:
-    """CuPy copies each array in a launch of its own; more than 8 small ones in one, for which it copies their addresses
-    to the GPU.
+    """Log what CuPy does to join arrays.
+
+    It copies each array in a launch of its own. For more than 8 small arrays it makes one launch, and copies their
+    addresses to the GPU.
     """
     if len(parts) <= 8 or any(part.dtype != result.dtype for part in parts) or result.nbytes >= 2**21 * len(parts):
         for part in parts:
@@ -263,7 +263,7 @@ def _matmul(*args: Any, **options: Any) -> ndarray:
         if not isinstance(array, ndarray):
             raise TypeError(f"cupy.matmul: Unsupported type {type(array)}")
     x, y = arrays
-    if x.ndim > 2 or y.ndim > 2:  # of a stack, cuBLAS reads contiguous matrices
+    if x.ndim > 2 or y.ndim > 2:  # for stacks, CuPy copies operands that are not contiguous
         for array in arrays:
             launch("matmul-copy", array.size * (not array.flags.c_contiguous))
     with quiet():
@@ -313,7 +313,7 @@ def _copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = Non
     numpy.copyto(unwrap(dst), unwrap(src), casting=casting, where=True if where is None else unwrap(where))
 
 
-_OWN: dict[str, Callable] = {
+_CUPYS: dict[str, Callable] = {
     "argsort": _argsort,
     "broadcast_arrays": _broadcast_arrays,
     "clip": _clip,

@@ -1,5 +1,6 @@
-"""``x[key]`` and ``x[key] = value`` as CuPy has them: indices wrap around, masks wait for the host, lists are copied to
-the GPU.
+"""``x[key]`` and ``x[key] = value`` as in CuPy.
+
+Indices wrap around, a mask makes the host wait, and a list is copied to the GPU.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from ._log import launch, record
 
 
 class Key(NamedTuple):
-    """A key for the array that stands for one of CuPy's.
+    """A key for the NumPy array behind an array.
 
     Attributes
     ----------
     parts : tuple
-        What NumPy's array is indexed with.
+        The key for NumPy.
     arrays : list of numpy.ndarray
-        Those parts of it that are arrays: with any, the result is a copy.
+        The parts that are arrays. If there are any, the result is a copy.
     """
 
     parts: tuple[Any, ...]
@@ -34,12 +35,12 @@ class Key(NamedTuple):
 
 
 def key_of(array: Any, key: Any) -> Key:
-    """A key as CuPy reads it.
+    """Read a key as CuPy does.
 
     Raises
     ------
     IndexError
-        If a part of it is neither an integer, a slice, an ellipsis, None, nor an array of integers or booleans.
+        If a part is not an integer, a slice, an ellipsis, None, or an array of integers or booleans.
     """
     parts = [_part(part) for part in (key if type(key) is tuple else (key,))]
     taken = sum(part.ndim if _is_mask(part) else part is not None and part is not Ellipsis for part in parts)
@@ -50,7 +51,7 @@ def key_of(array: Any, key: Any) -> Key:
         elif _is_mask(part):
             axis += part.ndim
         elif part is not None:
-            # what is out of range is not found on a GPU: it wraps around
+            # a GPU does not check the range: an index that is out of range wraps around
             if isinstance(part, numpy.ndarray) and axis < array.ndim and array.shape[axis]:
                 part = part.astype(numpy.int64) % array.shape[axis]
             axis += 1
@@ -65,7 +66,7 @@ def _is_mask(part: Any) -> bool:
 def _part(part: Any) -> Any:
     if part is None or part is Ellipsis or (isinstance(part, (int, numpy.integer)) and not isinstance(part, bool)):
         return part
-    if isinstance(part, slice):  # an array in it is read by the host
+    if isinstance(part, slice):  # the host reads an array in a slice
         return slice(*[None if bound is None else bound.__index__() for bound in (part.start, part.stop, part.step)])
     if isinstance(part, (list, tuple, bool, numpy.bool_, numpy.ndarray)):
         part = cupy.array(part, numpy.int32 if isinstance(part, (list, tuple)) and not len(part) else None)
@@ -81,90 +82,92 @@ def _part(part: Any) -> Any:
 
 
 def get(array: Any, key: Any) -> Any:
-    """``array[key]``: a view, or a copy if there is an array in the key."""
+    """``array[key]``: a copy if the key has an array, else a view."""
     from ._array import view, wrapped
 
-    found = key_of(array, key)
-    if not found.arrays:
-        parts = found.parts if Ellipsis in found.parts else (*found.parts, ...)
-        return view(array._values[parts], array)  # with an ellipsis, NumPy returns an array in any case
+    read = key_of(array, key)
+    if not read.arrays:
+        parts = read.parts if Ellipsis in read.parts else (*read.parts, ...)
+        return view(array._values[parts], array)  # with an ellipsis, NumPy never returns a scalar
     _device.check(array)
-    if found.has_mask:
+    if read.has_mask:
         record("sync", "mask index")
-    out = numpy.asarray(array._values[found.parts])
+    out = numpy.asarray(array._values[read.parts])
     launch("take", out.size)
     return wrapped(out)
 
 
 def put(array: Any, key: Any, value: Any) -> None:
-    """``array[key] = value``, for a value that is a number or an array of a GPU."""
+    """``array[key] = value``. The value is a number or an array of a GPU."""
     from ._array import quiet
 
     if isinstance(value, numpy.ndarray) and value.ndim:
         raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
     if isinstance(value, (list, tuple)):
         raise ValueError("lists cannot be assigned: make a cupy.ndarray of them")
-    found = key_of(array, key)
+    read = key_of(array, key)
     _device.check(array)
     if isinstance(value, cupy.ndarray):
         _device.check(value)
-        given = value._values
-        if array.dtype.kind != "c" and given.dtype.kind == "c":
-            given = value.astype(array.dtype)._values  # warns, as CuPy does
+        new = value._values
+        if array.dtype.kind != "c" and new.dtype.kind == "c":
+            new = value.astype(array.dtype)._values  # warns, as CuPy does
     else:
-        given = numpy.asarray(value, array.dtype)
-    if found.has_mask:
+        new = numpy.asarray(value, array.dtype)
+    if read.has_mask:
         record("sync", "mask index")
     with quiet():
-        if found.arrays and not found.has_mask:
-            _put_backwards(array._values, found.parts, given)
+        if read.arrays and not read.has_mask:
+            _put_backwards(array._values, read.parts, new)
             return
-        launch("setitem", array._values[found.parts].size)
-        array._values[found.parts] = given
+        launch("setitem", array._values[read.parts].size)
+        array._values[read.parts] = new
 
 
-def _put_backwards(values: numpy.ndarray, parts: tuple[Any, ...], given: numpy.ndarray) -> None:
-    """The other way around than NumPy: of values for one place, any can be the last one on a GPU, and a test should not
-    rely on which.
+def _put_backwards(values: numpy.ndarray, parts: tuple[Any, ...], new: numpy.ndarray) -> None:
+    """Write in the opposite order to NumPy.
+
+    If two values are written to one place, a GPU may write either one last. No test should rely on which one.
     """
     places = numpy.arange(values.size).reshape(values.shape)[parts]
-    while given.ndim > places.ndim and given.shape[0] == 1:
-        given = given[0]
-    spread = numpy.broadcast_to(given, places.shape)
+    while new.ndim > places.ndim and new.shape[0] == 1:
+        new = new[0]
+    spread = numpy.broadcast_to(new, places.shape)
     launch("setitem", places.size)
     values.flat[places.reshape(-1)[::-1]] = spread.reshape(-1)[::-1].astype(values.dtype)
 
 
 def scatter(array: Any, key: Any, value: Any, operation: str) -> None:
-    """``cupy.add.at`` and its like: with an array of integers as key, in atomic operations, which there are for some
-    dtypes only.
+    """``cupy.add.at`` and similar functions.
+
+    With an array of integers as key, they use atomic operations, which exist for some dtypes only.
     """
-    found = key_of(array, key)
-    if found.arrays and not found.has_mask and array.dtype.name not in ATOMIC[operation]:
+    read = key_of(array, key)
+    if read.arrays and not read.has_mask and array.dtype.name not in ATOMIC[operation]:
         listed = ", ".join(ATOMIC[operation])
         raise TypeError(f"cupy.{operation}.at only supports {listed} as data type (got {array.dtype})")
     if isinstance(value, (numpy.ndarray, list, tuple)):
         raise TypeError(f"cupy.{operation}.at: unsupported type {type(value)}")
     _device.check(array)
-    if found.has_mask:
+    if read.has_mask:
         record("sync", "mask index")
     if isinstance(value, cupy.ndarray):
         value = value.astype(array.dtype, copy=False)
         _device.check(value)
         value = value._values
-    launch(f"{operation}.at", array._values[found.parts].size)
-    getattr(numpy, operation).at(array._values, found.parts, value)
+    launch(f"{operation}.at", array._values[read.parts].size)
+    getattr(numpy, operation).at(array._values, read.parts, value)
 
 
 _INTEGERS = ("int32", "uint32")
-_LONG = (*_INTEGERS, "int64", "uint64")
+_WITH_INT64 = (*_INTEGERS, "int64", "uint64")
 #: The dtypes of atomic operations, by ufunc.
 ATOMIC: dict[str, tuple[str, ...]] = {
     "add": ("int32", "int64", "float16", "float32", "float64", "uint32", "uint64"),
     "subtract": _INTEGERS,
-    "maximum": (*_LONG, "float32", "float64"),
-    "minimum": (*_LONG, "float32", "float64"),
-    "bitwise_and": _LONG,
-    "bitwise_or": _LONG,
-    "bitwise_xor": _LONG,
+    "maximum": (*_WITH_INT64, "float32", "float64"),
+    "minimum": (*_WITH_INT64, "float32", "float64"),
+    "bitwise_and": _WITH_INT64,
+    "bitwise_or": _WITH_INT64,
+    "bitwise_xor": _WITH_INT64,
 }

@@ -1,6 +1,4 @@
-"""What a GPU and the bus to it would have had to do: one event for each launch, each wait of the host, each copy from
-the host.
-"""
+"""The log of events: each launch, each wait of the host for the GPU, and each copy from the host to a GPU."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-#: Frames of these folders are never what caused an event.
+#: Code in these folders is never named as the cause of an event.
 _INSIDE = tuple(
     [
         os.path.join(part, "")
@@ -25,28 +23,28 @@ class _Event(NamedTuple):
 
 
 class Event(_Event):
-    """One thing that happened.
+    """One entry of the log.
 
     Attributes
     ----------
     kind : str
-        "launch" (something was queued), "sync" (the host waited), "h2d" (a copy from the host's memory), or "other".
+        "launch" (a kernel was queued), "sync" (the host waited), "h2d" (a copy from the host to a GPU), or "other".
     name : str
         The function or the kernel.
     callers : tuple of (str, int)
-        For what a training step should not do ("sync" and "h2d"): the files and lines that asked for it, the innermost
-        one first.
+        For "sync" and "h2d", which a training step should avoid: the files and lines of the calls that led to the
+        event. The innermost call is first.
     """
 
     callers: tuple[tuple[str, int], ...] = ()
 
     @property
     def where(self) -> str:
-        """The callers, to be read."""
+        """The callers as text."""
         return " < ".join([f"{os.path.join(*Path(file).parts[-2:])}:{line}" for file, line in self.callers])
 
 
-#: All events, the latest one last. Whoever counts clears it first.
+#: All events, the latest one last. Clear it before you count.
 LOG: list[Event] = []
 
 
@@ -59,18 +57,18 @@ def record(kind: str, name: str) -> None:
 
 
 def launch(name: str, size: int = 1) -> None:
-    """Add a launch to the log; over no elements nothing is launched."""
+    """Add a launch to the log. For 0 elements there is no launch."""
     if size:
         LOG.append(Event("launch", name))
 
 
 def _callers(most: int = 4) -> tuple[tuple[str, int], ...]:
-    """The innermost lines that belong neither to this stand-in nor to array-api-compat."""
+    """The innermost lines that are neither in this stand-in nor in array-api-compat."""
     frame: FrameType | None = sys._getframe(2)
-    found: list[tuple[str, int]] = []
-    while frame is not None and len(found) < most:
+    callers: list[tuple[str, int]] = []
+    while frame is not None and len(callers) < most:
         file = frame.f_code.co_filename
         if not file.startswith(_INSIDE[0]) and _INSIDE[1] not in file:
-            found.append((file, frame.f_lineno))
+            callers.append((file, frame.f_lineno))
         frame = frame.f_back
-    return tuple(found)
+    return tuple(callers)

@@ -1,6 +1,7 @@
-"""Memory of GPUs: what nobody has written is nan, and so is what lies around each array.
+"""Memory of GPUs. Memory that is not written yet, and the guards around each array, read as nan.
 
-Whoever reads beyond an array's end gets nan (-1 as integers); whoever writes there is found after the launch.
+A kernel that reads beyond an array's end gets nan (-1 for integers). A kernel that writes there is found after the
+launch.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ import numpy
 
 from ._device import Device, current
 
-#: Bytes before and after each array, and what they hold: nan as a number of any size, -1 as an integer.
+#: The number of guard bytes before and after each array, and their value: it makes nan of all floats, -1 of integers.
 GUARD, PATTERN = 256, 0xFF
 
 
 class Block(numpy.ndarray):
-    """The bytes of one allocation: its guards, and what lies between them. It is on the GPU that was current then."""
+    """The bytes of one allocation: a guard, the memory, a guard. Its GPU is the one that was current."""
 
     device = 0
 
 
-#: The allocations that there are, by the address of what lies between the guards.
+#: The live allocations, by the address of the memory between their guards.
 BLOCKS: weakref.WeakValueDictionary[int, Block] = weakref.WeakValueDictionary()
 
 
@@ -42,11 +43,11 @@ def _allocate(shape: tuple[int, ...], dtype: numpy.dtype, strides: tuple[int, ..
 
 
 def uninitialised(shape: Any, dtype: Any, order: str = "C") -> numpy.ndarray:
-    """Memory that nobody has written yet."""
+    """New memory that is not written yet."""
     shape = (shape,) if isinstance(shape, (int, numpy.integer)) else tuple([int(n) for n in shape])
     values = _allocate(shape, numpy.dtype(dtype), None, order)
     if values.dtype.kind == "b":
-        values[...] = True  # any other byte is no bool
+        values[...] = True  # only the bytes 0 and 1 are booleans
     elif values.size:
         block = values.base
         assert isinstance(block, numpy.ndarray)
@@ -67,7 +68,7 @@ def holding(values: Any, order: str = "C") -> numpy.ndarray:
 
 
 def block_of(values: numpy.ndarray) -> Block | None:
-    """The allocation that an array lies in; None for memory of somebody else (an array that came by DLPack)."""
+    """The allocation of an array. None if another library owns the memory (the array came by DLPack)."""
     owner: Any = values
     while isinstance(owner, numpy.ndarray) and not isinstance(owner, Block):
         owner = owner.base
@@ -75,7 +76,7 @@ def block_of(values: numpy.ndarray) -> Block | None:
 
 
 def check_guards(block: Block | None, name: str) -> None:
-    """Find what a kernel wrote outside of an array that it was given."""
+    """Fail if a kernel has written outside of an array."""
     if block is not None:
         size = block.size - 2 * GUARD
         intact = (block[:GUARD] == PATTERN).all() and (block[GUARD + size :] == PATTERN).all()
@@ -84,7 +85,7 @@ def check_guards(block: Block | None, name: str) -> None:
 
 
 class Address(int):
-    """Where an array's memory starts: a number that knows the array, so that cuBLAS can check what it is given."""
+    """The address of an array's memory. It refers to the array, so that cuBLAS can check its operands."""
 
     array: Any
 

@@ -17,7 +17,7 @@ def _operator(name: str, reflected: bool) -> Callable:
         if not isinstance(other, ndarray):
             function = getattr(other, "__array_ufunc__", numpy)
             if function is None or (function is numpy and not isinstance(other, (bool, int, float, complex))):
-                return NotImplemented  # it is the other one's turn
+                return NotImplemented  # Python then calls the operator of the other operand
         function = getattr(cupy, name)
         return function(other, self) if reflected else function(self, other)
 
@@ -64,8 +64,8 @@ _METHODS = (
 )  # fmt: skip
 
 
-def give() -> None:
-    """Give ``ndarray`` its operators and methods."""
+def add_to_ndarray() -> None:
+    """Add the operators and methods to ``ndarray``."""
     for short, name in _BINARY.items():
         setattr(ndarray, f"__{short}__", _operator(name, False))
         setattr(ndarray, f"__r{short}__", _operator(name, True))

@@ -1,4 +1,4 @@
-"""Kernels from CUDA sources: `RawModule`, `RawKernel` and `ElementwiseKernel`, run on the host thread by thread."""
+"""`RawModule`, `RawKernel` and `ElementwiseKernel`: CUDA sources that run on the host, thread by thread."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ._compiler import compiled, functions
 from ._log import launch
 from ._memory import BLOCKS, Block, block_of, check_guards, holding, uninitialised
 
-#: Limits of a launch, in CUDA.
+#: CUDA's limits for a launch.
 MOST_BLOCKS, MOST_ARGUMENT_BYTES = 2**31 - 1, 4096
-#: What ``run`` of cuda_on_host.h returns for a barrier that not all threads come to.
+#: The status of ``run`` in cuda_on_host.h for a barrier that not all threads of a block reach.
 BARRIER = 1 << 20
 
-#: Every source that was run in this process, for whoever gives them to another compiler.
+#: Every source that has run in this process. A test gives them to NVIDIA's compiler.
 SOURCES: set[str] = set()
 
 _order = {"backwards": False}
@@ -31,8 +31,9 @@ _order = {"backwards": False}
 
 @contextmanager
 def backwards() -> Iterator[None]:
-    """Within, threads and blocks run in the opposite order: results that change depend on an order that a GPU does not
-    promise.
+    """A context in which threads and blocks run in the opposite order.
+
+    A result that changes depends on an order that a GPU does not promise.
     """
     _order["backwards"] = True
     try:
@@ -42,7 +43,7 @@ def backwards() -> Iterator[None]:
 
 
 class _Argument(ctypes.Structure):
-    """``Argument`` of cuda_on_host.h."""
+    """``Argument`` in cuda_on_host.h."""
 
     _fields_ = (
         ("address", ctypes.c_void_p),
@@ -54,15 +55,13 @@ class _Argument(ctypes.Structure):
 
 
 class _Given(NamedTuple):
-    """An argument: its bytes, and the array that it is the address of."""
+    """An argument of a kernel: its bytes, and the array if it is the address of one."""
 
     bytes: numpy.ndarray
     array: Any
 
     def blocks(self) -> Iterator[Block]:
-        """The allocations that it gives the kernel a way to: its array's, and those whose addresses stand in
-        a struct.
-        """
+        """The allocations that the kernel can reach: that of the array, or those whose addresses are in a struct."""
         if self.array is not None:
             block = block_of(self.array._values)
             if block is not None:
@@ -81,63 +80,58 @@ class _Given(NamedTuple):
 
 
 def _given(name: str, argument: Any) -> _Given:
-    """An argument as a kernel gets it: an array's address, or the bytes of a NumPy scalar or of a host array of one
-    element.
-    """
+    """An argument for a kernel: an array's address, or the bytes of a NumPy scalar or of an array of one element."""
     if isinstance(argument, ndarray):
         assert argument._device == _device.current(), (
-            f"{name}: an array of GPU {argument._device}, which is not the current one"
+            f"{name}: an array of GPU {argument._device}, which is not the current GPU"
         )
         assert argument._values.flags.c_contiguous, f"{name}: an array of shape {argument.shape} that is not contiguous"
         return _Given(numpy.array(argument._values.ctypes.data if argument.size else 0, numpy.uint64), argument)
     if isinstance(argument, numpy.ndarray):
         if argument.size != 1:
             raise TypeError(
-                f"You are trying to pass a numpy.ndarray of shape {argument.shape} as a kernel parameter. Only "
-                f"numpy.ndarrays of size one "
-                f"can be passed by value."
+                f"You are trying to pass a numpy.ndarray of shape {argument.shape} as a kernel parameter. "
+                f"Only numpy.ndarrays of size one can be passed by value."
             )
         return _Given(argument, None)
     if argument is None:
         return _Given(numpy.zeros((), numpy.uint64), None)
-    assert isinstance(argument, numpy.generic), (
-        f"{name}: an argument of {type(argument)}, whose size in C is anybody's guess"
-    )
+    assert isinstance(argument, numpy.generic), f"{name}: an argument of {type(argument)}, whose size in C is not known"
     return _Given(numpy.asarray(argument), None)
 
 
 def _run(source: str, name: str, blocks: int, threads: int, given: Sequence[_Given], logged: bool = True) -> None:
-    """Run a function of a source in so many blocks of so many threads.
+    """Run a function of a source in ``blocks`` blocks of ``threads`` threads.
 
     Raises
     ------
     AssertionError
-        For what a GPU would refuse, or get wrong in silence.
+        For a launch that a GPU would refuse, and for mistakes that a GPU would not report.
     """
     most = functions(source)[name]
     assert 0 < blocks <= MOST_BLOCKS, f"{name}: {blocks} blocks"
-    assert 0 < threads <= most, f"{name}: {threads} threads in a block, where {most} are the most"
+    assert 0 < threads <= most, f"{name}: {threads} threads in a block, at most {most} are allowed"
     size = sum(-(-value.bytes.nbytes // 8) * 8 for value in given)
-    assert size <= MOST_ARGUMENT_BYTES, f"{name}: {size} bytes of arguments, where {MOST_ARGUMENT_BYTES} are the most"
+    assert size <= MOST_ARGUMENT_BYTES, f"{name}: {size} bytes of arguments, at most {MOST_ARGUMENT_BYTES} are allowed"
     arguments = (_Argument * len(given))(*[value.described() for value in given])
     flush = not any(value.array is not None and value.array.dtype.char in "dD" for value in given)
     memory = [block for value in given for block in value.blocks()]
     for block in memory:
-        assert block.device == _device.current(), f"{name}: a table has the address of an array of GPU {block.device}"
+        assert block.device == _device.current(), f"{name}: a struct has the address of an array of GPU {block.device}"
     if logged:
         launch(name)
     SOURCES.add(source)
     status = getattr(compiled(source), f"run_{name}")(
         blocks, threads, arguments, len(given), _order["backwards"], flush
     )
-    assert status != BARRIER, f"{name}: a barrier that not all threads come to"
+    assert status != BARRIER, f"{name}: not all threads reach a barrier"
     assert status >= 0, f"{name}: {len(given)} arguments for {-1 - status} parameters"
-    assert not status, f"{name}: arguments that do not fit: number {status} is {_said(given[status - 1])}"
+    assert not status, f"{name}: argument {status} does not fit its parameter: it is {_described(given[status - 1])}"
     for block in memory:
         check_guards(block, name)
 
 
-def _said(value: _Given) -> str:
+def _described(value: _Given) -> str:
     if value.array is not None:
         return f"an array of {value.array.dtype}"
     return f"{value.bytes.dtype}, {value.bytes.nbytes} bytes"
@@ -185,7 +179,7 @@ _C = {
 
 
 class _Parameter(NamedTuple):
-    """``[raw] type name``: a type of one letter is that of the arguments."""
+    """``[raw] type name``. A type of one letter stands for the dtype of the arguments."""
 
     kind: str
     name: str
@@ -230,9 +224,8 @@ class ElementwiseKernel:
         nin = len(self.in_params)
         if len(args) not in (nin, len(self.params)):
             raise TypeError(
-                f"Wrong number of arguments for {self.name!r}. It must be either {nin} or {len(self.params)} (with "
-                f"outputs), but given "
-                f"{len(args)}."
+                f"Wrong number of arguments for {self.name!r}. "
+                f"It must be either {nin} or {len(self.params)} (with outputs), but given {len(args)}."
             )
         for argument in args:
             if isinstance(argument, ndarray):
@@ -255,7 +248,7 @@ class ElementwiseKernel:
         return outs[0] if len(outs) == 1 and not self.return_tuple else tuple(outs)
 
     def _shape(self, args: tuple, size: int | None) -> tuple[int, ...]:
-        """That of the loop."""
+        """The shape of the loop."""
         looped = [a for p, a in zip(self.params, args, strict=False) if isinstance(a, ndarray) and not p.raw]
         if size is not None:
             if looped:
@@ -266,7 +259,7 @@ class ElementwiseKernel:
         return numpy.broadcast_shapes(*[a.shape for a in looped])
 
     def _types(self, ins: list, outs: list) -> dict[str, numpy.dtype]:
-        """The dtype of each kind of parameter; arrays of one kind have one dtype."""
+        """The dtype of each type of parameter. Arrays whose parameters have one type must have one dtype."""
         types = {p.kind: numpy.dtype(p.kind) for p in self.params if len(p.kind) > 1}
         for p, a in [*zip(self.out_params, outs, strict=False), *zip(self.in_params, ins, strict=True)]:
             if isinstance(a, ndarray) and types.setdefault(p.kind, a.dtype) != a.dtype:
@@ -302,8 +295,9 @@ class ElementwiseKernel:
                 o._values[...] = m.array._values
 
     def _check_overlap(self, values: numpy.ndarray, outs: list[numpy.ndarray]) -> None:
-        """What is written may be what is read, element by element; else threads read what others have written
-        already.
+        """Refuse an input that shares memory with an output, unless both are the same elements in the same order.
+
+        Otherwise a thread would read what another thread has already written.
         """
         for out in outs:
             same = values.ctypes.data == out.ctypes.data and values.shape == out.shape and values.strides == out.strides
@@ -315,7 +309,7 @@ class ElementwiseKernel:
 
 @functools.cache
 def _loop(kernel: ElementwiseKernel, types: tuple[tuple[str, str], ...], arrays: tuple[str, ...]) -> str:
-    """The CUDA source of a kernel for some dtypes."""
+    """The CUDA source of a kernel for these dtypes. ``arrays`` names the inputs that are arrays."""
     in_c = dict(types)
     names = "".join(f"typedef {c} {kind};\n" for kind, c in types if len(kind) == 1)
     parameters, values = ["long long _n"], []
@@ -331,7 +325,8 @@ def _loop(kernel: ElementwiseKernel, types: tuple[tuple[str, str], ...], arrays:
             values.append(f"{const}{kind}& {p.name} = _raw_{p.name}[i];")
     return f"""{names}{kernel.preamble}
 extern "C" __global__ void {kernel.name}({", ".join(parameters)}) {{
-    for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < _n; i += (long long)gridDim.x * blockDim.x) {{
+    const long long _step = (long long)gridDim.x * blockDim.x;
+    for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < _n; i += _step) {{
         {" ".join(values)}
         {kernel.operation};
     }}

@@ -1,7 +1,6 @@
-"""CuPy compiles its kernels with ``-ftz=true``: numbers of float32 that are smaller than 1.2e-38 count as 0, given ones
-and results.
+"""Subnormal numbers as 0. CuPy compiles its kernels with ``-ftz=true``: float32 numbers below 1.2e-38 count as 0.
 
-The host's processor can do the same: while `flushing`, it does.
+This holds for operands and for results. Within `flushing`, the host's processor does the same.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ def _switch() -> Any:
 
 @contextlib.contextmanager
 def flushing(wanted: bool) -> Iterator[None]:
-    """Whether subnormal numbers are 0 within."""
+    """Treat subnormal numbers as 0 within the context if ``wanted``."""
     if not wanted:
         yield
         return

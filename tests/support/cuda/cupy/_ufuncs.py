@@ -1,4 +1,4 @@
-"""CuPy's ufuncs: the loop is chosen by CuPy's own rule from CuPy's own table, and NumPy computes it."""
+"""CuPy's ufuncs. CuPy's own rule chooses the loop from CuPy's own table, and NumPy computes it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ._log import launch
 from ._subnormals import flushing
 
 _SCALARS = (bool, int, float, complex)
-#: They look at bits: a subnormal number stays what it is.
+#: Ufuncs that read or write bits, for which a subnormal number stays what it is.
 _BITS = {"copysign", "signbit", "nextafter", "isnan", "isinf", "isfinite"}
 
 
 class Loop:
-    """What a ufunc computes for some dtypes: the operands' and the results'."""
+    """One loop of a ufunc: the dtypes of its operands and of its results."""
 
     def __init__(self, types: str):
         given, made = types.split("->")
@@ -30,12 +30,12 @@ class Loop:
 
 
 class ufunc:
-    """A function of each element, in one launch.
+    """An elementwise function. A call is one launch.
 
     Raises
     ------
     TypeError
-        For operands that are neither arrays of a GPU nor numbers, and for dtypes that there is no loop for.
+        For operands that are neither arrays of a GPU nor numbers, and for dtypes without a loop.
     """
 
     __module__ = "cupy"
@@ -55,9 +55,8 @@ class ufunc:
     def __call__(self, *args: Any, out: Any = None, dtype: Any = None, casting: str = "same_kind") -> Any:
         if not self.nin <= len(args) <= self.nargs:
             raise TypeError(
-                f"Wrong number of arguments for {self.name!r}. It must be either {self.nin} or {self.nargs} (with "
-                f"outputs), but given "
-                f"{len(args)}."
+                f"Wrong number of arguments for {self.name!r}. "
+                f"It must be either {self.nin} or {self.nargs} (with outputs), but given {len(args)}."
             )
         given, outs = args[: self.nin], list(args[self.nin :])
         if out is not None:
@@ -91,7 +90,7 @@ class ufunc:
 
     def _results(self, loop: Loop, operands: list[Any]) -> list[numpy.ndarray]:
         with quiet():
-            # to a number that does not fit, NumPy says what CuPy would
+            # NumPy and CuPy raise the same error for a number that does not fit the dtype
             values = [
                 v._values.astype(t, copy=False) if isinstance(v, ndarray) else numpy.asarray(v, t)
                 for v, t in zip(operands, loop.given, strict=True)
@@ -113,9 +112,9 @@ class ufunc:
             raise TypeError(f"Wrong type ({types}) of arguments for cupy_{self.name}; it has {' '.join(self.types)}")
         return found
 
-    # -- more ways to call it ------------------------------------------------------------------------------------------
+    # -- other ways to call a ufunc ------------------------------------------------------------------------------------
     def at(self, a: ndarray, indices: Any, b: Any = None) -> None:
-        """Apply it in place to the elements that ``indices`` choose, once for each time that one is chosen."""
+        """Apply the ufunc in place to the elements at ``indices``. A repeated index applies it repeatedly."""
         if self.name not in _indexing.ATOMIC:
             raise NotImplementedError(f"`cupy_{self.name}.at` is not supported yet")
         _indexing.scatter(a, indices, b, self.name)
@@ -140,7 +139,7 @@ def _operand(value: Any) -> None:
 
 
 def _copied_if_it_overlaps(value: Any, outs: list[Any]) -> Any:
-    """Another view of what is written to is copied first."""
+    """Copy an operand that shares memory with an output but is another array."""
     if isinstance(value, ndarray) and any(
         value is not o and numpy.may_share_memory(value._values, o._values) for o in outs
     ):
@@ -148,7 +147,7 @@ def _copied_if_it_overlaps(value: Any, outs: list[Any]) -> Any:
     return value
 
 
-# -- which loop --------------------------------------------------------------------------------------------------------
+# -- choice of the loop ------------------------------------------------------------------------------------------------
 def _dtype(value: Any) -> numpy.dtype:
     if isinstance(value, (ndarray, numpy.generic)):
         return value.dtype
@@ -160,8 +159,9 @@ def _rank(kind: str) -> int:
 
 
 def _numbers_are_weak(types: tuple, weak: tuple) -> bool:
-    """Whether Python's numbers take the arrays' dtype: if there are arrays, and none of the numbers is of a higher kind
-    than theirs.
+    """Whether Python's numbers take the arrays' dtype.
+
+    They do if there are arrays, and no number has a higher kind than all arrays.
     """
     of_arrays = [_rank(t.kind) for t, number in zip(types, weak, strict=True) if number is None]
     of_numbers = [_rank(t.kind) for t, number in zip(types, weak, strict=True) if number is not None]
@@ -170,7 +170,7 @@ def _numbers_are_weak(types: tuple, weak: tuple) -> bool:
 
 @functools.cache
 def _chosen(function: ufunc, types: tuple, weak: tuple) -> Loop | None:
-    """The first loop that all operands can be cast to, as in CuPy's ``_guess_routine_from_in_types``."""
+    """The first loop to whose dtypes all operands can be cast, as in CuPy's ``_guess_routine_from_in_types``."""
     for loop in function._loops:
         if all(_can_be(t, number, target) for t, number, target in zip(types, weak, loop.given, strict=True)):
             return loop
@@ -183,9 +183,9 @@ def _can_be(dtype: numpy.dtype, number: type | None, target: numpy.dtype) -> boo
     return number is not None and numpy.result_type(number(0), target) == target
 
 
-# -- what NumPy does otherwise -----------------------------------------------------------------------------------------
+# -- where CuPy differs from NumPy -------------------------------------------------------------------------------------
 def _power(x: Any, y: Any) -> Any:
-    """NumPy refuses negative powers of integers; CuPy has 0, or 1 and -1 for powers of these."""
+    """Powers of integers. NumPy refuses negative exponents; CuPy gives 0, and 1 or -1 for powers of these two."""
     if x.dtype.kind not in "iu":
         return numpy.power(x, y)
     if x.dtype.kind == "u":

@@ -1,8 +1,8 @@
-// CUDA's words in C++, so that a CUDA source becomes a library of the host, and what runs its functions.
+// CUDA's keywords as C++, and code that runs CUDA functions on the host.
 //
-// Blocks run one after the other. A block's threads take turns: each runs until it comes to a barrier or to its end. So a thread that
-// reads what another one has not written yet gets wrong numbers, as it may on a GPU. They run backwards where that is asked for: results
-// that depend on the order of threads or blocks differ then.
+// Blocks run one after the other. The threads of a block take turns: each runs until it reaches a barrier or its end.
+// So a thread that reads what another thread has not written yet gets wrong numbers, as it may on a GPU. Threads and
+// blocks can also run in the opposite order. Results that depend on the order differ then.
 #pragma once
 #include <math.h>
 #include <setjmp.h>
@@ -31,10 +31,10 @@ template <class T> T atomicAdd(T* place, T value) {
     return before;
 }
 
-// As -ftz=true does, for numbers of every size.
+// Treat subnormal numbers as 0, as -ftz=true does. The host does so for float and double.
 static void flush_subnormals(bool on) {
 #if defined(__x86_64__)
-    const unsigned bits = 0x8040;  // results, and operands
+    const unsigned bits = 0x8040;  // flush results to zero, treat operands as zero
     _mm_setcsr(on ? _mm_getcsr() | bits : _mm_getcsr() & ~bits);
 #elif defined(__aarch64__)
     const uint64_t bit = 1 << 24;
@@ -44,21 +44,21 @@ static void flush_subnormals(bool on) {
 #endif
 }
 
-// -- the threads of a block --------------------------------------------------------------------------------------------------------
-// A thread keeps its stack from block to block. Contexts start it, jumps switch: they make no call of the system.
+// -- the threads of a block -------------------------------------------------------------------------------------------
+// A thread keeps its stack from block to block. A context starts it. Jumps switch between threads, with no system call.
 static const unsigned MOST = 1024;
 static char stacks[MOST][1 << 15];
 static ucontext_t starts[MOST], scheduler;
-static jmp_buf resting[MOST], waiting;
+static jmp_buf paused[MOST], resumer;
 static bool started[MOST], ended[MOST];
 static void (*work)();
 
 static void pause_thread() {
-    if (!_setjmp(resting[threadIdx.x])) _longjmp(waiting, 1);
+    if (!_setjmp(paused[threadIdx.x])) _longjmp(resumer, 1);
 }
 static void __syncthreads() { pause_thread(); }
 
-static void live() {
+static void thread_main() {
     for (;;) {
         work();
         ended[threadIdx.x] = true;
@@ -66,22 +66,22 @@ static void live() {
     }
 }
 
-// Let a thread go on until it comes to a barrier or to its end.
+// Run a thread until it reaches a barrier or its end.
 static void resume(unsigned thread) {
     threadIdx.x = thread;
-    if (_setjmp(waiting)) return;
-    if (started[thread]) _longjmp(resting[thread], 1);
+    if (_setjmp(resumer)) return;
+    if (started[thread]) _longjmp(paused[thread], 1);
     started[thread] = true;
     getcontext(&starts[thread]);
     starts[thread].uc_stack = {.ss_sp = stacks[thread], .ss_flags = 0, .ss_size = sizeof(stacks[thread])};
     starts[thread].uc_link = &scheduler;
-    makecontext(&starts[thread], live, 0);
+    makecontext(&starts[thread], thread_main, 0);
     setcontext(&starts[thread]);
 }
 
-// -- arguments -----------------------------------------------------------------------------------------------------------------------
-// The address of an argument's bytes, how many they are, what kind of value it is ('p' for an array; 'f', 'i', 'u', 'b', 'V' as NumPy
-// has them), and of an array the size and kind of its elements.
+// -- arguments --------------------------------------------------------------------------------------------------------
+// An argument: the address and number of its bytes, its kind ('p' for an array, else NumPy's 'f', 'i', 'u', 'b', 'V'),
+// and for an array the kind and size of its elements.
 struct Argument {
     void* address;
     size_t size;
@@ -97,7 +97,7 @@ template <class E> bool holds(const Argument& a) {
 template <class P> bool fits(const Argument& a) {
     if (sizeof(P) != a.size) return false;
     if constexpr (std::is_pointer_v<P>) {
-        if (a.kind != 'p') return a.kind == 'i' || a.kind == 'u';  // an address as a number; 0 is none
+        if (a.kind != 'p') return a.kind == 'i' || a.kind == 'u';  // the address as a number
         return holds<std::remove_cv_t<std::remove_pointer_t<P>>>(a);
     }
     if (std::is_floating_point_v<P>) return a.kind == 'f';
@@ -110,16 +110,19 @@ template <class... P, size_t... i> int misfit(void (*)(P...), std::index_sequenc
     ((wrong = !wrong && !fits<P>(given[i]) ? (int)i + 1 : wrong), ...);
     return wrong;
 }
-template <class... P, size_t... i> void call(void (*f)(P...), std::index_sequence<i...>) { f(*(P*)given[i].address...); }
+template <class... P, size_t... i> void call(void (*f)(P...), std::index_sequence<i...>) {
+    f(*(P*)given[i].address...);
+}
 template <class... P> auto numbers(void (*)(P...)) { return std::index_sequence_for<P...>(); }
 template <auto f> void body() { call(f, numbers(f)); }
 
-// -- a launch ------------------------------------------------------------------------------------------------------------------------
-// 0; i for argument i (from 1 on) that does not fit its parameter; -1 - n for another number of arguments than n; BARRIER for a barrier
-// that not all threads of a block come to.
+// -- a launch ---------------------------------------------------------------------------------------------------------
+// The status is 0, or i if argument i (the first is 1) does not fit its parameter, or -1 - n if the number of arguments
+// is not n, or BARRIER if not all threads of a block reach a barrier.
 static const int BARRIER = 1 << 20;
 
-template <auto f, bool barriers> int run(unsigned blocks, unsigned size, Argument* arguments, size_t count, bool backwards, bool flush) {
+template <auto f, bool barriers>
+int run(unsigned blocks, unsigned size, Argument* arguments, size_t count, bool backwards, bool flush) {
     given = arguments;
     if (int wrong = misfit(f, numbers(f), count)) return wrong;
     work = body<f>;
@@ -143,10 +146,10 @@ template <auto f, bool barriers> int run(unsigned blocks, unsigned size, Argumen
     }
     flush_subnormals(false);
     if (status)
-        for (unsigned t = 0; t < MOST; t++) started[t] = false;  // some stand in the middle of the function
+        for (unsigned t = 0; t < MOST; t++) started[t] = false;  // some threads are paused in the middle of the function
     return status;
 }
-#define ENTRY(f, barriers)                                                                                          \
-    extern "C" int run_##f(unsigned blocks, unsigned size, Argument* a, size_t count, bool backwards, bool flush) { \
-        return run<f, barriers>(blocks, size, a, count, backwards, flush);                                          \
+#define ENTRY(f, barriers)                                                                                        \
+    extern "C" int run_##f(unsigned blocks, unsigned size, Argument* args, size_t n, bool backwards, bool flush) { \
+        return run<f, barriers>(blocks, size, args, n, backwards, flush);                                          \
     }

@@ -1,4 +1,4 @@
-"""``cupy.fft``: NumPy's functions in the place of cuFFT."""
+"""``cupy.fft``, with NumPy's functions instead of cuFFT."""
 
 from __future__ import annotations
 

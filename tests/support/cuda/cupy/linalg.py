@@ -1,5 +1,6 @@
-"""``cupy.linalg``: LAPACK in the place of cuSOLVER, which does not look at values unless ``cupyx.errstate`` says so,
-and then waits.
+"""``cupy.linalg``, with LAPACK instead of cuSOLVER.
+
+CuPy reads the status of cuSOLVER only if ``cupyx.errstate`` says so. It waits for the GPU then.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from ._array import ndarray, wrapped
 from ._functions import checked, on_device, signatures
 from ._log import launch, record
 
-#: They look at cuSOLVER's report where errors are asked for.
-_REPORTING = {"cholesky", "eigh", "eigvalsh", "inv", "qr", "solve", "svd"}
-#: What NumPy says of values, not of shapes.
-_OF_VALUES = ("singular", "definite", "converge", "infs or nans")
+#: Functions that read the status of cuSOLVER if errors are to be raised.
+_WITH_STATUS = {"cholesky", "eigh", "eigvalsh", "inv", "qr", "solve", "svd"}
+#: Words in NumPy's errors that are about values, not about shapes.
+_ABOUT_VALUES = ("singular", "definite", "converge", "infs or nans")
 
 
 def _factorization(name: str, compute: Callable) -> Callable:
@@ -31,19 +32,19 @@ def _factorization(name: str, compute: Callable) -> Callable:
                 raise LinAlgError("cupy.linalg only supports cupy.ndarray")
             if array.dtype == "float16":
                 raise TypeError("float16 is unsupported in linalg")
-        # a stack of systems is solved without a report
-        looks = name in _REPORTING and cupyx.geterr()["linalg"] == "raise" and not (name == "solve" and a.ndim > 2)
+        is_stack_of_systems = name == "solve" and a.ndim > 2  # for these, CuPy does not read the status
+        reads_status = name in _WITH_STATUS and cupyx.geterr()["linalg"] == "raise" and not is_stack_of_systems
         if name == "solve":
             _check_solve(*arrays)
-        if looks:
+        if reads_status:
             record("sync", f"linalg.{name}")
         try:
             return on_gpu(a, *args, **options)
         except LinAlgError as error:
-            if looks or not any(word in str(error).lower() for word in _OF_VALUES):
+            if reads_status or not any(word in str(error).lower() for word in _ABOUT_VALUES):
                 raise
         launch(f"linalg.{name}", a.size)
-        return _nan_in_form_of(compute(*[_harmless(array) for array in arrays], *args[len(arrays) - 1 :], **options))
+        return _nan_like(compute(*[_harmless(array) for array in arrays], *args[len(arrays) - 1 :], **options))
 
     return call
 
@@ -58,16 +59,16 @@ def _check_solve(a: ndarray, b: ndarray) -> None:
 
 
 def _harmless(array: ndarray) -> numpy.ndarray:
-    """Values that every function takes, in the form of an array."""
+    """An array of the same shape with values that every function takes: identity matrices, or ones."""
     values = numpy.zeros(array.shape, array.dtype)
     diagonal = numpy.einsum("...ii->...i", values) if array.ndim > 1 and array.shape[-1] == array.shape[-2] else values
     diagonal[...] = 1
     return values
 
 
-def _nan_in_form_of(result: Any) -> Any:
+def _nan_like(result: Any) -> Any:
     if isinstance(result, tuple):
-        return tuple([_nan_in_form_of(part) for part in result])
+        return tuple([_nan_like(part) for part in result])
     return wrapped(numpy.full(result.shape, numpy.nan, result.dtype))
 
 
@@ -75,7 +76,7 @@ def _table() -> dict[str, Callable]:
     found: dict[str, Callable] = {}
     for name in signatures("linalg"):
         compute = getattr(numpy.linalg, name)
-        takes_matrices = name in _REPORTING or name in ("det", "slogdet", "eig", "eigvals", "pinv")
+        takes_matrices = name in _WITH_STATUS or name in ("det", "slogdet", "eig", "eigvals", "pinv")
         found[name] = checked(
             _factorization(name, compute) if takes_matrices else on_device(name, compute, "linalg."), name, "linalg"
         )

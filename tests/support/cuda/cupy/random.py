@@ -1,4 +1,4 @@
-"""``cupy.random``: generators whose state lies on a GPU. Their numbers are NumPy's, not those of cuRAND."""
+"""``cupy.random``: generators whose state is on a GPU. They draw NumPy's numbers, not those of cuRAND."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from . import _device
 from ._array import ndarray, wrapped
 from ._log import launch
 
-#: Threads that draw, of 8 * 256 for each multiprocessor on a GPU.
+#: The number of threads that draw. On a GPU it is 8 * 256 for each multiprocessor.
 _THREADS = 16
 
 
 class BitGenerator:
-    """A state for each thread. It is changed by every draw, and whoever writes it draws the same numbers again."""
+    """The states of all threads. Every draw changes them. A program that writes them draws the same numbers again."""
 
     _bytes_each = 0
 
@@ -31,7 +31,7 @@ class BitGenerator:
 
     @property
     def _words(self) -> numpy.ndarray:
-        """The seed, and how often was drawn."""
+        """The seed, and the number of draws."""
         return self._state._values[:16].view(numpy.uint64)
 
     def state(self) -> int:
@@ -60,7 +60,7 @@ class Philox4x3210(BitGenerator):
 
 
 class Generator:
-    """Random numbers of a `BitGenerator`, drawn in one launch."""
+    """Random numbers of a `BitGenerator`. Each draw is one launch."""
 
     def __init__(self, bit_generator: BitGenerator):
         self.bit_generator = bit_generator
@@ -72,7 +72,7 @@ class Generator:
         return self._drawn("standard_normal", size, dtype, out)
 
     def _drawn(self, name: str, size: Any, dtype: Any, out: Any) -> ndarray:
-        # what is not float64 is drawn as float32
+        # every other dtype than float64 is drawn as float32
         dtype = numpy.float64 if numpy.dtype(dtype).char == "d" else numpy.float32
         if out is not None:
             if out.dtype != dtype:

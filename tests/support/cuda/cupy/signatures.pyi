@@ -1,5 +1,5 @@
-# What CuPy 14.2 takes: the parameters of its functions, as `inspect.signature` shows them in its wheel, without the values of their
-# defaults. A function that is not listed here (or in the code of this stand-in) is missing: calling it is an error.
+# The parameters of CuPy 14.2's functions, read from its wheel with `inspect.signature`, without the values of defaults.
+# To call a function that is neither listed here nor in the code of this stand-in is an error.
 def all(a, axis=..., out=..., keepdims=...): ...
 def allclose(a, b, rtol=..., atol=..., equal_nan=...): ...
 def amax(a, axis=..., out=..., keepdims=...): ...
@@ -229,12 +229,13 @@ class fft:
     def rfftfreq(n, d=...): ...
     def rfftn(a, s=..., axes=..., norm=...): ...
 
-# The attributes of ndarray that have no underscore.
+# The public attributes of ndarray.
 ATTRIBUTES = (
-    "T", "all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "base", "byteswap", "choose", "clip", "compress",
-    "conj", "conjugate", "copy", "cstruct", "cumprod", "cumsum", "data", "device", "diagonal", "dot", "dtype", "dump", "dumps",
-    "fill", "flags", "flat", "flatten", "get", "imag", "item", "itemsize", "mT", "max", "mdspan", "mean", "min", "nbytes", "ndim",
-    "nonzero", "partition", "prod", "ptp", "put", "ravel", "real", "reduced_view", "repeat", "reshape", "round", "scatter_add",
-    "scatter_max", "scatter_min", "searchsorted", "set", "shape", "size", "sort", "squeeze", "std", "strides", "sum", "swapaxes",
-    "take", "toDlpack", "tobytes", "tofile", "tolist", "trace", "transpose", "var", "view",
+    "T", "all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "base", "byteswap", "choose", "clip",
+    "compress", "conj", "conjugate", "copy", "cstruct", "cumprod", "cumsum", "data", "device", "diagonal", "dot",
+    "dtype", "dump", "dumps", "fill", "flags", "flat", "flatten", "get", "imag", "item", "itemsize", "mT", "max",
+    "mdspan", "mean", "min", "nbytes", "ndim", "nonzero", "partition", "prod", "ptp", "put", "ravel", "real",
+    "reduced_view", "repeat", "reshape", "round", "scatter_add", "scatter_max", "scatter_min", "searchsorted", "set",
+    "shape", "size", "sort", "squeeze", "std", "strides", "sum", "swapaxes", "take", "toDlpack", "tobytes", "tofile",
+    "tolist", "trace", "transpose", "var", "view",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""``cupyx``: whether errors of linear algebra are looked for, which means to wait."""
+"""``cupyx``: the setting whether linear algebra raises errors, for which the host has to wait."""
 
 from __future__ import annotations
 

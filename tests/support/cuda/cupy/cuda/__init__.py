@@ -24,7 +24,7 @@ __all__ = [
 
 
 class Stream:
-    """A queue of launches. There is one, and everything in it is done at once."""
+    """A queue of launches. There is only one, and each launch runs when it is queued."""
 
     ptr = 0
 

@@ -1,4 +1,4 @@
-"""``cupy.cuda.cublas``: products of matrices, which lie in memory column by column, given by addresses."""
+"""``cupy.cuda.cublas``: products of matrices that are given by address and stored column by column."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ LIMIT = 2**31
 
 
 class _Matrices:
-    """A stack of matrices in memory: element (i, j) of matrix n is ``i + j * ld + n * step`` elements away from its
-    start.
-    """
+    """A stack of matrices in memory. Element (i, j) of matrix n has the offset ``i + j * ld + n * step``."""
 
     def __init__(self, name: str, address: int, dtype: numpy.dtype, shape: tuple[int, int, int], ld: int, step: int):
         count, rows, columns = shape
@@ -42,7 +40,7 @@ class _Matrices:
     def _check(self, name: str, array: Any, dtype: numpy.dtype) -> None:
         assert array.dtype == dtype, f"{name} is an array of {array.dtype}, this product takes {dtype}"
         assert array._device + 1 == get_cublas_handle(), (
-            f"{name} lies on GPU {array._device}, which is not the current one"
+            f"{name} lies on GPU {array._device}, which is not the current GPU"
         )
         block = block_of(array._values)
         if block is not None and self.bytes:
@@ -83,7 +81,7 @@ def _product(
             left.values.swapaxes(1, 2) if trans[0] else left.values,
             right.values.swapaxes(1, 2) if trans[1] else right.values,
         )
-        # with beta 0, what C holds is not read: it may be nan
+        # with beta 0, C is not read, so it may hold nan
         out.values[...] = dtype.type(factor) * product + (dtype.type(keep) * out.values if keep else dtype.type(0))
 
 

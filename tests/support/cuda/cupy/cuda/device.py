@@ -9,5 +9,5 @@ __all__ = ["Device", "get_cublas_handle", "get_device_id"]
 
 
 def get_cublas_handle() -> int:
-    """The current GPU's handle: another GPU's one is an error to cuBLAS."""
+    """The handle of the current GPU. cuBLAS refuses the handle of another GPU."""
     return get_device_id() + 1

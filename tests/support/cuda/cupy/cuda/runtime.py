@@ -1,4 +1,4 @@
-"""``cupy.cuda.runtime``: what programs ask CUDA's runtime for."""
+"""``cupy.cuda.runtime``: versions, properties, and waiting."""
 
 from __future__ import annotations
 
