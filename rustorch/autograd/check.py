@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from numbers import Number
 from typing import Any
 
-from ..backends import BY_TYPE, Array, device_of, of
+from ..backends import BY_TYPE, Array, Namespace, device_of, of
 from ..backends.errors import ARITHMETIC, KEPT
 from ..backends.promotion import PYTHON_SCALARS, is_numpy_scalar, promoted, promoted_with
 from .graph import VARIABLES, Value, make
@@ -193,6 +193,11 @@ def common_backend(name: str, values: Sequence[Any]) -> type:
                 f"x.to({device!r})"
             )
     return next((type(a) for a in natives if type(a) is not type(first)), type(first))
+
+
+def common_namespace(name: str, values: Sequence[Any]) -> Namespace:
+    """The namespace for the arrays of Variables on one device. Raises as `common_backend` does."""
+    return BY_TYPE[common_backend(name, values)].xp
 
 
 def mixed_kinds(name: str, array_type: type, a: Array, b: Array) -> None:

@@ -6,18 +6,17 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ... import ops
-from ...autograd.check import adopt, common_backend
+from ...autograd.check import adopt, common_namespace
 from ...autograd.checkpoint import is_repeating
 from ...autograd.graph import VARIABLES, Value, make
 from ...autograd.modes import no_grad
 from ...autograd.writes import writes
-from ...backends import BY_TYPE
 from ...ops import network
 from ...variable import Variable
 from .dtype_checks import in_dtype_of, one_dtype
 
 if TYPE_CHECKING:
-    from ...typing import ArrayLike, Sizes
+    from ...typing import Array, ArrayLike, Sizes
 
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
@@ -89,16 +88,19 @@ def _update(running: Any, value: Variable, momentum: Any) -> None:
 
 
 def _update_both(
-    running_mean: ArrayLike, running_var: ArrayLike, moments: list[Any], momentum: Any, factor: float
+    running_mean: Variable | None,
+    running_var: Variable | None,
+    mean: Array,
+    var: Array,
+    momentum: float | Variable,
+    factor: float,
 ) -> None:
-    """Let running statistics take their share of a batch's ``moments``, mean and variance; the variance counts times
-    ``factor``.
-    """
+    """Move running statistics towards the moments of a batch; ``factor`` makes its variance the unbiased one."""
     running = [running_mean, running_var]
     share = momentum._native if isinstance(momentum, Value) else float(momentum)
-    kind = common_backend("batch_norm", [make(moments[0]), *[r for r in (*running, momentum) if isinstance(r, Value)]])
+    xp = common_namespace("batch_norm", [make(mean), *[r for r in (*running, momentum) if isinstance(r, Value)]])
     before = [None if r is None else r._native for r in running]
-    after = BY_TYPE[kind].xp.running_moments(*before, *moments, share, factor)
+    after = xp.running_moments(*before, mean, var, share, factor)
     for r, old, new in zip(running, before, after, strict=True):
         if new is not None and new is old:
             writes.note_all((new,))
@@ -179,10 +181,9 @@ def batch_norm(
         return _affine(x, weight, bias)
     if weight is None and bias is not None:
         weight = ops.ones_like(bias)  # the gradients of both come together
-    moments: list[Any] = []
-    out = network.batch_norm.call(x, weight, bias, float(eps), moments)
+    out, (mean, var, _) = network.batch_norm.with_by_products(x, weight, bias, float(eps))
     if (running_mean is not None or running_var is not None) and not is_repeating():
-        _update_both(running_mean, running_var, moments, momentum, count / (count - 1))
+        _update_both(running_mean, running_var, mean, var, momentum, count / (count - 1))
     return out
 
 
