@@ -19,6 +19,7 @@ from . import (
     fractional_pooling,
     functional,  # noqa: F401
     init,  # noqa: F401
+    likelihood,
     linear,
     linear_loss,
     loss,
@@ -33,7 +34,9 @@ from . import (
     recurrent,
     recurrent_cells,
     resize,
+    thresholds,
     transformer,
+    transposed_convolution,
     utils,  # noqa: F401
 )
 from .activation import *  # noqa: F403
@@ -50,6 +53,7 @@ from .embedding import *  # noqa: F403
 from .flatten import *  # noqa: F403
 from .folding import *  # noqa: F403
 from .fractional_pooling import *  # noqa: F403
+from .likelihood import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .linear_loss import *  # noqa: F403
 from .loss import *  # noqa: F403
@@ -64,7 +68,9 @@ from .rectifier import *  # noqa: F403
 from .recurrent import *  # noqa: F403
 from .recurrent_cells import *  # noqa: F403
 from .resize import *  # noqa: F403
+from .thresholds import *  # noqa: F403
 from .transformer import *  # noqa: F403
+from .transposed_convolution import *  # noqa: F403
 
 __all__ = [
     name
@@ -82,6 +88,7 @@ __all__ = [
         dropout,
         embedding,
         flatten,
+        likelihood,
         linear,
         linear_loss,
         loss,
@@ -97,7 +104,9 @@ __all__ = [
         recurrent,
         recurrent_cells,
         resize,
+        thresholds,
         transformer,
+        transposed_convolution,
     )
     for name in file.__all__
 ]

@@ -1,12 +1,16 @@
-"""Activations that are smooth, and those along one dimension."""
+"""Smooth activations, and activations along one dimension such as softmax."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..autograd.check import adopt
 from . import functional as F
 from .module import Stateless
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
 
 __all__ = [
     "GELU", "GLU", "LogSigmoid", "LogSoftmax", "Mish", "SiLU", "Sigmoid", "Softmax", "Softmax2d", "Softmin", "Softplus",
@@ -15,14 +19,14 @@ __all__ = [
 
 
 class InPlace(Stateless):
-    """An activation that can overwrite its input."""
+    """An activation that can write its output into its input."""
 
-    def __init__(self, inplace: bool = False, *, device: str | None = None, dtype: Any = None):
+    def __init__(self, inplace: bool = False, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         self.inplace = inplace
 
     def _suffix(self) -> str:
-        """What the repr says after other options."""
+        """The end of the repr, after other options."""
         return ", inplace=True" if self.inplace else ""
 
     def extra_repr(self) -> str:
@@ -32,16 +36,16 @@ class InPlace(Stateless):
 class Sigmoid(Stateless):
     """``1 / (1 + exp(-x))``, elementwise."""
 
-    def forward(self, input: Any) -> Any:
-        """``1 / (1 + exp(-x))`` of each element."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``1 / (1 + exp(-x))`` for each element x."""
         return F.sigmoid(input)
 
 
 class Tanh(Stateless):
     """Hyperbolic tangent, elementwise."""
 
-    def forward(self, input: Any) -> Any:
-        """``tanh(x)`` of each element."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``tanh(x)`` for each element x."""
         return F.tanh(input)
 
 
@@ -55,8 +59,8 @@ class LogSigmoid(Stateless):
     [-1000.0]
     """
 
-    def forward(self, input: Any) -> Any:
-        """``log(sigmoid(x))`` of each element."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``log(sigmoid(x))`` for each element x."""
         return F.logsigmoid(input)
 
 
@@ -66,7 +70,7 @@ class SiLU(InPlace):
     Parameters
     ----------
     inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
+        Whether to write the output into the input; see `rustorch.nn.functional.relu`.
 
     Examples
     --------
@@ -75,8 +79,8 @@ class SiLU(InPlace):
     [-0.0, 0.0, 1000.0]
     """
 
-    def forward(self, input: Any) -> Any:
-        """``x * sigmoid(x)`` of each element."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``x * sigmoid(x)`` for each element x."""
         return F.silu(input, self.inplace)
 
 
@@ -86,7 +90,7 @@ class Mish(InPlace):
     Parameters
     ----------
     inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
+        Whether to write the output into the input; see `rustorch.nn.functional.relu`.
 
     Examples
     --------
@@ -95,18 +99,18 @@ class Mish(InPlace):
     [-0.0, 0.0, 1000.0]
     """
 
-    def forward(self, input: Any) -> Any:
-        """``x * tanh(softplus(x))`` of each element."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``x * tanh(softplus(x))`` for each element x."""
         return F.mish(input, self.inplace)
 
 
 class GELU(Stateless):
-    """``x * P(X <= x)`` for a normal X, elementwise: the Gaussian error linear unit.
+    """``x * P(X <= x)`` for a standard normal X, elementwise: the Gaussian error linear unit.
 
     Parameters
     ----------
     approximate : {"none", "tanh"}
-        Exact, or by a hyperbolic tangent; see `rustorch.nn.functional.gelu`.
+        "none" for the exact formula, "tanh" for an approximation; see `rustorch.nn.functional.gelu`.
 
     Examples
     --------
@@ -115,14 +119,14 @@ class GELU(Stateless):
     [-0.0, 0.0, 10.0]
     """
 
-    def __init__(self, approximate: str = "none", *, device: str | None = None, dtype: Any = None):
+    def __init__(self, approximate: str = "none", *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         if approximate not in ("none", "tanh"):
             raise ValueError(f"GELU: approximate is 'none' or 'tanh', not {approximate!r}")
         self.approximate = approximate
 
-    def forward(self, input: Any) -> Any:
-        """``x * Phi(x)`` of each element, with the normal distribution's Phi."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``x * P(X <= x)`` for each element x."""
         return F.gelu(input, self.approximate)
 
     def extra_repr(self) -> str:
@@ -130,12 +134,12 @@ class GELU(Stateless):
 
 
 class GLU(Stateless):
-    """``a * sigmoid(b)`` for the halves a and b of the input: the gated linear unit.
+    """``a * sigmoid(b)`` for the two halves a and b of the input: the gated linear unit.
 
     Parameters
     ----------
     dim : int
-        The dimension that is halved; of an even size.
+        The dimension to halve. Its size is even.
 
     Examples
     --------
@@ -144,12 +148,12 @@ class GLU(Stateless):
     [1.0, 2.0]
     """
 
-    def __init__(self, dim: int = -1, *, device: str | None = None, dtype: Any = None):
+    def __init__(self, dim: int = -1, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         self.dim = dim
 
-    def forward(self, input: Any) -> Any:
-        """``a * sigmoid(b)`` of the input's halves a and b along dim."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (..., 2 * n, ...) -> (..., n, ...), halved along ``dim``."""
         return F.glu(input, self.dim)
 
     def extra_repr(self) -> str:
@@ -162,9 +166,9 @@ class Softplus(Stateless):
     Parameters
     ----------
     beta : float
-        The larger, the sharper.
+        A larger value gives a curve closer to `ReLU`.
     threshold : float
-        The input itself where ``beta * x`` is above.
+        The output is x where ``beta * x`` is above this number.
 
     Examples
     --------
@@ -173,15 +177,17 @@ class Softplus(Stateless):
     [0.0, 30.0]
     """
 
-    def __init__(self, beta: float = 1.0, threshold: float = 20.0, *, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, beta: float = 1.0, threshold: float = 20.0, *, device: str | None = None, dtype: DTypeLike = None
+    ):
         super().__init__(device=device, dtype=dtype)
         if not beta:
-            raise ValueError("Softplus: beta is what is divided by, and not 0")
+            raise ValueError("Softplus: beta is a divisor and must not be 0")
         self.beta = beta
         self.threshold = threshold
 
-    def forward(self, input: Any) -> Any:
-        """``log(1 + exp(beta * x)) / beta`` of each element."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``log(1 + exp(beta * x)) / beta`` for each element x."""
         return F.softplus(input, self.beta, self.threshold)
 
     def extra_repr(self) -> str:
@@ -198,8 +204,8 @@ class Softsign(Stateless):
     [-0.5, 0.75]
     """
 
-    def forward(self, input: Any) -> Any:
-        """``x / (1 + |x|)`` of each element."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``x / (1 + abs(x))`` for each element x."""
         return F.softsign(input)
 
 
@@ -213,8 +219,8 @@ class Tanhshrink(Stateless):
     [0.0, 99.0]
     """
 
-    def forward(self, input: Any) -> Any:
-        """``x - tanh(x)`` of each element."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``x - tanh(x)`` for each element x."""
         return F.tanhshrink(input)
 
 
@@ -224,15 +230,15 @@ class Softmax(Stateless):
     Parameters
     ----------
     dim : int
-        What sums to 1.
+        The dimension along which the outputs sum to 1.
     """
 
-    def __init__(self, dim: int | None = None, *, device: str | None = None, dtype: Any = None):
+    def __init__(self, dim: int | None = None, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         self.dim = dim
 
-    def forward(self, input: Any) -> Any:
-        """Shares along dim: not negative, with sum 1."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with sums of 1 along ``dim``."""
         return F.softmax(input, self.dim)
 
     def extra_repr(self) -> str:
@@ -240,16 +246,16 @@ class Softmax(Stateless):
 
 
 class LogSoftmax(Softmax):
-    """The logarithm of `Softmax`, computed without it.
+    """The logarithm of `Softmax`, computed without overflow.
 
     Parameters
     ----------
     dim : int
-        What the exponentials sum to 1 along.
+        The dimension along which the exponentials of the outputs sum to 1.
     """
 
-    def forward(self, input: Any) -> Any:
-        """Logarithms of `Softmax`."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with the logarithms of `Softmax`."""
         return F.log_softmax(input, self.dim)
 
 
@@ -259,7 +265,7 @@ class Softmin(Softmax):
     Parameters
     ----------
     dim : int
-        What sums to 1.
+        The dimension along which the outputs sum to 1.
 
     Examples
     --------
@@ -268,8 +274,8 @@ class Softmin(Softmax):
     [1.0, 0.0]
     """
 
-    def forward(self, input: Any) -> Any:
-        """`Softmax` of the negated input."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with sums of 1 along ``dim``."""
         return F.softmin(input, self.dim)
 
 
@@ -283,11 +289,11 @@ class Softmax2d(Stateless):
     [[[[0.25, 0.25]], [[0.25, 0.25]], [[0.25, 0.25]], [[0.25, 0.25]]]]
     """
 
-    def forward(self, input: Any) -> Any:
-        """`Softmax` over the channels of (n, channels, height, width) or (channels, height, width)."""
-        input = adopt(input, "Softmax2d")
-        if input.ndim not in (3, 4):
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, H, W) or (C, H, W) -> the same shape, with sums of 1 over the channels."""
+        x = adopt(input, "Softmax2d")
+        if x.ndim not in (3, 4):
             raise ValueError(
-                f"Softmax2d: the input is (n, channels, height, width) or (channels, height, width), not {input.shape}"
+                f"Softmax2d: the input is (n, channels, height, width) or (channels, height, width), not {x.shape}"
             )
-        return F.softmax(input, -3)
+        return F.softmax(x, -3)

@@ -1,12 +1,17 @@
-"""Pooling to a given size: the mean or the largest value of every bin."""
+"""Pooling to a given output size: the mean or the largest value of each bin."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from . import functional as F
 from .functional.sizes import tuple_of
 from .pooling import Pool
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -19,14 +24,16 @@ __all__ = [
 
 
 class _AdaptivePool(Pool):
-    def __init__(self, output_size: Any, *, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, output_size: int | Sequence[int | None] | None, *, device: str | None = None, dtype: DTypeLike = None
+    ):
         super().__init__(device=device, dtype=dtype)
         self.output_size = output_size
-        given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * self._axes
-        tuple_of(type(self).__name__, "output_size", tuple([1 if size is None else size for size in given]), self._axes)
+        sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * self._axes
+        tuple_of(type(self).__name__, "output_size", tuple([1 if size is None else size for size in sizes]), self._axes)
 
-    def forward(self, input: Any) -> Any:
-        """The means of bins of the input (n, channels, ...), or of one sample: as many as output_size says."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, ...) or (C, ...) -> the same, with spatial sizes ``output_size``."""
         return self._function(input, self.output_size)
 
     def extra_repr(self) -> str:
@@ -34,13 +41,13 @@ class _AdaptivePool(Pool):
 
 
 class AdaptiveAvgPool1d(_AdaptivePool):
-    """The means of as many bins of an axis as the output shall have; see
+    """Divide the last dimension into ``output_size`` bins and take the mean of each; see
     `rustorch.nn.functional.adaptive_avg_pool1d`.
 
     Parameters
     ----------
     output_size : int
-        How many bins.
+        The number of bins.
 
     Examples
     --------
@@ -54,13 +61,13 @@ class AdaptiveAvgPool1d(_AdaptivePool):
 
 
 class AdaptiveAvgPool2d(_AdaptivePool):
-    """The means of as many bins of height and width as the output shall have; see
+    """Divide height and width into ``output_size`` bins and take the mean of each; see
     `rustorch.nn.functional.adaptive_avg_pool2d`.
 
     Parameters
     ----------
     output_size : int or pair of int or None
-        How many bins; None stands for the input's size.
+        The number of bins in each dimension. None keeps the size of the input.
 
     Examples
     --------
@@ -74,13 +81,13 @@ class AdaptiveAvgPool2d(_AdaptivePool):
 
 
 class AdaptiveAvgPool3d(_AdaptivePool):
-    """The means of as many bins of depth, height and width as the output shall have; see
+    """Divide depth, height and width into ``output_size`` bins and take the mean of each; see
     `rustorch.nn.functional.adaptive_avg_pool3d`.
 
     Parameters
     ----------
     output_size : int or triple of int or None
-        How many bins; None stands for the input's size.
+        The number of bins in each dimension. None keeps the size of the input.
 
     Examples
     --------
@@ -94,27 +101,37 @@ class AdaptiveAvgPool3d(_AdaptivePool):
 
 
 class _AdaptiveMaxPool(_AdaptivePool):
-    def __init__(self, output_size: Any, return_indices: bool = False, *, device: str | None = None, dtype: Any = None):
+    _function: Callable[..., Any]
+
+    def __init__(
+        self,
+        output_size: int | Sequence[int | None] | None,
+        return_indices: bool = False,
+        *,
+        device: str | None = None,
+        dtype: DTypeLike = None,
+    ):
         super().__init__(output_size, device=device, dtype=dtype)
         self.return_indices = return_indices
 
-    def forward(self, input: Any) -> Any:
-        """The maxima of bins of the input (n, channels, ...), or of one sample; with return_indices, their
-        places, too.
+    def forward(self, input: ArrayLike) -> Variable | Any:
+        """input: (N, C, ...) or (C, ...) -> the same, with spatial sizes ``output_size``.
+
+        With ``return_indices``, the result is (values, positions), both of this shape.
         """
         return self._function(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """The largest values of as many bins of an axis as the output shall have; see
+    """Divide the last dimension into ``output_size`` bins and take the largest value of each; see
     `rustorch.nn.functional.adaptive_max_pool1d`.
 
     Parameters
     ----------
     output_size : int
-        How many bins.
+        The number of bins.
     return_indices : bool
-        Whether to return the values' positions, too.
+        Whether to return the positions of the values too.
 
     Examples
     --------
@@ -128,15 +145,15 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """The largest values of as many bins of height and width as the output shall have; see
+    """Divide height and width into ``output_size`` bins and take the largest value of each; see
     `rustorch.nn.functional.adaptive_max_pool2d`.
 
     Parameters
     ----------
     output_size : int or pair of int or None
-        How many bins; None stands for the input's size.
+        The number of bins in each dimension. None keeps the size of the input.
     return_indices : bool
-        Whether to return the values' positions, too.
+        Whether to return the positions of the values too.
 
     Examples
     --------
@@ -150,15 +167,15 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
-    """The largest values of as many bins of depth, height and width as the output shall have; see
+    """Divide depth, height and width into ``output_size`` bins and take the largest value of each; see
     `rustorch.nn.functional.adaptive_max_pool3d`.
 
     Parameters
     ----------
     output_size : int or triple of int or None
-        How many bins; None stands for the input's size.
+        The number of bins in each dimension. None keeps the size of the input.
     return_indices : bool
-        Whether to return the values' positions, too.
+        Whether to return the positions of the values too.
 
     Examples
     --------

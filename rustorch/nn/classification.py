@@ -1,14 +1,18 @@
-"""Losses of classes: scores against class indices, or against probabilities of the classes."""
+"""Losses of classification: scores of classes and the right class, or the probability of each class."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..rustorch_names import reduction_first
 from ..variable import Variable
 from . import functional as F
 from .functional.sizes import tuple_of
 from .loss import Loss
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
 
 __all__ = [
     "CTCLoss",
@@ -26,14 +30,14 @@ class CrossEntropyLoss(Loss):
     Parameters
     ----------
     weight : Variable or array, (classes,), optional
-        What each class counts.
+        The weight of each class.
     ignore_index : int
-        Targets of this index count nothing.
+        Targets of this index are ignored.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        PyTorch's older arguments for ``reduction``.
     reduction : {"mean", "sum", "none"}
     label_smoothing : float
-        Probability that is spread evenly over the classes.
+        The probability that is spread evenly over all classes.
     device, dtype : optional
         Of the weight.
     """
@@ -42,7 +46,7 @@ class CrossEntropyLoss(Loss):
 
     def __init__(
         self,
-        weight: Any = None,
+        weight: ArrayLike | None = None,
         size_average: bool | None = None,
         ignore_index: int = -100,
         reduce: bool | None = None,
@@ -50,7 +54,7 @@ class CrossEntropyLoss(Loss):
         label_smoothing: float = 0.0,
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         weight, reduction = reduction_first(weight, reduction)
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
@@ -60,9 +64,10 @@ class CrossEntropyLoss(Loss):
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
 
-    def forward(self, input: Any, target: Any) -> Any:
-        """The loss of logits (n, classes, ...) and target: class indices (n, ...), or probabilities of the input's
-        shape.
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Variable:
+        """input: (N, C, ...) or (C,); target: (N, ...) or () -> (), or with reduction="none" the target's shape.
+
+        The input holds logits, the target class indices. A target of the input's shape holds probabilities instead.
         """
         return F.cross_entropy(
             input,
@@ -75,16 +80,16 @@ class CrossEntropyLoss(Loss):
 
 
 class NLLLoss(Loss):
-    """Minus the entry of the target's class; see `rustorch.nn.functional.nll_loss` for shapes.
+    """The negative log-probability of the target's class; see `rustorch.nn.functional.nll_loss` for shapes.
 
     Parameters
     ----------
     weight : Variable or array, (classes,), optional
-        What each class counts.
+        The weight of each class.
     ignore_index : int
-        Targets of this index count nothing.
+        Targets of this index are ignored.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        PyTorch's older arguments for ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -98,36 +103,39 @@ class NLLLoss(Loss):
 
     def __init__(
         self,
-        weight: Any = None,
+        weight: ArrayLike | None = None,
         size_average: bool | None = None,
         ignore_index: int = -100,
         reduce: bool | None = None,
         reduction: str = "mean",
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
         self.ignore_index = ignore_index
 
-    def forward(self, input: Any, target: Any) -> Any:
-        """The loss of log-probabilities (n, classes, ...) and target, class indices (n, ...)."""
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Variable:
+        """input: (N, C, ...) or (C,); target: (N, ...) or () -> (), or with reduction="none" the target's shape.
+
+        The input holds log-probabilities, the target class indices.
+        """
         return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
 class MultiMarginLoss(Loss):
-    """A hinge for classes; see `rustorch.nn.functional.multi_margin_loss`.
+    """A hinge loss of classes; see `rustorch.nn.functional.multi_margin_loss`.
 
     Parameters
     ----------
     p : {1, 2}
-        The power of the hinge.
+        The power of the hinge: 1 or 2.
     margin : float
     weight : Variable or array, (classes,), optional
-        What each class counts.
+        The weight of each class.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        PyTorch's older arguments for ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -143,13 +151,13 @@ class MultiMarginLoss(Loss):
         self,
         p: int = 1,
         margin: float = 1.0,
-        weight: Any = None,
+        weight: ArrayLike | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
         reduction: str = "mean",
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if p not in (1, 2):
@@ -158,18 +166,23 @@ class MultiMarginLoss(Loss):
         self.p = p
         self.margin = margin
 
-    def forward(self, input: Any, target: Any) -> Any:
-        """The loss of scores (n, classes) and target, class indices (n,)."""
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Variable:
+        """input: (N, C) or (C,); target: (N,) or () -> (), or with reduction="none" the target's shape.
+
+        The input holds scores, the target class indices.
+        """
         return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, reduction=self.reduction)
 
 
 class MultiLabelMarginLoss(Loss):
-    """A hinge between classes that apply and classes that do not; see `rustorch.nn.functional.multilabel_margin_loss`.
+    """A hinge loss between the classes that apply and the other classes.
+
+    See `rustorch.nn.functional.multilabel_margin_loss`.
 
     Parameters
     ----------
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        PyTorch's older arguments for ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -187,12 +200,15 @@ class MultiLabelMarginLoss(Loss):
         reduction: str = "mean",
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
 
-    def forward(self, input: Any, target: Any) -> Any:
-        """The loss of scores (n, classes) and target: each row has its class indices, then -1."""
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Variable:
+        """input, target: (N, C) or (C,) -> (), or with reduction="none" (N,) or ().
+
+        The input holds scores. Each row of the target holds the indices of the classes that apply, then -1.
+        """
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
@@ -202,9 +218,9 @@ class MultiLabelSoftMarginLoss(Loss):
     Parameters
     ----------
     weight : Variable or array, (classes,), optional
-        What each class counts.
+        The weight of each class.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        PyTorch's older arguments for ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -218,19 +234,22 @@ class MultiLabelSoftMarginLoss(Loss):
 
     def __init__(
         self,
-        weight: Any = None,
+        weight: ArrayLike | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
         reduction: str = "mean",
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
 
-    def forward(self, input: Any, target: Any) -> Any:
-        """The loss of logits (n, classes) and target, 0 or 1 for each."""
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Variable:
+        """input, target: (..., C) -> (), or with reduction="none" (...).
+
+        The input holds logits. Each target is 0 or 1.
+        """
         return F.multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
 
 
@@ -240,11 +259,11 @@ class CTCLoss(Loss):
     Parameters
     ----------
     blank : int
-        The class that stands for no label.
+        The index of the class "no label".
     reduction : {"mean", "sum", "none"}
-        "mean" divides each loss by the target's length, and takes the mean.
+        "mean" divides each loss by the length of its target, then takes the mean.
     zero_infinity : bool
-        Whether a sample that cannot be aligned counts 0.
+        Whether the loss of a sample without alignment is 0 instead of infinite.
 
     Examples
     --------
@@ -262,16 +281,24 @@ class CTCLoss(Loss):
         zero_infinity: bool = False,
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(reduction, device=device, dtype=dtype)
         tuple_of("CTCLoss", "blank", blank, 1, 0)
         self.blank = blank
         self.zero_infinity = zero_infinity
 
-    def forward(self, log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any) -> Any:
-        """The loss of log-probabilities (steps, batch, classes) and targets (batch, longest), with the
-        lengths of both.
+    def forward(
+        self,
+        log_probs: ArrayLike,
+        targets: ArrayLike,
+        input_lengths: ArrayLike | Sequence[int],
+        target_lengths: ArrayLike | Sequence[int],
+    ) -> Variable:
+        """log_probs: (T, N, C); targets: (N, S) or (all labels,) -> (), or with reduction="none" (N,).
+
+        T is the number of steps, S the length of the longest target. ``input_lengths`` and ``target_lengths`` have the
+        shape (N,). One sample may come without N.
         """
         return F.ctc_loss(
             log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity

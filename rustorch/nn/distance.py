@@ -1,13 +1,17 @@
-"""Distances and similarities of vectors, and the losses that compare them."""
+"""Distances and similarities of vectors, and losses that compare them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import functional as F
 from .loss import Loss
 from .module import Stateless
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
 
 __all__ = ["CosineEmbeddingLoss", "CosineSimilarity", "MarginRankingLoss", "PairwiseDistance", "TripletMarginLoss",
            "TripletMarginWithDistanceLoss"]  # fmt: skip
@@ -19,9 +23,9 @@ class CosineSimilarity(Stateless):
     Parameters
     ----------
     dim : int
-        Where the vectors lie.
+        The dimension of the vectors.
     eps : float
-        The least length to divide by.
+        Shorter vectors count as vectors of this length, to avoid a division by 0.
 
     Examples
     --------
@@ -30,13 +34,13 @@ class CosineSimilarity(Stateless):
     [0.0]
     """
 
-    def __init__(self, dim: int = 1, eps: float = 1e-8, *, device: str | None = None, dtype: Any = None):
+    def __init__(self, dim: int = 1, eps: float = 1e-8, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         self.dim = dim
         self.eps = eps
 
-    def forward(self, x1: Any, x2: Any) -> Any:
-        """The similarity of two inputs along a dimension, which the output has not."""
+    def forward(self, x1: ArrayLike, x2: ArrayLike) -> Variable:
+        """x1, x2: (..., D, ...) -> (..., ...), without dimension ``dim``."""
         return F.cosine_similarity(x1, x2, self.dim, self.eps)
 
 
@@ -46,11 +50,11 @@ class PairwiseDistance(Stateless):
     Parameters
     ----------
     p : float
-        Of the norm.
+        The power of the norm.
     eps : float
-        Added to every difference.
+        A number that is added to every difference.
     keepdim : bool
-        Whether the last dimension stays, with size 1.
+        Whether to keep the last dimension, with size 1.
 
     Examples
     --------
@@ -60,27 +64,32 @@ class PairwiseDistance(Stateless):
     """
 
     def __init__(
-        self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False, *, device: str | None = None, dtype: Any = None
+        self,
+        p: float = 2.0,
+        eps: float = 1e-6,
+        keepdim: bool = False,
+        *,
+        device: str | None = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(device=device, dtype=dtype)
         self.norm = p
         self.eps = eps
         self.keepdim = keepdim
 
-    def forward(self, x1: Any, x2: Any) -> Any:
-        """The distance of two inputs along their last dimension, which the output has not, unless keepdim."""
+    def forward(self, x1: ArrayLike, x2: ArrayLike) -> Variable:
+        """x1, x2: (..., D) -> (...), or with ``keepdim`` (..., 1)."""
         return F.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
 
 
 class MarginRankingLoss(Loss):
-    """``max(0, -y * (x1 - x2) + margin)``: the first is to be larger where the target y is 1, the second where it is
-    -1.
+    """``max(0, -y * (x1 - x2) + margin)``: x1 is to be larger where the target y is 1, x2 where y is -1.
 
     Parameters
     ----------
     margin : float
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        PyTorch's older arguments for ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -99,13 +108,16 @@ class MarginRankingLoss(Loss):
         reduction: str = "mean",
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.margin = margin
 
-    def forward(self, input1: Any, input2: Any, target: Any) -> Any:
-        """The loss of two inputs of one shape and target, 1 where the first shall be larger and -1 elsewhere."""
+    def forward(self, input1: ArrayLike, input2: ArrayLike, target: ArrayLike) -> Variable:
+        """input1, input2, target: any equal shapes -> (), or with reduction="none" this shape.
+
+        Each target is 1 where input1 is to be larger, -1 where input2 is.
+        """
         return F.margin_ranking_loss(input1, input2, target, self.margin, reduction=self.reduction)
 
 
@@ -116,7 +128,7 @@ class CosineEmbeddingLoss(Loss):
     ----------
     margin : float
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        PyTorch's older arguments for ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -135,29 +147,33 @@ class CosineEmbeddingLoss(Loss):
         reduction: str = "mean",
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         self.margin = margin
 
-    def forward(self, input1: Any, input2: Any, target: Any) -> Any:
-        """The loss of two inputs (n, features) and target (n,), 1 for what is alike and -1 for what is not."""
+    def forward(self, input1: ArrayLike, input2: ArrayLike, target: ArrayLike) -> Variable:
+        """input1, input2: (N, D) or (D,); target: (N,) or () -> (), or with reduction="none" the target's shape.
+
+        Each target is 1 for similar inputs, -1 for different ones.
+        """
         return F.cosine_embedding_loss(input1, input2, target, self.margin, reduction=self.reduction)
 
 
 class TripletMarginLoss(Loss):
-    """``max(0, d(a, p) - d(a, n) + margin)`` for `PairwiseDistance` d: the positive is to be nearer to the anchor.
+    """``max(0, d(a, p) - d(a, n) + margin)`` for the distance d: the positive p is to be nearer to the
+    anchor a than the negative n is.
 
     Parameters
     ----------
     margin : float
         Positive.
     p, eps : float
-        Of the distance.
+        The arguments of the distance, see `PairwiseDistance`.
     swap : bool
-        Whether the negative's distance to the positive counts, where it is the smaller one.
+        Whether to use the distance of negative and positive where it is smaller than that of anchor and negative.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        PyTorch's older arguments for ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Examples
@@ -179,7 +195,7 @@ class TripletMarginLoss(Loss):
         reduction: str = "mean",
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if not margin > 0:
@@ -189,44 +205,44 @@ class TripletMarginLoss(Loss):
         self.eps = eps
         self.swap = swap
 
-    def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
-        """The loss of anchor, positive and negative, (n, features) each."""
+    def forward(self, anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike) -> Variable:
+        """anchor, positive, negative: (..., D) -> (), or with reduction="none" (...)."""
         return F.triplet_margin_loss(
             anchor, positive, negative, self.margin, self.p, self.eps, self.swap, reduction=self.reduction
         )
 
 
 class TripletMarginWithDistanceLoss(Loss):
-    """`TripletMarginLoss` with a distance of one's own.
+    """`TripletMarginLoss` with any distance.
 
     Parameters
     ----------
     distance_function : callable, optional
-        Of two Variables; a Module becomes a child. Default: `PairwiseDistance`.
+        Takes two Variables. A Module becomes a child. Default: `PairwiseDistance`.
     margin : float
         Positive.
     swap : bool
-        Whether the negative's distance to the positive counts, where it is the smaller one.
+        Whether to use the distance of negative and positive where it is smaller than that of anchor and negative.
     reduction : {"mean", "sum", "none"}
 
     Examples
     --------
     >>> import rustorch
     >>> a, p, n = (rustorch.tensor([x]) for x in ([0.0, 0.0], [3.0, 4.0], [0.0, 5.0]))
-    >>> loss = rustorch.TripletMarginWithDistanceLoss(distance_function=lambda x, y: rustorch.max(rustorch.abs(x - y), axis=-1))
-    >>> loss(a, p, n).item()
+    >>> largest = lambda x, y: rustorch.max(rustorch.abs(x - y), axis=-1)
+    >>> rustorch.TripletMarginWithDistanceLoss(distance_function=largest)(a, p, n).item()
     0.0
     """
 
     def __init__(
         self,
         *,
-        distance_function: Callable | None = None,
+        distance_function: Callable[[Any, Any], Any] | None = None,
         margin: float = 1.0,
         swap: bool = False,
         reduction: str = "mean",
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(reduction, device=device, dtype=dtype)
         if not margin > 0:
@@ -235,8 +251,8 @@ class TripletMarginWithDistanceLoss(Loss):
         self.margin = margin
         self.swap = swap
 
-    def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
-        """The loss of anchor, positive and negative, which distance_function takes in pairs."""
+    def forward(self, anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike) -> Variable:
+        """anchor, positive, negative: equal shapes -> (), or with reduction="none" the shape of a distance."""
         return F.triplet_margin_with_distance_loss(
             anchor,
             positive,

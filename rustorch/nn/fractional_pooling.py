@@ -1,9 +1,9 @@
-"""Pooling to a given size with windows at random places."""
+"""Max pooling to a given output size, with windows at random positions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..autograd.check import adopt
 from . import functional as F
@@ -11,24 +11,28 @@ from .functional.fractional_pooling import one_of, ratios
 from .functional.sizes import sizes_of
 from .module import Stateless
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
+
 __all__ = ["FractionalMaxPool2d", "FractionalMaxPool3d"]
 
 
 class _FractionalMaxPool(Stateless):
     _axes: int
     _function: Callable[..., Any]
-    _random_samples: Any
+    _random_samples: Variable | None
 
     def __init__(
         self,
-        kernel_size: Any,
-        output_size: Any = None,
-        output_ratio: Any = None,
+        kernel_size: int | Sequence[int],
+        output_size: int | Sequence[int] | None = None,
+        output_ratio: float | Sequence[float] | None = None,
         return_indices: bool = False,
-        _random_samples: Any = None,
+        _random_samples: ArrayLike | None = None,
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(device=device, dtype=dtype)
         name, n = type(self).__name__, self._axes
@@ -39,9 +43,10 @@ class _FractionalMaxPool(Stateless):
         self.output_ratio = None if output_ratio is None else ratios(name, output_ratio, n)
         self.register_buffer("_random_samples", None if _random_samples is None else adopt(_random_samples, name))
 
-    def forward(self, input: Any) -> Any:
-        """The maxima of windows of the input (n, channels, ...), or of one sample; with return_indices, their places,
-        too.
+    def forward(self, input: ArrayLike) -> Variable | Any:
+        """input: (N, C, ...) or (C, ...) -> the same, with spatial sizes ``output_size``.
+
+        With ``return_indices``, the result is (values, positions), both of this shape.
         """
         return self._function(
             input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
@@ -49,20 +54,20 @@ class _FractionalMaxPool(Stateless):
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):
-    """The largest values of windows of height and width that begin at random places; see
+    """The largest values of windows of height and width that begin at random positions; see
     `rustorch.nn.functional.fractional_max_pool2d`.
 
     Parameters
     ----------
     kernel_size : int or pair of int
     output_size : int or pair of int, optional
-        Either this or ``output_ratio``.
+        Give either ``output_size`` or ``output_ratio``.
     output_ratio : float or pair of float, optional
-        The output's size by the input's, between 0 and 1.
+        The size of the output divided by the size of the input, between 0 and 1.
     return_indices : bool
-        Whether to return the values' positions, too.
+        Whether to return the positions of the values too.
     _random_samples : Variable or array, (batch, channels, 2), optional
-        The random numbers, in [0, 1), for every call; default: drawn anew, in training and in evaluation.
+        Random numbers in [0, 1) to use in every call. By default each call draws new ones, also in evaluation.
 
     Examples
     --------
@@ -76,20 +81,20 @@ class FractionalMaxPool2d(_FractionalMaxPool):
 
 
 class FractionalMaxPool3d(_FractionalMaxPool):
-    """The largest values of windows of depth, height and width that begin at random places; see
+    """The largest values of windows of depth, height and width that begin at random positions; see
     `rustorch.nn.functional.fractional_max_pool3d`.
 
     Parameters
     ----------
     kernel_size : int or triple of int
     output_size : int or triple of int, optional
-        Either this or ``output_ratio``.
+        Give either ``output_size`` or ``output_ratio``.
     output_ratio : float or triple of float, optional
-        The output's size by the input's, between 0 and 1.
+        The size of the output divided by the size of the input, between 0 and 1.
     return_indices : bool
-        Whether to return the values' positions, too.
+        Whether to return the positions of the values too.
     _random_samples : Variable or array, (batch, channels, 3), optional
-        The random numbers, in [0, 1), for every call; default: drawn anew, in training and in evaluation.
+        Random numbers in [0, 1) to use in every call. By default each call draws new ones, also in evaluation.
 
     Examples
     --------

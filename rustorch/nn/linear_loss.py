@@ -1,9 +1,9 @@
-"""An affine map and the cross-entropy of what it makes, in one module."""
+"""A linear layer and the cross-entropy of its output in one module."""
 
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .. import ops
 from ..variable import Variable
@@ -12,30 +12,33 @@ from .functional.checks import check_reduction
 from .linear import Linear
 from .module import Module
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+
 __all__ = ["LinearCrossEntropyLoss"]
 
 
 class LinearCrossEntropyLoss(Module):
-    """Cross-entropy between logits, which it computes from its input, and classes.
+    """A linear layer that computes logits, and their cross-entropy with the target.
 
     Parameters
     ----------
     in_features, num_classes : int
     out_features : tuple of int
-        Further dimensions of each sample's logits, (num_classes, *out_features).
+        Further dimensions: the logits of each sample have the shape ``(num_classes, *out_features)``.
     bias : bool
-        Whether the affine map has one.
+        Whether the linear layer has a bias.
     device, dtype : optional
         Of the parameters.
     reduction : {"mean", "sum", "none"}
     weight : Variable or array, (num_classes,), optional
-        What each class counts.
+        The weight of each class.
     ignore_index : int, optional
-        Targets of this index count nothing; None is -100.
+        Targets of this index are ignored. None stands for -100.
     label_smoothing : float
         Probability that is spread evenly over the classes, in [0, 1].
     options : None
-        PyTorch's ways to save memory; there are none here.
+        PyTorch's options to save memory. Only None is accepted.
 
     Attributes
     ----------
@@ -65,9 +68,9 @@ class LinearCrossEntropyLoss(Module):
         out_features: tuple[int, ...] = (),
         bias: bool = False,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
         reduction: str = "mean",
-        weight: Any = None,
+        weight: ArrayLike | None = None,
         ignore_index: int | None = None,
         label_smoothing: float = 0.0,
         options: None = None,
@@ -80,12 +83,13 @@ class LinearCrossEntropyLoss(Module):
             raise ValueError(
                 "LinearCrossEntropyLoss: options choose how PyTorch saves memory; the only one here is None"
             )
-        weight = None if weight is None else Variable(weight, device=device, dtype=dtype)
-        if weight is not None and weight.shape != (num_classes,):
+        class_weight = None if weight is None else Variable(weight, device=device, dtype=dtype)
+        if class_weight is not None and class_weight.shape != (num_classes,):
             raise ValueError(
-                f"LinearCrossEntropyLoss: the weight has shape {weight.shape}, but there are {num_classes} classes"
+                f"LinearCrossEntropyLoss: the weight has shape {class_weight.shape}, but there are {num_classes} "
+                f"classes"
             )
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", class_weight)
         self.reduction = reduction
         self.num_classes = num_classes
         self.out_features = tuple(out_features)
@@ -94,8 +98,12 @@ class LinearCrossEntropyLoss(Module):
         self.options = options
         self.linear = Linear(in_features, num_classes * prod(self.out_features), bias, device=device, dtype=dtype)
 
-    def forward(self, input: Any, target: Any) -> Any:
-        """The loss of input (n, in_features) and target, class indices or probabilities."""
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Variable:
+        """input: (N, in_features); target: (N, ...) -> (), or with reduction="none" (N, ...).
+
+        The dots are ``out_features``. The target holds class indices, or the probabilities of the classes:
+        (N, num_classes, ...). One sample may come without N.
+        """
         outputs, linear = (self.num_classes, *self.out_features), self.linear
         return F.linear_cross_entropy(
             input,

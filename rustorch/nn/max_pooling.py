@@ -1,28 +1,35 @@
-"""Pooling: the largest value of every window; and these values put back where they were."""
+"""Max pooling, and its partial inverse, max unpooling."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from . import functional as F
 from .functional.sizes import sizes_of
 from .pooling import Pool
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
+
 __all__ = ["MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"]
 
 
 class _MaxPool(Pool):
+    _function: Callable[..., Any]
+
     def __init__(
         self,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] | None = None,
+        padding: int | Sequence[int] = 0,
+        dilation: int | Sequence[int] = 1,
         return_indices: bool = False,
         ceil_mode: bool = False,
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(device=device, dtype=dtype)
         self.kernel_size = kernel_size
@@ -33,9 +40,10 @@ class _MaxPool(Pool):
         self.ceil_mode = ceil_mode
         self._check(kernel_size=1, stride=1, padding=0, dilation=1)
 
-    def forward(self, input: Any) -> Any:
-        """The maxima of windows of the input (n, channels, ...), or of one sample; with return_indices, their places,
-        too.
+    def forward(self, input: ArrayLike) -> Variable | Any:
+        """input: (N, C, ...) or (C, ...) -> the same, with the number of windows as spatial sizes.
+
+        With ``return_indices``, the result is (values, positions), both of this shape.
         """
         return self._function(
             input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
@@ -49,7 +57,7 @@ class _MaxPool(Pool):
 
 
 class MaxPool1d(_MaxPool):
-    """The largest value of every window of an axis; see `rustorch.nn.functional.max_pool1d`.
+    """The largest value of every window of the last dimension; see `rustorch.nn.functional.max_pool1d`.
 
     Parameters
     ----------
@@ -57,13 +65,13 @@ class MaxPool1d(_MaxPool):
     stride : int, optional
         Default: the kernel size.
     padding : int
-        Of -inf, at most half of the kernel.
+        How many times to add -inf at both ends; at most half of the kernel.
     dilation : int
-        The distance between a window's values.
+        The distance between neighbouring values of a window.
     return_indices : bool
-        Whether to return the values' positions, too, as `MaxUnpool1d` takes them.
+        Whether to return the positions of the values too, in the form that `MaxUnpool1d` takes.
     ceil_mode : bool
-        Whether a last window may reach beyond the end.
+        Whether the last window may reach beyond the end.
 
     Examples
     --------
@@ -85,13 +93,13 @@ class MaxPool2d(_MaxPool):
     stride : int or pair of int, optional
         Default: the kernel size.
     padding : int or pair of int
-        Of -inf, at most half of the kernel.
+        How many times to add -inf at both ends; at most half of the kernel.
     dilation : int or pair of int
-        The distance between a window's values.
+        The distance between neighbouring values of a window.
     return_indices : bool
-        Whether to return the values' positions, too, as `MaxUnpool2d` takes them.
+        Whether to return the positions of the values too, in the form that `MaxUnpool2d` takes.
     ceil_mode : bool
-        Whether a last window may reach beyond the end.
+        Whether the last window may reach beyond the end.
 
     Examples
     --------
@@ -113,13 +121,13 @@ class MaxPool3d(_MaxPool):
     stride : int or triple of int, optional
         Default: the kernel size.
     padding : int or triple of int
-        Of -inf, at most half of the kernel.
+        How many times to add -inf at both ends; at most half of the kernel.
     dilation : int or triple of int
-        The distance between a window's values.
+        The distance between neighbouring values of a window.
     return_indices : bool
-        Whether to return the values' positions, too, as `MaxUnpool3d` takes them.
+        Whether to return the positions of the values too, in the form that `MaxUnpool3d` takes.
     ceil_mode : bool
-        Whether a last window may reach beyond the end.
+        Whether the last window may reach beyond the end.
 
     Examples
     --------
@@ -134,7 +142,13 @@ class MaxPool3d(_MaxPool):
 
 class _MaxUnpool(Pool):
     def __init__(
-        self, kernel_size: Any, stride: Any = None, padding: Any = 0, *, device: str | None = None, dtype: Any = None
+        self,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] | None = None,
+        padding: int | Sequence[int] = 0,
+        *,
+        device: str | None = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(device=device, dtype=dtype)
         name = type(self).__name__
@@ -142,9 +156,10 @@ class _MaxUnpool(Pool):
         self.stride = self.kernel_size if stride is None else sizes_of(name, "stride", stride, self._axes)
         self.padding = sizes_of(name, "padding", padding, self._axes, 0)
 
-    def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
-        """The values at the places that ``indices`` name, zeros elsewhere; ``output_size`` are the sizes before
-        pooling.
+    def forward(self, input: ArrayLike, indices: ArrayLike, output_size: Sequence[int] | None = None) -> Variable:
+        """input, indices: (N, C, ...) or (C, ...) -> the same, with spatial sizes ``output_size``.
+
+        By default these are the smallest sizes that max pooling turns into the sizes of the input.
         """
         return self._function(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
@@ -153,13 +168,13 @@ class _MaxUnpool(Pool):
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """The values of `MaxPool1d` put back where they were, and zeros elsewhere.
+    """Put the values of `MaxPool1d` back to their positions, with zeros elsewhere.
 
     Parameters
     ----------
     kernel_size, stride, padding : int
-        Those of the `MaxPool1d` that it undoes. It is called with that layer's two outputs, and with ``output_size``
-        where several sizes are pooled to one.
+        The arguments of the `MaxPool1d` to undo. The call takes both outputs of that layer, and ``output_size``,
+        because several input sizes give the same pooled size.
 
     Examples
     --------
@@ -174,13 +189,13 @@ class MaxUnpool1d(_MaxUnpool):
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """The values of `MaxPool2d` put back where they were, and zeros elsewhere.
+    """Put the values of `MaxPool2d` back to their positions, with zeros elsewhere.
 
     Parameters
     ----------
     kernel_size, stride, padding : int or pair of int
-        Those of the `MaxPool2d` that it undoes. It is called with that layer's two outputs, and with ``output_size``
-        where several sizes are pooled to one.
+        The arguments of the `MaxPool2d` to undo. The call takes both outputs of that layer, and ``output_size``,
+        because several input sizes give the same pooled size.
 
     Examples
     --------
@@ -195,13 +210,13 @@ class MaxUnpool2d(_MaxUnpool):
 
 
 class MaxUnpool3d(_MaxUnpool):
-    """The values of `MaxPool3d` put back where they were, and zeros elsewhere.
+    """Put the values of `MaxPool3d` back to their positions, with zeros elsewhere.
 
     Parameters
     ----------
     kernel_size, stride, padding : int or triple of int
-        Those of the `MaxPool3d` that it undoes. It is called with that layer's two outputs, and with ``output_size``
-        where several sizes are pooled to one.
+        The arguments of the `MaxPool3d` to undo. The call takes both outputs of that layer, and ``output_size``,
+        because several input sizes give the same pooled size.
 
     Examples
     --------

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import ops
-from ..autograd.graph import no_grad
+from ..autograd.modes import no_grad
 from ..variable import Variable
 from .hooks import Hooked
 from .parameter import Parameter

@@ -1,44 +1,52 @@
-"""Pooling: the mean or the p-norm of every window; and what all pooling layers share."""
+"""Mean and p-norm pooling, and the base class of all pooling layers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from . import functional as F
 from .functional.sizes import sizes_of
 from .module import Stateless
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
+
 __all__ = ["AvgPool1d", "AvgPool2d", "AvgPool3d", "LPPool1d", "LPPool2d", "LPPool3d"]
 
 
 class Pool(Stateless):
-    """What pooling layers share: as many axes as their name says, and sizes that are checked when they are made."""
+    """The base of pooling layers: the number of pooled dimensions, the function, and the check of sizes."""
 
     _axes: int
-    _function: Callable[..., Any]
+    _function: Callable[..., Variable]
 
-    def _check(self, **least: int) -> None:
-        """Raise TypeError or ValueError unless the named attributes are sizes of at least so much; None is left to the
-        function.
+    def _check(self, **smallest: int) -> None:
+        """Check the attributes of these names: sizes that are at least ``smallest``. None passes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an attribute is not a size, or is smaller.
         """
-        for name, smallest in least.items():
+        for name, least in smallest.items():
             if getattr(self, name) is not None:
-                sizes_of(type(self).__name__, name, getattr(self, name), self._axes, smallest)
+                sizes_of(type(self).__name__, name, getattr(self, name), self._axes, least)
 
 
 class _AvgPool(Pool):
     def __init__(
         self,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] | None = None,
+        padding: int | Sequence[int] = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         divisor_override: int | None = None,
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(device=device, dtype=dtype)
         self.kernel_size = kernel_size
@@ -49,10 +57,10 @@ class _AvgPool(Pool):
         self.divisor_override = divisor_override
         self._check(kernel_size=1, stride=1, padding=0)
         if divisor_override == 0:
-            raise ValueError(f"{type(self).__name__}: divisor_override is a number to divide by, not 0")
+            raise ValueError(f"{type(self).__name__}: divisor_override is a divisor and must not be 0")
 
-    def forward(self, input: Any) -> Any:
-        """The means of windows of the input (n, channels, ...), or of one sample."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, ...) or (C, ...) -> the same, with the number of windows as spatial sizes."""
         return self._function(
             input,
             self.kernel_size,
@@ -68,7 +76,7 @@ class _AvgPool(Pool):
 
 
 class AvgPool1d(Pool):
-    """The mean of every window of an axis; see `rustorch.nn.functional.avg_pool1d`.
+    """The mean of every window of the last dimension; see `rustorch.nn.functional.avg_pool1d`.
 
     Parameters
     ----------
@@ -76,11 +84,11 @@ class AvgPool1d(Pool):
     stride : int, optional
         Default: the kernel size.
     padding : int
-        Of zeros, at most half of the kernel.
+        How many zeros to add at both ends; at most half of the kernel.
     ceil_mode : bool
-        Whether a last window may reach beyond the end.
+        Whether the last window may reach beyond the end.
     count_include_pad : bool
-        Whether zeros of the padding count as values.
+        Whether the zeros of the padding count as values.
 
     Examples
     --------
@@ -93,14 +101,14 @@ class AvgPool1d(Pool):
 
     def __init__(
         self,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] | None = None,
+        padding: int | Sequence[int] = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(device=device, dtype=dtype)
         self.kernel_size = sizes_of("AvgPool1d", "kernel_size", kernel_size, 1)
@@ -109,8 +117,8 @@ class AvgPool1d(Pool):
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 
-    def forward(self, input: Any) -> Any:
-        """The means of windows of the input (n, channels, length), or of one sample."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, L) or (C, L) -> the same, with the number of windows as length."""
         return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
     def extra_repr(self) -> str:
@@ -126,13 +134,13 @@ class AvgPool2d(_AvgPool):
     stride : int or pair of int, optional
         Default: the kernel size.
     padding : int or pair of int
-        Of zeros, at most half of the kernel.
+        How many zeros to add at both ends; at most half of the kernel.
     ceil_mode : bool
-        Whether a last window may reach beyond the end.
+        Whether the last window may reach beyond the end.
     count_include_pad : bool
-        Whether zeros of the padding count as values.
+        Whether the zeros of the padding count as values.
     divisor_override : int, optional
-        What every sum is divided by, instead of the number of values.
+        Divide every sum by this number instead of the number of values.
 
     Examples
     --------
@@ -154,13 +162,13 @@ class AvgPool3d(_AvgPool):
     stride : int or triple of int, optional
         Default: the kernel size.
     padding : int or triple of int
-        Of zeros, at most half of the kernel.
+        How many zeros to add at both ends; at most half of the kernel.
     ceil_mode : bool
-        Whether a last window may reach beyond the end.
+        Whether the last window may reach beyond the end.
     count_include_pad : bool
-        Whether zeros of the padding count as values.
+        Whether the zeros of the padding count as values.
     divisor_override : int, optional
-        What every sum is divided by, instead of the number of values.
+        Divide every sum by this number instead of the number of values.
 
     Examples
     --------
@@ -177,12 +185,12 @@ class _LPPool(Pool):
     def __init__(
         self,
         norm_type: float,
-        kernel_size: Any,
-        stride: Any = None,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] | None = None,
         ceil_mode: bool = False,
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(device=device, dtype=dtype)
         self.norm_type = norm_type
@@ -193,26 +201,27 @@ class _LPPool(Pool):
         if norm_type == 0:
             raise ValueError(f"{type(self).__name__}: norm_type is the power p of the norm, not 0")
 
-    def forward(self, input: Any) -> Any:
-        """The norms of windows of the input (n, channels, ...), or of one sample."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, ...) or (C, ...) -> the same, with the number of windows as spatial sizes."""
         return self._function(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
     def extra_repr(self) -> str:
-        return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
+        sizes = f"kernel_size={self.kernel_size}, stride={self.stride}"
+        return f"norm_type={self.norm_type}, {sizes}, ceil_mode={self.ceil_mode}"
 
 
 class LPPool1d(_LPPool):
-    """``sum(x**p)**(1/p)`` of every window of an axis; see `rustorch.nn.functional.lp_pool1d`.
+    """``sum(x**p)**(1/p)`` of every window of the last dimension; see `rustorch.nn.functional.lp_pool1d`.
 
     Parameters
     ----------
     norm_type : float
-        p.
+        The power p of the norm; not 0.
     kernel_size : int
     stride : int, optional
         Default: the kernel size.
     ceil_mode : bool
-        Whether a last window may reach beyond the end.
+        Whether the last window may reach beyond the end.
 
     Examples
     --------
@@ -231,12 +240,12 @@ class LPPool2d(_LPPool):
     Parameters
     ----------
     norm_type : float
-        p.
+        The power p of the norm; not 0.
     kernel_size : int or pair of int
     stride : int or pair of int, optional
         Default: the kernel size.
     ceil_mode : bool
-        Whether a last window may reach beyond the end.
+        Whether the last window may reach beyond the end.
 
     Examples
     --------
@@ -255,12 +264,12 @@ class LPPool3d(_LPPool):
     Parameters
     ----------
     norm_type : float
-        p.
+        The power p of the norm; not 0.
     kernel_size : int or triple of int
     stride : int or triple of int, optional
         Default: the kernel size.
     ceil_mode : bool
-        Whether a last window may reach beyond the end.
+        Whether the last window may reach beyond the end.
 
     Examples
     --------

@@ -1,21 +1,22 @@
-"""Activations made of pieces: rectifiers and their kin."""
+"""Rectifiers: activations that keep positive numbers and change negative ones."""
 
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .. import ops
 from . import functional as F
 from .activation import InPlace
 from .init import constant_
-from .module import Module, Stateless
+from .module import Module
 from .parameter import Parameter
 
-__all__ = [
-    "CELU", "ELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "PReLU", "RReLU", "ReLU", "ReLU6",
-    "SELU", "Softshrink", "Threshold",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
+
+__all__ = ["CELU", "ELU", "LeakyReLU", "PReLU", "RReLU", "ReLU", "SELU"]
 
 
 class ReLU(InPlace):
@@ -24,7 +25,7 @@ class ReLU(InPlace):
     Parameters
     ----------
     inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
+        Whether to write the output into the input; see `rustorch.nn.functional.relu`.
 
     Examples
     --------
@@ -33,8 +34,8 @@ class ReLU(InPlace):
     [0.0, 2.0]
     """
 
-    def forward(self, input: Any) -> Any:
-        """``max(x, 0)`` of each element."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``max(x, 0)`` for each element x."""
         return F.relu(input, self.inplace)
 
 
@@ -45,7 +46,7 @@ class LeakyReLU(InPlace):
     ----------
     negative_slope : float
     inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
+        Whether to write the output into the input; see `rustorch.nn.functional.relu`.
 
     Examples
     --------
@@ -55,13 +56,13 @@ class LeakyReLU(InPlace):
     """
 
     def __init__(
-        self, negative_slope: float = 0.01, inplace: bool = False, *, device: str | None = None, dtype: Any = None
+        self, negative_slope: float = 0.01, inplace: bool = False, *, device: str | None = None, dtype: DTypeLike = None
     ):
         super().__init__(inplace, device=device, dtype=dtype)
         self.negative_slope = negative_slope
 
-    def forward(self, input: Any) -> Any:
-        """``x``, below 0 ``negative_slope * x``."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``max(x, 0) + negative_slope * min(x, 0)`` for each element x."""
         return F.leaky_relu(input, self.negative_slope, self.inplace)
 
     def extra_repr(self) -> str:
@@ -69,13 +70,14 @@ class LeakyReLU(InPlace):
 
 
 class PReLU(Module):
-    """``x`` above 0, ``weight * x`` below, with slopes that learn.
+    """``x`` above 0, ``weight * x`` below, with slopes that are trained.
 
     Parameters
     ----------
-    num_parameters : 1, or the number of channels: the size of the input's dimension 1
+    num_parameters : int
+        1 for one slope, or the number of channels for a slope for each. The channels are dimension 1 of the input.
     init : float
-        The first slope.
+        The initial slope.
     device, dtype : optional
         Of the weight.
 
@@ -90,7 +92,7 @@ class PReLU(Module):
     [[-2.0, 4.0]]
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: str | None = None, dtype: Any = None):
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: str | None = None, dtype: DTypeLike = None):
         super().__init__()
         if not isinstance(num_parameters, (int, Integral)) or isinstance(num_parameters, bool) or num_parameters < 1:
             raise ValueError(f"PReLU: num_parameters is 1 or a number of channels, not {num_parameters!r}")
@@ -102,8 +104,8 @@ class PReLU(Module):
         """Set the initial values again."""
         constant_(self.weight, self.init)
 
-    def forward(self, input: Any) -> Any:
-        """``x``, below 0 ``weight * x``; the input is (n, channels, ...), or any with one weight."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, ...), or any shape with one weight -> the same shape."""
         return F.prelu(input, self.weight)
 
     def extra_repr(self) -> str:
@@ -111,14 +113,14 @@ class PReLU(Module):
 
 
 class RReLU(InPlace):
-    """``x`` above 0, ``a * x`` below: in training with an ``a`` for each element, drawn from [lower, upper), else with
-    their mean.
+    """``x`` above 0, ``a * x`` below. In training, draw ``a`` for each element from [lower, upper); in evaluation, use
+    the mean of both bounds.
 
     Parameters
     ----------
     lower, upper : float
     inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
+        Whether to write the output into the input; see `rustorch.nn.functional.relu`.
 
     Examples
     --------
@@ -134,15 +136,15 @@ class RReLU(InPlace):
         inplace: bool = False,
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(inplace, device=device, dtype=dtype)
         if not lower <= upper:
             raise ValueError(f"RReLU: lower={lower} is above upper={upper}")
         self.lower, self.upper = lower, upper
 
-    def forward(self, input: Any) -> Any:
-        """``x``, below 0 ``a * x``; in training, a is drawn for each element."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``max(x, 0) + a * min(x, 0)`` for each element x."""
         return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
     def extra_repr(self) -> str:
@@ -156,7 +158,7 @@ class ELU(InPlace):
     ----------
     alpha : float
     inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
+        Whether to write the output into the input; see `rustorch.nn.functional.relu`.
 
     Examples
     --------
@@ -165,12 +167,14 @@ class ELU(InPlace):
     [-2.0, 1000.0]
     """
 
-    def __init__(self, alpha: float = 1.0, inplace: bool = False, *, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, alpha: float = 1.0, inplace: bool = False, *, device: str | None = None, dtype: DTypeLike = None
+    ):
         super().__init__(inplace, device=device, dtype=dtype)
         self.alpha = alpha
 
-    def forward(self, input: Any) -> Any:
-        """``x``, below 0 ``alpha * (exp(x) - 1)``."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``max(x, 0) + alpha * (exp(min(x, 0)) - 1)`` for each element x."""
         return F.elu(input, self.alpha, self.inplace)
 
     def extra_repr(self) -> str:
@@ -185,7 +189,7 @@ class CELU(InPlace):
     alpha : float
         Not 0.
     inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
+        Whether to write the output into the input; see `rustorch.nn.functional.relu`.
 
     Examples
     --------
@@ -194,14 +198,19 @@ class CELU(InPlace):
     [-2.0, 1000.0]
     """
 
-    def __init__(self, alpha: float = 1.0, inplace: bool = False, *, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, alpha: float = 1.0, inplace: bool = False, *, device: str | None = None, dtype: DTypeLike = None
+    ):
         super().__init__(inplace, device=device, dtype=dtype)
         if not alpha:
-            raise ValueError("CELU: alpha is what is divided by, and not 0")
+            raise ValueError("CELU: alpha is a divisor and must not be 0")
         self.alpha = alpha
 
-    def forward(self, input: Any) -> Any:
-        """``x``, below 0 ``alpha * (exp(x / alpha) - 1)``."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape.
+
+        Each element x becomes ``max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)``.
+        """
         return F.celu(input, self.alpha, self.inplace)
 
     def extra_repr(self) -> str:
@@ -209,12 +218,12 @@ class CELU(InPlace):
 
 
 class SELU(InPlace):
-    """`ELU` with the ``alpha`` and the scale that keep mean 0 and variance 1 through layers.
+    """`ELU` with an ``alpha`` and a scale that keep mean 0 and variance 1 from layer to layer.
 
     Parameters
     ----------
     inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
+        Whether to write the output into the input; see `rustorch.nn.functional.relu`.
 
     Examples
     --------
@@ -223,201 +232,6 @@ class SELU(InPlace):
     [0.0]
     """
 
-    def forward(self, input: Any) -> Any:
-        """``scale * x``, below 0 ``scale * alpha * (exp(x) - 1)``."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same shape, with ``scale * elu(x)`` for each element x."""
         return F.selu(input, self.inplace)
-
-
-class Threshold(InPlace):
-    """``x`` above ``threshold``, ``value`` elsewhere, elementwise.
-
-    Parameters
-    ----------
-    threshold, value : float
-    inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> rustorch.Threshold(1.0, 9.0)(rustorch.tensor([1.0, 2.0])).tolist()
-    [9.0, 2.0]
-    """
-
-    def __init__(
-        self, threshold: float, value: float, inplace: bool = False, *, device: str | None = None, dtype: Any = None
-    ):
-        super().__init__(inplace, device=device, dtype=dtype)
-        self.threshold = threshold
-        self.value = value
-
-    def forward(self, input: Any) -> Any:
-        """``x`` where it is above the threshold, elsewhere the value."""
-        return F.threshold(input, self.threshold, self.value, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"threshold={self.threshold}, value={self.value}{self._suffix()}"
-
-
-class Hardtanh(InPlace):
-    """``min(max(x, min_val), max_val)``, elementwise; the gradient is 0 at both corners.
-
-    Parameters
-    ----------
-    min_val, max_val : float
-    inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
-    min_value, max_value : float, optional
-        PyTorch's old words for ``min_val`` and ``max_val``, for programs that still have them.
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> rustorch.Hardtanh()(rustorch.tensor([-3.0, 0.5])).tolist()
-    [-1.0, 0.5]
-    """
-
-    def __init__(
-        self,
-        min_val: float = -1.0,
-        max_val: float = 1.0,
-        inplace: bool = False,
-        min_value: float | None = None,
-        max_value: float | None = None,
-        *,
-        device: str | None = None,
-        dtype: Any = None,
-    ):
-        super().__init__(inplace, device=device, dtype=dtype)
-        min_val, max_val = (new if old is None else old for new, old in ((min_val, min_value), (max_val, max_value)))
-        if min_val >= max_val:
-            raise ValueError(f"Hardtanh: min_val={min_val} is not below max_val={max_val}")
-        self.min_val = min_val
-        self.max_val = max_val
-
-    def forward(self, input: Any) -> Any:
-        """``x``, at least min_val and at most max_val."""
-        return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"min_val={self.min_val}, max_val={self.max_val}{self._suffix()}"
-
-
-class ReLU6(InPlace):
-    """``min(max(x, 0), 6)``, elementwise.
-
-    Parameters
-    ----------
-    inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> rustorch.ReLU6()(rustorch.tensor([-1.0, 2.0, 9.0])).tolist()
-    [0.0, 2.0, 6.0]
-    """
-
-    def forward(self, input: Any) -> Any:
-        """``min(max(x, 0), 6)`` of each element."""
-        return F.relu6(input, self.inplace)
-
-
-class Hardsigmoid(InPlace):
-    """``min(max(x / 6 + 1 / 2, 0), 1)``, elementwise.
-
-    Parameters
-    ----------
-    inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> rustorch.Hardsigmoid()(rustorch.tensor([-9.0, 0.0, 9.0])).tolist()
-    [0.0, 0.5, 1.0]
-    """
-
-    def forward(self, input: Any) -> Any:
-        """``min(max(x / 6 + 1 / 2, 0), 1)`` of each element."""
-        return F.hardsigmoid(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return ""
-
-
-class Hardswish(InPlace):
-    """``x * Hardsigmoid()(x)``, elementwise.
-
-    Parameters
-    ----------
-    inplace : bool
-        Whether the input itself becomes the output; see `rustorch.nn.functional.relu`.
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> rustorch.Hardswish()(rustorch.tensor([-9.0, 0.0, 9.0])).tolist()
-    [-0.0, 0.0, 9.0]
-    """
-
-    def forward(self, input: Any) -> Any:
-        """``x * hardsigmoid(x)`` of each element."""
-        return F.hardswish(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return ""
-
-
-class Hardshrink(Stateless):
-    """``x`` where it is farther than ``lambd`` from 0, else 0, elementwise.
-
-    Parameters
-    ----------
-    lambd : float
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> rustorch.Hardshrink()(rustorch.tensor([-0.25, 2.0])).tolist()
-    [0.0, 2.0]
-    """
-
-    def __init__(self, lambd: float = 0.5, *, device: str | None = None, dtype: Any = None):
-        super().__init__(device=device, dtype=dtype)
-        self.lambd = lambd
-
-    def forward(self, input: Any) -> Any:
-        """``x``, but 0 in [-lambd, lambd]."""
-        return F.hardshrink(input, self.lambd)
-
-    def extra_repr(self) -> str:
-        return str(self.lambd)
-
-
-class Softshrink(Stateless):
-    """``x`` brought nearer to 0 by ``lambd``, 0 where it was nearer, elementwise.
-
-    Parameters
-    ----------
-    lambd : float
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> rustorch.Softshrink()(rustorch.tensor([-0.25, 2.0])).tolist()
-    [-0.0, 1.5]
-    """
-
-    def __init__(self, lambd: float = 0.5, *, device: str | None = None, dtype: Any = None):
-        super().__init__(device=device, dtype=dtype)
-        if not lambd >= 0:
-            raise ValueError(f"Softshrink: lambd is not negative, as {lambd} is")
-        self.lambd = lambd
-
-    def forward(self, input: Any) -> Any:
-        """``x`` nearer to 0 by lambd, and 0 in [-lambd, lambd]."""
-        return F.softshrink(input, self.lambd)
-
-    def extra_repr(self) -> str:
-        return str(self.lambd)
