@@ -160,5 +160,5 @@ MESSAGES = {
         "ValueError: cosine_similarity: the inputs have shapes (2, 3), (2, 4), which do not broadcast"
     ),
     "Softmax(3)(f(2, 3))": "IndexError: softmax: axis 3 is out of range for an array of 2 dimensions",
-    "GLU()(f(2, 3))": "ValueError: glu: dimension 1 of the input is halved, but its size is odd in shape (2, 3)",
+    "GLU()(f(2, 3))": "ValueError: glu: dimension 1 of the input cannot be halved: its size is odd in shape (2, 3)",
 }

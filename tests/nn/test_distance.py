@@ -157,8 +157,8 @@ BAD: dict[str, Bad] = {
         ValueError,
         r"with_logits: a pos_weight of shape \(2, 3\) does not broadcast",
     ),
-    "beta": (lambda: F.smooth_l1_loss(_x, _x, beta=-1), ValueError, "smooth_l1_loss: beta is not negative, as -1 is"),
-    "SmoothL1Loss": (lambda: nn.SmoothL1Loss(beta=-1), ValueError, "SmoothL1Loss: beta is not negative"),
+    "beta": (lambda: F.smooth_l1_loss(_x, _x, beta=-1), ValueError, "smooth_l1_loss: beta must be at least 0, not -1"),
+    "SmoothL1Loss": (lambda: nn.SmoothL1Loss(beta=-1), ValueError, "SmoothL1Loss: beta must be at least 0"),
     "delta": (lambda: F.huber_loss(_x, _x, delta=0), ValueError, "huber_loss: delta is positive, not 0"),
     "HuberLoss": (lambda: nn.HuberLoss(delta=0), ValueError, "HuberLoss: delta is positive"),
     "KLDivLoss": (lambda: nn.KLDivLoss("max"), ValueError, "KLDivLoss: reduction is 'mean'"),
@@ -283,5 +283,5 @@ def test_pdist_of_one_row_is_empty_and_refuses_others() -> None:
     assert F.pdist(CPU.variable([[1.0, 2.0]])).shape == (0,)
     with pytest.raises(ValueError, match=r"pdist: the input is \(n, d\), not of shape \(2,\)"):
         F.pdist(CPU.variable([1.0, 2.0]))
-    with pytest.raises(ValueError, match="pdist: p is not negative, as -1 is"):
+    with pytest.raises(ValueError, match="pdist: p must be at least 0, not -1"):
         F.pdist(CPU.variable([[1.0]]), -1)

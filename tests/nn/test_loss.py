@@ -162,7 +162,7 @@ def test_old_words_for_the_reduction() -> None:
         (False, True, "sum"),
     ):
         with pytest.warns(
-            UserWarning, match=f"mse_loss: size_average and reduce are old words; write reduction='{reduction}'"
+            UserWarning, match=f"mse_loss: size_average and reduce are deprecated; write reduction='{reduction}'"
         ):
             out = F.mse_loss(x, y, size_average, reduce)
         assert out.tolist() == F.mse_loss(x, y, reduction=reduction).tolist()

@@ -1,17 +1,21 @@
-"""Activations that are smooth, and those along one dimension."""
+"""Smooth activations, and activations along one dimension: softmax and GLU."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.primitive import Primitive
 from ...ops import network
 from ...ops.arguments import one_axis
 from ...ops.complex_numbers import is_complex
-from ...variable import Variable
 from .checks import floating, in_place, real
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike, DTypeLike
+    from ...variable import Variable
+
 
 __all__ = [
     "gelu", "glu", "log_softmax", "logsigmoid", "mish", "sigmoid", "silu", "softmax", "softmin", "softplus", "softsign",
@@ -19,18 +23,18 @@ __all__ = [
 ]  # fmt: skip
 
 
-def sigmoid(input: Any) -> Variable:
-    """``1 / (1 + exp(-input))``, elementwise, without overflow; of complex numbers, too."""
+def sigmoid(input: ArrayLike) -> Variable:
+    """``1 / (1 + exp(-input))``, elementwise, without overflow; for complex numbers, too."""
     return network.sigmoid.call(floating(input, "sigmoid"))
 
 
-def tanh(input: Any) -> Variable:
+def tanh(input: ArrayLike) -> Variable:
     """Hyperbolic tangent, elementwise."""
     return ops.tanh(input)
 
 
-def logsigmoid(input: Any) -> Variable:
-    """The logarithm of `sigmoid`, ``-log(1 + exp(-input))``, exact where the sigmoid is 0 in floating point.
+def logsigmoid(input: ArrayLike) -> Variable:
+    """The logarithm of `sigmoid`, ``-log(1 + exp(-input))``, elementwise; exact also where the sigmoid rounds to 0.
 
     Examples
     --------
@@ -41,16 +45,16 @@ def logsigmoid(input: Any) -> Variable:
     return network.log_sigmoid.call(real(input, "logsigmoid"))
 
 
-def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Variable:
+def softplus(input: ArrayLike, beta: float = 1, threshold: float = 20) -> Variable:
     """``log(1 + exp(beta * input)) / beta``, elementwise: a smooth `relu`.
 
     Parameters
     ----------
     input : Variable or array
     beta : float
-        The larger, the sharper.
+        The larger it is, the nearer the result is to `relu`.
     threshold : float
-        The input itself where ``beta * input`` is above.
+        Where ``beta * input`` is larger than this, the result is the input.
 
     Raises
     ------
@@ -64,22 +68,22 @@ def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Variable:
     [0.0, 30.0]
     """
     if not beta:
-        raise ValueError("softplus: beta is what is divided by, and not 0")
+        raise ValueError("softplus: beta is a divisor and must not be 0")
     return network.softplus.call(real(input, "softplus"), float(beta), float(threshold))
 
 
-def softsign(input: Any) -> Variable:
-    """``input / (1 + abs(input))``, elementwise; of complex numbers, too."""
+def softsign(input: ArrayLike) -> Variable:
+    """``input / (1 + abs(input))``, elementwise; for complex numbers, too."""
     input = floating(input, "softsign")
     return input / (1 + ops.abs(input)) if is_complex(input._native) else network.softsign.call(input)
 
 
-def tanhshrink(input: Any) -> Variable:
-    """``input - tanh(input)``, elementwise; of complex numbers, too."""
+def tanhshrink(input: ArrayLike) -> Variable:
+    """``input - tanh(input)``, elementwise; for complex numbers, too."""
     return network.tanhshrink.call(floating(input, "tanhshrink"))
 
 
-def silu(input: Any, inplace: bool = False) -> Variable:
+def silu(input: ArrayLike, inplace: bool = False) -> Variable:
     """``input * sigmoid(input)``, elementwise; also known as swish.
 
     Source: Hendrycks & Gimpel, "Gaussian error linear units", 2016.
@@ -88,7 +92,7 @@ def silu(input: Any, inplace: bool = False) -> Variable:
     return in_place(input, lambda: network.silu.call(input), "silu") if inplace else network.silu.call(input)
 
 
-def mish(input: Any, inplace: bool = False) -> Variable:
+def mish(input: ArrayLike, inplace: bool = False) -> Variable:
     """``input * tanh(softplus(input))``, elementwise.
 
     Source: Misra, "Mish: a self regularized non-monotonic activation function", 2019.
@@ -97,8 +101,8 @@ def mish(input: Any, inplace: bool = False) -> Variable:
     return in_place(input, lambda: network.mish.call(input), "mish") if inplace else network.mish.call(input)
 
 
-def gelu(input: Any, approximate: str = "none") -> Variable:
-    """``input * P(X <= input)`` for a normal X, elementwise: the Gaussian error linear unit.
+def gelu(input: ArrayLike, approximate: str = "none") -> Variable:
+    """``input * P(X <= input)`` for a standard normal X, elementwise: the Gaussian error linear unit.
 
     Parameters
     ----------
@@ -125,20 +129,20 @@ def gelu(input: Any, approximate: str = "none") -> Variable:
     return (network.gelu if approximate == "none" else network.gelu_tanh).call(real(input, "gelu"))
 
 
-def glu(input: Any, dim: int = -1) -> Variable:
+def glu(input: ArrayLike, dim: int = -1) -> Variable:
     """``a * sigmoid(b)`` for the halves a and b of the input along a dimension: the gated linear unit.
 
     Parameters
     ----------
     input : Variable or array
-        Of an even size along ``dim``.
+        Its size along ``dim`` must be even.
     dim : int
-        What is halved.
+        The dimension to halve.
 
     Raises
     ------
     ValueError
-        If the size is odd, or there is no dimension.
+        If the size is odd, or the input has no dimensions.
 
     Examples
     --------
@@ -154,12 +158,13 @@ def glu(input: Any, dim: int = -1) -> Variable:
     dim = one_axis(dim, input.ndim, "glu")
     size = input.shape[dim]
     if size % 2:
-        raise ValueError(f"glu: dimension {dim} of the input is halved, but its size is odd in shape {input.shape}")
+        raise ValueError(f"glu: dimension {dim} of the input cannot be halved: its size is odd in shape {input.shape}")
     lead = (slice(None),) * dim
     return input[(*lead, slice(None, size // 2))] * network.sigmoid.call(input[(*lead, slice(size // 2, None))])
 
 
 def _softmax_dim(input: Variable, dim: int | None, name: str, level: int) -> int:
+    """The dimension, not negative. Without one, choose it as PyTorch does and warn."""
     if dim is None:
         warnings.warn(
             f"{name} without dim chooses one by the number of dimensions; name it, as in dim=-1",
@@ -167,36 +172,37 @@ def _softmax_dim(input: Variable, dim: int | None, name: str, level: int) -> int
             stacklevel=level,
         )
         dim = 0 if input.ndim in (0, 1, 3) else 1
-    return one_axis(dim, input.ndim or 1, name)  # a number is as a row of one
+    return one_axis(dim, input.ndim or 1, name)  # an input without dimensions counts as a row of one number
 
 
 def _along(primitive: Primitive, input: Variable, dim: int) -> Variable:
+    """The primitive along a dimension; an input without dimensions counts as a row of one number."""
     return primitive(input, dim) if input.ndim else ops.reshape(primitive(ops.reshape(input, (1,)), 0), ())
 
 
-def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Variable:
+def softmax(input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: DTypeLike = None) -> Variable:
     """``exp(input) / sum(exp(input))`` along a dimension.
 
     Parameters
     ----------
     input : Variable or array
-        Of real numbers. A single one has dimension 0, too.
+        Real numbers. For an input without dimensions, ``dim`` may be 0.
     dim : int
-        What sums to 1.
+        The results along this dimension sum to 1. Without it, a dimension is chosen, with a warning.
     dtype : dtype, optional
-        To compute in.
+        Convert the input to this dtype first.
     """
     input = real(input if dtype is None else ops.astype(input, dtype, copy=False), "softmax")
     return _along(network.softmax, input, _softmax_dim(input, dim, "softmax", _stacklevel))
 
 
-def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Variable:
-    """The logarithm of `softmax`, computed without it: exact where the softmax is 0 in floating point."""
+def log_softmax(input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: DTypeLike = None) -> Variable:
+    """The logarithm of `softmax`, exact also where the softmax rounds to 0; parameters as for `softmax`."""
     input = real(input if dtype is None else ops.astype(input, dtype, copy=False), "log_softmax")
     return _along(network.log_softmax, input, _softmax_dim(input, dim, "log_softmax", _stacklevel))
 
 
-def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Variable:
-    """`softmax` of ``-input``."""
+def softmin(input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: DTypeLike = None) -> Variable:
+    """`softmax` of ``-input``; parameters as for `softmax`."""
     input = real(input if dtype is None else ops.astype(input, dtype, copy=False), "softmin")
     return _along(network.softmax, -input, _softmax_dim(input, dim, "softmin", _stacklevel))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...ops import network
 from ...ops.from_data import constant
 from ...ops.indexing import index_add
 from ...ops.windows import Window, bins
-from ...variable import Variable
 from .max_pooling import largest
 from .pooling import images, ordered
 from .sizes import tuple_of
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
@@ -43,7 +47,7 @@ def _means(x: Variable, window: Window, axis: int) -> Variable:
     return sums / ops.reshape(lengths, (window.out,) + (1,) * (x.ndim - 1 - axis))
 
 
-def _adaptive_avg_pool(n: int, input: Any, output_size: Any) -> Variable:
+def _adaptive_avg_pool(n: int, input: ArrayLike, output_size: Any) -> Variable:
     name = f"adaptive_avg_pool{n}d"
     input = images(name, input, n)
     windows = _bins(name, input, output_size, n)
@@ -59,7 +63,7 @@ def _adaptive_avg_pool(n: int, input: Any, output_size: Any) -> Variable:
     return out
 
 
-def adaptive_avg_pool1d(input: Any, output_size: Any) -> Variable:
+def adaptive_avg_pool1d(input: ArrayLike, output_size: Any) -> Variable:
     """The means of ``output_size`` bins of an axis; see `adaptive_avg_pool2d`.
 
     Parameters
@@ -70,7 +74,7 @@ def adaptive_avg_pool1d(input: Any, output_size: Any) -> Variable:
     return _adaptive_avg_pool(1, input, output_size)
 
 
-def adaptive_avg_pool2d(input: Any, output_size: Any) -> Variable:
+def adaptive_avg_pool2d(input: ArrayLike, output_size: Any) -> Variable:
     """The means of bins, as many as the output shall have.
 
     Bin ``i`` of ``out`` over an axis of ``size`` values is from ``floor(i * size / out)`` to before ``ceil((i + 1) *
@@ -105,7 +109,7 @@ def adaptive_avg_pool2d(input: Any, output_size: Any) -> Variable:
     return _adaptive_avg_pool(2, input, output_size)
 
 
-def adaptive_avg_pool3d(input: Any, output_size: Any) -> Variable:
+def adaptive_avg_pool3d(input: ArrayLike, output_size: Any) -> Variable:
     """The means of bins of three axes; see `adaptive_avg_pool2d`.
 
     Parameters
@@ -116,13 +120,13 @@ def adaptive_avg_pool3d(input: Any, output_size: Any) -> Variable:
     return _adaptive_avg_pool(3, input, output_size)
 
 
-def _adaptive_max_pool(n: int, input: Any, output_size: Any, return_indices: bool) -> Any:
+def _adaptive_max_pool(n: int, input: ArrayLike, output_size: Any, return_indices: bool) -> Any:
     name = f"adaptive_max_pool{n}d"
     input = ordered(name, input, n)
     return largest(input, _bins(name, input, output_size, n), return_indices)
 
 
-def adaptive_max_pool1d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+def adaptive_max_pool1d(input: ArrayLike, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of ``output_size`` bins of an axis; see `adaptive_max_pool2d`.
 
     Parameters
@@ -133,7 +137,7 @@ def adaptive_max_pool1d(input: Any, output_size: Any, return_indices: bool = Fal
     return _adaptive_max_pool(1, input, output_size, return_indices)
 
 
-def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+def adaptive_max_pool2d(input: ArrayLike, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of bins, as many as the output shall have; the bins are those of `adaptive_avg_pool2d`.
 
     Parameters
@@ -161,7 +165,7 @@ def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = Fal
     return _adaptive_max_pool(2, input, output_size, return_indices)
 
 
-def adaptive_max_pool3d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+def adaptive_max_pool3d(input: ArrayLike, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of bins of three axes; see `adaptive_max_pool2d`.
 
     Parameters

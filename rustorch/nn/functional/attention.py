@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.check import adopt, broadcastable
@@ -15,10 +15,14 @@ from .dropout import check_probability, drawn_mask, dropout
 from .dtype_checks import one_dtype
 from .linear import linear
 
+if TYPE_CHECKING:
+    from ...typing import ArrayLike, DTypeLike
+
+
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
 
 
-def _added(mask: Variable, hides: bool, dtype: Any) -> Variable:
+def _added(mask: Variable, hides: bool, dtype: DTypeLike) -> Variable:
     """A mask as what is added to scores: 0 and -inf for one of bools, of which ``hides`` are the ones to leave out."""
     if mask.dtype.kind == "b":
         zeros = ops.zeros(mask.shape, dtype=dtype, device=mask.device)
@@ -27,7 +31,7 @@ def _added(mask: Variable, hides: bool, dtype: Any) -> Variable:
     return ops.astype(mask, dtype, copy=False)
 
 
-def _checked_mask(name: str, word: str, mask: Any, like: Variable) -> Variable:
+def _checked_mask(name: str, word: str, mask: ArrayLike, like: Variable) -> Variable:
     mask = adopt(mask, name, (like,))
     if mask.dtype.kind not in "bf":
         raise TypeError(f"{name}: {word} is of bools or of floating-point numbers, not of {mask.dtype}")
@@ -36,7 +40,7 @@ def _checked_mask(name: str, word: str, mask: Any, like: Variable) -> Variable:
     return mask
 
 
-def causal_mask(queries: int, keys: int, dtype: Any, device: Any) -> Variable:
+def causal_mask(queries: int, keys: int, dtype: DTypeLike, device: Any) -> Variable:
     """-inf where the key comes after the query, else 0: (queries, keys)."""
     return ops.triu(ops.full((queries, keys), -math.inf, dtype=dtype, device=device), k=1)
 
@@ -47,10 +51,10 @@ def _kept(shape: tuple[int, ...], p: float, like: Variable) -> Variable | None:
 
 
 def scaled_dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    attn_mask: ArrayLike | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float | None = None,
@@ -148,7 +152,7 @@ def _projected(
     weights: list,
     biases: list | None,
     packed: Any,
-    bias: Any,
+    bias: ArrayLike,
     batch_first: bool,
 ) -> list[Variable]:
     """Queries, keys and values of all heads: (batch, heads, length, size) each."""
@@ -169,13 +173,13 @@ def _projected(
 
 
 def check_attention(
-    query: Any,
-    key: Any,
-    value: Any,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
     features: tuple[int, int, int],
     heads: int,
-    key_padding_mask: Any,
-    attn_mask: Any,
+    key_padding_mask: ArrayLike,
+    attn_mask: ArrayLike,
     is_causal: bool,
     batch_first: bool,
 ) -> tuple:
@@ -275,27 +279,27 @@ def _longer(x: Variable, more: Variable, axis: int) -> Variable:
 
 
 def multi_head_attention_forward(
-    query: Any,
-    key: Any,
-    value: Any,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
     embed_dim_to_check: int,
     num_heads: int,
-    in_proj_weight: Any,
-    in_proj_bias: Any,
-    bias_k: Any,
-    bias_v: Any,
+    in_proj_weight: ArrayLike | None,
+    in_proj_bias: ArrayLike | None,
+    bias_k: ArrayLike | None,
+    bias_v: ArrayLike | None,
     add_zero_attn: bool,
     dropout_p: float,
-    out_proj_weight: Any,
-    out_proj_bias: Any,
+    out_proj_weight: ArrayLike,
+    out_proj_bias: ArrayLike | None,
     training: bool = True,
-    key_padding_mask: Any = None,
+    key_padding_mask: ArrayLike | None = None,
     need_weights: bool = True,
-    attn_mask: Any = None,
+    attn_mask: ArrayLike | None = None,
     use_separate_proj_weight: bool = False,
-    q_proj_weight: Any = None,
-    k_proj_weight: Any = None,
-    v_proj_weight: Any = None,
+    q_proj_weight: ArrayLike | None = None,
+    k_proj_weight: ArrayLike | None = None,
+    v_proj_weight: ArrayLike | None = None,
     average_attn_weights: bool = True,
     is_causal: bool = False,
     batch_first: bool = False,

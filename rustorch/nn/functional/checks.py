@@ -1,11 +1,11 @@
-"""What functions of layers and losses check alike, and how losses are reduced."""
+"""Checks that functions of layers and losses share, and the reductions of losses."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
 from math import nan
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt
@@ -14,10 +14,14 @@ from ...ops import network
 from ...ops.complex_numbers import is_complex
 from ...ops.indexing import assign, extent, readable
 from ...rustorch_names import reduction_first
-from ...variable import Variable
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
 
 
-def floating(input: Any, name: str) -> Variable:
+def floating(input: ArrayLike, name: str) -> Variable:
+    """The input as a Variable. Raises TypeError unless it has a floating-point dtype, real or complex."""
     input = adopt(input, name)
     if input.dtype.kind not in "fc":
         raise TypeError(
@@ -26,15 +30,15 @@ def floating(input: Any, name: str) -> Variable:
     return input
 
 
-def real(input: Any, name: str) -> Variable:
-    """The input as a Variable, which must be of real floating-point numbers."""
+def real(input: ArrayLike, name: str) -> Variable:
+    """The input as a Variable. Raises TypeError unless it has a real floating-point dtype."""
     input = floating(input, name)
     real_only(name, input)
     return input
 
 
 def real_only(name: str, *values: Variable | None) -> None:
-    """Raise TypeError if one of the values is of complex numbers."""
+    """Raise TypeError if one of the values is complex."""
     for x in values:
         if x is not None and is_complex(x._native):
             raise TypeError(
@@ -43,13 +47,13 @@ def real_only(name: str, *values: Variable | None) -> None:
 
 
 def in_place(input: Variable, compute: Callable[[], Variable], name: str) -> Variable:
-    """The input, after it became what ``compute()`` returns."""
+    """Write ``compute()`` into the input, and return the input."""
     assign(input, compute, f"{name}(inplace=True)")
     return input
 
 
 def mixing(name: str, input: Variable, other: Variable) -> None:
-    """Raise TypeError unless the dtypes mix."""
+    """Raise TypeError if the standard does not promote the two dtypes."""
     if input._native.dtype is not other._native.dtype:
         try:
             ops.result_type(input.dtype, other.dtype)
@@ -58,30 +62,32 @@ def mixing(name: str, input: Variable, other: Variable) -> None:
 
 
 def at_least(x: Variable, least: float) -> Variable:
-    """``max(x, least)``, with the gradient of x everywhere, as PyTorch has it."""
+    """``max(x, least)``. The gradient passes everywhere, also where ``least`` is larger, as in PyTorch."""
     return network.at_least(x, float(least))
 
 
 def known(x: Variable, condition: Callable[[Variable], Variable]) -> bool:
-    """Whether a condition is known to hold for some element; not where values cannot be read without waiting, or at
-    all.
-    """
+    """Whether a condition holds for some element. False where values cannot be read, or not without waiting."""
     return readable(x) and extent(ops.astype(condition(x.detach()), dtypes.int64))[1] == 1
 
 
 def check_reduction(name: str, reduction: str) -> None:
-    """Raise ValueError unless a loss knows the reduction."""
+    """Raise ValueError unless the reduction is one that all losses have."""
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction is 'mean', 'sum' or 'none', not {reduction!r}")
 
 
-def reduction_of(name: str, reduction: str, size_average: Any, reduce: Any, more: tuple[str, ...] = ()) -> str:
-    """The reduction that a loss is asked for, in PyTorch's old words, too; ``more`` are reductions of this loss alone.
+def reduction_of(
+    name: str, reduction: str, size_average: bool | None, reduce: bool | None, more: tuple[str, ...] = ()
+) -> str:
+    """The reduction of a loss, also from PyTorch's old arguments; ``more`` are reductions that this loss alone has.
 
     Raises
     ------
-    ValueError, TypeError
-        If it is none.
+    ValueError
+        If the loss has no such reduction.
+    TypeError
+        If an old argument is not True, False or None.
     """
     if size_average is not None:
         size_average, reduction = reduction_first(size_average, reduction)
@@ -94,15 +100,15 @@ def reduction_of(name: str, reduction: str, size_average: Any, reduce: Any, more
             raise TypeError(
                 f"{name}: {word} is True, False or None, not {given!r}; name the reduction, as in reduction='sum'"
             )
-    found = "none" if reduce is False else "sum" if size_average is False else "mean"
+    reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
     warnings.warn(
-        f"{name}: size_average and reduce are old words; write reduction={found!r}", UserWarning, stacklevel=3
+        f"{name}: size_average and reduce are deprecated; write reduction={reduction!r}", UserWarning, stacklevel=3
     )
-    return found
+    return reduction
 
 
 def reduced(values: Variable, reduction: str) -> Variable:
-    """The mean of losses (nan, if there are none), their sum, or each."""
+    """The mean of losses (nan if there are none), their sum, or the losses."""
     if reduction == "mean":
         return values.mean() if values.size else values.sum() * nan
     return values.sum() if reduction == "sum" else values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt
@@ -25,13 +25,17 @@ from .targets import (
     weighed,
 )
 
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+
+
 __all__ = ["cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss"]
 
 
 def cross_entropy(
-    input: Any,
-    target: Any,
-    weight: Any = None,
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
     size_average: bool | None = None,
     ignore_index: int = -100,
     reduce: bool | None = None,
@@ -53,7 +57,7 @@ def cross_entropy(
         Targets of this index count nothing, whatever their logits are. For class indices only; probabilities take
         negative ones.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
         "mean" divides by the sum of the weights of the targets; for probabilities, by their number. Where nothing
         counts, it is nan, and its gradient 0.
@@ -105,14 +109,12 @@ def cross_entropy(
         if target.shape != shape:
             raise ValueError(
                 f"cross_entropy: a target of {target.dtype} is class probabilities, of the input's shape {shape}, not "
-                f"{target.shape}; "
-                f"class indices are integers"
+                f"{target.shape}; class indices are integers"
             )
         if ignore_index >= 0:
             raise ValueError(
-                f"cross_entropy: ignore_index is not supported for a floating point target, class probabilities; it is "
-                f"{ignore_index}, "
-                f"and without it (or with a negative one) no row is ignored"
+                "cross_entropy: ignore_index is not supported for a floating point target, class probabilities; it is "
+                f"{ignore_index}, and without it (or with a negative one) no row is ignored"
             )
     else:
         raise TypeError(
@@ -203,9 +205,9 @@ def _counted(
 
 
 def nll_loss(
-    input: Any,
-    target: Any,
-    weight: Any = None,
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
     size_average: bool | None = None,
     ignore_index: int = -100,
     reduce: bool | None = None,
@@ -224,7 +226,7 @@ def nll_loss(
     ignore_index : int
         Targets of this index count nothing.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
         "mean" divides by the sum of the weights of the targets; where nothing counts, it is nan, and its gradient 0.
 
@@ -272,7 +274,7 @@ def nll_loss(
     return network.quotient(ops.sum(loss), ops.sum(row_weight)) if reduction == "mean" else ops.sum(loss)
 
 
-def _one_or_more(name: str, input: Any) -> tuple[Variable, bool]:
+def _one_or_more(name: str, input: ArrayLike) -> tuple[Variable, bool]:
     """Rows of classes, (n, classes), and whether (classes,) or a number was given."""
     input = real(input, name)
     if input.ndim > 2 or not all(input.shape[-1:]):
@@ -288,11 +290,11 @@ def _of_rows(loss: Variable, alone: bool, reduction: str) -> Variable:
 
 
 def multi_margin_loss(
-    input: Any,
-    target: Any,
+    input: ArrayLike,
+    target: ArrayLike,
     p: int = 1,
     margin: float = 1.0,
-    weight: Any = None,
+    weight: ArrayLike | None = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
@@ -311,7 +313,7 @@ def multi_margin_loss(
     weight : Variable or array, (classes,), optional
         What each class counts, as a target.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -353,7 +355,11 @@ def multi_margin_loss(
 
 
 def multilabel_margin_loss(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input: ArrayLike,
+    target: ArrayLike,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Variable:
     """``sum(max(0, 1 - x[y] + x[i])) / classes`` over all target classes y and all other classes i.
 
@@ -364,7 +370,7 @@ def multilabel_margin_loss(
     target : Variable or array, of the input's shape
         Class indices, in every row as many as there are, then -1; what comes after it counts nothing.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -404,9 +410,9 @@ def multilabel_margin_loss(
 
 
 def multilabel_soft_margin_loss(
-    input: Any,
-    target: Any,
-    weight: Any = None,
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
@@ -420,7 +426,7 @@ def multilabel_soft_margin_loss(
     weight : Variable or array, (classes,), optional
         What each class counts; any shape that broadcasts with the input's, as (n, classes), is taken.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Raises

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.check import adopt
 from ...ops import network
-from ...variable import Variable
 from .checks import floating
 from .dtype_checks import one_dtype
 from .sizes import batched, same_padding, tuple_of
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike, Sizes
+    from ...variable import Variable
+
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
 def _operands(
-    name: str, n: int, input: Any, weight: Any, bias: Any, outs: int, groups: Any
+    name: str, n: int, input: ArrayLike, weight: ArrayLike, bias: ArrayLike, outs: int, groups: int
 ) -> tuple[Any, Any, Any, int]:
     """Input, weight, bias and groups, checked; ``outs`` is the weight's axis that has output channels, 0 or 1."""
     input = floating(adopt(input, name, (weight,)), name)
@@ -31,8 +35,7 @@ def _operands(
     if input.ndim in (n + 1, n + 2) and input.shape[-n - 1] != channels:
         raise ValueError(
             f"{name}: a weight of shape {weight.shape} with groups={groups} takes {channels} channels; the input of "
-            f"shape "
-            f"{input.shape} has {input.shape[-n - 1]}"
+            f"shape {input.shape} has {input.shape[-n - 1]}"
         )
     if bias is not None:
         bias = floating(adopt(bias, name, (input,)), name)
@@ -46,7 +49,14 @@ def _operands(
 
 
 def _conv(
-    n: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any
+    n: int,
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
 ) -> Variable:
     name = f"conv{n}d"
     input, weight, bias, groups = _operands(name, n, input, weight, bias, 0, groups)
@@ -66,15 +76,20 @@ def _conv(
     if any(r > p for r, p in zip(reached, padded, strict=True)):
         raise ValueError(
             f"{name}: a kernel of sizes {kernel} with dilation {dilation} reaches over {reached}, more than the padded "
-            f"input has: "
-            f"{padded}"
+            f"input has: {padded}"
         )
     out = network.conv(input, weight, bias, stride, pairs, dilation, groups)
     return out if had_samples else ops.squeeze(out, axis=0)
 
 
 def conv1d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
 ) -> Variable:
     """Convolution over one dimension (in mathematics: cross-correlation).
 
@@ -119,7 +134,13 @@ def conv1d(
 
 
 def conv2d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
 ) -> Variable:
     """Convolution over two dimensions; equation, arguments and errors as `conv1d`, with a size for each dimension or
     one for both.
@@ -143,7 +164,13 @@ def conv2d(
 
 
 def conv3d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
 ) -> Variable:
     """Convolution over three dimensions; equation, arguments and errors as `conv1d`, with a size for each dimension or
     one for all.
@@ -168,14 +195,14 @@ def conv3d(
 
 def _conv_transpose(
     n: int,
-    input: Any,
-    weight: Any,
-    bias: Any,
-    stride: Any,
-    padding: Any,
-    output_padding: Any,
-    groups: Any,
-    dilation: Any,
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike,
+    stride: Sizes,
+    padding: Sizes,
+    output_padding: Sizes,
+    groups: int,
+    dilation: Sizes,
 ) -> Variable:
     name = f"conv_transpose{n}d"
     input, weight, bias, groups = _operands(name, n, input, weight, bias, 1, groups)
@@ -218,14 +245,14 @@ def smallest_output(
 
 
 def conv_transpose1d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
     groups: int = 1,
-    dilation: Any = 1,
+    dilation: Sizes = 1,
 ) -> Variable:
     """Transposed convolution over one dimension: the gradient of `conv1d` in its input, as a function of its own.
 
@@ -270,14 +297,14 @@ def conv_transpose1d(
 
 
 def conv_transpose2d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
     groups: int = 1,
-    dilation: Any = 1,
+    dilation: Sizes = 1,
 ) -> Variable:
     """Transposed convolution over two dimensions; equation, arguments and errors as `conv_transpose1d`.
 
@@ -300,14 +327,14 @@ def conv_transpose2d(
 
 
 def conv_transpose3d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
     groups: int = 1,
-    dilation: Any = 1,
+    dilation: Sizes = 1,
 ) -> Variable:
     """Transposed convolution over three dimensions; equation, arguments and errors as `conv_transpose1d`.
 

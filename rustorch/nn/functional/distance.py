@@ -1,28 +1,32 @@
-"""Distances and similarities of vectors, and the losses that compare them."""
+"""Distances and similarities of vectors, and losses made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt, broadcastable
 from ...ops.arguments import one_axis
 from ...ops.from_data import constant
 from ...ops.linalg import vector_norm
-from ...variable import Variable
 from .checks import at_least, check_reduction, real, reduced, reduction_of
 from .targets import signs
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = ["cosine_embedding_loss", "cosine_similarity", "margin_ranking_loss", "pairwise_distance", "pdist",
            "triplet_margin_loss", "triplet_margin_with_distance_loss"]  # fmt: skip
 
-#: The square of it is what PyTorch adds to squared lengths in cosine_embedding_loss.
-_LEAST = 1e-6
+#: PyTorch adds the square of this number to squared lengths in cosine_embedding_loss.
+_LEAST_LENGTH = 1e-6
 
 
-def _vectors(name: str, *given: Any) -> list[Variable]:
-    """Inputs of real numbers whose shapes broadcast and whose dtypes mix."""
+def _vectors(name: str, *given: ArrayLike) -> list[Variable]:
+    """The inputs as Variables of real numbers. Raises ValueError unless their shapes broadcast."""
     inputs = [real(x, name) for x in given]
     if not broadcastable([x.shape for x in inputs]):
         raise ValueError(
@@ -31,18 +35,17 @@ def _vectors(name: str, *given: Any) -> list[Variable]:
     return inputs
 
 
-def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Variable:
-    """``sum(x1 * x2) / (max(norm(x1), eps) * max(norm(x2), eps))`` along a dimension: the cosine of the angle between
-    vectors.
+def cosine_similarity(x1: ArrayLike, x2: ArrayLike, dim: int = 1, eps: float = 1e-8) -> Variable:
+    """The cosine of the angle between vectors: ``sum(x1 * x2) / (max(norm(x1), eps) * max(norm(x2), eps))``.
 
     Parameters
     ----------
     x1, x2 : Variable or array
-        Their shapes broadcast; numbers are vectors of one element.
+        Their shapes broadcast. Arrays without dimensions are vectors of one element.
     dim : int
-        Where the vectors lie, in the broadcast shape.
+        The dimension of the broadcast shape along which the vectors lie.
     eps : float
-        The least length to divide by.
+        The smallest length to divide by.
 
     Returns
     -------
@@ -68,23 +71,25 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Vari
     if not x1.ndim:
         x1, x2 = ops.expand_dims(x1, axis=0), ops.expand_dims(x2, axis=0)
     lengths = [at_least(vector_norm(x, axis=axis, keepdims=True), eps) for x in (x1, x2)]
-    # divided before they are multiplied: a product of large numbers is infinite, and one of small ones 0
+    # divide before the product: a product of large numbers overflows, and one of small numbers underflows
     return ops.sum(x1 / lengths[0] * (x2 / lengths[1]), axis=axis)
 
 
-def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Variable:
+def pairwise_distance(
+    x1: ArrayLike, x2: ArrayLike, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Variable:
     """The p-norm of ``x1 - x2 + eps`` along the last dimension.
 
     Parameters
     ----------
     x1, x2 : Variable or array, (..., d)
-        Their shapes broadcast; numbers are vectors of one element.
+        Their shapes broadcast. Arrays without dimensions are vectors of one element.
     p : float
-        Of the norm; infinity, too.
+        The order of the norm; it may be infinite.
     eps : float
-        Added to every difference: no distance is 0, where it has no derivative.
+        Added to every difference, so that no distance is 0, where the norm has no derivative.
     keepdim : bool
-        Whether the last dimension stays, with size 1.
+        Whether to keep the last dimension, with size 1.
 
     Raises
     ------
@@ -105,14 +110,14 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     )
 
 
-def pdist(input: Any, p: float = 2.0) -> Variable:
+def pdist(input: ArrayLike, p: float = 2.0) -> Variable:
     """The p-norms of the differences of all pairs of rows: (0, 1), (0, 2), ..., (1, 2), ...
 
     Parameters
     ----------
     input : Variable or array, (n, d)
     p : float
-        Not negative; `inf`, too.
+        The order of the norm, at least 0; it may be infinite.
 
     Returns
     -------
@@ -121,7 +126,7 @@ def pdist(input: Any, p: float = 2.0) -> Variable:
     Raises
     ------
     ValueError
-        If the input is no matrix, or ``p`` is negative.
+        If the input has not two dimensions, or ``p`` is negative.
 
     Examples
     --------
@@ -133,7 +138,7 @@ def pdist(input: Any, p: float = 2.0) -> Variable:
     if x.ndim != 2:
         raise ValueError(f"pdist: the input is (n, d), not of shape {x.shape}")
     if not p >= 0:
-        raise ValueError(f"pdist: p is not negative, as {p!r} is")
+        raise ValueError(f"pdist: p must be at least 0, not {p!r}")
     n = x.shape[0]
     pairs = [[i for i in range(n) for _ in range(i + 1, n)], [j for i in range(n) for j in range(i + 1, n)]]
     one, two = (ops.take(x, constant(places, x), axis=0) for places in pairs)
@@ -141,24 +146,23 @@ def pdist(input: Any, p: float = 2.0) -> Variable:
 
 
 def margin_ranking_loss(
-    input1: Any,
-    input2: Any,
-    target: Any,
+    input1: ArrayLike,
+    input2: ArrayLike,
+    target: ArrayLike,
     margin: float = 0,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Variable:
-    """``max(0, -y * (x1 - x2) + margin)``: the first is to be larger where the target y is 1, the second where it is
-    -1.
+    """``max(0, -y * (x1 - x2) + margin)``, small if x1 is larger where the target y is 1, and x2 where y is -1.
 
     Parameters
     ----------
     input1, input2, target : Variable or array
-        Of as many dimensions, of shapes that broadcast; the target may be of integers.
+        They have the same number of dimensions, and their shapes broadcast. The target may be of integers.
     margin : float
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -187,23 +191,22 @@ def margin_ranking_loss(
 
 
 def _scaled(x: Variable) -> tuple[Variable, Variable]:
-    """Vectors over their largest element (or the least length), and ``sqrt(sum(x * x) + least**2)`` over it: squares do
-    not overflow.
+    """Vectors and their lengths, ``sqrt(sum(x * x) + _LEAST_LENGTH**2)``, both divided by the largest element.
 
-    The divisor is a constant to derivatives, for the quotient of both does not depend on it.
+    So no square overflows. The divisor counts as a constant: the quotient of both results does not depend on it.
     """
     if not x.shape[-1]:
-        return x, ops.sum(x, axis=-1) + _LEAST
-    top = ops.clip(ops.max(ops.abs(x.detach()), axis=-1, keepdims=True), min=_LEAST)
-    least = ops.squeeze(_LEAST / top, axis=-1)
+        return x, ops.sum(x, axis=-1) + _LEAST_LENGTH
+    top = ops.clip(ops.max(ops.abs(x.detach()), axis=-1, keepdims=True), min=_LEAST_LENGTH)
+    least = ops.squeeze(_LEAST_LENGTH / top, axis=-1)
     x = x / top
     return x, ops.sqrt(ops.sum(x * x, axis=-1) + least * least)
 
 
 def cosine_embedding_loss(
-    input1: Any,
-    input2: Any,
-    target: Any,
+    input1: ArrayLike,
+    input2: ArrayLike,
+    target: ArrayLike,
     margin: float = 0,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -216,11 +219,11 @@ def cosine_embedding_loss(
     input1, input2 : Variable or array, (n, d) or (d,)
         Their shapes broadcast.
     target : Variable or array, (n,) or ()
-        1 for what is alike, -1 for what is not; integers, too.
+        1 for vectors that should be similar, -1 for others; it may be of integers.
     margin : float
         In [-1, 1].
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -242,8 +245,7 @@ def cosine_embedding_loss(
     if target.ndim not in (0, 1) or {input1.ndim, input2.ndim} != {target.ndim + 1}:
         raise ValueError(
             f"{name}: inputs of (n, d) have a target of (n,), inputs of (d,) one of (); these are {input1.shape}, "
-            f"{input2.shape} and "
-            f"{target.shape}"
+            f"{input2.shape} and {target.shape}"
         )
     if not broadcastable([input1.shape[:-1], input2.shape[:-1], target.shape]):
         raise ValueError(f"{name}: {target.shape} targets for vectors of the shapes {input1.shape} and {input2.shape}")
@@ -255,9 +257,9 @@ def cosine_embedding_loss(
 
 
 def triplet_margin_loss(
-    anchor: Any,
-    positive: Any,
-    negative: Any,
+    anchor: ArrayLike,
+    positive: ArrayLike,
+    negative: ArrayLike,
     margin: float = 1.0,
     p: float = 2,
     eps: float = 1e-6,
@@ -266,7 +268,7 @@ def triplet_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Variable:
-    """``max(0, d(a, p) - d(a, n) + margin)`` for `pairwise_distance` d: the positive is to be nearer to the anchor.
+    """``max(0, d(a, p) - d(a, n) + margin)`` for the distances d of the anchor a to the positive p and the negative n.
 
     Parameters
     ----------
@@ -274,11 +276,11 @@ def triplet_margin_loss(
     margin : float
         Positive.
     p, eps : float
-        Of the distance.
+        As for `pairwise_distance`, which is d.
     swap : bool
-        Whether the negative's distance to the positive counts, where it is the smaller one.
+        Whether to use the negative's distance to the positive, where it is smaller than that to the anchor.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -310,27 +312,27 @@ def triplet_margin_loss(
 
 
 def triplet_margin_with_distance_loss(
-    anchor: Any,
-    positive: Any,
-    negative: Any,
+    anchor: ArrayLike,
+    positive: ArrayLike,
+    negative: ArrayLike,
     *,
-    distance_function: Callable | None = None,
+    distance_function: Callable[[Variable, Variable], Variable] | None = None,
     margin: float = 1.0,
     swap: bool = False,
     reduction: str = "mean",
 ) -> Variable:
-    """`triplet_margin_loss` with a distance of one's own.
+    """`triplet_margin_loss` with any distance function.
 
     Parameters
     ----------
     anchor, positive, negative : Variable or array
-        Of one shape.
+        All have the same shape.
     distance_function : callable, optional
-        Of two Variables; default: `pairwise_distance`.
+        A function of two Variables; default: `pairwise_distance`.
     margin : float
         Positive.
     swap : bool
-        Whether the negative's distance to the positive counts, where it is the smaller one.
+        Whether to use the negative's distance to the positive, where it is smaller than that to the anchor.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -351,7 +353,14 @@ def triplet_margin_with_distance_loss(
 
 
 def _triplet(
-    name: str, anchor: Any, positive: Any, negative: Any, distance: Callable, margin: float, swap: bool, reduction: str
+    name: str,
+    anchor: ArrayLike,
+    positive: ArrayLike,
+    negative: ArrayLike,
+    distance: Callable[[Variable, Variable], Variable],
+    margin: float,
+    swap: bool,
+    reduction: str,
 ) -> Variable:
     check_reduction(name, reduction)
     if not margin > 0:
@@ -360,8 +369,7 @@ def _triplet(
     if not (anchor.ndim == positive.ndim == negative.ndim):
         raise ValueError(
             f"{name}: anchor, positive and negative have as many dimensions, not the shapes {anchor.shape}, "
-            f"{positive.shape}, "
-            f"{negative.shape}"
+            f"{positive.shape}, {negative.shape}"
         )
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:

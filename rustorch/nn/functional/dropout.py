@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt
@@ -14,8 +14,12 @@ from ...ops import network
 from ...ops.arguments import one_axis
 from ...ops.indexing import assign
 from ...random import dropout_mask, rand
-from ...variable import Variable
 from .checks import floating, real
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = [
     "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gumbel_softmax",
@@ -56,7 +60,7 @@ def _dropped(x: Variable, shape: tuple[int, ...], p: float, alpha: bool) -> Vari
 
 
 def _run(
-    name: str, input: Any, p: float, training: bool, inplace: bool, features: bool = False, alpha: bool = False
+    name: str, input: ArrayLike, p: float, training: bool, inplace: bool, features: bool = False, alpha: bool = False
 ) -> Variable:
     check_probability(name, p)
     x = adopt(input, name)
@@ -70,7 +74,7 @@ def _run(
     return _dropped(x, shape, p, alpha)
 
 
-def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
+def dropout(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
     """Zero each element with probability p, and divide the others by ``1 - p``: the expected value stays.
 
     What is zeroed is 0, and gets the gradient 0, also where it was infinite or nan.
@@ -108,7 +112,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
     return _run("dropout", input, p, training, inplace)
 
 
-def _sample(name: str, input: Any, p: float, training: bool, inplace: bool, single: int, batch: int) -> Variable:
+def _sample(name: str, input: ArrayLike, p: float, training: bool, inplace: bool, single: int, batch: int) -> Variable:
     """Dropout of whole channels: of (channels, ...), with ``single`` dimensions, or (n, channels, ...), with
     ``batch``.
     """
@@ -125,7 +129,7 @@ def _sample(name: str, input: Any, p: float, training: bool, inplace: bool, sing
     return _run(name, x[None], p, training, False, features=True)[0]
 
 
-def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
+def dropout1d(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
     """`dropout` of whole channels of (channels, length) or (n, channels, length).
 
     Parameters
@@ -146,7 +150,7 @@ def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     return _sample("dropout1d", input, p, training, inplace, 2, 3)
 
 
-def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
+def dropout2d(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
     """`dropout` of whole channels of (n, channels, height, width); parameters as in `dropout1d`.
 
     Three dimensions are (n, channels, length), as in PyTorch, with a warning: see `dropout1d`.
@@ -164,14 +168,14 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     return _run("dropout2d", x, p, training, inplace, features=True)
 
 
-def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
+def dropout3d(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
     """`dropout` of whole channels of (channels, depth, height, width), with or without n before; parameters as in
     `dropout1d`.
     """
     return _sample("dropout3d", input, p, training, inplace, 4, 5)
 
 
-def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Variable:
+def alpha_dropout(input: ArrayLike, p: float = 0.5, training: bool = False, inplace: bool = False) -> Variable:
     """Dropout for SELU: what is dropped becomes the value that SELU tends to, and mean and variance stay.
 
     Parameters
@@ -192,7 +196,7 @@ def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: b
     return _run("alpha_dropout", input, p, training, inplace, alpha=True)
 
 
-def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Variable:
+def feature_alpha_dropout(input: ArrayLike, p: float = 0.5, training: bool = False, inplace: bool = False) -> Variable:
     """`alpha_dropout` of whole channels, of (n, channels, ...); parameters as there."""
     check_probability("feature_alpha_dropout", p)
     x = adopt(input, "feature_alpha_dropout")
@@ -204,7 +208,9 @@ def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, in
     return _run("feature_alpha_dropout", x, p, training, inplace, features=True, alpha=True)
 
 
-def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Variable:
+def gumbel_softmax(
+    logits: ArrayLike, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Variable:
     """Draws from classes that are differentiable: ``softmax((logits + g) / tau)`` with Gumbel-distributed g.
 
     Parameters

@@ -1,46 +1,50 @@
-"""Layers promote nothing: input, parameters and states are of one dtype, as in PyTorch."""
+"""The check that input, parameters and states of a layer have one dtype: layers promote nothing."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.check import adopt, common_backend
 from ...backends import dtypes
-from ...variable import Variable
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike, DTypeLike
+    from ...variable import Variable
+
 
 __all__: list[str] = []
 
-#: What layers have in their own dtype: what to say of them is that the model can be converted.
-_OF_LAYERS = frozenset(("weight", "bias", "bias_k", "bias_v", "running_mean", "running_var"))
+#: Names of parameters and buffers. If one of them has another dtype, the error says how to convert the model.
+_PARAMETERS = frozenset(("weight", "bias", "bias_k", "bias_v", "running_mean", "running_var"))
 _METHODS = {dtypes.float32: "float", dtypes.float64: "double"}
 
 
 def one_dtype(name: str, **values: Variable | None) -> None:
-    """Raise TypeError unless all have the dtype of the first: layers promote nothing, as in PyTorch.
+    """Raise TypeError unless all values have the dtype of the first one: layers promote nothing, as in PyTorch.
 
-    Float64 in one place would silently make everything after it float64, at twice the time. Call this where two dtypes
-    are not the same object: the comparison is all that ordinary input costs.
+    One float64 value would silently turn everything after it into float64, which takes twice the time. Call this only
+    where two dtypes are not the same object: then the usual input costs no more than that comparison.
     """
     first, *words = values
     dtype = values[first].dtype  # type: ignore[union-attr]
     for word in words:
         value = values[word]
         if value is not None and value.dtype != dtype:
-            common_backend(name, (values[first], value))  # another device is the first thing to mend
+            common_backend(name, (values[first], value))  # report a different device first
             raise TypeError(_mismatch(name, first, dtype, word, value.dtype))
 
 
-def in_dtype_of(value: Any, input: Any, name: str) -> Variable:
-    """Real floating-point numbers in the dtype of the input, if that has such ones, too."""
+def in_dtype_of(value: ArrayLike, input: ArrayLike, name: str) -> Variable:
+    """A value converted to the dtype of the input, if both are real floating-point numbers; else the value."""
     value, input = adopt(value, name, (input,)), adopt(input, name)
     return ops.astype(value, input.dtype, copy=False) if value.dtype.kind == input.dtype.kind == "f" else value
 
 
-def _mismatch(name: str, first: str, dtype: Any, word: str, other: Any) -> str:
-    """What to write where two dtypes meet that must be one."""
+def _mismatch(name: str, first: str, dtype: DTypeLike, word: str, other: Any) -> str:
+    """The error message for two dtypes that must be equal, with the line to write instead."""
     given = f"{name}: the {first} is of {dtype} and the {word} of {other}; layers do not convert silently"
-    if word not in _OF_LAYERS:
+    if word not in _PARAMETERS:
         how = f"x.{_METHODS[dtype]}()" if dtype in _METHODS else f"x.astype(rustorch.{dtype})"
         return f"{given}. Convert the {word}, as in {how}"
     if dtype.kind == "c" != other.kind:

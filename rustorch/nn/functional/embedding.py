@@ -42,7 +42,7 @@ def check_norm(name: str, max_norm: float | None, norm_type: float) -> None:
         if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
             raise TypeError(f"{name}: {what} is a number, not {value!r}")
     if max_norm is not None and not max_norm >= 0:
-        raise ValueError(f"{name}: max_norm is not negative, as {max_norm!r} is")
+        raise ValueError(f"{name}: max_norm must be at least 0, not {max_norm!r}")
     if max_norm is not None and not norm_type > 0:
         raise ValueError(f"{name}: norm_type is the order of a norm, and positive, not {norm_type!r}")
 

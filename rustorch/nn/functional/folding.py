@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.check import adopt
 from ...ops.from_data import constant
 from ...ops.indexing import index_add
-from ...variable import Variable
 from .padding import padded
 from .sizes import batched, tuple_of
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike, Sizes
+    from ...variable import Variable
+
 
 __all__ = ["fold", "unfold"]
 
 
-def _windows(name: str, size: tuple[int, ...], kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Any:
+def _windows(
+    name: str,
+    size: tuple[int, ...],
+    kernel_size: Sizes,
+    dilation: Sizes,
+    padding: Sizes,
+    stride: Sizes,
+) -> Any:
     """Kernel, padding, padded sizes, and where each element of each window lies in a flat image: one list for each
     place of the kernel.
     """
@@ -39,7 +50,13 @@ def _windows(name: str, size: tuple[int, ...], kernel_size: Any, dilation: Any, 
     return kernel, padding, full, places
 
 
-def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Variable:
+def unfold(
+    input: ArrayLike,
+    kernel_size: Sizes,
+    dilation: Sizes = 1,
+    padding: Sizes = 0,
+    stride: Sizes = 1,
+) -> Variable:
     """What a sliding window sees at each of its places, as columns.
 
     Parameters
@@ -77,7 +94,12 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
 
 
 def fold(
-    input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+    input: ArrayLike,
+    output_size: Any,
+    kernel_size: Sizes,
+    dilation: Sizes = 1,
+    padding: Sizes = 0,
+    stride: Sizes = 1,
 ) -> Variable:
     """The transpose of `unfold`: columns laid back to where a sliding window saw them, and added up where windows
     overlap.
@@ -115,8 +137,7 @@ def fold(
     if x.shape[-2] % rows or not x.shape[-2] or x.shape[-1] != count:
         raise ValueError(
             f"fold: a window of sizes {kernel} has {count} places in an image of {size}: the input has {rows} rows for "
-            f"each channel "
-            f"and {count} columns; its shape is {x.shape}"
+            f"each channel and {count} columns; its shape is {x.shape}"
         )
     samples, channels = x.shape[0] if x.ndim == 3 else 1, x.shape[-2] // rows
     indices = constant(places, x)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.check import adopt
 from ...backends import dtypes
 from ...random import rand
-from ...variable import Variable
 from .pooling import ordered
 from .sizes import sizes_of
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike, Sizes
+    from ...variable import Variable
+
 
 __all__ = ["fractional_max_pool2d", "fractional_max_pool3d"]
 
@@ -73,7 +77,13 @@ def _positions(x: Variable, starts: list[Variable], kernel: tuple[int, ...]) -> 
 
 
 def _fractional_max_pool(
-    n: int, input: Any, kernel_size: Any, output_size: Any, output_ratio: Any, return_indices: bool, samples: Any
+    n: int,
+    input: ArrayLike,
+    kernel_size: Sizes,
+    output_size: Any,
+    output_ratio: Any,
+    return_indices: bool,
+    samples: ArrayLike,
 ) -> Any:
     name = f"fractional_max_pool{n}d"
     input = ordered(name, input, n)
@@ -88,8 +98,7 @@ def _fractional_max_pool(
         if out < 1 or out + k - 1 > size:
             raise ValueError(
                 f"{name}: {out} windows of {k} values do not start at different places of an axis of size {size}; the "
-                f"input's shape is "
-                f"{input.shape}"
+                f"input's shape is {input.shape}"
             )
     x = input if input.ndim == n + 2 else ops.reshape(input, (1, *input.shape))
     shape = (*x.shape[:2], n)
@@ -114,12 +123,12 @@ def _fractional_max_pool(
 
 
 def fractional_max_pool2d(
-    input: Any,
-    kernel_size: Any,
+    input: ArrayLike,
+    kernel_size: Sizes,
     output_size: Any = None,
     output_ratio: Any = None,
     return_indices: bool = False,
-    _random_samples: Any = None,
+    _random_samples: ArrayLike | None = None,
 ) -> Any:
     """The largest values of windows that begin at random places, as many as the output shall have.
 
@@ -156,12 +165,12 @@ def fractional_max_pool2d(
 
 
 def fractional_max_pool3d(
-    input: Any,
-    kernel_size: Any,
+    input: ArrayLike,
+    kernel_size: Sizes,
     output_size: Any = None,
     output_ratio: Any = None,
     return_indices: bool = False,
-    _random_samples: Any = None,
+    _random_samples: ArrayLike | None = None,
 ) -> Any:
     """The largest values of windows of three axes that begin at random places; see `fractional_max_pool2d`.
 

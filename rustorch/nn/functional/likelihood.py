@@ -1,49 +1,52 @@
-"""Losses that are likelihoods and divergences of distributions."""
+"""Losses from probability distributions: negative log-likelihoods and the Kullback-Leibler divergence."""
 
 from __future__ import annotations
 
 from math import log, nan, pi
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt, broadcastable
 from ...ops import network
-from ...variable import Variable
 from .checks import at_least, check_reduction, known, real, reduced, reduction_of
 from .targets import pair, together
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = ["gaussian_nll_loss", "kl_div", "poisson_nll_loss"]
 
 
 def kl_div(
-    input: Any,
-    target: Any,
+    input: ArrayLike,
+    target: ArrayLike,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
     log_target: bool = False,
 ) -> Variable:
-    """``y * (log(y) - x)``, the parts of the Kullback-Leibler divergence, for log-probabilities x and probabilities y.
+    """``y * (log(y) - x)``, the terms of the Kullback-Leibler divergence, for log-probabilities x and probabilities y.
 
     Parameters
     ----------
     input : Variable or array
         Log-probabilities.
     target : Variable or array, of the input's shape
-        Probabilities; where one is 0, the part is 0, whatever the input is, and of a negative one it is nan. The wider
-        of two dtypes is that of the result.
+        Probabilities. Where one is 0, the term is 0 for every input; where one is negative, the term is nan. The
+        result has the wider one of two dtypes.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "batchmean", "sum", "none"}
-        "batchmean", the sum over the first size (or 1, of a number), is the divergence itself; "mean" is over all
-        elements.
+        "batchmean" is the sum divided by the first size: the divergence itself. "mean" is the mean of all elements.
     log_target : bool
-        Whether the target holds log-probabilities; -inf is that of 0.
+        Whether the target holds log-probabilities; -inf stands for the probability 0.
 
     Raises
     ------
     TypeError
-        If one is complex or of integers.
+        If input or target is complex or of integers.
     ValueError
         If the shapes differ.
 
@@ -65,8 +68,8 @@ def kl_div(
 
 
 def poisson_nll_loss(
-    input: Any,
-    target: Any,
+    input: ArrayLike,
+    target: ArrayLike,
     log_input: bool = True,
     full: bool = False,
     size_average: bool | None = None,
@@ -81,13 +84,13 @@ def poisson_nll_loss(
     input : Variable or array
         The logarithm of the expected count, or with ``log_input=False`` the expected count.
     target : Variable or array, of the input's shape
-        Counts; integers, too. The wider of two floating-point dtypes is that of the result.
+        Counts, also as integers. The result has the wider one of two floating-point dtypes.
     full : bool
         Whether to add Stirling's approximation of ``log(y!)``, for y above 1: ``y * log(y) - y + log(2 * pi * y) / 2``.
     eps : float
-        What keeps the logarithm finite.
+        A small number that keeps the logarithm finite.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -112,26 +115,28 @@ def poisson_nll_loss(
 
 
 def gaussian_nll_loss(
-    input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+    input: ArrayLike, target: ArrayLike, var: ArrayLike, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Variable:
-    """Minus the log-likelihood of normal numbers: ``(log(v) + (x - y)**2 / v) / 2`` for a mean x and a variance v.
+    """Minus the log-likelihood of a normal distribution: ``(log(v) + (x - y)**2 / v) / 2``, mean x and variance v.
 
     Parameters
     ----------
     input, target : Variable or array
-        Their shapes broadcast, and the widest dtype is that of the result; a target of integers gets the input's.
+        Their shapes broadcast. The result has the widest dtype. Integers of the target are converted to the input's
+        dtype.
     var : Variable, array or float
-        Variances, of the input's shape, of that shape without its last dimension, or with one size of 1 in it.
+        Variances. Their shape is the input's; or the input's without its last dimension; or the input's with a 1 in
+        place of one size.
     full : bool
         Whether to add the constant ``log(2 * pi) / 2``.
     eps : float
-        The least variance: a smaller one counts as this, and its gradient as if it did not.
+        The smallest variance: a smaller one is replaced by it. The gradient ignores the replacement.
     reduction : {"mean", "sum", "none"}
 
     Raises
     ------
     ValueError
-        If shapes do not fit, a variance is known to be negative, or ``eps`` is not positive.
+        If shapes do not fit, ``eps`` is not positive, or a variance is negative and can be read without waiting.
 
     Source: Nix & Weigend, "Estimating the mean and variance of the target probability distribution", 1994.
 

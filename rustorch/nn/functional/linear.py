@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt
 from ...autograd.graph import VARIABLES
 from ...ops import network
-from ...variable import Variable
 from .checks import floating
 from .dtype_checks import one_dtype
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = ["bilinear", "linear"]
 
 
-def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
+def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Variable:
     """``input @ weight.T + bias``.
 
     Parameters
@@ -41,8 +45,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
     if not have or len(need) != 2 or have[-1] != need[1]:
         raise ValueError(
             f"linear: the input has shape {tuple(have)}, but a weight of shape {tuple(need)} takes "
-            f"{need[-1] if need else 'no'} "
-            f"features in its last dimension"
+            f"{need[-1] if need else 'no'} features in its last dimension"
         )
     if bias is not None:
         if type(bias) not in VARIABLES:
@@ -57,7 +60,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Variable:
     return network.linear.call(input, weight, bias)
 
 
-def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Variable:
+def bilinear(input1: ArrayLike, input2: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Variable:
     """``y[k] = sum over i, j of x1[i] * weight[k, i, j] * x2[j] + bias[k]``.
 
     Parameters
@@ -96,8 +99,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Variabl
     ):
         raise ValueError(
             f"bilinear: the inputs have shapes {input1.shape} and {input2.shape}, but a weight of shape {weight.shape} "
-            f"takes "
-            f"{' and '.join(map(str, weight.shape[1:])) or 'no'} features in their last dimensions"
+            f"takes {' and '.join(map(str, weight.shape[1:])) or 'no'} features in their last dimensions"
         )
     if input1.shape[:-1] != input2.shape[:-1]:
         raise ValueError(

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt
-from ...variable import Variable
 from .checks import floating
 from .classification import cross_entropy
 from .linear import linear
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = ["linear_cross_entropy"]
 
 
 def linear_cross_entropy(
-    input: Any,
-    linear_weight: Any,
-    target: Any,
+    input: ArrayLike,
+    linear_weight: ArrayLike,
+    target: ArrayLike,
     *,
-    linear_bias: Any = None,
-    weight: Any = None,
+    linear_bias: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
     reduction: str = "mean",
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
@@ -64,9 +68,9 @@ def linear_cross_entropy(
     linear_weight = adopt(linear_weight, "linear_cross_entropy", (input,))
     if input.ndim not in (1, 2) or linear_weight.ndim < 2 or (linear_weight.ndim > 2 and input.ndim == 1):
         raise ValueError(
-            f"linear_cross_entropy: the input has shape (in_features,) or (n, in_features), and the weight (classes, "
-            f"in_features) or, "
-            f"for many samples, (classes, d1, ..., in_features), not {input.shape} and {linear_weight.shape}"
+            "linear_cross_entropy: the input has shape (in_features,) or (n, in_features), and the weight (classes, "
+            f"in_features) or, for many samples, (classes, d1, ..., in_features), not {input.shape} and "
+            f"{linear_weight.shape}"
         )
     *outputs, features = linear_weight.shape
     if linear_bias is not None:
@@ -74,8 +78,7 @@ def linear_cross_entropy(
         if linear_bias.shape != tuple(outputs):
             raise ValueError(
                 f"linear_cross_entropy: the bias has shape {linear_bias.shape}, but a weight of shape "
-                f"{linear_weight.shape} needs "
-                f"{tuple(outputs)}"
+                f"{linear_weight.shape} needs {tuple(outputs)}"
             )
         linear_bias = ops.reshape(linear_bias, (prod(outputs),))
     logits = linear(input, ops.reshape(linear_weight, (prod(outputs), features)), linear_bias)

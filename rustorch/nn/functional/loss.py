@@ -1,14 +1,18 @@
-"""Losses that compare an input with a target of its shape."""
+"""Losses that compare an input with a target of the same shape."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...ops import network
-from ...variable import Variable
 from .checks import check_reduction, known, real, reduced, reduction_of
 from .targets import counted, elements_weight, factor, finite_where_counted, pair, signs, weighed
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "hinge_embedding_loss", "huber_loss", "l1_loss",
@@ -17,33 +21,34 @@ __all__ = [
 
 
 def mse_loss(
-    input: Any,
-    target: Any,
+    input: ArrayLike,
+    target: ArrayLike,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
-    weight: Any = None,
+    weight: ArrayLike | None = None,
 ) -> Variable:
-    """Squared differences: their mean, their sum, or each.
+    """The squared differences of input and target, or their mean or sum.
 
     Parameters
     ----------
     input, target : Variable or array
-        Of one shape. The wider of two floating-point dtypes is that of the result; a target of integers gets the
-        input's.
+        Both have the same shape. The result has the wider one of two floating-point dtypes. Integers of the target are
+        converted to the input's dtype.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
         The mean of nothing is nan.
     weight : Variable or array, of the input's shape, optional
-        What each element counts; "mean" divides by their sum. An infinite difference that counts 0 is left out.
+        The weight of each element. "mean" divides by the sum of the weights. An infinite difference with a weight of 0
+        is left out.
 
     Raises
     ------
     ValueError
-        If the shapes differ: broadcasting (n, 1) against (n,) would compare everything with everything.
+        If the shapes differ. (Broadcasting (n, 1) against (n,) would compare each element with all others.)
     TypeError
-        If an input is complex, or the input is of integers.
+        If input or target is complex, or the input is of integers.
     """
     reduction = reduction_of("mse_loss", reduction, size_average, reduce)
     input, target = pair("mse_loss", input, target, "iuf")
@@ -58,24 +63,24 @@ def mse_loss(
 
 
 def l1_loss(
-    input: Any,
-    target: Any,
+    input: ArrayLike,
+    target: ArrayLike,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
-    weight: Any = None,
+    weight: ArrayLike | None = None,
 ) -> Variable:
-    """Absolute differences: their mean, their sum, or each; the gradient where there is none is 0.
+    """The absolute differences of input and target, or their mean or sum. The gradient of a difference of 0 is 0.
 
     Parameters
     ----------
     input, target : Variable or array
-        Of one shape; of complex numbers, too.
+        Both have the same shape; they may be complex.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
     weight : Variable or array, of the input's shape, optional
-        What each element counts; "mean" divides by their sum.
+        The weight of each element. "mean" divides by the sum of the weights.
 
     Raises
     ------
@@ -97,24 +102,24 @@ def l1_loss(
 
 
 def smooth_l1_loss(
-    input: Any,
-    target: Any,
+    input: ArrayLike,
+    target: ArrayLike,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Variable:
-    """``d * d / (2 * beta)`` for differences d nearer to 0 than ``beta``, ``abs(d) - beta / 2`` for others.
+    """``d * d / (2 * beta)`` for differences d with ``abs(d) < beta``, ``abs(d) - beta / 2`` for others.
 
     Parameters
     ----------
     input, target : Variable or array
-        Of one shape.
+        Both have the same shape.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
     beta : float
-        Not negative; 0, or a number that is too small for the dtype, gives `l1_loss`.
+        At least 0. With 0, or a number that is too small for the dtype, this is `l1_loss`.
 
     Raises
     ------
@@ -131,7 +136,7 @@ def smooth_l1_loss(
     """
     reduction = reduction_of("smooth_l1_loss", reduction, size_average, reduce)
     if not beta >= 0:
-        raise ValueError(f"smooth_l1_loss: beta is not negative, as {beta} is")
+        raise ValueError(f"smooth_l1_loss: beta must be at least 0, not {beta}")
     input, target = pair("smooth_l1_loss", input, target, "iuf")
     limits = ops.finfo(input.dtype)
     d = input - target
@@ -140,18 +145,20 @@ def smooth_l1_loss(
     return reduced(network.smooth_l1(d, float(beta)) if beta <= limits.max else d * (0.5 / beta) * d, reduction)
 
 
-def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Variable:
-    """``d * d / 2`` for differences d nearer to 0 than ``delta``, ``delta * (abs(d) - delta / 2)`` for others.
+def huber_loss(
+    input: ArrayLike, target: ArrayLike, reduction: str = "mean", delta: float = 1.0, weight: ArrayLike | None = None
+) -> Variable:
+    """``d * d / 2`` for differences d with ``abs(d) < delta``, ``delta * (abs(d) - delta / 2)`` for others.
 
     Parameters
     ----------
     input, target : Variable or array
-        Of one shape.
+        Both have the same shape.
     reduction : {"mean", "sum", "none"}
     delta : float
         Positive.
     weight : Variable or array, of the input's shape, optional
-        What each element counts.
+        The weight of each element.
 
     Raises
     ------
@@ -163,7 +170,8 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     Examples
     --------
     >>> import rustorch
-    >>> rustorch.nn.functional.huber_loss(rustorch.tensor([0.5, 3.0]), rustorch.tensor([0.0, 0.0]), "none", 2.0).tolist()
+    >>> x, y = rustorch.tensor([0.5, 3.0]), rustorch.tensor([0.0, 0.0])
+    >>> rustorch.nn.functional.huber_loss(x, y, "none", 2.0).tolist()
     [0.125, 4.0]
     """
     check_reduction("huber_loss", reduction)
@@ -176,32 +184,32 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     return counted(losses, elements_weight("huber_loss", weight, losses), reduction, average=False)
 
 
-def _weighed(name: str, loss: Variable, weight: Any) -> Variable:
-    """Each loss times its weight."""
+def _weighed(name: str, loss: Variable, weight: ArrayLike) -> Variable:
+    """The losses times their weights, if there are weights."""
     return loss if weight is None else weighed(loss, factor(name, weight, loss))
 
 
 def binary_cross_entropy(
-    input: Any,
-    target: Any,
-    weight: Any = None,
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Variable:
-    """``-y * log(x) - (1 - y) * log(1 - x)`` for probabilities x; logarithms are -100 at least.
+    """``-y * log(x) - (1 - y) * log(1 - x)`` for probabilities x and y. A logarithm below -100 counts as -100.
 
     Parameters
     ----------
     input : Variable or array
-        Probabilities, as of `sigmoid`. For what goes into the sigmoid, `binary_cross_entropy_with_logits` is more
-        precise.
+        Probabilities, such as outputs of `sigmoid`. `binary_cross_entropy_with_logits` takes the inputs of the sigmoid
+        instead, and is more precise.
     target : Variable or array, of the input's shape
         Probabilities, usually 0 and 1.
     weight : Variable or array, optional
-        What each element counts; it broadcasts to the input's shape.
+        The weight of each element; its shape broadcasts to the input's.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -209,7 +217,7 @@ def binary_cross_entropy(
     TypeError
         If the dtypes of input and target differ.
     ValueError
-        If an input or target is known to be outside [0, 1], or shapes do not fit.
+        If an input or target is outside [0, 1] and can be read without waiting, or shapes do not fit.
 
     Examples
     --------
@@ -228,15 +236,15 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Any,
-    target: Any,
-    weight: Any = None,
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
-    pos_weight: Any = None,
+    pos_weight: ArrayLike | None = None,
 ) -> Variable:
-    """``-p * y * log(sigmoid(x)) - (1 - y) * log(1 - sigmoid(x))``, stable for any x.
+    """``-p * y * log(sigmoid(x)) - (1 - y) * log(1 - sigmoid(x))``, without overflow for any x.
 
     Parameters
     ----------
@@ -245,12 +253,12 @@ def binary_cross_entropy_with_logits(
     target : Variable or array, of the input's shape
         Probabilities, usually 0 and 1.
     weight : Variable or array, optional
-        What each element counts; it broadcasts to the input's shape.
+        The weight of each element; its shape broadcasts to the input's.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
     pos_weight : Variable or array, optional
-        The p of the equation: what a target of 1 counts; it broadcasts to the input's shape.
+        The p of the equation, the weight of targets of 1; its shape broadcasts to the input's.
 
     Raises
     ------
@@ -272,16 +280,20 @@ def binary_cross_entropy_with_logits(
 
 
 def soft_margin_loss(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input: ArrayLike,
+    target: ArrayLike,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Variable:
     """``log(1 + exp(-y * x))`` for targets y of 1 and -1.
 
     Parameters
     ----------
     input, target : Variable or array
-        Of one shape; the target may be of integers.
+        Both have the same shape; the target may be of integers.
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -303,22 +315,22 @@ def soft_margin_loss(
 
 
 def hinge_embedding_loss(
-    input: Any,
-    target: Any,
+    input: ArrayLike,
+    target: ArrayLike,
     margin: float = 1.0,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Variable:
-    """``x`` for targets of 1, ``max(0, margin - x)`` for targets of -1: distances of what is alike, and of what is not.
+    """``x`` for targets of 1, ``max(0, margin - x)`` for targets of -1. The input x is a distance of two samples.
 
     Parameters
     ----------
     input, target : Variable or array
-        Of one shape; the target may be of integers.
+        Both have the same shape; the target may be of integers.
     margin : float
     size_average, reduce : bool, optional
-        PyTorch's old words for ``reduction``, for programs that still have them.
+        Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -329,7 +341,8 @@ def hinge_embedding_loss(
     Examples
     --------
     >>> import rustorch
-    >>> rustorch.nn.functional.hinge_embedding_loss(rustorch.tensor([2.0, 0.5]), rustorch.tensor([1, -1]), reduction="none").tolist()
+    >>> x, y = rustorch.tensor([2.0, 0.5]), rustorch.tensor([1, -1])
+    >>> rustorch.nn.functional.hinge_embedding_loss(x, y, reduction="none").tolist()
     [2.0, 0.5]
     """
     name = "hinge_embedding_loss"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.check import adopt
@@ -11,9 +11,13 @@ from ...backends import dtypes
 from ...ops import network
 from ...ops.indexing import extent, readable
 from ...ops.windows import Windows
-from ...variable import Variable
 from .pooling import images, ordered, windows_over
 from .sizes import sizes_of
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike, Sizes
+    from ...variable import Variable
+
 
 __all__ = ["max_pool1d", "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d"]
 
@@ -29,11 +33,11 @@ def largest(input: Variable, windows: Windows, return_indices: bool) -> Any:
 
 def _max_pool(
     n: int,
-    input: Any,
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     ceil_mode: bool,
     return_indices: bool,
 ) -> Any:
@@ -52,11 +56,11 @@ def _max_pool(
 
 
 def max_pool1d(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
@@ -70,11 +74,11 @@ def max_pool1d(
 
 
 def max_pool2d(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
@@ -123,11 +127,11 @@ def max_pool2d(
 
 
 def max_pool3d(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
@@ -142,7 +146,13 @@ def max_pool3d(
 
 # -- the largest values put back ---------------------------------------------------------------------------------------
 def _max_unpool(
-    n: int, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Any
+    n: int,
+    input: ArrayLike,
+    indices: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    output_size: Any,
 ) -> Variable:
     name = f"max_unpool{n}d"
     input = images(name, input, n)
@@ -188,7 +198,12 @@ def _max_unpool(
 
 
 def max_unpool1d(
-    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+    input: ArrayLike,
+    indices: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Any = None,
 ) -> Variable:
     """The values of `max_pool1d` put back where they were, and zeros elsewhere; see `max_unpool2d`.
 
@@ -200,7 +215,12 @@ def max_unpool1d(
 
 
 def max_unpool2d(
-    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+    input: ArrayLike,
+    indices: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Any = None,
 ) -> Variable:
     """The values of `max_pool2d` put back where they were, and zeros elsewhere.
 
@@ -237,7 +257,12 @@ def max_unpool2d(
 
 
 def max_unpool3d(
-    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+    input: ArrayLike,
+    indices: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Any = None,
 ) -> Variable:
     """The values of `max_pool3d` put back where they were, and zeros elsewhere; see `max_unpool2d`.
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.check import adopt
 from ...ops.from_data import constant
-from ...variable import Variable
 from .sizes import tuple_of
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = ["pad"]
 
@@ -34,7 +38,7 @@ def _sources(mode: str, name: str, size: int, before: int, after: int) -> list[i
     return [size - 1 - abs(size - 1 - abs(place)) for place in places]
 
 
-def _filled(x: Any, axis: int, before: int, after: int, value: Any) -> Variable:
+def _filled(x: Any, axis: int, before: int, after: int, value: ArrayLike) -> Variable:
     """Constants before and after along an axis; of a negative number, so many fewer elements."""
     size = x.shape[axis]
     if before < 0 or after < 0:
@@ -46,7 +50,7 @@ def _filled(x: Any, axis: int, before: int, after: int, value: Any) -> Variable:
     return ops.concat([parts[0], x, parts[1]], axis=axis) if before > 0 or after > 0 else x
 
 
-def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None) -> Variable:
+def pad(input: ArrayLike, pad: Any, mode: str = "constant", value: float | None = None) -> Variable:
     """The input with more elements, or fewer, before and after along its last axes.
 
     Parameters
@@ -84,14 +88,13 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
     return padded("pad", input, pad, mode, value)
 
 
-def padded(name: str, input: Any, pad: Any, mode: str, value: Any = None) -> Variable:
+def padded(name: str, input: ArrayLike, pad: Any, mode: str, value: ArrayLike | None = None) -> Variable:
     """`pad`, for a layer of that name."""
     x = adopt(input, name)
     if not isinstance(pad, (tuple, list)) or len(pad) % 2 or len(pad) > 2 * x.ndim:
         raise ValueError(
             f"{name}: padding is a pair of numbers for each of the last axes, of which an input of shape {x.shape} has "
-            f"{x.ndim}; "
-            f"it is {pad!r}"
+            f"{x.ndim}; it is {pad!r}"
         )
     sizes = tuple_of(name, "padding", pad, len(pad), least=None)
     if mode not in ("constant", "reflect", "replicate", "circular"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...ops import network
@@ -11,15 +11,19 @@ from ...ops.arguments import real_number
 from ...ops.from_data import constant
 from ...ops.linalg.norms import root_of_sum, safe_range
 from ...ops.windows import Window, Windows
-from ...variable import Variable
 from .checks import floating, real
 from .sizes import sizes_of
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike, Sizes
+    from ...variable import Variable
+
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d"]
 
 
 # -- what they check alike ---------------------------------------------------------------------------------------------
-def images(name: str, input: Any, n: int) -> Variable:
+def images(name: str, input: ArrayLike, n: int) -> Variable:
     """The input, if it is one of ``n`` spatial axes: (channels, ...) or (batch, channels, ...), of real numbers.
 
     Raises
@@ -32,15 +36,14 @@ def images(name: str, input: Any, n: int) -> Variable:
     if input.ndim not in (n + 1, n + 2):
         raise ValueError(
             f"{name}: the input is (batch, channels, {axes}) or (channels, {axes}), of {n + 2} or {n + 1} dimensions; "
-            f"its shape is "
-            f"{input.shape}"
+            f"its shape is {input.shape}"
         )
     if 0 in input.shape[-n - 1 :]:
         raise ValueError(f"{name}: only the batch may be of size 0; the input's shape is {input.shape}")
     return input
 
 
-def ordered(name: str, input: Any, n: int) -> Variable:
+def ordered(name: str, input: ArrayLike, n: int) -> Variable:
     """`images` whose values have an order: no complex ones."""
     input = images(name, input, n)
     if input.dtype.kind != "f":
@@ -53,10 +56,10 @@ def ordered(name: str, input: Any, n: int) -> Variable:
 def windows_over(
     name: str,
     shape: tuple[int, ...],
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
+    kernel_size: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     ceil_mode: bool,
     n: int,
 ) -> Windows:
@@ -80,8 +83,7 @@ def windows_over(
         if out < 1:
             raise ValueError(
                 f"{name}: a kernel that covers {covered} values does not fit into an axis of size {size} with padding "
-                f"{pad}; the "
-                f"input's shape is {tuple(shape)}"
+                f"{pad}; the input's shape is {tuple(shape)}"
             )
         windows.append(Window(size, out, k, step, pad, gap))
     return tuple(windows)
@@ -98,10 +100,10 @@ def _counts(window: Window, count_include_pad: bool) -> list[int]:
 def _avg_pool(
     name: str,
     n: int,
-    input: Any,
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes,
+    padding: Sizes,
     ceil_mode: bool,
     count_include_pad: bool,
     divisor_override: int | None,
@@ -125,10 +127,10 @@ def _avg_pool(
 
 
 def avg_pool1d(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Variable:
@@ -142,10 +144,10 @@ def avg_pool1d(
 
 
 def avg_pool2d(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
@@ -191,10 +193,10 @@ def avg_pool2d(
 
 
 def avg_pool3d(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
@@ -211,7 +213,14 @@ def avg_pool3d(
 
 
 # -- p-norms -----------------------------------------------------------------------------------------------------------
-def _lp_pool(n: int, input: Any, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Variable:
+def _lp_pool(
+    n: int,
+    input: ArrayLike,
+    norm_type: float,
+    kernel_size: Sizes,
+    stride: Sizes,
+    ceil_mode: bool,
+) -> Variable:
     name = f"lp_pool{n}d"
     if norm_type == 0:
         raise ValueError(f"{name}: norm_type is the power p of the norm, not 0")
@@ -230,7 +239,13 @@ def _lp_pool(n: int, input: Any, norm_type: float, kernel_size: Any, stride: Any
     return root_of_sum(sums, p) * scale
 
 
-def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Variable:
+def lp_pool1d(
+    input: ArrayLike,
+    norm_type: float,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    ceil_mode: bool = False,
+) -> Variable:
     """The p-norm of every window of an axis; see `lp_pool2d`.
 
     Parameters
@@ -240,7 +255,13 @@ def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None
     return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Variable:
+def lp_pool2d(
+    input: ArrayLike,
+    norm_type: float,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    ceil_mode: bool = False,
+) -> Variable:
     """The p-norm of every window, ``sum(x**p)**(1/p)``: for p = 1 the sum, for large p nearly the maximum.
 
     As PyTorch's, it takes x as it is, not its size: with odd p negative numbers lead to nan. A window of zeros has
@@ -265,7 +286,13 @@ def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-def lp_pool3d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Variable:
+def lp_pool3d(
+    input: ArrayLike,
+    norm_type: float,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    ceil_mode: bool = False,
+) -> Variable:
     """The p-norm of every window of three axes; see `lp_pool2d`.
 
     Parameters

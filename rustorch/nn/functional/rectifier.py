@@ -1,17 +1,21 @@
-"""Activations made of pieces: rectifiers and their kin. A name that ends in an underscore works in place."""
+"""Activations made of pieces, such as ReLU, PReLU and ELU. A name with a final underscore works in place."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt
 from ...autograd.primitive import Primitive
 from ...ops import network
 from ...random import rand
-from ...variable import Variable
 from .checks import in_place, real
 from .dtype_checks import one_dtype
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = [
     "celu", "celu_", "elu", "elu_", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu",
@@ -24,27 +28,27 @@ __all__ = [
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
-def _elementwise(name: str, primitive: Primitive, input: Any, inplace: bool, *options: float) -> Variable:
+def _elementwise(name: str, primitive: Primitive, input: ArrayLike, inplace: bool, *options: float) -> Variable:
     input = real(input, name)
     if inplace:
         return in_place(input, lambda: primitive.call(input, *options), name)
     return primitive.call(input, *options)
 
 
-def relu(input: Any, inplace: bool = False) -> Variable:
+def relu(input: ArrayLike, inplace: bool = False) -> Variable:
     """``max(input, 0)``, elementwise; the gradient at 0 is 0.
 
     Parameters
     ----------
     input : Variable or array
     inplace : bool
-        Whether the input itself becomes the output. One that is tracked gets a new array and a place in the graph; one
-        that is not is overwritten.
+        Whether the input becomes the output. An untracked input is overwritten. A tracked input gets a new array and a
+        place in the graph.
 
     Raises
     ------
     RuntimeError
-        In place on a leaf that requires grad.
+        If a leaf that requires grad would change in place.
     """
     if inplace:
         input = adopt(input, "relu")
@@ -52,19 +56,19 @@ def relu(input: Any, inplace: bool = False) -> Variable:
     return network.relu.call(input)
 
 
-def relu_(input: Any) -> Variable:
+def relu_(input: ArrayLike) -> Variable:
     """`relu` in place."""
     return relu(input, inplace=True)
 
 
-def relu6(input: Any, inplace: bool = False) -> Variable:
+def relu6(input: ArrayLike, inplace: bool = False) -> Variable:
     """``min(max(input, 0), 6)``, elementwise. Source: Krizhevsky, "Convolutional deep belief networks on CIFAR-10",
     2010.
     """
     return _elementwise("relu6", network.hardtanh, input, inplace, 0.0, 6.0)
 
 
-def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Variable:
+def leaky_relu(input: ArrayLike, negative_slope: float = 0.01, inplace: bool = False) -> Variable:
     """``input`` above 0, ``negative_slope * input`` below, elementwise.
 
     Source: Maas, Hannun & Ng, "Rectifier nonlinearities improve neural network acoustic models", 2013.
@@ -72,25 +76,25 @@ def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) 
     return _elementwise("leaky_relu", network.leaky_relu, input, inplace, float(negative_slope))
 
 
-def leaky_relu_(input: Any, negative_slope: float = 0.01) -> Variable:
+def leaky_relu_(input: ArrayLike, negative_slope: float = 0.01) -> Variable:
     """`leaky_relu` in place."""
     return leaky_relu(input, negative_slope, inplace=True)
 
 
-def prelu(input: Any, weight: Any) -> Variable:
+def prelu(input: ArrayLike, weight: ArrayLike) -> Variable:
     """``input`` above 0, ``weight * input`` below, with one weight for each channel.
 
     Parameters
     ----------
     input : Variable or array
-        Its dimension 1 has the channels, or with one dimension or none there is one channel.
+        Dimension 1 holds the channels. An input with one dimension, or none, has one channel.
     weight : Variable or array, (channels,), (1,) or ()
-        The slopes below 0, which learn.
+        The slopes below 0.
 
     Raises
     ------
     ValueError
-        If there are several weights, but not one for each channel.
+        If there are several weights, but not one weight for each channel.
 
     Examples
     --------
@@ -119,16 +123,16 @@ def prelu(input: Any, weight: Any) -> Variable:
 
 
 def rrelu(
-    input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False
+    input: ArrayLike, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False
 ) -> Variable:
-    """``input`` above 0, ``a * input`` below, with an ``a`` for each element, uniform in [lower, upper), or their mean.
+    """``input`` above 0, ``a * input`` below. In training each element has a random ``a`` in [lower, upper).
 
     Parameters
     ----------
     input : Variable or array
     lower, upper : float
     training : bool
-        Whether to draw; otherwise ``a = (lower + upper) / 2``.
+        Whether to draw ``a``, uniformly. Otherwise ``a = (lower + upper) / 2``.
     inplace : bool
 
     Raises
@@ -144,19 +148,19 @@ def rrelu(
     if not training:
         return _elementwise("rrelu", network.leaky_relu, input, inplace, (lower + upper) / 2)
 
-    def drawn() -> Variable:
+    def draw() -> Variable:
         slopes = rand(input.shape, dtype=input.dtype, device=input.device) * (upper - lower) + lower
         return network.prelu.call(input, slopes)
 
-    return in_place(input, drawn, "rrelu") if inplace else drawn()
+    return in_place(input, draw, "rrelu") if inplace else draw()
 
 
-def rrelu_(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Variable:
+def rrelu_(input: ArrayLike, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Variable:
     """`rrelu` in place."""
     return rrelu(input, lower, upper, training, inplace=True)
 
 
-def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Variable:
+def elu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> Variable:
     """``input`` above 0, ``alpha * (exp(input) - 1)`` below, elementwise.
 
     Source: Clevert, Unterthiner & Hochreiter, "Fast and accurate deep network learning by exponential linear units",
@@ -171,27 +175,27 @@ def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Variable:
     return _elementwise("elu", network.elu, input, inplace, float(alpha), 1.0, 1.0)
 
 
-def elu_(input: Any, alpha: float = 1.0) -> Variable:
+def elu_(input: ArrayLike, alpha: float = 1.0) -> Variable:
     """`elu` in place."""
     return elu(input, alpha, inplace=True)
 
 
-def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Variable:
+def celu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> Variable:
     """``input`` above 0, ``alpha * (exp(input / alpha) - 1)`` below, elementwise: `elu` with a continuous derivative.
 
     Raises ValueError if ``alpha`` is 0. Source: Barron, "Continuously differentiable exponential linear units", 2017.
     """
     if not alpha:
-        raise ValueError("celu: alpha is what is divided by, and not 0")
+        raise ValueError("celu: alpha is a divisor and must not be 0")
     return _elementwise("celu", network.elu, input, inplace, float(alpha), 1.0, float(1 / alpha))
 
 
-def celu_(input: Any, alpha: float = 1.0) -> Variable:
+def celu_(input: ArrayLike, alpha: float = 1.0) -> Variable:
     """`celu` in place."""
     return celu(input, alpha, inplace=True)
 
 
-def selu(input: Any, inplace: bool = False) -> Variable:
+def selu(input: ArrayLike, inplace: bool = False) -> Variable:
     """`elu` with the ``alpha`` and the scale that keep mean 0 and variance 1 through layers.
 
     Source: Klambauer et al., "Self-normalizing neural networks", 2017.
@@ -199,22 +203,22 @@ def selu(input: Any, inplace: bool = False) -> Variable:
     return _elementwise("selu", network.elu, input, inplace, _SELU_ALPHA, _SELU_SCALE, 1.0)
 
 
-def selu_(input: Any) -> Variable:
+def selu_(input: ArrayLike) -> Variable:
     """`selu` in place."""
     return selu(input, inplace=True)
 
 
-def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Variable:
+def threshold(input: ArrayLike, threshold: float, value: float, inplace: bool = False) -> Variable:
     """``input`` above ``threshold``, ``value`` elsewhere, elementwise."""
     return _elementwise("threshold", network.threshold, input, inplace, float(threshold), float(value))
 
 
-def threshold_(input: Any, threshold: float, value: float) -> Variable:
+def threshold_(input: ArrayLike, threshold: float, value: float) -> Variable:
     """`threshold` in place."""
     return _elementwise("threshold", network.threshold, input, True, float(threshold), float(value))
 
 
-def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Variable:
+def hardtanh(input: ArrayLike, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Variable:
     """``min(max(input, min_val), max_val)``, elementwise; the gradient is 0 at both corners.
 
     Raises ValueError if ``min_val`` is above ``max_val``.
@@ -224,30 +228,31 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: b
     return _elementwise("hardtanh", network.hardtanh, input, inplace, float(min_val), float(max_val))
 
 
-def hardtanh_(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Variable:
+def hardtanh_(input: ArrayLike, min_val: float = -1.0, max_val: float = 1.0) -> Variable:
     """`hardtanh` in place."""
     return hardtanh(input, min_val, max_val, inplace=True)
 
 
-def hardsigmoid(input: Any, inplace: bool = False) -> Variable:
+def hardsigmoid(input: ArrayLike, inplace: bool = False) -> Variable:
     """``min(max(input / 6 + 1 / 2, 0), 1)``, elementwise. Source: Howard et al., "Searching for MobileNetV3", 2019."""
     return _elementwise("hardsigmoid", network.hardsigmoid, input, inplace)
 
 
-def hardswish(input: Any, inplace: bool = False) -> Variable:
+def hardswish(input: ArrayLike, inplace: bool = False) -> Variable:
     """``input * hardsigmoid(input)``, elementwise. Source: Howard et al., "Searching for MobileNetV3", 2019."""
     return _elementwise("hardswish", network.hardswish, input, inplace)
 
 
-def hardshrink(input: Any, lambd: float = 0.5) -> Variable:
-    """``input`` where it is farther than ``lambd`` from 0, else 0, elementwise."""
+def hardshrink(input: ArrayLike, lambd: float = 0.5) -> Variable:
+    """``input`` where ``abs(input) > lambd``, else 0, elementwise."""
     return _elementwise("hardshrink", network.hardshrink, input, False, float(lambd))
 
 
-def softshrink(input: Any, lambd: float = 0.5) -> Variable:
-    """``input`` brought nearer to 0 by ``lambd``, 0 where it was nearer, elementwise. Raises ValueError if ``lambd`` is
-    negative.
+def softshrink(input: ArrayLike, lambd: float = 0.5) -> Variable:
+    """``input`` moved towards 0 by ``lambd``, elementwise: ``sign(input) * max(abs(input) - lambd, 0)``.
+
+    Raises ValueError if ``lambd`` is negative.
     """
     if not lambd >= 0:
-        raise ValueError(f"softshrink: lambd is not negative, as {lambd} is")
+        raise ValueError(f"softshrink: lambd must be at least 0, not {lambd}")
     return _elementwise("softshrink", network.softshrink, input, False, float(lambd))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.check import adopt
 from ...ops import network
-from ...variable import Variable
 from .checks import floating
 from .dropout import dropout as dropped
 from .dtype_checks import one_dtype
 from .linear import linear
 from .packing import Direction, PackedSequence, over_segments, sizes_of
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = ["gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"]
 
@@ -25,7 +29,7 @@ class Weights:
         self.w_ih, self.w_hh, self.b_ih, self.b_hh, self.w_hr = w_ih, w_hh, b_ih, b_hh, w_hr
 
 
-def _affine(input: Variable, weight: Any, bias: Any) -> Variable:
+def _affine(input: Variable, weight: ArrayLike, bias: ArrayLike) -> Variable:
     """`linear` of all steps as the rows of one matrix: one product instead of one per step."""
     steps, batch, features = input.shape
     return ops.reshape(
@@ -115,7 +119,7 @@ def _run(
     name: str,
     direction: Direction,
     chunks: int,
-    input: Any,
+    input: ArrayLike,
     hx: Sequence[Any] | None,
     params: Sequence[Any],
     has_biases: bool,
@@ -140,8 +144,7 @@ def _run(
     if given.ndim not in (2, 3) or given.shape[-1] != features:
         raise ValueError(
             f"{name}: the input is {order}, or (steps, features) for one sequence, with {features} features; got the "
-            f"shape "
-            f"{tuple(given.shape)}"
+            f"shape {tuple(given.shape)}"
         )
     batched = given.ndim == 3 or packed is not None
     x = given if batched else ops.expand_dims(given, axis=1)
@@ -198,8 +201,8 @@ def _run(
 
 
 def rnn_tanh(
-    input: Any,
-    hx: Any,
+    input: ArrayLike,
+    hx: ArrayLike | None,
     params: Sequence[Any],
     has_biases: bool = True,
     num_layers: int = 1,
@@ -242,8 +245,8 @@ def rnn_tanh(
 
 
 def rnn_relu(
-    input: Any,
-    hx: Any,
+    input: ArrayLike,
+    hx: ArrayLike | None,
     params: Sequence[Any],
     has_biases: bool = True,
     num_layers: int = 1,
@@ -256,14 +259,14 @@ def rnn_relu(
     return _plain_rnn("relu", input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
 
 
-def _plain_rnn(nonlinearity: str, input: Any, hx: Any, *options: Any) -> tuple[Variable, Variable]:
+def _plain_rnn(nonlinearity: str, input: ArrayLike, hx: ArrayLike | None, *options: Any) -> tuple[Variable, Variable]:
     out, ends = _run("RNN", _of_rnn(nonlinearity), 1, input, None if hx is None else [hx], *options)
     return out, ends[0]
 
 
 def gru(
-    input: Any,
-    hx: Any,
+    input: ArrayLike,
+    hx: ArrayLike | None,
     params: Sequence[Any],
     has_biases: bool = True,
     num_layers: int = 1,
@@ -291,8 +294,8 @@ def gru(
 
 
 def lstm(
-    input: Any,
-    hx: Any,
+    input: ArrayLike,
+    hx: ArrayLike | None,
     params: Sequence[Any],
     has_biases: bool = True,
     num_layers: int = 1,
@@ -316,7 +319,7 @@ def lstm(
 
 # -- one step ----------------------------------------------------------------------------------------------------------
 def _step(
-    name: str, direction: Direction, chunks: int, input: Any, hx: Sequence[Any] | None, *weights: Any
+    name: str, direction: Direction, chunks: int, input: ArrayLike, hx: Sequence[Any] | None, *weights: Any
 ) -> list[Variable]:
     given = floating(input, name)
     w = Weights(*[None if p is None else adopt(p, name) for p in weights])
@@ -338,7 +341,14 @@ def _step(
     return ends if batched else [ops.squeeze(end, axis=0) for end in ends]
 
 
-def rnn_tanh_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Variable:
+def rnn_tanh_cell(
+    input: ArrayLike,
+    hx: ArrayLike | None,
+    w_ih: ArrayLike,
+    w_hh: ArrayLike,
+    b_ih: ArrayLike | None = None,
+    b_hh: ArrayLike | None = None,
+) -> Variable:
     """``tanh(w_ih @ input + b_ih + w_hh @ hx + b_hh)``: one step of an RNN.
 
     Parameters
@@ -362,12 +372,26 @@ def rnn_tanh_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b
     return _step("RNNCell", _of_rnn("tanh"), 1, input, None if hx is None else [hx], w_ih, w_hh, b_ih, b_hh)[0]
 
 
-def rnn_relu_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Variable:
+def rnn_relu_cell(
+    input: ArrayLike,
+    hx: ArrayLike | None,
+    w_ih: ArrayLike,
+    w_hh: ArrayLike,
+    b_ih: ArrayLike | None = None,
+    b_hh: ArrayLike | None = None,
+) -> Variable:
     """As `rnn_tanh_cell`, with the rectifier in place of tanh."""
     return _step("RNNCell", _of_rnn("relu"), 1, input, None if hx is None else [hx], w_ih, w_hh, b_ih, b_hh)[0]
 
 
-def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Variable:
+def gru_cell(
+    input: ArrayLike,
+    hx: ArrayLike | None,
+    w_ih: ArrayLike,
+    w_hh: ArrayLike,
+    b_ih: ArrayLike | None = None,
+    b_hh: ArrayLike | None = None,
+) -> Variable:
     """One step of a `gru`; arguments as for `rnn_tanh_cell`, with three rows of weights for each of the state's
     numbers.
     """
@@ -375,7 +399,12 @@ def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: 
 
 
 def lstm_cell(
-    input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
+    input: ArrayLike,
+    hx: ArrayLike | None,
+    w_ih: ArrayLike,
+    w_hh: ArrayLike,
+    b_ih: ArrayLike | None = None,
+    b_hh: ArrayLike | None = None,
 ) -> tuple[Variable, Variable]:
     """One step of an `lstm`: (h, c) from a pair hx, or None; four rows of weights for each of the state's numbers."""
     if hx is not None and not isinstance(hx, (tuple, list)):

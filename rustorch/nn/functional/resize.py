@@ -5,15 +5,19 @@ from __future__ import annotations
 import warnings
 from math import floor
 from struct import pack, unpack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...backends import dtypes
 from ...ops.from_data import constant
-from ...variable import Variable
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from .checks import floating
 from .sizes import tuple_of
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
 
@@ -149,7 +153,7 @@ def _factors(scale_factor: Any, n: int) -> tuple[float, ...]:
 
 
 def interpolate(
-    input: Any,
+    input: ArrayLike,
     size: Any = None,
     scale_factor: Any = None,
     mode: str = "nearest",
@@ -263,7 +267,11 @@ def _old(name: str, instead: str) -> None:
 
 
 def upsample(
-    input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+    input: ArrayLike,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
 ) -> Variable:
     """PyTorch's old word for `interpolate`, for programs that still have it.
 
@@ -276,13 +284,13 @@ def upsample(
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
-def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Variable:
+def upsample_nearest(input: ArrayLike, size: Any = None, scale_factor: Any = None) -> Variable:
     """PyTorch's old word for `interpolate`, for programs that still have it."""
     _old("upsample_nearest", "interpolate")
     return interpolate(input, size, scale_factor)
 
 
-def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Variable:
+def upsample_bilinear(input: ArrayLike, size: Any = None, scale_factor: Any = None) -> Variable:
     """PyTorch's old word for `interpolate` with mode "bilinear" and ``align_corners=True``, for programs that still
     have it.
     """

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt
 from ...ops import linalg
 from ...ops.arguments import one_axis
 from ...ops.linalg.norms import safe_range
-from ...variable import Variable
 from .normalization import together
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = ["local_response_norm", "normalize"]
 
 
-def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Variable:
+def local_response_norm(
+    input: ArrayLike, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Variable:
     """``x / (k + alpha / size * s) ** beta``, where s is the sum of squares over ``size`` neighbouring channels.
 
     Parameters
@@ -62,7 +68,7 @@ def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float 
     return x / unit**beta / (total * (alpha / size) + k / unit / unit) ** beta / unit**beta
 
 
-def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: None = None) -> Variable:
+def normalize(input: ArrayLike, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: None = None) -> Variable:
     """``x / max(norm(x), eps)``, with the norm along a dimension.
 
     Parameters

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import warnings
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.check import adopt
 from ...autograd.flat import FLAT
 from ...backends import dtypes
-from ...variable import Variable
 from .checks import real
 from .dtype_checks import one_dtype
 from .resize import cubic_weights
 from .sizes import tuple_of
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = ["affine_grid", "grid_sample"]
 
@@ -28,7 +32,7 @@ def _aligned(name: str, align_corners: bool | None) -> bool:
     return bool(align_corners)
 
 
-def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Variable:
+def affine_grid(theta: ArrayLike, size: Any, align_corners: bool | None = None) -> Variable:
     """The places in an image that affine maps send the pixels of another one to: what `grid_sample` takes.
 
     Parameters
@@ -108,7 +112,11 @@ def _whole(x: Variable) -> Variable:
 
 
 def grid_sample(
-    input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
+    input: ArrayLike,
+    grid: ArrayLike,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
 ) -> Variable:
     """The values of an image at the places of a grid, from their neighbours.
 
@@ -153,8 +161,7 @@ def grid_sample(
     if n not in (2, 3) or grid.ndim != input.ndim or grid.shape[0] != input.shape[0] or grid.shape[-1] != n:
         raise ValueError(
             f"{name}: an input of (n, channels, height, width) has a grid of (n, out_height, out_width, 2), one with a "
-            f"depth a grid of "
-            f"(n, out_depth, out_height, out_width, 3); these are {input.shape} and {grid.shape}"
+            f"depth a grid of (n, out_depth, out_height, out_width, 3); these are {input.shape} and {grid.shape}"
         )
     if 0 in input.shape[2:]:
         raise ValueError(f"{name}: the image is empty, its shape is {input.shape}")

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt
-from ...variable import Variable
 from .sizes import tuple_of
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
+
 
 __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
 
-def _image(name: str, input: Any) -> Variable:
+def _image(name: str, input: ArrayLike) -> Variable:
     input = adopt(input, name)
     if input.ndim < 3:
         raise ValueError(f"{name}: the input is (..., channels, height, width); its shape is {input.shape}")
     return input
 
 
-def pixel_shuffle(input: Any, upscale_factor: int) -> Variable:
+def pixel_shuffle(input: ArrayLike, upscale_factor: int) -> Variable:
     """Channels moved into pixels: (..., c * r * r, h, w) becomes (..., c, h * r, w * r).
 
     ``out[c, h * r + i, w * r + j] = input[(c * r + i) * r + j, h, w]``. Source: Shi et al., "Real-time single image and
@@ -55,7 +59,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Variable:
     return ops.reshape(out, (*lead, channels // (r * r), height * r, width * r))
 
 
-def pixel_unshuffle(input: Any, downscale_factor: int) -> Variable:
+def pixel_unshuffle(input: ArrayLike, downscale_factor: int) -> Variable:
     """Pixels moved into channels, the inverse of `pixel_shuffle`: (..., c, h * r, w * r) becomes (..., c * r * r, h,
     w).
 
@@ -89,7 +93,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Variable:
     return ops.reshape(out, (*lead, channels * r * r, height // r, width // r))
 
 
-def channel_shuffle(input: Any, groups: int) -> Variable:
+def channel_shuffle(input: ArrayLike, groups: int) -> Variable:
     """Channels of several groups in turn: channel ``k`` of group ``g`` becomes channel ``k * groups + g``.
 
     Source: Zhang et al., "ShuffleNet: an extremely efficient convolutional neural network for mobile devices", 2018.

@@ -1,33 +1,37 @@
-"""Pairs and triples of sizes, and what convolution, pooling and padding compute from them."""
+"""Sizes for one, two or three dimensions, checked; and what convolution computes from them."""
 
 from __future__ import annotations
 
 from operator import index
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...ops import reshape
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+
 
 __all__: list[str] = []
 
 
-def tuple_of(name: str, argument: str, value: Any, n: int, least: int | None = 1) -> tuple[int, ...]:
-    """An integer, or ``n`` of them, as ``n`` integers.
+def tuple_of(name: str, argument: str, value: ArrayLike, n: int, least: int | None = 1) -> tuple[int, ...]:
+    """``n`` integers, given as one integer or as ``n`` of them.
 
     Parameters
     ----------
     name, argument : str
-        The layer or function, and its argument: what the error names.
+        The layer or function, and its argument, for the error message.
     value : int or sequence of n int
     n : int
     least : int, optional
-        The smallest that is allowed; None for any.
+        The smallest allowed integer; None allows all.
 
     Raises
     ------
     TypeError
-        If something is no integer.
+        If a value is not an integer.
     ValueError
-        If there are not ``n``, or one is too small.
+        If there are not ``n`` integers, or one is too small.
     """
     given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
     numbers = "an integer" if n == 1 else f"an integer or {n} of them"
@@ -44,22 +48,23 @@ def tuple_of(name: str, argument: str, value: Any, n: int, least: int | None = 1
     return sizes
 
 
-def sizes_of(name: str, argument: str, value: Any, n: int, least: int | None = 1) -> tuple[int, ...]:
-    """`tuple_of` for pooling, where a sequence of one integer is for all axes, as in PyTorch."""
+def sizes_of(name: str, argument: str, value: ArrayLike, n: int, least: int | None = 1) -> tuple[int, ...]:
+    """`tuple_of` for pooling, where a sequence of one integer counts for all dimensions, as in PyTorch."""
     one = isinstance(value, (tuple, list)) and len(value) == 1
     return tuple_of(name, argument, value[0] if one else value, n, least)
 
 
 def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """How many zeros stand before and after, for each dimension, so that an output of stride 1 is as large as the
-    input.
+    """The numbers of zeros before and after, for each dimension, that make the output as large as the input.
+
+    This is for a stride of 1. An odd number of zeros has one more after than before.
     """
     totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
     return tuple([(total // 2, total - total // 2) for total in totals])
 
 
-def batched(name: str, input: Any, n: int) -> tuple[Any, bool]:
-    """The input of a layer of ``n`` spatial dimensions with an axis of samples, and whether it had one.
+def batched(name: str, input: ArrayLike, n: int) -> tuple[Any, bool]:
+    """The input with a dimension of samples, and whether it had one; ``n`` is the number of spatial dimensions.
 
     Raises
     ------

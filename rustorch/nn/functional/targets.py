@@ -1,33 +1,37 @@
-"""What losses do with their targets and weights alike: shapes and dtypes that fit, and products with what counts
-nothing.
-"""
+"""Targets and weights of losses: checks of shapes and dtypes, and sums with weights, some of which may be 0."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt, broadcastable
 from ...backends import dtypes
 from ...ops import network
 from ...ops.indexing import extent, readable
-from ...variable import Variable
 from .checks import floating, mixing, real, reduced
 
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+    from ...variable import Variable
 
-def pair(name: str, input: Any, target: Any, takes: str = "f", to: str = "wider") -> tuple[Variable, Variable]:
-    """An input and its target, of one shape and of one dtype; of real numbers, unless ``takes`` has "c".
+
+def pair(
+    name: str, input: ArrayLike, target: ArrayLike, takes: str = "f", to: str = "wider"
+) -> tuple[Variable, Variable]:
+    """An input and its target in one dtype, after a check that their shapes are equal.
 
     Parameters
     ----------
     name : str
     input, target : Variable or array
     takes : str
-        Kinds of dtypes of targets: "f", "c" for complex numbers, and "i" and "u" for those that become the input's
-        dtype.
+        The kinds of dtypes that the target may have: "f"; "c" for complex numbers; "i" and "u" for integers, which are
+        converted to the input's dtype. With "c" the input may be complex, too.
     to : {"wider", "input", "none"}
-        What becomes of two floating-point dtypes: the wider one, as operators have it, or the input's; "none" refuses.
+        The result's dtype, if both have different floating-point dtypes: the wider one, as for operators, or the
+        input's. "none" raises TypeError.
 
     Raises
     ------
@@ -53,7 +57,7 @@ def pair(name: str, input: Any, target: Any, takes: str = "f", to: str = "wider"
 def together(
     name: str, word: str, input: Variable, target: Variable, takes: str = "f", to: str = "wider"
 ) -> tuple[Variable, Variable]:
-    """Both in one dtype; parameters and errors as of `pair`, ``word`` says what the second one is."""
+    """Both in one dtype. Parameters and errors are as for `pair`; ``word`` names the second value in errors."""
     one, other = input.dtype, target.dtype
     if one == other:
         return input, target
@@ -72,10 +76,8 @@ def together(
     return ops.astype(input, wider, copy=False), ops.astype(target, wider, copy=False)
 
 
-def signs(name: str, target: Any, input: Variable, keep: bool = False) -> Variable:
-    """A target of 1 and -1 in the dtype of the input; it may be of integers. With ``keep`` floating-point numbers stay
-    what they are.
-    """
+def signs(name: str, target: ArrayLike, input: Variable, keep: bool = False) -> Variable:
+    """A target of 1 and -1, converted to the dtype of the input; with ``keep``, only a target of integers is."""
     target = adopt(target, name, (input,))
     if target.dtype.kind not in "iuf":
         raise TypeError(f"{name}: the target is of numbers 1 and -1, not of {target.dtype}")
@@ -87,7 +89,10 @@ def signs(name: str, target: Any, input: Variable, keep: bool = False) -> Variab
 
 
 def check_classes(name: str, target: Variable, classes: int, ignore_index: int | None = None) -> None:
-    """Raise IndexError for a class index that is known to be out of range, and is not the one to ignore."""
+    """Raise IndexError if a class index is out of range and is not ``ignore_index``.
+
+    Nothing is checked where reading the indices would make the program wait.
+    """
     if not readable(target):
         return
     if not classes:
@@ -101,8 +106,8 @@ def check_classes(name: str, target: Variable, classes: int, ignore_index: int |
         )
 
 
-def class_weight(name: str, weight: Any, input: Variable, classes: int, exact: bool = True) -> Variable | None:
-    """A weight for each class, or None; with ``exact`` it has to be of the input's dtype."""
+def class_weight(name: str, weight: ArrayLike, input: Variable, classes: int, exact: bool = True) -> Variable | None:
+    """The weights of the classes, (classes,), or None. With ``exact`` they must have the input's dtype."""
     if weight is None:
         return None
     weight = adopt(weight, name, (input,))
@@ -114,8 +119,8 @@ def class_weight(name: str, weight: Any, input: Variable, classes: int, exact: b
     return weight
 
 
-def class_indices(name: str, target: Any, input: Variable, shape: tuple[int, ...]) -> Variable:
-    """Integers of a shape, as int64: whatever marks an entry (-100, -1) must fit."""
+def class_indices(name: str, target: ArrayLike, input: Variable, shape: tuple[int, ...]) -> Variable:
+    """Class indices of a given shape as int64, in which the marks -100 and -1 fit, too."""
     target = adopt(target, name, (input,))
     if target.dtype.kind not in "iu":
         raise TypeError(
@@ -128,8 +133,8 @@ def class_indices(name: str, target: Any, input: Variable, shape: tuple[int, ...
     return target if target.dtype == dtypes.int64 else ops.astype(target, dtypes.int64)
 
 
-def factor(name: str, weight: Any, input: Variable, word: str = "weight") -> Variable:
-    """What each element counts, in the input's dtype and of a shape that broadcasts to the input's."""
+def factor(name: str, weight: ArrayLike, input: Variable, word: str = "weight") -> Variable:
+    """The weights of elements, in the input's dtype. Their shape must broadcast to the input's shape."""
     weight = _numbers(name, weight, input, word)
     if not broadcastable([weight.shape, input.shape]) or ops.broadcast_shapes(weight.shape, input.shape) != input.shape:
         raise ValueError(
@@ -138,23 +143,23 @@ def factor(name: str, weight: Any, input: Variable, word: str = "weight") -> Var
     return weight if weight.dtype == input.dtype else ops.astype(weight, input.dtype)
 
 
-def _numbers(name: str, weight: Any, input: Variable, word: str = "weight") -> Variable:
+def _numbers(name: str, weight: ArrayLike, input: Variable, word: str = "weight") -> Variable:
     weight = adopt(weight, name, (input,))
     if weight.dtype.kind not in "biuf":
         raise TypeError(f"{name}: the {word} is of real numbers, not of {weight.dtype}")
     return weight
 
 
-def elements_weight(name: str, weight: Any, input: Variable) -> Variable:
-    """What each element counts, of the input's shape; of floating-point numbers."""
+def elements_weight(name: str, weight: ArrayLike, input: Variable) -> Variable:
+    """The weights of elements, of the input's shape, as floating-point numbers."""
     weight = _numbers(name, weight, input)
     if weight.shape != input.shape:
         raise ValueError(f"{name}: the weight has shape {weight.shape} and the input {input.shape}; they must be equal")
     return weight if weight.dtype.kind == "f" else ops.astype(weight, input.dtype)
 
 
-def broadcast_weight(name: str, weight: Any, losses: Variable) -> Variable:
-    """What each element counts, of any shape that broadcasts with that of the losses; of floating-point numbers."""
+def broadcast_weight(name: str, weight: ArrayLike, losses: Variable) -> Variable:
+    """The weights of elements, of a shape that broadcasts with the losses' shape, as floating-point numbers."""
     weight = _numbers(name, weight, losses)
     if not broadcastable([weight.shape, losses.shape]):
         raise ValueError(
@@ -164,20 +169,19 @@ def broadcast_weight(name: str, weight: Any, losses: Variable) -> Variable:
 
 
 def finite_where_counted(x: Variable, weight: Variable) -> Variable:
-    """``x``, and 0 where it is infinite and counts nothing: then neither its square nor the slope of that is
-    infinite.
-    """
+    """``x``, but 0 where it is infinite and its weight is 0. So neither its square nor its derivative is infinite."""
     return ops.where(ops.logical_and(weight == 0, ops.isinf(x)), ops.zeros_like(x), x)
 
 
 def weighed(losses: Variable, weight: Variable) -> Variable:
-    """The losses times what each counts; 0 where an infinite one counts nothing, and its gradient is 0."""
+    """The losses times their weights. With a weight of 0 an infinite loss becomes 0, and its gradient is 0."""
     return network.weighed(*together("weighed", "weight", losses, weight))
 
 
 def counted(losses: Variable, weight: Variable, reduction: str, average: bool = True) -> Variable:
-    """Losses times what each counts, reduced; with ``average``, "mean" divides by the sum of what they count, else by
-    their number.
+    """The losses times their weights, reduced.
+
+    "mean" divides by the sum of the weights, or without ``average`` by the number of losses.
     """
     out = weighed(losses, weight)
     return (
@@ -186,8 +190,9 @@ def counted(losses: Variable, weight: Variable, reduction: str, average: bool = 
 
 
 def of_nothing(x: Variable, reduction: str) -> Variable:
-    """The losses of an (n, classes) matrix without elements: zeros, and nan as their mean; in the graph of x, for its
-    gradient.
+    """The reduced losses of an (n, classes) matrix ``x`` without elements: zeros, and nan as their mean.
+
+    They are computed from ``x``, so that ``x`` gets a gradient.
     """
     losses = ops.sum(x, axis=1)
     return losses if reduction == "none" else ops.sum(losses) * math.nan if reduction == "mean" else ops.sum(losses)
