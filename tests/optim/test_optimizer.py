@@ -154,7 +154,7 @@ def test_a_gradient_on_another_device_raises_and_nothing_moves() -> None:
     p._grad = gradient  # the setter would refuse it
     with pytest.raises(
         RuntimeError,
-        match=r"a parameter \(2,\) float32 on 'strict' has a gradient \(2,\) float32 on 'cpu'; convert and .* No parameter",
+        match=r"a parameter \(2,\) float32 on 'strict' has a gradient \(2,\) float32 on 'cpu'; convert .* No parameter",
     ):
         optimizer.step()
     assert p.tolist() == [1.0, 2.0]

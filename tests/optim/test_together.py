@@ -45,8 +45,9 @@ def _plain(cls: str) -> Any:
     known: Any = getattr(optim, cls)
 
     def update(self: Any, xp: Any, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
-        new, *results = kernels.KERNELS[self.kernel](xp, *self.arguments(xp, p, g, state, options))
-        state.update({name: value for name, value in zip(self.keeps, results, strict=True) if value is not None})
+        arrays = self.arguments(xp, p, g, state, options)
+        new, *results = kernels.KERNELS[self.kernel](xp, *arrays, **self.numbers(p, state, options))
+        state.update({name: value for name, value in zip(self.state_names, results, strict=True) if value is not None})
         return new
 
     return type(cls, (known,), {"update": update})
@@ -252,7 +253,7 @@ def test_arguments_of_ones_own_are_asked_for(backend: Target) -> None:
 def test_without_a_kernel_and_without_an_update_there_is_no_step(backend: Target) -> None:
     (p, q), optimizer = _two(backend), None
     optimizer = rustorch.Optimizer([p, q], {"lr": 0.1})
-    with pytest.raises(NotImplementedError, match="Optimizer says nowhere what a step does: write its method update"):
+    with pytest.raises(NotImplementedError, match="Optimizer does not define a step: write its method update"):
         optimizer.step()
     assert optimizer.steps == 0
 

@@ -1,17 +1,22 @@
-"""Muon: parameters of one shape are one stack of matrices, so that many take as many launches as one."""
+"""Muon on CuPy: parameters of one shape form one stack of matrices, which takes as many launches as one matrix."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import cupy
 
-from .launch import Array, Source, product
+from .launch import Source, product
 from .tables import CHUNK, PARTS, SUMS, Contiguous, Tables, Tensor
 
-#: The most bytes of scratch buffers at a time, but for those of one matrix.
+if TYPE_CHECKING:
+    from ..base import Array
+
+#: The most bytes of scratch buffers at a time. One matrix is treated even if it needs more.
 ROOM = 1 << 28
 
-# Arrays: p, g, the momentum, x, and the sums of its squares in each of PARTS blocks. Sizes: of the parameter, and
-# PARTS.
+# Arrays: p, g, the momentum, x, and the sum of squares of x in each block. Sizes: of p, and of the sums.
 _TABLES = Tables(
     SUMS
     + """
@@ -47,6 +52,7 @@ extern "C" __global__ void muon_step(Table table, T lr, T decay) {
     numbers=3,
 )
 
+# a * identity + b * gram, for a stack of n x n matrices.
 _POLYNOMIAL = Source("""
 extern "C" __global__ void muon_polynomial(I total, I n, T a, T b, const T* gram, T* out) {
     I i = (I)blockIdx.x * blockDim.x + threadIdx.x;
@@ -55,58 +61,54 @@ extern "C" __global__ void muon_polynomial(I total, I n, T a, T b, const T* gram
 """)
 
 
-def steps(
-    calls: list[tuple[Array, ...]],
-    lr: float,
-    decay: float,
-    momentum: float,
-    nesterov: bool,
-    coefficients: tuple[float, float, float],
-    times: int,
-    eps: float,
-) -> list[tuple]:
-    """The step of each of (p, g, buffer), which hold something and have one shape and dtype."""
-    high, wide = calls[0][0].shape
-    one = calls[0][0].itemsize * (2 * high * wide + 2 * min(high, wide) ** 2)
-    together = max(ROOM // one, 1)
-    for start in range(0, len(calls), together):
-        _stack(calls[start : start + together], lr, decay, momentum, nesterov, coefficients, times, eps)
+def step_all(calls: Sequence[Sequence[Any]], **numbers: Any) -> list[tuple]:
+    """The step of each of (p, g, buffer), which are not empty and have one shape and dtype.
+
+    ``numbers`` are those of the plain version, ``muon`` in ``kernels/optim.py``.
+    """
+    rows, columns = calls[0][0].shape
+    bytes_of_one = calls[0][0].itemsize * (2 * rows * columns + 2 * min(rows, columns) ** 2)
+    at_once = max(ROOM // bytes_of_one, 1)
+    for start in range(0, len(calls), at_once):
+        _step_stack(calls[start : start + at_once], **numbers)
     return [(p, buffer) for p, _, buffer in calls]
 
 
-def _stack(
-    calls: list[tuple[Array, ...]],
+def _step_stack(
+    calls: Sequence[Sequence[Any]],
+    *,
     lr: float,
     decay: float,
     momentum: float,
     nesterov: bool,
     coefficients: tuple[float, float, float],
-    times: int,
+    iterations: int,
     eps: float,
 ) -> None:
+    """The step of each of (p, g, buffer), in place, with scratch buffers for all of them."""
     memory, p = Contiguous(), calls[0][0]
     parts, chunks = min(-(-p.size // CHUNK), PARTS), -(-p.size // CHUNK)
-    given = [(memory.writes(p), memory.reads(g), memory.writes(buffer)) for p, g, buffer in calls]
+    states = [(memory.writes(p), memory.reads(g), memory.writes(buffer)) for p, g, buffer in calls]
     x, sums = cupy.empty((len(calls), *p.shape), p.dtype), cupy.empty((len(calls), parts), p.dtype)
 
-    def lines(x: Array, blocks: int) -> list[Tensor]:
-        return [Tensor([*arrays, x[i], sums[i]], [p.size, parts], blocks) for i, arrays in enumerate(given)]
+    def tensors(x: Array, blocks: int) -> list[Tensor]:
+        return [Tensor([*state, x[i], sums[i]], [p.size, parts], blocks) for i, state in enumerate(states)]
 
-    _TABLES.run("muon_start", lines(x, parts), 1 - momentum, momentum, float(nesterov))
-    _TABLES.run("muon_normalize", lines(x, chunks), eps)
-    _TABLES.run("muon_step", lines(_iterated(x, coefficients, times), chunks), lr, decay)
+    _TABLES.run("muon_start", tensors(x, parts), 1 - momentum, momentum, float(nesterov))
+    _TABLES.run("muon_normalize", tensors(x, chunks), eps)
+    _TABLES.run("muon_step", tensors(_orthogonalized(x, coefficients, iterations), chunks), lr, decay)
     memory.finish()
 
 
-def _iterated(x: Array, coefficients: tuple[float, float, float], times: int) -> Array:
-    """Newton-Schulz iterations of a stack of matrices, which is overwritten: ``(a + b * gram + c * gram @
-    gram) @ x``.
+def _orthogonalized(x: Array, coefficients: tuple[float, float, float], iterations: int) -> Array:
+    """A stack of matrices after the Newton-Schulz iterations ``x = (a + b * gram + c * gram @ gram) @ x``; ``x`` itself
+    is overwritten.
     """
-    high, wide = x.shape[1:]
-    side, tall = min(high, wide), high > wide
+    rows, columns = x.shape[1:]
+    side, tall = min(rows, columns), rows > columns
     other, gram, factor = cupy.empty_like(x), *[cupy.empty((len(x), side, side), x.dtype) for _ in range(2)]
     a, b, c = coefficients
-    for _ in range(times):
+    for _ in range(iterations):
         transposed = x.swapaxes(1, 2)
         product(*(transposed, x) if tall else (x, transposed), out=gram)
         _POLYNOMIAL.launch_threads(gram.size, "muon_polynomial", side, a, b, gram, factor)

@@ -1,75 +1,105 @@
-"""Steps of the optimizers, in place: all parameters of a call in one launch, or in as many as a matrix needs."""
+"""Steps of the optimizers on CuPy: in place, and for all parameters of a device in one launch or a few.
+
+The formulas stand in ``kernels/optim.py``, under the same names. The elementwise updates are traced from there into
+CUDA loops. Adafactor, Muon and the clipping of gradients have sources of their own, in the files of those names.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from inspect import Parameter, signature
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cupy
 
-from ..kernels import optim as plain_versions
+from ..kernels import optim as plain
+from ..registry import of
 from . import adafactor, clipping, muon
 from .fusing import Loop
-from .launch import REAL, call_plain
+from .launch import REAL
 from .tables import CHUNK, Contiguous, Tables, Tensor
 
-#: How many of a kernel's first arguments are arrays (or None).
-_ARRAYS = plain_versions.ELEMENTWISE | {"adafactor": 5, "muon": 3}
+if TYPE_CHECKING:
+    from ..base import Array
+
+#: What a kernel is called with: its arrays (or None) by position, and its numbers by keyword.
+Call = tuple[Sequence["Array | None"], dict[str, Any]]
 
 
-def steps(name: str, calls: Sequence[tuple]) -> list[tuple]:
-    """What a kernel returns for each tuple of arguments, all on the current GPU. Calls that are alike are launched
-    together.
+def _keywords(name: str) -> tuple[str, ...]:
+    """The names of a kernel's numbers, in the order of its signature."""
+    parameters = signature(getattr(plain, name)).parameters.values()
+    return tuple([p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY])
+
+
+_KEYWORDS = {name: _keywords(name) for name in (*plain.ELEMENTWISE, "adafactor", "muon")}
+#: Kernel -> the values of its numbers, from a dict of them, in the order of its signature.
+_VALUES: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
+    name: itemgetter(*keywords) for name, keywords in _KEYWORDS.items()
+}
+
+
+def steps(name: str, calls: Sequence[Call]) -> list[tuple]:
+    """What a kernel returns for each of several calls, all on the current GPU. One launch serves all calls with the
+    same dtype and numbers.
     """
-    arrays = _ARRAYS[name]
+    values = _VALUES[name]
     results: list[Any] = [None] * len(calls)
-    alike: dict[Any, list[int]] = {}
-    for i, call in enumerate(calls):
-        alike.setdefault(_kind(name, call[:arrays], call[arrays:]), []).append(i)
-    for kind, places in alike.items():
-        some = [calls[i] for i in places]
-        found = [call_plain(name, *call) for call in some] if kind is None else _together(name, kind, some, arrays)
-        for i, result in zip(places, found, strict=True):
-            results[i] = result
+    groups: dict[Any, list[int]] = {}
+    for i, (arrays, numbers) in enumerate(calls):
+        groups.setdefault(_key(name, arrays, values(numbers)), []).append(i)
+    for key, members in groups.items():
+        arrays_of_calls = [calls[i][0] for i in members]
+        numbers = calls[members[0]][1]
+        if key is None:
+            outcomes = [_plain_step(name, *calls[i]) for i in members]
+        elif name == "adafactor":
+            outcomes = adafactor.step_all(arrays_of_calls, **numbers)
+        elif name == "muon":
+            outcomes = muon.step_all(arrays_of_calls, **numbers)
+        else:
+            outcomes = _elementwise(name, key[2], key[1]).step_all(arrays_of_calls, key[1])
+        for i, outcome in zip(members, outcomes, strict=True):
+            results[i] = outcome
     return results
 
 
-def _kind(name: str, arrays: tuple, numbers: tuple) -> tuple | None:
-    """What calls of one launch have in common; None where the plain version has to do it: for other dtypes, and empty
-    arrays.
+def _key(name: str, arrays: Sequence[Array | None], values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """What calls of one launch have in common: dtype, numbers, and a shape or which arrays are None.
+
+    None where the plain version has to do it: for other dtypes, and for empty arrays.
     """
-    p, given = arrays[0], [a for a in arrays if a is not None]
-    if p.dtype not in REAL or any(a.dtype != p.dtype or not a.size for a in given):
+    present = [a for a in arrays if a is not None]
+    p = present[0]
+    if p.dtype not in REAL or any(a.dtype != p.dtype or not a.size for a in present):
         return None
     if name == "adafactor":
-        return p.dtype, numbers
-    if any(a.shape != p.shape for a in given):
+        return p.dtype, values
+    if any(a.shape != p.shape for a in present):
         return None
-    return p.dtype, numbers, p.shape if name == "muon" else tuple([a is None for a in arrays])
+    return p.dtype, values, p.shape if name == "muon" else tuple([a is None for a in arrays])
 
 
-def _together(name: str, kind: tuple, calls: list[tuple], arrays: int) -> list[tuple]:
-    numbers = kind[1]
-    given = [call[:arrays] for call in calls]
-    if name == "adafactor":
-        return adafactor.steps(given, *numbers)
-    if name == "muon":
-        return muon.steps(given, *numbers)
-    return _elementwise(name, kind[2], numbers).steps(given, numbers)
+def _plain_step(name: str, arrays: Sequence[Array | None], numbers: dict[str, Any]) -> tuple:
+    backend: Any = of(arrays[0])
+    result: tuple = getattr(plain, name)(backend.xp, *arrays, **numbers)
+    return result
 
 
-# -- each number by itself ---------------------------------------------------------------------------------------------
+# -- each element by itself --------------------------------------------------------------------------------------------
 class _Elementwise(NamedTuple):
-    """The launch for calls in which the same arrays are there and the same numbers are true."""
+    """The launch for calls in which the same arrays are None and the same numbers are 0 or False."""
 
     name: str
     loop: Loop
     tables: Tables
 
-    def steps(self, calls: list[tuple], numbers: tuple) -> list[tuple]:
+    def step_all(self, calls: Sequence[Sequence[Any]], values: tuple[Any, ...]) -> list[tuple]:
+        """The step of each of (p, g, *state)."""
         memory, tensors, results = Contiguous(), [], []
         for p, g, *state in calls:
-            # what is None and shall be something is a new array
+            # a state that is None gets an array where the update makes one
             old = [
                 p,
                 *[
@@ -78,37 +108,45 @@ class _Elementwise(NamedTuple):
                 ],
             ]
             results.append(tuple(old))
-            if not p.flags.c_contiguous and p.flags.f_contiguous:  # as its transpose, it is what it has to be
+            if not p.flags.c_contiguous and p.flags.f_contiguous:  # the transposed arrays are contiguous
                 g, old = g.T, [None if a is None else a.T for a in old]
             written = [memory.writes(a) for a in old if a is not None]
             tensors.append(Tensor([*written, memory.reads(g)], [p.size], -(-p.size // CHUNK)))
-        self.tables.run(self.name, tensors, *self.loop.values(numbers))
+        self.tables.run(self.name, tensors, *self.loop.values(values))
         memory.finish()
         return results
 
 
-_loops: dict[tuple, _Elementwise] = {}
+_loops: dict[tuple[Any, ...], _Elementwise] = {}
 
 
-def _elementwise(name: str, absent: tuple[bool, ...], numbers: tuple) -> _Elementwise:
-    key = (name, absent, *map(bool, numbers))  # what the plain version looks at
+def _elementwise(name: str, absent: tuple[bool, ...], values: tuple[Any, ...]) -> _Elementwise:
+    """The launch of an update, made once for the arrays that are None and for the truth of the numbers, on which the
+    plain version branches.
+    """
+    key = (name, absent, *map(bool, values))
     if key not in _loops:
+        update, keywords = getattr(plain, name), _KEYWORDS[name]
+
+        def by_position(xp: Any, *args: Any) -> Any:
+            return update(xp, *args[: len(absent)], **dict(zip(keywords, args[len(absent) :], strict=True)))
+
         names = ["p", "g", *[f"s{i}" for i in range(len(absent) - 2)]]
-        given = [None if a else name for name, a in zip(names, absent, strict=True)]
-        loop = Loop(getattr(plain_versions, name), given, numbers)
+        present = [None if is_none else name for is_none, name in zip(absent, names, strict=True)]
+        loop = Loop(by_position, present, values)
         written = [
             (n, result) for n, result in zip([names[0], *names[2:]], loop.results, strict=True) if result is not None
         ]
         arrays = [*[n for n, _ in written], "g"]
-        starts = [f"T* {n}_ = ARRAY({i});" for i, n in enumerate(arrays)]
-        reads = [f"T {n} = {n}_[i];" for n in given if n is not None]
+        pointers = [f"T* {n}_ = ARRAY({i});" for i, n in enumerate(arrays)]
+        reads = [f"T {n} = {n}_[i];" for n in present if n is not None]
         body = "\n        ".join(reads + loop.lines + [f"{n}_[i] = {result};" for n, result in written])
         constants = "".join([f", T c{i}" for i in range(len(loop.constants))])
         function = f"rustorch_{name}"
         text = f"""
 extern "C" __global__ void {function}(Table table{constants}) {{
     Place at(table);
-    {" ".join(starts)}
+    {" ".join(pointers)}
     EACH(i, SIZE(0)) {{
         {body}
     }}
@@ -119,13 +157,13 @@ extern "C" __global__ void {function}(Table table{constants}) {{
 
 
 def _single(name: str) -> Callable[..., tuple]:
-    """The kernel, for one parameter."""
+    """The kernel for one parameter."""
 
-    def run(*args: Any) -> tuple:
-        return steps(name, [args])[0]
+    def run(*arrays: Array | None, **numbers: Any) -> tuple:
+        return steps(name, [(arrays, numbers)])[0]
 
     run.__name__ = name
     return run
 
 
-OVERRIDES: dict[str, Callable] = {name: _single(name) for name in _ARRAYS} | clipping.OVERRIDES
+OVERRIDES: dict[str, Callable[..., Any]] = {name: _single(name) for name in _KEYWORDS} | clipping.OVERRIDES

@@ -1,4 +1,4 @@
-"""Many tensors in one launch: a CUDA function that gets a table of their addresses and sizes."""
+"""Launches that serve many tensors: CUDA functions that get a table of addresses and sizes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ import numpy
 from . import launch
 from .launch import INTEGER, REAL, THREADS, Array
 
-#: Bytes that a kernel's arguments may have on every GPU.
+#: Bytes that the arguments of a CUDA function may take on every GPU.
 ARGUMENTS = 4096
-#: Elements that a block treats where each is treated by itself.
+#: Elements that one block treats in an elementwise function.
 CHUNK = 4 * THREADS
-#: Blocks that make sums of parts of a tensor, at most: each block that needs the whole sum reads a part's with every
-#: thread.
+#: The most blocks that sum up parts of a tensor. A block that needs the whole sum reads one part's sum in each thread.
 PARTS = THREADS
 _NEVER = 2**31 - 1
 
 _TABLE = """
 typedef {real} T;
 typedef {index} I;
-// For each tensor: where its arrays lie (null for those that it has not), its sizes, and the number of its first block.
+// For each tensor: the addresses of its arrays (null for None), its sizes, and the number of its first block.
 struct Table {{ T* arrays[{arrays}][{capacity}]; long long sizes[{sizes}][{capacity}]; int first[{capacity}]; }};
 
-// The tensor that a block works for, and the block's number among those of this tensor.
+// The tensor that a block works for, and the block's number among the blocks of this tensor.
 struct Place {{
     int tensor, block;
 
@@ -40,18 +39,17 @@ struct Place {{
 
 #define ARRAY(number) table.arrays[number][at.tensor]
 #define SIZE(number) (I)table.sizes[number][at.tensor]
-// The elements of a block of {chunk}: as many threads as it has take turns.
+// Loop over the {chunk} elements of a block: each thread treats every {threads}th of them.
 #define EACH(i, n) \\
     for (I i = (I)at.block * {chunk} + threadIdx.x, end = i - threadIdx.x + {chunk}; i < n && i < end; i += {threads})
 """
 
-
-#: For functions of which the threads of a block, 256 of them, add up what they found.
+#: CUDA source of sums and maxima over the 256 threads of a block.
 SUMS = """
 __device__ T larger(T a, T b) { return a > b || a != a ? a : b; }  // nan is larger than everything
 
-// The sum or the largest over groups of so many threads, a power of two.
-__device__ T all(T x, int lanes, bool largest) {
+// The sum or the largest x over each group of so many neighbouring threads; a group's size is a power of two.
+__device__ T reduce(T x, int lanes, bool largest) {
     __shared__ T shared[256];
     int t = threadIdx.x;
     shared[t] = x;
@@ -61,10 +59,10 @@ __device__ T all(T x, int lanes, bool largest) {
     }
     __syncthreads();
     x = shared[t - t % lanes];
-    __syncthreads();  // before anybody writes again
+    __syncthreads();  // read before the next call writes
     return x;
 }
-__device__ T sum(T x, int lanes) { return all(x, lanes, false); }
+__device__ T sum(T x, int lanes) { return reduce(x, lanes, false); }
 """
 
 
@@ -74,10 +72,11 @@ class Tensor(NamedTuple):
     Attributes
     ----------
     arrays : sequence of arrays or None
-        Contiguous ones of one dtype.
+        Contiguous arrays of one dtype.
     sizes : sequence of int
+        Integers that the function needs for this tensor.
     blocks : int
-        Blocks that work for it.
+        How many blocks work for this tensor.
     """
 
     arrays: Sequence[Array | None]
@@ -86,35 +85,37 @@ class Tensor(NamedTuple):
 
 
 class Tables:
-    """CUDA functions over tables: each is called with the table and numbers of the tensors' dtype.
+    """CUDA functions that take a table of tensors, and numbers of the tensors' dtype.
 
     Parameters
     ----------
     text : str
-        The source. A function finds its tensor by ``Place at(table)``.
-    arrays, sizes, numbers : int
-        How many a tensor has of the first two, and how many numbers a function has at most.
+        The source of one or more functions. A block finds its tensor by ``Place at(table)``.
+    arrays, sizes : int
+        How many arrays and how many sizes each tensor has.
+    numbers : int
+        How many numbers a function takes at most.
     """
 
     def __init__(self, text: str, arrays: int, sizes: int, numbers: int):
         self.text, self.arrays, self.sizes = text, arrays, sizes
-        # an even count, so that the table is made of whole words of 64 bits
+        # an even count, so that the table fills whole words of 64 bits
         self.capacity = (ARGUMENTS - 8 * numbers) // (8 * (arrays + sizes) + 4) // 2 * 2
-        self._functions: dict[tuple, Callable] = {}
+        self._functions: dict[tuple[str, Any, Any], Callable[..., None]] = {}
 
     def run(self, name: str, tensors: Sequence[Tensor], *numbers: float) -> None:
-        """Call a function for all tensors; in several launches only where one table cannot hold them."""
+        """Call a function for all tensors: in one launch, or in several where one table cannot hold them."""
         for start in range(0, len(tensors), self.capacity):
-            some = tensors[start : start + self.capacity]
-            given = [a for tensor in some for a in tensor.arrays if a is not None]
-            dtype = given[0].dtype
+            part = tensors[start : start + self.capacity]
+            arrays = [a for tensor in part for a in tensor.arrays if a is not None]
+            dtype = arrays[0].dtype
             function = self._function(
-                name, dtype, numpy.dtype("int32" if max([a.size for a in given]) < launch.INT32_LIMIT else "int64")
+                name, dtype, numpy.dtype("int32" if max([a.size for a in arrays]) < launch.INT32_LIMIT else "int64")
             )
-            blocks = sum([tensor.blocks for tensor in some])
-            function((blocks,), (THREADS,), (self._table(some), *[dtype.type(n) for n in numbers]))
+            blocks = sum([tensor.blocks for tensor in part])
+            function((blocks,), (THREADS,), (self._table(part), *[dtype.type(n) for n in numbers]))
 
-    def _function(self, name: str, dtype: Any, index: Any) -> Callable:
+    def _function(self, name: str, dtype: Any, index: Any) -> Callable[..., None]:
         function = self._functions.get((name, dtype, index))
         if function is None:
             head = _TABLE.format(
@@ -132,10 +133,10 @@ class Tables:
         return function
 
     def _table(self, tensors: Sequence[Tensor]) -> Array:
-        """The struct: to CuPy, one element of a type of its own."""
-        n, room = len(tensors), self.capacity
-        words = numpy.zeros((self.arrays + self.sizes) * room + room // 2, "int64")
-        columns = words[: (self.arrays + self.sizes) * room].reshape(-1, room)
+        """The struct ``Table``, as one element of a structured dtype, which CuPy passes by value."""
+        n, capacity = len(tensors), self.capacity
+        words = numpy.zeros((self.arrays + self.sizes) * capacity + capacity // 2, "int64")
+        columns = words[: (self.arrays + self.sizes) * capacity].reshape(-1, capacity)
         lines = [(*[0 if a is None else a.data.ptr for a in tensor.arrays], *tensor.sizes) for tensor in tensors]
         columns[:, :n] = numpy.array(lines, "int64").T
         first = words[columns.size :].view("int32")
@@ -145,17 +146,17 @@ class Tables:
 
 
 class Contiguous:
-    """Arrays as the functions need them. What is not contiguous is copied, and copied back after the launches if it is
-    written to.
-    """
+    """Contiguous versions of arrays, for functions that need them: copies, where an array is not contiguous itself."""
 
     def __init__(self) -> None:
         self._copied: list[tuple[Array, Array]] = []
 
     def reads(self, array: Array) -> Array:
+        """A contiguous array to read from."""
         return array if array.flags.c_contiguous else cupy.ascontiguousarray(array)
 
     def writes(self, array: Array | None) -> Array | None:
+        """A contiguous array to read from and write to; `finish` copies it back."""
         if array is None or array.flags.c_contiguous:
             return array
         copy = cupy.ascontiguousarray(array)
@@ -163,6 +164,6 @@ class Contiguous:
         return copy
 
     def finish(self) -> None:
-        """Copy back, after the launches."""
+        """Copy what the launches wrote back into the arrays that are not contiguous."""
         for array, copy in self._copied:
             array[...] = copy

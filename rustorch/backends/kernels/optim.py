@@ -1,60 +1,49 @@
-"""Updates of one parameter, as the optimizers run them after every backward pass.
+"""One step of each optimizer for one parameter, and the clipping of gradients, in plain code.
 
-Each takes the parameter, its gradient, the arrays of its state and numbers, and returns the new parameter and the new
-state. An override may write into the arrays it was given, but for the gradient, and return those; a caller never uses
-the old ones again.
+A step takes the parameter ``p``, its gradient ``g`` and the arrays of its state by position, and numbers by keyword. It
+returns the new parameter and the new state. An override may write into all of these arrays but the gradient, and return
+them: a caller never uses the old ones again. A caller computes what depends on the number of the step, such as Adam's
+bias corrections, in double precision.
 
-Those in ELEMENTWISE treat each number of a parameter by itself, so that an override may run them block by block, or as
-one fused loop. Such an update uses operators and functions of the standard alone, and looks at nothing but the numbers
-to decide what to do. Corrections that depend on the step's number are computed by the optimizers, in double precision.
+An update in ELEMENTWISE treats each element of a parameter by itself, so an override may run it block by block or as
+one fused loop. All its arrays have the parameter's shape. It uses operators and functions of the standard alone, and
+branches on its numbers alone, never on the elements.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "adadelta", "adafactor", "adagrad", "adam", "adamax", "asgd", "limited", "muon", "nadam", "radam", "rmsprop",
-    "rprop", "sgd", "total_norm",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from ..base import Array, Namespace
 
-#: Updates that treat each number by itself, and how many of their first arguments are arrays of the parameter's shape
-#: (or None).
-ELEMENTWISE = {
-    "adadelta": 4,
-    "adagrad": 3,
-    "adam": 5,
-    "adamax": 4,
-    "asgd": 3,
-    "nadam": 4,
-    "radam": 4,
-    "rmsprop": 5,
-    "rprop": 4,
-    "sgd": 3,
-}
+#: The updates that treat each element of a parameter by itself.
+ELEMENTWISE = ("adadelta", "adagrad", "adam", "adamax", "asgd", "nadam", "radam", "rmsprop", "rprop", "sgd")
 
 
-def _direction(p: Any, g: Any, weight_decay: float, maximize: bool) -> Any:
+def _direction(p: Array, g: Array, weight_decay: float, maximize: bool) -> Array:
+    """The gradient to descend along: ``g``, or ``-g`` to maximize, plus ``weight_decay * p``."""
     if maximize:
         g = -g
     return g + weight_decay * p if weight_decay else g
 
 
 def _moments(
-    p: Any,
-    g: Any,
-    mean: Any,
-    square: Any,
+    p: Array,
+    g: Array,
+    mean: Array,
+    square: Array,
+    *,
     lr: float,
     beta1: float,
     beta2: float,
     weight_decay: float,
     decoupled: bool,
     maximize: bool,
-) -> tuple[Any, Any, Any, Any]:
-    """What Adam and its kin begin with: weight decay of either kind, and the running means of the gradient and its
-    square.
+) -> tuple[Array, Array, Array, Array]:
+    """What Adam, NAdam and RAdam begin with: weight decay of either kind, and the running means of the gradient and of
+    its square. Returns ``p``, ``g``, ``mean`` and ``square``.
     """
     if decoupled:
         p = (1 - lr * weight_decay) * p
@@ -64,21 +53,28 @@ def _moments(
 
 
 def sgd(
-    xp: Any,
-    p: Any,
-    g: Any,
-    buffer: Any,
+    xp: Namespace,
+    p: Array,
+    g: Array,
+    buffer: Array | None,
+    *,
     lr: float,
     momentum: float,
     dampening: float,
     weight_decay: float,
     nesterov: bool,
     maximize: bool,
-) -> tuple[Any, Any]:
-    """One step of gradient descent with momentum, as PyTorch defines it.
+) -> tuple[Array, Array | None]:
+    """Take one step of gradient descent with momentum.
 
-    ``buffer`` is the running direction, or None before the first step. Source: Sutskever et al., "On the importance
-    of initialization and momentum in deep learning", 2013, with PyTorch's convention for the learning rate.
+    ``buffer`` is the running direction, or None before the first step and without momentum::
+
+        g = g + weight_decay * p                              # -g + weight_decay * p to maximize
+        buffer = momentum * buffer + (1 - dampening) * g      # first step: buffer = g
+        p = p - lr * buffer                                   # nesterov: p - lr * (g + momentum * buffer)
+
+    Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013, equations 1 to
+    4; in PyTorch's form, where the buffer does not contain the learning rate.
     """
     g = _direction(p, g, weight_decay, maximize)
     if momentum:
@@ -88,12 +84,13 @@ def sgd(
 
 
 def adam(
-    xp: Any,
-    p: Any,
-    g: Any,
-    mean: Any,
-    square: Any,
-    top: Any,
+    xp: Namespace,
+    p: Array,
+    g: Array,
+    mean: Array,
+    square: Array,
+    top: Array | None,
+    *,
     lr: float,
     beta1: float,
     beta2: float,
@@ -103,12 +100,34 @@ def adam(
     maximize: bool,
     correction1: float,
     correction2: float,
-) -> tuple[Any, ...]:
-    """Adam, and AdamW where ``decoupled``; ``top`` is the largest ``square`` so far for AMSGrad, else None.
+) -> tuple[Array, Array, Array, Array | None]:
+    """Take one step of Adam; of AdamW if ``decoupled``.
 
-    The corrections are ``1 - beta ** step``.
+    In step ``t``, ``correction1`` is ``1 - beta1**t`` and ``correction2`` is ``1 - beta2**t``::
+
+        g = g + weight_decay * p                              # decoupled: p = (1 - lr * weight_decay) * p
+        mean = beta1 * mean + (1 - beta1) * g
+        square = beta2 * square + (1 - beta2) * g**2
+        p = p - lr * (mean / correction1) / (sqrt(square / correction2) + eps)
+
+    AMSGrad divides by the root of ``top = max(top, square)``, the largest ``square`` so far. Otherwise ``top`` is None.
+
+    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014, algorithm 1; ``decoupled``: Loshchilov
+    and Hutter, "Decoupled Weight Decay Regularization", 2019, algorithm 2; AMSGrad: Reddi et al., "On the Convergence
+    of Adam and Beyond", 2018, algorithm 2.
     """
-    p, g, mean, square = _moments(p, g, mean, square, lr, beta1, beta2, weight_decay, decoupled, maximize)
+    p, g, mean, square = _moments(
+        p,
+        g,
+        mean,
+        square,
+        lr=lr,
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=weight_decay,
+        decoupled=decoupled,
+        maximize=maximize,
+    )
     if top is not None:
         top = xp.maximum(top, square)
     root = xp.sqrt(square if top is None else top) / correction2**0.5
@@ -116,11 +135,12 @@ def adam(
 
 
 def nadam(
-    xp: Any,
-    p: Any,
-    g: Any,
-    mean: Any,
-    square: Any,
+    xp: Namespace,
+    p: Array,
+    g: Array,
+    mean: Array,
+    square: Array,
+    *,
     lr: float,
     beta1: float,
     beta2: float,
@@ -129,21 +149,44 @@ def nadam(
     decoupled: bool,
     maximize: bool,
     correction2: float,
-    of_gradient: float,
-    of_mean: float,
-) -> tuple[Any, ...]:
-    """Adam that looks ahead; ``of_gradient`` and ``of_mean`` weigh the two directions."""
-    p, g, mean, square = _moments(p, g, mean, square, lr, beta1, beta2, weight_decay, decoupled, maximize)
+    gradient_weight: float,
+    mean_weight: float,
+) -> tuple[Array, Array, Array]:
+    """Take one step of NAdam: Adam with Nesterov's momentum.
+
+    With ``mean`` and ``square`` as in `adam`::
+
+        p = p - lr * (gradient_weight * g + mean_weight * mean) / (sqrt(square / correction2) + eps)
+
+    In step ``t``, ``correction2`` is ``1 - beta2**t``. With the momentum ``mu[t]`` of a step and ``product[t] = mu[1] *
+    ... * mu[t]``, ``gradient_weight`` is ``(1 - mu[t]) / (1 - product[t])`` and ``mean_weight`` is ``mu[t + 1] / (1 -
+    product[t + 1])``.
+
+    Source: Dozat, "Incorporating Nesterov Momentum into Adam", 2016.
+    """
+    p, g, mean, square = _moments(
+        p,
+        g,
+        mean,
+        square,
+        lr=lr,
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=weight_decay,
+        decoupled=decoupled,
+        maximize=maximize,
+    )
     root = xp.sqrt(square / correction2) + eps
-    return p - lr * ((of_gradient * g + of_mean * mean) / root), mean, square
+    return p - lr * ((gradient_weight * g + mean_weight * mean) / root), mean, square
 
 
 def radam(
-    xp: Any,
-    p: Any,
-    g: Any,
-    mean: Any,
-    square: Any,
+    xp: Namespace,
+    p: Array,
+    g: Array,
+    mean: Array,
+    square: Array,
+    *,
     lr: float,
     beta1: float,
     beta2: float,
@@ -152,22 +195,42 @@ def radam(
     decoupled: bool,
     maximize: bool,
     correction1: float,
-    rectified: float,
-) -> tuple[Any, ...]:
-    """Adam that waits for its variance: ``rectified`` is the factor of the adaptive step, and 0 as long as there is
-    none.
+    rectification: float,
+) -> tuple[Array, Array, Array]:
+    """Take one step of RAdam: Adam that steps along the mean alone while the variance is not known well enough.
+
+    With ``mean`` and ``square`` as in `adam`, and ``correction1 = 1 - beta1**t`` in step ``t``::
+
+        p = p - lr * (mean / correction1) * rectification / (sqrt(square) + eps)
+        p = p - lr * (mean / correction1)                     # where rectification is 0
+
+    ``rectification`` contains ``sqrt(1 - beta2**t)``, which corrects the root.
+
+    Source: Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2019, algorithm 2.
     """
-    p, g, mean, square = _moments(p, g, mean, square, lr, beta1, beta2, weight_decay, decoupled, maximize)
-    step = rectified * mean / (xp.sqrt(square) + eps) if rectified else mean
+    p, g, mean, square = _moments(
+        p,
+        g,
+        mean,
+        square,
+        lr=lr,
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=weight_decay,
+        decoupled=decoupled,
+        maximize=maximize,
+    )
+    step = rectification * mean / (xp.sqrt(square) + eps) if rectification else mean
     return p - lr / correction1 * step, mean, square
 
 
 def adamax(
-    xp: Any,
-    p: Any,
-    g: Any,
-    mean: Any,
-    largest: Any,
+    xp: Namespace,
+    p: Array,
+    g: Array,
+    mean: Array,
+    largest: Array,
+    *,
     lr: float,
     beta1: float,
     beta2: float,
@@ -175,7 +238,18 @@ def adamax(
     weight_decay: float,
     maximize: bool,
     correction1: float,
-) -> tuple[Any, ...]:
+) -> tuple[Array, Array, Array]:
+    """Take one step of Adamax: Adam with a running maximum of the gradients' sizes.
+
+    ``correction1`` is ``1 - beta1**t`` in step ``t``::
+
+        g = g + weight_decay * p
+        mean = beta1 * mean + (1 - beta1) * g
+        largest = max(beta2 * largest, abs(g) + eps)
+        p = p - lr * (mean / correction1) / largest
+
+    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014, algorithm 2.
+    """
     g = _direction(p, g, weight_decay, maximize)
     mean = mean + (1 - beta1) * (g - mean)
     largest = xp.maximum(beta2 * largest, xp.abs(g) + eps)
@@ -183,158 +257,266 @@ def adamax(
 
 
 def adagrad(
-    xp: Any, p: Any, g: Any, total: Any, lr: float, eps: float, weight_decay: float, maximize: bool
-) -> tuple[Any, Any]:
+    xp: Namespace, p: Array, g: Array, total: Array, *, lr: float, eps: float, weight_decay: float, maximize: bool
+) -> tuple[Array, Array]:
+    """Take one step of Adagrad.
+
+    ``total`` is the sum of all squared gradients::
+
+        g = g + weight_decay * p
+        total = total + g**2
+        p = p - lr * g / (sqrt(total) + eps)
+
+    Source: Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization",
+    2011, figure 1.
+    """
     g = _direction(p, g, weight_decay, maximize)
     total = total + g * g
     return p - lr * (g / (xp.sqrt(total) + eps)), total
 
 
 def adadelta(
-    xp: Any,
-    p: Any,
-    g: Any,
-    square: Any,
-    moved: Any,
+    xp: Namespace,
+    p: Array,
+    g: Array,
+    square: Array,
+    step_square: Array,
+    *,
     lr: float,
     rho: float,
     eps: float,
     weight_decay: float,
     maximize: bool,
-) -> tuple[Any, ...]:
+) -> tuple[Array, Array, Array]:
+    """Take one step of Adadelta.
+
+    ``square`` is the running mean of the squared gradients, ``step_square`` that of the squared steps::
+
+        g = g + weight_decay * p
+        square = rho * square + (1 - rho) * g**2
+        step = sqrt(step_square + eps) / sqrt(square + eps) * g
+        step_square = rho * step_square + (1 - rho) * step**2
+        p = p - lr * step
+
+    Source: Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012, algorithm 1.
+    """
     g = _direction(p, g, weight_decay, maximize)
     square = rho * square + (1 - rho) * (g * g)
-    step = xp.sqrt(moved + eps) / xp.sqrt(square + eps) * g
-    moved = rho * moved + (1 - rho) * (step * step)
-    return p - lr * step, square, moved
+    step = xp.sqrt(step_square + eps) / xp.sqrt(square + eps) * g
+    step_square = rho * step_square + (1 - rho) * (step * step)
+    return p - lr * step, square, step_square
 
 
 def rmsprop(
-    xp: Any,
-    p: Any,
-    g: Any,
-    square: Any,
-    mean: Any,
-    buffer: Any,
+    xp: Namespace,
+    p: Array,
+    g: Array,
+    square: Array,
+    mean: Array | None,
+    buffer: Array | None,
+    *,
     lr: float,
     alpha: float,
     eps: float,
     weight_decay: float,
     momentum: float,
     maximize: bool,
-) -> tuple[Any, ...]:
-    """``mean`` is that of the gradients if they are centered, ``buffer`` the running direction if there is momentum;
-    else None.
+) -> tuple[Array, Array, Array | None, Array | None]:
+    """Take one step of RMSprop.
+
+    ``mean`` is the running mean of the gradients for the centered form, else None. ``buffer`` is the running direction
+    for momentum, else None::
+
+        g = g + weight_decay * p
+        square = alpha * square + (1 - alpha) * g**2
+        mean = alpha * mean + (1 - alpha) * g
+        step = g / (sqrt(square - mean**2) + eps)             # without a mean: g / (sqrt(square) + eps)
+        buffer = momentum * buffer + step
+        p = p - lr * buffer                                   # without a buffer: p - lr * step
+
+    Source: Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012; the centered form with momentum: Graves,
+    "Generating Sequences With Recurrent Neural Networks", 2013, equations 38 to 41. As in PyTorch, ``eps`` stands
+    outside of the root.
     """
     g = _direction(p, g, weight_decay, maximize)
     square = alpha * square + (1 - alpha) * (g * g)
     if mean is None:
-        spread = square
+        variance = square
     else:
         mean = mean + (1 - alpha) * (g - mean)
-        spread = square - mean * mean
-    g = g / (xp.sqrt(spread) + eps)
+        variance = square - mean * mean
+    step = g / (xp.sqrt(variance) + eps)
     if buffer is not None:
-        g = buffer = momentum * buffer + g
-    return p - lr * g, square, mean, buffer
+        step = buffer = momentum * buffer + step
+    return p - lr * step, square, mean, buffer
 
 
 def rprop(
-    xp: Any, p: Any, g: Any, before: Any, size: Any, down: float, up: float, least: float, most: float, maximize: bool
-) -> tuple[Any, ...]:
-    """``before`` is the last gradient, 0 where it turned; ``size`` the length of each number's step."""
+    xp: Namespace,
+    p: Array,
+    g: Array,
+    previous: Array,
+    size: Array,
+    *,
+    shrink: float,
+    grow: float,
+    smallest: float,
+    largest: float,
+    maximize: bool,
+) -> tuple[Array, Array, Array]:
+    """Take one step of Rprop.
+
+    ``previous`` is the last gradient, and 0 where its sign had changed. ``size`` is the length of each element's step::
+
+        size = size * grow where g * previous > 0, size * shrink where g * previous < 0, else size
+        size = clip(size, smallest, largest)
+        previous = g = 0 where g * previous < 0, else g
+        p = p - sign(g) * size
+
+    An element whose gradient is nan does not move, as in PyTorch.
+
+    Source: Riedmiller and Braun, "A Direct Adaptive Method for Faster Backpropagation Learning: The RPROP Algorithm",
+    1993. As in PyTorch, a step whose gradient has changed its sign is left out, not taken back: the variant iRprop- of
+    Igel and Huesken, "Improving the Rprop Learning Algorithm", 2000.
+    """
     if maximize:
         g = -g
-    agree = g * before
-    size = xp.where(agree > 0, size * up, xp.where(agree < 0, size * down, size))
-    size = xp.clip(size, least, most)
-    g = xp.where(agree < 0, xp.zeros_like(g), g)
-    zero = xp.zeros_like(size)
-    return (
-        p - xp.where(g > 0, size, xp.where(g < 0, -size, zero)),
-        g,
-        size,
-    )  # no step where the gradient is nan, as in PyTorch
+    agreement = g * previous
+    size = xp.where(agreement > 0, size * grow, xp.where(agreement < 0, size * shrink, size))
+    size = xp.clip(size, smallest, largest)
+    g = xp.where(agreement < 0, xp.zeros_like(g), g)
+    step = xp.where(g > 0, size, xp.where(g < 0, -size, xp.zeros_like(size)))
+    return p - step, g, size
 
 
 def asgd(
-    xp: Any, p: Any, g: Any, average: Any, decay: float, eta: float, mu: float, weight_decay: float, maximize: bool
-) -> tuple[Any, Any]:
-    """``decay`` is the factor that draws the parameter to 0, ``mu`` how much of it enters its average."""
+    xp: Namespace,
+    p: Array,
+    g: Array,
+    average: Array,
+    *,
+    decay: float,
+    eta: float,
+    mu: float,
+    weight_decay: float,
+    maximize: bool,
+) -> tuple[Array, Array]:
+    """Take one step of averaged gradient descent.
+
+    ``average`` is the running mean of the parameter, ``mu`` the weight of its newest value, and ``decay`` is ``1 -
+    lambd * eta``::
+
+        g = g + weight_decay * p
+        p = decay * p - eta * g
+        average = average + mu * (p - average)
+
+    Source: Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992; with the step sizes of
+    Bottou, "Stochastic Gradient Descent Tricks", 2012.
+    """
     g = _direction(p, g, weight_decay, maximize)
     p = decay * p - eta * g
     return p, average + mu * (p - average)
 
 
 # -- updates of whole matrices -----------------------------------------------------------------------------------------
-def _length(xp: Any, x: Any) -> Any:
+def _norm(xp: Namespace, x: Array) -> Array:
     """The Euclidean norm of all elements."""
     return xp.vector_norm(x, tuple(range(x.ndim)), 2, False)
 
 
-def _above(xp: Any, x: Any, least: float) -> Any:
-    """``x``, or ``least`` where it is not above that, as nan is: PyTorch has it so, by Python's ``max``."""
-    return xp.where(x > least, x, xp.full_like(x, least))
+def _at_least(xp: Namespace, x: Array, minimum: float) -> Array:
+    """``x``, or ``minimum`` where ``x`` is not above it. A nan becomes ``minimum``, as with Python's ``max`` in
+    PyTorch.
+    """
+    return xp.where(x > minimum, x, xp.full_like(x, minimum))
 
 
-def _toward(start: Any, end: Any, weight: float) -> Any:
-    """From ``start``, a part of the way to ``end``: PyTorch's ``lerp``, for infinities too."""
+def _lerp(start: Array, end: Array, weight: float) -> Array:
+    """``start + weight * (end - start)`` as PyTorch's ``lerp`` computes it, also for infinities."""
     return start + weight * (end - start) if weight < 0.5 else end - (end - start) * (1 - weight)
 
 
 def adafactor(
-    xp: Any,
-    p: Any,
-    g: Any,
-    rows: Any,
-    columns: Any,
-    variance: Any,
+    xp: Namespace,
+    p: Array,
+    g: Array,
+    rows: Array | None,
+    columns: Array | None,
+    variance: Array | None,
+    *,
     lr: float,
-    keep: float,
+    new_weight: float,
     eps1: float,
     eps2: float,
     d: float,
     rho: float,
     weight_decay: float,
     maximize: bool,
-) -> tuple[Any, ...]:
-    """Adafactor: of matrices, the variance is the product of its ``rows`` and ``columns``; of vectors it is
-    ``variance``.
+) -> tuple[Array, Array | None, Array | None, Array | None]:
+    """Take one step of Adafactor.
 
-    ``keep`` is the weight of the new variance, ``rho`` the longest relative step.
+    For a matrix, or a stack of them, of shape (..., m, n), the running variance is the product of the means ``rows`` of
+    shape (..., m, 1) and ``columns`` of shape (..., 1, n), and ``variance`` is None. For a vector the state is
+    ``variance``, and the other two are None. ``new_weight`` is the weight of the new squares, ``rho`` the longest
+    relative step, and ``rms`` the root mean square of all elements::
+
+        step = rho * max(eps2, rms(p))
+        p = (1 - lr * weight_decay) * p
+        rows = (1 - new_weight) * rows + new_weight * mean(g**2, axis=-1)
+        columns = (1 - new_weight) * columns + new_weight * mean(g**2, axis=-2)
+        variance = rows * columns / max(mean(rows, axis=-2), eps1)
+        u = g / sqrt(max(variance, eps1**2))
+        p = p - step * u / max(1, rms(u) / d)                 # p + ... to maximize
+
+    A vector's ``variance`` is ``(1 - new_weight) * variance + new_weight * g**2``.
+
+    Source: Shazeer and Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", 2018, algorithms 4 and
+    5; in PyTorch's form.
     """
-    size = math.prod(p.shape) ** 0.5
-    step = rho * _above(xp, _length(xp, p) / size, eps2)
+    root_size = math.prod(p.shape) ** 0.5
+    step = rho * _at_least(xp, _norm(xp, p) / root_size, eps2)
     if weight_decay:
         p = (1 - lr * weight_decay) * p
     square = g * g
     if variance is None:
-        rows = _toward(rows, xp.mean(square, axis=-1, keepdims=True), keep)
-        columns = _toward(columns, xp.mean(square, axis=-2, keepdims=True), keep)
-        shared = xp.mean(rows, axis=-2, keepdims=True)
-        estimate = rows * columns / xp.maximum(shared, eps1)
+        rows = _lerp(rows, xp.mean(square, axis=-1, keepdims=True), new_weight)
+        columns = _lerp(columns, xp.mean(square, axis=-2, keepdims=True), new_weight)
+        estimate = rows * columns / xp.maximum(xp.mean(rows, axis=-2, keepdims=True), eps1)
     else:
-        estimate = variance = _toward(variance, square, keep)
+        estimate = variance = _lerp(variance, square, new_weight)
     u = g / xp.sqrt(xp.maximum(estimate, eps1 * eps1))
-    step = step / _above(xp, _length(xp, u) / (size * d), 1.0)
+    step = step / _at_least(xp, _norm(xp, u) / (root_size * d), 1.0)
     return (p + step * u if maximize else p - step * u), rows, columns, variance
 
 
 def muon(
-    xp: Any,
-    p: Any,
-    g: Any,
-    buffer: Any,
+    xp: Namespace,
+    p: Array,
+    g: Array,
+    buffer: Array,
+    *,
     lr: float,
     decay: float,
     momentum: float,
     nesterov: bool,
     coefficients: tuple[float, float, float],
-    steps: int,
+    iterations: int,
     eps: float,
-) -> tuple[Any, Any]:
-    """Muon: the momentum, with its singular values brought close to 1 by Newton-Schulz iterations; ``decay`` multiplies
-    ``p``.
+) -> tuple[Array, Array]:
+    """Take one step of Muon: the momentum of a matrix, with all its singular values brought close to 1.
+
+    ``buffer`` is the momentum, ``decay`` is ``1 - lr * weight_decay`` with the learning rate before it is adjusted to
+    the shape, and ``a, b, c`` are the ``coefficients`` of the Newton-Schulz iteration::
+
+        buffer = momentum * buffer + (1 - momentum) * g
+        x = buffer                                            # nesterov: (1 - momentum) * g + momentum * buffer
+        x = x / max(norm(x), eps)
+        A = x @ x.T; x = a * x + (b * A + c * A @ A) @ x      # ``iterations`` times
+        p = decay * p - lr * x
+
+    A matrix with more rows than columns is transposed for the iterations, which makes ``A`` smaller.
+
+    Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024.
     """
     buffer = buffer + (1 - momentum) * (g - buffer)
     x = g + momentum * (buffer - g) if nesterov else buffer
@@ -342,27 +524,30 @@ def muon(
     tall = x.shape[0] > x.shape[1]
     if tall:
         x = x.mT
-    x = x / xp.maximum(_length(xp, x), eps)
-    for _ in range(steps):
+    x = x / xp.maximum(_norm(xp, x), eps)
+    for _ in range(iterations):
         gram = x @ x.mT
         x = a * x + (b * gram + c * (gram @ gram)) @ x
     return decay * p - lr * (x.mT if tall else x), buffer
 
 
-# -- all gradients, before a step --------------------------------------------------------------------------------------
-def total_norm(xp: Any, order: float, *arrays: Any) -> Any:
-    """The norm of all elements of one or more arrays of one dtype, none of them empty: ``sum(abs(x) ** order) ** (1 /
-    order)``.
+# -- clipping of all gradients, before a step --------------------------------------------------------------------------
+def total_norm(xp: Namespace, order: float, *arrays: Array) -> Array:
+    """The norm of all elements of one or more arrays: ``sum(abs(x) ** order) ** (1 / order)``, a 0-d array.
 
-    ``order`` is above 0; infinity is for the largest absolute value.
+    The arrays have one dtype, and none of them is empty. ``order`` is above 0. Infinity gives the largest absolute
+    value.
     """
     norms = [xp.vector_norm(x, tuple(range(x.ndim)), order, False) for x in arrays]
     return xp.vector_norm(xp.stack(norms), (0,), order, False)
 
 
-def limited(xp: Any, most: float, total: Any, *arrays: Any) -> tuple[Any, ...]:
-    """Arrays of one dtype, times ``most / total`` where that is less than 1: new ones. ``total`` is of their real
-    dtype.
+def clip_by_norm(xp: Namespace, maximum: float, total: Array, *arrays: Array) -> tuple[Array, ...]:
+    """New arrays: each one times ``maximum / (total + 1e-6)`` where that is less than 1.
+
+    The arrays have one dtype. ``total`` is their norm, a 0-d array of the real dtype that belongs to theirs.
+
+    Source: Pascanu et al., "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
     """
-    factor = xp.clip(most / (total + 1e-6), max=1.0)
+    factor = xp.clip(maximum / (total + 1e-6), max=1.0)
     return tuple([x * factor for x in arrays])

@@ -1,12 +1,14 @@
-"""Updates of parameters, in place and block by block: what an update computes on its way stays in the processor's
-cache, and no array of a parameter's size is made.
+"""Steps of the optimizers on NumPy: in place, and block by block, so that temporaries stay in the processor's cache.
+
+The formulas stand in ``kernels/optim.py``, under the same names. The elementwise updates that are not written out here
+run the plain version on each block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 from numpy import add, divide, maximum, multiply, negative, sqrt, subtract
@@ -14,52 +16,54 @@ from numpy.linalg import norm
 
 from ..kernels import optim as plain
 
-Array = Any
+if TYPE_CHECKING:
+    from ..base import Array
 
-#: Numbers in a block: 512 KiB of float32. A smaller one would stay in a nearer cache, but there would be more calls,
-#: which cost more.
+#: Elements in a block: 512 KiB of float32. A smaller block would stay in a nearer cache, but the additional calls cost
+#: more than that saves.
 BLOCK = 1 << 17
 
 
-def _scalars(dtype: Any, *values: float) -> list[Array]:
-    """Numbers as arrays without axes, with which a call takes half as long as with Python's, for which NumPy asks about
-    promotion.
+def _scalars(dtype: numpy.dtype, *values: float) -> list[Array]:
+    """Numbers as 0-d arrays. A call with them takes half as long as with Python's numbers, whose promotion NumPy has to
+    look up.
     """
     array = numpy.array(values, dtype)
     return [array[i, ...] for i in range(len(values))]
 
 
 def _writable(p: Array) -> Array:
+    """``p``, or a copy of it where it cannot be written."""
     return p if p.flags.writeable else p.copy()
 
 
-def _blocks(arrays: tuple[Array, ...], size: int = BLOCK) -> Iterator[tuple[Array, ...]]:
-    """Parts of arrays of one shape that lie in one place, as views; None stays None."""
-    first = arrays[0]
+def _blocks(arrays: tuple[Array | None, ...], size: int = BLOCK) -> Iterator[tuple[Any, ...]]:
+    """The same part of each of several arrays of one shape, as views, one part after the other; None stays None."""
+    first: Array = arrays[0]
     if first.size <= size:
         yield arrays
         return
     if all(a is None or a.flags.c_contiguous for a in arrays):
         arrays, step = tuple(None if a is None else a.reshape(-1) for a in arrays), size
+        first = arrays[0]
     else:
         step = max(1, size * first.shape[0] // first.size)
-    for start in range(0, arrays[0].shape[0], step):
+    for start in range(0, first.shape[0], step):
         yield tuple(None if a is None else a[start : start + step] for a in arrays)
 
 
-def _in_blocks(name: str, arrays: int) -> Callable[..., tuple]:
-    """The plain update, for a block at a time; its results are written over what they replace."""
-    update = getattr(plain, name)
+def _in_blocks(name: str) -> Callable[..., tuple[Array | None, ...]]:
+    """The plain update, run on one block at a time; it writes the results over the old parameter and state."""
+    update: Callable[..., tuple[Array | None, ...]] = getattr(plain, name)
 
     @wraps(update)
-    def run(*args: Any) -> tuple:
-        p, g, *state = args[:arrays]
-        p, numbers = _writable(p), args[arrays:]
-        for block in _blocks((p, g, *state), BLOCK // 4):  # of temporaries, there are several
+    def run(p: Array, g: Array, *state: Array | None, **numbers: Any) -> tuple[Array | None, ...]:
+        p = _writable(p)
+        for block in _blocks((p, g, *state), BLOCK // 4):  # a plain update makes several temporaries
             old = (block[0], *block[2:])
-            for to, new in zip(old, update(numpy, *block, *numbers), strict=True):
-                if to is not None:
-                    to[...] = new
+            for target, new in zip(old, update(numpy, *block, **numbers), strict=True):
+                if target is not None:
+                    target[...] = new
         return (p, *state)
 
     return run
@@ -69,6 +73,7 @@ def sgd(
     p: Array,
     g: Array,
     buffer: Array | None,
+    *,
     lr: float,
     momentum: float,
     dampening: float,
@@ -76,8 +81,9 @@ def sgd(
     nesterov: bool,
     maximize: bool,
 ) -> tuple[Array, Array | None]:
+    """As the plain version, in place: with one scratch buffer of a block's size."""
     p = _writable(p)
-    if p.size <= 8 * BLOCK and not (momentum or weight_decay or maximize):  # one temporary is all there is
+    if p.size <= 8 * BLOCK and not (momentum or weight_decay or maximize):  # there is one temporary only
         return subtract(p, multiply(g, lr), p), buffer
     first = momentum and buffer is None
     if first:
@@ -94,7 +100,7 @@ def sgd(
                 buffer_[...] = g_
             else:
                 multiply(buffer_, momentum, buffer_)
-                # with dampening there is no nesterov, so that g_ may be overwritten
+                # SGD refuses nesterov with dampening, so g_ is not needed again and the scratch buffer is free
                 add(buffer_, multiply(g_, 1 - dampening, scratch) if dampening else g_, buffer_)
             if nesterov:
                 subtract(p_, multiply(g_, lr, scratch), p_)
@@ -109,6 +115,7 @@ def adam(
     mean: Array,
     square: Array,
     top: Array | None,
+    *,
     lr: float,
     beta1: float,
     beta2: float,
@@ -118,11 +125,14 @@ def adam(
     maximize: bool,
     correction1: float,
     correction2: float,
-) -> tuple[Array, ...]:
+) -> tuple[Array, Array, Array, Array | None]:
+    """As the plain version, in place; it moves both corrections out of the quotient, which saves a pass over the
+    block.
+    """
     p = _writable(p)
+    # mean / correction1 / (sqrt(square / correction2) + eps) is mean * root / correction1 / (sqrt(square) + eps * root)
     root, gain = correction2**0.5, beta1 - 1 if maximize else 1 - beta1
-    # the corrections are drawn out of the quotient, which saves a pass over the block: m / (sqrt(v) / root + eps)
-    rate, eps, decay, shrink, keep1, gain, keep2, gain2 = _scalars(
+    rate, eps_, decay, shrink, keep1, gain_, keep2, gain2 = _scalars(
         p.dtype,
         lr * root / correction1,
         eps * root,
@@ -139,7 +149,7 @@ def adam(
             multiply(p_, shrink, p_)
         elif weight_decay:
             g_ = add(g_, multiply(p_, decay, scratch), scratch)
-        multiply(g_, gain, scratch)
+        multiply(g_, gain_, scratch)
         multiply(mean_, keep1, mean_)
         add(mean_, scratch, mean_)
         multiply(scratch, scratch, scratch)
@@ -147,7 +157,7 @@ def adam(
         multiply(square_, keep2, square_)
         add(square_, scratch, square_)
         sqrt(square_ if top_ is None else maximum(top_, square_, out=top_), scratch)
-        add(scratch, eps, scratch)
+        add(scratch, eps_, scratch)
         divide(mean_, scratch, scratch)
         multiply(scratch, rate, scratch)
         subtract(p_, scratch, p_)
@@ -157,38 +167,40 @@ def adam(
 def adafactor(
     p: Array,
     g: Array,
-    rows: Any,
-    columns: Any,
+    rows: Array | None,
+    columns: Array | None,
     variance: Array | None,
+    *,
     lr: float,
-    keep: float,
+    new_weight: float,
     eps1: float,
     eps2: float,
     d: float,
     rho: float,
     weight_decay: float,
     maximize: bool,
-) -> tuple[Array, ...]:
-    p, size = _writable(p), p.size**0.5
-    step = rho * max(eps2, float(norm(p)) / size)  # in this order, as in PyTorch: of nan, it is eps2
+) -> tuple[Array, Array | None, Array | None, Array | None]:
+    """As the plain version, in place: with one scratch buffer of the parameter's size."""
+    p, root_size = _writable(p), p.size**0.5
+    step = rho * max(eps2, float(norm(p)) / root_size)  # in this order nan becomes eps2, as in PyTorch
     if weight_decay:
         multiply(p, 1 - lr * weight_decay, p)
     scratch = multiply(g, g)[...]
-    if variance is None:
-        rows[...] = plain._toward(rows, scratch.mean(-1, keepdims=True), keep)
-        columns[...] = plain._toward(columns, scratch.mean(-2, keepdims=True), keep)
+    if rows is not None and columns is not None:
+        rows[...] = plain._lerp(rows, scratch.mean(-1, keepdims=True), new_weight)
+        columns[...] = plain._lerp(columns, scratch.mean(-2, keepdims=True), new_weight)
         multiply(rows / maximum(rows.mean(-2, keepdims=True), eps1), columns, scratch)
-    else:
-        if keep < 0.5:
+    elif variance is not None:
+        if new_weight < 0.5:
             subtract(scratch, variance, scratch)
-            add(variance, multiply(scratch, keep, scratch), variance)
+            add(variance, multiply(scratch, new_weight, scratch), variance)
         else:
             subtract(scratch, variance, variance)
-            subtract(scratch, multiply(variance, 1 - keep, variance), variance)
+            subtract(scratch, multiply(variance, 1 - new_weight, variance), variance)
         scratch[...] = variance
     maximum(scratch, eps1 * eps1, out=scratch)
     divide(g, sqrt(scratch, scratch), scratch)
-    step /= max(1.0, float(norm(scratch)) / (size * d))
+    step /= max(1.0, float(norm(scratch)) / (root_size * d))
     multiply(scratch, -step if maximize else step, scratch)
     return subtract(p, scratch, p), rows, columns, variance
 
@@ -197,15 +209,18 @@ def muon(
     p: Array,
     g: Array,
     buffer: Array,
+    *,
     lr: float,
     decay: float,
     momentum: float,
     nesterov: bool,
     coefficients: tuple[float, float, float],
-    steps: int,
+    iterations: int,
     eps: float,
 ) -> tuple[Array, Array]:
-    """With two arrays of the parameter's size: a product cannot be written over its factor."""
+    """As the plain version, in place: with two arrays of the parameter's size, because a product cannot overwrite its
+    factor.
+    """
     p = _writable(p)
     x = multiply(g, 1 - momentum)
     add(multiply(buffer, momentum, buffer), x, buffer)
@@ -215,16 +230,16 @@ def muon(
         x[...] = buffer
     divide(x, max(float(norm(x)), eps), x)
     other, (a, b, c) = numpy.empty_like(x), coefficients
-    wide, into = (x.T, other.T) if x.shape[0] > x.shape[1] else (x, other)
-    for _ in range(steps):
+    wide, product = (x.T, other.T) if x.shape[0] > x.shape[1] else (x, other)
+    for _ in range(iterations):
         gram = wide @ wide.T
         update = gram @ gram
         add(multiply(update, c, update), multiply(gram, b, gram), update)
-        numpy.matmul(update, wide, out=into)
-        add(multiply(wide, a, wide), into, wide)
+        numpy.matmul(update, wide, out=product)
+        add(multiply(wide, a, wide), product, wide)
     return subtract(multiply(p, decay, p), multiply(x, lr, x), p), buffer
 
 
-OVERRIDES: dict[str, Callable] = {name: _in_blocks(name, arrays) for name, arrays in plain.ELEMENTWISE.items()} | {
+OVERRIDES: dict[str, Callable[..., Any]] = {name: _in_blocks(name) for name in plain.ELEMENTWISE} | {
     function.__name__: function for function in (adafactor, adam, muon, sgd)
 }
