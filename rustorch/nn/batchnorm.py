@@ -1,9 +1,9 @@
-"""Normalization of every channel: over the batch, or sample by sample."""
+"""Batch normalization and instance normalization: normalize each channel over the batch, or over one sample."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import ops
 from ..autograd.checkpoint import is_repeating
@@ -11,17 +11,21 @@ from ..backends import dtypes
 from . import functional as F
 from .normalization import Affine, check_positive
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
+
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
 
 
 class _Channels(Affine):
-    """What batch and instance norm share: parameters and running statistics of the channels."""
+    """The base of batch and instance norm: parameters and running statistics for each channel."""
 
-    running_mean: Any
+    running_mean: Any  # these three: a Variable, or None without statistics
     running_var: Any
     num_batches_tracked: Any
     #: The shapes that an input may have.
-    _forms: tuple[str, ...]
+    _input_shapes: tuple[str, ...]
 
     def __init__(
         self,
@@ -31,14 +35,14 @@ class _Channels(Affine):
         affine: bool = True,
         track_running_stats: bool = True,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
         *,
         bias: bool = True,
     ):
         super().__init__()
         check_positive(type(self).__name__, num_features=num_features)
         if dtype is not None:
-            dtypes.as_dtype(dtype)  # raises, also where there are neither parameters nor statistics
+            dtypes.as_dtype(dtype)  # check it even if the layer has neither parameters nor statistics
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
@@ -46,29 +50,30 @@ class _Channels(Affine):
         self.track_running_stats = track_running_stats
         self._register((num_features,), affine, affine and bias, device, dtype)
         tracked = track_running_stats
-        place = {"device": device, "dtype": dtype}
-        self.register_buffer("running_mean", ops.zeros((num_features,), **place) if tracked else None)
-        self.register_buffer("running_var", ops.ones((num_features,), **place) if tracked else None)
+        options = {"device": device, "dtype": dtype}
+        self.register_buffer("running_mean", ops.zeros((num_features,), **options) if tracked else None)
+        self.register_buffer("running_var", ops.ones((num_features,), **options) if tracked else None)
         count = ops.zeros((), device=device, dtype=dtypes.int64) if tracked else None
         self.register_buffer("num_batches_tracked", count)
 
     def reset_running_stats(self) -> None:
-        """Forget the statistics: mean 0, variance 1, no batch."""
+        """Set the running mean to 0, the running variance to 1, and the number of batches to 0."""
         if self.track_running_stats:
             for buffer, value in ((self.running_mean, 0.0), (self.running_var, 1.0), (self.num_batches_tracked, 0)):
                 buffer[...] = value
 
     def reset_parameters(self) -> None:
-        """Ones for the weight, zeros for the bias; the statistics are forgotten."""
+        """Set the weight to ones and the bias to zeros, and reset the running statistics."""
         self.reset_running_stats()
         super().reset_parameters()
 
-    def _checked(self, input: Any) -> Any:
-        """The input, of a form and a number of channels that the layer takes."""
+    def _checked_shape(self, input: Any) -> tuple[int, ...]:
+        """The shape of the input. Raises ValueError if it has the wrong number of dimensions."""
         shape = tuple(input.shape)
-        if all(len(shape) != len(form.split(",")) for form in self._forms):
-            raise ValueError(f"{type(self).__name__}: the input has shape {shape}; it takes {' or '.join(self._forms)}")
-        return input
+        if all(len(shape) != len(allowed.split(",")) for allowed in self._input_shapes):
+            allowed_shapes = " or ".join(self._input_shapes)
+            raise ValueError(f"{type(self).__name__}: the input has shape {shape}; it takes {allowed_shapes}")
+        return shape
 
     def extra_repr(self) -> str:
         return (
@@ -79,11 +84,9 @@ class _Channels(Affine):
 
 
 class _BatchNorm(_Channels):
-    def forward(self, input: Any) -> Any:
-        """The input (n, channels, ...), normalized; in training, the running statistics take their share of the
-        batch's.
-        """
-        shape = tuple(self._checked(input).shape)
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, ...) -> the same shape, each channel normalized over the batch or by the running statistics."""
+        shape = self._checked_shape(input)
         if shape[1] != self.num_features:
             raise ValueError(
                 f"{type(self).__name__}: the input has shape {shape}; its channels are {self.num_features}, not "
@@ -92,24 +95,24 @@ class _BatchNorm(_Channels):
         count, momentum = None, self.momentum
         if self.training and self.track_running_stats and not is_repeating():
             count = self.num_batches_tracked + 1
-            if momentum is None:  # the mean over all batches
+            if momentum is None:  # then the running statistics are means over all batches
                 momentum = 1 / ops.astype(count, self.running_mean.dtype)
-        batch = self.training or self.running_mean is None
-        # without tracking, statistics that were loaded serve evaluation alone
-        mean, var = (
-            (self.running_mean, self.running_var) if not self.training or self.track_running_stats else (None, None)
-        )
-        out = F.batch_norm(input, mean, var, self.weight, self.bias, batch, momentum, self.eps)
+        use_batch_statistics = self.training or self.running_mean is None
+        mean, var = self.running_mean, self.running_var
+        if self.training and not self.track_running_stats:  # statistics that were loaded are for evaluation only
+            mean = var = None
+        out = F.batch_norm(input, mean, var, self.weight, self.bias, use_batch_statistics, momentum, self.eps)
         if count is not None:
             self.num_batches_tracked[...] = count
         return out
 
 
 class BatchNorm1d(_BatchNorm):
-    """``(x - mean) / sqrt(var + eps) * weight + bias``, with the moments of every channel over the batch (and the
-    length).
+    """``(x - mean) / sqrt(var + eps) * weight + bias``, with the mean and the variance of each channel.
 
-    Training takes the moments of the batch and keeps running ones; evaluation takes those.
+    In training they are computed over the batch, and running statistics are updated. Evaluation uses the running
+    statistics.
+
     Source: Ioffe & Szegedy, "Batch normalization", 2015, algorithms 1 and 2.
 
     Parameters
@@ -118,29 +121,29 @@ class BatchNorm1d(_BatchNorm):
         The number of channels.
     eps : float
     momentum : float, or None
-        The share of a batch in the running statistics; None for the mean over all batches.
+        The weight of a new batch in the running statistics. None makes them the means over all batches.
     affine : bool
-        Whether there are a weight and a bias.
+        Whether to multiply by a weight and add a bias.
     track_running_stats : bool
-        Whether running statistics are kept; without them, evaluation takes the moments of the batch, too.
+        Whether to keep running statistics. Without them, evaluation uses the statistics of the batch too.
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
     bias : bool
-        Whether there is a bias beside the weight.
+        Whether to add a bias beside the weight.
 
     Attributes
     ----------
     weight, bias : Parameter, (num_features,), or None
         Initially ones and zeros.
     running_mean, running_var : Variable, (num_features,), or None
-        Initially zeros and ones. The variance is the unbiased one.
+        Initially zeros and ones. The variance is unbiased.
     num_batches_tracked : Variable of shape (), or None
 
     Raises
     ------
     ValueError
-        If the input is not (n, channels) or (n, channels, length), or training has one value per channel. The
-        statistics are as they were then.
+        If the input is not (n, channels) or (n, channels, length), or if there is one value per channel in training.
+        The statistics do not change then.
 
     Examples
     --------
@@ -152,11 +155,11 @@ class BatchNorm1d(_BatchNorm):
     Variable([0.2, 0.7])
     """
 
-    _forms = ("(n, channels)", "(n, channels, length)")
+    _input_shapes = ("(n, channels)", "(n, channels, length)")
 
 
 class BatchNorm2d(_BatchNorm):
-    """`BatchNorm1d` for images, (n, channels, height, width).
+    """`BatchNorm1d` for images: (n, channels, height, width).
 
     Examples
     --------
@@ -165,11 +168,11 @@ class BatchNorm2d(_BatchNorm):
     (2, 3, 4, 4)
     """
 
-    _forms = ("(n, channels, height, width)",)
+    _input_shapes = ("(n, channels, height, width)",)
 
 
 class BatchNorm3d(_BatchNorm):
-    """`BatchNorm1d` for volumes, (n, channels, depth, height, width).
+    """`BatchNorm1d` for volumes: (n, channels, depth, height, width).
 
     Examples
     --------
@@ -178,7 +181,7 @@ class BatchNorm3d(_BatchNorm):
     (2, 3, 2, 2, 2)
     """
 
-    _forms = ("(n, channels, depth, height, width)",)
+    _input_shapes = ("(n, channels, depth, height, width)",)
 
 
 class _InstanceNorm(_Channels):
@@ -190,23 +193,24 @@ class _InstanceNorm(_Channels):
         affine: bool = False,
         track_running_stats: bool = False,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
         *,
         bias: bool = True,
     ):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
-    def forward(self, input: Any) -> Any:
-        """The input (n, channels, ...), or one sample of it, normalized in every channel of every sample."""
-        shape = tuple(self._checked(input).shape)
-        single = len(shape) == len(self._forms[0].split(","))
-        channels = shape[0 if single else 1]
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, ...) or (C, ...) -> the same shape, each channel of each sample normalized."""
+        shape = self._checked_shape(input)
+        has_batch = len(shape) != len(self._input_shapes[0].split(","))
+        channels = shape[1 if has_batch else 0]
         if channels != self.num_features:
-            text = f"{type(self).__name__}: the input has shape {shape}; its channels are {self.num_features}, not {channels}"
+            name = type(self).__name__
+            text = f"{name}: the input has shape {shape}; its channels are {self.num_features}, not {channels}"
             if self.affine or self.track_running_stats:
                 raise ValueError(text)
             warnings.warn(f"{text}; without affine and statistics, the number is not used", UserWarning, stacklevel=3)
-        batch = ops.expand_dims(input, axis=0) if single else input
+        batch = input if has_batch else ops.expand_dims(input, axis=0)
         out = F.instance_norm(
             batch,
             self.running_mean,
@@ -217,11 +221,12 @@ class _InstanceNorm(_Channels):
             self.momentum or 0.0,
             self.eps,
         )
-        return ops.squeeze(out, axis=0) if single else out
+        return out if has_batch else ops.squeeze(out, axis=0)
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """``(x - mean) / sqrt(var + eps) * weight + bias``, with the moments of every channel of every sample by itself.
+    """``(x - mean) / sqrt(var + eps) * weight + bias``, with the mean and the variance of each channel of each
+    sample.
 
     Source: Ulyanov, Vedaldi & Lempitsky, "Instance normalization", 2016.
 
@@ -232,19 +237,19 @@ class InstanceNorm1d(_InstanceNorm):
     eps : float
     momentum : float
     affine : bool
-        Whether there are a weight and a bias.
+        Whether to multiply by a weight and add a bias.
     track_running_stats : bool
-        Whether training keeps running statistics, by which evaluation normalizes.
+        Whether to update running statistics in training and to use them in evaluation.
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
     bias : bool
-        Whether there is a bias beside the weight.
+        Whether to add a bias beside the weight.
 
     Raises
     ------
     ValueError
         If the input is not (channels, length) or (n, channels, length), or has one value per channel. The statistics
-        are as they were then.
+        do not change then.
 
     Examples
     --------
@@ -253,11 +258,11 @@ class InstanceNorm1d(_InstanceNorm):
     (2, 1, 2)
     """
 
-    _forms = ("(channels, length)", "(n, channels, length)")
+    _input_shapes = ("(channels, length)", "(n, channels, length)")
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """`InstanceNorm1d` for images, (channels, height, width) or (n, channels, height, width).
+    """`InstanceNorm1d` for images: (channels, height, width) or (n, channels, height, width).
 
     Examples
     --------
@@ -266,11 +271,11 @@ class InstanceNorm2d(_InstanceNorm):
     (2, 3, 4, 4)
     """
 
-    _forms = ("(channels, height, width)", "(n, channels, height, width)")
+    _input_shapes = ("(channels, height, width)", "(n, channels, height, width)")
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """`InstanceNorm1d` for volumes, (channels, depth, height, width) or (n, channels, depth, height, width).
+    """`InstanceNorm1d` for volumes: (channels, depth, height, width) or (n, channels, depth, height, width).
 
     Examples
     --------
@@ -279,4 +284,4 @@ class InstanceNorm3d(_InstanceNorm):
     (3, 2, 2, 2)
     """
 
-    _forms = ("(channels, depth, height, width)", "(n, channels, depth, height, width)")
+    _input_shapes = ("(channels, depth, height, width)", "(n, channels, depth, height, width)")

@@ -1,56 +1,62 @@
-"""Dimensions joined into one, and one taken apart."""
+"""Layers that join dimensions into one, and split one into several."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .. import ops
 from ..autograd.check import adopt
 from ..ops.arguments import one_axis
 from .module import Stateless
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
+
 __all__ = ["Flatten", "Unflatten"]
 
 
 class Flatten(Stateless):
-    """Dimensions ``start_dim`` to ``end_dim``, both included, joined into one.
+    """Join the dimensions from ``start_dim`` to ``end_dim``, both included, into one.
 
     Parameters
     ----------
     start_dim : int
-        By default 1: the batch stays.
+        The first dimension to join. With 1, the default, the batch stays.
     end_dim : int
+        The last dimension to join.
     """
 
-    def __init__(self, start_dim: int = 1, end_dim: int = -1, *, device: str | None = None, dtype: Any = None):
+    def __init__(self, start_dim: int = 1, end_dim: int = -1, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         self.start_dim = start_dim
         self.end_dim = end_dim
 
-    def forward(self, input: Any) -> Any:
-        """The input with the dimensions from start_dim to end_dim as one."""
-        input = adopt(input, "Flatten")
-        shape = input.shape
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, A, B, ...) -> (N, A * B * ...), with other arguments the dimensions that they name."""
+        x = adopt(input, "Flatten")
+        shape = x.shape
         first, last = (one_axis(dim, len(shape) or 1, "Flatten") for dim in (self.start_dim, self.end_dim))
         if last < first:
             raise ValueError(f"Flatten: start_dim={self.start_dim} comes after end_dim={self.end_dim} in shape {shape}")
-        return ops.reshape(input, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
+        return ops.reshape(x, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
 class Unflatten(Stateless):
-    """One dimension taken apart into several.
+    """Split one dimension into several.
 
     Parameters
     ----------
     dim : int
-        Which one.
+        The dimension to split.
     unflattened_size : tuple or list of int
-        The sizes that it becomes; one of them may be -1.
+        The sizes of the new dimensions. One of them may be -1: it is computed from the others.
 
     Examples
     --------
@@ -59,7 +65,9 @@ class Unflatten(Stateless):
     (3, 2, 5)
     """
 
-    def __init__(self, dim: int, unflattened_size: Any, *, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, dim: int, unflattened_size: Sequence[int], *, device: str | None = None, dtype: DTypeLike = None
+    ):
         super().__init__(device=device, dtype=dtype)
         if not isinstance(dim, (int, Integral)) or isinstance(dim, bool):
             raise TypeError(f"Unflatten: dim is an integer, not {dim!r}")
@@ -73,27 +81,25 @@ class Unflatten(Stateless):
         self.dim = dim
         self.unflattened_size = unflattened_size
 
-    def forward(self, input: Any) -> Any:
-        """The input with one dimension as several."""
-        input = adopt(input, "Unflatten")
-        shape, sizes = input.shape, list(self.unflattened_size)
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (..., A * B, ...) -> (..., A, B, ...), where dimension ``dim`` is split."""
+        x = adopt(input, "Unflatten")
+        shape, sizes = x.shape, list(self.unflattened_size)
         axis = one_axis(self.dim, len(shape), "Unflatten")
         known = prod(size for size in sizes if size != -1)
         if -1 in sizes:
             if not known:
                 raise ValueError(
                     f"Unflatten: dimension {axis} of shape {shape} cannot become {tuple(self.unflattened_size)}: -1 "
-                    f"can be any size "
-                    f"beside a 0"
+                    f"can be any size beside a 0"
                 )
             sizes[sizes.index(-1)] = shape[axis] // known
         if prod(sizes) != shape[axis]:
             raise ValueError(
                 f"Unflatten: dimension {axis} of shape {shape} cannot become {tuple(self.unflattened_size)}: "
-                f"{shape[axis]} is not their "
-                f"product"
+                f"{shape[axis]} is not their product"
             )
-        return ops.reshape(input, (*shape[:axis], *sizes, *shape[axis + 1 :]))
+        return ops.reshape(x, (*shape[:axis], *sizes, *shape[axis + 1 :]))
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -1,23 +1,28 @@
-"""Fold and Unfold: sliding windows as columns, and back."""
+"""Fold and Unfold: the elements of sliding windows as columns, and back."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from . import functional as F
 from .functional.sizes import tuple_of
 from .module import Stateless
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
+
 __all__ = ["Fold", "Unfold"]
 
 
 class Unfold(Stateless):
-    """What a sliding window sees at each of its places, as columns; as `functional.unfold`.
+    """The elements of a sliding window at each position, as columns; see `functional.unfold`.
 
     Parameters
     ----------
     kernel_size, dilation, padding, stride : int or pair of int
-        Of the window.
+        The sizes of the window and how it moves.
 
     Examples
     --------
@@ -28,30 +33,33 @@ class Unfold(Stateless):
 
     def __init__(
         self,
-        kernel_size: Any,
-        dilation: Any = 1,
-        padding: Any = 0,
-        stride: Any = 1,
+        kernel_size: int | Sequence[int],
+        dilation: int | Sequence[int] = 1,
+        padding: int | Sequence[int] = 0,
+        stride: int | Sequence[int] = 1,
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(device=device, dtype=dtype)
-        given = {
+        options = {
             "kernel_size": (kernel_size, 1),
             "dilation": (dilation, 1),
             "padding": (padding, 0),
             "stride": (stride, 1),
         }
-        for what, (value, least) in given.items():
-            tuple_of(type(self).__name__, what, value, 2, least)
+        for name, (value, least) in options.items():
+            tuple_of(type(self).__name__, name, value, 2, least)
         self.kernel_size = kernel_size
         self.dilation = dilation
         self.padding = padding
         self.stride = stride
 
-    def forward(self, input: Any) -> Any:
-        """The input (n, channels, height, width) as columns, (n, channels * kernel elements, places)."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, H, W) or (C, H, W) -> (N, C * K, P) or (C * K, P).
+
+        K is the number of elements in a window, P the number of its positions.
+        """
         return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
     def extra_repr(self) -> str:
@@ -59,15 +67,14 @@ class Unfold(Stateless):
 
 
 class Fold(Unfold):
-    """Columns laid back to where a sliding window saw them, and added up; as `functional.fold`: the transpose of
-    `Unfold`.
+    """Add columns to the positions of a sliding window: the transpose of `Unfold`; see `functional.fold`.
 
     Parameters
     ----------
     output_size : int or pair of int
-        Height and width of the image.
+        The height and the width of the image.
     kernel_size, dilation, padding, stride : int or pair of int
-        Of the window.
+        The sizes of the window and how it moves.
 
     Examples
     --------
@@ -78,21 +85,24 @@ class Fold(Unfold):
 
     def __init__(
         self,
-        output_size: Any,
-        kernel_size: Any,
-        dilation: Any = 1,
-        padding: Any = 0,
-        stride: Any = 1,
+        output_size: int | Sequence[int],
+        kernel_size: int | Sequence[int],
+        dilation: int | Sequence[int] = 1,
+        padding: int | Sequence[int] = 0,
+        stride: int | Sequence[int] = 1,
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(kernel_size, dilation, padding, stride, device=device, dtype=dtype)
         tuple_of("Fold", "output_size", output_size, 2)
         self.output_size = output_size
 
-    def forward(self, input: Any) -> Any:
-        """The columns (n, channels * kernel elements, places), added up as images (n, channels, height, width)."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C * K, P) or (C * K, P) -> (N, C, H, W) or (C, H, W).
+
+        K is the number of elements in a window, P the number of its positions.
+        """
         return F.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
 
     def extra_repr(self) -> str:

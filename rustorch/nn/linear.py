@@ -1,10 +1,10 @@
-"""Affine and bilinear maps, and the one that changes nothing."""
+"""Linear and bilinear layers, and the identity."""
 
 from __future__ import annotations
 
 import math
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import ops
 from ..rustorch_names import LinearNames
@@ -13,32 +13,37 @@ from . import init
 from .module import Module, Stateless
 from .parameter import Parameter
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
+
 __all__ = ["Bilinear", "Identity", "Linear"]
 
 
 def _check_sizes(layer: str, **sizes: Any) -> None:
+    """Raise ValueError unless all sizes are integers of at least 0."""
     for name, size in sizes.items():
         if not isinstance(size, Integral) or isinstance(size, bool) or size < 0:
             raise ValueError(f"{layer}: {name} is a number of features, not {size!r}")
 
 
 class Linear(Module, LinearNames):
-    """``y = x @ weight.T + bias``.
+    """A linear layer: ``y = x @ weight.T + bias``.
 
     Parameters
     ----------
     in_features, out_features : int
     bias : bool
-        Whether there is one.
+        Whether to add a bias.
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
 
     Attributes
     ----------
     weight : Parameter, (out_features, in_features)
         Initially uniform in [-k, k] with k = 1 / sqrt(in_features), as PyTorch's.
     bias : Parameter, (out_features,), or None
-        Initially likewise.
+        Initially uniform in the same interval.
 
     Examples
     --------
@@ -51,7 +56,7 @@ class Linear(Module, LinearNames):
     bias: Parameter | None
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, device: str | None = None, dtype: Any = None
+        self, in_features: int, out_features: int, bias: bool = True, device: str | None = None, dtype: DTypeLike = None
     ):
         super().__init__()
         _check_sizes("Linear", in_features=in_features, out_features=out_features)
@@ -71,8 +76,8 @@ class Linear(Module, LinearNames):
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, input: Any) -> Any:
-        """``input @ weight.T + bias``: (..., in_features) becomes (..., out_features)."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (..., in_features) -> (..., out_features)."""
         return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
@@ -80,22 +85,22 @@ class Linear(Module, LinearNames):
 
 
 class Bilinear(Module):
-    """``y[k] = sum over i, j of x1[i] * weight[k, i, j] * x2[j] + bias[k]``.
+    """A bilinear layer: ``y[k] = sum over i, j of x1[i] * weight[k, i, j] * x2[j] + bias[k]``.
 
     Parameters
     ----------
     in1_features, in2_features, out_features : int
     bias : bool
-        Whether there is one.
+        Whether to add a bias.
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
 
     Attributes
     ----------
     weight : Parameter, (out_features, in1_features, in2_features)
         Initially uniform in [-k, k] with k = 1 / sqrt(in1_features), as PyTorch's.
     bias : Parameter, (out_features,), or None
-        Initially likewise.
+        Initially uniform in the same interval.
 
     Examples
     --------
@@ -114,7 +119,7 @@ class Bilinear(Module):
         out_features: int,
         bias: bool = True,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__()
         _check_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
@@ -137,8 +142,8 @@ class Bilinear(Module):
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, input1: Any, input2: Any) -> Any:
-        """The output (..., out_features) of inputs (..., in1_features) and (..., in2_features)."""
+    def forward(self, input1: ArrayLike, input2: ArrayLike) -> Variable:
+        """input1: (..., in1_features); input2: (..., in2_features) -> (..., out_features)."""
         return F.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
@@ -149,12 +154,12 @@ class Bilinear(Module):
 
 
 class Identity(Stateless):
-    """Its input; a place that another layer may take.
+    """The identity: return the input. It can stand in the place of any layer.
 
     Parameters
     ----------
     *args, **kwargs
-        Ignored, so that it can stand for any layer.
+        Ignored, so that any layer can be replaced by it.
 
     Examples
     --------
@@ -167,6 +172,6 @@ class Identity(Stateless):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__()
 
-    def forward(self, input: Any) -> Any:
-        """The input itself."""
+    def forward(self, input: Variable) -> Variable:
+        """input: any shape -> the input itself."""
         return input

@@ -1,9 +1,10 @@
-"""Normalization over the last dimensions, over groups of channels, or by neighbouring channels."""
+"""Normalization over the last dimensions, over groups of channels, or over neighbouring channels."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import ops
 from ..autograd.modes import no_grad
@@ -11,44 +12,50 @@ from . import functional as F
 from .module import Module, Stateless
 from .parameter import Parameter
 
+if TYPE_CHECKING:
+    from ..typing import Array, ArrayLike, DTypeLike
+    from ..variable import Variable
+
 __all__ = ["GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
 
 
 def check_positive(name: str, **sizes: Any) -> None:
+    """Raise ValueError unless all sizes are positive integers."""
     for what, size in sizes.items():
         if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
             raise ValueError(f"{name}: {what} is a positive number, not {size!r}")
 
 
 class Affine(Module):
-    """A weight of ones and a bias of zeros, or neither."""
+    """A layer with a weight of ones and a bias of zeros. Each of them may be None."""
 
     weight: Parameter | None
     bias: Parameter | None
 
-    def _register(self, shape: tuple[int, ...], weight: bool, bias: bool, device: str | None, dtype: Any) -> None:
-        for name, filled in (("weight", ops.ones if weight else None), ("bias", ops.zeros if bias else None)):
-            self.register_parameter(
-                name, None if filled is None else Parameter(filled(shape, device=device, dtype=dtype))
-            )
+    def _register(self, shape: tuple[int, ...], weight: bool, bias: bool, device: str | None, dtype: DTypeLike) -> None:
+        ones = Parameter(ops.ones(shape, device=device, dtype=dtype)) if weight else None
+        zeros = Parameter(ops.zeros(shape, device=device, dtype=dtype)) if bias else None
+        self.register_parameter("weight", ones)
+        self.register_parameter("bias", zeros)
 
     def reset_parameters(self) -> None:
-        """Ones for the weight, zeros for the bias."""
+        """Set the weight to ones and the bias to zeros."""
         with no_grad():
             for parameter, value in ((self.weight, 1.0), (self.bias, 0.0)):
                 if parameter is not None:
                     parameter[...] = value
 
 
-def _sizes(name: str, normalized_shape: Any) -> tuple[int, ...]:
+def _sizes(name: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     sizes = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     if not sizes:
-        raise ValueError(f"{name}: normalized_shape is one size at least, not {normalized_shape!r}")
+        raise ValueError(f"{name}: normalized_shape has at least one size, not {normalized_shape!r}")
     check_positive(name, **{f"normalized_shape[{i}]": size for i, size in enumerate(sizes)})
     return sizes
 
 
-def _check_last(layer: Any, input: Any) -> None:
+def _check_last(layer: LayerNorm | RMSNorm, input: Any) -> None:
+    """Raise ValueError unless the input ends with the normalized sizes."""
     shape, sizes = tuple(input.shape), layer.normalized_shape
     if shape[-len(sizes) :] != sizes:
         raise ValueError(f"{type(layer).__name__}: the input has shape {shape}; its last sizes are {sizes}")
@@ -60,14 +67,14 @@ class LayerNorm(Affine):
     Parameters
     ----------
     normalized_shape : int or sequence of int
-        The sizes of the last dimensions, over which mean and variance are taken.
+        The sizes of the last dimensions. The mean and the variance are computed over them.
     eps : float
     elementwise_affine : bool
-        Whether there are a weight and a bias.
+        Whether to multiply by a weight and add a bias.
     bias : bool
-        Whether there is a bias beside the weight.
+        Whether to add a bias beside the weight.
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
 
     Attributes
     ----------
@@ -77,7 +84,7 @@ class LayerNorm(Affine):
     Raises
     ------
     ValueError
-        If a size is not positive, or the input's last sizes are others.
+        If a size is not positive. In a call, if the input does not end with these sizes.
 
     Examples
     --------
@@ -89,12 +96,12 @@ class LayerNorm(Affine):
 
     def __init__(
         self,
-        normalized_shape: Any,
+        normalized_shape: int | Sequence[int],
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__()
         self.normalized_shape = _sizes("LayerNorm", normalized_shape)
@@ -102,13 +109,14 @@ class LayerNorm(Affine):
         self.elementwise_affine = elementwise_affine
         self._register(self.normalized_shape, elementwise_affine, elementwise_affine and bias, device, dtype)
 
-    def forward(self, input: Any) -> Any:
-        """The input (..., *normalized_shape), normalized over these last dimensions."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (..., normalized_shape) -> the same shape, normalized over these last dimensions."""
         _check_last(self, input)
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        affine = f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        return f"{self.normalized_shape}, eps={self.eps}, {affine}"
 
 
 class RMSNorm(Affine):
@@ -121,9 +129,9 @@ class RMSNorm(Affine):
     eps : float, optional
         Default: the distance from 1 to the next number of the input's dtype.
     elementwise_affine : bool
-        Whether there is a weight.
+        Whether to multiply by a weight.
     device, dtype : optional
-        Of the weight; default: the default device, float32.
+        Of the weight. Default: the default device, float32.
 
     Attributes
     ----------
@@ -133,7 +141,7 @@ class RMSNorm(Affine):
     Raises
     ------
     ValueError
-        If a size is not positive, or the input's last sizes are others.
+        If a size is not positive. In a call, if the input does not end with these sizes.
 
     Examples
     --------
@@ -146,11 +154,11 @@ class RMSNorm(Affine):
 
     def __init__(
         self,
-        normalized_shape: Any,
+        normalized_shape: int | Sequence[int],
         eps: float | None = None,
         elementwise_affine: bool = True,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__()
         self.normalized_shape = _sizes("RMSNorm", normalized_shape)
@@ -159,8 +167,8 @@ class RMSNorm(Affine):
         weight = Parameter(ops.ones(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
         self.register_parameter("weight", weight)
 
-    def forward(self, input: Any) -> Any:
-        """The input (..., *normalized_shape), divided by its root mean square over these last dimensions."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (..., normalized_shape) -> the same shape, divided by its root mean square over these dimensions."""
         _check_last(self, input)
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
@@ -169,7 +177,9 @@ class RMSNorm(Affine):
 
 
 class GroupNorm(Affine):
-    """``(x - mean) / sqrt(var + eps) * weight + bias``, over groups of channels of every sample. Source: Wu & He, 2018.
+    """``(x - mean) / sqrt(var + eps) * weight + bias``, over groups of channels of every sample.
+
+    Source: Wu & He, 2018.
 
     Parameters
     ----------
@@ -178,16 +188,16 @@ class GroupNorm(Affine):
         A multiple of ``num_groups``.
     eps : float
     affine : bool
-        Whether there are a weight and a bias, per channel.
+        Whether to multiply by a weight and add a bias, each with one number for a channel.
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
     bias : bool
-        Whether there is a bias beside the weight.
+        Whether to add a bias beside the weight.
 
     Raises
     ------
     ValueError
-        If the groups do not divide the channels, or the input is not (n, num_channels, ...).
+        If the groups do not divide the channels. In a call, if the input is not (n, num_channels, ...).
 
     Examples
     --------
@@ -203,7 +213,7 @@ class GroupNorm(Affine):
         eps: float = 1e-5,
         affine: bool = True,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
         *,
         bias: bool = True,
     ):
@@ -219,32 +229,34 @@ class GroupNorm(Affine):
         self.affine = affine
         self._register((num_channels,), affine, affine and bias, device, dtype)
 
-    def forward(self, input: Any) -> Any:
-        """The input (n, num_channels, ...), normalized over groups of channels."""
+    def forward(self, input: Variable | Array) -> Variable:
+        """input: (N, C, ...) -> the same shape, normalized over groups of channels."""
         shape = tuple(input.shape)
         if len(shape) < 2 or shape[1] != self.num_channels:
             raise ValueError(f"GroupNorm: the input has shape {shape}; it takes (n, {self.num_channels}, ...)")
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
+        affine = f"affine={self.affine}, bias={self.bias is not None}"
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, {affine}"
 
 
 class LocalResponseNorm(Stateless):
-    """``x / (k + alpha / size * s) ** beta``, where s is the sum of squares over ``size`` neighbouring channels.
+    """``x / (k + alpha / size * s) ** beta``, where s is the sum of ``x * x`` over ``size`` neighbouring
+    channels.
 
     Source: Krizhevsky, Sutskever & Hinton, 2012, section 3.3.
 
     Parameters
     ----------
     size : int
-        Of an even number, one more neighbour lies before a channel than after it.
+        The number of channels in the sum. If it is even, there is one more before a channel than after it.
     alpha, beta, k : float
 
     Raises
     ------
     ValueError
-        If the size is not positive, or the input has fewer than three dimensions.
+        If the size is not positive. In a call, if the input has fewer than three dimensions.
 
     Examples
     --------
@@ -261,7 +273,7 @@ class LocalResponseNorm(Stateless):
         k: float = 1.0,
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(device=device, dtype=dtype)
         check_positive("LocalResponseNorm", size=size)
@@ -270,8 +282,8 @@ class LocalResponseNorm(Stateless):
         self.beta = beta
         self.k = k
 
-    def forward(self, input: Any) -> Any:
-        """The input (n, channels, ...), divided by what its neighbouring channels have."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, ...) -> the same shape, each element divided by a norm of its neighbouring channels."""
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:

@@ -1,13 +1,18 @@
-"""Padding: larger, or smaller, at the ends of the last one, two or three dimensions."""
+"""Padding layers: add elements at the ends of the last one, two or three dimensions, or remove some."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..autograd.check import adopt
 from .functional.padding import padded
 from .functional.sizes import batched, tuple_of
 from .module import Stateless
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
 
 __all__ = [
     "CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d",
@@ -20,16 +25,16 @@ class _Pad(Stateless):
     dimensions: int
     mode: str
 
-    def __init__(self, padding: Any, *, device: str | None = None, dtype: Any = None):
+    def __init__(self, padding: int | Sequence[int], *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         self.padding = tuple_of(type(self).__name__, "padding", padding, 2 * self.dimensions, least=None)
 
-    def forward(self, input: Any) -> Any:
-        """The input (n, channels, ...), or one sample of it, with more, or less, at the ends of its last dimensions."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, ...) or (C, ...) -> the same, with the padding added to its spatial sizes."""
         name = type(self).__name__
-        input = adopt(input, name)
-        batched(name, input, self.dimensions)  # raises for another rank
-        return padded(name, input, self.padding, self.mode)
+        x = adopt(input, name)
+        batched(name, x, self.dimensions)  # raises for another number of dimensions
+        return padded(name, x, self.padding, self.mode)
 
     def extra_repr(self) -> str:
         return f"{self.padding}"
@@ -38,12 +43,14 @@ class _Pad(Stateless):
 class _ConstantPad(_Pad):
     mode = "constant"
 
-    def __init__(self, padding: Any, value: float, *, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self, padding: int | Sequence[int], value: float, *, device: str | None = None, dtype: DTypeLike = None
+    ):
         super().__init__(padding, device=device, dtype=dtype)
         self.value = value
 
-    def forward(self, input: Any) -> Any:
-        """The input with the value at the ends of its last dimensions, or with less there."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape -> the same, with the padding added to its last sizes."""
         return padded(type(self).__name__, input, self.padding, self.mode, self.value)
 
     def extra_repr(self) -> str:
@@ -51,7 +58,7 @@ class _ConstantPad(_Pad):
 
 
 class _ZeroPad(_ConstantPad):
-    def __init__(self, padding: Any, *, device: str | None = None, dtype: Any = None):
+    def __init__(self, padding: int | Sequence[int], *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(padding, 0.0, device=device, dtype=dtype)
 
     def extra_repr(self) -> str:
@@ -71,19 +78,19 @@ class _CircularPad(_Pad):
 
 
 class ConstantPad1d(_ConstantPad):
-    """A constant before and after along the last dimension: of ``a b c`` with two at both ends, ``v v a b c v v``.
+    """Add a constant at both ends of the last dimension: two at each end turn ``a b c`` into ``v v a b c v v``.
 
     Parameters
     ----------
-    padding : int or 2 of them
-        (left, right), or one for both. Negative ones leave elements out.
+    padding : int or 2 int
+        (left, right), or one for both. Negative sizes remove elements.
     value : number
         The constant.
 
     Raises
     ------
     ValueError
-        If the padding has another length; when called, if it does not fit the input.
+        If there are not 2 sizes. In a call, if the input is too small for the padding.
 
     Examples
     --------
@@ -96,11 +103,11 @@ class ConstantPad1d(_ConstantPad):
 
 
 class ConstantPad2d(_ConstantPad):
-    """A constant before and after along the last two dimensions; as `ConstantPad1d`.
+    """Add a constant at both ends of the last two dimensions; see `ConstantPad1d`.
 
     Parameters
     ----------
-    padding : int or 4 of them
+    padding : int or 4 int
         (left, right, top, bottom), or one for all.
     value : number
         The constant.
@@ -116,11 +123,11 @@ class ConstantPad2d(_ConstantPad):
 
 
 class ConstantPad3d(_ConstantPad):
-    """A constant before and after along the last three dimensions; as `ConstantPad1d`.
+    """Add a constant at both ends of the last three dimensions; see `ConstantPad1d`.
 
     Parameters
     ----------
-    padding : int or 6 of them
+    padding : int or 6 int
         (left, right, top, bottom, front, back), or one for all.
     value : number
         The constant.
@@ -136,17 +143,17 @@ class ConstantPad3d(_ConstantPad):
 
 
 class ZeroPad1d(_ZeroPad):
-    """Zeros before and after along the last dimension.
+    """Add zeros at both ends of the last dimension.
 
     Parameters
     ----------
-    padding : int or 2 of them
-        (left, right), or one for both. Negative ones leave elements out.
+    padding : int or 2 int
+        (left, right), or one for both. Negative sizes remove elements.
 
     Raises
     ------
     ValueError
-        If the padding has another length; when called, if it does not fit the input.
+        If there are not 2 sizes. In a call, if the input is too small for the padding.
 
     Examples
     --------
@@ -159,11 +166,11 @@ class ZeroPad1d(_ZeroPad):
 
 
 class ZeroPad2d(_ZeroPad):
-    """Zeros before and after along the last two dimensions; as `ZeroPad1d`.
+    """Add zeros at both ends of the last two dimensions; see `ZeroPad1d`.
 
     Parameters
     ----------
-    padding : int or 4 of them
+    padding : int or 4 int
         (left, right, top, bottom), or one for all.
 
     Examples
@@ -177,11 +184,11 @@ class ZeroPad2d(_ZeroPad):
 
 
 class ZeroPad3d(_ZeroPad):
-    """Zeros before and after along the last three dimensions; as `ZeroPad1d`.
+    """Add zeros at both ends of the last three dimensions; see `ZeroPad1d`.
 
     Parameters
     ----------
-    padding : int or 6 of them
+    padding : int or 6 int
         (left, right, top, bottom, front, back), or one for all.
 
     Examples
@@ -195,18 +202,18 @@ class ZeroPad3d(_ZeroPad):
 
 
 class ReflectionPad1d(_ReflectionPad):
-    """The last dimension mirrored at the ends: of ``a b c`` with two at both ends, ``c b a b c b a``.
+    """Mirror the last dimension at both ends: two elements at each end turn ``a b c`` into ``c b a b c b a``.
 
     Parameters
     ----------
-    padding : int or 2 of them
-        (left, right), or one for both. Negative ones leave elements out. Each is less than the dimension's size.
+    padding : int or 2 int
+        (left, right), or one for both. Negative sizes remove elements. Each is smaller than the dimension.
 
     Raises
     ------
     ValueError
-        If the padding has another length; when called, if it does not fit the input, (samples, channels, length) or
-        (channels, length).
+        If there are not 2 sizes. In a call, if the input is neither (samples, channels, length) nor (channels, length),
+        or is too small for the padding.
 
     Examples
     --------
@@ -219,11 +226,11 @@ class ReflectionPad1d(_ReflectionPad):
 
 
 class ReflectionPad2d(_ReflectionPad):
-    """The last two dimensions mirrored at the ends; as `ReflectionPad1d`.
+    """Mirror the last two dimensions at both ends; see `ReflectionPad1d`.
 
     Parameters
     ----------
-    padding : int or 4 of them
+    padding : int or 4 int
         (left, right, top, bottom), or one for all.
 
     Examples
@@ -237,11 +244,11 @@ class ReflectionPad2d(_ReflectionPad):
 
 
 class ReflectionPad3d(_ReflectionPad):
-    """The last three dimensions mirrored at the ends; as `ReflectionPad1d`.
+    """Mirror the last three dimensions at both ends; see `ReflectionPad1d`.
 
     Parameters
     ----------
-    padding : int or 6 of them
+    padding : int or 6 int
         (left, right, top, bottom, front, back), or one for all.
 
     Examples
@@ -255,18 +262,18 @@ class ReflectionPad3d(_ReflectionPad):
 
 
 class ReplicationPad1d(_ReplicationPad):
-    """The elements at the ends of the last dimension repeated: of ``a b c`` with two at both ends, ``a a a b c c c``.
+    """Repeat the elements at both ends of the last dimension: twice turns ``a b c`` into ``a a a b c c c``.
 
     Parameters
     ----------
-    padding : int or 2 of them
-        (left, right), or one for both. Negative ones leave elements out.
+    padding : int or 2 int
+        (left, right), or one for both. Negative sizes remove elements.
 
     Raises
     ------
     ValueError
-        If the padding has another length; when called, if it does not fit the input, (samples, channels, length) or
-        (channels, length).
+        If there are not 2 sizes. In a call, if the input is neither (samples, channels, length) nor (channels, length),
+        or is too small for the padding.
 
     Examples
     --------
@@ -279,11 +286,11 @@ class ReplicationPad1d(_ReplicationPad):
 
 
 class ReplicationPad2d(_ReplicationPad):
-    """The elements at the ends of the last two dimensions repeated; as `ReplicationPad1d`.
+    """Repeat the elements at both ends of the last two dimensions; see `ReplicationPad1d`.
 
     Parameters
     ----------
-    padding : int or 4 of them
+    padding : int or 4 int
         (left, right, top, bottom), or one for all.
 
     Examples
@@ -297,11 +304,11 @@ class ReplicationPad2d(_ReplicationPad):
 
 
 class ReplicationPad3d(_ReplicationPad):
-    """The elements at the ends of the last three dimensions repeated; as `ReplicationPad1d`.
+    """Repeat the elements at both ends of the last three dimensions; see `ReplicationPad1d`.
 
     Parameters
     ----------
-    padding : int or 6 of them
+    padding : int or 6 int
         (left, right, top, bottom, front, back), or one for all.
 
     Examples
@@ -315,18 +322,18 @@ class ReplicationPad3d(_ReplicationPad):
 
 
 class CircularPad1d(_CircularPad):
-    """The last dimension continued from the other end: of ``a b c`` with two at both ends, ``b c a b c a b``.
+    """Continue the last dimension from its other end: two elements at each end turn ``a b c`` into ``b c a b c a b``.
 
     Parameters
     ----------
-    padding : int or 2 of them
-        (left, right), or one for both. Negative ones leave elements out. Each is at most the dimension's size.
+    padding : int or 2 int
+        (left, right), or one for both. Negative sizes remove elements. Each is at most the size of the dimension.
 
     Raises
     ------
     ValueError
-        If the padding has another length; when called, if it does not fit the input, (samples, channels, length) or
-        (channels, length).
+        If there are not 2 sizes. In a call, if the input is neither (samples, channels, length) nor (channels, length),
+        or is too small for the padding.
 
     Examples
     --------
@@ -339,11 +346,11 @@ class CircularPad1d(_CircularPad):
 
 
 class CircularPad2d(_CircularPad):
-    """The last two dimensions continued from the other end; as `CircularPad1d`.
+    """Continue the last two dimensions from their other ends; see `CircularPad1d`.
 
     Parameters
     ----------
-    padding : int or 4 of them
+    padding : int or 4 int
         (left, right, top, bottom), or one for all.
 
     Examples
@@ -357,11 +364,11 @@ class CircularPad2d(_CircularPad):
 
 
 class CircularPad3d(_CircularPad):
-    """The last three dimensions continued from the other end; as `CircularPad1d`.
+    """Continue the last three dimensions from their other ends; see `CircularPad1d`.
 
     Parameters
     ----------
-    padding : int or 6 of them
+    padding : int or 6 int
         (left, right, top, bottom, front, back), or one for all.
 
     Examples

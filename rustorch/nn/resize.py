@@ -1,12 +1,17 @@
-"""Images made larger, and channels and pixels that change places."""
+"""Layers that resize images, exchange channels and pixels, and shuffle channels."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from . import functional as F
 from .functional.sizes import tuple_of
 from .module import Stateless
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
 
 __all__ = [
     "ChannelShuffle",
@@ -19,19 +24,19 @@ __all__ = [
 
 
 class Upsample(Stateless):
-    """An image, a sequence or a volume of another size; see `rustorch.nn.functional.interpolate`.
+    """Resize a sequence, an image or a volume; see `rustorch.nn.functional.interpolate`.
 
     Parameters
     ----------
     size : int or sequence of int, optional
-        The output's; either this or ``scale_factor``.
-    scale_factor : float or sequence of float, optional
-        How often the input's size the output's is, rounded down.
+        The spatial sizes of the output. Give either ``size`` or ``scale_factor``.
+    scale_factor : float or tuple of float, optional
+        The size of the output divided by the size of the input. The result is rounded down.
     mode : {"nearest", "nearest-exact", "area", "linear", "bilinear", "bicubic", "trilinear"}
     align_corners : bool, optional
-        For the weighing modes: whether the outermost values of input and output lie at the same places.
+        For "linear", "bilinear", "bicubic" and "trilinear": whether the corners of input and output coincide.
     recompute_scale_factor : bool, optional
-        Whether the scale is the sizes' quotient, also where a ``scale_factor`` was given that does not divide evenly.
+        Whether to compute the scale from the rounded sizes instead of using ``scale_factor``.
 
     Examples
     --------
@@ -42,27 +47,27 @@ class Upsample(Stateless):
 
     def __init__(
         self,
-        size: Any = None,
-        scale_factor: Any = None,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | tuple[float, ...] | None = None,
         mode: str = "nearest",
         align_corners: bool | None = None,
         recompute_scale_factor: bool | None = None,
         *,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(device=device, dtype=dtype)
         self.size = size
         if isinstance(scale_factor, tuple):
-            self.scale_factor: Any = tuple([float(factor) for factor in scale_factor])
+            self.scale_factor: float | tuple[float, ...] | None = tuple([float(factor) for factor in scale_factor])
         else:
             self.scale_factor = None if scale_factor is None else float(scale_factor)
         self.mode = mode
         self.align_corners = align_corners
         self.recompute_scale_factor = recompute_scale_factor
 
-    def forward(self, input: Any) -> Any:
-        """The input (n, channels, ...) in its new size."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, ...) -> the same, with the new spatial sizes."""
         return F.interpolate(
             input,
             self.size,
@@ -83,7 +88,7 @@ class UpsamplingNearest2d(Upsample):
     Parameters
     ----------
     size : int or pair of int, optional
-        The output's; either this or ``scale_factor``.
+        The spatial sizes of the output. Give either ``size`` or ``scale_factor``.
     scale_factor : float or pair of float, optional
 
     Examples
@@ -93,7 +98,14 @@ class UpsamplingNearest2d(Upsample):
     [[[[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]]]
     """
 
-    def __init__(self, size: Any = None, scale_factor: Any = None, *, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | tuple[float, ...] | None = None,
+        *,
+        device: str | None = None,
+        dtype: DTypeLike = None,
+    ):
         super().__init__(size, scale_factor, device=device, dtype=dtype)
 
 
@@ -103,7 +115,7 @@ class UpsamplingBilinear2d(Upsample):
     Parameters
     ----------
     size : int or pair of int, optional
-        The output's; either this or ``scale_factor``.
+        The spatial sizes of the output. Give either ``size`` or ``scale_factor``.
     scale_factor : float or pair of float, optional
 
     Examples
@@ -113,18 +125,25 @@ class UpsamplingBilinear2d(Upsample):
     [[[[1.0, 1.5, 2.0]]]]
     """
 
-    def __init__(self, size: Any = None, scale_factor: Any = None, *, device: str | None = None, dtype: Any = None):
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | tuple[float, ...] | None = None,
+        *,
+        device: str | None = None,
+        dtype: DTypeLike = None,
+    ):
         super().__init__(size, scale_factor, "bilinear", True, device=device, dtype=dtype)
 
 
 class PixelShuffle(Stateless):
-    """Channels moved into pixels: (..., c * r * r, h, w) becomes (..., c, h * r, w * r); see
+    """Move channels into pixels: (..., c * r * r, h, w) becomes (..., c, h * r, w * r); see
     `rustorch.nn.functional.pixel_shuffle`.
 
     Parameters
     ----------
     upscale_factor : int
-        r.
+        The factor r.
 
     Examples
     --------
@@ -133,12 +152,12 @@ class PixelShuffle(Stateless):
     (1, 3, 4, 6)
     """
 
-    def __init__(self, upscale_factor: int, *, device: str | None = None, dtype: Any = None):
+    def __init__(self, upscale_factor: int, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         (self.upscale_factor,) = tuple_of("PixelShuffle", "upscale_factor", upscale_factor, 1)
 
-    def forward(self, input: Any) -> Any:
-        """The input (..., channels * r * r, height, width) as (..., channels, height * r, width * r)."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (..., C * r * r, H, W) -> (..., C, H * r, W * r)."""
         return F.pixel_shuffle(input, self.upscale_factor)
 
     def extra_repr(self) -> str:
@@ -146,13 +165,13 @@ class PixelShuffle(Stateless):
 
 
 class PixelUnshuffle(Stateless):
-    """Pixels moved into channels: (..., c, h * r, w * r) becomes (..., c * r * r, h, w); see
+    """Move pixels into channels: (..., c, h * r, w * r) becomes (..., c * r * r, h, w); see
     `rustorch.nn.functional.pixel_unshuffle`.
 
     Parameters
     ----------
     downscale_factor : int
-        r.
+        The factor r.
 
     Examples
     --------
@@ -161,12 +180,12 @@ class PixelUnshuffle(Stateless):
     (1, 12, 2, 3)
     """
 
-    def __init__(self, downscale_factor: int, *, device: str | None = None, dtype: Any = None):
+    def __init__(self, downscale_factor: int, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         (self.downscale_factor,) = tuple_of("PixelUnshuffle", "downscale_factor", downscale_factor, 1)
 
-    def forward(self, input: Any) -> Any:
-        """The input (..., channels, height * r, width * r) as (..., channels * r * r, height, width)."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (..., C, H * r, W * r) -> (..., C * r * r, H, W)."""
         return F.pixel_unshuffle(input, self.downscale_factor)
 
     def extra_repr(self) -> str:
@@ -174,7 +193,7 @@ class PixelUnshuffle(Stateless):
 
 
 class ChannelShuffle(Stateless):
-    """Channels of several groups in turn; see `rustorch.nn.functional.channel_shuffle`.
+    """Interleave the channels of several groups; see `rustorch.nn.functional.channel_shuffle`.
 
     Parameters
     ----------
@@ -187,12 +206,12 @@ class ChannelShuffle(Stateless):
     (1, 4, 2, 2)
     """
 
-    def __init__(self, groups: int, *, device: str | None = None, dtype: Any = None):
+    def __init__(self, groups: int, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         (self.groups,) = tuple_of("ChannelShuffle", "groups", groups, 1)
 
-    def forward(self, input: Any) -> Any:
-        """The input (n, channels, ...) with its channels in another order."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: (N, C, ...) -> the same shape, with its channels in another order."""
         return F.channel_shuffle(input, self.groups)
 
     def extra_repr(self) -> str:

@@ -164,7 +164,7 @@ ONES = rustorch.ones((2, 3, 2))
         (lambda: nn.InstanceNorm1d(3)(ONES[..., :1]), ValueError, "more than one value per channel is needed"),
         (lambda: F.instance_norm(ONES[0]), ValueError, "needs three dimensions at least"),
         (lambda: F.instance_norm(ONES, use_input_stats=False), ValueError, "needs running_mean and running_var"),
-        (lambda: nn.LayerNorm(()), ValueError, "LayerNorm: normalized_shape is one size at least"),
+        (lambda: nn.LayerNorm(()), ValueError, "LayerNorm: normalized_shape has at least one size"),
         (lambda: nn.LayerNorm((3, -1)), ValueError, r"LayerNorm: normalized_shape\[1\] is a positive number, not -1"),
         (
             lambda: nn.LayerNorm(3)(ONES),
