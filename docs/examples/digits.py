@@ -77,7 +77,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def find_idx(folder: Path, part: str, what: str) -> Path | None:
-    """The file of a folder that holds the images or labels of a part ("train" or "t10k"), under any of its usual names."""
+    """The file with the images or labels of a part ("train" or "t10k"), under any of its usual names."""
     dimensions = {"images": 3, "labels": 1}[what]
     names = [f"{part}-{what}{dot}idx{dimensions}-ubyte{ending}" for dot in "-." for ending in ("", ".gz")]
     return next((folder / name for name in names if (folder / name).is_file()), None)

@@ -1,4 +1,4 @@
-"""What the pages say about the repository is true: links, names, the map, the gaps, the dependencies, the set-up."""
+"""The pages are right about the repository: links, names, gaps, dependencies, the set-up."""
 
 from __future__ import annotations
 
@@ -10,35 +10,58 @@ from pathlib import Path
 import pytest
 
 import rustorch
-from tests.docs.pages import PAGES, ROOT, blocks, name, prose
+from tests.docs.pages import DOCS, GENERATED_PAGES, PAGES, ROOT, blocks, name, prose
 
 README = ROOT / "README.md"
+REPOSITORY = "https://github.com/rustorch/rustorch/blob/main/"
 ADDING = ROOT / "docs" / "adding_an_operation.md"
 
 
 # -- links -------------------------------------------------------------------------------------------------------------
 def anchors(page: Path) -> set[str]:
-    """The anchors that a page's headings get: lower case, spaces as hyphens, other signs left out."""
+    """The anchors of a page's headings: in lower case, with hyphens for spaces, and without other signs."""
     headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def linked(page: Path, link: str) -> tuple[Path, str] | None:
+    """The file and the anchor that a link names; None for another site."""
+    target, _, anchor = link.partition("#")
+    if link.startswith(REPOSITORY):
+        return ROOT / target.removeprefix(REPOSITORY), anchor
+    if link.startswith("https://"):
+        return None
+    return ((page.parent / target).resolve() if target else page), anchor
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_resolve(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
-        if link.startswith("https://"):
+        found = linked(page, link)
+        if found is None or found[0] in [DOCS / generated for generated in GENERATED_PAGES]:
             continue
-        target, _, anchor = link.partition("#")
-        path = (page.parent / target).resolve() if target else page
+        path, anchor = found
         assert path.exists(), f"{name(page)}: {link}"
         if anchor:
             assert anchor in anchors(path), f"{name(page)}: {link}"
 
 
-def test_every_page_is_in_the_index():
-    index = prose(ROOT / "docs" / "index.md")
-    for page in (ROOT / "docs").glob("*.md"):
-        assert page.name == "index.md" or f"({page.name})" in index, page.name
+def test_links_of_readme_are_absolute():
+    """A package index shows README without the files around it."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(README)):
+        assert link.startswith("https://"), link
+
+
+def test_every_page_is_linked_and_listed_by_the_index_of_its_folder():
+    for page in PAGES[2:]:
+        folder = page.parent if (page.parent / "index.md").exists() else page.parent.parent
+        if page.name == "index.md" or page.name in ("changelog.md", "contributing.md"):
+            continue
+        index = folder / ("contributing.md" if page.name.startswith("adding_") else "index.md")
+        path = page.relative_to(folder).as_posix()
+        assert f"({path})" in prose(index), f"{name(index)} does not link to {path}"
+        entries = [line for block in blocks(index) if block.is_directive for line in block.text.splitlines()]
+        assert path.removesuffix(".md") in entries, f"{name(index)}: {path} is in no toctree"
 
 
 # -- names -------------------------------------------------------------------------------------------------------------
@@ -52,8 +75,7 @@ def test_names_exist(page):
                 value = getattr(value, part)
 
 
-def test_gaps_are_gaps():
-    """What README calls missing is missing: whoever adds it takes it off the list."""
+def test_features_that_readme_calls_missing_are_missing():
     found = re.search(r"\*\*Not there yet:\*\* (.+?)\.\n", prose(README), re.DOTALL)
     assert found
     names = re.findall(r"`(\w+)`", found[1])
@@ -166,7 +188,7 @@ def package(requirement: str) -> str:
 
 
 def test_every_dependency_has_its_reason():
-    text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "explanation" / "dependencies.md").read_text(encoding="utf-8")
     runtime, extras = text.split("## Extras")
     described = set(re.findall(r"^\| ([\w-]+) \| [A-Z]", runtime, re.MULTILINE))
     assert described == {package(requirement) for requirement in project()["dependencies"]}
@@ -180,14 +202,12 @@ def test_every_dependency_has_its_reason():
 
 
 def test_readme_begins_with_the_whole_setup():
-    """.ci/run executes the first two shell blocks; they stay an installation with the example, and one with
-    the tests.
-    """
+    """.ci/run executes the first two shell blocks: one installs and runs the example, one runs the tests."""
     first, second, *_ = [block.text.splitlines() for block in blocks(README) if block.info == ("bash",)]
     assert first[0] == "pip install '.[examples]'" and first[1].startswith("python docs/examples/digits.py")
     assert second == ["pip install '.[test]'", "pytest"]
 
 
-def test_changelog_knows_the_version():
+def test_changelog_has_the_current_version():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## [{rustorch.__version__}]" in changelog

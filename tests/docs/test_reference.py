@@ -1,117 +1,71 @@
-"""The reference is what the docstrings say now, and everything public is in it."""
+"""The generated reference has every public name, and nothing in it depends on the run."""
 
 from __future__ import annotations
 
+import inspect
 import re
-from types import ModuleType
 
-import numpy
 import pytest
 
 import rustorch
-from docs import make_reference as make
+from tests.docs import pages as _pages  # finds rustorch_docs  # noqa: F401
 
-WRITTEN = make.reference()
-PAGES = make.pages()
+from rustorch_docs import reference  # isort: skip
 
-
-@pytest.mark.parametrize("name", WRITTEN)
-def test_the_committed_page_is_what_the_docstrings_say(name: str) -> None:
-    file = make.FOLDER / name
-    assert file.exists() and file.read_text(encoding="utf-8") == WRITTEN[name], "run python docs/make_reference.py"
+PAGES = reference.pages()
+WRITTEN = reference.reference()
 
 
-def test_no_page_is_left_over() -> None:
-    assert {file.name for file in make.FOLDER.iterdir()} == {*WRITTEN, make.TABLE}, "run python docs/make_reference.py"
+def page(name: str) -> str:
+    return WRITTEN[f"{name}.rst"]
 
 
-def test_everything_public_is_on_a_page() -> None:
-    modules = {page.prefix for page in PAGES}
-    values = {id(value) for page in PAGES for _, value in page.members()}
-    missing = []
-    for name in rustorch.__all__:
-        value = getattr(rustorch, name)
-        if isinstance(value, ModuleType):
-            found = f"rustorch.{name}" in modules
-        else:
-            found = id(value) in values or isinstance(value, numpy.dtype)
-        if not found:
-            missing.append(name)
-    assert missing == [], "give them a page in docs/make_reference.py"
+def test_every_public_name_is_on_a_page() -> None:
+    described = {id(value) for page in PAGES for _, value in page.members()}
+    missing = [name for name, value in reference.public_names().items() if id(value) not in described]
+    assert missing == [], "give them a page in docs/_ext/rustorch_docs/reference.py"
 
 
-def test_nothing_on_a_page_depends_on_the_run() -> None:
+def test_every_public_module_has_a_page() -> None:
+    prefixes = {page.prefix for page in PAGES}
+    modules = [name for name in rustorch.__all__ if inspect.ismodule(getattr(rustorch, name))]
+    assert [name for name in modules if f"rustorch.{name}" not in prefixes] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page_opens_with_its_purpose(page: reference.Page) -> None:
+    purpose = reference.first_sentence(page.introduction())
+    assert purpose and purpose in " ".join(WRITTEN[f"{page.name}.rst"].split())
+
+
+def test_pages_do_not_depend_on_the_run() -> None:
     for name, text in WRITTEN.items():
         assert not re.search(r"\bat 0x[0-9a-f]+", text), name
+    assert reference.reference() == WRITTEN
 
 
-# -- from numpydoc to Markdown -----------------------------------------------------------------------------------------
-DOCSTRING = """What it does, with ``code``, and see `sum`.
-
-Parameters
-----------
-x, y : array
-    Of any shape;
-    see `linalg.det`.
-axis : int
-
-Returns
--------
-Variable
-
-Examples
---------
->>> 1 + 1
-2
-
-In words.
-
->>> 2
-2
-"""
+def test_index_lists_every_module() -> None:
+    for module in [*reference.chapters(), *reference.own_modules()]:
+        assert f":doc:`{module.name}`" in page("index")
 
 
-def test_sections_become_markdown() -> None:
-    links = make.Links(PAGES)
-    (page,) = [page for page in PAGES if page.name == "statistical"]
-    assert "\n".join(make.described(DOCSTRING, page, links)).splitlines() == [
-        "What it does, with `code`, and see [`sum`](#sum).",
-        "",
-        "**Parameters**",
-        "",
-        "- `x`, `y`: array. Of any shape;",
-        "  see [`linalg.det`](linalg.md#det).",
-        "- `axis`: int",
-        "",
-        "**Returns**",
-        "",
-        "- `Variable`",
-        "",
-        "**Examples**",
-        "",
-        "```pycon",
-        ">>> 1 + 1",
-        "2",
-        "```",
-        "",
-        "In words.",
-        "",
-        "```pycon",
-        ">>> 2",
-        "2",
-        "```",
-    ]
+def test_split_module_lists_its_families() -> None:
+    assert ":doc:`nn.convolution`" in page("nn") and ":py:obj:`~rustorch.nn.Conv2d`" in page("nn")
+    assert ".. autoclass:: rustorch.nn.Conv2d" in page("nn.convolution")
 
 
-def test_a_name_that_is_in_no_reference_stays_code() -> None:
-    assert make.Links(PAGES).text("`nothing` is `sum`", PAGES[0]) == "`nothing` is [`sum`](statistical.md#sum)"
+def test_class_has_its_own_methods_but_not_those_of_a_public_base() -> None:
+    assert re.search(r"autoclass:: rustorch.Variable\n   :members: .*\bbackward\b.*\bitem\b", page("variable"))
+    assert re.search(r"autoclass:: rustorch.nn.Module\n   :members: .*\bstate_dict\b", page("nn.module"))
+    members = re.search(r"autoclass:: rustorch.nn.Linear\n   :members: (.*)", page("nn.linear"))
+    assert members and "forward" in members[1] and "state_dict" not in members[1]
 
 
-def test_signatures_are_without_types() -> None:
-    assert make.signature(rustorch.sum) == "(x, /, *, axis=None, dtype=None, keepdims=False)"
-    assert make.signature(rustorch.Linear).startswith("(in_features, out_features, bias=True")
+def test_constants_and_dtypes_show_their_values() -> None:
+    assert ".. py:data:: pi\n   :value: 3.14159" in page("constants")
+    assert ".. py:data:: float32\n   :value: dtype('float32')" in page("data_type")
 
 
-def test_a_class_has_its_methods_but_not_those_of_another_public_one() -> None:
-    assert "### Variable.backward" in WRITTEN["variable.md"] and "### Variable.item" in WRITTEN["variable.md"]
-    assert "### Module.state_dict" in WRITTEN["nn.md"] and "### Linear.state_dict" not in WRITTEN["nn.md"]
+def test_first_sentence_ends_at_a_full_stop_or_a_blank_line() -> None:
+    assert reference.first_sentence("One\nsentence. Another.") == "One sentence."
+    assert reference.first_sentence("A title\n\nText.") == "A title"

@@ -1,0 +1,1 @@
+"""What builds rustorch's site beyond Sphinx: pages of the reference, tables, and the gallery of examples."""
