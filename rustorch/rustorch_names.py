@@ -1,8 +1,7 @@
-"""Names of RusTorch's Python bindings, for people who come from there; all of them read-only, each for something named
-otherwise here.
+"""Names and arguments of RusTorch's Python bindings, for programs that were written for them.
 
-The classes below are bases of those that get the names. ``rustorch.Tensor`` is `Variable` itself; `filled` lets it take
-a shape.
+The classes are bases of those that get the names. Each name is read-only and stands for one that is spelled otherwise
+here. The functions interpret arguments that mean something else in RusTorch. ``rustorch.Tensor`` is `Variable` itself.
 """
 
 from __future__ import annotations
@@ -20,14 +19,13 @@ __all__ = [
     "OptimizerNames",
     "VariableNames",
     "dilation_or_bias",
-    "filled",
     "reduction_first",
-    "switch",
+    "shape_or_requires_grad",
 ]
 
 
 def _alias(instead: str) -> Callable[[Callable[[Any], Any]], property]:
-    """A property that cannot be set, and says what can be done instead."""
+    """A property that cannot be set; the error says what to do instead."""
 
     def attach(read: Callable[[Any], Any]) -> property:
         def refuse(self: Any, *value: Any) -> None:
@@ -47,48 +45,56 @@ class _Count(int):
         return int(self)
 
 
-def filled(array: Any, shape: Sequence[Any]) -> Any:
-    """The numbers of a native array in another shape, for ``Tensor(data, shape)``.
+def shape_or_requires_grad(name: str, data: Any, second: Any, native_array: Callable[[], Any]) -> tuple[Any, bool]:
+    """Interpret the second argument of ``Variable(data, second)`` if it is no bool. RusTorch's ``Tensor`` takes a shape.
+
+    Parameters
+    ----------
+    name : str
+        The name of the class, for errors.
+    data : array, number, nested lists of numbers, or Variable
+    second : list or tuple of int, or what NumPy and Python take for a bool
+        A shape that the numbers fill, or requires_grad.
+    native_array : callable
+        Makes the native array of the data.
+
+    Returns
+    -------
+    data, requires_grad
 
     Raises
     ------
     TypeError
-        If the shape holds something that is no integer.
+        If it is no shape and neither true nor false, such as the sizes of PyTorch's ``Tensor(2, 3)``.
     ValueError
-        If there are not as many numbers as it has places, or a size is negative.
+        If a size is negative, or the numbers do not fill the shape.
     """
+    if isinstance(second, (list, tuple)):
+        array = native_array()
+        return BY_TYPE[type(array)].xp.reshape(array, _sizes(second, prod(array.shape))), False
+    if second is None or str(second) in ("True", "False"):  # NumPy's booleans, too
+        return data, bool(second)
+    shown = f"{name}({data!r}, {second!r})" if isinstance(data, int) else f"{name}(data, {second!r})"
+    raise TypeError(
+        f"{shown}: the second argument is requires_grad, True or False, or a shape in parentheses that data fills; "
+        f"write rustorch.empty((2, 3)) or rustorch.zeros((2, 3)) for an array of a shape, and rustorch.tensor([2, 3]) "
+        f"for numbers"
+    )
+
+
+def _sizes(shape: Sequence[Any], count: int) -> tuple[int, ...]:
+    """The shape of ``Tensor(data, shape)`` for so many numbers."""
     if any(isinstance(size, bool) or not hasattr(size, "__index__") for size in shape):
         raise TypeError(f"Tensor(data, shape): a shape holds integers, not {shape!r}; requires_grad is True or False")
     sizes = tuple(index(size) for size in shape)
     if any(size < 0 for size in sizes):
         raise ValueError(f"Tensor(data, shape): no size is negative, but {sizes} has one; rustorch.reshape takes a -1")
-    have, need = prod(array.shape), prod(sizes)
-    if have != need:
+    if prod(sizes) != count:
         raise ValueError(
-            f"Tensor(data, shape): the shape {sizes} has {need} places, data {have} numbers; rustorch.tensor takes "
-            f"nested lists, "
-            f"and no shape"
+            f"Tensor(data, shape): the shape {sizes} has {prod(sizes)} places, data {count} numbers; rustorch.tensor "
+            f"takes nested lists, and no shape"
         )
-    return BY_TYPE[type(array)].xp.reshape(array, sizes)
-
-
-def switch(name: str, data: Any, requires_grad: Any) -> bool:
-    """The second argument of ``Variable(data, requires_grad)``, where it is no shape.
-
-    Raises
-    ------
-    TypeError
-        If it is neither true nor false: sizes one by one, as PyTorch's ``Tensor(2, 3)`` takes them, say.
-    """
-    if requires_grad is None or str(requires_grad) in ("True", "False"):  # NumPy's booleans, too
-        return bool(requires_grad)
-    shown = f"{name}({data!r}, {requires_grad!r})" if isinstance(data, int) else f"{name}(data, {requires_grad!r})"
-    raise TypeError(
-        f"{shown}: the second argument is requires_grad, True or False, or a shape in parentheses that data fills; "
-        f"write "
-        f"rustorch.empty((2, 3)) or rustorch.zeros((2, 3)) for an array of a shape, and rustorch.tensor([2, 3]) for "
-        f"numbers"
-    )
+    return sizes
 
 
 def reduction_first(first: Any, reduction: str) -> tuple[Any, str]:
@@ -108,7 +114,7 @@ def dilation_or_bias(dilation: Any) -> Any:
 
 
 class VariableNames:
-    """Of `Variable`."""
+    """The names of `Variable`."""
 
     _native: Any
 
@@ -136,12 +142,12 @@ class VariableNames:
 
     @_alias("it follows from the shape")
     def numel(self) -> int:
-        """How many elements there are, as ``size``. RusTorch reads it, PyTorch calls it: both work."""
+        """The number of elements, as ``size``. RusTorch reads ``x.numel``, PyTorch calls ``x.numel()``: both work."""
         return _Count(prod(self._native.shape))
 
 
 class LinearNames:
-    """Of `Linear`."""
+    """The names of `Linear`."""
 
     in_features: int
     out_features: int
@@ -158,18 +164,19 @@ class LinearNames:
 
 
 class OptimizerNames:
-    """Of all optimizers."""
+    """The names of all optimizers."""
 
     param_groups: list[dict[str, Any]]
 
     @_alias("set optimizer.lr, or call optimizer.set_lr(lr)")
     def learning_rate(self) -> float:
         """RusTorch's name for ``lr``, the learning rate of the first group; read-only."""
-        return self.param_groups[0]["lr"]
+        value: float = self.param_groups[0]["lr"]
+        return value
 
 
 class AdamNames:
-    """Of `Adam` and `AdamW`; options are those of the first group, as ``lr`` is."""
+    """The names of `Adam` and `AdamW`. Options are those of the first group of parameters, as ``lr`` is."""
 
     param_groups: list[dict[str, Any]]
     state: dict[Any, dict[str, Any]]
@@ -178,24 +185,28 @@ class AdamNames:
     @_alias("set group['betas'] = (beta1, beta2) of each group in optimizer.param_groups")
     def beta1(self) -> float:
         """RusTorch's name for ``betas[0]`` of the first group; read-only."""
-        return self.param_groups[0]["betas"][0]
+        value: float = self.param_groups[0]["betas"][0]
+        return value
 
     @_alias("set group['betas'] = (beta1, beta2) of each group in optimizer.param_groups")
     def beta2(self) -> float:
         """RusTorch's name for ``betas[1]`` of the first group; read-only."""
-        return self.param_groups[0]["betas"][1]
+        value: float = self.param_groups[0]["betas"][1]
+        return value
 
     @_alias("set group['eps'] of each group in optimizer.param_groups")
     def eps(self) -> float:
         """RusTorch's name for the option ``eps`` of the first group; read-only."""
-        return self.param_groups[0]["eps"]
+        value: float = self.param_groups[0]["eps"]
+        return value
 
     @_alias("set group['weight_decay'] of each group in optimizer.param_groups")
     def weight_decay(self) -> float:
         """RusTorch's name for the option ``weight_decay`` of the first group; read-only."""
-        return self.param_groups[0]["weight_decay"]
+        value: float = self.param_groups[0]["weight_decay"]
+        return value
 
     @_alias("step() counts, and load_state_dict takes over the count of the state that it loads")
     def step_count(self) -> int:
-        """How many steps there were, those before the state was loaded too: the ``t`` of the last update; read-only."""
+        """The number of steps, the ``t`` of the last update; read-only. A loaded state brings its own count."""
         return max((kept["step"] for kept in self.state.values()), default=self.steps)

@@ -1,10 +1,10 @@
-"""Variable: an array, plus ``requires_grad``, ``grad``, and its place in the graph."""
+"""Variable: an array with a gradient and a place in the graph, and its methods."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import ops
 from .autograd import engine, graph, hooks
@@ -15,45 +15,46 @@ from .ops.from_data import clone, native_array, to_device
 from .ops.indexing import getitem, setitem
 from .ops.interchange import Interchange
 from .ops.operators import Operators
-from .rustorch_names import VariableNames, filled, switch
+from .rustorch_names import VariableNames, shape_or_requires_grad
+
+if TYPE_CHECKING:
+    from .typing import ArrayLike, DTypeLike
 
 __all__ = ["Variable"]
 
 
 class Variable(Operators, Interchange, VariableNames, Value):
-    """An array that remembers how it was computed.
+    """An array that knows how it was computed, so that gradients can flow back through it.
 
     Parameters
     ----------
     data : array, number, nested lists of numbers, or Variable
         An array's memory is shared, not copied: a NumPy array lives on "cpu", a CuPy array on its GPU.
     requires_grad : bool
-        Whether `backward` shall bring its gradient to ``grad``. A list or tuple in its place is the shape that the
-        numbers in ``data`` fill, as in RusTorch's ``Tensor(data, shape)``.
+        Whether `backward` computes its gradient and stores it in ``grad``.
     device : str, optional
-        Where it shall live: "cpu", "cuda", "cuda:1", ... Default: where an array is; for Python numbers, the default
-        device.
+        "cpu", "cuda", "cuda:1", ... Default: the device of an array; for Python numbers, the default device.
     dtype : dtype, optional
-        Default: that of an array; bool, int64, float32 or complex64 for Python numbers.
+        Default: the dtype of an array; bool, int64, float32 or complex64 for Python numbers.
 
     Attributes
     ----------
     data : array
         The native array itself.
     grad : array or None
-        The gradient, a native array of the same shape, dtype and device; it adds up until `zero_grad`.
+        The gradient, a native array of the same shape, dtype and device. Each backward adds to it until `zero_grad`.
     requires_grad : bool
     is_leaf : bool
-        Whether it was made by the user and not by an operation that is recorded.
+        Whether no recorded operation computed it.
 
     Raises
     ------
     TypeError
         If ``data`` holds something that is no number, or ``requires_grad`` is neither true nor false.
     ValueError
-        If nested lists are ragged, the numbers do not fill the shape, or the device is unknown.
+        If nested lists are ragged, or the device is unknown.
     RuntimeError
-        If the device is known but cannot be used, or integers shall require a gradient.
+        If the device is known but cannot be used, or integers are to require a gradient.
 
     Examples
     --------
@@ -64,29 +65,34 @@ class Variable(Operators, Interchange, VariableNames, Value):
     array([2., 4., 6.], dtype=float32)
     """
 
-    __array_ufunc__ = None  # numpy defers: ndarray + Variable calls Variable.__radd__
-    __array_priority__ = 1000  # the same, for libraries that ask this way
+    __array_ufunc__ = None  # NumPy defers: ndarray + Variable calls Variable.__radd__
+    __array_priority__ = 1000  # the same for libraries that ask for a priority
 
     def __init__(
-        self, data: Any, requires_grad: bool | Sequence[int] = False, device: str | None = None, dtype: Any = None
+        self,
+        data: ArrayLike | Sequence[Any],
+        requires_grad: bool = False,
+        device: str | None = None,
+        dtype: DTypeLike = None,
     ):
-        shaped = isinstance(requires_grad, (list, tuple))
-        tracked = requires_grad is not False and not shaped and switch(type(self).__name__, data, requires_grad)
         if isinstance(data, Value):
             data = data._native
+        if type(requires_grad) is not bool:
+            data, requires_grad = shape_or_requires_grad(
+                type(self).__name__, data, requires_grad, lambda: native_array(data, dtype, device)
+            )
         self._native = native_array(data, dtype, device)
-        if shaped:
-            self._native = filled(self._native, requires_grad)  # type: ignore[arg-type]
-        elif tracked:
+        if requires_grad:
             self.requires_grad_(True)
 
-    # -- what it is --------------------------------------------------------------------------------------------------
+    # -- attributes --------------------------------------------------------------------------------------------------
     @property
     def data(self) -> Array:
+        """The native array itself. Writing into it is not recorded."""
         return self._native
 
     @data.setter
-    def data(self, value: Any) -> None:
+    def data(self, value: ArrayLike) -> None:
         native = value._native if isinstance(value, Value) else native_of(value)
         if self._node is not None:
             raise RuntimeError("data of a computed Variable cannot be replaced; detach() it first")
@@ -96,25 +102,26 @@ class Variable(Operators, Interchange, VariableNames, Value):
 
     @property
     def grad(self) -> Array | None:
+        """The gradient, a native array of the same shape, dtype and device, or None."""
         return self._grad
 
     @grad.setter
-    def grad(self, value: Any) -> None:
+    def grad(self, value: Variable | Array | None) -> None:
         if value is None:
             self._grad = None
             return
         native = value._native if isinstance(value, Value) else native_of(value)
-        theirs = make(native)
-        if theirs.shape != self.shape or theirs.dtype != self.dtype or theirs.device != self.device:
+        gradient = make(native)
+        if gradient.shape != self.shape or gradient.dtype != self.dtype or gradient.device != self.device:
             raise ValueError(
                 f"a gradient has its Variable's shape, dtype and device, {self.shape} {self.dtype} on {self.device!r}; "
-                f"this one "
-                f"is {theirs.shape} {theirs.dtype} on {theirs.device!r}"
+                f"this one is {gradient.shape} {gradient.dtype} on {gradient.device!r}"
             )
         self._grad = native
 
     @property
     def requires_grad(self) -> bool:
+        """Whether backward computes its gradient. Settable on a leaf of floating-point numbers."""
         return self._tracked
 
     @requires_grad.setter
@@ -123,21 +130,22 @@ class Variable(Operators, Interchange, VariableNames, Value):
 
     @property
     def is_leaf(self) -> bool:
+        """Whether no recorded operation computed it."""
         return self._node is None
 
     @property
     def grad_fn(self) -> Node | None:
-        """The recorded operation that made it, or None for a leaf."""
+        """The node of the operation that computed it, or None for a leaf."""
         return self._node
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The size along each axis."""
+        """The size of each dimension."""
         return tuple(self._native.shape)
 
     @property
     def ndim(self) -> int:
-        """The number of axes."""
+        """The number of dimensions."""
         return self._native.ndim
 
     @property
@@ -152,7 +160,7 @@ class Variable(Operators, Interchange, VariableNames, Value):
 
     @property
     def device(self) -> str:
-        """Where the memory is: "cpu", "cuda", "cuda:1", ..."""
+        """The device that holds the memory: "cpu", "cuda", "cuda:1", ..."""
         return device_of(self._native)
 
     @property
@@ -162,7 +170,7 @@ class Variable(Operators, Interchange, VariableNames, Value):
         Raises
         ------
         ValueError
-            If it has not two dimensions.
+            If it does not have two dimensions.
         """
         if self._native.ndim != 2:
             raise ValueError(f"T is of two dimensions, not of the shape {self.shape}; see mT and permute_dims")
@@ -170,7 +178,7 @@ class Variable(Operators, Interchange, VariableNames, Value):
 
     @property
     def mT(self) -> Variable:
-        """The transpose of the last two axes."""
+        """The array with the last two dimensions exchanged."""
         return ops.matrix_transpose(self)
 
     @property
@@ -180,7 +188,7 @@ class Variable(Operators, Interchange, VariableNames, Value):
 
     @property
     def imag(self) -> Variable:
-        """The imaginary part of complex numbers."""
+        """The imaginary part."""
         return ops.imag(self)
 
     def __repr__(self) -> str:
@@ -215,7 +223,7 @@ class Variable(Operators, Interchange, VariableNames, Value):
     __hash__ = object.__hash__
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles of a leaf hold: everything but its hooks, and since when it is tracked."""
+        """The attributes that copies and pickles of a leaf hold: all but its hooks and its number in the graph."""
         if self._node is not None:
             raise RuntimeError(
                 "a computed Variable is not copied or pickled with its graph; use clone() inside it, or detach() it "
@@ -223,14 +231,14 @@ class Variable(Operators, Interchange, VariableNames, Value):
             )
         return {name: value for name, value in self.__dict__.items() if name not in ("_hooks", "_since")}
 
-    # -- elsewhere, otherwise ------------------------------------------------------------------------------------------
-    def to(self, target: Any = None, *, device: str | None = None, dtype: Any = None) -> Variable:
-        """On another device, or in another dtype; itself, if it is so already. Gradients find their way back.
+    # -- other devices and dtypes ------------------------------------------------------------------------------------
+    def to(self, target: DTypeLike = None, *, device: str | None = None, dtype: DTypeLike = None) -> Variable:
+        """The same values on another device or in another dtype; itself if nothing changes. Gradients flow back.
 
         Parameters
         ----------
         target : device string or dtype
-            Either, without its name.
+            One of the two by position.
         device : str, optional
         dtype : dtype, optional
         """
@@ -245,42 +253,42 @@ class Variable(Operators, Interchange, VariableNames, Value):
         return out if dtype is None else ops.astype(out, dtype, copy=False)
 
     def to_device(self, device: str, /, *, stream: Any = None) -> Variable:
-        """The standard's spelling of `to`."""
+        """The same values on another device: the standard's name for `to`."""
         if stream is not None:
-            raise ValueError("to_device: streams are the library's own; make the one you want current instead")
+            raise ValueError("to_device takes no stream; make the stream you want the library's current one instead")
         return to_device(self, device)
 
     def cpu(self) -> Variable:
-        """On "cpu"."""
+        """The same values on "cpu"."""
         return to_device(self, "cpu")
 
     def cuda(self, index: int | None = None) -> Variable:
-        """On a GPU."""
+        """The same values on a GPU: the first, or the one with this number."""
         return to_device(self, "cuda" if index is None else f"cuda:{index}")
 
-    def astype(self, dtype: Any, copy: bool = True) -> Variable:
-        """In another dtype; as `rustorch.astype`."""
+    def astype(self, dtype: DTypeLike, copy: bool = True) -> Variable:
+        """The same values in another dtype, as `rustorch.astype`."""
         return ops.astype(self, dtype, copy=copy)
 
     def float(self) -> Variable:
-        """In float32."""
+        """The same values in float32."""
         return ops.astype(self, dtypes.float32, copy=False)
 
     def double(self) -> Variable:
-        """In float64."""
+        """The same values in float64."""
         return ops.astype(self, dtypes.float64, copy=False)
 
     def detach(self) -> Variable:
-        """The same memory, outside the graph."""
+        """A Variable with the same memory outside the graph."""
         return make(self._native)
 
     def clone(self) -> Variable:
-        """A copy, inside the graph."""
+        """A copy inside the graph: gradients flow back through it."""
         return clone(self)
 
     # -- gradients -----------------------------------------------------------------------------------------------------
     def requires_grad_(self, requires_grad: bool = True) -> Variable:
-        """Switch tracking of this leaf on or off; returns the Variable.
+        """Set ``requires_grad`` of this leaf; returns the Variable.
 
         Raises
         ------
@@ -290,8 +298,7 @@ class Variable(Operators, Interchange, VariableNames, Value):
         if requires_grad and not dtypes.is_floating(self.dtype):
             raise RuntimeError(
                 f"only floating-point and complex Variables can require gradients, this one is {self.dtype}; convert "
-                f"it, as in "
-                f"x.astype(rustorch.float32)"
+                f"it, as in x.astype(rustorch.float32)"
             )
         if self._node is not None:
             if not requires_grad:
@@ -305,41 +312,45 @@ class Variable(Operators, Interchange, VariableNames, Value):
             graph.track(self)
         return self
 
-    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
-        """Bring the gradient of this value to every leaf that it was computed from, adding to their ``grad``.
+    def backward(self, gradient: ArrayLike | None = None, retain_graph: bool = False) -> None:
+        """Compute the gradients of all leaves that this value was computed from, and add them to their ``grad``.
 
         Parameters
         ----------
         gradient : Variable or array of this shape, optional
-            What to start from; needed unless there is one element, whose default is 1.
+            The gradient of this value. Default: 1, for a value of one element.
         retain_graph : bool
-            Keep the graph for another backward. By default it is freed on the way.
+            Keep the graph for another backward. By default backward frees it.
 
         Raises
         ------
         RuntimeError
-            If nothing here requires grad, a gradient is needed and missing, or the graph was freed.
+            If this value does not require grad, a gradient is needed and missing, or the graph was freed.
         ValueError
             If ``gradient`` has another shape.
         """
         engine.run_backward(self, engine.start_of(self, gradient, "backward"), retain_graph)
 
     def zero_grad(self) -> None:
-        """Forget the gradient: ``grad`` is None."""
+        """Set ``grad`` to None."""
         self._grad = None
 
     def retain_grad(self) -> None:
-        """Let backward keep the gradient of this computed Variable in ``grad``, too."""
+        """Let backward store the gradient of this computed Variable in ``grad``, as it does for leaves."""
         hooks.retain(self)
 
     def register_hook(self, hook: Callable[[Variable], Variable | None]) -> hooks.Removable:
-        """Call ``hook(gradient)`` whenever the gradient of this Variable has been computed; what it returns replaces
-        it.
+        """Call ``hook(gradient)`` whenever backward has computed the gradient of this Variable.
+
+        Parameters
+        ----------
+        hook : callable
+            Gets the gradient as a Variable. A Variable that it returns replaces the gradient; None leaves it.
 
         Returns
         -------
         Removable
-            Whose ``remove()`` takes the hook away.
+            Its ``remove()`` takes the hook away.
         """
         return hooks.register(self, hook)
 
