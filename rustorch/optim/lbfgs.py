@@ -1,23 +1,26 @@
-"""L-BFGS: Newton's method with a curvature that is learned from the last steps."""
+"""L-BFGS: a quasi-Newton method that estimates the curvature from the last steps."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..autograd.modes import enable_grad, no_grad
 from ..autograd.writes import writes
-from ..backends import BY_TYPE, Namespace, device_of
+from ..backends import BY_TYPE, device_of
 from ..variable import Variable
 from . import checks, states, stepping
 from .line_search import Point, strong_wolfe
 from .optimizer import Optimizer
 
+if TYPE_CHECKING:
+    from ..typing import Array, Namespace
+
 __all__ = ["LBFGS"]
 
-#: What is kept, under PyTorch's names: numbers, flat arrays, and lists of them.
+#: The entries of the state, under PyTorch's names: numbers, flat arrays, and lists of flat arrays.
 _NUMBERS, _ARRAYS, _LISTS = (
     ("func_evals", "n_iter", "t", "H_diag", "prev_loss"),
     ("d", "prev_flat_grad"),
@@ -26,27 +29,36 @@ _NUMBERS, _ARRAYS, _LISTS = (
 
 
 class LBFGS(Optimizer):
-    """L-BFGS: steps along ``-H g``, where ``H``, the inverse of the curvature, is built from the last steps and changes
-    of the gradient.
+    """L-BFGS: steps along ``-H g``, where the inverse Hessian ``H`` is estimated from the last steps.
 
-    One step computes the loss many times, by a closure. For smooth losses of whole data sets.
+    With the last steps ``s[i]``, the changes of the gradient ``y[i]`` and ``r[i] = 1 / dot(y[i], s[i])``, ``H g`` is::
+
+        q = g
+        for i from the newest to the oldest:
+            a[i] = r[i] * dot(s[i], q)
+            q = q - a[i] * y[i]
+        q = q * dot(s, y) / dot(y, y)               # of the newest step
+        for i from the oldest to the newest:
+            q = q + (a[i] - r[i] * dot(y[i], q)) * s[i]
+
+    One call of `step` computes the loss many times, by a closure. Use it for smooth losses of the whole data set.
 
     Parameters
     ----------
     params : iterable of Variables
-        Real ones on one device, in one group.
+        Real parameters on one device, in one group.
     lr : float
-        Length of a step, in units of Newton's; where a line search begins.
+        Factor of ``-H g``, at which a line search begins.
     max_iter : int
-        Iterations of one `step`.
+        The most iterations in one call of `step`.
     max_eval : int, optional
-        Evaluations of the loss in one `step`. Default: ``max_iter * 5 // 4``.
+        The most evaluations of the loss in one call of `step`. Default: ``max_iter * 5 // 4``.
     tolerance_grad : float
-        Ends a step where no component of the gradient is above.
+        `step` ends where no component of the gradient is larger than this.
     tolerance_change : float
-        Ends a step where neither the loss nor any parameter changes by more.
+        `step` ends where the loss or all parameters change by less than this.
     history_size : int
-        How many steps are remembered; each costs two arrays as large as all parameters.
+        How many steps are stored. Each one needs two arrays as large as all parameters.
     line_search_fn : str, optional
         "strong_wolfe", or None for steps of fixed length.
 
@@ -54,12 +66,12 @@ class LBFGS(Optimizer):
     ------
     ValueError
         If there are no parameters, several groups, complex parameters or parameters on several devices, or an option
-        makes no sense.
+        is out of range.
 
     Notes
     -----
-    Source: Nocedal, "Updating Quasi-Newton Matrices with Limited Storage", 1980; Liu and Nocedal, 1989; line search:
-    see ``rustorch/optim/line_search.py``.
+    Source: Nocedal, "Updating Quasi-Newton Matrices with Limited Storage", 1980; as algorithms 7.4 and 7.5 of Nocedal
+    and Wright, "Numerical Optimization", 2006. Line search: algorithms 3.5 and 3.6 there.
 
     Examples
     --------
@@ -87,7 +99,7 @@ class LBFGS(Optimizer):
         tolerance_change: float = 1e-9,
         history_size: int = 100,
         line_search_fn: str | None = None,
-    ):
+    ) -> None:
         checks.at_least_one(self._name, {"max_iter": max_iter}, "max_iter")
         super().__init__(
             params,
@@ -113,6 +125,13 @@ class LBFGS(Optimizer):
             raise ValueError(f"LBFGS has no steps for complex parameters; parameter {number} is {p.dtype}")
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Add the one group that there may be.
+
+        Raises
+        ------
+        ValueError
+            If there is a group already, or the parameters are on several devices.
+        """
         if self.param_groups:
             raise ValueError("LBFGS has one group of parameters: all of them make one step together")
         super().add_param_group(param_group)
@@ -122,20 +141,22 @@ class LBFGS(Optimizer):
             raise ValueError(f"LBFGS: parameters on {' and '.join(devices)}; move all of them to one device")
 
     # -- flat arrays ---------------------------------------------------------------------------------------------------
-    def _flat_gradient(self, xp: Namespace) -> Any:
+    def _flat_gradient(self, xp: Namespace) -> Array:
+        """The gradients of all parameters, one after the other, in one vector."""
         gradients = {id(p): g for p, _, g, *_ in stepping.gather(self)[0]}
         natives = [(id(p), p._native) for p in self._parameters()]
         return xp.concat([xp.reshape(gradients.get(key, xp.zeros_like(native)), (-1,)) for key, native in natives])
 
-    def _put(self, values: Iterable[Any]) -> None:
+    def _put(self, values: Iterable[Array]) -> None:
+        """Give all parameters new values."""
         written = []
         for p, new in zip(self._parameters(), values, strict=True):
             if stepping.write(p, native := p._native, new):
                 written.append(native)
         writes.note_all(written)
 
-    def _move(self, xp: Namespace, start: list[Any], t: float, d: Any) -> None:
-        """Let the parameters be ``start + t * d``."""
+    def _move(self, xp: Namespace, start: list[Array], t: float, d: Array) -> None:
+        """Set the parameters to ``start + t * d``, where ``d`` is a flat vector."""
         stops = list(accumulate(math.prod(old.shape) for old in start))
         parts = [d[stop - math.prod(old.shape) : stop] for stop, old in zip(stops, start, strict=True)]
         self._put(
@@ -147,65 +168,65 @@ class LBFGS(Optimizer):
 
     # -- the step ------------------------------------------------------------------------------------------------------
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Up to ``max_iter`` iterations.
+        """Make up to ``max_iter`` iterations.
 
         Parameters
         ----------
         closure : callable
-            Forgets the gradients, computes the loss, calls backward and returns the loss.
+            Deletes the gradients, computes the loss, calls backward and returns the loss.
 
         Returns
         -------
         Variable
-            What the closure returned at first.
+            What the first call of the closure returned.
 
         Raises
         ------
         TypeError
-            Without a closure, or if it does not return a loss. Whatever it raises itself is passed on; parameters and
-            state are as they were before.
+            If there is no closure, or the closure returns None. After this and any other error, parameters and state
+            are those before the step.
         """
         if closure is None:
             raise TypeError(
-                "LBFGS.step needs a closure, for it computes the loss several times: def closure(): "
-                "optimizer.zero_grad(); "
-                "loss = ...; loss.backward(); return loss"
+                "LBFGS.step needs a closure, because it computes the loss several times: def closure(): "
+                "optimizer.zero_grad(); loss = ...; loss.backward(); return loss"
             )
         params = self._parameters()
         native = params[0]._native
         backend = BY_TYPE[type(native)]
         with backend.guard(native):
             xp = backend.xp
-            kept = [xp.asarray(p._native, copy=True) for p in params]
+            before = [xp.asarray(p._native, copy=True) for p in params]
             state = self._state(params[0])
             try:
                 result = self._iterate(xp, closure, state)
             except BaseException:
-                self._put(kept)
+                self._put(before)
                 raise
             self.state[params[0]] = state
         self.steps += 1
         return result
 
     def _state(self, first: Variable) -> dict[str, Any]:
-        """A copy that an iteration may change; where the last step failed, the old one is still whole."""
+        """A copy of the state for one step to change. If the step fails, the state itself has not changed."""
         old = self.state.get(first) or {"func_evals": 0, "n_iter": 0}
         return {name: list(value) if type(value) is list else value for name, value in old.items()}
 
     def _iterate(self, xp: Namespace, closure: Callable[[], Any], state: dict[str, Any]) -> Any:
+        """Make the iterations of one step; returns what the first call of the closure returned."""
         group = self.param_groups[0]
         lr, tolerance = float(group["lr"]), group["tolerance_change"]
 
-        def evaluate() -> tuple[Any, float, Any]:
+        def evaluate() -> tuple[Any, float, Array]:
             with enable_grad():
                 result = closure()
             if result is None:
                 raise TypeError("LBFGS: the closure returned None; it returns the loss")
             state["func_evals"] += 1
-            with no_grad():  # its gradients are there, if they are needed
+            with no_grad():  # the closure has computed the gradients already
                 return result, float(result), self._flat_gradient(xp)
 
-        def largest(x: Any) -> float:
+        def largest(x: Array) -> float:
             return float(xp.max(xp.abs(x)))
 
         evaluated = state["func_evals"]
@@ -224,20 +245,19 @@ class LBFGS(Optimizer):
             start = [xp.asarray(p._native, copy=True) for p in self._parameters()]
             if group["line_search_fn"]:
 
-                def at(t: float, start: list[Any] = start, d: Any = d) -> Point:
+                def point_at(t: float, start: list[Array] = start, d: Array = d) -> Point:
                     self._move(xp, start, t, d)
                     _, loss, gradient = evaluate()
                     return Point(t, loss, gradient, float(xp.vecdot(gradient, d)))
 
-                most = group["max_eval"] - (state["func_evals"] - evaluated)
-                found = strong_wolfe(
-                    at, Point(0.0, loss, gradient, slope), t, size=largest(d), tolerance=1e-9, most=most
-                )
-                t, loss, gradient = found.t, found.loss, found.gradient
+                max_points = group["max_eval"] - (state["func_evals"] - evaluated)
+                first_point = Point(0.0, loss, gradient, slope)
+                best = strong_wolfe(point_at, first_point, t, size=largest(d), tolerance=1e-9, max_points=max_points)
+                t, loss, gradient = best.t, best.loss, best.gradient
                 self._move(xp, start, t, d)
             else:
                 self._move(xp, start, t, d)
-                if iteration < group["max_iter"]:  # the last point is looked at by the next step
+                if iteration < group["max_iter"]:  # the next call of step evaluates the last point
                     _, loss, gradient = evaluate()
             state["t"] = t
             if (
@@ -249,8 +269,8 @@ class LBFGS(Optimizer):
                 break
         return result
 
-    def _direction(self, xp: Namespace, gradient: Any, state: dict[str, Any], history_size: int) -> Any:
-        """``-H g``, with the last step taken into the history."""
+    def _direction(self, xp: Namespace, gradient: Array, state: dict[str, Any], history_size: int) -> Array:
+        """``-H g``. Adds the last step to the history first."""
         state["n_iter"] += 1
         if state["n_iter"] == 1:
             state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1.0)
@@ -258,36 +278,36 @@ class LBFGS(Optimizer):
         changes, steps, ro = state["old_dirs"], state["old_stps"], state["ro"]
         y, s = gradient - state["prev_flat_grad"], state["t"] * state["d"]
         ys = float(xp.vecdot(y, s))
-        if ys > 1e-10:  # without curvature, the history stays as it is
+        if ys > 1e-10:  # a step without positive curvature does not enter the history
             if len(changes) == history_size:
-                for kept in (changes, steps, ro):
-                    del kept[0]
+                for history in (changes, steps, ro):
+                    del history[0]
             changes.append(y)
             steps.append(s)
             ro.append(1.0 / ys)
             state["H_diag"] = ys / float(xp.vecdot(y, y))
-        q, along = -gradient, []
+        q, factors = -gradient, []
         for y, s, r in zip(reversed(changes), reversed(steps), reversed(ro), strict=True):
-            along.append(a := r * float(xp.vecdot(s, q)))
+            factors.append(a := r * float(xp.vecdot(s, q)))
             q = q - a * y
         q = state["H_diag"] * q
-        for y, s, r, a in zip(changes, steps, ro, reversed(along), strict=True):
+        for y, s, r, a in zip(changes, steps, ro, reversed(factors), strict=True):
             q = q + (a - r * float(xp.vecdot(y, q))) * s
         return q
 
     # -- state ---------------------------------------------------------------------------------------------------------
     def load_entry(
-        self, p: Variable, entries: Mapping[str, Any], options: dict[str, Any], differ: list[str]
+        self, p: Variable, entries: Mapping[str, Any], options: dict[str, Any], differences: list[str]
     ) -> dict[str, Any]:
+        """The state from the entries of a state_dict. Appends what is wrong with them to ``differences``."""
         size = sum(q.size for q in self._parameters())
-        entries = {
-            name: value for name, value in entries.items() if name != "al" and value is not None
-        }  # al: PyTorch's scratch
+        # "al" is a scratch buffer of PyTorch
+        entries = {name: value for name, value in entries.items() if name != "al" and value is not None}
         known, lists = (*_NUMBERS, *_ARRAYS, *_LISTS, "ro"), (*_LISTS, "ro")
-        differ += [f"{name}, which is unknown here" for name in entries if name not in known]
-        differ += [f"no {name}" for name in ("func_evals", "n_iter") if name not in entries]
+        differences += [f"{name}, which is unknown here" for name in entries if name not in known]
+        differences += [f"no {name}" for name in ("func_evals", "n_iter") if name not in entries]
         if entries.get("n_iter"):
-            differ += [f"no {name}" for name in known if name not in entries]
+            differences += [f"no {name}" for name in known if name not in entries]
 
         def read(name: str, value: Any) -> Any:
             try:
@@ -295,14 +315,14 @@ class LBFGS(Optimizer):
                     return states.number(name, value)
                 return states.array(name, value, (size,), p.device)
             except ValueError as error:
-                differ.append(str(error))
+                differences.append(str(error))
 
         state: dict[str, Any] = {name: read(name, entries[name]) for name in (*_NUMBERS, *_ARRAYS) if name in entries}
         for name in (name for name in lists if name in entries):
-            if isinstance(given := entries[name], (list, tuple)):
-                state[name] = [read(name, value) for value in given]
+            if isinstance(entry := entries[name], (list, tuple)):
+                state[name] = [read(name, value) for value in entry]
             else:
-                differ.append(f"{name} is {given!r:.50}, here a list")
+                differences.append(f"{name} is {entry!r:.50}, here a list")
         if len({len(state[name]) for name in lists if name in state}) > 1:
-            differ.append("old_dirs, old_stps and ro of different lengths")
+            differences.append("old_dirs, old_stps and ro of different lengths")
         return state

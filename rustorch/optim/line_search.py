@@ -1,24 +1,27 @@
-"""How far to go along a direction: a point that satisfies the strong Wolfe conditions."""
+"""The line search of L-BFGS: it finds a step length that satisfies the strong Wolfe conditions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ..typing import Array
 
 
 class Point(NamedTuple):
-    """A place on the line: how far it is, the loss there, its gradient, and the slope along the line."""
+    """A point on the line: its distance ``t``, its loss and gradient, and the slope of the loss along the line."""
 
     t: float
     loss: float
-    gradient: Any
+    gradient: Array
     slope: float
 
 
 def _cubic(a: Point, b: Point, bounds: tuple[float, float] | None = None) -> float:
-    """Where the cubic through two points with their slopes is smallest, within bounds; their middle where there is no
-    such place.
+    """The minimum of the cubic through two points with their slopes, clipped to bounds. Without a minimum, the middle
+    of the bounds.
     """
     if a.t > b.t:
         a, b = b, a
@@ -40,27 +43,35 @@ def strong_wolfe(
     *,
     size: float,
     tolerance: float,
-    most: int,
+    max_points: int,
     c1: float = 1e-4,
     c2: float = 0.9,
 ) -> Point:
-    """Search from ``start`` (at t = 0), first at ``t``.
+    """Search a point along a line from ``start``, which is at distance 0; the first one to try is at ``t``.
 
-    The loss falls by ``c1`` of what the slope promises at least, and the slope is down to ``c2`` of what it was.
+    The search ends at a point whose loss is at most ``start.loss + c1 * t * start.slope``, and whose slope is at most
+    ``c2 * abs(start.slope)`` in size.
 
     Parameters
     ----------
     evaluate : callable
-        The point at a distance.
+        Returns the point at a distance.
     size : float
-        The largest component of the direction: a bracket below ``tolerance`` in units of it is not divided further.
-    most : int
+        The largest component of the direction.
+    tolerance : float
+        The search ends when the bracket times ``size`` is shorter than this.
+    max_points : int
         How many points are tried after the first one.
+
+    Returns
+    -------
+    Point
+        The point that satisfies both conditions, or the best one of the bracket.
 
     Notes
     -----
-    Source: Nocedal and Wright, "Numerical Optimization", 2006, algorithms 3.5 and 3.6, with the safeguards of M.
-    Schmidt's minFunc, whose numbers PyTorch's line search has, too.
+    Source: Nocedal and Wright, "Numerical Optimization", 2006, algorithms 3.5 and 3.6; with the safeguards of M.
+    Schmidt's minFunc, from which PyTorch's line search has its constants.
     """
 
     def too_high(point: Point) -> bool:
@@ -69,35 +80,35 @@ def strong_wolfe(
     def flat(point: Point) -> bool:
         return abs(point.slope) <= -c2 * start.slope
 
-    # a bracket: on the way out, until it went too far
-    before, new, tried = start, evaluate(t), 0
-    while tried < most:
-        if too_high(new) or (tried > 1 and new.loss >= before.loss):
+    # find a bracket: go further until a point is too far
+    before, new, n_points = start, evaluate(t), 0
+    while n_points < max_points:
+        if too_high(new) or (n_points > 1 and new.loss >= before.loss):
             break
         if flat(new):
             return new
         if new.slope >= 0:
             break
         t = _cubic(before, new, (new.t + 0.01 * (new.t - before.t), 10 * new.t))
-        before, new, tried = new, evaluate(t), tried + 1
+        before, new, n_points = new, evaluate(t), n_points + 1
     else:
         before = start
 
-    # zoom into it; `low` is the end with the lower loss
+    # zoom into the bracket, of which `low` is the end with the lower loss
     low, high = (before, new) if before.loss <= new.loss else (new, before)
-    stuck = False
-    while tried < most and abs(high.t - low.t) * size >= tolerance:
+    was_near_end = False
+    while n_points < max_points and abs(high.t - low.t) * size >= tolerance:
         t = _cubic(low, high)
         left, right = sorted((low.t, high.t))
         margin = 0.1 * (right - left)
         if min(right - t, t - left) >= margin:
-            stuck = False
-        elif stuck or not left < t < right:  # close to an end for the second time
+            was_near_end = False
+        elif was_near_end or not left < t < right:  # near an end twice in a row
             t = right - margin if abs(t - right) < abs(t - left) else left + margin
-            stuck = False
+            was_near_end = False
         else:
-            stuck = True
-        new, tried = evaluate(t), tried + 1
+            was_near_end = True
+        new, n_points = evaluate(t), n_points + 1
         if too_high(new) or new.loss >= low.loss:
             high = new
             if high.loss < low.loss:
