@@ -1,8 +1,8 @@
 """What a backend is: one array library, seen from rustorch.
 
-A backend knows its namespace (the Array API standard plus rustorch's kernels), which arrays and which device
-strings are its own, how data crosses its border, and its random numbers. Everything above talks to arrays
-through ``backend.xp`` and to nothing else of the library behind it.
+A backend knows its namespace (the Array API standard plus rustorch's kernels), which arrays and which device strings
+belong to it, how arrays are copied from and to NumPy, and its random numbers. All other code of rustorch calls the
+library through ``backend.xp`` alone.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from typing import Any
 
 import numpy
 
-from . import dtypes
+from . import dtypes, random
 from .kernels import KERNELS
-from .kernels.elementwise import SMALL
+from .kernels.elementwise import SMALL_POWERS
 
-Array = Any  # a native array of some backend
+#: A native array of some backend.
+Array = Any
 
 
 class DeviceUnavailable(RuntimeError):
-    """A device that rustorch knows but that this machine or environment cannot offer."""
+    """rustorch knows this device, but it cannot be used on this machine or in this environment."""
 
 
 class Namespace:
-    """The functions a rule may call: the standard's, and the kernels under names of their own.
+    """The functions that a rule may call: those of the standard, and the kernels by their own names.
 
-    Attributes are found once, by ``find``, and kept.
+    An attribute is looked up once, by ``find``, and then stored.
     """
 
     def __init__(self, name: str, find: Callable[[str], Any]):
@@ -46,7 +47,9 @@ class Namespace:
 
 
 class Backend:
-    """One array library. Subclasses fill in what differs; this class holds what is alike.
+    """One array library. This class holds what most libraries have in common; a subclass defines what differs.
+
+    A library that follows the standard closely is a subclass of `StandardBackend`, which needs less.
 
     Attributes
     ----------
@@ -54,14 +57,20 @@ class Backend:
         The device string of its default device.
     module : module
         A namespace that implements the Array API standard.
+    xp : Namespace
+        The functions of ``module``, the kernels, and the overrides of both.
     mutable : bool
         Whether arrays can be written in place.
     multi_device : bool
-        Whether two of its arrays can lie on different devices.
+        Whether two of its arrays can be on different devices.
     together : bool
-        Whether optimizers' steps of several parameters are best done by one call, of `steps`.
+        Whether one call of `steps` for several parameters is faster than one call of a kernel for each.
     readable : bool
-        Whether values can be read without waiting for the device. Where not, nothing is checked that depends on values.
+        Whether reading a value is fast, because no device has to be waited for. If it is not, no value is checked.
+    indexes_as_numpy : bool
+        Whether every key means the same as in NumPy, and one out of range raises (or wraps, where a check is slow).
+    overrides : mapping
+        Kernels and functions of the standard that this backend computes in a better way, by name.
     """
 
     name: str
@@ -70,20 +79,19 @@ class Backend:
     multi_device = False
     together = False
     readable = True
-    #: Whether every key means to its arrays what it means to NumPy's, and one out of range raises (or wraps, where
-    #: looking is slow).
     indexes_as_numpy = True
-    #: Kernels and functions this backend has something better for, by name.
     overrides: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.xp = Namespace(self.name, self._find)
-        self._generator: Any = None
+        self._generator: numpy.random.Generator | None = None
 
     def __repr__(self) -> str:
         return f"<backend {self.name!r}>"
 
+    # -- the namespace -------------------------------------------------------------------------------------------------
     def _find(self, name: str) -> Any:
+        """``xp.<name>``: an override, or the plain version of a kernel, or the library's own function."""
         if name in self.overrides:
             return self.overrides[name]
         if name in KERNELS:
@@ -91,53 +99,122 @@ class Backend:
         return self._pow if name == "pow" else getattr(self.module, name)
 
     def _pow(self, x1: Any, x2: Any, /) -> Array:
-        """``x1 ** x2``; small powers by multiplication: a library's own power takes many times as long, above all of
+        """``x1 ** x2``. Small powers are products: the libraries' own power takes many times as long, most of all for
         negative numbers.
         """
-        if type(x2) in (int, float) and x2 in SMALL and self.dtype_of(x1).kind == "f":
+        if type(x2) in (int, float) and x2 in SMALL_POWERS and self.dtype_of(x1).kind == "f":
             return self.xp.small_power(x1, int(x2))
         return self.module.pow(x1, x2)
 
+    def function(self, name: str) -> Callable[..., Any]:
+        """``xp.<name>``."""
+        function: Callable[..., Any] = getattr(self.xp, name)
+        return function
+
+    def bind(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, made callable on arrays of any of this backend's devices."""
+        return function
+
+    def guard(self, array: Array) -> contextlib.AbstractContextManager[Any]:
+        """The context in which operations on ``array`` must run."""
+        return contextlib.nullcontext()
+
+    def steps(
+        self, kernel: str, calls: Sequence[tuple[Sequence[Array | None], dict[str, Any]]]
+    ) -> Sequence[tuple[Array | None, ...]]:
+        """What a kernel of ``kernels/optim.py`` returns for each call, which is a pair of its arrays and its numbers by
+        name. All arrays are on the current device.
+        """
+        raise NotImplementedError
+
+    # -- arrays --------------------------------------------------------------------------------------------------------
     def is_array(self, value: Any) -> bool:
-        """Whether a value is an array (or a scalar that 0-d results decay to) of this library."""
+        """Whether a value is an array of this library, or a scalar that the library returns for a 0-d array."""
         raise NotImplementedError
 
     def adopt(self, value: Any) -> Array:
-        """The array of a user as rustorch keeps it: the same memory, in the library's plain array type.
+        """A user's array in the form that rustorch works with: the same memory, in the library's plain array type.
 
         Raises
         ------
         TypeError
-            If its dtype is none that rustorch computes with, or it is a kind of array whose meaning would be lost.
+            If rustorch does not compute with its dtype, or if the plain array type would lose something, as the mask of
+            a masked array.
         """
         dtypes.admit(self.dtype_of(value))
         return value
 
-    def bind(self, function: Callable) -> Callable:
-        """The function, ready to be called on arrays of any of this backend's devices."""
-        return function
+    def as_array(self, value: Any) -> Array:
+        """A result of the library as an array. Some libraries return scalars where the standard asks for 0-d arrays."""
+        return value
 
-    def function(self, name: str) -> Callable:
-        """``xp.<name>``."""
-        return getattr(self.xp, name)
+    def new(self, name: str, device: str, dtype: Any, *args: Any) -> Array:
+        """An array made by one of the standard's creation functions, on a device of this backend."""
+        options: dict[str, Any] = {"dtype": dtype}
+        if (native := self.native_device(device)) is not None:
+            options["device"] = native
+        arguments: Sequence[Any] = args
+        if name == "linspace":
+            *arguments, options["endpoint"] = args
+        elif name == "eye":
+            *arguments, options["k"] = args
+        return getattr(self.module, name)(*arguments, **options)
 
-    def guard(self, array: Array) -> contextlib.AbstractContextManager:
-        """The context in which operations on ``array`` must run."""
-        return contextlib.nullcontext()
+    def one(self, like: Array) -> Array:
+        """Ones in the shape of ``like``, whose only element starts a backward pass. Callers must not write into it."""
+        return self.xp.ones_like(like)
 
-    def steps(self, kernel: str, calls: Sequence[tuple]) -> Sequence[tuple]:
-        """What a kernel of ``kernels/optim.py`` returns for each of these tuples of arguments, all on the current
-        device.
+    def writable(self, array: Array) -> bool:
+        """Whether values may be written into ``array``."""
+        return self.mutable
+
+    def strides(self, array: Array) -> tuple[int, ...]:
+        """The strides of ``array``, if this library's arrays can have negative ones; otherwise nothing."""
+        strides: tuple[int, ...] = getattr(array, "strides", ())
+        return strides
+
+    def owner(self, array: Array) -> Any:
+        """The object that owns the memory of ``array``: the array itself, or what it is a view of."""
+        return array
+
+    def owns(self, array: Array) -> bool:
+        """Whether it is certain that ``array`` shares its memory with no other array object."""
+        return self.owner(array) is array
+
+    def text(self, array: Array, indent: int) -> str:
+        """The values as NumPy prints them, with all lines but the first indented."""
+        return numpy.array2string(self.to_numpy(array), separator=", ", prefix=" " * indent)
+
+    # -- indices -------------------------------------------------------------------------------------------------------
+    def indexes(self, kinds: set[str], writing: bool) -> bool:
+        """Whether a key with parts of these kinds (see ops/keys.py) means the same as in NumPy.
+
+        It is asked only where ``indexes_as_numpy`` is false.
         """
-        raise NotImplementedError
+        return True
 
-    # -- devices and data types ----------------------------------------------------------------------------------
+    def extent(self, indices: Array) -> tuple[int | None, int | None]:
+        """The smallest and the largest index; (None, None) if there are no indices, or if reading them is slow or
+        impossible.
+        """
+        if not self.readable or not all(indices.shape):
+            return None, None
+        return int(self.module.min(indices)), int(self.module.max(indices))
+
+    def within(self, indices: Array, size: int) -> bool:
+        """Whether these are int64 indices that are known to lie in [0, size)."""
+        if not self.readable or self.dtype_of(indices) != dtypes.int64:
+            return False
+        lowest, highest = self.extent(indices)
+        return lowest is not None and highest is not None and lowest >= 0 and highest < size
+
+    # -- devices and dtypes --------------------------------------------------------------------------------------------
     def devices(self) -> list[str]:
         """The device strings that can be used now."""
         return [self.name]
 
     def check_device(self, device: str, rest: str) -> str:
-        """The canonical spelling of a device string of this backend; ``rest`` is what follows its colon.
+        """The canonical form of a device string of this backend; ``rest`` is the part behind its colon.
 
         Raises
         ------
@@ -147,215 +224,116 @@ class Backend:
         raise NotImplementedError
 
     def device_of(self, array: Array) -> str:
+        """The canonical device string of an array."""
         return self.name
 
     def native_device(self, device: str) -> Any:
-        """The library's own object for a device string that belongs to this backend."""
+        """The library's own object for a device string of this backend; None if the library needs none."""
         return None
-
-    def public_dtype(self, dtype: Any) -> numpy.dtype:
-        """The standard's dtype for one of the library's own."""
-        return dtype
-
-    def dtype_of(self, array: Array) -> numpy.dtype:
-        return self.public_dtype(array.dtype)
-
-    def native_dtype(self, dtype: Any) -> Any:
-        """The library's own dtype for what a user means by one.
-
-        Raises
-        ------
-        TypeError
-            If it is none, or one that arrays of this backend may not have.
-        """
-        if dtype is None:
-            return None
-        named = dtypes.as_dtype(dtype)
-        if named.kind == "V":
-            raise dtypes.no_bfloat16(self.name)
-        return named
-
-    # -- the border ------------------------------------------------------------------------------------------------
-    def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
-        """A copy of a NumPy array on ``device`` (on "cpu": the array itself)."""
-        raise NotImplementedError
-
-    def constant(self, array: numpy.ndarray, device: str) -> Array:
-        """A copy of a NumPy array on ``device``. Callers must not write into it: a later call may return the same
-        array.
-        """
-        return self.from_numpy(array, device)
-
-    def to_numpy(self, array: Array) -> numpy.ndarray:
-        """The values as a NumPy array; shares memory where it can."""
-        raise NotImplementedError
-
-    def new(self, name: str, device: str, dtype: Any, *args: Any) -> Array:
-        """An array made by one of the standard's creation functions, on a device of this backend."""
-        options: dict[str, Any] = {"dtype": dtype}
-        if (native := self.native_device(device)) is not None:
-            options["device"] = native
-        if name == "linspace":
-            *args, options["endpoint"] = args  # type: ignore[assignment]
-        elif name == "eye":
-            *args, options["k"] = args  # type: ignore[assignment]
-        return getattr(self.module, name)(*args, **options)
-
-    def one(self, like: Array) -> Array:
-        """Ones in the form of an array of one element, which nobody may write into."""
-        return self.xp.ones_like(like)
-
-    def indexes(self, kinds: set[str], writing: bool) -> bool:
-        """Where ``indexes_as_numpy`` is false: whether a key with these kinds of parts (see ops/keys.py) means what it
-        means to NumPy.
-        """
-        return True
-
-    def extent(self, indices: Array) -> tuple[int | None, int | None]:
-        """The smallest and largest of some indices, or (None, None) where there are none, or reading them is impossible
-        or slow.
-        """
-        if not self.readable or not all(indices.shape):
-            return None, None
-        return int(self.module.min(indices)), int(self.module.max(indices))
-
-    def within(self, indices: Array, size: int) -> bool:
-        """Whether these are int64 indices, and known to lie in [0, size)."""
-        if not self.readable or self.dtype_of(indices) != dtypes.int64:
-            return False
-        lowest, highest = self.extent(indices)
-        return lowest is not None and highest is not None and lowest >= 0 and highest < size
 
     def to_device(self, array: Array, device: str) -> Array:
         """The array on another device of this same backend."""
         return array
 
-    def as_array(self, value: Any) -> Array:
-        """A result of the library as an array: undoes the decay of 0-d results to scalars."""
-        return value
-
-    def writable(self, array: Array) -> bool:
-        return self.mutable
-
-    def strides(self, array: Array) -> tuple[int, ...]:
-        """How far apart neighbours lie along each axis, where that can be negative; else nothing."""
-        return getattr(array, "strides", ())
-
-    def owner(self, array: Array) -> Any:
-        """The object that owns the memory of ``array``: itself, or what it is a view of."""
-        return array
-
-    def owns(self, array: Array) -> bool:
-        """Whether ``array`` surely shares its memory with no other array object."""
-        return self.owner(array) is array
-
-    def text(self, array: Array, indent: int) -> str:
-        """The values as NumPy prints them, continued lines indented."""
-        return numpy.array2string(self.to_numpy(array), separator=", ", prefix=" " * indent)
-
     def synchronize(self, device: str | None = None) -> None:
-        """Wait until everything asked of the device is done."""
+        """Wait until a device, or for None each device of this backend, has done all that it was asked to do."""
 
-    # -- random numbers ----------------------------------------------------------------------------------------------
-    def generator(self) -> Any:
-        """The source of random numbers for this backend's devices; by default NumPy's, and the numbers are moved."""
+    def dtype_of(self, array: Array) -> numpy.dtype:
+        """The dtype of an array, as a ``numpy.dtype``."""
+        return self.public_dtype(array.dtype)
+
+    def public_dtype(self, dtype: Any) -> numpy.dtype:
+        """The ``numpy.dtype`` for one of the library's own dtypes."""
+        public: numpy.dtype = dtype
+        return public
+
+    def native_dtype(self, dtype: Any) -> Any:
+        """The library's own dtype for what a user gave as one; None for None.
+
+        Raises
+        ------
+        TypeError
+            If it is not a dtype, or if arrays of this backend cannot have it.
+        """
+        if dtype is None:
+            return None
+        public = dtypes.as_dtype(dtype)
+        if public.kind == "V":
+            raise dtypes.no_bfloat16(self.name)
+        return public
+
+    # -- from and to NumPy ---------------------------------------------------------------------------------------------
+    def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
+        """A copy of a NumPy array on ``device`` (on "cpu": the array itself)."""
+        raise NotImplementedError
+
+    def constant(self, array: numpy.ndarray, device: str) -> Array:
+        """A copy of a NumPy array on ``device``. Callers must not write into it: later calls may return the same
+        array.
+        """
+        return self.from_numpy(array, device)
+
+    def to_numpy(self, array: Array) -> numpy.ndarray:
+        """The values as a NumPy array, which shares the memory where that is possible."""
+        raise NotImplementedError
+
+    # -- random numbers ------------------------------------------------------------------------------------------------
+    def generator(self) -> numpy.random.Generator:
+        """The generator of this backend's random numbers. By default they are drawn on the host, then copied."""
         if self._generator is None:
-            self._generator = numpy.random.Generator(numpy.random.PCG64())
+            self._generator = random.new_generator()
         return self._generator
 
     def seed(self, seed: int | tuple[int, ...]) -> None:
-        self._generator = numpy.random.Generator(numpy.random.PCG64(seed))
+        """Start the random numbers of all devices of this backend from a seed."""
+        self._generator = random.new_generator(seed)
 
     def rng_state(self, device: str) -> numpy.ndarray:
-        """What the next random numbers on ``device`` depend on: bytes, (n,) of uint8, on the host."""
-        return _packed(self.generator().bit_generator.state)
+        """The state that the next random numbers on ``device`` depend on: bytes, (n,) of uint8, on the host."""
+        return random.packed(self.generator())
 
     def set_rng_state(self, state: numpy.ndarray, device: str) -> None:
-        """Go on from what `rng_state` returned.
+        """Continue from a state that `rng_state` returned.
 
         Raises
         ------
         ValueError
-            If these bytes are no state of this generator; nothing has changed then.
+            If these bytes are no state of this generator. Its state is unchanged then.
         """
-        self.generator().bit_generator.state = _unpacked(state)
+        self.generator().bit_generator.state = random.unpacked(state)
 
     def rng_snapshot(self) -> Any:
-        """The states of all generators in use, for `rng_restore` alone: nothing leaves its device."""
+        """The states of all generators in use, for `rng_restore` alone. No device is waited for."""
         return self.generator().bit_generator.state
 
     def rng_restore(self, snapshot: Any) -> None:
+        """Continue from what `rng_snapshot` returned."""
         self.generator().bit_generator.state = snapshot
 
     def uniform(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
-        return self.from_numpy(host_uniform(self.generator(), shape, dtype), device)
+        """Uniform random numbers in [0, 1)."""
+        return self.from_numpy(random.uniform(self.generator(), shape, dtype), device)
 
     def normal(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
-        return self.from_numpy(host_normal(self.generator(), shape, dtype), device)
+        """Standard normal random numbers."""
+        return self.from_numpy(random.normal(self.generator(), shape, dtype), device)
 
     def integers(self, low: int, high: int, shape: tuple[int, ...], dtype: numpy.dtype, device: str) -> Array:
+        """Uniform random integers in [low, high)."""
         return self.from_numpy(numpy.asarray(self.generator().integers(low, high, shape)).astype(dtype), device)
 
     def permutation(self, n: int, device: str) -> Array:
+        """The integers below ``n`` in random order: int64, (n,)."""
         return self.from_numpy(self.generator().permutation(n), device)
 
     def mask(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str, p: float, scale: float) -> Array:
-        """``scale``, or 0 with probability ``p``: what dropout multiplies with."""
-        return self.from_numpy(host_mask(self.generator(), shape, dtype, p, scale), device)
+        """``scale``, or 0 with probability ``p``: dropout multiplies by it."""
+        return self.from_numpy(random.mask(self.generator(), shape, dtype, p, scale), device)
 
 
-#: Bytes of a PCG64: its 128-bit state and increment, and half of a 64-bit draw that the next 32-bit one takes, if there
-#: is one.
-_PARTS = {"state": 16, "inc": 16, "uinteger": 4, "has_uint32": 1}
-
-
-def _packed(state: Mapping[str, Any]) -> numpy.ndarray:
-    parts = {**state, **state["state"]}
-    whole = b"".join([parts[name].to_bytes(size, "little") for name, size in _PARTS.items()])
-    return numpy.frombuffer(whole, numpy.uint8).copy()
-
-
-def _unpacked(packed: numpy.ndarray) -> dict[str, Any]:
-    whole, parts = packed.tobytes(), {}
-    if len(whole) != sum(_PARTS.values()):
-        raise ValueError(f"a state of this generator has {sum(_PARTS.values())} bytes, not {len(whole)}")
-    for name, size in _PARTS.items():
-        parts[name], whole = int.from_bytes(whole[:size], "little"), whole[size:]
-    if not parts["inc"] % 2 or parts["has_uint32"] > 1:
-        raise ValueError("these bytes are no state of this generator")
-    inner = {"state": parts.pop("state"), "inc": parts.pop("inc")}
-    return {"bit_generator": "PCG64", "state": inner, **parts}
-
-
-def host_uniform(generator: numpy.random.Generator, shape: tuple[int, ...], dtype: numpy.dtype) -> numpy.ndarray:
-    """Uniform numbers in [0, 1); NumPy draws float32 and float64 itself."""
-    draw = dtype if dtype in dtypes.REAL else dtypes.float64
-    return numpy.asarray(generator.random(shape, dtype=draw.type)).astype(dtype, copy=False)
-
-
-def host_normal(generator: numpy.random.Generator, shape: tuple[int, ...], dtype: numpy.dtype) -> numpy.ndarray:
-    """Standard normal numbers; complex ones have variance 1, half of it in each part, as PyTorch has them."""
-    if dtype.kind == "c":
-        part = dtypes.float32 if dtype == dtypes.complex64 else dtypes.float64
-        pair = generator.standard_normal((2, *shape), dtype=part.type) * part.type(0.5**0.5)
-        return numpy.asarray(pair[0] + 1j * pair[1]).astype(dtype)
-    draw = dtype if dtype in dtypes.REAL else dtypes.float64
-    return numpy.asarray(generator.standard_normal(shape, dtype=draw.type)).astype(dtype, copy=False)
-
-
-def host_mask(
-    generator: numpy.random.Generator, shape: tuple[int, ...], dtype: numpy.dtype, p: float, scale: float
-) -> numpy.ndarray:
-    """``scale``, or 0 with probability ``p``. Decided by uniform float32 numbers, whatever the dtype."""
-    u = host_uniform(generator, shape, dtypes.float32)
-    out = numpy.asarray(u >= dtypes.float32.type(p)).astype(dtype)
-    out *= dtype.type(scale)
-    return out
-
-
-def info(dtype: numpy.dtype) -> tuple:
+def info(dtype: numpy.dtype) -> tuple[Any, ...]:
     """(bits, eps, max, min, smallest_normal, dtype) of a floating-point dtype, or (bits, max, min, dtype) of an integer
-    one.
+    dtype.
     """
     if dtype.kind in "iu":
         limits = numpy.iinfo(dtype)
@@ -363,7 +341,7 @@ def info(dtype: numpy.dtype) -> tuple:
     if dtype.kind == "V":
         from ml_dtypes import finfo
 
-        found = finfo(dtype)
-        return found.bits, float(found.eps), float(found.max), float(found.min), float(found.smallest_normal), dtype
+        brain = finfo(dtype)
+        return brain.bits, float(brain.eps), float(brain.max), float(brain.min), float(brain.smallest_normal), dtype
     part = numpy.finfo(dtype)
     return part.bits, float(part.eps), float(part.max), float(part.min), float(part.smallest_normal), part.dtype

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy
 
-from . import Array, of
+from .base import Array
+from .registry import of
 
 _LITTLE = sys.byteorder == "little"
 

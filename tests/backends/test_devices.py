@@ -9,6 +9,7 @@ import pytest
 
 import rustorch
 from rustorch import backends
+from rustorch.backends import registry
 from tests.support.target import Target
 
 
@@ -50,10 +51,10 @@ def test_cuda_without_cupy_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     def missing(name: str) -> None:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(backends, "import_module", missing)
-    monkeypatch.delitem(backends._loaded, "cuda", raising=False)
-    for device in [name for name in backends._CANONICAL if name.startswith("cuda")]:
-        monkeypatch.delitem(backends._CANONICAL, device)
+    monkeypatch.setattr(registry, "import_module", missing)
+    monkeypatch.delitem(registry._LOADED, "cuda", raising=False)
+    for device in [name for name in registry._CANONICAL if name.startswith("cuda")]:
+        monkeypatch.delitem(registry._CANONICAL, device)
     with pytest.raises(
         RuntimeError,
         match=r"device 'cuda' cannot be used: CuPy is not installed: pip install cupy-cuda13x, or cupy-cuda12x",

@@ -10,7 +10,7 @@ import pytest
 from mpmath import mpf
 
 import rustorch
-from rustorch.backends.kernels.elementwise import SMALL
+from rustorch.backends.kernels.elementwise import SMALL_POWERS
 from tests.support.target import Target
 
 INF, NAN = numpy.inf, numpy.nan
@@ -46,14 +46,14 @@ def test_small_powers_have_the_values_of_a_power(dtype: str, n: int, kind: Any, 
     numpy.testing.assert_allclose(got, expected, rtol=4 * numpy.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize("n", [-9, -3, *sorted(SMALL - {0, 1}), 5, 8])
+@pytest.mark.parametrize("n", [-9, -3, *sorted(SMALL_POWERS - {0, 1}), 5, 8])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_small_powers_are_accurate(dtype: str, n: int, backend: Target, rng: numpy.random.Generator) -> None:
     x = (rng.uniform(0.5, 2, 2000) * numpy.where(rng.random(2000) < 0.5, -1, 1)).astype(dtype)
     got = backend.numpy(backend.variable(x, dtype) ** n)
     expected = numpy.power(x.astype("longdouble"), n)
     # PyTorch and JAX multiply, too, and more often
-    limit = 3 if n in SMALL else 1 if backend.device == "cpu" else 8
+    limit = 3 if n in SMALL_POWERS else 1 if backend.device == "cpu" else 8
     assert numpy.max(numpy.abs((got - expected) / numpy.spacing(numpy.abs(got)))) < limit
 
 

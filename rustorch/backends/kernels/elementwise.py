@@ -10,13 +10,13 @@ from typing import Any
 
 #: Exponents for which multiplying is as good as a power: its relative error is at most one and a half times the dtype's
 #: epsilon.
-SMALL = frozenset(range(-2, 5))
+SMALL_POWERS = frozenset(range(-2, 5))
 #: Beyond half of this difference, one of two exponentials is 0 beside the other, in float64, too.
 FAR = 500.0
 
 
 def small_power(xp: Any, x: Any, n: int) -> Any:
-    """``x ** n`` of real floating-point numbers by multiplication, for an integer among `SMALL`.
+    """``x ** n`` of real floating-point numbers by multiplication, for an integer among `SMALL_POWERS`.
 
     A negative power is one of ``1 / x``: a positive power of ``x`` could overflow where its reciprocal is still a
     number.

@@ -60,11 +60,11 @@ def cofactors(xp: Any, x: Any) -> Any:
     """
     if 0 in x.shape:
         return xp.zeros_like(x)
-    out, singular = by_inverse(xp, x)
-    return by_svd(xp, x, out, singular) if xp.any(singular) else out
+    out, singular = cofactors_by_inverse(xp, x)
+    return cofactors_by_svd(xp, x, out, singular) if xp.any(singular) else out
 
 
-def by_inverse(xp: Any, x: Any) -> tuple[Any, Any]:
+def cofactors_by_inverse(xp: Any, x: Any) -> tuple[Any, Any]:
     """``det(x) * inv(x)^T``, and of which matrices it is not the answer: booleans, (..., 1, 1).
 
     Close to a singular matrix both factors are inexact: where half of the digits are gone, another way has to be taken.
@@ -84,7 +84,7 @@ def _size(xp: Any, x: Any) -> Any:
     return xp.max(xp.abs(x), axis=(-2, -1), keepdims=True)
 
 
-def by_svd(xp: Any, x: Any, out: Any, singular: Any) -> Any:
+def cofactors_by_svd(xp: Any, x: Any, out: Any, singular: Any) -> Any:
     """``out``, with the cofactors of the singular matrices in their places.
 
     Source: Higham, "What is the adjugate of a matrix?", 2020. Of ``U @ diag(s) @ Vh`` they are

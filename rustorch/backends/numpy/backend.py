@@ -9,7 +9,7 @@ import numpy
 
 from .. import dtypes
 from ..base import Backend
-from ..kernels.elementwise import SMALL
+from ..kernels.elementwise import SMALL_POWERS
 from . import OVERRIDES
 
 #: Functions in which NumPy differs from the standard; array-api-compat repairs them. (It is imported when the
@@ -47,7 +47,7 @@ class NumpyBackend(Backend):
         return super()._find(name)
 
     def _pow(self, x1: Any, x2: Any, /) -> numpy.ndarray:
-        if type(x2) in (int, float) and x2 not in SMALL and x2 % 1 == 0 and x1.dtype.kind == "f":
+        if type(x2) in (int, float) and x2 not in SMALL_POWERS and x2 % 1 == 0 and x1.dtype.kind == "f":
             # of a negative number, NumPy's power takes up to 40 times as long as of a positive one
             out = numpy.power(numpy.abs(x1), x2)
             return numpy.copysign(out, x1) if x2 % 2 else out

@@ -20,7 +20,7 @@ _LEAST = {
 
 def _xp() -> Any:
     """NumPy with all kernels, for the plain version. (It is not there yet when this file is read.)"""
-    from .. import get
+    from ..registry import get
 
     return get("cpu").xp
 

@@ -22,7 +22,7 @@ Array = ndarray
 
 def _xp() -> Any:
     """NumPy with all kernels, for the plain versions. (It is not there yet when this file is read.)"""
-    from .. import get
+    from ..registry import get
 
     return get("cpu").xp
 

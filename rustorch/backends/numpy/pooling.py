@@ -26,7 +26,7 @@ _SLICES = 8
 
 def _xp() -> Any:
     """NumPy with all kernels, for the plain versions. (It is not there yet when this file is read.)"""
-    from .. import get
+    from ..registry import get
 
     return get("cpu").xp
 
