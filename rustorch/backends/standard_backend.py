@@ -38,7 +38,9 @@ class StandardBackend(Backend):
         return isinstance(value, self._array_type)
 
     def indexes(self, kinds: set[str], writing: bool) -> bool:
-        return kinds <= ({"integer", "slice", "negative step"} if writing else {"integer", "slice", "negative step", "new axis"})
+        if writing:
+            return kinds <= {"integer", "slice", "negative step"}
+        return kinds <= {"integer", "slice", "negative step", "new axis"}
 
     def check_device(self, device: str, rest: str) -> str:
         if rest:

@@ -41,7 +41,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "optim": (
         "sgd", "adam", "nadam", "radam", "adamax", "adagrad", "adadelta", "rmsprop", "rprop", "asgd", "adafactor",
-        "muon", "total_norm", "limited",
+        "muon", "total_norm", "clip_by_norm",
     ),
     "pooling": (
         "max_pool", "max_pool_indices", "max_pool_gather", "max_pool_grad", "max_unpool", "avg_pool", "avg_pool_grad",
