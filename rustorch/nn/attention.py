@@ -1,66 +1,72 @@
-"""Attention of many heads."""
+"""The multi-head attention layer."""
 
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .. import ops
 from . import functional as F
 from . import init
-from .functional.attention import check_attention
+from .functional.multi_head_attention import check_attention
 from .linear import Linear
 from .module import Module
 from .parameter import Parameter
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
 
 __all__ = ["MultiheadAttention"]
 
 
 class NonDynamicallyQuantizableLinear(Linear):
-    """A `Linear` whose repr is PyTorch's for the last layer of attention."""
+    """A `Linear` with the name that PyTorch's repr shows for the last layer of attention."""
 
 
 class MultiheadAttention(Module):
-    """``concat(head_1, ..., head_n) @ w_o.T + b_o``, where head i is the attention of ``query @ w_q.T``, ``key @
-    w_k.T`` and ``value @ w_v.T`` in the i-th of n equal parts of their features.
+    """Attention with several heads: ``concat(head_1, ..., head_n) @ w_o.T + b_o``.
+
+    The features of ``query @ w_q.T``, ``key @ w_k.T`` and ``value @ w_v.T`` are divided into n equal parts. Head i is
+    the attention of the i-th parts.
 
     Source: Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762, section 3.2.
 
     Parameters
     ----------
     embed_dim, num_heads : int
-        The number of heads divides the number of features.
+        The number of features and the number of heads, which divides it.
     dropout : float
-        In training, what share of the weights of attention is zeroed.
+        The probability, in training, that a weight of attention becomes 0.
     bias : bool
-        Whether the projections have one.
+        Whether the projections have a bias.
     add_bias_kv : bool
-        Whether everybody sees one key and value more, which are parameters.
+        Whether to add one key and one value that are parameters.
     add_zero_attn : bool
-        Whether everybody sees one key and value more, of zeros.
+        Whether to add one key and one value of zeros.
     kdim, vdim : int, optional
-        The features of key and value; default: embed_dim.
+        The numbers of features of key and value. Default: embed_dim.
     batch_first : bool
-        Whether inputs and output are (batch, length, features) instead of (length, batch, features).
+        Whether the batch is the first dimension: (batch, length, features) instead of (length, batch, features).
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
 
     Attributes
     ----------
     in_proj_weight : Parameter, (3 * embed_dim, embed_dim), or None
-        w_q, w_k and w_v one below the other; initially uniform as `init.xavier_uniform_`.
+        The rows of w_q, w_k and w_v. Initially filled by `init.xavier_uniform_`.
     q_proj_weight, k_proj_weight, v_proj_weight : Parameter, (embed_dim, features), or None
-        In its place, with ``kdim`` or ``vdim``.
+        Three separate weights, with ``kdim`` or ``vdim``.
     in_proj_bias : Parameter, (3 * embed_dim,), or None
         Initially 0.
     out_proj : Linear
-        w_o and b_o, which is initially 0.
+        w_o and b_o. The bias is initially 0.
     bias_k, bias_v : Parameter, (1, 1, embed_dim), or None
 
     Raises
     ------
     ValueError
-        If the number of heads does not divide ``embed_dim``; when called, if a shape does not fit.
+        If the number of heads does not divide ``embed_dim``. In a call, if a shape does not match.
 
     Examples
     --------
@@ -92,7 +98,7 @@ class MultiheadAttention(Module):
         vdim: int | None = None,
         batch_first: bool = False,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__()
         kdim, vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
@@ -115,11 +121,11 @@ class MultiheadAttention(Module):
         def new(*shape: int) -> Parameter:
             return Parameter(ops.empty(shape, device=device, dtype=dtype))
 
-        packed = kdim == vdim == embed_dim
+        is_packed = kdim == vdim == embed_dim
         separate = {"q_proj_weight": embed_dim, "k_proj_weight": kdim, "v_proj_weight": vdim}
         for name, size in separate.items():
-            self.register_parameter(name, None if packed else new(embed_dim, size))
-        self.register_parameter("in_proj_weight", new(3 * embed_dim, embed_dim) if packed else None)
+            self.register_parameter(name, None if is_packed else new(embed_dim, size))
+        self.register_parameter("in_proj_weight", new(3 * embed_dim, embed_dim) if is_packed else None)
         self.register_parameter("in_proj_bias", new(3 * embed_dim) if bias else None)
         for name in ("bias_k", "bias_v"):
             self.register_parameter(name, new(1, 1, embed_dim) if add_bias_kv else None)
@@ -137,8 +143,16 @@ class MultiheadAttention(Module):
             if bias is not None:
                 init.xavier_normal_(bias)
 
-    def _check(self, query: Any, key: Any, value: Any, key_padding_mask: Any, attn_mask: Any, is_causal: bool) -> None:
-        """Raise what a call would raise, with nothing computed or drawn."""
+    def _check(
+        self,
+        query: ArrayLike,
+        key: ArrayLike,
+        value: ArrayLike,
+        key_padding_mask: ArrayLike | None,
+        attn_mask: ArrayLike | None,
+        is_causal: bool,
+    ) -> None:
+        """Raise the errors that a call with these arguments would raise, without computing or drawing anything."""
         check_attention(
             query,
             key,
@@ -153,33 +167,39 @@ class MultiheadAttention(Module):
 
     def forward(
         self,
-        query: Any,
-        key: Any,
-        value: Any,
-        key_padding_mask: Any = None,
+        query: ArrayLike,
+        key: ArrayLike,
+        value: ArrayLike,
+        key_padding_mask: ArrayLike | None = None,
         need_weights: bool = True,
-        attn_mask: Any = None,
+        attn_mask: ArrayLike | None = None,
         average_attn_weights: bool = True,
         is_causal: bool = False,
-    ) -> Any:
-        """The output, in the query's shape, and the weights, or None without ``need_weights``.
+    ) -> tuple[Variable, Variable | None]:
+        """query: (L, N, E), key: (S, N, kdim), value: (S, N, vdim) -> output (L, N, E), weights (N, L, S).
+
+        L is the number of queries, S the number of keys, E is ``embed_dim``. With ``batch_first``, N comes first. One
+        sample may come without N.
 
         Parameters
         ----------
-        query : Variable or array, (queries, batch, embed_dim), or (queries, embed_dim)
-            With ``batch_first``, the batch comes first.
-        key, value : Variable or array, (keys, batch, kdim) and (keys, batch, vdim), or without batch
-        key_padding_mask : Variable or array, (batch, keys) or (keys,), optional
-            Of bools: True where a key is left out. Of float32 or the query's dtype: added to the scores.
+        query, key, value : Variable or array
+        key_padding_mask : Variable or array, (N, S), optional
+            A boolean mask is True for keys to ignore. A mask of float32 or of the query's dtype is added to the scores.
         need_weights : bool
-            Whether the weights are returned, too.
-        attn_mask : Variable or array, (queries, keys) or (batch * num_heads, queries, keys), optional
-            Of bools: True where a query may not see a key. Of float32 or the query's dtype: added to the scores.
+            Whether to return the weights. Otherwise None is returned in their place.
+        attn_mask : Variable or array, (L, S) or (N * num_heads, L, S), optional
+            A boolean mask is True where a query must not see a key. A mask of float32 or of the query's dtype is added
+            to the scores.
         average_attn_weights : bool
-            Whether the weights are the means over the heads: (batch, queries, keys), instead of (batch, num_heads,
-            queries, keys).
+            Whether to return the mean of the weights over the heads. Otherwise the weights are (N, num_heads, L, S).
         is_causal : bool
-            That ``attn_mask``, which must be given, is the causal one.
+            A hint that ``attn_mask``, which must be given, is the causal mask.
+
+        Returns
+        -------
+        output : Variable, (L, N, E)
+        weights : Variable, (N, L, S), or None
         """
         return F.multi_head_attention_forward(
             query,

@@ -158,7 +158,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: _sdpa(_v(2, 2, 3), _v(3, 2, 3), _v(3, 2, 3)),
         ValueError,
-        "scaled_dot_product_attention: the leading axes do not broadcast",
+        "scaled_dot_product_attention: the leading dimensions do not broadcast",
     ),
     (
         lambda: _sdpa(_v(2, 3), _v(4, 3), _v(4, 3), _v(2, 3)),
@@ -173,12 +173,12 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: _sdpa(_v(2, 3), _v(4, 3), _v(4, 3), _v(2, 4), is_causal=True),
         ValueError,
-        "scaled_dot_product_attention: with is_causal there is no attn_mask; add the causal one to it",
+        "scaled_dot_product_attention: is_causal excludes attn_mask; add a causal mask to attn_mask instead",
     ),
     (
         lambda: _sdpa(_v(3, 2, 3), _v(2, 2, 3), _v(2, 2, 3), enable_gqa=True),
         ValueError,
-        "scaled_dot_product_attention: enable_gqa needs",
+        "scaled_dot_product_attention: with enable_gqa the heads are",
     ),
     (
         lambda: _sdpa(_v(2, 3), _v(2, 3), _v(2, 3), dropout_p=1.5),
@@ -244,7 +244,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: _mha(_v(3, 4), _v(3, 4), is_causal=True),
         ValueError,
-        "MultiheadAttention: is_causal says that attn_mask is the causal one; it must be given",
+        "MultiheadAttention: is_causal promises that attn_mask is a causal mask; give this attn_mask, too",
     ),
 ]
 

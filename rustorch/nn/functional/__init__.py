@@ -19,7 +19,9 @@ from .likelihood import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .linear_loss import *  # noqa: F403
 from .loss import *  # noqa: F403
+from .margin_loss import *  # noqa: F403
 from .max_pooling import *  # noqa: F403
+from .multi_head_attention import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
@@ -33,8 +35,9 @@ from .shuffle import *  # noqa: F403
 #: The files with public functions. Some have the name of a function here: `dropout`, `embedding`, `linear`.
 _FILES = (
     "activation", "adaptive_pooling", "attention", "classification", "convolution", "ctc", "distance", "dropout",
-    "embedding", "folding", "fractional_pooling", "likelihood", "linear", "linear_loss", "loss", "max_pooling",
-    "normalization", "padding", "pooling", "rectifier", "recurrent", "resize", "response_norm", "sampling", "shuffle",
+    "embedding", "folding", "fractional_pooling", "likelihood", "linear", "linear_loss", "loss", "margin_loss",
+    "max_pooling", "multi_head_attention", "normalization", "padding", "pooling", "rectifier", "recurrent", "resize",
+    "response_norm", "sampling", "shuffle",
 )  # fmt: skip
 
 __all__ = [name for file in _FILES for name in import_module(f"{__name__}.{file}").__all__]

@@ -1,4 +1,4 @@
-"""Losses of classes: scores against class indices, or against probabilities of the classes."""
+"""Losses of classifications: cross-entropy and negative log-likelihood."""
 
 from __future__ import annotations
 
@@ -11,25 +11,21 @@ from ...autograd.graph import VARIABLES
 from ...backends import dtypes
 from ...ops import network
 from ...ops.indexing import readable, within
-from ...variable import Variable
-from .checks import real, reduced, reduction_of
+from .checks import real, reduction_of
 from .targets import (
-    broadcast_weight,
     check_classes,
     class_indices,
     class_weight,
-    finite_where_counted,
     of_nothing,
-    pair,
     together,
-    weighed,
 )
 
 if TYPE_CHECKING:
     from ...typing import ArrayLike
+    from ...variable import Variable
 
 
-__all__ = ["cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss"]
+__all__ = ["cross_entropy", "nll_loss"]
 
 
 def cross_entropy(
@@ -47,41 +43,41 @@ def cross_entropy(
     Parameters
     ----------
     input : Variable or array, (classes,), (n, classes) or (n, classes, d1, ...)
-        Logits: not normalised, of any size (it is stable for 1e4).
+        Logits. They need not be normalized, and may be as large as 1e4.
     target : Variable or array
-        Class indices, integers of the input's shape without the dimension of classes; or class probabilities, floats of
-        the input's shape.
+        Class indices: integers, of the input's shape without the dimension of classes. Or class probabilities: floats,
+        of the input's shape.
     weight : Variable or array, (classes,), optional
-        What each class counts.
+        The weight of each class.
     ignore_index : int
-        Targets of this index count nothing, whatever their logits are. For class indices only; probabilities take
-        negative ones.
+        Rows whose target is this class index are ignored. For class probabilities it must be negative, and no row is
+        ignored.
     size_average, reduce : bool, optional
         Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
-        "mean" divides by the sum of the weights of the targets; for probabilities, by their number. Where nothing
-        counts, it is nan, and its gradient 0.
+        "mean" divides by the sum of the weights of the targets; for class probabilities, by the number of rows. If all
+        rows are ignored, it is nan, and its gradient is 0.
     label_smoothing : float
-        Probability that is spread evenly over the classes, in [0, 1].
+        The share of probability that is spread evenly over all classes, in [0, 1].
 
     Returns
     -------
     Variable
-        Of shape (), or with "none" of the shape of class indices.
+        Its shape is (), or with "none" the shape of class indices.
 
     Raises
     ------
     IndexError
-        If a class index is out of range. (On "cuda" and under tracing nobody reads the indices, for that means to wait;
-        on "cuda" the loss of such a row is nan.)
+        If a class index is out of range. (On "cuda" and under tracing the indices are not read, because the program
+        would have to wait. On "cuda" the loss of such a row is nan.)
     ValueError
-        If shapes do not fit, an option is out of range, or ``ignore_index`` is not negative for probabilities.
+        If shapes do not fit, an option is out of range, or ``ignore_index`` is at least 0 for class probabilities.
     TypeError
-        If the target is boolean, or the weight of another dtype than the logits of class indices.
+        If the target is boolean; or for class indices, if the weight has another dtype than the logits.
     """
     plain = weight is None and size_average is None and reduce is None and not label_smoothing and reduction == "mean"
     if plain and type(input) in VARIABLES and type(target) in VARIABLES:
-        # the usual case: a matrix of logits, an index for every row, and every row counts 1
+        # the usual case: a matrix of logits and one class index for each row, without weights or ignored rows
         logits, indices = input._native, target._native
         if logits.ndim == 2 and indices.shape == logits.shape[:1]:
             classes = logits.shape[1]
@@ -99,7 +95,7 @@ def cross_entropy(
     kind = target.dtype.kind
     weight = class_weight("cross_entropy", weight, input, classes, exact=kind != "f")
     if kind in "iu" and target.dtype != dtypes.int64:
-        target = ops.astype(target, dtypes.int64)  # ignore_index must fit: -100 is no uint8
+        target = ops.astype(target, dtypes.int64)  # so that ignore_index fits: -100 is no uint8
     if kind in "iu":
         if target.shape != rows:
             raise ValueError(
@@ -113,8 +109,8 @@ def cross_entropy(
             )
         if ignore_index >= 0:
             raise ValueError(
-                "cross_entropy: ignore_index is not supported for a floating point target, class probabilities; it is "
-                f"{ignore_index}, and without it (or with a negative one) no row is ignored"
+                "cross_entropy: ignore_index is not supported for class probabilities, a target of floating-point "
+                f"numbers; leave it away, or make it negative instead of {ignore_index}"
             )
     else:
         raise TypeError(
@@ -172,7 +168,7 @@ def _from_indices(
         t = ops.where(counts, t, ops.zeros_like(t))
         if not readable(target):
             t = ops.where(ops.expand_dims(ops.isnan(each), axis=1), ops.expand_dims(each, axis=1), t)
-        x = ops.where(counts, x, ops.zeros_like(x))  # nan in an ignored row stays there
+        x = ops.where(counts, x, ops.zeros_like(x))  # a nan in an ignored row must not reach the sum
         loss = network.cross_entropy.call(x, t, None, None, "none" if reduction == "none" else "sum")
         if reduction == "mean":
             loss = network.quotient(loss, ops.sum(each))
@@ -213,32 +209,33 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Variable:
-    """Minus the entry of the target's class: with log-probabilities, as of `log_softmax`, the negative log-likelihood.
+    """The negative log-likelihood of the target's class: minus its entry among log-probabilities.
 
     Parameters
     ----------
     input : Variable or array, (classes,), (n, classes) or (n, classes, d1, ...)
-        Log-probabilities.
+        Log-probabilities, such as outputs of `log_softmax`.
     target : Variable or array
         Class indices, of the input's shape without the dimension of classes.
     weight : Variable or array, (classes,), optional
-        What each class counts.
+        The weight of each class.
     ignore_index : int
-        Targets of this index count nothing.
+        Rows whose target is this class index are ignored.
     size_average, reduce : bool, optional
         Deprecated, as in PyTorch: use ``reduction``.
     reduction : {"mean", "sum", "none"}
-        "mean" divides by the sum of the weights of the targets; where nothing counts, it is nan, and its gradient 0.
+        "mean" divides by the sum of the weights of the targets. If all rows are ignored, it is nan, and its gradient
+        is 0.
 
     Returns
     -------
     Variable
-        Of shape (), or with "none" of the shape of the target.
+        Its shape is (), or with "none" the target's shape.
 
     Raises
     ------
     IndexError
-        If a class index is known to be out of range.
+        If a class index is out of range and can be read without waiting.
     TypeError
         If the target is not of integers.
     ValueError
@@ -267,188 +264,8 @@ def nll_loss(
         return ops.reshape(loss, rows) if reduction == "none" else loss
     safe, row_weight = _counted("nll_loss", flat, target, weight, ignore_index)
     taken = ops.squeeze(ops.take_along_axis(flat, ops.expand_dims(safe, axis=1), axis=1), axis=1)
-    # an ignored row must not spread its nan or infinity: select, then weigh
+    # an ignored row may hold nan or infinity: replace it before the product with its weight, which is 0
     loss = -ops.where(row_weight != 0, taken, ops.zeros_like(taken)) * row_weight
     if reduction == "none":
         return ops.reshape(loss, rows)
     return network.quotient(ops.sum(loss), ops.sum(row_weight)) if reduction == "mean" else ops.sum(loss)
-
-
-def _one_or_more(name: str, input: ArrayLike) -> tuple[Variable, bool]:
-    """Rows of classes, (n, classes), and whether (classes,) or a number was given."""
-    input = real(input, name)
-    if input.ndim > 2 or not all(input.shape[-1:]):
-        raise ValueError(
-            f"{name}: the input is (classes,) or (n, classes), not of shape {input.shape}, and has a class"
-        )
-    return (ops.reshape(input, (1, input.size)), True) if input.ndim < 2 else (input, False)
-
-
-def _of_rows(loss: Variable, alone: bool, reduction: str) -> Variable:
-    """The reduced losses of rows; of a row that came alone, without its dimension."""
-    return ops.reshape(loss, ()) if alone and reduction == "none" else reduced(loss, reduction)
-
-
-def multi_margin_loss(
-    input: ArrayLike,
-    target: ArrayLike,
-    p: int = 1,
-    margin: float = 1.0,
-    weight: ArrayLike | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Variable:
-    """``sum(max(0, margin - x[y] + x[i]) ** p) / classes`` over the classes i other than the target's y: a hinge for
-    classes.
-
-    Parameters
-    ----------
-    input : Variable or array, (classes,) or (n, classes)
-        Scores.
-    target : Variable or array, () or (n,)
-        Class indices.
-    p : {1, 2}
-    margin : float
-    weight : Variable or array, (classes,), optional
-        What each class counts, as a target.
-    size_average, reduce : bool, optional
-        Deprecated, as in PyTorch: use ``reduction``.
-    reduction : {"mean", "sum", "none"}
-
-    Raises
-    ------
-    IndexError
-        If a class index is known to be out of range.
-    ValueError
-        If shapes do not fit, or ``p`` is neither.
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> x = rustorch.tensor([[0.0, 1.0, 3.0]])
-    >>> rustorch.nn.functional.multi_margin_loss(x, rustorch.tensor([1])).item()
-    1.0
-    """
-    reduction = reduction_of("multi_margin_loss", reduction, size_average, reduce)
-    if p not in (1, 2):
-        raise ValueError(f"multi_margin_loss: p is 1 or 2, not {p!r}")
-    x, alone = _one_or_more("multi_margin_loss", input)
-    rows, classes = x.shape
-    weight = class_weight("multi_margin_loss", weight, x, classes)
-    target = adopt(target, "multi_margin_loss", (x,))
-    if alone and target.shape == ():
-        target = ops.reshape(target, (1,))
-    target = class_indices("multi_margin_loss", target, x, (rows,))
-    check_classes("multi_margin_loss", target, classes)
-    places = ops.expand_dims(target, axis=1)
-    own = places == ops.arange(classes, dtype=target.dtype, device=target.device)
-    others = ops.where(own, ops.zeros_like(x), x)  # an infinite score minus itself is nan
-    z = network.relu(margin - (ops.take_along_axis(x, places, axis=1) - others))
-    z = ops.where(own, ops.zeros_like(z), z)
-    each = None if weight is None else ops.expand_dims(ops.take(weight, target, axis=0), axis=1)
-    if p == 2:
-        z = z if each is None else finite_where_counted(z, each)
-        z = z * z
-    z = z if each is None else weighed(z, each)
-    return _of_rows(ops.sum(z, axis=1) / classes, alone, reduction)
-
-
-def multilabel_margin_loss(
-    input: ArrayLike,
-    target: ArrayLike,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Variable:
-    """``sum(max(0, 1 - x[y] + x[i])) / classes`` over all target classes y and all other classes i.
-
-    Parameters
-    ----------
-    input : Variable or array, (classes,) or (n, classes)
-        Scores.
-    target : Variable or array, of the input's shape
-        Class indices, in every row as many as there are, then -1; what comes after it counts nothing.
-    size_average, reduce : bool, optional
-        Deprecated, as in PyTorch: use ``reduction``.
-    reduction : {"mean", "sum", "none"}
-
-    Raises
-    ------
-    IndexError
-        If a class index is known to be out of range.
-    TypeError
-        If the target is not of integers.
-    ValueError
-        If shapes do not fit.
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> x = rustorch.tensor([[0.25, 0.5, 0.5, 1.0]])
-    >>> rustorch.nn.functional.multilabel_margin_loss(x, rustorch.tensor([[3, 0, -1, 1]])).item()
-    0.875
-    """
-    reduction = reduction_of("multilabel_margin_loss", reduction, size_average, reduce)
-    x, alone = _one_or_more("multilabel_margin_loss", input)
-    target = adopt(target, "multilabel_margin_loss", (x,))
-    if alone and target.size == x.size and target.ndim < 2:  # a number may come as () or (1,)
-        target = ops.reshape(target, x.shape)
-    target = class_indices("multilabel_margin_loss", target, x, x.shape)
-    classes = x.shape[1]
-    given = ops.cumulative_sum(ops.astype(target < 0, dtypes.int64), axis=1) == 0
-    safe = ops.where(given, target, ops.zeros_like(target))
-    check_classes("multilabel_margin_loss", ops.where(target == -1, ops.zeros_like(target), target), classes)
-    hot = ops.expand_dims(safe, axis=2) == ops.arange(classes, dtype=safe.dtype, device=safe.device)
-    is_target = ops.any(ops.logical_and(hot, ops.expand_dims(given, axis=2)), axis=1)
-    others = ops.expand_dims(
-        ops.where(is_target, ops.zeros_like(x), x), axis=1
-    )  # an infinite score minus itself is nan
-    z = network.relu(1 - (ops.expand_dims(ops.take_along_axis(x, safe, axis=1), axis=2) - others))
-    pairs = ops.logical_and(ops.expand_dims(given, axis=2), ops.logical_not(ops.expand_dims(is_target, axis=1)))
-    return _of_rows(ops.sum(ops.where(pairs, z, ops.zeros_like(z)), axis=(1, 2)) / classes, alone, reduction)
-
-
-def multilabel_soft_margin_loss(
-    input: ArrayLike,
-    target: ArrayLike,
-    weight: ArrayLike | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Variable:
-    """The mean over the classes of ``-y * log(sigmoid(x)) - (1 - y) * log(sigmoid(-x))``.
-
-    Parameters
-    ----------
-    input, target : Variable or array, (..., classes)
-        Scores, and which of the classes apply, as 0 and 1; integers, too.
-    weight : Variable or array, (classes,), optional
-        What each class counts; any shape that broadcasts with the input's, as (n, classes), is taken.
-    size_average, reduce : bool, optional
-        Deprecated, as in PyTorch: use ``reduction``.
-    reduction : {"mean", "sum", "none"}
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> x = rustorch.tensor([[1000.0, -1000.0]])
-    >>> rustorch.nn.functional.multilabel_soft_margin_loss(x, rustorch.tensor([[1.0, 1.0]])).item()
-    500.0
-    """
-    name = "multilabel_soft_margin_loss"
-    reduction = reduction_of(name, reduction, size_average, reduce)
-    input, target = pair(name, input, target, "iuf")
-    if not input.ndim:
-        raise ValueError(f"{name}: the input needs a dimension of classes")
-    loss = network.binary_cross_entropy_with_logits(input, target, None)
-    if weight is not None:
-        loss = weighed(loss, broadcast_weight(name, weight, loss))
-    if not loss.shape[-1]:
-        return reduced(ops.sum(loss, axis=-1) * math.nan, reduction)
-    return reduced(ops.mean(loss, axis=-1), reduction)

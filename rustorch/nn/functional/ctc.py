@@ -1,8 +1,9 @@
-"""Connectionist temporal classification."""
+"""The loss of connectionist temporal classification (CTC)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt
@@ -22,40 +23,40 @@ __all__ = ["ctc_loss"]
 def ctc_loss(
     log_probs: ArrayLike,
     targets: ArrayLike,
-    input_lengths: ArrayLike,
-    target_lengths: ArrayLike,
+    input_lengths: ArrayLike | Sequence[int],
+    target_lengths: ArrayLike | Sequence[int],
     blank: int = 0,
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> Variable:
-    """Minus the log-probability of sequences of labels, whatever their alignment with a longer input.
+    """Minus the log-probability of sequences of labels, summed over all alignments with a longer input.
 
     Parameters
     ----------
     log_probs : Variable or array, (t, n, classes) or (t, classes)
-        Log-probabilities of the classes at every time, as of `log_softmax`.
+        Log-probabilities of the classes at every time, such as outputs of `log_softmax`.
     targets : Variable or array, (n, l), (sum of target_lengths,) or (l,)
-        Labels, integers other than ``blank``; padded to one length, or one sample after the other.
+        Labels: integers other than ``blank``. Samples are padded to one length, or follow each other in one dimension.
     input_lengths, target_lengths : Variable, array, tuple or int
-        Integers: how much of each sample counts, (n,); a number or of shape () for one sample without n.
+        The length of each sample, (n,); for one sample without n also a number or an array of shape ().
     blank : int
-        The class that stands for no label.
+        The class that means "no label".
     reduction : {"mean", "sum", "none"}
-        "mean" divides each loss by the target's length (by 1, if that is 0), and takes the mean.
+        "mean" divides each loss by the length of its target, or by 1 if that is 0, and takes the mean.
     zero_infinity : bool
-        Whether a sample that cannot be aligned counts 0. Otherwise a target longer than its input raises, and the loss
-        of another one that has no alignment (each repetition needs a blank between) is infinite. Its gradient is 0 in
-        any case.
+        Whether the loss of a sample without an alignment is 0. Otherwise a target longer than its input raises an
+        error. Another sample has no alignment if blanks between equal labels do not fit in: its loss is infinite. In
+        both cases its gradient is 0.
 
     Returns
     -------
     Variable
-        Of shape (), or with "none" (n,).
+        Its shape is (), or with "none" (n,).
 
     Raises
     ------
     IndexError
-        If a label is known to be out of range.
+        If a label is out of range and can be read without waiting.
     TypeError
         If targets or lengths are not integers.
     ValueError
@@ -63,8 +64,8 @@ def ctc_loss(
 
     Notes
     -----
-    The gradient is that in ``log_probs``, each on its own. PyTorch's is the same once it has gone through
-    `log_softmax`; before, it differs by the probabilities.
+    The gradient treats all ``log_probs`` as independent. PyTorch's gradient in ``log_probs`` differs from it by the
+    probabilities; the gradients in the input of `log_softmax` are equal.
 
     Source: Graves et al., "Connectionist temporal classification", 2006.
 
@@ -87,7 +88,7 @@ def ctc_loss(
     if not 0 <= blank < classes:
         raise ValueError(f"ctc_loss: blank is one of {classes} classes, not {blank}")
     if not times:
-        raise ValueError("ctc_loss: the input has no times at all")
+        raise ValueError("ctc_loss: the input needs at least one time")
     of_input = _lengths("input_lengths", input_lengths, n, times, "times", log_probs)
     targets = adopt(targets, "ctc_loss", (log_probs,))
     if targets.dtype.kind not in "iu":
@@ -115,8 +116,8 @@ def ctc_loss(
     longest = extent(of_target - of_input)[1] if readable(of_target) and not zero_infinity else None
     if longest is not None and longest > 0:
         raise ValueError(
-            f"ctc_loss: a target is longer than its input by {longest}, and has no alignment; zero_infinity=True lets "
-            f"it count 0"
+            f"ctc_loss: a target is longer than its input by {longest}, and has no alignment; with zero_infinity=True "
+            f"its loss is 0"
         )
     loss = network.ctc_loss(log_probs, labels, of_input, of_target, blank)
     if zero_infinity:
@@ -126,8 +127,8 @@ def ctc_loss(
     return ops.sum(loss) if reduction == "sum" else ops.reshape(loss, ()) if alone else loss
 
 
-def _lengths(name: str, given: Any, n: int, most: int, of: str, like: Variable) -> Variable:
-    """Integers in [0, most], (n,), as int64."""
+def _lengths(name: str, given: ArrayLike | Sequence[int], n: int, most: int, unit: str, like: Variable) -> Variable:
+    """Lengths in [0, most] as int64, (n,); ``unit`` says what they count."""
     if isinstance(given, (int, tuple, list)):
         given = ops.asarray(given, device=like.device)
         if not given.size:
@@ -141,14 +142,14 @@ def _lengths(name: str, given: Any, n: int, most: int, of: str, like: Variable) 
     lowest, highest = extent(lengths)
     if lowest is not None and highest is not None and (lowest < 0 or highest > most):
         raise ValueError(
-            f"ctc_loss: {name} are in [0, {most}], for there are {most} {of}; one is "
+            f"ctc_loss: {name} are in [0, {most}], for there are {most} {unit}; one is "
             f"{lowest if lowest < 0 else highest}"
         )
     return lengths
 
 
 def _padded(labels: Variable, lengths: Variable) -> Variable:
-    """Sequences that lie one after the other, as rows of the longest one's length."""
+    """Sequences that follow each other in one dimension, as rows that are as long as the longest sequence."""
     total = int(ops.sum(lengths))
     if labels.shape[0] != total:
         raise ValueError(f"ctc_loss: {labels.shape[0]} labels in a row, but target_lengths sum to {total}")

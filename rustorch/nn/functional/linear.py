@@ -37,7 +37,7 @@ def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -
     ValueError
         If the last size of the input is not ``in_features``.
     TypeError
-        If they are not of one dtype.
+        If input, weight and bias do not have one dtype.
     """
     if type(input) not in VARIABLES or type(weight) not in VARIABLES:
         input, weight = adopt(input, "linear", (weight,)), adopt(weight, "linear", (input,))
@@ -67,7 +67,7 @@ def bilinear(input1: ArrayLike, input2: ArrayLike, weight: ArrayLike, bias: Arra
     ----------
     input1 : Variable or array, (..., in1)
     input2 : Variable or array, (..., in2)
-        Of the same leading sizes.
+        Its sizes before the last one are those of ``input1``.
     weight : Variable or array, (out, in1, in2)
     bias : Variable or array, (out,), optional
 
@@ -80,7 +80,7 @@ def bilinear(input1: ArrayLike, input2: ArrayLike, weight: ArrayLike, bias: Arra
     ValueError
         If shapes do not fit.
     TypeError
-        If they are not of one floating-point dtype.
+        If the arguments do not have one floating-point dtype.
 
     Examples
     --------

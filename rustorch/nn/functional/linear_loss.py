@@ -1,4 +1,4 @@
-"""Cross-entropy of what an affine map makes of its input."""
+"""Cross-entropy of the outputs of a linear layer."""
 
 from __future__ import annotations
 
@@ -37,14 +37,15 @@ def linear_cross_entropy(
     ----------
     input : Variable or array, (in_features,) or (n, in_features)
     linear_weight : Variable or array, (classes, in_features) or (classes, d1, ..., in_features)
-        With more than two dimensions, each sample has logits (classes, d1, ...); then the input is (n, in_features).
+        With more than two dimensions each sample has the logits (classes, d1, ...), and the input must be
+        (n, in_features).
     target : Variable or array
         Class indices, () or (n, d1, ...), or probabilities, (classes,) or (n, classes, d1, ...).
     linear_bias : Variable or array, (classes, d1, ...), optional
     weight, reduction, ignore_index, label_smoothing
         As in `cross_entropy`; an ``ignore_index`` of None is -100.
     options : None
-        PyTorch's ways to save memory; there are none here.
+        PyTorch's options to save memory. rustorch has none.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def linear_cross_entropy(
     0.6931
     """
     if options is not None:
-        raise ValueError("linear_cross_entropy: options choose how PyTorch saves memory; the only one here is None")
+        raise ValueError("linear_cross_entropy: options is None; rustorch has no options to save memory")
     input = floating(input, "linear_cross_entropy")
     linear_weight = adopt(linear_weight, "linear_cross_entropy", (input,))
     if input.ndim not in (1, 2) or linear_weight.ndim < 2 or (linear_weight.ndim > 2 and input.ndim == 1):

@@ -12,11 +12,11 @@ from ...autograd.graph import VARIABLES, Value, make
 from ...autograd.modes import no_grad
 from ...autograd.writes import writes
 from ...ops import network
-from ...variable import Variable
 from .dtype_checks import in_dtype_of, one_dtype
 
 if TYPE_CHECKING:
     from ...typing import Array, ArrayLike, Sizes
+    from ...variable import Variable
 
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
