@@ -1,4 +1,4 @@
-"""The house: what is public, that it is described, that examples run, and which floor imports which."""
+"""What is public: the names, their docstrings and examples, and the sizes of files."""
 
 from __future__ import annotations
 
@@ -23,12 +23,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 NAMES = [file.relative_to(ROOT).as_posix() for file in FILES]
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(ROOT)], "rustorch.", onerror=lambda name: None))
 
-#: From the ground up; a part imports parts of lower floors only.
-FLOORS = (
-    "backends", "rustorch_names", "pytree", "autograd", "ops", "variable", "cuda", "random", "serialization", "nn",
-    "optim", "data", "func", "linalg", "fft", "__init__", "__main__",
-)  # fmt: skip
-#: Imported by files of backends/ and by nobody else.
+#: Libraries that may be missing.
 LIBRARIES = {"numpy", "cupy", "cupyx", "torch", "jax", "jaxlib", "array_api_strict", "array_api_compat"}
 #: Longer than 400 lines, because they hold a table and nothing else.
 TABLES: set[str] = set()
@@ -57,7 +52,13 @@ def _submodules(package: ModuleType) -> set[str]:
 
 
 def test_the_names_of_the_package_are_those_of_all() -> None:
-    hidden = {"autograd", "ops", "rustorch_names", "typing", "variable"}  # reached by their names, but nothing a user needs
+    hidden = {
+        "autograd",
+        "ops",
+        "rustorch_names",
+        "typing",
+        "variable",
+    }  # reached by their names, but nothing a user needs
     assert set(rustorch.__all__) == _public(rustorch) - hidden
     assert len(rustorch.__all__) == len(set(rustorch.__all__)), "a name stands in __all__ twice"
 
@@ -189,67 +190,6 @@ def test_there_are_examples_to_run() -> None:
         for test in finder.find(_module(name))
     ]
     assert sum(len(test.examples) for test in found) >= 10
-
-
-# -- floors ------------------------------------------------------------------------------------------------------------
-def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Every import that runs, inside functions too; those for type checkers alone do not."""
-    stack: list[ast.AST] = [tree]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            yield node
-        elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            stack.extend(node.orelse)
-        else:
-            stack.extend(ast.iter_child_nodes(node))
-
-
-def _imported(name: str) -> set[str]:
-    """Absolute names of what a file imports: modules, and ``module.name`` for names from one."""
-    package = ["rustorch", *Path(name).parts[:-1]]
-    found: set[str] = set()
-    for node in _imports(_tree(ROOT / name)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        else:
-            base = package[: len(package) - node.level + 1] if node.level else []
-            start = ".".join([*base, *([node.module] if node.module else [])])
-            found |= {f"{start}.{alias.name}" for alias in node.names}
-    return found
-
-
-def _floor(part: str) -> int:
-    assert part in FLOORS, f"{part!r} has no floor yet: give it one in FLOORS, and in the map of the folders"
-    return FLOORS.index(part)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_floor_imports_only_floors_below(name: str) -> None:
-    part = Path(name).parts[0].removesuffix(".py")
-    mine = _floor(part)
-    for imported in _imported(name):
-        root, _, rest = imported.partition(".")
-        if root != "rustorch":
-            continue
-        other = rest.partition(".")[0]
-        if not ((ROOT / other).exists() or (ROOT / f"{other}.py").exists()):
-            other = "__init__"  # a name of the public face
-        if part == "__init__" or other == part:
-            continue
-        assert _floor(other) < mine, f"{name} imports {imported}, which is above it"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_array_libraries_are_imported_in_backends_alone(name: str) -> None:
-    libraries = {imported.partition(".")[0] for imported in _imported(name)} & LIBRARIES
-    assert not libraries or name.startswith("backends/"), f"{name} imports {sorted(libraries)}"
-
-
-def test_the_checks_of_imports_see_what_they_shall() -> None:
-    assert any(imported.partition(".")[0] == "numpy" for imported in _imported("backends/base.py"))
-    assert any(imported.startswith("rustorch.ops.") for imported in _imported("variable.py"))
-    assert any(imported.startswith("rustorch.autograd.") for imported in _imported("ops/creation.py"))
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
