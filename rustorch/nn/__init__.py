@@ -36,6 +36,7 @@ from . import (
     resize,
     thresholds,
     transformer,
+    transformer_layers,
     transposed_convolution,
     utils,  # noqa: F401
 )
@@ -70,6 +71,7 @@ from .recurrent_cells import *  # noqa: F403
 from .resize import *  # noqa: F403
 from .thresholds import *  # noqa: F403
 from .transformer import *  # noqa: F403
+from .transformer_layers import *  # noqa: F403
 from .transposed_convolution import *  # noqa: F403
 
 __all__ = [
@@ -106,6 +108,7 @@ __all__ = [
         resize,
         thresholds,
         transformer,
+        transformer_layers,
         transposed_convolution,
     )
     for name in file.__all__
