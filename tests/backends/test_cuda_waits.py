@@ -1,8 +1,8 @@
-"""No layer, loss, optimizer or gradient clipping waits for the GPU, nor copies anything to it: counted on the stand-in
-for CuPy.
+"""Layers, losses, optimizers and gradient clipping do not wait for the GPU, and copy nothing to it.
 
-A wait costs more than the kernels it waits for: the queue runs empty. The tables of cases are those of the other tests,
-so that none is forgotten; what has to wait is listed with its reason.
+A wait costs more than the kernels it waits for, because the queue of launches runs empty. The stand-in for CuPy counts
+waits and copies. The cases are the tables of the other tests, so no layer or optimizer is left out. Those that must
+wait are listed here with the reason.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from tests.support.target import Target
 
 pytestmark = pytest.mark.usefixtures("stand_in")
 
-#: Layers whose calls wait, by class; or a single case of them by its name.
+#: Layers whose calls wait, with the reason. A key is a class, or the name of a single case.
 WAITING = {
-    "AdaptiveLogSoftmaxWithLoss": "how many samples each cluster has is a number on the GPU, and the shapes follow from it",
-    "CTCLoss() in a row": "how long the longest of the targets is, which lie one after the other, is a number on the GPU",
+    "AdaptiveLogSoftmaxWithLoss": "shapes depend on the number of samples in each cluster, which is on the GPU",
+    "CTCLoss() in a row": "a shape depends on the length of the longest target, which is on the GPU",
 }
-#: Optimizers whose steps wait.
-WAITING_OPTIMIZERS = {"LBFGS": "its line search decides by the loss"}
+#: Optimizers whose steps wait, with the reason.
+WAITING_OPTIMIZERS = {"LBFGS": "its line search depends on the loss"}
 
 CASES = [
     pytest.param(case, id=f"{family}: {case.name}") for (family, _), case in TABLE.items() if case.inputs is not None
@@ -37,7 +37,7 @@ CASES = [
 
 
 def _counted(call: Callable[[], Any]) -> Counts:
-    """What a call asks of the GPU, once its kernels are compiled and the state of an optimizer is there."""
+    """The counts of a call, after its kernels are compiled and the state of an optimizer exists."""
     for _ in range(2):
         call()
     with counted() as counts:
@@ -46,7 +46,7 @@ def _counted(call: Callable[[], Any]) -> Counts:
 
 
 def _training(case: Case, library: Ours) -> Callable[[], None]:
-    """A call of a layer and, where it has gradients, the way back."""
+    """A function that calls a layer and, if the output has gradients, runs backward."""
     module = build(case, library)
 
     def given(x: Any) -> Any:
@@ -68,7 +68,7 @@ def _training(case: Case, library: Ours) -> Callable[[], None]:
     return call
 
 
-def test_every_layer_is_in_the_table() -> None:
+def test_the_table_has_every_layer() -> None:
     layers = {name for name in nn.__all__ if isinstance(cls := getattr(nn, name), type) and issubclass(cls, nn.Module)}
     assert {case.cls for _, case in TABLE.items()} >= layers - {
         "Module",
@@ -84,7 +84,9 @@ def test_every_layer_is_in_the_table() -> None:
 def test_a_layer_does_not_wait(case: Case, cuda: Target) -> None:
     counts = _counted(_training(case, Ours(cuda)))
     reason = WAITING.get(case.cls, WAITING.get(case.name))
-    assert bool(counts.waiting) == (reason is not None), counts.waiting or f"it does not wait any more: {reason}"
+    assert bool(counts.waiting) == (reason is not None), (
+        counts.waiting or f"it no longer waits, but the table says: {reason}"
+    )
 
 
 @pytest.mark.parametrize("name", optim_cases.table())
@@ -95,7 +97,7 @@ def test_a_step_does_not_wait(name: str, cuda: Target) -> None:
     parameters = [cuda.variable(array, requires_grad=True) for array in cases.sgd_start()]
     try:
         optimizer = getattr(rustorch, cls)(parameters, **options)
-    except ValueError:  # one for matrices alone
+    except ValueError:  # Muon takes matrices alone
         optimizer = getattr(rustorch, cls)(parameters[:1], **options)
     for p in parameters:
         p.grad = cuda.array(numpy.ones(p.shape))
@@ -124,7 +126,7 @@ def test_clipping_gradients_does_not_wait(name: str, dtype: str, cuda: Target) -
     assert not counts.waiting
 
 
-#: Operations of an ordinary program that must not wait, and what they are made of.
+#: Operations of ordinary programs, which must not wait.
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "a training step's own operations": lambda x, i: ((x @ x.T).sum() * 2 - x.mean()).backward(),
     "indexing by integers": lambda x, i: x[i].sum().backward(),
@@ -152,7 +154,7 @@ def test_an_ordinary_operation_does_not_wait(name: str, cuda: Target) -> None:
     assert not _counted(lambda: OPERATIONS[name](x, i)).waiting
 
 
-def test_a_mask_waits(cuda: Target) -> None:
-    """The shape of the result is a number on the GPU: there is no way around it."""
+def test_indexing_by_a_mask_waits(cuda: Target) -> None:
+    """It must wait: the shape of the result depends on values on the GPU."""
     x = cuda.variable([1.0, -2.0])
     assert _counted(lambda: x[x > 0]).syncs == {"mask index": 1}

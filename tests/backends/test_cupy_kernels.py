@@ -1,8 +1,6 @@
-"""CuPy's kernels against the plain versions: their results, what they launch; and all of their sources, given to
-NVIDIA's compiler.
+"""Compares CuPy's kernels with the plain versions, counts their launches, and compiles their sources with NVRTC.
 
-With ``--stand-in`` they run on the host (see ``tests/support/cuda``); on a GPU, what only the stand-in can count is
-skipped.
+With ``--stand-in`` the kernels run on the host (see ``tests/support/cuda``). On a GPU, the counts are skipped.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from tests.support.launches import counted, is_stand_in
 from tests.support.target import Target
 
 I = numpy.array  # noqa: E741 - indices
-#: How many of our own kernels and of cuBLAS's products each launches, at most.
+#: For each kernel, the most launches of its own CUDA functions and of cuBLAS's products.
 LAUNCHES = {
     "apply_mask": 1,
     "relu": 1,
@@ -110,9 +108,9 @@ LAUNCHES = {
     "quotient": 1,
     "quotient_or_zero": 1,
 }
-#: They may write over what they are given.
+#: Kernels that may write into their arguments.
 IN_PLACE = {*FAMILIES["optim"], "running_moments"}
-#: Made of CuPy's own functions, or counted in a file of their own.
+#: Kernels that are made of CuPy's functions, or that another file tests.
 ELSEWHERE = {
     "index_add", "scatter_add", "put_add", "matmul", "stack", "clip", "sign",
     *[f"{cell}_steps{grad}" for cell in ("rnn", "lstm", "gru") for grad in ("", "_grad")],
@@ -122,7 +120,7 @@ HEADS = [
     draw(2, 6, 3, 4).transpose(0, 2, 1, 3),
     draw(2, 6, 3, 2).transpose(0, 2, 1, 3),
 ]
-#: Beside those of all backends: rows of many threads, threads of many rows, blocks of many threads; views; products
+#: Cases beside those of all backends: many threads for a row, many rows for a block, large blocks, views, and products
 #: without columns.
 MORE: dict[str, list[tuple]] = {
     "softmax": [(draw(3, 5000), 1), (draw(2, 700, 5), 1), (draw(40, 3, 70), 0), (draw(3, 4, 5).T, -2)],
@@ -195,14 +193,12 @@ MORE: dict[str, list[tuple]] = {
 
 
 def _module(name: str = "") -> ModuleType:
-    """A module of the kernels under test."""
+    """A module of ``backends/cupy``."""
     return import_module(f"rustorch.backends.cupy{'.' * bool(name)}{name}")
 
 
 def _native(cuda: Target, a: numpy.ndarray, dtype: Any) -> Any:
-    """An array of the device that lies in memory as this one of the host does: transposed, repeated along an axis, or
-    with gaps.
-    """
+    """An array of the device with the same memory layout as this array: transposed, repeated, or with gaps."""
     xp = cuda.library.xp
     repeated = tuple(
         [slice(0, 1) if stride == 0 and n > 1 else slice(None) for stride, n in zip(a.strides, a.shape, strict=True)]
@@ -218,8 +214,8 @@ def _native(cuda: Target, a: numpy.ndarray, dtype: Any) -> Any:
     return on_device.transpose(numpy.argsort(order).tolist()) if a.ndim > 1 else on_device
 
 
-def _given(cuda: Target, case: tuple, dtype: str) -> tuple[list, list]:
-    """The arguments of a case on the device, and as NumPy's arrays of the same dtypes."""
+def _arguments(cuda: Target, case: tuple, dtype: str) -> tuple[list, list]:
+    """The arguments of a case as arrays of the device and as NumPy arrays, both of the same dtypes."""
 
     def kind(a: numpy.ndarray) -> Any:
         return {"f": dtype, "c": "complex64"}.get(a.dtype.kind, a.dtype)
@@ -228,12 +224,13 @@ def _given(cuda: Target, case: tuple, dtype: str) -> tuple[list, list]:
     return on_device, [converted(value, lambda a: a.astype(kind(a))) for value in case]
 
 
-def _same(cuda: Target, name: str, case: tuple, dtype: str) -> Counter[str]:
-    """Assert that an override's results are those of the plain version, whatever the order of threads and blocks, and
-    that it leaves what it was given as it was; return its launches.
+def _check(cuda: Target, name: str, case: tuple, dtype: str) -> Counter[str]:
+    """Assert that an override returns what the plain version returns, in both orders of threads and blocks.
+
+    An override must not change its arguments, except those in IN_PLACE. Return its launches.
     """
     override = _module().OVERRIDES[name]
-    arguments, plain_arguments = _given(cuda, case, dtype)
+    arguments, plain_arguments = _arguments(cuda, case, dtype)
     expected = call(name, partial(KERNELS[name], backends.get("cpu").xp), *plain_arguments)
     launches: Counter[str] = Counter()
     if is_stand_in():
@@ -250,15 +247,15 @@ def _same(cuda: Target, name: str, case: tuple, dtype: str) -> Counter[str]:
             continue
         assert (fast.shape, fast.dtype) == (plain.shape, plain.dtype)
         tolerance = 1e-12 if plain.dtype == "float64" else 1e-5
-        largest = abs(plain[numpy.isfinite(plain)]).max(initial=1)  # sums of many are compared with the largest of them
+        largest = abs(plain[numpy.isfinite(plain)]).max(initial=1)  # errors of sums grow with the largest term
         numpy.testing.assert_allclose(fast, plain, rtol=tolerance, atol=tolerance * largest)
     if name not in IN_PLACE:
-        for before, after in zip(_given(cuda, case, dtype)[1], arguments, strict=True):
+        for before, after in zip(_arguments(cuda, case, dtype)[1], arguments, strict=True):
             if isinstance(before, numpy.ndarray):
                 numpy.testing.assert_array_equal(cuda.numpy(after), before)
     if hasattr(sys.modules["cupy"], "backwards"):
         with sys.modules["cupy"].backwards():
-            again = call(name, override, *_given(cuda, case, dtype)[0])
+            again = call(name, override, *_arguments(cuda, case, dtype)[0])
         for first, second in zip(found, again, strict=True):
             numpy.testing.assert_array_equal(first, cuda.numpy(second) if hasattr(second, "dtype") else second)
     return launches
@@ -274,15 +271,15 @@ def test_every_override_is_listed(cuda: Target) -> None:
     ("dtype", "many"), [("float32", 1 << 30), ("float64", 0)], ids=["float32-int32", "float64-int64"]
 )
 @pytest.mark.parametrize("name", LAUNCHES)
-def test_a_cuda_kernel_is_the_plain_one(
+def test_a_cuda_kernel_computes_what_the_plain_version_does(
     name: str, dtype: str, many: int, cuda: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_module("launch"), "INT32_LIMIT", many)
     ours, most = _functions(), 0
     for case in CASES.get(name, []) + MORE.get(name, []):
-        launches = _same(cuda, name, case, dtype)
+        launches = _check(cuda, name, case, dtype)
         most = max(most, sum([count for launched, count in launches.items() if launched in ours]))
-    if is_stand_in():  # what is indexed by 64 bits leaves some copies to CuPy
+    if is_stand_in():  # with 64-bit indices, CuPy makes some of the copies
         assert most == LAUNCHES[name] if dtype == "float32" else most <= LAUNCHES[name]
 
 
@@ -306,7 +303,7 @@ def test_clip_and_sign_are_one_launch(shape: tuple, dtype: str, cuda: Target, st
         with counted() as counts:
             found = cuda.numpy(_module().OVERRIDES[name](*arguments))
         assert counts.launches.total() == 1
-        assert counts.syncs == {"get": 1}  # to look at it
+        assert counts.syncs == {"get": 1}  # to read the result
         assert found.dtype == dtype
         numpy.testing.assert_array_equal(found, getattr(numpy, name)(x, *bounds))
 
@@ -330,7 +327,7 @@ def test_clip_and_sign_are_one_launch(shape: tuple, dtype: str, cuda: Target, st
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_a_kernel_is_not_made_for_takes_the_plain_version(
+def test_arguments_that_a_kernel_does_not_take_go_to_the_plain_version(
     name: str, case: tuple, cuda: Target, stand_in: ModuleType
 ) -> None:
     converted = [a.astype("float32") if isinstance(a, numpy.ndarray) and a.dtype == "float64" else a for a in case]
@@ -340,12 +337,12 @@ def test_what_a_kernel_is_not_made_for_takes_the_plain_version(
         found = as_list(_module().OVERRIDES[name](*arguments))
     for plain, fast in zip(expected, found, strict=True):
         numpy.testing.assert_array_equal(cuda.numpy(fast), cuda.numpy(plain))
-    # clip and sign stand for the standard's functions: plain versions use them, too
+    # clip and sign override functions of the standard, so plain versions use them too
     assert not (_functions() - {"rustorch_clip", "rustorch_sign"}) & set(counts.launches)
 
 
 def _functions() -> set[str]:
-    """The names of our own kernels, and of cuBLAS's product."""
+    """The names of rustorch's own CUDA functions, and of cuBLAS's product."""
     texts = "".join([part.text for kind in ("Source", "Tables") for _, part in _instances(kind)])
     names = set(re.findall(r"__global__\s+void\s+(\w+)", texts)) | {
         kernel.name for _, kernel in _instances("ElementwiseKernel")
@@ -354,27 +351,27 @@ def _functions() -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["conv", "conv_grad_input", "conv_grad_weight"])
-def test_a_large_batch_goes_through_the_columns_in_parts(
+def test_a_large_batch_is_convolved_in_parts(
     name: str, cuda: Target, stand_in: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_module("convolution"), "ROOM", 1)
-    products = sum([_same(cuda, name, case, "float64")["gemm"] for case in CASES[name]])
+    products = sum([_check(cuda, name, case, "float64")["gemm"] for case in CASES[name]])
     assert products == sum(len(case[0]) for case in CASES[name])
 
 
 @pytest.mark.parametrize(
     "shapes", [((4,), (4, 3)), ((2, 4), (4, 3)), ((2, 5, 4), (4, 3)), ((2, 0, 4), (4, 3)), ((2, 5, 4), (2, 4, 3))]
 )
-def test_many_matrices_times_one(shapes: tuple, cuda: Target) -> None:
+def test_matmul_of_a_stack_and_a_matrix(shapes: tuple, cuda: Target) -> None:
     x, y = (draw(*shape) for shape in shapes)
     found = cuda.numpy(_module().OVERRIDES["matmul"](cuda.array(x), cuda.array(y)))
     assert found.shape == (x @ y).shape
     numpy.testing.assert_allclose(found, x @ y, rtol=1e-12)
 
 
-# -- all together ------------------------------------------------------------------------------------------------------
+# -- a whole network --------------------------------------------------------------------------------------------------
 def _trained(target: Target) -> list[numpy.ndarray]:
-    """The parameters of a network with all kinds of layers, after two steps."""
+    """The parameters of a network with many kinds of layers after two training steps."""
     rustorch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1),
@@ -397,12 +394,12 @@ def _trained(target: Target) -> list[numpy.ndarray]:
     return [target.numpy(p) for p in model.parameters()]
 
 
-def test_a_network_trains_on_these_kernels(cuda: Target) -> None:
+def test_a_network_trains_as_on_the_cpu(cuda: Target) -> None:
     for plain, fast in zip(_trained(Target("cpu")), _trained(cuda), strict=True):
         numpy.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-9)
 
 
-def test_a_network_needs_these_kernels(cuda: Target, stand_in: ModuleType) -> None:
+def test_training_a_network_launches_these_kernels(cuda: Target, stand_in: ModuleType) -> None:
     with counted() as counts:
         _trained(cuda)
     used = {
@@ -419,28 +416,26 @@ def test_a_network_needs_these_kernels(cuda: Target, stand_in: ModuleType) -> No
     assert used <= set(counts.launches)
 
 
-# -- the compiler of GPUs ----------------------------------------------------------------------------------------------
+# -- NVIDIA's compiler ------------------------------------------------------------------------------------------------
 def _instances(kind: str) -> Iterator[tuple[str, Any]]:
-    """All objects of a class with this name among the attributes of the kernels' modules, each with the name of its
-    module.
-    """
+    """All objects of the class ``kind`` in the modules of ``backends/cupy``, with the names of their modules."""
     folder = Path(str(_module().__file__)).parent
     for file in sorted(folder.glob("[!_]*.py")):
         yield from ((file.stem, part) for part in vars(_module(file.stem)).values() if type(part).__name__ == kind)
 
 
 def _sources() -> Iterator[tuple[str, str]]:
-    """Every CUDA source, for all dtypes: those that are written down, and those that were made when kernels ran."""
+    """Every CUDA source for all dtypes: those in the modules, and those that were generated when kernels ran."""
     launch = _module("launch")
     for name, part in _instances("Source"):
         for dtype, index in itertools.product(launch.REAL, launch.INTEGER):
-            yield f"{name}, {dtype}, {index}", launch._contents(dtype, index, part.text)
+            yield f"{name}, {dtype}, {index}", launch.typed_source(dtype, index, part.text)
     for i, text in enumerate(sorted(getattr(sys.modules["cupy"], "SOURCES", ()))):
         yield f"source {i}", text
 
 
 class _Nvrtc:
-    """NVIDIA's compiler, from CuPy's or PyPI's package ``nvidia-cuda-nvrtc``; it needs no GPU."""
+    """NVIDIA's compiler, from the package ``nvidia-cuda-nvrtc``. It needs no GPU."""
 
     OPTIONS = ("-std=c++17", "-arch=compute_80", "--device-as-default-execution-space", "-ftz=true")
 
@@ -448,14 +443,14 @@ class _Nvrtc:
         self._library = ctypes.CDLL(file)
 
     @classmethod
-    def found(cls) -> _Nvrtc | None:
+    def installed(cls) -> _Nvrtc | None:
         spec = util.find_spec("nvidia")
         folders = [Path(place) for place in (spec.submodule_search_locations if spec else None) or ()]
         files = [file for folder in folders for file in sorted(folder.glob("**/libnvrtc.so.*"))]
         return cls(str(files[0])) if files else None
 
     def log_of(self, source: str) -> str:
-        """What the compiler says of a source; nothing if it takes it."""
+        """The compiler's log for a source. It is empty if there are no errors or warnings."""
         program = ctypes.c_void_p()
         self._library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"source.cu", 0, None, None)
         options = (ctypes.c_char_p * len(self.OPTIONS))(*[option.encode() for option in self.OPTIONS])
@@ -469,14 +464,14 @@ class _Nvrtc:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_nvidias_compiler_takes_every_source(cuda: Target) -> None:
-    nvrtc = _Nvrtc.found()
+def test_nvidias_compiler_compiles_every_source(cuda: Target) -> None:
+    nvrtc = _Nvrtc.installed()
     if nvrtc is None:
         pytest.skip("NVIDIA's compiler is not installed: pip install nvidia-cuda-nvrtc")
-    if is_stand_in():  # the sources that are made when a kernel runs
+    if is_stand_in():  # run the kernels whose sources are generated
         for name, dtype in itertools.product(_module().OVERRIDES, ("float32", "float64")):
             for case in CASES.get(name, []) + MORE.get(name, []):
-                call(name, _module().OVERRIDES[name], *_given(cuda, case, dtype)[0])
+                call(name, _module().OVERRIDES[name], *_arguments(cuda, case, dtype)[0])
     sources = dict(_sources())
     wrong = {what: log for what, source in sources.items() if (log := nvrtc.log_of(source))}
     assert len(sources) > 30

@@ -1,6 +1,4 @@
-"""What CuPy's kernels share: copies of several views in one launch, sums of many rows in several blocks, and gradients
-nobody copies.
-"""
+"""Launches and copies on CUDA: copies of views, stacks, sums of many rows, scatter-add, and gradients."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ VIEWS = {
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_views_become_contiguous_with_their_values(names: tuple[str, ...], dtype: str, cuda: Target) -> None:
+def test_contiguous_copies_all_views_in_one_launch(names: tuple[str, ...], dtype: str, cuda: Target) -> None:
     from rustorch.backends.cupy.launch import contiguous
 
     host = numpy.arange(240.0).astype(dtype)
@@ -53,7 +51,7 @@ def test_views_become_contiguous_with_their_values(names: tuple[str, ...], dtype
         assert counts.launches.total() == any(not view.flags.c_contiguous for view in views)
 
 
-def test_views_of_five_axes_and_of_two_dtypes_are_copied_one_by_one(cuda: Target) -> None:
+def test_contiguous_copies_views_of_five_axes_or_two_dtypes_one_by_one(cuda: Target) -> None:
     from rustorch.backends.cupy.launch import contiguous
 
     host = numpy.arange(32.0)
@@ -63,7 +61,7 @@ def test_views_of_five_axes_and_of_two_dtypes_are_copied_one_by_one(cuda: Target
         numpy.testing.assert_array_equal(cuda.numpy(copy), cuda.numpy(view))
 
 
-def test_a_view_that_is_given_twice_is_copied_once(cuda: Target) -> None:
+def test_contiguous_copies_a_view_that_is_given_twice_once(cuda: Target) -> None:
     from rustorch.backends.cupy.launch import contiguous
 
     host = numpy.arange(240.0).reshape(2, 6, 4, 5)
@@ -81,16 +79,16 @@ def test_a_view_that_is_given_twice_is_copied_once(cuda: Target) -> None:
     out.sum().backward()
 
 
-#: Arrays, the axis of their stack, and how many launches it takes.
+#: Arrays, the axis of their stack, and the number of launches.
 STACKS = {
     "three": ([lambda a: a] * 3, 0, 1),
     "two views": ([lambda a: a.T, lambda a: a.reshape(20, 12)], 0, 1),
-    "four, of one element": ([lambda a: a[1:2, 1:2].reshape(())] * 4, -1, 1),
+    "four of one element": ([lambda a: a[1:2, 1:2].reshape(())] * 4, -1, 1),
     "along the last axis": ([lambda a: a] * 2, -1, 2),
     "five": ([lambda a: a] * 5, 0, 5),
     "one": ([lambda a: a], 0, 1),
-    "nothing in them": ([lambda a: a[:0]] * 2, 0, 0),
-    "of two dtypes": ([lambda a: a, lambda a: a.astype("complex128")], -3, 2),
+    "two empty ones": ([lambda a: a[:0]] * 2, 0, 0),
+    "two dtypes": ([lambda a: a, lambda a: a.astype("complex128")], -3, 2),
 }
 
 
@@ -111,7 +109,7 @@ def test_a_stack_of_a_few_arrays_is_one_launch(name: str, dtype: str, cuda: Targ
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_what_cupy_does_to_join_more_than_eight_arrays_is_counted(cuda: Target) -> None:
+def test_joining_more_than_eight_arrays_is_one_launch_and_one_copy(cuda: Target) -> None:
     parts = [cuda.array([float(i)]) for i in range(9)]
     with counted() as counts:
         found = cuda.library.xp.concat(parts)
@@ -121,10 +119,10 @@ def test_what_cupy_does_to_join_more_than_eight_arrays_is_counted(cuda: Target) 
 
 # -- sums of many rows -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("options", [{}, {"ignore_index": 1}, {"reduction": "sum"}, {"weight": True}])
-def test_the_mean_of_many_rows_is_added_up_by_many_blocks(
+def test_cross_entropy_of_many_rows_is_summed_by_several_blocks(
     options: dict, cuda: Target, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator
 ) -> None:
-    from rustorch.backends.cupy import loss as module
+    from rustorch.backends.cupy import loss as cupy_loss
 
     x, y = rng.standard_normal((10_000, 3)), rng.integers(0, 3, 10_000)
     given = {**options, "weight": None if "weight" not in options else [0.5, 1.0, 2.0]}
@@ -137,12 +135,12 @@ def test_the_mean_of_many_rows_is_added_up_by_many_blocks(
         return target.numpy(out.detach()), target.numpy(leaf.grad)
 
     expected = loss(Target("cpu"))
-    monkeypatch.setattr(module, "ONE_BLOCK", 100)
-    for mine, host in zip(loss(cuda), expected, strict=True):
-        numpy.testing.assert_allclose(mine, host, rtol=1e-11)
+    monkeypatch.setattr(cupy_loss, "ONE_BLOCK", 100)
+    for on_cuda, on_cpu in zip(loss(cuda), expected, strict=True):
+        numpy.testing.assert_allclose(on_cuda, on_cpu, rtol=1e-11)
 
 
-# -- sums at indices that repeat: CUDA adds some dtypes at once, and others part by part -------------------------------
+# -- scatter-add: small integers are added in a wider dtype, complex numbers part by part -----
 @pytest.mark.parametrize(
     "dtype",
     [
@@ -160,7 +158,7 @@ def test_the_mean_of_many_rows_is_added_up_by_many_blocks(
         "complex128",
     ],
 )
-def test_values_of_every_dtype_are_added_up_where_they_belong(dtype: str, cuda: Target) -> None:
+def test_values_of_every_dtype_are_added_at_repeated_indices(dtype: str, cuda: Target) -> None:
     values, rows = (
         numpy.arange(12).reshape(4, 3) * (2j if dtype.startswith("complex") else 1),
         numpy.array([2, 0, 2, -1]),
@@ -178,7 +176,7 @@ def test_values_of_every_dtype_are_added_up_where_they_belong(dtype: str, cuda: 
         numpy.testing.assert_array_equal(cuda.numpy(found), expected)
 
 
-# -- classes and rows that do not exist: nothing outside of an array is read, nobody waits -----------------------------
+# -- classes and rows that do not exist: no read outside of an array, and no wait ---
 @pytest.mark.parametrize("function", [F.cross_entropy, F.nll_loss])
 @pytest.mark.parametrize("wrong", [3, -1, 10**12, -(2**62)])
 def test_the_loss_of_a_class_that_does_not_exist_is_nan(function: object, wrong: int, cuda: Target) -> None:
@@ -193,7 +191,7 @@ def test_the_loss_of_a_class_that_does_not_exist_is_nan(function: object, wrong:
         assert numpy.isnan(cuda.numpy(x.grad)[1]).all()
 
 
-def test_rows_that_do_not_exist_wrap_around(cuda: Target) -> None:
+def test_embedding_indices_out_of_range_wrap_around(cuda: Target) -> None:
     table = cuda.variable([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]], requires_grad=True)
     out = F.embedding(cuda.variable([3, -1, 10**6 * 3 + 1], "int64"), table)
     assert out.tolist() == [[0.0, 1.0], [4.0, 5.0], [2.0, 3.0]]
@@ -202,7 +200,7 @@ def test_rows_that_do_not_exist_wrap_around(cuda: Target) -> None:
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_nobody_waits_to_look_at_classes_and_rows(cuda: Target) -> None:
+def test_checks_of_classes_and_rows_do_not_wait(cuda: Target) -> None:
     x, y = cuda.variable(numpy.ones((2, 3)), requires_grad=True), cuda.variable([0, 2], "int64")
     table = nn.Embedding(3, 2).to("cuda")
     with counted() as counts:
@@ -211,12 +209,12 @@ def test_nobody_waits_to_look_at_classes_and_rows(cuda: Target) -> None:
     assert (counts.syncs.total(), counts.copies.total()) == (0, 0), counts.waiting
     with counted() as counts:
         F.one_hot(y)
-    assert counts.syncs.total() == 1  # the number of classes is in the values
+    assert counts.syncs.total() == 1  # the number of classes depends on the values
 
 
 # -- gradients ---------------------------------------------------------------------------------------------------------
 @pytest.mark.usefixtures("stand_in")
-def test_gradients_of_a_joint_rule_are_not_copied(cuda: Target) -> None:
+def test_gradients_of_layer_norm_are_not_copied(cuda: Target) -> None:
     norm = nn.LayerNorm(4).to("cuda")
     x = rustorch.randn(3, 4, device="cuda", requires_grad=True)
     norm(x).sum().backward()
@@ -229,7 +227,7 @@ def test_gradients_of_a_joint_rule_are_not_copied(cuda: Target) -> None:
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_backward_starts_from_a_one_that_is_made_once(cuda: Target) -> None:
+def test_backward_reuses_the_one_that_it_starts_from(cuda: Target) -> None:
     x = rustorch.tensor([1.0, 1.0], device="cuda", requires_grad=True)
     x.sum().backward()
     with counted() as counts:

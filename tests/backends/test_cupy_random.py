@@ -1,6 +1,4 @@
-"""Philox on CUDA: the published numbers, an independent NumPy version of every draw, and that no draw repeats, waits or
-remembers.
-"""
+"""Tests of Philox on CUDA: published numbers, an independent NumPy version of every draw, counters, and statistics."""
 
 from __future__ import annotations
 
@@ -37,16 +35,16 @@ def random(request: pytest.FixtureRequest) -> ModuleType:
 
 @pytest.fixture
 def log(random: ModuleType) -> list:
-    """What the stand-in for CuPy records of launches and waits, from here on."""
-    found = getattr(sys.modules["cupy"], "LOG", None)
-    if found is None:
+    """The log of launches and waits of the stand-in for CuPy, empty at first."""
+    events = getattr(sys.modules["cupy"], "LOG", None)
+    if events is None:
         pytest.skip("cuda: launches are counted on the stand-in for CuPy only")
-    found.clear()
-    return found
+    events.clear()
+    return events
 
 
 def philox(key: int, stream: int, counter: int, n: int) -> numpy.ndarray:
-    """The words of n counters, (n, 4); the rounds as the paper has them, in NumPy."""
+    """The words of n counters, (n, 4), by the rounds of the paper in NumPy."""
     half, low = numpy.uint64(32), numpy.uint64(0xFFFFFFFF)
     counters = numpy.array([(counter + i) % 2**64 for i in range(n)], "uint64")
     c = [
@@ -62,13 +60,13 @@ def philox(key: int, stream: int, counter: int, n: int) -> numpy.ndarray:
     return numpy.stack(c, axis=1).astype("uint32")
 
 
-def whole(words: numpy.ndarray) -> numpy.ndarray:
-    """Pairs of words as integers of 64 bits."""
+def as_uint64(words: numpy.ndarray) -> numpy.ndarray:
+    """Pairs of words as 64-bit integers."""
     low, high = words.reshape(-1, 2).astype("uint64").T
     return low | high << numpy.uint64(32)
 
 
-#: key, counter of 128 bits, words: kat_vectors of Random123, by the authors of Philox.
+#: Key, 128-bit counter, words: from kat_vectors of Random123, by the authors of Philox.
 PUBLISHED = [
     (0, 0, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
     (2**64 - 1, 2**128 - 1, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
@@ -77,14 +75,14 @@ PUBLISHED = [
 
 
 @pytest.mark.parametrize(("key", "counter", "expected"), PUBLISHED)
-def test_the_published_words(key: int, counter: int, expected: str, random: ModuleType) -> None:
+def test_words_are_those_that_were_published(key: int, counter: int, expected: str, random: ModuleType) -> None:
     stream, start = counter >> 64, counter % 2**64
     for words in (random.Generator(key, stream, start).words(1).get(), philox(key, stream, start, 1)):
         assert " ".join(f"{word:08x}" for word in words[0]) == expected
 
 
-@pytest.mark.parametrize("start", [0, 2**32 - 5, 2**64 - 300], ids=["zero", "across 32 bits", "around"])
-def test_words_of_many_counters(start: int, random: ModuleType) -> None:
+@pytest.mark.parametrize("start", [0, 2**32 - 5, 2**64 - 300], ids=["zero", "across 32 bits", "wraps around"])
+def test_words_of_many_counters_agree_with_numpy(start: int, random: ModuleType) -> None:
     generator = random.Generator(KEY, STREAM, start)
     assert_array_equal(generator.words(700).get(), philox(KEY, STREAM, start, 700))
     assert generator.counter == (start + 700) % 2**64
@@ -94,12 +92,12 @@ SHAPES = [(), (1,), (3,), (4,), (5,), (2, 3, 4), (1027,), (0,), (2, 0)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_uniform_numbers_are_the_upper_bits(shape: tuple[int, ...], random: ModuleType) -> None:
+def test_uniform_numbers_are_the_upper_bits_of_words(shape: tuple[int, ...], random: ModuleType) -> None:
     n = prod(shape)
     words = philox(KEY, STREAM, 7, n)
     for dtype, bits, source in (
         ("float32", 24, words.reshape(-1) >> 8),
-        ("float64", 53, whole(words) >> numpy.uint64(11)),
+        ("float64", 53, as_uint64(words) >> numpy.uint64(11)),
     ):
         found = random.Generator(KEY, STREAM, 7).uniform(shape, numpy.dtype(dtype)).get()
         assert (found.shape, found.dtype) == (shape, dtype)
@@ -112,30 +110,30 @@ def test_uniform_numbers_are_the_upper_bits(shape: tuple[int, ...], random: Modu
         assert_array_equal(found, real)
 
 
-def normals(words: numpy.ndarray, dtype: str) -> numpy.ndarray:
+def box_muller(words: numpy.ndarray, dtype: str) -> numpy.ndarray:
     if dtype == "float32":
         u, v = words.reshape(-1, 2).T
         u, v = numpy.float32(u) * numpy.float32(0.5**32) + numpy.float32(0.5**33), (v >> 8) * 0.5**24
     else:
-        u, v = (whole(words) >> numpy.uint64(11)).reshape(-1, 2).T.astype("float64")
+        u, v = (as_uint64(words) >> numpy.uint64(11)).reshape(-1, 2).T.astype("float64")
         u, v = (u + 1) * 0.5**53, v * 0.5**53
     length, angle = numpy.sqrt(-2 * numpy.log(numpy.float64(u))), 2 * numpy.pi * v
     return numpy.stack([length * numpy.cos(angle), length * numpy.sin(angle)], axis=1).reshape(-1)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_normal_numbers_are_those_of_box_and_muller(shape: tuple[int, ...], random: ModuleType) -> None:
+def test_normal_numbers_follow_the_method_of_box_and_muller(shape: tuple[int, ...], random: ModuleType) -> None:
     n = prod(shape)
     words = philox(KEY, STREAM, 7, 2 * n)
     for dtype, near in (("float32", 3e-6), ("float64", 1e-13)):
         found = random.Generator(KEY, STREAM, 7).normal(shape, numpy.dtype(dtype)).get()
         assert (found.shape, found.dtype) == (shape, dtype)
-        assert_allclose(found.reshape(-1), normals(words, dtype)[:n], rtol=near, atol=near)
+        assert_allclose(found.reshape(-1), box_muller(words, dtype)[:n], rtol=near, atol=near)
         dtype = {"float32": "complex64", "float64": "complex128"}[dtype]
         found = random.Generator(KEY, STREAM, 7).normal(shape, numpy.dtype(dtype)).get()
         assert (found.shape, found.dtype) == (shape, dtype)
         parts = numpy.stack([found.real, found.imag], axis=-1).reshape(-1)
-        assert_allclose(parts, normals(words, parts.dtype.name)[: 2 * n] * 0.5**0.5, rtol=near, atol=near)
+        assert_allclose(parts, box_muller(words, parts.dtype.name)[: 2 * n] * 0.5**0.5, rtol=near, atol=near)
 
 
 RANGES = [
@@ -163,13 +161,13 @@ RANGES = [
 def test_integers_are_scaled_from_128_bits(dtype: str, low: int, high: int, random: ModuleType) -> None:
     found = random.Generator(KEY, STREAM, 7).integers(low, high, (3, 111), numpy.dtype(dtype)).get()
     assert (found.shape, found.dtype) == ((3, 111), dtype)
-    pairs = whole(philox(KEY, STREAM, 7, 333)).reshape(-1, 2).tolist()
+    pairs = as_uint64(philox(KEY, STREAM, 7, 333)).reshape(-1, 2).tolist()
     assert found.reshape(-1).tolist() == [
         low + ((first + (second << 64)) * (high - low) >> 128) for first, second in pairs
     ]
 
 
-def test_integers_of_other_dtypes_and_beyond_a_dtype(random: ModuleType) -> None:
+def test_integers_take_other_dtypes_and_refuse_ranges_beyond_a_dtype(random: ModuleType) -> None:
     generator = random.Generator(KEY, STREAM, 7)
     for dtype in ("float32", "float64", "complex64", "bool"):
         values = generator.integers(0, 2, (50,), numpy.dtype(dtype)).get()
@@ -194,13 +192,13 @@ def test_integers_of_other_dtypes_and_beyond_a_dtype(random: ModuleType) -> None
 def test_a_permutation_sorts_random_keys(n: int, random: ModuleType) -> None:
     found = random.Generator(KEY, STREAM, 7).permutation(n).get()
     assert found.dtype == "int64"
-    assert_array_equal(found, numpy.argsort(whole(philox(KEY, STREAM, 7, -(-n // 2)))[:n]))
+    assert_array_equal(found, numpy.argsort(as_uint64(philox(KEY, STREAM, 7, -(-n // 2)))[:n]))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 @pytest.mark.parametrize("p", [0.0, 1e-9, 0.1, 1 / 3, 0.5, 0.125 + 1e-16, 0.9999])
-def test_a_mask_is_what_uniform_numbers_decide(p: float, dtype: str, random: ModuleType) -> None:
-    """As the plain version does it on the host."""
+def test_a_mask_compares_uniform_numbers_with_p(p: float, dtype: str, random: ModuleType) -> None:
+    """The mask on the CPU does the same."""
     for shape in SHAPES:
         found = random.Generator(KEY, STREAM, 7).mask(shape, numpy.dtype(dtype), p, 1 / (1 - p)).get()
         u = random.Generator(KEY, STREAM, 7).uniform(shape, numpy.dtype("float32")).get()
@@ -208,7 +206,7 @@ def test_a_mask_is_what_uniform_numbers_decide(p: float, dtype: str, random: Mod
         assert_array_equal(found, (u >= numpy.float32(p)).astype(dtype) * numpy.dtype(dtype).type(1 / (1 - p)))
 
 
-def test_the_plain_mask_draws_what_uniform_draws() -> None:
+def test_the_mask_on_the_cpu_compares_uniform_numbers_with_p() -> None:
     cpu = backends.get("cpu")
     for dtype, p, shape in itertools.product(
         ("float32", "float64", "complex64"), (0.25, 1 / 3), ((), (5,), (2, 0), (40, 3))
@@ -224,7 +222,7 @@ def test_the_plain_mask_draws_what_uniform_draws() -> None:
 
 
 # -- counters ----------------------------------------------------------------------------------------------------------
-#: A draw, and how many counters it takes.
+#: A draw, and the number of counters that it uses.
 DRAWS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "words": (lambda g: g.words(5), 5),
     "uniform": (lambda g: g.uniform((9,), numpy.dtype("float32")), 3),
@@ -250,7 +248,9 @@ DRAWS: dict[str, tuple[Callable[[Any], Any], int]] = {
 
 
 @pytest.mark.parametrize("name", DRAWS)
-def test_a_draw_takes_the_counters_that_it_uses(name: str, random: ModuleType, log: list) -> None:
+def test_a_draw_is_one_launch_and_advances_the_counter_by_what_it_uses(
+    name: str, random: ModuleType, log: list
+) -> None:
     draw, used = DRAWS[name]
     generator = random.Generator(KEY, STREAM, 2**64 - 1)
     draw(generator)
@@ -260,8 +260,8 @@ def test_a_draw_takes_the_counters_that_it_uses(name: str, random: ModuleType, l
     assert [event for event in log if event[0] in ("sync", "h2d")] == []
 
 
-def test_an_element_depends_on_its_place_alone(random: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not on how many are drawn, nor on how many threads a block has."""
+def test_an_element_depends_on_its_index_alone(random: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not depend on the size of the draw or of a block."""
     from rustorch.backends.cupy import launch
 
     def drawn(n: int) -> list[numpy.ndarray]:
@@ -308,7 +308,7 @@ def test_threads_never_share_a_counter(random: ModuleType) -> None:
     )
 
 
-def test_threads_that_come_first_at_once_share_one_generator(random: ModuleType) -> None:
+def test_threads_that_draw_first_at_the_same_time_share_one_generator(random: ModuleType) -> None:
     cuda = backends.get("cuda")
     start = threading.Barrier(6)
     for attempt in range(20):
@@ -328,7 +328,7 @@ def test_threads_that_come_first_at_once_share_one_generator(random: ModuleType)
 
 
 # -- states ------------------------------------------------------------------------------------------------------------
-def test_a_state_is_a_few_bytes_on_the_host(random: ModuleType, log: list) -> None:
+def test_states_are_bytes_on_the_host_and_need_no_launch(random: ModuleType, log: list) -> None:
     rustorch.manual_seed(3)
     cuda = backends.get("cuda")
     cuda.uniform((5,), numpy.dtype("float32"), "cuda")
@@ -342,7 +342,7 @@ def test_a_state_is_a_few_bytes_on_the_host(random: ModuleType, log: list) -> No
     assert state[:24].tobytes() == b"".join(part.to_bytes(8, "little") for part in (key, stream, 2))
 
 
-def test_other_bytes_are_no_state(random: ModuleType) -> None:
+def test_set_state_refuses_other_bytes(random: ModuleType) -> None:
     state = random.Generator(KEY, STREAM, 7).packed()
     again = random.Generator.unpacked(state)
     assert (again.key, again.stream, again.counter) == (KEY, STREAM, 7)
@@ -366,7 +366,7 @@ def test_a_snapshot_can_be_restored_twice(random: ModuleType) -> None:
 
 
 # -- statistics --------------------------------------------------------------------------------------------------------
-def test_each_gpu_and_each_seed_has_numbers_of_its_own(random: ModuleType) -> None:
+def test_numbers_of_different_gpus_and_seeds_are_not_correlated(random: ModuleType) -> None:
     generators = [random.Generator.seeded(seed, number) for seed in (0, 1, 2**200, (0, 1)) for number in (0, 1, 7)]
     drawn = [g.uniform((4000,), numpy.dtype("float64")).get() for g in generators]
     assert len({(g.key, g.stream) for g in generators}) == len(generators)

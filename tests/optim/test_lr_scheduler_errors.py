@@ -14,7 +14,7 @@ import rustorch
 from rustorch import nn
 from rustorch.optim import lr_scheduler
 from tests.reference.lr_scheduler_cases import Theirs
-from tests.support.schedules import FIRST, OURS, go, of, sgd
+from tests.support.schedules import FIRST_CASES, OURS, make_case, run_steps, sgd
 
 # -- settings that make no sense ---------------------------------------------------------------------------------------
 NUMBERS = [-0.1, math.nan, math.inf, "0.1", None, 1j]
@@ -238,11 +238,11 @@ def test_a_plateau_needs_a_metric() -> None:
 
 
 # -- groups and optimizers that do not fit -----------------------------------------------------------------------------
-@pytest.mark.parametrize("cls", [cls for cls in FIRST if cls != "ReduceLROnPlateau"])
+@pytest.mark.parametrize("cls", [cls for cls in FIRST_CASES if cls != "ReduceLROnPlateau"])
 def test_groups_that_are_added_later_raise_and_nothing_changes(cls: str) -> None:
-    case = FIRST[cls]
-    optimizer, schedule = of(case)
-    go(case, optimizer, schedule, 1, 3)
+    case = FIRST_CASES[cls]
+    optimizer, schedule = make_case(case)
+    run_steps(case, optimizer, schedule, 1, 3)
     optimizer.add_param_group({"params": [nn.Parameter([1.0])]})
     before, state = repr(optimizer), schedule.state_dict()
     n = len(case.lrs)

@@ -14,25 +14,25 @@ import pytest
 
 from rustorch.optim import lr_scheduler
 from tests.reference.lr_scheduler_cases import TABLE, Theirs, make
-from tests.support.schedules import FIRST, OURS, go, of, sgd
+from tests.support.schedules import FIRST_CASES, OURS, make_case, run_steps, sgd
 
 
 # -- state -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", [name for name, case in TABLE.items() if not case.resumed])
 def test_a_run_that_is_stopped_and_resumed_through_json_is_the_same(name: str) -> None:
     case = TABLE[name]
-    through = go(case, *of(case), 1, 101)
-    optimizer, schedule = of(case)
-    start = go(case, optimizer, schedule, 1, 43)
+    through = run_steps(case, *make_case(case), 1, 101)
+    optimizer, schedule = make_case(case)
+    start = run_steps(case, optimizer, schedule, 1, 43)
     text = json.dumps([schedule.state_dict(), optimizer.state_dict()["param_groups"]])
     state, groups = json.loads(text)
     assert state == schedule.state_dict()
-    optimizer, resumed = of(case)
+    optimizer, resumed = make_case(case)
     resumed.load_state_dict(state)
     optimizer.load_state_dict({"state": {}, "param_groups": groups})
     assert resumed.state_dict() == schedule.state_dict()
     assert resumed.get_last_lr() == schedule.get_last_lr()
-    assert start + go(case, optimizer, resumed, 43, 101) == through
+    assert start + run_steps(case, optimizer, resumed, 43, 101) == through
 
 
 @pytest.mark.parametrize("name", [name for name, case in TABLE.items() if not case.resumed])
@@ -43,15 +43,15 @@ def test_pytorchs_state_is_loaded_and_ours_has_its_keys(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         their_schedule = make(case, theirs, their_optimizer)
-        go(case, their_optimizer, their_schedule, 1, 43)
+        run_steps(case, their_optimizer, their_schedule, 1, 43)
         state = copy.deepcopy(their_schedule.state_dict())
         groups = copy.deepcopy(their_optimizer.state_dict()["param_groups"])
-        expected = go(case, their_optimizer, their_schedule, 43, 101)
-    optimizer, schedule = of(case)
+        expected = run_steps(case, their_optimizer, their_schedule, 43, 101)
+    optimizer, schedule = make_case(case)
     schedule.load_state_dict(state)
     optimizer.load_state_dict({"state": {}, "param_groups": groups})
     assert set(schedule.state_dict()) == {"kind", *state}
-    numpy.testing.assert_allclose(go(case, optimizer, schedule, 43, 101), expected, rtol=1e-12, atol=0)
+    numpy.testing.assert_allclose(run_steps(case, optimizer, schedule, 43, 101), expected, rtol=1e-12, atol=0)
 
 
 def test_settings_come_with_the_state() -> None:
@@ -100,11 +100,11 @@ def test_callable_objects_keep_their_attributes(build: Callable[..., Any]) -> No
     assert plain.state_dict() == before
 
 
-@pytest.mark.parametrize("given", FIRST)
-@pytest.mark.parametrize("needed", FIRST)
+@pytest.mark.parametrize("given", FIRST_CASES)
+@pytest.mark.parametrize("needed", FIRST_CASES)
 def test_a_state_of_another_kind_is_not_loaded(needed: str, given: str) -> None:
-    _, schedule = of(FIRST[needed])
-    state = of(FIRST[given])[1].state_dict()
+    _, schedule = make_case(FIRST_CASES[needed])
+    state = make_case(FIRST_CASES[given])[1].state_dict()
     if given == needed:
         schedule.load_state_dict(state)
         return
@@ -172,9 +172,9 @@ BROKEN_STATES: list[tuple[str, Callable[[Any], Any], str]] = [
 
 @pytest.mark.parametrize(("cls", "change", "message"), BROKEN_STATES)
 def test_a_broken_state_is_not_loaded(cls: str, change: Any, message: str) -> None:
-    case = FIRST[cls]
-    optimizer, schedule = of(case)
-    go(case, optimizer, schedule, 1, 30)
+    case = FIRST_CASES[cls]
+    optimizer, schedule = make_case(case)
+    run_steps(case, optimizer, schedule, 1, 30)
     state = schedule.state_dict()
     schedule = make(case, OURS, optimizer)
     before = schedule.state_dict()
@@ -199,5 +199,5 @@ def test_last_epoch_needs_what_a_run_has_left_in_the_groups(cls: str) -> None:
         match=rf"{cls}: last_epoch=5 goes on with a run, but param_groups\[0\] has no 'initial_lr'.*"
         "call optimizer.load_state_dict first",
     ):
-        make(FIRST[cls], OURS, optimizer, last_epoch=5)
+        make(FIRST_CASES[cls], OURS, optimizer, last_epoch=5)
     assert repr(optimizer) == before

@@ -1,8 +1,8 @@
-"""Gradients against central differences: what every derivative of rustorch is held against.
+"""Compares gradients with central differences, for every derivative of rustorch.
 
-A function of k arrays is made a real number by weighing its outputs, ``L = sum(Re(conj(w) * out))``; the gradient of
-``L`` in an array, real or complex, is what ``backward(w)`` must bring. The second order does the same to the function
-that returns gradients.
+A weighted sum makes the outputs of a function a real number, ``L = sum(Re(conj(w) * out))``. The gradient of ``L`` in
+an array, real or complex, is what ``backward(w)`` must compute. For second derivatives, the function is the one that
+returns the gradients.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ import rustorch
 from .target import Target
 
 STEP = 1e-6
-#: The error of a central difference in float64: STEP**2 times a third derivative, and rounding of 1e-16 / STEP.
+#: The error of a central difference in float64 is STEP**2 times a third derivative, plus rounding of 1e-16 / STEP.
 RTOL, ATOL = 2e-6, 2e-7
 
 Arrays = Sequence[numpy.ndarray]
 
 
 def listed(outputs: Any) -> list[rustorch.Variable]:
-    """One output or several as a list of those that can have gradients."""
-    several = outputs if isinstance(outputs, (tuple, list)) else [outputs]
-    return [out for out in several if out.dtype.kind in "fc"]
+    """The outputs that can have gradients, as a list."""
+    each = outputs if isinstance(outputs, (tuple, list)) else [outputs]
+    return [out for out in each if out.dtype.kind in "fc"]
 
 
 def weights(shapes: Sequence[tuple[int, ...]], dtypes: Sequence[Any], seed: int = 7) -> list[numpy.ndarray]:
-    """Numbers to weigh outputs with: of both signs, and none of them the same."""
+    """Weights for outputs: numbers of both signs, all different."""
     rng = numpy.random.default_rng(seed)
     out = []
     for shape, dtype in zip(shapes, dtypes, strict=True):
@@ -42,7 +42,7 @@ def weights(shapes: Sequence[tuple[int, ...]], dtypes: Sequence[Any], seed: int 
 
 
 def numeric(function: Callable[[Arrays], Arrays], at: Arrays, w: Arrays) -> list[numpy.ndarray]:
-    """The gradients of ``sum(Re(conj(w) * function(at)))`` in each of the arrays, by central differences."""
+    """The gradients of ``sum(Re(conj(w) * function(at)))`` in each array, by central differences."""
 
     def value(arrays: Arrays) -> float:
         outs = function(arrays)
@@ -66,10 +66,10 @@ def numeric(function: Callable[[Arrays], Arrays], at: Arrays, w: Arrays) -> list
 def check(
     call: Callable[..., Any], at: Arrays, target: Target, order: int = 1, rtol: float = RTOL, atol: float = ATOL
 ) -> None:
-    """Assert that the gradients of ``call`` at these arrays are those of central differences.
+    """Assert that the gradients of ``call`` at these arrays agree with central differences.
 
-    First order: of ``rustorch.grad`` and of ``.backward()``. Second order: of ``grad(..., create_graph=True)``
-    differentiated again, against differences of first gradients.
+    The first order checks ``rustorch.grad`` and ``.backward()``. The second order differentiates
+    ``grad(..., create_graph=True)`` again, and compares with differences of first gradients.
     """
     first = _first_order(call, at, target)
     expected = numeric(lambda arrays: values(call, arrays, target), at, first.weights)
@@ -81,6 +81,8 @@ def check(
 
 
 class _First:
+    """The first derivatives of a call, and the weights of its outputs."""
+
     weights: list[numpy.ndarray]
     by_grad: list[numpy.ndarray]
     by_backward: list[numpy.ndarray]
@@ -91,7 +93,7 @@ def _leaves(arrays: Arrays, target: Target) -> list[rustorch.Variable]:
 
 
 def values(call: Callable[..., Any], arrays: Arrays, target: Target) -> list[numpy.ndarray]:
-    """The outputs that can have gradients, without any graph."""
+    """The outputs that can have gradients, computed without a graph."""
     with rustorch.no_grad():
         return [target.numpy(out) for out in listed(call(*[target.variable(x, x.dtype) for x in arrays]))]
 
@@ -99,19 +101,19 @@ def values(call: Callable[..., Any], arrays: Arrays, target: Target) -> list[num
 def _first_order(call: Callable[..., Any], at: Arrays, target: Target) -> _First:
     xs = _leaves(at, target)
     outs = listed(call(*xs))
-    found = _First()
-    found.weights = weights([out.shape for out in outs], [out.dtype for out in outs])
-    starts = [target.variable(w, w.dtype) for w in found.weights]
+    first = _First()
+    first.weights = weights([out.shape for out in outs], [out.dtype for out in outs])
+    starts = [target.variable(w, w.dtype) for w in first.weights]
     gradients = rustorch.grad(outs, xs, starts, retain_graph=True)
     for i, (out, start) in enumerate(zip(outs, starts, strict=True)):
         out.backward(start, retain_graph=i + 1 < len(outs))
     for x, g in zip(xs, gradients, strict=True):
         assert (g.shape, g.dtype, g.device) == (x.shape, x.dtype, x.device)
-        of_leaf = rustorch.Variable(x.grad)
-        assert (of_leaf.shape, of_leaf.dtype, of_leaf.device) == (x.shape, x.dtype, x.device)
-    found.by_grad = [target.numpy(g) for g in gradients]
-    found.by_backward = [target.numpy(x.grad) for x in xs]
-    return found
+        leaf_grad = rustorch.Variable(x.grad)
+        assert (leaf_grad.shape, leaf_grad.dtype, leaf_grad.device) == (x.shape, x.dtype, x.device)
+    first.by_grad = [target.numpy(g) for g in gradients]
+    first.by_backward = [target.numpy(x.grad) for x in xs]
+    return first
 
 
 def _check_second_order(
@@ -125,11 +127,11 @@ def _check_second_order(
     xs, firsts = gradients(at)
     v = weights([x.shape for x in at], [x.dtype for x in at], seed=11)
     expected = numeric(lambda arrays: [target.numpy(g) for g in gradients(arrays)[1]], at, v)
-    # a first gradient that is constant has no graph: differences must find nothing either
-    depending = [(g, target.variable(one, one.dtype)) for g, one in zip(firsts, v, strict=True) if g.requires_grad]
+    # a constant first gradient has no graph: its derivatives are 0, and so must the differences be
+    variable = [(g, target.variable(one, one.dtype)) for g, one in zip(firsts, v, strict=True) if g.requires_grad]
     seconds: tuple[Any, ...] = (None,) * len(xs)
-    if depending:
-        seconds = rustorch.grad([g for g, _ in depending], xs, [one for _, one in depending], allow_unused=True)
+    if variable:
+        seconds = rustorch.grad([g for g, _ in variable], xs, [one for _, one in variable], allow_unused=True)
     for i, (g, want) in enumerate(zip(seconds, expected, strict=True)):
         got = numpy.zeros_like(want) if g is None else target.numpy(g)
         numpy.testing.assert_allclose(got, want, rtol, atol, err_msg=f"second derivative in input {i}")

@@ -1,4 +1,4 @@
-"""Errors that teach: of the type that was promised, with the words that were promised, raised by rustorch itself."""
+"""Checks that a call raises the documented error, and that rustorch itself raises it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 import rustorch
 
-#: A call that must fail, the type of its error, and a pattern that the message matches.
+#: A call that must fail, the type of its error, and a pattern for the message.
 Bad = tuple[Callable[[], Any], type[Exception], str]
 
 KINDS = (ValueError, TypeError, RuntimeError, IndexError)
@@ -19,12 +19,12 @@ _PACKAGE = Path(rustorch.__file__).parent
 
 
 def raised_here(error: BaseException) -> bool:
-    """Whether rustorch raised the error, and no library beneath it."""
+    """Whether rustorch raised the error, and not a library below it."""
     return Path(traceback.extract_tb(error.__traceback__)[-1].filename).is_relative_to(_PACKAGE)
 
 
 def check_error(bad: Bad) -> None:
-    """Run the call, and compare its error with what is promised."""
+    """Assert that a call raises the error it must raise."""
     call, kind, message = bad
     with pytest.raises(kind, match=message) as caught:
         call()

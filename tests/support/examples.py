@@ -1,4 +1,4 @@
-"""The programs of docs/examples: in a process of their own, and as modules."""
+"""Runs the programs of docs/examples, in a new process or as modules."""
 
 from __future__ import annotations
 
@@ -16,30 +16,29 @@ FOLDER = ROOT / "docs" / "examples"
 
 
 def command(name: str, *arguments: object) -> list[str]:
+    """The command line of a program."""
     return [sys.executable, str(FOLDER / name), *map(str, arguments)]
 
 
 def environment() -> dict[str, str]:
-    """This checkout's rustorch, and no display."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND")}
-    return {**kept, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [kept.get("PYTHONPATH")])])}
+    """Environment variables with this checkout's rustorch and without a display."""
+    variables = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND")}
+    return {**variables, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [variables.get("PYTHONPATH")])])}
 
 
 def run(name: str, *arguments: object) -> subprocess.CompletedProcess:
-    """A program as a user runs it: ``run("digits.py", "--epochs", 2)``."""
+    """Run a program as a user does: ``run("digits.py", "--epochs", 2)``."""
     return subprocess.run(command(name, *arguments), capture_output=True, text=True, env=environment(), timeout=300)
 
 
 def module(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A program as a module: ``module("digits", monkeypatch)``. It finds the others beside it."""
+    """Import a program as a module: ``module("digits", monkeypatch)``. It can import the other programs."""
     monkeypatch.syspath_prepend(FOLDER)
     return importlib.import_module(name)
 
 
 def assert_refused(process: subprocess.CompletedProcess, message: str) -> None:
-    """It ended with status 2 and one line that holds the message (after argparse's usage, where that found the
-    mistake).
-    """
+    """Assert that a program ended with status 2, with the message in the last line of stderr, and no output."""
     assert process.returncode == 2, process.stderr
     assert message in process.stderr.splitlines()[-1], process.stderr
     assert "Traceback" not in process.stderr
@@ -47,4 +46,5 @@ def assert_refused(process: subprocess.CompletedProcess, message: str) -> None:
 
 
 def assert_picture(file: Path) -> None:
+    """Assert that a file is a PNG picture."""
     assert file.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")

@@ -1,6 +1,4 @@
-"""What a stretch of code asks of a GPU, counted: launches, waits of the host, copies from the host. On the stand-in for
-CuPy alone.
-"""
+"""Counts launches, waits of the host and copies from the host, on the stand-in for CuPy alone."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from typing import Any
 
 
 def is_stand_in() -> bool:
-    """Whether ``import cupy`` is the stand-in of this repository, which logs what it does."""
+    """Whether ``import cupy`` imports the stand-in of this repository."""
     try:
         import cupy
     except ImportError:
@@ -22,14 +20,14 @@ def is_stand_in() -> bool:
 
 
 class Counts:
-    """The events of a stretch of code, by name.
+    """The events within a ``with counted()`` block, by name.
 
     Attributes
     ----------
     launches, syncs, copies : collections.Counter
         Launches, waits of the host, and copies from the host to a GPU.
     waiting : list of str
-        For each wait and each copy, what it was and which line asked for it.
+        For each wait and each copy: its name, and the lines that asked for it.
     """
 
     def __init__(self) -> None:
@@ -39,7 +37,7 @@ class Counts:
         self.waiting: list[str] = []
 
     def add(self, events: list[Any]) -> None:
-        """Count events of ``cupy.LOG``."""
+        """Count the events of ``cupy.LOG``."""
         counters = {"launch": self.launches, "sync": self.syncs, "h2d": self.copies}
         for event in events:
             kind, name = event
@@ -54,7 +52,7 @@ class Counts:
 
 @contextmanager
 def counted() -> Iterator[Counts]:
-    """Count what happens within; the counts are there afterwards.
+    """Count the events of a ``with`` block. The counts are ready after the block.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the tests of save and load share: round trips, equality of whatever may be saved, a look into a file."""
+"""Helpers for the tests of save and load: round trips, comparison of saved values, headers of files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from tests.support.target import host
 
 
 def header(file: Path) -> dict[str, Any]:
+    """The header of a safetensors file."""
     content = file.read_bytes()
     return json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
 
 
 def round_trip(value: Any, file: Path, **options: Any) -> Any:
+    """Save a value, and load it again."""
     rustorch.save(value, file)
     return rustorch.load(file, **options)
 
 
 def assert_same(found: Any, expected: Any) -> None:
-    """Equal in structure and types; arrays in dtype, shape and bytes, whatever held them."""
+    """Assert that two values have the same structure and types, and their arrays the same dtype, shape and bytes."""
     if isinstance(expected, (rustorch.Variable, numpy.ndarray)):
         assert type(found) is rustorch.Variable and not found.requires_grad
         a, b = host(found), host(expected)
@@ -45,7 +47,7 @@ def assert_same(found: Any, expected: Any) -> None:
 
 
 def bits(rng: numpy.random.Generator, dtype: Any, shape: tuple[int, ...]) -> numpy.ndarray:
-    """Any bits: every nan, the largest and smallest numbers."""
+    """An array of random bits, which includes nan of all kinds and very large and small numbers."""
     if dtype == dtypes.bool:
         return rng.integers(0, 2, shape).astype(bool)
     raw = rng.integers(0, 256, (*shape, dtype.itemsize), dtype=numpy.uint8)

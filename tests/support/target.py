@@ -1,4 +1,4 @@
-"""What the ``backend`` fixture gives a test."""
+"""The value of the ``backend`` fixture: a backend under test, with helpers to make and read its arrays."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Target:
 
     @property
     def library(self) -> backends.Backend:
+        """The backend."""
         return backends.get(self.device)
 
     def array(self, data: Any, dtype: Any = rustorch.float64) -> Any:
@@ -38,13 +39,13 @@ class Target:
         return rustorch.Variable(self.array(data, dtype), requires_grad=requires_grad)
 
     def numpy(self, x: Any) -> numpy.ndarray:
-        """The values of a Variable or a native array, whether it requires grad or not."""
+        """The values of a Variable or a native array as a NumPy array. It may require grad."""
         return host(x)
 
 
 def host(x: Any) -> numpy.ndarray:
-    """The values of a Variable or a native array of any backend as a NumPy array."""
+    """The values of a Variable, or of a native array of any backend, as a NumPy array."""
     native = x.data if isinstance(x, rustorch.Variable) else x
     library = backends.of(native)
-    assert library is not None, f"{type(native).__name__} is no array"
+    assert library is not None, f"{type(native).__name__} is not an array"
     return numpy.asarray(library.to_numpy(native))

@@ -1,4 +1,4 @@
-"""Values of functions, held against those of NumPy or of another backend."""
+"""Compares values of functions with those of NumPy or of another backend."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from tests.values import Value
 from .differences import values
 from .target import Target
 
-#: Libraries sum in different orders and have their own elementary functions.
+#: Libraries sum in different orders, and their elementary functions differ in the last digits.
 RTOL, ATOL = 1e-10, 1e-12
 
 
-def _plain(found: Any, target: Target | None) -> Any:
-    """What a function gave, its arrays as NumPy's; they must be where the others are."""
+def _on_host(found: Any, target: Target | None) -> Any:
+    """A result with its Variables as NumPy arrays. They must be on the target's device."""
     if isinstance(found, tuple):
-        return tuple(_plain(one, target) for one in found)
+        return tuple(_on_host(one, target) for one in found)
     if isinstance(found, rustorch.Variable):
         assert target is not None and found.device == target.device
         return target.numpy(found)
     return found
 
 
-def _same(found: Any, expected: Any) -> None:
+def _assert_same(found: Any, expected: Any) -> None:
     if isinstance(expected, tuple):
         assert len(found) == len(expected)
         for one, other in zip(found, expected, strict=True):
-            _same(one, other)
+            _assert_same(one, other)
     elif isinstance(expected, (numpy.ndarray, numpy.generic)):
         assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
         numpy.testing.assert_allclose(found, expected, rtol=RTOL, atol=ATOL)
@@ -42,16 +42,16 @@ def _same(found: Any, expected: Any) -> None:
 
 
 def assert_numpys_value(value: Value, target: Target) -> None:
-    """A function without a derivative gives what NumPy's own does."""
+    """Assert that a function without a derivative returns what NumPy's function returns."""
 
     def new(data: Any) -> rustorch.Variable:
         return target.variable(data, numpy.asarray(data).dtype)
 
     found = value.call(rustorch, new, target.device)
-    _same(_plain(found, target), _plain(value.call(reference, numpy.asarray, None), None))
+    _assert_same(_on_host(found, target), _on_host(value.call(reference, numpy.asarray, None), None))
 
 
 def assert_cpus_value(spec: Spec, arrays: list[numpy.ndarray], target: Target) -> None:
-    """A function gives on the target what it gives on "cpu"."""
+    """Assert that a function returns on the target what it returns on "cpu"."""
     found, expected = values(spec.call, arrays, target), values(spec.call, arrays, Target(backends.resolve("cpu")))
-    _same(tuple(found), tuple(expected))
+    _assert_same(tuple(found), tuple(expected))

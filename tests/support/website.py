@@ -1,4 +1,4 @@
-"""A web site on this machine, for programs that fetch files."""
+"""A web server on this machine, for programs that download files."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextmanager
-def website(files: dict[str, bytes], asked: list[str] | None = None, cut: int = 0) -> Iterator[str]:
-    """The address, with a slash at its end, of a server of these files; other names answer 404.
+def website(files: dict[str, bytes], requested: list[str] | None = None, cut: int = 0) -> Iterator[str]:
+    """Serve files by name, and yield the server's address, which ends with a slash. Other names are answered with 404.
 
-    `asked` gets the names that were asked for. Where `cut` is given, the connection ends that many bytes before the
-    file does.
+    The names that are requested are appended to ``requested``. With ``cut``, the connection ends that many bytes before
+    the end of a file.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name = self.path.removeprefix("/")
-            if asked is not None:
-                asked.append(name)
+            if requested is not None:
+                requested.append(name)
             if name not in files:
                 self.send_error(404)
                 return
@@ -31,7 +31,7 @@ def website(files: dict[str, bytes], asked: list[str] | None = None, cut: int = 
             self.wfile.write(content[: len(content) - cut])
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Keeps still."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

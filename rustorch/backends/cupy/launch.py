@@ -14,7 +14,7 @@ from typing import Any
 import cupy
 import numpy
 
-from .. import of
+from ..registry import of
 from ..base import Array
 from ..kernels import KERNELS
 
@@ -27,7 +27,7 @@ REAL = {numpy.dtype("float32"): "float", numpy.dtype("float64"): "double"}
 INTEGER = {numpy.dtype("int32"): "int", numpy.dtype("int64"): "long long"}
 
 
-def _typed(dtype: Any, index: Any, text: str) -> str:
+def typed_source(dtype: Any, index: Any, text: str) -> str:
     """Define the types that every source uses: T is the arrays' dtype, I is the integer that counts their elements."""
     return f"typedef {REAL[dtype]} T;\ntypedef {INTEGER[index]} I;\n{text}"
 
@@ -56,7 +56,7 @@ class Source:
         index = numpy.dtype("int32" if max([a.size for a in arrays]) < INT32_LIMIT else "int64")
         function = self._functions.get((name, dtype, index))
         if function is None:
-            function = cupy.RawModule(code=_typed(dtype, index, self.text)).get_function(name)
+            function = cupy.RawModule(code=typed_source(dtype, index, self.text)).get_function(name)
             self._functions[name, dtype, index] = function
         function((blocks,), (threads,), tuple([_argument(a, dtype, index) for a in args]))
 
