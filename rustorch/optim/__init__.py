@@ -1,4 +1,4 @@
-"""Optimizers, under PyTorch's names."""
+"""Optimizers, under PyTorch's names; schedules of the learning rate and averages of weights in packages of their own."""
 
 from __future__ import annotations
 

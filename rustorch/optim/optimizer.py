@@ -263,7 +263,8 @@ class Optimizer(OptimizerNames):
     @property
     def lr(self) -> float:
         """The learning rate of the first group. Setting it sets that of every group."""
-        return self.param_groups[0]["lr"]
+        lr: float = self.param_groups[0]["lr"]
+        return lr
 
     @lr.setter
     def lr(self, lr: float) -> None:

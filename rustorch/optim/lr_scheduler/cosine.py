@@ -1,4 +1,4 @@
-"""Half a cosine from the learning rate down to its minimum, once or again and again."""
+"""Schedules along half a cosine: CosineAnnealingLR and CosineAnnealingWarmRestarts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ __all__ = ["CosineAnnealingLR", "CosineAnnealingWarmRestarts"]
 
 
 class CosineAnnealingLR(LRScheduler):
-    """``lr[t] = eta_min + (base_lr - eta_min) * (1 + cos(pi * t / T_max)) / 2``: half a cosine, and back up after
-    ``T_max``.
+    """``lr[t] = eta_min + (base_lr - eta_min) * (1 + cos(pi * t / T_max)) / 2``.
 
-    Each step scales what is above ``eta_min`` by the ratio of two such heights, so that other schedules can be chained
-    to it.
+    The learning rate falls to ``eta_min`` along half a cosine in ``T_max`` epochs, and rises again after them. Each
+    step multiplies ``lr - eta_min`` by a factor, so other schedules can be chained to this one.
 
     Parameters
     ----------
@@ -26,19 +25,21 @@ class CosineAnnealingLR(LRScheduler):
     T_max : int
         The epoch in which ``eta_min`` is reached.
     eta_min : float
+        The smallest learning rate.
     last_epoch : int
-        The last epoch of a run to go on with; -1 starts anew.
+        The last epoch of a run to continue; -1 starts a new one.
 
     Raises
     ------
     TypeError
-        If the optimizer is none of rustorch's.
+        If the optimizer is not one of rustorch.
     ValueError
-        If ``T_max`` is no whole number of at least 1, or ``eta_min`` negative, infinite or nan.
+        If ``T_max`` is not a whole number of at least 1, or ``eta_min`` is negative, infinite or nan.
 
     Notes
     -----
-    Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017, without the restarts.
+    Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017, equation 5, without the
+    restarts.
 
     Examples
     --------
@@ -57,7 +58,7 @@ class CosineAnnealingLR(LRScheduler):
     T_max: int
     eta_min: float
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1):
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         self._set(T_max=T_max, eta_min=eta_min)
         super().__init__(optimizer, last_epoch)
 
@@ -66,13 +67,14 @@ class CosineAnnealingLR(LRScheduler):
         checks.not_negative(self._name, settings, "eta_min")
 
     def _height(self, epoch: float) -> float:
+        """``1 + cos(pi * epoch / T_max)``: from 2 at the base learning rate to 0 at ``eta_min``."""
         return 1 + math.cos(math.pi * epoch / self.T_max)
 
     def _next(self) -> list[float]:
         groups, t = self.optimizer.param_groups, self.last_epoch
         if self._is_initial:
             return [group["lr"] for group in groups]
-        if (t - 1 - self.T_max) % (2 * self.T_max) == 0:  # up from the bottom, where no ratio leads
+        if (t - 1 - self.T_max) % (2 * self.T_max) == 0:  # after eta_min, where a factor would divide by 0
             first = 1 - math.cos(math.pi / self.T_max)
             return [
                 group["lr"] + (base - self.eta_min) * first / 2
@@ -86,10 +88,10 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """``lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2``, with ``T_cur`` epochs since the last
-    restart.
+    """``lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2``.
 
-    The first restart is after ``T_i = T_0`` epochs, every further one after ``T_mult`` times as many as the one before.
+    ``T_cur`` epochs have passed since the last restart. The first restart is after ``T_i = T_0`` epochs. After each
+    restart, ``T_i`` is multiplied by ``T_mult``.
 
     Parameters
     ----------
@@ -97,17 +99,18 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     T_0 : int
         Epochs to the first restart.
     T_mult : int
-        By how much each cycle is longer than the one before.
+        The length of each cycle divided by that of the cycle before.
     eta_min : float
+        The smallest learning rate.
     last_epoch : int
-        The last epoch of a run to go on with; -1 starts anew.
+        The last epoch of a run to continue; -1 starts a new one.
 
     Raises
     ------
     TypeError
-        If the optimizer is none of rustorch's.
+        If the optimizer is not one of rustorch.
     ValueError
-        If ``T_0`` or ``T_mult`` is no whole number of at least 1, or ``eta_min`` negative, infinite or nan.
+        If ``T_0`` or ``T_mult`` is not a whole number of at least 1, or ``eta_min`` is negative, infinite or nan.
 
     Notes
     -----
@@ -130,11 +133,14 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     T_0: int
     T_mult: int
     eta_min: float
-    #: the length of this cycle, and how many epochs of it have passed
+    #: The length of the current cycle.
     T_i: int
+    #: How many epochs of the current cycle have passed.
     T_cur: float
 
-    def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1):
+    def __init__(
+        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
         self._set(T_0=T_0, T_i=T_0, T_mult=T_mult, eta_min=eta_min, T_cur=last_epoch)
         super().__init__(optimizer, last_epoch)
 
@@ -153,13 +159,14 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         Parameters
         ----------
         epoch : float, optional
-            Jump to this epoch; fractions are steps between epochs, as in ``schedule.step(epoch + i / len(batches))``.
+            Jump to this epoch. It may be a fraction, for a step after every batch: ``schedule.step(epoch + i /
+            len(batches))``.
 
         Raises
         ------
         ValueError
-            If the epoch is negative, infinite or nan, or groups were added to the optimizer since; nothing has changed
-            then.
+            If the epoch is negative, infinite or nan, or groups were added to the optimizer after the schedule was
+            made. Nothing changes then.
         """
         if epoch is None and self.last_epoch < 0:
             epoch = 0
@@ -175,11 +182,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
                     self.T_i *= self.T_mult
             else:
                 self._jump(epoch)
-            self.last_epoch = math.floor(epoch) - 1  # the next line adds 1
+            self.last_epoch = math.floor(epoch) - 1  # _update_lr adds 1
             self._update_lr()
 
     def _jump(self, epoch: float) -> None:
-        """Set the cycle that an epoch falls in."""
+        """Set ``T_cur`` and ``T_i`` for an epoch."""
         if self.T_mult == 1:
             self.T_cur = epoch % self.T_0 if epoch >= self.T_0 else epoch
             return

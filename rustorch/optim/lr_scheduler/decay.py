@@ -1,5 +1,6 @@
-"""Schedules whose learning rate is the one before, times a factor of the epoch: they add to whatever else
-changes it.
+"""Schedules that multiply the current learning rate by a factor in each epoch, such as StepLR and ExponentialLR.
+
+They therefore combine with other changes of the learning rate.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ __all__ = ["ConstantLR", "ExponentialLR", "LinearLR", "MultiStepLR", "Polynomial
 
 
 class _Decay(LRScheduler):
-    """Two views of one schedule: the factor of an epoch, and the product of all factors up to it."""
+    """The base of all: a subclass defines the factor of an epoch, and the product of all factors up to it."""
 
     def _factor(self, epoch: int) -> float:
+        """What the learning rate is multiplied by in an epoch."""
         raise NotImplementedError
 
     def _product(self, epoch: int) -> float:
+        """The learning rate in an epoch divided by ``base_lr``."""
         raise NotImplementedError
 
     def _next(self) -> list[float]:
@@ -36,22 +39,24 @@ class _Decay(LRScheduler):
 
 
 class StepLR(_Decay):
-    """``lr[t] = base_lr * gamma**floor(t / step_size)``: times gamma every ``step_size`` epochs.
+    """``lr[t] = base_lr * gamma**floor(t / step_size)``: multiply by gamma every ``step_size`` epochs.
 
     Parameters
     ----------
     optimizer : Optimizer
     step_size : int
+        How many epochs lie between two changes.
     gamma : float
+        The factor.
     last_epoch : int
-        The last epoch of a run to go on with; -1 starts anew.
+        The last epoch of a run to continue; -1 starts a new one.
 
     Raises
     ------
     TypeError
-        If the optimizer is none of rustorch's.
+        If the optimizer is not one of rustorch.
     ValueError
-        If ``step_size`` is no whole number of at least 1, or gamma negative, infinite or nan.
+        If ``step_size`` is not a whole number of at least 1, or gamma is negative, infinite or nan.
 
     Examples
     --------
@@ -70,7 +75,7 @@ class StepLR(_Decay):
     step_size: int
     gamma: float
 
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1):
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         self._set(step_size=step_size, gamma=gamma)
         super().__init__(optimizer, last_epoch)
 
@@ -86,23 +91,24 @@ class StepLR(_Decay):
 
 
 class MultiStepLR(_Decay):
-    """``lr[t] = base_lr * gamma**(number of milestones up to t)``: times gamma at every milestone.
+    """``lr[t] = base_lr * gamma**(number of milestones up to t)``: multiply by gamma at every milestone.
 
     Parameters
     ----------
     optimizer : Optimizer
     milestones : iterable of int
-        Epochs; one that occurs twice counts twice.
+        Epochs. A milestone that occurs twice counts twice.
     gamma : float
+        The factor.
     last_epoch : int
-        The last epoch of a run to go on with; -1 starts anew.
+        The last epoch of a run to continue; -1 starts a new one.
 
     Raises
     ------
     TypeError
-        If the optimizer is none of rustorch's.
+        If the optimizer is not one of rustorch.
     ValueError
-        If a milestone is no whole number or negative, or gamma negative, infinite or nan.
+        If a milestone is negative or not a whole number, or gamma is negative, infinite or nan.
 
     Examples
     --------
@@ -118,26 +124,28 @@ class MultiStepLR(_Decay):
     [1.0, 1.0, 0.5, 0.25, 0.25]
     """
 
-    #: epoch -> how often it was given
+    #: Epoch -> how often it occurs.
     milestones: Counter[int]
     gamma: float
 
-    def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1):
+    def __init__(
+        self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
         self._set(milestones=milestones, gamma=gamma)
         super().__init__(optimizer, last_epoch)
 
     def check(self, settings: dict[str, Any]) -> None:
-        given = settings["milestones"]
-        if isinstance(given, str) or not isinstance(given, Iterable):
-            raise ValueError(f"{self._name}: milestones is a list of epochs, not {given!r}")
+        epochs = settings["milestones"]
+        if isinstance(epochs, str) or not isinstance(epochs, Iterable):
+            raise ValueError(f"{self._name}: milestones is a list of epochs, not {epochs!r}")
         counts: Counter[int] = Counter()
-        # PyTorch's state has a dict of counts, whose keys JSON makes strings
-        for epoch, count in given.items() if isinstance(given, Mapping) else ((epoch, 1) for epoch in given):
+        # a state of PyTorch has a dict of counts, whose keys become strings in JSON
+        for epoch, count in epochs.items() if isinstance(epochs, Mapping) else ((epoch, 1) for epoch in epochs):
             value = int(epoch) if isinstance(epoch, str) and epoch.isdecimal() else epoch
-            one = {"milestones": value, "count of a milestone": count}
-            whole(self._name, one, 0, "milestones")
-            whole(self._name, one, 1, "count of a milestone")
-            counts[one["milestones"]] += one["count of a milestone"]
+            milestone = {"milestones": value, "count of a milestone": count}
+            whole(self._name, milestone, 0, "milestones")
+            whole(self._name, milestone, 1, "count of a milestone")
+            counts[milestone["milestones"]] += milestone["count of a milestone"]
         settings["milestones"] = counts
         checks.not_negative(self._name, settings, "gamma")
 
@@ -148,7 +156,7 @@ class MultiStepLR(_Decay):
         return self.gamma ** bisect_right(sorted(self.milestones.elements()), epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """The state, with the milestones as a list."""
+        """The state, in which the milestones are a list."""
         return super().state_dict() | {"milestones": sorted(self.milestones.elements())}
 
 
@@ -161,15 +169,16 @@ class ConstantLR(_Decay):
     factor : float
         From 0 to 1.
     total_iters : int
+        How many epochs the factor lasts.
     last_epoch : int
-        The last epoch of a run to go on with; -1 starts anew.
+        The last epoch of a run to continue; -1 starts a new one.
 
     Raises
     ------
     TypeError
-        If the optimizer is none of rustorch's.
+        If the optimizer is not one of rustorch.
     ValueError
-        If the factor is not from 0 to 1, or ``total_iters`` no whole number of at least 1.
+        If the factor is not from 0 to 1, or ``total_iters`` is not a whole number of at least 1.
 
     Examples
     --------
@@ -188,7 +197,9 @@ class ConstantLR(_Decay):
     factor: float
     total_iters: int
 
-    def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1):
+    def __init__(
+        self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
+    ) -> None:
         self._set(factor=factor, total_iters=total_iters)
         super().__init__(optimizer, last_epoch)
 
@@ -205,13 +216,12 @@ class ConstantLR(_Decay):
         return self.factor + (epoch >= self.total_iters) * (1 - self.factor)
 
     def _next(self) -> list[float]:
-        # no factor leads back from 0
+        # no factor changes a learning rate of 0
         return list(self.base_lrs) if self.factor == 0 and self.last_epoch == self.total_iters else super()._next()
 
 
 class LinearLR(_Decay):
-    """``lr[t] = base_lr * (start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters)``: a
-    straight line.
+    """``lr[t] = base_lr * (start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters)``.
 
     Parameters
     ----------
@@ -223,14 +233,14 @@ class LinearLR(_Decay):
     total_iters : int
         The epoch in which the end is reached.
     last_epoch : int
-        The last epoch of a run to go on with; -1 starts anew.
+        The last epoch of a run to continue; -1 starts a new one.
 
     Raises
     ------
     TypeError
-        If the optimizer is none of rustorch's.
+        If the optimizer is not one of rustorch.
     ValueError
-        If a factor is out of range, or ``total_iters`` no whole number of at least 1.
+        If a factor is out of range, or ``total_iters`` is not a whole number of at least 1.
 
     Examples
     --------
@@ -257,7 +267,7 @@ class LinearLR(_Decay):
         end_factor: float = 1.0,
         total_iters: int = 5,
         last_epoch: int = -1,
-    ):
+    ) -> None:
         self._set(start_factor=start_factor, end_factor=end_factor, total_iters=total_iters)
         super().__init__(optimizer, last_epoch)
 
@@ -287,13 +297,14 @@ class ExponentialLR(_Decay):
     ----------
     optimizer : Optimizer
     gamma : float
+        The factor.
     last_epoch : int
-        The last epoch of a run to go on with; -1 starts anew.
+        The last epoch of a run to continue; -1 starts a new one.
 
     Raises
     ------
     TypeError
-        If the optimizer is none of rustorch's.
+        If the optimizer is not one of rustorch.
     ValueError
         If gamma is negative, infinite or nan.
 
@@ -311,7 +322,7 @@ class ExponentialLR(_Decay):
 
     gamma: float
 
-    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1):
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self._set(gamma=gamma)
         super().__init__(optimizer, last_epoch)
 
@@ -322,7 +333,8 @@ class ExponentialLR(_Decay):
         return 1.0 if self._is_initial else self.gamma
 
     def _product(self, epoch: int) -> float:
-        return self.gamma**epoch
+        product: float = self.gamma**epoch
+        return product
 
 
 class PolynomialLR(_Decay):
@@ -334,15 +346,16 @@ class PolynomialLR(_Decay):
     total_iters : int
         The epoch in which 0 is reached.
     power : float
+        The exponent.
     last_epoch : int
-        The last epoch of a run to go on with; -1 starts anew.
+        The last epoch of a run to continue; -1 starts a new one.
 
     Raises
     ------
     TypeError
-        If the optimizer is none of rustorch's.
+        If the optimizer is not one of rustorch.
     ValueError
-        If ``total_iters`` is no whole number of at least 1, or the power negative, infinite or nan.
+        If ``total_iters`` is not a whole number of at least 1, or the power is negative, infinite or nan.
 
     Examples
     --------
@@ -359,7 +372,7 @@ class PolynomialLR(_Decay):
     total_iters: int
     power: float
 
-    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1):
+    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
         self._set(total_iters=total_iters, power=power)
         super().__init__(optimizer, last_epoch)
 
@@ -370,7 +383,9 @@ class PolynomialLR(_Decay):
     def _factor(self, epoch: int) -> float:
         if self._is_initial or epoch > self.total_iters:
             return 1.0
-        return ((1.0 - epoch / self.total_iters) / (1.0 - (epoch - 1) / self.total_iters)) ** self.power
+        factor: float = ((1.0 - epoch / self.total_iters) / (1.0 - (epoch - 1) / self.total_iters)) ** self.power
+        return factor
 
     def _product(self, epoch: int) -> float:
-        return (1.0 - min(self.total_iters, epoch) / self.total_iters) ** self.power
+        product: float = (1.0 - min(self.total_iters, epoch) / self.total_iters) ** self.power
+        return product

@@ -1,4 +1,4 @@
-"""Schedules that a function of the epoch defines."""
+"""Schedules that a function of the epoch defines: LambdaLR and MultiplicativeLR."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Factor = Callable[[int], float]
 
 
 class _ByFunction(LRScheduler):
-    """What both share: a function for each group, and what it may return."""
+    """The base of both: a function for each group, whose results it checks."""
 
     lr_lambdas: list[Factor]
     _functions = ("lr_lambdas",)
 
-    def __init__(self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor], last_epoch: int = -1):
+    def __init__(self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor], last_epoch: int = -1) -> None:
         groups = len(self._checked_optimizer(optimizer).param_groups)
         functions = per_group(self._name, "lr_lambda", lr_lambda, groups)
         for function in functions:
@@ -33,6 +33,7 @@ class _ByFunction(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def _factor(self, group: int) -> float:
+        """The factor of a group in ``last_epoch``, a finite number that is not negative."""
         returned: Any = self.lr_lambdas[group](self.last_epoch)
         try:
             factor = float(returned)
@@ -41,8 +42,7 @@ class _ByFunction(LRScheduler):
         if not 0 <= factor < math.inf:
             raise ValueError(
                 f"{self._name}: lr_lambda({self.last_epoch}) of group {group} is {returned!r}; a factor is a finite "
-                f"number that is not "
-                f"negative"
+                f"number that is not negative"
             )
         return factor
 
@@ -54,20 +54,21 @@ class LambdaLR(_ByFunction):
     ----------
     optimizer : Optimizer
     lr_lambda : callable, or list of them
-        Factor of the epoch ``t`` (from 0), for all groups or one for each.
+        Returns the factor of the epoch ``t``, which starts from 0. One for all groups, or one for each.
     last_epoch : int
-        The last epoch of a run to go on with; -1 starts anew.
+        The last epoch of a run to continue; -1 starts a new one.
 
     Raises
     ------
     TypeError
-        If the optimizer is none of rustorch's, or ``lr_lambda`` cannot be called.
+        If the optimizer is not one of rustorch, or ``lr_lambda`` cannot be called.
     ValueError
-        If there are more or fewer functions than groups, or one returns what is no factor.
+        If there are more or fewer functions than groups, or a function returns anything but a finite number that is not
+        negative.
 
     Notes
     -----
-    Functions are not in the ``state_dict``; of callable objects it has the attributes.
+    The ``state_dict`` does not contain functions; of a callable object it contains the attributes.
 
     Examples
     --------
@@ -92,20 +93,21 @@ class MultiplicativeLR(_ByFunction):
     ----------
     optimizer : Optimizer
     lr_lambda : callable, or list of them
-        Factor of the epoch ``t`` (from 1), for all groups or one for each.
+        Returns the factor of the epoch ``t``, which starts from 1. One for all groups, or one for each.
     last_epoch : int
-        The last epoch of a run to go on with; -1 starts anew.
+        The last epoch of a run to continue; -1 starts a new one.
 
     Raises
     ------
     TypeError
-        If the optimizer is none of rustorch's, or ``lr_lambda`` cannot be called.
+        If the optimizer is not one of rustorch, or ``lr_lambda`` cannot be called.
     ValueError
-        If there are more or fewer functions than groups, or one returns what is no factor.
+        If there are more or fewer functions than groups, or a function returns anything but a finite number that is not
+        negative.
 
     Notes
     -----
-    Functions are not in the ``state_dict``; of callable objects it has the attributes.
+    The ``state_dict`` does not contain functions; of a callable object it contains the attributes.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""ReduceLROnPlateau: the schedule that looks at what training achieves."""
+"""ReduceLROnPlateau: the schedule that depends on a metric of the training."""
 
 from __future__ import annotations
 
@@ -17,42 +17,46 @@ __all__ = ["ReduceLROnPlateau"]
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """``lr = max(lr * factor, min_lr)`` when a metric has not become better for more than ``patience`` epochs.
+    """``lr = max(lr * factor, min_lr)`` when a metric has not improved for more than ``patience`` epochs.
 
-    Better is, in mode "min": below ``best * (1 - threshold)`` ("rel") or ``best - threshold`` ("abs"); in mode "max":
-    above ``best * (1 + threshold)`` or ``best + threshold``.
+    In mode "min" a metric improves if it is below ``best * (1 - threshold)`` ("rel") or ``best - threshold`` ("abs").
+    In mode "max" it improves if it is above ``best * (1 + threshold)`` or ``best + threshold``.
 
     Parameters
     ----------
     optimizer : Optimizer
     mode : {"min", "max"}
-        Whether the metric shall become small (a loss) or large (an accuracy).
+        Whether a small metric (a loss) or a large metric (an accuracy) is better.
     factor : float
         From 0 to below 1.
     patience : int
-        How many epochs without a better metric are let pass.
+        How many epochs without improvement do not reduce the learning rate.
     threshold : float
+        How much a metric must improve.
     threshold_mode : {"rel", "abs"}
+        Whether the threshold is relative to the best metric, or a difference.
     cooldown : int
-        How many epochs after a reduction do not count.
+        How many epochs after a reduction are not counted.
     min_lr : float, or list of float
-        For all groups, or one for each.
+        The smallest learning rate, for all groups or one for each.
     eps : float
-        A change of the learning rate that is not larger than this is left out.
+        The learning rate stays if it would change by this or less.
 
     Attributes
     ----------
     best : float
         The best metric so far; nan is never better.
     num_bad_epochs : int
+        How many epochs in a row the metric has not improved.
     cooldown_counter : int
+        How many epochs of the cooldown are left.
 
     Raises
     ------
     TypeError
-        If the optimizer is none of rustorch's.
+        If the optimizer is not one of rustorch.
     ValueError
-        If a setting is negative, infinite, nan or unknown, or a list has not a value for each group.
+        If a setting is negative, infinite, nan or unknown, or a list does not have one value for each group.
 
     Examples
     --------
@@ -92,7 +96,7 @@ class ReduceLROnPlateau(LRScheduler):
         cooldown: int = 0,
         min_lr: float | Sequence[float] = 0,
         eps: float = 1e-8,
-    ):
+    ) -> None:
         groups = self._checked_optimizer(optimizer).param_groups
         limits = {"min_lr": per_group(self._name, "min_lr", min_lr, len(groups))}
         each(checks.not_negative, self._name, limits, "min_lr")
@@ -131,33 +135,34 @@ class ReduceLROnPlateau(LRScheduler):
 
     @property
     def in_cooldown(self) -> bool:
-        """Whether a reduction is so recent that bad epochs do not count."""
+        """Whether the last reduction is so recent that bad epochs are not counted."""
         return self.cooldown_counter > 0
 
     def _is_better(self, metric: float, best: float) -> bool:
-        """Whether a metric is better than the best one, by more than the threshold."""
+        """Whether a metric is better than the best one by more than the threshold."""
         sign = 1 if self.mode == "max" else -1
         limit = best * (1 + sign * self.threshold) if self.threshold_mode == "rel" else best + sign * self.threshold
         return metric > limit if self.mode == "max" else metric < limit
 
     def step(self, metrics: Any, epoch: float | None = None) -> None:  # type: ignore[override]
-        """Look at the metric of an epoch; call it after validation.
+        """Set the next learning rates from the metric of an epoch; call it after validation.
 
         Parameters
         ----------
-        metrics : float, or array or Variable of one number
+        metrics : float, or array or Variable of one element
+            The metric of the epoch.
         epoch : float, optional
-            The epoch's number; PyTorch discourages it, and a warning says so.
+            The number of the epoch. PyTorch discourages it, and a warning says so.
 
         Raises
         ------
         TypeError
-            If the metric is no number.
+            If the metric is not a number.
         ValueError
-            If groups were added to the optimizer and ``min_lr`` is a list; nothing has changed then.
+            If groups were added to the optimizer and ``min_lr`` is a list. Nothing changes then.
         """
         try:
-            with no_grad():  # a loss may still have its graph
+            with no_grad():  # a loss that requires grad can then become a number
                 current = float(metrics)
         except (TypeError, ValueError) as error:
             raise TypeError(f"{self._name}.step takes the metric of an epoch, one number, not {metrics!r}") from error
@@ -187,6 +192,7 @@ class ReduceLROnPlateau(LRScheduler):
             self._last_lr = [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def _reduce(self) -> None:
+        """Reduce the learning rate of every group."""
         for group, limit in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
             old = float(group["lr"])
             new = max(old * self.factor, limit)
@@ -199,7 +205,6 @@ class ReduceLROnPlateau(LRScheduler):
             if self.default_min_lr is None:
                 raise ValueError(
                     f"{self._name} has min_lr for {len(self.min_lrs)} groups of parameters, and the optimizer has "
-                    f"{groups} now; append to "
-                    f"its min_lrs, or make a new schedule after add_param_group"
+                    f"{groups} now; append to its min_lrs, or make a new schedule after add_param_group"
                 )
             self.min_lrs = [self.default_min_lr] * groups

@@ -1,4 +1,4 @@
-"""Averages of weights over the steps of training: equal ones (SWA) and exponential ones (EMA)."""
+"""Averages of weights over the steps of a training: with equal weights (SWA) or decaying ones (EMA)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a new average is: from the one before and the present weights."""
+"""Functions that compute a new average from the old average and the current weights."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ MultiAverageFn = Callable[[Sequence[Variable], Sequence[Variable], int], None]
 
 
 def store(target: Variable, value: Any) -> None:
-    """Write a value of any dtype and device; floats become integers towards 0."""
+    """Write a value of any dtype and device into a Variable. A float is truncated for an integer dtype."""
     target[...] = ops.astype(value, target.dtype, copy=False).to(target.device)
 
 
 def numbers(value: Variable) -> Variable:
-    """A Variable to compute averages of: counters become floats, as PyTorch's do."""
+    """A Variable whose averages can be computed: integers become float32, as in PyTorch."""
     return value if dtypes.is_floating(value.dtype) else ops.astype(value, dtypes.float32)
 
 
 def _move(average: Variable, current: Variable, weight: float) -> None:
-    """``average += weight * (current - average)``, in place; exact for weight 1."""
+    """``average += weight * (current - average)``, in place, and exact for weight 1."""
     if weight < 0.5:
         average += weight * (current - average)
     else:
@@ -36,22 +36,25 @@ def _move(average: Variable, current: Variable, weight: float) -> None:
 
 
 def _decay(function: str, decay: Any) -> float:
-    checks.fraction(function, given := {"decay": decay}, "decay")
-    return given["decay"]
+    """A checked decay, as a Python number."""
+    checks.fraction(function, options := {"decay": decay}, "decay")
+    checked: float = options["decay"]
+    return checked
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> MultiAverageFn:
-    """A function that averages exponentially, in place: ``average = decay * average + (1 - decay) * current``.
+    """A function for exponential moving averages, in place: ``average = decay * average + (1 - decay) * current``.
 
     Parameters
     ----------
     decay : float
-        From 0 to 1.
+        The weight of the old average, from 0 to 1.
 
     Returns
     -------
     callable
-        ``function(averages, currents, num_averaged)`` for lists of Variables; for `AveragedModel`.
+        ``function(averages, currents, num_averaged)``, which writes the averages of lists of Variables in place.
+        `AveragedModel` takes it as ``multi_avg_fn``.
 
     Raises
     ------
@@ -84,12 +87,13 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> MultiAverageFn:
 
 
 def get_swa_multi_avg_fn() -> MultiAverageFn:
-    """A function that averages equally, in place: ``average += (current - average) / (num_averaged + 1)``.
+    """A function for averages with equal weights, in place: ``average += (current - average) / (num_averaged + 1)``.
 
     Returns
     -------
     callable
-        ``function(averages, currents, num_averaged)`` for lists of Variables; for `AveragedModel`.
+        ``function(averages, currents, num_averaged)``, which writes the averages of lists of Variables in place.
+        `AveragedModel` takes it as ``multi_avg_fn``.
 
     Notes
     -----
@@ -117,17 +121,18 @@ def get_swa_multi_avg_fn() -> MultiAverageFn:
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> AverageFn:
-    """A function that averages exponentially: ``decay * average + (1 - decay) * current``.
+    """A function for exponential moving averages: ``decay * average + (1 - decay) * current``.
 
     Parameters
     ----------
     decay : float
-        From 0 to 1.
+        The weight of the old average, from 0 to 1.
 
     Returns
     -------
     callable
-        ``function(average, current, num_averaged)`` returns the new average of one Variable; for `AveragedModel`.
+        ``function(average, current, num_averaged)``, which returns the new average of one Variable. `AveragedModel`
+        takes it as ``avg_fn``.
 
     Raises
     ------
@@ -144,18 +149,20 @@ def get_ema_avg_fn(decay: float = 0.999) -> AverageFn:
 
     def update(average: Variable, current: Variable, num_averaged: Any) -> Variable:
         with no_grad():
-            return decay * average + (1 - decay) * current
+            new: Variable = decay * average + (1 - decay) * current
+            return new
 
     return update
 
 
 def get_swa_avg_fn() -> AverageFn:
-    """A function that averages equally: ``average + (current - average) / (num_averaged + 1)``.
+    """A function for averages with equal weights: ``average + (current - average) / (num_averaged + 1)``.
 
     Returns
     -------
     callable
-        ``function(average, current, num_averaged)`` returns the new average of one Variable; for `AveragedModel`.
+        ``function(average, current, num_averaged)``, which returns the new average of one Variable. `AveragedModel`
+        takes it as ``avg_fn``.
 
     Examples
     --------
@@ -166,6 +173,7 @@ def get_swa_avg_fn() -> AverageFn:
 
     def update(average: Variable, current: Variable, num_averaged: Any) -> Variable:
         with no_grad():
-            return average + (current - average) / (int(num_averaged) + 1)
+            new: Variable = average + (current - average) / (int(num_averaged) + 1)
+            return new
 
     return update

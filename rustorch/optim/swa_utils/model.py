@@ -1,4 +1,4 @@
-"""A model whose weights are averages of another one's, and the statistics of its batch norms."""
+"""AveragedModel, whose weights are averages of another model's weights, and update_bn for its batch norms."""
 
 from __future__ import annotations
 
@@ -17,46 +17,48 @@ __all__ = ["AveragedModel", "update_bn"]
 
 
 class AveragedModel(Module):
-    """A copy of a model whose parameters are averages of the model's, over the calls of `update_parameters`.
+    """A copy of a model whose parameters are the averages of the model's parameters in all calls of
+    `update_parameters`.
 
-    The first call copies. Each further one applies ``multi_avg_fn`` or ``avg_fn``; without either all steps count
-    alike: ``average = average + (current - average) / (n_averaged + 1)``.
+    The first call copies the parameters. Each further call applies ``multi_avg_fn`` or ``avg_fn``. Without these
+    functions all calls have equal weights: ``average = average + (current - average) / (n_averaged + 1)``.
 
     Parameters
     ----------
     model : Module
-        Copied as it is; gradients are not.
+        The model to copy, without its gradients.
     device : str, optional
-        Where the averages are; default: where the model is.
+        The device of the averages. Default: that of the model.
     avg_fn : callable, optional
-        ``avg_fn(average, current, n)`` returns the new average of one Variable, after n of them; `get_ema_avg_fn`,
-        `get_swa_avg_fn`.
+        ``avg_fn(average, current, n)`` returns the new average of one Variable after n calls; see `get_ema_avg_fn`
+        and `get_swa_avg_fn`.
     multi_avg_fn : callable, optional
         ``multi_avg_fn(averages, currents, n)`` writes the new averages of a list of Variables of one dtype in place;
-        `get_ema_multi_avg_fn`, `get_swa_multi_avg_fn`.
+        see `get_ema_multi_avg_fn` and `get_swa_multi_avg_fn`.
     use_buffers : bool
-        Whether buffers are averaged, too; otherwise they are the model's last ones.
+        Whether buffers are averaged too. Otherwise they are copied from the model in each call.
 
     Attributes
     ----------
     module : Module
         The copy.
     n_averaged : Variable of shape ()
-        How many were averaged.
+        How many calls were averaged.
 
     Raises
     ------
     TypeError
-        If the model is no Module, or a function cannot be called.
+        If the model is not a Module, or a function is not callable.
     ValueError
         If both functions are given.
 
     Notes
     -----
-    The functions are not in the ``state_dict``. Running statistics of batch norm do not belong to averaged weights:
-    compute them anew with `update_bn`, or average them with ``use_buffers=True``.
+    The ``state_dict`` does not contain the functions. The running statistics of batch norms do not fit to averaged
+    weights: compute new ones with `update_bn`, or average them with ``use_buffers=True``.
 
-    Source: Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", 2018; Polyak and
+    Source: Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", 2018, algorithm 1;
+    Polyak and
     Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992.
 
     Examples
@@ -84,7 +86,7 @@ class AveragedModel(Module):
         avg_fn: AverageFn | None = None,
         multi_avg_fn: MultiAverageFn | None = None,
         use_buffers: bool = False,
-    ):
+    ) -> None:
         super().__init__()
         if not isinstance(model, Module):
             raise TypeError(
@@ -105,20 +107,23 @@ class AveragedModel(Module):
         self.use_buffers = use_buffers
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the averaged copy of the model returns for these arguments; shapes as for the model."""
         return self.module(*args, **kwargs)
 
     def update_parameters(self, model: Module) -> None:
-        """Take the parameters of a model into the averages.
+        """Update the averages with the parameters of a model.
 
         Parameters
         ----------
         model : Module
-            With the parameters and buffers of the one that was copied.
+            The model that was copied, or one with parameters and buffers of the same names and shapes.
 
         Raises
         ------
+        TypeError
+            If the model is not a Module.
         ValueError
-            If names or shapes are others: lists what differs; the averages are as they were.
+            If names or shapes differ. The message lists the differences, and the averages do not change.
         """
         self._check_same(model)
         with no_grad():
@@ -137,26 +142,27 @@ class AveragedModel(Module):
                     store(average, new)
             else:
                 update = self.multi_avg_fn or get_swa_multi_avg_fn()
-                for averages, currents in _alike(moved):
+                for averages, currents in _by_device_and_dtype(moved):
                     update(averages, currents, count)
             if not self.use_buffers:
-                for mine, theirs in buffers:
-                    store(mine, theirs.detach())
+                for own, current in buffers:
+                    store(own, current.detach())
             self.n_averaged[...] = count + 1
 
     def _check_same(self, model: Module) -> None:
+        """Raise unless a model has the parameters and buffers of the one that was copied."""
         if not isinstance(model, Module):
             raise TypeError(
                 f"update_parameters takes a Module of rustorch, not {type(model).__module__}.{type(model).__qualname__}"
             )
-        mine, theirs = (
-            {name: tuple(value.shape) for name, value in [*one.named_parameters(), *one.named_buffers()]}
-            for one in (self.module, model)
+        expected, given = (
+            {name: tuple(value.shape) for name, value in [*module.named_parameters(), *module.named_buffers()]}
+            for module in (self.module, model)
         )
         wrong = [
-            f"{name}: shape {theirs.get(name, 'missing')} given, {mine.get(name, 'none')} needed"
-            for name in mine | theirs
-            if mine.get(name) != theirs.get(name)
+            f"{name}: shape {given.get(name, 'missing')} given, {expected.get(name, 'none')} needed"
+            for name in expected | given
+            if expected.get(name) != given.get(name)
         ]
         if wrong:
             raise ValueError(
@@ -164,8 +170,10 @@ class AveragedModel(Module):
             )
 
 
-def _alike(pairs: Iterable[tuple[Variable, Variable]]) -> list[tuple[list[Variable], list[Variable]]]:
-    """Averages and currents in lists of one device and dtype each."""
+def _by_device_and_dtype(
+    pairs: Iterable[tuple[Variable, Variable]],
+) -> list[tuple[list[Variable], list[Variable]]]:
+    """Averages and current values, in lists of one device and dtype each."""
     groups: dict[Any, tuple[list[Variable], list[Variable]]] = {}
     for average, current in pairs:
         averages, currents = groups.setdefault((average.device, average.dtype), ([], []))
@@ -175,23 +183,23 @@ def _alike(pairs: Iterable[tuple[Variable, Variable]]) -> list[tuple[list[Variab
 
 
 def update_bn(loader: Iterable[Any], model: Module, device: str | None = None) -> None:
-    """Compute the running statistics of all batch norms anew, as means over the batches of one pass.
+    """Compute new running statistics of all batch norms, as means over the batches of one pass.
 
     Parameters
     ----------
-    loader : iterable of Variables or arrays, or of lists or tuples that begin with one
+    loader : iterable of Variables or arrays, or of lists or tuples whose first item is one
         The batches.
     model : Module
-        Called with each batch, in training mode and without recording.
+        It is called with each batch, in training mode and under `no_grad`.
     device : str, optional
-        Where the batches are moved to first.
+        The device to which the batches are moved first.
 
     Raises
     ------
     TypeError
-        If the model is no Module.
+        If the model is not a Module.
     ValueError
-        If there was no batch. After an error the statistics are as they were before.
+        If there is no batch. After this and any other error, the statistics are those before the call.
 
     Notes
     -----

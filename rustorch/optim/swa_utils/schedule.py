@@ -1,4 +1,4 @@
-"""The learning rate while weights are averaged."""
+"""SWALR: the schedule of the learning rate for averaged weights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ __all__ = ["SWALR"]
 
 
 class SWALR(LRScheduler):
-    """From the learning rate that is there to ``swa_lr``, in ``anneal_epochs`` steps, where it stays while weights are
-    averaged.
+    """Move the current learning rate to ``swa_lr`` in ``anneal_epochs`` steps, and keep it there.
 
     ``lr[t] = (1 - a) * lr[0] + a * swa_lr``, with ``a = t / anneal_epochs`` ("linear") or ``(1 - cos(pi * t /
     anneal_epochs)) / 2`` ("cos"), at most 1.
@@ -25,19 +24,20 @@ class SWALR(LRScheduler):
     ----------
     optimizer : Optimizer
     swa_lr : float, or list of float
-        For all groups, or one for each.
+        The last learning rate, for all groups or one for each.
     anneal_epochs : int
-        0 goes there at once.
+        The number of steps. 0 sets ``swa_lr`` at once.
     anneal_strategy : {"cos", "linear"}
+        Half a cosine or a straight line.
     last_epoch : int
-        The last epoch of a run to go on with; -1 starts anew.
+        The last epoch of a run to continue; -1 starts a new one.
 
     Raises
     ------
     TypeError
-        If the optimizer is none of rustorch's.
+        If the optimizer is not one of rustorch.
     ValueError
-        If a setting is negative, infinite, nan or unknown, or a list has not a value for each group.
+        If a setting is negative, infinite, nan or unknown, or a list does not have one value for each group.
 
     Notes
     -----
@@ -67,14 +67,14 @@ class SWALR(LRScheduler):
         anneal_epochs: int = 10,
         anneal_strategy: str = "cos",
         last_epoch: int = -1,
-    ):
+    ) -> None:
         groups = len(self._checked_optimizer(optimizer).param_groups)
         self._rates = {"swa_lr": per_group(self._name, "swa_lr", swa_lr, groups)}
         each(checks.not_negative, self._name, self._rates, "swa_lr")
         one_of(self._name, {"anneal_strategy": anneal_strategy}, "anneal_strategy", ("cos", "linear"))
         self._set(anneal_epochs=anneal_epochs, _anneal_strategy=anneal_strategy)
         super().__init__(optimizer, last_epoch)
-        del self._rates  # they are in the groups now
+        del self._rates  # the groups contain them now
 
     def check(self, settings: dict[str, Any]) -> None:
         whole(self._name, settings, 0, "anneal_epochs")
@@ -85,7 +85,7 @@ class SWALR(LRScheduler):
             group["swa_lr"] = rate
 
     def _share(self, step: int) -> float:
-        """How far a step is on the way."""
+        """The part of the way to ``swa_lr`` that is done after a step, from 0 to 1."""
         t = max(0, min(1, step / max(1, self.anneal_epochs)))
         return t if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * t)) / 2
 
@@ -97,6 +97,7 @@ class SWALR(LRScheduler):
         rates = []
         for group in self.optimizer.param_groups:
             rate, end = group["lr"], group["swa_lr"]
-            start = end if before == 1 else (rate - before * end) / (1 - before)  # what the present rate came from
+            # the learning rate at the start, of which the current one is a mixture
+            start = end if before == 1 else (rate - before * end) / (1 - before)
             rates.append(end * now + start * (1 - now))
         return rates
