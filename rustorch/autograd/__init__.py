@@ -6,7 +6,7 @@ from .anomaly import detect_anomaly
 from .checkpoint import checkpoint
 from .detect_writes import detect_writes
 from .function import Function, custom_primitive, once_differentiable
-from .functional import grad
+from .grad import grad
 from .gradcheck import gradcheck, gradgradcheck
 from .lost import GradientLostWarning
 from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled

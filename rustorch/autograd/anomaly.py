@@ -74,7 +74,7 @@ class detect_anomaly:
         _settings.infinity = self._before.pop()
 
 
-def _watch(primitive: Primitive, out: Any, plan: Plan | None, saved: tuple) -> Plan | None:
+def _watch(primitive: Primitive, out: Any, plan: Plan | None, saved: tuple[Any, ...]) -> Plan | None:
     """Check the outputs of a call, and return a plan that checks its gradients."""
     if not _settings.depth:
         return plan
@@ -95,7 +95,7 @@ def _checked(plan: Plan, line: str) -> Plan:
             argument = inputs[k] if k < len(inputs) else str(k)
             _check(gradient, f"the gradient of {name} in input {argument!r}", name, line, infinity)
 
-    def one_input(rule: Callable, k: int) -> Callable:
+    def one_input(rule: Callable[..., Any], k: int) -> Callable[..., Any]:
         def checking(xp: Any, g: Any, *values: Any) -> Any:
             gradient = _run_unchecked(rule, xp, g, values)
             check(gradient, k)
@@ -103,9 +103,9 @@ def _checked(plan: Plan, line: str) -> Plan:
 
         return checking
 
-    def all_inputs(rule: Callable) -> Callable:
+    def all_inputs(rule: Callable[..., Any]) -> Callable[..., Any]:
         def checking(xp: Any, g: Any, *values: Any) -> Sequence[Any]:
-            gradients = _run_unchecked(rule, xp, g, values)
+            gradients: Sequence[Any] = _run_unchecked(rule, xp, g, values)
             for k, gradient in enumerate(gradients):
                 check(gradient, k)
             return gradients
@@ -120,7 +120,7 @@ def _checked(plan: Plan, line: str) -> Plan:
     return checked
 
 
-def _run_unchecked(rule: Callable, xp: Any, g: Any, values: tuple) -> Any:
+def _run_unchecked(rule: Callable[..., Any], xp: Any, g: Any, values: tuple[Any, ...]) -> Any:
     before, _settings.in_rule = _settings.in_rule, True
     try:
         return rule(xp, g, *values)

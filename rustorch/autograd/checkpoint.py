@@ -40,7 +40,11 @@ def is_repeating() -> bool:
 
 
 def checkpoint(
-    function: Callable, *args: Any, preserve_rng_state: bool = True, use_reentrant: bool = False, **kwargs: Any
+    function: Callable[..., Any],
+    *args: Any,
+    preserve_rng_state: bool = True,
+    use_reentrant: bool = False,
+    **kwargs: Any,
 ) -> Any:
     """``function(*args, **kwargs)``, which keeps nothing for backward but its arguments: backward calls it once more.
 
@@ -111,9 +115,9 @@ class Ticket:
         self.node = weakref.ref(node)  # which owns this ticket
         self.segment = segment
         self.place = place
-        self.saved: tuple | None = None
+        self.saved: tuple[Any, ...] | None = None
 
-    def redeem(self) -> tuple:
+    def redeem(self) -> tuple[Any, ...]:
         """The values, computed again unless that is done already."""
         if self.saved is None:
             self.saved = self.segment.take(self.place)
@@ -140,7 +144,7 @@ class Redeeming(Plan):
             self.primitive.joint = self._rule(plan.primitive.joint, plan.joint, True)
             self.joint = (0,)
 
-    def _rule(self, rule: Any, indices: Sequence[int], last: bool) -> Callable:
+    def _rule(self, rule: Any, indices: Sequence[int], last: bool) -> Callable[..., Any]:
         plan = self.plan
 
         def redeeming(xp: Any, g: Any, ticket: Ticket) -> Any:
@@ -162,7 +166,7 @@ class Segment:
     It knows no node of its own call: those own it, through their tickets.
     """
 
-    def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], preserve: bool):
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], preserve: bool):
         self.function = function
         leaves, self.structure = tree_flatten((args, kwargs))
         # a Variable may become another by a write; its array and its place in the graph stay. One that is computed or
@@ -174,9 +178,9 @@ class Segment:
         self.values = [isinstance(leaf, Value) for leaf in leaves]
         self.device = default_device()
         self.random = rng_snapshot() if preserve else None
-        self.nodes: list[tuple] = []
+        self.nodes: list[tuple[Any, ...]] = []
         self.read: list[tuple[Value, Any]] = []
-        self.kept: dict[int, tuple] = {}
+        self.kept: dict[int, tuple[Any, ...]] = {}
         self.start = self.end = next_seq()
 
     # -- the first call ------------------------------------------------------------------------------------------------
@@ -198,13 +202,13 @@ class Segment:
             node.plan, node.saved = plan, (Ticket(node, self, place),)
 
     # -- and the second ------------------------------------------------------------------------------------------------
-    def take(self, place: int) -> tuple:
+    def take(self, place: int) -> tuple[Any, ...]:
         """What the node at this place kept; each is given away once in a repetition."""
         if place not in self.kept:
             self.kept = self._repeat()
         return _values(self.kept.pop(place))
 
-    def _repeat(self) -> dict[int, tuple]:
+    def _repeat(self) -> dict[int, tuple[Any, ...]]:
         self._unchanged()
         arguments, options = tree_unflatten([self._argument(i) for i in range(len(self.given))], self.structure)
         before = None if self.random is None else rng_snapshot()
@@ -224,7 +228,7 @@ class Segment:
         self._compare(nodes, again)
         return self._kept(nodes, again)
 
-    def _kept(self, nodes: list[Node], again: int) -> dict[int, tuple]:
+    def _kept(self, nodes: list[Node], again: int) -> dict[int, tuple[Any, ...]]:
         """By place, what the nodes of a repetition kept."""
         kept = {}
         for place, node in enumerate(nodes):
@@ -281,7 +285,7 @@ def _recorded(result: Any, start: int) -> list[Node]:
     return list(found.values())
 
 
-def _described(nodes: list[Node], start: int) -> list[tuple]:
+def _described(nodes: list[Node], start: int) -> list[tuple[Any, ...]]:
     """What must be the same again, of the nodes of a call that began at ``start``: operation, shape and dtype, what is
     kept, parents.
     """
@@ -302,7 +306,7 @@ def _described(nodes: list[Node], start: int) -> list[tuple]:
     return described
 
 
-def _values(saved: tuple) -> tuple:
+def _values(saved: tuple[Any, ...]) -> tuple[Any, ...]:
     """What is behind the ticket of a checkpoint inside a checkpoint."""
     return saved[0].redeem() if type(saved[0]) is Ticket else saved
 

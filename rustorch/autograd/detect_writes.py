@@ -97,7 +97,7 @@ def _arrays(value: Any, label: str) -> Iterator[tuple[str, Any]]:
             yield label, value
 
 
-def _watch(primitive: Primitive, out: Any, plan: Plan | None, saved: tuple) -> Plan | None:
+def _watch(primitive: Primitive, out: Any, plan: Plan | None, saved: tuple[Any, ...]) -> Plan | None:
     """The plan with rules that compare the checksums of their saved values first."""
     if plan is None or not _settings.depth:
         return plan
@@ -126,7 +126,7 @@ def _watch(primitive: Primitive, out: Any, plan: Plan | None, saved: tuple) -> P
                     f"a copy, as in rustorch.asarray(array, copy=True); {primitive.name} was called at {line}"
                 )
 
-    def checking(rule: Callable, places: tuple[int, ...]) -> Callable:
+    def checking(rule: Callable[..., Any], places: tuple[int, ...]) -> Callable[..., Any]:
         def check_and_run(xp: Any, g: Any, *values: Any) -> Any:
             for place, value in zip(places, values, strict=True):
                 check(place, value)

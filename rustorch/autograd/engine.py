@@ -17,7 +17,7 @@ from typing import Any
 
 from ..backends import BY_TYPE, Array, Namespace, device_of, of
 from .check import adopt
-from .flat import dependent
+from .constant_gradients import dependent
 from .graph import FAST_TYPES, Node, Value, make
 from .modes import mode
 from .pending import Pending, backend_of, name_of
@@ -86,7 +86,7 @@ def propagate(
     return pending.leaves
 
 
-def _saved_by(node: Node) -> tuple:
+def _saved_by(node: Node) -> tuple[Any, ...]:
     """What a node saved, after the check that it is still there and unchanged."""
     saved = node.saved
     if saved is None:
@@ -96,13 +96,13 @@ def _saved_by(node: Node) -> tuple:
     return saved
 
 
-def _run_leaf_hooks(leaves: dict[int, list], create_graph: bool) -> None:
+def _run_leaf_hooks(leaves: dict[int, list[Any]], create_graph: bool) -> None:
     for entry in leaves.values():
         if entry[0]._hooks is not None:
             entry[1], entry[2] = _run_hooks(entry[0]._hooks, entry[1], create_graph), False
 
 
-def _run_rules(node: Node, g: Any, saved: tuple, pending: Pending, needed: dict | None) -> None:
+def _run_rules(node: Node, g: Any, saved: tuple[Any, ...], pending: Pending, needed: dict[Any, Any] | None) -> None:
     if type(g) is list:
         g = _filled(g, node, pending)
     if pending.create_graph:
@@ -114,7 +114,9 @@ def _run_rules(node: Node, g: Any, saved: tuple, pending: Pending, needed: dict 
         _replay(node, backend.xp, g, saved, pending, needed)
 
 
-def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed: dict | None) -> None:
+def _replay(
+    node: Node, xp: Any, g: Any, saved: tuple[Any, ...], pending: Pending, needed: dict[Any, Any] | None
+) -> None:
     plan, parents = node.plan, node.parents
     add = pending.add_on_device if pending.several_devices(g) else pending.add
     if plan.joint is not None:
@@ -143,11 +145,9 @@ def _replay(node: Node, xp: Any, g: Any, saved: tuple, pending: Pending, needed:
 
 
 def _is_new(r: Any, g: Any, gradients: Sequence[Any]) -> bool:
-    """Whether a joint rule made a new array for this gradient: it is not ``g`` or a part of it, and not the gradient of
-    another input.
-    """
-    given = g if type(g) is tuple else (g,)
-    return not any(r is part for part in given) and sum(r is other for other in gradients) == 1
+    """Whether a joint rule made a new array for this gradient: neither ``g``, nor the gradient of another input."""
+    arrived = g if type(g) is tuple else (g,)
+    return not any(r is part for part in arrived) and sum(r is other for other in gradients) == 1
 
 
 def _freed(node: Node) -> RuntimeError:
@@ -158,7 +158,13 @@ def _freed(node: Node) -> RuntimeError:
 
 
 def _leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) -> dict[int, bool]:
-    """id of every node and leaf on a way to a target -> whether there is more of the way behind it."""
+    """The nodes and leaves on the ways from the roots to the targets.
+
+    Returns
+    -------
+    dict
+        id of the node or leaf -> whether it leads further, to another target.
+    """
     nodes: dict[int, Node] = {}
     stack: list[Any] = [value._node or value for value, _ in roots]
     while stack:
@@ -168,7 +174,7 @@ def _leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) ->
             stack.extend([parent for parent in node.parents if parent is not None])
     needed = {id(target._node or target): False for target in targets}
     for node in nodes.values():
-        if node.saved is None and id(node) not in needed:  # what was behind it is not known any more
+        if node.saved is None and id(node) not in needed:  # a freed node has lost its parents
             raise _freed(node)
     for seq in sorted(nodes):
         node = nodes[seq]
@@ -177,8 +183,8 @@ def _leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) ->
     return needed
 
 
-def _filled(gradients: list, node: Node, pending: Pending) -> tuple:
-    """One gradient per output of a many-valued primitive: zeros where none arrived."""
+def _filled(gradients: list[Any], node: Node, pending: Pending) -> tuple[Any, ...]:
+    """One gradient for each output of a call with several outputs: zeros where none arrived."""
     like = next(g for g in gradients if g is not None)
     native = like._native if pending.create_graph else like
     xp, backend = pending.xp(like), backend_of(native)
@@ -195,42 +201,35 @@ def _filled(gradients: list, node: Node, pending: Pending) -> tuple:
     return tuple(out)
 
 
-def wrapped(node: Node, plan: Plan, saved: tuple) -> tuple:
-    """What a node saved for a plan, as Variables that know where they came from, for rules that are themselves
-    recorded.
-    """
+def wrapped(node: Node, plan: Plan, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The saved values of a node as Variables with their places in the graph, for rules that run in mode 2."""
     primitive = plan.primitive
     arity, out_at = primitive.arity, primitive.arity + primitive.n_options
-    by_product: tuple | None = None
-    found: list[Any] = []
+    by_products: tuple[Any, ...] | None = None
+    values: list[Any] = []
     for index, value in zip(plan.keep, saved, strict=True):
         backend = of(value) if hasattr(value, "shape") else None
         if type(value) is tuple and index == out_at and primitive.multiple:
-            found.append(tuple([make(a, Node(SELECT.plan(1), (node,), (i,), a)) for i, a in enumerate(value)]))
+            values.append(tuple([make(a, Node(SELECT.plan(1), (node,), (i,), a)) for i, a in enumerate(value)]))
         elif backend is None or isinstance(value, Value):
-            found.append(value)
+            values.append(value)
         elif index < arity:
-            found.append(_as_input(node.parents[index], value))
-        elif index < out_at:  # an option is what the call was given: the key of an index, say
-            found.append(value)
+            values.append(_as_input(node.parents[index], value))
+        elif index < out_at:  # an option, such as the key of an index, stays what the call was given
+            values.append(value)
         elif index == out_at:
-            found.append(make(value, node))
-        elif index > out_at and primitive.recompute and floating(backend, value):
-            if by_product is None:
-                by_product = _by_products(primitive, found)
-            found.append(by_product[index - out_at])
+            values.append(make(value, node))
+        elif primitive.recompute and floating(backend, value):
+            if by_products is None:  # computed again on Variables, by-products depend on the inputs
+                by_products = primitive.forward(_variables, *values[:out_at])
+            values.append(by_products[index - out_at])
         else:
-            found.append(make(value))
-    return tuple(found)
-
-
-def _by_products(primitive: Primitive, wrapped: list) -> tuple:
-    """By-products depend on the inputs: computed again from them, on Variables, they carry that dependence."""
-    given = wrapped[: primitive.arity + primitive.n_options]
-    return primitive.forward(_variables, *given)
+            values.append(make(value))
+    return tuple(values)
 
 
 def _as_input(parent: Any, value: Array) -> Any:
+    """A saved input as a Variable. It is the leaf itself, unless the leaf has another array by now."""
     if type(parent) is Node:
         return make(value, parent)
     if parent is None:
@@ -238,10 +237,8 @@ def _as_input(parent: Any, value: Array) -> Any:
     return parent if parent._native is value else make(value, Node(ALIAS.plan(1), (parent,), (), value))
 
 
-def _run_hooks(hooks: dict[int, Callable], g: Any, create_graph: bool) -> Any:
-    """What the hooks make of a gradient; the one that retains it (key 0) comes last. They are recorded in
-    mode 2 only.
-    """
+def _run_hooks(hooks: dict[int, Callable[..., Any]], g: Any, create_graph: bool) -> Any:
+    """The gradient after all hooks. The hook of ``retain_grad`` (key 0) runs last. Mode 2 records what they compute."""
     before, mode.enabled = mode.enabled, create_graph
     try:
         for key in sorted(hooks, key=lambda key: (key == 0, key)):
@@ -335,7 +332,7 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
 
 # -- what users call ---------------------------------------------------------------------------------------------------
 def start_of(output: Value, gradient: Any, name: str) -> Array:
-    """The gradient that backward starts from, checked against the output."""
+    """The native gradient that backward starts from, after the check that it fits the output."""
     native = output._native
     if not output._tracked:
         raise RuntimeError(
@@ -364,11 +361,11 @@ def start_of(output: Value, gradient: Any, name: str) -> Array:
 
 
 def run_backward(root: Any, seed: Any, retain_graph: bool) -> None:
-    """``root.backward()``: add the gradients of everything that requires them to the leaves' ``grad``."""
+    """``root.backward()``: add the gradients of all leaves that require grad to their ``grad``."""
     leaves = propagate(((root, seed),), retain_graph, False)
     for leaf, g, owned in leaves.values():
         if leaf._grad is None and owned and type(g) is type(leaf._native) and BY_TYPE[type(g)].owns(g):
-            leaf._grad = g  # what `store` would find
+            leaf._grad = g  # as `store` does, with fewer checks
         else:
             store(leaf, g, owned)
 
@@ -376,14 +373,14 @@ def run_backward(root: Any, seed: Any, retain_graph: bool) -> None:
 def store(leaf: Value, g: Array, owned: bool) -> None:
     """Add a gradient to ``leaf.grad``, which shares memory with nothing else."""
     backend = BY_TYPE.get(type(g)) or backend_of(g)
-    there = leaf._grad
-    if there is None:
+    total = leaf._grad
+    if total is None:
         if type(g) is not type(leaf._native):
             g = backend.as_array(g)
         leaf._grad = g if owned and backend.owns(g) else backend.xp.asarray(g, copy=True)
     else:
         with backend.guard(g):
-            if backend.writable(there) and there.shape and of(there) is backend:
-                there += g
+            if backend.writable(total) and total.shape and of(total) is backend:
+                total += g
             else:
-                leaf._grad = backend.as_array(there + g)
+                leaf._grad = backend.as_array(total + g)

@@ -9,8 +9,8 @@ from typing import Any
 from ..backends import BY_TYPE, Array, device_of
 from .check import adopt
 from .engine import ALIAS
+from .function_saved import Kept, attributes, barred_attributes
 from .graph import Node, Value, make, record
-from .intermediates import Kept, attributes, barred_attributes
 from .modes import mode, set_grad_enabled
 from .primitive import Primitive, Rule
 from .recording import floating, node_of_several, outputs_of, watch_call
@@ -19,7 +19,7 @@ from .writes import writes
 
 def custom_primitive(
     name: str,
-    forward: Callable,
+    forward: Callable[..., Any],
     *,
     joint: Rule | None = None,
     aux: tuple[str, ...] = (),
@@ -95,7 +95,7 @@ class Context:
     needs_input_grad: tuple[bool, ...] = ()
 
     def __init__(self) -> None:
-        self._to_save: tuple = ()
+        self._to_save: tuple[Any, ...] = ()
         self._constant: set[int] = set()
         # one entry per saved value: (array, where it came from, its place if it is neither input nor output), or the
         # number of an output, whose node would close a cycle
@@ -104,7 +104,7 @@ class Context:
         self._attributes: list[str] = []
         self._plain: dict[str, tuple[Any, Any]] = {}  # attributes as they were, while others stand in for them
         self._seq = 0
-        self._outs: tuple | None = None  # the outputs, while backward runs
+        self._outs: tuple[Any, ...] | None = None  # the outputs, while backward runs
         self._recorded = False
 
     def save_for_backward(self, *values: Any) -> None:
@@ -122,7 +122,7 @@ class Context:
         self._constant = {id(output) for output in outputs}
 
     @property
-    def saved_tensors(self) -> tuple:
+    def saved_tensors(self) -> tuple[Any, ...]:
         """What was saved, in order."""
         found: list[Any] = []
         for entry in self._saved:
@@ -284,10 +284,10 @@ class Function:
 def _primitive(cls: type[Function], count: int, keeps_out: bool, several: bool) -> Primitive:
     """The operation of a Function called with so many arguments: its joint rule calls ``backward``."""
 
-    def with_out(xp: Any, g: Any, context: Any, shapes: Any, out: Any) -> list:
+    def with_out(xp: Any, g: Any, context: Any, shapes: Any, out: Any) -> list[Any]:
         return _run_backward(cls, g, context, shapes, out)
 
-    def without(xp: Any, g: Any, context: Any, shapes: Any) -> list:
+    def without(xp: Any, g: Any, context: Any, shapes: Any) -> list[Any]:
         return _run_backward(cls, g, context, shapes, None)
 
     names = tuple(f"argument {i}" for i in range(count))
@@ -301,12 +301,12 @@ def _primitive(cls: type[Function], count: int, keeps_out: bool, several: bool) 
     )
 
 
-def _variables(values: Any) -> tuple:
+def _variables(values: Any) -> tuple[Any, ...]:
     listed = values if type(values) in (tuple, list) else (values,)
     return tuple([v if isinstance(v, Value) else make(v) for v in listed])
 
 
-def _run_backward(cls: type[Function], g: Any, context: Context, shapes: Sequence[Any], out: Any) -> list:
+def _run_backward(cls: type[Function], g: Any, context: Context, shapes: Sequence[Any], out: Any) -> list[Any]:
     """What a Function's backward returns, checked: native arrays in mode 1, Variables in mode 2."""
     first = g[0] if type(g) in (tuple, list) else g
     recorded = isinstance(first, Value)
@@ -351,7 +351,7 @@ def _run_backward(cls: type[Function], g: Any, context: Context, shapes: Sequenc
     return checked
 
 
-def once_differentiable(backward: Callable) -> Callable:
+def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
     """For a `Function.backward` that cannot be differentiated itself: a second derivative through it raises.
 
     Examples
@@ -392,11 +392,11 @@ def once_differentiable(backward: Callable) -> Callable:
     return once
 
 
-def _barred(gradient: Any, sources: Sequence[Any], backward: Callable) -> Any:
+def _barred(gradient: Any, sources: Sequence[Any], backward: Callable[..., Any]) -> Any:
     """The gradient with a place in the graph, behind these nodes and leaves, that nobody gets past."""
     name = backward.__qualname__
 
-    def joint(xp: Any, g: Any) -> list:
+    def joint(xp: Any, g: Any) -> list[Any]:
         raise RuntimeError(
             f"{name} is marked once_differentiable, so there is no second derivative through it; write it with "
             f"functions of rustorch on "

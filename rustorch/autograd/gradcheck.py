@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from ..backends import BY_TYPE, Array, device_of, get
-from .functional import grad
+from .grad import grad
 from .graph import Value, make, track
 from .modes import set_grad_enabled
 from .recording import floating
@@ -114,7 +114,7 @@ def gradgradcheck(
         raise ValueError(f"gradgradcheck: {len(starts)} grad_outputs for {len(outs)} outputs")
     count = len(given)
 
-    def first(*both: Any) -> tuple:
+    def first(*both: Any) -> tuple[Any, ...]:
         xs = [x for x in both[:count] if x._tracked]
         pairs = [
             (out, start)

@@ -52,7 +52,7 @@ class Value:
     _tracked: bool = False
     _node: Node | None = None
     _grad: Array | None = None
-    _hooks: dict[int, Callable] | None = None  # the hooks of a leaf; those of a computed value are its node's
+    _hooks: dict[int, Callable[..., Any]] | None = None  # the hooks of a leaf; those of a computed value are its node's
     _since: int = 0  # for a tracked leaf, its number in the order of all calls
 
     if TYPE_CHECKING:  # the other attributes of a Variable
@@ -86,14 +86,14 @@ class Node:
 
     __slots__ = ("__weakref__", "dtype", "hooks", "parents", "plan", "saved", "seq", "shape")
 
-    def __init__(self, plan: Plan, parents: tuple, saved: tuple | None, out: Array):
+    def __init__(self, plan: Plan, parents: tuple[Any, ...], saved: tuple[Any, ...] | None, out: Array):
         self.plan = plan
         self.parents = parents
         self.saved = saved
         self.seq = next_seq()
         self.shape = out.shape
         self.dtype = out.dtype
-        self.hooks: dict[int, Callable] | None = None
+        self.hooks: dict[int, Callable[..., Any]] | None = None
 
     @property
     def primitive(self) -> Primitive:
@@ -116,7 +116,7 @@ def set_variable_class(cls: type) -> None:
 
 def make(native: Array, node: Node | None = None) -> Variable:
     """A Variable around a native array; with a node, the output of the call that the node recorded."""
-    out: Any = _new(_cls)
+    out: Variable = _new(_cls)
     out._native = native
     if node is not None:
         out._node = node
@@ -124,7 +124,7 @@ def make(native: Array, node: Node | None = None) -> Variable:
     return out
 
 
-def record(out: Array, plan: Plan, parents: tuple, saved: tuple) -> Variable:
+def record(out: Array, plan: Plan, parents: tuple[Any, ...], saved: tuple[Any, ...]) -> Variable:
     """``make(out, Node(plan, parents, saved, out))`` without its two calls: a fast path records with it."""
     node = _new(Node)
     node.plan = plan
@@ -134,7 +134,7 @@ def record(out: Array, plan: Plan, parents: tuple, saved: tuple) -> Variable:
     node.shape = out.shape
     node.dtype = out.dtype
     node.hooks = None
-    variable: Any = _new(_cls)
+    variable: Variable = _new(_cls)
     variable._native = out
     variable._node = node
     variable._tracked = True

@@ -1,4 +1,4 @@
-"""Hooks: functions that see a gradient, and may replace it, when backward has computed it."""
+"""Hooks: functions that backward calls with a gradient, which they may replace."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .graph import Value, next_seq
 
 
 class Removable:
-    """What `Variable.register_hook` returns."""
+    """A handle of a hook that `Variable.register_hook` returns: it takes the hook away."""
 
-    def __init__(self, hooks: dict[int, Callable], key: int):
+    def __init__(self, hooks: dict[int, Callable[..., Any]], key: int):
         self._hooks = hooks
         self._key = key
 
@@ -28,8 +28,8 @@ class Removable:
         self.remove()
 
 
-def register(value: Value, hook: Callable) -> Removable:
-    """Let ``hook`` see the gradient of a leaf or of a computed value."""
+def register(value: Value, hook: Callable[..., Any]) -> Removable:
+    """Call ``hook`` with the gradient of a leaf or of a computed value."""
     if not value._tracked:
         raise RuntimeError("register_hook() on a Variable that does not require grad")
     owner: Any = value if value._node is None else value._node
@@ -44,17 +44,17 @@ def register(value: Value, hook: Callable) -> Removable:
 
 
 def retain(value: Value) -> None:
-    """Let backward keep the gradient of a computed value; its node must not keep the value alive for that."""
+    """Let backward store the gradient of a computed value in its ``grad``."""
     if not value._tracked:
         raise RuntimeError("retain_grad() on a Variable that does not require grad")
     if value._node is None:
         return
-    this = weakref.ref(value)
+    reference = weakref.ref(value)  # the node must not keep its value alive
 
     def keep(g: Any) -> None:
-        still_there = this()
-        if still_there is not None:
-            engine.store(still_there, g._native, False)
+        alive = reference()
+        if alive is not None:
+            engine.store(alive, g._native, False)
 
     if value._node.hooks is None:
         value._node.hooks = {}

@@ -17,7 +17,7 @@ class GradientLostWarning(UserWarning):
 
     ``float(x)``, ``int(x)`` and ``complex(x)`` give it outside of `no_grad`, once for each line of a program. So do
     functions that call them: ``math.exp(x)``, ``numpy_array[i] = x``, ``scipy.integrate.quad`` of a function that
-    returns ``x``. Silent are ``x.item()``, formatted and printed numbers, ``bool(x)`` and comparisons.
+    returns ``x``. ``x.item()``, formatting and printing, ``bool(x)`` and comparisons give no warning.
 
     Notes
     -----
@@ -40,7 +40,7 @@ class GradientLostWarning(UserWarning):
 
 
 class _Seen:
-    """The lines that were warned about already, for as long as nobody changes the filters of warnings."""
+    """The lines that have had their warning. It forgets them when a program changes the filters of warnings."""
 
     def __init__(self) -> None:
         self.filters: object = None
@@ -50,7 +50,7 @@ class _Seen:
         self.places.add(place)
 
     def has(self, place: tuple[str, int]) -> bool:
-        if self.filters is not warnings.filters:  # `catch_warnings` puts another list there, and another one back
+        if self.filters is not warnings.filters:  # `catch_warnings` sets another list when it begins and when it ends
             self.filters = warnings.filters
             self.places.clear()
         return place in self.places
@@ -64,17 +64,13 @@ _REMAINDERS = (6, 19)
 
 
 def _formats(frame: FrameType) -> bool:
-    """Whether the frame stands at ``text % values``: Variables have a ``%`` of their own, so that numbers are printed
-    there.
-    """
+    """Whether the frame is at ``text % values``: a Variable's own ``%`` calls no ``float``, so text is formatted."""
     code, at = frame.f_code.co_code, frame.f_lasti
     return code[at] == _BINARY_OP and code[at + 1] in _REMAINDERS
 
 
 def warn_lost(kind: str) -> None:
-    """Warn that ``kind(x)`` ends the gradient of a tracked ``x``, at the first line outside of rustorch, once for each
-    line.
-    """
+    """Warn that ``kind(x)`` ends the gradient of a tracked ``x``: once for each line of a program."""
     if not mode.enabled:
         return
     frame, level = sys._getframe(1), 2
@@ -85,10 +81,8 @@ def warn_lost(kind: str) -> None:
         return
     warnings.warn(
         f"{kind}() of a Variable that requires grad, at {place[0]}:{place[1]}: its gradient ends here. Write x.item() "
-        f"or x.detach() "
-        f"if a plain number is meant. If the gradient is wanted, use a function of rustorch, as rustorch.exp(x) for "
-        f"math.exp(x), and "
-        f"join values with rustorch.stack",
+        f"or x.detach() if a plain number is meant. If the gradient is wanted, use a function of rustorch, as "
+        f"rustorch.exp(x) for math.exp(x), and join values with rustorch.stack",
         GradientLostWarning,
         stacklevel=level,
     )

@@ -66,7 +66,7 @@ class _Switch:
     def __exit__(self, *exc: object) -> None:
         mode.enabled = self._before.pop()
 
-    def __call__(self, function: Callable) -> Callable:
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, run in this mode. The body of a generator function runs in this mode, too."""
         to = self._to
         if function.__code__.co_flags & 0x20 if hasattr(function, "__code__") else False:
@@ -120,7 +120,7 @@ class no_grad(_Switch):
 
     _to = False
 
-    def __new__(cls, function: Callable | None = None) -> Any:
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         switch = super().__new__(cls)
         if function is None:
             return switch
@@ -153,7 +153,7 @@ class set_grad_enabled(_Switch):
             super().__enter__()
         self._entered = True
 
-    def __call__(self, function: Callable) -> Callable:
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         mode.enabled = self._before.pop()  # as a decorator it switches nothing now
         return super().__call__(function)
 

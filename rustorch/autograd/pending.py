@@ -1,4 +1,4 @@
-"""Gradients that have arrived: brought to the form of what they belong to, and added up."""
+"""Gradients on their way through the graph: each is brought to its value's shape and dtype, and added up."""
 
 from __future__ import annotations
 
@@ -10,19 +10,41 @@ from .graph import Node
 
 
 class Pending:
-    """Gradients that have arrived, by node or leaf, until everything that contributes has run."""
+    """The sum of the gradients that have arrived at each node and leaf so far.
+
+    Attributes
+    ----------
+    heap : list of int
+        The negative numbers of the nodes that have a gradient: the latest call comes first.
+    nodes : dict
+        Number of a node -> [node, gradient, whether the gradient's memory belongs to nothing else].
+    leaves : dict
+        id of a leaf -> [leaf, gradient, whether the gradient's memory belongs to nothing else].
+    """
 
     __slots__ = ("create_graph", "heap", "leaves", "nodes", "variables")
 
     def __init__(self, variables: Namespace | None):
-        self.variables = variables  # what rules compute with in mode 2; None in mode 1
+        self.variables = variables  # the namespace of rules in mode 2; None in mode 1
         self.create_graph = variables is not None
         self.heap: list[int] = []
-        self.nodes: dict[int, list] = {}  # seq -> [node, gradient, whether the buffer is ours]
-        self.leaves: dict[int, list] = {}  # id -> [leaf, gradient, whether the buffer is ours]
+        self.nodes: dict[int, list[Any]] = {}
+        self.leaves: dict[int, list[Any]] = {}
 
     def add(self, to: Any, g: Any, owned: bool, by: Any, argument: int) -> None:
-        """Bring a gradient to the shape and dtype of what it belongs to, and add it to what is there."""
+        """Bring a gradient to the shape and dtype of a node or leaf, and add it to the gradient there.
+
+        Parameters
+        ----------
+        to : Node or leaf Value
+        g : native array in mode 1, Variable in mode 2
+        owned : bool
+            Whether the memory of ``g`` belongs to nothing else, so that it may be written into.
+        by : Node or None
+            The node whose rule computed the gradient; None for a gradient that backward starts from.
+        argument : int
+            The number of the input that the rule belongs to.
+        """
         if type(to) is Node:
             like: Any = to
             table, key = self.nodes, to.seq
@@ -48,13 +70,11 @@ class Pending:
             _accumulate(entry, g, owned)
 
     def several_devices(self, g: Any) -> bool:
-        """Whether gradients may lie on another device than the current one, and have to be added with
-        `add_on_device`.
-        """
+        """Whether a gradient may be on another device than the current one: then it needs `add_on_device`."""
         return not self.create_graph and backend_of(g[0] if type(g) is tuple else g).multi_device
 
     def add_on_device(self, to: Any, g: Any, owned: bool, by: Any, argument: int) -> None:
-        """`add` on the gradient's own device."""
+        """`add`, with the gradient's device as the current one."""
         with backend_of(g).guard(g):
             self.add(to, g, owned, by, argument)
 
@@ -66,34 +86,35 @@ class Pending:
         index = by.saved[0]  # type: ignore[index]
         entry[1][index] = g if entry[1][index] is None else entry[1][index] + g
 
-    def xp(self, g: Any) -> Any:
-        return self.variables if self.create_graph else backend_of(g).xp
+    def xp(self, g: Any) -> Namespace:
+        """The namespace that computes with a gradient."""
+        return backend_of(g).xp if self.variables is None else self.variables
 
     def cast(self, g: Any, native: Array, dtype: Any) -> Any:
-        """The gradient of a real value is the real part; then the value's own precision."""
+        """The gradient in another dtype. A real value takes the real part of a complex gradient."""
         xp, backend = self.xp(g), backend_of(native)
         if backend.dtype_of(native).kind == "c" and backend.public_dtype(dtype).kind != "c":
             g = xp.real(g)
         return xp.astype(g, backend.public_dtype(dtype) if self.create_graph else dtype)
 
 
-def _accumulate(entry: list, g: Array, owned: bool) -> None:
-    """``entry``'s gradient plus ``g``, written into whichever of the two buffers is ours."""
-    there = entry[1]
-    backend = backend_of(there)
-    if backend.mutable and there.shape:
-        if entry[2] and backend.owns(there):
-            there += g
+def _accumulate(entry: list[Any], g: Array, owned: bool) -> None:
+    """Add ``g`` to the gradient of an entry, in place if the memory of one of the two belongs to nothing else."""
+    total = entry[1]
+    backend = backend_of(total)
+    if backend.mutable and total.shape:
+        if entry[2] and backend.owns(total):
+            total += g
             return
         if owned and backend.owns(g):
-            g += there
+            g += total
             entry[1], entry[2] = g, True
             return
-    entry[1], entry[2] = there + g, True
+    entry[1], entry[2] = total + g, True
 
 
 def _unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], by: Any, argument: int) -> Any:
-    """Sum over the axes that broadcasting added or stretched."""
+    """Sum over the dimensions that broadcasting added or stretched."""
     lead = g.ndim - len(shape)
     if lead > 0 and g.shape[lead:] == shape:
         return xp.sum(g, axis=tuple(range(lead)))
@@ -108,17 +129,17 @@ def _unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], by: Any, argument: int
             return out
     raise RuntimeError(
         f"{name_of(by)}: the rule of input {_input(by, argument)!r} returned a gradient of shape {tuple(g.shape)} for "
-        f"an input "
-        f"of shape {tuple(shape)}"
+        f"an input of shape {tuple(shape)}"
     )
 
 
 def backend_of(array: Array) -> Backend:
-    """The backend of something that is an array for certain."""
-    return BY_TYPE.get(type(array)) or of(array)  # type: ignore[return-value]
+    """The backend of a native array."""
+    return BY_TYPE.get(type(array)) or of(array)  # type: ignore[return-value] # an array always has one
 
 
 def name_of(node: Any) -> str:
+    """The name of a node's primitive, for errors."""
     return node.primitive.name if type(node) is Node else "backward"
 
 

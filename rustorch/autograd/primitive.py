@@ -71,7 +71,7 @@ class Plan:
         self.joint = None if primitive.joint is None else tuple(place[index] for index in primitive.joint_needs)
 
 
-def _picker(keep: list[int]) -> Callable[[tuple], tuple]:
+def _picker(keep: list[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
     if not keep:
         return lambda values: ()
     if len(keep) == 1:
@@ -113,7 +113,7 @@ class Primitive:
     def __init__(
         self,
         name: str,
-        forward: Callable,
+        forward: Callable[..., Any],
         *,
         joint: Rule | None = None,
         aux: tuple[str, ...] = (),
@@ -156,7 +156,7 @@ class Primitive:
         #: Set of tracked inputs, a bit for each -> its plan
         self.plans: dict[int, Plan] = {}
         #: Type of an array -> the forward function, bound to the namespace of the array's backend
-        self.bound: dict[type, Callable] = {}
+        self.bound: dict[type, Callable[..., Any]] = {}
         if register:
             REGISTRY[name] = self
 
@@ -182,7 +182,7 @@ class Primitive:
             found = self.plans[mask] = Plan(self, mask)
         return found
 
-    def bind(self, array_type: type) -> Callable:
+    def bind(self, array_type: type) -> Callable[..., Any]:
         """The forward function for the arrays of one backend, ready to be called without ``xp``."""
         backend = BY_TYPE[array_type]
         # a method of xp is cheaper to call than a partial
@@ -229,7 +229,8 @@ class BinaryFunction(Protocol):
 def unary(name: str, rule: Rule | None) -> UnaryFunction:
     """The function of one array that ``xp.<name>`` is, with its rule."""
     primitive = Primitive(name, lambda xp, x, /: getattr(xp, name)(x), x=rule)
-    return _named(recording.unary_function(primitive), name)
+    function: UnaryFunction = _named(recording.unary_function(primitive), name)
+    return function
 
 
 def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> BinaryFunction:
@@ -241,8 +242,9 @@ def binary(name: str, rule1: Rule | None, rule2: Rule | None) -> BinaryFunction:
         out = operator(x1, x2)
         return _refuse(name, x1, x2) if out is NotImplemented else out
 
-    function.operator = operator  # type: ignore[attr-defined]
-    return _named(function, name)
+    named: BinaryFunction = _named(function, name)
+    named.operator = operator
+    return named
 
 
 def _refuse(name: str, *operands: Any) -> None:

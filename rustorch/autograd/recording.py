@@ -38,7 +38,7 @@ class Watch(Protocol):
     rules do more.
     """
 
-    def __call__(self, primitive: Primitive, out: Any, plan: Plan | None, saved: tuple) -> Plan | None: ...
+    def __call__(self, primitive: Primitive, out: Any, plan: Plan | None, saved: tuple[Any, ...]) -> Plan | None: ...
 
 
 class _Watches:
@@ -75,7 +75,7 @@ class watched_by(general_path):
 
 
 # -- the general path --------------------------------------------------------------------------------------------------
-def general(primitive: Primitive, args: tuple) -> tuple[Any, Sequence[Any]]:
+def general(primitive: Primitive, args: tuple[Any, ...]) -> tuple[Any, Sequence[Any]]:
     """Call a primitive on its inputs and options, in the order of its forward function's parameters.
 
     Returns
@@ -142,7 +142,7 @@ def general(primitive: Primitive, args: tuple) -> tuple[Any, Sequence[Any]]:
     return (make(out) if plan is None else record(out, plan, tuple(parents), saved)), by_products
 
 
-def _adopted(primitive: Primitive, args: tuple) -> list[Any]:
+def _adopted(primitive: Primitive, args: tuple[Any, ...]) -> list[Any]:
     """The inputs, with Variables in place of bare arrays."""
     return [
         x if x is None or type(x) in PYTHON_SCALARS else adopt(x, primitive.name, args) for x in args[: primitive.arity]
@@ -156,7 +156,9 @@ def _as_array(out: Any, array_type: type) -> Array:
     return (of(out) or BY_TYPE[array_type]).as_array(out)  # an array on another device is of another type, too
 
 
-def _several(outs: tuple, plan: Plan | None, parents: tuple, saved: tuple) -> tuple:
+def _several(
+    outs: tuple[Any, ...], plan: Plan | None, parents: tuple[Any, ...], saved: tuple[Any, ...]
+) -> tuple[Any, ...]:
     """Variables around the outputs of one call."""
     if plan is None or not outs:
         return tuple([make(a) for a in outs])
@@ -169,7 +171,7 @@ def floating(backend: Backend | None, array: Array) -> bool:
     return backend is not None and backend.dtype_of(array).kind in "fcV"
 
 
-def node_of_several(plan: Plan, parents: tuple, saved: tuple, outs: tuple) -> Node:
+def node_of_several(plan: Plan, parents: tuple[Any, ...], saved: tuple[Any, ...], outs: tuple[Any, ...]) -> Node:
     """The node of a call with several outputs: its shape and dtype are tuples."""
     node = Node(plan, parents, saved, outs[0])
     node.shape = tuple([a.shape for a in outs])
@@ -177,7 +179,7 @@ def node_of_several(plan: Plan, parents: tuple, saved: tuple, outs: tuple) -> No
     return node
 
 
-def outputs_of(node: Node, outs: tuple, constant: Sequence[bool]) -> tuple:
+def outputs_of(node: Node, outs: tuple[Any, ...], constant: Sequence[bool]) -> tuple[Any, ...]:
     """Variables around the outputs of a node. Gradients come back through a node of SELECT for each output."""
     select = type(node.primitive).select
     return tuple(
@@ -188,7 +190,7 @@ def outputs_of(node: Node, outs: tuple, constant: Sequence[bool]) -> tuple:
     )
 
 
-def watch_call(primitive: Primitive, out: Any, plan: Plan, saved: tuple) -> Plan:
+def watch_call(primitive: Primitive, out: Any, plan: Plan, saved: tuple[Any, ...]) -> Plan:
     """Let the watches see a call that is recorded by other means than `general`, and return the plan to record with."""
     for watch in _watches.functions:
         plan = watch(primitive, out, plan, saved)  # type: ignore[assignment]
@@ -299,13 +301,13 @@ def _call_promoted(primitive: Primitive, x1: Any, x2: Any) -> Any:
     return NotImplemented if operands is None else general(primitive, operands)[0]
 
 
-class _Functions(dict[type, Callable]):
+class _Functions(dict[type, Callable[..., Any]]):
     """Type of an array -> the function of its backend's namespace with this name, bound when it is first used."""
 
     def __init__(self, name: str):
         self._name = name
 
-    def __missing__(self, array_type: type) -> Callable:
+    def __missing__(self, array_type: type) -> Callable[..., Any]:
         backend = BY_TYPE[array_type]
         function = self[array_type] = backend.bind(backend.function(self._name))
         return function

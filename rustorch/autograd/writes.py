@@ -20,7 +20,7 @@ class _Writes:
 
     def __init__(self) -> None:
         self.last = 0
-        self._seqs: dict[int, tuple[int, weakref.ref]] = {}
+        self._seqs: dict[int, tuple[int, weakref.ref[Any]]] = {}
 
     def note_all(self, arrays: Sequence[Array]) -> None:
         """Note that these arrays have just been written into."""
@@ -46,7 +46,7 @@ class _Writes:
             self._seqs[key] = (seq, ref)
             return
 
-    def _forget(self, key: int, ref: weakref.ref) -> None:
+    def _forget(self, key: int, ref: weakref.ref[Any]) -> None:
         self._seqs.pop(key, None)
 
     def since(self, seq: int, value: Any) -> bool:
@@ -58,7 +58,7 @@ class _Writes:
         written = seqs.get(id(backend.owner(value))) or seqs.get(id(value))
         return written is not None and written[0] > seq
 
-    def check(self, node: Node, saved: tuple) -> None:
+    def check(self, node: Node, saved: tuple[Any, ...]) -> None:
         """Raise RuntimeError if one of the values that ``node`` saved was written into after the node's call."""
         for value in saved:
             if self.since(node.seq, value):

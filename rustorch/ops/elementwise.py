@@ -19,7 +19,7 @@ from math import log as _ln
 from typing import TYPE_CHECKING, Any
 
 from ..autograd.check import adopt, common_backend, mixed_kinds, weak, weak_number
-from ..autograd.functional import grad
+from ..autograd.grad import grad
 from ..autograd.graph import VARIABLES
 from ..autograd.primitive import Primitive, Rule, binary, unary
 from ..backends.promotion import PYTHON_SCALARS
@@ -98,7 +98,7 @@ def _zero(xp: Namespace, g: Array, x: Array) -> Array:
 
 
 def _sign_rule(xp: Namespace, g: Array, x: Array, out: Array) -> Array:
-    """Zero for real ``x``, and at 0. A complex sign is ``x / abs(x)``: the part of g along this direction is removed."""
+    """Zero for real ``x``, and at 0. A complex sign is ``x / abs(x)``: its rule removes the part of g along it."""
     if not is_complex(x):
         return xp.zero_gradient(g, x)
     size = xp.abs(x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...autograd.functional import grad
+from ...autograd.grad import grad
 from ...autograd.graph import VARIABLES
 from ...autograd.primitive import Primitive
 from ...backends import dtypes

@@ -26,7 +26,7 @@ def _native(value: Any) -> Any:
     return native if backend is not None and hasattr(native, "shape") and floating(backend, native) else None
 
 
-def _map(function: Callable, value: Any) -> Any:
+def _map(function: Callable[..., Any], value: Any) -> Any:
     """A function of all arrays and Variables in lists, tuples and dicts; itself, where it changes none of them."""
     if type(value) in (list, tuple):
         found = [_map(function, item) for item in value]
@@ -52,7 +52,7 @@ class Kept:
         Where they came from.
     """
 
-    def __init__(self, cls: Any, args: tuple, tracked: Sequence[bool], parents: tuple):
+    def __init__(self, cls: Any, args: tuple[Any, ...], tracked: Sequence[bool], parents: tuple[Any, ...]):
         self.cls = cls
         self.tracked = tracked
         self.parents = parents
@@ -72,7 +72,7 @@ class Kept:
         likes = [x._native for x, tracked in zip(self.args, self.tracked, strict=True) if tracked]
         name = self.cls.__name__
 
-        def joint(xp: Any, g: Any) -> list:
+        def joint(xp: Any, g: Any) -> list[Any]:
             if kept.changes(native, read):
                 raise RuntimeError(
                     f"{name} saved an array of shape {tuple(native.shape)} that is neither an input nor an output, and "

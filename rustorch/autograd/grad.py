@@ -1,6 +1,4 @@
-"""``rustorch.grad``: gradients as values, instead of added to ``.grad``; with ``create_graph`` they differentiate
-again.
-"""
+"""``rustorch.grad``: gradients as return values. With ``create_graph`` they can be differentiated again."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     from ..variable import Variable
 
 
-def _listed(values: Any, name: str) -> list:
+def _listed(values: Any, name: str) -> list[Any]:
     listed = [values] if isinstance(values, Value) else list(values)
     for value in listed:
         if not isinstance(value, Value):
@@ -32,13 +30,13 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Variable | None, ...]:
-    """Gradients of outputs with respect to inputs; no ``.grad`` is touched.
+    """Gradients of outputs with respect to inputs, as return values: no ``.grad`` changes.
 
     Parameters
     ----------
     outputs : Variable or sequence of Variables
     inputs : Variable or sequence of Variables
-        Leaves or computed ones, of which the outputs were made.
+        Leaves or computed Variables from which the outputs were computed.
     grad_outputs : Variable, array, or sequence of them (or None), optional
         A gradient per output to start from; default 1, for outputs of one element.
     retain_graph : bool, optional
@@ -46,7 +44,7 @@ def grad(
     create_graph : bool
         Record the computation of the gradients, so that they can be differentiated again.
     allow_unused : bool
-        Return None for an input of which no output was made, instead of raising.
+        Return None for an input that no output depends on, instead of raising.
 
     Returns
     -------
@@ -103,8 +101,8 @@ def grad(
     return tuple(gradients)
 
 
-def _own(x: Value, entry: list) -> Any:
-    """A gradient as a Variable that shares memory with nothing else."""
+def _own(x: Value, entry: list[Any]) -> Any:
+    """A gradient as a Variable whose memory belongs to nothing else."""
     backend = backend_of(entry[1])
     native = backend.as_array(entry[1]) if type(entry[1]) is not type(x._native) else entry[1]
     return make(native if entry[2] and backend.owns(native) else backend.xp.asarray(native, copy=True))
