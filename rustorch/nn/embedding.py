@@ -1,9 +1,9 @@
-"""Embeddings: rows of a table by their numbers, and sums, means or maxima of them."""
+"""Embeddings: rows of a table by index, and sums, means or maxima of rows."""
 
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .. import ops
 from ..autograd.check import adopt
@@ -15,11 +15,14 @@ from .functional.embedding import check_norm, padding_of
 from .module import Module
 from .parameter import Parameter
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+
 __all__ = ["Embedding", "EmbeddingBag"]
 
 
 class _Table(Module):
-    """A table of rows, one of which may be padding."""
+    """The base of embeddings: a table of rows. One row may be padding."""
 
     weight: Parameter
 
@@ -31,16 +34,16 @@ class _Table(Module):
         max_norm: float | None,
         norm_type: float,
         sparse: bool,
-        weight: Any,
+        weight: ArrayLike | None,
         freeze: bool,
         device: str | None,
-        dtype: Any,
+        dtype: DTypeLike,
     ):
         super().__init__()
         name = type(self).__name__
-        for what, size in (("num_embeddings", num_embeddings), ("embedding_dim", embedding_dim)):
+        for argument, size in (("num_embeddings", num_embeddings), ("embedding_dim", embedding_dim)):
             if not isinstance(size, Integral) or isinstance(size, bool) or size < 0:
-                raise ValueError(f"{name}: {what} is a number that is not negative, not {size!r}")
+                raise ValueError(f"{name}: {argument} is a number that is not negative, not {size!r}")
         if sparse:
             raise ValueError(f"{name}: sparse=True is not offered; gradients are dense")
         self.num_embeddings = num_embeddings
@@ -53,31 +56,32 @@ class _Table(Module):
             self.weight = Parameter(ops.empty((num_embeddings, embedding_dim), device=device, dtype=dtype), not freeze)
             self.reset_parameters()
             return
-        given = weight if isinstance(weight, Variable) else adopt(weight, name)
-        if given.shape != (num_embeddings, embedding_dim):
-            raise ValueError(f"{name}: the weight has shape {given.shape}, not {(num_embeddings, embedding_dim)}")
-        self.weight = given if isinstance(given, Parameter) else Parameter(given.detach(), not freeze)
+        table = weight if isinstance(weight, Variable) else adopt(weight, name)
+        if table.shape != (num_embeddings, embedding_dim):
+            raise ValueError(f"{name}: the weight has shape {table.shape}, not {(num_embeddings, embedding_dim)}")
+        self.weight = table if isinstance(table, Parameter) else Parameter(table.detach(), not freeze)
 
     def reset_parameters(self) -> None:
-        """Draw the rows again, normal numbers; the padding is zeros."""
+        """Draw the rows again from the normal distribution. The row of the padding becomes zeros."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
             with no_grad():
                 self.weight[self.padding_idx] = 0.0
 
     @classmethod
-    def _from(cls, embeddings: Any, freeze: bool, **options: Any) -> Any:
+    def _from_table(cls, embeddings: ArrayLike, freeze: bool, **options: Any) -> Self:
+        """A layer whose weight is a given table."""
         table = embeddings if isinstance(embeddings, Variable) else adopt(embeddings, f"{cls.__name__}.from_pretrained")
         if table.ndim != 2:
             raise ValueError(f"{cls.__name__}.from_pretrained: embeddings are (rows, features), not {table.shape}")
-        made: Any = cls  # a subclass's arguments
-        layer = made(*table.shape, _weight=table, **options)
+        make: Any = cls  # a subclass has its own arguments
+        layer: Self = make(*table.shape, _weight=table, **options)
         layer.weight.requires_grad_(not freeze)
         return layer
 
 
 class Embedding(_Table):
-    """``weight[input]``: a row of the table for every index.
+    """``weight[input]``: the row of a table for each index.
 
     Parameters
     ----------
@@ -86,29 +90,29 @@ class Embedding(_Table):
     embedding_dim : int
         The number of features in a row.
     padding_idx : int, optional
-        A row that is zeros in the beginning, and gets no gradient.
+        The index of a row that is initially zeros and gets no gradient.
     max_norm : float, optional
-        What the norms of the rows that are asked for are at most: longer ones are scaled down, in place, at each call.
+        The largest norm of a row. Each call scales the longer rows among those that it uses down, in place.
     norm_type : float
-        The order of that norm.
+        The order of the norm.
     scale_grad_by_freq : bool
-        Whether the gradient of a row is the mean over its occurrences, instead of the sum.
+        Whether the gradient of a row is the mean over its occurrences instead of the sum.
     sparse : bool
         False; gradients are dense.
     device, dtype : optional
-        Of the table; default: the default device, float32.
+        Of the table. Default: the default device, float32.
 
     Attributes
     ----------
     weight : Parameter, (num_embeddings, embedding_dim)
-        Initially normal numbers.
+        Initially drawn from the standard normal distribution.
 
     Raises
     ------
     IndexError
         If an index is out of range.
     ValueError
-        If a size is negative, or ``padding_idx`` is no row.
+        If a size is negative, or ``padding_idx`` is out of range.
 
     Examples
     --------
@@ -128,10 +132,10 @@ class Embedding(_Table):
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
-        _weight: Any = None,
+        _weight: ArrayLike | None = None,
         _freeze: bool = False,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(
             num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, sparse, _weight, _freeze, device, dtype
@@ -142,31 +146,31 @@ class Embedding(_Table):
     @classmethod
     def from_pretrained(
         cls,
-        embeddings: Any,
+        embeddings: ArrayLike,
         freeze: bool = True,
         padding_idx: int | None = None,
         max_norm: float | None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
-    ) -> Embedding:
-        """A layer around a table that exists.
+    ) -> Self:
+        """A layer whose weight is an existing table.
 
         Parameters
         ----------
         embeddings : Variable or array, (rows, features)
-            Its memory is shared.
+            The layer shares its memory.
         freeze : bool
-            Whether it is not trained.
+            Whether the table stays as it is in training.
         padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
             As for the class.
 
         Raises
         ------
         ValueError
-            If the table has not two dimensions.
+            If the table does not have two dimensions.
         """
-        return cls._from(
+        return cls._from_table(
             embeddings,
             freeze,
             padding_idx=padding_idx,
@@ -176,8 +180,8 @@ class Embedding(_Table):
             sparse=sparse,
         )
 
-    def forward(self, input: Any) -> Any:
-        """The rows of the table for indices of any shape: (..., embedding_dim)."""
+    def forward(self, input: ArrayLike) -> Variable:
+        """input: any shape, of integers -> (..., embedding_dim)."""
         return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
 
     def extra_repr(self) -> str:
@@ -197,28 +201,28 @@ class EmbeddingBag(_Table):
     Parameters
     ----------
     num_embeddings, embedding_dim : int
-        The numbers of rows and of features.
+        The number of rows and the number of features in a row.
     max_norm, norm_type, scale_grad_by_freq, sparse
         As for `Embedding`.
     mode : {"sum", "mean", "max"}
     include_last_offset : bool
-        Whether the offsets end with the end of the last bag.
+        Whether the last offset is the end of the last bag.
     padding_idx : int, optional
-        A row whose indices do not count.
+        The index of a row that is not part of any result.
     device, dtype : optional
-        Of the table; default: the default device, float32.
+        Of the table. Default: the default device, float32.
 
     Attributes
     ----------
     weight : Parameter, (num_embeddings, embedding_dim)
-        Initially normal numbers.
+        Initially drawn from the standard normal distribution.
 
     Raises
     ------
     IndexError
         If an index is out of range.
     ValueError
-        If the mode is unknown, or shapes or offsets do not fit.
+        If the mode is unknown, or shapes or offsets do not match.
 
     Examples
     --------
@@ -237,11 +241,11 @@ class EmbeddingBag(_Table):
         scale_grad_by_freq: bool = False,
         mode: str = "mean",
         sparse: bool = False,
-        _weight: Any = None,
+        _weight: ArrayLike | None = None,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         if mode not in ("sum", "mean", "max"):
             raise ValueError(f"EmbeddingBag: mode is 'sum', 'mean' or 'max', not {mode!r}")
@@ -256,7 +260,7 @@ class EmbeddingBag(_Table):
     @classmethod
     def from_pretrained(
         cls,
-        embeddings: Any,
+        embeddings: ArrayLike,
         freeze: bool = True,
         max_norm: float | None = None,
         norm_type: float = 2.0,
@@ -265,9 +269,9 @@ class EmbeddingBag(_Table):
         sparse: bool = False,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
-    ) -> EmbeddingBag:
-        """A layer around a table that exists; as `Embedding.from_pretrained`."""
-        return cls._from(
+    ) -> Self:
+        """A layer whose weight is an existing table; see `Embedding.from_pretrained`."""
+        return cls._from_table(
             embeddings,
             freeze,
             max_norm=max_norm,
@@ -279,11 +283,13 @@ class EmbeddingBag(_Table):
             padding_idx=padding_idx,
         )
 
-    def forward(self, input: Any, offsets: Any = None, per_sample_weights: Any = None) -> Any:
-        """The sum, mean or maximum of each bag, (bags, embedding_dim).
+    def forward(
+        self, input: ArrayLike, offsets: ArrayLike | None = None, per_sample_weights: ArrayLike | None = None
+    ) -> Variable:
+        """input: (bags, size), or (n,) with offsets: (bags,) -> (bags, embedding_dim).
 
-        Indices are (bags, size), or (n,) with ``offsets``, where each bag begins; ``per_sample_weights`` has their
-        shape.
+        The input holds indices. ``offsets`` holds the position in the input where each bag begins. The optional
+        ``per_sample_weights`` have the shape of the input.
         """
         return F.embedding_bag(
             input,

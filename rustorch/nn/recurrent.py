@@ -1,11 +1,11 @@
-"""Recurrent layers: RNN, LSTM and GRU."""
+"""Recurrent layers over sequences: RNN, LSTM and GRU."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import ops
 from . import functional as F
@@ -13,11 +13,16 @@ from . import init
 from .module import Module
 from .parameter import Parameter
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
+    from .functional.packing import PackedSequence
+
 __all__ = ["GRU", "LSTM", "RNN"]
 
 
-class Uniform(Module):
-    """All parameters start uniform up to one over the root of the hidden size."""
+class UniformParameters(Module):
+    """A module whose parameters are initially uniform in [-k, k] with k = 1 / sqrt(hidden_size)."""
 
     hidden_size: int
 
@@ -27,7 +32,8 @@ class Uniform(Module):
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
 
-    def _check(self, **sizes: Any) -> None:
+    def _check_sizes(self, **sizes: Any) -> None:
+        """Raise TypeError or ValueError unless all sizes are positive integers."""
         for name, size in sizes.items():
             if not isinstance(size, (int, Integral)) or isinstance(size, bool):
                 raise TypeError(f"{type(self).__name__}: {name} is an integer, not {size!r}")
@@ -35,16 +41,16 @@ class Uniform(Module):
                 raise ValueError(f"{type(self).__name__}: {name} is positive, not {size}")
 
 
-def checked_nonlinearity(name: str, nonlinearity: Any) -> str:
+def check_nonlinearity(name: str, nonlinearity: str) -> None:
+    """Raise ValueError unless the nonlinearity is known."""
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"{name}: nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}")
-    return nonlinearity
 
 
-class _Recurrent(Uniform):
-    """Layers and directions: their parameters under PyTorch's names."""
+class _Recurrent(UniformParameters):
+    """The base of RNN, LSTM and GRU: the parameters of all layers and directions, under PyTorch's names."""
 
-    _chunks: int  # rows of the weights for each number of the state
+    _gates: int  # the weights have _gates * hidden_size rows
 
     def __init__(
         self,
@@ -57,11 +63,11 @@ class _Recurrent(Uniform):
         bidirectional: bool = False,
         proj_size: int = 0,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__()
         name = type(self).__name__
-        self._check(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        self._check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
             raise ValueError(f"{name}: dropout is a share in [0, 1], not {dropout!r}")
         if not isinstance(proj_size, (int, Integral)) or not 0 <= proj_size < hidden_size:
@@ -73,7 +79,7 @@ class _Recurrent(Uniform):
             if not isinstance(value, bool):
                 raise TypeError(f"{name}: {option} is True or False, not {value!r}")
         if dropout and num_layers == 1:
-            warnings.warn(f"{name}: dropout is between layers, and there is but one", UserWarning, stacklevel=3)
+            warnings.warn(f"{name}: dropout is between layers, but there is only one layer", UserWarning, stacklevel=3)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -82,30 +88,30 @@ class _Recurrent(Uniform):
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
         self.proj_size = proj_size
-        directions, out, rows = 1 + bidirectional, proj_size or hidden_size, self._chunks * hidden_size
+        directions, output_size, rows = 1 + bidirectional, proj_size or hidden_size, self._gates * hidden_size
         self._names: list[str] = []
         for layer in range(num_layers):
             shapes: dict[str, tuple[int, ...]] = {
-                "weight_ih": (rows, out * directions if layer else input_size),
-                "weight_hh": (rows, out),
+                "weight_ih": (rows, output_size * directions if layer else input_size),
+                "weight_hh": (rows, output_size),
             }
             if bias:
                 shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
             if proj_size:
                 shapes["weight_hr"] = (proj_size, hidden_size)
             for suffix in ("", "_reverse")[:directions]:
-                for kind, shape in shapes.items():
-                    self._names.append(f"{kind}_l{layer}{suffix}")
+                for name, shape in shapes.items():
+                    self._names.append(f"{name}_l{layer}{suffix}")
                     setattr(self, self._names[-1], Parameter(ops.empty(shape, device=device, dtype=dtype)))
         self.reset_parameters()
 
-    def _arguments(self) -> tuple:
-        """What the functions take after input and state."""
+    def _arguments(self) -> tuple[Any, ...]:
+        """The arguments of the functions after input and state."""
         params = [getattr(self, name) for name in self._names]
         return params, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first
 
     def extra_repr(self) -> str:
-        usual = {
+        defaults = {
             "proj_size": 0,
             "num_layers": 1,
             "bias": True,
@@ -113,12 +119,12 @@ class _Recurrent(Uniform):
             "dropout": 0.0,
             "bidirectional": False,
         }
-        unusual = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
-        return ", ".join([str(self.input_size), str(self.hidden_size), *unusual])
+        options = [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
+        return ", ".join([str(self.input_size), str(self.hidden_size), *options])
 
 
 class RNN(_Recurrent):
-    """``h[t] = tanh(w_ih @ x[t] + b_ih + w_hh @ h[t-1] + b_hh)``, in layers, forwards or in both directions.
+    """A recurrent layer: ``h[t] = tanh(w_ih @ x[t] + b_ih + w_hh @ h[t-1] + b_hh)``.
 
     Source: Elman, "Finding Structure in Time", 1990.
 
@@ -126,23 +132,23 @@ class RNN(_Recurrent):
     ----------
     input_size, hidden_size : int
     num_layers : int
-        Every layer takes the outputs of the one below.
+        The number of layers. Each takes the output of the layer before.
     nonlinearity : {"tanh", "relu"}
     bias : bool
     batch_first : bool
-        Whether input and output are (batch, steps, features). The states are as without.
+        Whether input and output are (batch, steps, features). The states keep their shapes.
     dropout : float
-        In training, what share of the outputs of all layers but the last is zeroed.
+        The probability, in training, that an output becomes 0. It applies to all layers but the last.
     bidirectional : bool
-        Whether every layer runs backwards, too; the outputs of both lie side by side.
+        Whether each layer also runs backwards. The outputs of both directions are concatenated.
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
 
     Attributes
     ----------
     weight_ih_l0, weight_hh_l0 : Parameter, (hidden_size, inputs) and (hidden_size, hidden_size)
-        With the layer's number; backwards the name ends with ``_reverse``. Initially all are uniform in [-k, k] with
-        k = 1 / sqrt(hidden_size), as PyTorch's.
+        The name ends with the number of the layer, and for the backward direction with ``_reverse`` too. Initially
+        uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
     bias_ih_l0, bias_hh_l0 : Parameter, (hidden_size,)
 
     Examples
@@ -154,7 +160,7 @@ class RNN(_Recurrent):
     ((5, 2, 4), (2, 2, 4))
     """
 
-    _chunks = 1
+    _gates = 1
 
     def __init__(
         self,
@@ -167,38 +173,44 @@ class RNN(_Recurrent):
         dropout: float = 0.0,
         bidirectional: bool = False,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
-        nonlinearity = checked_nonlinearity("RNN", nonlinearity)
+        check_nonlinearity("RNN", nonlinearity)
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype
         )
         self.nonlinearity = nonlinearity
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """The outputs of the last layer at all steps, and the states of all layers after the last.
+    def forward(
+        self, input: ArrayLike | PackedSequence, hx: ArrayLike | None = None
+    ) -> tuple[Variable | Any, Variable]:
+        """input: (T, N, input_size), hx: (num_layers * D, N, H) -> output (T, N, D * H) and the next hx.
+
+        T is the number of steps, D is 2 with ``bidirectional`` and else 1, H is hidden_size. With ``batch_first``, N
+        comes first in input and output. One sequence may come without N.
 
         Parameters
         ----------
-        input : Variable or array, (steps, batch, input_size), or PackedSequence
-            With ``batch_first`` (batch, steps, input_size); (steps, input_size) for one sequence.
-        hx : Variable or array, (num_layers * directions, batch, hidden_size), optional
-            The states before the first step; default: zeros. For one sequence there is no axis for the batch.
+        input : Variable, array or PackedSequence
+        hx : Variable or array, optional
+            The states before the first step. Default: zeros.
 
         Returns
         -------
-        output : Variable, (steps, batch, directions * hidden_size), or PackedSequence, as the input
-        hx : the states after the last step, as those before the first
+        output : Variable, or PackedSequence if the input is one
+            The outputs of the last layer at all steps.
+        hx : Variable
+            The states of all layers after the last step.
         """
         return (F.rnn_relu if self.nonlinearity == "relu" else F.rnn_tanh)(input, hx, *self._arguments())
 
 
 class LSTM(_Recurrent):
-    """A long short-term memory, in layers, forwards or in both directions.
+    """A long short-term memory.
 
-    With ``i, f, g, o = w_ih @ x[t] + b_ih + w_hh @ h[t-1] + b_hh``, in four parts of equal size: ``c[t] = sigmoid(f) *
-    c[t-1] + sigmoid(i) * tanh(g)`` and ``h[t] = sigmoid(o) * tanh(c[t])``, which with ``proj_size`` is multiplied by
-    w_hr.
+    With ``i, f, g, o = w_ih @ x[t] + b_ih + w_hh @ h[t-1] + b_hh``, in four parts of equal size, it computes
+    ``c[t] = sigmoid(f) * c[t-1] + sigmoid(i) * tanh(g)`` and ``h[t] = sigmoid(o) * tanh(c[t])``. With ``proj_size``,
+    h[t] is multiplied by w_hr.
 
     Source: Hochreiter & Schmidhuber, "Long Short-Term Memory", 1997; the projection: Sak et al., 2014, arXiv:1402.1128.
 
@@ -206,27 +218,27 @@ class LSTM(_Recurrent):
     ----------
     input_size, hidden_size : int
     num_layers : int
-        Every layer takes the outputs of the one below.
+        The number of layers. Each takes the output of the layer before.
     bias : bool
     batch_first : bool
-        Whether input and output are (batch, steps, features). The states are as without.
+        Whether input and output are (batch, steps, features). The states keep their shapes.
     dropout : float
-        In training, what share of the outputs of all layers but the last is zeroed.
+        The probability, in training, that an output becomes 0. It applies to all layers but the last.
     bidirectional : bool
-        Whether every layer runs backwards, too; the outputs of both lie side by side.
+        Whether each layer also runs backwards. The outputs of both directions are concatenated.
     proj_size : int
-        The size of h, if it shall be projected; below hidden_size.
+        The size of h after a projection, smaller than hidden_size. 0 for no projection.
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
 
     Attributes
     ----------
     weight_ih_l0, weight_hh_l0 : Parameter, (4 * hidden_size, inputs) and (4 * hidden_size, proj_size or hidden_size)
-        With the layer's number; backwards the name ends with ``_reverse``. Initially all are uniform in [-k, k] with
-        k = 1 / sqrt(hidden_size), as PyTorch's.
+        The name ends with the number of the layer, and for the backward direction with ``_reverse`` too. Initially
+        uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
     bias_ih_l0, bias_hh_l0 : Parameter, (4 * hidden_size,)
     weight_hr_l0 : Parameter, (proj_size, hidden_size)
-        With ``proj_size`` only.
+        Exists with ``proj_size`` only.
 
     Examples
     --------
@@ -237,58 +249,64 @@ class LSTM(_Recurrent):
     ((5, 2, 8), (2, 2, 4), (2, 2, 4))
     """
 
-    _chunks = 4
+    _gates = 4
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """The outputs of the last layer at all steps, and the states of all layers after the last.
+    def forward(
+        self, input: ArrayLike | PackedSequence, hx: tuple[ArrayLike, ArrayLike] | None = None
+    ) -> tuple[Variable | Any, tuple[Variable, Variable]]:
+        """input: (T, N, input_size) -> output (T, N, D * H), states (num_layers * D, N, H) and (..., hidden_size).
+
+        T is the number of steps, D is 2 with ``bidirectional`` and else 1, H is proj_size or else hidden_size. With
+        ``batch_first``, N comes first in input and output. One sequence may come without N.
 
         Parameters
         ----------
-        input : Variable or array, (steps, batch, input_size), or PackedSequence
-            With ``batch_first`` (batch, steps, input_size); (steps, input_size) for one sequence.
-        hx : pair of Variables or arrays, (num_layers * directions, batch, width) and (..., hidden_size), optional
-            The states before the first step, (h_0, c_0); default: zeros. For one sequence there is no axis for the
-            batch.
+        input : Variable, array or PackedSequence
+        hx : pair of Variables or arrays (h_0, c_0), optional
+            The states of all layers before the first step: (num_layers * D, N, H) and (num_layers * D, N, hidden_size).
+            Default: zeros.
 
         Returns
         -------
-        output : Variable, (steps, batch, directions * width), or PackedSequence, as the input
-        hx : pair, the states (h_n, c_n) after the last step, in the shapes of those before the first
-            The width is proj_size, or without projection hidden_size.
+        output : Variable, or PackedSequence if the input is one
+            The outputs of the last layer at all steps.
+        hx : pair of Variables (h_n, c_n)
+            The states of all layers after the last step, in the shapes of h_0 and c_0.
         """
         output, h, c = F.lstm(input, hx, *self._arguments())
         return output, (h, c)
 
 
 class GRU(_Recurrent):
-    """A gated recurrent unit, in layers, forwards or in both directions.
+    """A gated recurrent unit.
 
     With ``x_r, x_z, x_n = w_ih @ x[t] + b_ih`` and ``h_r, h_z, h_n = w_hh @ h[t-1] + b_hh``, in three parts of equal
-    size: ``r = sigmoid(x_r + h_r)``, ``z = sigmoid(x_z + h_z)``, ``n = tanh(x_n + r * h_n)``, ``h[t] = (1 - z) * n + z
-    * h[t-1]``.
+    size, it computes ``r = sigmoid(x_r + h_r)``, ``z = sigmoid(x_z + h_z)``, ``n = tanh(x_n + r * h_n)`` and
+    ``h[t] = (1 - z) * n + z * h[t-1]``.
 
-    Source: Cho et al., 2014, arXiv:1406.1078; as in PyTorch, r is multiplied with the product and not with the state.
+    Source: Cho et al., 2014, arXiv:1406.1078; as in PyTorch, r is multiplied by ``h_n`` and not by the
+    state.
 
     Parameters
     ----------
     input_size, hidden_size : int
     num_layers : int
-        Every layer takes the outputs of the one below.
+        The number of layers. Each takes the output of the layer before.
     bias : bool
     batch_first : bool
-        Whether input and output are (batch, steps, features). The states are as without.
+        Whether input and output are (batch, steps, features). The states keep their shapes.
     dropout : float
-        In training, what share of the outputs of all layers but the last is zeroed.
+        The probability, in training, that an output becomes 0. It applies to all layers but the last.
     bidirectional : bool
-        Whether every layer runs backwards, too; the outputs of both lie side by side.
+        Whether each layer also runs backwards. The outputs of both directions are concatenated.
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
 
     Attributes
     ----------
     weight_ih_l0, weight_hh_l0 : Parameter, (3 * hidden_size, inputs) and (3 * hidden_size, hidden_size)
-        With the layer's number; backwards the name ends with ``_reverse``. Initially all are uniform in [-k, k] with
-        k = 1 / sqrt(hidden_size), as PyTorch's.
+        The name ends with the number of the layer, and for the backward direction with ``_reverse`` too. Initially
+        uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
     bias_ih_l0, bias_hh_l0 : Parameter, (3 * hidden_size,)
 
     Examples
@@ -300,7 +318,7 @@ class GRU(_Recurrent):
     ((2, 5, 4), (1, 2, 4))
     """
 
-    _chunks = 3
+    _gates = 3
 
     def __init__(
         self,
@@ -312,25 +330,31 @@ class GRU(_Recurrent):
         dropout: float = 0.0,
         bidirectional: bool = False,
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype
         )
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """The outputs of the last layer at all steps, and the states of all layers after the last.
+    def forward(
+        self, input: ArrayLike | PackedSequence, hx: ArrayLike | None = None
+    ) -> tuple[Variable | Any, Variable]:
+        """input: (T, N, input_size), hx: (num_layers * D, N, H) -> output (T, N, D * H) and the next hx.
+
+        T is the number of steps, D is 2 with ``bidirectional`` and else 1, H is hidden_size. With ``batch_first``, N
+        comes first in input and output. One sequence may come without N.
 
         Parameters
         ----------
-        input : Variable or array, (steps, batch, input_size), or PackedSequence
-            With ``batch_first`` (batch, steps, input_size); (steps, input_size) for one sequence.
-        hx : Variable or array, (num_layers * directions, batch, hidden_size), optional
-            The states before the first step; default: zeros. For one sequence there is no axis for the batch.
+        input : Variable, array or PackedSequence
+        hx : Variable or array, optional
+            The states before the first step. Default: zeros.
 
         Returns
         -------
-        output : Variable, (steps, batch, directions * hidden_size), or PackedSequence, as the input
-        hx : the states after the last step, as those before the first
+        output : Variable, or PackedSequence if the input is one
+            The outputs of the last layer at all steps.
+        hx : Variable
+            The states of all layers after the last step.
         """
         return F.gru(input, hx, *self._arguments())

@@ -1,42 +1,46 @@
-"""One step of recurrent layers: the cells of RNN, LSTM and GRU."""
+"""Recurrent cells: one step of an RNN, LSTM or GRU."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import ops
 from . import functional as F
 from .parameter import Parameter
-from .recurrent import Uniform, checked_nonlinearity
+from .recurrent import UniformParameters, check_nonlinearity
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, DTypeLike
+    from ..variable import Variable
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 
 
-class _Cell(Uniform):
-    """One step, with weights of its own."""
+class _Cell(UniformParameters):
+    """The base of cells: the parameters of one layer and direction."""
 
-    _chunks: int
+    _gates: int  # the weights have _gates * hidden_size rows
     weight_ih: Parameter
     weight_hh: Parameter
     bias_ih: Parameter | None
     bias_hh: Parameter | None
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: str | None = None, dtype: Any = None
+        self, input_size: int, hidden_size: int, bias: bool = True, device: str | None = None, dtype: DTypeLike = None
     ):
         super().__init__()
-        self._check(input_size=input_size, hidden_size=hidden_size)
+        self._check_sizes(input_size=input_size, hidden_size=hidden_size)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
-        rows = self._chunks * hidden_size
+        rows = self._gates * hidden_size
         for name, shape in {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size)}.items():
             setattr(self, name, Parameter(ops.empty(shape, device=device, dtype=dtype)))
         for name in ("bias_ih", "bias_hh"):
             self.register_parameter(name, Parameter(ops.empty((rows,), device=device, dtype=dtype)) if bias else None)
         self.reset_parameters()
 
-    def _weights(self) -> tuple:
+    def _weights(self) -> tuple[Any, ...]:
         return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
 
     def extra_repr(self) -> str:
@@ -52,12 +56,12 @@ class RNNCell(_Cell):
     bias : bool
     nonlinearity : {"tanh", "relu"}
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
 
     Attributes
     ----------
     weight_ih, weight_hh : Parameter, (hidden_size, input_size) and (hidden_size, hidden_size)
-        Initially all are uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
+        Initially uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
     bias_ih, bias_hh : Parameter, (hidden_size,), or None
 
     Examples
@@ -69,7 +73,7 @@ class RNNCell(_Cell):
     (2, 4)
     """
 
-    _chunks = 1
+    _gates = 1
 
     def __init__(
         self,
@@ -78,15 +82,16 @@ class RNNCell(_Cell):
         bias: bool = True,
         nonlinearity: str = "tanh",
         device: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
     ):
-        nonlinearity = checked_nonlinearity("RNNCell", nonlinearity)
+        check_nonlinearity("RNNCell", nonlinearity)
         super().__init__(input_size, hidden_size, bias, device, dtype)
         self.nonlinearity = nonlinearity
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """The next state, (batch, hidden_size), of input (batch, input_size) and state ``hx``, zeros by default; or all
-        without batch.
+    def forward(self, input: ArrayLike, hx: ArrayLike | None = None) -> Variable:
+        """input: (N, input_size), hx: (N, hidden_size) -> the next state, (N, hidden_size).
+
+        The default of ``hx`` is zeros. One sample may come without N.
         """
         return (F.rnn_relu_cell if self.nonlinearity == "relu" else F.rnn_tanh_cell)(input, hx, *self._weights())
 
@@ -95,19 +100,19 @@ class RNNCell(_Cell):
 
 
 class LSTMCell(_Cell):
-    """One step of an `LSTM`: (h, c) from the input and the pair before.
+    """One step of an `LSTM`.
 
     Parameters
     ----------
     input_size, hidden_size : int
     bias : bool
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
 
     Attributes
     ----------
     weight_ih, weight_hh : Parameter, (4 * hidden_size, input_size) and (4 * hidden_size, hidden_size)
-        Initially all are uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
+        Initially uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
     bias_ih, bias_hh : Parameter, (4 * hidden_size,), or None
 
     Examples
@@ -120,11 +125,12 @@ class LSTMCell(_Cell):
     ((2, 4), (2, 4))
     """
 
-    _chunks = 4
+    _gates = 4
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """The next state (h, c), (batch, hidden_size) each, of input (batch, input_size) and the state before, a pair
-        ``hx``, zeros by default; or all without batch.
+    def forward(self, input: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[Variable, Variable]:
+        """input: (N, input_size), hx: a pair of (N, hidden_size) -> the next states h and c, (N, hidden_size) each.
+
+        The default of ``hx`` is zeros. One sample may come without N.
         """
         return F.lstm_cell(input, hx, *self._weights())
 
@@ -137,12 +143,12 @@ class GRUCell(_Cell):
     input_size, hidden_size : int
     bias : bool
     device, dtype : optional
-        Of the parameters; default: the default device, float32.
+        Of the parameters. Default: the default device, float32.
 
     Attributes
     ----------
     weight_ih, weight_hh : Parameter, (3 * hidden_size, input_size) and (3 * hidden_size, hidden_size)
-        Initially all are uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
+        Initially uniform in [-k, k] with k = 1 / sqrt(hidden_size), as PyTorch's.
     bias_ih, bias_hh : Parameter, (3 * hidden_size,), or None
 
     Examples
@@ -153,10 +159,11 @@ class GRUCell(_Cell):
     (2, 4)
     """
 
-    _chunks = 3
+    _gates = 3
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """The next state, (batch, hidden_size), of input (batch, input_size) and state ``hx``, zeros by default; or all
-        without batch.
+    def forward(self, input: ArrayLike, hx: ArrayLike | None = None) -> Variable:
+        """input: (N, input_size), hx: (N, hidden_size) -> the next state, (N, hidden_size).
+
+        The default of ``hx`` is zeros. One sample may come without N.
         """
         return F.gru_cell(input, hx, *self._weights())

@@ -91,7 +91,7 @@ def test_dropout_is_between_layers_in_training_alone() -> None:
     assert not rustorch.all(layer(x)[0] == layer(x)[0])
     layer.eval()
     assert rustorch.all(layer(x)[0] == layer(x)[0])
-    with pytest.warns(UserWarning, match="there is but one"):
+    with pytest.warns(UserWarning, match="there is only one layer"):
         nn.GRU(2, 2, dropout=0.5)
 
 
