@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import tomllib
 from pathlib import Path
@@ -14,7 +13,6 @@ from tests.docs.pages import DOCS, GENERATED_PAGES, PAGES, ROOT, blocks, name, p
 
 README = ROOT / "README.md"
 REPOSITORY = "https://github.com/rustorch/rustorch/blob/main/"
-ADDING = ROOT / "docs" / "adding_an_operation.md"
 
 
 # -- links -------------------------------------------------------------------------------------------------------------
@@ -83,99 +81,6 @@ def test_features_that_readme_calls_missing_are_missing():
     assert [
         name for name in names if hasattr(rustorch, name) or hasattr(rustorch.nn, name) or hasattr(rustorch.optim, name)
     ] == []
-
-
-# -- the map -----------------------------------------------------------------------------------------------------------
-def listed() -> dict[str, bool]:
-    """Path -> whether it is a folder, as the map has them."""
-    (block,) = [block for block in blocks(ADDING) if block.info == ("text", "map")]
-    entries: dict[str, bool] = {}
-    path: list[str] = []
-    for line in block.text.splitlines():
-        entry = line.split()[0]
-        depth = (len(line) - len(line.lstrip())) // 2
-        path[depth:] = [entry.rstrip("/")]
-        key = "/".join(path)
-        assert key not in entries, f"{key} stands twice in the map"
-        entries[key] = entry.endswith("/")
-    return entries
-
-
-def test_the_map_is_complete():
-    """It lists just what is there, in every folder that it opens."""
-    entries = listed()
-    for path, folder in entries.items():
-        assert (ROOT / path).is_dir() if folder else (ROOT / path).is_file(), path
-    opened = {path.rpartition("/")[0] for path in entries} - {""}
-    assert {
-        "rustorch",
-        "rustorch/backends",
-        "rustorch/ops",
-        "rustorch/nn",
-        "rustorch/optim",
-        "rustorch/autograd",
-    } <= opened
-    for folder in opened:
-        there = {f"{folder}/{entry.name}" for entry in (ROOT / folder).iterdir()}
-        there = {
-            path for path in there if not path.endswith(("__pycache__", ".pyc")) and not Path(path).name.startswith(".")
-        }
-        assert there == {path for path in entries if path.rpartition("/")[0] == folder}, folder
-
-
-def imports(file: Path) -> list[str]:
-    """The modules that a file of rustorch imports when it runs, in full."""
-    package = file.relative_to(ROOT).with_suffix("").parts[:-1]
-    found: list[str] = []
-
-    def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            return
-        if isinstance(node, ast.Import):
-            found.extend(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = [*package[: len(package) - node.level + 1]] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            found.extend(f"{module}.{alias.name}" for alias in node.names)
-        for child in ast.iter_child_nodes(node):
-            visit(child)
-
-    visit(ast.parse(file.read_text(encoding="utf-8")))
-    return found
-
-
-def test_floors():
-    """Each part of rustorch imports only what stands above it in the map, and array libraries are imported in backends/
-    alone.
-    """
-    order = [path.removeprefix("rustorch/").removesuffix(".py") for path in listed() if path.count("/") == 1]
-    order = [
-        part for part in order if (ROOT / "rustorch" / part).is_dir() or (ROOT / "rustorch" / f"{part}.py").is_file()
-    ]
-    assert order[0] == "backends"
-    for floor, part in enumerate(order):
-        files = sorted((ROOT / "rustorch" / part).rglob("*.py")) or [ROOT / "rustorch" / f"{part}.py"]
-        for file in files:
-            for module in imports(file):
-                root, *rest = module.split(".")
-                if root == "rustorch":
-                    # "from . import nn" in __init__.py names parts or their names; those of the top level itself are
-                    # not parts
-                    assert rest[0] not in order or order.index(rest[0]) <= floor, (
-                        f"{file.relative_to(ROOT)} imports {module}"
-                    )
-                elif part != "backends":
-                    assert root not in ("numpy", "cupy", "cupyx", "torch", "jax"), (
-                        f"{file.relative_to(ROOT)} imports {module}"
-                    )
-
-
-def test_imports_are_found():
-    """The reader of imports sees relative ones, from files and packages, and in functions."""
-    assert "rustorch.autograd.graph.Value" in imports(ROOT / "rustorch" / "ops" / "creation.py")
-    assert "rustorch.ops.manipulation.reshape" in imports(ROOT / "rustorch" / "ops" / "creation.py")
-    assert "rustorch.backends" in imports(ROOT / "rustorch" / "__init__.py")
-    assert "rustorch.variable.Variable" not in imports(ROOT / "rustorch" / "autograd" / "functional.py")
 
 
 # -- dependencies, set-up, version -------------------------------------------------------------------------------------
