@@ -1,1 +1,1 @@
-"""Every speed claim, as ratios against peers in one run: ``python -m benchmarks``."""
+"""Benchmarks against PyTorch, JAX, autograd and MyGrad: ``python -m benchmarks``."""

@@ -1,12 +1,15 @@
-"""``python -m benchmarks [--rounds N] [--only NAME ...]``"""
+"""The command line: ``python -m benchmarks [--rounds N] [--only NAME ...]``"""
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -16,7 +19,7 @@ import rustorch
 from . import adam, chain, cnn, cube, cuda, embedding, gpt, launches, loader, lstm, mlp, processes, saving
 from .timing import medians, report
 
-_STEPS = {
+_MLPS = {
     "small": ([2, 4, 2], 32),
     "medium": ([784, 256, 128, 10], 64),
     "large": ([1024, 1024, 1024, 10], 1024),
@@ -30,101 +33,102 @@ _NETWORKS = {
 }
 
 
-def _versions() -> str:
-    import importlib.metadata
+def _chain(rounds: int) -> None:
+    report("sum(tanh(x * y + x)) on 8 elements, forward and backward", medians(chain.functions(), rounds))
 
-    names = ("numpy", "torch", "jax", "autograd", "mygrad")
-    found = []
-    for name in names:
+
+def _mlp(name: str, rounds: int) -> None:
+    sizes, batch = _MLPS[name]
+    report(f"training step of {sizes}, batch {batch}", medians(mlp.functions(sizes, batch), rounds))
+
+
+def _network(name: str, rounds: int) -> None:
+    title, step = _NETWORKS[name]
+    report(f"training step of {title}", medians(step().functions(), rounds))
+    if name == "adam":
+        report("Adam's update in this step", medians(adam.updates(), rounds))
+
+
+def _cube(rounds: int) -> None:
+    title = f"x ** 3 of {cube.NUMBERS:,} numbers of both signs, forward and backward"
+    report(title, medians(cube.functions(), rounds))
+
+
+def _embedding(rounds: int) -> None:
+    size = f"{embedding.INDICES} indices, {embedding.ROWS} rows of {embedding.WIDTH}"
+    report(f"embedding of {size}, forward and backward", medians(embedding.functions(), rounds))
+
+
+def _loader(rounds: int) -> None:
+    for arrays, kind in ((True, "arrays"), (False, "samples")):
+        for workers in (0, 2):
+            title = f"an epoch of {loader.IMAGES:,} images from a dataset of {kind}, batch {loader.BATCH}"
+            report(f"{title}, {workers} workers", medians(loader.functions(arrays, workers), rounds))
+
+
+def _saving(rounds: int) -> None:
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        report(f"saving {saving.MEGABYTES} MB", medians(saving.saving(Path(folder)), rounds))
+        title = f"loading {saving.MEGABYTES} MB without reading the values"
+        report(title, medians(saving.loading(Path(folder)), rounds))
+
+
+def _import(rounds: int) -> None:
+    print("\nimport time, without that of numpy")
+    for name, seconds in processes.import_time().items():
+        print(f"  {name:10}{seconds * 1e3:12.0f} ms")
+
+
+def _memory(rounds: int) -> None:
+    print("\npeak memory of five steps of [1024, 1024, 1024, 10], batch 1024")
+    for name, (before, peak) in processes.memory().items():
+        print(f"  {name:10}{peak:12.0f} MiB, {peak - before:.0f} MiB of them in the steps")
+
+
+def _launches(rounds: int) -> int:
+    return launches.run()
+
+
+#: The cases by name. Each takes the number of rounds and prints its results. A result that is not None is a number of
+#: failures.
+_CASES: dict[str, Callable[[int], int | None]] = {
+    "chain": _chain,
+    **{name: partial(_mlp, name) for name in _MLPS},
+    **{name: partial(_network, name) for name in _NETWORKS},
+    "cube": _cube,
+    "embedding": _embedding,
+    "loader": _loader,
+    "saving": _saving,
+    "import": _import,
+    "memory": _memory,
+    "launches": _launches,
+    "cuda": cuda.run,
+}
+
+
+def _versions() -> str:
+    versions = []
+    for name in ("numpy", "torch", "jax", "autograd", "mygrad"):
         try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
+            versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    return ", ".join(found)
+    return ", ".join(versions)
 
 
 def main() -> int:
-    """Run what the command line asks for; how many cases failed."""
+    """Run the cases that the command line names. Return how many failed."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="rustorch against its peers, as ratios in one run"
     )
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds, at least 9 (default 15)")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=[
-            "chain",
-            *_STEPS,
-            *_NETWORKS,
-            "cube",
-            "embedding",
-            "loader",
-            "saving",
-            "import",
-            "memory",
-            "launches",
-            "cuda",
-        ],
-        help="leave the others out",
-    )
+    parser.add_argument("--only", nargs="+", choices=list(_CASES), help="run these cases alone")
     options = parser.parse_args()
     if options.rounds < 9:
         parser.error("a median of fewer than 9 rounds says little")
-    chosen = options.only or [
-        "chain",
-        *_STEPS,
-        *_NETWORKS,
-        "cube",
-        "embedding",
-        "loader",
-        "saving",
-        "import",
-        "memory",
-        "launches",
-        *(["cuda"] if rustorch.cuda.is_available() else []),
-    ]
+    chosen = options.only or [name for name in _CASES if name != "cuda" or rustorch.cuda.is_available()]
     print(f"rustorch {rustorch.__version__}, Python {platform.python_version()}, {_versions()}; {platform.machine()}")
-
-    if "chain" in chosen:
-        report("sum(tanh(x * y + x)) on 8 elements, forward and backward", medians(chain.functions(), options.rounds))
-    for name, (sizes, batch) in _STEPS.items():
-        if name in chosen:
-            report(f"training step of {sizes}, batch {batch}", medians(mlp.functions(sizes, batch), options.rounds))
-    for name, (title, step) in _NETWORKS.items():
-        if name in chosen:
-            report(f"training step of {title}", medians(step().functions(), options.rounds))
-    if "adam" in chosen:
-        report("Adam's update of that alone", medians(adam.updates(), options.rounds))
-    if "cube" in chosen:
-        title = f"x ** 3 of {cube.NUMBERS:,} numbers of both signs, forward and backward"
-        report(title, medians(cube.functions(), options.rounds))
-    if "embedding" in chosen:
-        title = f"embedding of {embedding.INDICES} indices, {embedding.ROWS} rows of {embedding.WIDTH}, forward and backward"
-        report(title, medians(embedding.functions(), options.rounds))
-    if "loader" in chosen:
-        for arrays, kind in ((True, "arrays"), (False, "samples")):
-            for workers in (0, 2):
-                title = f"an epoch of {loader.IMAGES:,} images from a dataset of {kind}, batch {loader.BATCH}, {workers} workers"
-                report(title, medians(loader.functions(arrays, workers), options.rounds))
-    if "saving" in chosen:
-        with tempfile.TemporaryDirectory(dir=".") as folder:
-            report(f"saving {saving.MEGABYTES} MB", medians(saving.saving(Path(folder)), options.rounds))
-            report(
-                f"loading {saving.MEGABYTES} MB, of which nothing is used yet",
-                medians(saving.loading(Path(folder)), options.rounds),
-            )
-    if "import" in chosen:
-        print("\nimport, beyond numpy's own")
-        for name, seconds in processes.import_time().items():
-            print(f"  {name:10}{seconds * 1e3:12.0f} ms")
-    if "memory" in chosen:
-        print("\npeak memory of five steps of [1024, 1024, 1024, 10], batch 1024")
-        for name, (before, peak) in processes.memory().items():
-            print(f"  {name:10}{peak:12.0f} MiB, of which {peak - before:.0f} MiB by the steps")
-    failed = launches.run() if "launches" in chosen else 0
-    if "cuda" in chosen:
-        failed += cuda.run(options.rounds)
-    return failed
+    return sum([case(options.rounds) or 0 for name, case in _CASES.items() if name in chosen])
 
 
 if __name__ == "__main__":

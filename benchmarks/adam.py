@@ -1,5 +1,6 @@
-"""One training step with Adam: a perceptron whose 800,000 parameters take longer to update than to use, and its
-optimizer's part alone.
+"""One training step with Adam, and the optimizer's part alone.
+
+The perceptron has 800,000 parameters and a small batch, so the update takes longer than forward and backward.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ SIZES, BATCH = [512, 512, 512, 512, 10], 16
 
 
 def model(nn: Any) -> Any:
-    """The network, of PyTorch's layers or of ours."""
+    """The network, from the layers of rustorch or PyTorch."""
     return mlp.network(nn, SIZES)
 
 
@@ -26,7 +27,7 @@ def step() -> Step:
 
 
 def updates(device: str = "cpu") -> dict[str, Callable[[], object]]:
-    """``optimizer.step()`` alone."""
+    """``optimizer.step()`` alone, in each library that is installed."""
     network = model(rustorch.nn).to(device)
     for p in network.parameters():
         p.grad = rustorch.full(p.shape, 1e-3, device=device).data

@@ -1,4 +1,4 @@
-"""Four operations on 8 elements, forward and backward: what a call costs besides arithmetic."""
+"""Four operations on 8 elements, forward and backward, which measure the overhead of calls."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import rustorch
 
 
 def functions() -> dict[str, Callable[[], object]]:
-    """sum(tanh(x * y + x)), with gradients in x and y."""
+    """``sum(tanh(x * y + x))`` with its gradients, in each library that is installed."""
     generator = numpy.random.default_rng(0)
     a, b = generator.standard_normal((2, 8)).astype("float32")
     out: dict[str, Callable[[], object]] = {}
 
     x, y = rustorch.Variable(a, requires_grad=True), rustorch.Variable(b, requires_grad=True)
 
-    def ours() -> None:
+    def rustorch_chain() -> None:
         rustorch.sum(rustorch.tanh(x * y + x)).backward()
         x.zero_grad()
         y.zero_grad()
 
-    out["rustorch"] = ours
+    out["rustorch"] = rustorch_chain
     try:
         import torch
     except ImportError:
@@ -30,11 +30,11 @@ def functions() -> dict[str, Callable[[], object]]:
     else:
         tx, ty = torch.tensor(a, requires_grad=True), torch.tensor(b, requires_grad=True)
 
-        def theirs() -> None:
+        def torch_chain() -> None:
             torch.sum(torch.tanh(tx * ty + tx)).backward()
             tx.grad = ty.grad = None
 
-        out["torch"] = theirs
+        out["torch"] = torch_chain
     try:
         import jax
     except ImportError:

@@ -1,10 +1,7 @@
-"""One training step of a small convolutional network on images of 28 x 28: convolutions, batch norm, pooling,
-cross-entropy, SGD.
-"""
+"""One training step of a small convolutional network on images of 28 x 28 pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy
@@ -13,7 +10,7 @@ from .steps import Step
 
 
 def model(nn: Any) -> Any:
-    """The network, of PyTorch's layers or of ours."""
+    """The network, from the layers of rustorch or PyTorch."""
     return nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1),
         nn.ReLU(),
@@ -30,12 +27,7 @@ def model(nn: Any) -> Any:
 
 
 def step(batch: int = 64) -> Step:
-    """SGD with momentum."""
+    """The step, with SGD with momentum."""
     generator = numpy.random.default_rng(0)
     images = generator.standard_normal((batch, 1, 28, 28)).astype("float32")
     return Step(model, (images,), generator.integers(0, 10, batch), "SGD", {"momentum": 0.9})
-
-
-def ours(batch: int, device: str = "cpu") -> Callable[[], object]:
-    """rustorch's step."""
-    return step(batch).ours(device)

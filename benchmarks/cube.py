@@ -1,4 +1,4 @@
-"""``x ** 3`` of numbers of both signs, forward and backward: a part of every GELU that is written out."""
+"""``x ** 3`` of numbers of both signs, forward and backward. GELU's formula has this power."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ NUMBERS = 1_000_000
 
 
 def functions() -> dict[str, Callable[[], object]]:
-    """sum(x ** 3), with its gradient."""
+    """``sum(x ** 3)`` with its gradient, in each library that is installed."""
     a = numpy.random.default_rng(0).standard_normal(NUMBERS).astype("float32")
     x = rustorch.Variable(a, requires_grad=True)
 
-    def ours() -> None:
+    def rustorch_cube() -> None:
         rustorch.sum(x**3).backward()
         x.zero_grad()
 
-    out: dict[str, Callable[[], object]] = {"rustorch": ours}
+    out: dict[str, Callable[[], object]] = {"rustorch": rustorch_cube}
     try:
         import torch
     except ImportError:
         return out
     tx = torch.tensor(a, requires_grad=True)
 
-    def theirs() -> None:
+    def torch_cube() -> None:
         torch.sum(tx**3).backward()
         tx.grad = None
 
-    out["torch"] = theirs
+    out["torch"] = torch_cube
     return out

@@ -1,6 +1,4 @@
-"""Training steps on one GPU, against PyTorch eager on the same card: when a step returns, and when the GPU has finished
-it.
-"""
+"""Times training steps on one GPU against PyTorch eager: until the call returns, and until the GPU has finished."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from . import adam, cnn, gpt, lstm, mlp
 from .steps import torch_on
 from .timing import queued_and_done
 
-#: What is timed, by what is printed before its figures.
+#: The steps that are timed, by title.
 CASES: dict[str, Callable[[], dict[str, Callable[[], object]]]] = {
     **{
         f"MLP {sizes}, batch {batch}": partial(
@@ -33,12 +31,12 @@ CASES: dict[str, Callable[[], dict[str, Callable[[], object]]]] = {
     "GPT with AdamW": lambda: gpt.step("AdamW").functions("cuda"),
     "LSTM": lambda: lstm.step().functions("cuda"),
     f"MLP {adam.SIZES}, batch {adam.BATCH}, with Adam": lambda: adam.step().functions("cuda"),
-    "Adam's update of that alone": lambda: adam.updates("cuda"),
+    "Adam's update in this step": lambda: adam.updates("cuda"),
 }
 
 
 def versions() -> str:
-    """The card, what drives it, and which products may be computed with TF32's ten bits."""
+    """The GPU, the versions of its software, and whether products may use TF32's ten bits."""
     import cupy
 
     runtime = cupy.cuda.runtime
@@ -59,8 +57,8 @@ def _on(switch: bool) -> str:
     return "on" if switch else "off"
 
 
-def _waiting() -> Callable[[], None]:
-    """What waits until the GPU has finished all that either library asked of it."""
+def _make_wait() -> Callable[[], None]:
+    """A function that waits until the GPU has finished the work of both libraries."""
     torch = torch_on("cuda")
     if torch is None:
         return rustorch.cuda.synchronize
@@ -73,15 +71,15 @@ def _waiting() -> Callable[[], None]:
 
 
 def run(rounds: int) -> int:
-    """Time every case and print its figures. A case that fails says why, and the next one runs.
+    """Time every case and print its figures. If a case fails, print the error and go on with the next one.
 
     Returns
     -------
     int
-        How many failed.
+        How many cases failed.
     """
     print(f"\n{versions()}", flush=True)
-    wait, failed = _waiting(), 0
+    wait, failed = _make_wait(), 0
     for name, make in CASES.items():
         try:
             results = queued_and_done(make(), wait, rounds)

@@ -1,4 +1,4 @@
-"""An embedding's gradient: 50,000 rows of width 64, 8,192 indices, forward and backward."""
+"""Forward and backward of an embedding: 50,000 rows of width 64, 8,192 indices."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _both(library: Any, table: Any, indices: Any, g: Any) -> Callable[[], object
 
 
 def functions() -> dict[str, Callable[[], object]]:
-    """The layer of everybody who is installed, on the same numbers."""
+    """The layer of each library that is installed, on the same numbers."""
     generator = numpy.random.default_rng(0)
     table = generator.standard_normal((ROWS, WIDTH)).astype("float32")
     indices = generator.integers(0, ROWS, INDICES)

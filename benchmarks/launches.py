@@ -1,9 +1,7 @@
-"""How many kernels a training step launches, how often it waits for the GPU, and how often it copies from the host: no
-GPU needed.
+"""Counts a training step's launches, waits for the GPU and copies from the host. It needs no GPU.
 
-Counted in a process of its own on the stand-in for CuPy in ``tests/support/cuda``, whose CUDA sources a C++ compiler
-compiles. These are counts, not times: the same on every machine. ``tests/gpu/test_launches.py`` holds them to the
-limits.
+A new process counts on the stand-in for CuPy in ``tests/support/cuda``, which needs a C++ compiler. Counts are the same
+on every machine. ``tests/gpu/test_launches.py`` compares them with the limits.
 """
 
 from __future__ import annotations
@@ -31,16 +29,16 @@ STAND_IN = ROOT / "tests" / "support" / "cuda"
 
 @dataclass(frozen=True)
 class Case:
-    """What is counted.
+    """One call whose launches are counted.
 
     Attributes
     ----------
     make : callable
-        Makes the function whose third call is counted.
+        Makes a function. Its third call is counted.
     limit : int, optional
         The largest number of launches allowed.
     torch : int, optional
-        Launches of PyTorch eager for the same, counted by its profiler.
+        The launches of PyTorch eager, counted by its profiler.
     """
 
     make: Callable[[], Callable[[], object]]
@@ -50,13 +48,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Counts:
-    """What was counted in one call.
+    """The counts of one call.
 
     Attributes
     ----------
     launches, waits, copies : int
     where : tuple of str
-        For each wait and each copy, what it was and the line that asked for it.
+        For each wait and each copy: its name, and the lines that asked for it.
     """
 
     launches: int
@@ -78,12 +76,14 @@ def _recurrent() -> Callable[[], object]:
 
 
 STEPS = {
-    "MLP [784, 256, 128, 10], SGD": Case(lambda: mlp.ours([784, 256, 128, 10], 64, DEVICE), limit=22, torch=21),
-    "the same, Adam": Case(lambda: mlp.step([784, 256, 128, 10], 64, "Adam").ours(DEVICE)),
-    f"MLP {adam.SIZES}, Adam": Case(lambda: adam.step().ours(DEVICE)),
-    "CNN, SGD with momentum": Case(lambda: cnn.ours(4, DEVICE), limit=45, torch=33),
-    "GPT, SGD": Case(lambda: gpt.step("SGD", 2).ours(DEVICE)),
-    "GPT, AdamW": Case(lambda: gpt.step("AdamW", 2).ours(DEVICE), limit=110, torch=113),
+    "MLP [784, 256, 128, 10], SGD": Case(
+        lambda: mlp.rustorch_step([784, 256, 128, 10], 64, DEVICE), limit=22, torch=21
+    ),
+    "the same, Adam": Case(lambda: mlp.step([784, 256, 128, 10], 64, "Adam").rustorch_step(DEVICE)),
+    f"MLP {adam.SIZES}, Adam": Case(lambda: adam.step().rustorch_step(DEVICE)),
+    "CNN, SGD with momentum": Case(lambda: cnn.step(4).rustorch_step(DEVICE), limit=45, torch=33),
+    "GPT, SGD": Case(lambda: gpt.step("SGD", 2).rustorch_step(DEVICE)),
+    "GPT, AdamW": Case(lambda: gpt.step("AdamW", 2).rustorch_step(DEVICE), limit=110, torch=113),
     f"LSTM, {lstm.STEPS} steps, forward and backward": Case(_recurrent, limit=140),
 }
 
@@ -121,7 +121,7 @@ UPDATES = {
 
 
 # -- losses and layers -------------------------------------------------------------------------------------------------
-def _behind(loss: Callable[..., Any]) -> Case:
+def _loss(loss: Callable[..., Any]) -> Case:
     """A small perceptron with this loss, forward and backward."""
 
     def make() -> Callable[[], object]:
@@ -139,7 +139,7 @@ def _behind(loss: Callable[..., Any]) -> Case:
 
 
 def _layer(make: Callable[[], nn.Module], *shape: int, backward: bool = True) -> Case:
-    """A layer by itself on random numbers."""
+    """A layer on random numbers, forward and (with ``backward``) backward."""
 
     def prepare() -> Callable[[], object]:
         layer, x = make().to(DEVICE), rustorch.randn(*shape, device=DEVICE)
@@ -179,24 +179,24 @@ def _activated(name: str, out: Any, *_: Any) -> Any:
 
 
 LAYERS = {
-    "two Linear with ReLU, and sum": _behind(lambda out, *_: out),
-    "the same with cross_entropy": _behind(lambda out, target, labels: F.cross_entropy(out, labels)),
-    "... log_softmax and nll_loss": _behind(lambda out, target, labels: F.nll_loss(F.log_softmax(out, 1), labels)),
-    "... mse_loss": _behind(lambda out, target, labels: F.mse_loss(out, target)),
-    "... l1_loss": _behind(lambda out, target, labels: F.l1_loss(out, target)),
-    "... smooth_l1_loss": _behind(lambda out, target, labels: F.smooth_l1_loss(out, target)),
-    "... huber_loss": _behind(lambda out, target, labels: F.huber_loss(out, target)),
-    "... binary_cross_entropy_with_logits": _behind(
+    "two Linear with ReLU, and sum": _loss(lambda out, *_: out),
+    "the same with cross_entropy": _loss(lambda out, target, labels: F.cross_entropy(out, labels)),
+    "... log_softmax and nll_loss": _loss(lambda out, target, labels: F.nll_loss(F.log_softmax(out, 1), labels)),
+    "... mse_loss": _loss(lambda out, target, labels: F.mse_loss(out, target)),
+    "... l1_loss": _loss(lambda out, target, labels: F.l1_loss(out, target)),
+    "... smooth_l1_loss": _loss(lambda out, target, labels: F.smooth_l1_loss(out, target)),
+    "... huber_loss": _loss(lambda out, target, labels: F.huber_loss(out, target)),
+    "... binary_cross_entropy_with_logits": _loss(
         lambda out, target, labels: F.binary_cross_entropy_with_logits(out, target)
     ),
     **{
-        f"... {name}, and sum": _behind(partial(_activated, name))
+        f"... {name}, and sum": _loss(partial(_activated, name))
         for name in ("relu6", "hardtanh", "dropout", "gelu", "silu", "leaky_relu", "softplus", "normalize")
     },
-    "... tanh, and sum": _behind(lambda out, *_: rustorch.tanh(out)),
-    "... abs, and sum": _behind(lambda out, *_: rustorch.abs(out)),
-    "... clip, and sum": _behind(lambda out, *_: rustorch.clip(out, -1, 1)),
-    "... layer_norm, and sum": _behind(lambda out, *_: F.layer_norm(out, (8,))),
+    "... tanh, and sum": _loss(lambda out, *_: rustorch.tanh(out)),
+    "... abs, and sum": _loss(lambda out, *_: rustorch.abs(out)),
+    "... clip, and sum": _loss(lambda out, *_: rustorch.clip(out, -1, 1)),
+    "... layer_norm, and sum": _loss(lambda out, *_: F.layer_norm(out, (8,))),
     "Embedding": Case(_embedding),
     "BatchNorm1d in training, forward": _layer(lambda: nn.BatchNorm1d(8), 4, 8, backward=False),
     "Dropout, forward": _layer(lambda: nn.Dropout(0.5), 4, 8, backward=False),
@@ -204,7 +204,7 @@ LAYERS = {
     "MultiheadAttention": _layer(_Attention, 3, 5, 8),
 }
 
-#: All of them, by title.
+#: All cases by title.
 CASES = {**STEPS, **UPDATES, **LAYERS}
 
 
@@ -213,15 +213,15 @@ def _count(case: Case) -> Counts:
     from tests.support.launches import counted
 
     call = case.make()
-    for _ in range(2):  # an optimizer makes its state, a kernel is compiled
+    for _ in range(2):  # kernels are compiled, and an optimizer makes its state
         call()
-    with counted() as found:
+    with counted() as counts:
         call()
-    return Counts(found.launches.total(), found.syncs.total(), found.copies.total(), tuple(found.waiting))
+    return Counts(counts.launches.total(), counts.syncs.total(), counts.copies.total(), tuple(counts.waiting))
 
 
 def _child() -> None:
-    """Count in this process, in which ``cupy`` is the stand-in, and print the counts for `measure`."""
+    """Count in this process, where ``cupy`` is the stand-in, and print the counts for `measure`."""
     out: dict[str, Any] = {}
     for title, case in CASES.items():
         try:
@@ -232,17 +232,17 @@ def _child() -> None:
 
 
 def environment() -> dict[str, str]:
-    """For a process in which ``cupy`` is the stand-in."""
+    """Environment variables for a process in which ``cupy`` is the stand-in."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(STAND_IN), str(ROOT)])}
 
 
 def measure() -> dict[str, Counts | str]:
-    """Counts by title; the error's text in place of those of a case that failed.
+    """The counts by title. For a case that failed, the value is the text of its error.
 
     Raises
     ------
     RuntimeError
-        If nothing could be counted, with what the process wrote.
+        If nothing could be counted. The message has the process's output.
     """
     command = [sys.executable, "-m", "benchmarks.launches"]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
@@ -253,7 +253,7 @@ def measure() -> dict[str, Counts | str]:
 
 
 def beyond(case: Case, counts: Counts | str) -> str:
-    """What is wrong with the counts; empty if nothing is."""
+    """The limits that the counts exceed, as text. It is empty if there are none."""
     if isinstance(counts, str):
         return counts
     wrong = []
@@ -268,12 +268,12 @@ def beyond(case: Case, counts: Counts | str) -> str:
 
 
 def run() -> int:
-    """Print the table.
+    """Print a table of the counts.
 
     Returns
     -------
     int
-        How many are beyond their limits, wait for the GPU, or copy from the host.
+        How many cases exceed their limits, wait for the GPU, or copy from the host.
     """
     results = measure()
     failed = 0

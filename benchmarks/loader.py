@@ -1,4 +1,4 @@
-"""One epoch of a DataLoader: 60,000 images of 28 x 28 and their labels, shuffled, in batches of 64."""
+"""One epoch of a DataLoader: 60,000 images of 28 x 28 pixels with labels, shuffled, in batches of 64."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ IMAGES, SIDE, BATCH = 60_000, 28, 64
 
 
 class Samples:
-    """What has a length and items: (image, label), as a dataset written in Python has them."""
+    """A dataset written in Python: it has a length, and its items are (image, label)."""
 
     def __init__(self, images: Any, labels: Any):
         self.images, self.labels = images, labels
@@ -28,23 +28,23 @@ class Samples:
 
 def _epoch(loader: Any) -> Callable[[], object]:
     def epoch() -> None:
-        seen = 0
+        count = 0
         for images, _ in loader:
-            seen += images.shape[0]
-        assert seen == IMAGES
+            count += images.shape[0]
+        assert count == IMAGES
 
     return epoch
 
 
 def functions(arrays: bool, workers: int) -> dict[str, Callable[[], object]]:
-    """The loader of everybody who is installed, on the same numbers.
+    """The loader of each library that is installed, on the same numbers.
 
     Parameters
     ----------
     arrays : bool
-        Whether the dataset is one of arrays (torch's TensorDataset); otherwise one of samples, NumPy arrays for both.
+        If true, the dataset holds whole arrays (TensorDataset in PyTorch). Otherwise its items are made one by one.
     workers : int
-        Threads here, processes of torch's.
+        The number of workers: threads in rustorch, processes in PyTorch.
     """
     generator = numpy.random.default_rng(0)
     images = generator.standard_normal((IMAGES, SIDE, SIDE), dtype="float32")
@@ -56,6 +56,6 @@ def functions(arrays: bool, workers: int) -> dict[str, Callable[[], object]]:
         import torch
         from torch.utils.data import DataLoader, TensorDataset
 
-        theirs = TensorDataset(torch.from_numpy(images), torch.from_numpy(labels)) if arrays else samples
-        out["torch"] = _epoch(DataLoader(theirs, **options))
+        dataset = TensorDataset(torch.from_numpy(images), torch.from_numpy(labels)) if arrays else samples
+        out["torch"] = _epoch(DataLoader(dataset, **options))
     return out

@@ -1,4 +1,4 @@
-"""One training step of an LSTM: 64 features, 128 hidden, 32 steps, batch 32; the last step's output is classified."""
+"""One training step of an LSTM: 64 features, 128 hidden units, 32 steps, batch 32. The last output is classified."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FEATURES, HIDDEN, STEPS, BATCH, CLASSES = 64, 128, 32, 32, 10
 
 
 def model(nn: Any) -> Any:
-    """The network, of PyTorch's layers or of ours."""
+    """The network, from the layers of rustorch or PyTorch."""
 
     class Classifier(nn.Module):
         def __init__(self) -> None:
@@ -27,7 +27,7 @@ def model(nn: Any) -> Any:
 
 
 def step() -> Step:
-    """SGD."""
+    """The step, with SGD."""
     generator = numpy.random.default_rng(0)
     x = generator.standard_normal((STEPS, BATCH, FEATURES)).astype("float32")
     return Step(model, (x,), generator.integers(0, CLASSES, BATCH))

@@ -1,4 +1,4 @@
-"""One training step of a perceptron: Linear, ReLU, cross-entropy, SGD."""
+"""One training step of a multilayer perceptron: Linear, ReLU, cross-entropy, SGD."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def _data(
 
 
 def network(nn: Any, sizes: list[int]) -> Any:
-    """Linear layers with ReLU between them, of PyTorch's layers or of ours."""
+    """Linear layers with ReLU between them, from the layers of ``nn``, a module of rustorch or PyTorch."""
     pairs = [(nn.Linear(n_in, n_out), nn.ReLU()) for n_in, n_out in itertools.pairwise(sizes)]
     return nn.Sequential(*[layer for pair in pairs for layer in pair][:-1])
 
 
 def step(sizes: list[int], batch: int, optimizer: str = "SGD") -> Step:
-    """The step of what has layers."""
+    """The step for libraries that have layers."""
     _, images, labels = _data(sizes, batch)
     return Step(lambda nn: network(nn, sizes), (images,), labels, optimizer)
 
 
-def ours(sizes: list[int], batch: int, device: str = "cpu") -> Callable[[], object]:
-    """rustorch's step."""
-    return step(sizes, batch).ours(device)
+def rustorch_step(sizes: list[int], batch: int, device: str = "cpu") -> Callable[[], object]:
+    """The step in rustorch."""
+    return step(sizes, batch).rustorch_step(device)
 
 
-def torchs(sizes: list[int], batch: int, device: str = "cpu") -> Callable[[], object]:
-    """PyTorch's step."""
-    return step(sizes, batch).torchs(device)
+def torch_step(sizes: list[int], batch: int, device: str = "cpu") -> Callable[[], object]:
+    """The step in PyTorch."""
+    return step(sizes, batch).torch_step(device)
 
 
-def jaxs(sizes: list[int], batch: int) -> Callable[[], object]:
-    """The same step, compiled by jax."""
+def jax_step(sizes: list[int], batch: int) -> Callable[[], object]:
+    """The step in JAX, compiled."""
     import jax
     import jax.numpy as jnp
 
@@ -74,8 +74,8 @@ def jaxs(sizes: list[int], batch: int) -> Callable[[], object]:
     return step
 
 
-def autograds(sizes: list[int], batch: int) -> Callable[[], object]:
-    """The same step in autograd's NumPy."""
+def autograd_step(sizes: list[int], batch: int) -> Callable[[], object]:
+    """The step in autograd."""
     import autograd
     import autograd.numpy as anp
 
@@ -100,8 +100,8 @@ def autograds(sizes: list[int], batch: int) -> Callable[[], object]:
     return step
 
 
-def mygrads(sizes: list[int], batch: int) -> Callable[[], object]:
-    """The same step in MyGrad."""
+def mygrad_step(sizes: list[int], batch: int) -> Callable[[], object]:
+    """The step in MyGrad."""
     import mygrad
     from mygrad.nnet.activations import relu
     from mygrad.nnet.losses import softmax_crossentropy
@@ -124,9 +124,10 @@ def mygrads(sizes: list[int], batch: int) -> Callable[[], object]:
 
 
 def functions(sizes: list[int], batch: int) -> dict[str, Callable[[], object]]:
-    """The step of everybody who is installed."""
-    out = {"rustorch": ours(sizes, batch)}
-    for name, make in (("torch", torchs), ("jax (jit)", jaxs), ("autograd", autograds), ("mygrad", mygrads)):
+    """The step in each library that is installed."""
+    out = {"rustorch": rustorch_step(sizes, batch)}
+    makers = {"torch": torch_step, "jax (jit)": jax_step, "autograd": autograd_step, "mygrad": mygrad_step}
+    for name, make in makers.items():
         try:
             out[name] = make(sizes, batch)
         except ImportError:

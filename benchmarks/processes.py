@@ -1,4 +1,4 @@
-"""What only a process of its own can tell: import time, and peak memory."""
+"""Import time and peak memory, each measured in a new process."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ print(before, peak())
 
 
 def _run(code: str) -> list[float]:
-    # compiled files are kept between runs, as an installer leaves them
+    # keep the compiled .pyc files, as in an installed package
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     return [float(word) for word in done.stdout.split()]
 
 
 def import_time(rounds: int = 11) -> dict[str, float]:
-    """Median seconds that an import takes after numpy's own, by package; and numpy's own."""
+    """Median seconds of an import, by package. The time of importing NumPy is not included, and has its own entry."""
     modules = [name for name in ("rustorch", "torch", "jax", "autograd", "mygrad") if importlib.util.find_spec(name)]
-    found: dict[str, list[float]] = {name: [] for name in ["numpy", *modules]}
+    times: dict[str, list[float]] = {name: [] for name in ["numpy", *modules]}
     for name in modules:
         _run(_IMPORT.format(module=name))
     for _ in range(rounds):
         for name in modules:
-            numpys, theirs = _run(_IMPORT.format(module=name))
-            found[name].append(theirs)
-            found["numpy"].append(numpys)
-    return {name: statistics.median(times) for name, times in found.items()}
+            numpy_seconds, seconds = _run(_IMPORT.format(module=name))
+            times[name].append(seconds)
+            times["numpy"].append(numpy_seconds)
+    return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
 def memory() -> dict[str, tuple[float, float]]:
-    """(MiB before the first step, peak MiB over five steps) of the large perceptron, each in a process of its own.
+    """MiB before the first step of the large perceptron, and the peak over five steps, by library.
 
-    Read from /proc: on other systems than Linux there are no figures.
+    The figures come from /proc, so the result is empty on other systems than Linux.
     """
     if not os.path.exists("/proc/self/status"):
         return {}
-    makers = {"rustorch": "ours"}
+    makers = {"rustorch": "rustorch_step"}
     if importlib.util.find_spec("torch"):
-        makers["torch"] = "torchs"
+        makers["torch"] = "torch_step"
     return {name: tuple(_run(_MEMORY.format(maker=maker))) for name, maker in makers.items()}  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""A state of 500 MB, saved and loaded; against a plain write of the same bytes, each brought to the disk."""
+"""Saving and loading a state of 500 MB, compared with a plain write of the same bytes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def _plain(path: str, state: dict[str, Any]) -> None:
 
 
 def saving(folder: Path) -> dict[str, Callable[[], object]]:
-    """What writes the state into a new file, its bytes on the disk at the end."""
+    """Functions that write the state into a new file, and return when the bytes are on the disk."""
     state = _state()
 
-    def anew(name: str, write: Callable[[str], None]) -> Callable[[], None]:
+    def into_new_file(name: str, write: Callable[[str], None]) -> Callable[[], None]:
         path = folder / name
 
         def call() -> None:
@@ -42,13 +42,13 @@ def saving(folder: Path) -> dict[str, Callable[[], object]]:
         return call
 
     return {
-        "rustorch": anew("ours", lambda path: rustorch.save(state, path)),
-        "write": anew("plain", lambda path: _plain(path, state)),
+        "rustorch": into_new_file("rustorch", lambda path: rustorch.save(state, path)),
+        "write": into_new_file("plain", lambda path: _plain(path, state)),
     }
 
 
 def loading(folder: Path) -> dict[str, Callable[[], object]]:
-    """What maps the state into memory, ready to be used; nothing of it is read."""
+    """Functions that map the state into memory. The values are not read."""
     path = folder / "state"
     rustorch.save(_state(), path)
     out: dict[str, Callable[[], object]] = {"rustorch": lambda: rustorch.load(path)}

@@ -1,6 +1,4 @@
-"""One training step of a model that is written once for both libraries: forward, cross-entropy, backward, an
-optimizer.
-"""
+"""A training step of one model in rustorch and in PyTorch: forward, cross-entropy, backward, optimizer."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ import rustorch
 
 
 def torch_on(device: str) -> Any:
-    """PyTorch, if it is installed and can use the device; None otherwise."""
+    """PyTorch if it is installed and can use the device, else None."""
     try:
         import torch
     except ImportError:
@@ -25,16 +23,16 @@ def torch_on(device: str) -> Any:
 
 @dataclass(frozen=True)
 class Step:
-    """A training step, to be made with either library and on any device from the same initial values.
+    """A training step. Both libraries start from the same initial values, on any device.
 
     Attributes
     ----------
     model : callable
-        ``model(nn)`` makes the module from a library's layers.
+        ``model(nn)`` makes the module from the layers of a library's ``nn``.
     inputs, labels : numpy arrays
         The batch.
     optimizer : str
-        Its name in both libraries.
+        The name of its class in both libraries.
     options : mapping
         The optimizer's options besides ``lr``.
     """
@@ -49,15 +47,15 @@ class Step:
     def _start(self) -> dict[str, numpy.ndarray]:
         return {name: value.data.copy() for name, value in self.model(rustorch.nn).state_dict().items()}
 
-    def ours(self, device: str = "cpu") -> Callable[[], object]:
-        """rustorch's step."""
+    def rustorch_step(self, device: str = "cpu") -> Callable[[], object]:
+        """The step in rustorch."""
         network = self.model(rustorch.nn)
         network.load_state_dict(self._start)
         inputs = [rustorch.Variable(x, device=device) for x in self.inputs]
         return self._step(rustorch, network.to(device), inputs, rustorch.Variable(self.labels, device=device))
 
-    def torchs(self, device: str = "cpu") -> Callable[[], object]:
-        """PyTorch's step."""
+    def torch_step(self, device: str = "cpu") -> Callable[[], object]:
+        """The step in PyTorch."""
         import torch
 
         network = self.model(torch.nn)
@@ -66,10 +64,10 @@ class Step:
         return self._step(torch, network.to(device), inputs, torch.tensor(self.labels, device=device))
 
     def functions(self, device: str = "cpu") -> dict[str, Callable[[], object]]:
-        """The step of everybody who is installed and can use the device."""
-        out = {"rustorch": self.ours(device)}
+        """The step in each library that is installed and can use the device."""
+        out = {"rustorch": self.rustorch_step(device)}
         if torch_on(device):
-            out["torch"] = self.torchs(device)
+            out["torch"] = self.torch_step(device)
         return out
 
     def _step(self, library: Any, network: Any, inputs: Sequence[Any], labels: Any) -> Callable[[], object]:

@@ -1,4 +1,4 @@
-"""Interleaved rounds in one process: what slows the machine down slows all of them down."""
+"""Timing of functions in interleaved rounds, so that other work on the machine slows all of them down alike."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def medians(
     Parameters
     ----------
     functions : dict of callables
-        By the name of who is measured; "rustorch" is among them.
+        By the name of the library. "rustorch" must be among them.
     rounds : int
         At least 9.
     seconds : float
-        About how long each of them runs per round.
+        The time that each function runs in a round, about.
 
     Returns
     -------
     dict
-        name -> (median seconds per call, median over the rounds of rustorch's time over this one's)
+        name -> (median seconds per call, median over the rounds of rustorch's time divided by this library's)
     """
     calls = {}
     for name, function in functions.items():
@@ -52,38 +52,38 @@ def medians(
 
 
 def report(title: str, results: dict[str, tuple[float, float]]) -> None:
-    """Print who took how long, and rustorch's time as a multiple of theirs."""
+    """Print the time of each library, and rustorch's time divided by it."""
     print(f"\n{title}")
     for name, (seconds, ratio) in results.items():
         text = f"{seconds * 1e6:12.1f} us" if seconds < 1e-3 else f"{seconds * 1e3:12.2f} ms"
-        print(f"  {name:10}{text}" + ("" if name == "rustorch" else f"   rustorch takes {ratio:.2f} of it"))
+        print(f"  {name:10}{text}" + ("" if name == "rustorch" else f"   rustorch / {name}: {ratio:.2f}"))
 
 
 def queued_and_done(
     functions: dict[str, Callable[[], object]], wait: Callable[[], object], rounds: int = 15, seconds: float = 0.05
 ) -> dict[str, tuple[float, float, float]]:
-    """Time functions that leave work for a GPU behind, round by round.
+    """Time functions that queue work for a GPU, round by round.
 
     Parameters
     ----------
     functions : dict of callables
-        By the name of who is measured; "rustorch" is among them.
+        By the name of the library. "rustorch" must be among them.
     wait : callable
-        Returns when the GPU has finished all that was asked of it.
+        Returns when the GPU has finished all its work.
     rounds : int
         At least 9.
     seconds : float
-        About how long each of them runs per round.
+        The time that each function runs in a round, about.
 
     Returns
     -------
     dict
-        name -> (median seconds until a call returns, median seconds until the GPU has finished it, median over the
-        rounds of rustorch's time over this one's until the GPU has finished)
+        name -> (median seconds until a call returns, median seconds until the GPU has finished its work, median over
+        the rounds of rustorch's time divided by this library's, both until the GPU has finished)
     """
     calls = {}
     for name, function in functions.items():
-        for _ in range(5):  # kernels are compiled, memory is taken
+        for _ in range(5):  # compiles kernels, and allocates memory
             function()
         wait()
         start = time.perf_counter()

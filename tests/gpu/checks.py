@@ -1,6 +1,4 @@
-"""Checks of everything that may be otherwise on a GPU: values and errors are those of the CPU. Each returns what is
-worth printing.
-"""
+"""Checks that values and errors on a GPU are those of the CPU. Each check returns a text to print, or None."""
 
 from __future__ import annotations
 
@@ -19,20 +17,20 @@ DEVICE = "cuda"
 
 
 class NeedsGPU(Exception):
-    """The check says nothing on the stand-in for CuPy."""
+    """The check needs a GPU and cannot run on the stand-in for CuPy."""
 
 
 def on_gpu() -> bool:
-    """Whether there is a GPU behind CuPy: the stand-in keeps a log, CuPy does not."""
+    """Whether CuPy is the real one with a GPU. The stand-in has a log, CuPy has none."""
     return not hasattr(cupy, "LOG")
 
 
 # -- comparing with the CPU --------------------------------------------------------------------------------------------
-def answers(function: Callable[[str], Any], device: str) -> list[numpy.ndarray] | str:
-    """What a function of the device gives there: arrays, or an error's type and text."""
+def results(function: Callable[[str], Any], device: str) -> list[numpy.ndarray] | str:
+    """The result of a function on a device: arrays, or the type and text of an error."""
     try:
         out = function(device)
-        rustorch.cuda.synchronize()  # errors of launches come late
+        rustorch.cuda.synchronize()  # the errors of launches come late
     except (numpy.linalg.LinAlgError, ValueError, TypeError, RuntimeError) as error:
         return f"{type(error).__name__}: {error}"
     values = out if isinstance(out, tuple | list) else [out]
@@ -40,18 +38,18 @@ def answers(function: Callable[[str], Any], device: str) -> list[numpy.ndarray] 
 
 
 def as_on_cpu(function: Callable[[str], Any], tolerance: float = 1e-4) -> list[numpy.ndarray] | str:
-    """Its answers on the GPU, after a comparison with those on the CPU."""
-    ours, expected = answers(function, DEVICE), answers(function, "cpu")
-    if isinstance(ours, str) or isinstance(expected, str):
-        assert ours == expected, f"{ours} where the CPU gives {expected}"
-        return ours
-    for one, other in zip(ours, expected, strict=True):
+    """Compare the results on the GPU with those on the CPU, and return the former."""
+    on_cuda, expected = results(function, DEVICE), results(function, "cpu")
+    if isinstance(on_cuda, str) or isinstance(expected, str):
+        assert on_cuda == expected, f"{on_cuda}, but the CPU gives {expected}"
+        return on_cuda
+    for one, other in zip(on_cuda, expected, strict=True):
         numpy.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
-    return ours
+    return on_cuda
 
 
-def _differences(cases: dict[str, Callable[[str], Any]]) -> None:
-    """Compare them all, and name those that differ."""
+def _all_as_on_cpu(cases: dict[str, Callable[[str], Any]]) -> None:
+    """Compare all cases, and name those that differ."""
     wrong = []
     for name, function in cases.items():
         try:
@@ -61,7 +59,7 @@ def _differences(cases: dict[str, Callable[[str], Any]]) -> None:
     assert not wrong, "; ".join(wrong)
 
 
-# -- the simplest things -----------------------------------------------------------------------------------------------
+# -- first steps ------------------------------------------------------------------------------------------------------
 def versions() -> str:
     runtime = cupy.cuda.runtime
     card = runtime.getDeviceProperties(0)["name"].decode()
@@ -91,12 +89,12 @@ def every_gpu() -> str:
         layer = nn.Linear(3, 2).to(f"cuda:{i}")
         rustorch.sum(F.relu(layer(rustorch.ones((4, 3), device=f"cuda:{i}")))).backward()
         assert isinstance(layer.weight.grad, cupy.ndarray) and layer.weight.grad.device.id == i
-    return f"{rustorch.cuda.device_count()} of them"
+    return f"{rustorch.cuda.device_count()} GPUs"
 
 
 # -- training ----------------------------------------------------------------------------------------------------------
 def _training(model: Callable[[], nn.Module], shape: tuple[int, ...], optimizer: str = "Adam") -> Callable[[], str]:
-    """20 steps on four samples, and the same on the CPU from the same start."""
+    """A check that trains 20 steps on four samples, on the GPU and on the CPU from the same initial values."""
 
     def losses(device: str) -> list[float]:
         rustorch.manual_seed(0)
@@ -114,9 +112,9 @@ def _training(model: Callable[[], nn.Module], shape: tuple[int, ...], optimizer:
         return out
 
     def run() -> str:
-        found = as_on_cpu(losses, tolerance=2e-2)
-        assert not isinstance(found, str), found
-        first, last = float(found[0]), float(found[-1])
+        values = as_on_cpu(losses, tolerance=2e-2)
+        assert not isinstance(values, str), values
+        first, last = float(values[0]), float(values[-1])
         assert last < first, f"the loss went from {first:.4f} to {last:.4f}"
         return f"the loss falls from {first:.4f} to {last:.4f}, as on the CPU"
 
@@ -178,7 +176,7 @@ def complex_take() -> None:
 
 
 def out_of_range() -> str:
-    """PyTorch's GPU code stops the process here; ours never touches memory outside of the arrays, and goes on."""
+    """PyTorch's GPU code stops the process here. rustorch goes on, and never touches memory outside of the arrays."""
     x = rustorch.zeros((2, 3), device=DEVICE).requires_grad_()
     loss = F.cross_entropy(x, rustorch.tensor([0, 7], device=DEVICE))
     loss.backward()
@@ -191,7 +189,7 @@ def out_of_range() -> str:
 
 # -- numbers -----------------------------------------------------------------------------------------------------------
 def subnormals() -> str:
-    """Whether they are 0 is CuPy's matter; that nothing of ours divides by them is ours."""
+    """CuPy decides whether subnormal numbers are 0. rustorch must not divide by them."""
     doubled = (rustorch.tensor([1e-39], device=DEVICE) * 2).item()
     rustorch.manual_seed(0)
     soft = F.gumbel_softmax(rustorch.zeros((1000, 100), device=DEVICE))
@@ -204,7 +202,7 @@ def seeds() -> None:
         rustorch.manual_seed(3)
         return rustorch.rand(4, device=DEVICE).tolist() + rustorch.randn(4, device=DEVICE).tolist()
 
-    assert drawn() == drawn(), "the same seed gives other numbers"
+    assert drawn() == drawn(), "the same seed gives different numbers"
     weights = []
     for device in (DEVICE, "cpu"):
         rustorch.manual_seed(3)
@@ -231,16 +229,16 @@ def _regular(device: str) -> Any:
 def regular_matrices() -> None:
     linalg: Any = rustorch.linalg
     cases = {name: getattr(linalg, name) for name in ("inv", "det", "slogdet", "cholesky", "eigvalsh", "svdvals")}
-    # vectors have a sign of their own: compare what they are put together to
+    # vectors may have either sign: compare the matrix that they make
     cases["solve"] = lambda a: linalg.solve(a, a[:, 0])
     cases["qr"] = lambda a: linalg.matmul(*linalg.qr(a))
     cases["eigh"] = lambda a: (lambda w, v: (w, (v * w) @ v.mT))(*linalg.eigh(a))
     cases["svd"] = lambda a: (lambda u, s, vh: (s, (u * s) @ vh))(*linalg.svd(a, full_matrices=False))
-    _differences({name: lambda device, f=f: f(_regular(device)) for name, f in cases.items()})
+    _all_as_on_cpu({name: lambda device, f=f: f(_regular(device)) for name, f in cases.items()})
 
 
-def _of(name: str, values: list[list[float]]) -> Callable[[str], Any]:
-    """The function of linalg, on such a matrix."""
+def _linalg(name: str, values: list[list[float]]) -> Callable[[str], Any]:
+    """A function of linalg on a matrix of these values."""
 
     def call(device: str) -> Any:
         a = rustorch.tensor(values, device=device)
@@ -251,20 +249,20 @@ def _of(name: str, values: list[list[float]]) -> Callable[[str], Any]:
 
 def singular_matrices() -> None:
     names = ("inv", "solve", "det", "slogdet", "cholesky", "eigvalsh", "svdvals", "pinv", "matrix_rank")
-    _differences({name: _of(name, [[1.0, 2.0], [2.0, 4.0]]) for name in names})
+    _all_as_on_cpu({name: _linalg(name, [[1.0, 2.0], [2.0, 4.0]]) for name in names})
 
 
 def matrices_with_nan() -> None:
-    """The CPU's error, or nan: which of the elements is nan is no promise on either device."""
+    """The result must be the CPU's error, or contain nan. No device promises which elements are nan."""
     wrong = []
     for name in ("inv", "solve", "det", "cholesky", "eigvalsh", "eigh", "svdvals", "svd", "pinv", "qr", "eigvals"):
-        function = _of(name, [[float("nan"), 1.0], [1.0, 2.0]])
-        ours, expected = answers(function, DEVICE), answers(function, "cpu")
-        if isinstance(ours, str) or isinstance(expected, str):
-            if ours != expected:
-                wrong.append(f"{name}: {ours} where the CPU gives {expected}")
-        elif not any(numpy.isnan(x).any() for x in ours):
-            wrong.append(f"{name}: {ours} without a nan")
+        function = _linalg(name, [[float("nan"), 1.0], [1.0, 2.0]])
+        on_cuda, expected = results(function, DEVICE), results(function, "cpu")
+        if isinstance(on_cuda, str) or isinstance(expected, str):
+            if on_cuda != expected:
+                wrong.append(f"{name}: {on_cuda}, but the CPU gives {expected}")
+        elif not any(numpy.isnan(x).any() for x in on_cuda):
+            wrong.append(f"{name}: {on_cuda} has no nan")
     assert not wrong, "; ".join(wrong)
 
 
@@ -280,7 +278,7 @@ def fft() -> None:
 
 
 def dlpack() -> str:
-    """Both ways and without a copy."""
+    """Arrays pass both ways without a copy."""
     x = rustorch.arange(3, dtype=rustorch.float32, device=DEVICE)
     back = rustorch.from_dlpack(x)
     back[0] = 5.0
@@ -290,7 +288,7 @@ def dlpack() -> str:
     import torch
 
     if not torch.cuda.is_available():
-        return "with itself alone: PyTorch has no CUDA"
+        return "with rustorch alone: PyTorch has no CUDA"
     theirs = torch.from_dlpack(x)
     theirs[0] = 7
     torch.cuda.synchronize()

@@ -1,6 +1,4 @@
-"""Questions that only a GPU answers: what a call costs the host, whether a step can be captured in a CUDA
-graph, NCCL.
-"""
+"""Probes that need a GPU: the host time of calls, whether a step can be captured in a CUDA graph, and NCCL."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from tests.gpu.checks import DEVICE, NeedsGPU, on_gpu
 F = nn.functional
 
 
-# -- what a call costs the host ----------------------------------------------------------------------------------------
+# -- host time of calls -----------------------------------------------------------------------------------------------
 def _calls() -> dict[str, Callable[[], object]]:
     a, b = cupy.ones((64, 256), "float32"), cupy.ones((256, 128), "float32")
     xp: Any = backends.get(DEVICE).xp
@@ -44,7 +42,7 @@ def _calls() -> dict[str, Callable[[], object]]:
 
 
 def _cost(name: str, n: int = 1000) -> Callable[[], str]:
-    """Microseconds until a call returns; the GPU is waited for once, at the end."""
+    """A probe that measures the microseconds until a call returns. It waits for the GPU once, at the end."""
 
     def measure() -> str:
         call = _calls()[name]
@@ -65,8 +63,8 @@ def _cost(name: str, n: int = 1000) -> Callable[[], str]:
 
 # -- CUDA graphs -------------------------------------------------------------------------------------------------------
 def _capture(body: Callable[[], Any], stream: Any) -> tuple[Any, Any]:
-    """(graph, what the body gave in capture), on a stream that is current."""
-    for _ in range(2):  # compiling a kernel and asking the driver for memory are not allowed in capture
+    """Capture the launches of ``body`` on the current stream. Return the graph and the result of ``body``."""
+    for _ in range(2):  # kernels must be compiled and memory allocated before the capture
         body()
     stream.synchronize()
     stream.begin_capture()
@@ -74,13 +72,13 @@ def _capture(body: Callable[[], Any], stream: Any) -> tuple[Any, Any]:
         out = body()
     except BaseException:
         with contextlib.suppress(Exception):
-            stream.end_capture()  # it is invalid by now, and says so; what the body said is worth more
+            stream.end_capture()  # it raises too, but the error of the body says more
         raise
     return stream.end_capture(), out
 
 
 def _own_product(x: Any, w: Any, out: Any, stream: Any) -> Callable[[], None]:
-    """A product by cuBLAS without CuPy between, with a handle and a workspace of its own."""
+    """A product by cuBLAS without CuPy, with its own handle and workspace."""
     cupy.cuda.device.get_cublas_handle()  # CuPy loads the library
     for name in ("libcublas.so.13", "libcublas.so.12"):
         with contextlib.suppress(OSError):
@@ -101,7 +99,7 @@ def _own_product(x: Any, w: Any, out: Any, stream: Any) -> Callable[[], None]:
     done(blas.cublasSetWorkspace_v2(handle, address(workspace.data.ptr), ctypes.c_size_t(workspace.nbytes)))
 
     def call() -> None:
-        assert workspace.nbytes  # it lives as long as this function does
+        assert workspace.nbytes  # this reference keeps the workspace alive
         done(
             blas.cublasSgemm_v2(
                 handle,
@@ -125,7 +123,7 @@ def _own_product(x: Any, w: Any, out: Any, stream: Any) -> Callable[[], None]:
 
 
 def _graph(kind: str) -> Callable[[], str]:
-    """Capture a doubling, a product of the kind, and relu; then replay it on other numbers."""
+    """A probe that captures a doubling, a product of this kind and relu, and replays them on other numbers."""
 
     def probe() -> str:
         if not on_gpu():
@@ -149,15 +147,15 @@ def _graph(kind: str) -> Callable[[], str]:
             graph.launch(stream)
             stream.synchronize()
             expected = 2.0 if kind == "none" else 128.0
-            found = float(captured.data[0, 0])
-        assert found == expected, f"the replay gives {found}, not {expected}"
+            replayed = float(captured.data[0, 0])
+        assert replayed == expected, f"the replay gives {replayed}, not {expected}"
         return "captured, and replayed on other numbers"
 
     return probe
 
 
 def graph_of_a_step() -> str:
-    """A whole training step, as it is written."""
+    """Capture and replay a whole training step."""
     if not on_gpu():
         raise NeedsGPU
     stream = cupy.cuda.Stream(non_blocking=True)
@@ -174,15 +172,15 @@ def graph_of_a_step() -> str:
             return loss
 
         graph, loss = _capture(step, stream)
-        found = []
+        losses = []
         for _ in range(5):
             graph.launch(stream)
             stream.synchronize()
-            found.append(loss.item())
-    assert found == sorted(found, reverse=True) and found[0] > found[-1], (
-        f"the losses of the replays do not fall: {found}"
+            losses.append(loss.item())
+    assert losses == sorted(losses, reverse=True) and losses[0] > losses[-1], (
+        f"the losses of the replays do not fall: {losses}"
     )
-    return f"five replays: the loss falls from {found[0]:.4f} to {found[-1]:.4f}"
+    return f"five replays: the loss falls from {losses[0]:.4f} to {losses[-1]:.4f}"
 
 
 # -- several GPUs ------------------------------------------------------------------------------------------------------
@@ -201,7 +199,7 @@ def nccl() -> str:
 
 
 def probes() -> dict[str, Callable[[], object]]:
-    """By name. Their answers decide what can be built; a "no" is no failure."""
+    """The probes by name. The answer "no" is not a failure: the answers show what can be built."""
     return {
         **{f"host, {name}": _cost(name) for name in _calls()},
         "graph without a product": _graph("none"),

@@ -1,11 +1,11 @@
-"""A first look at a GPU: ``python -m tests.gpu.smoke``.
+"""A first check of a GPU: ``python -m tests.gpu.smoke``.
 
-A line for each check says ``ok`` or what is wrong, and none stops the next one; then come the probes, whose "no" is an
-answer and no failure. The exit status is 1 if a check failed. It also runs on the stand-in for CuPy, where some lines
-say that they need a GPU.
+It prints a line for each check: ``ok``, or what is wrong. A check that fails does not stop the next one. Then come the
+probes, whose "no" is an answer and not a failure. The exit status is 1 if a check failed. It also runs on the stand-in
+for CuPy, where some lines say that they need a GPU.
 
-It stands with the tests, for it checks this checkout and not an installed package; and it is a program of its own and
-no test, because it has to say as much as it can where pytest or half of the library is broken.
+It is among the tests because it checks this checkout and not an installed package. It is a program and not a test, so
+that it says as much as possible where pytest or half of the library is broken.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 
 def attempt(name: str, check: Callable[[], object], bad: str = "WRONG") -> bool:
-    """Run a check and print its line; False if it failed."""
+    """Run a check and print its line. Return whether it is ok."""
     from tests.gpu.checks import NeedsGPU
 
     start = time.perf_counter()
@@ -40,18 +40,18 @@ def attempt(name: str, check: Callable[[], object], bad: str = "WRONG") -> bool:
 
 
 def main() -> int:
-    """Run all checks and probes; how many checks failed."""
+    """Run all checks and probes. Return how many checks failed."""
     from tests.gpu.checks import CHECKS
 
     failed = sum(not attempt(name, check) for name, check in CHECKS.items())
     try:
         from tests.gpu.probes import probes
 
-        asked = probes()
-    except Exception:  # no context is left on the GPU, for example
-        print(f"the probes cannot be run: {traceback.format_exc()}")
+        found = probes()
+    except Exception:  # for example, a check has broken the context of the GPU
+        print(f"the probes cannot run: {traceback.format_exc()}")
         return failed + 1
-    for name, probe in asked.items():
+    for name, probe in found.items():
         attempt(name, probe, bad="no")
     print(f"{failed} of {len(CHECKS)} checks failed" if failed else f"all {len(CHECKS)} checks are ok")
     return failed

@@ -1,6 +1,4 @@
-"""Launches of a training step stay within their limits, and nothing waits for the GPU or copies from the host: on the
-stand-in.
-"""
+"""On the stand-in, training steps stay within their limits of launches, and do not wait for the GPU or copy to it."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ def test_counts_are_within_the_limits(title: str) -> None:
     assert not wrong, f"{title}: {wrong}"
 
 
-def test_the_documentation_has_the_same_limits() -> None:
+def test_the_documentation_shows_the_same_limits() -> None:
     page = (launches.ROOT / "docs" / "explanation" / "benchmarks.md").read_text(encoding="utf-8")
     rows = page.partition("| what | launches, at most | PyTorch eager |")[2].partition("\n\n")[0].splitlines()[2:]
     documented = [tuple(cell.strip() for cell in row.split("|")[2:4]) for row in rows]
@@ -33,8 +31,8 @@ def test_the_documentation_has_the_same_limits() -> None:
 
 
 @needs_compiler
-def test_the_counts_are_those_of_the_call() -> None:
-    """A case of known counts: two launches, one wait, and one copy."""
+def test_counts_of_a_known_function() -> None:
+    """The function makes two launches, one wait, and one copy."""
     code = """
 import cupy
 from benchmarks import launches
@@ -51,7 +49,7 @@ print(launches._count(launches.Case(lambda: known)))
     assert done.stdout.startswith("Counts(launches=2, waits=1, copies=1, where=('h2d ")
 
 
-def test_what_is_beyond_a_limit_is_named() -> None:
+def test_exceeded_limits_are_named() -> None:
     case = launches.Case(lambda: lambda: None, limit=3)
     assert launches.beyond(case, launches.Counts(3, 0, 0)) == ""
     assert launches.beyond(case, launches.Counts(4, 0, 0)) == "4 launches, at most 3 are allowed"
@@ -67,8 +65,8 @@ def test_what_is_beyond_a_limit_is_named() -> None:
 
 
 @needs_compiler
-def test_steps_are_timed_on_the_stand_in_too_and_one_that_fails_does_not_stop_the_next() -> None:
-    """What is measured there means nothing; that it can be measured is the test."""
+def test_steps_can_be_timed_and_one_that_fails_does_not_stop_the_next() -> None:
+    """The times mean nothing on the stand-in. The test shows that the program runs."""
     code = """
 from benchmarks import cuda, mlp
 

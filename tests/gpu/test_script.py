@@ -1,4 +1,4 @@
-""".ci/gpu: what it does with steps that pass, fail and hang, and where there is no GPU. Its steps are stubs here."""
+"""Tests of ``.ci/gpu`` with steps that pass, fail and hang, and without a GPU. The steps are stubs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
     not (shutil.which("bash") and shutil.which("timeout")), reason="needs bash and GNU timeout"
 )
 
-#: An interpreter in name: it finds a GPU, and its programs do as they are told here.
+#: A stub of the interpreter: it reports a GPU, and the programs that it runs do what is written here.
 STUB = r"""#!/bin/bash
 case "$*" in
     -) cat >/dev/null; echo "a card" ;;
@@ -48,7 +48,7 @@ def is_running(pid: int) -> bool:
     return status.exists() and "State:\tZ" not in status.read_text()
 
 
-def test_no_step_stops_the_next_and_one_that_hangs_is_ended(tmp_path: Path) -> None:
+def test_a_failing_step_does_not_stop_the_next_and_a_hanging_step_is_ended(tmp_path: Path) -> None:
     start = time.monotonic()
     done = run(tmp_path, "--limit", "benchmarks=1", tmp_path / "the output")
     assert done.returncode == 1, done.stderr
@@ -61,17 +61,17 @@ def test_no_step_stops_the_next_and_one_that_hangs_is_ended(tmp_path: Path) -> N
     assert words.splitlines()[-1] == f"logs: {tmp_path / 'the output'}"
     for text in ("a card", "ok    first array", "3 passed", "begun", "FAILED tests/a.py::b - no"):
         assert text in done.stdout
-    # what was written before the end is kept, and nothing goes on running
+    # the output before the end is kept, and no process is left
     assert (tmp_path / "the output" / "benchmarks.txt").read_text() == "begun\n"
     assert not is_running(int((tmp_path / "child").read_text()))
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_it_succeeds_if_all_steps_do(tmp_path: Path) -> None:
+def test_the_script_succeeds_if_all_steps_do(tmp_path: Path) -> None:
     done = run(tmp_path, "--steps", "kernels,smoke", "--kernels", tmp_path / "k" / "kernels.tar.gz")
     assert done.returncode == 0, done.stderr
     assert done.stdout.index("== kernels") < done.stdout.index("== smoke") < done.stdout.index("== summary")
-    # without a folder for the output, a new one is made and named
+    # without an output folder, the script makes one and names it
     folder = Path(done.stdout.splitlines()[-1].removeprefix("logs: "))
     assert sorted(file.name for file in folder.iterdir()) == ["kernels.txt", "smoke.txt"]
     words = (folder / "kernels.txt").read_text().splitlines()
@@ -92,7 +92,7 @@ def test_it_succeeds_if_all_steps_do(tmp_path: Path) -> None:
         (["a", "b"], "one output folder, not 'a' and 'b'"),
     ],
 )
-def test_mistakes_are_named(tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_wrong_options_are_named(tmp_path: Path, arguments: list[str], message: str) -> None:
     done = run(tmp_path, *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith(message)
@@ -118,7 +118,7 @@ def test_mistakes_are_named(tmp_path: Path, arguments: list[str], message: str) 
         ),
     ],
 )
-def test_without_a_gpu_it_says_so_in_one_line(tmp_path: Path, cupy: str, message: str) -> None:
+def test_without_a_gpu_the_script_says_so_in_one_line(tmp_path: Path, cupy: str, message: str) -> None:
     import sys
 
     (tmp_path / "cupy.py").write_text(cupy)

@@ -1,4 +1,4 @@
-"""The smoke program: every check and probe, as far as the stand-in for CuPy goes."""
+"""Runs every check and probe of the smoke program on the stand-in for CuPy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from benchmarks.launches import ROOT
 from tests.gpu.stand_in import needs_compiler, python
 
-#: What is known only where there is a GPU.
+#: Checks and probes that need a GPU.
 NEEDS_GPU = ("dlpack", "host, ", "graph", "NCCL")
 
 
@@ -27,7 +27,7 @@ def test_every_check_is_ok_on_the_stand_in() -> None:
 
 
 @needs_compiler
-def test_a_check_that_fails_says_what_is_wrong_and_the_next_one_runs() -> None:
+def test_a_failing_check_says_what_is_wrong_and_the_next_one_runs() -> None:
     code = """
 import sys, warnings
 from tests.gpu import checks, probes, smoke
@@ -52,7 +52,7 @@ sys.exit(smoke.main())
     assert end == "1 of 3 checks failed"
 
 
-def test_without_cupy_it_says_so_in_one_line() -> None:
+def test_without_cupy_the_program_says_so_in_one_line() -> None:
     code = "import sys, runpy; sys.modules['cupy'] = None; runpy.run_module('tests.gpu.smoke', run_name='__main__')"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
