@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .anomaly import detect_anomaly
 from .checkpoint import checkpoint
+from .custom_primitive import custom_primitive
 from .detect_writes import detect_writes
-from .function import Function, custom_primitive, once_differentiable
+from .function import Function, once_differentiable
 from .grad import grad
 from .gradcheck import gradcheck, gradgradcheck
 from .lost import GradientLostWarning
