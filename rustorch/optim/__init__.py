@@ -1,4 +1,4 @@
-"""Optimizers, under PyTorch's names; schedules of the learning rate and averages of weights in packages of their own."""
+"""Optimizers, under PyTorch's names, with packages for schedules of the learning rate and averages of weights."""
 
 from __future__ import annotations
 

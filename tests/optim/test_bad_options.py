@@ -1,6 +1,4 @@
-"""Options that make no sense raise, whether they are given to an optimizer, to a group or in a state, and nothing is
-changed.
-"""
+"""Options out of range raise in a new optimizer, in a new group and in a loaded state; nothing changes."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ import rustorch
 from rustorch import nn, optim
 
 NAMES = [name for name in optim.__all__ if name != "Optimizer"]
-#: Class -> its options that are numbers above or equal to 0.
+#: Class -> its options that must not be negative.
 NOT_NEGATIVE = {
     "ASGD": ("lr", "lambd", "t0", "weight_decay"),
     "Adadelta": ("lr", "eps", "weight_decay"),
@@ -33,8 +31,8 @@ NOT_NEGATIVE = {
     "SGD": ("lr", "momentum", "dampening", "weight_decay"),
 }
 WITH_BETAS = ("Adam", "AdamW", "Adamax", "NAdam", "RAdam")
-#: Class, options, and how the message goes on after the class's name.
-OTHERS: list[tuple[str, dict[str, Any], str]] = [
+#: Class, options, and the message after the class's name.
+OTHER_CASES: list[tuple[str, dict[str, Any], str]] = [
     *[
         (cls, {"betas": betas}, f"betas is a pair of numbers from 0 to below 1, not {betas!r}")
         for cls in WITH_BETAS
@@ -78,7 +76,7 @@ CASES = [
         for name in names
         for value in (-0.1, math.nan, math.inf, "0.1", None, True)
     ],
-    *OTHERS,
+    *OTHER_CASES,
 ]
 
 
@@ -110,19 +108,19 @@ def test_bad_options_raise(name: str, options: dict[str, Any], message: str) -> 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_parameters_are_looked_at(name: str) -> None:
+def test_parameters_are_checked(name: str) -> None:
     cls, p = getattr(rustorch, name), _parameter()
     with pytest.raises(ValueError, match=f"{name} got no parameters; pass model.parameters"):
         cls([])
     with pytest.raises(ValueError, match=rf"{name}: parameter 1 \(shape \(1, 2\)\) is listed twice"):
         cls([p, p])
-    for given in (None, p, nn.Linear(1, 1)):
-        kind = type(given).__name__
+    for params in (None, p, nn.Linear(1, 1)):
+        type_name = type(params).__name__
         with pytest.raises(
             TypeError,
-            match=rf"params is an iterable of Variables or of dicts, not one {kind}; model.parameters\(\) is one",
+            match=rf"params is an iterable of Variables or of dicts, not one {type_name}; model.parameters\(\) is one",
         ):
-            cls(given)
+            cls(params)
     with pytest.raises(TypeError, match=f"{name} optimizes Variables; parameter 0 is float"):
         cls([1.0])
     with pytest.raises(TypeError, match=r"(has no option|unexpected keyword argument) 'momentums'"):
@@ -130,7 +128,7 @@ def test_parameters_are_looked_at(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("LBFGS", "Muon")])
-def test_the_hints_of_pytorch_change_nothing(name: str) -> None:
+def test_hints_of_pytorch_have_no_effect(name: str) -> None:
     p = _parameter()
     optimizer = getattr(rustorch, name)([p], foreach=True, fused=None, capturable=False, differentiable=False)
     assert "foreach" not in optimizer.param_groups[0]
@@ -139,19 +137,19 @@ def test_the_hints_of_pytorch_change_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Adafactor", "LBFGS", "Muon"])
-def test_complex_parameters_that_have_no_steps(name: str) -> None:
+def test_complex_parameters_are_refused(name: str) -> None:
     p = nn.Parameter(rustorch.asarray([[1j]]))
     with pytest.raises(ValueError, match=f"{name} .*parameter 0 .*complex64"):
         getattr(rustorch, name)([p])
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 2, 2)])
-def test_muon_is_for_matrices(shape: tuple[int, ...]) -> None:
+def test_muon_refuses_parameters_that_are_not_matrices(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"Muon is for real matrices; parameter 1 has shape .* leave it to AdamW"):
         optim.Muon([_parameter(), nn.Parameter(rustorch.ones(shape))])
 
 
-def test_lbfgs_has_one_group_on_one_device() -> None:
+def test_lbfgs_refuses_a_second_group_and_a_second_device() -> None:
     p = _parameter()
     optimizer = optim.LBFGS([p])
     with pytest.raises(ValueError, match="LBFGS has one group of parameters"):

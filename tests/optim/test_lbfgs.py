@@ -1,4 +1,4 @@
-"""L-BFGS: it finds minima, calls its closure as often as it may, and leaves all as it was when that fails."""
+"""L-BFGS finds minima, limits the calls of its closure, and changes nothing when the closure fails."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _rosenbrock(optimizer: Any, x: Any, calls: list[float]) -> Callable[[], Any]
     return closure
 
 
-def test_it_finds_the_end_of_a_bent_valley(backend: Target) -> None:
+def test_finds_the_minimum_of_the_rosenbrock_function(backend: Target) -> None:
     x = backend.variable(numpy.array([-1.5, 2.0]), requires_grad=True)
     optimizer = optim.LBFGS([x], max_iter=100, line_search_fn="strong_wolfe")
     calls: list[float] = []
@@ -35,18 +35,18 @@ def test_it_finds_the_end_of_a_bent_valley(backend: Target) -> None:
     assert optimizer.state[x]["func_evals"] == len(calls)
 
 
-def test_a_step_returns_the_first_loss_and_keeps_to_its_evaluations() -> None:
+def test_a_step_returns_the_first_loss_and_limits_its_evaluations() -> None:
     x = rustorch.tensor([-1.5, 2.0], requires_grad=True, dtype=rustorch.float64)
     for search in (None, "strong_wolfe"):
         optimizer = optim.LBFGS([x], lr=1e-3, max_iter=20, max_eval=4, line_search_fn=search)
         calls: list[float] = []
-        with rustorch.no_grad():  # the closure records all the same
+        with rustorch.no_grad():  # the closure still records
             loss = optimizer.step(_rosenbrock(optimizer, x, calls))
         assert loss.item() == calls[0]
         assert len(calls) in (4, 5)
 
 
-def test_without_a_closure_it_says_what_one_is() -> None:
+def test_a_step_without_a_closure_or_a_loss_raises() -> None:
     x = nn.Parameter([1.0])
     optimizer = optim.LBFGS([x])
     with pytest.raises(TypeError, match=r"LBFGS.step needs a closure, .* def closure\(\): optimizer.zero_grad\(\)"):
@@ -70,19 +70,19 @@ def test_a_closure_that_fails_changes_nothing(fails_at: int, backend: Target) ->
 
     def failing() -> Any:
         if len(calls) == fails_at:
-            raise ZeroDivisionError("the user's own")
+            raise ZeroDivisionError("an error of the user")
         return closure()
 
-    with pytest.raises(ZeroDivisionError, match="the user's own"):
+    with pytest.raises(ZeroDivisionError, match="an error of the user"):
         optimizer.step(failing)
     numpy.testing.assert_array_equal(backend.numpy(x), before)
     assert optimizer.state[x] == state or list(optimizer.state[x]) == list(state)
     assert optimizer.state[x]["n_iter"] == state["n_iter"]
-    for kept, old in zip(optimizer.state[x]["old_dirs"], history, strict=True):
-        numpy.testing.assert_array_equal(backend.numpy(kept), old)
+    for current, old in zip(optimizer.state[x]["old_dirs"], history, strict=True):
+        numpy.testing.assert_array_equal(backend.numpy(current), old)
 
 
-def test_parameters_without_a_gradient_stay() -> None:
+def test_parameters_without_a_gradient_do_not_change() -> None:
     x, y = rustorch.tensor([3.0], requires_grad=True), rustorch.tensor([5.0], requires_grad=True)
     optimizer = optim.LBFGS([x, y], lr=0.5)
 
@@ -109,7 +109,7 @@ def test_parameters_without_a_gradient_stay() -> None:
         (lambda s: s["old_stps"].append(numpy.ones(2)), "old_dirs, old_stps and ro of different lengths"),
     ],
 )
-def test_a_state_of_something_else_is_refused(change: Callable[[Any], Any], message: str) -> None:
+def test_a_malformed_state_is_refused(change: Callable[[Any], Any], message: str) -> None:
     x = rustorch.tensor([-1.5, 2.0], requires_grad=True)
     optimizer = optim.LBFGS([x], max_iter=3)
     optimizer.step(_rosenbrock(optimizer, x, []))

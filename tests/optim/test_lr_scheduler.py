@@ -1,4 +1,4 @@
-"""Schedules: PyTorch's learning rates over 200 steps, warnings, schedules of one's own."""
+"""Schedules: PyTorch's learning rates over 200 steps, schedules of a user, warnings."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_two_hundred_steps_are_pytorchs(name: str) -> None:
     assert all(type(value) is float for one in rows for value in one)
     if find_spec("torch"):
         numpy.testing.assert_allclose(rows, run(case, Theirs()), rtol=1e-12, atol=0)
-    # a number that is nothing but rounding, at the bottom of a cosine, is another one on another processor
+    # at the minimum of a cosine, rounding errors differ from processor to processor
     numpy.testing.assert_allclose(digest(rows), load("lr_scheduler")[name], rtol=1e-12, atol=1e-15)
 
 
@@ -79,7 +79,7 @@ def test_a_training_follows_its_schedule(backend: Target) -> None:
     assert schedule.get_last_lr() == [0.125]
 
 
-def test_schedules_change_one_optimizer_together() -> None:
+def test_two_schedules_change_one_optimizer() -> None:
     optimizer = sgd(1.0)
     one = lr_scheduler.ExponentialLR(optimizer, 0.5)
     other = lr_scheduler.StepLR(optimizer, 2, 0.1)
@@ -90,7 +90,7 @@ def test_schedules_change_one_optimizer_together() -> None:
     assert optimizer.lr == pytest.approx(0.5**4 * 0.1**2)
 
 
-def test_a_factor_of_zero_ends_too() -> None:
+def test_a_factor_of_zero_ends_at_the_base_learning_rate() -> None:
     optimizer = sgd(0.1)
     schedule = lr_scheduler.ConstantLR(optimizer, factor=0.0, total_iters=2)
     seen = [optimizer.lr]
@@ -102,7 +102,7 @@ def test_a_factor_of_zero_ends_too() -> None:
 
 
 @pytest.mark.parametrize(("total", "share"), [(10, 0.1), (10, 1.0), (1, 0.3)])
-def test_a_phase_without_length_is_at_its_end(total: int, share: float) -> None:
+def test_one_cycle_skips_a_phase_without_length(total: int, share: float) -> None:
     optimizer = sgd(0.1)
     schedule = lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=total, pct_start=share)
     seen = [optimizer.lr]
@@ -114,8 +114,8 @@ def test_a_phase_without_length_is_at_its_end(total: int, share: float) -> None:
     assert all(map(math.isfinite, seen))
 
 
-def test_a_restart_at_the_border_of_long_cycles() -> None:
-    """PyTorch takes the end of the cycle before, where the logarithm in floating point falls short."""
+def test_a_step_to_the_first_epoch_of_a_cycle_restarts() -> None:
+    """PyTorch uses the end of the cycle before where the rounded logarithm is too small."""
     optimizer = sgd(1.0)
     schedule = lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=1, T_mult=3)
     for restarts in range(1, 8):
@@ -124,13 +124,15 @@ def test_a_restart_at_the_border_of_long_cycles() -> None:
         assert schedule.T_i == 3**restarts
 
 
-@pytest.mark.parametrize("kind", ["chain", "sequence"])
-def test_a_schedule_of_schedules_may_come_second(kind: str) -> None:
+@pytest.mark.parametrize("composite", ["chain", "sequence"])
+def test_a_composite_schedule_can_be_the_second_in_a_sequence(composite: str) -> None:
     optimizer = sgd(1.0)
     first = lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=100)
     parts = [lr_scheduler.ConstantLR(optimizer, factor=0.25, total_iters=2), lr_scheduler.ExponentialLR(optimizer, 0.5)]
     second = (
-        lr_scheduler.ChainedScheduler(parts) if kind == "chain" else lr_scheduler.SequentialLR(optimizer, parts, [2])
+        lr_scheduler.ChainedScheduler(parts)
+        if composite == "chain"
+        else lr_scheduler.SequentialLR(optimizer, parts, [2])
     )
     schedule = lr_scheduler.SequentialLR(optimizer, [first, second], milestones=[3])
     seen = [optimizer.lr]
@@ -139,11 +141,11 @@ def test_a_schedule_of_schedules_may_come_second(kind: str) -> None:
         schedule.step()
         seen.append(optimizer.lr)
     assert seen[:3] == [0.5] * 3
-    assert seen[3:] == ([0.25, 0.125, 0.25, 0.125, 0.0625] if kind == "chain" else [0.25, 0.25, 1.0, 0.5, 0.25])
+    assert seen[3:] == ([0.25, 0.125, 0.25, 0.125, 0.0625] if composite == "chain" else [0.25, 0.25, 1.0, 0.5, 0.25])
     assert schedule.get_last_lr() == [seen[-1]]
 
 
-# -- a schedule of one's own, as in PyTorch ----------------------------------------------------------------------------
+# -- a schedule of a user, as in PyTorch -------------------------------------------------------------------------------
 class Root(lr_scheduler._LRScheduler):
     def __init__(self, optimizer: Any, scale: float, last_epoch: int = -1):
         self.scale = scale
@@ -151,11 +153,11 @@ class Root(lr_scheduler._LRScheduler):
 
     def get_lr(self) -> list[float]:
         if not self._get_lr_called_within_step:
-            warnings.warn("ask get_last_lr", stacklevel=2)
+            warnings.warn("call get_last_lr", stacklevel=2)
         return [base * numpy.float64(self.scale) / math.sqrt(1 + self.last_epoch) for base in self.base_lrs]
 
 
-def test_a_schedule_of_ones_own() -> None:
+def test_a_users_schedule() -> None:
     optimizer = sgd(1.0, 2.0)
     schedule = Root(optimizer, 0.5)
     for _ in range(3):
@@ -166,18 +168,18 @@ def test_a_schedule_of_ones_own() -> None:
     other = Root(sgd(1.0, 2.0), 3.0)
     other.load_state_dict(json.loads(json.dumps(schedule.state_dict())))
     assert (other.scale, other.last_epoch) == (0.5, 3)
-    with pytest.warns(UserWarning, match="ask get_last_lr"):
+    with pytest.warns(UserWarning, match="call get_last_lr"):
         schedule.get_lr()
 
 
-def test_a_schedule_without_get_lr() -> None:
+def test_a_schedule_without_get_lr_raises() -> None:
     with pytest.raises(
         NotImplementedError, match="LRScheduler defines no get_lr, which returns a learning rate for each group"
     ):
         lr_scheduler.LRScheduler(sgd())
 
 
-def test_a_schedule_whose_numbers_are_wrong_changes_nothing() -> None:
+def test_a_schedule_that_returns_invalid_rates_changes_nothing() -> None:
     class Wrong(lr_scheduler.LRScheduler):
         numbers = (1.0,)
 
@@ -201,7 +203,7 @@ def test_a_schedule_whose_numbers_are_wrong_changes_nothing() -> None:
 EARLY = r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`"
 
 
-def test_a_step_before_the_optimizers_warns_once() -> None:
+def test_a_step_before_the_optimizers_step_warns_once() -> None:
     optimizer = sgd()
     schedule = lr_scheduler.StepLR(optimizer, 5)
     with pytest.warns(UserWarning, match=EARLY) as caught:
@@ -212,7 +214,7 @@ def test_a_step_before_the_optimizers_warns_once() -> None:
     schedule.step()
 
 
-def test_a_step_of_a_foreign_optimizer_does_not_count() -> None:
+def test_a_step_of_another_optimizer_does_not_count() -> None:
     optimizer, foreign = sgd(), sgd()
     schedule = lr_scheduler.ExponentialLR(optimizer, 0.5)
     foreign.step()
@@ -222,7 +224,7 @@ def test_a_step_of_a_foreign_optimizer_does_not_count() -> None:
         schedule.step()
 
 
-def test_a_second_schedule_knows_the_steps_since_the_first_one() -> None:
+def test_a_second_schedule_counts_the_steps_since_the_first_one() -> None:
     optimizer = sgd()
     optimizer.step()
     lr_scheduler.ConstantLR(optimizer)
@@ -234,7 +236,7 @@ def test_a_second_schedule_knows_the_steps_since_the_first_one() -> None:
         lr_scheduler.StepLR(late, 5).step()
 
 
-def test_steps_that_nobody_counts_are_no_reason_to_warn() -> None:
+def test_an_optimizer_that_does_not_count_its_steps_does_not_warn() -> None:
     class Own(rustorch.Optimizer):
         def step(self, closure: Any = None) -> None:
             pass
@@ -245,7 +247,7 @@ def test_steps_that_nobody_counts_are_no_reason_to_warn() -> None:
     schedule.step()
 
 
-def test_a_step_that_was_replaced_warns() -> None:
+def test_a_replaced_step_method_warns() -> None:
     optimizer = sgd()
     schedule = lr_scheduler.StepLR(optimizer, 5)
     optimizer.step = types.MethodType(lambda self: None, optimizer)  # type: ignore[method-assign]
@@ -254,7 +256,7 @@ def test_a_step_that_was_replaced_warns() -> None:
         schedule.step()
 
 
-def test_get_lr_from_outside_warns() -> None:
+def test_a_call_of_get_lr_by_a_user_warns() -> None:
     schedule = lr_scheduler.LambdaLR(sgd(0.5), lambda epoch: 1.0)
     with pytest.warns(UserWarning, match=r"please use `get_last_lr\(\)`") as caught:
         assert schedule.get_lr() == [0.5]
@@ -274,17 +276,17 @@ def test_a_step_to_an_epoch_warns() -> None:
     assert plateau.last_epoch == 5
 
 
-def test_nothing_hangs_on_to_an_optimizer() -> None:
+def test_schedule_and_optimizer_make_no_reference_cycle() -> None:
     gc.disable()
     try:
         optimizer = sgd()
         schedule = lr_scheduler.CyclicLR(optimizer, 0.1, 1.0)
         optimizer.step()
         schedule.step()
-        gone = weakref.ref(optimizer), weakref.ref(schedule)
+        references = weakref.ref(optimizer), weakref.ref(schedule)
         del schedule
         del optimizer
-        assert [one() for one in gone] == [None, None]
+        assert [reference() for reference in references] == [None, None]
     finally:
         gc.enable()
 

@@ -1,4 +1,4 @@
-"""Schedules with settings, functions, groups and optimizers that make no sense: an error, and nothing has changed."""
+"""Schedules raise for invalid settings, functions, groups and optimizers, and change nothing then."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rustorch.optim import lr_scheduler
 from tests.reference.lr_scheduler_cases import Theirs
 from tests.support.schedules import FIRST_CASES, OURS, make_case, run_steps, sgd
 
-# -- settings that make no sense ---------------------------------------------------------------------------------------
+# -- settings out of range ---------------------------------------------------------------------------------------------
 NUMBERS = [-0.1, math.nan, math.inf, "0.1", None, 1j]
 COUNTS = [0, -1, 2.5, math.nan, math.inf, "5", True]
-#: class -> (arguments that are fine, name of an argument -> values that are not)
+#: Class -> (valid arguments, name of an argument -> its invalid values).
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
     "LambdaLR": ({"lr_lambda": abs}, {}),
     "MultiplicativeLR": ({"lr_lambda": abs}, {}),
@@ -92,7 +92,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
         for value in values
     ],
 )
-def test_settings_that_make_no_sense_raise(cls: str, argument: str, value: Any) -> None:
+def test_invalid_settings_raise(cls: str, argument: str, value: Any) -> None:
     optimizer = sgd()
     before = repr(optimizer)
     with pytest.raises(ValueError) as caught:
@@ -106,7 +106,7 @@ def test_settings_that_make_no_sense_raise(cls: str, argument: str, value: Any) 
 
 @pytest.mark.parametrize("cls", [cls for cls in SETTINGS if cls != "ReduceLROnPlateau"])
 @pytest.mark.parametrize("last_epoch", [-2, 1.5, math.nan, "5", None, True])
-def test_last_epoch_is_a_number_of_steps(cls: str, last_epoch: Any) -> None:
+def test_an_invalid_last_epoch_raises(cls: str, last_epoch: Any) -> None:
     optimizer = sgd()
     before = repr(optimizer)
     with pytest.raises(ValueError, match=f"{cls}: (last_epoch|T_cur) is a (whole|finite) number"):
@@ -115,7 +115,7 @@ def test_last_epoch_is_a_number_of_steps(cls: str, last_epoch: Any) -> None:
 
 
 @pytest.mark.parametrize("cls", SETTINGS)
-def test_numpys_numbers_are_settings_too(cls: str) -> None:
+def test_numpy_scalars_are_accepted_as_settings(cls: str) -> None:
     numpys = {float: numpy.float64, int: numpy.int64}
     given = {
         key: numpys[type(value)](value) if type(value) in numpys else value for key, value in SETTINGS[cls][0].items()
@@ -125,7 +125,7 @@ def test_numpys_numbers_are_settings_too(cls: str) -> None:
 
 
 @pytest.mark.parametrize("cls", SETTINGS)
-def test_what_is_no_optimizer_of_rustorch_raises(cls: str) -> None:
+def test_anything_but_an_optimizer_raises(cls: str) -> None:
     wrong: list[Any] = [None, nn.Linear(1, 1), [sgd()], rustorch.SGD]
     if find_spec("torch"):
         wrong.append(Theirs().optimizer("SGD", (0.1,)))
@@ -138,7 +138,7 @@ def test_what_is_no_optimizer_of_rustorch_raises(cls: str) -> None:
 
 
 @pytest.mark.parametrize("cls", ["CyclicLR", "OneCycleLR"])
-def test_momentum_can_be_cycled_where_there_is_some(cls: str) -> None:
+def test_cycled_momentum_needs_an_optimizer_with_momentum(cls: str) -> None:
     optimizer = rustorch.Adagrad([nn.Parameter([1.0])], lr=0.1)
     before = repr(optimizer)
     with pytest.raises(
@@ -150,7 +150,7 @@ def test_momentum_can_be_cycled_where_there_is_some(cls: str) -> None:
 
 
 @pytest.mark.parametrize("cls", ["LambdaLR", "MultiplicativeLR"])
-def test_functions_are_functions_that_return_factors(cls: str) -> None:
+def test_invalid_functions_and_factors_raise(cls: str) -> None:
     optimizer = sgd()
     kind = getattr(lr_scheduler, cls)
     with pytest.raises(TypeError, match=f"{cls}: lr_lambda is a function of the epoch, or a list of them, not 0.5"):
@@ -169,7 +169,7 @@ def test_functions_are_functions_that_return_factors(cls: str) -> None:
         assert (repr(optimizer), schedule.state_dict()) == (before, state)
 
 
-def test_a_function_that_raises_at_once_leaves_the_optimizer_alone() -> None:
+def test_a_function_that_raises_does_not_change_the_optimizer() -> None:
     optimizer = sgd()
     before = repr(optimizer)
 
@@ -185,7 +185,7 @@ def test_a_function_that_raises_at_once_leaves_the_optimizer_alone() -> None:
     assert repr(optimizer) == before
 
 
-def test_one_cycle_has_to_know_its_steps() -> None:
+def test_one_cycle_needs_its_number_of_steps() -> None:
     optimizer = sgd()
     for given in ({}, {"epochs": 3}, {"steps_per_epoch": 3}):
         with pytest.raises(ValueError, match="OneCycleLR: give total_steps, or both epochs and steps_per_epoch"):
@@ -194,7 +194,7 @@ def test_one_cycle_has_to_know_its_steps() -> None:
         lr_scheduler.OneCycleLR(optimizer, 0.1, epochs=0, steps_per_epoch=3)
 
 
-def test_one_cycle_ends() -> None:
+def test_one_cycle_raises_after_its_last_step() -> None:
     optimizer = sgd()
     schedule = lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=5)
     for _ in range(5):
@@ -207,7 +207,7 @@ def test_one_cycle_ends() -> None:
 
 
 @pytest.mark.parametrize("cls", SETTINGS)
-def test_an_epoch_is_a_number(cls: str) -> None:
+def test_an_invalid_epoch_raises(cls: str) -> None:
     optimizer = sgd()
     schedule = getattr(OURS, cls)(optimizer, **SETTINGS[cls][0])
     optimizer.step()
@@ -254,7 +254,7 @@ def test_groups_that_are_added_later_raise_and_nothing_changes(cls: str) -> None
     assert (repr(optimizer), schedule.state_dict()) == (before, state)
 
 
-def test_a_plateau_takes_new_groups_if_it_has_one_limit() -> None:
+def test_a_plateau_accepts_new_groups_if_min_lr_is_one_number() -> None:
     optimizer = sgd(1.0)
     schedule = lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, min_lr=0.3)
     listed = lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, min_lr=[0.3])
@@ -306,7 +306,7 @@ def test_schedules_of_another_optimizer_or_kind_raise(build: Any) -> None:
             build(optimizer, [mine, Theirs().StepLR(Theirs().optimizer("SGD", (0.1,)), 5)])
 
 
-def test_a_sequence_of_another_optimizer_than_its_schedules() -> None:
+def test_a_sequence_with_the_optimizer_of_other_schedules_raises() -> None:
     optimizer = sgd()
     with pytest.raises(ValueError, match=r"but schedulers\[0\] \(StepLR\) has another SGD than this one's"):
         lr_scheduler.SequentialLR(sgd(), [lr_scheduler.StepLR(optimizer, 5)], [])
@@ -325,7 +325,7 @@ def test_a_sequence_of_another_optimizer_than_its_schedules() -> None:
         (5, "milestones is a list, not 5"),
     ],
 )
-def test_milestones_fit_the_schedules(milestones: Any, message: str) -> None:
+def test_milestones_that_do_not_fit_raise(milestones: Any, message: str) -> None:
     optimizer = sgd()
     schedulers = [lr_scheduler.ConstantLR(optimizer) for _ in range(3)]
     before = repr(optimizer), [one.state_dict() for one in schedulers]
@@ -335,7 +335,7 @@ def test_milestones_fit_the_schedules(milestones: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize("build", COMPOSITES, ids=["SequentialLR", "ChainedScheduler"])
-def test_one_schedule_of_several_that_fails_leaves_all_as_they_were(build: Any) -> None:
+def test_an_inner_schedule_that_fails_changes_nothing(build: Any) -> None:
     optimizer = sgd()
     first = lr_scheduler.ExponentialLR(optimizer, 0.5)
     second = lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 / (epoch != 2))

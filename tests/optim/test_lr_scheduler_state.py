@@ -1,4 +1,4 @@
-"""States of schedules: stopped and resumed, through JSON and from PyTorch; those of others are not loaded."""
+"""States of schedules: resumed runs, states from JSON and from PyTorch, and states that are refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.schedules import FIRST_CASES, OURS, make_case, run_steps, sgd
 
 # -- state -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", [name for name, case in TABLE.items() if not case.resumed])
-def test_a_run_that_is_stopped_and_resumed_through_json_is_the_same(name: str) -> None:
+def test_a_run_resumed_from_json_is_the_same(name: str) -> None:
     case = TABLE[name]
     through = run_steps(case, *make_case(case), 1, 101)
     optimizer, schedule = make_case(case)
@@ -36,7 +36,7 @@ def test_a_run_that_is_stopped_and_resumed_through_json_is_the_same(name: str) -
 
 
 @pytest.mark.parametrize("name", [name for name, case in TABLE.items() if not case.resumed])
-def test_pytorchs_state_is_loaded_and_ours_has_its_keys(name: str) -> None:
+def test_pytorchs_state_is_loaded_and_has_the_same_keys(name: str) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed to make a state")
     case, theirs = TABLE[name], Theirs()
     their_optimizer = theirs.optimizer(case.optimizer, case.lrs)
@@ -54,7 +54,7 @@ def test_pytorchs_state_is_loaded_and_ours_has_its_keys(name: str) -> None:
     numpy.testing.assert_allclose(run_steps(case, optimizer, schedule, 43, 101), expected, rtol=1e-12, atol=0)
 
 
-def test_settings_come_with_the_state() -> None:
+def test_a_state_contains_the_settings() -> None:
     schedule = lr_scheduler.StepLR(sgd(), 5)
     schedule.load_state_dict(lr_scheduler.StepLR(sgd(), 7, 0.5).state_dict())
     assert (schedule.step_size, schedule.gamma) == (7, 0.5)
@@ -88,7 +88,7 @@ class Factor:
         lambda o, f: lr_scheduler.CyclicLR(o, 0.1, 1.0, scale_fn=f),
     ],
 )
-def test_callable_objects_keep_their_attributes(build: Callable[..., Any]) -> None:
+def test_a_state_contains_the_attributes_of_callable_objects(build: Callable[..., Any]) -> None:
     old, new = Factor(0.5), Factor(0.75)
     state = json.loads(json.dumps(build(sgd(), old).state_dict()))
     build(sgd(), new).load_state_dict(state)
@@ -102,7 +102,7 @@ def test_callable_objects_keep_their_attributes(build: Callable[..., Any]) -> No
 
 @pytest.mark.parametrize("given", FIRST_CASES)
 @pytest.mark.parametrize("needed", FIRST_CASES)
-def test_a_state_of_another_kind_is_not_loaded(needed: str, given: str) -> None:
+def test_a_state_of_another_class_is_refused(needed: str, given: str) -> None:
     _, schedule = make_case(FIRST_CASES[needed])
     state = make_case(FIRST_CASES[given])[1].state_dict()
     if given == needed:
@@ -117,7 +117,7 @@ def test_a_state_of_another_kind_is_not_loaded(needed: str, given: str) -> None:
     assert schedule.state_dict() == before
 
 
-def test_a_subclass_takes_the_state_of_its_base_but_not_the_other_way() -> None:
+def test_a_subclass_loads_the_state_of_its_base_but_not_the_reverse() -> None:
     class Printed(lr_scheduler.StepLR):
         pass
 
@@ -171,7 +171,7 @@ BROKEN_STATES: list[tuple[str, Callable[[Any], Any], str]] = [
 
 
 @pytest.mark.parametrize(("cls", "change", "message"), BROKEN_STATES)
-def test_a_broken_state_is_not_loaded(cls: str, change: Any, message: str) -> None:
+def test_a_malformed_state_is_refused(cls: str, change: Any, message: str) -> None:
     case = FIRST_CASES[cls]
     optimizer, schedule = make_case(case)
     run_steps(case, optimizer, schedule, 1, 30)
@@ -184,14 +184,14 @@ def test_a_broken_state_is_not_loaded(cls: str, change: Any, message: str) -> No
     assert schedule.state_dict() == before
 
 
-def test_a_state_is_a_dict() -> None:
+def test_a_state_that_is_not_a_dict_raises() -> None:
     with pytest.raises(TypeError, match=r"StepLR.load_state_dict takes a dict, not list"):
         lr_scheduler.StepLR(sgd(), 5).load_state_dict([])  # type: ignore[arg-type]
 
 
 # -- resuming with last_epoch ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("cls", ["StepLR", "OneCycleLR"])
-def test_last_epoch_needs_what_a_run_has_left_in_the_groups(cls: str) -> None:
+def test_last_epoch_needs_the_entries_of_an_earlier_run_in_the_groups(cls: str) -> None:
     optimizer = sgd()
     before = repr(optimizer)
     with pytest.raises(

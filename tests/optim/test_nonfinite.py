@@ -1,4 +1,4 @@
-"""Steps on gradients that are nan or infinite are PyTorch's, number by number."""
+"""Steps with nan and infinite gradients are the same as in PyTorch, element by element."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ SEQUENCES = [
 @pytest.mark.parametrize("shape", [(4,), (2, 2)], ids=str)
 @pytest.mark.parametrize("maximize", [False, True])
 @pytest.mark.parametrize("name", OPTIONS)
-def test_steps_are_pytorchs(backend: Target, name: str, maximize: bool, shape: tuple[int, ...]) -> None:
+def test_steps_with_nan_and_infinity_are_pytorchs(
+    backend: Target, name: str, maximize: bool, shape: tuple[int, ...]
+) -> None:
     torch = pytest.importorskip("torch")
     for sequence in SEQUENCES:
         options = {"lr": 0.1, "maximize": maximize, **OPTIONS[name]}

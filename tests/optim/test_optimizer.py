@@ -1,4 +1,4 @@
-"""What all optimizers share: their parameters, the step, the learning rate, the state."""
+"""What all optimizers have in common: parameters, groups, the step, the learning rate, the state."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ BAD_PARAMETERS: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_PARAMETERS)
-def test_bad_parameters_raise_and_stay_as_they_were(name: str, backend: Target) -> None:
+def test_bad_parameters_raise_and_do_not_change(name: str, backend: Target) -> None:
     make, error, message = BAD_PARAMETERS[name]
     p = _leaf(backend)
     with pytest.raises(error, match=message):
@@ -79,7 +79,7 @@ def test_a_bad_group_is_not_added(group: Any, error: type[Exception], message: s
     assert [list(map(id, g["params"])) for g in optimizer.param_groups] == [[id(p)]]
 
 
-def test_options_that_a_group_does_not_name_are_the_defaults() -> None:
+def test_a_group_without_an_option_has_the_default() -> None:
     optimizer = rustorch.SGD(
         [{"params": [nn.Parameter([1.0])], "lr": 0.5}, {"params": nn.Parameter([2.0])}], lr=0.1, momentum=0.9
     )
@@ -89,7 +89,7 @@ def test_options_that_a_group_does_not_name_are_the_defaults() -> None:
 
 
 # -- the step ----------------------------------------------------------------------------------------------------------
-def test_a_parameter_without_a_gradient_is_left_alone(backend: Target) -> None:
+def test_a_parameter_without_a_gradient_does_not_change(backend: Target) -> None:
     p, q = _leaf(backend), _leaf(backend, 3.0, 4.0)
     optimizer = rustorch.SGD([p, q], lr=0.5, momentum=0.9, weight_decay=0.1)
     q.grad = backend.array([1.0, 1.0])
@@ -99,7 +99,7 @@ def test_a_parameter_without_a_gradient_is_left_alone(backend: Target) -> None:
     assert list(optimizer.state) == [q]
 
 
-def test_a_closure_computes_the_loss_and_its_value_is_returned(backend: Target) -> None:
+def test_a_step_returns_the_value_of_the_closure(backend: Target) -> None:
     p = _leaf(backend)
     optimizer = rustorch.SGD([p], lr=0.25)
 
@@ -109,41 +109,39 @@ def test_a_closure_computes_the_loss_and_its_value_is_returned(backend: Target) 
         loss.backward()
         return loss
 
-    with rustorch.no_grad():  # the closure records all the same
+    with rustorch.no_grad():  # the closure still records
         assert optimizer.step(closure).item() == 5.0
     assert p.tolist() == [0.5, -1.0]
     assert optimizer.step() is None
 
 
-def test_gradients_are_forgotten_or_zeroed(backend: Target) -> None:
+def test_zero_grad_deletes_gradients_or_sets_them_to_zero(backend: Target) -> None:
     p, untouched = _leaf(backend), _leaf(backend)
     optimizer = rustorch.SGD([p, untouched], lr=0.25)
     (p * p).sum().backward()
-    kept = p.grad
+    old = p.grad
     optimizer.zero_grad(set_to_none=False)
     numpy.testing.assert_array_equal(backend.numpy(p.grad), [0.0, 0.0])
-    numpy.testing.assert_array_equal(
-        backend.numpy(kept), [2.0, -4.0]
-    )  # whoever holds the old gradient keeps its values
+    numpy.testing.assert_array_equal(backend.numpy(old), [2.0, -4.0])  # the old array is not written to
     assert untouched.grad is None
     optimizer.zero_grad()
     assert p.grad is None
 
 
-def test_a_graph_that_a_step_wrote_into_does_not_run_backward(backend: Target) -> None:
+def test_backward_raises_after_a_step_changed_a_saved_value(backend: Target) -> None:
     p = _leaf(backend)
     optimizer = rustorch.SGD([p], lr=0.25)
     loss = (p * p).sum()
     loss.backward(retain_graph=True)
     optimizer.step()
-    if backend.device == "jax":  # the step made a new array; what the graph kept is whole
+    if backend.device == "jax":  # the step made a new array, so the saved value has not changed
         loss.backward()
         return
     with pytest.raises(RuntimeError, match=r"multiply: an array that its gradient needs .* was changed in place"):
         loss.backward()
 
 
-def test_a_gradient_on_another_device_raises_and_nothing_moves() -> None:
+def test_a_gradient_on_another_device_raises_and_no_parameter_changes() -> None:
     pytest.importorskip("array_api_strict")
     p = nn.Parameter([1.0, 2.0])
     (p * p).sum().backward()

@@ -1,4 +1,4 @@
-"""SGD: PyTorch's numbers for every combination of options, and options that make no sense."""
+"""SGD: PyTorch's numbers for every combination of options, and options out of range."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rustorch import nn
 from tests.reference import cases, load
 from tests.support.target import Target
 
-#: 60 steps in float64 of a map that contracts (or climbs to a maximum): roundings do not grow
+#: 60 steps in float64 that converge to a minimum, or to a maximum, so that rounding errors do not grow.
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
 
@@ -48,7 +48,7 @@ def test_every_combination_of_options_is_that_of_pytorch(name: str, backend: Tar
     _compare(got, load("sgd")[name])
 
 
-def test_groups_have_options_of_their_own(backend: Target) -> None:
+def test_each_group_has_its_own_options(backend: Target) -> None:
     first, second = cases.SGD_GROUPS
 
     def build(parameters: list[Any]) -> rustorch.SGD:
@@ -58,7 +58,7 @@ def test_groups_have_options_of_their_own(backend: Target) -> None:
     _compare(_train(backend, build), load("sgd")["groups"])
 
 
-def test_a_group_that_is_added_later_trains_too(backend: Target) -> None:
+def test_a_group_added_later_is_trained_too(backend: Target) -> None:
     first, second = cases.SGD_GROUPS
 
     def build(parameters: list[Any]) -> rustorch.SGD:
@@ -78,10 +78,10 @@ def test_a_step_keeps_dtype_and_device(name: str, backend: Target) -> None:
         optimizer.step()
         optimizer.param_groups[0]["lr"] *= numpy.float64(0.5)  # a schedule computed with NumPy
     assert (p.dtype, p.device, p.is_leaf, p.requires_grad) == (rustorch.float32, backend.device, True, True)
-    assert rustorch.Variable(p.grad).tolist() == [0.5, 1.0], "the gradient is the user's: a step does not write into it"
+    assert rustorch.Variable(p.grad).tolist() == [0.5, 1.0], "a step does not write into the gradient"
 
 
-def test_an_array_given_to_a_parameter_is_trained_in_place() -> None:
+def test_the_array_of_a_parameter_is_updated_in_place() -> None:
     array = numpy.array([1.0, 2.0])
     p = nn.Parameter(array)
     p.grad = numpy.array([1.0, 1.0])
@@ -90,7 +90,7 @@ def test_an_array_given_to_a_parameter_is_trained_in_place() -> None:
     assert array.tolist() == [0.5, 1.5]
 
 
-def test_a_parameter_on_memory_that_cannot_be_written_gets_a_new_array() -> None:
+def test_a_parameter_in_read_only_memory_gets_a_new_array() -> None:
     array = numpy.array([1.0, 2.0])
     array.flags.writeable = False
     p = nn.Parameter(array)
@@ -101,7 +101,7 @@ def test_a_parameter_on_memory_that_cannot_be_written_gets_a_new_array() -> None
     assert array.tolist() == [1.0, 2.0]
 
 
-def test_numpys_numbers_are_options_too() -> None:
+def test_numpy_scalars_are_accepted_as_options() -> None:
     p = nn.Parameter([1.0])
     for number in (numpy.float32(0.5), numpy.float64(0.5), 1):
         optimizer = rustorch.SGD([p], lr=number, momentum=numpy.float32(0.5))

@@ -1,4 +1,4 @@
-"""The state of every optimizer: PyTorch's layout, both ways; training that is resumed; complex parameters; memory."""
+"""The state of every optimizer: exchange with PyTorch, resumed training, complex parameters, memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.reference import cases, optim_cases
 from tests.support.target import Target
 
 TABLE = optim_cases.table()
-#: Of each class the case with most in its state.
+#: Class -> its case with the most options.
 FULLEST = {
     cls: max((name for name in TABLE if TABLE[name][0] == cls), key=lambda name: len(TABLE[name][1]))
     for cls in optim_cases.OPTIONS
@@ -35,7 +35,7 @@ def _steps(library: Any, optimizer: Any, factor: Any, parameters: list[Any], n: 
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_a_run_is_resumed_from_pytorchs_state_and_back(name: str) -> None:
+def test_a_run_is_resumed_from_pytorchs_state_and_pytorch_resumes_it(name: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed to make a state")
     from tests.reference.make import in_double
 
@@ -62,8 +62,8 @@ def test_a_run_is_resumed_from_pytorchs_state_and_back(name: str) -> None:
             return torch.tensor(value.data) if isinstance(value, rustorch.Variable) else value
 
         state = tensors(optimizer.state_dict())
-        kept = their_optimizer.state_dict()["state"].get(0, {})
-        assert set(state["state"].get(0, {})) == {key for key in kept if kept[key] is not None} - {"al"}
+        entries = their_optimizer.state_dict()["state"].get(0, {})
+        assert set(state["state"].get(0, {})) == {key for key in entries if entries[key] is not None} - {"al"}
         assert set(state["param_groups"][0]) >= set(optimizer.defaults)
         for key, value in their_optimizer.param_groups[0].items():
             state["param_groups"][0].setdefault(key, value)
@@ -75,7 +75,7 @@ def test_a_run_is_resumed_from_pytorchs_state_and_back(name: str) -> None:
 
 
 @pytest.mark.parametrize("cls", FULLEST)
-def test_a_run_that_is_stopped_and_resumed_is_the_same_bit_for_bit(cls: str, backend: Target) -> None:
+def test_a_resumed_run_is_the_same_bit_for_bit(cls: str, backend: Target) -> None:
     options = TABLE[FULLEST[cls]][1]
     factor = backend.variable(cases.numbers((4, 3)))
 
@@ -104,22 +104,22 @@ def test_the_state_of_another_optimizer_is_refused(cls: str, other: str) -> None
         optimizer.step()
         return p, optimizer
 
-    (p, optimizer), (_, others) = trained(cls), trained(other)
+    (p, optimizer), (_, other_optimizer) = trained(cls), trained(other)
     before, entries = repr(optimizer), dict(optimizer.state[p])
-    same = {"AdamW": "Adam"}
-    if same.get(cls, cls) == same.get(other, other):
-        optimizer.load_state_dict(others.state_dict())
+    layouts = {"AdamW": "Adam"}
+    if layouts.get(cls, cls) == layouts.get(other, other):
+        optimizer.load_state_dict(other_optimizer.state_dict())
         return
     with pytest.raises(
         ValueError,
         match=f"{cls}.load_state_dict: the state of other parameters or another optimizer; nothing was loaded",
     ):
-        optimizer.load_state_dict(others.state_dict())
+        optimizer.load_state_dict(other_optimizer.state_dict())
     assert repr(optimizer) == before
     assert all(optimizer.state[p][name] is entries[name] for name in entries)
 
 
-#: What is changed in the state of an Adam, and what its message says.
+#: A change of the state of an Adam, and the message of the error.
 MALFORMED: list[tuple[Any, str]] = [
     (lambda s: s["state"][0].update(exp_avg=None), r"parameter 0: exp_avg is None, here an array of shape \(2,\)"),
     (lambda s: s["state"][0].update(exp_avg=0.5), r"parameter 0: exp_avg has shape \(\), here \(2,\)"),
@@ -165,7 +165,7 @@ def test_a_malformed_state_is_refused_and_nothing_is_loaded(change: Any, message
 
 
 @pytest.mark.parametrize("name", [name for name in TABLE if TABLE[name][0] in STEPWISE])
-def test_complex_parameters_are_pairs_of_real_ones(name: str, backend: Target) -> None:
+def test_a_complex_parameter_is_updated_as_a_pair_of_real_ones(name: str, backend: Target) -> None:
     cls, options = TABLE[name]
     values = cases.numbers((2, 3)) + 1j * cases.numbers((2, 3), 0.7)
     z = rustorch.Variable(backend.array(values, "complex128"), requires_grad=True)
@@ -182,7 +182,7 @@ def test_complex_parameters_are_pairs_of_real_ones(name: str, backend: Target) -
 
 
 @pytest.mark.parametrize("cls", ["Adam", "Adagrad", "Rprop", "RMSprop"])
-def test_complex_states_are_those_of_pytorch(cls: str) -> None:
+def test_states_of_complex_parameters_are_those_of_pytorch(cls: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
     values = cases.numbers((4,)) + 1j * cases.numbers((4,), 0.7)
     options = {"initial_accumulator_value": 0.5} if cls == "Adagrad" else {}
@@ -202,28 +202,28 @@ def test_complex_states_are_those_of_pytorch(cls: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in TABLE if TABLE[name][0] != "LBFGS"])
-def test_a_step_makes_at_most_one_array_of_a_parameters_size(name: str) -> None:
+def test_a_step_allocates_at_most_one_array_of_the_parameters_size(name: str) -> None:
     cls, options = TABLE[name]
-    p = nn.Parameter(
-        numpy.ones((8, 100_000) if cls == "Muon" else (800, 1000), "float32")
-    )  # a wide one: its Gram matrix is small
+    # the Gram matrix of a wide matrix is small
+    p = nn.Parameter(numpy.ones((8, 100_000) if cls == "Muon" else (800, 1000), "float32"))
     p.grad = numpy.full(p.shape, 0.1, "float32")
     optimizer = getattr(rustorch, cls)([p], **options)
     optimizer.step()  # makes the state
-    data, kept = p.data, {key: value for key, value in optimizer.state[p].items() if isinstance(value, numpy.ndarray)}
+    data = p.data
+    arrays = {key: value for key, value in optimizer.state[p].items() if isinstance(value, numpy.ndarray)}
     tracemalloc.start()
     try:
         optimizer.step()
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    allowed = 2.1 if cls == "Muon" else 1.1  # a product of matrices cannot be written over its factor
+    allowed = 2.1 if cls == "Muon" else 1.1  # a product of matrices cannot overwrite its factor
     assert peak < allowed * p.data.nbytes
     assert p.data is data, "in place"
-    assert all(optimizer.state[p][key] is value for key, value in kept.items()), "in place"
+    assert all(optimizer.state[p][key] is value for key, value in arrays.items()), "in place"
 
 
-def test_named_parameters_are_parameters() -> None:
+def test_named_parameters_are_accepted() -> None:
     model = nn.Linear(2, 1)
     optimizer = optim.Adam(model.named_parameters())
     assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
@@ -247,7 +247,7 @@ def test_a_gradient_of_another_dtype_changes_no_parameter() -> None:
 @pytest.mark.parametrize(
     ("cls", "later"), [("RMSprop", {"momentum": 0.5}), ("RMSprop", {"centered": True}), ("Adam", {"amsgrad": True})]
 )
-def test_an_option_may_be_switched_on_later(cls: str, later: dict[str, Any], backend: Target) -> None:
+def test_an_option_can_be_switched_on_between_steps(cls: str, later: dict[str, Any], backend: Target) -> None:
     p = backend.variable(numpy.array([1.0, -2.0]), requires_grad=True)
     optimizer = getattr(rustorch, cls)([p])
     for options in ({}, later, later):

@@ -1,4 +1,4 @@
-"""Averaged weights: PyTorch's averages on every backend, states, and input that makes no sense."""
+"""Averaged weights: PyTorch's averages on every backend, states, and invalid input."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def test_averages_are_pytorchs(name: str, backend: Target) -> None:
     )
     expected = load("swa_utils")[name]
     assert list(found) == list(expected)
-    # PyTorch divides by n + 1 in float32 there
+    # PyTorch divides by n + 1 in float32 in this function
     rtol = 1e-6 if name == "get_swa_multi_avg_fn" else 1e-12
     for key, value in expected.items():
         numpy.testing.assert_allclose(found[key], value, rtol=rtol, atol=1e-6 if rtol > 1e-9 else 1e-14, err_msg=key)
 
 
-def test_an_ema_in_a_training_loop(backend: Target) -> None:
+def test_an_exponential_average_in_a_training_loop(backend: Target) -> None:
     p = nn.Linear(2, 1, bias=False).to(backend.device)
     with rustorch.no_grad():
         p.weight[...] = 1.0
@@ -47,8 +47,8 @@ def test_an_ema_in_a_training_loop(backend: Target) -> None:
         optimizer.zero_grad()
         p(rustorch.ones((1, 2), device=backend.device)).sum().backward()
         optimizer.step()
-        now = backend.numpy(p.weight).copy()
-        expected = now if expected is None else 0.5 * expected + 0.5 * now
+        weight = backend.numpy(p.weight).copy()
+        expected = weight if expected is None else 0.5 * expected + 0.5 * weight
         ema.update_parameters(p)
     numpy.testing.assert_allclose(backend.numpy(ema.module.weight), expected, rtol=1e-6)
     assert (ema.module.weight.device, ema.module.weight.dtype) == (backend.device, rustorch.float32)
@@ -65,7 +65,7 @@ def test_complex_parameters_are_averaged(backend: Target) -> None:
 
 
 # -- the copy ----------------------------------------------------------------------------------------------------------
-def test_the_average_is_a_model_of_its_own() -> None:
+def test_the_average_shares_no_memory_with_the_model() -> None:
     model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     model(rustorch.ones((4, 2))).sum().backward()
     averaged = Averaged(model)
@@ -82,7 +82,7 @@ def test_the_average_is_a_model_of_its_own() -> None:
     assert rustorch.all(averaged(x) == model.eval()(x))
 
 
-def test_the_first_step_copies_and_buffers_follow() -> None:
+def test_the_first_update_copies_parameters_and_buffers() -> None:
     model = nn.BatchNorm1d(2)
     averaged = Averaged(model)
     model(rustorch.asarray([[1.0, 2.0], [3.0, 8.0]]))
@@ -94,27 +94,27 @@ def test_the_first_step_copies_and_buffers_follow() -> None:
     assert averaged.module.num_batches_tracked.item() == 1
 
 
-def test_averages_go_on_from_their_state(backend: Target) -> None:
+def test_averages_continue_from_a_loaded_state(backend: Target) -> None:
     model = nn.Linear(2, 1).to(backend.device)
 
     def step(value: float, *averages: Any) -> None:
         with rustorch.no_grad():
             for p in model.parameters():
                 p[...] = value
-        for one in averages:
-            one.update_parameters(model)
+        for average in averages:
+            average.update_parameters(model)
 
-    through = Averaged(model)
+    uninterrupted = Averaged(model)
     for value in (1.0, 2.0, 4.0):
-        step(value, through)
+        step(value, uninterrupted)
     resumed = Averaged(model)
-    resumed.load_state_dict(through.state_dict())
-    step(9.0, through, resumed)
+    resumed.load_state_dict(uninterrupted.state_dict())
+    step(9.0, uninterrupted, resumed)
     assert resumed.n_averaged.item() == 4
-    assert resumed.module.bias.tolist() == through.module.bias.tolist() == [4.0]
+    assert resumed.module.bias.tolist() == uninterrupted.module.bias.tolist() == [4.0]
 
 
-def test_averages_may_be_elsewhere() -> None:
+def test_averages_can_be_on_another_device() -> None:
     pytest.importorskip("array_api_strict")
     model = nn.Linear(2, 1)
     averaged = Averaged(model, device="strict", avg_fn=swa_utils.get_ema_avg_fn(0.5))
@@ -125,7 +125,7 @@ def test_averages_may_be_elsewhere() -> None:
     assert model.bias.device == "cpu"
 
 
-def test_functions_get_lists_of_one_dtype_and_the_count() -> None:
+def test_a_function_is_called_with_lists_of_one_dtype_and_the_count() -> None:
     model = nn.ParameterList([nn.Parameter(numpy.ones(2)), nn.Parameter([1.0]), nn.Parameter(numpy.ones(3))])
     seen = []
 
@@ -142,8 +142,8 @@ def test_functions_get_lists_of_one_dtype_and_the_count() -> None:
     assert averaged.module[2].tolist() == [3.0] * 3
 
 
-# -- input that makes no sense -----------------------------------------------------------------------------------------
-def test_what_is_no_model_raises() -> None:
+# -- invalid input -----------------------------------------------------------------------------------------------------
+def test_anything_but_a_module_raises() -> None:
     with pytest.raises(TypeError, match=r"AveragedModel averages a Module of rustorch, not builtins\.list"):
         Averaged([1.0])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"update_parameters takes a Module of rustorch, not builtins\.NoneType"):
@@ -152,7 +152,7 @@ def test_what_is_no_model_raises() -> None:
         swa_utils.update_bn([], 3)  # type: ignore[arg-type]
 
 
-def test_one_function_at_most() -> None:
+def test_two_functions_raise() -> None:
     with pytest.raises(ValueError, match="Only one of avg_fn and multi_avg_fn should be provided"):
         Averaged(nn.Linear(1, 1), avg_fn=swa_utils.get_swa_avg_fn(), multi_avg_fn=swa_utils.get_swa_multi_avg_fn())
     with pytest.raises(TypeError, match=r"AveragedModel: avg_fn is a function, not 0\.9"):
@@ -161,14 +161,14 @@ def test_one_function_at_most() -> None:
 
 @pytest.mark.parametrize("decay", [-0.1, 1.1, math.nan, math.inf, "0.9", None, True])
 @pytest.mark.parametrize("function", ["get_ema_avg_fn", "get_ema_multi_avg_fn"])
-def test_a_decay_is_a_fraction(function: str, decay: Any) -> None:
+def test_a_decay_outside_of_0_to_1_raises(function: str, decay: Any) -> None:
     with pytest.raises(
         ValueError, match=f"{function}: decay is a number from 0 to 1, not {decay!r}".replace(".", r"\.")
     ):
         getattr(swa_utils, function)(decay)
 
 
-def test_another_model_is_not_averaged() -> None:
+def test_a_model_with_other_shapes_raises_and_nothing_changes() -> None:
     averaged = Averaged(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)))
     averaged.update_parameters(averaged.module)
     before = {name: value.tolist() for name, value in averaged.state_dict().items()}
@@ -180,12 +180,12 @@ def test_another_model_is_not_averaged() -> None:
     assert {name: value.tolist() for name, value in averaged.state_dict().items()} == before
 
 
-def test_a_function_that_raises_leaves_the_averages_alone() -> None:
+def test_a_function_that_raises_does_not_change_the_averages() -> None:
     model = nn.Linear(2, 2)
 
     def fails(average: Any, current: Any, n: int) -> Any:
         if average.ndim == 1:
-            raise ZeroDivisionError("of the user's")
+            raise ZeroDivisionError("an error of the user")
         return average * 0
 
     averaged = Averaged(model, avg_fn=fails)
@@ -205,7 +205,7 @@ def _norms() -> Any:
     return model
 
 
-def _seen(model: Any) -> Any:
+def _snapshot(model: Any) -> Any:
     modes = [module.training for module in model.modules()]
     return (
         modes,
@@ -214,12 +214,12 @@ def _seen(model: Any) -> Any:
     )
 
 
-def test_statistics_are_means_over_the_batches(rng: numpy.random.Generator) -> None:
+def test_update_bn_computes_means_over_the_batches(rng: numpy.random.Generator) -> None:
     model = _norms()
-    modes, momenta, _ = _seen(model)
+    modes, momenta, _ = _snapshot(model)
     batches = [rng.normal(size=(16, 2)).astype("float32") for _ in range(3)]
     swa_utils.update_bn(iter(batches), model, device="cpu")
-    assert _seen(model)[:2] == (modes, momenta)
+    assert _snapshot(model)[:2] == (modes, momenta)
     hidden = [model[0](batch).detach().numpy() for batch in batches]
     numpy.testing.assert_allclose(
         model[1].running_mean.numpy(), numpy.mean([h.mean(0) for h in hidden], axis=0), atol=1e-6
@@ -231,9 +231,9 @@ def test_statistics_are_means_over_the_batches(rng: numpy.random.Generator) -> N
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_a_loader_that_fails_or_is_empty_leaves_the_statistics_alone() -> None:
+def test_a_loader_that_fails_or_is_empty_does_not_change_the_statistics() -> None:
     model = _norms()
-    before = _seen(model)
+    before = _snapshot(model)
 
     def fails() -> Any:
         yield rustorch.ones((4, 2))
@@ -241,15 +241,15 @@ def test_a_loader_that_fails_or_is_empty_leaves_the_statistics_alone() -> None:
 
     with pytest.raises(ZeroDivisionError, match="in the data"):
         swa_utils.update_bn(fails(), model)
-    assert _seen(model) == before
+    assert _snapshot(model) == before
     with pytest.raises(
         ValueError, match="update_bn: the loader gave no batch; a generator that has been used up gives none"
     ):
         swa_utils.update_bn([], model)
-    assert _seen(model) == before
+    assert _snapshot(model) == before
     with pytest.raises(ValueError, match="shape"):
         swa_utils.update_bn([rustorch.ones((4, 2)), rustorch.ones((4, 5))], model)
-    assert _seen(model) == before
+    assert _snapshot(model) == before
 
 
 def test_a_model_without_batch_norm_is_not_run() -> None:

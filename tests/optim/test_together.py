@@ -1,6 +1,4 @@
-"""All parameters of a step together: the same numbers as each by itself in the plain version, whatever lies in memory
-how and where.
-"""
+"""A step of several parameters computes the same as the plain version for each one, for every memory layout."""
 
 from __future__ import annotations
 
@@ -23,26 +21,26 @@ from tests.support.target import Target
 
 TABLE = {name: case for name, case in optim_cases.table().items() if case[0] != "LBFGS"}
 CLASSES = list(dict.fromkeys(cls for cls, _ in TABLE.values()))
-#: Of each class the first case, and the one with most options.
-SOME = [[name for name in TABLE if TABLE[name][0] == cls] for cls in CLASSES]
-SOME = list(
-    dict.fromkeys(name for names in SOME for name in (names[0], max(names, key=lambda name: len(TABLE[name][1]))))
+#: The first case of each class, and its case with the most options.
+SELECTED = [[name for name in TABLE if TABLE[name][0] == cls] for cls in CLASSES]
+SELECTED = list(
+    dict.fromkeys(name for names in SELECTED for name in (names[0], max(names, key=lambda name: len(TABLE[name][1]))))
 )
-#: A vector, a matrix and a stack of them, none and one number, and enough of them for many blocks.
+#: Vectors, matrices and a stack of them; empty, with one element, and with enough elements for many blocks.
 SHAPES = [(4,), (3, 4), (2, 3, 5), (), (0, 3), (1, 1), (3, 1500), (5, 2), (3, 4)]
 MATRICES = [(3, 4), (4, 3), (3, 4), (1, 1), (5, 5), (3, 1500), (4, 3)]
-#: Whose update is made of sums over the parameter: nothing of it makes sense for an empty one.
-SUMS = {"Adafactor", "Muon"}
+#: Classes whose update needs means over the parameter, which an empty parameter does not have.
+WITH_MEANS = {"Adafactor", "Muon"}
 DTYPES = ["float64", "float32"]
 
 
 def _shapes(cls: str) -> list[tuple[int, ...]]:
-    return MATRICES if cls == "Muon" else [shape for shape in SHAPES if cls not in SUMS or 0 not in shape]
+    return MATRICES if cls == "Muon" else [shape for shape in SHAPES if cls not in WITH_MEANS or 0 not in shape]
 
 
 def _plain(cls: str) -> Any:
-    """The optimizer with the plain version of its kernel, called for one parameter after the other."""
-    known: Any = getattr(optim, cls)
+    """The optimizer with the plain version of its kernel, which it calls for one parameter after the other."""
+    base: Any = getattr(optim, cls)
 
     def update(self: Any, xp: Any, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
         arrays = self.arguments(xp, p, g, state, options)
@@ -50,16 +48,16 @@ def _plain(cls: str) -> Any:
         state.update({name: value for name, value in zip(self.state_names, results, strict=True) if value is not None})
         return new
 
-    return type(cls, (known,), {"update": update})
+    return type(cls, (base,), {"update": update})
 
 
-def _same(backend: Target, found: Any, wanted: Any, of: Any = None) -> None:
-    """Two lists of parameters, or states, hold the same numbers."""
-    for i, (one, other) in enumerate(zip(found, wanted, strict=True)):
-        one, other = backend.numpy(one), numpy.asarray(other) if isinstance(other, list) else backend.numpy(other)
-        tolerance = 1e-12 if one.dtype == "float64" else 1e-5
-        assert (one.shape, one.dtype) == (other.shape, other.dtype)
-        numpy.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance, err_msg=f"{of} {i}")
+def _assert_same(backend: Target, actual: Any, expected: Any, what: str = "") -> None:
+    """Assert that two lists of arrays have the same shapes, dtypes and, up to rounding, values."""
+    for i, (a, b) in enumerate(zip(actual, expected, strict=True)):
+        a, b = backend.numpy(a), numpy.asarray(b) if isinstance(b, list) else backend.numpy(b)
+        tolerance = 1e-12 if a.dtype == "float64" else 1e-5
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        numpy.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance, err_msg=f"{what} {i}")
 
 
 def _arrays(optimizer: Any, p: Any) -> list[Any]:
@@ -72,13 +70,13 @@ def _numbers(optimizer: Any, p: Any) -> list[float]:
 
 @pytest.fixture
 def stand_in(backend: Target) -> None:
-    """Skips where launches are not counted."""
+    """Skip the test where launches cannot be counted."""
     if backend.device != "cuda" or not is_stand_in():
         pytest.skip("launches are counted on the stand-in for CuPy")
 
 
 def _step(optimizer: Any) -> tuple[int, int]:
-    """How many launches a step makes; how many waits and copies from the host."""
+    """How many launches a step makes, and how often it waits for the GPU or copies from the host."""
     with counted() as counts:
         optimizer.step()
     return counts.launches.total(), len(counts.waiting)
@@ -86,9 +84,9 @@ def _step(optimizer: Any) -> tuple[int, int]:
 
 # -- the numbers -------------------------------------------------------------------------------------------------------
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # Adadelta's infinite rho, among others
-@pytest.mark.parametrize("name", SOME)
-def test_every_parameter_moves_as_by_itself(name: str, backend: Target) -> None:
-    """Of both dtypes, with different numbers of steps behind them, some without a gradient."""
+@pytest.mark.parametrize("name", SELECTED)
+def test_each_parameter_is_updated_as_by_the_plain_version(name: str, backend: Target) -> None:
+    """The parameters have two dtypes and made different numbers of steps. Some have no gradient."""
     cls, options = TABLE[name]
     shapes = [(shape, dtype) for dtype in DTYPES for shape in _shapes(cls)]
     start = [cases.numbers(shape, 0.3 * i) for i, (shape, _) in enumerate(shapes)]
@@ -99,32 +97,32 @@ def test_every_parameter_moves_as_by_itself(name: str, backend: Target) -> None:
     for step in range(3):
         for i, (shape, dtype) in enumerate(shapes):
             g = cases.numbers(shape, 0.7 * i + step)
-            given = (i + step) % 3 or step == 2
-            ours[i].grad = backend.array(g, dtype) if given else None
-            theirs[i].grad = host.array(g, dtype) if given else None
+            has_gradient = (i + step) % 3 or step == 2
+            ours[i].grad = backend.array(g, dtype) if has_gradient else None
+            theirs[i].grad = host.array(g, dtype) if has_gradient else None
         one.step()
         other.step()
-    _same(backend, ours, theirs, "parameter")
+    _assert_same(backend, ours, theirs, "parameter")
     for i, (p, q) in enumerate(zip(ours, theirs, strict=True)):
         assert list(one.state[p]) == list(other.state[q])
-        _same(backend, _arrays(one, p), _arrays(other, q), f"parameter {i}: state")
+        _assert_same(backend, _arrays(one, p), _arrays(other, q), f"parameter {i}: state")
         assert _numbers(one, p) == _numbers(other, q)
 
 
 def _views(backend: Target, dtype: str) -> list[tuple[Any, Any]]:
-    """Arrays, and views of all or of some of their numbers that are matrices but lie apart."""
-    made = [backend.array(cases.numbers((6, 8), 0.1 * i), dtype) for i in range(4)]
+    """Arrays, each with a view of it: with steps, transposed, a part, and the array itself."""
+    bases = [backend.array(cases.numbers((6, 8), 0.1 * i), dtype) for i in range(4)]
     return [
-        (made[0], made[0][:, ::2]),
-        (made[1], made[1].T),
-        (made[2], made[2][1:4, 2:7]),
-        (made[3], made[3]),
+        (bases[0], bases[0][:, ::2]),
+        (bases[1], bases[1].T),
+        (bases[2], bases[2][1:4, 2:7]),
+        (bases[3], bases[3]),
     ]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cls", CLASSES)
-def test_views_are_updated_where_they_lie(cls: str, dtype: str, backend: Target) -> None:
+def test_views_are_updated_in_place(cls: str, dtype: str, backend: Target) -> None:
     options = {"momentum": 0.9} if cls == "SGD" else {}
     host = Target("cpu")
     bases, views = zip(*_views(backend, dtype), strict=True)
@@ -136,28 +134,28 @@ def test_views_are_updated_where_they_lie(cls: str, dtype: str, backend: Target)
     for step in range(2):
         for i, (p, q) in enumerate(zip(ours, theirs, strict=True)):
             g = cases.numbers(p.shape, 0.5 * i + step)
-            # a gradient may lie in any order, too
+            # a gradient can be transposed too
             p.grad = backend.array(g, dtype) if i % 2 else backend.array(g.T.copy(), dtype).T
             q.grad = host.array(g, dtype)
         one.step()
         other.step()
-    _same(backend, ours, theirs)
+    _assert_same(backend, ours, theirs)
     for p, q in zip(ours, theirs, strict=True):
-        _same(backend, _arrays(one, p), _arrays(other, q))
+        _assert_same(backend, _arrays(one, p), _arrays(other, q))
     if not backend.library.mutable:
         return
     assert all(p.data is native for p, native in zip(ours, natives, strict=True)), "in place"
     outside = numpy.ones((6, 8), bool), numpy.ones((6, 8), bool)
     outside[0][:, ::2] = False
     outside[1][1:4, 2:7] = False
-    for number, others in ((0, outside[0]), (2, outside[1])):
-        numpy.testing.assert_array_equal(backend.numpy(bases[number])[others], before[number][others])
-        assert (backend.numpy(bases[number])[~others] != before[number][~others]).all()
+    for number, mask in ((0, outside[0]), (2, outside[1])):
+        numpy.testing.assert_array_equal(backend.numpy(bases[number])[mask], before[number][mask])
+        assert (backend.numpy(bases[number])[~mask] != before[number][~mask]).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(700, 40), (70, 3, 5), (2, 2, 600, 3), (2, 3000), (40_000,), (1, 9), (9, 1)])
-def test_adafactor_adds_up_long_rows_and_columns(shape: tuple[int, ...], dtype: str, backend: Target) -> None:
+def test_adafactor_sums_long_rows_and_columns(shape: tuple[int, ...], dtype: str, backend: Target) -> None:
     host, start, g = Target("cpu"), cases.numbers(shape), cases.numbers(shape, 0.7)
     p, q = backend.variable(start, dtype, requires_grad=True), host.variable(start, dtype, requires_grad=True)
     one, other = optim.Adafactor([p], weight_decay=0.1), _plain("Adafactor")([q], weight_decay=0.1)
@@ -165,12 +163,12 @@ def test_adafactor_adds_up_long_rows_and_columns(shape: tuple[int, ...], dtype: 
         p.grad, q.grad = backend.array(g, dtype), host.array(g, dtype)
         one.step()
         other.step()
-    _same(backend, [p], [q])
-    _same(backend, _arrays(one, p), _arrays(other, q))
+    _assert_same(backend, [p], [q])
+    _assert_same(backend, _arrays(one, p), _arrays(other, q))
 
 
-def test_nan_stays_with_its_own_parameter(backend: Target) -> None:
-    """A gradient that is not finite spoils what it is part of, and no neighbour in a table."""
+def test_nan_does_not_reach_other_parameters(backend: Target) -> None:
+    """A nan in one gradient changes no other parameter of the launch."""
     for cls in ("SGD", "Adam", "Adafactor", "Muon"):
         parameters = [backend.variable(cases.numbers((2, 3)), requires_grad=True) for _ in range(3)]
         for i, p in enumerate(parameters):
@@ -185,14 +183,14 @@ def test_nan_stays_with_its_own_parameter(backend: Target) -> None:
 
 # -- updates of users --------------------------------------------------------------------------------------------------
 class Shrinking(rustorch.Adam):
-    """Adam, and a hundredth of every parameter less."""
+    """Adam, whose new parameters are multiplied by 0.99."""
 
     def update(self, xp: Any, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
         return super().update(xp, p, g, state, options) * 0.99
 
 
 class Halved(rustorch.SGD):
-    """SGD with half of the gradient, and a note of how often."""
+    """SGD with half of the gradient, which counts its updates."""
 
     def update(self, xp: Any, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
         state["times"] = state.get("times", 0) + 1
@@ -200,7 +198,7 @@ class Halved(rustorch.SGD):
 
 
 class Own(rustorch.Adam):
-    """Nothing of Adam but its name."""
+    """A subclass of Adam with an update that has nothing in common with Adam's."""
 
     def update(self, xp: Any, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
         return p - options["lr"] * xp.sign(g)
@@ -212,23 +210,23 @@ def _two(backend: Target) -> list[nn.Parameter]:
     return parameters
 
 
-def test_an_update_of_ones_own_is_asked_for_each_parameter(backend: Target) -> None:
+def test_a_users_update_is_called_for_each_parameter(backend: Target) -> None:
     (p, q), adam = _two(backend), _two(backend)
     optim.Adam(adam, lr=0.1).step()
     optimizer = Shrinking([p, q], lr=0.1)
     optimizer.step()
-    _same(backend, [p, q], [0.99 * backend.numpy(a) for a in adam])
+    _assert_same(backend, [p, q], [0.99 * backend.numpy(a) for a in adam])
     assert [optimizer.state[a]["step"] for a in (p, q)] == [1, 1]
     p, q = _two(backend)
     halved = Halved([p, q], lr=0.1, momentum=0.9)
     halved.step()
     halved.step()  # momentum: 0.9 times the first, and the second
-    _same(backend, [p, q], [[1 - 0.145 * 0.5, -2 + 0.145], [[3 - 0.145 * 2]]])
+    _assert_same(backend, [p, q], [[1 - 0.145 * 0.5, -2 + 0.145], [[3 - 0.145 * 2]]])
     assert [halved.state[a]["times"] for a in (p, q)] == [2, 2]
     p, q = _two(backend)
     own = Own([p, q], lr=0.5)
     own.step()
-    _same(backend, [p, q], [[0.5, -1.5], [[2.5]]])
+    _assert_same(backend, [p, q], [[0.5, -1.5], [[2.5]]])
     assert own.state[p]["step"] == 0
 
 
@@ -237,20 +235,20 @@ def test_an_update_set_on_an_instance_is_used(backend: Target) -> None:
     optimizer = optim.Adam([p, q])
     optimizer.update = lambda xp, p, g, state, options: p - g  # type: ignore[method-assign]
     optimizer.step()
-    _same(backend, [p, q], [[0.5, -1.0], [[1.0]]])
+    _assert_same(backend, [p, q], [[0.5, -1.0], [[1.0]]])
 
 
-def test_arguments_of_ones_own_are_asked_for(backend: Target) -> None:
+def test_a_users_arguments_are_used(backend: Target) -> None:
     class Doubled(rustorch.SGD):
         def arguments(self, xp: Any, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
             return super().arguments(xp, p, 2 * g, state, options)
 
     p, q = _two(backend)
     Doubled([p, q], lr=0.5).step()
-    _same(backend, [p, q], [[0.5, -1.0], [[1.0]]])
+    _assert_same(backend, [p, q], [[0.5, -1.0], [[1.0]]])
 
 
-def test_without_a_kernel_and_without_an_update_there_is_no_step(backend: Target) -> None:
+def test_a_step_without_kernel_and_update_raises(backend: Target) -> None:
     (p, q), optimizer = _two(backend), None
     optimizer = rustorch.Optimizer([p, q], {"lr": 0.1})
     with pytest.raises(NotImplementedError, match="Optimizer does not define a step: write its method update"):
@@ -270,7 +268,7 @@ def test_parameters_of_two_libraries_are_updated_in_one_step() -> None:
     assert [p.tolist() for p in parameters] == [[0.5, 2.5]] * 4
 
 
-def test_parameters_that_cannot_be_written_get_new_arrays() -> None:
+def test_read_only_parameters_get_new_arrays() -> None:
     fixed = numpy.array([1.0, 2.0])
     fixed.flags.writeable = False
     p, q = (
@@ -287,7 +285,7 @@ def test_parameters_that_cannot_be_written_get_new_arrays() -> None:
 
 
 # -- launches ----------------------------------------------------------------------------------------------------------
-#: What a step of four parameters launches, two matrices and two vectors (Muon: two matrices).
+#: How many launches a step of two matrices and two vectors makes (Muon: of two matrices).
 LAUNCHES = {**dict.fromkeys(CLASSES, 1), "Adafactor": 4, "Muon": 23}
 
 
@@ -317,12 +315,12 @@ def test_more_parameters_than_a_table_holds_take_more_launches(
             p.grad = backend.array(a)
         assert _step(optimizer) == (launches, 0)
     left = 1 - 0.5 * (2.9 if options else 2)
-    _same(backend, parameters, [left * a for a in starts])
+    _assert_same(backend, parameters, [left * a for a in starts])
 
 
 @pytest.mark.usefixtures("stand_in")
 def test_calls_that_differ_have_launches_of_their_own(backend: Target) -> None:
-    """Other numbers, other dtypes, a state that is there and one that is not."""
+    """Calls differ in numbers, in dtypes, and in whether a state exists."""
     parameters = [
         backend.variable(numpy.ones(3), dtype, requires_grad=True) for dtype in ("float64", "float64", "float32")
     ]
@@ -342,11 +340,11 @@ def test_calls_that_differ_have_launches_of_their_own(backend: Target) -> None:
     parameters[1].grad = backend.array(numpy.ones(3))
     adam.start = lambda xp, p, options: {"step": 0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
     adam.step()
-    assert _step(adam) == (2, 0)  # the second is a step behind
+    assert _step(adam) == (2, 0)  # the second parameter has made one step less
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_muon_takes_large_stacks_in_parts(backend: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_muon_splits_large_stacks(backend: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     muon: ModuleType = sys.modules["rustorch.backends.cupy.muon"]
     monkeypatch.setattr(muon, "ROOM", 1)
     host = Target("cpu")
@@ -359,17 +357,17 @@ def test_muon_takes_large_stacks_in_parts(backend: Target, monkeypatch: pytest.M
     other.step()
     assert _step(optimizer) == (46, 0)
     other.step()
-    _same(backend, ours, theirs)
+    _assert_same(backend, ours, theirs)
 
 
-#: Parameters on two GPUs and on the CPU, in one optimizer.
-TWO = """
+#: A program that trains parameters on two GPUs and on the CPU with one optimizer.
+TWO_GPUS = """
 import numpy, rustorch
 from rustorch import optim
 from rustorch.backends import device_of
 devices = ["cuda", "cuda:1", "cpu", "cuda:1", "cuda"]
 for cls in ("SGD", "Adam", "Adafactor", "Muon", "RMSprop"):
-    found = []
+    results = []
     for places in (devices, ["cpu"] * 5):
         starts = [rustorch.arange(6, dtype=rustorch.float64, device=device) for device in places]
         parameters = [(rustorch.reshape(a, (2, 3)) - i).requires_grad_() for i, a in enumerate(starts)]
@@ -381,8 +379,8 @@ for cls in ("SGD", "Adam", "Adafactor", "Muon", "RMSprop"):
         assert [p.device for p in parameters] == places
         for p in parameters:
             assert all(device_of(value) == p.device for value in optimizer.state[p].values() if hasattr(value, "shape"))
-        found.append([p.detach().to("cpu").numpy() for p in parameters])
-    numpy.testing.assert_allclose(*found, rtol=1e-12)
+        results.append([p.detach().to("cpu").numpy() for p in parameters])
+    numpy.testing.assert_allclose(*results, rtol=1e-12)
 print("same")
 """
 
@@ -394,5 +392,7 @@ def test_parameters_on_two_gpus_and_on_the_cpu(backend: Target) -> None:
     root = Path(__file__).parents[2]
     path = os.pathsep.join([str(Path(str(cupy.__file__)).parents[1]), str(root)])
     environment = {**os.environ, "CUPY_STAND_IN_GPUS": "2", "PYTHONPATH": path}
-    done = subprocess.run([sys.executable, "-c", TWO], env=environment, cwd=root, capture_output=True, text=True)
-    assert done.stdout == "same\n", done.stderr
+    process = subprocess.run(
+        [sys.executable, "-c", TWO_GPUS], env=environment, cwd=root, capture_output=True, text=True
+    )
+    assert process.stdout == "same\n", process.stderr

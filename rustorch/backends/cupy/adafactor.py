@@ -158,7 +158,7 @@ def step_all(
     rho: float,
     weight_decay: float,
     maximize: bool,
-) -> list[tuple]:
+) -> list[tuple[Any, ...]]:
     """The step of each of (p, g, rows, columns, variance), which are not empty and have one dtype."""
     memory = Contiguous()
     means, columns, norms, updates = [], [], [], []

@@ -7,6 +7,7 @@ CUDA loops. Adafactor, Muon and the clipping of gradients have sources of their 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from inspect import Parameter, signature
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,7 +41,7 @@ _VALUES: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
 }
 
 
-def steps(name: str, calls: Sequence[Call]) -> list[tuple]:
+def steps(name: str, calls: Sequence[Call]) -> list[tuple[Any, ...]]:
     """What a kernel returns for each of several calls, all on the current GPU. One launch serves all calls with the
     same dtype and numbers.
     """
@@ -81,9 +82,9 @@ def _key(name: str, arrays: Sequence[Array | None], values: tuple[Any, ...]) -> 
     return p.dtype, values, p.shape if name == "muon" else tuple([a is None for a in arrays])
 
 
-def _plain_step(name: str, arrays: Sequence[Array | None], numbers: dict[str, Any]) -> tuple:
+def _plain_step(name: str, arrays: Sequence[Array | None], numbers: dict[str, Any]) -> tuple[Any, ...]:
     backend: Any = of(arrays[0])
-    result: tuple = getattr(plain, name)(backend.xp, *arrays, **numbers)
+    result: tuple[Any, ...] = getattr(plain, name)(backend.xp, *arrays, **numbers)
     return result
 
 
@@ -95,7 +96,7 @@ class _Elementwise(NamedTuple):
     loop: Loop
     tables: Tables
 
-    def step_all(self, calls: Sequence[Sequence[Any]], values: tuple[Any, ...]) -> list[tuple]:
+    def step_all(self, calls: Sequence[Sequence[Any]], values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """The step of each of (p, g, *state)."""
         memory, tensors, results = Contiguous(), [], []
         for p, g, *state in calls:
@@ -156,13 +157,13 @@ extern "C" __global__ void {function}(Table table{constants}) {{
     return _loops[key]
 
 
-def _single(name: str) -> Callable[..., tuple]:
+def _single(name: str) -> Callable[..., tuple[Any, ...]]:
     """The kernel for one parameter."""
 
-    def run(*arrays: Array | None, **numbers: Any) -> tuple:
+    @wraps(getattr(plain, name))
+    def run(*arrays: Array | None, **numbers: Any) -> tuple[Any, ...]:
         return steps(name, [(arrays, numbers)])[0]
 
-    run.__name__ = name
     return run
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cupy
 import numpy
 
 from . import launch
-from .launch import INTEGER, REAL, THREADS, Array
+from .launch import INTEGER, REAL, THREADS
+
+if TYPE_CHECKING:
+    from ..base import Array
 
 #: Bytes that the arguments of a CUDA function may take on every GPU.
 ARGUMENTS = 4096
