@@ -44,9 +44,9 @@ def medians(
             for _ in range(n):
                 function()
             times[name].append((time.perf_counter() - start) / n)
-    ours = times["rustorch"]
+    own = times["rustorch"]
     return {
-        name: (statistics.median(theirs), statistics.median(a / b for a, b in zip(ours, theirs, strict=True)))
+        name: (statistics.median(theirs), statistics.median(a / b for a, b in zip(own, theirs, strict=True)))
         for name, theirs in times.items()
     }
 
@@ -104,12 +104,12 @@ def queued_and_done(
             queued[name].append((time.perf_counter() - start) / n)
             wait()
             done[name].append((time.perf_counter() - start) / n)
-    ours = done["rustorch"]
+    own = done["rustorch"]
     return {
         name: (
             statistics.median(queued[name]),
             statistics.median(theirs),
-            statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
+            statistics.median(a / b for a, b in zip(own, theirs, strict=True)),
         )
         for name, theirs in done.items()
     }

@@ -275,10 +275,10 @@ def test_a_cuda_kernel_computes_what_the_plain_version_does(
     name: str, dtype: str, many: int, cuda: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_module("launch"), "INT32_LIMIT", many)
-    ours, most = _functions(), 0
+    own, most = _functions(), 0
     for case in CASES.get(name, []) + MORE.get(name, []):
         launches = _check(cuda, name, case, dtype)
-        most = max(most, sum([count for launched, count in launches.items() if launched in ours]))
+        most = max(most, sum([count for launched, count in launches.items() if launched in own]))
     if is_stand_in():  # with 64-bit indices, CuPy makes some of the copies
         assert most == LAUNCHES[name] if dtype == "float32" else most <= LAUNCHES[name]
 

@@ -1,6 +1,4 @@
-"""CuPy's recurrent kernels against the plain versions, what they launch, and whole layers on them against those on the
-CPU.
-"""
+"""Compares CuPy's recurrent kernels with the plain versions and layers with those on the CPU, and counts launches."""
 
 from __future__ import annotations
 
@@ -19,25 +17,23 @@ from tests.support.target import Target
 
 
 def _sum(*shape: int) -> numpy.ndarray:
-    """What the gradient of a sum is: one number, repeated."""
+    """An array like the gradient of a sum: one number, repeated."""
     return numpy.broadcast_to(draw(), shape)
 
 
 def _repeated(steps: int, batch: int, width: int) -> numpy.ndarray:
-    """The gradient of a sum over steps and units."""
+    """An array like the gradient of a sum over steps and units."""
     return numpy.broadcast_to(draw(1, batch, 1), (steps, batch, width))
 
 
 def _view(*shape: int) -> numpy.ndarray:
-    """A view that is not contiguous: every second column of an array whose first two axes are swapped, if there are
-    three.
-    """
+    """A view that is not contiguous: every second column of an array. With three axes, the first two are swapped."""
     axes = (1, 0, 2) if len(shape) == 3 else (0, 1)
     return draw(*[shape[axis] for axis in axes[:-1]], 2 * shape[-1]).transpose(axes)[..., ::2]
 
 
 def _small(*shape: int) -> numpy.ndarray:
-    """Weights of many units that do not make more of a rounding error from step to step."""
+    """Small weights for many units, so that rounding errors do not grow from step to step."""
     return 0.1 * draw(*shape)
 
 
@@ -46,7 +42,7 @@ def _rnn(make: Callable, steps: int, batch: int, width: int, reverse: bool, kind
 
 
 def _from_zeros(case: tuple, *states: int) -> tuple:
-    """The case without its states, which are at these places."""
+    """A case with None for the states, which are at these places."""
     return tuple([None if i in states else value for i, value in enumerate(case)])
 
 
@@ -106,7 +102,7 @@ def _gru_grad(make: Callable, g: Callable, steps: int, batch: int, width: int, b
     )
 
 
-#: Beside the cases of all backends: one step, one sample, one unit; several blocks of threads; views; repeated
+#: Cases beside those of all backends: one step, one sample, one unit; several blocks of threads; views; repeated
 #: gradients.
 MORE: dict[str, list[tuple]] = {
     "rnn_steps": [
@@ -172,7 +168,7 @@ PARAMS = [pytest.param(name, case, id=f"{name}-{i}") for name, cases in MORE.ite
 
 
 def _native(cuda: Target, a: numpy.ndarray, dtype: str) -> Any:
-    """The array on the device: a view of the same kind, if it is one."""
+    """The array on the device. If it is a view, the result is the same kind of view."""
     owner = a
     while isinstance(owner.base, numpy.ndarray):
         owner = owner.base
@@ -189,7 +185,7 @@ def _native(cuda: Target, a: numpy.ndarray, dtype: str) -> Any:
     ("dtype", "many"), [("float32", 1 << 30), ("float64", 0)], ids=["float32-int32", "float64-int64"]
 )
 @pytest.mark.parametrize(("name", "case"), PARAMS)
-def test_a_recurrent_kernel_is_the_plain_one(
+def test_a_recurrent_kernel_computes_what_the_plain_version_does(
     name: str, case: tuple, dtype: str, many: int, cuda: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rustorch.backends.cupy import launch
@@ -208,9 +204,7 @@ def test_a_recurrent_kernel_is_the_plain_one(
             continue
         plain, fast = cuda.numpy(plain), cuda.numpy(fast)
         assert (fast.shape, fast.dtype) == (plain.shape, plain.dtype)
-        largest = abs(plain[numpy.isfinite(plain)]).max(
-            initial=1
-        )  # rounding grows from step to step with the largest of them
+        largest = abs(plain[numpy.isfinite(plain)]).max(initial=1)  # rounding errors grow with the largest number
         numpy.testing.assert_allclose(fast, plain, rtol=tolerance, atol=tolerance * largest)
     for given, value in zip(arguments, case, strict=True):
         if isinstance(value, numpy.ndarray):
@@ -218,7 +212,7 @@ def test_a_recurrent_kernel_is_the_plain_one(
 
 
 @pytest.mark.parametrize("name", MORE)
-def test_arrays_of_different_dtypes_take_the_plain_version(name: str, cuda: Target) -> None:
+def test_arrays_of_different_dtypes_go_to_the_plain_version(name: str, cuda: Target) -> None:
     case = MORE[name][1]
     arguments = [
         cuda.array(a, "float32" if i else "float64") if isinstance(a, numpy.ndarray) else a for i, a in enumerate(case)
@@ -232,9 +226,7 @@ def test_arrays_of_different_dtypes_take_the_plain_version(name: str, cuda: Targ
 
 # -- launches ----------------------------------------------------------------------------------------------------------
 def _launches(call: Callable[[], Any]) -> int:
-    """How many launches a call makes. It does nothing else on the device: it waits for nothing and copies nothing
-    there.
-    """
+    """The number of launches of a call. Assert that it does not wait for the device or copy anything to it."""
     if not is_stand_in():
         pytest.skip("launches are counted on the stand-in")
     with counted() as counts:
@@ -243,7 +235,7 @@ def _launches(call: Callable[[], Any]) -> int:
     return counts.launches.total()
 
 
-#: kernel -> arguments for some steps, launches of a step, and others
+#: Name -> kernel, arguments for a number of steps, launches in each step, other launches.
 COUNTS: dict[str, tuple[str, Callable[[int], tuple], int, int]] = {
     "rnn": ("rnn_steps", lambda steps: _rnn(draw, steps, 2, 3, True, "tanh"), 2, 0),
     "rnn-grad": ("rnn_steps_grad", lambda steps: _rnn_grad(draw, draw, steps, 2, 3, True, "tanh"), 2, 1),
@@ -282,7 +274,7 @@ COUNTS: dict[str, tuple[str, Callable[[int], tuple], int, int]] = {
 
 
 @pytest.mark.parametrize("what", COUNTS)
-def test_a_step_is_one_launch_beside_its_products(what: str, cuda: Target) -> None:
+def test_a_step_is_one_launch_and_its_products(what: str, cuda: Target) -> None:
     name, case, each, others = COUNTS[what]
     for steps in (1, 2, 7):
         arguments = [converted(value, lambda a: _native(cuda, a, "float32")) for value in case(steps)]
@@ -290,8 +282,8 @@ def test_a_step_is_one_launch_beside_its_products(what: str, cuda: Target) -> No
 
 
 # -- layers ------------------------------------------------------------------------------------------------------------
-#: Launches of a forward and a backward pass over 32 steps; of one step in each layer and direction; the layer's
-#: arguments.
+#: The most launches of a forward and a backward pass over 32 steps; launches of one step in all layers and directions;
+#: the layer and its arguments.
 LAYERS: dict[str, tuple[int, int, type, dict[str, Any]]] = {
     "RNN": (136, 4, nn.RNN, {}),
     "LSTM": (139, 4, nn.LSTM, {}),
@@ -306,7 +298,7 @@ LAYERS: dict[str, tuple[int, int, type, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("what", LAYERS)
-def test_a_layer_launches_in_proportion_to_its_steps(what: str, cuda: Target) -> None:
+def test_the_launches_of_a_layer_are_proportional_to_its_steps(what: str, cuda: Target) -> None:
     most, each, kind, options = LAYERS[what]
     layer = kind(5, 6, **options).to(cuda.device)
     counts = {}
@@ -316,7 +308,7 @@ def test_a_layer_launches_in_proportion_to_its_steps(what: str, cuda: Target) ->
         def both(x: rustorch.Variable = x) -> None:
             layer(x)[0].sum().backward()
 
-        both()  # compiles
+        both()  # compiles the kernels
         layer.zero_grad()
         counts[steps] = _launches(both)
     assert counts[32] <= most
@@ -324,7 +316,7 @@ def test_a_layer_launches_in_proportion_to_its_steps(what: str, cuda: Target) ->
 
 
 @pytest.mark.parametrize("what", LAYERS)
-def test_a_layer_on_cuda_is_the_one_on_the_cpu(what: str, cuda: Target, rng: numpy.random.Generator) -> None:
+def test_a_layer_on_cuda_computes_what_it_does_on_the_cpu(what: str, cuda: Target, rng: numpy.random.Generator) -> None:
     kind, options = LAYERS[what][2:]
     layer = kind(3, 4, dtype=rustorch.float64, **options)
     x = rng.standard_normal((5, 4, 3))
