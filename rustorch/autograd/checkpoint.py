@@ -1,9 +1,9 @@
-"""checkpoint: a part of the forward pass whose intermediate values are computed again when backward needs them.
+"""checkpoint: a part of the forward pass whose intermediate values backward computes again instead of saving them.
 
-The part is recorded as any other, and its nodes stay in the graph; but what they kept is dropped when the part is done.
-In place of it each node gets a `Ticket`, and a plan whose rules redeem it: the first to do so lets the function run
-again, and what the nodes of that run keep is what was dropped. So hooks, partial gradients and derivatives of every
-order are the engine's, as without a checkpoint.
+The part is recorded like any other, and its nodes stay in the graph. When the part has run, the saved values of its
+nodes are dropped. Each node gets a `Ticket` instead, and a plan whose rules ask the ticket for the values. The first
+ticket that is asked runs the function again, and takes the values from the nodes of that run. The engine does the rest
+as without a checkpoint: hooks, gradients of some inputs, and derivatives of every order.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .writes import writes
 
 
 class _Repeating(threading.local):
-    """Whether this thread is in the second call of a function, the one for backward."""
+    """Whether this thread is calling a function again, for backward."""
 
     on = False
 
@@ -33,9 +33,7 @@ _repeating = _Repeating()
 
 
 def is_repeating() -> bool:
-    """Whether a checkpointed function is being called once more, for backward: what counts or averages its calls leaves
-    this one out.
-    """
+    """Whether a checkpointed function is being called again for backward. Running statistics must ignore that call."""
     return _repeating.on
 
 
@@ -46,40 +44,40 @@ def checkpoint(
     use_reentrant: bool = False,
     **kwargs: Any,
 ) -> Any:
-    """``function(*args, **kwargs)``, which keeps nothing for backward but its arguments: backward calls it once more.
+    """Return ``function(*args, **kwargs)``, and save only the arguments: backward calls the function again.
 
-    That costs the time of a second forward, and saves the memory of what lies between the arguments and the results: in
-    n layers that are called in sqrt(n) checkpoints, backward needs memory for about 2 sqrt(n) of them (Chen et al.,
-    "Training Deep Nets with Sublinear Memory Cost", 2016, arXiv:1604.06174).
+    This takes the time of a second forward pass, and saves the memory for the values between the arguments and the
+    results. If n layers are called in sqrt(n) checkpoints, backward needs memory for about 2 sqrt(n) of them (Chen et
+    al., "Training Deep Nets with Sublinear Memory Cost", 2016, arXiv:1604.06174).
 
-    Gradients are those of the call without a checkpoint, of every order, and reach whatever the function reads:
-    arguments, and the parameters of layers. Where nothing is recorded, the function is just called.
+    Gradients of every order equal those of the call without a checkpoint. They reach all that the function reads: its
+    arguments, and the parameters of layers. Under `no_grad` the function is called without a checkpoint.
 
     Parameters
     ----------
     function : callable
-        It must do the same when it is called again: draw random numbers from rustorch alone, and read nothing that has
-        changed. Whatever else it does, printing or counting, it does twice; but the running statistics of batch and
-        instance norm, and the power iteration of spectral norm, go on in the first call alone.
+        It must do the same in both calls: draw random numbers from rustorch alone, and read nothing that changes in
+        between. Its other effects, such as printing, happen twice. The running statistics of batch and instance norm,
+        and the power iteration of spectral norm, advance in the first call only.
     *args, **kwargs : trees of Variables, and anything else
-        For the function.
+        Arguments of the function.
     preserve_rng_state : bool
-        Whether it shall draw the same random numbers again, on every device, and leave no trace of that. A few bytes
-        are kept for it; a function that draws nothing can do without.
+        Whether the second call draws the same random numbers as the first one, on every device. The generators' states
+        are the same before and after it. A function that draws no random numbers does not need this.
     use_reentrant : bool
-        For programs written for PyTorch; there is no other way here than that of False.
+        Accepted for programs written for PyTorch; only False is supported.
 
     Returns
     -------
     object
-        What the function returned: a Variable, or a tree of them and other values.
+        The function's result: a Variable, or a tree of Variables and other values.
 
     Raises
     ------
     ValueError
         If ``use_reentrant`` is true.
     RuntimeError
-        At backward, if the function does not do the same again, or something that it read has been changed.
+        In backward, if the second call differs from the first one, or an array that the function read has changed.
 
     Examples
     --------
@@ -107,31 +105,31 @@ def checkpoint(
 
 
 class Ticket:
-    """What a node has in place of the values it kept."""
+    """A node's only saved value: the promise of the values that were dropped."""
 
     __slots__ = ("node", "place", "saved", "segment")
 
     def __init__(self, node: Node, segment: Segment, place: int):
-        self.node = weakref.ref(node)  # which owns this ticket
+        self.node = weakref.ref(node)  # the node owns the ticket
         self.segment = segment
         self.place = place
         self.saved: tuple[Any, ...] | None = None
 
     def redeem(self) -> tuple[Any, ...]:
-        """The values, computed again unless that is done already."""
+        """The dropped values. The first ticket of a segment computes them again."""
         if self.saved is None:
             self.saved = self.segment.take(self.place)
         return self.saved
 
 
 class Redeeming(Plan):
-    """A plan for nodes with tickets: the rules of another plan, on what a ticket is given for."""
+    """A plan for nodes with tickets: it runs the rules of another plan on the values that a ticket stands for."""
 
     __slots__ = ("plan",)
 
     def __init__(self, plan: Plan):
         self.plan = plan
-        # a ticket is handed on as an option is: as it stands
+        # the ticket takes the place of an option, which the engine passes on unchanged
         self.keep, self.pick, self.shapes, self.runs = [plan.primitive.arity], plan.pick, False, plan.runs
         self.primitive, self.joint = plan.primitive, None
         last = len(plan.calls) - 1
@@ -150,27 +148,27 @@ class Redeeming(Plan):
         def redeeming(xp: Any, g: Any, ticket: Ticket) -> Any:
             saved = ticket.redeem()
             if isinstance(g[0] if type(g) is tuple else g, Value):
-                # mode 2: a rule takes Variables that know where they came from
-                saved = engine.wrapped(ticket.node(), plan, saved)  # type: ignore[arg-type] # the engine has the node at hand
-            found = rule(xp, g, *[saved[i] for i in indices])
+                # in mode 2 a rule takes Variables with their places in the graph
+                saved = engine.wrapped(ticket.node(), plan, saved)  # type: ignore[arg-type] # the engine holds the node
+            result = rule(xp, g, *[saved[i] for i in indices])
             if last:
                 ticket.saved = None
-            return found
+            return result
 
         return redeeming
 
 
 class Segment:
-    """One call of `checkpoint`: how to repeat it, and how to tell that the repetition did the same.
+    """One call of `checkpoint`: it can repeat the call, and compare the repetition with the first call.
 
-    It knows no node of its own call: those own it, through their tickets.
+    It refers to no node of its call, because those own the segment through their tickets.
     """
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], preserve: bool):
         self.function = function
         leaves, self.structure = tree_flatten((args, kwargs))
-        # a Variable may become another by a write; its array and its place in the graph stay. One that is computed or
-        # constant is not kept itself, since a write can make it lead to nodes that own this segment
+        # Keep the array and the place in the graph of each Variable, and not the Variable: a write gives it another
+        # array and another node, which may own this segment. A leaf that requires grad is its own place.
         self.given = [
             (leaf._native, leaf._node or (leaf if leaf._tracked else None)) if isinstance(leaf, Value) else (leaf, leaf)
             for leaf in leaves
@@ -185,7 +183,7 @@ class Segment:
 
     # -- the first call ------------------------------------------------------------------------------------------------
     def drop(self, result: Any) -> None:
-        """Exchange what the nodes of this call kept for tickets."""
+        """Replace the saved values of the nodes of this call by tickets."""
         self.end = next_seq()
         nodes = _recorded(result, self.start)
         plans: dict[int, Redeeming] = {}
@@ -193,7 +191,7 @@ class Segment:
         leaves = {id(p): p for node in nodes for p in node.parents if isinstance(p, Value) and p._since < self.start}
         self.read = [(leaf, leaf._native) for leaf in leaves.values()]
         for place, node in enumerate(nodes):
-            # an output's number is read by the engine itself; a node without parents was freed
+            # the engine reads the output's number in SELECT's nodes; a node without parents was freed
             if not node.saved or not node.parents or node.plan.primitive is SELECT:
                 continue
             plan = node.plan
@@ -201,15 +199,16 @@ class Segment:
                 plan = plans.get(id(plan)) or plans.setdefault(id(plan), Redeeming(plan))
             node.plan, node.saved = plan, (Ticket(node, self, place),)
 
-    # -- and the second ------------------------------------------------------------------------------------------------
+    # -- the second call -----------------------------------------------------------------------------------------------
     def take(self, place: int) -> tuple[Any, ...]:
-        """What the node at this place kept; each is given away once in a repetition."""
+        """The saved values of the node at this place, from a repetition. Each repetition gives them once."""
         if place not in self.kept:
             self.kept = self._repeat()
         return _values(self.kept.pop(place))
 
     def _repeat(self) -> dict[int, tuple[Any, ...]]:
-        self._unchanged()
+        """Call the function again; returns the saved values of its nodes, by place."""
+        self._check_unchanged()
         arguments, options = tree_unflatten([self._argument(i) for i in range(len(self.given))], self.structure)
         before = None if self.random is None else rng_snapshot()
         outer, _repeating.on = _repeating.on, True
@@ -226,11 +225,11 @@ class Segment:
         del arguments, options
         nodes = _recorded(result, again)
         self._compare(nodes, again)
-        return self._kept(nodes, again)
+        return self._saved_by(nodes, again)
 
-    def _kept(self, nodes: list[Node], again: int) -> dict[int, tuple[Any, ...]]:
-        """By place, what the nodes of a repetition kept."""
-        kept = {}
+    def _saved_by(self, nodes: list[Node], again: int) -> dict[int, tuple[Any, ...]]:
+        """The saved values of the nodes of a repetition, by place."""
+        saved = {}
         for place, node in enumerate(nodes):
             if not node.saved:
                 continue
@@ -238,16 +237,18 @@ class Segment:
                 if writes.since(self.end, value) and not writes.since(again, value):
                     raise _changed(value)
             writes.check(node, node.saved)
-            kept[place] = node.saved
-        return kept
+            saved[place] = node.saved
+        return saved
 
     def _argument(self, i: int) -> Any:
+        """Argument i of the first call, with its place in the graph."""
         native, place = self.given[i]
         if not self.values[i]:
             return native
         return place if isinstance(place, Value) else make(native, place)
 
-    def _unchanged(self) -> None:
+    def _check_unchanged(self) -> None:
+        """Raise RuntimeError if an array that the function read was changed after the first call began."""
         for leaf, native in self.read:
             if leaf._native is not native:
                 raise _changed(native)
@@ -257,7 +258,7 @@ class Segment:
                     raise _changed(array)
 
     def _compare(self, nodes: list[Node], again: int) -> None:
-        """Raise unless the nodes of a repetition, which began at ``again``, are those of the first call."""
+        """Raise RuntimeError unless a repetition, which began at ``again``, recorded the same calls as the first."""
         if len(nodes) != len(self.nodes):
             raise _other(f"it recorded {len(nodes)} operations instead of {len(self.nodes)}")
         for (name, shape, dtype, *inputs), (now, now_shape, now_dtype, *now_inputs) in zip(
@@ -274,28 +275,29 @@ class Segment:
 
 
 def _recorded(result: Any, start: int) -> list[Node]:
-    """The nodes after ``start`` that lead to the Variables of a tree, in an order that the graph alone determines."""
+    """The nodes after call ``start`` that the Variables of a tree depend on, in an order that follows from the graph."""
     stack: list[Any] = [leaf._node for leaf in reversed(tree_leaves(result)) if isinstance(leaf, Value)]
-    found: dict[int, Node] = {}
+    nodes: dict[int, Node] = {}
     while stack:
         node = stack.pop()
-        if type(node) is Node and node.seq > start and node.seq not in found:
-            found[node.seq] = node
+        if type(node) is Node and node.seq > start and node.seq not in nodes:
+            nodes[node.seq] = node
             stack.extend(reversed(node.parents))
-    return list(found.values())
+    return list(nodes.values())
 
 
 def _described(nodes: list[Node], start: int) -> list[tuple[Any, ...]]:
-    """What must be the same again, of the nodes of a call that began at ``start``: operation, shape and dtype, what is
-    kept, parents.
+    """The operation, shape, dtype, saved values and parents of each node of a call that began at ``start``.
+
+    They must be equal in both calls of the function.
     """
     places = {node.seq: place for place, node in enumerate(nodes)}
 
-    def parent(of: Any) -> Any:
-        if type(of) is Node and of.seq in places:
-            return places[of.seq]
-        # a leaf that the function made is another one each time
-        return "own leaf" if isinstance(of, Value) and of._since > start else ("outside", id(of))
+    def parent(node: Any) -> Any:
+        if type(node) is Node and node.seq in places:
+            return places[node.seq]
+        # a leaf that the function makes is a new one in each call
+        return "own leaf" if isinstance(node, Value) and node._since > start else ("outside", id(node))
 
     described = []
     for node in nodes:
@@ -307,21 +309,20 @@ def _described(nodes: list[Node], start: int) -> list[tuple[Any, ...]]:
 
 
 def _values(saved: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What is behind the ticket of a checkpoint inside a checkpoint."""
+    """The saved values. In a checkpoint inside a checkpoint, a node has a ticket for them."""
     return saved[0].redeem() if type(saved[0]) is Ticket else saved
 
 
 def _other(what: str) -> RuntimeError:
     return RuntimeError(
         f"checkpoint: called again for backward, the function did not do the same: {what}. It must draw random numbers "
-        f"from rustorch alone "
-        f"(with preserve_rng_state=True), and read what does not change; hand a variable of a loop over as an argument"
+        f"from rustorch alone (with preserve_rng_state=True), and read what does not change; hand a variable of a loop "
+        f"over as an argument"
     )
 
 
 def _changed(array: Any) -> RuntimeError:
     return RuntimeError(
         f"checkpoint: an array that the function read (shape {tuple(array.shape)}) was changed after the call began, "
-        f"so that the function "
-        f"cannot be called again for backward; change a clone() instead, or call backward before the change"
+        f"so that the function cannot be called again for backward; change a clone() instead, or call backward before the change"
     )

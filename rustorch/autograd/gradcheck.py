@@ -1,4 +1,4 @@
-"""gradcheck and gradgradcheck: are the gradients of a function those of central differences?"""
+"""gradcheck and gradgradcheck: compare the gradients of a function with central differences."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .graph import Value, make, track
 from .modes import set_grad_enabled
 from .recording import floating
 
-#: Kinds of dtypes whose precision leaves something of a difference of nearly equal numbers.
+#: Dtypes that are precise enough for differences of nearly equal numbers.
 _PRECISE = {"float64", "complex128"}
 
 
@@ -30,16 +30,16 @@ def gradcheck(
     Parameters
     ----------
     func : callable
-        Of Variables; returns a Variable or a tuple or list of them. It is called many times, and must return the same
-        each time.
+        Takes Variables; returns a Variable or a tuple or list of them. It is called many times, and must return the
+        same for the same inputs.
     inputs : Variable or sequence of Variables
-        Where to compare. Those that require grad are checked; they are float64 or complex128. They are not changed.
+        Those that require grad are checked; they must be float64 or complex128. They are not changed.
     eps : float
         The step of the differences.
     atol, rtol : float
-        What is equal: ``abs(gradient - difference) <= atol + rtol * abs(difference)``.
+        The tolerance: ``abs(gradient - difference) <= atol + rtol * abs(difference)``.
     raise_exception : bool
-        Raise where they differ, instead of returning False.
+        Raise RuntimeError if they differ, instead of returning False.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def gradcheck(
     Raises
     ------
     RuntimeError
-        If they differ: names the output, the input, the place of the greatest difference, and both numbers.
+        If they differ. It names the output, the input, the element of the greatest difference, and both numbers.
     TypeError
         If an input that requires grad has too little precision, or what ``func`` returns is no Variable.
     ValueError
@@ -77,14 +77,14 @@ def gradgradcheck(
     rtol: float = 1e-3,
     raise_exception: bool = True,
 ) -> bool:
-    """Whether second derivatives agree with central differences of first ones; otherwise as `gradcheck`.
+    """Whether second derivatives agree with central differences of first derivatives; the rest is as in `gradcheck`.
 
     Parameters
     ----------
     func : callable
     inputs : Variable or sequence of Variables
     grad_outputs : Variable or sequence of Variables, optional
-        The gradients that the first derivatives start from; default: numbers of about one, none of them the same.
+        The gradients that the first derivatives start from. Default: different numbers between 0.5 and 1.5.
     eps, atol, rtol, raise_exception
         As in `gradcheck`.
 
@@ -125,8 +125,10 @@ def gradgradcheck(
         ]
         if not pairs:
             return ()
-        found = grad([out for out, _ in pairs], xs, [start for _, start in pairs], create_graph=True, allow_unused=True)
-        return tuple([g for g in found if g is not None])
+        gradients = grad(
+            [out for out, _ in pairs], xs, [start for _, start in pairs], create_graph=True, allow_unused=True
+        )
+        return tuple([g for g in gradients if g is not None])
 
     for start in starts:
         track(start)
@@ -138,7 +140,7 @@ def gradgradcheck(
 
 # -- arguments and results ---------------------------------------------------------------------------------------------
 def _inputs(name: str, inputs: Any, needed: bool = True) -> list[Any]:
-    """Leaves of their own for the inputs, so that nothing of the caller's is touched."""
+    """Copies of the inputs as leaves, so that the caller's inputs do not change."""
     listed = [inputs] if isinstance(inputs, Value) or not isinstance(inputs, Sequence) else list(inputs)
     for i, x in enumerate(listed):
         if not isinstance(x, Value):
@@ -180,7 +182,7 @@ def _host(native: Array) -> Array:
 
 
 def _varied(native: Array) -> Any:
-    """Numbers between 0.5 and 1.5, of which no two are the same, as a leaf."""
+    """A leaf with different numbers between 0.5 and 1.5."""
     backend, xp = BY_TYPE[type(native)], get("cpu").xp
     values = xp.reshape(0.5 + (xp.arange(prod(native.shape)) * 0.6180339887) % 1.0, tuple(native.shape))
     if backend.dtype_of(native).kind == "c":
@@ -192,7 +194,7 @@ def _varied(native: Array) -> Any:
 def _compare(
     name: str, func: Callable[..., Any], inputs: list[Any], eps: float, atol: float, rtol: float
 ) -> str | None:
-    """What is wrong, in words; None if nothing is."""
+    """The text of an error if a gradient is wrong; None if all agree."""
     with set_grad_enabled(True):
         outs = [out for out in _outputs(name, func(*inputs)) if _differentiable(out)]
         for i, x in enumerate(inputs):
@@ -209,24 +211,28 @@ def _compare(
 def _differences(
     name: str, func: Callable[..., Any], inputs: list[Any], which: int, count: int, eps: float
 ) -> list[list[Array]]:
-    """Per element of an input, and per direction of a complex one: the derivative of every output, flat, on
-    the host.
+    """The differences in each element of an input; a complex element has a real and an imaginary direction.
+
+    Returns
+    -------
+    list
+        For each element and direction, the derivatives of all outputs, each flat and on the host.
     """
     x = inputs[which]
     xp, backend = get("cpu").xp, BY_TYPE[type(x._native)]
-    home = device_of(x._native)
-    here = _host(x._native)
+    device = device_of(x._native)
+    values = _host(x._native)
     columns = []
     for element in range(x.size):
         for direction in (1, 1j) if x.dtype.kind == "c" else (1,):
             ends = []
             for sign in (1, -1):
-                moved = xp.reshape(xp.asarray(here, copy=True), (-1,))
+                moved = xp.reshape(xp.asarray(values, copy=True), (-1,))
                 moved[element] += sign * direction * eps
-                there = _leaf(backend.from_numpy(xp.reshape(moved, here.shape), home), True)
+                leaf = _leaf(backend.from_numpy(xp.reshape(moved, values.shape), device), True)
                 outs = [
                     out
-                    for out in _outputs(name, func(*inputs[:which], there, *inputs[which + 1 :]))
+                    for out in _outputs(name, func(*inputs[:which], leaf, *inputs[which + 1 :]))
                     if _differentiable(out)
                 ]
                 if len(outs) != count:
@@ -241,9 +247,12 @@ def _differences(
 def _compare_one(
     name: str, out: Any, k: int, x: Any, i: int, columns: list[Array], atol: float, rtol: float
 ) -> str | None:
-    """One output against one input. A gradient is that of the real number ``Re(conj(unit) * out[element])``."""
+    """Compare the gradients of one output in one input.
+
+    Each is the gradient of a real number, ``Re(conj(unit) * out[element])``.
+    """
     xp = get("cpu").xp
-    backend, home = BY_TYPE[type(out._native)], device_of(out._native)
+    backend, device = BY_TYPE[type(out._native)], device_of(out._native)
     directions = (1, 1j) if x.dtype.kind == "c" else (1,)
     for element in range(out.size):
         for unit in (1, 1j) if out.dtype.kind == "c" else (1,):
@@ -251,23 +260,22 @@ def _compare_one(
             start[element] = unit
             analytic = xp.zeros((x.size,), dtype=x.dtype)
             if out._tracked:
-                native = backend.from_numpy(xp.reshape(start, out.shape), home)
-                (found,) = grad(out, x, make(native), retain_graph=True, allow_unused=True)
-                if found is not None:
-                    analytic = xp.reshape(_host(found._native), (-1,))
+                native = backend.from_numpy(xp.reshape(start, out.shape), device)
+                (gradient,) = grad(out, x, make(native), retain_graph=True, allow_unused=True)
+                if gradient is not None:
+                    analytic = xp.reshape(_host(gradient._native), (-1,))
             numeric = xp.zeros((x.size,), dtype=x.dtype)
             for place in range(x.size):
                 for d, direction in enumerate(directions):
                     slope = complex(columns[place * len(directions) + d][element])
                     numeric[place] += direction * (complex(unit).conjugate() * slope).real
-            off = xp.abs(analytic - numeric)
-            wrong = ~(off <= atol + rtol * xp.abs(numeric))  # the negation, so that a NaN is wrong too
+            difference = xp.abs(analytic - numeric)
+            wrong = ~(difference <= atol + rtol * xp.abs(numeric))  # the negation, so that a NaN is wrong, too
             if bool(xp.any(wrong)):
-                at = int(xp.argmax(xp.where(wrong & ~(off < float("inf")), float("inf"), off * wrong)))
+                at = int(xp.argmax(xp.where(wrong & ~(difference < float("inf")), float("inf"), difference * wrong)))
                 return (
                     f"{name}: the gradient of output {k} (shape {out.shape}, element {element}) in input {i} (shape "
-                    f"{x.shape}) is "
-                    f"wrong at element {at}: the rules say {analytic[at].item()}, central differences "
+                    f"{x.shape}) is wrong at element {at}: the rules say {analytic[at].item()}, central differences "
                     f"{numeric[at].item()}"
                 )
     return None
