@@ -46,7 +46,7 @@ class _Count(int):
 
 
 def shape_or_requires_grad(name: str, data: Any, second: Any, native_array: Callable[[], Any]) -> tuple[Any, bool]:
-    """Interpret the second argument of ``Variable(data, second)`` if it is no bool. RusTorch's ``Tensor`` takes a shape.
+    """Interpret the second argument of ``Variable(data, second)`` if it is no bool: RusTorch takes a shape there.
 
     Parameters
     ----------

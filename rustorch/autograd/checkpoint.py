@@ -275,7 +275,7 @@ class Segment:
 
 
 def _recorded(result: Any, start: int) -> list[Node]:
-    """The nodes after call ``start`` that the Variables of a tree depend on, in an order that follows from the graph."""
+    """The nodes after call ``start`` that the Variables of a tree depend on, in an order that the graph determines."""
     stack: list[Any] = [leaf._node for leaf in reversed(tree_leaves(result)) if isinstance(leaf, Value)]
     nodes: dict[int, Node] = {}
     while stack:
@@ -324,5 +324,6 @@ def _other(what: str) -> RuntimeError:
 def _changed(array: Any) -> RuntimeError:
     return RuntimeError(
         f"checkpoint: an array that the function read (shape {tuple(array.shape)}) was changed after the call began, "
-        f"so that the function cannot be called again for backward; change a clone() instead, or call backward before the change"
+        f"so that the function cannot be called again for backward; change a clone() instead, or call backward before "
+        f"the change"
     )

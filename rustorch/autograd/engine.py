@@ -337,8 +337,7 @@ def start_of(output: Value, gradient: Any, name: str) -> Array:
     if not output._tracked:
         raise RuntimeError(
             f"{name}: this value does not depend on anything that requires grad; make a leaf with requires_grad=True, "
-            f"and compute "
-            f"outside no_grad()"
+            f"and compute outside no_grad()"
         )
     backend = BY_TYPE[type(native)]
     if gradient is None:
@@ -346,8 +345,7 @@ def start_of(output: Value, gradient: Any, name: str) -> Array:
         if shape and prod(shape) != 1:
             raise RuntimeError(
                 f"{name}: a gradient must be given for a value of shape {tuple(shape)}; only one element has 1 by "
-                f"default. "
-                f"Reduce it first, as in .sum(), or pass gradient="
+                f"default. Reduce it first, as in .sum(), or pass gradient="
             )
         return backend.one(native)
     start = adopt(gradient, name, (output,))

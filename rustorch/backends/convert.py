@@ -61,8 +61,7 @@ def elements(data: Any, place: str = "data", into: list | None = None) -> tuple[
         elif shape != first:
             raise ValueError(
                 f"ragged data: the nested sequences differ in length: {place}[{i}] has the shape {shape}, and "
-                f"{place}[0] the shape "
-                f"{first}; pad them to one length first"
+                f"{place}[0] the shape {first}; pad them to one length first"
             )
     return (len(data), *(first or ())), found
 

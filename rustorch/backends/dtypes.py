@@ -78,8 +78,7 @@ def _brain() -> numpy.dtype:
     except ImportError as error:
         raise TypeError(
             "bfloat16 is refused: NumPy has no such dtype without the package ml_dtypes; pip install ml_dtypes, or "
-            "convert the array "
-            "to float32 in its own library"
+            "convert the array to float32 in its own library"
         ) from error
     return numpy.dtype(bfloat16)
 
@@ -149,8 +148,7 @@ def trainable(dtype: numpy.dtype) -> None:
     if dtype.kind == "V":
         raise TypeError(
             f"layers and optimizers have no {dtype}: steps of less than 1/256 of a parameter would vanish in its three "
-            f"digits. Keep "
-            f"parameters in float32, as in x.astype(rustorch.float32)"
+            f"digits. Keep parameters in float32, as in x.astype(rustorch.float32)"
         )
 
 
