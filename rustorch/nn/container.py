@@ -1,18 +1,21 @@
-"""Modules made of Modules: lists and dicts of them."""
+"""Containers of modules: lists, dicts, and modules called one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from operator import index
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .module import Module
+
+if TYPE_CHECKING:
+    from ..variable import Variable
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
 
 
 class _Listed(Module):
-    """Children under the names "0", "1", ..., read and changed as a list."""
+    """The base of containers that are lists. The names of the children are "0", "1", ..."""
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -20,7 +23,8 @@ class _Listed(Module):
     def __iter__(self) -> Iterator[Any]:
         return iter(list(self._modules.values()))
 
-    def _at(self, i: Any) -> str:
+    def _name_at(self, i: Any) -> str:
+        """The name of the module at position ``i``."""
         i = index(i)
         if not -len(self) <= i < len(self):
             raise IndexError(f"{type(self).__name__} has {len(self)} modules; there is none at {i}")
@@ -28,34 +32,37 @@ class _Listed(Module):
 
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
-            return self._part(list(self._modules.items())[i])
-        return self._modules[self._at(i)]
+            return self._new_slice(list(self._modules.items())[i])
+        return self._modules[self._name_at(i)]
 
     def __setitem__(self, i: int, module: Module) -> None:
-        setattr(self, self._at(i), module)
+        setattr(self, self._name_at(i), module)
 
     def __delitem__(self, i: int | slice) -> None:
-        kept = list(self)
-        del kept[i if isinstance(i, slice) else int(self._at(i))]
-        self._replace(kept)
+        remaining = list(self)
+        del remaining[i if isinstance(i, slice) else int(self._name_at(i))]
+        self._replace(remaining)
 
-    def _made(self, modules: list[Module]) -> Any:
+    def _new(self, modules: list[Module]) -> Any:
+        """A container of the same kind with these modules."""
         raise NotImplementedError
 
-    def _part(self, named: list[tuple[str, Any]]) -> Any:
-        return self._made([module for _, module in named])
+    def _new_slice(self, named: list[tuple[str, Any]]) -> Any:
+        """A container of the same kind with a slice of the modules."""
+        return self._new([module for _, module in named])
 
     def _replace(self, modules: list[Module]) -> None:
+        """Remove all modules and add these."""
         for name in list(self._modules):
             delattr(self, name)
         for i, module in enumerate(modules):
             self.add_module(str(i), module)
 
-    def append(self, module: Module) -> Any:
-        """Add a module at the end; returns the container.
+    def append(self, module: Module) -> Self:
+        """Add a module at the end. Returns the container.
 
-        Its name is the number of modules before, or where a slice kept that name, the first number above all names. (In
-        PyTorch, the module of that name is lost.)
+        The name of the module is the number of modules before it. If a slice has a module of this name already, the
+        name is the first number above all names. (PyTorch replaces the module of this name.)
         """
         n = len(self)
         if str(n) in self._modules:
@@ -63,8 +70,8 @@ class _Listed(Module):
         self.add_module(str(n), module)
         return self
 
-    def insert(self, i: int, module: Module) -> Any:
-        """Add a module before place ``i``; returns the container."""
+    def insert(self, i: int, module: Module) -> Self:
+        """Add a module before position ``i``. Returns the container."""
         if not isinstance(module, Module):
             raise TypeError(f"{type(self).__name__} holds Modules, not {type(module).__name__}")
         modules = list(self)
@@ -72,46 +79,47 @@ class _Listed(Module):
         self._replace(modules)
         return self
 
-    def extend(self, modules: Iterable[Module]) -> Any:
-        """Add modules at the end; returns the container."""
-        for module in self._members(modules):
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end. Returns the container."""
+        for module in self._checked(modules):
             self.append(module)
         return self
 
     def pop(self, i: int | slice) -> Any:
-        """Take the module at place ``i`` away, and return it."""
-        found = self[i]
+        """Remove the module at position ``i`` and return it."""
+        removed = self[i]
         del self[i]
-        return found
+        return removed
 
-    def _members(self, modules: Iterable[Module]) -> list[Module]:
-        """All of them, before the first one is added. Raises TypeError if one is no Module."""
-        members = list(modules)
-        for module in members:
+    def _checked(self, modules: Iterable[Module]) -> list[Module]:
+        """The modules as a list. Raises TypeError if one is not a Module, before the first one is added."""
+        checked = list(modules)
+        for module in checked:
             if not isinstance(module, Module):
                 raise TypeError(f"{type(self).__name__} holds Modules, not {type(module).__name__}")
-        return members
+        return checked
 
     def __add__(self, other: Iterable[Module]) -> Any:
-        return self._made([*self, *self._members(other)])
+        return self._new([*self, *self._checked(other)])
 
-    def __iadd__(self, other: Iterable[Module]) -> Any:
+    def __iadd__(self, other: Iterable[Module]) -> Self:
         return self.extend(other)
 
 
-def _times(times: int) -> int:
+def _checked_times(times: int) -> int:
+    """The factor of ``Sequential * times``. Raises ValueError if it is not positive."""
     if index(times) < 1:
         raise ValueError(f"Sequential: it is repeated a positive number of times, not {times}")
     return index(times)
 
 
 class Sequential(_Listed):
-    """Modules that are called one after the other.
+    """Modules that are called one after the other. Each takes the output of the module before.
 
     Parameters
     ----------
     *modules : Module
-        Or one dict of them, by name.
+        The modules, or one dict of modules by name.
 
     Examples
     --------
@@ -130,43 +138,44 @@ class Sequential(_Listed):
             for i, module in enumerate(modules):
                 self.add_module(str(i), module)
 
-    def _at(self, i: Any) -> str:
-        return list(self._modules)[int(super()._at(i))]  # names may have been given
+    def _name_at(self, i: Any) -> str:
+        return list(self._modules)[int(super()._name_at(i))]  # the names may be those of a dict
 
-    def _made(self, modules: list[Module]) -> Sequential:
+    def _new(self, modules: list[Module]) -> Sequential:
         return Sequential(*modules)
 
-    def _part(self, named: list[tuple[str, Any]]) -> Sequential:
-        return Sequential(dict(named))  # a slice keeps the names, as PyTorch's does: state_dicts fit
+    def _new_slice(self, named: list[tuple[str, Any]]) -> Sequential:
+        return Sequential(
+            dict(named)
+        )  # a slice keeps the names, as PyTorch's does, so that the names of its state stay
 
     def __delitem__(self, i: int | slice) -> None:
         names = list(self._modules)
-        gone = names[i] if isinstance(i, slice) else [self._at(i)]
-        if all(
-            name.isdecimal() for name in names
-        ):  # numbers are given anew, as in PyTorch; names that somebody chose stay
-            self._replace([module for name, module in zip(names, self, strict=True) if name not in gone])
+        removed = names[i] if isinstance(i, slice) else [self._name_at(i)]
+        if all(name.isdecimal() for name in names):  # count the names again, as PyTorch does; names of a dict stay
+            self._replace([module for name, module in zip(names, self, strict=True) if name not in removed])
             return
-        for name in gone:
+        for name in removed:
             delattr(self, name)
 
     def __mul__(self, times: int) -> Sequential:
-        return self._made(list(self) * _times(times))
+        return self._new(list(self) * _checked_times(times))
 
     __rmul__ = __mul__
 
-    def __imul__(self, times: int) -> Sequential:
-        return self.extend(list(self) * (_times(times) - 1))
+    def __imul__(self, times: int) -> Self:
+        return self.extend(list(self) * (_checked_times(times) - 1))
 
-    def forward(self, input: Any) -> Any:
-        """The last module's output; each takes the output of the one before."""
+    def forward(self, input: Any) -> Variable | Any:
+        """input: what the first module takes -> the output of the last module. Shapes are those of the modules."""
+        output: Any = input
         for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]
-        return input
+            output = module(output)  # type: ignore[misc]
+        return output
 
 
 class ModuleList(_Listed):
-    """A list whose Modules are children.
+    """A list of modules. They are children of this module.
 
     Parameters
     ----------
@@ -177,11 +186,11 @@ class ModuleList(_Listed):
         super().__init__()
         self.extend(modules or [])
 
-    def _made(self, modules: list[Module]) -> ModuleList:
+    def _new(self, modules: list[Module]) -> ModuleList:
         return ModuleList(modules)
 
     def __repr__(self) -> str:
-        """Runs of children that read alike are one line, as in PyTorch."""
+        """The repr, with one line for several equal children in a row, as in PyTorch."""
         runs: list[tuple[int, int, str]] = []
         for i, text in enumerate(map(repr, self)):
             if runs and runs[-1][2] == text:
@@ -198,7 +207,7 @@ class ModuleList(_Listed):
 
 
 class ModuleDict(Module):
-    """A dict whose Modules are children, in the order in which they came.
+    """A dict of modules, in the order of insertion. They are children of this module.
 
     Parameters
     ----------
@@ -209,7 +218,7 @@ class ModuleDict(Module):
     KeyError
         If a key has a dot in it, or is the name of an attribute.
     TypeError
-        If a value is no Module.
+        If a value is not a Module.
 
     Examples
     --------
@@ -239,33 +248,33 @@ class ModuleDict(Module):
         self.add_module(key, module)
 
     def __delitem__(self, key: str) -> None:
-        self._modules[key]  # a KeyError, not an AttributeError
+        self._modules[key]  # raises KeyError, where delattr would raise AttributeError
         delattr(self, key)
 
     def clear(self) -> None:
-        """Take all modules away."""
+        """Remove all modules."""
         for key in list(self):
             del self[key]
 
     def pop(self, key: str) -> Any:
-        """Take a module away, and return it."""
-        found = self[key]
+        """Remove the module of a name and return it."""
+        removed = self[key]
         del self[key]
-        return found
+        return removed
 
     def keys(self) -> Iterable[str]:
-        """The names."""
+        """The names of the modules."""
         return self._modules.keys()
 
     def values(self) -> Iterable[Any]:
-        """The modules."""
+        """The modules, in the order of insertion."""
         return self._modules.values()
 
     def items(self) -> Iterable[tuple[str, Any]]:
-        """Names and modules."""
+        """The names with their modules."""
         return self._modules.items()
 
-    def update(self, modules: Any) -> None:
-        """Add modules, a mapping or pairs; those of names that are there are replaced."""
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | ModuleDict) -> None:
+        """Add modules from a mapping or from (name, module) pairs. A module whose name exists is replaced."""
         for key, module in list(modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules):
             self[key] = module

@@ -1,4 +1,4 @@
-"""Filling parameters, in place. Numbers are drawn on the host in one stream of their own: the same on every device."""
+"""Fill parameters in place. Random numbers come from one generator on the host: the same numbers on every device."""
 
 from __future__ import annotations
 
@@ -19,90 +19,91 @@ __all__ = [
 
 
 def _fill(tensor: Variable, value: Any) -> Variable:
+    """Write a value into the Variable without recording it. Returns the Variable."""
     with no_grad():
         tensor[...] = value
     return tensor
 
 
-def _numbers(name: str, **values: Any) -> None:
-    """Raise TypeError or ValueError unless all are finite numbers."""
-    for word, value in values.items():
+def _check_numbers(name: str, **values: Any) -> None:
+    """Raise TypeError or ValueError unless all values are finite numbers."""
+    for argument, value in values.items():
         if isinstance(value, bool) or not isinstance(value, Real):
-            raise TypeError(f"{name}: {word} is a number, not {value!r}")
+            raise TypeError(f"{name}: {argument} is a number, not {value!r}")
         if not math.isfinite(value):
-            raise ValueError(f"{name}: {word} is finite, not {value!r}")
+            raise ValueError(f"{name}: {argument} is finite, not {value!r}")
 
 
 def uniform_(tensor: Variable, a: float = 0.0, b: float = 1.0) -> Variable:
-    """Fill with uniform numbers in [a, b); returns the Variable.
+    """Fill with uniform numbers in [a, b). Returns the Variable.
 
     Raises
     ------
     ValueError
         If a bound is not finite, or a is above b.
     """
-    _numbers("uniform_", a=a, b=b)
+    _check_numbers("uniform_", a=a, b=b)
     if a > b:
         raise ValueError(f"uniform_: numbers are from a to b; got a={a} above b={b}")
     return _fill(tensor, weights("uniform", tensor.shape, tensor.dtype, scale=b - a, shift=a, device=tensor.device))
 
 
 def normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0) -> Variable:
-    """Fill with normal numbers; returns the Variable.
+    """Fill with normal numbers. Returns the Variable.
 
     Raises
     ------
     ValueError
         If a number is not finite, or std is negative.
     """
-    _numbers("normal_", mean=mean, std=std)
+    _check_numbers("normal_", mean=mean, std=std)
     if std < 0:
         raise ValueError(f"normal_: std is not negative, as {std} is")
     return _fill(tensor, weights("normal", tensor.shape, tensor.dtype, scale=std, shift=mean, device=tensor.device))
 
 
 def constant_(tensor: Variable, val: float) -> Variable:
-    """Fill with one number; returns the Variable."""
+    """Fill with one number. Returns the Variable."""
     return _fill(tensor, val if tensor.dtype.kind != "f" else float(val))
 
 
 def zeros_(tensor: Variable) -> Variable:
-    """Fill with zeros; returns the Variable."""
+    """Fill with zeros. Returns the Variable."""
     return _fill(tensor, ops.zeros_like(tensor))
 
 
 def ones_(tensor: Variable) -> Variable:
-    """Fill with ones; returns the Variable."""
+    """Fill with ones. Returns the Variable."""
     return _fill(tensor, ops.ones_like(tensor))
 
 
 def _drawn(kind: str, tensor: Variable, shape: tuple[int, ...], scale: float = 1.0, shift: float = 0.0) -> Variable:
-    """Numbers on the host, to go on computing with: what is filled with them is the same on every device."""
+    """Random numbers on the host, for further computation there, so that results are the same on every device."""
     return weights(kind, shape, tensor.dtype, scale=scale, shift=shift, device="cpu")
 
 
 def trunc_normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Variable:
-    """Fill with normal numbers, of which those outside [a, b] are drawn again; returns the Variable.
+    """Fill with normal numbers in [a, b]. Numbers outside are drawn again. Returns the Variable.
 
     Parameters
     ----------
     tensor : Variable
-        Of real floating-point numbers.
+        It holds real floating-point numbers.
     mean, std : float
-        Of the normal distribution.
+        The mean and the standard deviation of the normal distribution.
     a, b : float
         The bounds.
 
     Raises
     ------
     ValueError
-        If std is not positive, or the bounds are not in order.
+        If std is not positive, or a is not below b.
     TypeError
-        If the Variable holds no real floating-point numbers.
+        If the Variable does not hold real floating-point numbers.
     """
     if tensor.dtype.kind != "f":
         raise TypeError(f"trunc_normal_ is of real floating-point numbers, not of {tensor.dtype}")
-    _numbers("trunc_normal_", mean=mean, std=std)
+    _check_numbers("trunc_normal_", mean=mean, std=std)
     if isinstance(a, bool) or isinstance(b, bool) or not isinstance(a, Real) or not isinstance(b, Real):
         raise TypeError(f"trunc_normal_: the bounds are numbers, not {a!r} and {b!r}")
     if not std > 0 or not a < b:
@@ -111,7 +112,7 @@ def trunc_normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0, a: floa
     peak = max(a, min(mean, b))
 
     def candidates() -> tuple[Variable, Variable]:
-        """Numbers, and which of them are to be drawn again."""
+        """Random numbers, and a mask of those to draw again."""
         if high - low > 0.6:  # more than 30 % of all normal numbers lie between the bounds
             x = _drawn("normal", tensor, tensor.shape, std, mean)
             return x, ops.logical_or(x < a, x > b)
@@ -124,17 +125,17 @@ def trunc_normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0, a: floa
         others, refused = candidates()
         values = ops.where(again, others, values)
         again = ops.logical_and(again, refused)
-    # in float32, b - a + a may lie beyond b
+    # rounding may put b - a + a above b
     return _fill(tensor, ops.clip(values, a, b).to(tensor.device))
 
 
 def eye_(tensor: Variable) -> Variable:
-    """Fill a matrix with ones on its diagonal, zeros elsewhere; returns the Variable.
+    """Fill a matrix with ones on its diagonal and zeros elsewhere. Returns the Variable.
 
     Raises
     ------
     ValueError
-        If it has not two dimensions.
+        If it does not have two dimensions.
     """
     if tensor.ndim != 2:
         raise ValueError(f"eye_ fills a matrix, not a Variable of shape {tensor.shape}")
@@ -142,18 +143,21 @@ def eye_(tensor: Variable) -> Variable:
 
 
 def dirac_(tensor: Variable, groups: int = 1) -> Variable:
-    """Fill a convolution's weight so that it passes as many channels on as it can, of each group; returns the Variable.
+    """Fill the weight of a convolution so that it passes its channels on unchanged. Returns the Variable.
+
+    Each group passes on as many channels as it has inputs and outputs.
 
     Parameters
     ----------
     tensor : Variable, (out, in, *kernel)
-        Of one, two or three kernel dimensions.
+        The weight, with one, two or three kernel dimensions.
     groups : int
+        The number of groups of the convolution.
 
     Raises
     ------
     ValueError
-        If it has other dimensions, or the groups do not divide the channels.
+        If the number of dimensions is wrong, or the groups do not divide the output channels.
     """
     if tensor.ndim not in (3, 4, 5):
         raise ValueError(f"dirac_ fills a convolution's weight, of 3 to 5 dimensions, not one of shape {tensor.shape}")
@@ -168,19 +172,21 @@ def dirac_(tensor: Variable, groups: int = 1) -> Variable:
 
 
 def orthogonal_(tensor: Variable, gain: float = 1.0) -> Variable:
-    """Fill with a matrix of orthonormal rows or columns, all of them equally likely; returns the Variable.
+    """Fill with a random matrix of orthonormal rows or columns. Returns the Variable.
+
+    All such matrices are equally likely.
 
     Parameters
     ----------
     tensor : Variable, (rows, ...)
-        Of two dimensions at least; those after the first are one.
+        At least two dimensions. All dimensions after the first count as one.
     gain : float
-        A factor for all.
+        All numbers are multiplied by it.
 
     Raises
     ------
     ValueError
-        If it has fewer dimensions.
+        If it has fewer than two dimensions.
 
     Source: Saxe, McClelland & Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
     networks", 2013; Mezzadri, "How to generate random matrices from the classical compact groups", 2007.
@@ -197,41 +203,38 @@ def orthogonal_(tensor: Variable, gain: float = 1.0) -> Variable:
 
 
 def sparse_(tensor: Variable, sparsity: float, std: float = 0.01) -> Variable:
-    """Fill a matrix with normal numbers, and a share of each column, chosen at random, with zeros; returns the
-    Variable.
+    """Fill a matrix with normal numbers, and a random part of each column with zeros. Returns the Variable.
 
     Parameters
     ----------
     tensor : Variable, (rows, columns)
     sparsity : float
-        The share of zeros, in [0, 1].
+        The fraction of zeros in each column, in [0, 1].
     std : float
-        Of the normal numbers.
+        The standard deviation of the normal numbers.
 
     Raises
     ------
     ValueError
-        If it has not two dimensions, or the share is none.
+        If it does not have two dimensions, or ``sparsity`` is not in [0, 1].
 
     Source: Martens, "Deep learning via Hessian-free optimization", 2010.
     """
     if tensor.ndim != 2:
         raise ValueError(f"sparse_ fills a matrix, not a Variable of shape {tensor.shape}")
     if not 0 <= sparsity <= 1:
-        raise ValueError(f"sparse_: sparsity is a share between 0 and 1, not {sparsity}")
+        raise ValueError(f"sparse_: sparsity is a fraction between 0 and 1, not {sparsity}")
     values = _drawn("normal", tensor, tensor.shape, std)
-    lots = (
-        ops.real(_drawn("uniform", tensor, tensor.shape))
-        if tensor.dtype.kind == "c"
-        else _drawn("uniform", tensor, tensor.shape)
-    )
-    ranks = ops.argsort(ops.argsort(lots, axis=0), axis=0)
+    keys = _drawn("uniform", tensor, tensor.shape)
+    if tensor.dtype.kind == "c":
+        keys = ops.real(keys)
+    ranks = ops.argsort(ops.argsort(keys, axis=0), axis=0)
     zeros = ranks < math.ceil(sparsity * tensor.shape[0])
     return _fill(tensor, ops.where(zeros, ops.zeros_like(values), values).to(tensor.device))
 
 
 def _fans(tensor: Variable) -> tuple[int, int]:
-    """(inputs per output, outputs per input) of a weight of shape (out, in, *kernel)."""
+    """The inputs of each output, and the outputs of each input, for a weight of shape ``(out, in, *kernel)``."""
     if tensor.ndim < 2:
         raise ValueError(f"fan in and fan out need a weight of at least two dimensions, not the shape {tensor.shape}")
     kernel = math.prod(tensor.shape[2:])
@@ -243,14 +246,14 @@ _GAINS = {"linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "conv_tran
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor that keeps the variance through a nonlinearity.
+    """The factor of a weight that keeps the variance constant through a nonlinearity.
 
     Parameters
     ----------
     nonlinearity : str
-        "linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu" or the name of a convolution.
+        "linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu" or the name of a convolution, such as "conv2d".
     param : float, optional
-        The slope of "leaky_relu"; default 0.01.
+        The slope of "leaky_relu". Default: 0.01.
     """
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
@@ -260,14 +263,20 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def xavier_uniform_(tensor: Variable, gain: float = 1.0) -> Variable:
-    """Fill uniformly, for equal variance forward and backward. Source: Glorot & Bengio, 2010, equation 16."""
+    """Fill with uniform numbers that keep the variance constant forward and backward. Returns the Variable.
+
+    Source: Glorot & Bengio, 2010, equation 16.
+    """
     fan_in, fan_out = _fans(tensor)
     bound = gain * math.sqrt(6 / (fan_in + fan_out))
     return uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Variable, gain: float = 1.0) -> Variable:
-    """Fill normally, for equal variance forward and backward. Source: Glorot & Bengio, 2010."""
+    """Fill with normal numbers that keep the variance constant forward and backward. Returns the Variable.
+
+    Source: Glorot & Bengio, 2010.
+    """
     fan_in, fan_out = _fans(tensor)
     return normal_(tensor, 0.0, gain * math.sqrt(2 / (fan_in + fan_out)))
 
@@ -281,16 +290,18 @@ def _kaiming_std(tensor: Variable, a: float, mode: str, nonlinearity: str) -> fl
 def kaiming_uniform_(
     tensor: Variable, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Variable:
-    """Fill uniformly, for equal variance through rectifiers. Source: He et al., 2015, equation 10.
+    """Fill with uniform numbers that keep the variance constant through rectifiers. Returns the Variable.
+
+    Source: He et al., 2015, equation 10.
 
     Parameters
     ----------
     tensor : Variable
-        A weight, (out, in, ...).
+        A weight of shape (out, in, ...).
     a : float
-        The slope of the rectifier's negative side.
+        The slope of the rectifier for negative numbers.
     mode : {"fan_in", "fan_out"}
-        Whether to keep the variance forward or backward.
+        Whether to keep the variance constant forward or backward.
     nonlinearity : str
         As for `calculate_gain`.
     """
@@ -299,7 +310,8 @@ def kaiming_uniform_(
 
 
 def kaiming_normal_(tensor: Variable, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Variable:
-    """Fill normally, for equal variance through rectifiers; parameters as in `kaiming_uniform_`. Source: He et al.,
-    2015.
+    """Fill with normal numbers that keep the variance constant through rectifiers. Returns the Variable.
+
+    The parameters are those of `kaiming_uniform_`. Source: He et al., 2015.
     """
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))

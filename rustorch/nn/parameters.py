@@ -1,11 +1,11 @@
-"""Lists and dicts of Parameters."""
+"""Containers of parameters: lists and dicts."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from operator import index
-from typing import Any
+from typing import Any, Self
 
 from ..variable import Variable
 from .module import Module
@@ -15,14 +15,15 @@ __all__ = ["ParameterDict", "ParameterList"]
 
 
 class _Values(Module):
-    """Attributes that are reached by keys; Variables among them become Parameters."""
+    """The base of both containers: values that are attributes, of which Variables become Parameters."""
 
-    def _keyed(self) -> Iterator[tuple[Any, Any]]:
+    def _keys_and_values(self) -> Iterator[tuple[Any, Any]]:
         raise NotImplementedError
 
-    def _put(self, name: str, value: Any) -> None:
-        known = name in self._parameters or name in self.__dict__
-        if not known and hasattr(self, name):
+    def _assign(self, name: str, value: Any) -> None:
+        """Assign a value to an attribute. A Variable becomes a Parameter."""
+        exists = name in self._parameters or name in self.__dict__
+        if not exists and hasattr(self, name):
             raise KeyError(f"{type(self).__name__} has an attribute {name!r} already")
         if isinstance(value, Variable) and not isinstance(value, Parameter):
             value = Parameter(value.detach())
@@ -30,30 +31,31 @@ class _Values(Module):
 
     def extra_repr(self) -> str:
         lines = []
-        for key, value in self._keyed():
+        for key, value in self._keys_and_values():
             if isinstance(value, Variable):
-                place = f" ({value.device})" if value.device != "cpu" else ""
+                device = f" ({value.device})" if value.device != "cpu" else ""
                 size = "x".join(map(str, value.shape))
-                lines.append(f"  ({key}): {type(value).__name__} containing: [{value.dtype} of size {size}{place}]")
+                lines.append(f"  ({key}): {type(value).__name__} containing: [{value.dtype} of size {size}{device}]")
             else:
                 lines.append(f"  ({key}): Object of type: {type(value).__name__}")
         return "\n".join(lines)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError(f"{type(self).__name__} is no function: it holds parameters")
+        raise RuntimeError(f"{type(self).__name__} cannot be called: it only holds parameters")
 
 
 class ParameterList(_Values):
-    """A list whose Variables are Parameters of the Module that has it; other objects are kept as they are.
+    """A list of parameters. A Variable in it becomes a Parameter; other objects stay as they are.
 
     Parameters
     ----------
     values : iterable, optional
+        The initial values.
 
     Raises
     ------
     TypeError
-        If ``values`` are a Variable or cannot be iterated.
+        If ``values`` is a Variable or is not iterable.
 
     Examples
     --------
@@ -68,7 +70,7 @@ class ParameterList(_Values):
         self._size = 0
         self.extend([] if values is None else values)
 
-    def _keyed(self) -> Iterator[tuple[Any, Any]]:
+    def _keys_and_values(self) -> Iterator[tuple[Any, Any]]:
         return enumerate(self)
 
     def __len__(self) -> int:
@@ -77,7 +79,8 @@ class ParameterList(_Values):
     def __iter__(self) -> Iterator[Any]:
         return iter([getattr(self, str(i)) for i in range(self._size)])
 
-    def _at(self, i: Any) -> str:
+    def _name_at(self, i: Any) -> str:
+        """The name of the attribute at position ``i``."""
         i = index(i)
         if not -self._size <= i < self._size:
             raise IndexError(f"ParameterList has {self._size} values; there is none at {i}")
@@ -86,41 +89,41 @@ class ParameterList(_Values):
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
             return type(self)(list(self)[i])
-        return getattr(self, self._at(i))
+        return getattr(self, self._name_at(i))
 
     def __setitem__(self, i: int, value: Any) -> None:
-        self._put(self._at(i), value)
+        self._assign(self._name_at(i), value)
 
-    def append(self, value: Any) -> ParameterList:
-        """Add a value at the end; returns the list."""
-        self._put(str(self._size), value)
+    def append(self, value: Any) -> Self:
+        """Add a value at the end. Returns the list."""
+        self._assign(str(self._size), value)
         self._size += 1
         return self
 
-    def extend(self, values: Iterable[Any]) -> ParameterList:
-        """Add values at the end; returns the list."""
+    def extend(self, values: Iterable[Any]) -> Self:
+        """Add values at the end. Returns the list."""
         if isinstance(values, Variable) or not isinstance(values, Iterable):
             raise TypeError(f"ParameterList.extend takes an iterable of values, not {type(values).__name__}")
         for value in list(values):
             self.append(value)
         return self
 
-    def __iadd__(self, values: Iterable[Any]) -> ParameterList:
+    def __iadd__(self, values: Iterable[Any]) -> Self:
         return self.extend(values)
 
 
 class ParameterDict(_Values):
-    """A dict whose Variables are Parameters of the Module that has it; other objects are kept as they are.
+    """A dict of parameters. A Variable in it becomes a Parameter; other objects stay as they are.
 
     Parameters
     ----------
     parameters : mapping or iterable of pairs, optional
-        A plain dict's keys are sorted, as in PyTorch; others keep their order.
+        The initial values. The keys of a plain dict are sorted, as in PyTorch. Others keep their order.
 
     Raises
     ------
     KeyError
-        If a key is no string, has a dot in it, or is the name of an attribute.
+        If a key is not a string, has a dot in it, or is the name of an attribute.
 
     Examples
     --------
@@ -135,7 +138,7 @@ class ParameterDict(_Values):
         self._keys: dict[str, None] = {}
         self.update({} if parameters is None else parameters)
 
-    def _keyed(self) -> Iterator[tuple[Any, Any]]:
+    def _keys_and_values(self) -> Iterator[tuple[Any, Any]]:
         return iter(self.items())
 
     def __len__(self) -> int:
@@ -160,7 +163,7 @@ class ParameterDict(_Values):
             raise KeyError(f"a key is a string with no dot in it, not {key!r}")
         if key not in self._keys and key in self.__dict__:
             raise KeyError(f"ParameterDict has an attribute {key!r} already")
-        self._put(key, value)
+        self._assign(key, value)
         self._keys[key] = None
 
     def __delitem__(self, key: str) -> None:
@@ -172,61 +175,61 @@ class ParameterDict(_Values):
         out.update(other)
         return out
 
-    def __ior__(self, other: Any) -> ParameterDict:
+    def __ior__(self, other: Any) -> Self:
         self.update(other)
         return self
 
     def copy(self) -> ParameterDict:
-        """A new one with the same Parameters."""
+        """A new ParameterDict with the same Parameters."""
         return ParameterDict(list(self.items()))
 
     @staticmethod
     def fromkeys(keys: Iterable[str], default: Any = None) -> ParameterDict:
-        """A new one with one value for all keys."""
+        """A new ParameterDict with the same value for all keys."""
         return ParameterDict([(key, default) for key in keys])
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key, or the default."""
+        """The value of a key, or the default if the key does not exist."""
         return getattr(self, key) if key in self._keys else default
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """The value of a key, which becomes the default where there is none."""
+        """The value of a key. If the key does not exist, add it with the default first."""
         if key not in self:
             self[key] = default
         return self[key]
 
     def clear(self) -> None:
-        """Take all values away."""
+        """Remove all values."""
         for key in list(self):
             del self[key]
 
     def pop(self, key: str) -> Any:
-        """Take a value away, and return it."""
-        found = self[key]
+        """Remove the value of a key and return it."""
+        removed = self[key]
         del self[key]
-        return found
+        return removed
 
     def popitem(self) -> tuple[str, Any]:
-        """Take the last key and value away, and return them."""
+        """Remove the last key and its value, and return both."""
         if not self._keys:
             raise KeyError("popitem: the ParameterDict is empty")
         key = next(reversed(self._keys))
         return key, self.pop(key)
 
     def keys(self) -> Iterable[str]:
-        """The keys."""
+        """The keys, in the order of insertion."""
         return self._keys.keys()
 
     def values(self) -> Iterable[Any]:
-        """The values."""
+        """The values, in the order of insertion."""
         return [self[key] for key in self]
 
     def items(self) -> Iterable[tuple[str, Any]]:
-        """Keys and values."""
+        """The keys with their values."""
         return [(key, self[key]) for key in self]
 
     def update(self, values: Any) -> None:
-        """Add values, a mapping or pairs; those of keys that are there are replaced."""
+        """Add values from a mapping or from (key, value) pairs. A value whose key exists is replaced."""
         if isinstance(values, (OrderedDict, ParameterDict)):
             pairs = list(values.items())
         else:

@@ -1,4 +1,4 @@
-"""functional_call: a Module as a function of its parameters."""
+"""Call a Module with other values for its parameters."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ..variable import Variable
 from .module import Module
 
 
-def _slots(module: Module, prefix: str = "") -> Iterator[tuple[str, Module, str, str]]:
-    """Every parameter and buffer under each of its names: dotted name, owner, table, attribute."""
+def _entries(module: Module, prefix: str = "") -> Iterator[tuple[str, Module, str, str]]:
+    """Dotted name, owner, table and attribute of every parameter and buffer, under each of its names."""
     for table in ("_parameters", "_buffers"):
         for name, value in getattr(module, table).items():
             if value is not None:
                 yield prefix + name, module, table, name
     for name, child in module._modules.items():
         if child is not None:
-            yield from _slots(child, f"{prefix}{name}.")
+            yield from _entries(child, f"{prefix}{name}.")
 
 
 def functional_call(
@@ -29,8 +29,9 @@ def functional_call(
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """Call a Module with other values for its parameters and buffers; it has its own again afterwards, also after an
-    exception.
+    """Call a Module with other values for its parameters and buffers.
+
+    Afterwards the Module has its own values again, also after an exception.
 
     Parameters
     ----------
@@ -38,8 +39,9 @@ def functional_call(
     parameter_and_buffer_dicts : mapping of str to Variable, or sequence of mappings
         By dotted names, as in ``dict(module.named_parameters())``.
     args : Variable, tuple or other object, optional
-        The positional arguments of the call: a tuple of them, or the only one.
+        The positional arguments of the call: a tuple of arguments, or a single one.
     kwargs : mapping, optional
+        The keyword arguments of the call.
     tie_weights : bool
         Whether a parameter that the module has under several names is replaced under all of them.
     strict : bool
@@ -47,7 +49,7 @@ def functional_call(
 
     Returns
     -------
-    What the Module returns.
+    The output of the Module.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def functional_call(
     ValueError
         If a name is given twice, or two values are given for one tied parameter.
     TypeError
-        If a value is no Variable.
+        If a value is not a Variable.
 
     Examples
     --------
@@ -67,46 +69,48 @@ def functional_call(
     [[1.0, 1.0]]
     """
     given: dict[str, Variable] = {}
-    several = parameter_and_buffer_dicts
-    for mapping in [several] if isinstance(several, Mapping) else several:
+    dicts = parameter_and_buffer_dicts
+    for mapping in [dicts] if isinstance(dicts, Mapping) else dicts:
         for name, value in mapping.items():
             if name in given:
                 raise ValueError(f"functional_call: {name!r} is given twice")
             if not isinstance(value, Variable):
                 raise TypeError(f"functional_call: {name!r} is a {type(value).__name__}, not a Variable")
             given[name] = value
-    slots = list(_slots(module))
-    names = [name for name, *_ in slots]
+    entries = list(_entries(module))
+    names = [name for name, *_ in entries]
     unknown = sorted(set(given) - set(names))
     if unknown:
         raise KeyError(f"functional_call: {type(module).__name__} has no parameter or buffer {unknown}; it has {names}")
-    by_value: dict[int, Variable] = {}  # the module's own -> what replaces it
-    own = {name: getattr(owner, table)[attribute] for name, owner, table, attribute in slots}
+    replacements: dict[int, Variable] = {}  # id of a value of the module -> the value to use instead
+    own = {name: getattr(owner, table)[attribute] for name, owner, table, attribute in entries}
     for name, value in given.items():
-        if tie_weights and by_value.setdefault(id(own[name]), value) is not value:
+        if tie_weights and replacements.setdefault(id(own[name]), value) is not value:
             raise ValueError(
                 f"functional_call: {name!r} is tied to another name that has another value; pass tie_weights=False"
             )
     replaced: list[tuple[Module, str, str, Any, Variable]] = []
     missing = []
-    for name, owner, table, attribute in slots:
-        found = given[name] if name in given else by_value.get(id(own[name]))
-        if found is None:
+    for name, owner, table, attribute in entries:
+        replacement = given[name] if name in given else replacements.get(id(own[name]))
+        if replacement is None:
             missing.append(name)
         else:
-            replaced.append((owner, table, attribute, own[name], found))
+            replaced.append((owner, table, attribute, own[name], replacement))
     if strict and missing:
-        raise KeyError(f"functional_call: strict=True, and no value is given for {missing}")
+        raise KeyError(
+            f"functional_call: with strict=True, every name needs a value, but no value is given for {missing}"
+        )
     arguments = () if args is None else args if isinstance(args, tuple) else (args,)
     try:
         for owner, table, attribute, _, value in replaced:
-            _put(owner, table, attribute, value)
+            _set(owner, table, attribute, value)
         return module(*arguments, **(kwargs or {}))
     finally:
         for owner, table, attribute, value, _ in reversed(replaced):
-            _put(owner, table, attribute, value)
+            _set(owner, table, attribute, value)
 
 
-def _put(owner: Module, table: str, attribute: str, value: Any) -> None:
+def _set(owner: Module, table: str, attribute: str, value: Any) -> None:
     getattr(owner, table)[attribute] = value
-    object.__setattr__(owner, attribute, value)  # past Module's own, which wants Parameters
+    object.__setattr__(owner, attribute, value)  # Module.__setattr__ would refuse a Variable that is not a Parameter

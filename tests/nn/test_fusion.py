@@ -41,7 +41,7 @@ def test_only_one_feature_for_each_output_and_only_in_evaluation() -> None:
     conv, norm = nn.Conv2d(1, 3, 2).eval(), nn.BatchNorm2d(3).eval()
     bad: list[Bad] = [
         (lambda: nn.utils.fuse_conv_bn_eval(conv, nn.BatchNorm2d(3)), ValueError,
-         r"fuse_conv_bn_eval: both layers are in evaluation; call .eval"),
+         r"fuse_conv_bn_eval: both layers must be in evaluation; call .eval"),
         (lambda: nn.utils.fuse_conv_bn_eval(conv, nn.BatchNorm2d(2).eval()), ValueError,
          "the layer has 3 outputs, the batch norm 2 features"),
         (lambda: nn.utils.fuse_conv_bn_eval(conv, nn.BatchNorm2d(3, track_running_stats=False).eval()), ValueError,

@@ -181,7 +181,13 @@ def test_gains_are_those_of_pytorch(nonlinearity: str, param: float | None, gain
         ),
         (init.orthogonal_, (3,), "float32", ValueError, "orthogonal_ fills two dimensions at least"),
         (lambda w: init.sparse_(w, 0.5), (3,), "float32", ValueError, "sparse_ fills a matrix"),
-        (lambda w: init.sparse_(w, 1.5), (3, 2), "float32", ValueError, "sparsity is a share between 0 and 1, not 1.5"),
+        (
+            lambda w: init.sparse_(w, 1.5),
+            (3, 2),
+            "float32",
+            ValueError,
+            "sparsity is a fraction between 0 and 1, not 1.5",
+        ),
     ],
 )
 def test_bad_arguments_fill_nothing(fill: Any, shape: tuple, dtype: str, error: type[Exception], message: str) -> None:

@@ -1,4 +1,4 @@
-"""What training does with parameters and gradients: clipping, one vector of all, and parametrizations."""
+"""Tools for training: clip gradients, pack parameters into one vector, fuse layers, parametrize weights."""
 
 from __future__ import annotations
 

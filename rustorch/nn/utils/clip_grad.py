@@ -1,4 +1,4 @@
-"""Limits for gradients: of their common norm, or of each value."""
+"""Clip gradients: by the norm of all of them together, or each value."""
 
 from __future__ import annotations
 
@@ -7,34 +7,33 @@ from typing import Any
 
 from ... import ops
 from ...autograd.modes import no_grad
-from ...backends import BY_TYPE
 from ...ops import linalg
+from ...ops.inspection import run_kernel
 from ...variable import Variable
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
 
 def _with_gradients(parameters: Variable | Iterable[Variable]) -> list[Variable]:
+    """The parameters that have a gradient."""
     listed = [parameters] if isinstance(parameters, Variable) else list(parameters)
     return [parameter for parameter in listed if parameter.grad is not None]
 
 
-def _alike(values: Iterable[Variable]) -> list[list[Variable]]:
-    """Variables by device and dtype: a kernel takes all of one kind at once."""
-    kinds: dict[Any, list[Variable]] = {}
+def _grouped(values: Iterable[Variable]) -> list[list[Variable]]:
+    """The Variables in groups of one device and dtype. One kernel call takes a whole group."""
+    groups: dict[Any, list[Variable]] = {}
     for x in values:
-        kinds.setdefault((x.device, x.dtype), []).append(x)
-    return list(kinds.values())
+        groups.setdefault((x.device, x.dtype), []).append(x)
+    return list(groups.values())
 
 
 def _norm(values: list[Variable], order: float) -> Variable:
-    """The norm of all values of Variables of one device and dtype, none of which is empty."""
+    """The norm of all values of the Variables, which have one device and dtype. None of them is empty."""
     if not order > 0 or values[0].dtype.kind not in "fc":
         return linalg.vector_norm(ops.stack([linalg.vector_norm(x, ord=order) for x in values]), ord=order)
     natives = [x.data for x in values]
-    backend = BY_TYPE[type(natives[0])]
-    with backend.guard(natives[0]):
-        return Variable(backend.as_array(backend.xp.total_norm(order, *natives)))
+    return Variable(run_kernel("total_norm", order, *natives, like=natives[0]))
 
 
 def get_total_norm(
@@ -49,16 +48,16 @@ def get_total_norm(
     ----------
     tensors : Variable or array, or iterable of them
     norm_type : float
-        Its order; ``float("inf")``, or "inf", for the largest absolute value.
+        The order of the norm. ``float("inf")`` or "inf" stands for the largest absolute value.
     error_if_nonfinite : bool
-        Whether to raise if it is nan or infinite.
+        Whether to raise if the norm is nan or infinite.
     foreach : bool, optional
-        PyTorch's argument; it changes nothing.
+        PyTorch's argument. It changes nothing.
 
     Returns
     -------
     Variable, ()
-        On the device of the first; zero if there is none.
+        The norm, on the device of the first tensor. 0 if there are no tensors.
 
     Raises
     ------
@@ -71,21 +70,20 @@ def get_total_norm(
     >>> rustorch.nn.utils.get_total_norm([rustorch.tensor([3.0]), rustorch.tensor([[4.0]])])
     Variable(5.)
     """
-    norm_type = float(norm_type)  # PyTorch's programs write "inf", too
+    norm_type = float(norm_type)  # programs written for PyTorch pass "inf" too
     values = [Variable(x) for x in ([tensors] if isinstance(tensors, Variable) else tensors)]
     if not values:
         return ops.zeros(())
     with no_grad():
         device = values[0].device
-        norms = [_norm(alike, norm_type).to(device) for alike in _alike([x for x in values if x.size])]
+        norms = [_norm(group, norm_type).to(device) for group in _grouped([x for x in values if x.size])]
         if len(norms) > 1:
             norms = [linalg.vector_norm(ops.stack(norms), ord=norm_type)]
         total = norms[0] if norms else ops.zeros((), device=device)
     if error_if_nonfinite and not ops.isfinite(total).item():
         raise RuntimeError(
             f"the total norm of order {norm_type} is {total.item()}: a gradient is not finite, so it cannot be "
-            f"clipped; "
-            f"error_if_nonfinite=False scales the gradients by it all the same"
+            f"clipped; error_if_nonfinite=False scales the gradients by it all the same"
         )
     return total
 
@@ -93,31 +91,29 @@ def get_total_norm(
 def clip_grads_with_norm_(
     parameters: Variable | Iterable[Variable], max_norm: float, total_norm: Variable, foreach: bool | None = None
 ) -> None:
-    """Scale all gradients by ``max_norm / total_norm`` where that is less than 1.
+    """Scale all gradients by ``max_norm / total_norm`` if this is less than 1.
 
     Parameters
     ----------
     parameters : Variable or iterable of them
-        Those without a gradient do not count.
+        Parameters without a gradient are ignored.
     max_norm : float
     total_norm : Variable, ()
-        As from `get_total_norm`.
+        The norm of all gradients, from `get_total_norm`.
     foreach : bool, optional
-        PyTorch's argument; it changes nothing.
+        PyTorch's argument. It changes nothing.
     """
     with no_grad():
-        for alike in _alike(_with_gradients(parameters)):
-            total = total_norm.to(device=alike[0].device, dtype=_real_dtype(alike[0]))
-            gradients = [parameter.grad for parameter in alike]
-            backend = BY_TYPE[type(gradients[0])]
-            with backend.guard(gradients[0]):
-                clipped = backend.xp.clip_by_norm(float(max_norm), total.data, *gradients)
-            for parameter, gradient in zip(alike, clipped, strict=True):
-                parameter.grad = Variable(backend.as_array(gradient))
+        for group in _grouped(_with_gradients(parameters)):
+            total = total_norm.to(device=group[0].device, dtype=_real_dtype(group[0]))
+            gradients = [parameter.grad for parameter in group]
+            clipped = run_kernel("clip_by_norm", float(max_norm), total.data, *gradients, like=gradients[0])
+            for parameter, gradient in zip(group, clipped, strict=True):
+                parameter.grad = Variable(gradient)
 
 
 def _real_dtype(parameter: Variable) -> Any:
-    """The real dtype of a parameter's precision."""
+    """The dtype of a parameter, or of its real part if it is complex."""
     return ops.real(parameter.detach()).dtype if parameter.dtype.kind == "c" else parameter.dtype
 
 
@@ -128,27 +124,27 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Variable:
-    """Scale all gradients so that their common norm is at most ``max_norm``; call it between backward and the
-    optimizer's step.
+    """Scale all gradients so that the norm of all of them together is at most ``max_norm``.
 
-    What was scaled is in new arrays: a gradient that was taken from ``grad`` before stays as it is.
+    Call it between ``backward()`` and ``optimizer.step()``. The scaled gradients are new arrays, so that a gradient
+    that was taken from ``grad`` before does not change.
 
     Parameters
     ----------
     parameters : Variable or iterable of them
-        Those without a gradient do not count.
+        Parameters without a gradient are ignored.
     max_norm : float
     norm_type : float
-        The order of the norm; ``float("inf")``, or "inf", for the largest absolute value.
+        The order of the norm. ``float("inf")`` or "inf" stands for the largest absolute value.
     error_if_nonfinite : bool
-        Whether to raise if the norm is nan or infinite; the gradients are as they were then.
+        Whether to raise if the norm is nan or infinite. The gradients do not change then.
     foreach : bool, optional
-        PyTorch's argument; it changes nothing.
+        PyTorch's argument. It changes nothing.
 
     Returns
     -------
     Variable, ()
-        The norm before.
+        The norm before clipping.
 
     Raises
     ------
@@ -174,15 +170,15 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Variable | Iterable[Variable], clip_value: float, foreach: bool | None = None) -> None:
-    """Bring each value of the gradients into [-clip_value, clip_value].
+    """Clip each value of the gradients to [-clip_value, clip_value].
 
     Parameters
     ----------
     parameters : Variable or iterable of them
-        Those without a gradient do not count.
+        Parameters without a gradient are ignored.
     clip_value : float
     foreach : bool, optional
-        PyTorch's argument; it changes nothing.
+        PyTorch's argument. It changes nothing.
 
     Examples
     --------

@@ -1,35 +1,38 @@
-"""All parameters as one vector, and back."""
+"""Pack all parameters into one vector, and unpack a vector into parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import ops
 from ...autograd.check import adopt
 from ...autograd.modes import no_grad
 from ...variable import Variable
 
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
+
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
 def parameters_to_vector(parameters: Iterable[Variable]) -> Variable:
-    """All values of all parameters, one after the other.
+    """The values of all parameters, one after the other, as one vector.
 
     Parameters
     ----------
     parameters : iterable of Variable
-        On one device.
+        All on one device.
 
     Returns
     -------
     Variable, (n,)
-        In the graph: gradients find their way back.
+        It is part of the graph: gradients flow back to the parameters.
 
     Raises
     ------
     RuntimeError
-        If they are on different devices.
+        If the parameters are on different devices.
     ValueError
         If there are none.
 
@@ -43,11 +46,12 @@ def parameters_to_vector(parameters: Iterable[Variable]) -> Variable:
     listed = list(parameters)
     if not listed:
         raise ValueError("parameters_to_vector: there are no parameters")
-    return ops.concat([ops.reshape(parameter, (parameter.size,)) for parameter in listed], axis=0)
+    vector: Variable = ops.concat([ops.reshape(parameter, (parameter.size,)) for parameter in listed], axis=0)
+    return vector
 
 
-def vector_to_parameters(vec: Any, parameters: Iterable[Variable]) -> None:
-    """Copy the values of a vector into the parameters, in their order; each keeps its shape, dtype and device.
+def vector_to_parameters(vec: ArrayLike, parameters: Iterable[Variable]) -> None:
+    """Copy the values of a vector into the parameters, in order. Each keeps its shape, dtype and device.
 
     Parameters
     ----------
@@ -57,7 +61,7 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Variable]) -> None:
     Raises
     ------
     ValueError
-        If there are not as many values as the parameters have; nothing was copied.
+        If the vector has another number of values than the parameters. Nothing is copied then.
 
     Examples
     --------
@@ -67,15 +71,15 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Variable]) -> None:
     >>> layer.weight.tolist(), layer.bias.tolist()
     ([[1.0, 2.0]], [3.0])
     """
-    vec, listed = adopt(vec, "vector_to_parameters"), list(parameters)
-    need = sum(parameter.size for parameter in listed)
-    if vec.shape != (need,):
+    vector, listed = adopt(vec, "vector_to_parameters"), list(parameters)
+    size = sum(parameter.size for parameter in listed)
+    if vector.shape != (size,):
         raise ValueError(
-            f"vector_to_parameters: the parameters have {need} values together, the vector has shape {vec.shape}"
+            f"vector_to_parameters: the parameters have {size} values together, the vector has shape {vector.shape}"
         )
     start = 0
     with no_grad():
         for parameter in listed:
-            part = ops.reshape(vec[start : start + parameter.size], parameter.shape)
+            part = ops.reshape(vector[start : start + parameter.size], parameter.shape)
             parameter[...] = part.to(device=parameter.device, dtype=parameter.dtype)
             start += parameter.size

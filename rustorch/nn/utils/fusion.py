@@ -1,13 +1,16 @@
-"""Batch norm in evaluation folded into the layer before it; under torch.nn.utils's names."""
+"""Fuse a batch norm in evaluation into the layer before it; the names are those of torch.nn.utils."""
 
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ... import ops
 from ..module import Module
 from ..parameter import Parameter
+
+if TYPE_CHECKING:
+    from ...variable import Variable
 
 __all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights"]
 
@@ -15,26 +18,33 @@ Layer = TypeVar("Layer", bound=Module)
 
 
 def fuse_conv_bn_weights(
-    conv_w: Any, conv_b: Any, bn_rm: Any, bn_rv: Any, bn_eps: float, bn_w: Any, bn_b: Any, transpose: bool = False
+    conv_w: Variable,
+    conv_b: Variable | None,
+    bn_rm: Variable,
+    bn_rv: Variable,
+    bn_eps: float,
+    bn_w: Variable | None,
+    bn_b: Variable | None,
+    transpose: bool = False,
 ) -> tuple[Parameter, Parameter]:
-    """The weight and the bias of a convolution that does what it and a batch norm in evaluation did.
+    """The weight and the bias of a convolution that computes what a convolution and a batch norm compute in evaluation.
 
     Parameters
     ----------
     conv_w, conv_b : Variable
-        The convolution's; the bias may be None.
+        The weight and the bias of the convolution. The bias may be None.
     bn_rm, bn_rv, bn_eps
-        The batch norm's running mean and variance, and its eps.
+        The running mean, the running variance and the eps of the batch norm.
     bn_w, bn_b : Variable or None
-        The batch norm's weight and bias.
+        The weight and the bias of the batch norm.
     transpose : bool
-        Whether the convolution is a transposed one: its second axis has the output channels.
+        Whether the convolution is transposed: the second dimension of its weight has the output channels.
 
     Examples
     --------
     >>> import rustorch
-    >>> one = rustorch.ones(1)
-    >>> weight, bias = rustorch.nn.utils.fuse_conv_bn_weights(rustorch.ones((1, 1, 2)), None, one, one, 0.0, 2 * one, None)
+    >>> one, kernel = rustorch.ones(1), rustorch.ones((1, 1, 2))
+    >>> weight, bias = rustorch.nn.utils.fuse_conv_bn_weights(kernel, None, one, one, 0.0, 2 * one, None)
     >>> weight.tolist(), bias.tolist()
     ([[[2.0, 2.0]]], [-2.0])
     """
@@ -46,46 +56,56 @@ def fuse_conv_bn_weights(
     bias = -bn_rm * scale if conv_b is None else (conv_b - bn_rm) * scale
     if bn_b is not None:
         bias = bias + bn_b
-    tracked = conv_w.requires_grad
+    requires_grad = conv_w.requires_grad
     fused = ops.astype((conv_w * ops.reshape(scale, tuple(shape))).detach(), conv_w.dtype, copy=False)
     fused_bias = ops.astype(bias.detach(), conv_w.dtype if conv_b is None else conv_b.dtype, copy=False)
-    return Parameter(fused, tracked), Parameter(fused_bias, tracked if conv_b is None else conv_b.requires_grad)
+    return Parameter(fused, requires_grad), Parameter(
+        fused_bias, requires_grad if conv_b is None else conv_b.requires_grad
+    )
 
 
 def fuse_linear_bn_weights(
-    linear_w: Any, linear_b: Any, bn_rm: Any, bn_rv: Any, bn_eps: float, bn_w: Any, bn_b: Any
+    linear_w: Variable,
+    linear_b: Variable | None,
+    bn_rm: Variable,
+    bn_rv: Variable,
+    bn_eps: float,
+    bn_w: Variable | None,
+    bn_b: Variable | None,
 ) -> tuple[Parameter, Parameter]:
-    """As `fuse_conv_bn_weights`, for a linear layer."""
+    """The same as `fuse_conv_bn_weights`, for a linear layer."""
     return fuse_conv_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
 
 
 def _fused(name: str, layer: Layer, bn: Any, features: int, transpose: bool) -> Layer:
+    """A copy of the layer with the fused weight and bias. Raises ValueError if the layers cannot be fused."""
     if layer.training or bn.training:
-        raise ValueError(f"{name}: both layers are in evaluation; call .eval() on them first")
+        raise ValueError(f"{name}: both layers must be in evaluation; call .eval() on them first")
     if bn.running_mean is None:
-        raise ValueError(f"{name}: the batch norm has no running statistics, so that it depends on its batch")
+        raise ValueError(f"{name}: the batch norm has no running statistics, so its output depends on the batch")
     if bn.num_features != features:
         raise ValueError(f"{name}: the layer has {features} outputs, the batch norm {bn.num_features} features")
     fused: Any = copy.deepcopy(layer)
     fused.weight, fused.bias = fuse_conv_bn_weights(
         fused.weight, fused.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias, transpose
     )
-    return fused
+    result: Layer = fused
+    return result
 
 
 def fuse_conv_bn_eval(conv: Layer, bn: Any, transpose: bool = False) -> Layer:
-    """A copy of a convolution that does what it and the batch norm after it do in evaluation.
+    """A copy of a convolution that computes what it and the batch norm after it compute in evaluation.
 
     Parameters
     ----------
-    conv : Conv1d to Conv3d, or with ``transpose`` ConvTranspose1d to ConvTranspose3d
-    bn : BatchNorm1d to BatchNorm3d
+    conv : Conv1d, Conv2d or Conv3d, or with ``transpose`` ConvTranspose1d, ConvTranspose2d or ConvTranspose3d
+    bn : BatchNorm1d, BatchNorm2d or BatchNorm3d
     transpose : bool
 
     Raises
     ------
     ValueError
-        If one of them is in training, or they do not fit.
+        If one of the layers is in training, or their sizes do not match.
 
     Examples
     --------
@@ -96,13 +116,14 @@ def fuse_conv_bn_eval(conv: Layer, bn: Any, transpose: bool = False) -> Layer:
     >>> bool(rustorch.all(rustorch.abs(fused(x) - norm(conv(x))) < 1e-5))
     True
     """
-    made: Any = conv
-    return _fused("fuse_conv_bn_eval", conv, bn, made.out_channels, transpose)
+    layer: Any = conv
+    return _fused("fuse_conv_bn_eval", conv, bn, layer.out_channels, transpose)
 
 
 def fuse_linear_bn_eval(linear: Layer, bn: Any) -> Layer:
-    """A copy of a linear layer that does what it and the batch norm after it do in evaluation; see
-    `fuse_conv_bn_eval`.
+    """A copy of a linear layer that computes what it and the batch norm after it compute in evaluation.
+
+    See `fuse_conv_bn_eval`.
     """
-    made: Any = linear
-    return _fused("fuse_linear_bn_eval", linear, bn, made.out_features, False)
+    layer: Any = linear
+    return _fused("fuse_linear_bn_eval", linear, bn, layer.out_features, False)

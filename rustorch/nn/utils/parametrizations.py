@@ -1,4 +1,4 @@
-"""Weights computed from others: a direction and a size, or a matrix divided by its largest singular value."""
+"""Parametrizations of weights: weight norm and spectral norm."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from .parametrize import is_parametrized, lists_of, register_parametrization, re
 __all__ = ["remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weight_norm"]
 
 
-def _checked(name: str, module: Module, tensor: str) -> Variable:
+def _parameter(name: str, module: Module, tensor: str) -> Variable:
+    """The parameter of a name. Raises ValueError if the module has none."""
+    value: Variable | None
     value = getattr(module, tensor) if is_parametrized(module, tensor) else module._parameters.get(tensor)
     if value is None:
         raise ValueError(f"{name}: {type(module).__name__} has no parameter {tensor!r}")
@@ -31,7 +33,7 @@ def _dimension(name: str, value: Variable, dim: int) -> int:
 
 
 class _WeightNorm(Module):
-    """``v * (g / norm(v))``, with the norm over all dimensions but one, or over all."""
+    """``v * (g / norm(v))``, with a norm for each slice along ``dim``, or one norm."""
 
     def __init__(self, dim: int | None):
         super().__init__()
@@ -40,42 +42,47 @@ class _WeightNorm(Module):
     def _norm(self, v: Variable) -> Variable:
         if self.dim is None:
             return linalg.vector_norm(v)
-        if v.ndim == 1:  # each number by itself
+        if v.ndim == 1:  # each slice is one number
             return ops.abs(v)
         return linalg.vector_norm(v, axis=tuple([i for i in range(v.ndim) if i != self.dim]), keepdims=True)
 
     def forward(self, g: Variable, v: Variable) -> Variable:
-        """A direction of length 0 gives a weight of 0, with gradients of 0: there is no direction to turn to."""
+        """g: the norms, v: any shape -> the weight, in the shape of v.
+
+        A direction of norm 0 gives a weight of 0 with gradients of 0.
+        """
         norm = self._norm(v)
-        return v / ops.where(norm == 0, float("inf"), norm) * g
+        weight: Variable = v / ops.where(norm == 0, float("inf"), norm) * g
+        return weight
 
     def right_inverse(self, weight: Variable) -> tuple[Variable, Variable]:
-        """The size and the direction of a weight."""
+        """weight: any shape -> the norms g of its slices, and the direction v."""
         return self._norm(weight), weight.clone()
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    """Let a weight be ``g * v / norm(v)``: its size and its direction are learned apart.
+    """Replace a weight by ``g * v / norm(v)``, so that its norm g and its direction v are trained separately.
 
-    They are ``parametrizations.<name>.original0`` and ``original1`` in the state, as of PyTorch's
-    ``torch.nn.utils.parametrizations.weight_norm``; there is no other form of it.
+    The state names them ``parametrizations.<name>.original0`` and ``original1``, as
+    ``torch.nn.utils.parametrizations.weight_norm`` does. PyTorch's older form with hooks does not exist here.
 
     Parameters
     ----------
     module : Module
     name : str
-        Of a parameter.
+        The name of the parameter.
     dim : int or None
-        The dimension whose slices have a size each; None or -1 for one size in all.
+        Each slice along this dimension has its own norm. With None or -1 there is one norm.
 
     Returns
     -------
     Module
+        The same module.
 
     Raises
     ------
     ValueError
-        If there is no such parameter or dimension.
+        If the parameter or the dimension does not exist.
 
     Source: Salimans & Kingma, "Weight normalization", 2016, equation 2.
 
@@ -86,18 +93,20 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     >>> {name: value.shape for name, value in layer.state_dict().items()}
     {'bias': (3,), 'parametrizations.weight.original0': (3, 1), 'parametrizations.weight.original1': (3, 2)}
     """
-    value = _checked("weight_norm", module, name)
+    value = _parameter("weight_norm", module, name)
     dim = None if dim is None or dim == -1 else _dimension("weight_norm", value, dim)
     return register_parametrization(module, name, _WeightNorm(dim))
 
 
 class _SpectralNorm(Module):
-    """``weight / sigma``: sigma is the largest singular value, by a power iteration that goes on from call to call.
+    """``weight / sigma``, where sigma is the largest singular value.
+
+    A power iteration computes sigma. Each call in training continues it.
 
     Attributes
     ----------
     _u, _v : Variable
-        The singular vectors, as far as they are known.
+        The current estimates of the singular vectors.
     """
 
     _u: Variable
@@ -112,8 +121,8 @@ class _SpectralNorm(Module):
             with no_grad():
                 matrix = self._matrix(weight.detach())
                 for name, size in zip(("_u", "_v"), matrix.shape, strict=True):
-                    drawn = weights("normal", (size,), weight.dtype, scale=1.0, shift=0.0, device=weight.device)
-                    self.register_buffer(name, F.normalize(drawn, dim=0, eps=eps))
+                    start = weights("normal", (size,), weight.dtype, scale=1.0, shift=0.0, device=weight.device)
+                    self.register_buffer(name, F.normalize(start, dim=0, eps=eps))
                 self._iterate(matrix, 15)
 
     def _matrix(self, weight: Variable) -> Variable:
@@ -126,48 +135,51 @@ class _SpectralNorm(Module):
             self._v[...] = F.normalize(ops.matrix_transpose(matrix) @ self._u, dim=0, eps=self.eps)
 
     def forward(self, weight: Variable) -> Variable:
+        """weight: any shape -> the same shape, divided by the largest singular value."""
         if weight.ndim == 1:
             return F.normalize(weight, dim=0, eps=self.eps)
         matrix = self._matrix(weight)
         if self.training and not is_repeating():
             with no_grad():
                 self._iterate(matrix.detach(), self.n_power_iterations)
-        u, v = self._u.clone(), self._v.clone()  # the next call writes into them
-        return weight / ops.vecdot(u, matrix @ v)
+        u, v = self._u.clone(), self._v.clone()  # copies, because the next call writes into _u and _v
+        normalized: Variable = weight / ops.vecdot(u, matrix @ v)
+        return normalized
 
     def right_inverse(self, value: Variable) -> Variable:
-        """A weight is taken as it is."""
+        """value: any shape -> a copy of it."""
         return value.clone()
 
 
 def spectral_norm(
     module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
 ) -> Module:
-    """Let a weight be divided by its largest singular value, so that the layer stretches nothing.
+    """Divide a weight by its largest singular value, so that the layer stretches no vector.
 
     The state has ``parametrizations.<name>.original`` and the vectors ``parametrizations.<name>.0._u`` and ``_v``, as
-    of PyTorch's ``torch.nn.utils.parametrizations.spectral_norm``; there is no other form of it.
+    with ``torch.nn.utils.parametrizations.spectral_norm``. PyTorch's older form with hooks does not exist here.
 
     Parameters
     ----------
     module : Module
     name : str
-        Of a parameter.
+        The name of the parameter.
     n_power_iterations : int
-        How often the singular vectors are improved at each use in training.
+        The number of power iterations in each call in training.
     eps : float
-        What norms are at least.
+        The smallest norm to divide by.
     dim : int, optional
-        The dimension of the outputs; default 0, for transposed convolutions 1.
+        The dimension of the outputs. Default: 0, or 1 for transposed convolutions.
 
     Returns
     -------
     Module
+        The same module.
 
     Raises
     ------
     ValueError
-        If there is no such parameter or dimension, or no iteration.
+        If the parameter or the dimension does not exist, or ``n_power_iterations`` is not positive.
 
     Source: Miyato et al., "Spectral normalization for generative adversarial networks", 2018, algorithm 1.
 
@@ -178,7 +190,7 @@ def spectral_norm(
     >>> abs(rustorch.linalg.svdvals(layer.weight)[0].item() - 1) < 0.05
     True
     """
-    value = _checked("spectral_norm", module, name)
+    value = _parameter("spectral_norm", module, name)
     if n_power_iterations < 1:
         raise ValueError(f"spectral_norm: n_power_iterations is a positive number, not {n_power_iterations}")
     if dim is None:
@@ -187,30 +199,31 @@ def spectral_norm(
     return register_parametrization(module, name, _SpectralNorm(value, n_power_iterations, dim, eps))
 
 
-def _removed(function: str, kind: type, module: Module, name: str) -> Module:
-    listed: Any = lists_of(module)[name] if is_parametrized(module, name) else []
-    if not any(isinstance(parametrization, kind) for parametrization in listed):
+def _remove(function: str, cls: type, module: Module, name: str) -> Module:
+    """Remove the parametrizations of a weight. Raises ValueError unless one of them is of this class."""
+    parametrizations: Any = lists_of(module)[name] if is_parametrized(module, name) else []
+    if not any(isinstance(parametrization, cls) for parametrization in parametrizations):
         raise ValueError(f"{function}: {name!r} of {type(module).__name__} has none")
     return remove_parametrizations(module, name)
 
 
 def remove_weight_norm(module: Module, name: str = "weight") -> Module:
-    """Let the weight be an ordinary parameter again, with the value that it has; returns the module.
+    """Make the weight an ordinary parameter again. It keeps its value. Returns the module.
 
     Raises
     ------
     ValueError
-        If it has no `weight_norm`.
+        If the weight has no `weight_norm`.
     """
-    return _removed("remove_weight_norm", _WeightNorm, module, name)
+    return _remove("remove_weight_norm", _WeightNorm, module, name)
 
 
 def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
-    """Let the weight be an ordinary parameter again, with the value that it has; returns the module.
+    """Make the weight an ordinary parameter again. It keeps its value. Returns the module.
 
     Raises
     ------
     ValueError
-        If it has no `spectral_norm`.
+        If the weight has no `spectral_norm`.
     """
-    return _removed("remove_spectral_norm", _SpectralNorm, module, name)
+    return _remove("remove_spectral_norm", _SpectralNorm, module, name)

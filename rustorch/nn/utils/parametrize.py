@@ -1,8 +1,8 @@
-"""Parameters that are computed from others at each use; PyTorch's scheme and state_dict keys.
+"""Parametrizations: parameters that are computed from other parameters at each use.
 
-A parametrized module has a class of its own, derived from the one it had, in which the parameter is a property. What it
-is computed from is in ``module.parametrizations.<name>``: ``original``, or ``original0``, ``original1``, ... of
-several.
+They work as in PyTorch and have the same names in the state. A parametrized module gets a class of its own, which is
+derived from its former class. There the parameter is a property. ``module.parametrizations.<name>`` holds what the
+parameter is computed from: ``original``, or ``original0``, ``original1``, ... if there are several.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["ParametrizationList", "is_parametrized", "register_parametrization",
 
 
 class ParametrizationList(ModuleList):
-    """The parametrizations of one parameter, in the order in which they are applied, and what they are applied to.
+    """The parametrizations of one parameter, in the order of their calls, and the original values.
 
     Parameters
     ----------
     modules : sequence of Module
     original : Parameter or Variable
-        The value that they shall compute; their ``right_inverse`` says from what.
+        The value to compute. Each ``right_inverse`` computes the original values from it.
     """
 
     def __init__(self, modules: Sequence[Module], original: Variable):
@@ -46,10 +46,11 @@ class ParametrizationList(ModuleList):
                 self.register_buffer(name, part.detach())
 
     def _originals(self) -> list[Any]:
+        """The original values, in order."""
         return [getattr(self, name) for name in self.names]
 
     def forward(self) -> Any:
-        """The value that the parametrizations make of the original."""
+        """the original values -> the value that the parametrizations compute."""
         first, *others = self
         value = first(*self._originals())
         for module in others:
@@ -57,7 +58,7 @@ class ParametrizationList(ModuleList):
         return value
 
     def right_inverse(self, value: Any) -> None:
-        """Let the originals be those from which the value is computed."""
+        """Set the original values so that the parametrizations compute this value."""
         with no_grad():
             start: Any = Variable(value)
             for module in reversed(list(self)):
@@ -71,26 +72,26 @@ class ParametrizationList(ModuleList):
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
-    """Whether a module has parametrizations, or one of the parameter of this name.
+    """Whether a module has parametrizations, or whether the parameter of this name has.
 
     Parameters
     ----------
     module : Module
     tensor_name : str, optional
     """
-    found = module._modules.get("parametrizations")
-    if not isinstance(found, ModuleDict):
+    parametrizations = module._modules.get("parametrizations")
+    if not isinstance(parametrizations, ModuleDict):
         return False
-    return len(found) > 0 if tensor_name is None else tensor_name in found
+    return len(parametrizations) > 0 if tensor_name is None else tensor_name in parametrizations
 
 
 def lists_of(module: Module) -> Any:
-    """The parametrizations of a module that has some, by the names of its parameters."""
+    """The ParametrizationLists of a parametrized module, by parameter name."""
     return module._modules["parametrizations"]
 
 
 def _derived(cls: Any) -> type:
-    """A class for one module with parametrizations; its copies get classes of their own."""
+    """A new class for one parametrized module. A copy of the module gets another new class."""
 
     def assign(self: Any, name: str, value: Any) -> None:
         if is_parametrized(self, name):
@@ -98,7 +99,7 @@ def _derived(cls: Any) -> type:
         else:
             cls.__setattr__(self, name, value)
 
-    def reduce(self: Any, protocol: Any) -> tuple:
+    def reduce(self: Any, protocol: Any) -> tuple[Any, ...]:
         return _rebuilt, (cls, list(lists_of(self))), self.__dict__
 
     return type(
@@ -107,14 +108,14 @@ def _derived(cls: Any) -> type:
 
 
 def _compute(module: Module, name: str) -> None:
-    """Let the attribute be what its parametrizations compute."""
+    """Make an attribute a property that calls its parametrizations."""
     setattr(type(module), name, property(lambda self: lists_of(self)[name]()))
 
 
 def _rebuilt(cls: Any, names: Sequence[str]) -> Module:
-    """A module without contents, for copies and pickles."""
+    """A parametrized module without contents. Copying and unpickling fill it."""
     derived: Any = _derived(cls)
-    module = derived.__new__(derived)
+    module: Module = derived.__new__(derived)
     for name in names:
         _compute(module, name)
     return module
@@ -123,18 +124,18 @@ def _rebuilt(cls: Any, names: Sequence[str]) -> Module:
 def register_parametrization(
     module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False
 ) -> Module:
-    """Let a parameter or buffer be computed by ``parametrization`` at each use.
+    """Compute a parameter or buffer by a parametrization at each use.
 
     Parameters
     ----------
     module : Module
     tensor_name : str
-        Of one of its parameters or buffers; if it has parametrizations, this one is applied after them.
+        The name of the parameter or buffer. If it has parametrizations already, the new one is called after them.
     parametrization : Module
-        Takes the original and returns the value. Its method ``right_inverse``, if there is one, takes a value and
-        returns the original, or a tuple of several, which ``forward`` takes then.
+        Takes the original and returns the value. It may have a method ``right_inverse`` that takes a value and returns
+        the original. If it returns a tuple, ``forward`` takes several originals.
     unsafe : bool
-        Whether the value may have another shape or dtype.
+        Whether the value may have another shape or dtype than the parameter.
 
     Returns
     -------
@@ -143,7 +144,7 @@ def register_parametrization(
     Raises
     ------
     ValueError
-        If there is no such parameter, or the value has another shape or dtype; nothing was changed.
+        If the parameter does not exist, or the value has another shape or dtype. Nothing changes then.
 
     Examples
     --------
@@ -165,36 +166,36 @@ def register_parametrization(
         raise ValueError(
             f"register_parametrization: {type(module).__name__} has no parameter or buffer {tensor_name!r}"
         )
-    listed = ParametrizationList([parametrization], before)
+    parametrizations = ParametrizationList([parametrization], before)
     with no_grad():
-        _check(tensor_name, before, listed(), unsafe)
+        _check(tensor_name, before, parametrizations(), unsafe)
     delattr(module, tensor_name)
     if not is_parametrized(module):
         object.__setattr__(module, "__class__", _derived(type(module)))
         module.add_module("parametrizations", ModuleDict())
     _compute(module, tensor_name)
-    lists_of(module)[tensor_name] = listed
+    lists_of(module)[tensor_name] = parametrizations
     return module
 
 
 def _check(name: str, before: Variable, value: Any, unsafe: bool) -> None:
+    """Raise ValueError if a parametrization changes the shape or the dtype, unless that is allowed."""
     if not unsafe and (value.shape != before.shape or value.dtype != before.dtype):
         raise ValueError(
             f"register_parametrization: {name!r} is {before.dtype} {before.shape}, its parametrization computes "
-            f"{value.dtype} "
-            f"{value.shape}; unsafe=True allows that"
+            f"{value.dtype} {value.shape}; unsafe=True allows that"
         )
 
 
 def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
-    """Let a parameter be an ordinary one again.
+    """Make a parametrized parameter an ordinary parameter again.
 
     Parameters
     ----------
     module : Module
     tensor_name : str
     leave_parametrized : bool
-        Whether it keeps the value that was computed; otherwise it becomes the original.
+        Whether the parameter keeps its computed value. Otherwise it becomes the original.
 
     Returns
     -------
@@ -203,19 +204,19 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
     Raises
     ------
     ValueError
-        If it has no parametrization, or there are several originals to become.
+        If it has no parametrization, or if it should become the original and there are several originals.
     """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"remove_parametrizations: {tensor_name!r} of {type(module).__name__} has no parametrization")
-    listed = lists_of(module)[tensor_name]
-    if not leave_parametrized and not listed.is_tensor:
+    parametrizations = lists_of(module)[tensor_name]
+    if not leave_parametrized and not parametrizations.is_tensor:
         raise ValueError(
-            f"remove_parametrizations: {tensor_name!r} is computed from several; leave_parametrized=False has no "
-            f"meaning"
+            f"remove_parametrizations: {tensor_name!r} is computed from several originals; "
+            f"leave_parametrized=False has no meaning"
         )
-    original = listed._originals()[0]
+    original = parametrizations._originals()[0]
     with no_grad():
-        value = (listed() if leave_parametrized else original).detach().clone()
+        value = (parametrizations() if leave_parametrized else original).detach().clone()
     del lists_of(module)[tensor_name]
     delattr(type(module), tensor_name)
     if not len(lists_of(module)):

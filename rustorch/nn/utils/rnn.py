@@ -1,11 +1,11 @@
-"""Sequences of different lengths: padded, packed, and back; under torch.nn.utils.rnn's names."""
+"""Pad and pack sequences of different lengths, and undo both; the names are those of torch.nn.utils.rnn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
 from operator import index
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.check import adopt
@@ -13,14 +13,25 @@ from ...backends import dtypes
 from ...variable import Variable
 from ..functional.packing import PackedSequence, inverse, sizes_of
 
+if TYPE_CHECKING:
+    from ...typing import Array, ArrayLike
+
 __all__ = [
     "PackedSequence", "invert_permutation", "pack_padded_sequence", "pack_sequence", "pad_packed_sequence",
     "pad_sequence", "unpack_sequence", "unpad_sequence",
 ]  # fmt: skip
 
 
-def invert_permutation(permutation: Any) -> Variable | None:
-    """Where each number stands in a permutation; None for None.
+def invert_permutation(permutation: ArrayLike | None) -> Variable | None:
+    """The inverse of a permutation: the position of each number in it. None for None.
+
+    Parameters
+    ----------
+    permutation : Variable or array, (n,), or None
+
+    Returns
+    -------
+    Variable, (n,), or None
 
     Examples
     --------
@@ -31,26 +42,27 @@ def invert_permutation(permutation: Any) -> Variable | None:
     return None if permutation is None else inverse(adopt(permutation, "invert_permutation"))
 
 
-def _host(numbers: Sequence[int]) -> Variable:
+def _host_array(numbers: Sequence[int]) -> Variable:
+    """The integers as a Variable on the host."""
     return ops.asarray(list(numbers), dtype=dtypes.int64, device="cpu")
 
 
 def _lengths(name: str, lengths: Any, batch: int, steps: int) -> list[int]:
-    """The lengths as integers, each of them from 1 to the number of steps."""
-    given = lengths.tolist() if hasattr(lengths, "tolist") else list(lengths)
+    """The lengths as integers. Raises unless there is one for each sequence, from 1 to the number of steps."""
+    values = lengths.tolist() if hasattr(lengths, "tolist") else list(lengths)
     try:
-        found = [index(n) for n in given]
+        checked = [index(n) for n in values]
     except TypeError:
-        raise TypeError(f"{name}: lengths are integers, not {given!r}") from None
-    if len(found) != batch:
-        raise ValueError(f"{name}: there are {batch} sequences and {len(found)} lengths")
-    if found and not 1 <= min(found) <= max(found) <= steps:
-        raise ValueError(f"{name}: lengths are from 1 to the number of steps, {steps}, not {found}")
-    return found
+        raise TypeError(f"{name}: lengths are integers, not {values!r}") from None
+    if len(checked) != batch:
+        raise ValueError(f"{name}: there are {batch} sequences and {len(checked)} lengths")
+    if checked and not 1 <= min(checked) <= max(checked) <= steps:
+        raise ValueError(f"{name}: lengths are from 1 to the number of steps, {steps}, not {checked}")
+    return checked
 
 
-def _padded(name: str, input: Any, batch_first: bool) -> Variable:
-    """(steps, batch, ...) from either order."""
+def _steps_first(name: str, input: ArrayLike, batch_first: bool) -> Variable:
+    """The input as (steps, batch, ...)."""
     x = adopt(input, name)
     if x.ndim < 2:
         raise ValueError(f"{name}: the input has two dimensions at least, (steps, batch, ...), not the shape {x.shape}")
@@ -58,19 +70,19 @@ def _padded(name: str, input: Any, batch_first: bool) -> Variable:
 
 
 def pack_padded_sequence(
-    input: Any, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
+    input: Variable | Array, lengths: ArrayLike | Sequence[int], batch_first: bool = False, enforce_sorted: bool = True
 ) -> PackedSequence:
-    """Sequences that were padded to one length, without the padding.
+    """Pack sequences that were padded to one length: leave the padding out.
 
     Parameters
     ----------
     input : Variable or array, (steps, batch, ...)
-        With ``batch_first``, (batch, steps, ...).
+        With ``batch_first``: (batch, steps, ...).
     lengths : sequence or array of int, (batch,)
-        Each of them at least 1.
+        The length of each sequence, at least 1.
     batch_first : bool
     enforce_sorted : bool
-        Whether the longest sequence must be the first, the next one the second, and so on; otherwise they are sorted.
+        Whether the sequences must be sorted from the longest to the shortest. Otherwise they are sorted here.
 
     Returns
     -------
@@ -79,9 +91,9 @@ def pack_padded_sequence(
     Raises
     ------
     ValueError
-        If lengths do not fit the input, or are not sorted.
+        If the lengths do not match the input, or are not sorted.
     TypeError
-        If they are no integers.
+        If the lengths are not integers.
 
     Examples
     --------
@@ -91,7 +103,7 @@ def pack_padded_sequence(
     [1.0, 4.0, 2.0, 3.0]
     """
     name = "pack_padded_sequence"
-    x = _padded(name, input, batch_first)
+    x = _steps_first(name, input, batch_first)
     steps, batch, *rest = x.shape
     sizes = _lengths(name, lengths, batch, steps)
     if not batch:
@@ -104,19 +116,20 @@ def pack_padded_sequence(
         x = ops.take(x, order, axis=1)
     elif sizes != sorted(sizes, reverse=True):
         raise ValueError(
-            f"{name}: lengths fall, the longest is the first, not as in {sizes}; or write enforce_sorted=False"
+            f"{name}: lengths must be sorted from the longest to the shortest, unlike {sizes}; or write "
+            f"enforce_sorted=False"
         )
     batch_sizes = [sum(n > t for n in sizes) for t in range(sizes[0])]
     rows = [t * batch + b for t, size in enumerate(batch_sizes) for b in range(size)]
     flat = ops.reshape(x, (steps * batch, *rest))
     data = ops.take(flat, ops.asarray(rows, dtype=dtypes.int64, device=x.device), axis=0)
-    return PackedSequence(data, _host(batch_sizes), order)
+    return PackedSequence(data, _host_array(batch_sizes), order)
 
 
 def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
 ) -> tuple[Variable, Variable]:
-    """Packed sequences, padded to one length, in the order that they had; the inverse of `pack_padded_sequence`.
+    """Pad packed sequences to one length, in their first order: the inverse of `pack_padded_sequence`.
 
     Parameters
     ----------
@@ -124,21 +137,21 @@ def pad_packed_sequence(
     batch_first : bool
     padding_value : float
     total_length : int, optional
-        To which length; default: the longest sequence's.
+        The length of the result. Default: the length of the longest sequence.
 
     Returns
     -------
     padded : Variable, (steps, batch, ...)
-        With ``batch_first``, (batch, steps, ...).
+        With ``batch_first``: (batch, steps, ...).
     lengths : Variable, (batch,), int64
-        On the host.
+        The length of each sequence, on the host.
 
     Raises
     ------
     ValueError
-        If ``total_length`` is less than the longest sequence's.
+        If ``total_length`` is less than the length of the longest sequence.
     TypeError
-        If it is no PackedSequence.
+        If ``sequence`` is not a PackedSequence.
 
     Examples
     --------
@@ -158,7 +171,7 @@ def pad_packed_sequence(
     total = steps if total_length is None else total_length
     lengths = [sum(size > b for size in sizes) for b in range(batch)]
     starts = [0, *accumulate(sizes)]
-    padding = starts[steps]  # a row behind all others
+    padding = starts[steps]  # the index of the row of padding, behind all others
     rows = [starts[t] + b if t < lengths[b] else padding for t in range(total) for b in range(batch)]
     if total * batch > padding:
         data = ops.concat([data, ops.full((1, *rest), padding_value, dtype=data.dtype, device=data.device)])
@@ -166,23 +179,24 @@ def pad_packed_sequence(
     padded = ops.reshape(taken, (total, batch, *rest))
     if sequence.unsorted_indices is not None:
         padded = ops.take(padded, sequence.unsorted_indices, axis=1)
-        lengths = [lengths[place] for place in sequence.unsorted_indices.tolist()]
-    return (ops.moveaxis(padded, 0, 1) if batch_first else padded), _host(lengths)
+        lengths = [lengths[position] for position in sequence.unsorted_indices.tolist()]
+    return (ops.moveaxis(padded, 0, 1) if batch_first else padded), _host_array(lengths)
 
 
 def pad_sequence(
-    sequences: Any, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+    sequences: Sequence[ArrayLike], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> Variable:
-    """Sequences of different lengths as one array, padded to the longest.
+    """Pad sequences of different lengths to the longest, as one array.
 
     Parameters
     ----------
     sequences : sequence of Variables or arrays, (length, ...)
-        Of equal sizes but the first.
+        All sizes but the first must be equal.
     batch_first : bool
         Whether the result is (batch, steps, ...) instead of (steps, batch, ...).
     padding_value : float
     padding_side : {"right", "left"}
+        The side of a sequence where the padding goes.
 
     Returns
     -------
@@ -191,7 +205,7 @@ def pad_sequence(
     Raises
     ------
     ValueError
-        If there is no sequence, or their other sizes differ.
+        If there is no sequence, or sizes after the first differ.
 
     Examples
     --------
@@ -203,35 +217,37 @@ def pad_sequence(
     name = "pad_sequence"
     if padding_side not in ("right", "left"):
         raise ValueError(f"{name}: padding_side is 'right' or 'left', not {padding_side!r}")
-    given = list(sequences)
-    found = [adopt(x, name, given) for x in given]
-    if not found:
+    arrays = list(sequences)
+    variables = [adopt(x, name, arrays) for x in arrays]
+    if not variables:
         raise ValueError(f"{name}: there is no sequence")
-    if any(not x.ndim or x.shape[1:] != found[0].shape[1:] for x in found):
-        shapes = ", ".join(str(tuple(x.shape)) for x in found)
+    if any(not x.ndim or x.shape[1:] != variables[0].shape[1:] for x in variables):
+        shapes = ", ".join(str(tuple(x.shape)) for x in variables)
         raise ValueError(f"{name}: sequences are (length, ...), equal in all sizes but the first; these are {shapes}")
-    longest = max(x.shape[0] for x in found)
+    longest = max(x.shape[0] for x in variables)
     padded = []
-    for x in found:
+    for x in variables:
         missing = ops.full((longest - x.shape[0], *x.shape[1:]), padding_value, dtype=x.dtype, device=x.device)
         padded.append(ops.concat([x, missing] if padding_side == "right" else [missing, x]) if missing.shape[0] else x)
     return ops.stack(padded, axis=0 if batch_first else 1)
 
 
-def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = False) -> list[Variable]:
-    """Each of the sequences that were padded to one length, without its padding; the inverse of `pad_sequence`.
+def unpad_sequence(
+    padded_sequences: ArrayLike, lengths: ArrayLike | Sequence[int], batch_first: bool = False
+) -> list[Variable]:
+    """Remove the padding of sequences: the inverse of `pad_sequence`.
 
     Parameters
     ----------
     padded_sequences : Variable or array, (steps, batch, ...)
-        With ``batch_first``, (batch, steps, ...).
+        With ``batch_first``: (batch, steps, ...).
     lengths : sequence or array of int, (batch,)
     batch_first : bool
 
     Raises
     ------
     ValueError
-        If lengths do not fit.
+        If the lengths do not match.
 
     Examples
     --------
@@ -240,19 +256,23 @@ def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = Fals
     >>> [x.tolist() for x in rustorch.nn.utils.rnn.unpad_sequence(padded, [3, 1], batch_first=True)]
     [[1.0, 2.0, 3.0], [4.0]]
     """
-    x = _padded("unpad_sequence", padded_sequences, batch_first)
+    x = _steps_first("unpad_sequence", padded_sequences, batch_first)
     sizes = _lengths("unpad_sequence", lengths, x.shape[1], x.shape[0])
     return [x[:n, b, ...] for b, n in enumerate(sizes)]
 
 
-def pack_sequence(sequences: Any, enforce_sorted: bool = True) -> PackedSequence:
-    """Sequences of different lengths, packed.
+def pack_sequence(sequences: Sequence[Variable | Array], enforce_sorted: bool = True) -> PackedSequence:
+    """Pack sequences of different lengths.
 
     Parameters
     ----------
     sequences : sequence of Variables or arrays, (length, ...)
     enforce_sorted : bool
-        Whether they must be sorted, the longest first; otherwise that is done here.
+        Whether the sequences must be sorted from the longest to the shortest. Otherwise they are sorted here.
+
+    Returns
+    -------
+    PackedSequence
 
     Raises
     ------
@@ -266,13 +286,21 @@ def pack_sequence(sequences: Any, enforce_sorted: bool = True) -> PackedSequence
     >>> rustorch.nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False).sorted_indices.tolist()
     [1, 0]
     """
-    given = list(sequences)
-    padded = pad_sequence(given)
-    return pack_padded_sequence(padded, [x.shape[0] for x in given], enforce_sorted=enforce_sorted)
+    arrays = list(sequences)
+    padded = pad_sequence(arrays)
+    return pack_padded_sequence(padded, [x.shape[0] for x in arrays], enforce_sorted=enforce_sorted)
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Variable]:
-    """The sequences of a `PackedSequence`, in the order that they had; the inverse of `pack_sequence`.
+    """The sequences of a `PackedSequence` in their first order: the inverse of `pack_sequence`.
+
+    Parameters
+    ----------
+    packed_sequences : PackedSequence
+
+    Returns
+    -------
+    list of Variable
 
     Examples
     --------
