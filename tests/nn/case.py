@@ -226,7 +226,7 @@ def evaluate(case: Case, library: Library, state: dict[str, Any] | None = None) 
     for i, out in enumerate(outputs):
         result.values[f"output.{i}"] = library.numpy(out)
         if out.requires_grad:
-            part = (out * library.new(cases.weighed_with(tuple(out.shape)))).sum()
+            part = (out * library.new(cases.output_gradient(tuple(out.shape)))).sum()
             total = part if total is None else total + part
     if total is not None:
         total.backward()

@@ -32,7 +32,7 @@ def test_the_layer_is_its_formula(name: str, backend: Target) -> None:
 def test_gradients_reach_the_input(name: str, backend: Target) -> None:
     layer, _ = LAYERS[name]
     x = backend.variable(cases.numbers((3, 4)), requires_grad=True)
-    (layer(x) * backend.variable(cases.weighed_with((3, 4)))).sum().backward()
+    (layer(x) * backend.variable(cases.output_gradient((3, 4)))).sum().backward()
     assert numpy.count_nonzero(backend.numpy(x.grad)) >= 5
     assert rustorch.Variable(x.grad).device == backend.device
 

@@ -27,7 +27,7 @@ def _against_pytorch(case: dict[str, Any], expected: dict[str, Any], target: Tar
     out = getattr(F, case["function"])(**arrays, **case["options"])
     numpy.testing.assert_allclose(target.numpy(out), expected["output"], **EXACT)
     assert (out.shape, out.dtype, out.device) == (numpy.shape(expected["output"]), rustorch.float64, target.device)
-    out.backward(target.variable(cases.weighed_with(out.shape)))
+    out.backward(target.variable(cases.output_gradient(out.shape)))
     for key in case["tracked"]:
         numpy.testing.assert_allclose(target.numpy(arrays[key].grad), expected["gradients"][key], **EXACT, err_msg=key)
 

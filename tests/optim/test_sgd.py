@@ -22,14 +22,17 @@ def _train(target: Target, build: Callable[[list[Any]], Any]) -> dict[str, Any]:
     factor = target.variable(cases.numbers((4, 3)))
     parameters = [target.variable(array, requires_grad=True) for array in cases.sgd_start()]
     optimizer = build(parameters)
-    seen = {}
+    parameters_after = {}
     for step in range(1, cases.SGD_STEPS + 1):
         optimizer.zero_grad()
         cases.sgd_loss(rustorch, factor, *parameters).backward()
         optimizer.step()
-        if step in cases.SGD_SEEN:
-            seen[str(step)] = {"weight": target.numpy(parameters[0]).copy(), "bias": target.numpy(parameters[1]).copy()}
-    return seen
+        if step in cases.SGD_COMPARED_STEPS:
+            parameters_after[str(step)] = {
+                "weight": target.numpy(parameters[0]).copy(),
+                "bias": target.numpy(parameters[1]).copy(),
+            }
+    return parameters_after
 
 
 def _compare(got: dict[str, Any], want: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""What is computed, once in PyTorch for the committed numbers and once in rustorch for the tests.
+"""Cases that PyTorch computes for the committed numbers, and rustorch in the tests.
 
-The two libraries share names and arguments, so a case is data: a function's name, its arrays and its options. Numbers
-come from a formula and not from a generator, whose streams may change between releases.
+The two libraries have the same names and arguments, so a case is data: the name of a function, its arrays and its
+options. The arrays come from a formula, because the numbers of a random generator may change between releases.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy
 
 CLASSES = 3
-#: Shape of the logits -> class indices in every place but the classes'.
+#: Shape of the logits -> class indices, of the same shape without the dimension of the classes.
 LOGITS: dict[tuple[int, ...], Any] = {
     (CLASSES,): 2,
     (4, CLASSES): [0, 2, 1, 2],
@@ -25,7 +25,7 @@ CLASS_WEIGHTS = [0.5, 1.25, 2.0]
 
 
 def numbers(shape: tuple[int, ...], start: float = 0.0, scale: float = 1.5) -> numpy.ndarray:
-    """Irregular numbers in [-scale, scale], none of them 0."""
+    """Irregular numbers from -scale to scale, without 0."""
     steps = numpy.arange(math.prod(shape), dtype=numpy.float64)
     return (scale * numpy.sin(1.7 * steps + 0.9 + start)).reshape(shape)
 
@@ -41,7 +41,7 @@ def _case(function: str, arrays: dict[str, Any], tracked: tuple[str, ...], **opt
 
 
 def functional() -> dict[str, dict[str, Any]]:
-    """Every function of nn.functional but cross_entropy: name of the case -> case."""
+    """Functions of nn.functional other than cross_entropy: name of the case -> case."""
     cases = {}
     for shape in ((3,), (2, 3), (2, 2, 3)):
         arrays = {"input": numbers(shape), "weight": numbers((4, 3), 0.3), "bias": numbers((4,), 0.8)}
@@ -74,7 +74,7 @@ def cross_entropy() -> dict[str, dict[str, Any]]:
             indices = numpy.asarray(LOGITS[shape], dtype=numpy.int64)
             if ignored == "ignore-default-":
                 if not indices.ndim:
-                    continue  # the only row ignored: a mean of nothing, which has a test of its own
+                    continue  # the only row is ignored: another test covers the mean of no row
                 indices[tuple([0] * indices.ndim)] = -100
             arrays = {**logits, "target": indices, **weight}
             cases[f"indices-{ignored}{name}"] = _case("cross_entropy", arrays, ("input",), **options, **change)
@@ -84,13 +84,13 @@ def cross_entropy() -> dict[str, dict[str, Any]]:
     return cases
 
 
-def weighed_with(shape: tuple[int, ...]) -> numpy.ndarray:
-    """What an output's gradient starts from."""
+def output_gradient(shape: tuple[int, ...]) -> numpy.ndarray:
+    """The gradient of an output from which backward starts."""
     return numbers(shape, start=2.1, scale=1.0)
 
 
 # -- modules -----------------------------------------------------------------------------------------------------------
-#: name -> the model, from a library's ``nn``
+#: Name -> a function that makes the model from a library's ``nn``.
 ARCHITECTURES: dict[str, Callable[[Any], Any]] = {
     "linear": lambda nn: nn.Linear(2, 3),
     "without_bias": lambda nn: nn.Linear(2, 3, bias=False),
@@ -112,11 +112,11 @@ ARCHITECTURES: dict[str, Callable[[Any], Any]] = {
 # -- optimizers --------------------------------------------------------------------------------------------------------
 SGD_LR = 0.05
 SGD_STEPS = 60
-SGD_SEEN = (1, 2, 10, SGD_STEPS)  # the steps after which parameters are kept
+SGD_COMPARED_STEPS = (1, 2, 10, SGD_STEPS)  # the steps after which parameters are compared
 
 
 def sgd() -> dict[str, dict[str, Any]]:
-    """Every combination of SGD's options that is allowed."""
+    """Every allowed combination of SGD's options."""
     cases = {}
     for momentum, dampening, decay, nesterov, maximize in itertools.product(
         (0.0, 0.9), (0.0, 0.3), (0.0, 0.05), (False, True), (False, True)
@@ -134,7 +134,7 @@ def sgd() -> dict[str, dict[str, Any]]:
     return cases
 
 
-#: Two groups, one of which has options of its own.
+#: The options of two groups.
 SGD_GROUPS: tuple[dict[str, Any], dict[str, Any]] = ({"lr": 0.1, "momentum": 0.5}, {"weight_decay": 0.1})
 
 
@@ -144,8 +144,9 @@ def sgd_start() -> tuple[numpy.ndarray, numpy.ndarray]:
 
 
 def sgd_loss(library: Any, factor: Any, weight: Any, bias: Any) -> Any:
-    """A smooth loss that is bounded both ways, so that climbing ends too; ``factor`` is ``numbers((4, 3))`` of the
-    library.
+    """A smooth loss with a minimum and a maximum, so that maximizing converges too.
+
+    ``factor`` is an array of the library made from ``numbers((4, 3))``.
     """
     return library.sum(library.cos(library.matmul(factor, weight) + bias))
 
@@ -156,7 +157,7 @@ TRAIN_OPTIONS = {"lr": 0.1, "momentum": 0.9}
 
 
 def train_data() -> tuple[numpy.ndarray, numpy.ndarray]:
-    """16 rows of 4 numbers, and a class for each that depends on them."""
+    """16 rows of 4 numbers, and the class of each row, which depends on its numbers."""
     rows = numbers((16, 4))
     return rows, numpy.argmax(rows[:, :3] + 0.5 * rows[:, 1:], axis=1)
 

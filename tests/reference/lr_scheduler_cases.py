@@ -1,9 +1,10 @@
-"""Every schedule with its options, for rustorch and for PyTorch alike: what the tests of schedules are made of.
+"""Cases of every schedule with its options, for rustorch and for PyTorch.
 
-A case is data: the class, its arguments, the optimizer, and what is called at each of 200 steps. `run` does so with
-either library and returns the learning rates (and momenta, where they are cycled) at the start and after each step.
+A case is data: the class, its arguments, the optimizer, and what is called in each of 200 steps. `run` makes these
+steps with one of the libraries. It returns the learning rates, and the momenta if the schedule changes them, at the
+start and after each step.
 
-After a change of cases, ``python -m tests.reference.make lr_scheduler`` writes PyTorch's numbers for them anew.
+After a change of a case, run ``python -m tests.reference.make lr_scheduler``, which writes PyTorch's numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import rustorch
 
 STEPS = 200
-#: One committed row in so many.
+#: Every so many rows, one is committed.
 EVERY = 7
 
 
@@ -30,21 +31,21 @@ class Case:
     cls : str
         The class's name in ``lr_scheduler`` or ``swa_utils``.
     kwargs : dict
-        What it is made with.
+        The arguments of the class.
     variant : str
-        A further word for the case's name.
+        An additional part of the case's name.
     lrs : tuple of float
         The learning rates of the optimizer's groups.
     optimizer : {"SGD", "Adam"}
-        With momentum, or with betas.
+        SGD has momentum, Adam has betas.
     build : callable, optional
-        ``build(library, optimizer)`` makes the schedule instead.
+        ``build(library, optimizer)`` makes the schedule, instead of the class.
     drive : callable
         ``drive(schedule, t)`` makes step t, from 1.
     resumed : int
-        After so many steps another schedule goes on, made with ``last_epoch``.
+        After so many steps a new schedule, made with ``last_epoch``, replaces the first one.
     before : callable, optional
-        ``before(library, optimizer)``: what happens to the optimizer first.
+        ``before(library, optimizer)`` is called before the schedule is made.
     """
 
     cls: str
@@ -59,11 +60,11 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The class, its arguments, and what else tells the case from others."""
-        given = ", ".join(f"{key}={_short(value)}" for key, value in self.kwargs.items())
+        """The class, its arguments, and other differences from the defaults."""
+        arguments = ", ".join(f"{key}={_short(value)}" for key, value in self.kwargs.items())
         more = [self.optimizer] * (self.optimizer != "SGD") + [f"{len(self.lrs)} groups"] * (len(self.lrs) > 1)
         more += [f"resumed after {self.resumed}"] * bool(self.resumed) + [self.variant] * bool(self.variant)
-        return " ".join([f"{self.cls}({given})", *more])
+        return " ".join([f"{self.cls}({arguments})", *more])
 
 
 def _short(value: Any) -> str:
@@ -111,11 +112,11 @@ def make(case: Case, library: Any, optimizer: Any, **more: Any) -> Any:
 
 
 def row(optimizer: Any, momentum: bool) -> list[float]:
-    """Learning rates, and momenta, of all groups."""
-    found = [float(group["lr"]) for group in optimizer.param_groups]
+    """The learning rates of all groups and, with ``momentum``, their momenta."""
+    values = [float(group["lr"]) for group in optimizer.param_groups]
     if momentum:
-        found += [group["betas"][0] if "betas" in group else group["momentum"] for group in optimizer.param_groups]
-    return found
+        values += [group["betas"][0] if "betas" in group else group["momentum"] for group in optimizer.param_groups]
+    return values
 
 
 def run(case: Case, library: Any) -> list[list[float]]:
@@ -123,9 +124,9 @@ def run(case: Case, library: Any) -> list[list[float]]:
     optimizer = library.optimizer(case.optimizer, case.lrs)
     momentum = case.cls in ("CyclicLR", "OneCycleLR")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The epoch parameter")  # both libraries give it
+        warnings.filterwarnings("ignore", "The epoch parameter")  # both libraries warn
         if isinstance(library, Theirs):
-            warnings.simplefilter("ignore")  # PyTorch warns of the first steps that nested schedules make
+            warnings.simplefilter("ignore")  # PyTorch warns of the first steps of nested schedules
         if case.before is not None:
             case.before(library, optimizer)
         schedule = make(case, library, optimizer)
@@ -141,8 +142,8 @@ def run(case: Case, library: Any) -> list[list[float]]:
 
 
 def digest(rows: list[list[float]]) -> list[list[float]]:
-    """What is committed of the rows."""
-    return [[float(f"{value:.14g}") for value in one] for one in rows[::EVERY]]
+    """The rows to commit, rounded to 14 digits."""
+    return [[float(f"{value:.14g}") for value in values] for values in rows[::EVERY]]
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------
@@ -155,14 +156,14 @@ def wave(epoch: int) -> float:
 
 
 def metric(t: int) -> float:
-    """Falls, stands still, rises, and falls again."""
+    """A metric that falls, stays, rises and falls again."""
     return (
         1 / (1 + min(t, 60) / 10) + (0.3 if 100 < t < 140 else 0) - (0.05 if t > 170 else 0) + 0.001 * math.sin(3 * t)
     )
 
 
 def jump(schedule: Any, t: int) -> None:
-    """Sometimes to an epoch, forward and back."""
+    """Make a step; every 40th step is a jump to an earlier or later epoch."""
     if t % 40 == 0:
         schedule.step(t // 3)
     else:
@@ -182,7 +183,7 @@ def by_accuracy(schedule: Any, t: int) -> None:
 
 
 def disturbed(schedule: Any, t: int) -> None:
-    """Something else changes the learning rate, too."""
+    """Make a step, and change the learning rates before every 25th step."""
     if t % 25 == 0:
         for group in schedule.optimizer.param_groups:
             group["lr"] = group["lr"] * 1.5 + 0.001

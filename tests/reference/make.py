@@ -1,7 +1,7 @@
-"""Writes the committed numbers anew: ``python -m tests.reference.make``, with PyTorch installed; names after it write
-those files alone.
+"""Compute the committed numbers with PyTorch: run ``python -m tests.reference.make``.
 
-The test of this file computes them again and compares, so the committed ones are always PyTorch's.
+With names behind it, the command writes the files of these names alone. A test compares the committed numbers with new
+ones where PyTorch is installed.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def _tensor(array: Any, tracked: bool = False) -> torch.Tensor:
 
 
 def functions(table: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Output and gradients of every case."""
+    """The output and the gradients of every case."""
     results = {}
     for name, case in table.items():
         arrays = {key: _tensor(array, key in case["tracked"]) for key, array in case["arrays"].items()}
         out = getattr(torch.nn.functional, case["function"])(**arrays, **case["options"])
-        out.backward(_tensor(cases.weighed_with(tuple(out.shape))))
+        out.backward(_tensor(cases.output_gradient(tuple(out.shape))))
         results[name] = {
             "output": out.tolist(),
             "gradients": {key: arrays[key].grad.tolist() for key in case["tracked"]},
@@ -59,14 +59,14 @@ def optimizers() -> dict[str, Any]:
     def run(build: Any) -> dict[str, Any]:
         parameters = [_tensor(array, True) for array in cases.sgd_start()]
         optimizer = build(parameters)
-        seen = {}
+        parameters_after = {}
         for step in range(1, cases.SGD_STEPS + 1):
             optimizer.zero_grad()
             cases.sgd_loss(torch, factor, *parameters).backward()
             optimizer.step()
-            if step in cases.SGD_SEEN:
-                seen[str(step)] = {"weight": parameters[0].tolist(), "bias": parameters[1].tolist()}
-        return seen
+            if step in cases.SGD_COMPARED_STEPS:
+                parameters_after[str(step)] = {"weight": parameters[0].tolist(), "bias": parameters[1].tolist()}
+        return parameters_after
 
     results = {
         name: run(lambda parameters, options=options: torch.optim.SGD(parameters, lr=cases.SGD_LR, **options))
@@ -83,9 +83,7 @@ def optimizers() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def in_double() -> Iterator[None]:
-    """PyTorch with the numbers of its optimizers in float64; Muon, too, which would iterate in bfloat16 whatever its
-    parameters are.
-    """
+    """Let PyTorch's optimizers compute in float64. This includes Muon, which otherwise always iterates in bfloat16."""
     bfloat16 = torch.Tensor.bfloat16
     torch.set_default_dtype(torch.float64)
     torch.Tensor.bfloat16 = torch.Tensor.clone  # type: ignore[method-assign]
@@ -97,7 +95,7 @@ def in_double() -> Iterator[None]:
 
 
 def all_optimizers() -> dict[str, Any]:
-    """The parameters after some of the steps, for every optimizer and option."""
+    """The parameters after some of the steps, for every case of every optimizer."""
     with in_double():
         return {
             name: optim_cases.train(
@@ -111,7 +109,7 @@ def all_optimizers() -> dict[str, Any]:
 
 
 def training() -> dict[str, Any]:
-    """The loss before every step, and the state at the end."""
+    """The loss before every step, and the state after the last one."""
     model = cases.ARCHITECTURES["mlp"](torch.nn).double()
     model.load_state_dict({name: torch.tensor(array) for name, array in cases.train_start().items()})
     rows, labels = map(torch.tensor, cases.train_data())
@@ -128,7 +126,7 @@ def training() -> dict[str, Any]:
 
 
 def schedules() -> dict[str, Any]:
-    """Learning rates and momenta of every schedule, at some of 200 steps."""
+    """The learning rates and momenta of every schedule, after some of 200 steps."""
     library = lr_scheduler_cases.Theirs()
     return {
         name: lr_scheduler_cases.digest(lr_scheduler_cases.run(case, library))
@@ -137,7 +135,7 @@ def schedules() -> dict[str, Any]:
 
 
 def averages() -> dict[str, Any]:
-    """Averaged weights and the statistics of batch norm, in every way of averaging."""
+    """The averaged weights and the statistics of batch norm, for every function of averages."""
     utils = torch.optim.swa_utils
     return {
         name: swa_cases.run(name, torch.nn, utils, torch.tensor, lambda t: t.detach().numpy())
@@ -146,12 +144,12 @@ def averages() -> dict[str, Any]:
 
 
 def modules(family: list[Case]) -> dict[str, Any]:
-    """Repr, state, outputs and gradients of every layer, in short."""
+    """A digest of the repr, the state, the outputs and the gradients of every layer."""
     return {case.name: digest(case, evaluate_by_pytorch(case)) for case in family}
 
 
 def everything(names: Sequence[str] = ()) -> dict[str, Any]:
-    """All that is committed, or what is named: name of the file -> content."""
+    """Name of a file -> its content, for these names or for all."""
     parts: dict[str, Callable[[], Any]] = {
         "functional": lambda: functions(cases.functional()),
         "cross_entropy": lambda: functions(cases.cross_entropy()),
@@ -167,7 +165,7 @@ def everything(names: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def main(names: Sequence[str]) -> None:
-    """Write one file for each."""
+    """Write one file for each name."""
     for name, content in everything(names).items():
         lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
         (Path(__file__).parent / f"{name}.json").write_text(f"{{\n{lines}\n}}\n")

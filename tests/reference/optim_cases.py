@@ -1,6 +1,4 @@
-"""Optimizers and their options, and the 50 steps that each of them makes; the same code trains with rustorch and with
-PyTorch.
-"""
+"""Cases of every optimizer with its options, and 50 steps of training, for rustorch and for PyTorch."""
 
 from __future__ import annotations
 
@@ -10,15 +8,15 @@ from typing import Any
 from . import cases
 
 STEPS = 50
-#: After which steps the parameters are looked at.
-SEEN = (1, 2, 9, STEPS)
+#: The steps after which parameters are compared.
+COMPARED_STEPS = (1, 2, 9, STEPS)
 
 _DECAY = {"weight_decay": 0.1}
 _MAXIMIZE = {"maximize": True}
 _DECOUPLED = {"weight_decay": 0.1, "decoupled_weight_decay": True}
 _BETAS = {"betas": (0.6, 0.9), "eps": 1e-3}
 
-#: Class -> the options it is tried with.
+#: Class -> the options of its cases.
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "ASGD": [
         {"lr": 0.05},
@@ -121,14 +119,14 @@ def table() -> dict[str, tuple[str, dict[str, Any]]]:
     """Name of the case -> class and options."""
     return {
         f"{cls}({', '.join(f'{k}={v}' for k, v in options.items())})": (cls, options)
-        for cls, tried in OPTIONS.items()
-        for options in tried
+        for cls, all_options in OPTIONS.items()
+        for options in all_options
     }
 
 
 def _convex(library: Any, factor: Any, weight: Any, bias: Any) -> Any:
-    """For L-BFGS, which is for convex losses: elsewhere a rounding at the first step is a factor of a million
-    after 50.
+    """A convex loss for L-BFGS. With the other loss, a rounding error of the first step grows a million times in 50
+    steps.
     """
     z = library.matmul(factor, weight) + bias
     return library.sum(library.sqrt(1 + z * z)) + 0.1 * (library.sum(weight * weight) + library.sum(bias * bias))
@@ -137,24 +135,24 @@ def _convex(library: Any, factor: Any, weight: Any, bias: Any) -> Any:
 def train(
     library: Any, make: Callable[..., Any], show: Callable[[Any], list], build: Callable[[list[Any]], Any]
 ) -> dict[str, Any]:
-    """The parameters after the steps that are looked at.
+    """Train with a library, and return the parameters after some of the steps.
 
     Parameters
     ----------
     library : module
         rustorch or torch.
     make : callable
-        A tensor of an array, and whether it requires grad.
+        ``make(array, requires_grad)`` returns a tensor.
     show : callable
-        The numbers of a tensor.
+        ``show(tensor)`` returns its numbers as a list.
     build : callable
-        An optimizer of parameters.
+        ``build(parameters)`` returns an optimizer.
     """
     factor = make(cases.numbers((4, 3)), False)
     weight, bias = (make(array, True) for array in cases.sgd_start())
     try:
         optimizer = build([weight, bias])
-    except ValueError:  # one for matrices alone
+    except ValueError:  # Muon takes matrices only
         optimizer = build([weight])
 
     loss_of = _convex if type(optimizer).__name__ == "LBFGS" else cases.sgd_loss
@@ -165,9 +163,9 @@ def train(
         loss.backward()
         return loss
 
-    seen = {}
+    parameters_after = {}
     for step in range(1, STEPS + 1):
         optimizer.step(closure)
-        if step in SEEN:
-            seen[str(step)] = {"weight": show(weight), "bias": show(bias)}
-    return seen
+        if step in COMPARED_STEPS:
+            parameters_after[str(step)] = {"weight": show(weight), "bias": show(bias)}
+    return parameters_after

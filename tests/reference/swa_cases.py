@@ -1,8 +1,8 @@
-"""Averaged weights with their options, for rustorch and for PyTorch alike.
+"""Cases of averaged weights with their options, for rustorch and for PyTorch.
 
-A case says how an ``AveragedModel`` is made from a library's ``swa_utils``; `run` takes the weights of six steps into
-it and then computes the statistics of batch norm anew. After a change of cases, ``python -m tests.reference.make
-swa_utils`` writes PyTorch's numbers for them.
+A case gives the arguments of an ``AveragedModel`` of a library. `run` averages the weights of six steps, and then
+computes new statistics of batch norm. After a change of a case, run ``python -m tests.reference.make swa_utils``, which
+writes PyTorch's numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy
 from . import cases
 
 STEPS = 6
-#: name -> arguments of AveragedModel, from the library's swa_utils
+#: Name -> a function that makes the arguments of AveragedModel from a library's ``swa_utils``.
 TABLE: dict[str, Callable[[Any], dict[str, Any]]] = {
     "default": lambda utils: {},
     "default, buffers": lambda utils: {"use_buffers": True},
@@ -48,7 +48,7 @@ def weights(shapes: dict[str, tuple[int, ...]], step: int) -> dict[str, numpy.nd
 
 
 def model(nn: Any) -> Any:
-    """Layers with and without buffers."""
+    """A model with and without buffers in its layers."""
     return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2)).double()
 
 
@@ -60,7 +60,7 @@ def run(
     host: Callable[[Any], Any],
     placed: Callable[[Any], Any] = lambda m: m,
 ) -> dict[str, Any]:
-    """The averages after all steps, and the statistics of batch norm after `update_bn`, as lists."""
+    """The averages after all steps, and the statistics of batch norm after ``update_bn``, as lists."""
     net = placed(model(nn))
     shapes = {key: tuple(value.shape) for key, value in net.state_dict().items()}
     averaged = utils.AveragedModel(net, **TABLE[name](utils))

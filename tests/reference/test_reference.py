@@ -1,4 +1,4 @@
-"""The committed numbers are what PyTorch computes, where it is installed to be asked."""
+"""The committed numbers are those that the installed PyTorch computes, and every case has one."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ def _compare(committed: Any, computed: Any, path: str) -> None:
     elif isinstance(committed, str):
         assert committed == computed, path
     else:
-        # another processor or release of PyTorch may add up in another order
+        # another processor or release of PyTorch may sum in another order
         numpy.testing.assert_allclose(
             numpy.asarray(committed), numpy.asarray(computed), rtol=1e-11, atol=1e-12, err_msg=path
         )
 
 
 def test_the_committed_numbers_are_those_of_pytorch() -> None:
-    pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
+    pytest.importorskip("torch", reason="PyTorch is not installed")
     from tests.reference import make
 
     for name, computed in make.everything().items():
         _compare(load(name), computed, name)
 
 
-def test_there_is_a_number_for_every_case() -> None:
+def test_every_case_has_a_committed_number() -> None:
     assert list(load("functional")) == list(cases.functional())
     assert list(load("cross_entropy")) == list(cases.cross_entropy())
     assert list(load("architectures")) == list(cases.ARCHITECTURES)
@@ -44,6 +44,6 @@ def test_there_is_a_number_for_every_case() -> None:
         assert list(load(f"nn_{name}")) == [case.name for case in family]
 
 
-def test_training_is_a_case_worth_comparing() -> None:
+def test_the_committed_training_reduces_the_loss() -> None:
     losses = load("training")["losses"]
     assert losses[-1] < 0.1 * losses[0]
