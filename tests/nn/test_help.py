@@ -1,58 +1,65 @@
-"""What help() says of layers, losses, optimizers and loaders: of each method its own words, and arguments by name."""
+"""What help() and an editor show of the ``forward`` of layers and losses: shapes, arguments and types."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from typing import Any
+import re
 
 import pytest
 
-import rustorch
-from rustorch import data, nn, optim
+from rustorch import nn
 
-#: They only hold modules or parameters: whatever a program calls them with is refused.
+#: Containers that cannot be called.
 CONTAINERS = {nn.Module, nn.ModuleDict, nn.ModuleList, nn.ParameterDict, nn.ParameterList}
+LAYERS = [
+    value
+    for name in nn.__all__
+    if inspect.isclass(value := getattr(nn, name)) and issubclass(value, nn.Module) and value not in CONTAINERS
+]
+#: The arguments that can be anything.
+ANYTHING = {(nn.Sequential, "input"): "what the first module takes"}
+#: The names of the inputs, and behind the arrow the shape of the output: "input, target: (N, C) -> ()".
+SHAPES = re.compile(r"\w+(, \w+)*: .* -> ")
 
 
-def _classes(*modules: Any) -> Iterator[type]:
-    for module in modules:
-        for name in module.__all__:
-            found = getattr(module, name)
-            if inspect.isclass(found):
-                yield found
+def _parameters(layer: type[nn.Module]) -> list[inspect.Parameter]:
+    return list(inspect.signature(layer.forward).parameters.values())[1:]
 
 
-LAYERS = [kind for kind in _classes(nn) if issubclass(kind, nn.Module) and kind not in CONTAINERS]
-
-
-@pytest.mark.parametrize("kind", LAYERS)
-def test_a_forward_says_what_it_computes_and_of_what(kind: type) -> None:
-    documentation = inspect.getdoc(kind.forward)
-    assert documentation and documentation != inspect.getdoc(nn.Module.forward)
-    parameters = list(inspect.signature(kind.forward).parameters.values())
-    assert len(parameters) > 1
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_forward_names_its_arguments(layer: type[nn.Module]) -> None:
+    parameters = _parameters(layer)
+    assert parameters
     assert all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
 
 
-@pytest.mark.parametrize("kind", list(_classes(nn, optim, data, optim.lr_scheduler, optim.swa_utils)))
-def test_every_public_method_is_documented(kind: type) -> None:
-    assert inspect.getdoc(kind)
-    for name in dir(kind):
-        method = getattr(kind, name)
-        if (
-            name.startswith("_")
-            or not callable(method)
-            or not (getattr(method, "__module__", "") or "").startswith("rustorch")
-        ):
-            continue
-        assert inspect.getdoc(method), f"{kind.__name__}.{name}"
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_docstring_of_a_forward_begins_with_shapes(layer: type[nn.Module]) -> None:
+    docstring = inspect.getdoc(layer.forward) or ""
+    assert docstring != inspect.getdoc(nn.Module.forward)
+    shapes = docstring.splitlines()[0]
+    assert SHAPES.match(shapes), shapes
+    assert shapes.startswith(_parameters(layer)[0].name), shapes
 
 
-def test_help_of_recurrent_layers_names_the_state() -> None:
-    for kind in (nn.RNN, nn.LSTM, nn.GRU):
-        documentation = inspect.getdoc(kind.forward) or ""
-        for word in ("input : Variable", "hx : ", "Returns", "output : Variable", "batch_first", "PackedSequence"):
-            assert word in documentation, word
-    assert "(h_0, c_0)" in inspect.getdoc(rustorch.LSTM.forward)
-    assert str(inspect.signature(rustorch.LSTM.forward)) == "(self, input: 'Any', hx: 'Any' = None) -> 'Any'"
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_forward_has_types(layer: type[nn.Module]) -> None:
+    types = {parameter.name: parameter.annotation for parameter in _parameters(layer)}
+    untyped = [name for name, kind in types.items() if kind in (inspect.Parameter.empty, "Any")]
+    assert [name for name in untyped if (layer, name) not in ANYTHING] == []
+    assert "Variable" in layer.forward.__annotations__["return"] or layer is nn.AdaptiveLogSoftmaxWithLoss
+
+
+@pytest.mark.parametrize("layer", [nn.RNN, nn.LSTM, nn.GRU])
+def test_help_of_recurrent_layers_describes_input_output_and_state(layer: type[nn.Module]) -> None:
+    docstring = inspect.getdoc(layer.forward) or ""
+    for words in ("input : Variable", "hx : ", "Returns", "output : Variable", "batch_first", "PackedSequence"):
+        assert words in docstring, words
+
+
+def test_help_of_lstm_names_both_states() -> None:
+    assert "(h_0, c_0)" in (inspect.getdoc(nn.LSTM.forward) or "")
+    assert str(inspect.signature(nn.LSTM.forward)) == (
+        "(self, input: 'ArrayLike | PackedSequence', hx: 'tuple[ArrayLike, ArrayLike] | None' = None) -> "
+        "'tuple[Variable | Any, tuple[Variable, Variable]]'"
+    )

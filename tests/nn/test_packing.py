@@ -153,8 +153,8 @@ BAD: dict[str, Bad] = {
     "unsorted": (
         lambda: rnn.pack_padded_sequence(_x, LENGTHS),
         ValueError,
-        r"pack_padded_sequence: lengths must be sorted from the longest to the shortest, unlike \[2, 5, 1, 5\]; or write "
-        "enforce_sorted=False",
+        r"pack_padded_sequence: lengths must be sorted from the longest to the shortest, unlike \[2, 5, 1, 5\]; or "
+        "write enforce_sorted=False",
     ),
     "zero": (
         lambda: rnn.pack_padded_sequence(_x, [3, 2, 1, 0]),
