@@ -1,7 +1,7 @@
 """Derivatives of elementwise functions as primitives, so that second derivatives are as accurate as first ones.
 
-The formulas are the kernels of the same names, in ``backends/kernels/elementwise.py``. Their rules are here. The rules of
-`rustorch.ops.elementwise` call these primitives as ``xp.<name>``.
+The formulas are the kernels of the same names, in ``backends/kernels/elementwise.py``. Their rules are here. The rules
+of `rustorch.ops.elementwise` call these primitives as ``xp.<name>``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _atan2_slope_x2(xp: Namespace, g: Array, x1: Array, x2: Array, out: Array) -
 
 
 def _pow_slope_base(xp: Namespace, g: Array, x1: Array, x2: Array, out: Array) -> Array:
-    """``x2 * (x2 - 1) * x1 ** (x2 - 2)``: the slope divided by the base, unless one of them is too small or too large."""
+    """``x2 * (x2 - 1) * x1 ** (x2 - 2)``: the slope over the base, unless one of them is too small or too large."""
     x2 = x2 if hasattr(x2, "dtype") else xp.full_like(x1, x2)
     small = 1e-30 if xp.finfo(out.dtype).bits == 32 else 1e-290
     usual = xp.logical_and(xp.logical_and(xp.abs(out) > small, xp.isfinite(out)), xp.isfinite(x1))

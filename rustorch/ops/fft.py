@@ -1,6 +1,4 @@
-"""The extension ``fft``: discrete Fourier transforms, which are linear, so that each one's rule is the adjoint
-transform.
-"""
+"""The extension ``fft``: discrete Fourier transforms. They are linear: the rule of each is its adjoint transform."""
 
 from __future__ import annotations
 
@@ -27,13 +25,13 @@ __all__ = [
     "rfftfreq", "rfftn",
 ]  # fmt: skip
 
-#: The normalization with which the inverse transform is the adjoint.
+#: For each normalization of a transform, the one with which the inverse transform is its adjoint.
 _ADJOINT = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
 def _weighted(xp: Namespace, x: Array, axis: int, n: int, factor: float) -> Array:
-    """Half a spectrum of n points, times ``factor`` where an element stands for its mirror image, too."""
-    inner = (n - 1) // 2  # elements with a mirror image; the first has none, nor has the last of an even number
+    """Half of a spectrum of n points, with the elements that have a mirror image multiplied by ``factor``."""
+    inner = (n - 1) // 2  # The first element has no mirror image, and the last one of an even number has none.
     parts = [xp.ones_like(x[(slice(None),) * axis + (slice(0, 1), ...)])]
     if inner:
         parts.append(factor * xp.ones_like(x[(slice(None),) * axis + (slice(1, 1 + inner), ...)]))
@@ -65,8 +63,8 @@ _irfft = Primitive(
 
 
 # -- arguments ---------------------------------------------------------------------------------------------------------
-def _given(x: ArrayLike, name: str, norm: str, only_real: bool = False) -> Any:
-    """The argument as a Variable: real, or complex (a real one is converted)."""
+def _floating_of(x: ArrayLike, name: str, norm: str, only_real: bool = False) -> Variable:
+    """The argument ``x`` of the transform ``name`` as a Variable of floating-point numbers."""
     x = adopt(x, name)
     if norm not in _ADJOINT:
         raise ValueError(f"{name}: norm is 'backward', 'ortho' or 'forward', not {norm!r}")
@@ -81,7 +79,7 @@ def _given(x: ArrayLike, name: str, norm: str, only_real: bool = False) -> Any:
     return x
 
 
-def _complex(x: ArrayLike) -> Any:
+def _complex(x: Variable) -> Variable:
     return x if is_complex(x) else astype(x, dtypes.complex64 if x.dtype == dtypes.float32 else dtypes.complex128)
 
 
@@ -92,8 +90,8 @@ def _points(name: str, n: Any) -> int:
     return n
 
 
-def _resized(x: ArrayLike, n: int, axis: int) -> Any:
-    """The first n elements along an axis, with zeros after them if there are fewer."""
+def _resized(x: Variable, n: int, axis: int) -> Variable:
+    """The first n elements along an axis, followed by zeros if there are fewer."""
     size = x.shape[axis]
     if n < size:
         return x[(slice(None),) * axis + (slice(0, n), ...)]
@@ -104,10 +102,8 @@ def _resized(x: ArrayLike, n: int, axis: int) -> Any:
     )
 
 
-def _sizes(
-    x: ArrayLike, name: str, s: Sequence[int] | None, axes: Sequence[int] | None
-) -> list[tuple[int, int | None]]:
-    """(axis, number of points or None) for each axis of a transform over several."""
+def _sizes(x: Variable, name: str, s: Sequence[int] | None, axes: Sequence[int] | None) -> list[tuple[int, int | None]]:
+    """The pairs (axis, number of points or None) of a transform along several axes."""
     if axes is None:
         chosen = tuple(range(x.ndim)) if s is None else tuple(range(x.ndim - len(s), x.ndim))
     else:
@@ -120,20 +116,20 @@ def _sizes(
     return list(zip(chosen, points, strict=True))
 
 
-def _along(primitive: Primitive, name: str, x: ArrayLike, n: Any, axis: int, norm: str) -> Any:
+def _along(primitive: Primitive, name: str, x: Variable, n: int | None, axis: int, norm: str) -> Variable:
     """A complex transform along one axis."""
     x, axis = _complex(x), one_axis(axis, x.ndim)
     x = _resized(x, _points(name, x.shape[axis] if n is None else n), axis)
-    return primitive(x, axis, norm) if x.size else x  # no rows: not every library transforms them
+    return primitive(x, axis, norm) if x.size else x  # some libraries do not transform arrays without elements
 
 
-def _real(name: str, x: ArrayLike, n: Any, axis: int, norm: str) -> Any:
+def _real(name: str, x: Variable, n: int | None, axis: int, norm: str) -> Variable:
     axis = one_axis(axis, x.ndim)
     n = _points(name, x.shape[axis] if n is None else n)
     return _rfft(_resized(x, n, axis), n, axis, norm) if x.size else _complex(_resized(x, n // 2 + 1, axis))
 
 
-def _to_real(name: str, x: ArrayLike, n: Any, axis: int, norm: str) -> Any:
+def _to_real(name: str, x: Variable, n: int | None, axis: int, norm: str) -> Variable:
     x, axis = _complex(x), one_axis(axis, x.ndim)
     n = _points(name, 2 * (x.shape[axis] - 1) if n is None else n)
     return _irfft(_resized(x, n // 2 + 1, axis), n, axis, norm) if x.size else real(_resized(x, n, axis))
@@ -141,18 +137,19 @@ def _to_real(name: str, x: ArrayLike, n: Any, axis: int, norm: str) -> Any:
 
 # -- transforms --------------------------------------------------------------------------------------------------------
 def fft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Variable:
-    """Fourier transform along an axis: ``sum over j of x[j] * exp(-2 pi i j k / n)``.
+    """The Fourier transform along an axis: element k is the sum over j of ``x[j] * exp(-2 pi i j k / n)``.
 
     Parameters
     ----------
     x : Variable or array
-        Complex, or real, which is converted.
+        Complex or real. A real array is converted.
     n : int, optional
-        Number of points: what is longer is cut, what is shorter gets zeros at its end. Default: the size along the
-        axis.
+        The number of points. A longer array is cut, and zeros are appended to a shorter one. Default: the size along
+        the axis.
     axis : int
     norm : {"backward", "ortho", "forward"}
-        Whether the inverse transform divides by n, both by its root, or this one by n.
+        "backward": the inverse transform divides by n. "ortho": both transforms divide by the square root of n.
+        "forward": this transform divides by n.
 
     Returns
     -------
@@ -164,14 +161,14 @@ def fft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "b
     TypeError
         If ``x`` is not floating-point.
     ValueError
-        If there is no point, or no such ``norm``.
+        If n is less than 1, or ``norm`` is none of the three.
     """
-    return _along(_fft, "fft", _given(x, "fft", norm), n, axis, norm)
+    return _along(_fft, "fft", _floating_of(x, "fft", norm), n, axis, norm)
 
 
 def ifft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Variable:
     """The inverse of `fft`; parameters as there."""
-    return _along(_ifft, "ifft", _given(x, "ifft", norm), n, axis, norm)
+    return _along(_ifft, "ifft", _floating_of(x, "ifft", norm), n, axis, norm)
 
 
 def fftn(
@@ -183,13 +180,18 @@ def fftn(
     ----------
     x : Variable or array
     s : sequence of int, optional
-        Number of points along each of the axes; -1: as many as there are.
+        The number of points along each of the axes. -1: the size of the array along the axis.
     axes : sequence of int, optional
-        Default: all, or as many of the last as ``s`` has sizes.
+        Default: all axes; with ``s``, as many of the last axes as ``s`` has sizes.
     norm : {"backward", "ortho", "forward"}
         As in `fft`.
+
+    Returns
+    -------
+    Variable
+        Complex.
     """
-    x = _given(x, "fftn", norm)
+    x = _floating_of(x, "fftn", norm)
     for axis, n in _sizes(x, "fftn", s, axes):
         x = _along(_fft, "fftn", x, n, axis, norm)
     return x
@@ -199,29 +201,27 @@ def ifftn(
     x: ArrayLike, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
 ) -> Variable:
     """The inverse of `fftn`; parameters as there."""
-    x = _given(x, "ifftn", norm)
+    x = _floating_of(x, "ifftn", norm)
     for axis, n in _sizes(x, "ifftn", s, axes):
         x = _along(_ifft, "ifftn", x, n, axis, norm)
     return x
 
 
 def rfft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Variable:
-    """`fft` of a real array, of which the second half is the first one's mirror image: the first n // 2 + 1
-    elements.
-    """
-    return _real("rfft", _given(x, "rfft", norm, only_real=True), n, axis, norm)
+    """The first n // 2 + 1 elements of `fft` of a real array. The others are their conjugate mirror image."""
+    return _real("rfft", _floating_of(x, "rfft", norm, only_real=True), n, axis, norm)
 
 
 def irfft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Variable:
-    """The inverse of `rfft`: n real elements, by default 2 * (size - 1)."""
-    return _to_real("irfft", _given(x, "irfft", norm), n, axis, norm)
+    """The inverse of `rfft`: n real elements. The default of n is 2 * (size - 1)."""
+    return _to_real("irfft", _floating_of(x, "irfft", norm), n, axis, norm)
 
 
 def rfftn(
     x: ArrayLike, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
 ) -> Variable:
     """`rfft` along the last of several axes, `fft` along the others; parameters as in `fftn`."""
-    x = _given(x, "rfftn", norm, only_real=True)
+    x = _floating_of(x, "rfftn", norm, only_real=True)
     *others, (last, points) = _sizes(x, "rfftn", s, axes)
     x = _real("rfftn", x, points, last, norm)
     for axis, n in others:
@@ -232,8 +232,8 @@ def rfftn(
 def irfftn(
     x: ArrayLike, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
 ) -> Variable:
-    """The inverse of `rfftn`: real; the last size is by default 2 * (size - 1)."""
-    x = _given(x, "irfftn", norm)
+    """The inverse of `rfftn`, a real array. The default size of the last axis is 2 * (size - 1)."""
+    x = _floating_of(x, "irfftn", norm)
     *others, (last, points) = _sizes(x, "irfftn", s, axes)
     for axis, n in others:
         x = _along(_ifft, "irfftn", x, n, axis, norm)
@@ -241,19 +241,17 @@ def irfftn(
 
 
 def hfft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Variable:
-    """`fft` of the array whose first half is ``x`` and whose second one is its conjugate mirror image: n real
-    elements.
-    """
-    return _to_real("hfft", conj(_complex(_given(x, "hfft", norm))), n, axis, _ADJOINT[norm])
+    """`fft` of an array whose first half is ``x`` and whose second half mirrors it, conjugated: n real elements."""
+    return _to_real("hfft", conj(_complex(_floating_of(x, "hfft", norm))), n, axis, _ADJOINT[norm])
 
 
 def ihfft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Variable:
-    """The inverse of `hfft`, of a real array: n // 2 + 1 complex elements."""
-    return conj(_real("ihfft", _given(x, "ihfft", norm, only_real=True), n, axis, _ADJOINT[norm]))
+    """The inverse of `hfft`: n // 2 + 1 complex elements of a real array."""
+    return conj(_real("ihfft", _floating_of(x, "ihfft", norm, only_real=True), n, axis, _ADJOINT[norm]))
 
 
 # -- frequencies and order ---------------------------------------------------------------------------------------------
-def _frequencies(name: str, k: Any, n: int, d: float, dtype: DTypeLike) -> Any:
+def _frequencies(name: str, k: Variable, n: int, d: float, dtype: DTypeLike) -> Variable:
     dtype = dtypes.float32 if dtype is None else dtypes.as_dtype(dtype)
     if dtype.kind != "f":
         raise TypeError(f"{name}: frequencies are of a real floating-point dtype, not {dtype}")
@@ -261,19 +259,19 @@ def _frequencies(name: str, k: Any, n: int, d: float, dtype: DTypeLike) -> Any:
 
 
 def fftfreq(n: int, /, *, d: float = 1.0, dtype: DTypeLike = None, device: str | None = None) -> Variable:
-    """The frequencies of the elements of `fft`: 0, 1, ..., then the negative ones up to -1, over ``n * d``."""
+    """The frequencies of the elements of `fft`: 0, 1, ..., then the negative ones up to -1, divided by ``n * d``."""
     n = _points("fftfreq", n)
     return _frequencies("fftfreq", (arange(n, device=device) + n // 2) % n - n // 2, n, d, dtype)
 
 
 def rfftfreq(n: int, /, *, d: float = 1.0, dtype: DTypeLike = None, device: str | None = None) -> Variable:
-    """The frequencies of the elements of `rfft`: 0, 1, ..., n // 2, over ``n * d``."""
+    """The frequencies of the elements of `rfft`: 0, 1, ..., n // 2, divided by ``n * d``."""
     n = _points("rfftfreq", n)
     return _frequencies("rfftfreq", arange(n // 2 + 1, device=device), n, d, dtype)
 
 
 def fftshift(x: ArrayLike, /, *, axes: Axes = None) -> Variable:
-    """The elements in such an order that frequency 0 is in the middle of each of the axes (None: of all)."""
+    """Move frequency 0 to the middle of each of the axes. None means all axes."""
     x = adopt(x, "fftshift")
     chosen = axes_of(axes, x.ndim)
     return roll(x, tuple([x.shape[axis] // 2 for axis in chosen]), axis=chosen)

@@ -1,4 +1,4 @@
-"""Reading and writing elements by position; their transposes, which add where positions repeat."""
+"""Reading and writing elements by position, and the transposes, which add where positions repeat."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ put_add = Primitive(
 
 
 def _along(g_shape: tuple[int, ...], x_shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """The shape of x after broadcasting with the indices in all axes but one."""
+    """The shape of ``x`` after it was broadcast with the indices in all axes but one."""
     axis %= len(x_shape)
     return (*g_shape[:axis], x_shape[axis], *g_shape[axis + 1 :])
 
@@ -68,19 +68,24 @@ _getitem = Primitive(
 )
 
 
-def _of_last(xp: Namespace, g: Array, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]) -> Array:
-    """The gradient of values that were written: where several went to one place, that of the one which stayed."""
-    taken = read(g)
-    count = prod(taken.shape)
-    zeros = xp.zeros_like(g, dtype=xp.int32 if count < 2**31 else xp.int64)  # JAX may have the first alone
-    numbers = xp.reshape(xp.arange_like(zeros, count), tuple(taken.shape))
-    return xp.where(read(write(zeros, numbers)) == numbers, taken, xp.zeros_like(taken))
+def _gradient_of_written(
+    xp: Namespace, g: Array, read: Callable[[Array], Array], write: Callable[[Array, Array], Array]
+) -> Array:
+    """The gradient of values that were written. If several values were written to one place, the last one gets it.
+
+    Writing the numbers of the values in the same way, and reading them back, shows which values are the last ones.
+    """
+    values = read(g)
+    count = prod(values.shape)
+    zeros = xp.zeros_like(g, dtype=xp.int32 if count < 2**31 else xp.int64)  # JAX has int64 only if it is enabled
+    numbers = xp.reshape(xp.arange_like(zeros, count), tuple(values.shape))
+    return xp.where(read(write(zeros, numbers)) == numbers, values, xp.zeros_like(values))
 
 
 def _put_value(xp: Namespace, g: Array, key: Any) -> Array:
-    if "array" not in keys.kinds(key):  # each element is named once
+    if "array" not in keys.kinds(key):  # no position repeats
         return g[key]
-    return _of_last(xp, g, lambda x: x[key], lambda x, value: xp.put(x, value, key))
+    return _gradient_of_written(xp, g, lambda x: x[key], lambda x, value: xp.put(x, value, key))
 
 
 put = Primitive(
@@ -93,40 +98,39 @@ overwrite = Primitive(
     "overwrite",
     lambda xp, x, values, places, /: xp.overwrite(x, values, places),
     x=lambda xp, g, places: xp.overwrite(g, xp.take(xp.zeros_like(g), places, axis=0), places),
-    values=lambda xp, g, places: _of_last(
+    values=lambda xp, g, places: _gradient_of_written(
         xp, g, lambda x: xp.take(x, places, axis=0), lambda x, value: xp.overwrite(x, value, places)
     ),
 )
 
 
-def _indices(value: Any, name: str, x: ArrayLike) -> Any:
+def _indices(value: ArrayLike, name: str, x: Variable) -> Variable:
     indices = adopt(value, name, (x,))
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices are integers, not {indices.dtype}")
     return indices
 
 
-def extent(indices: Any) -> tuple[int | None, int | None]:
-    """The smallest and largest of some integers, or (None, None) where there are none or they cannot be read
-    at once.
+def extent(indices: Variable) -> tuple[int | None, int | None]:
+    """The smallest and the largest of some integers.
+
+    (None, None) if there are no integers, or they cannot be read without waiting for the device.
     """
     return of(indices._native).extent(indices._native)  # type: ignore[union-attr]
 
 
-def readable(x: ArrayLike) -> bool:
+def readable(x: Variable) -> bool:
     """Whether the values of a Variable can be read without waiting for its device."""
     return of(x._native).readable  # type: ignore[union-attr]
 
 
-def within(indices: Any, size: int) -> bool:
-    """Whether these are int64 indices, and known to lie in [0, size)."""
+def within(indices: Variable, size: int) -> bool:
+    """Whether the indices are int64 and known to be in [0, size)."""
     return of(indices._native).within(indices._native, size)  # type: ignore[union-attr]
 
 
-def _in_range(name: str, indices: Any, size: int, axis: int) -> None:
-    """Libraries differ in what an index out of range does (some wrap, some clamp): it raises here, wherever it can be
-    read.
-    """
+def _check_range(name: str, indices: Variable, size: int, axis: int) -> None:
+    """Raise IndexError for an index out of range that can be read. Some libraries would wrap or clamp it."""
     lowest, highest = extent(indices)
     if lowest is not None and (lowest < -size or highest >= size):  # type: ignore[operator]
         worst = lowest if lowest < -size else highest
@@ -134,14 +138,19 @@ def _in_range(name: str, indices: Any, size: int, axis: int) -> None:
 
 
 def take(x: ArrayLike, indices: ArrayLike, /, *, axis: int | None = None) -> Variable:
-    """Slices of ``x`` along an axis; a slice taken twice gets both gradients.
+    """Slices of ``x`` along an axis. A slice that is taken twice gets the sum of both gradients.
 
     Parameters
     ----------
     x : Variable or array
     indices : integer array, (k,)
     axis : int, optional
-        Needed for more than one dimension.
+        May be left out if ``x`` has one dimension.
+
+    Returns
+    -------
+    Variable
+        Of the shape of ``x``, with size k along the axis.
 
     Raises
     ------
@@ -157,19 +166,25 @@ def take(x: ArrayLike, indices: ArrayLike, /, *, axis: int | None = None) -> Var
             raise ValueError(f"take: name the axis of an array of {x.ndim} dimensions")
         axis = 0
     axis = one_axis(axis, x.ndim)
-    _in_range("take", indices, x.shape[axis], axis)
+    _check_range("take", indices, x.shape[axis], axis)
     return _take(x, indices, axis)
 
 
 def take_along_axis(x: ArrayLike, indices: ArrayLike, /, *, axis: int = -1) -> Variable:
-    """Elements picked along an axis, by an index for every other position.
+    """Elements of ``x`` along an axis, chosen by an array of indices.
+
+    Along the last axis of a matrix, element [i, j] of the result is ``x[i, indices[i, j]]``.
 
     Parameters
     ----------
     x : Variable or array
     indices : integer array
-        Of as many dimensions as ``x``, broadcast against it in all axes but one.
+        It has as many dimensions as ``x``. The two broadcast in all axes but this one.
     axis : int
+
+    Returns
+    -------
+    Variable
 
     Raises
     ------
@@ -182,45 +197,49 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, /, *, axis: int = -1) -> V
     if indices.ndim != x.ndim:
         raise ValueError(f"take_along_axis: indices of {indices.ndim} dimensions for an array of {x.ndim}")
     broadcast_shapes((*x.shape[:axis], 1, *x.shape[axis + 1 :]), (*indices.shape[:axis], 1, *indices.shape[axis + 1 :]))
-    _in_range("take_along_axis", indices, x.shape[axis], axis)
+    _check_range("take_along_axis", indices, x.shape[axis], axis)
     return _take_along_axis(x, indices, axis)
 
 
 # -- x[key] and x[key] = value -----------------------------------------------------------------------------------------
-def _understood(x: Value, key: Any, writing: bool) -> tuple[Any, Any]:
-    """For a library that indexes otherwise than NumPy: ``(key, None)`` with a key that it has, or ``(None,
-    positions)``.
+def _translated(x: Value, key: Any, writing: bool) -> tuple[Any, Any]:
+    """A key for a library that does not index like NumPy.
+
+    Returns
+    -------
+    (key, None) or (None, positions)
+        A key that the library has; or the positions of the elements in the flattened array, if it has none.
     """
     backend = BY_TYPE[type(x._native)]
     shape = tuple(x._native.shape)
     parts = keys.by_axis(key, shape)
-    nothing = keys.in_range(backend, parts, shape)
+    has_empty_mask = keys.has_empty_mask(backend, parts, shape)
     kinds = keys.kinds(key)
-    if not nothing and backend.indexes(kinds, writing):
-        return (key if kinds & {"array", "mask", "switch", "pointer"} else keys.plain(parts, shape)), None
+    if not has_empty_mask and backend.indexes(kinds, writing):
+        has_arrays = kinds & {"array", "mask", "0-d mask", "0-d array"}
+        return (key if has_arrays else keys.standard_key(parts, shape)), None
     like = backend.new("zeros", device_of(x._native), backend.native_dtype("int64"), (0,))
     return None, make(keys.positions(backend.xp, parts, shape, like))
 
 
-def getitem(x: Value, key: Any) -> Any:
-    """``x[key]``"""
+def getitem(x: Value, key: Any) -> Variable:
+    """``x[key]``."""
     if type(key) is not int and type(key) is not slice:
         key = keys.native(key, x)
     if not BY_TYPE[type(x._native)].indexes_as_numpy:
-        key, places = _understood(x, key, False)
+        key, places = _translated(x, key, False)
         if places is not None:
             return reshape(_take(reshape(x, (x.size,)), reshape(places, (places.size,)), 0), places.shape)
     return _getitem(x, key)
 
 
-def _writable(x: Value, others: Any, what: str) -> bool:
-    """Whether a write into ``x`` has to be recorded; raises where it must not be."""
-    recording = mode.enabled and (x._tracked or (isinstance(others, Value) and others._tracked))
+def _must_record(x: Value, value: Any, what: str) -> bool:
+    """Whether a write of ``value`` into ``x`` must be recorded. Raises RuntimeError if it would be lost."""
+    recording = mode.enabled and (x._tracked or (isinstance(value, Value) and value._tracked))
     if recording and x._tracked and x._node is None:
         raise RuntimeError(
             f"{what} on a leaf that requires grad: its gradient would be that of a value it no longer has; write "
-            f"inside "
-            f"rustorch.no_grad(), or into a clone()"
+            f"inside rustorch.no_grad(), or into a clone()"
         )
     return recording
 
@@ -229,13 +248,24 @@ def _become(x: Value, out: Value) -> None:
     x._native, x._node, x._tracked = out._native, out._node, out._tracked
 
 
-def assign(x: ArrayLike, compute: Callable[[], Any], what: str, other: Any = None) -> Any:
-    """Let ``x`` become what ``compute()`` returns, from ``x`` and ``other``: in place, or with a place in the graph, as
-    `setitem`.
+def assign(x: Any, compute: Callable[[], Any], what: str, other: Any = None) -> Any:
+    """Let ``x`` become the result of an operation: in place, or with a new place in the graph, as in `setitem`.
 
-    Returns ``x``, or NotImplemented if that is what was computed.
+    Parameters
+    ----------
+    x : Variable
+    compute : callable
+        Computes the result from ``x`` and ``other``.
+    what : str
+        The operation, for messages.
+    other : Variable or number, optional
+
+    Returns
+    -------
+    Variable or NotImplemented
+        ``x``, unless ``compute`` returned NotImplemented.
     """
-    recording = _writable(x, other, what)
+    recording = _must_record(x, other, what)
     out = compute()
     if out is NotImplemented:
         return out
@@ -256,8 +286,8 @@ def assign(x: ArrayLike, compute: Callable[[], Any], what: str, other: Any = Non
     return x
 
 
-def _listed(values: Any, x: Value) -> Any:
-    """The values of a list, of x's dtype; its numbers may be of no higher kind, as single ones may not."""
+def _variable_of_list(values: Any, x: Value) -> Variable:
+    """A list as a Variable of the dtype of ``x``. Its numbers must not be of a higher kind."""
     leaves = elements(values)[1]
     for leaf in leaves:
         if (number := number_of(leaf)) is not None:
@@ -274,23 +304,22 @@ def _listed(values: Any, x: Value) -> Any:
 
 
 def setitem(x: Value, key: Any, value: Any) -> None:
-    """``x[key] = value``: in place, unless it has to be recorded; then ``x`` becomes a new array with a place in the
-    graph.
+    """``x[key] = value``: in place, or if it must be recorded, ``x`` becomes a new array with a place in the graph.
 
     Raises
     ------
     TypeError
-        If numbers are of a higher kind than x, or a value that requires grad shall become integers.
+        If numbers are of a higher kind than ``x``, or a value that requires grad is written into integers.
     OverflowError
-        If a number does not fit into x's dtype.
+        If a number does not fit into the dtype of ``x``.
     RuntimeError
-        If x is a leaf that requires grad, or they are on different devices.
+        If ``x`` is a leaf that requires grad, or ``x`` and ``value`` are on different devices.
     ValueError
         If the shapes do not fit.
     """
     if type(value) not in PYTHON_SCALARS and not isinstance(value, Value):
-        value = _listed(value, x) if nests(type(value)) else weak(value, x)
-    recording = _writable(x, value, "x[key] = value")
+        value = _variable_of_list(value, x) if nests(type(value)) else weak(value, x)
+    recording = _must_record(x, value, "x[key] = value")
     key = keys.native(key, x)
     backend = of(x._native)
     assert backend is not None
@@ -308,18 +337,15 @@ def setitem(x: Value, key: Any, value: Any) -> None:
         if stored.device != device_of(x._native):
             raise RuntimeError(
                 f"x[key] = value: operands are on different devices, {device_of(x._native)!r} and {stored.device!r}; "
-                f"move the "
-                f"value with .to({device_of(x._native)!r})"
+                f"move the value with .to({device_of(x._native)!r})"
             )
         if stored.dtype != x.dtype:
             stored = stored.astype(x.dtype)
-        if (
-            stored.ndim and stored.shape[0] == 1
-        ):  # broadcasting does without leading ones, and takes any number of them here
+        if stored.ndim and stored.shape[0] == 1:  # a value may have more leading axes of size 1 than the target
             lead = next((i for i, size in enumerate(stored.shape) if size != 1), stored.ndim)
             stored = reshape(stored, stored.shape[lead:])
-    key, places = (key, None) if backend.indexes_as_numpy else _understood(x, key, True)
-    # outside recording (immutable arrays, or no_grad) a leaf stays a leaf
+    key, places = (key, None) if backend.indexes_as_numpy else _translated(x, key, True)
+    # A leaf stays a leaf if nothing is recorded.
     out: Any = None
     if places is not None:
         out = _overwritten(x, stored, places)
@@ -342,8 +368,8 @@ def setitem(x: Value, key: Any, value: Any) -> None:
         writes.note_all((x._native,))
 
 
-def _overwritten(x: ArrayLike, value: Any, places: Any) -> Any:
-    """``x`` with ``value``, broadcast to the shape of ``places``, at these positions of the flattened array."""
+def _overwritten(x: Any, value: Any, places: Variable) -> Variable:
+    """``x`` with ``value`` at the positions ``places`` of the flattened array. The value broadcasts to their shape."""
     if not isinstance(value, Value):
         value = full_like(places, value, dtype=x.dtype)
     try:

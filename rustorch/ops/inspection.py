@@ -19,7 +19,7 @@ class _Info:
     """The answers of `__array_namespace_info__`."""
 
     def capabilities(self) -> dict[str, Any]:
-        """Boolean masks may index, shapes may depend on values, and an array has at most 64 dimensions."""
+        """Whether masks may index and shapes may depend on values, and how many dimensions an array may have."""
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
 
     def default_device(self) -> str:
@@ -27,27 +27,26 @@ class _Info:
         return default_device()
 
     def default_dtypes(self, *, device: str | None = None) -> dict[str, Any]:
-        """The dtypes of new arrays, by "real floating", "complex floating", "integral" and "indexing": the same on
-        every device.
+        """The dtypes of new arrays for "real floating", "complex floating", "integral" and "indexing".
+
+        They are the same on every device.
         """
-        get(device or default_device())  # names what is wrong with a device that is none
+        get(device or default_device())  # raises if there is no such device
         return {role: dtypes.DEFAULTS[kind] for role, kind in _ROLES.items()}
 
     def devices(self) -> tuple[str, ...]:
-        """The devices of the libraries that are loaded; another one joins when its device is named or its array
-        arrives.
-        """
+        """The devices of the libraries that are loaded. A library is loaded when its device or array is first used."""
         return tuple([device for backend in loaded() for device in backend.devices()])
 
     def dtypes(self, *, device: str | None = None, kind: Any = None) -> dict[str, Any]:
-        """The dtypes by name.
+        """The dtypes that a device has, by name.
 
         Parameters
         ----------
         device : str, optional
-            Where; default: the default device.
+            Default: the default device.
         kind : str or tuple of str, optional
-            Only those of these kinds: "bool", "signed integer", "unsigned integer", "integral", "real floating",
+            Only dtypes of these kinds: "bool", "signed integer", "unsigned integer", "integral", "real floating",
             "complex floating", "numeric".
 
         Raises
@@ -60,7 +59,7 @@ class _Info:
         for name, dtype in dtypes.NAMES.items():
             try:
                 backend.native_dtype(dtype)
-            except (KeyError, AttributeError):  # the library lacks it
+            except (KeyError, AttributeError):  # the library does not have this dtype
                 continue
             if kind is None or isdtype(dtype, kind):
                 found[name] = dtype
@@ -68,8 +67,12 @@ class _Info:
 
 
 def __array_namespace_info__() -> _Info:
-    """What the namespace can do, as an object with the methods capabilities, default_device, default_dtypes, devices
-    and dtypes.
+    """What this namespace can do.
+
+    Returns
+    -------
+    object
+        With the methods ``capabilities``, ``default_device``, ``default_dtypes``, ``devices`` and ``dtypes``.
 
     Examples
     --------

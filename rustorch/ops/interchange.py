@@ -1,4 +1,4 @@
-"""Values out of Variables: as Python numbers, NumPy arrays, DLPack capsules; and the namespace that takes Variables."""
+"""The values of Variables as Python numbers, NumPy arrays and DLPack capsules; the namespace of Variables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..autograd.lost import warn_lost
 from ..backends import of
 
-#: Revisions of the standard that Variables may be asked to speak.
+#: The revisions of the standard that ``Variable.__array_namespace__`` accepts.
 API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
 
 
@@ -18,7 +18,7 @@ def public_namespace(api_version: str | None) -> Any:
     Raises
     ------
     ValueError
-        If the revision of the standard is not one that rustorch speaks.
+        If rustorch does not have this revision of the standard.
     """
     if api_version is not None and api_version not in API_VERSIONS:
         raise ValueError(f"rustorch speaks the Array API revisions {', '.join(API_VERSIONS)}, not {api_version!r}")
@@ -26,20 +26,20 @@ def public_namespace(api_version: str | None) -> Any:
 
 
 class Interchange:
-    """What leaves a Variable leaves its graph, too: where that would go unnoticed, these methods raise or warn."""
+    """Methods that convert a Variable to something outside the graph. They raise or warn if a gradient is lost."""
 
-    if TYPE_CHECKING:  # it is part of Variable
+    if TYPE_CHECKING:  # the attributes of Variable, of which this class is a base
 
         def __getattr__(self, name: str) -> Any: ...
 
     def item(self) -> Any:
-        """The only element, as a Python number outside the graph. Unlike ``float(x)`` it gives no
+        """The only element as a Python number outside the graph. Unlike ``float(x)`` it gives no
         `GradientLostWarning`.
 
         Raises
         ------
         ValueError
-            If there is not exactly one.
+            If the Variable has not exactly one element.
         """
         if self.size != 1:
             raise ValueError(f"item() is of one element; the shape {self.shape} has {self.size}")
@@ -50,12 +50,12 @@ class Interchange:
         return of(self._native).to_numpy(self._native).tolist()  # type: ignore[union-attr]
 
     def numpy(self) -> Any:
-        """The elements as a NumPy array, which shares memory where it can.
+        """The elements as a NumPy array, which shares memory if possible.
 
         Raises
         ------
         RuntimeError
-            If the Variable requires grad (detach() it) or is not on the host (move it with cpu()).
+            If the Variable requires grad (use ``detach()``) or is not on "cpu" (use ``cpu()``).
         """
         self._may_leave("numpy()")
         return of(self._native).to_numpy(self._native)  # type: ignore[union-attr]
@@ -84,7 +84,7 @@ class Interchange:
         dl_device: tuple[int, int] | None = None,
         copy: bool | None = None,
     ) -> Any:
-        """The memory as a DLPack capsule; the options are passed on to the array's own method.
+        """The memory as a DLPack capsule. The options are those of the array's own method.
 
         Raises
         ------

@@ -1,9 +1,9 @@
-"""The keys of ``x[key]``: brought to native arrays, taken apart by axes, and where a library has less than NumPy,
-turned into positions.
+"""The keys of ``x[key]``: converted to native arrays, split into parts, and turned into positions.
 
-NumPy's rules: slices and None stay where they stand. Integer arrays, and masks as the arrays of integers that
-``nonzero`` finds for them, broadcast together; as soon as there is one, plain integers belong to them, too. Their axes
-come where the first of them stands, or in front of all others if something stands between them.
+Positions serve libraries that have fewer kinds of keys than NumPy. They follow NumPy's rules: slices and None stay
+where they are. A mask counts as the integer arrays that ``nonzero`` finds for it. Integer arrays broadcast together,
+and plain integers join them as soon as there is one. The axes of the broadcast arrays are where the first of them is,
+or in front of all other axes if another part is between them.
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ if TYPE_CHECKING:
     from ..typing import Namespace
 
 _KEYS = "an integer, a slice, None, Ellipsis, or an integer or boolean array"
-#: What stands at an axis, or between axes: (axis, part). None and Ellipsis have no axis, nor has a mask of no
-#: dimensions.
+#: A part of a key with its axis: (axis, part). None, Ellipsis and masks without dimensions have no axis.
 Part = tuple[int | None, Any]
 
 
 def native(key: Any, x: Value) -> Any:
-    """A key with native arrays of x's device in place of Variables and lists."""
+    """A key in which native arrays on the device of ``x`` replace Variables and lists."""
     if type(key) is tuple:
         return tuple([_part(part, x) for part in key])
     return _part(key, x)
 
 
 def _part(key: Any, x: Value) -> Any:
-    """One part of a key. Lists, and sequences within a tuple, are arrays of integers or booleans, as in NumPy."""
+    """One part of a key. As in NumPy, lists are arrays of integers or booleans, and so are sequences within a tuple."""
     if key is None or key is Ellipsis or isinstance(key, int):
         return key
     if isinstance(key, slice):
@@ -75,29 +74,33 @@ def _is_mask(part: Any) -> bool:
 
 
 def kinds(key: Any) -> set[str]:
-    """What is in a key: "integer", "slice", "backwards" (its step), "new"; "array", or "pointer" if it has no
-    dimensions, and "narrow" if it is not int64; "mask", or "switch" if it has no dimensions.
+    """The kinds of the parts of a key, by which a backend says whether it has such keys.
+
+    "integer", "slice" or "negative step" (a slice with one), "new axis" (None); "array", or "0-d array" if it has no
+    dimensions, and "not int64" beside either; "mask", or "0-d mask" if it has no dimensions.
     """
     found = set()
     for part in key if type(key) is tuple else (key,):
         if part is None:
-            found.add("new")
+            found.add("new axis")
         elif _is_mask(part):
-            found.add("mask" if getattr(part, "ndim", 0) else "switch")
+            found.add("mask" if getattr(part, "ndim", 0) else "0-d mask")
         elif isinstance(part, slice):
-            found.add("backwards" if (part.step or 1) < 0 else "slice")
+            found.add("negative step" if (part.step or 1) < 0 else "slice")
         elif _is_array(part):
-            found.add("array" if part.ndim else "pointer")
+            found.add("array" if part.ndim else "0-d array")
             if str(part.dtype).rpartition(".")[2] != "int64":
-                found.add("narrow")
+                found.add("not int64")
         elif part is not Ellipsis:
             found.add("integer")
     return found
 
 
 def by_axis(key: Any, shape: Sequence[int]) -> list[Part]:
-    """The parts of a key, with a slice for every axis that is left out at the end, or that an Ellipsis stands for,
-    behind it.
+    """The parts of a key with their axes.
+
+    Axes that the key leaves out at its end, or that an Ellipsis stands for, get a slice. These slices follow the
+    Ellipsis.
     """
     parts = list(key) if type(key) is tuple else [key]
     places = [i for i, part in enumerate(parts) if part is Ellipsis]
@@ -120,13 +123,17 @@ def by_axis(key: Any, shape: Sequence[int]) -> list[Part]:
     return found
 
 
-def in_range(backend: Backend, parts: Sequence[Part], shape: Sequence[int]) -> bool:
-    """Raise for integers that are out of range, wherever they can be read, and for masks of another shape.
+def has_empty_mask(backend: Backend, parts: Sequence[Part], shape: Sequence[int]) -> bool:
+    """Check the parts of a key, and say whether one of them is an empty mask of another size than its axes.
 
-    A mask without elements may have the size 0 for any axis, as in NumPy. Returns whether there is one, which few
-    libraries take.
+    As in NumPy, a mask without elements may have the size 0 for any axis. Few libraries take such a mask.
+
+    Raises
+    ------
+    IndexError
+        If an integer is out of range and can be read, or a mask has another shape than its axes.
     """
-    nothing = False
+    found = False
     for axis, part in parts:
         if axis is None or isinstance(part, slice):
             continue
@@ -134,19 +141,17 @@ def in_range(backend: Backend, parts: Sequence[Part], shape: Sequence[int]) -> b
             mask, sizes = tuple(part.shape), tuple(shape[axis : axis + part.ndim])
             if any(m not in (0, n) for m, n in zip(mask, sizes, strict=True)):
                 raise IndexError(f"indexing: a mask of shape {mask} for axes of sizes {sizes}")
-            nothing = nothing or mask != sizes
+            found = found or mask != sizes
             continue
         lowest, highest = backend.extent(part) if _is_array(part) else (part, part)
         if lowest is not None and (lowest < -shape[axis] or highest >= shape[axis]):  # type: ignore[operator]
             worst = lowest if lowest < -shape[axis] else highest
             raise IndexError(f"indexing: index {worst} is out of range for axis {axis} of size {shape[axis]}")
-    return nothing
+    return found
 
 
-def plain(parts: Sequence[Part], shape: Sequence[int]) -> tuple:
-    """A key of integers, slices and None as the standard has it: something for each axis, and slices that end within
-    it.
-    """
+def standard_key(parts: Sequence[Part], shape: Sequence[int]) -> tuple[Any, ...]:
+    """A key of integers, slices and None as the standard has it: a part for each axis, and slices within their axes."""
     key: list[Any] = []
     for axis, part in parts:
         if isinstance(part, slice):
@@ -159,34 +164,33 @@ def plain(parts: Sequence[Part], shape: Sequence[int]) -> tuple:
 
 
 def positions(xp: Namespace, parts: Sequence[Part], shape: Sequence[int], like: Array) -> Array:
-    """Where in the flattened array the elements of ``x[key]`` lie: int64, in the shape of ``x[key]``.
+    """The positions of the elements of ``x[key]`` in the flattened ``x``: int64, in the shape of ``x[key]``.
 
     Parameters
     ----------
     xp : Namespace
-        Of native arrays.
+        A namespace of native arrays.
     parts : sequence of (axis, part)
-        As `by_axis` returns them, and `in_range` has seen them.
+        From `by_axis`, and checked by `has_empty_mask`.
     shape : tuple of int
-        Of x.
+        The shape of ``x``.
     like : array
         Any int64 array on the device.
     """
     strides = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
     parts = [one for part in parts for one in _without_mask(xp, part, like)]
-    fancy = any(_is_array(part) and part.ndim for _, part in parts)
-    # an Ellipsis stands between its neighbours even where it stands for nothing
-    joined = [i for i, (_, part) in enumerate(parts) if fancy and (isinstance(part, int) or _is_array(part))]
-    together = broadcast_shapes(*[tuple(getattr(parts[i][1], "shape", ())) for i in joined])
+    has_arrays = any(_is_array(part) and part.ndim for _, part in parts)
+    # An Ellipsis separates its neighbours, even if it stands for no axis.
+    joined = [i for i, (_, part) in enumerate(parts) if has_arrays and (isinstance(part, int) or _is_array(part))]
+    joined_shape = broadcast_shapes(*[tuple(getattr(parts[i][1], "shape", ())) for i in joined])
     at = (joined[0] if joined[-1] - joined[0] + 1 == len(joined) else 0) if joined else None
-    # the dimensions of the result: (size, index along it) for each, the joined ones at their place
-    sizes: list[int] = []
-    terms: list[tuple[int, int, Array]] = []  # (number of the first dimension, dimensions, offsets)
-    offset, first = 0, 0
+    sizes: list[int] = []  # the shape of the result
+    terms: list[tuple[int, int, Array]] = []  # (first dimension, number of dimensions, offsets along them)
+    offset, first_joined = 0, 0
     for i, (axis, part) in enumerate([*parts, (None, Ellipsis)]):
         if i == at:
-            first = len(sizes)
-            sizes += together
+            first_joined = len(sizes)
+            sizes += joined_shape
         if part is None:
             sizes.append(1)
         elif isinstance(part, slice):
@@ -200,19 +204,21 @@ def positions(xp: Namespace, parts: Sequence[Part], shape: Sequence[int], like: 
     for axis, part in parts:
         if axis is not None and _is_array(part):
             part = xp.astype(part, like.dtype)
-            terms.append((first, len(together), xp.where(part < 0, part + shape[axis], part) * strides[axis]))
+            offsets = xp.where(part < 0, part + shape[axis], part) * strides[axis]
+            terms.append((first_joined, len(joined_shape), offsets))
     out = xp.reshape(xp.arange_like(like, 1) + offset, (1,) * len(sizes))
-    for begin, count, term in terms:
-        # a term's own dimensions end where those that it belongs to end
-        lead, rest = begin + count - term.ndim, len(sizes) - begin - count
-        out = out + xp.reshape(term, (1,) * lead + tuple(term.shape) + (1,) * rest)
+    for first, count, term in terms:
+        # A term with fewer dimensions broadcasts: it is aligned with the last of its dimensions.
+        before, after = first + count - term.ndim, len(sizes) - first - count
+        out = out + xp.reshape(term, (1,) * before + tuple(term.shape) + (1,) * after)
     return xp.broadcast_to(out, tuple(sizes))
 
 
 def _without_mask(xp: Namespace, part: Part, like: Array) -> list[Part]:
+    """The part, or the integer arrays that stand for it if it is a mask."""
     axis, value = part
     if not _is_mask(value):
         return [part]
-    if axis is None:  # it adds an axis of one element, or of none
+    if axis is None:  # a mask without dimensions adds an axis of size 1 or 0
         return [(None, xp.arange_like(like, 1 if bool(value) else 0))]
-    return [(axis + i, found) for i, found in enumerate(xp.nonzero(value))]
+    return [(axis + i, indices) for i, indices in enumerate(xp.nonzero(value))]

@@ -1,4 +1,4 @@
-"""Shapes: the same elements in another order, or more than once."""
+"""The same elements in another shape or order, or repeated."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def _repeat_rule(xp: Namespace, g: Array, x_shape: tuple[int, ...], repeats: Any
     if isinstance(repeats, int):
         split = xp.reshape(g, (*x_shape[:axis], x_shape[axis], repeats, *x_shape[axis + 1 :]))
         return xp.sum(split, axis=axis + 1)
-    places = xp.repeat(xp.arange(x_shape[axis], device=g.device), repeats)
-    return xp.index_add(g, places, x_shape, axis)
+    sources = xp.repeat(xp.arange(x_shape[axis], device=g.device), repeats)
+    return xp.index_add(g, sources, x_shape, axis)
 
 
 _reshape = Primitive(
@@ -73,23 +73,26 @@ def reshape(x: ArrayLike, /, shape: int | Sequence[int], *, copy: bool | None = 
     ----------
     x : Variable or array
     shape : int or tuple of int
-        One size may be -1: what is left.
+        One size may be -1: it is computed from the other sizes.
     copy : bool, optional
-        True: always copy; False: never (ValueError if needed); None: where needed.
+        True: always copy. False: never copy, and raise ValueError if a copy is needed. None: copy where needed.
+
+    Returns
+    -------
+    Variable
 
     Raises
     ------
     ValueError
-        If the number of elements differs, or ``copy=False`` and the library would have to copy.
+        If the number of elements differs, or ``copy=False`` and a copy is needed.
     """
     x = adopt(x, "reshape")
     shape = shape_of(shape, "reshape")
-    size = prod([n for n in shape if n != -1])
-    have = x.size
-    if -1 in shape and shape.count(-1) == 1 and size and not have % size:
-        shape = tuple([have // size if n == -1 else n for n in shape])
-    elif size != have or any(n < 0 for n in shape):
-        raise ValueError(f"reshape: {have} elements of shape {x.shape} do not fill the shape {shape}")
+    known, size = prod([n for n in shape if n != -1]), x.size
+    if -1 in shape and shape.count(-1) == 1 and known and not size % known:
+        shape = tuple([size // known if n == -1 else n for n in shape])
+    elif known != size or any(n < 0 for n in shape):
+        raise ValueError(f"reshape: {size} elements of shape {x.shape} do not fill the shape {shape}")
     try:
         return _reshape(x, shape, copy)
     except (RuntimeError, ValueError) as error:
@@ -99,7 +102,7 @@ def reshape(x: ArrayLike, /, shape: int | Sequence[int], *, copy: bool | None = 
 
 
 def permute_dims(x: ArrayLike, /, axes: Sequence[int]) -> Variable:
-    """The axes in another order: axis ``i`` of the result is axis ``axes[i]`` of ``x``."""
+    """The axes in another order. Axis ``i`` of the result is axis ``axes[i]`` of ``x``."""
     x = adopt(x, "permute_dims")
     order = axes_of(tuple(axes), x.ndim)
     if len(order) != x.ndim:
@@ -110,39 +113,48 @@ def permute_dims(x: ArrayLike, /, axes: Sequence[int]) -> Variable:
 
 
 def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int], /) -> Variable:
-    """Axes moved to other places; the rest keep their order."""
+    """Move axes to other places. The other axes keep their order.
+
+    Parameters
+    ----------
+    x : Variable or array
+    source : int or sequence of int
+        The axes of ``x`` that move.
+    destination : int or sequence of int
+        Where these axes are in the result.
+    """
     x = adopt(x, "moveaxis")
-    sources, places = axes_of(source, x.ndim), axes_of(destination, x.ndim)
-    if len(sources) != len(places):
-        raise ValueError(f"moveaxis: {len(sources)} source axes and {len(places)} destinations")
+    sources, destinations = axes_of(source, x.ndim), axes_of(destination, x.ndim)
+    if len(sources) != len(destinations):
+        raise ValueError(f"moveaxis: {len(sources)} source axes and {len(destinations)} destinations")
     order = [i for i in range(x.ndim) if i not in sources]
-    for place, axis in sorted(zip(places, sources, strict=True)):
+    for place, axis in sorted(zip(destinations, sources, strict=True)):
         order.insert(place, axis)
     return _permute_dims(x, tuple(order))
 
 
 def expand_dims(x: ArrayLike, /, axis: int | Sequence[int] = 0) -> Variable:
-    """New axes of size 1 at the places ``axis`` of the result.
+    """Insert axes of size 1. They are the axes ``axis`` of the result.
 
     Raises
     ------
     IndexError
-        If a place is out of range.
+        If an axis is out of range for the result.
     """
     x = adopt(x, "expand_dims")
     count = len(axis) if isinstance(axis, (tuple, list)) else 1
-    places = axes_of(axis, x.ndim + count)
+    new_axes = axes_of(axis, x.ndim + count)
     sizes = iter(x.shape)
-    return _reshape(x, tuple([1 if i in places else next(sizes) for i in range(x.ndim + count)]), None)
+    return _reshape(x, tuple([1 if i in new_axes else next(sizes) for i in range(x.ndim + count)]), None)
 
 
 def squeeze(x: ArrayLike, /, axis: int | Sequence[int]) -> Variable:
-    """Axes of size 1 removed.
+    """Remove axes of size 1.
 
     Raises
     ------
     ValueError
-        If one has another size.
+        If one of the axes has another size.
     """
     x = adopt(x, "squeeze")
     axes = axes_of(axis, x.ndim)
@@ -153,12 +165,12 @@ def squeeze(x: ArrayLike, /, axis: int | Sequence[int]) -> Variable:
 
 
 def broadcast_to(x: ArrayLike, /, shape: Sequence[int]) -> Variable:
-    """The array repeated, without copying, to a shape that it broadcasts to.
+    """The array broadcast to a shape, without a copy.
 
     Raises
     ------
     ValueError
-        If it does not.
+        If the array does not broadcast to this shape.
     """
     x = adopt(x, "broadcast_to")
     shape = sizes_of("broadcast_to", shape)
@@ -168,36 +180,43 @@ def broadcast_to(x: ArrayLike, /, shape: Sequence[int]) -> Variable:
 
 
 def broadcast_arrays(*arrays: ArrayLike) -> tuple:
-    """Arrays broadcast against one another."""
+    """Broadcast arrays against one another. All results have the same shape."""
     variables = [adopt(x, "broadcast_arrays", arrays) for x in arrays]
     shape = broadcast_shapes(*[x.shape for x in variables])
     return tuple([broadcast_to(x, shape) for x in variables])
 
 
 def flip(x: ArrayLike, /, *, axis: int | Sequence[int] | None = None) -> Variable:
-    """The order of the elements reversed along axes (None: all)."""
+    """Reverse the order of the elements along axes. None means all axes."""
     x = adopt(x, "flip")
     return _flip(x, axes_of(axis, x.ndim))
 
 
 def roll(x: ArrayLike, /, shift: int | Sequence[int], *, axis: int | Sequence[int] | None = None) -> Variable:
-    """Elements moved along axes, those that fall off entering at the other end.
+    """Move elements along axes. Elements that leave the array at one end enter it at the other end.
 
     Parameters
     ----------
     x : Variable or array
     shift : int or tuple of int
-        Places to move, per axis.
+        The number of places to move, for each axis.
     axis : int, tuple of int, or None
-        None: as if the array were flat.
+        None: roll the flattened array, and restore its shape.
+
+    Returns
+    -------
+    Variable
+        Of the shape of ``x``.
     """
     x = adopt(x, "roll")
     if axis is None and isinstance(shift, (tuple, list)):
         raise ValueError(
             f"roll: {len(shift)} shifts, but no axes; name them, or give one shift for the flattened array"
         )
-    one = "roll", "a shift"
-    shift = tuple([integer(*one, n) for n in shift]) if isinstance(shift, (tuple, list)) else integer(*one, shift)
+    if isinstance(shift, (tuple, list)):
+        shift = tuple([integer("roll", "a shift", n) for n in shift])
+    else:
+        shift = integer("roll", "a shift", shift)
     if axis is not None:
         axis = tuple([one_axis(a, x.ndim) for a in (axis if isinstance(axis, (tuple, list)) else (axis,))])
         shift = shift if isinstance(shift, tuple) else (shift,) * len(axis)
@@ -207,15 +226,19 @@ def roll(x: ArrayLike, /, shift: int | Sequence[int], *, axis: int | Sequence[in
 
 
 def repeat(x: ArrayLike, repeats: Any, /, *, axis: int | None = None) -> Variable:
-    """Each element repeated.
+    """Repeat each element.
 
     Parameters
     ----------
     x : Variable or array
     repeats : int, or integer array of shape (1,) or (n,)
-        How often; one number for all, or one for each of the n places along the axis.
+        How often each element is repeated. One number for all, or one for each of the n elements along the axis.
     axis : int, optional
-        None: of the flattened array.
+        None: repeat the elements of the flattened array.
+
+    Returns
+    -------
+    Variable
     """
     x = adopt(x, "repeat")
     if axis is None:
@@ -239,17 +262,17 @@ def repeat(x: ArrayLike, repeats: Any, /, *, axis: int | None = None) -> Variabl
 
 
 def tile(x: ArrayLike, repetitions: Sequence[int], /) -> Variable:
-    """The whole array repeated along each axis."""
+    """Repeat the whole array along each axis, as often as ``repetitions`` says."""
     x = adopt(x, "tile")
     times = sizes_of("tile", repetitions)
     n = max(x.ndim, len(times))
     times, shape = (1,) * (n - len(times)) + times, (1,) * (n - x.ndim) + tuple(x.shape)
     pairs = tuple([size for i in range(n) for size in (1, shape[i])])
-    spread = broadcast_to(reshape(x, pairs), tuple([size for i in range(n) for size in (times[i], shape[i])]))
-    return reshape(spread, tuple([times[i] * shape[i] for i in range(n)]))
+    repeated = broadcast_to(reshape(x, pairs), tuple([size for i in range(n) for size in (times[i], shape[i])]))
+    return reshape(repeated, tuple([times[i] * shape[i] for i in range(n)]))
 
 
 def unstack(x: ArrayLike, /, *, axis: int = 0) -> tuple:
-    """The array taken apart along an axis: a tuple of as many as there are places."""
+    """Split the array along an axis into a tuple of arrays without this axis."""
     x = adopt(x, "unstack")
     return _unstack(x, one_axis(axis, x.ndim))

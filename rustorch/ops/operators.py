@@ -1,20 +1,25 @@
-"""Operators and methods of Variables: which function each of them is."""
+"""The operators and methods of Variables, and the function that each of them calls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import elementwise, manipulation, searching, statistical, utility
 from .indexing import assign
 from .linalg import products
 
+if TYPE_CHECKING:
+    from ..autograd.primitive import BinaryFunction
+    from ..typing import Axes
+    from ..variable import Variable
 
-def _operator(function: Any) -> Any:
+
+def _operator(function: BinaryFunction) -> Callable[[Any, Any], Any]:
     return function.operator
 
 
-def _reflected(function: Any) -> Any:
+def _reflected(function: BinaryFunction) -> Callable[[Any, Any], Any]:
     operate = function.operator
 
     def operator(self: Any, other: Any) -> Any:
@@ -23,45 +28,44 @@ def _reflected(function: Any) -> Any:
     return operator
 
 
-def _in_place(operate: Callable, sign: str) -> Any:
+def _in_place(operate: Callable[[Any, Any], Any], sign: str) -> Callable[[Any, Any], Any]:
     def operator(self: Any, other: Any) -> Any:
         return assign(self, lambda: operate(self, other), f"x {sign}= y", other)
 
     return operator
 
 
-def _reduction(function: Callable) -> Any:
-    def method(self: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+def _reduction(function: Callable[..., Variable]) -> Callable[..., Variable]:
+    def method(self: Any, axis: Axes = None, keepdims: bool = False, **options: Any) -> Variable:
         if "out" in options:  # numpy.sum(x) calls x.sum(out=...)
             name = function.__name__
             raise TypeError(
                 f"numpy.{name} does not compute with Variables; write rustorch.{name}(x), or numpy.{name}(x.data) "
-                f"where no gradient is "
-                f"needed (and out= has no meaning here)"
+                f"where no gradient is needed (out= is not supported)"
             )
         return function(self, axis=axis, keepdims=keepdims, **options)
 
     return _named(method, function)
 
 
-def _method(function: Callable) -> Any:
-    def method(self: Any) -> Any:
+def _method(function: Callable[[Any], Variable]) -> Callable[[Any], Variable]:
+    def method(self: Any) -> Variable:
         return function(self)
 
     return _named(method, function)
 
 
-def _named(method: Callable, function: Callable) -> Callable:
+def _named(method: Any, function: Any) -> Any:
     method.__name__ = function.__name__
     method.__doc__ = f"The function `rustorch.{function.__name__}` of this Variable."
     return method
 
 
 class Operators:
-    """The operators of the Array API, reflected and in place, and the functions that are usually written after a dot.
+    """The operators of the Array API, and the functions that are usually called as methods.
 
-    Operators in place (``x += y``) write into the array as long as nothing is being recorded; what is tracked gets a
-    new array and a place in the graph, so that the graph never sees a value change.
+    An operator in place (``x += y``) writes into the array, unless the operation is recorded. Then ``x`` gets a new
+    array and a place in the graph, so that no saved value changes.
     """
 
     # fmt: off
@@ -120,10 +124,10 @@ class Operators:
     tanh = _method(elementwise.tanh)
     conj = _method(elementwise.conj)
 
-    def reshape(self, *shape: Any) -> Any:
-        """The function `rustorch.reshape`; the sizes may be given one by one."""
+    def reshape(self, *shape: Any) -> Variable:
+        """The function `rustorch.reshape` of this Variable. The shape may be given as one tuple or as several sizes."""
         return manipulation.reshape(self, shape[0] if len(shape) == 1 else shape)
 
-    def squeeze(self, axis: Any) -> Any:
+    def squeeze(self, axis: Any) -> Variable:
         """The function `rustorch.squeeze` of this Variable."""
         return manipulation.squeeze(self, axis)

@@ -1,4 +1,4 @@
-"""Choosing and finding elements."""
+"""Elements chosen by a condition, and where elements are: where, argmax, nonzero, searchsorted."""
 
 from __future__ import annotations
 
@@ -36,55 +36,62 @@ _searchsorted = Primitive("searchsorted", lambda xp, x1, x2, /, side: xp.searchs
 
 
 def where(condition: ArrayLike, x1: ArrayLike, x2: ArrayLike, /) -> Variable:
-    """Elements of ``x1`` where the condition holds, else of ``x2``.
+    """Elements of ``x1`` where the condition is true, and of ``x2`` elsewhere.
 
-    The gradient of the element that was not chosen is zero times what it would be: where that is infinite or nan
-    (``sqrt`` at 0, say), make the argument harmless with a second ``where`` inside.
+    The element that was not chosen gets the gradient 0. The rule of the function that computed it multiplies this 0 by
+    its derivative, which gives nan if the derivative is infinite or nan, as that of ``sqrt`` at 0. Replace such
+    arguments before, with a second ``where``.
 
     Parameters
     ----------
-    condition : boolean array
+    condition : Variable or array of booleans
     x1, x2 : Variable, array or Python number
         The three shapes broadcast.
+
+    Returns
+    -------
+    Variable
+        Of the broadcast shape and the promoted dtype.
     """
     condition = adopt(condition, "where", (x1, x2))
     if condition.dtype.kind != "b":
         raise TypeError(f"where: the condition is boolean, not {condition.dtype}; compare it with something")
     x1, x2 = weak(x1, x2), weak(x2, x1)
-    one, two = type(x1) in PYTHON_SCALARS, type(x2) in PYTHON_SCALARS
-    if one and two:
+    number1, number2 = type(x1) in PYTHON_SCALARS, type(x2) in PYTHON_SCALARS
+    if number1 and number2:
         # the number of the higher kind decides the dtype
         dtype = DEFAULTS[max((type(x1).__name__[0], type(x2).__name__[0]), key="bifc".find)]
         x1, x2 = full_like(condition, x1, dtype=dtype), full_like(condition, x2, dtype=dtype)
-    x1 = x1 if one and not two else adopt(x1, "where", (condition,))
-    x2 = x2 if two and not one else adopt(x2, "where", (condition,))
-    if one != two:
-        weak_number("where", x1 if one else x2, (x2 if one else x1)._native)
+    x1 = x1 if number1 and not number2 else adopt(x1, "where", (condition,))
+    x2 = x2 if number2 and not number1 else adopt(x2, "where", (condition,))
+    if number1 != number2:
+        weak_number("where", x1 if number1 else x2, (x2 if number1 else x1)._native)
     else:
         mixed_kinds("where", common_backend("where", (condition, x1, x2)), x1._native, x2._native)
     return _where(condition, x1, x2)
 
 
-def _axis(x: ArrayLike, axis: int | None, name: str) -> int | None:
+def _axis_with_elements(x: Variable, axis: int | None, name: str) -> int | None:
+    """The axis as a non-negative integer or None. Raises ValueError if there are no elements along it."""
     if x.size == 0 and (axis is None or x.shape[one_axis(axis, x.ndim)] == 0):
         raise ValueError(f"{name}: there is none among no elements, shape {x.shape}")
     return None if axis is None else one_axis(axis, x.ndim)
 
 
 def argmax(x: ArrayLike, /, *, axis: int | None = None, keepdims: bool = False) -> Variable:
-    """Index of the first largest element along an axis (None: in the flattened array), as int64."""
+    """The index of the first largest element along an axis, as int64. Without an axis, in the flattened array."""
     x = adopt(x, "argmax")
-    return _argmax(x, _axis(x, axis, "argmax"), keepdims)
+    return _argmax(x, _axis_with_elements(x, axis, "argmax"), keepdims)
 
 
 def argmin(x: ArrayLike, /, *, axis: int | None = None, keepdims: bool = False) -> Variable:
-    """Index of the first smallest element along an axis (None: in the flattened array), as int64."""
+    """The index of the first smallest element along an axis, as int64. Without an axis, in the flattened array."""
     x = adopt(x, "argmin")
-    return _argmin(x, _axis(x, axis, "argmin"), keepdims)
+    return _argmin(x, _axis_with_elements(x, axis, "argmin"), keepdims)
 
 
-def nonzero(x: ArrayLike, /) -> tuple:
-    """The indices of the elements that are not zero: an array per axis. Its size depends on the values."""
+def nonzero(x: ArrayLike, /) -> tuple[Variable, ...]:
+    """The indices of the elements that are not zero: one array for each axis. Their size depends on the values."""
     x = adopt(x, "nonzero")
     if x.ndim == 0:
         raise ValueError("nonzero: an array without dimensions has no indices")
@@ -92,13 +99,13 @@ def nonzero(x: ArrayLike, /) -> tuple:
 
 
 def count_nonzero(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False) -> Variable:
-    """How many elements along axes are not zero."""
+    """The number of elements along axes that are not zero. Without axes, of the whole array."""
     x = adopt(x, "count_nonzero")
     return _count_nonzero(x, None if axis is None else axes_of(axis, x.ndim), keepdims)
 
 
 def searchsorted(x1: ArrayLike, x2: ArrayLike, /, *, side: str = "left", sorter: ArrayLike | None = None) -> Variable:
-    """Where the elements of ``x2`` would be inserted into the sorted ``x1``.
+    """The indices at which the elements of ``x2`` would be inserted into the sorted ``x1``.
 
     Parameters
     ----------
@@ -107,14 +114,19 @@ def searchsorted(x1: ArrayLike, x2: ArrayLike, /, *, side: str = "left", sorter:
     side : {"left", "right"}
         Before or after elements that are equal.
     sorter : integer array, (n,), optional
-        The order that sorts ``x1``.
+        The indices that sort ``x1``.
+
+    Returns
+    -------
+    Variable
+        Of the shape of ``x2``, as int64.
 
     Raises
     ------
     TypeError
-        If the two are of kinds that the standard does not mix.
+        If the standard does not promote the two dtypes.
     ValueError
-        If ``x1`` is no vector, or there is no such side.
+        If ``x1`` is not a vector, or ``side`` is neither "left" nor "right".
     """
     x1 = adopt(x1, "searchsorted", (x2,))
     if x1.ndim != 1:

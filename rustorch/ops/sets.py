@@ -1,4 +1,4 @@
-"""Arrays as sets: the distinct elements, and membership."""
+"""Arrays as sets: distinct elements, and whether elements are in an array."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ __all__ = ["isin", "unique_all", "unique_counts", "unique_inverse", "unique_valu
 class _All(NamedTuple):
     """What `unique_all` returns."""
 
-    values: Any
-    indices: Any
-    inverse_indices: Any
-    counts: Any
+    values: Variable
+    indices: Variable
+    inverse_indices: Variable
+    counts: Variable
 
 
 class _Counts(NamedTuple):
     """What `unique_counts` returns."""
 
-    values: Any
-    counts: Any
+    values: Variable
+    counts: Variable
 
 
 class _Inverse(NamedTuple):
     """What `unique_inverse` returns."""
 
-    values: Any
-    inverse_indices: Any
+    values: Variable
+    inverse_indices: Variable
 
 
 def _order(xp: Namespace, x: Array, kind: str) -> Array:
-    """The stable order of a vector of any dtype; the standard sorts real numbers only."""
-    if kind == "c":  # by the real part, then by the imaginary one
+    """The indices that sort a vector of any dtype, stably. The standard sorts real numbers alone."""
+    if kind == "c":  # by the real part, then by the imaginary part
         order = xp.argsort(xp.imag(x), stable=True)
         return xp.take(order, xp.argsort(xp.take(xp.real(x), order, axis=0), stable=True), axis=0)
     return xp.argsort(xp.astype(x, xp.uint8) if kind == "b" else x, stable=True)
 
 
 def _distinct(xp: Namespace, x: Array, kind: str) -> tuple[Any, Any, Any]:
-    """Of a vector: where each distinct element comes first, which of them each element is, how often each is there."""
+    """The indices, inverse indices and counts of `unique_all` of a vector."""
     n = x.shape[0]
     if not n:
         none = xp.zeros((0,), dtype=xp.int64, device=x.device)
@@ -60,7 +60,7 @@ def _distinct(xp: Namespace, x: Array, kind: str) -> tuple[Any, Any, Any]:
     order = _order(xp, x, kind)
     ordered = xp.take(x, order, axis=0)
     first = xp.ones((1,), dtype=xp.bool, device=x.device)
-    starts = xp.concat([first, ordered[1:] != ordered[:-1]])  # nan differs from itself: each is distinct
+    starts = xp.concat([first, ordered[1:] != ordered[:-1]])  # nan differs from itself: each nan is distinct
     (places,) = xp.nonzero(starts)
     ends = xp.concat([places[1:], xp.full((1,), n, dtype=places.dtype, device=x.device)])
     ranks = xp.cumulative_sum(xp.astype(starts, xp.int64)) - 1
@@ -78,11 +78,10 @@ def _unique(x: ArrayLike, name: str) -> _All:
 
 
 def unique_all(x: ArrayLike, /) -> _All:
-    """The distinct elements, where each is first in the flattened array, which of them each element is, and how often
-    each is there.
+    """The distinct elements, their first places, the inverse and how often each occurs.
 
-    Every nan is distinct from every other. The gradient of a value goes to its first place. The sizes depend on the
-    values.
+    Each nan is distinct from each other nan. The gradient of a distinct element goes to its first place. The sizes
+    depend on the values.
 
     Parameters
     ----------
@@ -90,8 +89,10 @@ def unique_all(x: ArrayLike, /) -> _All:
 
     Returns
     -------
-    (values, indices, inverse_indices, counts)
-        Named; ``inverse_indices`` has the shape of ``x``, the others are vectors of one length.
+    named tuple (values, indices, inverse_indices, counts)
+        ``values`` are the distinct elements and ``indices`` their first places in the flattened array.
+        ``inverse_indices`` has the shape of ``x``: ``values[inverse_indices]`` is ``x``. The others are vectors of one
+        length.
 
     Examples
     --------
@@ -103,15 +104,13 @@ def unique_all(x: ArrayLike, /) -> _All:
 
 
 def unique_counts(x: ArrayLike, /) -> _Counts:
-    """The distinct elements and how often each is there, named ``values`` and ``counts``; see `unique_all`."""
+    """The distinct elements and how often each occurs, named ``values`` and ``counts``; see `unique_all`."""
     found = _unique(x, "unique_counts")
     return _Counts(found.values, found.counts)
 
 
 def unique_inverse(x: ArrayLike, /) -> _Inverse:
-    """The distinct elements and which of them each element is, named ``values`` and ``inverse_indices``; see
-    `unique_all`.
-    """
+    """The distinct elements and the inverse, named ``values`` and ``inverse_indices``; see `unique_all`."""
     found = _unique(x, "unique_inverse")
     return _Inverse(found.values, found.inverse_indices)
 
@@ -122,24 +121,24 @@ def unique_values(x: ArrayLike, /) -> Variable:
 
 
 def isin(x1: ArrayLike, x2: ArrayLike, /, *, invert: bool = False) -> Variable:
-    """Whether each element of ``x1`` is among the elements of ``x2``; nan is not among any.
+    """Whether each element of ``x1`` is equal to an element of ``x2``. nan is equal to no element.
 
     Parameters
     ----------
     x1, x2 : Variable, array or Python number
-        At least one of them an array.
+        At least one is an array.
     invert : bool
-        Whether each is *not* there.
+        True: whether each element is equal to *no* element of ``x2``.
 
     Returns
     -------
     Variable
-        Of booleans, in the shape of ``x1``.
+        Booleans in the shape of ``x1``.
 
     Raises
     ------
     TypeError
-        If both are numbers, or the standard does not promote their dtypes together.
+        If both are numbers, or the standard does not promote the two dtypes.
     """
     x1, x2 = weak(x1, x2), weak(x2, x1)
     number1, number2 = type(x1) in PYTHON_SCALARS, type(x2) in PYTHON_SCALARS
@@ -163,11 +162,12 @@ def isin(x1: ArrayLike, x2: ArrayLike, /, *, invert: bool = False) -> Variable:
 
 
 def _members(xp: Namespace, x: Array, among: Array, kind: str) -> Array:
-    among = among[among == among]  # without nan: a search among them finds its way in some libraries only
+    """Whether each element of the vector ``x`` is equal to an element of the vector ``among``."""
+    among = among[among == among]  # without nan, among which some libraries cannot search
     n, m = x.shape[0], among.shape[0]
     if not n or not m:
         return xp.zeros((n,), dtype=xp.bool, device=x.device)
-    if kind == "c":  # not sorted by the standard: their ranks are
+    if kind == "c":  # the standard does not sort complex numbers: sort their ranks
         _, ranks, _ = _distinct(xp, xp.concat([x, among]), kind)
         x, among = ranks[:n], ranks[n:]
     elif kind == "b":

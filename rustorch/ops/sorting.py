@@ -1,4 +1,4 @@
-"""Order."""
+"""Sorting: sort and argsort."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _with_axis(x: ArrayLike, axis: int, name: str) -> tuple[Any, int]:
 
 
 def sort(x: ArrayLike, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Variable:
-    """The elements in order along an axis; gradients go back to where the elements came from.
+    """The elements in order along an axis. Each gradient goes back to the place that its element came from.
 
     Parameters
     ----------
@@ -53,13 +53,17 @@ def sort(x: ArrayLike, /, *, axis: int = -1, descending: bool = False, stable: b
     axis : int
     descending : bool
     stable : bool
-        Whether equal elements keep their order (it decides whose gradient is whose).
+        Whether equal elements keep their order. The order decides which of them gets which gradient.
+
+    Returns
+    -------
+    Variable
     """
     x, axis = _with_axis(x, axis, "sort")
     return (_sort if x.requires_grad else _sort_values)(x, axis, descending, stable)
 
 
 def argsort(x: ArrayLike, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Variable:
-    """The indices that sort along an axis, as int64; parameters as in `sort`."""
+    """The indices that sort the elements along an axis, as int64; parameters as in `sort`."""
     x, axis = _with_axis(x, axis, "argsort")
     return _argsort(x, axis, descending, stable)

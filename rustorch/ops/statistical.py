@@ -1,9 +1,8 @@
-"""Reductions over axes, and running sums and products."""
+"""Reductions along axes, and running sums and products."""
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..autograd.check import adopt
@@ -19,17 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["cumulative_prod", "cumulative_sum", "max", "mean", "min", "prod", "std", "sum", "var"]
 
-Axis = int | Sequence[int] | None
-
 
 def _spread(xp: Namespace, g: Array, axis: Axes, shape: tuple[int, ...], keepdims: bool) -> Array:
-    """A reduction's gradient at every element that was reduced: a view, where the library has views."""
+    """The gradient of a reduction at each element that was reduced. It is a view, if the library has views."""
     if axis is None:
         return xp.broadcast_to(g, shape)
     return xp.broadcast_to(restore_axes(xp, g, axis, shape, keepdims), shape)
 
 
-def _count(axis: Any, shape: tuple[int, ...]) -> int:
+def _count(axis: Axes, shape: tuple[int, ...]) -> int:
     n = 1
     for i in axes_of(axis, len(shape)):
         n *= shape[i]
@@ -37,7 +34,7 @@ def _count(axis: Any, shape: tuple[int, ...]) -> int:
 
 
 def restore_axes(xp: Namespace, g: Array, axis: Axes, shape: tuple[int, ...], keepdims: bool) -> Array:
-    """A reduction's gradient with the reduced axes back, as axes of size 1."""
+    """The gradient of a reduction with the reduced axes restored, with size 1."""
     if keepdims or not g.ndim:
         return g
     axes = axes_of(axis, len(shape))
@@ -46,15 +43,15 @@ def restore_axes(xp: Namespace, g: Array, axis: Axes, shape: tuple[int, ...], ke
 
 # -- rules -----------------------------------------------------------------------------------------------------------
 def _extreme_rule(xp: Namespace, g: Array, x: Array, out: Array, axis: Axes, keepdims: bool) -> Array:
-    """To the elements that attain the extreme, evenly; where that is nan, to those that are nan."""
+    """The gradient, shared evenly among the elements equal to the extreme. Elements that are nan share that of nan."""
     out = restore_axes(xp, out, axis, x.shape, keepdims)
-    attains = xp.logical_or(x == out, xp.logical_and(x != x, out != out))
-    hit = xp.astype(attains, g.dtype)
-    if _count(axis, x.shape) > 1 << 24:  # float32 counts no further, one by one
-        ties = xp.astype(xp.sum(xp.astype(hit, xp.int32), axis=axis, keepdims=True), g.dtype)
+    is_extreme = xp.logical_or(x == out, xp.logical_and(x != x, out != out))
+    ones = xp.astype(is_extreme, g.dtype)
+    if _count(axis, x.shape) > 1 << 24:  # float32 cannot count further one by one
+        ties = xp.astype(xp.sum(xp.astype(ones, xp.int32), axis=axis, keepdims=True), g.dtype)
     else:
-        ties = xp.sum(hit, axis=axis, keepdims=True)
-    return xp.where(attains, restore_axes(xp, g, axis, x.shape, keepdims) / ties, xp.zeros_like(hit))
+        ties = xp.sum(ones, axis=axis, keepdims=True)
+    return xp.where(is_extreme, restore_axes(xp, g, axis, x.shape, keepdims) / ties, xp.zeros_like(ones))
 
 
 def _var_rule(xp: Namespace, g: Array, x: Array, axis: Axes, correction: float, keepdims: bool) -> Array:
@@ -64,48 +61,49 @@ def _var_rule(xp: Namespace, g: Array, x: Array, axis: Axes, correction: float, 
 
 
 def _std_rule(xp: Namespace, g: Array, x: Array, out: Array, axis: Axes, correction: float, keepdims: bool) -> Array:
-    """Zero where the deviation is zero, as PyTorch has it. Each deviation from the mean is divided by it first: nothing
-    overflows.
+    """``g * (x - mean) / (degrees * out)``, and zero where the standard deviation is zero, as in PyTorch.
+
+    Each deviation from the mean is divided by ``out`` before it is multiplied, so that no product overflows.
     """
     degrees = builtins.max(_count(axis, x.shape) - correction, 0)
     scale = 1 / degrees if degrees else float("inf")
     out = restore_axes(xp, out, axis, x.shape, keepdims)
-    flat = out == 0
-    g = xp.where(flat, xp.zeros_like(out), restore_axes(xp, g, axis, x.shape, keepdims))
-    return g * scale * ((x - xp.mean(x, axis=axis, keepdims=True)) / xp.where(flat, xp.ones_like(out), out))
+    is_zero = out == 0
+    g = xp.where(is_zero, xp.zeros_like(out), restore_axes(xp, g, axis, x.shape, keepdims))
+    return g * scale * ((x - xp.mean(x, axis=axis, keepdims=True)) / xp.where(is_zero, xp.ones_like(out), out))
 
 
 def _std_of(xp: Namespace, x: Array, /, axis: Axes, correction: float, keepdims: bool) -> Array:
-    """Deviations from the mean are divided by the largest of them before they are squared: nothing overflows."""
+    """The standard deviation. Deviations are divided by the largest one first, so that no square overflows."""
     degrees = _count(axis, x.shape) - correction
     if 0 in x.shape or degrees <= 0:
         return xp.std(x, axis=axis, correction=correction, keepdims=keepdims)
-    away = x - xp.mean(x, axis=axis, keepdims=True)
-    largest = xp.max(xp.abs(away), axis=axis, keepdims=True)
+    deviations = x - xp.mean(x, axis=axis, keepdims=True)
+    largest = xp.max(xp.abs(deviations), axis=axis, keepdims=True)
     unit = xp.where(xp.logical_or(largest == 0, xp.isinf(largest)), xp.ones_like(largest), largest)
-    away = away / unit
-    out = xp.sqrt(xp.sum(away * away, axis=axis, keepdims=True) / degrees) * unit
+    deviations = deviations / unit
+    out = xp.sqrt(xp.sum(deviations * deviations, axis=axis, keepdims=True) / degrees) * unit
     axes = () if keepdims else axes_of(axis, len(x.shape))
     return xp.reshape(out, tuple([n for i, n in enumerate(out.shape) if i not in axes])) if axes else out
 
 
 def _shifted(xp: Namespace, x: Array, by: int, fill: Array) -> Array:
-    """``x`` moved along its last axis by ``by`` places (to the right if positive), with ``fill``'s elements
-    moving in.
-    """
+    """``x`` moved along its last axis by ``by`` places, to the right if ``by`` is positive. ``fill`` fills the gap."""
     if by > 0:
         return xp.concat([fill[..., :by], x[..., :-by]], axis=-1)
     return xp.concat([x[..., -by:], fill[..., :-by]], axis=-1)
 
 
 def _products_before(xp: Namespace, x: Array) -> Array:
-    """The product of all elements before each, along the last axis."""
+    """For each element, the product of all elements before it along the last axis."""
     return xp.cumulative_prod(_shifted(xp, x, 1, xp.ones_like(x)), axis=-1)
 
 
 def _prod_rule(xp: Namespace, g: Array, x: Array, axis: Axes, keepdims: bool) -> Array:
-    """Each element's factor is the product of all others, from both sides: no division, so zeros are no
-    special case.
+    """For each element, ``g`` times the product of all others.
+
+    That product is the one of all elements before it times the one of all elements behind it. Nothing is divided, so
+    zeros need no special case.
     """
     shape = x.shape
     axes = axes_of(axis, len(shape))
@@ -127,9 +125,9 @@ def _cumulative_sum_rule(xp: Namespace, g: Array, axis: int, include_initial: bo
 
 
 def _cumulative_prod_rule(xp: Namespace, g: Array, x: Array, axis: int, include_initial: bool) -> Array:
-    """``before[i] * r[i]`` with ``r[i] = g[i] + x[i+1] * r[i+1]``, in which nothing is divided by ``x``.
+    """``before[i] * r[i]`` with ``r[i] = g[i] + x[i+1] * r[i+1]``. Nothing is divided by ``x``.
 
-    The linear recurrence is solved by doubling: log2(n) passes over arrays of the input's size.
+    Doubling solves the linear recurrence in log2(n) passes over arrays of the input's size.
     Source: Hillis & Steele, "Data parallel algorithms", 1986.
     """
     if include_initial:
@@ -197,8 +195,8 @@ _cumulative_prod = Primitive(
 
 
 # -- functions ---------------------------------------------------------------------------------------------------------
-def _given(x: ArrayLike, name: str, axis: Axis) -> tuple[Any, Any]:
-    """The array as a Variable and the axes checked, as an integer, a tuple or None."""
+def _checked(x: Any, name: str, axis: Axes) -> tuple[Variable, Any]:
+    """The array as a Variable; the checked axes as an integer, a tuple or None."""
     if type(x) not in VARIABLES:
         x = adopt(x, name)
     if axis is None:
@@ -207,32 +205,32 @@ def _given(x: ArrayLike, name: str, axis: Axis) -> tuple[Any, Any]:
     return x, axes[0] if isinstance(axis, int) else axes
 
 
-def _native_dtype(x: ArrayLike, dtype: DTypeLike) -> Any:
+def _native_dtype(x: Any, dtype: DTypeLike) -> Any:
     return None if dtype is None else of(x._native).native_dtype(dtype)  # type: ignore[union-attr]
 
 
-def _not_empty(x: ArrayLike, name: str, axis: Any) -> None:
+def _not_empty(x: Variable, name: str, axis: Axes) -> None:
     if not _count(axis, x.shape):
         raise ValueError(f"{name}: there is no {name} of nothing: axis {axis} of shape {x.shape} has no elements")
 
 
-def _floating(x: ArrayLike, name: str) -> None:
+def _floating(x: Variable, name: str) -> None:
     if not dtypes.is_floating(x.dtype):
         raise TypeError(f"{name} is of floating-point arrays, not {x.dtype}; convert with x.astype(rustorch.float32)")
 
 
-def sum(x: ArrayLike, /, *, axis: Axis = None, dtype: DTypeLike = None, keepdims: bool = False) -> Variable:
-    """Sum of the elements along axes.
+def sum(x: ArrayLike, /, *, axis: Axes = None, dtype: DTypeLike = None, keepdims: bool = False) -> Variable:
+    """The sum of the elements along axes.
 
     Parameters
     ----------
     x : Variable or array
     axis : int, tuple of int, or None
-        None: all.
+        None: all axes.
     dtype : dtype, optional
-        Of the sum; default: of ``x``, and for narrow integers int64 or uint64.
+        The dtype of the sum. Default: the dtype of ``x``; for narrow integers int64 or uint64.
     keepdims : bool
-        Whether the axes stay, with size 1.
+        Whether the axes stay in the result, with size 1.
 
     Returns
     -------
@@ -245,52 +243,68 @@ def sum(x: ArrayLike, /, *, axis: Axis = None, dtype: DTypeLike = None, keepdims
     Variable([4., 6.])
     """
     if axis is not None or type(x) not in VARIABLES:
-        x, axis = _given(x, "sum", axis)
+        x, axis = _checked(x, "sum", axis)
     return _sum.call(x, axis, None if dtype is None else _native_dtype(x, dtype), keepdims)
 
 
-def prod(x: ArrayLike, /, *, axis: Axis = None, dtype: DTypeLike = None, keepdims: bool = False) -> Variable:
-    """Product of the elements along axes; parameters as in `sum`. Zeros among them have their right gradients."""
-    x, axis = _given(x, "prod", axis)
+def prod(x: ArrayLike, /, *, axis: Axes = None, dtype: DTypeLike = None, keepdims: bool = False) -> Variable:
+    """The product of the elements along axes; parameters as in `sum`. Elements that are 0 have correct gradients."""
+    x, axis = _checked(x, "prod", axis)
     return _prod(x, axis, _native_dtype(x, dtype), keepdims)
 
 
-def mean(x: ArrayLike, /, *, axis: Axis = None, keepdims: bool = False) -> Variable:
-    """Arithmetic mean along axes, of a floating-point array; parameters as in `sum`."""
-    x, axis = _given(x, "mean", axis)
+def mean(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False) -> Variable:
+    """The arithmetic mean of a floating-point array along axes; parameters as in `sum`."""
+    x, axis = _checked(x, "mean", axis)
     _floating(x, "mean")
     return _mean.call(x, axis, keepdims)
 
 
-def max(x: ArrayLike, /, *, axis: Axis = None, keepdims: bool = False) -> Variable:
+def max(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False) -> Variable:
     """The largest element along axes; parameters as in `sum`. Ties share the gradient evenly."""
-    x, axis = _given(x, "max", axis)
+    x, axis = _checked(x, "max", axis)
     _not_empty(x, "max", axis)
     return _max(x, axis, keepdims)
 
 
-def min(x: ArrayLike, /, *, axis: Axis = None, keepdims: bool = False) -> Variable:
+def min(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False) -> Variable:
     """The smallest element along axes; parameters as in `sum`. Ties share the gradient evenly."""
-    x, axis = _given(x, "min", axis)
+    x, axis = _checked(x, "min", axis)
     _not_empty(x, "min", axis)
     return _min(x, axis, keepdims)
 
 
-def var(x: ArrayLike, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Variable:
-    """Variance along axes: squared deviations from the mean, over the number of elements less ``correction``."""
-    x, axis = _given(x, "var", axis)
+def var(x: ArrayLike, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Variable:
+    """The variance along axes: the sum of squared deviations from the mean, divided by n - ``correction``.
+
+    Parameters
+    ----------
+    x : Variable or array
+        Floating-point, with n elements along the axes.
+    axis : int, tuple of int, or None
+        None: all axes.
+    correction : float
+        0 for the variance of a population, 1 for that of a sample.
+    keepdims : bool
+        Whether the axes stay in the result, with size 1.
+
+    Returns
+    -------
+    Variable
+    """
+    x, axis = _checked(x, "var", axis)
     _floating(x, "var")
     return _var(x, axis, real_number("var", "correction", correction), keepdims)
 
 
-def std(x: ArrayLike, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Variable:
-    """Standard deviation along axes: the square root of `var`. Its gradient at 0 is 0."""
-    x, axis = _given(x, "std", axis)
+def std(x: ArrayLike, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Variable:
+    """The standard deviation along axes: the square root of `var`. Its gradient at 0 is 0."""
+    x, axis = _checked(x, "std", axis)
     _floating(x, "std")
     return _std(x, axis, real_number("std", "correction", correction), keepdims)
 
 
-def _running(x: ArrayLike, name: str, axis: int | None) -> tuple[Any, int]:
+def _running(x: ArrayLike, name: str, axis: int | None) -> tuple[Variable, int]:
     x = adopt(x, name)
     if axis is None:
         if x.ndim != 1:
@@ -302,7 +316,7 @@ def _running(x: ArrayLike, name: str, axis: int | None) -> tuple[Any, int]:
 def cumulative_sum(
     x: ArrayLike, /, *, axis: int | None = None, dtype: DTypeLike = None, include_initial: bool = False
 ) -> Variable:
-    """Running sums along an axis.
+    """The running sums along an axis.
 
     Parameters
     ----------
@@ -312,7 +326,7 @@ def cumulative_sum(
         Needed for more than one dimension.
     dtype : dtype, optional
     include_initial : bool
-        Whether the sums begin with a 0, one more than there are elements.
+        Whether a 0 comes before the first sum, so that there is one more sum than elements.
 
     Returns
     -------
@@ -325,6 +339,6 @@ def cumulative_sum(
 def cumulative_prod(
     x: ArrayLike, /, *, axis: int | None = None, dtype: DTypeLike = None, include_initial: bool = False
 ) -> Variable:
-    """Running products along an axis; parameters as in `cumulative_sum`, the initial value is 1."""
+    """The running products along an axis; parameters as in `cumulative_sum`. The initial value is 1."""
     x, axis = _running(x, "cumulative_prod", axis)
     return _cumulative_prod(x, axis, _native_dtype(x, dtype), include_initial)

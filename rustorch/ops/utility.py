@@ -1,4 +1,4 @@
-"""Tests over whole arrays, and differences of neighbours."""
+"""Whether all or any elements are true; differences of neighbours."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _any = Primitive("any", lambda xp, x, /, axis, keepdims: xp.any(x, axis=axis, ke
 
 
 def all(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False) -> Variable:
-    """Whether all elements along axes (None: all of them) are true or not zero."""
+    """Whether all elements along axes are true, or not zero. Without axes, of the whole array."""
     x = adopt(x, "all")
     return _all(x, None if axis is None else axes_of(axis, x.ndim), keepdims)
 
 
 def any(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False) -> Variable:
-    """Whether any element along axes (None: of them all) is true or not zero."""
+    """Whether any element along axes is true, or not zero. Without axes, of the whole array."""
     x = adopt(x, "any")
     return _any(x, None if axis is None else axes_of(axis, x.ndim), keepdims)
 
@@ -34,17 +34,20 @@ def any(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False) -> Variab
 def diff(
     x: ArrayLike, /, *, axis: int = -1, n: int = 1, prepend: ArrayLike | None = None, append: ArrayLike | None = None
 ) -> Variable:
-    """Differences of neighbours along an axis, taken ``n`` times.
+    """The differences of neighbours along an axis, taken ``n`` times.
 
     Parameters
     ----------
     x : Variable or array
     axis : int
     n : int
-        0 for ``x`` itself, with nothing joined to it: there are no differences to take. So have it NumPy, PyTorch and
-        JAX.
+        0 returns ``x`` itself, without ``prepend`` and ``append``, as in NumPy, PyTorch and JAX.
     prepend, append : Variable or array, optional
-        Joined to ``x`` along the axis first.
+        Joined to ``x`` along the axis before differences are taken.
+
+    Returns
+    -------
+    Variable
 
     Raises
     ------

@@ -33,7 +33,7 @@ def arrays_and_keys(draw: Any) -> tuple[numpy.ndarray, Any]:
     parts: list[Any] = []
     axis = 0
     while axis < len(shape):
-        kind = draw(st.sampled_from(["integer", "slice", "slice", "array", "array", "mask", "new", "switch", "..."]))
+        kind = draw(st.sampled_from(["integer", "slice", "slice", "array", "array", "mask", "new axis", "0-d mask", "..."]))
         size, taken = shape[axis], 1
         if kind == "integer":
             parts.append(draw(st.integers(-size, size - 1)) if size else slice(None))
@@ -61,7 +61,7 @@ def arrays_and_keys(draw: Any) -> tuple[numpy.ndarray, Any]:
             parts.append(mask)
         else:
             taken = 0
-            parts.append({"new": None, "switch": draw(st.booleans()), "...": Ellipsis}[kind])
+            parts.append({"new axis": None, "0-d mask": draw(st.booleans()), "...": Ellipsis}[kind])
             if kind == "..." and sum(part is Ellipsis for part in parts) > 1:
                 parts.pop()
             if len(parts) > 6:

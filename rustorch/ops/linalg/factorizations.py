@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...autograd.modes import mode
 from ..complex_numbers import is_complex
@@ -20,49 +20,55 @@ __all__ = ["cholesky", "eig", "eigh", "eigvals", "eigvalsh", "qr", "svd", "svdva
 
 
 class _Eigen(NamedTuple):
-    """What `eigh` and `eig` return."""
+    """Eigenvalues and eigenvectors, from `eigh` or `eig`."""
 
-    eigenvalues: Any
-    eigenvectors: Any
+    eigenvalues: Variable
+    eigenvectors: Variable
 
 
 class _QR(NamedTuple):
-    """What `qr` returns."""
+    """The factors of `qr`."""
 
-    Q: Any
-    R: Any
+    Q: Variable
+    R: Variable
 
 
 class _SVD(NamedTuple):
-    """What `svd` returns."""
+    """The factors of `svd`."""
 
-    U: Any
-    S: Any
-    Vh: Any
+    U: Variable
+    S: Variable
+    Vh: Variable
 
 
-def _transposed(x: ArrayLike) -> Any:
+def _transposed(x: Variable) -> Variable:
     x = matrix_transpose(x)
     return conj(x) if is_complex(x) else x
 
 
-def _recorded(x: ArrayLike) -> bool:
+def _is_recorded(x: Variable) -> bool:
     return mode.enabled and x.requires_grad
 
 
 def cholesky(x: ArrayLike, /, *, upper: bool = False) -> Variable:
-    """The lower triangular L of ``x = L @ L^H``, or with ``upper`` the U of ``x = U^H @ U``.
+    """The lower triangular matrix L with ``x = L @ L^H``, or with ``upper`` the matrix U with ``x = U^H @ U``.
 
     Parameters
     ----------
     x : Variable or array, (..., n, n)
-        Symmetric (complex: Hermitian) and positive definite; the gradient is symmetric, too.
+        Symmetric (complex: Hermitian) and positive definite. The gradient is symmetric, too.
+    upper : bool
+
+    Returns
+    -------
+    Variable
+        Of shape (..., n, n).
 
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a matrix is not positive definite; it is a ValueError, too. (Inside of ``jax.jit`` nobody can look: the
-        answer is nan there.)
+        If a matrix is not positive definite. The error is a ValueError, too. Inside ``jax.jit`` no value can be
+        checked, and the result is nan instead.
     """
     out = primitives.cholesky(matrices_of(x, "cholesky", square=True))
     if not upper:
@@ -71,72 +77,79 @@ def cholesky(x: ArrayLike, /, *, upper: bool = False) -> Variable:
 
 
 def eigh(x: ArrayLike, /) -> _Eigen:
-    """Eigenvalues, in rising order, and orthonormal eigenvectors, in columns, of symmetric or Hermitian matrices, (...,
-    n, n).
+    """The eigenvalues and eigenvectors of symmetric or Hermitian matrices.
 
-    Gradients are right for what does not depend on the signs or phases of the eigenvectors, nor on which of the bases
-    of their span those of equal eigenvalues are. For what does depend on that, they are not defined: they come out
-    huge, infinite or nan. Second derivatives need distinct eigenvalues; else they are nan.
+    Gradients are correct for results that do not depend on the signs or phases of the eigenvectors, or on the basis
+    that was chosen for the eigenvectors of equal eigenvalues. The gradients of other results are not defined: they are
+    huge, infinite or nan. Second derivatives are nan if eigenvalues are equal.
+
+    Parameters
+    ----------
+    x : Variable or array, (..., n, n)
 
     Returns
     -------
-    (eigenvalues, eigenvectors)
-        Named; the eigenvalues are real.
+    named tuple (eigenvalues, eigenvectors)
+        The eigenvalues, (..., n), are real and rise. The columns of ``eigenvectors``, (..., n, n), are orthonormal.
     """
     return _Eigen(*primitives.eigh(matrices_of(x, "eigh", square=True)))
 
 
 def eigvalsh(x: ArrayLike, /) -> Variable:
-    """The eigenvalues that `eigh` returns."""
+    """The eigenvalues of `eigh`, without the eigenvectors."""
     x = matrices_of(x, "eigvalsh", square=True)
-    return primitives.eigh(x)[0] if _recorded(x) else primitives.eigvalsh(x)
+    return primitives.eigh(x)[0] if _is_recorded(x) else primitives.eigvalsh(x)
 
 
 def eig(x: ArrayLike, /) -> _Eigen:
-    """Eigenvalues and eigenvectors of norm 1, in columns, of any square matrices, (..., n, n); both complex, in no
-    order.
+    """The eigenvalues and eigenvectors of square matrices.
 
-    Gradients are right for what does not depend on the phases of the eigenvectors, where the eigenvalues are distinct.
+    Gradients are correct for results that do not depend on the phases of the eigenvectors, if the eigenvalues are
+    distinct.
+
+    Parameters
+    ----------
+    x : Variable or array, (..., n, n)
 
     Returns
     -------
-    (eigenvalues, eigenvectors)
-        Named.
+    named tuple (eigenvalues, eigenvectors)
+        Both are complex. The eigenvalues, (..., n), are in no order. The columns of ``eigenvectors``, (..., n, n), have
+        norm 1.
     """
     return _Eigen(*primitives.eig(matrices_of(x, "eig", square=True)))
 
 
 def eigvals(x: ArrayLike, /) -> Variable:
-    """The eigenvalues that `eig` returns."""
+    """The eigenvalues of `eig`, without the eigenvectors."""
     x = matrices_of(x, "eigvals", square=True)
-    return primitives.eig(x)[0] if _recorded(x) else primitives.eigvals(x)
+    return primitives.eig(x)[0] if _is_recorded(x) else primitives.eigvals(x)
 
 
 def qr(x: ArrayLike, /, *, mode: str = "reduced") -> _QR:
-    """Orthonormal columns Q and upper triangular R with ``x = Q @ R``.
+    """The factors of ``x = Q @ R``: orthonormal columns Q and an upper triangular matrix R.
 
     Parameters
     ----------
     x : Variable or array, (..., m, n)
-        For gradients, its first min(m, n) columns must be independent.
+        Gradients need independent columns: the first min(m, n).
     mode : {"reduced", "complete"}
-        Whether Q has min(m, n) columns or m.
+        "reduced": Q has min(m, n) columns. "complete": Q has m columns.
 
     Returns
     -------
-    (Q, R)
-        Named.
+    named tuple (Q, R)
 
     Raises
     ------
     ValueError
-        In backward, if "complete" added columns: they are arbitrary, and have no gradient. As in PyTorch.
+        In backward, if "complete" added columns. They are arbitrary and have no gradient, as in PyTorch.
     """
     x = matrices_of(x, "qr")
     if mode not in ("reduced", "complete"):
         raise ValueError(f"qr: mode is 'reduced' or 'complete', not {mode!r}")
     m, n = x.shape[-2:]
-    if not _recorded(x):
+    if not _is_recorded(x):
         return _QR(*primitives.qr(x, mode))
     if n <= m:
         return _QR(*primitives.qr(x, mode))
@@ -145,28 +158,27 @@ def qr(x: ArrayLike, /, *, mode: str = "reduced") -> _QR:
 
 
 def svd(x: ArrayLike, /, *, full_matrices: bool = True) -> _SVD:
-    """Singular value decomposition ``x = U @ diag(S) @ Vh``, the singular values falling.
+    """The singular value decomposition ``x = U @ diag(S) @ Vh``. The singular values fall.
 
-    Gradients are right for what does not depend on the signs or phases of the singular vectors, or on the bases of
-    equal values; see `eigh`.
+    Gradients are correct for results that do not depend on the signs or phases of the singular vectors, or on the bases
+    for equal values; see `eigh`.
 
     Parameters
     ----------
     x : Variable or array, (..., m, n)
     full_matrices : bool
-        Whether U and Vh are square, or have min(m, n) columns and rows. What this adds is arbitrary, as long as it is
-        orthonormal: gradients that reach it are ignored, as in PyTorch.
+        Whether U and Vh are square; if not, U has min(m, n) columns and Vh has min(m, n) rows. The added columns and
+        rows are arbitrary: their gradients are ignored, as in PyTorch.
 
     Returns
     -------
-    (U, S, Vh)
-        Named.
+    named tuple (U, S, Vh)
     """
     x = matrices_of(x, "svd")
     return _SVD(*primitives.svd(x, full_matrices))
 
 
 def svdvals(x: ArrayLike, /) -> Variable:
-    """The singular values that `svd` returns."""
+    """The singular values of `svd`, without the singular vectors."""
     x = matrices_of(x, "svdvals")
-    return primitives.svd(x, False)[1] if _recorded(x) else primitives.svdvals(x)
+    return primitives.svd(x, False)[1] if _is_recorded(x) else primitives.svdvals(x)

@@ -25,17 +25,18 @@ __all__ = ["det", "inv", "matrix_power", "matrix_rank", "pinv", "slogdet", "solv
 
 
 class _Slogdet(NamedTuple):
-    """What `slogdet` returns."""
+    """The results of `slogdet`."""
 
-    sign: Any
-    logabsdet: Any
+    sign: Variable
+    logabsdet: Variable
 
 
 def det(x: ArrayLike, /) -> Variable:
-    """Determinants of square matrices, (..., n, n).
+    """The determinants of square matrices, (..., n, n).
 
-    Singular matrices have their right gradients, the cofactors, and second derivatives. (PyTorch's first gradient there
-    is 0 unless it is computed with ``create_graph=True``.) Third derivatives need distinct singular values there.
+    The gradient and second derivatives are correct for singular matrices, too. (PyTorch's gradient of a singular matrix
+    is 0 unless it is computed with ``create_graph=True``.) Third derivatives of a singular matrix need distinct
+    singular values.
 
     Examples
     --------
@@ -49,30 +50,34 @@ def det(x: ArrayLike, /) -> Variable:
 
 
 def slogdet(x: ArrayLike, /) -> _Slogdet:
-    """Sign and logarithm of the absolute value of determinants, named ``sign`` and ``logabsdet``: no overflow.
+    """The sign of determinants, and the logarithm of their absolute value, which does not overflow.
+
+    Returns
+    -------
+    named tuple (sign, logabsdet)
 
     Raises
     ------
     ValueError
-        In backward, if a matrix is singular: the logarithm, -inf, has no gradient there.
+        In backward, if a matrix is singular: the logarithm -inf has no gradient.
     """
     return _Slogdet(*primitives.slogdet(matrices_of(x, "slogdet", square=True)))
 
 
 def inv(x: ArrayLike, /) -> Variable:
-    """Inverses of square matrices, (..., n, n).
+    """The inverses of square matrices, (..., n, n).
 
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a matrix is singular; it is a ValueError, too. (Inside of ``jax.jit`` nobody can look: the answer is infinite
-        or nan there.)
+        If a matrix is singular. The error is a ValueError, too. Inside ``jax.jit`` no value can be checked, and the
+        result is infinite or nan instead.
     """
     return primitives.inv(matrices_of(x, "inv", square=True))
 
 
 def solve(x1: ArrayLike, x2: ArrayLike, /) -> Variable:
-    """The ``x`` of ``x1 @ x = x2``.
+    """The solution ``x`` of ``x1 @ x = x2``.
 
     Parameters
     ----------
@@ -83,7 +88,7 @@ def solve(x1: ArrayLike, x2: ArrayLike, /) -> Variable:
     Raises
     ------
     ValueError
-        If sizes do not fit; if a matrix is singular, as in `inv`.
+        If the sizes do not fit, or a matrix is singular, as in `inv`.
     """
     x1, x2 = adopt(x1, "solve", (x2,)), adopt(x2, "solve", (x1,))
     x1 = matrices_of(x1, "solve", square=True)
@@ -97,19 +102,25 @@ def solve(x1: ArrayLike, x2: ArrayLike, /) -> Variable:
     return squeeze(out, axis=-1) if vector else out
 
 
-def _tolerance(x: ArrayLike, rtol: Any) -> Any:
-    """The relative size below which a singular value counts as zero."""
+def _tolerance(x: Variable, rtol: Any) -> Any:
+    """The part of the largest singular value up to which another one counts as zero."""
     return max(x.shape[-2:]) * finfo(x.dtype).eps if rtol is None else rtol
 
 
 def pinv(x: ArrayLike, /, *, rtol: Any = None) -> Variable:
-    """Pseudo-inverses of matrices, (..., m, n); singular values up to ``rtol`` times the largest count as zero.
+    """The pseudo-inverses of matrices.
 
     Parameters
     ----------
-    x : Variable or array
+    x : Variable or array, (..., m, n)
     rtol : float, or Variable or array of shape (...), optional
-        Default: the larger of m and n times the precision of the dtype.
+        Singular values up to ``rtol`` times the largest one count as zero. Default: the larger of m and n, times the
+        precision of the dtype.
+
+    Returns
+    -------
+    Variable
+        Of shape (..., n, m).
     """
     x = matrices_of(x, "pinv")
     rtol = _tolerance(x, rtol)
@@ -117,7 +128,7 @@ def pinv(x: ArrayLike, /, *, rtol: Any = None) -> Variable:
 
 
 def matrix_rank(x: ArrayLike, /, *, rtol: Any = None) -> Variable:
-    """How many singular values are larger than ``rtol`` times the largest, as int64; parameters as in `pinv`."""
+    """The number of singular values above ``rtol`` times the largest one, as int64; parameters as in `pinv`."""
     x = matrices_of(x, "matrix_rank")
     rtol = _tolerance(x, rtol)
     s = svdvals(x.detach())
@@ -129,16 +140,14 @@ def matrix_rank(x: ArrayLike, /, *, rtol: Any = None) -> Variable:
 
 
 def matrix_power(x: ArrayLike, n: int, /) -> Variable:
-    """The ``n``-th power of square matrices, (..., k, k), by repeated squaring; a negative one is a power of the
-    inverse.
-    """
+    """The n-th power of square matrices, (..., k, k). A negative power is a power of the inverse."""
     x, n = matrices_of(x, "matrix_power", square=True), index(n)
     if n == 0:
         return broadcast_to(eye(x.shape[-1], dtype=x.dtype, device=x.device), x.shape)
     if n < 0:
         x, n = inv(x), -n
-    out = None
-    while n:
+    out: Any = None
+    while n:  # square repeatedly
         if n & 1:
             out = x if out is None else matmul(out, x)
         n >>= 1

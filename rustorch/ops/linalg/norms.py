@@ -29,53 +29,55 @@ _INF, _NAN = float("inf"), float("nan")
 
 
 # -- norms of vectors --------------------------------------------------------------------------------------------------
-def _limit_at_zero(xp: Namespace, g: Array, out: Array) -> tuple[Any, Any]:
-    """What ``g / out`` tends to where both are 0, and whether it does: by L'Hopital's rule, the derivative of ``g`` in
-    ``out``.
+def _limit_at_zero(xp: Namespace, g: Array, out: Array) -> tuple[Array, Array]:
+    """The limit of ``g / out`` where both are 0, and whether it exists.
+
+    By L'Hopital's rule it is the derivative of ``g`` in ``out``.
     """
     if not g._tracked:
         return xp.zeros_like(g), g == 0
-    found = grad(g, out, xp.ones_like(g), create_graph=True, allow_unused=True)[0]
-    limit = xp.full_like(g, _NAN) if found is None else found  # g is 0 by way of something else, which may be x
+    derivative = grad(g, out, xp.ones_like(g), create_graph=True, allow_unused=True)[0]
+    # Without a derivative, g does not depend on out: it is 0 for another reason, and may depend on x.
+    limit = xp.full_like(g, _NAN) if derivative is None else derivative
     smooth = xp.logical_and(g == 0, xp.isfinite(limit))
     return xp.where(smooth, limit, xp.zeros_like(limit)), smooth
 
 
-def _ordinary(xp: Namespace, g: Array, out: Array, zero: Array) -> bool:
-    """Whether this is a first derivative, or it is known that there is no zero."""
+def _needs_no_limit(xp: Namespace, g: Array, out: Array, zero: Array) -> bool:
+    """Whether a rule computes a first derivative, or no element of ``zero`` is true."""
     return type(g) not in VARIABLES or not out._tracked or extent(astype(zero, dtypes.int32))[1] == 0
 
 
 def by_norm(xp: Namespace, g: Array, x: Array, out: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-    """``g * x / out``, where ``out`` is a norm of x over axes: it is not negative, and x is 0 where it is 0.
+    """``g * x / out``, where ``out`` is a norm of ``x`` over axes.
 
-    The quotient is 0 there, and yet it has a derivative if ``g`` is 0, too, as it is for the square of a norm. Else
-    there is no second derivative: it is nan.
+    At the norm 0, ``x`` is 0 and so is the gradient. It has a derivative there if ``g`` is 0, too, as for the square of
+    a norm. If not, the second derivative is nan.
     """
     shape = tuple(x.shape)
     wide = restore_axes(xp, out, axes, shape, keepdims)
     zero = wide == 0
     direction = x / xp.where(zero, xp.ones_like(wide), wide)
     wide = restore_axes(xp, g, axes, shape, keepdims)
-    if _ordinary(xp, g, out, zero):
+    if _needs_no_limit(xp, g, out, zero):
         return wide * direction
     limit, smooth = [restore_axes(xp, value, axes, shape, keepdims) for value in _limit_at_zero(xp, g, out)]
-    rough = xp.logical_and(zero, xp.logical_not(smooth))
-    return xp.where(zero, limit, wide) * direction + xp.where(rough, undefined_derivative(x), xp.zeros_like(x))
+    undefined = xp.logical_and(zero, xp.logical_not(smooth))
+    return xp.where(zero, limit, wide) * direction + xp.where(undefined, undefined_derivative(x), xp.zeros_like(x))
 
 
 def _root_rule(xp: Namespace, g: Array, x: Array, out: Array, order: float) -> Array:
-    """``out / x / order``, and at 0 what is right for a sum of powers, of which the derivative is 0 there."""
+    """``g * out / x / order``. At 0 it is 0, because ``x`` is a sum of powers whose derivative is 0 there."""
     zero = x == 0
     slope = g * (out / (order * xp.where(zero, xp.ones_like(x), x)))
-    if _ordinary(xp, g, out, zero):
+    if _needs_no_limit(xp, g, out, zero):
         return slope
     limit, smooth = _limit_at_zero(xp, g, out)
-    rough = xp.logical_and(zero, xp.logical_not(smooth)) if order == 2 else zero
-    return xp.where(zero, limit / order, slope) + xp.where(rough, undefined_derivative(x), xp.zeros_like(x))
+    undefined = xp.logical_and(zero, xp.logical_not(smooth)) if order == 2 else zero
+    return xp.where(zero, limit / order, slope) + xp.where(undefined, undefined_derivative(x), xp.zeros_like(x))
 
 
-#: The root of a sum of powers of an order above 0, for norms whose sum is made elsewhere.
+#: The root of a sum of powers. The order is positive. Pooling computes the sum itself.
 root_of_sum = Primitive(
     "root_of_sum",
     lambda xp, x, /, order: xp.sqrt(x) if order == 2 else x ** (1 / order),
@@ -105,7 +107,7 @@ def _vector_norm_rule(
         factor = (out / safe) ** (1 - order)
     else:
         out = xp.where(out == 0, xp.ones_like(out), out)
-        # powers below 1 are small enough to be multiplied; the quotient might underflow, and they would not
+        # For orders below 2 the quotient may underflow; the two powers do not, and their product is small enough.
         factor = safe ** (order - 1) * out ** (1 - order) if order < 2 else (sizes / out) ** (order - 1)
     return g * (factor if order > 2 else xp.where(none, xp.zeros_like(factor), factor)) * xp.sign(x)
 
@@ -118,21 +120,22 @@ _vector_norm = Primitive(
 
 
 def vector_norm(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False, ord: float = 2) -> Variable:
-    """Norm of the elements along axes: ``sum(abs(x) ** ord) ** (1 / ord)``, without overflow or underflow on the way.
+    """The norm of the elements along axes: ``sum(abs(x) ** ord) ** (1 / ord)``. The powers do not over- or underflow.
 
-    Its gradient at 0 is 0. Second derivatives there are those of what is smooth, such as ``vector_norm(x) ** 2``, and
-    else nan: for the norm itself, there is none.
+    The gradient at 0 is 0. Second derivatives at 0 are correct for smooth functions, such as ``vector_norm(x) ** 2``.
+    The norm itself has none there: they are nan.
 
     Parameters
     ----------
     x : Variable or array
         Floating-point.
     axis : int, tuple of int, or None
-        None: all.
+        None: all axes.
     keepdims : bool
+        Whether the axes stay in the result, with size 1.
     ord : float
-        ``inf`` and ``-inf`` are the largest and the smallest absolute value, 0 is the number of elements that are not
-        zero.
+        ``inf``: the largest absolute value. ``-inf``: the smallest absolute value. 0: the number of elements that are
+        not zero.
 
     Returns
     -------
@@ -161,16 +164,18 @@ def vector_norm(x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False, o
 
 
 def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") -> Variable:
-    """Norms of matrices, (..., m, n).
+    """The norms of matrices.
 
     Parameters
     ----------
-    x : Variable or array
+    x : Variable or array, (..., m, n)
         Floating-point.
     keepdims : bool
+        Whether the last two axes stay in the result, with size 1.
     ord : {"fro", "nuc", 1, -1, 2, -2, inf, -inf}
-        The root of the sum of squares, the sum of the singular values, the largest or smallest: sum of a column's
-        absolute values, singular value, sum of a row's absolute values.
+        "fro": the root of the sum of squares. "nuc": the sum of the singular values. 1, -1: the largest, smallest sum
+        of the absolute values in a column. 2, -2: the largest, smallest singular value. inf, -inf: the largest,
+        smallest sum of the absolute values in a row.
 
     Returns
     -------
@@ -180,7 +185,7 @@ def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") ->
     Raises
     ------
     ValueError
-        If there are fewer than two dimensions, or no such norm.
+        If ``x`` has fewer than two dimensions, or ``ord`` is none of these.
     """
     x = floating_of(x, "matrix_norm")
     if x.ndim < 2:

@@ -1,8 +1,8 @@
-"""What ``linalg`` is computed with: primitives of inverses, determinants and factorizations, each with its rule.
+"""Primitives of inverses, determinants and factorizations, each with its rule.
 
-Rules are those of Giles, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation"
-(2008), in PyTorch's convention for complex numbers; where another source is followed, it stands beside the rule. ``_h``
-is the conjugate transpose, ``g`` the gradient that comes in.
+The rules follow Giles, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation"
+(2008), in PyTorch's convention for complex numbers. A rule with another source names it. ``_h`` is the conjugate
+transpose.
 """
 
 from __future__ import annotations
@@ -19,16 +19,14 @@ from ..undefined_derivatives import undefined_derivative
 if TYPE_CHECKING:
     from ...typing import Array, Namespace
 
-# -- what rules share --------------------------------------------------------------------------------------------------
+# -- helpers of the rules ----------------------------------------------------------------------------------------------
 _SINGULAR = "a matrix is singular; add a small multiple of the identity to it, or take linalg.pinv(x)"
 _INDEFINITE = "a matrix is not positive definite; add a small multiple of the identity to it"
-_DIVERGED = "the iteration did not converge; is there an infinite number or a nan in it?"
+_DIVERGED = "the iteration did not converge; look for infinite numbers and nan in the matrix"
 
 
-def _attempt(function: Callable, advice: str, *args: Any, **options: Any) -> Any:
-    """The library's function; what it raises for a matrix that it cannot treat becomes NumPy's error of that kind, with
-    advice.
-    """
+def _attempt(function: Callable[..., Any], advice: str, *args: Any, **options: Any) -> Any:
+    """Call the library's function. Its error for a bad matrix becomes NumPy's LinAlgError, with advice."""
     try:
         return function(*args, **options)
     except Exception as error:
@@ -50,23 +48,30 @@ def _inverse_h(xp: Namespace, x: Array) -> Array:
 
 
 def _largest(xp: Namespace, x: Array, n: int) -> Array:
-    """The largest size in vectors (n = 1) or matrices (n = 2), with axes that are kept: (..., 1, 1)."""
+    """The largest absolute value in vectors (n = 1) or matrices (n = 2), of shape (..., 1, 1)."""
     out = xp.max(xp.abs(x), axis=tuple(range(x.ndim - n, x.ndim)), keepdims=True)
     return out[..., None] if n == 1 else out
 
 
 def _quotient(xp: Namespace, x: Array, by: Array, size: Array, scale: Array, slopes: Array) -> Array:
-    """``x / by`` at each element of matrices, and 0 where both are 0 but for rounding.
+    """``x / by`` at each element of matrices. It is 0 where both are 0 up to rounding.
 
-    Eigenvectors of equal eigenvalues are any basis of their span. What depends on the span alone has no gradient along
-    the ways in which such a basis can turn: ``x`` is 0. Both are 0 as far as numbers of the sizes ``size`` and
-    ``scale`` tell, of shape (..., 1, 1). Then ``slopes`` are 0, too, the differences of the eigenvalues' own gradients;
-    else the loss tells equal eigenvalues apart, and what it needs is lost in 0 / 0: nan.
+    The eigenvectors of equal eigenvalues are an arbitrary basis of a space. A loss that depends on this space alone
+    does not change when the basis turns: ``x`` is 0 where ``by``, the difference of the eigenvalues, is 0. If such a
+    loss treats the equal eigenvalues alike, the differences of their gradients, ``slopes``, are 0, too. If it does not,
+    its gradient is 0 / 0 and cannot be computed: the result is nan.
+
+    Parameters
+    ----------
+    x, by : array, (..., n, n)
+    size, scale : array, (..., 1, 1)
+        The size of the numbers from which ``x`` and ``by`` were computed: rounding is relative to it.
+    slopes : array, (..., n, n)
     """
-    none = xp.logical_and(_equal(xp, by, scale), xp.abs(x) <= _precision(xp, by) * size)
-    out = xp.where(none, xp.zeros_like(x), x / xp.where(none, xp.ones_like(by), by))
-    alike = xp.logical_or(size == 0, _equal(xp, slopes, _largest(xp, slopes, 2)))
-    return xp.where(xp.logical_and(none, xp.logical_not(alike)), xp.full_like(out, float("nan")), out)
+    is_zero = xp.logical_and(_equal(xp, by, scale), xp.abs(x) <= _precision(xp, by) * size)
+    out = xp.where(is_zero, xp.zeros_like(x), x / xp.where(is_zero, xp.ones_like(by), by))
+    treated_alike = xp.logical_or(size == 0, _equal(xp, slopes, _largest(xp, slopes, 2)))
+    return xp.where(xp.logical_and(is_zero, xp.logical_not(treated_alike)), xp.full_like(out, float("nan")), out)
 
 
 def _precision(xp: Namespace, differences: Array) -> float:
@@ -74,19 +79,19 @@ def _precision(xp: Namespace, differences: Array) -> float:
 
 
 def _equal(xp: Namespace, differences: Array, scale: Array) -> Array:
-    """Where differences of numbers of the size ``scale`` are nothing but rounding."""
+    """Where differences of numbers of the size ``scale`` are 0 up to rounding."""
     return xp.abs(differences) <= _precision(xp, differences) * scale
 
 
 def _first_order(xp: Namespace, gradient: Array, differences: Array, scale: Array, sums: Array = None) -> Array:
-    """The gradient; for matrices with equal values, second derivatives become nan.
+    """The gradient, whose own derivative is nan for matrices with equal values.
 
-    There are some, but not by way of eigenvectors: they turn at infinite speed in their span, which has no effect of
-    the first order, and one of the second.
+    Second derivatives may exist there, but eigenvectors cannot give them: the eigenvectors of equal values turn
+    infinitely fast within their space, which has no effect of first order, but one of second order.
     """
     if type(gradient) not in VARIABLES:
         return gradient
-    axes, k = (-2, -1), differences.shape[-1]  # the diagonal is of equal values
+    axes, k = (-2, -1), differences.shape[-1]  # the k differences on the diagonal are always 0
     same = xp.sum(xp.astype(_equal(xp, differences, scale), xp.int64), axis=axes, keepdims=True) > k
     if sums is not None:
         same = xp.logical_or(same, xp.any(_equal(xp, sums, scale), axis=axes, keepdims=True))
@@ -102,13 +107,13 @@ def _half_lower(xp: Namespace, x: Array) -> Array:
     return (xp.tril(x) + xp.tril(x, k=-1)) / 2
 
 
-def _differences(w: Any) -> Any:
+def _differences(w: Array) -> Array:
     """``w[j] - w[i]`` at [i, j]."""
     return w[..., None, :] - w[..., :, None]
 
 
 # -- rules -------------------------------------------------------------------------------------------------------------
-def _solve_rule(xp: Namespace, g: Array, x1: Array, out: Array) -> tuple[Any, Any]:
+def _solve_rule(xp: Namespace, g: Array, x1: Array, out: Array) -> tuple[Array, Array]:
     g2 = _solve_(xp, _h(xp, x1), g)
     return -xp.matmul(g2, _h(xp, out)), g2
 
@@ -122,9 +127,7 @@ def _cholesky_rule(xp: Namespace, g: Array, out: Array) -> Array:
 
 
 def _pairwise_products(xp: Namespace, s: Array) -> Array:
-    """The products of all numbers but two: of all but ``s[i]`` and ``s[j]`` at [i, j], 0 on the diagonal. Nothing is
-    divided.
-    """
+    """At [i, j] the product of all numbers but ``s[i]`` and ``s[j]``; 0 on the diagonal. Nothing is divided."""
     n = s.shape[-1]
     rows = xp.broadcast_to(s[..., None, :], (*s.shape, n))
     ones = xp.ones_like(rows)
@@ -135,10 +138,10 @@ def _pairwise_products(xp: Namespace, s: Array) -> Array:
 
 
 def _cofactors_rule(xp: Namespace, g: Array, x: Array) -> Array:
-    """The second derivative of the determinant, in two forms; x may be singular.
+    """The second derivative of the determinant in the directions E and F. ``x`` may be singular.
 
-    By the inverse, ``det (tr(inv E) tr(inv F) - tr(inv E inv F))`` in directions E and F, which loses digits to
-    cancellation close to a singular matrix. There, of ``x = U @ diag(s) @ Vh``, and E and F seen in those bases,
+    Far from singular matrices, with the inverse: ``det (tr(inv E) tr(inv F) - tr(inv E inv F))``. Close to a singular
+    matrix this loses digits to cancellation. There, with ``x = U @ diag(s) @ Vh`` and with E and F in these bases:
     ``det(U) det(Vh)`` times the sum over pairs i, j of ``(E[i, i] F[j, j] - E[i, j] F[j, i])`` times the product of all
     of s but ``s[i]`` and ``s[j]``.
     """
@@ -163,8 +166,8 @@ def _cofactors_rule(xp: Namespace, g: Array, x: Array) -> Array:
     return xp.where(near, close, far)
 
 
-def _slogdet_rule(xp: Namespace, g: Array, x: Array, out: Array) -> Array:
-    """``log|det|`` has the derivative Re tr(inv(x) dx), the angle of the sign Im tr(inv(x) dx)."""
+def _slogdet_rule(xp: Namespace, g: tuple[Array, ...], x: Array, out: tuple[Array, ...]) -> Array:
+    """The derivative of ``log|det|`` is Re tr(inv(x) dx); the derivative of the sign's angle is Im tr(inv(x) dx)."""
     scale = g[1]
     if is_complex(x):
         turn = conjugate(xp, g[0]) * out[0]
@@ -180,8 +183,8 @@ def _pinv_rule(xp: Namespace, g: Array, x: Array, out: Array) -> Array:
     return one + two - xp.matmul(out_h, xp.matmul(g, out_h))
 
 
-def _eigh_rule(xp: Namespace, g: Array, out: Array) -> Array:
-    """Of the gradient of the eigenvectors, the skew part counts: they stay orthonormal."""
+def _eigh_rule(xp: Namespace, g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
+    """Only the skew part of the eigenvectors' gradient counts, because they stay orthonormal."""
     w, v = out
     if 0 in v.shape:
         return xp.zeros_like(v)
@@ -193,8 +196,11 @@ def _eigh_rule(xp: Namespace, g: Array, out: Array) -> Array:
     return _first_order(xp, xp.matmul(v * g[0][..., None, :] + xp.matmul(v, inner), _h(xp, v)), differences, scale)
 
 
-def _eig_rule(xp: Namespace, g: Array, out: Array) -> Array:
-    """Source: Boeddeker et al., "On the computation of complex-valued gradients", 2017; eigenvectors have norm 1."""
+def _eig_rule(xp: Namespace, g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
+    """The rule for eigenvectors of norm 1.
+
+    Source: Boeddeker et al., "On the computation of complex-valued gradients", 2017.
+    """
     w, v = out
     if 0 in v.shape:
         return xp.zeros_like(v)
@@ -208,19 +214,19 @@ def _eig_rule(xp: Namespace, g: Array, out: Array) -> Array:
     return _first_order(xp, _solve_(xp, left, xp.matmul(inner, left) + g[0][..., :, None] * left), differences, scale)
 
 
-def _svd_rule(xp: Namespace, g: Array, out: Array) -> Array:
+def _svd_rule(xp: Namespace, g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
     """Source: Wan & Zhang, "Automatic differentiation for complex valued SVD", 2019.
 
-    The two terms with differences and sums of singular values are the source's, added and subtracted: one division by a
-    small difference is left, not two that must cancel.
+    The source has two terms, each divided by a difference of singular values; for close values they nearly cancel. This
+    rule adds and subtracts them, so that only one division by a small difference is left.
     """
     u, s, vh = out
     gu, gs, gvh = g
-    if u.shape[-1] != vh.shape[-2]:  # full matrices: what they add to the bases is arbitrary, and has no gradient
+    if u.shape[-1] != vh.shape[-2]:  # the columns and rows that full matrices add are arbitrary: no gradient
         k = s.shape[-1]
         u, vh, gu, gvh = u[..., :k], vh[..., :k, :], gu[..., :k], gvh[..., :k, :]
     if 0 in s.shape:
-        return xp.matmul(u, vh)  # zeros, if there are any
+        return xp.matmul(u, vh)  # an array of zeros
     uh, v = _h(xp, u), _h(xp, vh)
     one, two = xp.matmul(uh, gu), xp.matmul(vh, _h(xp, gvh))
     size, scale = _largest(xp, one, 2) + _largest(xp, two, 2), _largest(xp, s, 1)
@@ -249,7 +255,7 @@ def _svd_rule(xp: Namespace, g: Array, out: Array) -> Array:
     return _first_order(xp, gradient, differences, scale, sums)
 
 
-def _qr_rule(xp: Namespace, g: Array, out: Array) -> Array:
+def _qr_rule(xp: Namespace, g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
     """The rule for full column rank.
 
     Source: Walter & Lehmann, "Algorithmic differentiation of linear algebra functions", 2010.
@@ -268,7 +274,7 @@ def _qr_rule(xp: Namespace, g: Array, out: Array) -> Array:
 
 
 def _to_complex(xp: Namespace, x: Array) -> Array:
-    """Eigenvalues as the standard has them: some libraries return real ones as real numbers."""
+    """Eigenvalues as complex numbers, as in the standard. Some libraries return real ones as real numbers."""
     return x if is_complex(x) else as_complex(xp, x)
 
 

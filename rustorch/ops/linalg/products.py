@@ -1,4 +1,4 @@
-"""Products of matrices and vectors."""
+"""Products of matrices and vectors: matmul, vecdot, tensordot."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ __all__ = ["matmul", "matrix_transpose", "tensordot", "vecdot"]
 
 
 def _matmul_right(xp: Namespace, g: Array, x1: Array, x2_shape: tuple[int, ...]) -> Array:
-    """The gradient in x2. A single matrix that multiplied a whole batch gets one product, not a batch of them
-    to sum.
-    """
+    """The gradient of ``x2``. If one matrix multiplied a batch, a single product computes it, without a sum."""
     if len(x2_shape) == 2 and x1.ndim > 2 and 0 not in x1.shape:
         rows = -1 if g.shape[-1] else prod(x1.shape[:-1])
         x1, g = xp.reshape(x1, (rows, x1.shape[-1])), xp.reshape(g, (rows, g.shape[-1]))
@@ -46,7 +44,7 @@ _matrix_transpose = Primitive(
 )
 
 
-def _operands(name: str, x1: ArrayLike, x2: ArrayLike) -> tuple[Any, Any]:
+def _operands(name: str, x1: ArrayLike, x2: ArrayLike) -> tuple[Variable, Variable]:
     x1, x2 = adopt(x1, name, (x2,)), adopt(x2, name, (x1,))
     if x1._native.dtype is not x2._native.dtype:
         mixed_kinds(name, common_backend(name, (x1, x2)), x1._native, x2._native)
@@ -54,24 +52,24 @@ def _operands(name: str, x1: ArrayLike, x2: ArrayLike) -> tuple[Any, Any]:
 
 
 def matmul(x1: ArrayLike, x2: ArrayLike, /) -> Variable:
-    """Matrix product ``x1 @ x2``.
+    """The matrix product ``x1 @ x2``.
 
     Parameters
     ----------
     x1, x2 : Variable or array
-        Shapes (..., n, k) and (..., k, m), the leading axes broadcast; or a vector, (k,), on either side.
+        Matrices of shapes (..., n, k) and (..., k, m), whose leading axes broadcast. Each may be a vector, (k,).
 
     Returns
     -------
     Variable
-        Of shape (..., n, m), less the axis of each vector.
+        Of shape (..., n, m). A vector ``x1`` leaves n out, and a vector ``x2`` leaves m out.
 
     Raises
     ------
     ValueError
-        If the inner sizes differ, leading axes do not broadcast, or an operand has no dimensions.
+        If the inner sizes differ, the leading axes do not broadcast, or an operand has no dimensions.
     TypeError
-        If the two are of kinds that the standard does not mix.
+        If the standard does not promote the two dtypes.
     """
     x1, x2 = _operands("matmul", x1, x2)
     one, two = x1._native.ndim, x2._native.ndim
@@ -87,7 +85,7 @@ def matmul(x1: ArrayLike, x2: ArrayLike, /) -> Variable:
 
 
 def matmul_operator(x1: ArrayLike, x2: ArrayLike) -> Any:
-    """``x1 @ x2``: `matmul`, but NotImplemented for an operand that no backend knows."""
+    """``x1 @ x2`` as `matmul`. NotImplemented for an operand that no backend knows."""
     if all(isinstance(x, Value) or of(x) is not None for x in (x1, x2)):
         return matmul(x1, x2)
     no_lists("matmul", x1, x2)
@@ -95,17 +93,17 @@ def matmul_operator(x1: ArrayLike, x2: ArrayLike) -> Any:
 
 
 def reflected_matmul(x2: ArrayLike, x1: ArrayLike) -> Any:
-    """``x1 @ x2``, called on ``x2``."""
+    """``x1 @ x2`` for a call of Python on ``x2``."""
     return matmul_operator(x1, x2)
 
 
 def matrix_transpose(x: ArrayLike, /) -> Variable:
-    """The last two axes swapped.
+    """Swap the last two axes.
 
     Raises
     ------
     ValueError
-        If there are fewer than two.
+        If ``x`` has fewer than two dimensions.
     """
     x = adopt(x, "matrix_transpose")
     if x._native.ndim < 2:
@@ -114,13 +112,17 @@ def matrix_transpose(x: ArrayLike, /) -> Variable:
 
 
 def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Variable:
-    """Sum of ``conj(x1) * x2`` along an axis, the other axes broadcast.
+    """The sum of ``conj(x1) * x2`` along an axis. The other axes broadcast.
 
     Parameters
     ----------
     x1, x2 : Variable or array
     axis : int
-        Counted from the end (negative): it must be there in both, with equal sizes.
+        An axis of both arrays, with equal sizes.
+
+    Returns
+    -------
+    Variable
 
     Raises
     ------
@@ -140,18 +142,18 @@ def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Variable:
 
 
 def tensordot(x1: ArrayLike, x2: ArrayLike, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Variable:
-    """Sum of products over pairs of axes.
+    """The sum of products over pairs of axes.
 
     Parameters
     ----------
     x1, x2 : Variable or array
     axes : int, or (axes of x1, axes of x2)
-        An integer n: the last n axes of x1 with the first n of x2.
+        An integer n: the last n axes of ``x1`` and the first n axes of ``x2``.
 
     Returns
     -------
     Variable
-        The other axes of x1, then the other axes of x2.
+        Its axes are the other axes of ``x1``, followed by the other axes of ``x2``.
 
     Raises
     ------

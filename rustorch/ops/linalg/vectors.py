@@ -18,7 +18,7 @@ __all__ = ["cross", "diagonal", "outer", "trace"]
 
 
 def cross(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Variable:
-    """Cross products of vectors of three elements along an axis; the other axes broadcast.
+    """The cross products of vectors of three elements along an axis. The other axes broadcast.
 
     Parameters
     ----------
@@ -43,12 +43,22 @@ def cross(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Variable:
 
 
 def outer(x1: ArrayLike, x2: ArrayLike, /) -> Variable:
-    """All products of an element of ``x1``, (n,), and one of ``x2``, (m,): an (n, m) matrix.
+    """The matrix of all products of an element of ``x1`` and an element of ``x2``.
+
+    Parameters
+    ----------
+    x1 : Variable or array, (n,)
+    x2 : Variable or array, (m,)
+
+    Returns
+    -------
+    Variable
+        Of shape (n, m).
 
     Raises
     ------
     ValueError
-        If one is not a vector.
+        If one of the arrays is not a vector.
     """
     x1, x2 = adopt(x1, "outer", (x2,)), adopt(x2, "outer", (x1,))
     if x1.ndim != 1 or x2.ndim != 1:
@@ -57,7 +67,7 @@ def outer(x1: ArrayLike, x2: ArrayLike, /) -> Variable:
 
 
 def diagonal(x: ArrayLike, /, *, offset: int = 0) -> Variable:
-    """The elements [i, i + offset] of matrices, (..., m, n), as vectors.
+    """The diagonals of matrices, (..., m, n): the elements [i, i + offset].
 
     Raises
     ------
@@ -77,7 +87,7 @@ def diagonal(x: ArrayLike, /, *, offset: int = 0) -> Variable:
 
 
 def trace(x: ArrayLike, /, *, offset: int = 0, dtype: DTypeLike = None) -> Variable:
-    """Sums of the elements [i, i + offset] of matrices, (..., m, n); ``dtype`` as in `sum`. See `diagonal`."""
+    """The sums of the diagonals of matrices, (..., m, n); ``offset`` as in `diagonal`, ``dtype`` as in `sum`."""
     x = adopt(x, "trace")
     if x.ndim < 2:
         raise ValueError(f"trace needs at least two dimensions, not the shape {x.shape}")
