@@ -1,8 +1,8 @@
-"""The standard's data types, as ``numpy.dtype`` objects, and their kinds.
+"""The standard's data types, as ``numpy.dtype`` objects, and the dtypes that rustorch refuses.
 
-On every device a Variable's ``dtype`` is one of these; a backend translates at its border. float16 and whatever else
-the standard lacks is refused there, in `admit`, with one exception: bfloat16 has float32's range, and arrays of the
-libraries that add up bfloat16 in float32, JAX and PyTorch, may have it.
+The ``dtype`` of a Variable is one of these on every device; a backend translates at its border. `admit` refuses float16
+and every other dtype that the standard lacks. The exception is bfloat16, which has float32's range: JAX and PyTorch add
+up bfloat16 numbers in float32, and so their arrays may have it.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ DEFAULTS = {"b": bool, "i": int64, "f": float32, "c": complex64}
 
 
 def as_dtype(dtype: Any) -> numpy.dtype:
-    """The ``numpy.dtype`` that a user means by ``dtype``: a dtype of any backend, a type, or a name.
+    """The ``numpy.dtype`` for a dtype of any backend, a Python type, or a name.
 
     Raises
     ------
     TypeError
-        If it names no data type, or one that no array here may have, such as float16.
+        If it names no data type, or one that rustorch refuses, such as float16.
     """
     if type(dtype) in _DTYPE_CLASSES and dtype.isnative:
         return dtype
-    if dtype is None:  # it would be NumPy's float64
+    if dtype is None:  # NumPy takes None for float64
         raise TypeError(f"None is not a data type; use one of rustorch.{', rustorch.'.join(NAMES)}")
     if dtype is builtins.float:
         return float32
@@ -62,7 +62,7 @@ def as_dtype(dtype: Any) -> numpy.dtype:
         named = numpy.dtype(dtype if native is None else native).newbyteorder("=")
     except TypeError as error:
         if "bfloat16" in (dtype, native):
-            return _brain()
+            return _bfloat16()
         if reason := _WHY_NOT.get(str(native)):  # a dtype of PyTorch that NumPy lacks
             raise TypeError(f"{dtype} is refused: {reason}") from error
         raise TypeError(f"{dtype!r} is not a data type; use one of rustorch.{', rustorch.'.join(NAMES)}") from error
@@ -71,7 +71,7 @@ def as_dtype(dtype: Any) -> numpy.dtype:
     return named
 
 
-def _brain() -> numpy.dtype:
+def _bfloat16() -> numpy.dtype:
     """The dtype bfloat16, which NumPy alone does not have."""
     try:
         from ml_dtypes import bfloat16
@@ -83,20 +83,27 @@ def _brain() -> numpy.dtype:
     return numpy.dtype(bfloat16)
 
 
-#: Dtypes with their own reason for being refused, by name: what is wrong, and what to write.
+#: Name of a refused dtype -> the reason, and what to write instead.
 _WHY_NOT = {
-    "float16": "its largest number is 65504, and NumPy and CuPy add up in it, so that sums and counts overflow. Convert it to float32, as "
-    "in x.astype('float32') of NumPy and CuPy or x.float() of PyTorch, or name dtype=rustorch.float32",
-    "bfloat16": "NumPy and CuPy add up in it, so that sums lose their digits. Convert it, as in x.astype('float32'); arrays of "
-    "JAX and PyTorch may have it",
+    "float16": (
+        "its largest number is 65504, and NumPy and CuPy add up in it, so that sums and counts overflow. Convert it to "
+        "float32, as in x.astype('float32') of NumPy and CuPy or x.float() of PyTorch, or name dtype=rustorch.float32"
+    ),
+    "bfloat16": (
+        "NumPy and CuPy add up in it, so that sums lose their digits. Convert it, as in x.astype('float32'); arrays of "
+        "JAX and PyTorch may have it"
+    ),
     "object": "its elements are Python objects. Convert them to numbers, as in x.astype('float64')",
     "complex32": "its parts have float16's range. Convert it, as in x.to(torch.complex64)",
 }
-#: Kind of a dtype -> the same.
+#: Kind of a refused dtype -> the same.
 _WHY_NOT_KIND = {
     "f": "the standard has no floats of more than 64 bits. Convert it, as in x.astype('float64')",
     "c": "the standard has no complex numbers of more than 128 bits. Convert it, as in x.astype('complex128')",
-    "U": "text is no number. Number its values, as in numpy.unique(x, return_inverse=True)[1], or convert digits with x.astype('float64')",
+    "U": (
+        "text is no number. Number its values, as in numpy.unique(x, return_inverse=True)[1], or convert digits with "
+        "x.astype('float64')"
+    ),
     "M": "dates are no numbers. Count from a first one, as in (x - x[0]) / numpy.timedelta64(1, 'D')",
     "m": "durations are no numbers. Divide by a unit, as in x / numpy.timedelta64(1, 's')",
 }
@@ -113,25 +120,24 @@ def _reason(dtype: Any) -> str:
 
 
 def admit(dtype: Any) -> None:
-    """Refuse an array whose dtype, as a ``numpy.dtype``, is none of the standard's: it must be convertible by its own
-    library.
+    """Refuse a dtype that the standard lacks: the user converts the array with its own library first.
 
     Raises
     ------
     TypeError
-        Names the dtype, says why it is refused, and what to write.
+        Names the dtype, says why it is refused, and what to write instead.
     """
     if dtype not in _ADMITTED:
         raise refused(dtype)
 
 
 def refused(dtype: Any) -> TypeError:
-    """The error for an array of a dtype that no backend, or not this one, computes with."""
+    """The error for an array of a dtype that its backend does not compute with."""
     return TypeError(f"arrays of dtype {dtype} hold no numbers that rustorch computes with: {_reason(dtype)}")
 
 
 def no_bfloat16(device: str) -> TypeError:
-    """The error where an array of another device would become one of bfloat16 on this one."""
+    """The error for a bfloat16 array that would move to a device without bfloat16."""
     return TypeError(
         f"arrays on {device!r} have no bfloat16: {_WHY_NOT['bfloat16'].partition('.')[0]}. Convert first, as in "
         f"x.astype(rustorch.float32)"
@@ -139,12 +145,12 @@ def no_bfloat16(device: str) -> TypeError:
 
 
 def is_name(text: str) -> builtins.bool:
-    """Whether a string is the name of a dtype, here or elsewhere, so that it can be no device."""
+    """Whether a string is the name of a dtype, supported or not, and so not the name of a device."""
     return text in NAMES or text in _WHY_NOT or text in ("half", "longdouble", "float128", "complex256")
 
 
 def trainable(dtype: numpy.dtype) -> None:
-    """Refuse bfloat16 for what is trained: an optimizer's small steps vanish in its three digits."""
+    """Refuse bfloat16 for parameters: the small steps of an optimizer vanish in its three digits."""
     if dtype.kind == "V":
         raise TypeError(
             f"layers and optimizers have no {dtype}: steps of less than 1/256 of a parameter would vanish in its three "

@@ -17,7 +17,7 @@ from .dtypes import DEFAULTS, complex64, complex128, float64
 #: Python's types of numbers, from the lowest kind to the highest -> the code of the kind of dtype that each means.
 PYTHON_SCALARS: dict[type, str] = {bool: "b", int: "i", float: "f", complex: "c"}
 
-#: Code of a dtype's kind -> its place in the order of kinds. bfloat16, whose code is "V", is a real floating-point dtype.
+#: Code of a dtype's kind -> its place in the order of kinds. "V" is bfloat16's, a real floating-point dtype.
 _RANKS = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
 #: Kind of a Python number -> kinds of the arrays that it may meet.
 _MEETS = {"b": "b", "i": "iufcV", "f": "fcV", "c": "fcV"}
