@@ -165,7 +165,7 @@ def test_what_jax_holds_is_copied_where_it_could_be_written_to() -> None:
     x = rustorch.from_dlpack(j, device="cpu")
     x[0] = 5.0
     assert j.tolist() == [1.0, 2.0]
-    with pytest.raises(ValueError, match=r"copy=False, but the data is on 'jax' and shall go to 'cpu'"):
+    with pytest.raises(ValueError, match=r"copy=False, but moving data from 'jax' to 'cpu' copies it"):
         rustorch.from_dlpack(j, device="cpu", copy=False)
 
 
