@@ -1,1 +1,1 @@
-"""What is run first on a machine with a GPU, and tests of it that need none."""
+"""The first program to run on a machine with a GPU, and its tests, which need no GPU."""
