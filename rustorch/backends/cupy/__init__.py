@@ -1,7 +1,7 @@
 """CuPy's overrides of the kernels, by family.
 
 A launch costs more than most of what it computes, so each override makes few launches, and each launch reads and writes
-its arrays once.
+its arrays once. The plain version in the file of the same name in ``backends/kernels`` documents an override.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ _SOURCE = Source(
 // The sizes of heads and queries, and the steps of the mask along each axis. A step is 0 where the mask broadcasts.
 struct Mask { I heads, queries, sample, head, query, key; };
 
-// The softmax of scores + mask, in place. With the dropout mask `keep`, kept = softmax * keep.
+// The softmax of scores + mask, in place. With the dropout mask `keep`, weights = softmax * keep.
 extern "C" __launch_bounds__(1024) __global__ void
-attend(Rows rows, T* scores, const T* mask, Mask m, const T* keep, T* kept) {
+attend(Rows rows, T* scores, const T* mask, Mask m, const T* keep, T* weights) {
     Row row(rows);
     I query = row.number % m.queries, rest = row.number / m.queries, head = rest % m.heads, sample = rest / m.heads;
     if (mask) mask += sample * m.sample + head * m.head + query * m.query;
@@ -33,13 +33,13 @@ attend(Rows rows, T* scores, const T* mask, Mask m, const T* keep, T* kept) {
     EACH(j) {
         I k = row.at(j);
         scores[k] /= total;
-        if (keep) kept[k] = scores[k] * keep[k];
+        if (keep) weights[k] = scores[k] * keep[k];
     }
 }
 
 // The gradient of the scores from that of the softmax p, in place: p * (dp - sum(p * dp)). This sum is that of g * out.
 extern "C" __launch_bounds__(1024) __global__ void
-attend_grad(Rows rows, T* dp, const T* g, const T* out, const T* p, I values, const T* keep, T* kept) {
+attend_grad(Rows rows, T* dp, const T* g, const T* out, const T* p, I values, const T* keep, T* weights) {
     Row row(rows);
     T dot = 0;
     if (row.n)
@@ -49,7 +49,7 @@ attend_grad(Rows rows, T* dp, const T* g, const T* out, const T* p, I values, co
     EACH(j) {
         I k = row.at(j);
         dp[k] = p[k] * (keep ? dp[k] * keep[k] - dot : dp[k] - dot);
-        if (keep) kept[k] = p[k] * keep[k];
+        if (keep) weights[k] = p[k] * keep[k];
     }
 }
 """,
@@ -73,10 +73,10 @@ def attention(
     q, k, v = contiguous(q, k, v)  # the heads of a layer are usually views
     p = product(q, k.swapaxes(-1, -2), scale=scale)
     keep = None if keep is None else cupy.broadcast_to(keep, shape)
-    kept = p if keep is None else cupy.empty(shape, p.dtype)
+    weights = p if keep is None else cupy.empty(shape, p.dtype)
     heads = shape[-3] if len(shape) > 2 else 1
-    launch_rows(_SOURCE, "attend", along(shape, -1), p, mask, (heads, shape[-2], *steps), keep, kept)
-    return product(kept, v), p
+    launch_rows(_SOURCE, "attend", along(shape, -1), p, mask, (heads, shape[-2], *steps), keep, weights)
+    return product(weights, v), p
 
 
 def _grows(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
@@ -93,11 +93,11 @@ def attention_grad(
     g, q, k, v = contiguous(g, q, k, v)
     ds = product(g, v.swapaxes(-1, -2))
     keep = None if keep is None else cupy.broadcast_to(keep, p.shape)
-    kept = p if keep is None else cupy.empty(p.shape, p.dtype)
-    launch_rows(_SOURCE, "attend_grad", along(p.shape, -1), ds, g, out, p, g.shape[-1], keep, kept)
+    weights = p if keep is None else cupy.empty(p.shape, p.dtype)
+    launch_rows(_SOURCE, "attend_grad", along(p.shape, -1), ds, g, out, p, g.shape[-1], keep, weights)
     dq = product(ds, k, scale=scale)
     dk = product(ds.swapaxes(-1, -2), q, scale=scale)
-    return dq, dk, product(kept.swapaxes(-1, -2), g), ds
+    return dq, dk, product(weights.swapaxes(-1, -2), g), ds
 
 
 OVERRIDES = overrides(attention, attention_grad)

@@ -57,7 +57,7 @@ class CupyBackend(Backend):
             return Namespace("cuda.fft", lambda inner: self.bind(getattr(self.module.fft, inner)))
         return self.bind(super()._find(name))
 
-    # -- devices -----------------------------------------------------------------------------------------------------
+    # -- devices -------------------------------------------------------------------------------------------------------
     def is_array(self, value: Any) -> bool:
         return isinstance(value, cupy.ndarray)
 
@@ -110,7 +110,7 @@ class CupyBackend(Backend):
         for name in self.devices() if device is None else [device]:
             self.native_device(name).synchronize()
 
-    # -- the border --------------------------------------------------------------------------------------------------
+    # -- the border ----------------------------------------------------------------------------------------------------
     def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
         if array.dtype.kind == "V":
             raise dtypes.no_bfloat16(device)
@@ -153,7 +153,7 @@ class CupyBackend(Backend):
             array = array.base
         return array
 
-    # -- random numbers ----------------------------------------------------------------------------------------------
+    # -- random numbers ------------------------------------------------------------------------------------------------
     def seed(self, seed: int | tuple[int, ...]) -> None:
         # in this order, so that a thread that finds no generator makes one from the new seed
         self._seed = seed

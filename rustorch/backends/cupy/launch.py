@@ -14,9 +14,9 @@ from typing import Any
 import cupy
 import numpy
 
-from ..registry import of
 from ..base import Array
 from ..kernels import KERNELS
+from ..registry import of
 
 #: Threads of a block.
 THREADS = 256
@@ -115,6 +115,7 @@ def with_fallback(function: Callable[..., Any]) -> Callable[..., Any]:
             return call_plain(function.__name__, *args)
         return function(*args)
 
+    run.__doc__ = function.__doc__ or KERNELS[function.__name__].__doc__
     return run
 
 

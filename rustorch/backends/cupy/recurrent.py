@@ -16,16 +16,16 @@ _SOURCE = Source(
     """
 // The strides of an array that may repeat its values along an axis.
 struct Strides { I step, sample, unit; };
-#define AT(x) x[now * x##_strides.step + sample * x##_strides.sample + unit * x##_strides.unit]
+#define AT(x) x[t * x##_strides.step + sample * x##_strides.sample + unit * x##_strides.unit]
 
-// There is a thread for each unit of each sample: number i of n. In step `now`, it treats one element of an array
-// (steps, batch, width), at `here`, and `count` elements of an array (steps, batch, count * width) such as the gates.
-// These are `width` apart. The first of them is at `gate`, or at `own` in an array of one step.
+// There is a thread for each unit of each sample: number i of n. In step t, it treats one element of an array (steps,
+// batch, width), at `place`, and `count` elements of an array (steps, batch, count * width) such as the gates. These
+// are `width` apart. The first of them is at `gate`, or at `own` in an array of one step.
 #define UNIT(count)                                                       \\
     I i = (I)blockIdx.x * blockDim.x + threadIdx.x;                       \\
     if (i >= n) return;                                                   \\
-    I sample = i / width, unit = i % width, here = now * n + i;           \\
-    I own = count * sample * width + unit, gate = count * now * n + own;
+    I sample = i / width, unit = i % width, place = t * n + i;            \\
+    I own = count * sample * width + unit, gate = count * t * n + own;
 
 __device__ T sigmoid(T x) {
     T e = exp(-fabs(x));
@@ -33,27 +33,27 @@ __device__ T sigmoid(T x) {
 }
 
 // `product` is null for a step that starts from zeros. For `rnn`, it may be the memory of the result.
-extern "C" __global__ void rnn(I n, I width, I now, const T* z, const T* product, I rectify, T* out) {
+extern "C" __global__ void rnn(I n, I width, I t, const T* z, const T* product, I rectify, T* out) {
     UNIT(1)
     T x = z[gate] + (product ? product[i] : 0);
-    out[here] = !rectify ? tanh(x) : x <= 0 ? (T)0 : x;
+    out[place] = !rectify ? tanh(x) : x <= 0 ? (T)0 : x;
 }
 
 // For all gradients: `back` is the part of the state's gradient that comes from the next step, or null. `h` is the
 // state before this step, or null for zeros. It is copied to `starts`.
 extern "C" __global__ void
-rnn_grad(I n, I width, I now, const T* g, Strides g_strides, const T* back, const T* h, const T* out, I rectify, T* dz,
+rnn_grad(I n, I width, I t, const T* g, Strides g_strides, const T* back, const T* h, const T* out, I rectify, T* dz,
          T* starts) {
     UNIT(1)
-    T dh = AT(g) + (back ? back[i] : 0), y = out[here];
+    T dh = AT(g) + (back ? back[i] : 0), y = out[place];
     dz[gate] = dh * (rectify ? (T)(y > 0) : 1 - y * y);
-    starts[here] = h ? h[i] : 0;
+    starts[place] = h ? h[i] : 0;
 }
 
 // `c` is the cell before this step, or null. `cell` is the cell after it, and may be the same array. `hidden` is the
 // hidden state of this step.
 extern "C" __global__ void
-lstm(I n, I width, I now, const T* z, const T* product, const T* c, T* gates, T* cells, T* squashed, T* cell,
+lstm(I n, I width, I t, const T* z, const T* product, const T* c, T* gates, T* cells, T* squashed, T* cell,
      T* hidden) {
     UNIT(4)
     z += gate, gates += gate;
@@ -62,8 +62,8 @@ lstm(I n, I width, I now, const T* z, const T* product, const T* c, T* gates, T*
     T in = sigmoid(sums[0]), forget = sigmoid(sums[1]), fresh = tanh(sums[2]), open = sigmoid(sums[3]);
     T after = (c ? forget * c[i] : 0) + in * fresh, s = tanh(after);
     gates[0] = in, gates[width] = forget, gates[2 * width] = fresh, gates[3 * width] = open;
-    cells[here] = cell[i] = after;
-    squashed[here] = s;
+    cells[place] = cell[i] = after;
+    squashed[place] = s;
     hidden[i] = open * s;
 }
 
@@ -71,24 +71,24 @@ lstm(I n, I width, I now, const T* z, const T* product, const T* c, T* gates, T*
 // With a projection, `g` is the gradient of the hidden state before the projection, and this hidden state is written to
 // `projected`. A state has `size` elements.
 extern "C" __global__ void
-lstm_grad(I n, I width, I now, const T* g, Strides g_strides, const T* back, const T* dc, Strides dc_strides,
+lstm_grad(I n, I width, I t, const T* g, Strides g_strides, const T* back, const T* dc, Strides dc_strides,
           const T* c, const T* h, I size, const T* gates, const T* squashed, T* dz, T* before, T* starts,
           T* projected) {
     UNIT(4)
     gates += gate, dz += gate;
-    T in = gates[0], forget = gates[width], fresh = gates[2 * width], open = gates[3 * width], s = squashed[here];
+    T in = gates[0], forget = gates[width], fresh = gates[2 * width], open = gates[3 * width], s = squashed[place];
     T dh = AT(g) + (back ? back[i] : 0), d = AT(dc) + dh * open * (1 - s * s);
     dz[0] = d * fresh * in * (1 - in);
     dz[width] = c ? d * c[i] * forget * (1 - forget) : 0;
     dz[2 * width] = d * in * (1 - fresh * fresh);
     dz[3 * width] = dh * s * open * (1 - open);
     before[i] = d * forget;
-    for (I j = unit; j < size; j += width) starts[here / width * size + j] = h ? h[sample * size + j] : 0;
-    if (projected) projected[here] = open * s;
+    for (I j = unit; j < size; j += width) starts[place / width * size + j] = h ? h[sample * size + j] : 0;
+    if (projected) projected[place] = open * s;
 }
 
 extern "C" __global__ void
-gru(I n, I width, I now, const T* z, const T* product, const T* bias, const T* h, T* gates, T* products, T* out) {
+gru(I n, I width, I t, const T* z, const T* product, const T* bias, const T* h, T* gates, T* products, T* out) {
     UNIT(3)
     z += gate, gates += gate;
     T sums[3];
@@ -96,25 +96,25 @@ gru(I n, I width, I now, const T* z, const T* product, const T* bias, const T* h
     T reset = sigmoid(z[0] + sums[0]), update = sigmoid(z[width] + sums[1]), d = sums[2];
     T fresh = tanh(z[2 * width] + reset * d);
     gates[0] = reset, gates[width] = update, gates[2 * width] = fresh;
-    products[here] = d;
-    out[here] = fresh + update * ((h ? h[i] : 0) - fresh);
+    products[place] = d;
+    out[place] = fresh + update * ((h ? h[i] : 0) - fresh);
 }
 
 // `d` is the gradient of the product with its bias. `before` is the part of the gradient of the state before this step
 // that does not come through the product. It may be the same array as `back`.
 extern "C" __global__ void
-gru_grad(I n, I width, I now, const T* g, Strides g_strides, const T* back, const T* h, const T* gates,
+gru_grad(I n, I width, I t, const T* g, Strides g_strides, const T* back, const T* h, const T* gates,
          const T* products, T* dz, T* d, T* before, T* starts) {
     UNIT(3)
     gates += gate, dz += gate, d += gate;
     T reset = gates[0], update = gates[width], fresh = gates[2 * width], dh = AT(g) + (back ? back[i] : 0);
     T of_fresh = dh * (1 - update) * (1 - fresh * fresh), start = h ? h[i] : 0;
-    dz[0] = d[0] = of_fresh * products[here] * reset * (1 - reset);
+    dz[0] = d[0] = of_fresh * products[place] * reset * (1 - reset);
     dz[width] = d[width] = dh * (start - fresh) * update * (1 - update);
     dz[2 * width] = of_fresh;
     d[2 * width] = of_fresh * reset;
     before[i] = dh * update;
-    starts[here] = start;
+    starts[place] = start;
 }
 """
 )
@@ -140,10 +140,10 @@ def _gradient(g: Array) -> tuple[Array, tuple[int, ...]]:
 
     A stride is 0 where the gradient repeats its values, as the gradient of a sum does.
     """
-    single = tuple([slice(0, 1) if stride == 0 else slice(None) for stride in g.strides])
-    kept = cupy.ascontiguousarray(g[single])
-    strides = [stride // kept.itemsize for stride in cupy.broadcast_to(kept, g.shape).strides]
-    return kept, (*[0] * (3 - len(strides)), *strides)
+    once = tuple([slice(0, 1) if stride == 0 else slice(None) for stride in g.strides])
+    values = cupy.ascontiguousarray(g[once])
+    strides = [stride // values.itemsize for stride in cupy.broadcast_to(values, g.shape).strides]
+    return values, (*[0] * (3 - len(strides)), *strides)
 
 
 def _recurrent(h: Array | None, w_hh: Array, out: Array) -> Array | None:
@@ -235,8 +235,8 @@ def lstm_steps_grad(
     width, dtype = cells.shape[2], gates.dtype
     dz, starts, before = (cupy.empty(shape, dtype) for shape in (gates.shape, out.shape, cells.shape[1:]))
     dc, dc_strides = _gradient(g_cell)
-    back: Array = None
-    projected: Array = None
+    back: Array | None = None
+    projected: Array | None = None
     if w_hr is None:
         dh, dh_strides = _gradient(g)
     else:
