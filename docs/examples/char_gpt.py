@@ -1,13 +1,13 @@
-"""A small GPT that learns to write like Shakespeare, one character after the other.
+"""A small GPT learns to write like Shakespeare, one character after the other.
 
     python docs/examples/char_gpt.py                     fetch tiny Shakespeare once (1.1 MB), train, and write a sample
     python docs/examples/char_gpt.py --data FILE         learn from another text, in UTF-8
     python docs/examples/char_gpt.py --plot gpt.png      draw the losses and the learning rate
     python docs/examples/char_gpt.py --device cuda       on a GPU
 
-A network of two transformer layers reads 64 characters and says, at each of them, how likely every character is to come
-next. It learns from nine tenths of the text, with AdamW and a learning rate that rises once and falls; the last tenth
-tells how well. fetching.py brings the text.
+A network of two transformer layers reads 64 characters. At each of them it predicts the probability of every possible
+next character. It learns from nine tenths of the text, with AdamW and a learning rate that rises once and falls. The
+last tenth of the text tests it. fetching.py downloads the text.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ from rustorch.data import ArrayDataset, DataLoader, RandomSampler
 from rustorch.optim.lr_scheduler import OneCycleLR
 
 WIDTH, HEADS, LAYERS, CONTEXT = 128, 4, 2, 64
-VALIDATION_SHARE = 0.1  # of the text: its end
+VALIDATION_SHARE = 0.1  # share of the text for validation: its end
 SOURCE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 CHECKSUM = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
 class History(NamedTuple):
-    """What a training came to, step by step; the validation losses with the numbers of the steps after which they were
-    taken.
+    """The losses and learning rates of a training, step by step.
+
+    The validation losses are pairs of the number of the step and the loss after it.
     """
 
     training: list[float]
@@ -49,17 +50,17 @@ def shakespeare() -> Path:
     Raises
     ------
     ValueError
-        If it cannot be had, or is another one.
+        If it cannot be fetched, or has another content.
     """
     otherwise = "get input.txt by other means and name it, as in --data FILE"
     return fetch(SOURCE, CHECKSUM, cache_folder("tinyshakespeare") / "input.txt", otherwise)
 
 
 def read(file: Path) -> tuple[str, ArrayDataset, ArrayDataset]:
-    """The characters that a text is made of, and its windows for training and for validation.
+    """The distinct characters of a text, and its windows for training and for validation.
 
-    A sample is a window of the text as numbers of characters, and the same window one character later: what comes next
-    at each place.
+    A sample is a window of the text, as numbers of characters, and the same window one character later: the next
+    character at each position.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -74,35 +75,33 @@ def read(file: Path) -> tuple[str, ArrayDataset, ArrayDataset]:
         np.lib.stride_tricks.sliding_window_view(part, CONTEXT + 1)  # shares the memory of the text
         for part in (codes[:split], codes[split:])
     ]
-    validation = validation[::CONTEXT]  # side by side: each character is asked for once
+    validation = validation[::CONTEXT]  # without overlap: each character is predicted once
     return "".join(letters), *[ArrayDataset(windows[:, :-1], windows[:, 1:]) for windows in (training, validation)]
 
 
 # -- the model and its training ----------------------------------------------------------------------------------------
 class GPT(nn.Module):
-    """Numbers of characters in, (batch, n); at each of them logits for the next character out, (batch, n,
-    characters).
-    """
+    """Takes numbers of characters, (batch, n), and returns logits of the next character, (batch, n, characters)."""
 
     def __init__(self, characters: int):
         super().__init__()
         self.characters = nn.Embedding(characters, WIDTH)
-        self.places = nn.Embedding(CONTEXT, WIDTH)
+        self.positions = nn.Embedding(CONTEXT, WIDTH)
         layer = nn.TransformerEncoderLayer(
             WIDTH, HEADS, 4 * WIDTH, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
         self.layers = nn.TransformerEncoder(layer, LAYERS, nn.LayerNorm(WIDTH))
         self.head = nn.Linear(WIDTH, characters, bias=False)
-        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(CONTEXT))  # nobody looks ahead
+        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(CONTEXT))  # hides later characters
 
     def forward(self, codes: Variable) -> Variable:
         n = codes.shape[1]
-        x = self.characters(codes) + self.places.weight[:n, :]
+        x = self.characters(codes) + self.positions.weight[:n, :]
         return self.head(self.layers(x, self.mask[:n, :n], is_causal=True))
 
 
 def loss_of(model: nn.Module, codes: Variable, following: Variable) -> Variable:
-    """The mean of ``-log p`` of the characters that follow, in nats."""
+    """The mean of ``-log p`` of the next characters, in nats."""
     logits = model(codes)
     return nn.functional.cross_entropy(logits.reshape((-1, logits.shape[-1])), following.reshape((-1,)))
 
@@ -110,7 +109,7 @@ def loss_of(model: nn.Module, codes: Variable, following: Variable) -> Variable:
 @rustorch.no_grad()
 def validate(model: nn.Module, batches: DataLoader) -> float:
     model.eval()
-    total = sum(loss_of(model, *batch) * batch[0].shape[0] for batch in batches)  # the last batch may be smaller
+    total = sum(loss_of(model, *batch) * batch[0].shape[0] for batch in batches)  # the last batch can be smaller
     model.train()
     return total.item() / len(batches.dataset)
 
@@ -127,7 +126,7 @@ def train(model: nn.Module, schedule: OneCycleLR, training: DataLoader, validati
         loss.backward()
         optimizer.step()
         schedule.step()
-        losses.append(loss.detach())  # stays on the device: to read it now would wait for a GPU
+        losses.append(loss.detach())  # stays on the device: reading it would wait for a GPU
         if step % every == 0 or step == len(training):
             validations.append((step, validate(model, validation)))
             mean = sum(losses[-every:]).item() / min(every, len(losses))
@@ -137,19 +136,19 @@ def train(model: nn.Module, schedule: OneCycleLR, training: DataLoader, validati
 
 @rustorch.no_grad()
 def write(model: nn.Module, letters: str, start: str, length: int, device: str) -> str:
-    """Go on with a text: each character is drawn with the probability that the model gives it, after the last ones."""
+    """Continue a text: draw each next character with the probability that the model predicts."""
     model.eval()
     codes = [letters.index(letter) for letter in start]
     for _ in tqdm(range(length), desc="writing", unit="character"):
         logits = model(rustorch.tensor([codes[-CONTEXT:]], device=device))[0, -1, :]
-        heaped = rustorch.cumulative_sum(nn.functional.softmax(logits, dim=0))
-        codes.append(rustorch.count_nonzero(heaped < rustorch.rand(1, device=device) * heaped[-1]).item())
+        cumulative = rustorch.cumulative_sum(nn.functional.softmax(logits, dim=0))
+        codes.append(rustorch.count_nonzero(cumulative < rustorch.rand(1, device=device) * cumulative[-1]).item())
     return "".join(letters[code] for code in codes)
 
 
 # -- the picture -------------------------------------------------------------------------------------------------------
 def plot(file: Path, history: History) -> None:
-    """The losses, and the learning rate under them."""
+    """Draw the losses, and the learning rate below them."""
     from matplotlib.figure import Figure  # without pyplot: needs no display
 
     figure = Figure(figsize=(8, 6), layout="constrained")
@@ -173,7 +172,7 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument("--steps", type=positive, default=1500, help="training steps")
     parser.add_argument("--batch-size", type=positive, default=16, help=f"windows of {CONTEXT} characters per step")
     parser.add_argument("--lr", type=float, default=5e-3, help="the highest learning rate")
-    parser.add_argument("--seed", type=int, default=0, help="of the initial weights, the batches and the sample")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the initial weights, the batches and the sample")
     parser.add_argument(
         "--data", type=Path, metavar="FILE", help="a text to learn from; default: tiny Shakespeare, fetched once"
     )
@@ -184,14 +183,14 @@ def main(arguments: list[str] | None = None) -> float:
     options = parser.parse_args(arguments)
     try:
         rustorch.manual_seed(options.seed)
-        rustorch.empty(0, device=options.device)  # an unusable device says so before any data is fetched
+        rustorch.empty(0, device=options.device)  # raises if the device cannot be used, before any download
         if options.plot is not None and not options.plot.parent.is_dir():
             raise ValueError(f"--plot {options.plot}: there is no folder {options.plot.parent}")
         letters, training, validation = read(options.data or shakespeare())
         model = GPT(len(letters)).to(options.device)
         sampler = RandomSampler(training, replacement=True, num_samples=options.steps * options.batch_size)
         batches = DataLoader(training, options.batch_size, sampler=sampler, device=options.device)
-        asked = DataLoader(validation, options.batch_size, device=options.device)
+        validation_batches = DataLoader(validation, options.batch_size, device=options.device)
         optimizer = rustorch.AdamW(model.parameters(), lr=options.lr, weight_decay=0.1)
         schedule = OneCycleLR(optimizer, max_lr=options.lr, total_steps=options.steps)
     except (ImportError, OSError, ValueError, RuntimeError) as error:
@@ -199,7 +198,7 @@ def main(arguments: list[str] | None = None) -> float:
 
     n = sum(p.size for p in model.parameters())
     print(f"{n:,} parameters, {len(training):,} windows of text to learn from; device {options.device}")
-    history = train(model, schedule, batches, asked)
+    history = train(model, schedule, batches, validation_batches)
     print(f"validation loss: {history.validation[-1][1]:.3f} nats")
     print(write(model, letters, "\n" if "\n" in letters else letters[0], options.sample, options.device))
     if options.plot is not None:

@@ -1,11 +1,11 @@
-"""Handwritten digits: a small network trained with rustorch, from the images to a picture of the result.
+"""A small network learns to read handwritten digits.
 
     python docs/examples/digits.py                           scikit-learn's 1,797 digits of 8 x 8 pixels
-    python docs/examples/digits.py --plot digits.png         the same, and draw the curves and some predictions
+    python docs/examples/digits.py --plot digits.png         the same, with a picture of the curves and some predictions
     python docs/examples/digits.py --data DIR --device cuda  MNIST's original files, on a GPU
 
-Everything that is computed is computed on the one device that --device names: the data goes there once, before
-training, and what comes back is two numbers per epoch.
+All computations run on the device that --device names. The data goes there once, before training, and only two numbers
+per epoch come back.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import rustorch
 from rustorch import Variable, nn
 
 CLASSES = 10
-TEST_SHARE = 0.2  # of the images, where the data comes without a test set of its own
+TEST_SHARE = 0.2  # share of the images for testing, if the data has no test part
 
 
 class Digits(NamedTuple):
-    """Images as rows of numbers from 0 to 1, with the digit that each of them shows."""
+    """Images as rows of numbers from 0 to 1, and the digit of each image."""
 
     images: Variable  # (n, height * width), float32
     labels: Variable  # (n,), int64
@@ -38,17 +38,17 @@ class Digits(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """What one pass over the training data came to."""
+    """The result of one pass over the training data."""
 
     loss: float  # mean over the training images
-    accuracy: float  # share of the test images that were recognised
+    accuracy: float  # share of the test images with the right prediction
 
 
 # -- data: NumPy arrays on the host ------------------------------------------------------------------------------------
 def read_idx(path: Path) -> np.ndarray:
     """The array in a file of MNIST's idx format, gzipped or not.
 
-    The sizes in the header are claims: nothing is allocated for them, only for bytes that the file really has.
+    The header can be wrong. So memory is allocated only for bytes that the file really has.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def find_idx(folder: Path, part: str, what: str) -> Path | None:
 
 
 def load_mnist(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Images and labels of each part of MNIST that a folder holds, the training part first."""
+    """Images and labels of each part of MNIST in a folder, the training part first."""
     if not folder.is_dir():
         raise ValueError(f"--data {folder}: no such folder")
     parts = []
@@ -96,8 +96,7 @@ def load_mnist(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
             if not fit or len(labels) < 2 or labels.max() >= CLASSES:
                 raise ValueError(
                     f"{paths[0]} and {paths[1]} are no images and their digits 0 to 9: they have the shapes "
-                    f"{images.shape} and "
-                    f"{labels.shape}"
+                    f"{images.shape} and {labels.shape}"
                 )
             parts.append((images / np.float32(255), labels))
     if len({images.shape[1:] for images, _ in parts}) > 1:
@@ -105,19 +104,19 @@ def load_mnist(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     if not parts:
         raise ValueError(
             f"--data {folder}: no digits in it; it needs t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, or the "
-            f"same two of "
-            f"train-, gzipped (.gz) or not"
+            f"same two of train-, gzipped (.gz) or not"
         )
     return parts
 
 
 def load(folder: Path | None) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Training and test data. Without a test part, the last fifth of the images is held out."""
+    """Training and test data. Without a test part, the last fifth of the images is the test data."""
     if folder is None:
-        from sklearn.datasets import load_digits  # takes a second: only if it is needed
+        from sklearn.datasets import load_digits  # slow to import, so only if needed
 
         bunch = load_digits()
-        # whatever --seed is, the same random fifth is held out: the digits of one writer stand together in the data
+        # Digits of one writer are neighbours in the data, so shuffle first. The seed is fixed: every run tests on the
+        # same images.
         order = np.random.default_rng(0).permutation(len(bunch.target))
         parts = [(bunch.images[order] / np.float32(16), bunch.target[order])]
     else:
@@ -130,7 +129,7 @@ def load(folder: Path | None) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.n
 
 
 def to_device(images: np.ndarray, labels: np.ndarray, device: str) -> Digits:
-    """The one transfer of the program."""
+    """Move images and labels to the device: the only transfer of the program."""
     rows = images.reshape(len(images), -1)
     return Digits(
         rustorch.tensor(rows, dtype=rustorch.float32, device=device),
@@ -151,7 +150,7 @@ def make_model(pixels: int, device: str) -> nn.Sequential:
 
 @rustorch.no_grad()
 def predict(model: nn.Module, images: Variable) -> Variable:
-    """The digit that the model sees in each image."""
+    """The digit that the model predicts for each image."""
     return rustorch.argmax(model(images), axis=1)
 
 
@@ -164,11 +163,9 @@ def train_epoch(model: nn.Module, optimizer: rustorch.Optimizer, digits: Digits,
     loss_of = nn.CrossEntropyLoss()
     order = rustorch.randperm(len(digits), device=digits.labels.device)
     images, labels = rustorch.take(digits.images, order, axis=0), rustorch.take(digits.labels, order, axis=0)
-    total = rustorch.zeros(
-        (), device=labels.device
-    )  # adds up on the device: reading it at every step would wait for a GPU
+    total = rustorch.zeros((), device=labels.device)  # stays on the device: reading it would wait for a GPU
     for start in range(0, len(digits), batch_size):
-        batch = slice(start, min(start + batch_size, len(digits)))  # the standard leaves open what lies beyond the end
+        batch = slice(start, min(start + batch_size, len(digits)))  # the standard does not define longer slices
         optimizer.zero_grad()
         loss = loss_of(model(images[batch, :]), labels[batch])
         loss.backward()
@@ -183,7 +180,7 @@ def train(
     history = []
     first_lr = optimizer.lr
     for number in tqdm(range(1, epochs + 1), desc="training", unit="epoch"):
-        optimizer.lr = first_lr * (1 - (number - 1) / epochs)  # smaller steps towards the end: the last epochs settle
+        optimizer.lr = first_lr * (1 - (number - 1) / epochs)  # falls to almost 0, so that training converges
         history.append(Epoch(train_epoch(model, optimizer, digits, batch), accuracy(model, test)))
         tqdm.write(f"epoch {number:3}   loss {history[-1].loss:.4f}   test accuracy {history[-1].accuracy:.2%}")
     return history
@@ -191,7 +188,7 @@ def train(
 
 # -- the picture -------------------------------------------------------------------------------------------------------
 def plot(file: Path, history: list[Epoch], images: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> None:
-    """The curves on the left, and test images with what the model sees in them on the right."""
+    """Draw the curves on the left, and test images with their predictions on the right."""
     from matplotlib.figure import Figure  # without pyplot: needs no display
 
     figure = Figure(figsize=(11, 4.5), layout="constrained")
@@ -214,11 +211,11 @@ def plot(file: Path, history: list[Epoch], images: np.ndarray, labels: np.ndarra
         right.subplots(rows, columns).flat, images, labels, predictions, strict=False
     ):
         axes.imshow(image, cmap="gray_r")
-        right_or_wrong = str(prediction) if prediction == label else f"{prediction}, not {label}"
-        axes.set_title(right_or_wrong, fontsize=9, color="black" if prediction == label else "tab:red")
+        title = str(prediction) if prediction == label else f"{prediction}, not {label}"
+        axes.set_title(title, fontsize=9, color="black" if prediction == label else "tab:red")
     for axes in right.axes:
         axes.set_axis_off()
-    right.suptitle("What the model sees in test images")
+    right.suptitle("Predictions for test images")
     figure.savefig(file, dpi=120)
 
 
@@ -236,7 +233,7 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument("--epochs", type=positive, default=20, help="passes over the training data")
     parser.add_argument("--batch-size", type=positive, default=32, help="images per step")
     parser.add_argument("--lr", type=float, default=0.05, help="learning rate of the first epoch")
-    parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of the images")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the initial weights and the order of the images")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="a folder with MNIST's idx files, instead of scikit-learn's digits"
     )
@@ -244,7 +241,7 @@ def main(arguments: list[str] | None = None) -> float:
     options = parser.parse_args(arguments)
     try:
         rustorch.manual_seed(options.seed)
-        rustorch.empty(0, device=options.device)  # an unusable device says so before any data is read
+        rustorch.empty(0, device=options.device)  # raises if the device cannot be used, before any data is read
         if options.plot is not None and not options.plot.parent.is_dir():
             raise ValueError(f"--plot {options.plot}: there is no folder {options.plot.parent}")
         parts = load(options.data)

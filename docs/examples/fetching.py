@@ -1,4 +1,4 @@
-"""Public data for the examples: fetched once, checked, kept in a cache folder."""
+"""Downloads public data for the examples once, checks it, and keeps it in a cache folder."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-CHUNK = 1 << 16  # bytes between two looks at the progress bar
+CHUNK = 1 << 16  # bytes between two updates of the progress bar
 
 
 def cache_folder(name: str) -> Path:
-    """The folder for a data set's files: in $XDG_CACHE_HOME where that is set, in ~/.cache otherwise."""
+    """The folder for the files of a data set: in $XDG_CACHE_HOME if that is set, otherwise in ~/.cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rustorch" / name
 
 
 def fetch(url: str, sha256: str, target: Path, otherwise: str, unpack: Callable[[bytes], bytes] | None = None) -> Path:
-    """Bring a file from a URL, unless it is there: checked first, it appears whole or not at all.
+    """Download a file, unless it is already there. It is checked first, and appears whole or not at all.
 
     Parameters
     ----------
     url : str
-        Where it comes from.
+        The address of the file.
     sha256 : str
-        The checksum, as hexadecimal digits, of what is kept: the unpacked content where `unpack` is given.
+        The checksum of the kept file, as hexadecimal digits. With `unpack`, it is that of the unpacked content.
     target : Path
-        Where it is kept. A file with this checksum is left as it is, without a look at the network; another one is
+        Where the file is kept. An existing file with this checksum is used without the network; another one is
         replaced.
     otherwise : str
-        What to do where it cannot be had, such as "get input.txt by other means and name it, as in --data FILE"; ends
-        each error.
+        What to do if the download fails, such as "get input.txt by other means and name it, as in --data FILE". It is
+        the end of each error message.
     unpack : callable, optional
-        Makes the content of what was fetched, for example `gzip.decompress`.
+        Makes the content from the downloaded bytes, for example `gzip.decompress`.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def fetch(url: str, sha256: str, target: Path, otherwise: str, unpack: Callable[
     Raises
     ------
     ValueError
-        If the file cannot be fetched, is damaged, is another one, or cannot be written.
+        If the file cannot be fetched, is damaged, has another checksum, or cannot be written.
     """
     if target.is_file() and _checksum(target.read_bytes()) == sha256:
         return target
@@ -55,8 +55,7 @@ def fetch(url: str, sha256: str, target: Path, otherwise: str, unpack: Callable[
         content = _download(url, target.name)
         if unpack is not None:
             content = unpack(content)
-    # URLError and BadGzipFile are OSErrors; an answer that breaks off is an HTTPException, a packed file that does an
-    # EOFError
+    # URLError and BadGzipFile are OSErrors. A broken answer is an HTTPException, a broken packed file an EOFError.
     except (OSError, EOFError, http.client.HTTPException, zlib.error) as error:
         raise ValueError(f"{url} cannot be fetched ({error}); {otherwise}") from error
     if _checksum(content) != sha256:
@@ -75,20 +74,19 @@ def _checksum(content: bytes) -> str:
 def _download(url: str, name: str) -> bytes:
     content = bytearray()
     with urllib.request.urlopen(url, timeout=30) as answer:
-        length = getattr(answer, "length", None)  # unknown: none was announced, or it is no HTTP
+        length = getattr(answer, "length", None)  # None if the server does not send it
         with tqdm(desc=name, total=length, unit="B", unit_scale=True) as bar:
             while chunk := answer.read(CHUNK):
                 content += chunk
                 bar.update(len(chunk))
-    if (
-        length is not None and len(content) < length
-    ):  # http.client lets an answer that breaks off pass for whole, read in pieces
+    # http.client raises no error if an answer ends too early while it is read in pieces
+    if length is not None and len(content) < length:
         raise EOFError(f"it broke off after {len(content):,} of {length:,} bytes")
     return bytes(content)
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Under a passing name first: whoever looks sees the whole file or none."""
+    """Write the file under a temporary name first, so that others see the whole file or none."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
         path = Path(part.name)

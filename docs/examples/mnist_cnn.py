@@ -1,13 +1,13 @@
-"""Handwritten digits with a convolutional network: two convolutions, at least 97 of 100 right after five passes over
-8,000 images.
+"""A convolutional network learns to read handwritten digits.
 
-    python docs/examples/mnist_cnn.py                        fetch MNIST's 10,000 test images once (1.6 MB), train on
-    8,000 of them python docs/examples/mnist_cnn.py --data DIR             take MNIST's files from a folder instead
+    python docs/examples/mnist_cnn.py                        fetch MNIST's 10,000 test images once (1.6 MB), and train
+                                                             on 8,000 of them
+    python docs/examples/mnist_cnn.py --data DIR             read MNIST's files from a folder instead
     python docs/examples/mnist_cnn.py --plot cnn.png         draw loss, accuracy and the filters of the first layer
     python docs/examples/mnist_cnn.py --device cuda          on a GPU
 
-It begins where digits.py, beside this file, ends: files, batches and the pass over the data are its functions.
-fetching.py brings the images.
+The network has two convolutions. After five passes over 8,000 images it recognises at least 97 of 100 test images. The
+program uses the functions of digits.py for files, batches and training, and those of fetching.py for the download.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rustorch import Variable, nn
 
 SIDE = 28  # pixels
 SOURCE = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-#: The two files of the source, and the SHA-256 of what is packed in them.
+#: The two files, and the SHA-256 of their unpacked content.
 CHECKSUMS = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
@@ -35,12 +35,12 @@ CHECKSUMS = {
 
 # -- data --------------------------------------------------------------------------------------------------------------
 def mnist() -> Path:
-    """The folder with MNIST's test images and their labels, fetched where they are missing.
+    """The folder with MNIST's test images and their labels. Missing files are fetched.
 
     Raises
     ------
     ValueError
-        If a file cannot be had, or is another one.
+        If a file cannot be fetched, or has another content.
     """
     folder = cache_folder("mnist")
     otherwise = (
@@ -53,7 +53,7 @@ def mnist() -> Path:
 
 # -- the model and its training ----------------------------------------------------------------------------------------
 class Network(nn.Module):
-    """Rows of pixels in, a logit for each digit out."""
+    """Takes rows of pixels, (n, 784), and returns logits of the digits, (n, 10)."""
 
     def __init__(self, device: str):
         super().__init__()
@@ -77,15 +77,15 @@ class Network(nn.Module):
 
 @rustorch.no_grad()
 def accuracy(model: nn.Module, digits: Digits, batch_size: int) -> float:
-    """The share of images whose digit the model sees; a batch at a time, for the memory's sake."""
+    """The share of images with the right prediction, computed batch by batch to save memory."""
     model.eval()
-    right = 0
+    correct = 0
     for start in range(0, len(digits), batch_size):
         batch = slice(start, min(start + batch_size, len(digits)))
-        seen = rustorch.argmax(model(digits.images[batch, :]), axis=1)
-        right += rustorch.count_nonzero(seen == digits.labels[batch]).item()
+        predicted = rustorch.argmax(model(digits.images[batch, :]), axis=1)
+        correct += rustorch.count_nonzero(predicted == digits.labels[batch]).item()
     model.train()
-    return right / len(digits)
+    return correct / len(digits)
 
 
 def train(
@@ -94,7 +94,7 @@ def train(
     history = []
     first_lr = optimizer.lr
     for number in tqdm(range(1, epochs + 1), desc="training", unit="epoch"):
-        optimizer.lr = first_lr * (1 - (number - 1) / epochs)  # smaller steps towards the end: the last epochs settle
+        optimizer.lr = first_lr * (1 - (number - 1) / epochs)  # falls to almost 0, so that training converges
         history.append(Epoch(train_epoch(model, optimizer, digits, batch), accuracy(model, test, batch)))
         tqdm.write(f"epoch {number:3}   loss {history[-1].loss:.4f}   test accuracy {history[-1].accuracy:.2%}")
     return history
@@ -102,7 +102,7 @@ def train(
 
 # -- the picture -------------------------------------------------------------------------------------------------------
 def plot(file: Path, history: list[Epoch], filters: np.ndarray) -> None:
-    """Loss and accuracy on the left, the filters of the first layer on the right."""
+    """Draw loss and accuracy on the left, and the filters of the first layer on the right."""
     from matplotlib.figure import Figure  # without pyplot: needs no display
 
     figure = Figure(figsize=(11, 4.5), layout="constrained")
@@ -134,16 +134,16 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument("--epochs", type=positive, default=5, help="passes over the training data")
     parser.add_argument("--batch-size", type=positive, default=64, help="images per step")
     parser.add_argument("--lr", type=float, default=0.05, help="learning rate of the first epoch")
-    parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of the images")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the initial weights and the order of the images")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="a folder with MNIST's idx files; default: a cache, filled once"
     )
-    parser.add_argument("--images", type=positive, metavar="N", help="take the first N images alone, for a quick look")
+    parser.add_argument("--images", type=positive, metavar="N", help="use only the first N images, for a quick run")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the result into a file such as cnn.png")
     options = parser.parse_args(arguments)
     try:
         rustorch.manual_seed(options.seed)
-        rustorch.empty(0, device=options.device)  # an unusable device says so before any data is fetched
+        rustorch.empty(0, device=options.device)  # raises if the device cannot be used, before any download
         if options.plot is not None and not options.plot.parent.is_dir():
             raise ValueError(f"--plot {options.plot}: there is no folder {options.plot.parent}")
         parts = load(options.data or mnist())

@@ -1,13 +1,14 @@
-"""Newton's method for logistic regression: second derivatives, and no matrix of them.
+"""Newton's method for logistic regression, without the matrix of second derivatives.
 
     python docs/examples/newton_logistic.py                      scikit-learn's 569 breast tumours, benign or malignant
-    python docs/examples/newton_logistic.py --data FILE          a CSV file instead: numbers, and in the last column the
-    class, 0 or 1 python docs/examples/newton_logistic.py --plot newton.png    draw how the gradient vanishes
+    python docs/examples/newton_logistic.py --data FILE          a CSV file instead: numbers, and the class (0 or 1) in
+                                                                 the last column
+    python docs/examples/newton_logistic.py --plot newton.png    draw how the gradient vanishes
 
-A Newton step solves ``H s = -g`` for the Hessian H and the gradient g. Conjugate gradients need nothing but products
-``H v``, each of which costs about as much as two gradients: rustorch.func.hvp. L-BFGS, which guesses H from the last
-gradients, and gradient descent, which knows nothing of it, start from the same place; scikit-learn's LogisticRegression
-says where all of them should arrive.
+A Newton step solves ``H s = -g`` with the Hessian H and the gradient g. Conjugate gradients need only products ``H v``,
+and each costs about as much as two gradients: rustorch.func.hvp. The program compares the method with L-BFGS, which
+estimates H from the last gradients, and with gradient descent, which does not use H. All start at the same point.
+scikit-learn's LogisticRegression computes the weights where all should arrive.
 """
 
 from __future__ import annotations
@@ -27,17 +28,16 @@ from rustorch import Variable, nn
 from rustorch.func import grad, hvp, value_and_grad
 
 Loss = Callable[[Variable], Variable]
-#: From a loss and a start: the passes over the data so far and where they led to, iteration after iteration, without
-#: end.
+#: Takes a loss and a starting point. Yields, without end, the passes over the data so far and the new point.
 Method = Callable[[Loss, Variable], Iterator[tuple[int, Variable]]]
-#: At the start and after each iteration: the passes so far (a gradient or a loss is one, a product ``H v`` two), and
-#: the gradient's norm.
+#: The passes over the data so far and the norm of the gradient, at the start and after each iteration. A gradient or a
+#: loss counts as one pass, a product ``H v`` as two.
 Curve = list[tuple[int, float]]
 
 
 # -- data --------------------------------------------------------------------------------------------------------------
 def load(file: Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """Features of mean 0 and deviation 1, and classes 0 and 1."""
+    """Features with mean 0 and standard deviation 1, and classes 0 and 1."""
     if file is None:
         from sklearn.datasets import load_breast_cancer
 
@@ -57,10 +57,10 @@ def load(file: Path | None) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make_loss(features: np.ndarray, classes: np.ndarray, strength: float, device: str) -> Loss:
-    """The mean of ``log(1 + exp(-margin))``, and ``strength / (2 n)`` times the squared weights: LogisticRegression's
-    for C = 1 / strength.
+    """The loss of LogisticRegression with C = 1 / strength.
 
-    Its argument has a weight for each feature and, at the end, the intercept.
+    It is the mean of ``log(1 + exp(-margin))`` plus ``strength / (2 n)`` times the squared weights. Its argument has a
+    weight for each feature, and then the intercept.
     """
     n = len(classes)
     x = rustorch.asarray(np.column_stack([features, np.ones(n)]), device=device)
@@ -74,10 +74,10 @@ def make_loss(features: np.ndarray, classes: np.ndarray, strength: float, device
 
 # -- three methods -----------------------------------------------------------------------------------------------------
 def newton_step(loss: Loss, theta: Variable, gradient: Variable) -> tuple[Variable, int]:
-    """An approximate solution of ``H s = -g``, and how many products ``H v`` it took.
+    """An approximate solution of ``H s = -g``, and the number of products ``H v`` for it.
 
-    Conjugate gradients, stopped when the residual is below ``min(1/2, sqrt(|g|)) |g|``: exact only where exactness pays
-    (Nocedal and Wright, "Numerical Optimization", 2006, algorithm 7.1).
+    Conjugate gradients stop when the residual is below ``min(1/2, sqrt(|g|)) |g|``. So a step is exact only near the
+    minimum, where this helps (Nocedal and Wright, "Numerical Optimization", 2006, algorithm 7.1).
     """
     residual = direction = -gradient
     step, squared = rustorch.zeros_like(theta), (residual @ residual).item()
@@ -93,7 +93,7 @@ def newton_step(loss: Loss, theta: Variable, gradient: Variable) -> tuple[Variab
 
 
 def newton(loss: Loss, theta: Variable) -> Iterator[tuple[int, Variable]]:
-    """Newton-CG. A step is halved until the loss falls by a share of what its slope promises."""
+    """Newton-CG. A step is halved until the loss falls by at least 1e-4 of the fall that its slope predicts."""
     passes = 0
     while True:
         value, gradient = value_and_grad(loss)(theta)
@@ -107,6 +107,7 @@ def newton(loss: Loss, theta: Variable) -> Iterator[tuple[int, Variable]]:
 
 
 def lbfgs(loss: Loss, theta: Variable) -> Iterator[tuple[int, Variable]]:
+    """L-BFGS with a strong Wolfe line search."""
     theta = theta.clone().requires_grad_()
     optimizer = rustorch.LBFGS(
         [theta], max_iter=1, max_eval=25, tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe"
@@ -123,12 +124,13 @@ def lbfgs(loss: Loss, theta: Variable) -> Iterator[tuple[int, Variable]]:
 
     for steps in itertools.count():
         optimizer.step(closure)
-        yield passes - steps, theta.detach()  # the first evaluation of a step is the last one of the step before
+        yield passes - steps, theta.detach()  # a step starts with the last evaluation of the step before
 
 
 def descent(loss: Loss, theta: Variable) -> Iterator[tuple[int, Variable]]:
-    """Gradient descent. Its rate is the largest safe one: 1 / the largest eigenvalue of H at the start, where a
-    logistic H is largest.
+    """Gradient descent with the largest safe rate: 1 / the largest eigenvalue of H at the start.
+
+    The Hessian of the logistic loss is largest at the start, where all weights are 0.
     """
     vector, rounds = rustorch.ones_like(theta), 10
     for _ in range(rounds):  # power iteration
@@ -140,12 +142,12 @@ def descent(loss: Loss, theta: Variable) -> Iterator[tuple[int, Variable]]:
 
 
 def minimize(
-    name: str, method: Method, loss: Loss, theta: Variable, tolerance: float, most: int
+    name: str, method: Method, loss: Loss, theta: Variable, tolerance: float, iterations: int
 ) -> tuple[Variable, Curve]:
-    """Go on until the gradient's norm is below the tolerance, or for the most iterations."""
-    points = itertools.islice(itertools.chain([(0, theta)], method(loss, theta)), most + 1)
+    """Iterate until the norm of the gradient is below the tolerance, but at most this number of iterations."""
+    points = itertools.islice(itertools.chain([(0, theta)], method(loss, theta)), iterations + 1)
     curve: Curve = []
-    bar = tqdm(points, desc=name, total=most + 1, unit="point")
+    bar = tqdm(points, desc=name, total=iterations + 1, unit="point")
     for passes, theta in bar:
         curve.append((passes, rustorch.linalg.vector_norm(grad(loss)(theta)).item()))
         bar.set_postfix_str(f"|gradient| {curve[-1][1]:.0e}", refresh=False)
@@ -156,7 +158,7 @@ def minimize(
 
 # -- the picture -------------------------------------------------------------------------------------------------------
 def plot(file: Path, curves: dict[str, Curve]) -> None:
-    """The gradient's norm over iterations, and over what they cost."""
+    """Draw the norm of the gradient over the iterations, and over the passes."""
     from matplotlib.figure import Figure  # without pyplot: needs no display
 
     figure = Figure(figsize=(11, 4.5), layout="constrained")
@@ -166,7 +168,7 @@ def plot(file: Path, curves: dict[str, Curve]) -> None:
         by_iteration.plot(range(len(norms)), norms, ".-", markersize=4, label=name)
         by_cost.plot(passes, norms, ".-", markersize=4)
     for axes, label in ((by_iteration, "iteration"), (by_cost, "passes over the data")):
-        axes.set_xscale("symlog")  # logarithmic, and yet it begins at 0
+        axes.set_xscale("symlog")  # logarithmic, but starts at 0
         axes.set_xlim(left=0)
         axes.set_yscale("log")
         axes.set_xlabel(label)
@@ -190,7 +192,7 @@ def main(arguments: list[str] | None = None) -> float:
     """Run the program; returns the largest difference between Newton's weights and those of scikit-learn."""
     parser = argparse.ArgumentParser(description="Logistic regression by Newton's method, L-BFGS and gradient descent.")
     parser.add_argument("--device", default="cpu", help="where to compute: cpu, cuda, cuda:1, jax, torch or strict")
-    parser.add_argument("--iterations", type=positive, default=1000, help="at most, for each method")
+    parser.add_argument("--iterations", type=positive, default=1000, help="largest number of iterations of each method")
     parser.add_argument(
         "--tolerance", type=more_than_zero, default=1e-8, help="norm of the gradient at which a method ends"
     )
@@ -203,14 +205,14 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the result into a file such as newton.png")
     options = parser.parse_args(arguments)
     try:
-        rustorch.empty(0, device=options.device)  # an unusable device says so before any data is read
+        rustorch.empty(0, device=options.device)  # raises if the device cannot be used, before any data is read
         if options.plot is not None and not options.plot.parent.is_dir():
             raise ValueError(f"--plot {options.plot}: there is no folder {options.plot.parent}")
         features, classes = load(options.data)
     except (ImportError, OSError, ValueError, RuntimeError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
 
-    from sklearn.linear_model import LogisticRegression  # takes a second: only if nothing was wrong
+    from sklearn.linear_model import LogisticRegression  # slow to import, so only now
 
     print(f"{len(classes):,} samples of {features.shape[1]} features; device {options.device}")
     model = LogisticRegression(C=1 / options.strength, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(

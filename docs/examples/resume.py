@@ -1,13 +1,14 @@
-"""A training that may be killed at any moment: started again, it goes on from its last checkpoint, bit for bit.
+"""A training that continues from its last checkpoint after it was killed, with the same numbers, bit for bit.
 
     python docs/examples/resume.py                               train on scikit-learn's handwritten digits; kill it,
-    and run it again python docs/examples/resume.py --kill-after 300              the process kills itself (SIGKILL)
-    after 300 steps python docs/examples/resume.py --compare --plot resume.png   train once more without interruption,
-    and draw both curves python docs/examples/resume.py --data DIR                    train on MNIST's files instead
+                                                                 and run it again
+    python docs/examples/resume.py --kill-after 300              the process kills itself (SIGKILL) after 300 steps
+    python docs/examples/resume.py --compare --plot resume.png   train again without interruption; draw both curves
+    python docs/examples/resume.py --data DIR                    train on MNIST's files instead
 
-One file, resume.safetensors, holds all that the next step depends on: model, optimizer, schedule, random numbers, the
-place in the data, and the curve so far. Remove it to begin anew. The data and the evaluation are those of digits.py,
-beside this file.
+The file resume.safetensors has everything that the next step depends on: model, optimizer, schedule, random numbers,
+the position in the data, and the losses so far. Remove it to start from the beginning. The functions of digits.py load
+and evaluate the data.
 """
 
 from __future__ import annotations
@@ -33,16 +34,14 @@ WIDTH = 512
 
 # -- the training ------------------------------------------------------------------------------------------------------
 class Training:
-    """All that the next step depends on. What `state_dict` returns goes into a file, and `load_state_dict` takes it
-    from there.
-    """
+    """Everything that the next step depends on. `state_dict` returns it for a file, `load_state_dict` reads it back."""
 
     def __init__(self, digits: Digits, steps: int, batch_size: int, lr: float, seed: int, device: str):
         rustorch.manual_seed(seed)
         self.model = nn.Sequential(
             nn.Linear(digits.images.shape[1], WIDTH),
             nn.ReLU(),
-            nn.Dropout(0.2),  # draws random numbers at every step
+            nn.Dropout(0.2),  # draws random numbers in every step
             nn.Linear(WIDTH, WIDTH),
             nn.ReLU(),
             nn.Dropout(0.2),
@@ -53,7 +52,7 @@ class Training:
         self.loader = DataLoader(ArrayDataset(*digits), batch_size, shuffle=True)
         self.devices = sorted({"cpu", device})
         self.losses: list[float] = []
-        self.starts: list[int] = []  # the steps at which a process went on
+        self.starts: list[int] = []  # the steps at which a process started
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -89,34 +88,36 @@ class Checkpoint:
         self.file, self.settings = file, settings
 
     def save(self, training: Training) -> None:
-        """Replaces the file in one step: whoever is killed here leaves the old one."""
+        """Replace the file in one step. A kill during this call leaves the old file whole."""
         rustorch.save(training, self.file, metadata={"settings": self.settings})
 
     def load_into(self, training: Training) -> None:
-        """
+        """Continue the training of the file.
+
         Raises
         ------
         ValueError
-            If it is no checkpoint, or one of a training with other settings.
+            If the file is no checkpoint, or belongs to a training with other settings.
         """
-        found = rustorch.load_metadata(self.file).get("settings")
-        if found != self.settings:
-            what = "no checkpoint of this program"
-            if isinstance(found, dict):
-                differ = [
-                    f"{name} {found.get(name)}, not {value}"
+        saved = rustorch.load_metadata(self.file).get("settings")
+        if saved != self.settings:
+            content = "no checkpoint of this program"
+            if isinstance(saved, dict):
+                differences = [
+                    f"{name} {saved.get(name)}, not {value}"
                     for name, value in self.settings.items()
-                    if found.get(name) != value
+                    if saved.get(name) != value
                 ]
-                what = f"a training with {', '.join(differ)}"
+                content = f"a training with {', '.join(differences)}"
             raise ValueError(
-                f"{self.file}: {what}; remove it to begin anew, or name another file, as in --checkpoint FILE"
+                f"{self.file}: {content}; remove it to start from the beginning, or name another file, as in "
+                "--checkpoint FILE"
             )
         training.load_state_dict(rustorch.load(self.file))
 
 
 def train(training: Training, steps: int, checkpoint: Checkpoint | None, every: int, kill_after: int | None) -> None:
-    """From wherever the training is up to a step; with a checkpoint every so many steps, or without any."""
+    """Continue up to a number of steps, with a checkpoint after every `every` steps, or without checkpoints."""
     first = len(training.losses)
     training.starts.append(first)
     batches = chain.from_iterable(repeat(training.loader))  # epoch after epoch
@@ -124,15 +125,13 @@ def train(training: Training, steps: int, checkpoint: Checkpoint | None, every: 
     for step, batch in zip(numbers, batches, strict=False):
         training.step(*batch)
         if step - first == kill_after:
-            os.kill(
-                os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM)
-            )  # at once, without a last word (Windows: by SIGTERM)
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows has only SIGTERM
         if checkpoint is not None and (step % every == 0 or step == steps):
             checkpoint.save(training)
 
 
 def first_difference(one: Training, other: Training) -> str | None:
-    """Where two trainings differ, if they do: compared are not rounded numbers, but all of their bits."""
+    """The first difference between two trainings, or None. All bits of the numbers are compared."""
     for step, losses in enumerate(zip(one.losses, other.losses, strict=True), 1):
         if losses[0].hex() != losses[1].hex():
             return f"the loss of step {step}: {losses[0]} and {losses[1]}"
@@ -144,7 +143,7 @@ def first_difference(one: Training, other: Training) -> str | None:
 
 # -- the picture -------------------------------------------------------------------------------------------------------
 def plot(file: Path, training: Training, whole: Training | None) -> None:
-    """The curve in as many colours as processes took part, over the uninterrupted one, if there is one."""
+    """Draw the losses in one colour per process, over those of the uninterrupted training if there is one."""
     from matplotlib.figure import Figure  # without pyplot: needs no display
 
     figure = Figure(figsize=(9, 4.5), layout="constrained")
@@ -166,19 +165,19 @@ def plot(file: Path, training: Training, whole: Training | None) -> None:
 # -- the program -------------------------------------------------------------------------------------------------------
 def main(arguments: list[str] | None = None) -> float:
     """Run the program; returns the test accuracy."""
-    parser = argparse.ArgumentParser(description="Train on handwritten digits, from wherever the last checkpoint is.")
+    parser = argparse.ArgumentParser(description="Train on handwritten digits, starting from the last checkpoint.")
     parser.add_argument("--device", default="cpu", help="where to compute: cpu, cuda, cuda:1, jax, torch or strict")
     parser.add_argument("--steps", type=positive, default=2000, help="training steps")
     parser.add_argument("--batch-size", type=positive, default=32, help="images per step")
     parser.add_argument("--lr", type=float, default=0.002, help="the highest learning rate")
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the initial weights, the dropout and the order of the images"
+        "--seed", type=int, default=0, help="seed of the initial weights, the dropout and the order of the images"
     )
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="a folder with MNIST's idx files, instead of scikit-learn's digits"
     )
     parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", default=Path("resume.safetensors"), help="what to go on from"
+        "--checkpoint", type=Path, metavar="FILE", default=Path("resume.safetensors"), help="the file to continue from"
     )
     parser.add_argument("--every", type=positive, default=20, metavar="N", help="steps from one checkpoint to the next")
     parser.add_argument("--kill-after", type=positive, metavar="N", help="let the process kill itself after N steps")
@@ -188,7 +187,7 @@ def main(arguments: list[str] | None = None) -> float:
     settings = {name: getattr(options, name) for name in ("steps", "batch_size", "lr", "seed", "device")}
     checkpoint = Checkpoint(options.checkpoint, {**settings, "data": options.data and str(options.data)})
     try:
-        rustorch.empty(0, device=options.device)  # an unusable device says so before any data is read
+        rustorch.empty(0, device=options.device)  # raises if the device cannot be used, before any data is read
         for name, file in (("plot", options.plot), ("checkpoint", options.checkpoint)):
             if file is not None and not file.parent.is_dir():
                 raise ValueError(f"--{name} {file}: there is no folder {file.parent}")
@@ -196,15 +195,13 @@ def main(arguments: list[str] | None = None) -> float:
         training = Training(digits, **settings)
         if options.checkpoint.exists():
             checkpoint.load_into(training)
-        checkpoint.save(training)  # a folder that cannot be written says so before the work begins
+        checkpoint.save(training)  # raises if the folder is not writable, before training
     except (ImportError, OSError, ValueError, RuntimeError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
 
     done = len(training.losses)
-    print(
-        f"{f'goes on after step {done:,}' if done else 'begins'} of {options.steps:,}; checkpoint {options.checkpoint}",
-        flush=True,
-    )
+    start = f"{'continues after' if done else 'starts at'} step {done:,} of {options.steps:,}"
+    print(f"{start}; checkpoint {options.checkpoint}", flush=True)
     if done < options.steps:
         train(training, options.steps, checkpoint, options.every, options.kill_after)
     training.model.eval()

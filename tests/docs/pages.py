@@ -21,6 +21,7 @@ GENERATED_PAGES = (
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
     *[
         page
         for page in sorted(DOCS.rglob("*.md"))

@@ -51,12 +51,14 @@ def test_links_of_readme_are_absolute():
 
 
 def test_every_page_is_linked_and_listed_by_the_index_of_its_folder():
-    for page in PAGES[2:]:
-        folder = page.parent if (page.parent / "index.md").exists() else page.parent.parent
-        if page.name == "index.md" or page.name in ("changelog.md", "contributing.md"):
+    for page in PAGES:
+        if page.parent == ROOT or page.name in ("index.md", "changelog.md", "contributing.md"):
             continue
-        index = folder / ("contributing.md" if page.name.startswith("adding_") else "index.md")
-        path = page.relative_to(folder).as_posix()
+        if page.name.startswith("adding_"):
+            assert f"(docs/{page.name})" in prose(ROOT / "CONTRIBUTING.md"), page.name
+            continue
+        folder = page.parent if (page.parent / "index.md").exists() else page.parent.parent
+        index, path = folder / "index.md", page.relative_to(folder).as_posix()
         assert f"({path})" in prose(index), f"{name(index)} does not link to {path}"
         entries = [line for block in blocks(index) if block.is_directive for line in block.text.splitlines()]
         assert path.removesuffix(".md") in entries, f"{name(index)}: {path} is in no toctree"

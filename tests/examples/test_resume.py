@@ -61,12 +61,12 @@ def test_killed_by_itself_and_resumed(tmp_path):
     checkpoint, picture = tmp_path / "a.safetensors", tmp_path / "resume.png"
     process = run(NAME, *SHORT, "--checkpoint", checkpoint, "--kill-after", 18)
     assert process.returncode == -signal.SIGKILL
-    assert "begins of 40" in process.stdout and "test accuracy" not in process.stdout
+    assert "starts at step 0 of 40" in process.stdout and "test accuracy" not in process.stdout
     assert len(rustorch.load(checkpoint)["losses"]) == 16
 
     process = run(NAME, *SHORT, "--checkpoint", checkpoint, "--compare", "--plot", picture)
     assert process.returncode == 0, process.stderr
-    assert "goes on after step 16 of 40" in process.stdout
+    assert "continues after step 16 of 40" in process.stdout
     assert "the same, bit for bit: 40 losses and the weights of 2 processes and of one" in process.stdout
     assert re.search(r"^test accuracy: [\d.]+%$", process.stdout, re.MULTILINE)
     assert (
@@ -136,7 +136,7 @@ def test_what_is_done_is_done(small, capsys, tmp_path):
     saved = rustorch.load(tmp_path / "resume.safetensors")
     assert len(saved["losses"]) == 40
     assert small("--plot", "resume.png") == first
-    assert "goes on after step 40 of 40" in capsys.readouterr().out
+    assert "continues after step 40 of 40" in capsys.readouterr().out
     assert rustorch.load(tmp_path / "resume.safetensors")["losses"] == saved["losses"]
     assert_picture(tmp_path / "resume.png")
 
@@ -172,13 +172,13 @@ def test_the_comparison_sees_a_single_bit(part, small, capsys, tmp_path):
         (["--seed", "-1"], "a seed is an integer that is not negative, not -1"),
         (
             ["--steps", "50", "--seed", "3"],
-            "resume.safetensors: a training with steps 40, not 50, seed 0, not 3; remove it to begin anew",
+            "resume.safetensors: a training with steps 40, not 50, seed 0, not 3; remove it to start from the beginning",
         ),
         (["--checkpoint", "text"], "'text' cannot be read"),
         (["--checkpoint", "."], "it is a folder"),
         (
             ["--checkpoint", "foreign"],
-            "foreign: no checkpoint of this program; remove it to begin anew, or name another file",
+            "foreign: no checkpoint of this program; remove it to start from the beginning, or name another file",
         ),
         (["--checkpoint", "other"], "other: no checkpoint of this program"),
     ],
