@@ -145,8 +145,8 @@ MESSAGES = {
     ),
     "BCELoss()(at(0.5), at(3.0))": "ValueError: binary_cross_entropy: targets are probabilities, in [0, 1]",
     "CTCLoss()(f(4, 2, 3), i([[1, 2], [2, 1]]), (4, 1), (2, 2))": (
-        "ValueError: ctc_loss: a target is longer than its input by 1, and has no alignment; zero_infinity=True lets "
-        "it count 0"
+        "ValueError: ctc_loss: a target is longer than its input by 1, and has no alignment; with "
+        "zero_infinity=True its loss is 0"
     ),
     "PixelShuffle(2)(f(1, 6, 2, 2))": (
         "ValueError: pixel_shuffle: 2 * 2 divides the channels, but not 6; the input's shape is (1, 6, 2, 2)"

@@ -225,7 +225,7 @@ def test_gumbel_softmax_draws_nothing_where_it_fails() -> None:
         (
             lambda: F.gumbel_softmax(x, 0.0),
             ValueError,
-            "gumbel_softmax: tau is what logits are divided by, and positive, not 0.0",
+            "gumbel_softmax: tau is a divisor and must be positive, not 0.0",
         ),
         (lambda: F.gumbel_softmax(x, dim=2), IndexError, "gumbel_softmax: axis 2 is out of range"),
         (lambda: F.gumbel_softmax(rustorch.tensor([1, 2])), TypeError, "gumbel_softmax is of floating-point numbers"),

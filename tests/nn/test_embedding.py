@@ -221,7 +221,7 @@ ONE_HOT_BAD: dict[str, Bad] = {
         IndexError,
         "one_hot: index 3 is out of range for 3 classes",
     ),
-    "none": (lambda: F.one_hot(CPU.variable([], "int64")), ValueError, "one_hot: the number of classes cannot be seen"),
+    "none": (lambda: F.one_hot(CPU.variable([], "int64")), ValueError, "one_hot: the number of classes does not follow"),
     "classes": (
         lambda: F.one_hot(CPU.variable([0], "int64"), 0),
         ValueError,

@@ -201,7 +201,7 @@ ONES = rustorch.ones((2, 3, 2))
             TypeError,
             "normalize is of floating-point numbers",
         ),
-        (lambda: F.normalize(ONES, out=ONES), ValueError, "out is None"),
+        (lambda: F.normalize(ONES, out=ONES), ValueError, "out must be None"),
     ],
 )
 def test_bad_input(call: Any, error: type[Exception], message: str) -> None:

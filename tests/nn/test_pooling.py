@@ -241,7 +241,7 @@ BAD: list[tuple[Any, Any, type[Exception], str]] = [
         nn.MaxPool1d(2, padding=1, dilation=2),
         _ones(1, 1),
         ValueError,
-        r"max_pool1d: with dilation 2 and padding 1 a window lies beside",
+        r"max_pool1d: with dilation 2 and padding 1 a window holds no value",
     ),
     (
         nn.MaxPool2d(2),
@@ -332,7 +332,7 @@ def test_bad_arguments(make: Any, error: type[Exception], message: str) -> None:
             numpy.array([[0, 1]]),
             {"output_size": (9,)},
             ValueError,
-            r"max_unpool1d: output_size differs from \(4,\) by less than .*\(9,\)",
+            r"max_unpool1d: output_size must differ from \(4,\) by less than .*\(9,\)",
         ),
         (numpy.array([[0, 1]]), {"padding": 3}, ValueError, r"max_unpool1d: the output would have sizes \(-2,\)"),
     ],

@@ -67,7 +67,7 @@ def test_the_same_size_is_the_same_image(backend: Target, rng: numpy.random.Gene
             (2, 3),
             {"size": 2},
             ValueError,
-            r"interpolate: the input has 1 to 3 spatial axes after batch and channels; .*\(2, 3\)",
+            r"interpolate: the input has 1 to 3 spatial dimensions after batch and channels; .*\(2, 3\)",
         ),
         (
             (1, 1, 0),
@@ -196,7 +196,7 @@ def test_old_words_of_interpolate() -> None:
         (F.upsample_bilinear, {"mode": "bilinear", "align_corners": True}),
     ]
     for call, options in calls:
-        with pytest.warns(UserWarning, match=f"{call.__name__} is an old word; write interpolate"):
+        with pytest.warns(UserWarning, match=f"{call.__name__} is deprecated; write interpolate"):
             out = call(x, scale_factor=2, **(options if call is F.upsample else {}))
         assert out.tolist() == F.interpolate(x, scale_factor=2, **options).tolist()
 

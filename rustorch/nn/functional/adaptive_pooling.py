@@ -1,8 +1,9 @@
-"""Pooling to a given size: the mean or the largest value of every bin."""
+"""Adaptive pooling: the mean or the largest value of each bin, with a given number of bins."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from ... import ops
 from ...ops import network
@@ -23,19 +24,22 @@ __all__ = [
     "adaptive_max_pool3d",
 ]  # fmt: skip
 
+#: The number of bins, for all dimensions or for each; None stands for the input's size.
+_Sizes: TypeAlias = int | Sequence[int | None] | None
 
-def _bins(name: str, input: Variable, output_size: Any, n: int) -> tuple[Window, ...]:
-    """The bins of every spatial axis; None stands for the input's size."""
-    have = input.shape[-n:]
+
+def _bins(name: str, input: Variable, output_size: _Sizes, n: int) -> tuple[Window, ...]:
+    """The bins along each spatial dimension; None stands for the input's size."""
+    sizes = input.shape[-n:]
     given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * n
     if len(given) == n:
-        given = tuple([size if wanted is None else wanted for wanted, size in zip(given, have, strict=True)])
-    wanted = tuple_of(name, "output_size", given, n)
-    return tuple([bins(size, out) for size, out in zip(have, wanted, strict=True)])
+        given = tuple([size if out is None else out for out, size in zip(given, sizes, strict=True)])
+    outs = tuple_of(name, "output_size", given, n)
+    return tuple([bins(size, out) for size, out in zip(sizes, outs, strict=True)])
 
 
 def _means(x: Variable, window: Window, axis: int) -> Variable:
-    """The means of bins of different lengths: their values in a row, added up bin by bin."""
+    """The means of bins of different lengths along an axis: take the values of all bins, and add them up bin by bin."""
     starts = [o * window.size // window.out for o in range(window.out)]
     ends = [-((o + 1) * window.size // -window.out) for o in range(window.out)]
     places = [i for start, end in zip(starts, ends, strict=True) for i in range(start, end)]
@@ -47,11 +51,11 @@ def _means(x: Variable, window: Window, axis: int) -> Variable:
     return sums / ops.reshape(lengths, (window.out,) + (1,) * (x.ndim - 1 - axis))
 
 
-def _adaptive_avg_pool(n: int, input: ArrayLike, output_size: Any) -> Variable:
+def _adaptive_avg_pool(n: int, input: ArrayLike, output_size: _Sizes) -> Variable:
     name = f"adaptive_avg_pool{n}d"
     input = images(name, input, n)
     windows = _bins(name, input, output_size, n)
-    # bins of one length are windows like any others; the rest comes after them, axis by axis
+    # bins of equal lengths are ordinary windows; other bins follow, one dimension after the other
     regular = tuple([window if window.stride else Window(window.size, window.size, 1, 1) for window in windows])
     divisor = 1
     for window in regular:
@@ -63,8 +67,8 @@ def _adaptive_avg_pool(n: int, input: ArrayLike, output_size: Any) -> Variable:
     return out
 
 
-def adaptive_avg_pool1d(input: ArrayLike, output_size: Any) -> Variable:
-    """The means of ``output_size`` bins of an axis; see `adaptive_avg_pool2d`.
+def adaptive_avg_pool1d(input: ArrayLike, output_size: _Sizes) -> Variable:
+    """The means of ``output_size`` bins along one dimension; see `adaptive_avg_pool2d`.
 
     Parameters
     ----------
@@ -74,11 +78,11 @@ def adaptive_avg_pool1d(input: ArrayLike, output_size: Any) -> Variable:
     return _adaptive_avg_pool(1, input, output_size)
 
 
-def adaptive_avg_pool2d(input: ArrayLike, output_size: Any) -> Variable:
-    """The means of bins, as many as the output shall have.
+def adaptive_avg_pool2d(input: ArrayLike, output_size: _Sizes) -> Variable:
+    """The means of bins, with one bin for each place of the output.
 
-    Bin ``i`` of ``out`` over an axis of ``size`` values is from ``floor(i * size / out)`` to before ``ceil((i + 1) *
-    size / out)``: neighbours overlap where the one number does not divide the other.
+    Bin ``i`` of ``out`` bins over ``size`` values goes from ``floor(i * size / out)`` to
+    ``ceil((i + 1) * size / out) - 1``. Neighbours overlap if ``out`` does not divide ``size``.
 
     Parameters
     ----------
@@ -95,7 +99,7 @@ def adaptive_avg_pool2d(input: ArrayLike, output_size: Any) -> Variable:
     ValueError
         If the input's shape or a size does not fit.
     TypeError
-        If the input is not of floating-point numbers, or a size no integer.
+        If the input has no floating-point dtype, or a size is not an integer.
 
     Examples
     --------
@@ -109,8 +113,8 @@ def adaptive_avg_pool2d(input: ArrayLike, output_size: Any) -> Variable:
     return _adaptive_avg_pool(2, input, output_size)
 
 
-def adaptive_avg_pool3d(input: ArrayLike, output_size: Any) -> Variable:
-    """The means of bins of three axes; see `adaptive_avg_pool2d`.
+def adaptive_avg_pool3d(input: ArrayLike, output_size: _Sizes) -> Variable:
+    """The means of bins over three dimensions; see `adaptive_avg_pool2d`.
 
     Parameters
     ----------
@@ -120,14 +124,24 @@ def adaptive_avg_pool3d(input: ArrayLike, output_size: Any) -> Variable:
     return _adaptive_avg_pool(3, input, output_size)
 
 
-def _adaptive_max_pool(n: int, input: ArrayLike, output_size: Any, return_indices: bool) -> Any:
+def _adaptive_max_pool(
+    n: int, input: ArrayLike, output_size: _Sizes, return_indices: bool
+) -> Variable | tuple[Variable, Variable]:
     name = f"adaptive_max_pool{n}d"
     input = ordered(name, input, n)
     return largest(input, _bins(name, input, output_size, n), return_indices)
 
 
-def adaptive_max_pool1d(input: ArrayLike, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest values of ``output_size`` bins of an axis; see `adaptive_max_pool2d`.
+@overload
+def adaptive_max_pool1d(input: ArrayLike, output_size: _Sizes, return_indices: Literal[False] = False) -> Variable: ...
+@overload
+def adaptive_max_pool1d(
+    input: ArrayLike, output_size: _Sizes, return_indices: bool = False
+) -> Variable | tuple[Variable, Variable]: ...
+def adaptive_max_pool1d(
+    input: ArrayLike, output_size: _Sizes, return_indices: bool = False
+) -> Variable | tuple[Variable, Variable]:
+    """The largest values of ``output_size`` bins along one dimension; see `adaptive_max_pool2d`.
 
     Parameters
     ----------
@@ -137,8 +151,16 @@ def adaptive_max_pool1d(input: ArrayLike, output_size: Any, return_indices: bool
     return _adaptive_max_pool(1, input, output_size, return_indices)
 
 
-def adaptive_max_pool2d(input: ArrayLike, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest values of bins, as many as the output shall have; the bins are those of `adaptive_avg_pool2d`.
+@overload
+def adaptive_max_pool2d(input: ArrayLike, output_size: _Sizes, return_indices: Literal[False] = False) -> Variable: ...
+@overload
+def adaptive_max_pool2d(
+    input: ArrayLike, output_size: _Sizes, return_indices: bool = False
+) -> Variable | tuple[Variable, Variable]: ...
+def adaptive_max_pool2d(
+    input: ArrayLike, output_size: _Sizes, return_indices: bool = False
+) -> Variable | tuple[Variable, Variable]:
+    """The largest values of bins, with one bin for each place of the output, as in `adaptive_avg_pool2d`.
 
     Parameters
     ----------
@@ -146,14 +168,14 @@ def adaptive_max_pool2d(input: ArrayLike, output_size: Any, return_indices: bool
     output_size : int or pair of int or None
         None stands for the input's size.
     return_indices : bool
-        Whether to return where each value is, too: positions in the flattened height and width.
+        Whether to return the indices of the values, too: positions in the flattened height and width.
 
     Raises
     ------
     ValueError
         If the input's shape or a size does not fit.
     TypeError
-        If the input is not of real floating-point numbers, or a size no integer.
+        If the input has no real floating-point dtype, or a size is not an integer.
 
     Examples
     --------
@@ -165,8 +187,16 @@ def adaptive_max_pool2d(input: ArrayLike, output_size: Any, return_indices: bool
     return _adaptive_max_pool(2, input, output_size, return_indices)
 
 
-def adaptive_max_pool3d(input: ArrayLike, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest values of bins of three axes; see `adaptive_max_pool2d`.
+@overload
+def adaptive_max_pool3d(input: ArrayLike, output_size: _Sizes, return_indices: Literal[False] = False) -> Variable: ...
+@overload
+def adaptive_max_pool3d(
+    input: ArrayLike, output_size: _Sizes, return_indices: bool = False
+) -> Variable | tuple[Variable, Variable]: ...
+def adaptive_max_pool3d(
+    input: ArrayLike, output_size: _Sizes, return_indices: bool = False
+) -> Variable | tuple[Variable, Variable]:
+    """The largest values of bins over three dimensions; see `adaptive_max_pool2d`.
 
     Parameters
     ----------

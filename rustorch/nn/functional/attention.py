@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt, broadcastable
+from ...autograd.check import broadcastable
 from ...backends import dtypes
 from ...ops import network
-from .checks import real
+from .checks import adopt, real
 from .dropout import check_probability, drawn_mask
 from .dtype_checks import one_dtype
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ... import ops
-from ...autograd.check import adopt
+from ...autograd import check
 from ...backends import dtypes
 from ...ops import network
 from ...ops.complex_numbers import is_complex
@@ -18,6 +18,14 @@ from ...rustorch_names import reduction_first
 if TYPE_CHECKING:
     from ...typing import ArrayLike
     from ...variable import Variable
+
+
+class _Adopt(Protocol):
+    def __call__(self, value: object, name: str, args: Sequence[object] = (), /) -> Variable: ...
+
+
+#: The value as a Variable: itself, or one around a native array. ``name`` is the function's name for errors.
+adopt: _Adopt = check.adopt
 
 
 def floating(input: ArrayLike, name: str) -> Variable:

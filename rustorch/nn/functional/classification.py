@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
-from ...autograd.check import adopt
 from ...autograd.graph import VARIABLES
 from ...backends import dtypes
 from ...ops import network
 from ...ops.indexing import readable, within
-from .checks import real, reduction_of
+from .checks import adopt, real, reduction_of
 from .targets import (
     check_classes,
     class_indices,
@@ -76,13 +75,15 @@ def cross_entropy(
         If the target is boolean; or for class indices, if the weight has another dtype than the logits.
     """
     plain = weight is None and size_average is None and reduce is None and not label_smoothing and reduction == "mean"
-    if plain and type(input) in VARIABLES and type(target) in VARIABLES:
+    x: Any = input
+    indices: Any = target
+    if plain and type(x) in VARIABLES and type(indices) in VARIABLES:
         # the usual case: a matrix of logits and one class index for each row, without weights or ignored rows
-        logits, indices = input._native, target._native
-        if logits.ndim == 2 and indices.shape == logits.shape[:1]:
+        logits = x._native
+        if logits.ndim == 2 and indices._native.shape == logits.shape[:1]:
             classes = logits.shape[1]
-            if not 0 <= ignore_index < classes and within(target, classes) and dtypes.is_floating(input.dtype):
-                return network.cross_entropy.call(input, target, None, None, "mean")
+            if not 0 <= ignore_index < classes and within(indices, classes) and dtypes.is_floating(x.dtype):
+                return network.cross_entropy.call(x, indices, None, None, "mean")
     reduction = reduction_of("cross_entropy", reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is in [0, 1], not {label_smoothing}")

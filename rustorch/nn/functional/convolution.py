@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt
 from ...ops import network
-from .checks import floating
+from .checks import adopt, floating
 from .dtype_checks import one_dtype
 from .sizes import batched, same_padding, tuple_of
 
@@ -20,9 +19,9 @@ __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
 
 
 def _operands(
-    name: str, n: int, input: ArrayLike, weight: ArrayLike, bias: ArrayLike, outs: int, groups: int
-) -> tuple[Any, Any, Any, int]:
-    """Input, weight, bias and groups, checked; ``outs`` is the weight's axis that has output channels, 0 or 1."""
+    name: str, n: int, input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None, outs: int, groups: int
+) -> tuple[Variable, Variable, Variable | None, int]:
+    """Input, weight, bias and groups, checked. ``outs`` is the dimension of output channels in the weight, 0 or 1."""
     input = floating(adopt(input, name, (weight,)), name)
     weight = floating(adopt(weight, name, (input,)), name)
     (groups,) = tuple_of(name, "groups", groups, 1)
@@ -52,9 +51,9 @@ def _conv(
     n: int,
     input: ArrayLike,
     weight: ArrayLike,
-    bias: ArrayLike,
+    bias: ArrayLike | None,
     stride: Sizes,
-    padding: Sizes,
+    padding: Sizes | str,
     dilation: Sizes,
     groups: int,
 ) -> Variable:
@@ -87,14 +86,14 @@ def conv1d(
     weight: ArrayLike,
     bias: ArrayLike | None = None,
     stride: Sizes = 1,
-    padding: Sizes = 0,
+    padding: Sizes | str = 0,
     dilation: Sizes = 1,
     groups: int = 1,
 ) -> Variable:
     """Convolution over one dimension (in mathematics: cross-correlation).
 
-    ``out[n, c, o] = bias[c] + sum over i, k of weight[c, i, k] * input[n, i, stride * o + dilation * k - padding]``,
-    where the input is zero outside; with groups, i runs over the input channels of c's group.
+    ``out[n, c, o] = bias[c] + sum over i, k of weight[c, i, k] * input[n, i, stride * o + dilation * k - padding]``.
+    Beyond its ends the input is 0. With groups, i runs over the input channels of c's group.
 
     Parameters
     ----------
@@ -102,14 +101,14 @@ def conv1d(
     weight : Variable or array, (out_channels, in_channels / groups, kernel)
     bias : Variable or array, (out_channels,), optional
     stride : int or tuple
-        Distance of neighbouring positions of the kernel.
+        The distance from one position of the kernel to the next.
     padding : int, tuple, "same" or "valid"
-        Zeros before and after; "same": so many that the output is as long as the input (for a stride of 1), one more
-        after than before where the number is odd; "valid": none.
+        The number of zeros before and after the input. "valid" means none. "same", for a stride of 1, makes the output
+        as long as the input; an odd number of zeros has one more after than before.
     dilation : int or tuple
-        Distance of the kernel's elements.
+        The distance from one element of the kernel to the next.
     groups : int
-        Into how many parts the channels are divided, each with its own part of the weight.
+        The channels are divided into this number of groups, each with its own part of the weight.
 
     Returns
     -------
@@ -121,7 +120,7 @@ def conv1d(
     ValueError
         If shapes, groups or options do not fit, or the kernel is larger than the padded input.
     TypeError
-        If numbers are not of one floating-point dtype, or sizes no integers.
+        If the arrays do not have one floating-point dtype, or sizes are not integers.
 
     Examples
     --------
@@ -138,12 +137,11 @@ def conv2d(
     weight: ArrayLike,
     bias: ArrayLike | None = None,
     stride: Sizes = 1,
-    padding: Sizes = 0,
+    padding: Sizes | str = 0,
     dilation: Sizes = 1,
     groups: int = 1,
 ) -> Variable:
-    """Convolution over two dimensions; equation, arguments and errors as `conv1d`, with a size for each dimension or
-    one for both.
+    """Convolution over two dimensions. See `conv1d`; all sizes may differ between the dimensions.
 
     Parameters
     ----------
@@ -168,12 +166,11 @@ def conv3d(
     weight: ArrayLike,
     bias: ArrayLike | None = None,
     stride: Sizes = 1,
-    padding: Sizes = 0,
+    padding: Sizes | str = 0,
     dilation: Sizes = 1,
     groups: int = 1,
 ) -> Variable:
-    """Convolution over three dimensions; equation, arguments and errors as `conv1d`, with a size for each dimension or
-    one for all.
+    """Convolution over three dimensions. See `conv1d`; all sizes may differ between the dimensions.
 
     Parameters
     ----------
@@ -197,7 +194,7 @@ def _conv_transpose(
     n: int,
     input: ArrayLike,
     weight: ArrayLike,
-    bias: ArrayLike,
+    bias: ArrayLike | None,
     stride: Sizes,
     padding: Sizes,
     output_padding: Sizes,
@@ -239,7 +236,7 @@ def smallest_output(
     padding: tuple[int, ...],
     dilation: tuple[int, ...],
 ) -> tuple[int, ...]:
-    """The sizes of a transposed convolution's output, without output padding."""
+    """The sizes of a transposed convolution's output for an output padding of 0."""
     each = zip(size, kernel, stride, padding, dilation, strict=True)
     return tuple([(length - 1) * s - 2 * p + d * (k - 1) + 1 for length, k, s, p, d in each])
 
@@ -256,9 +253,9 @@ def conv_transpose1d(
 ) -> Variable:
     """Transposed convolution over one dimension: the gradient of `conv1d` in its input, as a function of its own.
 
-    Each element of the input is multiplied by the kernel, and these products are added up, ``stride`` apart. Over all
-    i, o and k with ``p = stride * o + dilation * k - padding``: ``out[n, c, p] = bias[c] + sum of weight[i, c, k] *
-    input[n, i, o]``.
+    Each element of the input is multiplied by the kernel. The products are added up, each ``stride`` after the last.
+    ``out[n, c, p] = bias[c] + sum of weight[i, c, k] * input[n, i, o]`` over all i, o and k with
+    ``p = stride * o + dilation * k - padding``.
 
     Parameters
     ----------
@@ -267,10 +264,10 @@ def conv_transpose1d(
     bias : Variable or array, (out_channels,), optional
     stride : int or tuple
     padding : int or tuple
-        How many elements are left out at both ends.
+        The number of elements to leave out at both ends.
     output_padding : int or tuple
-        How many more elements there are at the end: several lengths have the same convolution. Smaller than stride or
-        dilation.
+        The number of elements to add at the end. It chooses among the lengths that `conv1d` maps to one length. It must
+        be smaller than the stride or the dilation.
     groups : int
     dilation : int or tuple
 
@@ -284,7 +281,7 @@ def conv_transpose1d(
     ValueError
         If shapes, groups or options do not fit.
     TypeError
-        If numbers are not of one floating-point dtype, or sizes no integers.
+        If the arrays do not have one floating-point dtype, or sizes are not integers.
 
     Examples
     --------
@@ -306,7 +303,7 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Sizes = 1,
 ) -> Variable:
-    """Transposed convolution over two dimensions; equation, arguments and errors as `conv_transpose1d`.
+    """Transposed convolution over two dimensions. See `conv_transpose1d`.
 
     Parameters
     ----------
@@ -336,7 +333,7 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: Sizes = 1,
 ) -> Variable:
-    """Transposed convolution over three dimensions; equation, arguments and errors as `conv_transpose1d`.
+    """Transposed convolution over three dimensions. See `conv_transpose1d`.
 
     Parameters
     ----------
@@ -350,7 +347,8 @@ def conv_transpose3d(
     --------
     >>> import rustorch
     >>> from rustorch.nn import functional as F
-    >>> F.conv_transpose3d(rustorch.ones((1, 2, 2, 2)), rustorch.ones((1, 1, 2, 2, 2)), stride=2, output_padding=1).shape
+    >>> x, w = rustorch.ones((1, 2, 2, 2)), rustorch.ones((1, 1, 2, 2, 2))
+    >>> F.conv_transpose3d(x, w, stride=2, output_padding=1).shape
     (1, 5, 5, 5)
     """
     return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)

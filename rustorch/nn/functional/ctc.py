@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt
 from ...backends import dtypes
 from ...ops import network
 from ...ops.indexing import extent, readable
-from .checks import check_reduction, real
+from .checks import adopt, check_reduction, real
 
 if TYPE_CHECKING:
     from ...typing import ArrayLike

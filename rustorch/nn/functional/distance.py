@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt, broadcastable
+from ...autograd.check import broadcastable
 from ...ops.arguments import one_axis
 from ...ops.from_data import constant
 from ...ops.linalg import vector_norm
-from .checks import at_least, check_reduction, real, reduced, reduction_of
+from .checks import adopt, at_least, check_reduction, real, reduced, reduction_of
 from .targets import signs
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Dropout: random zeros in training, nothing in evaluation. The one home of the masks that layers draw."""
+"""Dropout, its random masks, and Gumbel-softmax."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from numbers import Real
 from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt
 from ...backends import dtypes
 from ...ops import network
 from ...ops.arguments import one_axis
 from ...ops.indexing import assign
 from ...random import dropout_mask, rand
-from .checks import floating, real
+from .checks import adopt, floating, real
 
 if TYPE_CHECKING:
     from ...typing import ArrayLike
@@ -25,7 +24,7 @@ __all__ = [
     "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gumbel_softmax",
 ]  # fmt: skip
 
-#: The value that SELU tends to far below zero, negated: its scale times its alpha.
+#: Minus the limit of SELU far below 0: its scale times its alpha.
 _ALPHA = 1.7580993408473766
 
 
@@ -38,9 +37,9 @@ def check_probability(name: str, p: float) -> None:
 
 
 def drawn_mask(shape: tuple[int, ...], p: float, like: Variable, scale: float | None = None) -> Variable:
-    """``scale``, or 0 with probability ``p``, from the random numbers of the device that ``like`` is on; in its dtype.
+    """A random mask: 0 with probability ``p``, else ``scale``, in the dtype and on the device of ``like``.
 
-    The default of ``scale`` is ``1 / (1 - p)``. A p of 1 draws nothing.
+    The default of ``scale`` is ``1 / (1 - p)``. A p of 1 needs no random numbers, and draws none.
     """
     if p == 1:
         return ops.zeros(shape, dtype=like.dtype, device=like.device)
@@ -48,6 +47,7 @@ def drawn_mask(shape: tuple[int, ...], p: float, like: Variable, scale: float | 
 
 
 def _features(x: Variable) -> tuple[int, ...]:
+    """The shape of a mask of whole channels."""
     return (*x.shape[:2], *(1,) * (x.ndim - 2))
 
 
@@ -75,9 +75,9 @@ def _run(
 
 
 def dropout(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
-    """Zero each element with probability p, and divide the others by ``1 - p``: the expected value stays.
+    """Zero each element with probability p, and divide the others by ``1 - p``: the expected value does not change.
 
-    What is zeroed is 0, and gets the gradient 0, also where it was infinite or nan.
+    A zeroed element is 0 and has a gradient of 0, even if it was infinite or nan.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def dropout(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bo
     p : float
         In [0, 1].
     training : bool
-        Whether to do anything: without it the input is returned.
+        Whether to zero elements. Otherwise the input is returned.
     inplace : bool
-        Whether the input itself becomes the output.
+        Whether to write the output into the input.
 
     Returns
     -------
@@ -96,9 +96,9 @@ def dropout(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bo
     Raises
     ------
     ValueError
-        If p is no probability. No random number was drawn.
+        If p is not in [0, 1]. No random number is drawn then.
     TypeError
-        If the input is not of floating-point numbers, in training.
+        If in training the input has no floating-point dtype.
 
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
 
@@ -113,8 +113,9 @@ def dropout(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bo
 
 
 def _sample(name: str, input: ArrayLike, p: float, training: bool, inplace: bool, single: int, batch: int) -> Variable:
-    """Dropout of whole channels: of (channels, ...), with ``single`` dimensions, or (n, channels, ...), with
-    ``batch``.
+    """Dropout of whole channels. The input is (channels, ...) or (n, channels, ...).
+
+    It has ``single`` dimensions in the first case, and ``batch`` in the second one.
     """
     check_probability(name, p)
     x = adopt(input, name)
@@ -143,7 +144,7 @@ def dropout1d(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: 
     Raises
     ------
     ValueError
-        If p is no probability, or the input has other dimensions. No random number was drawn.
+        If p is not in [0, 1], or the input has another number of dimensions. No random number is drawn then.
 
     Source: Tompson et al., "Efficient object localization using convolutional networks", 2015.
     """
@@ -153,7 +154,7 @@ def dropout1d(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: 
 def dropout2d(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
     """`dropout` of whole channels of (n, channels, height, width); parameters as in `dropout1d`.
 
-    Three dimensions are (n, channels, length), as in PyTorch, with a warning: see `dropout1d`.
+    An input of three dimensions counts as (n, channels, length), as in PyTorch, with a warning: see `dropout1d`.
     """
     check_probability("dropout2d", p)
     x = adopt(input, "dropout2d")
@@ -169,14 +170,15 @@ def dropout2d(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: 
 
 
 def dropout3d(input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False) -> Variable:
-    """`dropout` of whole channels of (channels, depth, height, width), with or without n before; parameters as in
-    `dropout1d`.
+    """`dropout` of whole channels of (channels, depth, height, width) or (n, channels, depth, height, width).
+
+    The parameters are those of `dropout1d`.
     """
     return _sample("dropout3d", input, p, training, inplace, 4, 5)
 
 
 def alpha_dropout(input: ArrayLike, p: float = 0.5, training: bool = False, inplace: bool = False) -> Variable:
-    """Dropout for SELU: what is dropped becomes the value that SELU tends to, and mean and variance stay.
+    """Dropout for SELU: dropped elements become the limit of SELU far below 0. Mean and variance do not change.
 
     Parameters
     ----------
@@ -189,7 +191,7 @@ def alpha_dropout(input: ArrayLike, p: float = 0.5, training: bool = False, inpl
     Raises
     ------
     ValueError
-        If p is no probability. No random number was drawn.
+        If p is not in [0, 1]. No random number is drawn then.
 
     Source: Klambauer et al., "Self-normalizing neural networks", 2017.
     """
@@ -197,7 +199,7 @@ def alpha_dropout(input: ArrayLike, p: float = 0.5, training: bool = False, inpl
 
 
 def feature_alpha_dropout(input: ArrayLike, p: float = 0.5, training: bool = False, inplace: bool = False) -> Variable:
-    """`alpha_dropout` of whole channels, of (n, channels, ...); parameters as there."""
+    """`alpha_dropout` of whole channels of (n, channels, ...); parameters as for `alpha_dropout`."""
     check_probability("feature_alpha_dropout", p)
     x = adopt(input, "feature_alpha_dropout")
     if x.ndim < 2 and training:
@@ -211,20 +213,20 @@ def feature_alpha_dropout(input: ArrayLike, p: float = 0.5, training: bool = Fal
 def gumbel_softmax(
     logits: ArrayLike, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
 ) -> Variable:
-    """Draws from classes that are differentiable: ``softmax((logits + g) / tau)`` with Gumbel-distributed g.
+    """Random, differentiable draws of classes: ``softmax((logits + g) / tau)`` with Gumbel-distributed g.
 
     Parameters
     ----------
     logits : Variable or array
-        Log-probabilities that need not be normalised.
+        Log-probabilities. They need not be normalized.
     tau : float
-        Positive; the smaller, the nearer to one class alone.
+        Positive. The smaller it is, the nearer each result is to a single class.
     hard : bool
-        Whether the result is that class alone, with the gradient of the soft draw.
+        Whether to return 1 for the largest class and 0 for the others, with the gradient of the softmax.
     eps : float
-        For programs written for PyTorch; it changes nothing.
+        PyTorch's argument; it has no effect.
     dim : int
-        Where the classes lie.
+        The dimension of the classes.
 
     Returns
     -------
@@ -233,7 +235,7 @@ def gumbel_softmax(
     Raises
     ------
     ValueError
-        If ``tau`` is not positive. No number was drawn.
+        If ``tau`` is not positive. No random number is drawn then.
 
     Source: Jang, Gu & Poole, 2017, arXiv:1611.01144; Maddison, Mnih & Teh, 2017, arXiv:1611.00712.
 
@@ -246,12 +248,12 @@ def gumbel_softmax(
     name = "gumbel_softmax"
     x = real(logits, name)
     if not tau > 0:
-        raise ValueError(f"{name}: tau is what logits are divided by, and positive, not {tau!r}")
+        raise ValueError(f"{name}: tau is a divisor and must be positive, not {tau!r}")
     if not x.ndim:
         raise ValueError(f"{name}: the logits need a dimension of classes; their shape is ()")
     axis = one_axis(dim, x.ndim, name)
-    u = rand(x.shape, dtype=dtypes.float32, device=x.device)  # in [0, 1): 0 would be infinitely far away
-    # CuPy takes smaller numbers for 0
+    # uniform numbers in [0, 1); a 0 would give infinity, and CuPy rounds numbers below the smallest normal one to 0
+    u = rand(x.shape, dtype=dtypes.float32, device=x.device)
     minus_gumbel = ops.log(-ops.log(ops.clip(u, min=ops.finfo(u.dtype).smallest_normal, max=1 - 1e-7)))
     soft = network.softmax((x - ops.astype(minus_gumbel, x.dtype, copy=False)) / tau, axis)
     if not hard:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ... import ops
-from ...autograd.check import adopt, common_backend
+from ...autograd.check import common_backend
 from ...backends import dtypes
+from .checks import adopt
 
 if TYPE_CHECKING:
     from ...typing import ArrayLike, DTypeLike

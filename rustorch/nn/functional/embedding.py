@@ -1,18 +1,18 @@
-"""Embeddings: rows of a table by their numbers, and sums, means or maxima of them."""
+"""Embeddings: rows of a table by their indices; their sums, means or maxima; and one-hot vectors."""
 
 from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt
 from ...autograd.graph import Value
 from ...autograd.modes import no_grad
 from ...backends import dtypes
 from ...ops import linalg, network
 from ...ops.indexing import extent, index_add, readable
+from .checks import adopt
 from .dtype_checks import one_dtype
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ __all__ = ["embedding", "embedding_bag", "one_hot"]
 
 
 def padding_of(name: str, padding_idx: int | None, rows: int) -> int | None:
-    """The padding as a row of the table, a negative one counted from the end. Raises ValueError if there is none."""
+    """The index of the padding row, not negative. Raises ValueError if the table has no such row."""
     if padding_idx is None:
         return None
     if not hasattr(padding_idx, "__index__"):
@@ -37,7 +37,7 @@ def padding_of(name: str, padding_idx: int | None, rows: int) -> int | None:
 
 
 def check_norm(name: str, max_norm: float | None, norm_type: float) -> None:
-    """Raise ValueError for norms that rows cannot have."""
+    """Raise ValueError for a negative ``max_norm`` or an order that is not positive."""
     for what, value in (("max_norm", max_norm), ("norm_type", norm_type)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
             raise TypeError(f"{name}: {what} is a number, not {value!r}")
@@ -57,9 +57,12 @@ def _indices(name: str, value: ArrayLike, like: Variable) -> Variable:
 def _checked(
     name: str, input: ArrayLike, weight: ArrayLike, max_norm: float | None, norm_type: float, sparse: bool
 ) -> tuple[Variable, Variable]:
-    """Indices and table, after all checks that they share."""
+    """Indices and table, after the checks of `embedding` and `embedding_bag`."""
     check_norm(name, max_norm, norm_type)
-    weight = weight if isinstance(weight, Value) or max_norm is None else _refuse(name, weight)
+    if max_norm is not None and not isinstance(weight, Value):
+        raise TypeError(
+            f"{name}: with max_norm the weight is changed in place: a Variable, not {type(weight).__name__}"
+        )
     weight = adopt(weight, name)
     input = _indices(name, input, weight)
     if sparse:
@@ -73,24 +76,20 @@ def _checked(
     return input, weight
 
 
-def _refuse(name: str, weight: ArrayLike) -> Any:
-    raise TypeError(f"{name}: with max_norm the weight is changed in place: a Variable, not {type(weight).__name__}")
-
-
 def _renormalized(weight: Variable, rows: Variable, max_norm: float, norm_type: float) -> None:
-    """Scale the rows that are asked for down to ``max_norm``, in place and outside the graph."""
+    """Scale the rows with these indices down to ``max_norm``, in place and outside the graph."""
     if max_norm == math.inf or not weight.size:
         return
     with no_grad():
         table = weight.detach()
-        top = ops.max(ops.abs(table), axis=1, keepdims=True)  # taken out, so that no norm overflows
+        top = ops.max(ops.abs(table), axis=1, keepdims=True)  # divide by it, so that no norm overflows
         most = ops.finfo(table.dtype).max / 16  # XLA divides by its reciprocal, which must not be subnormal
         top = ops.where(ops.isfinite(top), ops.clip(top, min=1.0, max=most), ops.ones_like(top))
         norms = linalg.vector_norm(table / top, axis=1, keepdims=True, ord=norm_type)
         ones = ops.ones((rows.size, 1), dtype=table.dtype, device=table.device)
-        asked = index_add(ones, rows, (table.shape[0], 1), 0) > 0
-        long = ops.logical_and(asked, norms > max_norm / top)
-        # as in PyTorch, an infinite row becomes 0, and nan where it was infinite
+        chosen = index_add(ones, rows, (table.shape[0], 1), 0) > 0
+        long = ops.logical_and(chosen, norms > max_norm / top)
+        # as in PyTorch, a row with infinite elements becomes 0, and nan where it was infinite
         infinite = ops.isinf(table)
         finite = ops.where(infinite, ops.full_like(table, math.nan), table / top)
         weight[...] = ops.where(long, finite * (max_norm / (norms + 1e-7 / top)), table)
@@ -105,20 +104,20 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Variable:
-    """``weight[input]``: a row of the table for every index.
+    """``weight[input]``: the row of the table for each index.
 
     Parameters
     ----------
     input : Variable or array of integers, (...)
     weight : Variable or array, (rows, features)
     padding_idx : int, optional
-        A row that gets no gradient.
+        The index of a row that gets a gradient of 0.
     max_norm : float, optional
-        What the norms of the rows that are asked for are at most: longer ones are scaled down, in place, before.
+        The largest norm of the returned rows. Longer rows are first scaled down, in place, in the table.
     norm_type : float
-        The order of that norm.
+        The order of this norm.
     scale_grad_by_freq : bool
-        Whether the gradient of a row is the mean over its occurrences, instead of the sum.
+        Whether the gradient of a row is the mean over its occurrences instead of the sum.
     sparse : bool
         False; gradients are dense.
 
@@ -129,10 +128,10 @@ def embedding(
     Raises
     ------
     IndexError
-        If an index is out of range; nothing was scaled. (On "cuda" and under tracing nobody reads the indices, for that
-        means to wait; on "cuda" such an index wraps around.)
+        If an index is out of range. No row is scaled then. (On "cuda" and under tracing the indices are not read,
+        because the program would have to wait. On "cuda" such an index wraps around.)
     TypeError
-        If the indices are no integers.
+        If the indices are not integers.
 
     Examples
     --------
@@ -170,16 +169,16 @@ def embedding_bag(
     input : Variable or array of integers, (bags, size) or (n,)
     weight : Variable or array, (rows, features)
     offsets : Variable or array of integers, (bags,)
-        For an input of one dimension: where each bag begins, in rising order from 0.
+        For an input of one dimension: the first place of each bag, in rising order from 0.
     max_norm, norm_type, scale_grad_by_freq, sparse
         As for `embedding`.
     mode : {"sum", "mean", "max"}
     per_sample_weights : Variable or array, the input's shape, optional
-        What each row is multiplied with, for "sum" alone.
+        Factors of the rows; only for "sum".
     include_last_offset : bool
-        Whether one more offset follows, the end of the last bag.
+        Whether one more offset follows: the end of the last bag.
     padding_idx : int, optional
-        Indices of this row do not count.
+        The index of a row that is left out of all bags.
 
     Returns
     -------
@@ -192,7 +191,7 @@ def embedding_bag(
     ValueError
         If the mode is unknown, or shapes or offsets do not fit.
     TypeError
-        If the indices are no integers, or ``per_sample_weights`` have another dtype than the weight.
+        If the indices are not integers, or ``per_sample_weights`` have another dtype than the weight.
 
     Examples
     --------
@@ -225,7 +224,7 @@ def embedding_bag(
     values = network.embedding.call(weight, rows, padding, scale_grad_by_freq)
     counts = None if padding is None else rows != padding
     if mode == "max":
-        return _largest(values, counts, starts, ends)
+        return _maxima(values, counts, starts, ends)
     if counts is not None:
         values = ops.where(ops.expand_dims(counts, axis=1), values, ops.zeros_like(values))
     if per_sample_weights is not None:
@@ -243,7 +242,7 @@ def embedding_bag(
 
 
 def _bags(name: str, input: Variable, offsets: ArrayLike, include_last: bool) -> tuple[Variable, Variable]:
-    """Where the bags begin and end in the flattened input."""
+    """The first place of each bag in the flattened input, and the place after its last one."""
     if input.ndim == 2:
         if offsets is not None:
             raise ValueError(f"{name}: an input of two dimensions is a bag per row; it takes no offsets")
@@ -273,34 +272,34 @@ def _bags(name: str, input: Variable, offsets: ArrayLike, include_last: bool) ->
     return starts, ends
 
 
-def _largest(values: Variable, counts: Variable | None, starts: Variable, ends: Variable) -> Variable:
-    """Maxima of the bags: their rows side by side, as many as the longest bag has, and -inf where there is none."""
+def _maxima(values: Variable, counts: Variable | None, starts: Variable, ends: Variable) -> Variable:
+    """The maxima of the bags. All bags get the length of the longest one, with rows of -inf at their ends."""
     size = values.shape[0]
     _, longest = extent(ends - starts)
-    width = size if longest is None else longest  # where lengths cannot be read, no bag is longer than that
+    width = size if longest is None else longest  # if lengths cannot be read: no bag is longer than all indices
     if not size or not width or not starts.size:
         return ops.zeros((starts.size, values.shape[1]), dtype=values.dtype, device=values.device) + 0 * ops.sum(
             values, axis=0
         )
     places = ops.expand_dims(starts, axis=1) + ops.arange(width, dtype=starts.dtype, device=starts.device)
-    there = places < ops.expand_dims(ends, axis=1)
-    flat = ops.reshape(ops.where(there, places, ops.zeros_like(places)), (places.size,))
+    used = places < ops.expand_dims(ends, axis=1)
+    flat = ops.reshape(ops.where(used, places, ops.zeros_like(places)), (places.size,))
     if counts is not None:
-        there = ops.logical_and(there, ops.reshape(ops.take(counts, flat, axis=0), places.shape))
+        used = ops.logical_and(used, ops.reshape(ops.take(counts, flat, axis=0), places.shape))
     rows = ops.reshape(ops.take(values, flat, axis=0), (*places.shape, values.shape[1]))
-    there = ops.expand_dims(there, axis=2)
-    top = ops.max(ops.where(there, rows, ops.full_like(rows, -float("inf"))), axis=1)
-    return ops.where(ops.any(there, axis=1), top, ops.zeros_like(top))
+    used = ops.expand_dims(used, axis=2)
+    top = ops.max(ops.where(used, rows, ops.full_like(rows, -float("inf"))), axis=1)
+    return ops.where(ops.any(used, axis=1), top, ops.zeros_like(top))
 
 
 def one_hot(input: ArrayLike, num_classes: int = -1) -> Variable:
-    """Rows of zeros with a one where the index is.
+    """For each index a vector of zeros with a 1 at this place.
 
     Parameters
     ----------
     input : Variable or array of integers, (...)
     num_classes : int
-        The length of the rows; -1 for the largest index and one more: on "cuda", this waits for the device.
+        The length of the vectors; -1 for the largest index plus 1. On "cuda" this waits for the device.
 
     Returns
     -------
@@ -309,9 +308,9 @@ def one_hot(input: ArrayLike, num_classes: int = -1) -> Variable:
     Raises
     ------
     IndexError
-        If an index is known to be out of range.
+        If an index is out of range and can be read without waiting.
     ValueError
-        If the number of classes is left to indices of which there are none, or that cannot be looked at.
+        If ``num_classes`` is -1, but there are no indices, or they cannot be read.
     TypeError
         If the input is not of integers.
 
@@ -331,7 +330,7 @@ def one_hot(input: ArrayLike, num_classes: int = -1) -> Variable:
             highest = int(ops.max(x))
         if highest is None:
             raise ValueError(
-                "one_hot: the number of classes cannot be seen from these indices; give it, as in num_classes=10"
+                "one_hot: the number of classes does not follow from these indices; give it, as in num_classes=10"
             )
         classes = highest + 1
     elif num_classes < 1 and (x.size or num_classes < 0):

@@ -1,15 +1,15 @@
-"""Images as columns of what a sliding window sees, and sums of such columns as images."""
+"""Sliding windows over images: their contents as columns (unfold), and columns added up to an image (fold)."""
 
 from __future__ import annotations
 
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt
 from ...ops.from_data import constant
 from ...ops.indexing import index_add
+from .checks import adopt
 from .padding import padded
 from .sizes import batched, tuple_of
 
@@ -28,9 +28,10 @@ def _windows(
     dilation: Sizes,
     padding: Sizes,
     stride: Sizes,
-) -> Any:
-    """Kernel, padding, padded sizes, and where each element of each window lies in a flat image: one list for each
-    place of the kernel.
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], list[int]]:
+    """Kernel, padding, sizes of the padded image, and the places of all elements of all windows in the flat image.
+
+    The places are ordered by the element of the kernel first, and then by the window.
     """
     kernel, stride = tuple_of(name, "kernel_size", kernel_size, 2), tuple_of(name, "stride", stride, 2)
     dilation, padding = tuple_of(name, "dilation", dilation, 2), tuple_of(name, "padding", padding, 2, least=0)
@@ -57,24 +58,23 @@ def unfold(
     padding: Sizes = 0,
     stride: Sizes = 1,
 ) -> Variable:
-    """What a sliding window sees at each of its places, as columns.
+    """The contents of a sliding window at each of its places, as columns.
 
     Parameters
     ----------
     input : Variable or array, (samples, channels, height, width) or (channels, height, width)
     kernel_size, dilation, padding, stride : int or pair of int
-        Of the window, as in `conv2d`.
+        Sizes of the window, as in `conv2d`.
 
     Returns
     -------
     Variable, (samples, channels * kernel_height * kernel_width, places) or without samples
-        The rows in the order of the channels and the places in the window, the columns in the order of the places in
-        the image.
+        Rows are ordered by channel, then by the place in the window. Columns are ordered by the place in the image.
 
     Raises
     ------
     ValueError
-        If the input has another rank, a size is too small, or the window is larger than the padded image.
+        If the input's shape does not fit, a size is too small, or the window is larger than the padded image.
 
     Examples
     --------
@@ -85,24 +85,23 @@ def unfold(
     """
     x, had_samples = batched("unfold", adopt(input, "unfold"), 2)
     n, channels = x.shape[:2]
-    kernel, padding, full, places = _windows("unfold", tuple(x.shape[2:]), kernel_size, dilation, padding, stride)
-    x = padded("unfold", x, (padding[1], padding[1], padding[0], padding[0]), "constant")
+    kernel, zeros, full, places = _windows("unfold", tuple(x.shape[2:]), kernel_size, dilation, padding, stride)
+    x = padded("unfold", x, (zeros[1], zeros[1], zeros[0], zeros[0]), "constant")
     flat = ops.reshape(x, (n, channels, prod(full)))
-    seen = ops.take(flat, constant(places, x), axis=2)
-    out = ops.reshape(seen, (n, channels * prod(kernel), len(places) // prod(kernel)))
+    values = ops.take(flat, constant(places, x), axis=2)
+    out = ops.reshape(values, (n, channels * prod(kernel), len(places) // prod(kernel)))
     return out if had_samples else ops.squeeze(out, axis=0)
 
 
 def fold(
     input: ArrayLike,
-    output_size: Any,
+    output_size: Sizes,
     kernel_size: Sizes,
     dilation: Sizes = 1,
     padding: Sizes = 0,
     stride: Sizes = 1,
 ) -> Variable:
-    """The transpose of `unfold`: columns laid back to where a sliding window saw them, and added up where windows
-    overlap.
+    """The transpose of `unfold`: put columns back to the places of a sliding window. Add up what overlaps.
 
     Parameters
     ----------
@@ -110,7 +109,7 @@ def fold(
     output_size : int or pair of int
         Height and width of the image.
     kernel_size, dilation, padding, stride : int or pair of int
-        Of the window, as in `unfold`.
+        Sizes of the window, as in `unfold`.
 
     Returns
     -------
@@ -119,7 +118,7 @@ def fold(
     Raises
     ------
     ValueError
-        If the input's rank, rows or columns do not fit the sizes.
+        If the input's dimensions, rows or columns do not fit the sizes.
 
     Examples
     --------
@@ -130,7 +129,7 @@ def fold(
     """
     x = adopt(input, "fold")
     size = tuple_of("fold", "output_size", output_size, 2)
-    kernel, padding, full, places = _windows("fold", size, kernel_size, dilation, padding, stride)
+    kernel, zeros, full, places = _windows("fold", size, kernel_size, dilation, padding, stride)
     if x.ndim not in (2, 3):
         raise ValueError(f"fold: the input is (samples, rows, places), or without samples; its shape is {x.shape}")
     rows, count = prod(kernel), len(places) // prod(kernel)
@@ -145,7 +144,7 @@ def fold(
     out = padded(
         "fold",
         ops.reshape(flat, (samples, channels, *full)),
-        (-padding[1], -padding[1], -padding[0], -padding[0]),
+        (-zeros[1], -zeros[1], -zeros[0], -zeros[0]),
         "constant",
     )
     return out if x.ndim == 3 else ops.squeeze(out, axis=0)

@@ -6,9 +6,9 @@ from math import log, nan, pi
 from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt, broadcastable
+from ...autograd.check import broadcastable
 from ...ops import network
-from .checks import at_least, check_reduction, known, real, reduced, reduction_of
+from .checks import adopt, at_least, check_reduction, known, real, reduced, reduction_of
 from .targets import pair, together
 
 if TYPE_CHECKING:

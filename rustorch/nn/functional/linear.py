@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
-from ...autograd.check import adopt
 from ...autograd.graph import VARIABLES
 from ...ops import network
-from .checks import floating
+from .checks import adopt, floating
 from .dtype_checks import one_dtype
 
 if TYPE_CHECKING:
@@ -39,25 +38,24 @@ def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -
     TypeError
         If input, weight and bias do not have one dtype.
     """
-    if type(input) not in VARIABLES or type(weight) not in VARIABLES:
-        input, weight = adopt(input, "linear", (weight,)), adopt(weight, "linear", (input,))
-    have, need = input._native.shape, weight._native.shape
-    if not have or len(need) != 2 or have[-1] != need[1]:
+    x: Any = input if type(input) in VARIABLES else adopt(input, "linear", (weight,))
+    w: Any = weight if type(weight) in VARIABLES else adopt(weight, "linear", (x,))
+    b: Any = bias if bias is None or type(bias) in VARIABLES else adopt(bias, "linear", (x,))
+    shape, weight_shape = x._native.shape, w._native.shape
+    if not shape or len(weight_shape) != 2 or shape[-1] != weight_shape[1]:
         raise ValueError(
-            f"linear: the input has shape {tuple(have)}, but a weight of shape {tuple(need)} takes "
-            f"{need[-1] if need else 'no'} features in its last dimension"
+            f"linear: the input has shape {tuple(shape)}, but a weight of shape {tuple(weight_shape)} takes "
+            f"{weight_shape[-1] if weight_shape else 'no'} features in its last dimension"
         )
-    if bias is not None:
-        if type(bias) not in VARIABLES:
-            bias = adopt(bias, "linear", (input,))
-        if bias._native.shape != need[:1]:
-            raise ValueError(
-                f"linear: the bias has shape {bias.shape}, but a weight of shape {tuple(need)} has {need[0]} outputs"
-            )
-    dtype = input._native.dtype
-    if dtype is not weight._native.dtype or (bias is not None and dtype is not bias._native.dtype):
-        one_dtype("linear", input=input, weight=weight, bias=bias)
-    return network.linear.call(input, weight, bias)
+    if b is not None and b._native.shape != weight_shape[:1]:
+        raise ValueError(
+            f"linear: the bias has shape {b.shape}, but a weight of shape {tuple(weight_shape)} has "
+            f"{weight_shape[0]} outputs"
+        )
+    dtype = x._native.dtype
+    if dtype is not w._native.dtype or (b is not None and dtype is not b._native.dtype):
+        one_dtype("linear", input=x, weight=w, bias=b)
+    return network.linear.call(x, w, b)
 
 
 def bilinear(input1: ArrayLike, input2: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Variable:

@@ -6,8 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt
-from .checks import floating
+from .checks import adopt, floating
 from .classification import cross_entropy
 from .linear import linear
 

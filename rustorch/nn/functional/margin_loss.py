@@ -6,10 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt
 from ...backends import dtypes
 from ...ops import network
-from .checks import real, reduced, reduction_of
+from .checks import adopt, real, reduced, reduction_of
 from .targets import (
     broadcast_weight,
     check_classes,

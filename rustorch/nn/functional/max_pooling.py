@@ -1,16 +1,17 @@
-"""Pooling: the largest value of every window; and these values put back where they were."""
+"""Max pooling: the largest value of each window; and unpooling, which puts these values back to their places."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, overload
 
 from ... import ops
-from ...autograd.check import adopt
 from ...backends import dtypes
 from ...ops import network
 from ...ops.indexing import extent, readable
 from ...ops.windows import Windows
+from .checks import adopt
 from .pooling import images, ordered, windows_over
 from .sizes import sizes_of
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["max_pool1d", "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d"]
 
 
-def largest(input: Variable, windows: Windows, return_indices: bool) -> Any:
-    """The largest value of every window, and with ``return_indices`` where it is in the flattened spatial axes."""
+def largest(input: Variable, windows: Windows, return_indices: bool) -> Variable | tuple[Variable, Variable]:
+    """The largest value of each window, and with ``return_indices`` its index in the flattened spatial dimensions."""
     if not return_indices:
         return network.max_pool.call(input, windows)
     which = network.max_pool_which.call(input, windows)
@@ -35,12 +36,12 @@ def _max_pool(
     n: int,
     input: ArrayLike,
     kernel_size: Sizes,
-    stride: Sizes,
+    stride: Sizes | None,
     padding: Sizes,
     dilation: Sizes,
     ceil_mode: bool,
     return_indices: bool,
-) -> Any:
+) -> Variable | tuple[Variable, Variable]:
     name = f"max_pool{n}d"
     input = ordered(name, input, n)
     windows = windows_over(name, input.shape, kernel_size, stride, padding, dilation, ceil_mode, n)
@@ -49,12 +50,23 @@ def _max_pool(
             first = range(-w.padding, w.out * w.stride - w.padding, w.stride)
             if any(not any(0 <= start + k * w.dilation < w.size for k in range(w.kernel)) for start in first):
                 raise ValueError(
-                    f"{name}: with dilation {w.dilation} and padding {w.padding} a window lies beside an axis of size "
-                    f"{w.size} altogether"
+                    f"{name}: with dilation {w.dilation} and padding {w.padding} a window holds no value of a "
+                    f"dimension of size {w.size}"
                 )
     return largest(input, windows, return_indices)
 
 
+@overload
+def max_pool1d(
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Variable: ...
+@overload
 def max_pool1d(
     input: ArrayLike,
     kernel_size: Sizes,
@@ -63,8 +75,17 @@ def max_pool1d(
     dilation: Sizes = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Any:
-    """The largest value of every window of an axis; see `max_pool2d`.
+) -> Variable | tuple[Variable, Variable]: ...
+def max_pool1d(
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Variable | tuple[Variable, Variable]:
+    """The largest value of each window along one dimension; see `max_pool2d`.
 
     Parameters
     ----------
@@ -73,6 +94,17 @@ def max_pool1d(
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@overload
+def max_pool2d(
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Variable: ...
+@overload
 def max_pool2d(
     input: ArrayLike,
     kernel_size: Sizes,
@@ -81,38 +113,47 @@ def max_pool2d(
     dilation: Sizes = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Any:
-    """The largest value of every window.
+) -> Variable | tuple[Variable, Variable]: ...
+def max_pool2d(
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Variable | tuple[Variable, Variable]:
+    """The largest value of each window.
 
-    Of equal values the first one has the gradient; a window with a nan has nan.
+    If several values are largest, the first one gets the gradient. A window with a nan gives nan.
 
     Parameters
     ----------
     input : Variable or array, (batch, channels, height, width) or (channels, height, width)
     kernel_size : int or pair of int
     stride : int or pair of int, optional
-        From window to window; default: the kernel size, so that windows lie side by side.
+        The distance from one window to the next; default: the kernel size, so that windows lie side by side.
     padding : int or pair of int
-        Of -inf, before and after; at most half of the kernel.
+        The number of values of -inf before and after; at most half of the kernel.
     dilation : int or pair of int
-        The distance between the values of a window.
+        The distance from one value of a window to the next.
     ceil_mode : bool
-        Whether a last window may reach beyond the end.
+        Whether the last window may reach beyond the end.
     return_indices : bool
-        Whether to return where each value is, too: positions in the flattened height and width, as `max_unpool2d` takes
-        them.
+        Whether to return the indices of the values, too: positions in the flattened height and width, for
+        `max_unpool2d`.
 
     Returns
     -------
     Variable, (..., floor or ceil((size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1), ...)
-        And with ``return_indices`` a second one, of int64.
+        With ``return_indices``, a tuple of this one and the indices, of int64.
 
     Raises
     ------
     ValueError
         If the input's shape or a size does not fit.
     TypeError
-        If the input is not of real floating-point numbers, or a size no integer.
+        If the input has no real floating-point dtype, or a size is not an integer.
 
     Examples
     --------
@@ -126,6 +167,17 @@ def max_pool2d(
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@overload
+def max_pool3d(
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Variable: ...
+@overload
 def max_pool3d(
     input: ArrayLike,
     kernel_size: Sizes,
@@ -134,8 +186,17 @@ def max_pool3d(
     dilation: Sizes = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Any:
-    """The largest value of every window of three axes; see `max_pool2d`.
+) -> Variable | tuple[Variable, Variable]: ...
+def max_pool3d(
+    input: ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Variable | tuple[Variable, Variable]:
+    """The largest value of each window over three dimensions; see `max_pool2d`.
 
     Parameters
     ----------
@@ -144,15 +205,15 @@ def max_pool3d(
     return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-# -- the largest values put back ---------------------------------------------------------------------------------------
+# -- unpooling ---------------------------------------------------------------------------------------------------------
 def _max_unpool(
     n: int,
     input: ArrayLike,
     indices: ArrayLike,
     kernel_size: Sizes,
-    stride: Sizes,
+    stride: Sizes | None,
     padding: Sizes,
-    output_size: Any,
+    output_size: Sequence[int] | None,
 ) -> Variable:
     name = f"max_unpool{n}d"
     input = images(name, input, n)
@@ -175,7 +236,7 @@ def _max_unpool(
         given = sizes_of(name, "output_size", given, n)
         if any(not usual - step < size < usual + step for usual, step, size in zip(sizes, steps, given, strict=True)):
             raise ValueError(
-                f"{name}: output_size differs from {sizes} by less than the stride {steps}, as {given} does not"
+                f"{name}: output_size must differ from {sizes} by less than the stride {steps}; it is {given}"
             )
         sizes = given
     if min(sizes) < 1:
@@ -189,10 +250,10 @@ def _max_unpool(
             f"{name}: index {lowest if lowest < 0 else highest} is out of range for an output of sizes {sizes}"
         )
     rows = (prod(input.shape[:-n]), prod(have))
-    if not readable(indices):  # what is out of range goes behind the last row, where there is nothing
-        known = ops.logical_and(indices >= 0, indices < size)
-        indices = ops.where(known, indices, ops.full_like(indices, rows[0] * size))
-        input = ops.where(known, input, ops.zeros_like(input))  # no gradient comes back to it
+    if not readable(indices):  # give a value with an index out of range a place after the last row, which is ignored
+        valid = ops.logical_and(indices >= 0, indices < size)
+        indices = ops.where(valid, indices, ops.full_like(indices, rows[0] * size))
+        input = ops.where(valid, input, ops.zeros_like(input))  # so that its gradient is 0
     out = network.max_unpool.call(ops.reshape(input, rows), ops.reshape(indices, rows), size)
     return ops.reshape(out, (*input.shape[:-n], *sizes))
 
@@ -203,9 +264,9 @@ def max_unpool1d(
     kernel_size: Sizes,
     stride: Sizes | None = None,
     padding: Sizes = 0,
-    output_size: Any = None,
+    output_size: Sequence[int] | None = None,
 ) -> Variable:
-    """The values of `max_pool1d` put back where they were, and zeros elsewhere; see `max_unpool2d`.
+    """Zeros, with the values of `max_pool1d` put back to their places; see `max_unpool2d`.
 
     Parameters
     ----------
@@ -220,30 +281,30 @@ def max_unpool2d(
     kernel_size: Sizes,
     stride: Sizes | None = None,
     padding: Sizes = 0,
-    output_size: Any = None,
+    output_size: Sequence[int] | None = None,
 ) -> Variable:
-    """The values of `max_pool2d` put back where they were, and zeros elsewhere.
+    """Zeros, with the values of `max_pool2d` put back to their places.
 
     Parameters
     ----------
     input : Variable or array, (batch, channels, height, width) or (channels, height, width)
     indices : Variable or array of integers
-        Of the input's shape, from ``max_pool2d(..., return_indices=True)``.
+        The indices from ``max_pool2d(..., return_indices=True)``, of the input's shape.
     kernel_size, stride, padding : int or pair of int
-        As they were for `max_pool2d`.
+        The arguments of `max_pool2d`.
     output_size : sequence of int, optional
-        What it was pooled from: height and width, or the whole shape of four sizes. Default: ``(size - 1) * stride - 2
-        * padding + kernel_size``; several sizes are pooled to one.
+        The sizes before the pooling: height and width, or all four sizes. Default:
+        ``(size - 1) * stride - 2 * padding + kernel_size``. Pooling maps several sizes to one.
 
     Raises
     ------
     IndexError
-        If an index is beyond the output. (On "cuda" and under tracing nobody reads the indices, for that means to wait;
-        on "cuda" such a value is left out.)
+        If an index is out of range. (On "cuda" and under tracing the indices are not read, because the program would
+        have to wait. On "cuda" such a value is left out.)
     ValueError
         If shapes or sizes do not fit.
     TypeError
-        If the indices are no integers.
+        If the indices are not integers.
 
     Examples
     --------
@@ -262,9 +323,9 @@ def max_unpool3d(
     kernel_size: Sizes,
     stride: Sizes | None = None,
     padding: Sizes = 0,
-    output_size: Any = None,
+    output_size: Sequence[int] | None = None,
 ) -> Variable:
-    """The values of `max_pool3d` put back where they were, and zeros elsewhere; see `max_unpool2d`.
+    """Zeros, with the values of `max_pool3d` put back to their places; see `max_unpool2d`.
 
     Parameters
     ----------

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt
 from ...ops import network
 from .attention import additive_mask, checked_mask, dropout_factors
-from .checks import real
+from .checks import adopt, real
 from .dropout import check_probability, dropout
 from .dtype_checks import one_dtype
 from .linear import linear

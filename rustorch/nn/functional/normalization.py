@@ -1,4 +1,4 @@
-"""Normalization: over a batch, a sample, groups of channels, or the last dimensions."""
+"""Normalization of each sample: over its last dimensions, or over groups of channels."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ... import ops
-from ...autograd.check import adopt, common_namespace
-from ...autograd.checkpoint import is_repeating
-from ...autograd.graph import VARIABLES, Value, make
-from ...autograd.modes import no_grad
-from ...autograd.writes import writes
+from ...autograd.graph import VARIABLES
 from ...ops import network
+from .checks import adopt
 from .dtype_checks import in_dtype_of, one_dtype
 
 if TYPE_CHECKING:
-    from ...typing import Array, ArrayLike, Sizes
+    from ...typing import ArrayLike, Sizes
     from ...variable import Variable
 
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
+__all__ = ["group_norm", "layer_norm", "rms_norm"]
 
 
-def together(name: str, input: ArrayLike, *others: Any, words: tuple[str, ...] = ("weight", "bias")) -> list[Any]:
-    """All of them (or None) as Variables; raises TypeError unless they are of one real floating-point dtype."""
+def together(
+    name: str, input: ArrayLike, *others: ArrayLike | None, words: tuple[str, ...] = ("weight", "bias")
+) -> list[Any]:
+    """All values as Variables, or None. Raises TypeError unless they have one real floating-point dtype."""
     input = adopt(input, name, others)
-    values = [v if v is None or type(v) in VARIABLES else adopt(v, name, (input,)) for v in (input, *others)]
+    values: list[Any] = [v if v is None or type(v) in VARIABLES else adopt(v, name, (input,)) for v in (input, *others)]
     dtype = values[0].dtype
     if dtype.kind != "f":
         raise TypeError(
@@ -36,7 +35,8 @@ def together(name: str, input: ArrayLike, *others: Any, words: tuple[str, ...] =
     return values
 
 
-def _per_channel(name: str, channels: int, **values: Any) -> None:
+def check_channels(name: str, channels: int, **values: Any) -> None:
+    """Raise ValueError unless all values have one element for each channel."""
     for what, value in values.items():
         if value is not None and tuple(value.shape) != (channels,):
             raise ValueError(
@@ -45,229 +45,31 @@ def _per_channel(name: str, channels: int, **values: Any) -> None:
             )
 
 
-def _check_eps(name: str, eps: float, training: bool = False) -> None:
-    """Raise ValueError for an eps with which a root may be of a negative number, or in training of 0."""
+def check_eps(name: str, eps: float, training: bool = False) -> None:
+    """Raise ValueError for a negative eps; in training also for an eps of 0."""
     if not (eps > 0 if training else eps >= 0):
         raise ValueError(
             f"{name}: eps must be {'positive during training' if training else 'non-negative'}, but got {eps}"
         )
 
 
-def _channels(value: Variable, ndim: int) -> Variable:
-    """(channels,) so that it broadcasts with (n, channels, ...)."""
+def along_channels(value: Variable, ndim: int) -> Variable:
+    """(channels,) in a shape that broadcasts with (n, channels, ...) of ``ndim`` dimensions."""
     return ops.reshape(value, (value.shape[0], *(1,) * (ndim - 2)))
 
 
-def _affine(x: Variable, weight: Variable | None, bias: Variable | None) -> Variable:
+def scale_and_shift(x: Variable, weight: Variable | None, bias: Variable | None) -> Variable:
+    """``x * weight + bias`` with a weight and a bias for each channel, if there are any."""
     if weight is not None:
-        x = x * _channels(weight, x.ndim)
-    return x if bias is None else x + _channels(bias, x.ndim)
+        x = x * along_channels(weight, x.ndim)
+    return x if bias is None else x + along_channels(bias, x.ndim)
 
 
-def _fixed(
-    x: Variable, mean: Variable, var: Variable, weight: Variable | None, bias: Variable | None, eps: float
-) -> Variable:
-    """Normalized by moments that are given: one product and one sum with every element."""
-    scale = 1 / ops.sqrt(var + eps)
-    scale = scale if weight is None else scale * weight
-    shift = -mean * scale
-    return x * _channels(scale, x.ndim) + _channels(shift if bias is None else shift + bias, x.ndim)
-
-
-def _check_running(name: str, **values: Any) -> None:
-    """What is updated must be reached by the update."""
-    for what, value in values.items():
-        if value is not None and not isinstance(value, Value):
-            raise TypeError(f"{name}: the {what} is updated in place: a Variable, not {type(value).__name__}")
-
-
-def _update(running: Any, value: Variable, momentum: Any) -> None:
-    if running is not None:
-        with no_grad():
-            running[...] = running * (1 - momentum) + ops.astype(value, running.dtype, copy=False) * momentum
-
-
-def _update_both(
-    running_mean: Variable | None,
-    running_var: Variable | None,
-    mean: Array,
-    var: Array,
-    momentum: float | Variable,
-    factor: float,
-) -> None:
-    """Move running statistics towards the moments of a batch; ``factor`` makes its variance the unbiased one."""
-    running = [running_mean, running_var]
-    share = momentum._native if isinstance(momentum, Value) else float(momentum)
-    xp = common_namespace("batch_norm", [make(mean), *[r for r in (*running, momentum) if isinstance(r, Value)]])
-    before = [None if r is None else r._native for r in running]
-    after = xp.running_moments(*before, mean, var, share, factor)
-    for r, old, new in zip(running, before, after, strict=True):
-        if new is not None and new is old:
-            writes.note_all((new,))
-        elif new is not None:
-            with no_grad():
-                r[...] = make(new)
-
-
-def batch_norm(
-    input: ArrayLike,
-    running_mean: ArrayLike,
-    running_var: ArrayLike,
-    weight: ArrayLike | None = None,
-    bias: ArrayLike | None = None,
-    training: bool = False,
-    momentum: Any = 0.1,
-    eps: float = 1e-5,
-) -> Variable:
-    """``(x - mean) / sqrt(var + eps) * weight + bias``, of every channel over the batch and all further dimensions.
-
-    Parameters
-    ----------
-    input : Variable or array, (n, channels) or (n, channels, d1, ...)
-    running_mean, running_var : Variable, (channels,), or None
-        What evaluation normalizes by. Training normalizes by the batch and updates them in place.
-    weight, bias : Variable or array, (channels,), optional
-    training : bool
-    momentum : float, or Variable of shape ()
-        The share of the batch in the updated running statistics; their variance is the unbiased one.
-    eps : float
-
-    Returns
-    -------
-    Variable, of the input's shape
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, there is one value per channel in training, no running statistics in evaluation, or eps is
-        negative, or in training 0. The running statistics are as they were. (With no values at all, the output is
-        empty, and they stay, too.)
-    TypeError
-        If the input is not of real floating-point numbers.
-
-    Source: Ioffe & Szegedy, "Batch normalization", 2015, algorithms 1 and 2.
-
-    Examples
-    --------
-    >>> import rustorch
-    >>> x = rustorch.tensor([[1.0, 5.0], [3.0, 9.0]])
-    >>> rustorch.nn.functional.batch_norm(x, None, None, training=True, eps=1e-30).tolist()
-    [[-1.0, -1.0], [1.0, 1.0]]
-    """
-    x, weight, bias = together("batch_norm", input, weight, bias)
-    if x.ndim < 2:
-        raise ValueError(
-            f"batch_norm: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)"
-        )
-    shape = x.shape
-    _per_channel("batch_norm", shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    if not training:
-        if running_mean is None or running_var is None:
-            raise ValueError(
-                "batch_norm: without running_mean and running_var there is nothing to evaluate with; pass training=True"
-            )
-        _check_eps("batch_norm", eps)
-        _, mean, var = together("batch_norm", x, running_mean, running_var, words=("running_mean", "running_var"))
-        return _fixed(x, mean, var, weight, bias, eps)
-    count = shape[0] * prod(shape[2:])
-    _check_eps("batch_norm", eps, training=True)
-    if count == 1:
-        raise ValueError(
-            f"batch_norm: training needs more than one value per channel; an input of shape {shape} has {count}"
-        )
-    _check_running("batch_norm", running_mean=running_mean, running_var=running_var)
-    one_dtype("batch_norm", input=x, running_mean=running_mean, running_var=running_var)
-    if not count:  # no batch: nothing to normalize, and nothing for the running statistics
-        return _affine(x, weight, bias)
-    if weight is None and bias is not None:
-        weight = ops.ones_like(bias)  # the gradients of both come together
-    out, (mean, var, _) = network.batch_norm.with_by_products(x, weight, bias, float(eps))
-    if (running_mean is not None or running_var is not None) and not is_repeating():
-        _update_both(running_mean, running_var, mean, var, momentum, count / (count - 1))
-    return out
-
-
-def instance_norm(
-    input: ArrayLike,
-    running_mean: ArrayLike | None = None,
-    running_var: ArrayLike | None = None,
-    weight: ArrayLike | None = None,
-    bias: ArrayLike | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Variable:
-    """``(x - mean) / sqrt(var + eps) * weight + bias``, of every channel of every sample by itself.
-
-    Parameters
-    ----------
-    input : Variable or array, (n, channels, d1, ...)
-    running_mean, running_var : Variable, (channels,), optional
-        Updated in place, by the mean over the samples; without ``use_input_stats`` they are what is normalized by.
-    weight, bias : Variable or array, (channels,), optional
-    use_input_stats : bool
-    momentum : float
-    eps : float
-
-    Returns
-    -------
-    Variable, of the input's shape
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, there is one value per channel, or eps is negative. The running statistics are as they
-        were.
-
-    Source: Ulyanov, Vedaldi & Lempitsky, "Instance normalization", 2016.
-    """
-    x, weight, bias = together("instance_norm", input, weight, bias)
-    if x.ndim < 3:
-        raise ValueError(
-            f"instance_norm: the input has shape {x.shape}; it needs three dimensions at least, (n, channels, ...)"
-        )
-    _check_eps("instance_norm", eps)
-    n, channels, *rest = x.shape
-    _per_channel(
-        "instance_norm", channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
-    )
-    if not use_input_stats:
-        if running_mean is None or running_var is None:
-            raise ValueError("instance_norm: use_input_stats=False needs running_mean and running_var")
-        mean, var = (in_dtype_of(r, x, "instance_norm") for r in (running_mean, running_var))  # as PyTorch has it
-        return _fixed(x, mean, var, weight, bias, eps)
-    count = prod(rest)
-    if count == 1:
-        raise ValueError(
-            f"instance_norm: more than one value per channel is needed; an input of shape {x.shape} has {count}"
-        )
-    if not n and (running_mean is not None or running_var is not None):
-        raise ValueError(
-            f"instance_norm: running statistics are means over the samples, but an input of shape {x.shape} has none"
-        )
-    _check_running("instance_norm", running_mean=running_mean, running_var=running_var)
-    if not count:
-        return _affine(x, weight, bias)
-    flat = ops.reshape(x, (n * channels, count))
-    out = _affine(ops.reshape(network.layer_norm.call(flat, None, None, 1, float(eps)), x.shape), weight, bias)
-    if is_repeating():
-        return out
-    with no_grad():
-        if running_mean is not None:
-            _update(running_mean, ops.mean(ops.reshape(ops.mean(flat, axis=1), (n, channels)), axis=0), momentum)
-        if running_var is not None:
-            var = ops.var(flat, axis=1, correction=1)
-            _update(running_var, ops.mean(ops.reshape(var, (n, channels)), axis=0), momentum)
-    return out
-
-
-def _last_sizes(name: str, x: Variable, normalized_shape: Sizes, **parameters: Any) -> int:
-    """How many of the last dimensions are normalized over: those of ``normalized_shape``, which must be the input's."""
+def _last_sizes(name: str, x: Variable, normalized_shape: Sizes, **parameters: Variable | None) -> int:
+    """The number of dimensions in ``normalized_shape``. Raises ValueError unless the input's last sizes are these."""
     sizes = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     n, shape = len(sizes), x._native.shape
-    if not n or (
-        prod(sizes) < 1 and tuple(shape[-n:]) != sizes
-    ):  # there is no other way to say what an empty input has
+    if not n or (prod(sizes) < 1 and tuple(shape[-n:]) != sizes):  # a size of 0 is allowed for an empty input
         raise ValueError(f"{name}: normalized_shape is positive sizes, not {normalized_shape!r}")
     if len(shape) < n or tuple(shape[-n:]) != sizes:
         raise ValueError(
@@ -294,7 +96,7 @@ def layer_norm(
     ----------
     input : Variable or array, (..., *normalized_shape)
     normalized_shape : int or sequence of int
-        The sizes of the last dimensions, over which mean and variance are taken.
+        The sizes of the last dimensions. Mean and variance are taken over these dimensions.
     weight, bias : Variable or array, normalized_shape, optional
     eps : float
 
@@ -315,15 +117,15 @@ def layer_norm(
     >>> rustorch.nn.functional.layer_norm(rustorch.tensor([[1.0, 3.0], [5.0, 9.0]]), 2, eps=0.0).tolist()
     [[-1.0, 1.0], [-1.0, 1.0]]
     """
-    x, weight, bias = together("layer_norm", input, weight, bias)
-    _check_eps("layer_norm", eps)
-    n = _last_sizes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
+    x, w, b = together("layer_norm", input, weight, bias)
+    check_eps("layer_norm", eps)
+    n = _last_sizes("layer_norm", x, normalized_shape, weight=w, bias=b)
     if 0 in x.shape:
-        scaled = x if weight is None else x * weight
-        return scaled if bias is None else scaled + bias
-    if weight is None and bias is not None:
-        weight = ops.ones_like(bias)  # the gradients of both come together
-    return network.layer_norm.call(x, weight, bias, n, float(eps))
+        scaled = x if w is None else x * w
+        return scaled if b is None else scaled + b
+    if w is None and b is not None:
+        w = ops.ones_like(b)  # one rule computes the gradients of both
+    return network.layer_norm.call(x, w, b, n, float(eps))
 
 
 def rms_norm(
@@ -337,7 +139,7 @@ def rms_norm(
     normalized_shape : int or sequence of int
     weight : Variable or array, normalized_shape, optional
     eps : float, optional
-        Default: the distance from 1 to the next number of the dtype.
+        Default: the distance from 1 to the next larger number of the dtype.
 
     Returns
     -------
@@ -357,26 +159,25 @@ def rms_norm(
     Variable([0.2, 1.4])
     """
     weight = None if weight is None else in_dtype_of(weight, input, "rms_norm")  # as PyTorch has it
-    x, weight = together("rms_norm", input, weight)
-    n = _last_sizes("rms_norm", x, normalized_shape, weight=weight)
+    x, w = together("rms_norm", input, weight)
+    n = _last_sizes("rms_norm", x, normalized_shape, weight=w)
     eps = ops.finfo(x.dtype).eps if eps is None else eps
-    _check_eps("rms_norm", eps)
+    check_eps("rms_norm", eps)
     if 0 in x.shape:
-        return x if weight is None else x * weight
-    return network.rms_norm.call(x, weight, n, float(eps))
+        return x if w is None else x * w
+    return network.rms_norm.call(x, w, n, float(eps))
 
 
 def group_norm(
     input: ArrayLike, num_groups: int, weight: ArrayLike | None = None, bias: ArrayLike | None = None, eps: float = 1e-5
 ) -> Variable:
-    """``(x - mean) / sqrt(var + eps) * weight + bias``, of every sample over groups of channels and all further
-    dimensions.
+    """``(x - mean) / sqrt(var + eps) * weight + bias`` over each group of channels of each sample.
 
     Parameters
     ----------
     input : Variable or array, (n, channels, ...)
     num_groups : int
-        Divides the channels.
+        The number of groups. It must divide the number of channels.
     weight, bias : Variable or array, (channels,), optional
     eps : float
 
@@ -391,7 +192,7 @@ def group_norm(
 
     Source: Wu & He, "Group normalization", 2018, equations 1 to 7.
     """
-    x, weight, bias = together("group_norm", input, weight, bias)
+    x, w, b = together("group_norm", input, weight, bias)
     if x.ndim < 2:
         raise ValueError(
             f"group_norm: the input has shape {x.shape}; it needs two dimensions at least, (n, channels, ...)"
@@ -401,10 +202,10 @@ def group_norm(
         raise ValueError(
             f"group_norm: {num_groups} groups do not divide the {channels} channels of an input of shape {x.shape}"
         )
-    _per_channel("group_norm", channels, weight=weight, bias=bias)
-    _check_eps("group_norm", eps)
+    check_channels("group_norm", channels, weight=w, bias=b)
+    check_eps("group_norm", eps)
     count = channels // num_groups * prod(rest)
     if 0 in x.shape:
-        return _affine(x, weight, bias)
+        return scale_and_shift(x, w, b)
     flat = ops.reshape(x, (n * num_groups, count))
-    return _affine(ops.reshape(network.layer_norm.call(flat, None, None, 1, float(eps)), x.shape), weight, bias)
+    return scale_and_shift(ops.reshape(network.layer_norm.call(flat, None, None, 1, float(eps)), x.shape), w, b)

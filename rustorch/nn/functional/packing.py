@@ -1,6 +1,4 @@
-"""Sequences of different lengths as one array without padding, step after step: what recurrent layers take as
-a batch.
-"""
+"""Packed sequences: a batch of sequences of different lengths in one array without padding, for recurrent layers."""
 
 from __future__ import annotations
 
@@ -12,8 +10,8 @@ from ...variable import Variable
 
 __all__: list[str] = []
 
-#: One layer in one direction: (input, states, weights, reverse) -> (output, states after).
-Direction = Callable[[Variable, list, Any, bool], tuple[Variable, list]]
+#: One layer in one direction: (input, states before, weights, reverse) -> (output, states after).
+Direction = Callable[[Variable, list[Any], Any, bool], tuple[Variable, list[Variable]]]
 
 
 class _Packed(NamedTuple):
@@ -24,20 +22,21 @@ class _Packed(NamedTuple):
 
 
 class PackedSequence(_Packed):
-    """Sequences of different lengths, the longest first: the first steps of all, then the second steps of all that have
-    one, ...
+    """Sequences of different lengths without padding, step by step. The longest sequence comes first.
+
+    The data holds the first steps of all sequences, then the second steps of all that have a second step, and so on.
 
     Parameters
     ----------
     data : Variable, (sum of the lengths, ...)
     batch_sizes : Variable, (steps,), integers
-        How many sequences have each step; on the host.
+        For each step the number of sequences that have it; on the host.
     sorted_indices, unsorted_indices : Variable, (batch,), optional
-        Which sequence is the longest, the second, ...; and where each sequence stands among them.
+        The indices of the sequences in order of falling length, and the inverse permutation.
 
     Examples
     --------
-    Made by `rustorch.nn.utils.rnn.pack_padded_sequence` and `rustorch.nn.utils.rnn.pack_sequence`.
+    `rustorch.nn.utils.rnn.pack_padded_sequence` and `rustorch.nn.utils.rnn.pack_sequence` make packed sequences.
 
     >>> import rustorch
     >>> packed = rustorch.nn.utils.rnn.pack_sequence([rustorch.tensor([1.0, 2.0, 3.0]), rustorch.tensor([4.0])])
@@ -46,7 +45,11 @@ class PackedSequence(_Packed):
     """
 
     def __new__(
-        cls, data: Any, batch_sizes: Any = None, sorted_indices: Any = None, unsorted_indices: Any = None
+        cls,
+        data: Any,
+        batch_sizes: Variable | None = None,
+        sorted_indices: Variable | None = None,
+        unsorted_indices: Variable | None = None,
     ) -> PackedSequence:
         if batch_sizes is None:
             raise ValueError("PackedSequence: batch_sizes is missing; pack_sequence and pack_padded_sequence make both")
@@ -55,7 +58,7 @@ class PackedSequence(_Packed):
         return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
 
     def to(self, *args: Any, **kwargs: Any) -> PackedSequence:
-        """As `Variable.to`, of the data; the indices go to its device."""
+        """The same sequences with converted data, as by `Variable.to`; the indices move to the device of the data."""
         data = self.data.to(*args, **kwargs)
         indices = [None if x is None else x.to(data.device) for x in (self.sorted_indices, self.unsorted_indices)]
         return type(self)(data, self.batch_sizes, *indices)
@@ -66,7 +69,7 @@ class PackedSequence(_Packed):
 
 
 def inverse(permutation: Variable) -> Variable:
-    """Where each number stands in a permutation."""
+    """The inverse of a permutation."""
     return ops.argsort(permutation)
 
 
@@ -76,7 +79,7 @@ def sizes_of(name: str, sequence: PackedSequence) -> list[int]:
     Raises
     ------
     ValueError
-        If they are not positive and falling, or not those of the data.
+        If they are not positive, rise from one step to the next, or do not sum to the rows of the data.
     """
     sizes = [int(n) for n in sequence.batch_sizes.tolist()]
     if not sizes or min(sizes) < 1 or sizes != sorted(sizes, reverse=True) or sum(sizes) != sequence.data.shape[0]:
@@ -88,39 +91,39 @@ def sizes_of(name: str, sequence: PackedSequence) -> list[int]:
 
 
 def segments(sizes: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Steps in a row that have as many sequences: (first row of the data, number of steps, number of sequences)."""
-    found: list[tuple[int, int, int]] = []
+    """Runs of steps with equally many sequences: (first row of the data, number of steps, number of sequences)."""
+    runs: list[tuple[int, int, int]] = []
     row = 0
     for size in sizes:
-        if found and found[-1][2] == size:
-            start, steps, _ = found[-1]
-            found[-1] = (start, steps + 1, size)
+        if runs and runs[-1][2] == size:
+            start, steps, _ = runs[-1]
+            runs[-1] = (start, steps + 1, size)
         else:
-            found.append((row, 1, size))
+            runs.append((row, 1, size))
         row += size
-    return found
+    return runs
 
 
 def over_segments(direction: Direction, sizes: Sequence[int]) -> Direction:
-    """A direction over packed data: sequences leave at their ends; backwards, they come in there."""
+    """A direction over packed data. Sequences leave the batch at their ends; backwards, they enter it there."""
     parts = segments(sizes)
 
-    def run(data: Variable, states: list, weights: Any, reverse: bool) -> tuple[Variable, list]:
+    def run(data: Variable, states: list[Any], weights: Any, reverse: bool) -> tuple[Variable, list[Variable]]:
         outs: list[Variable] = []
-        left: list[list[Variable]] = []  # states of the sequences that are over, the longest first
+        finished: list[list[Variable]] = []  # the last states of sequences that have ended, the longest first
         current = [state[: parts[-1][2], :] for state in states] if reverse else states
         for start, steps, size in reversed(parts) if reverse else parts:
-            have = current[0].shape[0]
-            if size < have:
-                left.insert(0, [state[size:, :] for state in current])
+            before = current[0].shape[0]
+            if size < before:
+                finished.insert(0, [state[size:, :] for state in current])
                 current = [state[:size, :] for state in current]
-            elif size > have:
-                current = [ops.concat([now, state[have:size, :]]) for now, state in zip(current, states, strict=True)]
+            elif size > before:
+                current = [ops.concat([now, state[before:size, :]]) for now, state in zip(current, states, strict=True)]
             x = ops.reshape(data[start : start + steps * size, :], (steps, size, data.shape[1]))
             out, current = direction(x, current, weights, reverse)
             outs.append(ops.reshape(out, (steps * size, out.shape[2])))
-        if left:
-            current = [ops.concat(list(ends)) for ends in zip(current, *left, strict=True)]
+        if finished:
+            current = [ops.concat(list(ends)) for ends in zip(current, *finished, strict=True)]
         if len(outs) == 1:
             return outs[0], current
         return ops.concat(outs[::-1] if reverse else outs), current

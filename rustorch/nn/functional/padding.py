@@ -1,16 +1,17 @@
-"""Arrays made larger, or smaller, at the ends of their last axes."""
+"""Padding: more or fewer elements at both ends of the last dimensions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt
 from ...ops.from_data import constant
+from .checks import adopt
 from .sizes import tuple_of
 
 if TYPE_CHECKING:
-    from ...typing import ArrayLike
+    from ...typing import ArrayLike, Number
     from ...variable import Variable
 
 
@@ -18,14 +19,14 @@ __all__ = ["pad"]
 
 
 def _sources(mode: str, name: str, size: int, before: int, after: int) -> list[int]:
-    """Which of ``size`` elements stands at each position from ``-before`` to ``size + after``."""
-    start, kept = max(-before, 0), size + min(before, 0) + min(after, 0)
+    """For each position from ``-before`` to ``size + after``, the index of the element that it repeats."""
+    start, left = max(-before, 0), size + min(before, 0) + min(after, 0)
     limit, reason = {
         "reflect": (
             size - 1,
             "reflection does not repeat the element at the edge: it is smaller than the dimension's size",
         ),
-        "circular": (kept, "it wraps around once: it is at most the dimension's size"),
+        "circular": (left, "it wraps around once: it is at most the dimension's size"),
         "replicate": (max(before, after) if size else 0, "there is no element at the edge of an empty one"),
     }[mode]
     if max(before, after) > limit:
@@ -33,13 +34,13 @@ def _sources(mode: str, name: str, size: int, before: int, after: int) -> list[i
     places = range(-before, size + after)
     if mode == "replicate":
         return [min(max(place, 0), size - 1) for place in places]
-    if mode == "circular":  # of what is kept
-        return [start + (place - start) % kept for place in places]
+    if mode == "circular":  # negative padding leaves elements out; wrap around the others
+        return [start + (place - start) % left for place in places]
     return [size - 1 - abs(size - 1 - abs(place)) for place in places]
 
 
-def _filled(x: Any, axis: int, before: int, after: int, value: ArrayLike) -> Variable:
-    """Constants before and after along an axis; of a negative number, so many fewer elements."""
+def _filled(x: Variable, axis: int, before: int, after: int, value: Number) -> Variable:
+    """``before`` and ``after`` constants along an axis; a negative number leaves elements out."""
     size = x.shape[axis]
     if before < 0 or after < 0:
         x = x[(slice(None),) * axis + (slice(max(-before, 0), size + min(after, 0)), ...)]
@@ -50,20 +51,20 @@ def _filled(x: Any, axis: int, before: int, after: int, value: ArrayLike) -> Var
     return ops.concat([parts[0], x, parts[1]], axis=axis) if before > 0 or after > 0 else x
 
 
-def pad(input: ArrayLike, pad: Any, mode: str = "constant", value: float | None = None) -> Variable:
-    """The input with more elements, or fewer, before and after along its last axes.
+def pad(input: ArrayLike, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Variable:
+    """The input with more or fewer elements at both ends of its last dimensions.
 
     Parameters
     ----------
     input : Variable or array
     pad : sequence of int
-        How many before and after along the last axis, then along the one before it, and so on. Negative ones leave
-        elements out.
+        Numbers of elements to add before and after along the last dimension, then along the dimension before it, and so
+        on. A negative number leaves elements out.
     mode : {"constant", "reflect", "replicate", "circular"}
-        What they are: of ``a b c`` with two more at both ends, ``v v a b c v v``, ``c b a b c b a``, ``a a a b c c c``
-        or ``b c a b c a b``.
+        The added elements. With two more at both ends, ``a b c`` becomes ``v v a b c v v``, ``c b a b c b a``,
+        ``a a a b c c c`` or ``b c a b c a b``.
     value : number, optional
-        For "constant"; default: 0.
+        The v of "constant"; default: 0.
 
     Returns
     -------
@@ -72,8 +73,8 @@ def pad(input: ArrayLike, pad: Any, mode: str = "constant", value: float | None 
     Raises
     ------
     ValueError
-        If there are more pairs than axes, an axis is to lose more elements than it has, or an axis is too short for the
-        mode.
+        If there are more pairs than dimensions, a dimension would lose more elements than it has, or a dimension is too
+        short for the mode.
 
     Examples
     --------
@@ -88,8 +89,8 @@ def pad(input: ArrayLike, pad: Any, mode: str = "constant", value: float | None 
     return padded("pad", input, pad, mode, value)
 
 
-def padded(name: str, input: ArrayLike, pad: Any, mode: str, value: ArrayLike | None = None) -> Variable:
-    """`pad`, for a layer of that name."""
+def padded(name: str, input: ArrayLike, pad: Sequence[int], mode: str, value: Number | None = None) -> Variable:
+    """`pad`, with ``name`` in its errors."""
     x = adopt(input, name)
     if not isinstance(pad, (tuple, list)) or len(pad) % 2 or len(pad) > 2 * x.ndim:
         raise ValueError(
@@ -102,7 +103,7 @@ def padded(name: str, input: ArrayLike, pad: Any, mode: str, value: ArrayLike | 
     if mode != "constant" and value is not None:
         raise ValueError(f"{name}: a value is for mode='constant', not for mode={mode!r}")
     pairs = [(x.ndim - 1 - i, sizes[2 * i], sizes[2 * i + 1]) for i in range(len(sizes) // 2)]
-    for axis, before, after in pairs:  # all of them first: an error leaves nothing half done
+    for axis, before, after in pairs:
         if x.shape[axis] + before + after < 0:
             raise ValueError(
                 f"{name}: padding {(before, after)} takes more than there is from a dimension of {x.shape[axis]}"

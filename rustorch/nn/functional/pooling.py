@@ -1,4 +1,4 @@
-"""Pooling: the mean or the p-norm of every window; and what all poolings check alike."""
+"""Pooling: the mean or the p-norm of each window; and the checks that all kinds of pooling share."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d"]
 
 
-# -- what they check alike ---------------------------------------------------------------------------------------------
+# -- checks ------------------------------------------------------------------------------------------------------------
 def images(name: str, input: ArrayLike, n: int) -> Variable:
-    """The input, if it is one of ``n`` spatial axes: (channels, ...) or (batch, channels, ...), of real numbers.
+    """The input as a Variable: (channels, ...) or (batch, channels, ...) with ``n`` spatial dimensions.
 
     Raises
     ------
     ValueError
-        If it has another number of dimensions, or one of size 0 that is not the batch.
+        If it has another number of dimensions, or a dimension other than the batch has size 0.
     """
     input = floating(input, name)
     axes = ", ".join([f"size{i}" for i in range(1, n + 1)] if n > 1 else ["size"])
@@ -44,7 +44,7 @@ def images(name: str, input: ArrayLike, n: int) -> Variable:
 
 
 def ordered(name: str, input: ArrayLike, n: int) -> Variable:
-    """`images` whose values have an order: no complex ones."""
+    """`images` of real numbers: complex numbers have no order."""
     input = images(name, input, n)
     if input.dtype.kind != "f":
         raise TypeError(
@@ -57,19 +57,16 @@ def windows_over(
     name: str,
     shape: tuple[int, ...],
     kernel_size: Sizes,
-    stride: Sizes,
+    stride: Sizes | None,
     padding: Sizes,
     dilation: Sizes,
     ceil_mode: bool,
     n: int,
 ) -> Windows:
-    """The windows over the last ``n`` axes of a shape. Raises TypeError or ValueError for sizes that make none."""
+    """The windows over the last ``n`` dimensions of a shape. Raises TypeError or ValueError for impossible sizes."""
     kernel = sizes_of(name, "kernel_size", kernel_size, n)
-    steps = (
-        kernel
-        if stride is None or (isinstance(stride, (tuple, list)) and not stride)
-        else sizes_of(name, "stride", stride, n)
-    )
+    default_stride = stride is None or (isinstance(stride, (tuple, list)) and not stride)
+    steps = kernel if default_stride else sizes_of(name, "stride", stride, n)
     pads = sizes_of(name, "padding", padding, n, 0)
     gaps = sizes_of(name, "dilation", dilation, n)
     windows = []
@@ -78,7 +75,7 @@ def windows_over(
         if 2 * pad > covered:
             raise ValueError(f"{name}: padding is at most half of the kernel, but {pad} is more than half of {covered}")
         out = (size + 2 * pad - covered + (step - 1 if ceil_mode else 0)) // step + 1
-        if ceil_mode and (out - 1) * step >= size + pad:  # a window starts in the input or in the padding before it
+        if ceil_mode and (out - 1) * step >= size + pad:  # the last window would start in the padding after the input
             out -= 1
         if out < 1:
             raise ValueError(
@@ -91,7 +88,7 @@ def windows_over(
 
 # -- means -------------------------------------------------------------------------------------------------------------
 def _counts(window: Window, count_include_pad: bool) -> list[int]:
-    """How many values each window's mean is over: what lies beyond the padding is never counted."""
+    """The number of values in each window's mean. Places beyond the padding never count."""
     low, high = (-window.padding, window.size + window.padding) if count_include_pad else (0, window.size)
     starts = [o * window.stride - window.padding for o in range(window.out)]
     return [min(start + window.kernel, high) - max(start, low) for start in starts]
@@ -102,7 +99,7 @@ def _avg_pool(
     n: int,
     input: ArrayLike,
     kernel_size: Sizes,
-    stride: Sizes,
+    stride: Sizes | None,
     padding: Sizes,
     ceil_mode: bool,
     count_include_pad: bool,
@@ -112,7 +109,7 @@ def _avg_pool(
     windows = windows_over(name, input.shape, kernel_size, stride, padding, 1, ceil_mode, n)
     if divisor_override is not None:
         if divisor_override == 0:
-            raise ValueError(f"{name}: divisor_override is a number to divide by, not 0")
+            raise ValueError(f"{name}: divisor_override is a divisor and must not be 0")
         return network.avg_pool.call(input, windows, real_number(name, "divisor_override", divisor_override))
     counts = [_counts(window, count_include_pad) for window in windows]
     whole = [count == [window.kernel] * window.out for count, window in zip(counts, windows, strict=True)]
@@ -134,7 +131,7 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Variable:
-    """The mean of every window of an axis; see `avg_pool2d`.
+    """The mean of each window along one dimension; see `avg_pool2d`.
 
     Parameters
     ----------
@@ -152,22 +149,22 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Variable:
-    """The mean of every window.
+    """The mean of each window.
 
     Parameters
     ----------
     input : Variable or array, (batch, channels, height, width) or (channels, height, width)
     kernel_size : int or pair of int
     stride : int or pair of int, optional
-        From window to window; default: the kernel size.
+        The distance from one window to the next; default: the kernel size.
     padding : int or pair of int
-        Zeros before and after; at most half of the kernel.
+        The number of zeros before and after; at most half of the kernel.
     ceil_mode : bool
-        Whether a last window may reach beyond the end; what lies beyond the padding is not counted.
+        Whether the last window may reach beyond the end. Places beyond the padding do not count.
     count_include_pad : bool
         Whether the zeros of the padding count as values.
     divisor_override : int, optional
-        What every sum is divided by, instead of the number of values.
+        The divisor of all sums, instead of the number of values.
 
     Returns
     -------
@@ -178,7 +175,7 @@ def avg_pool2d(
     ValueError
         If the input's shape or a size does not fit, or the divisor is 0.
     TypeError
-        If the input is not of floating-point numbers, or a size no integer.
+        If the input has no floating-point dtype, or a size is not an integer.
 
     Examples
     --------
@@ -201,7 +198,7 @@ def avg_pool3d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Variable:
-    """The mean of every window of three axes; see `avg_pool2d`.
+    """The mean of each window over three dimensions; see `avg_pool2d`.
 
     Parameters
     ----------
@@ -218,7 +215,7 @@ def _lp_pool(
     input: ArrayLike,
     norm_type: float,
     kernel_size: Sizes,
-    stride: Sizes,
+    stride: Sizes | None,
     ceil_mode: bool,
 ) -> Variable:
     name = f"lp_pool{n}d"
@@ -230,7 +227,8 @@ def _lp_pool(
         top = ops.max(ops.abs(x.detach()), axis=tuple(range(-n, 0)), keepdims=True)
         least, most = safe_range(x.dtype, p)
         unsafe = ops.logical_and(ops.logical_or(top < least, top > most), ops.logical_and(top > 0, top < float("inf")))
-        # planes whose powers might overflow or underflow; a constant, on which the result does not depend
+        # Divide planes whose powers might overflow or underflow by their largest number. For derivatives it is a
+        # constant, because the result does not depend on it.
         scale = ops.where(unsafe, top, ops.ones_like(top))
         x = x / scale
     sums = _avg_pool(name, n, ops.pow(x, p), kernel, stride, 0, ceil_mode, True, None) * prod(kernel)
@@ -246,7 +244,7 @@ def lp_pool1d(
     stride: Sizes | None = None,
     ceil_mode: bool = False,
 ) -> Variable:
-    """The p-norm of every window of an axis; see `lp_pool2d`.
+    """The p-norm of each window along one dimension; see `lp_pool2d`.
 
     Parameters
     ----------
@@ -262,21 +260,22 @@ def lp_pool2d(
     stride: Sizes | None = None,
     ceil_mode: bool = False,
 ) -> Variable:
-    """The p-norm of every window, ``sum(x**p)**(1/p)``: for p = 1 the sum, for large p nearly the maximum.
+    """The p-norm of each window, ``sum(x**p)**(1/p)``: for p = 1 the sum, for large p nearly the maximum.
 
-    As PyTorch's, it takes x as it is, not its size: with odd p negative numbers lead to nan. A window of zeros has
-    gradients of 0 (for p = 1, of 1), and second derivatives as `rustorch.linalg.vector_norm` has them.
+    As in PyTorch, the powers are powers of x and not of ``abs(x)``: with an odd p negative numbers may give nan. A
+    window of zeros has a gradient of 0, or of 1 for p = 1. Its second derivatives are those of
+    `rustorch.linalg.vector_norm`.
 
     Parameters
     ----------
     input : Variable or array, (batch, channels, height, width) or (channels, height, width)
     norm_type : float
-        p.
+        The p of the norm.
     kernel_size : int or pair of int
     stride : int or pair of int, optional
-        From window to window; default: the kernel size.
+        The distance from one window to the next; default: the kernel size.
     ceil_mode : bool
-        Whether a last window may reach beyond the end; its mean stands for the values that it lacks.
+        Whether the last window may reach beyond the end. Each missing value then counts as the mean of the others.
 
     Raises
     ------
@@ -293,7 +292,7 @@ def lp_pool3d(
     stride: Sizes | None = None,
     ceil_mode: bool = False,
 ) -> Variable:
-    """The p-norm of every window of three axes; see `lp_pool2d`.
+    """The p-norm of each window over three dimensions; see `lp_pool2d`.
 
     Parameters
     ----------

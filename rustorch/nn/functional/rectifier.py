@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt
 from ...autograd.primitive import Primitive
 from ...ops import network
 from ...random import rand
-from .checks import in_place, real
+from .checks import adopt, in_place, real
 from .dtype_checks import one_dtype
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""RNN, LSTM and GRU over sequences, and their cells: one step. PyTorch has these functions at its top level."""
+"""RNN, LSTM and GRU over sequences. PyTorch has these functions at its top level."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ... import ops
-from ...autograd.check import adopt
 from ...ops import network
-from .checks import floating
+from .checks import adopt, floating
 from .dropout import dropout as dropped
 from .dtype_checks import one_dtype
 from .linear import linear
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from ...variable import Variable
 
 
-__all__ = ["gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"]
+__all__ = ["gru", "lstm", "rnn_relu", "rnn_tanh"]
 
 
 class Weights:
@@ -29,8 +28,8 @@ class Weights:
         self.w_ih, self.w_hh, self.b_ih, self.b_hh, self.w_hr = w_ih, w_hh, b_ih, b_hh, w_hr
 
 
-def _affine(input: Variable, weight: ArrayLike, bias: ArrayLike) -> Variable:
-    """`linear` of all steps as the rows of one matrix: one product instead of one per step."""
+def _affine(input: Variable, weight: Variable, bias: Variable | None) -> Variable:
+    """`linear` with all steps as the rows of one matrix: one product instead of one for each step."""
     steps, batch, features = input.shape
     return ops.reshape(
         linear(ops.reshape(input, (steps * batch, features)), weight, bias),
@@ -39,11 +38,14 @@ def _affine(input: Variable, weight: ArrayLike, bias: ArrayLike) -> Variable:
 
 
 def _last(output: Variable, reverse: bool) -> Variable:
+    """The output of the last step in the direction of the layer."""
     return output[0 if reverse else output.shape[0] - 1, ...]
 
 
-def _of_rnn(nonlinearity: str) -> Direction:
-    def direction(input: Variable, states: list, w: Weights, reverse: bool) -> tuple[Variable, list]:
+def rnn_direction(nonlinearity: str) -> Direction:
+    """One layer of an RNN in one direction."""
+
+    def direction(input: Variable, states: list[Any], w: Weights, reverse: bool) -> tuple[Variable, list[Variable]]:
         z = _affine(input, w.w_ih, None if w.b_ih is None else w.b_ih + w.b_hh)
         out = network.rnn_steps(z, states[0], w.w_hh, reverse, nonlinearity)
         return out, [_last(out, reverse)]
@@ -51,24 +53,28 @@ def _of_rnn(nonlinearity: str) -> Direction:
     return direction
 
 
-def _of_lstm(input: Variable, states: list, w: Weights, reverse: bool) -> tuple[Variable, list]:
+def lstm_direction(input: Variable, states: list[Any], w: Weights, reverse: bool) -> tuple[Variable, list[Variable]]:
+    """One layer of an LSTM in one direction."""
     z = _affine(input, w.w_ih, None if w.b_ih is None else w.b_ih + w.b_hh)
     out, cell = network.lstm_steps(z, *states, w.w_hh, w.w_hr, reverse)
     return out, [_last(out, reverse), cell]
 
 
-def _of_gru(input: Variable, states: list, w: Weights, reverse: bool) -> tuple[Variable, list]:
+def gru_direction(input: Variable, states: list[Any], w: Weights, reverse: bool) -> tuple[Variable, list[Variable]]:
+    """One layer of a GRU in one direction."""
     out = network.gru_steps(_affine(input, w.w_ih, w.b_ih), states[0], w.w_hh, w.b_hh, reverse)
     return out, [_last(out, reverse)]
 
 
 # -- sequences ---------------------------------------------------------------------------------------------------------
-def _states(name: str, hx: Sequence[Any], like: Variable, shapes: Sequence[tuple[int, ...]]) -> list[Variable]:
-    """The initial states, checked."""
+def initial_states(
+    name: str, hx: Sequence[ArrayLike], like: Variable, shapes: Sequence[tuple[int, ...]]
+) -> list[Variable]:
+    """The initial states as Variables, after checks of their shapes and dtypes."""
     words = ("hidden state", "cell state")
     if len(hx) != len(shapes):
         raise ValueError(f"{name}: the state is {len(shapes)} arrays, (h_0, c_0); got {len(hx)}")
-    found = []
+    states = []
     for word, given, shape in zip(words, hx, shapes, strict=False):
         state = adopt(given, name, (like,))
         if tuple(state.shape) != shape:
@@ -77,12 +83,12 @@ def _states(name: str, hx: Sequence[Any], like: Variable, shapes: Sequence[tuple
                 f"{tuple(state.shape)}"
             )
         one_dtype(name, **{"input": like, word: state})
-        found.append(state)
-    return found
+        states.append(state)
+    return states
 
 
-def _check_dtypes(name: str, input: Variable, weights: Sequence[Any]) -> None:
-    """Raise TypeError unless parameters have the dtype of the input."""
+def check_dtypes(name: str, input: Variable, weights: Sequence[Variable | None]) -> None:
+    """Raise TypeError unless all weights have the dtype of the input."""
     dtype = input._native.dtype
     for parameter in weights:
         if parameter is not None and parameter._native.dtype is not dtype:
@@ -90,8 +96,9 @@ def _check_dtypes(name: str, input: Variable, weights: Sequence[Any]) -> None:
 
 
 def _split(
-    name: str, params: Sequence[Any], has_biases: bool, layers: int, directions: int, projects: bool
+    name: str, params: Sequence[ArrayLike], has_biases: bool, layers: int, directions: int, projects: bool
 ) -> list[Weights]:
+    """The parameters of each layer and direction. With ``projects`` each may end with a projection."""
     each = 4 if has_biases else 2
     projected = projects and len(params) == layers * directions * (each + 1)
     each += projected
@@ -100,18 +107,18 @@ def _split(
             f"{name}: {layers} layers in {directions} directions have {layers * directions * each} parameters; got "
             f"{len(params)}"
         )
-    found = []
+    weights = []
     for i in range(0, len(params), each):
         own = [adopt(p, name) for p in params[i : i + each]]
         w_hr = own.pop() if projected else None
         w = Weights(*own)
         w.w_hr = w_hr
-        found.append(w)
-    return found
+        weights.append(w)
+    return weights
 
 
 def _ordered(states: Variable, order: Variable | None) -> Variable:
-    """States of sequences in another order: (rows, batch, size)."""
+    """States, (rows, batch, size), with the sequences in another order."""
     return states if order is None else ops.take(states, order, axis=1)
 
 
@@ -119,17 +126,17 @@ def _run(
     name: str,
     direction: Direction,
     chunks: int,
-    input: ArrayLike,
-    hx: Sequence[Any] | None,
-    params: Sequence[Any],
+    input: ArrayLike | PackedSequence,
+    hx: Sequence[ArrayLike] | None,
+    params: Sequence[ArrayLike],
     has_biases: bool,
     num_layers: int,
     dropout: float,
     train: bool,
     bidirectional: bool,
     batch_first: bool,
-) -> tuple[Any, list]:
-    """All layers and directions; the output and the states after."""
+) -> tuple[Any, list[Variable]]:
+    """Run all layers in all directions. Returns the output and the states after the last step."""
     packed = input if isinstance(input, PackedSequence) else None
     given = floating(input if packed is None else packed.data, name)
     directions = 2 if bidirectional else 1
@@ -159,14 +166,14 @@ def _run(
     if not steps:
         raise ValueError(f"{name}: a sequence needs at least one step; the input has shape {tuple(given.shape)}")
     for w in weights:
-        _check_dtypes(name, given, (w.w_ih, w.w_hh, w.b_ih, w.b_hh, w.w_hr))
+        check_dtypes(name, given, (w.w_ih, w.w_hh, w.b_ih, w.b_hh, w.w_hr))
     width, rows = weights[0].w_hh.shape[0] // chunks, num_layers * directions
     sizes = [weights[0].w_hh.shape[1], *([width] if name == "LSTM" else [])]
     shapes = [(rows, batch, size) if batched else (rows, size) for size in sizes]
     starts: list[list[Variable | None]]
     if hx is None and packed is None:
         starts = [[None] * rows for _ in sizes]
-    elif hx is None:  # sequences that come in later take their part of the zeros
+    elif hx is None:  # backwards, shorter sequences begin later: they take their rows of these zeros
         starts = [[ops.zeros((batch, size), dtype=given.dtype, device=given.device)] * rows for size in sizes]
     else:
         starts = [
@@ -175,7 +182,7 @@ def _run(
                     _ordered(h, packed and packed.sorted_indices) if batched else ops.expand_dims(h, axis=1), axis=0
                 )
             )
-            for h in _states(name, hx, given, shapes)
+            for h in initial_states(name, hx, given, shapes)
         ]
     ends: list[list[Variable]] = [[] for _ in sizes]
     for layer in range(num_layers):
@@ -188,7 +195,7 @@ def _run(
         x = outs[0] if directions == 1 else ops.concat(outs, axis=-1)
         if dropout and train and layer < num_layers - 1:
             x = dropped(x, dropout)
-    # A hidden state is a view of the output: copy it. A cell state has its own memory: copy only to join several.
+    # A hidden state is a view of the output: copy it. A cell state has its own memory: copy it only to join several.
     after = [
         ops.stack(ends[0]),
         *[ops.stack(end) if len(end) > 1 else ops.expand_dims(end[0], axis=0) for end in ends[1:]],
@@ -201,9 +208,9 @@ def _run(
 
 
 def rnn_tanh(
-    input: ArrayLike,
+    input: ArrayLike | PackedSequence,
     hx: ArrayLike | None,
-    params: Sequence[Any],
+    params: Sequence[ArrayLike],
     has_biases: bool = True,
     num_layers: int = 1,
     dropout: float = 0.0,
@@ -216,38 +223,42 @@ def rnn_tanh(
     Parameters
     ----------
     input : Variable or array, (steps, batch, features), or (steps, features), or PackedSequence
-        With ``batch_first`` (batch, steps, features). For packed sequences the output is packed alike.
+        With ``batch_first`` (batch, steps, features). The output of packed sequences is packed, too.
     hx : Variable or array, (num_layers * directions, batch, hidden), or None
-        The state before the first step; zeros without. For one sequence there is no axis for the batch.
+        The state before the first step; None means zeros. For one sequence it has no dimension for the batch.
     params : sequence of Variables or arrays
-        For each layer, and in it for each direction: w_ih, w_hh, and with ``has_biases`` b_ih, b_hh.
+        w_ih and w_hh, and with ``has_biases`` b_ih and b_hh, for each direction of each layer.
     has_biases : bool
+        Whether ``params`` has biases.
     num_layers : int
     dropout : float
-        What share of the outputs of all layers but the last is zeroed, if ``train``.
+        The probability with which an output of a layer becomes 0 if ``train``. The last layer has no dropout.
     train : bool
     bidirectional : bool
-        Whether every layer runs backwards, too; the outputs lie side by side.
+        Whether every layer also runs backwards. The outputs of both directions are concatenated.
     batch_first : bool
+        Whether the batch is the first dimension of input and output.
 
     Returns
     -------
-    output, (steps, batch, directions * hidden), and the states after the last step, in the shape of hx
+    output : Variable, (steps, batch, directions * hidden)
+    state : Variable, (num_layers * directions, batch, hidden)
+        The state after the last step.
 
     Raises
     ------
     ValueError
-        If a shape or the number of parameters does not fit, or there is no step.
+        If a shape or the number of parameters does not fit, or the sequences have no steps.
     TypeError
-        If input, state and parameters are not of one dtype.
+        If input, state and parameters do not have one dtype.
     """
     return _plain_rnn("tanh", input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
 
 
 def rnn_relu(
-    input: ArrayLike,
+    input: ArrayLike | PackedSequence,
     hx: ArrayLike | None,
-    params: Sequence[Any],
+    params: Sequence[ArrayLike],
     has_biases: bool = True,
     num_layers: int = 1,
     dropout: float = 0.0,
@@ -255,19 +266,21 @@ def rnn_relu(
     bidirectional: bool = False,
     batch_first: bool = False,
 ) -> tuple[Variable, Variable]:
-    """As `rnn_tanh`, with the rectifier in place of tanh."""
+    """`rnn_tanh` with ReLU instead of tanh."""
     return _plain_rnn("relu", input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
 
 
-def _plain_rnn(nonlinearity: str, input: ArrayLike, hx: ArrayLike | None, *options: Any) -> tuple[Variable, Variable]:
-    out, ends = _run("RNN", _of_rnn(nonlinearity), 1, input, None if hx is None else [hx], *options)
+def _plain_rnn(
+    nonlinearity: str, input: ArrayLike | PackedSequence, hx: ArrayLike | None, *options: Any
+) -> tuple[Variable, Variable]:
+    out, ends = _run("RNN", rnn_direction(nonlinearity), 1, input, None if hx is None else [hx], *options)
     return out, ends[0]
 
 
 def gru(
-    input: ArrayLike,
+    input: ArrayLike | PackedSequence,
     hx: ArrayLike | None,
-    params: Sequence[Any],
+    params: Sequence[ArrayLike],
     has_biases: bool = True,
     num_layers: int = 1,
     dropout: float = 0.0,
@@ -275,10 +288,10 @@ def gru(
     bidirectional: bool = False,
     batch_first: bool = False,
 ) -> tuple[Variable, Variable]:
-    """A gated recurrent unit over a sequence; see `rustorch.nn.GRU`. All is as for `rnn_tanh`."""
+    """A gated recurrent unit over a sequence; see `rustorch.nn.GRU`. Arguments and results are as for `rnn_tanh`."""
     out, ends = _run(
         "GRU",
-        _of_gru,
+        gru_direction,
         3,
         input,
         None if hx is None else [hx],
@@ -294,9 +307,9 @@ def gru(
 
 
 def lstm(
-    input: ArrayLike,
-    hx: ArrayLike | None,
-    params: Sequence[Any],
+    input: ArrayLike | PackedSequence,
+    hx: Sequence[ArrayLike] | None,
+    params: Sequence[ArrayLike],
     has_biases: bool = True,
     num_layers: int = 1,
     dropout: float = 0.0,
@@ -306,108 +319,23 @@ def lstm(
 ) -> tuple[Variable, Variable, Variable]:
     """A long short-term memory over a sequence; see `rustorch.nn.LSTM`.
 
-    All is as for `rnn_tanh`, but: ``hx`` is a pair (h_0, c_0) or None; a layer's parameters may end with the projection
-    w_hr, (hidden, width); returned are output, h_n and c_n.
+    Arguments are as for `rnn_tanh`, with two differences: ``hx`` is a pair (h_0, c_0) or None, and the parameters of a
+    layer may end with a projection w_hr, (hidden, width). The results are output, h_n and c_n.
     """
     if hx is not None and not isinstance(hx, (tuple, list)):
         raise TypeError(f"LSTM: the state is a pair (h_0, c_0), not {type(hx).__name__}")
     out, (h, c) = _run(
-        "LSTM", _of_lstm, 4, input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first
+        "LSTM",
+        lstm_direction,
+        4,
+        input,
+        hx,
+        params,
+        has_biases,
+        num_layers,
+        dropout,
+        train,
+        bidirectional,
+        batch_first,
     )
     return out, h, c
-
-
-# -- one step ----------------------------------------------------------------------------------------------------------
-def _step(
-    name: str, direction: Direction, chunks: int, input: ArrayLike, hx: Sequence[Any] | None, *weights: Any
-) -> list[Variable]:
-    given = floating(input, name)
-    w = Weights(*[None if p is None else adopt(p, name) for p in weights])
-    features, hidden = w.w_ih.shape[1], w.w_hh.shape[0] // chunks
-    if given.ndim not in (1, 2) or given.shape[-1] != features:
-        raise ValueError(
-            f"{name}: the input is (batch, features), or (features,), with {features} features; got the shape "
-            f"{tuple(given.shape)}"
-        )
-    _check_dtypes(name, given, (w.w_ih, w.w_hh, w.b_ih, w.b_hh))
-    batched = given.ndim == 2
-    x = given if batched else ops.expand_dims(given, axis=0)
-    shape = (*given.shape[:-1], hidden)
-    shapes = [shape] * (2 if chunks == 4 else 1)
-    states: list[Variable | None] = [None] * len(shapes)
-    if hx is not None:
-        states = [state if batched else ops.expand_dims(state, axis=0) for state in _states(name, hx, given, shapes)]
-    _, ends = direction(ops.expand_dims(x, axis=0), states, w, False)
-    return ends if batched else [ops.squeeze(end, axis=0) for end in ends]
-
-
-def rnn_tanh_cell(
-    input: ArrayLike,
-    hx: ArrayLike | None,
-    w_ih: ArrayLike,
-    w_hh: ArrayLike,
-    b_ih: ArrayLike | None = None,
-    b_hh: ArrayLike | None = None,
-) -> Variable:
-    """``tanh(w_ih @ input + b_ih + w_hh @ hx + b_hh)``: one step of an RNN.
-
-    Parameters
-    ----------
-    input : Variable or array, (batch, features) or (features,)
-    hx : Variable or array, (batch, hidden) or (hidden,), or None for zeros
-    w_ih, w_hh : Variable or array, (hidden, features) and (hidden, hidden)
-    b_ih, b_hh : Variable or array, (hidden,), or both None
-
-    Returns
-    -------
-    Variable, in the shape of hx
-
-    Raises
-    ------
-    ValueError
-        If a shape does not fit.
-    TypeError
-        If input, state and parameters are not of one dtype.
-    """
-    return _step("RNNCell", _of_rnn("tanh"), 1, input, None if hx is None else [hx], w_ih, w_hh, b_ih, b_hh)[0]
-
-
-def rnn_relu_cell(
-    input: ArrayLike,
-    hx: ArrayLike | None,
-    w_ih: ArrayLike,
-    w_hh: ArrayLike,
-    b_ih: ArrayLike | None = None,
-    b_hh: ArrayLike | None = None,
-) -> Variable:
-    """As `rnn_tanh_cell`, with the rectifier in place of tanh."""
-    return _step("RNNCell", _of_rnn("relu"), 1, input, None if hx is None else [hx], w_ih, w_hh, b_ih, b_hh)[0]
-
-
-def gru_cell(
-    input: ArrayLike,
-    hx: ArrayLike | None,
-    w_ih: ArrayLike,
-    w_hh: ArrayLike,
-    b_ih: ArrayLike | None = None,
-    b_hh: ArrayLike | None = None,
-) -> Variable:
-    """One step of a `gru`; arguments as for `rnn_tanh_cell`, with three rows of weights for each of the state's
-    numbers.
-    """
-    return _step("GRUCell", _of_gru, 3, input, None if hx is None else [hx], w_ih, w_hh, b_ih, b_hh)[0]
-
-
-def lstm_cell(
-    input: ArrayLike,
-    hx: ArrayLike | None,
-    w_ih: ArrayLike,
-    w_hh: ArrayLike,
-    b_ih: ArrayLike | None = None,
-    b_hh: ArrayLike | None = None,
-) -> tuple[Variable, Variable]:
-    """One step of an `lstm`: (h, c) from a pair hx, or None; four rows of weights for each of the state's numbers."""
-    if hx is not None and not isinstance(hx, (tuple, list)):
-        raise TypeError(f"LSTMCell: the state is a pair (h_0, c_0), not {type(hx).__name__}")
-    h, c = _step("LSTMCell", _of_lstm, 4, input, hx, w_ih, w_hh, b_ih, b_hh)
-    return h, c

@@ -1,8 +1,9 @@
-"""Images resized: interpolation along one axis after the other."""
+"""Interpolation: images, sequences and volumes resized along one dimension after the other."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from math import floor
 from struct import pack, unpack
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,13 @@ from .checks import floating
 from .sizes import tuple_of
 
 if TYPE_CHECKING:
-    from ...typing import ArrayLike
+    from ...typing import ArrayLike, Sizes
     from ...variable import Variable
 
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
 
-#: Mode -> the spatial axes that it is for.
+#: Mode -> the numbers of spatial dimensions that it takes.
 _MODES = {
     "nearest": (1, 2, 3),
     "nearest-exact": (1, 2, 3),
@@ -31,31 +32,32 @@ _MODES = {
     "bicubic": (2,),
     "trilinear": (3,),
 }
-#: Which choice of the cubic kernel is PyTorch's (and OpenCV's).
+#: The parameter of the cubic kernel in PyTorch and OpenCV.
 _A = -0.75
 
 
-# -- one axis ----------------------------------------------------------------------------------------------------------
+# -- one dimension -----------------------------------------------------------------------------------------------------
 def _taken(x: Variable, places: list[int], axis: int) -> Variable:
+    """The elements at these places along an axis."""
     return ops.take(x, constant(places, x), axis=axis)
 
 
 def _single(number: float) -> float:
-    """The number in single precision, in which PyTorch looks for the nearest value, whatever the image's dtype."""
+    """The number in single precision, which PyTorch uses for places of nearest values of images of every dtype."""
     return unpack("f", pack("f", number))[0]
 
 
 def _nearest(x: Variable, axis: int, out: int, scale: float, shift: float) -> Variable:
+    """``out`` elements along an axis, each equal to the nearest one of ``x``."""
     size = x.shape[axis]
     if out == size and not shift:
         return x
-    scale = (
-        0.5 if out == 2 * size and not shift else _single(scale)
-    )  # as PyTorch has it, also where a factor says otherwise
+    # as in PyTorch, a doubled size means a scale of 0.5, even if the factor differs from 2
+    scale = 0.5 if out == 2 * size and not shift else _single(scale)
     places = [min(floor(_single((i + shift) * scale)), size - 1) for i in range(out)]
     times, rest = divmod(out, size)
     if not rest and places == [i // times for i in range(out)]:
-        # every value as often: without indices, and the gradient is a sum
+        # all values repeat equally often: no indices are needed, and the gradient is a sum
         repeated = ops.broadcast_to(
             ops.expand_dims(x, axis=axis + 1), (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
         )
@@ -64,7 +66,7 @@ def _nearest(x: Variable, axis: int, out: int, scale: float, shift: float) -> Va
 
 
 def cubic_weights(t: Any, a: float = _A) -> tuple[Any, ...]:
-    """Weights of the values at -1, 0, 1 and 2 for a place ``t`` in [0, 1], a number or a Variable.
+    """The weights of the values at -1, 0, 1 and 2 for a place ``t`` in [0, 1], a number or a Variable.
 
     Source: Keys, "Cubic convolution interpolation for digital image processing", 1981.
     """
@@ -79,9 +81,9 @@ def cubic_weights(t: Any, a: float = _A) -> tuple[Any, ...]:
 
 
 def _weighted(x: Variable, axis: int, out: int, scale: float, align_corners: bool, cubic: bool) -> Variable:
-    """Values between those of an axis, each from its two or four neighbours; beyond the ends the last value goes on."""
+    """``out`` values along an axis, each a weighted sum of two or four neighbours. Outside, the end values repeat."""
     size = x.shape[axis]
-    if out == size and not cubic:  # as PyTorch has it, also where a factor says otherwise
+    if out == size and not cubic:  # as in PyTorch, even if the factor differs from 1
         return x
     places: list[list[int]] = []
     weights: list[tuple[float, ...]] = []
@@ -95,23 +97,23 @@ def _weighted(x: Variable, axis: int, out: int, scale: float, align_corners: boo
         if 0 < t < 1:
             places.append([min(max(start + k, 0), size - 1) for k in near])
             weights.append(cubic_weights(t) if cubic else (1 - t, t))
-        else:  # at a value: its parts, and not those of its neighbours times 0, for they may be infinite
+        else:  # at a value of x: take it alone, because 0 times an infinite neighbour is nan
             places.append([min(start + int(t), size - 1)] * len(near))
             weights.append((1 / len(near),) * len(near))
     shape = (out,) + (1,) * (x.ndim - 1 - axis)
-    total: Any = None
+    total: Variable | None = None
     for k in range(4 if cubic else 2):
         weight = ops.reshape(constant([w[k] for w in weights], x, x.dtype), shape)
         part = _taken(x, [place[k] for place in places], axis) * weight
         total = part if total is None else total + part
+    assert total is not None
     return total
 
 
 def _smooth(x: Variable, axis: int, out: int, scale: float, cubic: bool) -> Variable:
-    """Values between those of an axis, each from all that a kernel covers which is as wide as the distance of two of
-    them.
+    """``out`` values along an axis, each a weighted sum of all values under a kernel.
 
-    Source: PIL, whose resize does this; its cubic kernel has a = -0.5.
+    The kernel is as wide as the distance of two results. Source: resize of PIL, whose cubic kernel has a = -0.5.
     """
     size, wide = x.shape[axis], max(scale, 1.0)
     support = (2 if cubic else 1) * wide
@@ -136,16 +138,17 @@ def _smooth(x: Variable, axis: int, out: int, scale: float, cubic: bool) -> Vari
     each = ops.reshape(constant([row + [0.0] * (most - len(row)) for row in rows], x, x.dtype), shape)
     values = _taken(x, [place for window in places for place in window], axis)
     values = ops.reshape(values, (*x.shape[:axis], out, most, *x.shape[axis + 1 :]))
-    # chosen, and not multiplied by 0: what a kernel does not cover may be infinite
+    # replace what a kernel does not cover, because 0 times an infinite value is nan
     return ops.sum(ops.where(used, values, ops.zeros_like(values)) * each, axis=axis + 1)
 
 
-# -- all axes ----------------------------------------------------------------------------------------------------------
-def _factors(scale_factor: Any, n: int) -> tuple[float, ...]:
-    given = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * n
+# -- all dimensions ----------------------------------------------------------------------------------------------------
+def _factors(scale_factor: float | Sequence[float] | None, n: int) -> tuple[float, ...]:
+    """One factor for each spatial dimension. Raises ValueError unless all are positive and finite."""
+    given: tuple[Any, ...] = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * n
     if len(given) != n or any(isinstance(factor, bool) or not isinstance(factor, (int, float)) for factor in given):
         raise ValueError(
-            f"interpolate: scale_factor is a number or {n} of them for an image of {n} axes, not {scale_factor!r}"
+            f"interpolate: scale_factor is a number or {n} of them for {n} spatial dimensions, not {scale_factor!r}"
         )
     if not all(0 < factor < float("inf") for factor in given):
         raise ValueError(f"interpolate: scale_factor is positive and finite, not {scale_factor!r}")
@@ -154,44 +157,46 @@ def _factors(scale_factor: Any, n: int) -> tuple[float, ...]:
 
 def interpolate(
     input: ArrayLike,
-    size: Any = None,
-    scale_factor: Any = None,
+    size: Sizes | None = None,
+    scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Variable:
-    """An image, a sequence or a volume of another size.
+    """An image, a sequence or a volume, resized.
 
-    Value ``i`` of the output lies at ``(i + 0.5) * scale - 0.5`` of the input, where ``scale`` is the input's size by
-    the output's, or ``1 / scale_factor``. "linear", "bilinear" and "trilinear" weigh the two neighbours along every
-    axis, "bicubic" the four neighbours with Keys' cubic kernel (a = -0.75), "nearest-exact" takes the nearest,
-    "nearest" the one at ``floor(i * scale)``. "area" takes the means of bins, see `adaptive_avg_pool2d`.
+    Value ``i`` of the output lies at ``(i + 0.5) * scale - 0.5`` of the input. Here ``scale`` is the input's size
+    divided by the output's size, or ``1 / scale_factor``. "linear", "bilinear" and "trilinear" interpolate between the
+    two neighbours along every dimension; "bicubic" uses four neighbours and Keys' cubic kernel (a = -0.75).
+    "nearest-exact" takes the nearest value, "nearest" the value at ``floor(i * scale)``. "area" takes the means of
+    bins, see `adaptive_avg_pool2d`.
 
     Parameters
     ----------
-    input : Variable or array, (batch, channels, size), (batch, channels, height, width) or (batch, channels, depth,
-    height, width) size : int or sequence of int, optional
-        The output's; either this or ``scale_factor``.
+    input : Variable or array, (batch, channels, *sizes)
+        One, two or three spatial dimensions.
+    size : int or sequence of int, optional
+        The sizes of the output. Give either this or ``scale_factor``.
     scale_factor : float or sequence of float, optional
-        How often the input's size the output's is, rounded down.
+        The output's size is the input's size times this factor, rounded down.
     mode : {"nearest", "nearest-exact", "area", "linear", "bilinear", "bicubic", "trilinear"}
-        "linear" is for one spatial axis, "bilinear" and "bicubic" for two, "trilinear" for three.
+        "linear" is for one spatial dimension, "bilinear" and "bicubic" for two, "trilinear" for three.
     align_corners : bool, optional
-        For the weighing modes: whether the outermost values of input and output lie at the same places, ``i * (size -
-        1) / (out - 1)``.
+        For the linear and cubic modes: whether the outermost values of input and output lie at the same places. Then
+        value ``i`` lies at ``i * (size - 1) / (out - 1)``.
     recompute_scale_factor : bool, optional
-        Whether the scale is the sizes' quotient, also where a ``scale_factor`` was given that does not divide evenly.
+        Whether ``scale`` is the quotient of the sizes, even if a ``scale_factor`` was given.
     antialias : bool
-        For "bilinear" and "bicubic": whether an image made smaller is smoothed, by kernels as wide as the distance of
-        two pixels.
+        For "bilinear" and "bicubic": whether to smooth an image that becomes smaller, with kernels as wide as the
+        distance of two pixels of the output.
 
     Raises
     ------
     ValueError
         If the options do not fit the input or each other.
     TypeError
-        If the input is not of floating-point numbers, or a size no integer.
+        If the input has no floating-point dtype, or a size is not an integer.
 
     Examples
     --------
@@ -206,7 +211,7 @@ def interpolate(
     n = input.ndim - 2
     if n not in (1, 2, 3):
         raise ValueError(
-            f"interpolate: the input has 1 to 3 spatial axes after batch and channels; its shape is {input.shape}"
+            f"interpolate: the input has 1 to 3 spatial dimensions after batch and channels; its shape is {input.shape}"
         )
     if 0 in input.shape[1:]:
         raise ValueError(f"interpolate: only the batch may be of size 0; the input's shape is {input.shape}")
@@ -216,8 +221,8 @@ def interpolate(
         raise ValueError(
             f"interpolate: {mode!r} is for {_MODES[mode][0] + 2} dimensions; the input's shape is {input.shape}"
         )
-    weighing = mode in ("linear", "bilinear", "bicubic", "trilinear")
-    if align_corners is not None and not weighing:
+    interpolates = mode in ("linear", "bilinear", "bicubic", "trilinear")
+    if align_corners is not None and not interpolates:
         raise ValueError(
             f"interpolate: align_corners is for 'linear', 'bilinear', 'bicubic' and 'trilinear', not for {mode!r}"
         )
@@ -227,7 +232,7 @@ def interpolate(
         raise ValueError(
             "interpolate: give either size or scale_factor, " + ("one of them" if size is None else "not both")
         )
-    have = input.shape[2:]
+    old_sizes = input.shape[2:]
     factors: tuple[float, ...] | None = None
     if size is not None:
         if recompute_scale_factor:
@@ -238,7 +243,7 @@ def interpolate(
         sizes = tuple_of("interpolate", "size", size, n)
     else:
         factors = _factors(scale_factor, n)
-        sizes = tuple([floor(length * factor) for length, factor in zip(have, factors, strict=True)])
+        sizes = tuple([floor(length * factor) for length, factor in zip(old_sizes, factors, strict=True)])
         if min(sizes) < 1:
             raise ValueError(
                 f"interpolate: with scale_factor {scale_factor} an input of shape {input.shape} would have sizes "
@@ -250,49 +255,45 @@ def interpolate(
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, sizes)
     for i, out in enumerate(sizes):
         if align_corners:
-            scale = (have[i] - 1) / (out - 1) if out > 1 else 0.0
+            scale = (old_sizes[i] - 1) / (out - 1) if out > 1 else 0.0
         else:
-            scale = have[i] / out if factors is None else 1 / factors[i]
+            scale = old_sizes[i] / out if factors is None else 1 / factors[i]
         if antialias:
             input = _smooth(input, 2 + i, out, scale, mode == "bicubic")
-        elif weighing:
+        elif interpolates:
             input = _weighted(input, 2 + i, out, scale, bool(align_corners), mode == "bicubic")
         else:
             input = _nearest(input, 2 + i, out, scale, 0.5 if mode == "nearest-exact" else 0.0)
     return input
 
 
-def _old(name: str, instead: str) -> None:
-    warnings.warn(f"{name} is an old word; write {instead}", UserWarning, stacklevel=3)
+def _warn_deprecated(name: str, instead: str) -> None:
+    warnings.warn(f"{name} is deprecated; write {instead}", UserWarning, stacklevel=3)
 
 
 def upsample(
     input: ArrayLike,
-    size: Any = None,
-    scale_factor: Any = None,
+    size: Sizes | None = None,
+    scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Variable:
-    """PyTorch's old word for `interpolate`, for programs that still have it.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `interpolate`.
-    """
-    _old("upsample", "interpolate")
+    """Deprecated, as in PyTorch: use `interpolate`. It raises the errors of `interpolate`."""
+    _warn_deprecated("upsample", "interpolate")
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
-def upsample_nearest(input: ArrayLike, size: Any = None, scale_factor: Any = None) -> Variable:
-    """PyTorch's old word for `interpolate`, for programs that still have it."""
-    _old("upsample_nearest", "interpolate")
+def upsample_nearest(
+    input: ArrayLike, size: Sizes | None = None, scale_factor: float | Sequence[float] | None = None
+) -> Variable:
+    """Deprecated, as in PyTorch: use `interpolate`."""
+    _warn_deprecated("upsample_nearest", "interpolate")
     return interpolate(input, size, scale_factor)
 
 
-def upsample_bilinear(input: ArrayLike, size: Any = None, scale_factor: Any = None) -> Variable:
-    """PyTorch's old word for `interpolate` with mode "bilinear" and ``align_corners=True``, for programs that still
-    have it.
-    """
-    _old("upsample_bilinear", 'interpolate with mode="bilinear" and align_corners=True')
+def upsample_bilinear(
+    input: ArrayLike, size: Sizes | None = None, scale_factor: float | Sequence[float] | None = None
+) -> Variable:
+    """Deprecated, as in PyTorch: use `interpolate` with mode "bilinear" and ``align_corners=True``."""
+    _warn_deprecated("upsample_bilinear", 'interpolate with mode="bilinear" and align_corners=True')
     return interpolate(input, size, scale_factor, "bilinear", align_corners=True)

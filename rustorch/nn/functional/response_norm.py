@@ -1,14 +1,14 @@
-"""Normalization by neighbouring channels, or to vectors of length 1."""
+"""Local response normalization over neighbouring channels, and normalization of vectors to length 1."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt
 from ...ops import linalg
 from ...ops.arguments import one_axis
 from ...ops.linalg.norms import safe_range
+from .checks import adopt
 from .normalization import together
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def local_response_norm(
     ----------
     input : Variable or array, (n, channels, d1, ...)
     size : int
-        Positive. Of an even number, one more neighbour lies before a channel than after it.
+        The number of neighbouring channels, the channel included; positive. If it is even, one more neighbour lies
+        before the channel than after it.
     alpha, beta, k : float
 
     Returns
@@ -41,7 +42,7 @@ def local_response_norm(
         If the input has fewer than three dimensions, or the size is not positive.
 
     Source: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks", 2012,
-    section 3.3; alpha is divided by the size here, as in PyTorch.
+    section 3.3. Here alpha is divided by the size, as in PyTorch.
     """
     (x,) = together("local_response_norm", input)
     if x.ndim < 3:
@@ -54,7 +55,7 @@ def local_response_norm(
     n, channels, *rest = x.shape
     before, after = (ops.zeros((n, m, *rest), dtype=x.dtype, device=x.device) for m in (size // 2, (size - 1) // 2))
     y, unit = x, None
-    if x.size:  # samples whose squares might overflow are divided by their largest number, a constant
+    if x.size:  # divide samples whose squares might overflow by their largest number, which counts as a constant
         top = ops.max(ops.abs(x.detach()), axis=tuple(range(1, x.ndim)), keepdims=True)
         huge = ops.logical_and(top > safe_range(x.dtype, 2)[1], top < float("inf"))
         unit = ops.where(huge, top, ops.ones_like(top))
@@ -78,9 +79,9 @@ def normalize(input: ArrayLike, p: float = 2.0, dim: int = 1, eps: float = 1e-12
         The order of the norm.
     dim : int
     eps : float
-        What the norm is at least: no division by zero.
+        The smallest divisor, so that nothing is divided by 0.
     out : None
-        PyTorch's argument; results are always new.
+        PyTorch's argument; only None is allowed.
 
     Returns
     -------
@@ -98,14 +99,13 @@ def normalize(input: ArrayLike, p: float = 2.0, dim: int = 1, eps: float = 1e-12
     Variable([0.6, 0.8])
     """
     if out is not None:
-        raise ValueError("normalize: out is None; results are new Variables")
+        raise ValueError("normalize: out must be None; results are new Variables")
     x = adopt(input, "normalize")
     if x.dtype.kind not in "fc":
         raise TypeError(
             f"normalize is of floating-point numbers, not of {x.dtype}; convert them, as in x.astype(rustorch.float32)"
         )
     axis = one_axis(dim, max(x.ndim, 1), "normalize")
-    norm = (
-        linalg.vector_norm(x, axis=axis, keepdims=True, ord=p) if x.ndim else ops.abs(x)
-    )  # a number is a vector of one element
+    # an input without dimensions is a vector of one element
+    norm = linalg.vector_norm(x, axis=axis, keepdims=True, ord=p) if x.ndim else ops.abs(x)
     return x / ops.clip(norm, min=eps)

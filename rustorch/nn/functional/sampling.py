@@ -1,16 +1,16 @@
-"""Images looked at through a grid of places: spatial transformers."""
+"""Spatial transformers: the values of images at the places of a grid, and grids from affine maps."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ... import ops
-from ...autograd.check import adopt
-from ...autograd.flat import FLAT
+from ...autograd.constant_gradients import FLAT
 from ...backends import dtypes
-from .checks import real
+from .checks import adopt, real
 from .dtype_checks import one_dtype
 from .resize import cubic_weights
 from .sizes import tuple_of
@@ -22,28 +22,29 @@ if TYPE_CHECKING:
 
 __all__ = ["affine_grid", "grid_sample"]
 
-#: Beyond this, a place is outside every image, and its number is none that fits an index.
+#: A place beyond this one is outside every image, and its number might not fit an index.
 _FAR = 2.0**30
 
 
 def _aligned(name: str, align_corners: bool | None) -> bool:
+    """``align_corners``, or False with a warning if it is not given."""
     if align_corners is None:
         warnings.warn(f"{name}: align_corners is False where it is not given; name it", UserWarning, stacklevel=3)
     return bool(align_corners)
 
 
-def affine_grid(theta: ArrayLike, size: Any, align_corners: bool | None = None) -> Variable:
-    """The places in an image that affine maps send the pixels of another one to: what `grid_sample` takes.
+def affine_grid(theta: ArrayLike, size: Sequence[int], align_corners: bool | None = None) -> Variable:
+    """The places to which affine maps send the pixels of an image, as a grid for `grid_sample`.
 
     Parameters
     ----------
     theta : Variable or array, (n, 2, 3) or (n, 3, 4)
-        A map for every image: of (x, y, 1) or (x, y, z, 1).
+        For each image a matrix that maps (x, y, 1) or (x, y, z, 1).
     size : sequence of int
         The output's shape, (n, channels, height, width) or (n, channels, depth, height, width).
     align_corners : bool, optional
-        Whether -1 and 1 are the centres of the outermost pixels, instead of their outer edges; default: False, with a
-        warning.
+        Whether -1 and 1 are the centres of the outermost pixels, instead of their outer edges. Without it: False, with
+        a warning.
 
     Returns
     -------
@@ -85,6 +86,7 @@ def affine_grid(theta: ArrayLike, size: Any, align_corners: bool | None = None) 
 
 
 def _reflected(x: Variable, size: int, aligned: bool) -> Variable:
+    """Places in pixels, reflected at the edges of the image until they lie inside."""
     low, high = (0.0, size - 1.0) if aligned else (-0.5, size - 0.5)
     span = high - low
     if not span:
@@ -96,17 +98,17 @@ def _reflected(x: Variable, size: int, aligned: bool) -> Variable:
 
 
 def _padded(x: Variable, size: int, mode: str, aligned: bool) -> Variable:
-    """Places in pixels, moved into the image where the mode says so. At the edges the gradient is 0, as in PyTorch."""
+    """Places in pixels, moved into the image if the mode asks for it. At the edges the gradient is 0, as in PyTorch."""
     if mode == "zeros":
         return x
     if mode == "reflection":
         x = _reflected(x, size, aligned)
     inside, edge = ops.logical_and(x > 0, x < size - 1), ops.astype(x >= size - 1, x.dtype) * (size - 1.0)
-    return ops.where(inside, x, edge)  # nan is neither, and becomes 0, as in PyTorch
+    return ops.where(inside, x, edge)  # as in PyTorch, nan becomes 0: both comparisons are false
 
 
 def _whole(x: Variable) -> Variable:
-    """A number that is a pixel's, for any x: what is not finite, or too far away, is outside of every image."""
+    """Places as integers. Infinite, nan and very large ones become a place outside every image."""
     near = ops.logical_and(ops.isfinite(x), ops.abs(x) < _FAR)
     return ops.astype(ops.where(near, x, ops.full_like(x, -100.0)), dtypes.int64)
 
@@ -118,21 +120,21 @@ def grid_sample(
     padding_mode: str = "zeros",
     align_corners: bool | None = None,
 ) -> Variable:
-    """The values of an image at the places of a grid, from their neighbours.
+    """The values of an image at the places of a grid, interpolated between pixels.
 
     Parameters
     ----------
     input : Variable or array, (n, channels, height, width) or (n, channels, depth, height, width)
     grid : Variable or array, (n, out_height, out_width, 2) or (n, out_depth, out_height, out_width, 3)
-        For each place of the output, x, y (and z) in the input; -1 and 1 are its edges.
+        For each place of the output, its x, y (and z) in the input; -1 and 1 are the edges of the input.
     mode : {"bilinear", "nearest", "bicubic"}
-        "bilinear" weighs the neighbours along every axis, in three dimensions, too; "bicubic" is for two. The gradient
-        of "nearest" in the grid is 0.
+        "bilinear" interpolates between two neighbours along each dimension, also with three dimensions. "bicubic" is
+        for two dimensions. The gradient of "nearest" in the grid is 0.
     padding_mode : {"zeros", "border", "reflection"}
-        What is beyond the edges.
+        The values beyond the edges: zeros, the pixel at the edge, or the reflected image.
     align_corners : bool, optional
-        Whether -1 and 1 are the centres of the outermost pixels, instead of their outer edges; default: False, with a
-        warning.
+        Whether -1 and 1 are the centres of the outermost pixels, instead of their outer edges. Without it: False, with
+        a warning.
 
     Returns
     -------
@@ -143,7 +145,7 @@ def grid_sample(
     ValueError
         If shapes do not fit, or a mode is unknown.
     TypeError
-        If they are not of one dtype of real floating-point numbers.
+        If input and grid do not have one real floating-point dtype.
 
     Source: Jaderberg et al., "Spatial transformer networks", 2015, section 3.3.
 
@@ -176,10 +178,10 @@ def grid_sample(
     pixels = 1
     for size in sizes:
         pixels *= size
-    # rows of channels, so that a place takes a whole row
+    # a matrix with a row of channels for each pixel: a place takes a whole row
     rows = ops.reshape(ops.moveaxis(input, 1, -1), (batch * pixels, channels))
     first = ops.reshape(ops.arange(batch, dtype=dtypes.int64, device=input.device), (batch,) + (1,) * n) * pixels
-    # for each axis, the neighbours: places that are pixels, and their weights
+    # for each dimension the neighbouring pixels and their weights
     neighbours: list[list[tuple[Variable, Any]]] = []
     for axis, size in enumerate(sizes):
         x = grid[..., n - 1 - axis]

@@ -1,11 +1,11 @@
-"""Channels and pixels that change places."""
+"""Shuffles: channels turned into pixels, pixels into channels, and channels of several groups interleaved."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt
+from .checks import adopt
 from .sizes import tuple_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _image(name: str, input: ArrayLike) -> Variable:
 
 
 def pixel_shuffle(input: ArrayLike, upscale_factor: int) -> Variable:
-    """Channels moved into pixels: (..., c * r * r, h, w) becomes (..., c, h * r, w * r).
+    """Move channels into pixels: (..., c * r * r, h, w) becomes (..., c, h * r, w * r).
 
     ``out[c, h * r + i, w * r + j] = input[(c * r + i) * r + j, h, w]``. Source: Shi et al., "Real-time single image and
     video super-resolution using an efficient sub-pixel convolutional network", 2016.
@@ -33,12 +33,13 @@ def pixel_shuffle(input: ArrayLike, upscale_factor: int) -> Variable:
     ----------
     input : Variable or array, (..., channels, height, width)
     upscale_factor : int
-        r.
+        The r of the shapes.
 
     Raises
     ------
     ValueError
-        If the square of ``upscale_factor`` does not divide the channels, or the input has fewer than three dimensions.
+        If the square of ``upscale_factor`` does not divide the number of channels, or the input has fewer than three
+        dimensions.
 
     Examples
     --------
@@ -60,14 +61,13 @@ def pixel_shuffle(input: ArrayLike, upscale_factor: int) -> Variable:
 
 
 def pixel_unshuffle(input: ArrayLike, downscale_factor: int) -> Variable:
-    """Pixels moved into channels, the inverse of `pixel_shuffle`: (..., c, h * r, w * r) becomes (..., c * r * r, h,
-    w).
+    """Move pixels into channels: (..., c, h * r, w * r) becomes (..., c * r * r, h, w), the inverse of `pixel_shuffle`.
 
     Parameters
     ----------
     input : Variable or array, (..., channels, height, width)
     downscale_factor : int
-        r.
+        The r of the shapes.
 
     Raises
     ------
@@ -94,20 +94,21 @@ def pixel_unshuffle(input: ArrayLike, downscale_factor: int) -> Variable:
 
 
 def channel_shuffle(input: ArrayLike, groups: int) -> Variable:
-    """Channels of several groups in turn: channel ``k`` of group ``g`` becomes channel ``k * groups + g``.
+    """Interleave the channels of several groups: channel ``k`` of group ``g`` becomes channel ``k * groups + g``.
 
     Source: Zhang et al., "ShuffleNet: an extremely efficient convolutional neural network for mobile devices", 2018.
 
     Parameters
     ----------
     input : Variable or array, (batch, channels, ...)
-        Of at least three dimensions.
+        At least three dimensions.
     groups : int
+        The number of groups.
 
     Raises
     ------
     ValueError
-        If ``groups`` does not divide the channels, or the input has fewer than three dimensions.
+        If ``groups`` does not divide the number of channels, or the input has fewer than three dimensions.
 
     Examples
     --------

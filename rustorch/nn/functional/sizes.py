@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from ...ops import reshape
 
 if TYPE_CHECKING:
-    from ...typing import ArrayLike
+    from ...variable import Variable
 
 
 __all__: list[str] = []
 
 
-def tuple_of(name: str, argument: str, value: ArrayLike, n: int, least: int | None = 1) -> tuple[int, ...]:
+def tuple_of(name: str, argument: str, value: Any, n: int, least: int | None = 1) -> tuple[int, ...]:
     """``n`` integers, given as one integer or as ``n`` of them.
 
     Parameters
@@ -48,7 +48,7 @@ def tuple_of(name: str, argument: str, value: ArrayLike, n: int, least: int | No
     return sizes
 
 
-def sizes_of(name: str, argument: str, value: ArrayLike, n: int, least: int | None = 1) -> tuple[int, ...]:
+def sizes_of(name: str, argument: str, value: Any, n: int, least: int | None = 1) -> tuple[int, ...]:
     """`tuple_of` for pooling, where a sequence of one integer counts for all dimensions, as in PyTorch."""
     one = isinstance(value, (tuple, list)) and len(value) == 1
     return tuple_of(name, argument, value[0] if one else value, n, least)
@@ -63,7 +63,7 @@ def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[tu
     return tuple([(total // 2, total - total // 2) for total in totals])
 
 
-def batched(name: str, input: ArrayLike, n: int) -> tuple[Any, bool]:
+def batched(name: str, input: Variable, n: int) -> tuple[Variable, bool]:
     """The input with a dimension of samples, and whether it had one; ``n`` is the number of spatial dimensions.
 
     Raises

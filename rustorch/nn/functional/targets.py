@@ -6,11 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 from ... import ops
-from ...autograd.check import adopt, broadcastable
+from ...autograd.check import broadcastable
 from ...backends import dtypes
 from ...ops import network
 from ...ops.indexing import extent, readable
-from .checks import floating, mixing, real, reduced
+from .checks import adopt, floating, mixing, real, reduced
 
 if TYPE_CHECKING:
     from ...typing import ArrayLike
