@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import checks
@@ -64,7 +65,6 @@ class Adadelta(Optimizer):
 
     kernel = "adadelta"
     state_names = ("square_avg", "acc_delta")
-    shares_numbers = True
 
     def __init__(
         self,
@@ -88,17 +88,24 @@ class Adadelta(Optimizer):
     def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "square_avg": xp.zeros_like(p), "acc_delta": xp.zeros_like(p)}
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
         state["step"] += 1
-        return p, g, state["square_avg"], state["acc_delta"]
-
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "lr": options["lr"],
-            "rho": options["rho"],
-            "eps": options["eps"],
-            "weight_decay": options["weight_decay"],
-            "maximize": options["maximize"],
-        }
+        return kernel(
+            p,
+            g,
+            state["square_avg"],
+            state["acc_delta"],
+            lr=options["lr"],
+            rho=options["rho"],
+            eps=options["eps"],
+            weight_decay=options["weight_decay"],
+            maximize=options["maximize"],
+        )

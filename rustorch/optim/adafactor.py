@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..backends import BY_TYPE
 from ..variable import Variable
 from . import checks
 from .optimizer import Optimizer
@@ -130,21 +130,29 @@ class Adafactor(Optimizer):
             return {"step": 0, "variance": xp.zeros_like(p)}
         return {"step": 0, "row_var": xp.zeros_like(p[..., :1]), "col_var": xp.zeros_like(p[..., :1, :])}
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
         state["step"] += 1
-        return p, g, state.get("row_var"), state.get("col_var"), state.get("variance")
-
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         step, lr, (eps1, eps2) = state["step"], options["lr"], options["eps"]
-        return {
-            "lr": lr,
-            "new_weight": step ** options["beta2_decay"],
-            "eps1": float(BY_TYPE[type(p)].xp.finfo(p.dtype).eps) if eps1 is None else eps1,
-            "eps2": eps2,
-            "d": options["d"],
-            "rho": min(lr, step**-0.5),
-            "weight_decay": options["weight_decay"],
-            "maximize": options["maximize"],
-        }
+        return kernel(
+            p,
+            g,
+            state.get("row_var"),
+            state.get("col_var"),
+            state.get("variance"),
+            lr=lr,
+            new_weight=step ** options["beta2_decay"],
+            eps1=float(xp.finfo(p.dtype).eps) if eps1 is None else eps1,
+            eps2=eps2,
+            d=options["d"],
+            rho=min(lr, step**-0.5),
+            weight_decay=options["weight_decay"],
+            maximize=options["maximize"],
+        )

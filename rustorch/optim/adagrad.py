@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import checks
@@ -64,7 +65,6 @@ class Adagrad(Optimizer):
 
     kernel = "adagrad"
     state_names = ("sum",)
-    shares_numbers = True
 
     def __init__(
         self,
@@ -102,16 +102,22 @@ class Adagrad(Optimizer):
             "sum": xp.full_like(p, complex(first, first) if xp.isdtype(p.dtype, "complex floating") else first),
         }
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
         state["step"] += 1
-        return p, g, state["sum"]
-
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "lr": options["lr"] / (1 + (state["step"] - 1) * options["lr_decay"]),
-            "eps": options["eps"],
-            "weight_decay": options["weight_decay"],
-            "maximize": options["maximize"],
-        }
+        return kernel(
+            p,
+            g,
+            state["sum"],
+            lr=options["lr"] / (1 + (state["step"] - 1) * options["lr_decay"]),
+            eps=options["eps"],
+            weight_decay=options["weight_decay"],
+            maximize=options["maximize"],
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..rustorch_names import AdamNames
@@ -69,7 +70,6 @@ class Adam(Optimizer, AdamNames):
 
     kernel = "adam"
     state_names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-    shares_numbers = True
 
     def __init__(
         self,
@@ -105,26 +105,34 @@ class Adam(Optimizer, AdamNames):
         state = {"step": 0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
         return {**state, "max_exp_avg_sq": xp.zeros_like(p)} if options["amsgrad"] else state
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
         state["step"] += 1
         top = states.entry_or_zeros(xp, state, "max_exp_avg_sq", p) if options["amsgrad"] else None
-        return p, g, state["exp_avg"], state["exp_avg_sq"], top
-
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         beta1, beta2 = options["betas"]
-        return {
-            "lr": options["lr"],
-            "beta1": beta1,
-            "beta2": beta2,
-            "eps": options["eps"],
-            "weight_decay": options["weight_decay"],
-            "decoupled": options["decoupled_weight_decay"],
-            "maximize": options["maximize"],
-            "correction1": 1 - beta1 ** state["step"],
-            "correction2": 1 - beta2 ** state["step"],
-        }
+        return kernel(
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            top,
+            lr=options["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            eps=options["eps"],
+            weight_decay=options["weight_decay"],
+            decoupled=options["decoupled_weight_decay"],
+            maximize=options["maximize"],
+            correction1=1 - beta1 ** state["step"],
+            correction2=1 - beta2 ** state["step"],
+        )
 
 
 class AdamW(Adam):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import checks
@@ -63,7 +64,6 @@ class Adamax(Optimizer):
 
     kernel = "adamax"
     state_names = ("exp_avg", "exp_inf")
-    shares_numbers = True
 
     def __init__(
         self,
@@ -86,20 +86,27 @@ class Adamax(Optimizer):
     def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "exp_avg": xp.zeros_like(p), "exp_inf": xp.zeros_like(p)}
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
         state["step"] += 1
-        return p, g, state["exp_avg"], state["exp_inf"]
-
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         beta1, beta2 = options["betas"]
-        return {
-            "lr": options["lr"],
-            "beta1": beta1,
-            "beta2": beta2,
-            "eps": options["eps"],
-            "weight_decay": options["weight_decay"],
-            "maximize": options["maximize"],
-            "correction1": 1 - beta1 ** state["step"],
-        }
+        return kernel(
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_inf"],
+            lr=options["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            eps=options["eps"],
+            weight_decay=options["weight_decay"],
+            maximize=options["maximize"],
+            correction1=1 - beta1 ** state["step"],
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import checks
@@ -99,20 +100,26 @@ class ASGD(Optimizer):
     def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "eta": options["lr"], "mu": 1.0, "ax": xp.zeros_like(p)}
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
         state["step"] += 1
-        return p, g, state["ax"]
-
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         step, lr, lambd, eta, mu = state["step"], options["lr"], options["lambd"], state["eta"], state["mu"]
         state["eta"] = lr / (1 + lambd * lr * step) ** options["alpha"]
         state["mu"] = 1 / max(1, step - options["t0"])
-        return {
-            "decay": 1 - lambd * eta,
-            "eta": eta,
-            "mu": mu,
-            "weight_decay": options["weight_decay"],
-            "maximize": options["maximize"],
-        }
+        return kernel(
+            p,
+            g,
+            state["ax"],
+            decay=1 - lambd * eta,
+            eta=eta,
+            mu=mu,
+            weight_decay=options["weight_decay"],
+            maximize=options["maximize"],
+        )

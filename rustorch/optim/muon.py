@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..variable import Variable
@@ -128,20 +129,26 @@ class Muon(Optimizer):
     def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": xp.zeros_like(p)}
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
-        return p, g, state["momentum_buffer"]
-
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
         lr, (m, n) = options["lr"], p.shape
         scale = 0.2 * math.sqrt(max(m, n)) if options["adjust_lr_fn"] == "match_rms_adamw" else math.sqrt(max(1, m / n))
-        return {
-            "lr": lr * scale,
-            "decay": 1 - lr * options["weight_decay"],
-            "momentum": options["momentum"],
-            "nesterov": options["nesterov"],
-            "coefficients": options["ns_coefficients"],
-            "iterations": options["ns_steps"],
-            "eps": options["eps"],
-        }
+        return kernel(
+            p,
+            g,
+            state["momentum_buffer"],
+            lr=lr * scale,
+            decay=1 - lr * options["weight_decay"],
+            momentum=options["momentum"],
+            nesterov=options["nesterov"],
+            coefficients=options["ns_coefficients"],
+            iterations=options["ns_steps"],
+            eps=options["eps"],
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import checks
@@ -102,25 +103,32 @@ class NAdam(Optimizer):
     def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "mu_product": 1.0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
         state["step"] += 1
-        return p, g, state["exp_avg"], state["exp_avg_sq"]
-
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         (beta1, beta2), step = options["betas"], state["step"]
         mu, next_mu = (beta1 * (1 - 0.5 * 0.96 ** (t * options["momentum_decay"])) for t in (step, step + 1))
         state["mu_product"] = product = state["mu_product"] * mu
-        return {
-            "lr": options["lr"],
-            "beta1": beta1,
-            "beta2": beta2,
-            "eps": options["eps"],
-            "weight_decay": options["weight_decay"],
-            "decoupled": options["decoupled_weight_decay"],
-            "maximize": options["maximize"],
-            "correction2": 1 - beta2**step,
-            "gradient_weight": (1 - mu) / (1 - product),
-            "mean_weight": next_mu / (1 - product * next_mu),
-        }
+        return kernel(
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            lr=options["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            eps=options["eps"],
+            weight_decay=options["weight_decay"],
+            decoupled=options["decoupled_weight_decay"],
+            maximize=options["maximize"],
+            correction2=1 - beta2**step,
+            gradient_weight=(1 - mu) / (1 - product),
+            mean_weight=next_mu / (1 - product * next_mu),
+        )

@@ -28,8 +28,8 @@ class Optimizer(OptimizerNames):
     A subclass passes its options to ``__init__``, checks them in `check`, makes the state of a parameter in `start`,
     and computes a step in `update`.
 
-    A subclass whose step is a kernel of ``backends/kernels/optim.py`` names it in `kernel`, and says in `arguments` and
-    `numbers` what to call it with. All parameters on a device are then updated together, which takes few launches.
+    A subclass whose step is a kernel of ``backends/kernels/optim.py`` names it in `kernel`, and calls it in
+    `call_kernel`. All parameters on a device are then updated together, which takes few launches.
 
     Parameters
     ----------
@@ -80,9 +80,6 @@ class Optimizer(OptimizerNames):
     kernel: str | None = None
     #: The names, in the state, of what the kernel returns after the new parameter.
     state_names: tuple[str, ...] = ()
-    #: Whether `numbers` depends on nothing but the group and the state's "step". It is then called once for all
-    #: parameters of a group that make the same step.
-    shares_numbers = False
     #: Whether a complex parameter is updated as a real one with an additional dimension of size 2. An update that is
     #: linear in the gradient does not need that.
     complex_as_pairs = True
@@ -193,8 +190,7 @@ class Optimizer(OptimizerNames):
         """
         if self.kernel is None:
             raise NotImplementedError(f"{self._name} does not define a step: write its method update")
-        arguments = self.arguments(xp, p, g, state, options)
-        new, *results = getattr(xp, self.kernel)(*arguments, **self.numbers(p, state, options))
+        new, *results = self.call_kernel(getattr(xp, self.kernel), xp, p, g, state, options)
         self._store(state, results)
         return new
 
@@ -203,16 +199,20 @@ class Optimizer(OptimizerNames):
             if value is not None:
                 state[name] = value
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
-        """The arrays that `kernel` is called with: ``p``, ``g``, and those of the state. Counts the step in ``state``
-        and leaves the state's arrays as they are.
-        """
-        raise NotImplementedError
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
+        """Call a kernel for a step of one parameter, and return its result.
 
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-        """The keyword arguments that `kernel` is called with. It is called after `arguments`."""
+        It counts the step in ``state``, and passes the arrays by position and the numbers by keyword. The other
+        arguments are those of `update`.
+        """
         raise NotImplementedError
 
     # -- the step ------------------------------------------------------------------------------------------------------

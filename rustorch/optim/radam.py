@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import checks
@@ -67,7 +68,6 @@ class RAdam(Optimizer):
 
     kernel = "radam"
     state_names = ("exp_avg", "exp_avg_sq")
-    shares_numbers = True
 
     def __init__(
         self,
@@ -100,13 +100,16 @@ class RAdam(Optimizer):
     def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
         state["step"] += 1
-        return p, g, state["exp_avg"], state["exp_avg_sq"]
-
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         (beta1, beta2), step = options["betas"], state["step"]
         correction2 = 1 - beta2**step
         longest = 2 / (1 - beta2) - 1
@@ -116,14 +119,18 @@ class RAdam(Optimizer):
             rectification = (
                 (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length) * correction2
             ) ** 0.5
-        return {
-            "lr": options["lr"],
-            "beta1": beta1,
-            "beta2": beta2,
-            "eps": options["eps"],
-            "weight_decay": options["weight_decay"],
-            "decoupled": options["decoupled_weight_decay"],
-            "maximize": options["maximize"],
-            "correction1": 1 - beta1**step,
-            "rectification": rectification,
-        }
+        return kernel(
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            lr=options["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            eps=options["eps"],
+            weight_decay=options["weight_decay"],
+            decoupled=options["decoupled_weight_decay"],
+            maximize=options["maximize"],
+            correction1=1 - beta1**step,
+            rectification=rectification,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import checks, states
@@ -69,7 +70,6 @@ class RMSprop(Optimizer):
 
     kernel = "rmsprop"
     state_names = ("square_avg", "grad_avg", "momentum_buffer")
-    shares_numbers = True
 
     def __init__(
         self,
@@ -107,20 +107,28 @@ class RMSprop(Optimizer):
         )
         return {"step": 0, **{name: xp.zeros_like(p) for name in names}}
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
         state["step"] += 1
         mean = states.entry_or_zeros(xp, state, "grad_avg", p) if options["centered"] else None
         buffer = states.entry_or_zeros(xp, state, "momentum_buffer", p) if options["momentum"] else None
-        return p, g, state["square_avg"], mean, buffer
-
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "lr": options["lr"],
-            "alpha": options["alpha"],
-            "eps": options["eps"],
-            "weight_decay": options["weight_decay"],
-            "momentum": options["momentum"],
-            "maximize": options["maximize"],
-        }
+        return kernel(
+            p,
+            g,
+            state["square_avg"],
+            mean,
+            buffer,
+            lr=options["lr"],
+            alpha=options["alpha"],
+            eps=options["eps"],
+            weight_decay=options["weight_decay"],
+            momentum=options["momentum"],
+            maximize=options["maximize"],
+        )

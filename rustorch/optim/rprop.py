@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import checks
@@ -65,7 +66,6 @@ class Rprop(Optimizer):
 
     kernel = "rprop"
     state_names = ("prev", "step_size")
-    shares_numbers = True
 
     def __init__(
         self,
@@ -90,18 +90,25 @@ class Rprop(Optimizer):
         size = xp.full_like(p, complex(lr, lr) if xp.isdtype(p.dtype, "complex floating") else lr)
         return {"step": 0, "prev": xp.zeros_like(p), "step_size": size}
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
         state["step"] += 1
-        return p, g, state["prev"], state["step_size"]
-
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         (down, up), (smallest, largest) = options["etas"], options["step_sizes"]
-        return {
-            "shrink": down,
-            "grow": up,
-            "smallest": smallest,
-            "largest": largest,
-            "maximize": options["maximize"],
-        }
+        return kernel(
+            p,
+            g,
+            state["prev"],
+            state["step_size"],
+            shrink=down,
+            grow=up,
+            smallest=smallest,
+            largest=largest,
+            maximize=options["maximize"],
+        )

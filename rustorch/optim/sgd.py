@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import checks
@@ -65,7 +66,6 @@ class SGD(Optimizer):
 
     kernel = "sgd"
     state_names = ("momentum_buffer",)
-    shares_numbers = True
     complex_as_pairs = False
 
     def __init__(
@@ -104,17 +104,23 @@ class SGD(Optimizer):
     def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": None}
 
-    def arguments(
-        self, xp: Namespace, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]
-    ) -> tuple[Array | None, ...]:
-        return p, g, state["momentum_buffer"]
-
-    def numbers(self, p: Array, state: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "lr": options["lr"],
-            "momentum": options["momentum"],
-            "dampening": options["dampening"],
-            "weight_decay": options["weight_decay"],
-            "nesterov": options["nesterov"],
-            "maximize": options["maximize"],
-        }
+    def call_kernel(
+        self,
+        kernel: Callable[..., Any],
+        xp: Namespace,
+        p: Array,
+        g: Array,
+        state: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
+        return kernel(
+            p,
+            g,
+            state["momentum_buffer"],
+            lr=options["lr"],
+            momentum=options["momentum"],
+            dampening=options["dampening"],
+            weight_decay=options["weight_decay"],
+            nesterov=options["nesterov"],
+            maximize=options["maximize"],
+        )

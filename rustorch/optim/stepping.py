@@ -61,11 +61,9 @@ def update_in_turn(optimizer: Optimizer, kernel_name: str | None, entries: list[
     """Update one parameter after the other, by a kernel or, with None, by `Optimizer.update`. Returns the arrays that
     were written in place.
     """
-    arguments, numbers_of, names = optimizer.arguments, optimizer.numbers, optimizer.state_names
-    state_of, shared, as_pairs = optimizer.state, optimizer.shares_numbers, optimizer.complex_as_pairs
+    call_kernel, names = optimizer.call_kernel, optimizer.state_names
+    state_of, as_pairs = optimizer.state, optimizer.complex_as_pairs
     backend: Any = None
-    group: Any = None
-    step: Any = None
     written: list[Array] = []
     for p, native, g, backend_of_p, options in entries:
         if backend_of_p is not backend:
@@ -81,10 +79,7 @@ def update_in_turn(optimizer: Optimizer, kernel_name: str | None, entries: list[
             with backend.guard(native):
                 new = _updated(optimizer, xp, p, native, g, options)
         else:  # the body of Optimizer.update, without its calls
-            arrays = arguments(xp, native, g, state, options)
-            if not shared or options is not group or state.get("step") != step:
-                numbers, group, step = numbers_of(native, state, options), options, state.get("step")
-            new, *results = kernel(*arrays, **numbers)
+            new, *results = call_kernel(kernel, xp, native, g, state, options)
             for name, value in zip(names, results, strict=True):
                 if value is not None:
                     state[name] = value
@@ -122,9 +117,14 @@ def update_by_device(optimizer: Optimizer, kernel_name: str, entries: list[Entry
     return written
 
 
+def _arguments(*arrays: Array | None, **numbers: Any) -> tuple[tuple[Array | None, ...], dict[str, Any]]:
+    """Called in place of a kernel: returns the arguments of the call."""
+    return arrays, numbers
+
+
 def _update_together(optimizer: Optimizer, kernel_name: str, backend: Backend, entries: list[Entry]) -> list[Array]:
     """Update all parameters of a device in one call. A complex parameter that becomes pairs has a call of its own."""
-    xp, shared = backend.xp, optimizer.shares_numbers
+    xp = backend.xp
     complex_entries: list[Entry] = []
     real_entries: list[Entry] = []
     for entry in entries:
@@ -132,15 +132,10 @@ def _update_together(optimizer: Optimizer, kernel_name: str, backend: Backend, e
         (complex_entries if is_complex else real_entries).append(entry)
     written = update_in_turn(optimizer, kernel_name, complex_entries)
     calls: list[tuple[tuple[Array | None, ...], dict[str, Any]]] = []
-    group: Any = None
-    step: Any = None
     for p, native, g, _, options in real_entries:
         if (state := optimizer.state.get(p)) is None:
             state = optimizer.state[p] = optimizer.start(xp, native, options)
-        arrays = optimizer.arguments(xp, native, g, state, options)
-        if not shared or options is not group or state.get("step") != step:
-            numbers, group, step = optimizer.numbers(native, state, options), options, state.get("step")
-        calls.append((arrays, numbers))
+        calls.append(optimizer.call_kernel(_arguments, xp, native, g, state, options))
     for (p, native, *_), (new, *results) in zip(real_entries, backend.steps(kernel_name, calls), strict=True):
         optimizer._store(optimizer.state[p], results)
         if new is native or write(p, native, new):

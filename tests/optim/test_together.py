@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,8 +44,8 @@ def _plain(cls: str) -> Any:
     base: Any = getattr(optim, cls)
 
     def update(self: Any, xp: Any, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> Any:
-        arrays = self.arguments(xp, p, g, state, options)
-        new, *results = kernels.KERNELS[self.kernel](xp, *arrays, **self.numbers(p, state, options))
+        kernel = partial(kernels.KERNELS[self.kernel], xp)
+        new, *results = self.call_kernel(kernel, xp, p, g, state, options)
         state.update({name: value for name, value in zip(self.state_names, results, strict=True) if value is not None})
         return new
 
@@ -238,10 +239,10 @@ def test_an_update_set_on_an_instance_is_used(backend: Target) -> None:
     _assert_same(backend, [p, q], [[0.5, -1.0], [[1.0]]])
 
 
-def test_a_users_arguments_are_used(backend: Target) -> None:
+def test_a_users_call_of_the_kernel_is_used(backend: Target) -> None:
     class Doubled(rustorch.SGD):
-        def arguments(self, xp: Any, p: Any, g: Any, state: dict[str, Any], options: dict[str, Any]) -> tuple[Any, ...]:
-            return super().arguments(xp, p, 2 * g, state, options)
+        def call_kernel(self, kernel: Any, xp: Any, p: Any, g: Any, state: dict[str, Any], options: Any) -> Any:
+            return super().call_kernel(kernel, xp, p, 2 * g, state, options)
 
     p, q = _two(backend)
     Doubled([p, q], lr=0.5).step()

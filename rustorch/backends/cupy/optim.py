@@ -71,15 +71,16 @@ def _key(name: str, arrays: Sequence[Array | None], values: tuple[Any, ...]) -> 
 
     None where the plain version has to do it: for other dtypes, and for empty arrays.
     """
-    present = [a for a in arrays if a is not None]
-    p = present[0]
-    if p.dtype not in REAL or any(a.dtype != p.dtype or not a.size for a in present):
+    p: Any = arrays[0]
+    dtype, shape = p.dtype, p.shape
+    if dtype not in REAL:
         return None
+    for a in arrays:
+        if a is not None and (a.dtype != dtype or not a.size or (a.shape != shape and name != "adafactor")):
+            return None
     if name == "adafactor":
-        return p.dtype, values
-    if any(a.shape != p.shape for a in present):
-        return None
-    return p.dtype, values, p.shape if name == "muon" else tuple([a is None for a in arrays])
+        return dtype, values
+    return dtype, values, shape if name == "muon" else tuple([a is None for a in arrays])
 
 
 def _plain_step(name: str, arrays: Sequence[Array | None], numbers: dict[str, Any]) -> tuple[Any, ...]:
