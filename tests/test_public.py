@@ -199,5 +199,19 @@ def test_files_have_at_most_400_lines(name: str) -> None:
     assert lines <= 400 or name in TABLES, f"{name} has {lines} lines"
 
 
+def _lines_of_body(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function without its signature (PyTorch's can be long) and its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return function.body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_functions_have_at_most_60_lines(name: str) -> None:
+    functions = [
+        node for node in ast.walk(_tree(ROOT / name)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    assert {f.name: _lines_of_body(f) for f in functions if _lines_of_body(f) > 60} == {}
+
+
 def test_the_package_is_marked_as_typed() -> None:
     assert (ROOT / "py.typed").read_text() == ""

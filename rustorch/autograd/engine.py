@@ -267,12 +267,11 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
     """
     pending = Pending(None)
     heap, nodes, leaves = pending.heap, pending.nodes, pending.leaves
-    single: Node | None = root  # the pending node, while there is only one
-    single_g = g
-    single_owned = False
+    single: Any = root  # the pending node, while there is only one
+    single_g, single_owned = g, False
     array_type: Any = None
-    one_device = False
     xp: Any = None
+    one_device = False
     while True:
         if single is not None:
             node, g = single, single_g
