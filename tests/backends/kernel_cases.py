@@ -74,27 +74,6 @@ CASES: dict[str, list[tuple]] = {
         (draw(0, 2), draw(2)),
     ],
     "small_power": [(EDGES, n) for n in range(-2, 5)] + [(draw(0, 2), 3), (numpy.array(-0.3), -2), (draw(4, 3).T, 4)],
-    **{
-        name: [(EDGES,), (numpy.linspace(-30, 30, 70000),), (draw(0, 2),), (numpy.array(-1.0),), (draw(4, 3).T,)]
-        for name in ("gelu_tanh", "mish", "silu", "tanh_softplus", "tanhshrink")
-    },
-    **{
-        name: [
-            (draw(3, 3), EDGES),
-            (numpy.array(2.0), draw(70000)),
-            (draw(0, 2),) * 2,
-            (numpy.array(2.0), numpy.array(-1.0)),
-            (draw(3, 4), draw(4, 3).T),
-        ]
-        for name in (
-            "gelu_tanh_gate_grad",
-            "gelu_tanh_grad",
-            "mish_grad",
-            "sigmoid_grad",
-            "silu_grad",
-            "tanh_softplus_grad",
-        )
-    },
     "prelu_slope": [
         (EDGES, draw(3)),
         (draw(2, 3, 4), draw(3, 1)),
@@ -597,6 +576,22 @@ CASES: dict[str, list[tuple]] = {
         (0.5, I(2.0), draw(3, 50000), draw(9, 9).T),
     ],
 }
+#: Number of parameters of an activation's kernel -> arguments: of the function (x), and of its gradient (g, x).
+_ACTIVATION = {
+    1: [(EDGES,), (numpy.linspace(-30, 30, 70000),), (draw(0, 2),), (numpy.array(-1.0),), (draw(4, 3).T,)],
+    2: [
+        (draw(3, 3), EDGES),
+        (numpy.array(2.0), draw(70000)),
+        (draw(0, 2),) * 2,
+        (numpy.array(2.0), numpy.array(-1.0)),
+        (draw(3, 4), draw(4, 3).T),
+    ],
+}
+# A new activation needs no line here.
+for _name in FAMILIES["activation"]:
+    _count = len(signature(KERNELS[_name]).parameters) - 1
+    if _name not in CASES and _count in _ACTIVATION:
+        CASES[_name] = _ACTIVATION[_count]
 
 
 def converted(value: Any, make: Any) -> Any:
