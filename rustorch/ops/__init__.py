@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from . import (
     constants,
     creation,
     data_type,
     elementwise,
-    fft,  # noqa: F401
     indexing,
-    linalg,  # noqa: F401
     manipulation,
-    network,  # noqa: F401
     searching,
     sets,
     sorting,
     statistical,
     utility,
 )
+from . import fft as _fft  # noqa: F401
+from . import linalg as _linalg  # noqa: F401
+from . import network as _network  # noqa: F401
 from .constants import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .data_type import *  # noqa: F403
@@ -49,4 +51,5 @@ CHAPTERS = (
     utility,
 )
 
-__all__ = [name for chapter in CHAPTERS for name in chapter.__all__]
+if not TYPE_CHECKING:  # a type checker cannot read a computed list; without one, it exports all public names
+    __all__ = [name for chapter in CHAPTERS for name in chapter.__all__]

@@ -84,10 +84,10 @@ def _complex(x: Variable) -> Variable:
 
 
 def _points(name: str, n: Any) -> int:
-    n = integer(name, "n", n)
-    if n < 1:
-        raise ValueError(f"{name}: a transform has at least one point, not {n}")
-    return n
+    points = integer(name, "n", n)
+    if points < 1:
+        raise ValueError(f"{name}: a transform has at least one point, not {points}")
+    return points
 
 
 def _resized(x: Variable, n: int, axis: int) -> Variable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..autograd.lost import warn_lost
 from ..backends import of
@@ -23,6 +23,9 @@ def public_namespace(api_version: str | None) -> Any:
     if api_version is not None and api_version not in API_VERSIONS:
         raise ValueError(f"rustorch speaks the Array API revisions {', '.join(API_VERSIONS)}, not {api_version!r}")
     return sys.modules["rustorch"]
+
+
+_Number = TypeVar("_Number", bool, int, float, complex)
 
 
 class Interchange:
@@ -97,9 +100,10 @@ class Interchange:
         return self._native.__dlpack__(**{name: value for name, value in options.items() if value is not None})
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self._native.__dlpack_device__()
+        device: tuple[int, int] = self._native.__dlpack_device__()
+        return device
 
-    def _one(self, kind: type) -> Any:
+    def _as_number(self, kind: type[_Number]) -> _Number:
         if self.size != 1:
             raise TypeError(f"{kind.__name__}() is of one element; the shape {self.shape} has {self.size}")
         if kind in (int, float) and self.dtype.kind == "c":
@@ -113,18 +117,18 @@ class Interchange:
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(f"the truth of {self.size} elements is ambiguous; use rustorch.any or rustorch.all")
-        return self._one(bool)
+        return self._as_number(bool)
 
     def __int__(self) -> int:
-        return self._one(int)
+        return self._as_number(int)
 
     def __float__(self) -> float:
-        return self._one(float)
+        return self._as_number(float)
 
     def __complex__(self) -> complex:
-        return self._one(complex)
+        return self._as_number(complex)
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:
             raise TypeError(f"only an integer without dimensions is an index, not {self.dtype} of shape {self.shape}")
-        return self._one(int)
+        return self._as_number(int)

@@ -179,7 +179,7 @@ def broadcast_to(x: ArrayLike, /, shape: Sequence[int]) -> Variable:
     return _broadcast_to(x, shape)
 
 
-def broadcast_arrays(*arrays: ArrayLike) -> tuple:
+def broadcast_arrays(*arrays: ArrayLike) -> tuple[Variable, ...]:
     """Broadcast arrays against one another. All results have the same shape."""
     variables = [adopt(x, "broadcast_arrays", arrays) for x in arrays]
     shape = broadcast_shapes(*[x.shape for x in variables])
@@ -272,7 +272,7 @@ def tile(x: ArrayLike, repetitions: Sequence[int], /) -> Variable:
     return reshape(repeated, tuple([times[i] * shape[i] for i in range(n)]))
 
 
-def unstack(x: ArrayLike, /, *, axis: int = 0) -> tuple:
+def unstack(x: ArrayLike, /, *, axis: int = 0) -> tuple[Variable, ...]:
     """Split the array along an axis into a tuple of arrays without this axis."""
     x = adopt(x, "unstack")
     return _unstack(x, one_axis(axis, x.ndim))

@@ -75,7 +75,8 @@ def _quotient(xp: Namespace, x: Array, by: Array, size: Array, scale: Array, slo
 
 
 def _precision(xp: Namespace, differences: Array) -> float:
-    return 8 * max(differences.shape[-2:]) * float(xp.finfo(differences.dtype).eps)
+    n: int = max(differences.shape[-2:])
+    return 8 * n * float(xp.finfo(differences.dtype).eps)
 
 
 def _equal(xp: Namespace, differences: Array, scale: Array) -> Array:
