@@ -8,8 +8,7 @@ library that speaks the standard. This module is the public face; nothing is com
 from __future__ import annotations
 
 import sys as _sys
-from typing import TYPE_CHECKING as _TYPE_CHECKING
-from typing import Any as _Any
+import typing as _typing
 
 from . import backends, cuda, fft, func, linalg, nn, ops, optim, pytree, random, serialization
 from .autograd import (
@@ -57,11 +56,11 @@ __array_api_version__ = ops.API_VERSIONS[-1]
 
 _set_variable_namespace(_variable_namespace(_sys.modules[__name__]))
 
-if _TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from . import data
 else:
 
-    def __getattr__(name: str) -> _Any:
+    def __getattr__(name: str) -> _typing.Any:
         """Imports `rustorch.data` when it is first asked for: whoever has no use for it does not wait for it."""
         if name != "data":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -71,9 +70,6 @@ else:
 
 
 __all__ = [
-    *ops.__all__,
-    *nn.__all__,
-    *optim.__all__,
     "checkpoint",
     "custom_primitive",
     "data",
@@ -123,3 +119,6 @@ __all__ = [
     "uint8",
     "Tensor",
 ]
+
+if not _typing.TYPE_CHECKING:  # a type checker cannot read computed lists; it exports what ``import *`` brings anyway
+    __all__ += [*ops.__all__, *nn.__all__, *optim.__all__]

@@ -1,45 +1,11 @@
-"""Layers, losses and containers under PyTorch's names; `functional`, `init` and `utils` beside them."""
+"""Layers, losses and containers under PyTorch's names, with `functional`, `init` and `utils`."""
 
 from __future__ import annotations
 
-from . import (
-    activation,
-    adaptive_pooling,
-    adaptive_softmax,
-    attention,
-    batchnorm,
-    classification,
-    container,
-    convolution,
-    distance,
-    dropout,
-    embedding,
-    flatten,
-    folding,
-    fractional_pooling,
-    functional,  # noqa: F401
-    init,  # noqa: F401
-    likelihood,
-    linear,
-    linear_loss,
-    loss,
-    max_pooling,
-    module,
-    normalization,
-    padding,
-    parameter,
-    parameters,
-    pooling,
-    rectifier,
-    recurrent,
-    recurrent_cells,
-    resize,
-    thresholds,
-    transformer,
-    transformer_layers,
-    transposed_convolution,
-    utils,  # noqa: F401
-)
+import typing as _typing
+from importlib import import_module as _import_module
+
+from . import functional, init, utils  # noqa: F401
 from .activation import *  # noqa: F403
 from .adaptive_pooling import *  # noqa: F403
 from .adaptive_softmax import *  # noqa: F403
@@ -74,42 +40,13 @@ from .transformer import *  # noqa: F403
 from .transformer_layers import *  # noqa: F403
 from .transposed_convolution import *  # noqa: F403
 
-__all__ = [
-    name
-    for file in (
-        folding,
-        activation,
-        adaptive_softmax,
-        adaptive_pooling,
-        attention,
-        batchnorm,
-        classification,
-        container,
-        convolution,
-        distance,
-        dropout,
-        embedding,
-        flatten,
-        likelihood,
-        linear,
-        linear_loss,
-        loss,
-        fractional_pooling,
-        max_pooling,
-        module,
-        normalization,
-        padding,
-        parameter,
-        parameters,
-        pooling,
-        rectifier,
-        recurrent,
-        recurrent_cells,
-        resize,
-        thresholds,
-        transformer,
-        transformer_layers,
-        transposed_convolution,
-    )
-    for name in file.__all__
-]
+if not _typing.TYPE_CHECKING:  # type checkers cannot read a computed list; without one, they take all public names
+    _FILES = (
+        "activation", "adaptive_pooling", "adaptive_softmax", "attention", "batchnorm", "classification",
+        "container", "convolution", "distance", "dropout", "embedding", "flatten", "folding",
+        "fractional_pooling", "likelihood", "linear", "linear_loss", "loss", "max_pooling", "module",
+        "normalization", "padding", "parameter", "parameters", "pooling", "rectifier", "recurrent",
+        "recurrent_cells", "resize", "thresholds", "transformer", "transformer_layers",
+        "transposed_convolution",
+    )  # fmt: skip
+    __all__ = [name for file in _FILES for name in _import_module(f"{__name__}.{file}").__all__]

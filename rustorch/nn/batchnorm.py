@@ -92,10 +92,11 @@ class _BatchNorm(_Channels):
                 f"{type(self).__name__}: the input has shape {shape}; its channels are {self.num_features}, not "
                 f"{shape[1]}"
             )
-        count, momentum = None, self.momentum
+        count = None
+        momentum: float | Variable = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and not is_repeating():
             count = self.num_batches_tracked + 1
-            if momentum is None:  # then the running statistics are means over all batches
+            if self.momentum is None:  # then the running statistics are means over all batches
                 momentum = 1 / ops.astype(count, self.running_mean.dtype)
         use_batch_statistics = self.training or self.running_mean is None
         mean, var = self.running_mean, self.running_var
