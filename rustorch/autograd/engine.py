@@ -272,14 +272,11 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
     array_type: Any = None
     xp: Any = None
     one_device = False
-    while True:
+    while single is not None or heap:
         if single is not None:
-            node, g = single, single_g
-            single = None
-        elif heap:
-            node, g, _ = nodes.pop(-heappop(heap))
+            node, g, single = single, single_g, None
         else:
-            break
+            node, g, _ = nodes.pop(-heappop(heap))
         if node.hooks is not None:
             g = _run_hooks(node.hooks, g, False)
         saved, plan = node.saved, node.plan
