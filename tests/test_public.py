@@ -98,9 +98,7 @@ def _used_in(tree: ast.Module) -> set[str]:
 @pytest.mark.parametrize("chapter", [chapter.__name__.rpartition(".")[2] for chapter in ops.CHAPTERS])
 def test_the_names_of_a_chapter_are_those_of_all(chapter: str) -> None:
     module = getattr(ops, chapter)
-    file = ROOT / "ops" / f"{chapter}.py"
-    if not file.exists():
-        file = ROOT / "ops" / chapter / "__init__.py"
+    file = Path(module.__file__)
     for name in module.__all__:
         assert getattr(rustorch, name) is getattr(module, name), name
     elsewhere = set().union(*(_used_in(_tree(other)) for other in FILES if other != file))
