@@ -1,10 +1,10 @@
-"""One call of one layer, for rustorch and for PyTorch alike: what the tables of ``cases/`` are made of.
+"""A case: one call of one layer, which rustorch and PyTorch can both run. The tables of ``cases/`` consist of cases.
 
-A case is data: the class's name, its arguments, and its inputs from a generator. `evaluate` runs it with either library
-and returns all that there is to compare: the output, the gradients of inputs and parameters, the state after the call,
-the repr.
+A case is data: the name of the class, its arguments, and its inputs from a generator. `evaluate` runs it with either
+library. It returns everything to compare: the output, the gradients of inputs and parameters, the state after the call,
+and the repr.
 
-After a change of cases, ``python -m tests.reference.make nn_<family>`` writes PyTorch's numbers for them anew.
+After a change of cases, ``python -m tests.reference.make nn_<family>`` writes PyTorch's numbers for them.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ class Case:
     Attributes
     ----------
     cls : str
-        The class's name in ``nn``.
+        The name of the class in ``nn``.
     args, kwargs
-        What it is made with; NumPy arrays in them become the library's.
+        The arguments of the class. NumPy arrays in them become arrays of the library.
     inputs : callable, optional
-        ``inputs(rng)`` returns the tuple of what it is called with: arrays (of float64 or integers), nested tuples and
-        lists of them, None or options; a dict in the last place holds keyword arguments. Without it only the repr and
-        the state are compared.
+        ``inputs(rng)`` returns the arguments of the call as a tuple: arrays (of float64 or integers), nested tuples and
+        lists of arrays, None or options. A dict in the last place holds keyword arguments. Without ``inputs`` only the
+        repr and the state are compared.
     grad_inputs : tuple of int, optional
-        Which of the arrays (in the order in which they lie in the inputs, nested ones too) to differentiate in;
-        default: every floating one.
+        The numbers of the arrays to differentiate in. They are counted through all inputs, nested ones included.
+        Default: all floating-point arrays.
     variant : str
-        A further word for the case's name.
+        One more word for the name of the case.
     build : callable, optional
-        ``build(nn)`` makes the module instead, from a library's ``nn``; for containers and for arguments that are
+        ``build(nn)`` makes the module instead, from the ``nn`` of a library: for containers, and for arguments that are
         modules.
     train : bool
         Whether the module is in training.
     everywhere : bool, optional
-        Whether it runs on every backend, or on "cpu" alone; default: the first case of each class does.
+        Whether the case runs on every backend, or only on "cpu". Default: True for the first case of each class.
     prepare : callable, optional
-        ``prepare(functional, *inputs)`` returns what the module is called with, from a library's ``nn.functional`` and
+        ``prepare(functional, *inputs)`` returns the arguments of the call, from the ``nn.functional`` of a library and
         the inputs.
     """
 
@@ -66,14 +66,14 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The class, its arguments, and what else tells the case from others."""
+        """The class, its arguments, and everything else that distinguishes the case."""
         given = [*map(_short, self.args), *(f"{key}={_short(value)}" for key, value in self.kwargs.items())]
         return " ".join(
             [f"{self.cls}({', '.join(given)})"] + ["eval"] * (not self.train) + [self.variant] * bool(self.variant)
         )
 
     def arrays(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """What the module is called with, the same in every run."""
+        """The inputs of the module, equal in every run."""
         assert self.inputs is not None
         given = self.inputs(numpy.random.default_rng(zlib.crc32(self.name.encode())))
         return (given[:-1], given[-1]) if given and isinstance(given[-1], dict) else (given, {})
@@ -84,7 +84,7 @@ def _short(value: Any) -> str:
 
 
 def mapped(function: Callable[[Any], Any], tree: Any) -> Any:
-    """Nested tuples, lists and dicts with ``function`` of every leaf in place of the leaf."""
+    """Nested tuples, lists and dicts with ``function`` applied to every leaf."""
     if isinstance(tree, dict):
         return {key: mapped(function, value) for key, value in tree.items()}
     if isinstance(tree, (tuple, list)):
@@ -146,14 +146,15 @@ Library = Ours | Theirs
 # -- running a case ----------------------------------------------------------------------------------------------------
 @dataclass
 class Result:
-    """What a case gave: texts, and arrays by name ("output.0", "gradient of input 0", "gradient of weight", "state
-    after: bias").
+    """The result of a case: texts, and arrays by name.
+
+    Names are "output.0", "gradient of input 0", "gradient of weight", "state after: bias", and so on.
     """
 
     repr: str
     state: dict[str, list[int]]
     values: dict[str, numpy.ndarray | None] = field(default_factory=dict)
-    #: The state that it was called with, as the library has it.
+    #: The state before the call, as arrays of the library.
     start: dict[str, Any] = field(default_factory=dict)
 
 
@@ -169,7 +170,7 @@ def build(case: Case, library: Library) -> Any:
 
 
 def _start(state: dict[str, numpy.ndarray]) -> dict[str, numpy.ndarray]:
-    """Values for a state: by a formula, but for counters."""
+    """Values for a state: counters stay, all others follow a formula."""
     chosen = {}
     for i, (name, value) in enumerate(state.items()):
         if value.dtype.kind == "f":
@@ -194,7 +195,7 @@ def evaluate(case: Case, library: Library, state: dict[str, Any] | None = None) 
     found = {name: library.numpy(value) for name, value in module.state_dict().items()}
     result = Result(repr(module), {name: list(value.shape) for name, value in found.items()})
     if state is None:
-        given = case.cls.endswith("Loss") and not list(module.parameters())  # a loss's state is what it was given
+        given = case.cls.endswith("Loss") and not list(module.parameters())  # the state of a loss is its arguments
         start = found if given else _start(found)
         state = {name: library.new(value) for name, value in start.items()}
     module.load_state_dict(state)
@@ -214,7 +215,7 @@ def evaluate(case: Case, library: Library, state: dict[str, Any] | None = None) 
         leaf = library.new(x, wanted)
         if wanted:
             tracked.append((count, leaf))
-            return leaf * 1 if case.kwargs.get("inplace") else leaf  # a leaf refuses to be written into
+            return leaf * 1 if case.kwargs.get("inplace") else leaf  # an in-place layer must not get a leaf
         return leaf
 
     args, kwargs = mapped(given, case.arrays())
@@ -240,7 +241,7 @@ def evaluate(case: Case, library: Library, state: dict[str, Any] | None = None) 
 
 
 def evaluate_by_pytorch(case: Case) -> Result:
-    """Run a case with PyTorch, whose warnings are its own affair."""
+    """Run a case with PyTorch, and ignore its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return evaluate(case, Theirs())
@@ -248,7 +249,7 @@ def evaluate_by_pytorch(case: Case) -> Result:
 
 # -- what is committed of a result -------------------------------------------------------------------------------------
 def projection(array: numpy.ndarray | None) -> list[float]:
-    """An array in short: its product with fixed weights, its norm, its shape; nothing for None."""
+    """A digest of an array: its product with fixed weights, its norm, its shape; None for None."""
     if array is None:
         return []
     flat = numpy.asarray(array, dtype=numpy.float64).reshape(-1)
@@ -257,7 +258,7 @@ def projection(array: numpy.ndarray | None) -> list[float]:
 
 
 def digest(case: Case, result: Result) -> dict[str, Any]:
-    """What is committed of a result; "drawn" tells whether NumPy still draws the same inputs."""
+    """The digest of a result that is committed. "drawn" shows whether NumPy still draws the same inputs."""
     given = () if case.inputs is None else [x for x in leaves(case.arrays()) if isinstance(x, numpy.ndarray)]
     return {
         "repr": result.repr,

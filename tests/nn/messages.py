@@ -18,8 +18,7 @@ MESSAGES = {
     "Conv2d(4, 6, 3, stride=0)": "ValueError: Conv2d: stride is at least 1, not 0",
     "ConvTranspose2d(4, 6, 3)(f(2, 5, 8, 8))": (
         "ValueError: conv_transpose2d: a weight of shape (4, 6, 3, 3) with groups=1 takes 4 channels; the input of "
-        "shape "
-        "(2, 5, 8, 8) has 5"
+        "shape (2, 5, 8, 8) has 5"
     ),
     "MaxPool2d(9)(f(2, 4, 8, 8))": (
         "ValueError: max_pool2d: a kernel that covers 9 values does not fit into an axis of size 8 with padding 0; the "
@@ -32,13 +31,11 @@ MESSAGES = {
     ),
     "AdaptiveAvgPool2d(3)(f(4))": (
         "ValueError: adaptive_avg_pool2d: the input is (batch, channels, size1, size2) or (channels, size1, size2), of "
-        "4 "
-        "or 3 dimensions; its shape is (4,)"
+        "4 or 3 dimensions; its shape is (4,)"
     ),
     "FractionalMaxPool2d(9, output_size=2)(f(1, 2, 8, 8))": (
         "ValueError: fractional_max_pool2d: 2 windows of 9 values do not start at different places of an axis of size "
-        "8; "
-        "the input's shape is (1, 2, 8, 8)"
+        "8; the input's shape is (1, 2, 8, 8)"
     ),
     "MaxUnpool2d(2)(f(1, 1, *[2] * 2), i([10_000] * 2 ** 2).reshape(1, 1, *[2] * 2))": (
         "IndexError: max_unpool2d: index 10000 is out of range for an output of sizes (4, 4)"
@@ -87,8 +84,7 @@ MESSAGES = {
     ),
     "RNN(3, 4, num_layers=2, dropout=0.5)(f(5, 2, 4))": (
         "ValueError: RNN: the input is (steps, batch, features), or (steps, features) for one sequence, with 3 "
-        "features; "
-        "got the shape (5, 2, 4)"
+        "features; got the shape (5, 2, 4)"
     ),
     "GRU(3, 4, num_layers=2, dropout=0.5)(f(5, 2, 3), f(1, 2, 4))": (
         "ValueError: GRU: for an input of shape (5, 2, 3) the hidden state has shape (2, 2, 4), not (1, 2, 4)"
@@ -102,8 +98,7 @@ MESSAGES = {
     "MultiheadAttention(4, 3)": "ValueError: MultiheadAttention: 4 features cannot be divided among 3 heads",
     "MultiheadAttention(4, 2, dropout=0.5)(f(3, 2, 4), f(5, 2, 4), f(5, 2, 4), attn_mask=b(5, 3))": (
         "ValueError: MultiheadAttention: attn_mask is (queries, keys), (3, 5), or (batch * heads, queries, keys), (4, "
-        "3, "
-        "5); got (5, 3)"
+        "3, 5); got (5, 3)"
     ),
     "MultiheadAttention(4, 2, dropout=0.5)(f(3, 2, 4), f(5, 2, 4), f(5, 2, 4), key_padding_mask=b(5, 2))": (
         "ValueError: MultiheadAttention: key_padding_mask is (batch, keys), (2, 5); got (5, 2)"
@@ -115,16 +110,14 @@ MESSAGES = {
     "TransformerEncoderLayer(4, 3)": "ValueError: MultiheadAttention: 4 features cannot be divided among 3 heads",
     "TransformerDecoderLayer(4, 2, 8)(f(3, 2, 4), f(5, 2, 4), memory_mask=b(5, 3))": (
         "ValueError: MultiheadAttention: attn_mask is (queries, keys), (3, 5), or (batch * heads, queries, keys), (4, "
-        "3, "
-        "5); got (5, 3)"
+        "3, 5); got (5, 3)"
     ),
     "Transformer(4, 2, 1, 1, 8)(f(3, 2, 4), f(3, 3, 4))": (
         "ValueError: Transformer: src (3, 2, 4) and tgt (3, 3, 4) are batches of different sizes"
     ),
     "Transformer(4, 2, 1, 1, 8)(f(3, 2, 4), f(5, 2, 4), tgt_mask=b(3, 3))": (
         "ValueError: MultiheadAttention: attn_mask is (queries, keys), (5, 5), or (batch * heads, queries, keys), (4, "
-        "5, "
-        "5); got (3, 3)"
+        "5, 5); got (3, 3)"
     ),
     "CrossEntropyLoss()(f(2, 3), i([0, 3]))": "IndexError: cross_entropy: class index 3 is out of range for 3 classes",
     "CrossEntropyLoss()(f(2, 3), b(2))": (
@@ -145,8 +138,8 @@ MESSAGES = {
     ),
     "BCELoss()(at(0.5), at(3.0))": "ValueError: binary_cross_entropy: targets are probabilities, in [0, 1]",
     "CTCLoss()(f(4, 2, 3), i([[1, 2], [2, 1]]), (4, 1), (2, 2))": (
-        "ValueError: ctc_loss: a target is longer than its input by 1, and has no alignment; with "
-        "zero_infinity=True its loss is 0"
+        "ValueError: ctc_loss: a target is longer than its input by 1, and has no alignment; with zero_infinity=True "
+        "its loss is 0"
     ),
     "PixelShuffle(2)(f(1, 6, 2, 2))": (
         "ValueError: pixel_shuffle: 2 * 2 divides the channels, but not 6; the input's shape is (1, 6, 2, 2)"

@@ -1,4 +1,4 @@
-"""The layers around the activations: their values, their options, their texts."""
+"""Activation layers: values, options, and how they print."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_the_layer_is_its_formula(name: str, backend: Target) -> None:
+def test_layers_compute_their_formula(name: str, backend: Target) -> None:
     layer, formula = LAYERS[name]
     x = cases.numbers((3, 4), scale=4.0)
     out = layer(backend.variable(x))
@@ -38,14 +38,14 @@ def test_gradients_reach_the_input(name: str, backend: Target) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_it_has_no_state(name: str) -> None:
+def test_activations_have_no_state(name: str) -> None:
     layer, _ = LAYERS[name]
     assert list(layer.parameters()) == []
     assert layer.state_dict() == {}
 
 
 @pytest.mark.parametrize("make", [nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softmax, nn.LogSoftmax, nn.Flatten, nn.MSELoss])
-def test_a_device_and_a_dtype_are_taken_and_checked(make: type, backend: Target) -> None:
+def test_device_and_dtype_are_accepted_and_checked(make: type, backend: Target) -> None:
     make(device=backend.device, dtype=rustorch.float32)
     with pytest.raises(ValueError, match="unknown device 'nowhere'"):
         make(device="nowhere")
@@ -62,7 +62,7 @@ def test_relu_in_place_returns_its_input(backend: Target) -> None:
     assert y.tolist() == [1.0, -1.0]
 
 
-def test_relu_in_place_trains_as_the_other_does(backend: Target) -> None:
+def test_relu_in_place_trains_like_relu(backend: Target) -> None:
     gradients = []
     for inplace in (False, True):
         rustorch.manual_seed(0)
@@ -73,7 +73,7 @@ def test_relu_in_place_trains_as_the_other_does(backend: Target) -> None:
         numpy.testing.assert_array_equal(one, other)
 
 
-def test_relu_lets_nan_through_and_has_no_gradient_at_0(backend: Target) -> None:
+def test_relu_keeps_nan_and_has_gradient_0_at_0(backend: Target) -> None:
     x = backend.variable([numpy.nan, 0.0, -0.0, 3.0], requires_grad=True)
     out = nn.ReLU()(x)
     out.backward(backend.variable([1.0, 1.0, 1.0, 1.0]))
@@ -81,8 +81,8 @@ def test_relu_lets_nan_through_and_has_no_gradient_at_0(backend: Target) -> None
     numpy.testing.assert_array_equal(backend.numpy(x.grad), [1, 0, 0, 1])
 
 
-def test_gelu_has_half_a_gradient_near_0(backend: Target) -> None:
-    """Also where half of the input is so small that GPUs and JAX take it for 0."""
+def test_gelu_has_gradient_one_half_near_0(backend: Target) -> None:
+    """Also for tiny inputs, half of which GPUs and JAX round to 0."""
     x = backend.variable([0.0, 1.5e-38, -1.5e-38, 2e-30, -1e-20], "float32", requires_grad=True)
     nn.functional.gelu(x).sum().backward()
     numpy.testing.assert_array_equal(backend.numpy(x.grad), numpy.float32(0.5))

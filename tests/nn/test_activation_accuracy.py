@@ -1,5 +1,4 @@
-"""Activations where formulas lose digits, overflow or end as nan: large numbers, infinities, nothing at all, and
-attention to nothing.
+"""Activations and attention where simple formulas lose digits, overflow or give nan: huge, infinite and empty input.
 
 ``tests/special`` holds all of them against many digits at special numbers; here are random numbers, and values that can
 be read.
@@ -54,10 +53,12 @@ FORMULAS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 
 
 @FLOATS
-@pytest.mark.parametrize("reach", [4.4, 9.5, 12.0])  # NumPy has versions for the usual numbers
+@pytest.mark.parametrize("reach", [4.4, 9.5, 12.0])  # beyond the usual range, NumPy has other versions
 @pytest.mark.parametrize("name", FORMULAS)
-def test_random_numbers_of_all_sizes_lose_few_digits(name: str, reach: float, dtype: str, backend: Target) -> None:
-    """Beside a root of a derivative its terms cancel: the errors are those of the larger terms there, of about 1."""
+def test_activations_lose_few_digits_for_numbers_of_all_sizes(
+    name: str, reach: float, dtype: str, backend: Target
+) -> None:
+    """Near a root of a derivative its terms cancel: errors are measured against these terms, which are about 1."""
     function, formula = FORMULAS[name]
     draw = numpy.random.default_rng(3)
     at = numpy.concatenate(
@@ -78,7 +79,7 @@ def test_random_numbers_of_all_sizes_lose_few_digits(name: str, reach: float, dt
 
 @FLOATS
 def test_limits_at_infinity(dtype: str, backend: Target) -> None:
-    """Where PyTorch has nan: -inf times 0, infinity over infinity, inf minus inf."""
+    """PyTorch returns nan here: from -inf * 0, inf / inf or inf - inf."""
     at = [INF, -INF, NAN]
     for function in (F.silu, F.mish, F.gelu, lambda x: F.gelu(x, approximate="tanh")):
         value, first, second = _derivatives(function, at, dtype, backend)
@@ -106,7 +107,7 @@ def test_huge_numbers_do_not_overflow_on_the_way(dtype: str, backend: Target) ->
 
 
 @FLOATS
-def test_glu_and_hardswish_beyond_all_bounds(dtype: str, backend: Target) -> None:
+def test_glu_and_hardswish_of_infinite_and_huge_numbers(dtype: str, backend: Target) -> None:
     x = backend.variable([3.0, 2.0, 100.0, -100.0], dtype, requires_grad=True)
     F.glu(x).sum().backward()
     tail = numpy.exp(numpy.asarray(-100.0, dtype))
@@ -115,7 +116,7 @@ def test_glu_and_hardswish_beyond_all_bounds(dtype: str, backend: Target) -> Non
 
 
 @FLOATS
-def test_softmax_keeps_what_is_far_below_the_largest(dtype: str, backend: Target) -> None:
+def test_softmax_keeps_probabilities_far_below_the_largest(dtype: str, backend: Target) -> None:
     x = backend.variable([20.0, 0.0], dtype, requires_grad=True)
     small = numpy.exp(-20) / (1 + numpy.exp(-20))
     rtol = 1e-6 if dtype == "float32" else 1e-14
@@ -133,7 +134,7 @@ def test_softmax_keeps_what_is_far_below_the_largest(dtype: str, backend: Target
 # -- nothing, and single numbers ---------------------------------------------------------------------------------------
 @FLOATS
 @pytest.mark.parametrize("function", [F.softmax, F.log_softmax, F.softmin], ids=lambda f: f.__name__)
-def test_softmax_of_nothing_is_nothing(function: Any, dtype: str, backend: Target) -> None:
+def test_softmax_of_an_empty_array_is_empty(function: Any, dtype: str, backend: Target) -> None:
     for shape, dim in (((0, 5), 0), ((5, 0), 1), ((0, 5), 1), ((5, 0), 0), ((0,), 0)):
         x = backend.variable(numpy.zeros(shape), dtype, requires_grad=True)
         out = function(x, dim=dim)
@@ -145,7 +146,7 @@ def test_softmax_of_nothing_is_nothing(function: Any, dtype: str, backend: Targe
 
 @pytest.mark.parametrize(("function", "value"), [(F.softmax, 1.0), (F.log_softmax, 0.0), (F.softmin, 1.0)])
 @pytest.mark.parametrize("dim", [0, -1])
-def test_softmax_of_a_number(function: Any, value: float, dim: int, backend: Target) -> None:
+def test_softmax_of_an_array_without_dimensions(function: Any, value: float, dim: int, backend: Target) -> None:
     x = backend.variable(3.0, requires_grad=True)
     out = function(x, dim=dim)
     assert out.shape == ()
@@ -160,7 +161,7 @@ def test_softmax_of_a_number(function: Any, value: float, dim: int, backend: Tar
 @pytest.mark.parametrize(
     "shapes", [((2, 4, 0), (3, 0)), ((0, 3), (4, 3)), ((2, 3), (0, 3)), ((2, 4, 3), (0, 3)), ((0,), (3, 0))]
 )
-def test_linear_of_nothing(shapes: tuple, dtype: str, backend: Target) -> None:
+def test_linear_of_empty_arrays(shapes: tuple, dtype: str, backend: Target) -> None:
     x, weight = (backend.variable(numpy.ones(shape), dtype, requires_grad=True) for shape in shapes)
     bias = backend.variable(numpy.ones(shapes[1][0]), dtype, requires_grad=True)
     out = F.linear(x, weight, bias)
@@ -174,7 +175,7 @@ def test_linear_of_nothing(shapes: tuple, dtype: str, backend: Target) -> None:
 # -- attention ---------------------------------------------------------------------------------------------------------
 @FLOATS
 @pytest.mark.parametrize("kind", ["bool", "float"])
-def test_a_query_that_sees_nothing_gives_0_and_no_nan(kind: str, dtype: str, backend: Target) -> None:
+def test_a_query_that_sees_no_key_gives_0_and_no_nan(kind: str, dtype: str, backend: Target) -> None:
     draw = numpy.random.default_rng(0).standard_normal
     seen = numpy.asarray([[True, True, False], [False] * 3, [True] * 3])
     q, k, v = (backend.variable(draw((1, 2, 3, 4)), dtype, requires_grad=True) for _ in range(3))
@@ -193,7 +194,7 @@ def test_a_query_that_sees_nothing_gives_0_and_no_nan(kind: str, dtype: str, bac
 
 
 @FLOATS
-def test_attention_to_large_scores_is_that_of_the_largest(dtype: str, backend: Target) -> None:
+def test_attention_with_huge_scores_takes_the_largest(dtype: str, backend: Target) -> None:
     q = backend.variable([[1e15, 0.0]], dtype, requires_grad=True)
     k = backend.variable([[1.0, 0.0], [-1.0, 0.0], [0.5, 1.0]], dtype, requires_grad=True)
     v = backend.variable([[1.0], [2.0], [3.0]], dtype, requires_grad=True)
@@ -206,8 +207,8 @@ def test_attention_to_large_scores_is_that_of_the_largest(dtype: str, backend: T
 
 
 @FLOATS
-def test_a_padded_sample_spoils_no_other(dtype: str, backend: Target) -> None:
-    """Every key of the second sample is left out: it attends to nothing."""
+def test_a_fully_padded_sample_does_not_change_the_others(dtype: str, backend: Target) -> None:
+    """All keys of the second sample are masked."""
     rustorch.manual_seed(0)
     layer = nn.MultiheadAttention(4, 2, batch_first=True, dtype=dtype).to(backend.device)
     x = backend.variable(numpy.random.default_rng(1).standard_normal((2, 3, 4)), dtype, requires_grad=True)
@@ -218,7 +219,7 @@ def test_a_padded_sample_spoils_no_other(dtype: str, backend: Target) -> None:
         assert numpy.isfinite(backend.numpy(v.grad)).all()
 
 
-def test_the_nearest_pixel_does_not_change_with_the_grid(backend: Target) -> None:
+def test_nearest_sampling_has_gradient_0_in_the_grid(backend: Target) -> None:
     image = backend.variable(numpy.arange(4.0).reshape(1, 1, 2, 2), requires_grad=True)
     grid = backend.variable([[[[0.4, 0.6], [-0.9, NAN]]]], requires_grad=True)
     out = F.grid_sample(image, grid, mode="nearest", align_corners=False)

@@ -1,4 +1,4 @@
-"""The adaptive softmax: all probabilities, predictions, second order, bad input."""
+"""The adaptive softmax: probabilities, predictions, second derivatives, bad input."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_all_probabilities_sum_to_1_and_the_loss_takes_the_targets(backend: Targ
     assert layer.predict(x[0]).item() == logs[0].argmax()
 
 
-def test_predictions_and_probabilities_are_those_of_pytorch() -> None:
+def test_predictions_and_probabilities_equal_pytorchs() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
     theirs = torch.nn.AdaptiveLogSoftmaxWithLoss(4, 7, [2, 4], div_value=2.0).double()
     layer, x = _layer(), cases.numbers((5, 4))
@@ -41,12 +41,12 @@ def test_predictions_and_probabilities_are_those_of_pytorch() -> None:
     assert layer.predict(CPU.variable(x)).tolist() == theirs.predict(torch.tensor(x)).tolist()
 
 
-def test_second_order() -> None:
+def test_second_derivatives() -> None:
     layer = _layer()
     check(lambda x: layer(x, CPU.variable(TARGET, "int64")).output, [cases.numbers((5, 4))], CPU, order=2)
 
 
-def test_a_cluster_that_is_not_needed_has_no_gradient() -> None:
+def test_an_unused_cluster_has_no_gradient() -> None:
     layer = _layer()
     layer(CPU.variable(cases.numbers((2, 4))), CPU.variable([0, 5], "int64")).loss.backward()
     assert [p.grad is None for p in layer.tail.parameters()] == [True, True, False, False]
@@ -91,5 +91,5 @@ BAD: dict[str, Bad] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_raises_and_teaches(name: str) -> None:
+def test_bad_input_raises_and_says_what_to_write(name: str) -> None:
     check_error(BAD[name])

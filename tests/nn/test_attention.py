@@ -1,4 +1,4 @@
-"""Attention: against its formula and PyTorch, derivatives of every order, bad input."""
+"""Attention: its formula, PyTorch's values, derivatives of first and second order, bad input."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _drawn(rng: numpy.random.Generator, *shapes: tuple[int, ...]) -> list[numpy.
     return [rng.uniform(-1, 1, shape) for shape in shapes]
 
 
-def test_it_is_the_formula(backend: Target, rng: numpy.random.Generator) -> None:
+def test_attention_computes_its_formula(backend: Target, rng: numpy.random.Generator) -> None:
     q, k, v, mask = _drawn(rng, (2, 2, 3), (2, 4, 3), (2, 4, 5), (2, 4))
     out = F.scaled_dot_product_attention(*[backend.variable(x) for x in (q, k, v, mask)], scale=0.7)
     weights = numpy.exp(0.7 * q @ k.swapaxes(1, 2) + mask)
@@ -43,7 +43,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=[" ".join(options) for options in OPTIONS])
-def test_values_and_gradients_are_pytorchs(options: dict[str, Any], rng: numpy.random.Generator) -> None:
+def test_values_and_gradients_equal_pytorchs(options: dict[str, Any], rng: numpy.random.Generator) -> None:
     torch = pytest.importorskip("torch")
     heads = 2 if "enable_gqa" in options else 4
     arrays = _drawn(rng, (2, 4, 2, 4), (2, heads, 3, 4), (2, heads, 3, 5))
@@ -87,7 +87,7 @@ def test_gradients_of_first_and_second_order(name: str, backend: Target, rng: nu
     check(call, _drawn(rng, *shapes), backend, order=2)
 
 
-def test_leading_axes_broadcast(rng: numpy.random.Generator) -> None:
+def test_leading_dimensions_broadcast(rng: numpy.random.Generator) -> None:
     q, k, v = _drawn(rng, (2, 1, 2, 3), (4, 2, 3), (2, 4, 2, 1))
     out = F.scaled_dot_product_attention(q, k, v)
     full = F.scaled_dot_product_attention(numpy.broadcast_to(q, (2, 4, 2, 3)), numpy.broadcast_to(k, (2, 4, 2, 3)), v)
@@ -95,7 +95,7 @@ def test_leading_axes_broadcast(rng: numpy.random.Generator) -> None:
     check(lambda *xs: F.scaled_dot_product_attention(*xs), [q[:, :, :1], k[:2], v[:, :2]], Target("cpu"))
 
 
-def test_a_query_that_sees_nothing_gives_zeros(backend: Target) -> None:
+def test_a_query_that_sees_no_key_gives_zeros(backend: Target) -> None:
     x = backend.variable(numpy.ones((2, 3)), requires_grad=True)
     out = F.scaled_dot_product_attention(
         x, x, x, backend.variable(numpy.asarray([[True, True], [False, False]]), "bool")
@@ -107,7 +107,7 @@ def test_a_query_that_sees_nothing_gives_zeros(backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(none), numpy.zeros((2, 3)))
 
 
-def test_weights_and_no_weights_are_one_layer(rng: numpy.random.Generator) -> None:
+def test_need_weights_does_not_change_the_output(rng: numpy.random.Generator) -> None:
     layer = nn.MultiheadAttention(4, 2, dtype=rustorch.float64)
     x = rustorch.Variable(rng.standard_normal((3, 2, 4)))
     shown, weights = layer(x, x, x)
@@ -117,7 +117,7 @@ def test_weights_and_no_weights_are_one_layer(rng: numpy.random.Generator) -> No
     numpy.testing.assert_allclose(weights.data.sum(axis=-1), numpy.ones((2, 3)), rtol=1e-12)
 
 
-def test_dropout_of_weights_is_for_training(rng: numpy.random.Generator) -> None:
+def test_dropout_of_weights_applies_only_in_training(rng: numpy.random.Generator) -> None:
     layer = nn.MultiheadAttention(4, 2, dropout=0.5, dtype=rustorch.float64)
     x = rustorch.Variable(rng.standard_normal((5, 2, 4)))
     for options in ({"need_weights": False}, {}):
@@ -127,7 +127,7 @@ def test_dropout_of_weights_is_for_training(rng: numpy.random.Generator) -> None
         assert rustorch.all(layer(x, x, x, **options)[0] == layer(x, x, x, **options)[0])
 
 
-def test_projections_start_as_pytorchs() -> None:
+def test_projections_have_pytorchs_initial_distribution() -> None:
     layer = nn.MultiheadAttention(64, 4, add_bias_kv=True)
     bound = (6 / (64 + 192)) ** 0.5
     assert bound * 0.98 < abs(layer.in_proj_weight.data).max() <= bound * (1 + 1e-6)
@@ -152,8 +152,8 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: _sdpa(_v(2, 3), _v(2, 4), _v(2, 4)),
         ValueError,
-        "scaled_dot_product_attention needs query (..., queries, size), key "
-        "(..., keys, size) and value (..., keys, values); got query (2, 3), key (2, 4), value (2, 4)",
+        "scaled_dot_product_attention needs query (..., queries, size), key (..., keys, size) and value (..., keys, "
+        "values); got query (2, 3), key (2, 4), value (2, 4)",
     ),
     (
         lambda: _sdpa(_v(2, 2, 3), _v(3, 2, 3), _v(3, 2, 3)),
@@ -211,8 +211,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
         lambda: _mha(_v(3, 2, 4), _v(3, 4)),
         ValueError,
         "MultiheadAttention: query, key and value have three dimensions, or two without batch; got (3, 2, 4), (3, 4), "
-        "(3, "
-        "4)",
+        "(3, 4)",
     ),
     (
         lambda: _mha(_v(3, 2, 4), _v(3, 1, 4)),
@@ -228,8 +227,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
         lambda: _mha(_v(3, 2, 4), _v(5, 2, 4), attn_mask=_v(5, 3)),
         ValueError,
         "MultiheadAttention: attn_mask is (queries, keys), (3, 5), or (batch * heads, queries, keys), (4, 3, 5); got "
-        "(5, "
-        "3)",
+        "(5, 3)",
     ),
     (
         lambda: _mha(_v(3, 2, 4), _v(5, 2, 4), key_padding_mask=_v(5, 2, dtype="bool")),
@@ -250,6 +248,6 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("call", "kind", "text"), BAD, ids=[f"{i}-{text[:40]}" for i, (_, _, text) in enumerate(BAD)])
-def test_bad_input_is_named(call: Callable[[], Any], kind: type[Exception], text: str) -> None:
+def test_errors_name_the_bad_argument(call: Callable[[], Any], kind: type[Exception], text: str) -> None:
     with pytest.raises(kind, match="^" + re.escape(text)):
         call()

@@ -1,4 +1,4 @@
-"""Convolutions: derivatives of every order, initial values, the last details of sizes, and bad input."""
+"""Convolutions: derivatives of first and second order, initial values, details of sizes, bad input."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_first_and_second_derivatives(name: str, dtype: str, backend: Target, rn
 
 
 def _drawn(rng: numpy.random.Generator) -> tuple[Any, ...]:
-    """Sizes, kernel and options of a convolution, at random: padding of any size, also of a negative one."""
+    """Random sizes, kernel and options of a convolution. Padding may be large or negative."""
     while True:
         n = int(rng.integers(1, 4))
         size, kernel, dilation = (tuple(rng.integers(1, high, n).tolist()) for high in (6, 4, 4))
@@ -65,10 +65,10 @@ def _drawn(rng: numpy.random.Generator) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("cache", [1, 2000, 1 << 20], ids=["one sample", "some samples", "all samples"])
-def test_numpys_kernels_are_the_plain_ones(
+def test_kernels_for_numpy_equal_the_plain_kernels(
     cache: int, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator
 ) -> None:
-    """Of any number of samples at a time; what the windows see lies in the memory of the buffer."""
+    """For several numbers of samples at a time. The windows lie in the memory of the scratch buffer."""
     fast = numpy_convolution
     monkeypatch.setattr(fast, "CACHE", cache)
     for _ in range(60):
@@ -90,7 +90,7 @@ def test_numpys_kernels_are_the_plain_ones(
             )
 
 
-def test_same_padding_of_an_odd_number_has_one_more_after(backend: Target) -> None:
+def test_same_padding_adds_the_odd_zero_after(backend: Target) -> None:
     x = backend.variable([[1.0, 2.0, 3.0]])
     weight = backend.variable([[[1.0, 10.0]]])
     assert backend.numpy(F.conv1d(x, weight, padding="same")).tolist() == [[21.0, 32.0, 3.0]]
@@ -110,13 +110,13 @@ def test_initial_values_are_uniform_with_pytorchs_bound(layer: Any, bound: float
     assert layer.weight.tolist() != before
 
 
-def test_parameters_are_made_where_they_are_wanted(backend: Target) -> None:
+def test_parameters_have_the_given_device_and_dtype(backend: Target) -> None:
     layer = nn.Conv1d(1, 2, 2, device=backend.device, dtype=rustorch.float64)
     assert (layer.weight.device, layer.weight.dtype) == (backend.device, rustorch.float64)
     assert nn.ConvTranspose2d(1, 2, 2, bias=False).bias is None
 
 
-def test_the_graph_of_a_layer_that_was_called_twice_adds_up(backend: Target) -> None:
+def test_gradients_of_two_calls_of_a_layer_add_up(backend: Target) -> None:
     layer = nn.Conv1d(1, 1, 2, bias=False, device=backend.device)
     x = backend.variable([[1.0, 2.0, 4.0]], "float32")
     (layer(x).sum() + layer(2 * x).sum()).backward()
@@ -157,7 +157,7 @@ BAD_ARGUMENTS = [
 
 
 @pytest.mark.parametrize(("make", "error", "message"), BAD_ARGUMENTS)
-def test_bad_arguments(make: Callable[[], Any], error: type[Exception], message: str) -> None:
+def test_layers_refuse_bad_arguments(make: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
 
@@ -166,17 +166,20 @@ BAD_CALLS = [
     (
         lambda: nn.Conv2d(3, 2, 3)(ONES((5, 5))),
         ValueError,
-        r"conv2d: the input has 4 dimensions, \(samples, channels, height, width\), or 3 without samples; its shape is \(5, 5\)",
+        r"conv2d: the input has 4 dimensions, \(samples, channels, height, width\), or 3 without samples; its "
+        r"shape is \(5, 5\)",
     ),
     (
         lambda: nn.Conv2d(3, 2, 3)(ONES((1, 2, 5, 5))),
         ValueError,
-        r"conv2d: a weight of shape \(2, 3, 3, 3\) with groups=1 takes 3 channels; the input of shape \(1, 2, 5, 5\) has 2",
+        r"conv2d: a weight of shape \(2, 3, 3, 3\) with groups=1 takes 3 channels; the input of shape \(1, 2, 5, "
+        r"5\) has 2",
     ),
     (
         lambda: nn.Conv2d(1, 2, 5, padding=1)(ONES((1, 1, 2, 4))),
         ValueError,
-        r"conv2d: a kernel of sizes \(5, 5\) with dilation \(1, 1\) reaches over \(5, 5\), more than the padded input has: \(4, 6\)",
+        r"conv2d: a kernel of sizes \(5, 5\) with dilation \(1, 1\) reaches over \(5, 5\), more than the padded "
+        r"input has: \(4, 6\)",
     ),
     (
         lambda: nn.Conv1d(1, 2, 3, padding=4, padding_mode="reflect")(ONES((1, 4))),
@@ -231,7 +234,8 @@ BAD_CALLS = [
     (
         lambda: F.conv_transpose1d(ONES((1, 2, 1)), ONES((2, 2, 3)), padding=2),
         ValueError,
-        r"conv_transpose1d: an input of shape \(1, 2, 1\) would have an output of sizes \(-1,\): the padding is too large",
+        r"conv_transpose1d: an input of shape \(1, 2, 1\) would have an output of sizes \(-1,\): the padding is "
+        r"too large",
     ),
     (lambda: F.conv_transpose1d(ONES((1, 2, 0)), ONES((2, 2, 3))), ValueError, "conv_transpose1d: the input is empty"),
     (
@@ -248,7 +252,7 @@ BAD_CALLS = [
 
 
 @pytest.mark.parametrize(("call", "error", "message"), BAD_CALLS)
-def test_bad_calls(call: Callable[[], Any], error: type[Exception], message: str) -> None:
+def test_functions_refuse_bad_input(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
 
@@ -265,7 +269,7 @@ def test_a_failed_call_changes_nothing(backend: Target) -> None:
         numpy.testing.assert_array_equal(backend.numpy(value), state[name])
 
 
-def test_inputs_elsewhere_raise() -> None:
+def test_operands_on_different_devices_raise() -> None:
     strict = pytest.importorskip("array_api_strict")
     with pytest.raises(RuntimeError, match="device"):
         nn.Conv1d(1, 1, 1)(strict.ones((1, 3)))

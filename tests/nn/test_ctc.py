@@ -1,4 +1,4 @@
-"""CTC: against every alignment counted one by one, its derivatives, what cannot be aligned, bad input."""
+"""The CTC loss: its sum over all alignments, derivatives, targets without an alignment, bad input."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from tests.support.target import Target
 
 CPU = Target("cpu")
 TIMES, CLASSES = 4, 3
-LOGS = -numpy.abs(cases.numbers((TIMES, 2, CLASSES))) - 0.1  # no softmax: the derivative is that of independent numbers
+LOGS = (
+    -numpy.abs(cases.numbers((TIMES, 2, CLASSES))) - 0.1
+)  # not normalized, because the derivative treats all of them as independent
 
 
 def _counted(logs: numpy.ndarray, labels: tuple[int, ...]) -> float:
-    """Minus the logarithm of the summed probabilities of all paths that collapse to the labels."""
+    """Minus the logarithm of the sum of the probabilities of all paths that give the labels."""
     total = 0.0
     for path in itertools.product(range(CLASSES), repeat=len(logs)):
         runs = [label for label, _ in itertools.groupby(path)]
@@ -40,11 +42,11 @@ def _check_sum(labels: tuple[int, ...], target: Target) -> None:
 
 
 @pytest.mark.parametrize("labels", [(), (1,), (1, 1), (1, 2, 1), (1, 1, 2)])
-def test_it_sums_over_all_alignments(labels: tuple[int, ...]) -> None:
+def test_loss_sums_over_all_alignments(labels: tuple[int, ...]) -> None:
     _check_sum(labels, CPU)
 
 
-def test_it_sums_over_all_alignments_on_every_backend(backend: Target) -> None:
+def test_loss_sums_over_all_alignments_on_every_backend(backend: Target) -> None:
     _check_sum((2, 1), backend)
 
 
@@ -53,14 +55,14 @@ def _loss(x: Any, **options: Any) -> Any:
     return F.ctc_loss(x, labels, lengths, (2, 1), reduction="none", **options)
 
 
-def test_first_and_second_order_are_those_of_central_differences() -> None:
+def test_first_and_second_derivatives_equal_central_differences() -> None:
     check(_loss, [LOGS], CPU, order=2)
 
 
-def test_what_cannot_be_aligned_is_infinite_or_nothing_and_has_no_gradient(backend: Target) -> None:
+def test_a_loss_without_alignment_is_infinite_or_0_and_has_gradient_0(backend: Target) -> None:
     for zero, expected in ((False, numpy.inf), (True, 0.0)):
         x = backend.variable(LOGS, requires_grad=True)
-        # two equal labels need a blank between them; two times are too few
+        # two equal labels need a blank between them, so two times are not enough
         loss = F.ctc_loss(
             x, backend.variable([[1, 1], [1, 2]], "int64"), (2, 2), (2, 2), reduction="none", zero_infinity=zero
         )
@@ -72,7 +74,7 @@ def test_what_cannot_be_aligned_is_infinite_or_nothing_and_has_no_gradient(backe
         numpy.testing.assert_array_equal(gradient[2:], 0)
 
 
-def test_an_impossible_class_is_no_trouble() -> None:
+def test_a_class_of_probability_0_makes_no_nan() -> None:
     with numpy.errstate(divide="ignore"):
         logs = numpy.log([[[0.5, 0.5, 0.0]], [[0.5, 0.5, 0.0]], [[1.0, 0.0, 0.0]]])
     x = CPU.variable(logs, requires_grad=True)
@@ -87,18 +89,18 @@ def test_long_inputs_do_not_underflow_in_float32() -> None:
     loss = F.ctc_loss(x, CPU.variable(numpy.resize([1, 2, 3], (1, 100)), "int64"), (500,), (100,))
     loss.backward()
     gradient = CPU.numpy(x.grad)
-    # of each time, the chances of all classes sum to 1; the mean divides by the 100 labels
+    # at each time the gradients of all classes sum to -1; the mean divides by the 100 labels
     numpy.testing.assert_allclose(gradient.sum(axis=2), -0.01, rtol=1e-3)
 
 
-def test_nothing_aligns_with_an_input_of_no_times(backend: Target) -> None:
+def test_an_input_of_length_0_has_loss_0_with_zero_infinity(backend: Target) -> None:
     x = backend.variable(LOGS)
     loss = F.ctc_loss(x, backend.variable([[1], [1]], "int64"), (0, 0), (0, 1), reduction="none", zero_infinity=True)
     assert loss.tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "int64"])
-def test_lengths_come_as_integers_of_any_kind(dtype: str) -> None:
+def test_lengths_may_have_any_integer_dtype(dtype: str) -> None:
     x, labels = CPU.variable(LOGS), CPU.variable([[1], [2]], dtype)
     by_tuple = nn.CTCLoss()(x, labels, (4, 4), [1, 1])
     assert nn.CTCLoss()(x, labels, CPU.variable([4, 4], dtype), numpy.array([1, 1], dtype)).item() == by_tuple.item()
@@ -168,12 +170,16 @@ BAD: dict[str, Bad] = {
         ValueError,
         r"log_probs is \(t, n, classes\) or.*not of shape \(3,\)",
     ),
-    "no times": (lambda: F.ctc_loss(_x[:0], _y, (0, 0), (0, 0)), ValueError, "ctc_loss: the input needs at least one time"),
+    "no times": (
+        lambda: F.ctc_loss(_x[:0], _y, (0, 0), (0, 0)),
+        ValueError,
+        "ctc_loss: the input needs at least one time",
+    ),
     "reduction": (lambda: nn.CTCLoss(reduction="max"), ValueError, "CTCLoss: reduction is 'mean'"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_raises_and_teaches(name: str) -> None:
+def test_bad_input_raises_and_says_what_to_write(name: str) -> None:
     check_error(BAD[name])
     assert rustorch.all(_x == CPU.variable(LOGS))

@@ -1,4 +1,4 @@
-"""Losses and distances: derivatives of second order, what is ignored, extremes, bad input."""
+"""Losses and distances: second derivatives, ignored rows, extreme values, bad input."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SECOND_ORDER: dict[str, tuple[Callable[..., Any], list[numpy.ndarray]]] = {
 
 
 @pytest.mark.parametrize("name", SECOND_ORDER)
-def test_first_and_second_order_are_those_of_central_differences(name: str) -> None:
+def test_first_and_second_derivatives_equal_central_differences(name: str) -> None:
     call, at = SECOND_ORDER[name]
     check(call, [x[:, :3] for x in at] if name == "triplet" else at, CPU, order=2)
 
@@ -67,7 +67,7 @@ def test_probabilities_of_0_and_1_cost_100_at_most(backend: Target) -> None:
     numpy.testing.assert_allclose(backend.numpy(x.grad), [0, 0, -1e12, 1e12])
 
 
-def test_logits_of_ten_thousand_are_no_trouble_in_float32(backend: Target) -> None:
+def test_logits_of_10000_do_not_overflow_in_float32(backend: Target) -> None:
     x = backend.variable([1e4, -1e4], "float32", requires_grad=True)
     loss = F.binary_cross_entropy_with_logits(x, backend.variable([0.0, 1.0], "float32"))
     loss.backward()
@@ -83,7 +83,7 @@ def test_huge_differences_do_not_overflow() -> None:
     numpy.testing.assert_array_equal(CPU.numpy(x.grad), [2, -2])
 
 
-def test_an_ignored_row_spreads_neither_nan_nor_infinity(backend: Target) -> None:
+def test_an_ignored_row_with_nan_or_infinity_does_not_change_the_loss(backend: Target) -> None:
     logs = backend.variable([[numpy.nan, -numpy.inf], [-1.0, -2.0]], requires_grad=True)
     loss = F.nll_loss(logs, backend.variable([-100, 1], "int64"))
     loss.backward()
@@ -91,7 +91,7 @@ def test_an_ignored_row_spreads_neither_nan_nor_infinity(backend: Target) -> Non
     numpy.testing.assert_array_equal(backend.numpy(logs.grad), [[0, 0], [0, -1]])
 
 
-def test_no_divergence_from_a_probability_of_0(backend: Target) -> None:
+def test_kl_div_of_a_target_probability_of_0_is_0(backend: Target) -> None:
     x, y = backend.variable([[-1.0, -2.0]]), backend.variable([[0.0, 1.0]], requires_grad=True)
     loss = F.kl_div(x, y, "sum")
     loss.backward()
@@ -100,13 +100,13 @@ def test_no_divergence_from_a_probability_of_0(backend: Target) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int64", "uint8"])
-def test_integers_serve_as_counts_and_classes(dtype: str) -> None:
+def test_targets_may_have_integer_dtypes(dtype: str) -> None:
     x = _v(numpy.log([[0.25, 0.75]]))
     assert F.nll_loss(x, _v([1], dtype)).item() == pytest.approx(-numpy.log(0.75))
     assert F.poisson_nll_loss(_v([0.0]), _v([3], dtype)).item() == 1.0
 
 
-def test_the_gradient_of_a_small_variance_is_that_of_eps(backend: Target) -> None:
+def test_a_variance_below_eps_has_the_gradient_of_eps(backend: Target) -> None:
     var = backend.variable([1e-9], requires_grad=True)
     F.gaussian_nll_loss(backend.variable([1.0]), backend.variable([1.0]), var, eps=0.5).backward()
     numpy.testing.assert_allclose(backend.numpy(var.grad), [1.0])
@@ -129,7 +129,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_shapes_must_be_equal_and_numbers_real(name: str) -> None:
+def test_losses_refuse_different_shapes_and_complex_numbers(name: str) -> None:
     with pytest.raises(
         ValueError, match=rf"{name}: the input has shape \(2, 3\) and the target \(3,\); they must be equal"
     ):
@@ -262,13 +262,13 @@ BAD: dict[str, Bad] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_raises_and_teaches(name: str) -> None:
+def test_bad_input_raises_and_says_what_to_write(name: str) -> None:
     check_error(BAD[name])
 
 
 # -- all pairs ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0, numpy.inf])
-def test_pdist_is_pytorchs(p: float, backend: Target) -> None:
+def test_pdist_equals_pytorchs(p: float, backend: Target) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
     rows = numpy.random.default_rng(0).standard_normal((5, 3))
     x, other = backend.variable(rows, requires_grad=True), torch.tensor(rows, requires_grad=True)
@@ -279,7 +279,7 @@ def test_pdist_is_pytorchs(p: float, backend: Target) -> None:
     numpy.testing.assert_allclose(backend.numpy(x.grad), other.grad.numpy(), rtol=1e-10)
 
 
-def test_pdist_of_one_row_is_empty_and_refuses_others() -> None:
+def test_pdist_of_one_row_is_empty_and_bad_input_raises() -> None:
     assert F.pdist(CPU.variable([[1.0, 2.0]])).shape == (0,)
     with pytest.raises(ValueError, match=r"pdist: the input is \(n, d\), not of shape \(2,\)"):
         F.pdist(CPU.variable([1.0, 2.0]))

@@ -1,4 +1,4 @@
-"""Dropout where it is random: what is zeroed, what stays in the mean, whose random numbers are drawn, and bad input."""
+"""Dropout in training: zeroed elements, the mean, the source of random numbers, bad input."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_elements_are_zeroed_or_scaled_and_so_are_gradients(backend: Target) -> 
 @pytest.mark.parametrize(
     ("name", "shape"), [(n, s) for n, (_, s) in ALL.items() if n not in ("Dropout", "AlphaDropout")]
 )
-def test_channels_go_as_a_whole(name: str, shape: tuple[int, ...], backend: Target) -> None:
+def test_whole_channels_are_zeroed(name: str, shape: tuple[int, ...], backend: Target) -> None:
     x = backend.variable(numpy.ones((20, 30, *shape[2:])))
     values = backend.numpy(getattr(nn, name)(0.5)(x))
     flat = values.reshape(20, 30, -1)
@@ -47,7 +47,7 @@ def test_channels_go_as_a_whole(name: str, shape: tuple[int, ...], backend: Targ
     assert 0.4 < (flat[..., 0] == flat.min()).mean() < 0.6  # five standard errors
 
 
-def test_one_sample_without_a_batch() -> None:
+def test_a_sample_without_batch() -> None:
     for name, shape in (("Dropout1d", (40, 3)), ("Dropout3d", (40, 2, 1, 2))):
         values = getattr(nn, name)(0.5)(rustorch.ones(shape)).data.reshape(40, -1)
         assert (values == values[:, :1]).all()
@@ -64,12 +64,12 @@ def test_alpha_dropout_keeps_mean_and_variance() -> None:
     assert abs(values.mean()) < 0.02
     assert abs(values.std() - 1) < 0.02
     a = 1.7580993408473766
-    dropped = -a * 0.7 / math.sqrt((a**2 * 0.3 + 1) * 0.7)  # what SELU tends to, scaled and shifted
+    dropped = -a * 0.7 / math.sqrt((a**2 * 0.3 + 1) * 0.7)  # the limit of SELU, scaled and shifted
     assert (abs(values - dropped) < 1e-12).mean() == pytest.approx(0.3, abs=0.01)  # five standard errors
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_evaluation_returns_the_input_and_the_function_does_what_the_layer_does(name: str, backend: Target) -> None:
+def test_evaluation_returns_the_input_and_function_equals_layer(name: str, backend: Target) -> None:
     function, shape = ALL[name]
     layer = getattr(nn, name)(0.5)
     x = backend.variable(numpy.ones(shape))
@@ -81,7 +81,7 @@ def test_evaluation_returns_the_input_and_the_function_does_what_the_layer_does(
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_in_place_the_input_is_the_output(name: str, backend: Target) -> None:
+def test_in_place_dropout_returns_its_input(name: str, backend: Target) -> None:
     function, shape = ALL[name]
     leaf = backend.variable(numpy.ones(shape), requires_grad=True)
     x = leaf * 1
@@ -142,7 +142,7 @@ def test_three_dimensions_of_dropout2d_warn() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_numbers_are_float32_of_the_device_whatever_the_dtype(dtype: str, backend: Target) -> None:
+def test_every_dtype_draws_the_same_random_numbers_of_the_device(dtype: str, backend: Target) -> None:
     for p in (0.25, 1 / 3):
         rustorch.manual_seed(6)
         out = F.dropout(backend.variable(numpy.full((7, 9), 3.0), dtype), p)
@@ -152,7 +152,7 @@ def test_the_numbers_are_float32_of_the_device_whatever_the_dtype(dtype: str, ba
         numpy.testing.assert_array_equal(backend.numpy(out), expected)
 
 
-def test_attention_drops_what_dropout_drops(backend: Target) -> None:
+def test_attention_draws_the_masks_of_dropout(backend: Target) -> None:
     x = backend.variable(numpy.zeros((2, 5, 4)))
     values = backend.variable(numpy.broadcast_to(numpy.eye(5), (2, 5, 5)).copy())
     rustorch.manual_seed(6)
@@ -163,7 +163,7 @@ def test_attention_drops_what_dropout_drops(backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(F.scaled_dot_product_attention(x, x, values, dropout_p=1.0)), 0)
 
 
-def test_two_launches_and_one_for_the_gradient(backend: Target) -> None:
+def test_dropout_needs_two_launches_and_one_for_the_gradient(backend: Target) -> None:
     log = getattr(sys.modules.get("cupy"), "LOG", None)
     if backend.device != "cuda" or log is None:
         pytest.skip(f"{backend.device}: launches are counted on the stand-in for CuPy")
@@ -185,7 +185,7 @@ def test_two_launches_and_one_for_the_gradient(backend: Target) -> None:
 
 
 # -- draws from classes ------------------------------------------------------------------------------------------------
-def test_gumbel_softmax_draws_classes_as_often_as_they_are_probable(backend: Target) -> None:
+def test_gumbel_softmax_draws_classes_with_their_probabilities(backend: Target) -> None:
     rustorch.manual_seed(0)
     chances = numpy.array([0.2, 0.7, 0.1])
     logits = backend.variable(numpy.broadcast_to(numpy.log(chances), (4000, 3)).copy(), requires_grad=True)
@@ -194,15 +194,15 @@ def test_gumbel_softmax_draws_classes_as_often_as_they_are_probable(backend: Tar
     assert set(numpy.unique(drawn.round(12))) == {0.0, 1.0}
     numpy.testing.assert_allclose(drawn.mean(axis=0), chances, atol=0.03)
     (out * backend.variable([1.0, 2.0, 3.0])).sum().backward()
-    numpy.testing.assert_allclose(backend.numpy(logits.grad).sum(axis=1), 0, atol=1e-10)  # a softmax's gradient
+    numpy.testing.assert_allclose(backend.numpy(logits.grad).sum(axis=1), 0, atol=1e-10)  # as for every softmax
     assert numpy.abs(backend.numpy(logits.grad)).max() > 0.1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_gumbel_softmax_stays_finite_at_the_ends_of_what_is_drawn(
+def test_gumbel_softmax_is_finite_for_extreme_random_numbers(
     dtype: str, backend: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where float32 has no numbers between 0 and its smallest normal one, as on GPUs."""
+    """Also on GPUs, whose float32 has no numbers between 0 and the smallest normal one."""
     u = [0.0, 0.5, 1 - 2.0**-24]
     monkeypatch.setattr(backend.library, "uniform", lambda shape, dtype, device: backend.array([u], dtype))
     logits = numpy.array([0.0, 1.0, -14.0])
@@ -218,7 +218,7 @@ def test_gumbel_softmax_is_soft_along_any_dimension(backend: Target) -> None:
     assert out.dtype == "float64"
 
 
-def test_gumbel_softmax_draws_nothing_where_it_fails() -> None:
+def test_a_failed_gumbel_softmax_draws_no_random_numbers() -> None:
     before = rustorch.random.get_rng_state("cpu").tolist()
     x = rustorch.zeros((2, 3))
     for call, error, message in (

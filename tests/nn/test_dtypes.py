@@ -1,4 +1,4 @@
-"""Layers take input of their parameters' dtype: where float64 meets float32 they raise, and say how to convert."""
+"""Layers take input of their parameters' dtype only: other dtypes raise an error that says how to convert."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rustorch.data import ArrayDataset, DataLoader
 from rustorch.nn import functional as F
 from tests.support.target import Target
 
-#: Shape -> a Variable of the first dtype, and of the other.
+#: A function from a shape to a Variable, of the first dtype and of the other one.
 Make = Callable[..., rustorch.Variable]
 
 
@@ -23,7 +23,7 @@ def _moved(layer: nn.Module, like: rustorch.Variable) -> nn.Module:
     return layer.to(device=like.device, dtype=like.dtype)
 
 
-#: What is called with arrays of one dtype, made by ``f``, and others of another one, made by ``g``.
+#: Calls with arrays of one dtype, made by ``f``, and arrays of another dtype, made by ``g``.
 MIXED: dict[str, Callable[[Make, Make], Any]] = {
     "linear, weight": lambda f, g: F.linear(f(2, 3), g(4, 3)),
     "linear, bias": lambda f, g: F.linear(f(2, 3), f(4, 3), g(4)),
@@ -117,7 +117,7 @@ MIXED: dict[str, Callable[[Make, Make], Any]] = {
     "Sequential": lambda f, g: _moved(nn.Sequential(nn.ReLU(), nn.Dropout(0.5), nn.Linear(3, 4)), g())(f(2, 3)),
 }
 
-#: What is computed in the input's dtype, whatever the other one is, as in PyTorch.
+#: Calls that compute in the input's dtype for every other dtype, as in PyTorch.
 CONVERTED: dict[str, Callable[[Make, Make], Any]] = {
     "rms_norm, weight": lambda f, g: F.rms_norm(f(2, 3), 3, g(3)),
     "RMSNorm": lambda f, g: _moved(nn.RMSNorm(3), g())(f(2, 3)),
@@ -132,7 +132,7 @@ def _makers(target: Target, *dtypes: str) -> list[Make]:
 
 @pytest.mark.parametrize("dtypes", [("float32", "float64"), ("float64", "float32")], ids="-".join)
 @pytest.mark.parametrize("name", MIXED)
-def test_two_dtypes_raise_and_both_are_named(name: str, dtypes: tuple[str, str], backend: Target) -> None:
+def test_two_dtypes_raise_an_error_that_names_both(name: str, dtypes: tuple[str, str], backend: Target) -> None:
     before = rustorch.get_rng_state().tolist()
     with pytest.raises(TypeError, match=rf"{dtypes[0]}.*{dtypes[1]}|{dtypes[1]}.*{dtypes[0]}") as caught:
         MIXED[name](*_makers(backend, *dtypes))
@@ -144,12 +144,12 @@ def test_two_dtypes_raise_and_both_are_named(name: str, dtypes: tuple[str, str],
 
 @pytest.mark.parametrize("dtypes", [("float32", "float64"), ("float64", "float32")], ids="-".join)
 @pytest.mark.parametrize("name", CONVERTED)
-def test_these_compute_in_the_dtype_of_the_input(name: str, dtypes: tuple[str, str], backend: Target) -> None:
+def test_some_functions_convert_to_the_dtype_of_the_input(name: str, dtypes: tuple[str, str], backend: Target) -> None:
     assert CONVERTED[name](*_makers(backend, *dtypes)).dtype == dtypes[0]
 
 
 @pytest.mark.parametrize("name", MIXED)
-def test_one_dtype_is_what_they_are_for(name: str, backend: Target) -> None:
+def test_all_cases_work_with_one_dtype(name: str, backend: Target) -> None:
     for dtype in ("float32", "float64"):
         out = MIXED[name](*_makers(backend, dtype, dtype))
         assert (out if isinstance(out, rustorch.Variable) else out[0]).dtype == dtype
@@ -178,14 +178,12 @@ def test_the_message_names_both_cures() -> None:
         (
             lambda: nn.Linear(2, 1)(rustorch.ones((1, 2), dtype="complex64")),
             "linear: the input is of complex64 and the weight of float32; layers do not convert silently. Convert the "
-            "input, as in "
-            "rustorch.real(x), or the model, as in model.to(rustorch.complex64)",
+            "input, as in rustorch.real(x), or the model, as in model.to(rustorch.complex64)",
         ),
         (
             lambda: F.grid_sample(rustorch.ones((1, 1, 2, 2)), numpy.ones((1, 1, 1, 2)), align_corners=True),
-            "grid_sample: the input is of float32 and the grid of float64; layers do not convert silently. Convert the "
-            "grid, as in "
-            "x.float()",
+            "grid_sample: the input is of float32 and the grid of float64; layers do not convert silently. Convert "
+            "the grid, as in x.float()",
         ),
     ):
         with pytest.raises(TypeError) as caught:
@@ -248,7 +246,7 @@ def test_masks_are_of_bools_float32_or_the_querys_dtype(need_weights: bool, back
         F.scaled_dot_product_attention(x, x, x, wide[:1, :1])
 
 
-def test_comparing_inputs_promotes_them_as_pytorch_does(backend: Target) -> None:
+def test_losses_promote_input_and_target_as_pytorch_does(backend: Target) -> None:
     f, g = _makers(backend, "float32", "float64")
     for function in (F.cosine_similarity, F.pairwise_distance):
         assert function(f(2, 3), g(2, 3)).dtype == rustorch.float64
@@ -285,19 +283,19 @@ LAYERS: dict[str, tuple[Any, ...]] = {
     "ZeroPad1d": (1,),
     "Identity": (),
 }
-#: They have no parameters, or take and ignore whatever they are given.
+#: Layers without parameters, or layers that accept and ignore every argument.
 WITHOUT = {"InstanceNorm1d", "ReLU", "Dropout", "MSELoss", "Softmax", "MaxPool1d", "ZeroPad1d", "Identity"}
 
 
 @pytest.mark.parametrize("name", sorted(LAYERS.keys() - {"Identity"}))
-def test_float16_is_refused_at_the_door(name: str) -> None:
+def test_layers_refuse_float16(name: str) -> None:
     for dtype in ("float16", numpy.float16):
         with pytest.raises(TypeError, match="float16"):
             getattr(nn, name)(*LAYERS[name], dtype=dtype)
 
 
 @pytest.mark.parametrize("name", sorted(LAYERS.keys() - WITHOUT))
-def test_parameters_are_of_floating_point_numbers(name: str) -> None:
+def test_parameters_must_have_floating_point_dtypes(name: str) -> None:
     for dtype in ("int64", "bool"):
         with pytest.raises(
             RuntimeError, match=f"only floating-point and complex Variables can require gradients, this one is {dtype}"

@@ -1,4 +1,4 @@
-"""Embeddings beyond the parity table: the padding, second derivatives, tables that exist, bad input."""
+"""Embeddings beyond the parity table: padding, second derivatives, given tables, bad input."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_derivatives_of_first_and_second_order(call: Any, rng: numpy.random.Gene
     differences.check(call, [rng.standard_normal((3, 2))], Target("cpu"), order=2)
 
 
-def test_the_padding_is_zeros_and_stays(backend: Target) -> None:
+def test_the_padding_row_is_zeros_and_does_not_change(backend: Target) -> None:
     layer = nn.Embedding(4, 2, padding_idx=-1, device=backend.device)
     assert layer.padding_idx == 3
     assert layer.weight[3].tolist() == [0.0, 0.0]
@@ -40,13 +40,13 @@ def test_the_padding_is_zeros_and_stays(backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(layer.weight.grad), [[0, 0], [1, 1], [0, 0], [0, 0]])
 
 
-def test_frequency_divides_the_gradients(backend: Target) -> None:
+def test_scale_grad_by_freq_divides_the_gradients(backend: Target) -> None:
     w = backend.variable(numpy.ones((3, 1)), requires_grad=True)
     F.embedding(backend.variable(ROWS, "int64"), w, padding_idx=1, scale_grad_by_freq=True).sum().backward()
     numpy.testing.assert_allclose(backend.numpy(w.grad), [[1], [0], [1]], rtol=1e-12)
 
 
-def test_frequency_divides_the_gradients_of_a_bag(backend: Target) -> None:
+def test_scale_grad_by_freq_divides_the_gradients_of_a_bag(backend: Target) -> None:
     w = backend.variable(numpy.ones((3, 1)), requires_grad=True)
     F.embedding_bag(
         backend.variable([0, 2, 2, 2], "int64"),
@@ -70,7 +70,7 @@ def test_empty_bags_and_no_indices_give_zeros(backend: Target) -> None:
     assert F.embedding(none, w).shape == (0, 2)
 
 
-def test_long_rows_are_scaled_down_in_place_if_they_are_asked_for(backend: Target) -> None:
+def test_long_rows_are_scaled_down_in_place_if_their_index_is_used(backend: Target) -> None:
     layer = nn.Embedding(3, 2, max_norm=1.0, device=backend.device, dtype=rustorch.float64)
     nn.init.constant_(layer.weight, 3.0)
     weight = layer.weight
@@ -82,7 +82,7 @@ def test_long_rows_are_scaled_down_in_place_if_they_are_asked_for(backend: Targe
     assert weight.is_leaf
 
 
-def test_tables_that_exist(backend: Target) -> None:
+def test_from_pretrained_takes_a_table(backend: Target) -> None:
     table = backend.variable(numpy.arange(6.0).reshape(3, 2))
     for cls in (nn.Embedding, nn.EmbeddingBag):
         layer = cls.from_pretrained(table, padding_idx=0)
@@ -94,7 +94,7 @@ def test_tables_that_exist(backend: Target) -> None:
             cls.from_pretrained(table[0])
 
 
-def test_integers_of_every_kind() -> None:
+def test_indices_may_have_any_integer_dtype() -> None:
     for dtype in ("int32", "uint8", "int64"):
         assert nn.Embedding(4, 2)(numpy.array([1, 3], dtype)).shape == (2, 2)
 
@@ -180,7 +180,9 @@ def test_a_failed_call_scales_no_row() -> None:
     assert layer.weight.tolist() == before
 
 
-def test_lookups_and_normalization_compile(request: pytest.FixtureRequest, rng: numpy.random.Generator) -> None:
+def test_embedding_and_normalization_compile_under_jax(
+    request: pytest.FixtureRequest, rng: numpy.random.Generator
+) -> None:
     chosen = request.config.getoption("--backend")
     if chosen and "jax" not in chosen:
         pytest.skip("jax was not chosen")
@@ -221,7 +223,11 @@ ONE_HOT_BAD: dict[str, Bad] = {
         IndexError,
         "one_hot: index 3 is out of range for 3 classes",
     ),
-    "none": (lambda: F.one_hot(CPU.variable([], "int64")), ValueError, "one_hot: the number of classes does not follow"),
+    "none": (
+        lambda: F.one_hot(CPU.variable([], "int64")),
+        ValueError,
+        "one_hot: the number of classes does not follow",
+    ),
     "classes": (
         lambda: F.one_hot(CPU.variable([0], "int64"), 0),
         ValueError,
@@ -231,5 +237,5 @@ ONE_HOT_BAD: dict[str, Bad] = {
 
 
 @pytest.mark.parametrize("name", ONE_HOT_BAD)
-def test_one_hot_refuses(name: str) -> None:
+def test_one_hot_refuses_bad_input(name: str) -> None:
     check_error(ONE_HOT_BAD[name])

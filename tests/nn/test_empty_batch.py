@@ -1,4 +1,4 @@
-"""Layers and products of nothing: outputs and gradients of the right shapes, running statistics kept."""
+"""Layers and products of empty arrays: shapes of outputs and gradients, unchanged running statistics."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _zeros(backend: Target, *shapes: tuple[int, ...]) -> list:
 
 
 def _check(function: Callable[..., Any], inputs: list) -> None:
-    """First and second derivatives exist, of the inputs' shapes."""
+    """Assert that first and second derivatives exist and have the shapes of the inputs."""
     out = function(*inputs)
     gradients = rustorch.grad(rustorch.sum(out * out), inputs, create_graph=True)
     for g, x in zip(gradients, inputs, strict=True):
@@ -59,19 +59,19 @@ def _check(function: Callable[..., Any], inputs: list) -> None:
 
 
 @pytest.mark.parametrize("shapes", PRODUCTS, ids=str)
-def test_products_of_nothing(backend: Target, shapes: tuple) -> None:
+def test_products_of_empty_arrays(backend: Target, shapes: tuple) -> None:
     _check(rustorch.matmul, _zeros(backend, *shapes))
 
 
 @pytest.mark.parametrize(
     ("x", "weight"), [((2, 4, 3), (0, 3)), ((2, 4, 0), (5, 0)), ((2, 0, 0), (0, 0)), ((0, 3), (2, 3))], ids=str
 )
-def test_linear_of_nothing(backend: Target, x: tuple, weight: tuple) -> None:
+def test_linear_of_empty_arrays(backend: Target, x: tuple, weight: tuple) -> None:
     _check(F.linear, _zeros(backend, x, weight))
 
 
 @pytest.mark.parametrize("name", NORMS)
-def test_layers_of_nothing(backend: Target, name: str) -> None:
+def test_layers_of_empty_batches(backend: Target, name: str) -> None:
     function, shape = NORMS[name]
     _check(function, _zeros(backend, shape))
 
@@ -103,7 +103,7 @@ def test_batch_norm_of_an_empty_batch(backend: Target, layer: Any, shape: tuple,
 
 
 # -- eps ---------------------------------------------------------------------------------------------------------------
-def test_an_eps_that_leads_to_nan_is_refused() -> None:
+def test_normalization_refuses_a_bad_eps() -> None:
     x, image = rustorch.ones((4, 3)), rustorch.ones((2, 4, 3))
     layer = nn.BatchNorm1d(3, eps=-1)
     for eps in (-1.0, 0.0):

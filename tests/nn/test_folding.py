@@ -1,4 +1,4 @@
-"""Fold and Unfold: each the transpose of the other, derivatives, infinities that stay in their windows, bad input."""
+"""Fold and Unfold: each is the transpose of the other; derivatives, infinities, bad input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ONES = rustorch.ones
 WINDOW: dict[str, Any] = {"kernel_size": (2, 3), "dilation": (1, 2), "padding": (1, 2), "stride": (2, 1)}
 
 
-def test_folding_is_the_transpose(backend: Target, rng: numpy.random.Generator) -> None:
+def test_fold_is_the_transpose_of_unfold(backend: Target, rng: numpy.random.Generator) -> None:
     x = backend.variable(rng.standard_normal((2, 3, 4, 5)), requires_grad=True)
     columns = F.unfold(x, **WINDOW)
     y = backend.variable(rng.standard_normal(columns.shape), requires_grad=True)
@@ -44,7 +44,8 @@ BAD = [
     (
         lambda: nn.Unfold(4)(ONES((1, 3, 5))),
         ValueError,
-        r"unfold: a kernel of sizes \(4, 4\) with dilation \(1, 1\) reaches over more than the padded image has: \(3, 5\)",
+        r"unfold: a kernel of sizes \(4, 4\) with dilation \(1, 1\) reaches over more than the padded image has: "
+        r"\(3, 5\)",
     ),
     (lambda: nn.Unfold(0)(ONES((1, 3, 5))), ValueError, "Unfold: kernel_size is at least 1, not 0"),
     (lambda: nn.Unfold(2)(ONES((3, 5))), ValueError, r"unfold: the input has 4 dimensions, .* its shape is \(3, 5\)"),

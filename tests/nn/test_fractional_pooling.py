@@ -1,4 +1,4 @@
-"""Fractional max pooling: with given random numbers it is PyTorch's; without, a seed gives the same windows again."""
+"""Fractional max pooling: PyTorch's values for given random numbers, equal windows for equal seeds, bad input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support import differences
 from tests.support.target import Target
 
 
-def test_the_windows_begin_where_the_paper_says(backend: Target) -> None:
+def test_windows_begin_at_the_places_of_the_paper(backend: Target) -> None:
     # a = 5 / 3: floor((i + 0.5) * a) - floor(0.5 * a) = 0, 2, 4, and the last window is at the end, at 5
     x = numpy.arange(7.0).reshape(1, 1, 7)
     out, indices = F.fractional_max_pool2d(
@@ -34,7 +34,7 @@ def test_the_windows_begin_where_the_paper_says(backend: Target) -> None:
         (3, (1, 6, 6, 6), (1, 2, 3), {"output_ratio": 0.5}),
     ],
 )
-def test_with_given_numbers_it_is_pytorchs(
+def test_given_random_samples_give_pytorchs_result(
     n: int, shape: tuple, kernel: Any, options: dict, rng: numpy.random.Generator
 ) -> None:
     torch = pytest.importorskip("torch")
@@ -77,7 +77,7 @@ def test_a_seed_gives_the_same_windows_again(backend: Target) -> None:
     assert (found[0] != found[1]).any()
 
 
-def test_given_numbers_are_in_the_state() -> None:
+def test_given_random_samples_are_in_the_state() -> None:
     samples = rustorch.full((1, 1, 3), 0.25)
     layer = nn.FractionalMaxPool3d(1, output_size=2, _random_samples=samples)
     assert list(layer.state_dict()) == ["_random_samples"]
@@ -114,7 +114,8 @@ def test_given_numbers_are_in_the_state() -> None:
         (
             lambda: F.fractional_max_pool2d(rustorch.ones((1, 4, 4)), 2, 4),
             ValueError,
-            r"fractional_max_pool2d: 4 windows of 2 values do not start at different places of an axis of size 4; .*\(1, 4, 4\)",
+            r"fractional_max_pool2d: 4 windows of 2 values do not start at different places of an axis of size "
+            r"4; .*\(1, 4, 4\)",
         ),
         (
             lambda: F.fractional_max_pool2d(rustorch.ones((1, 4, 4)), 2, None, 0.1),

@@ -1,4 +1,4 @@
-"""nn.functional: PyTorch's numbers, gradients of gradients, extreme logits, and input that makes no sense."""
+"""nn.functional: PyTorch's values, second derivatives, extreme logits, bad input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.reference import cases, load
 from tests.support.differences import check
 from tests.support.target import Target
 
-#: float64 on both sides, and no more than a few roundings in the order of sums between them
+#: Both sides compute in float64. Their sums have another order, which costs a few roundings.
 EXACT = {"rtol": 1e-12, "atol": 1e-13}
 
 
@@ -33,11 +33,11 @@ def _against_pytorch(case: dict[str, Any], expected: dict[str, Any], target: Tar
 
 
 @pytest.mark.parametrize("name", cases.functional())
-def test_output_and_gradients_are_those_of_pytorch(name: str, backend: Target) -> None:
+def test_output_and_gradients_equal_pytorchs(name: str, backend: Target) -> None:
     _against_pytorch(cases.functional()[name], load("functional")[name], backend)
 
 
-def test_cross_entropy_is_that_of_pytorch(backend: Target) -> None:
+def test_cross_entropy_equals_pytorchs(backend: Target) -> None:
     for name, case in cases.cross_entropy().items():
         try:
             _against_pytorch(case, load("cross_entropy")[name], backend)
@@ -88,16 +88,16 @@ SECOND_ORDER: dict[str, tuple[Callable[..., Any], list[numpy.ndarray]]] = {
 
 
 @pytest.mark.parametrize("name", SECOND_ORDER)
-def test_first_and_second_order_are_those_of_central_differences(name: str, backend: Target) -> None:
+def test_first_and_second_derivatives_equal_central_differences(name: str, backend: Target) -> None:
     call, at = SECOND_ORDER[name]
     check(lambda *xs: call(backend, *xs), at, backend, order=2)
 
 
 # -- extremes ----------------------------------------------------------------------------------------------------------
-def test_logits_of_ten_thousand_are_no_trouble_in_float32(backend: Target) -> None:
+def test_logits_of_10000_do_not_overflow_in_float32(backend: Target) -> None:
     logits = backend.variable([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]], "float32", requires_grad=True)
     losses = F.cross_entropy(logits, _indices(backend, (1, 2)), reduction="none")
-    # the first row is certain of the wrong class, 2e4 away; the second shares between two
+    # the first row predicts the wrong class by a margin of 2e4; in the second row two classes are equal
     numpy.testing.assert_allclose(backend.numpy(losses), [2e4, numpy.log(2)], rtol=1e-6)
     losses.sum().backward()
     numpy.testing.assert_allclose(backend.numpy(logits.grad), [[1, -1, 0], [0, 0.5, -0.5]], atol=1e-7)
@@ -117,14 +117,14 @@ def test_softmax_and_sigmoid_do_not_overflow_in_float32(backend: Target) -> None
     numpy.testing.assert_allclose(backend.numpy(x.grad), [-0.5, 1, -0.5], atol=1e-6)
 
 
-def test_an_ignored_row_spreads_neither_nan_nor_infinity(backend: Target) -> None:
+def test_an_ignored_row_with_nan_or_infinity_does_not_change_the_loss(backend: Target) -> None:
     logits = backend.variable([[numpy.nan, numpy.inf, 0.0], [1.0, 2.0, 3.0]], requires_grad=True)
     loss = F.cross_entropy(logits, _indices(backend, (-100, 2)))
     expected = numpy.log(numpy.exp([1.0, 2.0, 3.0]).sum()) - 3.0
     assert loss.item() == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_mean_of_nothing_is_nan_as_in_pytorch(backend: Target) -> None:
+def test_the_mean_of_no_losses_is_nan_as_in_pytorch(backend: Target) -> None:
     logits = backend.variable([[1.0, 2.0]])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy warns of 0 / 0
@@ -134,7 +134,7 @@ def test_a_mean_of_nothing_is_nan_as_in_pytorch(backend: Target) -> None:
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32", "uint64"])
 @pytest.mark.parametrize("weight", [None, cases.CLASS_WEIGHTS])
-def test_class_indices_of_any_integer_dtype(dtype: str, weight: list[float] | None, backend: Target) -> None:
+def test_class_indices_may_have_any_integer_dtype(dtype: str, weight: list[float] | None, backend: Target) -> None:
     logits = backend.variable([[1.0, 2.0, 0.5], [0.0, -1.0, 2.0]], requires_grad=True)
     weight_ = None if weight is None else backend.variable(weight)
     expected = F.cross_entropy(logits.detach(), _indices(backend, (0, 2)), weight_)
@@ -155,13 +155,13 @@ def test_a_gradient_keeps_the_single_precision_of_its_variable(backend: Target) 
 
 
 # -- in place, and without a dimension ---------------------------------------------------------------------------------
-def test_relu_in_place_is_its_input(backend: Target) -> None:
+def test_relu_in_place_returns_its_input(backend: Target) -> None:
     x = backend.variable([-1.0, 2.0])
     assert F.relu_(x) is x
     assert x.tolist() == [0.0, 2.0]
 
 
-def test_relu_in_place_keeps_the_gradient_of_what_was_there(backend: Target) -> None:
+def test_relu_in_place_keeps_the_graph_of_its_input(backend: Target) -> None:
     x = backend.variable([-1.0, 2.0], requires_grad=True)
     y = x * 3
     assert F.relu(y, inplace=True) is y
@@ -189,13 +189,13 @@ def test_softmax_without_dim_warns_and_chooses_as_pytorch_does(backend: Target) 
     numpy.testing.assert_array_equal(backend.numpy(out), backend.numpy(F.log_softmax(x[0, :], 0)))
 
 
-def test_softmax_computes_in_the_dtype_that_was_asked_for(backend: Target) -> None:
+def test_softmax_computes_in_the_given_dtype(backend: Target) -> None:
     x = backend.variable([1, 2, 3], "int32")
     assert F.softmax(x, 0, dtype=rustorch.float64).dtype == rustorch.float64
     assert F.log_softmax(x, 0, dtype="float32").dtype == rustorch.float32
 
 
-def test_native_arrays_are_taken_as_they_are(backend: Target) -> None:
+def test_functions_take_native_arrays(backend: Target) -> None:
     x, w = backend.array([[1.0, -2.0]]), backend.array([[3.0, 1.0]])
     assert F.linear(x, w).tolist() == [[1.0]]
     assert F.relu(x).tolist() == [[1.0, 0.0]]
@@ -284,7 +284,8 @@ BAD: dict[str, tuple[Callable[[Target], Any], type[Exception], str]] = {
     "float target": (
         lambda t: F.cross_entropy(_x(2, 3)(t), _x(2)(t)),
         ValueError,
-        r"a target of float32 is class probabilities, of the input's shape \(2, 3\), not \(2,\); class indices are integers",
+        r"a target of float32 is class probabilities, of the input's shape \(2, 3\), not \(2,\); class indices "
+        r"are integers",
     ),
     "indices' shape": (
         lambda t: F.cross_entropy(_x(2, 3)(t), _i(t, (0, 1, 2))),
@@ -321,7 +322,7 @@ BAD: dict[str, tuple[Callable[[Target], Any], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_raises_and_teaches(name: str, backend: Target) -> None:
+def test_bad_input_raises_and_says_what_to_write(name: str, backend: Target) -> None:
     call, error, message = BAD[name]
     if name.startswith("class ") and not backend.library.readable:
         assert numpy.isnan(backend.numpy(call(backend).detach()))

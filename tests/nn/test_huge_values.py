@@ -1,6 +1,4 @@
-"""Normalization of numbers whose squares overflow or underflow: what it returns does not depend on the scale of its
-input.
-"""
+"""Normalization of numbers whose squares overflow or underflow: the result does not depend on the input's scale."""
 
 from __future__ import annotations
 
@@ -29,12 +27,14 @@ EACH = pytest.mark.parametrize(("dtype", "scale"), [(dtype, scale) for dtype in 
 
 @EACH
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_huge_input_has_the_output_of_an_ordinary_one(backend: Target, name: str, dtype: str, scale: float) -> None:
+def test_the_output_does_not_depend_on_the_scale_of_the_input(
+    backend: Target, name: str, dtype: str, scale: float
+) -> None:
     small = HOST.astype(dtype)
     huge = small * numpy.asarray(scale, dtype)
     x, y = backend.variable(small, dtype, requires_grad=True), backend.variable(huge, dtype, requires_grad=True)
     upper = backend.variable(UPPER, dtype)
-    with numpy.errstate(over="ignore"):  # the variance itself, of batch norm
+    with numpy.errstate(over="ignore"):  # the variance of batch norm overflows
         plain, out = LAYERS[name](x, 1e-30), LAYERS[name](y, 1e-5)
     tolerance = 16 * numpy.finfo(dtype).eps
     numpy.testing.assert_allclose(backend.numpy(out), backend.numpy(plain), rtol=tolerance, atol=tolerance)
@@ -46,7 +46,7 @@ def test_a_huge_input_has_the_output_of_an_ordinary_one(backend: Target, name: s
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_ordinary_rows_beside_huge_ones_are_as_they_were(backend: Target, name: str) -> None:
+def test_huge_rows_do_not_change_other_rows(backend: Target, name: str) -> None:
     alone = HOST.astype("float32")
     mixed = alone * numpy.asarray([[1.0], [1e25]], "float32")
     with numpy.errstate(over="ignore"):
@@ -66,7 +66,7 @@ def test_tiny_numbers_without_eps(backend: Target, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "batch_norm"])
 def test_second_derivatives_of_huge_numbers(backend: Target, name: str) -> None:
-    """Those of ``f(c x)`` in x are those of f at ``c x`` times ``c ** 2``."""
+    """The second derivative of ``f(c * x)`` in x is ``c ** 2`` times the second derivative of f at ``c * x``."""
     results = []
     for scale in (1.0, 1e14):
         t = backend.variable(numpy.asarray(scale), "float32", requires_grad=True)
@@ -80,7 +80,7 @@ def test_second_derivatives_of_huge_numbers(backend: Target, name: str) -> None:
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e20, 1e30])
-def test_local_response_norm(backend: Target, scale: float) -> None:
+def test_local_response_norm_of_huge_numbers(backend: Target, scale: float) -> None:
     host = numpy.asarray([[[1.0], [2.0], [-3.0]], [[0.5], [0.25], [1.0]]])
     x = backend.variable(host * numpy.asarray([scale, 1.0]).reshape(2, 1, 1), "float32", requires_grad=True)
     out = F.local_response_norm(x, 3)

@@ -1,4 +1,4 @@
-"""Linear: its values, and how its parameters start."""
+"""Linear and bilinear: values, gradients, initial parameters, bad input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.differences import check
 from tests.support.target import Target
 
 
-def test_it_is_the_affine_map_of_its_parameters(backend: Target) -> None:
+def test_linear_computes_its_formula(backend: Target) -> None:
     layer = nn.Linear(3, 2, device=backend.device, dtype=rustorch.float64)
     assert (layer.weight.shape, layer.bias.shape) == ((2, 3), (2,))
     x = numpy.array([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]])
@@ -34,7 +34,7 @@ def test_gradients_of_input_and_parameters(backend: Target, rng: numpy.random.Ge
     numpy.testing.assert_allclose(backend.numpy(layer.bias.grad), g.sum(axis=(0, 1)), rtol=1e-12)
 
 
-def test_without_bias_there_is_none(backend: Target) -> None:
+def test_bias_false_means_no_parameter(backend: Target) -> None:
     layer = nn.Linear(3, 2, bias=False, device=backend.device)
     assert layer.bias is None
     assert [name for name, _ in layer.named_parameters()] == ["weight"]
@@ -44,7 +44,7 @@ def test_without_bias_there_is_none(backend: Target) -> None:
 
 
 @pytest.mark.parametrize("features", [(0, 2), (3, 0), (0, 0)])
-def test_no_features_are_a_map_too(features: tuple[int, int], backend: Target) -> None:
+def test_linear_takes_0_features(features: tuple[int, int], backend: Target) -> None:
     layer = nn.Linear(*features, device=backend.device)
     x = backend.variable(numpy.ones((4, features[0])), "float32", requires_grad=True)
     out = layer(x)
@@ -81,7 +81,7 @@ def test_one_seed_gives_the_same_initial_weights_on_every_backend(backend: Targe
         numpy.testing.assert_array_equal(got, want)
 
 
-def test_parameters_are_drawn_again_in_place() -> None:
+def test_reset_parameters_draws_new_values_in_place() -> None:
     layer = nn.Linear(3, 2)
     parameters, before = list(layer.parameters()), layer.weight.tolist()
     layer.reset_parameters()
@@ -91,7 +91,7 @@ def test_parameters_are_drawn_again_in_place() -> None:
     assert layer.weight.grad_fn is None
 
 
-def test_the_default_device_is_where_parameters_are_made(backend: Target) -> None:
+def test_parameters_are_made_on_the_default_device(backend: Target) -> None:
     with rustorch.set_default_device(backend.device):
         assert nn.Linear(2, 1).weight.device == backend.device
     assert nn.Linear(2, 1).weight.device == "cpu"
@@ -127,7 +127,7 @@ def test_a_wrong_feature_size_raises_and_nothing_changes(shape: tuple, backend: 
 
 
 # -- bilinear ----------------------------------------------------------------------------------------------------------
-def test_bilinear_has_derivatives_of_second_order() -> None:
+def test_bilinear_has_second_derivatives() -> None:
     at = [cases.numbers(shape, i) for i, shape in enumerate([(2, 2), (2, 3), (2, 2, 3), (2,)])]
     check(nn.functional.bilinear, at, Target("cpu"), order=2)
 
@@ -143,12 +143,12 @@ def test_bilinear_has_derivatives_of_second_order() -> None:
         (((), (3,)), r"the inputs have shapes \(\) and \(3,\)"),
     ],
 )
-def test_bilinear_refuses_what_does_not_fit(shapes: tuple, message: str) -> None:
+def test_bilinear_refuses_shapes_that_do_not_fit(shapes: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         nn.Bilinear(2, 3, 4)(*[rustorch.ones(shape) for shape in shapes])
 
 
-def test_bilinear_sizes() -> None:
+def test_bilinear_refuses_bad_sizes() -> None:
     with pytest.raises(ValueError, match="Bilinear: in2_features is a number of features, not -1"):
         nn.Bilinear(2, -1, 4)
     with pytest.raises(ValueError, match="Bilinear: in1_features is positive, not 0"):

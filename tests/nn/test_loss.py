@@ -1,4 +1,4 @@
-"""The layers around the losses: options, buffers, and that a bad target changes nothing."""
+"""Loss layers: options, buffers, and bad targets, which change nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _equal(target: Target, one: rustorch.Variable, other: rustorch.Variable) -> 
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_the_layers_are_their_functions(reduction: str, backend: Target) -> None:
+def test_layers_compute_their_functions(reduction: str, backend: Target) -> None:
     x, labels = backend.variable(LOGITS), backend.variable(CLASSES, "int64")
     y = backend.variable(cases.numbers((4, cases.CLASSES), 0.5))
     _equal(backend, nn.MSELoss(reduction)(x, y), F.mse_loss(x, y, reduction))
@@ -31,12 +31,12 @@ def test_the_layers_are_their_functions(reduction: str, backend: Target) -> None
     )
 
 
-def test_every_option_of_cross_entropy_arrives(backend: Target) -> None:
+def test_cross_entropy_loss_passes_every_option_on(backend: Target) -> None:
     x, labels = backend.variable(LOGITS), backend.variable([0, 2, 1, -7], "int64")
     weight = backend.variable(cases.CLASS_WEIGHTS)
     criterion = nn.CrossEntropyLoss(weight, ignore_index=-7, reduction="sum", label_smoothing=0.25)
     _equal(backend, criterion(x, labels), F.cross_entropy(x, labels, weight, None, -7, None, "sum", 0.25))
-    # each of the options changes the number
+    # each option changes the loss
     for less in ({"ignore_index": 1}, {"label_smoothing": 0.0}, {"reduction": "mean"}):
         options: dict[str, Any] = {"ignore_index": -7, "reduction": "sum", "label_smoothing": 0.25} | less
         target = backend.variable([0, 2, 1, 1], "int64") if "ignore_index" in less else labels
@@ -57,7 +57,7 @@ def test_the_weight_is_a_buffer_that_moves_with_the_loss(backend: Target) -> Non
     )
 
 
-def test_a_string_in_front_is_the_reduction() -> None:
+def test_a_string_as_first_argument_is_the_reduction() -> None:
     assert nn.CrossEntropyLoss("sum").reduction == "sum"
     assert nn.CrossEntropyLoss("sum").weight is None
 
@@ -123,7 +123,7 @@ def test_a_bad_target_raises_and_the_model_stays_as_it_was(
     with pytest.raises(error, match=message):
         criterion(out, backend.variable(*target)).backward()
     assert everything() == before
-    out.sum().backward()  # the graph of the output was not used up
+    out.sum().backward()  # the failed loss has not freed the graph of the output
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_linear_cross_entropy_names_shapes_that_do_not_fit(shapes: tuple, messag
         rustorch.nn.functional.linear_cross_entropy(x, weight, rustorch.tensor([0, 1]), linear_bias=bias)
 
 
-def test_linear_cross_entropy_loss_refuses_what_it_cannot_do() -> None:
+def test_linear_cross_entropy_loss_refuses_unsupported_options() -> None:
     for options, message in (
         ({"weight": [1.0, 2.0]}, r"the weight has shape \(2,\), but there are 3 classes"),
         ({"label_smoothing": 1.5}, "label_smoothing is in"),
@@ -153,7 +153,7 @@ def test_linear_cross_entropy_loss_refuses_what_it_cannot_do() -> None:
 
 
 # -- PyTorch's old words for the reduction, and weights ----------------------------------------------------------------
-def test_old_words_for_the_reduction() -> None:
+def test_deprecated_arguments_choose_the_reduction_and_warn() -> None:
     x, y = rustorch.tensor([1.0, 3.0]), rustorch.tensor([0.0, 0.0])
     for size_average, reduce, reduction in (
         (True, None, "mean"),
@@ -170,7 +170,7 @@ def test_old_words_for_the_reduction() -> None:
             assert nn.NLLLoss(None, size_average, -100, reduce).reduction == reduction
 
 
-def test_the_reduction_may_come_first_as_in_the_bindings() -> None:
+def test_the_reduction_may_be_the_first_argument_as_in_rustorch() -> None:
     assert nn.MSELoss("sum").reduction == "sum"
     assert nn.KLDivLoss("batchmean").reduction == "batchmean"
     with pytest.raises(ValueError, match="L1Loss: reduction is 'mean', 'sum' or 'none', not 'max'"):
@@ -179,7 +179,7 @@ def test_the_reduction_may_come_first_as_in_the_bindings() -> None:
 
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "huber_loss"])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_weights_of_elements_are_pytorchs(name: str, reduction: str, backend: Target) -> None:
+def test_weights_of_elements_equal_pytorchs(name: str, reduction: str, backend: Target) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
     x, y, weight = (cases.numbers((3, 4), start=start) for start in (0.1, 0.7, 1.3))
     expected = getattr(torch.nn.functional, name)(

@@ -1,4 +1,4 @@
-"""What a loss does not count spreads neither nan nor infinity: ignored classes, weights of 0, probabilities of 0."""
+"""Losses leave out ignored classes, weights of 0 and probabilities of 0, even if these elements are nan or infinite."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ CLASS_LOSSES = pytest.mark.parametrize(
 
 @CLASS_LOSSES
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_mean_of_ignored_rows_is_nan_and_its_gradient_0(
-    loss: Callable[..., Any], dtype: str, backend: Target
-) -> None:
+def test_the_mean_of_ignored_rows_is_nan_with_gradient_0(loss: Callable[..., Any], dtype: str, backend: Target) -> None:
     x = backend.variable([[1.0, 2.0, 3.0], [0.5, 0.0, -1.0]], dtype, requires_grad=True)
     target = backend.variable([-100, -100], "int64")
     mean = loss(x, target)
@@ -53,7 +51,7 @@ def test_the_mean_of_ignored_rows_is_nan_and_its_gradient_0(
 @pytest.mark.parametrize("classes", [3, 40])
 @pytest.mark.parametrize("spoiled", [-INF, INF, NAN])
 @pytest.mark.parametrize("whole", [True, False])
-def test_an_ignored_row_is_as_if_it_were_absent(
+def test_an_ignored_row_equals_an_absent_row(
     loss: Callable[..., Any], classes: int, spoiled: float, whole: bool, backend: Target
 ) -> None:
     if loss is _nll:
@@ -76,7 +74,7 @@ def test_an_ignored_row_is_as_if_it_were_absent(
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_a_class_of_weight_0_is_as_if_it_were_absent(reduction: str, backend: Target) -> None:
+def test_a_row_of_weight_0_equals_an_absent_row(reduction: str, backend: Target) -> None:
     x = backend.variable([[-INF, 1.0], [1.0, 2.0]], requires_grad=True)
     loss = F.cross_entropy(x, backend.variable([0, 1], "int64"), backend.variable([0.0, 2.0]), reduction=reduction)
     loss.sum().backward()
@@ -85,7 +83,7 @@ def test_a_class_of_weight_0_is_as_if_it_were_absent(reduction: str, backend: Ta
 
 
 @pytest.mark.parametrize("classes", [3, 40])
-def test_an_impossible_class_without_a_share_costs_nothing(classes: int, backend: Target) -> None:
+def test_a_class_of_target_0_and_probability_0_costs_nothing(classes: int, backend: Target) -> None:
     rows = numpy.zeros((2, classes))
     rows[:, 0] = -INF
     target = numpy.full((2, classes), 1 / (classes - 1))
@@ -119,7 +117,7 @@ def test_an_infinite_difference_of_weight_0_is_left_out(name: str, dtype: str, b
 
 
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss"])
-def test_the_mean_where_no_element_counts_is_nan_and_its_gradient_0(name: str, backend: Target) -> None:
+def test_the_mean_with_all_weights_0_is_nan_with_gradient_0(name: str, backend: Target) -> None:
     x = backend.variable([1.0, 3.0], requires_grad=True)
     loss = getattr(F, name)(x, backend.variable([0.0, 1.0]), weight=backend.variable([0.0, 0.0]))
     assert numpy.isnan(loss.item())
@@ -140,7 +138,7 @@ def test_a_weight_of_0_has_a_gradient(backend: Target) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("log_target", [False, True])
-def test_no_divergence_of_what_is_impossible(log_target: bool, dtype: str, backend: Target) -> None:
+def test_kl_div_of_a_probability_of_0_is_0(log_target: bool, dtype: str, backend: Target) -> None:
     x = backend.variable([[-INF, -1.0]], dtype, requires_grad=True)
     target = backend.variable([[-INF, 0.0] if log_target else [0.0, 1.0]], dtype, requires_grad=True)
     loss = F.kl_div(x, target, reduction="none", log_target=log_target)
@@ -152,13 +150,13 @@ def test_no_divergence_of_what_is_impossible(log_target: bool, dtype: str, backe
     assert backend.numpy(second)[0, 1] == (3 if log_target else 1)
 
 
-def test_a_negative_probability_has_a_divergence_of_nan(backend: Target) -> None:
+def test_kl_div_of_a_negative_probability_is_nan(backend: Target) -> None:
     loss = F.kl_div(backend.variable([0.0, -1.0]), backend.variable([-0.5, 1.0]), reduction="none")
     numpy.testing.assert_array_equal(backend.numpy(loss), [NAN, 1])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_infinite_logits_that_are_right_cost_nothing(dtype: str, backend: Target) -> None:
+def test_infinite_logits_that_predict_the_target_cost_nothing(dtype: str, backend: Target) -> None:
     x = backend.variable([INF, -INF, INF, -INF], dtype, requires_grad=True)
     y = backend.variable([1.0, 0.0, 0.0, 1.0], dtype)
     expected, slopes = [0, 0, INF, INF], [0, 0, 1, -1]
@@ -182,7 +180,7 @@ def test_a_weight_of_0_leaves_out_infinite_logits(backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(x.grad), [0, -0.5])
 
 
-def test_probabilities_of_0_and_1_of_weight_0(backend: Target) -> None:
+def test_probabilities_of_0_and_1_with_weight_0_are_left_out(backend: Target) -> None:
     x = backend.variable([0.0, 1.0, 0.5], requires_grad=True)
     loss = F.binary_cross_entropy(
         x, backend.variable([1.0, 0.0, 1.0]), backend.variable([0.0, 0.0, 1.0]), reduction="sum"
@@ -193,7 +191,7 @@ def test_probabilities_of_0_and_1_of_weight_0(backend: Target) -> None:
 
 
 @pytest.mark.parametrize("p", [1, 2])
-def test_margins_of_infinite_scores(p: int, backend: Target) -> None:
+def test_margin_losses_of_infinite_scores(p: int, backend: Target) -> None:
     x = backend.variable([[INF, 1.0, 2.0], [1.0, -INF, 1.0]], requires_grad=True)
     loss = F.multi_margin_loss(x, backend.variable([0, 0], "int64"), p)
     loss.backward()
@@ -203,7 +201,7 @@ def test_margins_of_infinite_scores(p: int, backend: Target) -> None:
     assert several.item() == pytest.approx(1 / 6)
 
 
-def test_a_poisson_rate_of_0_and_infinity(backend: Target) -> None:
+def test_poisson_loss_of_rates_0_and_infinity(backend: Target) -> None:
     x = backend.variable([-INF, INF, INF], requires_grad=True)
     loss = F.poisson_nll_loss(x, backend.variable([0.0, 0.0, 2.0]), reduction="none")
     numpy.testing.assert_array_equal(backend.numpy(loss.detach()), [0, INF, INF])
@@ -215,7 +213,7 @@ def test_a_poisson_rate_of_0_and_infinity(backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(counts), [0, INF])
 
 
-def test_impossible_alignments_cost_infinity_and_have_no_gradient(backend: Target) -> None:
+def test_ctc_without_alignment_is_infinite_with_gradient_0(backend: Target) -> None:
     logs = numpy.log(numpy.full((3, 2, 3), 1 / 3))
     logs[:, 0, 1] = -INF
     x = backend.variable(logs, requires_grad=True)

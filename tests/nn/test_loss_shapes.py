@@ -1,6 +1,4 @@
-"""Losses of nothing and of numbers; dtypes and shapes of targets and weights that PyTorch takes, and what it
-refuses.
-"""
+"""Losses of empty arrays, and the dtypes and shapes of targets and weights that PyTorch takes or refuses."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ def _is_of_nothing(loss: Any, x: Any, reduction: str, shape: tuple[int, ...], ba
 @REDUCTIONS
 @pytest.mark.parametrize("shape", [(0, 2), (2, 0), (0,)])
 @pytest.mark.parametrize("name", PAIRS)
-def test_pairs_of_nothing(name: str, shape: tuple[int, ...], reduction: str, backend: Target) -> None:
+def test_losses_of_empty_pairs(name: str, shape: tuple[int, ...], reduction: str, backend: Target) -> None:
     x = backend.variable(numpy.zeros(shape), requires_grad=True)
     _is_of_nothing(
         getattr(F, name)(x, backend.variable(numpy.zeros(shape)), reduction=reduction), x, reduction, shape, backend
@@ -44,7 +42,9 @@ def test_pairs_of_nothing(name: str, shape: tuple[int, ...], reduction: str, bac
 @pytest.mark.parametrize(
     ("shape", "target"), [((0, 5), (0,)), ((5, 0), (5,)), ((0, 5, 2), (0, 2)), ((2, 5, 0), (2, 0))], ids=str
 )
-def test_classes_of_nothing(name: str, shape: tuple[int, ...], target: tuple, reduction: str, backend: Target) -> None:
+def test_losses_of_no_rows_or_no_classes(
+    name: str, shape: tuple[int, ...], target: tuple, reduction: str, backend: Target
+) -> None:
     x = backend.variable(numpy.zeros(shape), requires_grad=True)
     classes = backend.variable(numpy.full(target, -100), "int64")
     _is_of_nothing(getattr(F, name)(x, classes, reduction=reduction), x, reduction, target, backend)
@@ -52,20 +52,20 @@ def test_classes_of_nothing(name: str, shape: tuple[int, ...], target: tuple, re
 
 @REDUCTIONS
 @pytest.mark.parametrize("shape", [(5, 0), (0, 5)])
-def test_probabilities_of_nothing(shape: tuple[int, int], reduction: str, backend: Target) -> None:
+def test_cross_entropy_of_empty_probabilities(shape: tuple[int, int], reduction: str, backend: Target) -> None:
     x = backend.variable(numpy.zeros(shape), requires_grad=True)
     loss = F.cross_entropy(x, backend.variable(numpy.zeros(shape)), reduction=reduction)
     _is_of_nothing(loss, x, reduction, shape[:1], backend)
 
 
-def test_there_is_no_class_among_none() -> None:
+def test_a_class_index_without_classes_raises() -> None:
     for loss in (F.cross_entropy, F.nll_loss):
         with pytest.raises(IndexError, match="class index 0 is out of range for 0 classes"):
             loss(rustorch.zeros((5, 0)), rustorch.zeros(5, dtype=rustorch.int64))
 
 
 @REDUCTIONS
-def test_other_losses_of_nothing(reduction: str, backend: Target) -> None:
+def test_other_losses_of_empty_input(reduction: str, backend: Target) -> None:
     def zeros(*shape: int, dtype: str = "float64") -> Any:
         return backend.variable(numpy.zeros(shape), dtype, requires_grad=dtype == "float64")
 
@@ -82,7 +82,7 @@ def test_other_losses_of_nothing(reduction: str, backend: Target) -> None:
     _is_of_nothing(F.gaussian_nll_loss(x, zeros(0, 3), 1.0, reduction=reduction), x, reduction, (0, 3), backend)
 
 
-def test_divergence_of_a_batch(backend: Target) -> None:
+def test_kl_div_of_a_batch(backend: Target) -> None:
     x = backend.variable([0.5, 1.0])
     assert F.kl_div(x, rustorch.ones_like(x), reduction="batchmean").item() == -0.75
     assert F.kl_div(x[0], rustorch.ones_like(x)[0], reduction="batchmean").item() == -0.5
@@ -90,7 +90,7 @@ def test_divergence_of_a_batch(backend: Target) -> None:
     assert numpy.isnan(F.kl_div(nothing, nothing, reduction="batchmean").item())
 
 
-def test_numbers_are_vectors_of_one_element(backend: Target) -> None:
+def test_arrays_without_dimensions_are_vectors_of_one_element(backend: Target) -> None:
     x, y = backend.variable(-3.0, requires_grad=True), backend.variable(2.0)
     assert F.cosine_similarity(x, y, dim=0).item() == F.cosine_similarity(x, y, dim=-1).item() == -1
     assert F.normalize(x, dim=0).item() == F.normalize(x, dim=-1).item() == -1
@@ -113,7 +113,7 @@ def test_numbers_are_vectors_of_one_element(backend: Target) -> None:
         *[(name, "float32") for name in ("huber_loss", "soft_margin_loss", "hinge_embedding_loss")],
     ],
 )
-def test_a_float64_target_of_a_float32_input(name: str, dtype: str, backend: Target) -> None:
+def test_a_float64_target_with_a_float32_input(name: str, dtype: str, backend: Target) -> None:
     x = backend.variable([0.25, 0.5], "float32", requires_grad=True)
     loss = getattr(F, name)(x, backend.variable([1.0, 1.0], "float64"))
     assert str(loss.dtype) == dtype
@@ -123,7 +123,7 @@ def test_a_float64_target_of_a_float32_input(name: str, dtype: str, backend: Tar
 
 @pytest.mark.parametrize("kind", ["int64", "int32", "uint8"])
 @pytest.mark.parametrize("name", ["mse_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss"])
-def test_targets_of_integers(name: str, kind: str, backend: Target) -> None:
+def test_targets_may_be_of_integers(name: str, kind: str, backend: Target) -> None:
     x = backend.variable([0.25, 0.5], "float32")
     given, wanted = (getattr(F, name)(x, backend.variable([1, 0], dtype)) for dtype in (kind, "float32"))
     assert given.dtype == rustorch.float32
@@ -131,19 +131,19 @@ def test_targets_of_integers(name: str, kind: str, backend: Target) -> None:
 
 
 @pytest.mark.parametrize("name", ["binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"])
-def test_probabilities_are_no_integers(name: str) -> None:
+def test_probabilities_must_not_be_of_integers(name: str) -> None:
     with pytest.raises(TypeError, match="mix kinds"):
         getattr(F, name)(rustorch.asarray([0.5]), rustorch.asarray([1]))
 
 
-def test_binary_cross_entropy_takes_one_dtype() -> None:
+def test_binary_cross_entropy_refuses_two_dtypes() -> None:
     with pytest.raises(
         TypeError, match="the input is of float32 and the target of float64; they must be equal, convert one"
     ):
         F.binary_cross_entropy(rustorch.zeros(2), rustorch.zeros(2, dtype=rustorch.float64))
 
 
-def test_class_weights_have_the_dtype_of_the_logits(backend: Target) -> None:
+def test_class_weights_must_have_the_dtype_of_the_logits(backend: Target) -> None:
     x, y = backend.variable([[1.0, 2.0]], "float32"), backend.variable([1], "int64")
     weight = backend.variable([1.0, 2.0], "float64")
     for loss in (F.cross_entropy, F.nll_loss, lambda x, y, w: F.multi_margin_loss(x, y, weight=w)):
@@ -175,7 +175,7 @@ def test_l1_takes_complex_numbers(backend: Target) -> None:
 
 # -- weights and variances ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("shape", [(), (3,), (2, 1), (2, 3)])
-def test_weights_of_many_labels_broadcast(shape: tuple[int, ...], backend: Target) -> None:
+def test_weights_of_multilabel_soft_margin_loss_broadcast(shape: tuple[int, ...], backend: Target) -> None:
     x = numpy.linspace(-1, 1, 6).reshape(2, 3)
     y, weight = (
         numpy.asarray([[1, 0, 1], [0, 0, 1]]),
@@ -202,7 +202,7 @@ def test_variances_broadcast(shape: tuple[int, ...], backend: Target) -> None:
         numpy.testing.assert_allclose(backend.numpy(found), expected, rtol=1e-12)
 
 
-def test_a_variance_may_be_a_number_of_its_own(backend: Target) -> None:
+def test_the_variance_may_be_a_number(backend: Target) -> None:
     x, y = backend.variable([0.0, 0.0], "float32"), backend.variable([2, 4], "int64")
     assert F.gaussian_nll_loss(x, y, 1.0).item() == F.gaussian_nll_loss(x, y, 1).item() == 5
     assert F.gaussian_nll_loss(x, y, backend.variable(1.0)).dtype == rustorch.float64

@@ -1,6 +1,4 @@
-"""Losses and distances at the ends of the range: nothing overflows, underflows or cancels on the way, in second order,
-too.
-"""
+"""Losses and distances at the ends of the range: no overflow, underflow or cancellation, also in second derivatives."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ def _of(name: str, target: float, **options: Any) -> Callable[..., Any]:
     return lambda x: getattr(F, name)(x, rustorch.full_like(x, target), reduction="none", **options)
 
 
-#: loss, where, value and derivatives there
+#: a loss, its input, and its value and derivatives there
 EDGES = [
     (_of("smooth_l1_loss", 0.0, beta=1e-30), 2.0, (2.0, 1.0, 0.0)),
     (_of("smooth_l1_loss", 0.0, beta=1e-30), 0.0, (0.0, 0.0, 1e30)),
@@ -53,14 +51,14 @@ EDGES = [
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", range(len(EDGES)))
-def test_values_and_derivatives_are_right_at_the_edges(case: int, dtype: str, backend: Target) -> None:
+def test_values_and_derivatives_at_the_ends_of_the_range(case: int, dtype: str, backend: Target) -> None:
     loss, x, expected = EDGES[case]
     found = _orders(loss, x, dtype, backend)
     numpy.testing.assert_allclose(found, expected, rtol=2e-6 if dtype == "float32" else 1e-11)
 
 
 @pytest.mark.parametrize("size", [3e19, 1e-25, 1.0])
-def test_the_cosine_does_not_depend_on_lengths(size: float, backend: Target) -> None:
+def test_cosine_similarity_does_not_depend_on_lengths(size: float, backend: Target) -> None:
     x = backend.variable([[size, 0.0]], "float32", requires_grad=True)
     y = backend.variable([[size, size]], "float32")
     out = F.cosine_similarity(x, y, eps=1e-30)
@@ -78,7 +76,7 @@ def test_vectors_shorter_than_eps_are_divided_by_it(backend: Target) -> None:
 
 
 @pytest.mark.parametrize("size", [1e25, 1.0])
-def test_cosine_embedding_loss_does_not_square_what_is_large(size: float, backend: Target) -> None:
+def test_cosine_embedding_loss_of_large_and_small_vectors(size: float, backend: Target) -> None:
     x = backend.variable([[size, 0.0]], "float32", requires_grad=True)
     y = backend.variable([[0.0, 2 * size]], "float32")
     loss = F.cosine_embedding_loss(x, y, backend.variable([1.0], "float32"))
@@ -117,7 +115,7 @@ def test_normalize_takes_vectors_of_any_length(size: float, backend: Target) -> 
 
 
 @pytest.mark.parametrize("variance", [1e-6, 1.0, 1e30, INF])
-def test_gaussian_likelihoods_of_any_variance(variance: float, backend: Target) -> None:
+def test_gaussian_loss_of_large_and_small_variances(variance: float, backend: Target) -> None:
     d = 1e20 if variance == 1e30 else 2.0
     x, v = (backend.variable([a], "float32", requires_grad=True) for a in (d, variance))
     loss = F.gaussian_nll_loss(x, backend.variable([0.0], "float32"), v)
@@ -127,7 +125,7 @@ def test_gaussian_likelihoods_of_any_variance(variance: float, backend: Target) 
     numpy.testing.assert_allclose(backend.numpy(first[1]), [0.5 * (1 / variance - (d / variance) ** 2)], rtol=1e-5)
 
 
-def test_a_least_value_is_exact_at_infinity_and_far_below(backend: Target) -> None:
+def test_at_least_is_exact_at_infinity_and_far_below(backend: Target) -> None:
     from rustorch.nn.functional.checks import at_least
 
     x = backend.variable([INF, -1e30, 2.0, numpy.nan], "float32", requires_grad=True)
@@ -137,7 +135,7 @@ def test_a_least_value_is_exact_at_infinity_and_far_below(backend: Target) -> No
     numpy.testing.assert_array_equal(backend.numpy(slope), [1, 1, 1, 1])
 
 
-def test_a_divergence_of_logarithms_keeps_its_slope(backend: Target) -> None:
+def test_kl_div_of_log_targets_keeps_its_derivative(backend: Target) -> None:
     target = backend.variable([-1.0], "float32", requires_grad=True)
     loss = F.kl_div(backend.variable([1e-6], "float32"), target, reduction="sum", log_target=True)
     loss.backward()

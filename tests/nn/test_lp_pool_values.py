@@ -1,4 +1,4 @@
-"""The p-norm of windows of zeros, and of numbers whose powers overflow or underflow."""
+"""Pooling by p-norms: windows of zeros, and numbers whose powers overflow or underflow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_windows_of_zeros_have_gradients_of_zero(backend: Target, p: float) -> N
     numpy.testing.assert_allclose(backend.numpy(x.grad), [[[float(p == 1)] * 2 + slopes]], rtol=1e-12)
 
 
-def test_the_square_of_a_window_of_zeros_has_its_hessian(backend: Target) -> None:
+def test_the_square_of_a_window_of_zeros_has_a_hessian(backend: Target) -> None:
     found = hessian(lambda x: rustorch.sum(F.lp_pool1d(rustorch.reshape(x, (1, 1, 4)), 2, 2) ** 2))(
         backend.variable([0.0, 0.0, 1.0, 2.0])
     )
@@ -31,7 +31,7 @@ def test_the_square_of_a_window_of_zeros_has_its_hessian(backend: Target) -> Non
 
 @pytest.mark.parametrize("p", [1, 2, 3.0, 10])
 @pytest.mark.parametrize("scale", [1e-25, 1.0, 1e20])
-def test_the_result_grows_with_its_input(backend: Target, p: float, scale: float) -> None:
+def test_the_result_scales_with_its_input(backend: Target, p: float, scale: float) -> None:
     host = numpy.asarray([[[[1.0, 2.0], [3.0, 4.0]]], [[[0.5, 0.25], [1.0, 0.0]]]])
     x = backend.variable(host * scale, "float32", requires_grad=True)
     out = F.lp_pool2d(x, p, 2)

@@ -1,6 +1,4 @@
-"""Normalization beyond the parity table: second derivatives, running statistics, bad input, the functions'
-own forms.
-"""
+"""Normalization beyond the parity table: second derivatives, running statistics, functions, bad input."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ def test_derivatives_of_first_and_second_order(name: str, rng: numpy.random.Gene
 
 
 @pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "batch_norm"])
-def test_the_primitives_have_second_derivatives_everywhere(
+def test_primitives_have_second_derivatives_on_every_backend(
     name: str, backend: Target, rng: numpy.random.Generator
 ) -> None:
     call, shapes = SECOND[name]
@@ -56,7 +54,7 @@ def test_the_primitives_have_second_derivatives_everywhere(
         numpy.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
-def test_running_statistics_are_those_of_all_batches(backend: Target, rng: numpy.random.Generator) -> None:
+def test_running_statistics_average_all_batches(backend: Target, rng: numpy.random.Generator) -> None:
     layer = nn.BatchNorm1d(2, momentum=None, device=backend.device, dtype=rustorch.float64)
     mean, var = layer.running_mean, layer.running_var
     batches = rng.standard_normal((3, 4, 2))
@@ -84,7 +82,7 @@ def test_evaluation_changes_no_statistics() -> None:
     assert layer.num_batches_tracked.item() == 0
 
 
-def test_float32_keeps_its_digits_far_from_zero() -> None:
+def test_float32_keeps_its_digits_for_a_large_mean() -> None:
     x = (numpy.arange(24.0).reshape(4, 6) % 5 + 3000).astype("float32")
     for layer in (nn.LayerNorm(6), nn.BatchNorm1d(6)):
         found = layer(x)
@@ -92,7 +90,7 @@ def test_float32_keeps_its_digits_far_from_zero() -> None:
         numpy.testing.assert_allclose(found.detach().data, exact.detach().data, atol=2e-4)  # the mean is rounded once
 
 
-def test_arrays_that_are_not_contiguous(rng: numpy.random.Generator) -> None:
+def test_normalization_of_arrays_that_are_not_contiguous(rng: numpy.random.Generator) -> None:
     x = rng.standard_normal((3, 4, 2)).transpose(2, 1, 0)
     for call in (lambda v: F.layer_norm(v, (4, 3)), lambda v: F.batch_norm(v, None, None, training=True)):
         a, b = rustorch.tensor(x, requires_grad=True), rustorch.tensor(x.copy(order="C"), requires_grad=True)
@@ -102,7 +100,7 @@ def test_arrays_that_are_not_contiguous(rng: numpy.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("p", [1, 2, 3.0, float("inf")])
-def test_normalize_is_pytorchs(p: float, rng: numpy.random.Generator) -> None:
+def test_normalize_equals_pytorchs(p: float, rng: numpy.random.Generator) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
     x = rng.standard_normal((2, 3, 2))
     x[0, :, 0] = 0
@@ -110,7 +108,7 @@ def test_normalize_is_pytorchs(p: float, rng: numpy.random.Generator) -> None:
     found, expected = F.normalize(ours, p), torch.nn.functional.normalize(theirs, p)
     numpy.testing.assert_allclose(found.detach().data, expected.detach().numpy(), rtol=1e-12)
     w = rng.standard_normal(x.shape)
-    w[0, :, 0] = 0  # a subgradient at zero is anybody's choice
+    w[0, :, 0] = 0  # at zero every subgradient is right, so leave it out
     (found * w).sum().backward()
     (expected * torch.tensor(w)).sum().backward()
     numpy.testing.assert_allclose(ours.grad, theirs.grad.numpy(), rtol=1e-10, atol=1e-12)
@@ -204,7 +202,7 @@ ONES = rustorch.ones((2, 3, 2))
         (lambda: F.normalize(ONES, out=ONES), ValueError, "out must be None"),
     ],
 )
-def test_bad_input(call: Any, error: type[Exception], message: str) -> None:
+def test_bad_input_raises(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
 
@@ -221,6 +219,6 @@ def test_a_failed_call_changes_no_statistics(x: Any, backend: Target) -> None:
         assert {name: value.tolist() for name, value in layer.state_dict().items()} == before
 
 
-def test_an_unused_number_of_channels_warns() -> None:
+def test_an_instance_norm_without_use_for_its_channels_warns() -> None:
     with pytest.warns(UserWarning, match="without affine and statistics, the number is not used"):
         assert nn.InstanceNorm1d(2)(ONES).shape == (2, 3, 2)

@@ -1,4 +1,4 @@
-"""Padding: every mode by hand, dtypes, second derivatives, bad input."""
+"""Padding: every mode, dtypes, second derivatives, bad input."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ MODES = ("constant", "reflect", "replicate", "circular")
         ("circular", (-1, 2), [2, 3, 2, 3]),
     ],
 )
-def test_every_mode(mode: str, pad: tuple, expected: list, backend: Target) -> None:
+def test_pad_in_every_mode(mode: str, pad: tuple, expected: list, backend: Target) -> None:
     for dtype in ("float64", "int64"):
         assert backend.numpy(F.pad(backend.variable([1, 2, 3], dtype), pad, mode)).tolist() == expected
 
 
-def test_the_first_pair_is_for_the_last_axis(backend: Target) -> None:
+def test_the_first_pair_pads_the_last_dimension(backend: Target) -> None:
     x = backend.variable([[1.0], [2.0]])
     assert backend.numpy(F.pad(x, (0, 1, 1, 0), value=9.0)).tolist() == [[9.0, 9.0], [1.0, 9.0], [2.0, 9.0]]
     assert F.pad(x, (0, 0)).tolist() == x.tolist()
@@ -70,7 +70,8 @@ BAD = [
     (
         lambda: nn.ReflectionPad1d(3)(ONES((1, 3))),
         ValueError,
-        r"ReflectionPad1d: padding \(3, 3\) does not fit a dimension of 3; reflection does not repeat the element at the edge",
+        r"ReflectionPad1d: padding \(3, 3\) does not fit a dimension of 3; reflection does not repeat the "
+        r"element at the edge",
     ),
     (
         lambda: nn.CircularPad1d(4)(ONES((1, 3))),
@@ -85,7 +86,8 @@ BAD = [
     (
         lambda: nn.ReflectionPad2d(1)(ONES((3, 3))),
         ValueError,
-        r"ReflectionPad2d: the input has 4 dimensions, \(samples, channels, height, width\), or 3 without samples; its shape is \(3, 3\)",
+        r"ReflectionPad2d: the input has 4 dimensions, \(samples, channels, height, width\), or 3 without "
+        r"samples; its shape is \(3, 3\)",
     ),
     (
         lambda: nn.ConstantPad2d(1, 2.0)(ONES((3,))),
@@ -113,6 +115,6 @@ BAD = [
 
 
 @pytest.mark.parametrize(("call", "error", "message"), BAD)
-def test_bad_input(call: Callable[[], Any], error: type[Exception], message: str) -> None:
+def test_bad_input_raises(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()

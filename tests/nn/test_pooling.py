@@ -44,7 +44,7 @@ def test_derivatives_of_first_and_second_order(name: str, rng: numpy.random.Gene
 
 
 @pytest.mark.parametrize("name", ["max_pool", "avg_pool", "adaptive_max_pool"])
-def test_second_derivatives_are_the_same_everywhere(name: str, backend: Target, rng: numpy.random.Generator) -> None:
+def test_second_derivatives_are_equal_on_every_backend(name: str, backend: Target, rng: numpy.random.Generator) -> None:
     call, shape = SECOND[name]
     at = rng.standard_normal(shape)
     seconds = []
@@ -71,7 +71,7 @@ EDGES = {
 
 
 @pytest.mark.parametrize("name", EDGES)
-def test_which_of_several_is_the_largest(name: str, backend: Target) -> None:
+def test_ties_nan_and_infinities_choose_the_right_index(name: str, backend: Target) -> None:
     values, options, expected, places = EDGES[name]
     out, indices = F.max_pool1d(backend.variable(values), **options, return_indices=True)
     numpy.testing.assert_array_equal(backend.numpy(out), expected)
@@ -82,7 +82,7 @@ def test_which_of_several_is_the_largest(name: str, backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(x.grad), counts)
 
 
-def test_these_edges_are_pytorchs() -> None:
+def test_ties_nan_and_infinities_equal_pytorchs() -> None:
     torch = pytest.importorskip("torch")
     for values, options, expected, places in EDGES.values():
         out, indices = torch.nn.functional.max_pool1d(torch.tensor(values), **options, return_indices=True)
@@ -90,7 +90,7 @@ def test_these_edges_are_pytorchs() -> None:
         numpy.testing.assert_array_equal(indices.numpy(), places)
 
 
-def test_bins_of_a_long_axis(backend: Target) -> None:
+def test_adaptive_pooling_of_a_long_dimension(backend: Target) -> None:
     """The product of its length and the number of bins needs more than 32 bits."""
     size, out = 70_000, 40_001
     x = rustorch.reshape(backend.variable(range(size)), (1, size))
@@ -109,7 +109,7 @@ def test_an_infinite_gradient_goes_to_one_value_only(overlap: bool, backend: Tar
     numpy.testing.assert_array_equal(backend.numpy(x.grad), expected)
 
 
-def test_a_bin_does_not_see_the_nan_of_another(backend: Target) -> None:
+def test_a_nan_stays_in_its_bin(backend: Target) -> None:
     out = F.adaptive_avg_pool1d(backend.variable([[NAN, 1.0, 2.0, INF, 1.0]]), 3)
     numpy.testing.assert_array_equal(backend.numpy(out), [[NAN, INF, INF]])
 
@@ -126,7 +126,7 @@ def _layers() -> list[Any]:
 
 
 @pytest.mark.parametrize("layer", _layers(), ids=repr)
-def test_single_precision_and_empty_batches(layer: Any, backend: Target) -> None:
+def test_float32_and_empty_batches(layer: Any, backend: Target) -> None:
     x = backend.variable(numpy.full((2, 1, 4, 4), 3.0), "float32", requires_grad=True)
     out = layer(x)
     assert out.dtype == rustorch.float32
@@ -139,7 +139,7 @@ def test_single_precision_and_empty_batches(layer: Any, backend: Target) -> None
     assert rustorch.Variable(empty.grad).shape == (0, 1, 4, 4)
 
 
-def test_pooling_of_what_is_not_contiguous(rng: numpy.random.Generator) -> None:
+def test_pooling_of_arrays_that_are_not_contiguous(rng: numpy.random.Generator) -> None:
     backend = Target("cpu")
     x = rng.standard_normal((2, 4, 6, 3))
     moved = rustorch.moveaxis(backend.variable(x), -1, 1)
@@ -148,8 +148,8 @@ def test_pooling_of_what_is_not_contiguous(rng: numpy.random.Generator) -> None:
         numpy.testing.assert_array_equal(backend.numpy(layer(moved)), backend.numpy(layer(copied)))
 
 
-def test_the_input_stays_what_it_was(rng: numpy.random.Generator) -> None:
-    backend = Target("cpu")  # the one whose kernels write in place
+def test_pooling_does_not_change_its_input(rng: numpy.random.Generator) -> None:
+    backend = Target("cpu")  # its kernels write in place
     values = rng.standard_normal((1, 1, 4, 4))
     for layer in [*_layers(), nn.AvgPool2d(1), nn.MaxPool2d(1), nn.AdaptiveAvgPool2d(4)]:
         x = backend.variable(values, requires_grad=True)
@@ -160,7 +160,7 @@ def test_the_input_stays_what_it_was(rng: numpy.random.Generator) -> None:
         numpy.testing.assert_array_equal(backend.numpy(start), numpy.ones(out.shape))
 
 
-def test_unpooling_undoes_pooling_with_overlaps(backend: Target) -> None:
+def test_max_unpool_restores_overlapping_windows(backend: Target) -> None:
     x = backend.variable([[1.0, 5.0, 2.0, 3.0, 4.0]])
     values, indices = F.max_pool1d(x, 3, 1, return_indices=True)
     back = F.max_unpool1d(values, indices, 3, 1)
@@ -190,7 +190,8 @@ BAD: list[tuple[Any, Any, type[Exception], str]] = [
         nn.MaxPool2d(2),
         _ones(4, 4),
         ValueError,
-        r"max_pool2d: the input is \(batch, channels, size1, size2\) or .*, of 4 or 3 dimensions; its shape is \(4, 4\)",
+        r"max_pool2d: the input is \(batch, channels, size1, size2\) or .*, of 4 or 3 dimensions; its shape is "
+        r"\(4, 4\)",
     ),
     (
         nn.MaxPool1d(2),
@@ -268,7 +269,9 @@ BAD: list[tuple[Any, Any, type[Exception], str]] = [
 @pytest.mark.parametrize(
     ("layer", "make", "error", "message"), BAD, ids=lambda value: repr(value) if isinstance(value, nn.Module) else ""
 )
-def test_bad_input(layer: Any, make: Any, error: type[Exception], message: str, backend: Target) -> None:
+def test_functions_refuse_bad_input(
+    layer: Any, make: Any, error: type[Exception], message: str, backend: Target
+) -> None:
     with pytest.raises(error, match=message):
         layer(make(backend))
 
@@ -311,7 +314,7 @@ def test_bad_input(layer: Any, make: Any, error: type[Exception], message: str, 
         ),
     ],
 )
-def test_bad_arguments(make: Any, error: type[Exception], message: str) -> None:
+def test_layers_refuse_bad_arguments(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
 
@@ -337,11 +340,11 @@ def test_bad_arguments(make: Any, error: type[Exception], message: str) -> None:
         (numpy.array([[0, 1]]), {"padding": 3}, ValueError, r"max_unpool1d: the output would have sizes \(-2,\)"),
     ],
 )
-def test_bad_places(
+def test_max_unpool_refuses_bad_indices(
     indices: numpy.ndarray, options: dict[str, Any], error: type[Exception], message: str, backend: Target
 ) -> None:
     given = backend.variable([[1.0, 2.0]], requires_grad=True), backend.variable(indices, indices.dtype)
-    if error is IndexError and not backend.library.readable:  # left out, and without a gradient
+    if error is IndexError and not backend.library.readable:  # the value is left out and has a gradient of 0
         out = F.max_unpool1d(*given, 2, **options)
         out.sum().backward()
         assert (out.tolist(), backend.numpy(given[0].grad).tolist()) == ([[1.0, 0.0, 0.0, 0.0]], [[1.0, 0.0]])
@@ -350,7 +353,7 @@ def test_bad_places(
         F.max_unpool1d(*given, 2, **options)
 
 
-def test_a_sequence_of_one_size_is_for_all_axes() -> None:
+def test_a_sequence_of_one_size_is_for_all_dimensions() -> None:
     image, volume = rustorch.ones((1, 1, 6, 6)), rustorch.ones((1, 1, 6, 6, 6))
     for one in ((2,), [2]):
         assert F.max_pool2d(image, one, one, (1,), (1,)).shape == F.max_pool2d(image, 2, 2, 1, 1).shape
@@ -362,13 +365,13 @@ def test_a_sequence_of_one_size_is_for_all_axes() -> None:
         assert nn.FractionalMaxPool2d(one, output_size=(3,))(image).shape == (1, 1, 3, 3)
 
 
-def test_fractional_pooling_of_single_samples() -> None:
+def test_fractional_pooling_of_a_sample_without_batch() -> None:
     assert nn.FractionalMaxPool3d(2, output_ratio=0.5)(rustorch.ones((2, 8, 8, 8))).shape == (2, 4, 4, 4)
     assert F.fractional_max_pool3d(rustorch.ones((2, 8, 8, 8)), 2, 3).shape == (2, 3, 3, 3)
     assert F.fractional_max_pool2d(rustorch.ones((2, 8, 8)), 2, 3).shape == (2, 3, 3)
 
 
-def test_the_maximum_of_many_equal_values_has_one_gradient() -> None:
+def test_one_of_many_equal_maxima_gets_the_gradient() -> None:
     x = rustorch.tensor(numpy.ones((1, 1, 70_000), "float32"), requires_grad=True)
     F.max_pool1d(x, 70_000).sum().backward()
     assert (float(x.grad.sum()), float(x.grad[0, 0, 0])) == (1.0, 1.0)

@@ -1,4 +1,4 @@
-"""Activations made of pieces, and the error function: derivatives of second order, extremes, in place, bad input."""
+"""Activations made of pieces, and erf: second derivatives, extreme values, in place, bad input."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.support.errors import Bad, check_error
 from tests.support.target import Target
 
 CPU = Target("cpu")
-#: Away from corners, on both of their sides.
+#: Numbers on both sides of all corners.
 X = numpy.array([-6.5, -2.2, -0.9, -0.2, 0.3, 0.8, 1.7, 6.4])
 
-#: name -> function and where it is differentiated.
+#: Name -> function, and the numbers at which it is differentiated.
 SMOOTH: dict[str, tuple[Callable[..., Any], list[numpy.ndarray]]] = {
     "erf": (network.erf, [X]),
     "gelu": (F.gelu, [numpy.append(X, 0.0)]),
@@ -52,13 +52,13 @@ SMOOTH: dict[str, tuple[Callable[..., Any], list[numpy.ndarray]]] = {
 
 
 @pytest.mark.parametrize("name", SMOOTH)
-def test_first_and_second_order_are_those_of_central_differences(name: str) -> None:
+def test_first_and_second_derivatives_equal_central_differences(name: str) -> None:
     call, at = SMOOTH[name]
     check(call, at, CPU, order=2)
 
 
 @pytest.mark.parametrize("name", ["erf", "gelu", "elu", "prelu"])
-def test_second_order_on_every_backend(name: str, backend: Target) -> None:
+def test_second_derivatives_on_every_backend(name: str, backend: Target) -> None:
     call, at = SMOOTH[name]
     check(call, [at[0][:4]] if len(at) == 1 else at, backend, order=2)
 
@@ -68,14 +68,14 @@ def test_erf_is_exact_to_the_last_bits(backend: Target) -> None:
     x = numpy.concatenate([numpy.linspace(-7, 7, 2801), numpy.logspace(-300, 0, 300), [0.46875, 4.0, 5.9, 6.0, 1e30]])
     expected = numpy.array([math.erf(v) for v in x])
     numpy.testing.assert_allclose(backend.numpy(network.erf(backend.variable(x))), expected, rtol=1e-15, atol=0)
-    # float32: some units in its last place
+    # in float32, a few units in the last place
     single = numpy.array([math.erf(v) for v in x.astype("float32")])
     numpy.testing.assert_allclose(
         backend.numpy(network.erf(backend.variable(x, "float32"))), single, rtol=1e-6, atol=1e-38
     )
 
 
-def test_erf_at_the_ends(backend: Target) -> None:
+def test_erf_at_infinity_and_nan(backend: Target) -> None:
     x = backend.variable([numpy.inf, -numpy.inf, numpy.nan, 0.0, -0.0])
     out = backend.numpy(network.erf(x))
     numpy.testing.assert_array_equal(out, [1, -1, numpy.nan, 0, 0])
@@ -87,8 +87,8 @@ def test_erf_at_the_ends(backend: Target) -> None:
     "name", [name for name in SMOOTH if name not in ("gelu_grad", "prelu", "glu", "softmin", "erf")]
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_far_from_0_nothing_overflows(name: str, dtype: str) -> None:
-    """Warnings are errors: no branch that is not taken may overflow, either."""
+def test_nothing_overflows_far_from_0(name: str, dtype: str) -> None:
+    """Warnings are errors: unused branches must not overflow either."""
     x = CPU.variable([-1e4, -100.0, 100.0, 1e4], dtype, requires_grad=True)
     out = SMOOTH[name][0](x)
     out.sum().backward()
@@ -143,7 +143,7 @@ def test_rrelu_draws_its_slopes_in_training(backend: Target) -> None:
     numpy.testing.assert_allclose(backend.numpy(layer.eval()(x)), -0.5 * numpy.ones(200))
 
 
-def test_rrelu_draws_nothing_where_it_fails() -> None:
+def test_a_failed_rrelu_draws_no_random_numbers() -> None:
     before = rustorch.random.get_rng_state("cpu").tolist()
     with pytest.raises(ValueError, match=r"rrelu: lower=0.5 is above upper=0.25"):
         F.rrelu(CPU.variable([1.0]), 0.5, 0.25, training=True)
@@ -223,5 +223,5 @@ BAD: dict[str, Bad] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_raises_and_teaches(name: str) -> None:
+def test_bad_input_raises_and_says_what_to_write(name: str) -> None:
     check_error(BAD[name])

@@ -1,4 +1,4 @@
-"""Upsampling and shuffling beyond the parity table: second derivatives, integers, bad input."""
+"""Interpolation and shuffles beyond the parity table: second derivatives, integers, bad input."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def test_derivatives_of_first_and_second_order(name: str, rng: numpy.random.Gene
     differences.check(call, [rng.standard_normal(shape)], Target("cpu"), order=2, rtol=1e-5, atol=1e-6)
 
 
-def test_pixels_there_and_back(backend: Target, rng: numpy.random.Generator) -> None:
+def test_pixel_unshuffle_undoes_pixel_shuffle(backend: Target, rng: numpy.random.Generator) -> None:
     x = rng.standard_normal((2, 1, 4, 6))
     there = F.pixel_unshuffle(backend.variable(x), 2)
     assert there.shape == (2, 4, 2, 3)
     numpy.testing.assert_array_equal(backend.numpy(F.pixel_shuffle(there, 2)), x)
 
 
-def test_what_only_moves_takes_integers_too() -> None:
+def test_shuffles_and_nearest_take_integers() -> None:
     x = rustorch.reshape(rustorch.arange(8), (1, 4, 1, 2))
     assert F.channel_shuffle(x, 2).dtype == rustorch.int64
     assert F.pixel_shuffle(x, 2).tolist() == [[[[0, 2, 1, 3], [4, 6, 5, 7]]]]
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic", "area"])
-def test_empty_batches_and_single_precision(mode: str) -> None:
+def test_empty_batches_and_float32(mode: str) -> None:
     x = rustorch.zeros((0, 2, 3, 3)).requires_grad_()
     out = F.interpolate(x, (4, 6), mode=mode)
     assert (out.shape, out.dtype) == ((0, 2, 4, 6), rustorch.float32)
@@ -53,7 +53,7 @@ def test_empty_batches_and_single_precision(mode: str) -> None:
     assert rustorch.Variable(x.grad).shape == x.shape
 
 
-def test_the_same_size_is_the_same_image(backend: Target, rng: numpy.random.Generator) -> None:
+def test_resizing_to_the_same_size_returns_the_image(backend: Target, rng: numpy.random.Generator) -> None:
     x = rng.standard_normal((1, 2, 3, 3))
     for mode in ("nearest", "nearest-exact", "bilinear", "bicubic", "area"):
         numpy.testing.assert_allclose(backend.numpy(F.interpolate(backend.variable(x), 3, mode=mode)), x, rtol=1e-15)
@@ -137,12 +137,14 @@ def test_the_same_size_is_the_same_image(backend: Target, rng: numpy.random.Gene
         ),
     ],
 )
-def test_bad_interpolation(shape: tuple, options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_interpolate_refuses_bad_input(
+    shape: tuple, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         F.interpolate(rustorch.ones(shape), **options)
 
 
-def test_interpolation_is_of_floating_point_numbers(backend: Target) -> None:
+def test_interpolate_refuses_integers(backend: Target) -> None:
     with pytest.raises(TypeError, match="interpolate is of floating-point numbers, not of int64"):
         nn.Upsample(2)(backend.variable(numpy.ones((1, 1, 3)), "int64"))
 
@@ -170,7 +172,7 @@ def test_interpolation_is_of_floating_point_numbers(backend: Target) -> None:
         ),
     ],
 )
-def test_shapes_that_cannot_be_shuffled(layer: Any, shape: tuple, message: str) -> None:
+def test_shuffles_refuse_bad_shapes(layer: Any, shape: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         layer(rustorch.ones(shape))
 
@@ -183,12 +185,12 @@ def test_shapes_that_cannot_be_shuffled(layer: Any, shape: tuple, message: str) 
         (lambda: nn.ChannelShuffle(-1), ValueError, "ChannelShuffle: groups is at least 1, not -1"),
     ],
 )
-def test_bad_arguments(make: Any, error: type[Exception], message: str) -> None:
+def test_layers_refuse_bad_arguments(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
 
 
-def test_old_words_of_interpolate() -> None:
+def test_deprecated_functions_interpolate_and_warn() -> None:
     x = Target("cpu").variable(numpy.arange(6.0).reshape(1, 1, 2, 3))
     calls: list[tuple[Any, dict[str, Any]]] = [
         (F.upsample, {"mode": "bilinear", "align_corners": False}),
@@ -204,7 +206,7 @@ def test_old_words_of_interpolate() -> None:
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("align", [True, False])
 @pytest.mark.parametrize("options", [{"size": (4, 5)}, {"size": (20, 2)}, {"scale_factor": 0.37}])
-def test_smoothed_images_are_pytorchs(mode: str, align: bool, options: dict[str, Any], backend: Target) -> None:
+def test_antialiasing_equals_pytorchs(mode: str, align: bool, options: dict[str, Any], backend: Target) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
     image = numpy.random.default_rng(0).standard_normal((2, 3, 11, 9))
     x, other = backend.variable(image, requires_grad=True), torch.tensor(image, requires_grad=True)
@@ -216,7 +218,7 @@ def test_smoothed_images_are_pytorchs(mode: str, align: bool, options: dict[str,
     numpy.testing.assert_allclose(backend.numpy(x.grad), other.grad.numpy(), rtol=1e-9, atol=1e-11)
 
 
-def test_a_column_is_smoothed_too() -> None:
+def test_antialiasing_of_an_image_of_one_column() -> None:
     """PyTorch 2.13 repeats one value where a width becomes 1 and the height changes."""
     image = Target("cpu").variable(numpy.random.default_rng(0).standard_normal((1, 1, 6, 9)))
     out = F.interpolate(image, (3, 1), mode="bilinear", antialias=True)

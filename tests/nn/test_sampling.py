@@ -1,4 +1,4 @@
-"""Images looked at through a grid: affine_grid and grid_sample."""
+"""affine_grid and grid_sample: PyTorch's values, second derivatives, bad input."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MODES = [
 
 
 def _given(n: int) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """An image, and places in it, at its edges, beyond them and far away."""
+    """An image, and places inside it, at its edges, outside and far away."""
     rng = numpy.random.default_rng(n)
     image, grid = rng.standard_normal((2, 3, *(5, 4, 3)[:n])), rng.uniform(-1.8, 1.8, (2, *(4, 6, 2)[:n], n))
     grid.flat[:3] = -1, 1, 0
@@ -56,7 +56,7 @@ def _check(target: Target, n: int, mode: str, padding: str, align: bool) -> None
 
 
 @pytest.mark.parametrize(("n", "mode", "padding", "align"), MODES)
-def test_grid_sample_is_pytorchs(n: int, mode: str, padding: str, align: bool) -> None:
+def test_grid_sample_equals_pytorchs(n: int, mode: str, padding: str, align: bool) -> None:
     _check(CPU, n, mode, padding, align)
 
 
@@ -76,34 +76,34 @@ def test_second_derivatives(mode: str) -> None:
 
 @pytest.mark.parametrize("size", [(2, 1, 4, 5), (2, 3, 3, 4, 5), (2, 1, 1, 3)])
 @pytest.mark.parametrize("align", [True, False])
-def test_affine_grid_is_pytorchs(size: tuple[int, ...], align: bool, backend: Target) -> None:
+def test_affine_grid_equals_pytorchs(size: tuple[int, ...], align: bool, backend: Target) -> None:
     torch = _torch()
     n = len(size) - 2
     theta = numpy.random.default_rng(1).standard_normal((2, n, n + 1))
     x = backend.variable(theta, requires_grad=True)
     out = F.affine_grid(x, size, align)
-    if not (align and 1 in size[2:]):  # where PyTorch warns
+    if not (align and 1 in size[2:]):  # PyTorch warns in this case
         expected = torch.nn.functional.affine_grid(torch.tensor(theta), size, align)
         numpy.testing.assert_allclose(backend.numpy(out), expected.numpy(), rtol=1e-12, atol=1e-12)
     out.sum().backward()
     assert x.grad.shape == theta.shape
 
 
-def test_the_same_image_comes_back(backend: Target) -> None:
+def test_the_identity_map_returns_the_image(backend: Target) -> None:
     image = backend.variable(_given(2)[0])
     same = backend.variable([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]] * 2)
     out = F.grid_sample(image, F.affine_grid(same, image.shape, align_corners=False), align_corners=False)
     numpy.testing.assert_allclose(backend.numpy(out), backend.numpy(image), rtol=1e-12)
 
 
-def test_without_align_corners_it_warns() -> None:
+def test_missing_align_corners_warns() -> None:
     image, grid = (CPU.variable(x) for x in _given(2))
     with pytest.warns(UserWarning, match="grid_sample: align_corners is False where it is not given"):
         out = F.grid_sample(image, grid)
     assert rustorch.all(out == F.grid_sample(image, grid, align_corners=False))
 
 
-def test_nothing_at_places_that_are_no_numbers() -> None:
+def test_infinite_and_nan_places_give_0() -> None:
     grid = CPU.variable([[[[numpy.nan, 0.0], [numpy.inf, 0.0]]]])
     out = F.grid_sample(CPU.variable(numpy.ones((1, 1, 3, 3))), grid, "nearest", align_corners=False)
     assert out.tolist() == [[[[0.0, 0.0]]]]
@@ -156,5 +156,5 @@ BAD: dict[str, Bad] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_raises_and_teaches(name: str) -> None:
+def test_bad_input_raises_and_says_what_to_write(name: str) -> None:
     check_error(BAD[name])

@@ -1,6 +1,4 @@
-"""Layers at infinity, nan and nothing: what is left out is left out, whatever it is, and empty batches go through every
-layer.
-"""
+"""Layers with infinite, nan and empty input: left-out elements have no effect, and empty batches pass every layer."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ INF, NAN = math.inf, math.nan
 # -- dropout selects ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("value", [INF, -INF, NAN, 1.0])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_what_is_dropped_is_0_and_gets_no_gradient_whatever_it_was(value: float, dtype: str, backend: Target) -> None:
+def test_a_dropped_element_is_0_with_gradient_0_even_if_not_finite(value: float, dtype: str, backend: Target) -> None:
     rustorch.manual_seed(3)
     x = backend.variable(numpy.full((8, 8), value), dtype, requires_grad=True)
     out = F.dropout(x, 0.5)
@@ -35,7 +33,7 @@ def test_what_is_dropped_is_0_and_gets_no_gradient_whatever_it_was(value: float,
 
 
 @pytest.mark.parametrize("value", [INF, NAN, 2.0])
-def test_a_dropped_channel_is_0(value: float, backend: Target) -> None:
+def test_a_dropped_channel_is_0_even_if_not_finite(value: float, backend: Target) -> None:
     rustorch.manual_seed(3)
     for function, shape in ((F.dropout1d, (8, 8, 3)), (F.dropout2d, (8, 8, 2, 2)), (F.dropout3d, (8, 8, 2, 2, 1))):
         found = backend.numpy(function(backend.variable(numpy.full(shape, value)), 0.5)).reshape(64, -1)
@@ -45,7 +43,7 @@ def test_a_dropped_channel_is_0(value: float, backend: Target) -> None:
 
 
 @pytest.mark.parametrize("function", [F.alpha_dropout, F.feature_alpha_dropout])
-def test_what_alpha_dropout_drops_has_the_same_value_whatever_it_was(function: Callable, backend: Target) -> None:
+def test_alpha_dropout_drops_to_one_value_even_if_not_finite(function: Callable, backend: Target) -> None:
     found = []
     for value in (0.0, INF, NAN):
         rustorch.manual_seed(3)
@@ -86,7 +84,7 @@ def test_the_gradient_of_dropout_has_a_gradient(backend: Target) -> None:
 # -- images ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("mode", ["linear", "bilinear", "bicubic", "trilinear"])
 @pytest.mark.parametrize("align_corners", [True, False])
-def test_an_image_of_the_same_size_is_the_image(mode: str, align_corners: bool, backend: Target) -> None:
+def test_resizing_to_the_same_size_keeps_infinities(mode: str, align_corners: bool, backend: Target) -> None:
     n = {"linear": 1, "trilinear": 3}.get(mode, 2)
     x = numpy.asarray([1.0, INF, 3.0, NAN, -INF, 1e300, -0.0, 8.0])[: 2**n].reshape(1, 1, *[2] * n)
     out = F.interpolate(backend.variable(x), (2,) * n, mode=mode, align_corners=align_corners)
@@ -96,7 +94,7 @@ def test_an_image_of_the_same_size_is_the_image(mode: str, align_corners: bool, 
 @pytest.mark.filterwarnings(
     "ignore:invalid value:RuntimeWarning"
 )  # NumPy's, of infinity - infinity between the corners
-def test_neighbours_of_weight_0_do_not_count(backend: Target) -> None:
+def test_interpolation_ignores_neighbours_of_weight_0(backend: Target) -> None:
     x = backend.variable([[[1.0, INF, 3.0, NAN, 5.0]]], requires_grad=True)
     out = F.interpolate(x, 9, mode="linear", align_corners=True)
     numpy.testing.assert_array_equal(backend.numpy(out.detach())[0, 0], [1.0, INF, INF, INF, 3.0, NAN, NAN, NAN, 5.0])
@@ -107,7 +105,7 @@ def test_neighbours_of_weight_0_do_not_count(backend: Target) -> None:
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
-def test_smoothing_spreads_infinity_as_far_as_the_kernel_reaches(mode: str, backend: Target) -> None:
+def test_antialiasing_spreads_infinity_only_under_the_kernel(mode: str, backend: Target) -> None:
     x = numpy.ones((1, 1, 4, 32))
     x[..., 31] = INF
     x[..., 0] = NAN
@@ -119,9 +117,7 @@ def test_smoothing_spreads_infinity_as_far_as_the_kernel_reaches(mode: str, back
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # NumPy's, of infinite places
 @pytest.mark.parametrize("mode", ["bilinear", "nearest"])
 @pytest.mark.parametrize("padding_mode", ["border", "reflection"])
-def test_places_that_are_no_numbers_are_the_first_pixel_as_in_pytorch(
-    mode: str, padding_mode: str, backend: Target
-) -> None:
+def test_a_nan_place_is_the_first_pixel_as_in_pytorch(mode: str, padding_mode: str, backend: Target) -> None:
     x = backend.variable(numpy.arange(1.0, 10.0).reshape(1, 1, 3, 3), requires_grad=True)
     grid = backend.variable([[[[NAN, 0.0], [0.0, NAN], [NAN, NAN], [-INF, 0.0], [1e30, 0.0]]]], requires_grad=True)
     out = F.grid_sample(x, grid, mode, padding_mode, align_corners=True)
@@ -154,7 +150,7 @@ def test_rows_are_scaled_down_without_overflow(
 
 
 @pytest.mark.parametrize("mode", ["sum", "mean", "max"])
-def test_padding_in_a_bag_does_not_count_whatever_it_is(mode: str, backend: Target) -> None:
+def test_a_bag_ignores_its_padding_even_if_not_finite(mode: str, backend: Target) -> None:
     for value in (INF, NAN):
         table = backend.variable([[1.0, 2.0], [value, -value]], requires_grad=True)
         options: dict[str, Any] = {"mode": mode, "padding_idx": 1}
@@ -169,7 +165,7 @@ def test_padding_in_a_bag_does_not_count_whatever_it_is(mode: str, backend: Targ
 
 
 # -- nothing -----------------------------------------------------------------------------------------------------------
-#: A layer, the shapes of its inputs, and that of the output.
+#: A layer, the shapes of its inputs, and the shape of its output.
 EMPTY: list[tuple[Callable[[], nn.Module], list[tuple[int, ...]], tuple[int, ...]]] = [
     (lambda: nn.Linear(3, 2), [(0, 3)], (0, 2)),
     (lambda: nn.Linear(3, 2), [(2, 0, 3)], (2, 0, 2)),
@@ -228,7 +224,7 @@ def test_a_sequence_without_steps_raises(make: Callable, backend: Target) -> Non
         make().to(device=backend.device)(backend.variable(numpy.zeros((0, 2, 3)), "float32"))
 
 
-def test_no_indices_and_one_index(backend: Target) -> None:
+def test_embedding_of_no_indices_and_of_one_index(backend: Target) -> None:
     layer = nn.Embedding(4, 3, padding_idx=0, max_norm=1.0, device=backend.device)
     for shape in ((0,), (2, 0), ()):
         out = layer(backend.variable(numpy.ones(shape), "int64"))
@@ -242,7 +238,9 @@ def test_no_indices_and_one_index(backend: Target) -> None:
 
 @pytest.mark.parametrize("need_weights", [True, False])
 @pytest.mark.parametrize(("queries", "keys", "batch"), [(0, 3, 2), (3, 0, 2), (0, 0, 2), (3, 2, 0)])
-def test_attention_of_nothing(queries: int, keys: int, batch: int, need_weights: bool, backend: Target) -> None:
+def test_attention_of_empty_queries_or_keys(
+    queries: int, keys: int, batch: int, need_weights: bool, backend: Target
+) -> None:
     layer = nn.MultiheadAttention(4, 2, device=backend.device)
     query = backend.variable(numpy.ones((queries, batch, 4)), "float32", requires_grad=True)
     key = backend.variable(numpy.ones((keys, batch, 4)), "float32")

@@ -1,4 +1,4 @@
-"""Every case of every layer, a file per family, each with its ``CASES``."""
+"""All cases of all layers, one file a family, each with its ``CASES``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _first: dict[str, tuple[str, str]] = {}
 for _key, _case in TABLE.items():
     if _case.inputs is not None or _case.cls not in _first:
         _first.setdefault(_case.cls, _key)
-#: What runs on every backend; the others run on "cpu".
+#: The cases that run on every backend. The others run on "cpu".
 EVERYWHERE: dict[tuple[str, str], Case] = {
     key: case
     for key, case in TABLE.items()

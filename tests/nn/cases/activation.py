@@ -1,4 +1,4 @@
-"""Activations."""
+"""Cases of activations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def normal(*shape: int, scale: float = 1.0) -> Callable[[Any], tuple[Any, ...]]:
     return lambda rng: (numpy.asarray(scale * rng.standard_normal(shape)),)
 
 
-#: Numbers on both sides of every corner and in the tails, and 0.
+#: 0, large numbers, and numbers on both sides of every corner.
 EDGES = numpy.array(
     [-1000.0, -7.0, -3.5, -3.0, -1.5, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 1.5, 3.0, 3.5, 6.0, 7.0, 25.0, 1000.0]
 )
@@ -26,7 +26,7 @@ def edges(rng: Any) -> tuple[Any, ...]:
 
 
 def _both(cls: str, *args: Any, **kwargs: Any) -> list[Case]:
-    """At ordinary numbers and at the edges, and in place."""
+    """Cases with ordinary numbers, with corners and large numbers, and in place."""
     cases = [
         Case(cls, args, kwargs, inputs=normal(2, 3, scale=2.0)),
         Case(cls, args, kwargs, inputs=edges, variant="edges"),

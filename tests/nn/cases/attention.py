@@ -1,4 +1,4 @@
-"""Attention of many heads."""
+"""Cases of attention with many heads."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy
 
 from tests.nn.case import Case
 
-#: The key after the query is hidden.
+#: Hides the keys after the query.
 CAUSAL = numpy.triu(numpy.ones((3, 3), dtype=bool), 1)
 PADDING = numpy.asarray([[False, False, True, False], [False, True, True, False]])
 
 
 def self_attention(*shape: int, **options: Any) -> Callable[[Any], tuple[Any, ...]]:
-    """The same numbers for query, key and value."""
+    """One array as query, key and value."""
 
     def inputs(rng: Any) -> tuple[Any, ...]:
         x = rng.standard_normal(shape)

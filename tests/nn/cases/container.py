@@ -1,4 +1,4 @@
-"""Containers."""
+"""Cases of containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dropout, where it is not random: in evaluation, of nothing, of everything."""
+"""Cases of dropout without randomness: in evaluation, and with probabilities of 0 and 1."""
 
 from __future__ import annotations
 

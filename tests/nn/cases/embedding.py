@@ -1,4 +1,4 @@
-"""Embeddings."""
+"""Cases of embeddings."""
 
 from __future__ import annotations
 

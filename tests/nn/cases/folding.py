@@ -1,4 +1,4 @@
-"""Fold and Unfold."""
+"""Cases of Fold and Unfold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Affine maps, and layers that change the shape alone."""
+"""Cases of linear layers, and of layers that only change the shape."""
 
 from __future__ import annotations
 

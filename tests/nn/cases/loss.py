@@ -1,4 +1,4 @@
-"""Losses, and the distances that some of them compare."""
+"""Cases of losses and distances."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def signed(count: int, *shape: int, target: tuple[int, ...] | None = None) -> In
 
 
 def each(cls: str, inputs: Inputs, grad_inputs: tuple[int, ...] | None = None, **kwargs: Any) -> list[Case]:
-    """With every reduction."""
+    """A case for each reduction."""
     return [
         Case(cls, kwargs={**kwargs, **reduction}, inputs=inputs, grad_inputs=grad_inputs) for reduction in REDUCTIONS
     ]
@@ -175,7 +175,7 @@ DISTANCES = [
 
 
 def _ctc(variant: str, inputs: Inputs, everywhere: bool | None = None, **kwargs: Any) -> Case:
-    """Of a softmax: PyTorch's gradient in log-probabilities of their own is not their derivative."""
+    """CTC after a softmax: only then is PyTorch's gradient the derivative."""
     return Case(
         "CTCLoss",
         kwargs=kwargs,

@@ -1,4 +1,4 @@
-"""Padding."""
+"""Cases of padding."""
 
 from __future__ import annotations
 

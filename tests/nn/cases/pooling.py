@@ -1,4 +1,4 @@
-"""Pooling."""
+"""Cases of pooling."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def positive(*shape: int) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def ties(*shape: int) -> Callable[[Any], tuple[Any, ...]]:
-    """One array of a few small integers: the first of equal ones has the gradient."""
+    """One array of small integers with ties: the first of equal values gets the gradient."""
     return lambda rng: (rng.integers(0, 3, shape).astype("float64"),)
 
 
 def pooled(*shape: int, size: int, **options: Any) -> Callable[[Any], tuple[Any, ...]]:
-    """Numbers, and for every one another place in a plane of that size."""
+    """Numbers, and a different place for each in a plane of that size."""
 
     def draw(rng: Any) -> tuple[Any, ...]:
         count = int(numpy.prod(shape[2:]))
@@ -34,7 +34,7 @@ def pooled(*shape: int, size: int, **options: Any) -> Callable[[Any], tuple[Any,
 
 
 CASES = [
-    # the whole of a window, of a plane, and what reaches beyond it
+    # windows as large as the input, one window, and windows beyond the end
     Case("MaxPool1d", (3,), {"stride": 2, "padding": 1}, normal(2, 2, 7)),
     Case("MaxPool1d", (2,), {"dilation": 3, "return_indices": True}, normal(2, 9)),
     Case("MaxPool2d", (2,), inputs=normal(2, 2, 4, 6)),
@@ -82,7 +82,7 @@ CASES = [
     Case("AdaptiveMaxPool2d", ((2, 3),), {"return_indices": True}, normal(2, 2, 4, 5)),
     Case("AdaptiveMaxPool2d", ((None, 2),), inputs=ties(1, 4, 3)),
     Case("AdaptiveMaxPool3d", (2,), inputs=normal(1, 2, 4, 3, 2)),
-    # drawn anew in every call: values are compared in test_fractional_pooling.py
+    # every call draws new numbers: test_fractional_pooling.py compares values
     Case("FractionalMaxPool2d", (3,), {"output_size": (2, 4)}),
     Case("FractionalMaxPool2d", (2,), {"output_ratio": 0.5, "_random_samples": numpy.full((1, 2, 2), 0.5)}),
     Case("FractionalMaxPool3d", (2,), {"output_size": 3}),

@@ -1,4 +1,4 @@
-"""Recurrent layers and cells."""
+"""Cases of recurrent layers and cells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .activation import normal
 
 
 def _pair(*shape: int) -> Any:
-    """An input, and the pair of states (2, 2, 4)."""
+    """An input and a pair of states, (2, 2, 4) each."""
     return lambda rng: (rng.standard_normal(shape), (rng.standard_normal((2, 2, 4)), rng.standard_normal((2, 2, 4))))
 
 

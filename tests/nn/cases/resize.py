@@ -1,4 +1,4 @@
-"""Upsampling, and channels and pixels that change places."""
+"""Cases of upsampling and of shuffles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transformers. Dropout is left to evaluation: random numbers differ."""
+"""Cases of transformers, in evaluation where they have dropout, because random numbers differ."""
 
 from __future__ import annotations
 
