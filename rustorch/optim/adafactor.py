@@ -11,6 +11,7 @@ from .optimizer import Optimizer
 
 if TYPE_CHECKING:
     from ..typing import Array, Namespace
+    from .optimizer import Params
 
 __all__ = ["Adafactor"]
 
@@ -78,7 +79,7 @@ class Adafactor(Optimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: Params,
         lr: float = 1e-2,
         beta2_decay: float = -0.8,
         eps: tuple[float | None, float] = (None, 1e-3),

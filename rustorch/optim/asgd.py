@@ -10,6 +10,7 @@ from .optimizer import Optimizer
 
 if TYPE_CHECKING:
     from ..typing import Array, Namespace
+    from .optimizer import Params
 
 __all__ = ["ASGD"]
 
@@ -70,7 +71,7 @@ class ASGD(Optimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: Params,
         lr: float = 1e-2,
         lambd: float = 1e-4,
         alpha: float = 0.75,

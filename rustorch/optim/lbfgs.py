@@ -17,6 +17,7 @@ from .optimizer import Optimizer
 
 if TYPE_CHECKING:
     from ..typing import Array, Namespace
+    from .optimizer import Params
 
 __all__ = ["LBFGS"]
 
@@ -91,7 +92,7 @@ class LBFGS(Optimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: Params,
         lr: float = 1.0,
         max_iter: int = 20,
         max_eval: int | None = None,

@@ -14,7 +14,13 @@ from ..variable import Variable
 from . import checks, states, stepping
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TypeAlias
+
     from ..typing import Array, Namespace
+
+    #: Parameters, pairs of a name and a parameter, or groups.
+    Params: TypeAlias = Iterable[Variable | tuple[str, Variable] | Mapping[str, Any]]
 
 __all__ = ["Optimizer"]
 
@@ -86,7 +92,7 @@ class Optimizer(OptimizerNames):
     #: Options that a state_dict of an older version may lack, with the values that they had then.
     added_options: Mapping[str, Any] = {"maximize": False, "decoupled_weight_decay": False}
 
-    def __init__(self, params: Any, defaults: dict[str, Any], hints: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, params: Params, defaults: dict[str, Any], hints: Mapping[str, Any] | None = None) -> None:
         for name, value in (hints or {}).items():
             if name not in HINTS:
                 raise TypeError(f"{self._name} has no option {name!r}; it has {', '.join(defaults)}")
@@ -105,10 +111,10 @@ class Optimizer(OptimizerNames):
                 f"{self._name}: params is an iterable of Variables or of dicts, not one {type(params).__name__}; "
                 f"model.parameters() is one"
             )
-        params = list(params)
-        if not params:
+        listed: list[Any] = list(params)
+        if not listed:
             raise ValueError(f"{self._name} got no parameters; pass model.parameters() or a list of Variables")
-        groups = params if isinstance(params[0], Mapping) else [{"params": params}]
+        groups = listed if isinstance(listed[0], Mapping) else [{"params": listed}]
         for group in groups:
             self.add_param_group(group)
 

@@ -10,6 +10,7 @@ from .optimizer import Optimizer
 
 if TYPE_CHECKING:
     from ..typing import Array, Namespace
+    from .optimizer import Params
 
 __all__ = ["RAdam"]
 
@@ -71,7 +72,7 @@ class RAdam(Optimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,

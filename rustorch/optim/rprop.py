@@ -10,6 +10,7 @@ from .optimizer import Optimizer
 
 if TYPE_CHECKING:
     from ..typing import Array, Namespace
+    from .optimizer import Params
 
 __all__ = ["Rprop"]
 
@@ -69,7 +70,7 @@ class Rprop(Optimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: Params,
         lr: float = 1e-2,
         etas: tuple[float, float] = (0.5, 1.2),
         step_sizes: tuple[float, float] = (1e-6, 50.0),
