@@ -1,7 +1,7 @@
-"""Input that layers and functions refuse, a line each: what is called, as Python has it.
+"""Calls that layers and functions refuse: each line is a Python expression.
 
-In a line, f(...) is an array of floats of that shape, shares(...) one of numbers between 0 and 1, b(...) one of
-booleans, i([...]) one of these integers, at(x) one of this number. Lines with {name}, {d} or {z} stand for several.
+The names are f(...) for an array of floats of this shape, shares(...) for numbers between 0 and 1, b(...) for booleans,
+i([...]) for these integers, and at(x) for this one number. A line with {name}, {d} or {z} stands for several lines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What some of the lines of `bad_input` are answered with, word for word, on every backend."""
+"""The exact error messages of some lines of `bad_input`, the same on every backend."""
 
 MESSAGES = {
     "Conv2d(4, 6, 3)(f(4))": (
@@ -142,7 +142,8 @@ MESSAGES = {
         "its loss is 0"
     ),
     "PixelShuffle(2)(f(1, 6, 2, 2))": (
-        "ValueError: pixel_shuffle: 2 * 2 divides the channels, but not 6; the input's shape is (1, 6, 2, 2)"
+        "ValueError: pixel_shuffle: the number of channels must be a multiple of 2 * 2; the input's shape is "
+        "(1, 6, 2, 2)"
     ),
     "F.interpolate(f(1, 1, 4))": "ValueError: interpolate: give either size or scale_factor, one of them",
     "Unfold(5)(f(1, 2, 3, 3))": (

@@ -1,6 +1,4 @@
-"""Every layer refuses input that it cannot work with: it says who it is, what it expected and what it got, and changes
-nothing.
-"""
+"""Every layer refuses bad input: the error names the layer, what it expects and what it got, and nothing changes."""
 
 from __future__ import annotations
 
@@ -18,14 +16,14 @@ from tests.support.errors import KINDS, raised_here
 from tests.support.target import Target
 
 CPU = Target(backends.resolve("cpu"))
-#: Lines that are wrong only by values of arrays.
+#: Lines whose only error is in the values of arrays.
 BY_VALUE = {
     "MaxUnpool2d(2)(f(1, 1, *[2] * 2), i([10_000] * 2 ** 2).reshape(1, 1, *[2] * 2))", "Embedding(5, 3)(i([1, 5]))",
     "Embedding(5, 3)(i([-1, 2]))", "CrossEntropyLoss()(f(2, 3), i([0, 3]))",
     "MultiLabelMarginLoss()(f(2, 3), i([[0, -2, -1], [0, -2, -1]]))", "BCELoss()(at(0.5), at(3.0))",
     "CTCLoss()(f(4, 2, 3), i([[1, 2], [2, 1]]), (4, 1), (2, 2))",
 }  # fmt: skip
-#: What an error may be about instead of the layer: its part, or the function that it is made of.
+#: What an error may name instead of the layer: a part of it, or a function that it calls.
 PARTS = {
     "BCELoss": "binary_cross_entropy",
     "BCEWithLogitsLoss": "binary_cross_entropy",
@@ -42,7 +40,7 @@ PARTS = {
 
 
 class _Line:
-    """What a line of the table names; layers are remembered, with what must not change."""
+    """Runs a line of the table. It remembers the layer and the state before the call."""
 
     def __init__(self, target: Target):
         self.target = target
@@ -50,9 +48,9 @@ class _Line:
         self.before: Any = None
 
     def state(self) -> Any:
-        held = {} if self.module is None else self.module.state_dict()
+        values = {} if self.module is None else self.module.state_dict()
         generators = [rustorch.random.get_rng_state(device).tolist() for device in {"cpu", self.target.device}]
-        return generators, {name: self.target.numpy(value).tolist() for name, value in held.items()}
+        return generators, {name: self.target.numpy(value).tolist() for name, value in values.items()}
 
     def run(self, line: str) -> None:
         self.before = self.state()
@@ -82,7 +80,7 @@ class _Line:
 
 
 def _error(line: str, target: Target) -> Exception:
-    """The error of a line; it is rustorch's own, and what the line works with is as it was."""
+    """The error of a line. It must come from rustorch, and the layer and the generators must not have changed."""
     context = _Line(target)
     with pytest.raises(KINDS) as caught:
         context.run(line)
@@ -96,11 +94,11 @@ def _plain(text: str) -> str:
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_it_is_refused_by_name_and_nothing_changes(line: str) -> None:
+def test_bad_input_raises_by_name_and_changes_nothing(line: str) -> None:
     error = _error(line, CPU)
     name = line.removeprefix("F.").split("(")[0]
-    said = _plain(str(error))
-    assert re.sub(r"loss$|[123]d$", "", _plain(name)) in said or PARTS.get(name, name) in str(error)
+    message = _plain(str(error))
+    assert re.sub(r"loss$|[123]d$", "", _plain(name)) in message or PARTS.get(name, name) in str(error)
     if ")(" in line:
         assert any(note.startswith(f"in {name}") for note in error.__notes__)
 
@@ -108,13 +106,13 @@ def test_it_is_refused_by_name_and_nothing_changes(line: str) -> None:
 @pytest.mark.parametrize("line", MESSAGES)
 def test_the_message_is_the_same_on_every_backend(line: str, backend: Target) -> None:
     if line in BY_VALUE and not backend.library.readable:
-        _Line(backend).run(line)  # to read the values would mean to wait: what happens instead has tests of its own
+        _Line(backend).run(line)  # reading the values would wait for the device; other tests cover this
         return
     error = _error(line, backend)
     assert f"{type(error).__name__}: {error}" == MESSAGES[line]
 
 
-def test_the_messages_are_of_the_table() -> None:
+def test_every_message_belongs_to_a_line_of_the_table() -> None:
     assert set(MESSAGES) >= BY_VALUE
     assert set(MESSAGES) <= set(LINES)
     assert sorted(set(LINES)) == sorted(LINES)

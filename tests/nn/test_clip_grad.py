@@ -1,6 +1,4 @@
-"""Limits of the gradients' norm: many gradients at once, of several dtypes and devices, and how often a GPU
-is asked.
-"""
+"""Clipping the norm of gradients: many gradients, several dtypes and devices, and the number of launches on a GPU."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ def _parameters(backend: Target, shapes: list[tuple[int, ...]], dtypes: tuple[st
 
 @pytest.mark.parametrize("order", [1.0, 2.0, 2.5, INF])
 @pytest.mark.parametrize("dtypes", [("float64",), ("float32",), ("float64", "float32")])
-def test_all_gradients_have_one_norm(order: float, dtypes: tuple[str, ...], backend: Target) -> None:
+def test_the_norm_is_that_of_all_gradients_together(order: float, dtypes: tuple[str, ...], backend: Target) -> None:
     parameters = _parameters(backend, [(3, 4), (), (0, 3), (2, 1500), (5,), (2, 3, 4)], dtypes)
     before = [p.grad for p in parameters]
     values = [backend.numpy(g).astype("float64") for g in before]
@@ -43,10 +41,12 @@ def test_all_gradients_have_one_norm(order: float, dtypes: tuple[str, ...], back
             backend.numpy(p.grad), v * (0.5 / (expected + 1e-6)), rtol=tolerance, atol=tolerance
         )
         assert p.grad.dtype == g.dtype
-        numpy.testing.assert_array_equal(backend.numpy(g), v.astype(backend.numpy(g).dtype))  # in new arrays
+        numpy.testing.assert_array_equal(
+            backend.numpy(g), v.astype(backend.numpy(g).dtype)
+        )  # the old array is unchanged
 
 
-def test_gradients_in_any_order_of_memory(backend: Target) -> None:
+def test_gradients_need_not_be_contiguous(backend: Target) -> None:
     p = backend.variable(numpy.zeros((3, 4)), requires_grad=True)
     values = cases.numbers((4, 3))
     p.grad = backend.array(values).T
@@ -57,23 +57,23 @@ def test_gradients_in_any_order_of_memory(backend: Target) -> None:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("value", [numpy.nan, INF])
 @pytest.mark.parametrize("order", [2.0, INF])
-def test_what_is_not_finite_is_seen_in_the_norm(value: float, order: float, backend: Target) -> None:
+def test_a_gradient_that_is_not_finite_shows_in_the_norm(value: float, order: float, backend: Target) -> None:
     parameters = _parameters(backend, [(3, 4), (5,)])
     parameters[0].grad = backend.array(numpy.full((3, 4), value))
     total = utils.clip_grad_norm_(parameters, 1.0, order)
     numpy.testing.assert_array_equal(backend.numpy(total), value)
-    # as in PyTorch: 0 where the norm is infinite, nan where it is nan
+    # as in PyTorch: the others become 0 if the norm is infinite, nan if it is nan
     numpy.testing.assert_array_equal(
         backend.numpy(parameters[1].grad), numpy.full(5, numpy.nan if value != INF else 0.0)
     )
 
 
-def test_gradients_of_integers_are_refused() -> None:
+def test_integers_are_refused() -> None:
     with pytest.raises(TypeError, match="vector_norm is of floating-point arrays, not int64"):
         utils.get_total_norm([rustorch.asarray([1, 2])])
 
 
-def test_gradients_on_two_devices() -> None:
+def test_gradients_on_two_devices_are_clipped_by_one_norm() -> None:
     pytest.importorskip("array_api_strict")
     parameters = [_parameters(Target(device), [(2,)])[0] for device in ("cpu", "strict")]
     for p, value in zip(parameters, (3.0, 4.0), strict=True):
@@ -83,14 +83,14 @@ def test_gradients_on_two_devices() -> None:
     assert [[round(g, 4) for g in rustorch.Variable(p.grad).tolist()] for p in parameters] == [[0.6, 0.0], [0.8, 0.0]]
 
 
-@pytest.mark.parametrize(("many", "launches"), [(4, 3), (200, 5)])
-def test_many_gradients_are_limited_in_three_launches(many: int, launches: int, backend: Target) -> None:
+@pytest.mark.parametrize(("count", "launches"), [(4, 3), (200, 5)])
+def test_many_gradients_are_clipped_in_few_launches(count: int, launches: int, backend: Target) -> None:
     if backend.device != "cuda" or not is_stand_in():
         pytest.skip("launches are counted on the stand-in for CuPy")
-    parameters = _parameters(backend, [(3, 4)] * many)
+    parameters = _parameters(backend, [(3, 4)] * count)
     with counted() as counts:
         utils.clip_grad_norm_(parameters, 1.0)
-    assert counts.launches.total() == launches  # a table holds only so many
+    assert counts.launches.total() == launches  # one launch takes a table of limited size
     assert counts.waiting == []
     values = numpy.stack([backend.numpy(p.grad) for p in parameters])
     assert numpy.linalg.norm(values) == pytest.approx(1.0, rel=1e-6)

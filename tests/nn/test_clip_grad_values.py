@@ -1,4 +1,4 @@
-"""Limits for gradients that are huge, tiny, infinite or nan."""
+"""Clipping gradients that are huge, tiny, infinite or nan."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def test_the_norm_neither_overflows_nor_underflows(backend: Target, scale: float
         numpy.testing.assert_allclose(backend.numpy(parameter.grad), numpy.asarray(host) * factor, rtol=1e-5)
 
 
-def test_many_huge_gradients(backend: Target) -> None:
+def test_many_huge_gradients_do_not_overflow(backend: Target) -> None:
     (parameter,) = _parameters(backend, [1e20] * 40_000)
     numpy.testing.assert_allclose(backend.numpy(nn.utils.clip_grad_norm_([parameter], 2.0)), 2e22, rtol=1e-5)
     numpy.testing.assert_allclose(backend.numpy(parameter.grad), numpy.full(40_000, 0.01), rtol=1e-5)
 
 
 @pytest.mark.parametrize("norm_type", [2.0, 3.0, numpy.inf])
-def test_infinite_gradients_and_nan_are_pytorchs(backend: Target, norm_type: float) -> None:
-    for bad, limited in ((numpy.inf, [numpy.nan, 0.0]), (numpy.nan, [numpy.nan, numpy.nan])):
+def test_infinite_and_nan_gradients_give_pytorchs_results(backend: Target, norm_type: float) -> None:
+    for bad, clipped in ((numpy.inf, [numpy.nan, 0.0]), (numpy.nan, [numpy.nan, numpy.nan])):
         parameters = _parameters(backend, [bad, 1.0])
         with pytest.raises(RuntimeError, match=r"nan|inf"):
             nn.utils.clip_grad_norm_(parameters, 1.0, norm_type, error_if_nonfinite=True)
@@ -45,4 +45,4 @@ def test_infinite_gradients_and_nan_are_pytorchs(backend: Target, norm_type: flo
         with numpy.errstate(invalid="ignore"):
             total = nn.utils.clip_grad_norm_(parameters, 1.0, norm_type)
         numpy.testing.assert_array_equal(backend.numpy(total), bad)
-        numpy.testing.assert_array_equal(backend.numpy(parameters[0].grad), limited)
+        numpy.testing.assert_array_equal(backend.numpy(parameters[0].grad), clipped)

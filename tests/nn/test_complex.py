@@ -208,7 +208,7 @@ def test_functions_without_complex_meaning_raise(name: str, dtype: str, backend:
 
     call, inputs = _call(getattr(F, name), tuple(map(converted, REFUSES[name])), {}, backend)
     before = [numpy.array(backend.numpy(x.data)) for x in inputs]
-    with pytest.raises(TypeError, match=rf"real|there is no largest among numbers of {dtype}"):
+    with pytest.raises(TypeError, match=rf"real|numbers of {dtype} have no order"):
         call(*[x.detach() for x in inputs])
     for x, kept in zip(inputs, before, strict=True):  # also for functions that work in place
         numpy.testing.assert_array_equal(backend.numpy(x.data), kept)

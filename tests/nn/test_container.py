@@ -1,4 +1,4 @@
-"""Sequential and ModuleList: lists whose Modules are children."""
+"""Sequential, ModuleList and ModuleDict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _layers(n: int = 3) -> list[nn.Linear]:
     return [nn.Linear(2, 2) for _ in range(n)]
 
 
-def test_sequential_calls_one_after_the_other(backend: Target) -> None:
+def test_sequential_calls_each_module_with_the_output_before(backend: Target) -> None:
     first, second = (nn.Linear(2, 2, device=backend.device) for _ in range(2))
     x = backend.variable([[1.0, -2.0]], "float32")
     out = nn.Sequential(first, nn.Tanh(), second)(x)
@@ -23,7 +23,7 @@ def test_sequential_calls_one_after_the_other(backend: Target) -> None:
     assert nn.Sequential()(x) is x
 
 
-def test_sequential_by_name() -> None:
+def test_sequential_takes_a_dict_of_names() -> None:
     model = nn.Sequential({"hidden": nn.Linear(2, 3), "act": nn.ReLU(), "out": nn.Linear(3, 1)})
     assert list(model.state_dict()) == ["hidden.weight", "hidden.bias", "out.weight", "out.bias"]
     assert model[0] is model.hidden
@@ -46,7 +46,7 @@ def test_a_slice_of_a_sequential_keeps_the_names() -> None:
     other = nn.Linear(1, 9)
     part[0] = other
     assert part[0] is other
-    part.append(model[1])  # no module of a slice is lost
+    part.append(model[1])  # it gets a new name, so that no module of the slice is replaced
     assert [name for name, _ in part.named_children()] == ["1", "2", "3", "4"]
     del part[-1], part[0]
     assert [(name, child.out_features) for name, child in part.named_children()] == [("0", 3), ("1", 4)]
@@ -54,7 +54,7 @@ def test_a_slice_of_a_sequential_keeps_the_names() -> None:
 
 @pytest.mark.parametrize("make", [lambda layers: nn.Sequential(*layers), nn.ModuleList])
 class TestLists:
-    def test_reading(self, make: Any) -> None:
+    def test_modules_are_read_by_index_and_slice(self, make: Any) -> None:
         layers = _layers()
         model = make(layers)
         assert len(model) == 3
@@ -67,7 +67,7 @@ class TestLists:
         second = "2" if isinstance(model, nn.Sequential) else "1"
         assert list(model[::2].state_dict()) == ["0.weight", "0.bias", f"{second}.weight", f"{second}.bias"]
 
-    def test_changing(self, make: Any) -> None:
+    def test_modules_are_replaced_and_deleted(self, make: Any) -> None:
         layers, other = _layers(), nn.Linear(2, 2, bias=False)
         model = make(layers)
         model[1] = other
@@ -82,7 +82,7 @@ class TestLists:
         del model[-1]
         assert len(model) == 0
 
-    def test_growing(self, make: Any) -> None:
+    def test_modules_are_appended_inserted_and_extended(self, make: Any) -> None:
         layers = _layers(4)
         model = make(layers[:1])
         assert model.append(layers[3]) is model
@@ -91,7 +91,7 @@ class TestLists:
         assert list(model) == [layers[0], layers[1], layers[3], layers[2]]
         assert [name for name, _ in model.named_children()] == ["0", "1", "2", "3"]
 
-    def test_a_list_is_extended_by_itself(self, make: Any) -> None:
+    def test_a_list_can_be_extended_by_itself(self, make: Any) -> None:
         model = make(_layers(2))
         model.extend(model)
         assert len(model) == 4
@@ -110,7 +110,9 @@ class TestLists:
             (lambda m: m.__setitem__(0, 3), TypeError, "Module"),
         ],
     )
-    def test_bad_places_and_members(self, make: Any, change: Any, error: type[Exception], message: str) -> None:
+    def test_bad_positions_and_members_raise(
+        self, make: Any, change: Any, error: type[Exception], message: str
+    ) -> None:
         layers = _layers()
         model = make(layers)
         with pytest.raises(error, match=message):
@@ -118,7 +120,7 @@ class TestLists:
         assert list(model) == layers
 
 
-def test_a_module_list_is_added_to_and_is_no_function() -> None:
+def test_a_module_list_is_concatenated_but_cannot_be_called() -> None:
     layers = _layers()
     both = nn.ModuleList(layers[:1]) + nn.ModuleList(layers[1:])
     assert list(both) == layers
@@ -128,12 +130,12 @@ def test_a_module_list_is_added_to_and_is_no_function() -> None:
 
 
 @pytest.mark.parametrize("members", [(1,), (nn.Tanh(), "x"), ([nn.Tanh()],)])
-def test_sequential_of_something_else(members: tuple) -> None:
+def test_sequential_refuses_what_is_not_a_module(members: tuple) -> None:
     with pytest.raises(TypeError, match="Module"):
         nn.Sequential(*members)
 
 
-def test_repr_of_a_list_is_pytorchs() -> None:
+def test_the_repr_of_a_list_equals_pytorchs() -> None:
     torch = pytest.importorskip("torch")
 
     def build(nn: Any) -> Any:
@@ -143,7 +145,7 @@ def test_repr_of_a_list_is_pytorchs() -> None:
     assert repr(build(rustorch.nn)) == repr(build(torch.nn))
 
 
-def test_a_module_is_taken_out_of_a_list() -> None:
+def test_pop_removes_a_module_from_a_list() -> None:
     layers = _layers()
     for model in (nn.Sequential(*layers), nn.ModuleList(layers)):
         assert model.pop(1) is layers[1]
@@ -153,7 +155,7 @@ def test_a_module_is_taken_out_of_a_list() -> None:
             model.pop(2)
 
 
-def test_sequences_are_added_and_repeated() -> None:
+def test_sequentials_are_concatenated_and_repeated() -> None:
     layers = _layers()
     model = nn.Sequential(*layers[:1]) + nn.Sequential(*layers[1:])
     assert type(model) is nn.Sequential
@@ -174,7 +176,7 @@ def test_sequences_are_added_and_repeated() -> None:
     assert list(several) == layers
 
 
-def test_a_dict_of_modules() -> None:
+def test_a_module_dict_behaves_as_a_dict() -> None:
     a, b, c = _layers()
     model = nn.ModuleDict({"b": b, "a": a})
     assert list(model) == list(model.keys()) == ["b", "a"]

@@ -158,7 +158,7 @@ BAD: dict[str, Bad] = {
     "in a row": (
         lambda: F.ctc_loss(_x, _y[:, 0], (4, 4), (1, 2)),
         ValueError,
-        r"ctc_loss: 2 labels in a row, but target_lengths sum to 3",
+        r"ctc_loss: there are 2 labels, but target_lengths sum to 3",
     ),
     "blank": (
         lambda: F.ctc_loss(_x, _y, (4, 4), (2, 1), blank=3),

@@ -256,7 +256,7 @@ BAD: dict[str, Bad] = {
     "triplet": (
         lambda: F.triplet_margin_loss(_x, _short, _x),
         ValueError,
-        "anchor, positive and negative have as many dimensions",
+        "anchor, positive and negative need equally many dimensions",
     ),
 }
 

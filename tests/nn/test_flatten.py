@@ -1,4 +1,4 @@
-"""Flatten: which dimensions become one."""
+"""Flatten and Unflatten: shapes, gradients and bad arguments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.target import Target
         ((0,), (), (1,)),
     ],
 )
-def test_shapes(arguments: tuple, shape: tuple, expected: tuple, backend: Target) -> None:
+def test_flatten_joins_dimensions(arguments: tuple, shape: tuple, expected: tuple, backend: Target) -> None:
     values = numpy.arange(float(numpy.prod(shape))).reshape(shape)
     x = backend.variable(values, requires_grad=True)
     out = nn.Flatten(*arguments)(x)
@@ -41,7 +41,9 @@ def test_shapes(arguments: tuple, shape: tuple, expected: tuple, backend: Target
         ((0, -4), IndexError, "axis -4 is out of range"),
     ],
 )
-def test_bad_dimensions(arguments: tuple, error: type[Exception], message: str, backend: Target) -> None:
+def test_flatten_refuses_bad_dimensions(
+    arguments: tuple, error: type[Exception], message: str, backend: Target
+) -> None:
     with pytest.raises(error, match=message):
         nn.Flatten(*arguments)(backend.variable(numpy.ones((2, 3, 4))))
 
@@ -65,13 +67,13 @@ def test_bad_dimensions(arguments: tuple, error: type[Exception], message: str, 
         ("c", (2, 3), TypeError, "Unflatten: dim is an integer, not 'c'"),
     ],
 )
-def test_what_cannot_be_taken_apart(
+def test_unflatten_refuses_bad_sizes(
     dim: int, sizes: tuple, error: type[Exception], message: str, backend: Target
 ) -> None:
     with pytest.raises(error, match=message):
         nn.Unflatten(dim, sizes)(backend.variable(numpy.ones((2, 6))))
 
 
-def test_a_list_is_refused() -> None:
+def test_flatten_refuses_a_list() -> None:
     with pytest.raises(TypeError, match=r"Flatten takes Variables.*not list"):
         nn.Flatten()([[1.0]])

@@ -1,4 +1,4 @@
-"""Batch norm folded into the layer before it: one layer that does what two did."""
+"""Fusing a batch norm into the layer before it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ CASES: dict[str, tuple[Any, Any, Any, tuple[int, ...]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_one_layer_does_what_two_did(name: str, backend: Target) -> None:
+def test_the_fused_layer_computes_what_both_layers_compute(name: str, backend: Target) -> None:
     layer, norm, fuse, shape = CASES[name]
     pair = nn.Sequential(layer(), norm()).double().to(backend.device)
     x = backend.variable(cases.numbers(shape))
-    pair(x)  # running statistics
+    pair(x)  # updates the running statistics
     pair.eval()
     before = {key: backend.numpy(value).tolist() for key, value in pair.state_dict().items()}
     fused = fuse(pair[0], pair[1])
@@ -37,7 +37,7 @@ def test_one_layer_does_what_two_did(name: str, backend: Target) -> None:
     assert {key: backend.numpy(value).tolist() for key, value in pair.state_dict().items()} == before
 
 
-def test_only_one_feature_for_each_output_and_only_in_evaluation() -> None:
+def test_layers_in_training_or_of_other_sizes_are_refused() -> None:
     conv, norm = nn.Conv2d(1, 3, 2).eval(), nn.BatchNorm2d(3).eval()
     bad: list[Bad] = [
         (lambda: nn.utils.fuse_conv_bn_eval(conv, nn.BatchNorm2d(3)), ValueError,
@@ -48,6 +48,6 @@ def test_only_one_feature_for_each_output_and_only_in_evaluation() -> None:
          "the batch norm has no running statistics"),
         (lambda: nn.utils.fuse_linear_bn_eval(nn.Linear(1, 2), norm), ValueError, "fuse_linear_bn_eval: both layers"),
     ]  # fmt: skip
-    for one in bad:
-        check_error(one)
+    for case in bad:
+        check_error(case)
     assert rustorch.all(norm.running_mean == 0)

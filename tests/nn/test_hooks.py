@@ -1,6 +1,4 @@
-"""Hooks: when they are called, with what, in which order, and what their results replace; the same in PyTorch where it
-is installed.
-"""
+"""Hooks of modules: when they are called, with which arguments, in which order, and what their results replace."""
 
 from __future__ import annotations
 
@@ -18,13 +16,13 @@ from tests.support.target import Target
 
 
 class Net(nn.Module):
-    """Two arguments, an option, two outputs."""
+    """A module with two arguments, an option and two outputs."""
 
     def forward(self, x: Any, y: Any = None, scale: float = 1.0) -> Any:
         return x * scale, x + (0 if y is None else y)
 
 
-def test_hooks_of_forward_see_and_replace(backend: Target) -> None:
+def test_forward_hooks_see_and_replace_arguments_and_outputs(backend: Target) -> None:
     net, seen = Net(), []
     net.register_forward_pre_hook(lambda module, args: seen.append(("pre", module is net, len(args))))
     net.register_forward_pre_hook(lambda module, args: args[0] * 2)
@@ -37,7 +35,7 @@ def test_hooks_of_forward_see_and_replace(backend: Target) -> None:
     assert seen == [("pre", True, 1), ("post", [2.0], [6.0])]
 
 
-def test_order_and_removal() -> None:
+def test_hooks_run_in_order_until_they_are_removed() -> None:
     net, seen = Net(), []
     first = net.register_forward_hook(lambda *_: seen.append("first"))
     net.register_forward_hook(lambda *_: seen.append("second"))
@@ -53,7 +51,7 @@ def test_order_and_removal() -> None:
     assert seen == ["pre", "zeroth", "second", "zeroth", "second"]
 
 
-def test_a_hook_that_is_always_called() -> None:
+def test_always_call_runs_a_hook_after_an_exception() -> None:
     net, seen = nn.Linear(2, 1), []
     net.register_forward_hook(lambda module, args, output: seen.append(output), always_call=True)
     net.register_forward_hook(lambda module, args, output: seen.append("not always"))
@@ -62,7 +60,7 @@ def test_a_hook_that_is_always_called() -> None:
     assert seen == [None]
 
 
-def test_a_pre_hook_with_kwargs_returns_both() -> None:
+def test_a_pre_hook_with_kwargs_must_return_args_and_kwargs() -> None:
     net = Net()
     net.register_forward_pre_hook(lambda module, args, kwargs: args[0], with_kwargs=True)
     with pytest.raises(RuntimeError, match=r"returns None or \(args, kwargs\)"):
@@ -70,7 +68,7 @@ def test_a_pre_hook_with_kwargs_returns_both() -> None:
 
 
 def _run(nn: Any, leaf: Any, total: Any) -> list[Any]:
-    """What backward hooks see and do, in either library."""
+    """What backward hooks see and do, in rustorch or in PyTorch."""
     seen: list[Any] = []
 
     def plain(gradients: Any) -> Any:
@@ -97,25 +95,25 @@ def _run(nn: Any, leaf: Any, total: Any) -> list[Any]:
     return [*seen, *(numpy.asarray(rustorch.Variable(g).tolist()) for g in (x.grad, y.grad))]
 
 
-def _same(found: Any, expected: Any) -> None:
+def _assert_equal(actual: Any, expected: Any) -> None:
     if isinstance(expected, (list, tuple)):
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
-            _same(one, other)
+        assert len(actual) == len(expected)
+        for one, other in zip(actual, expected, strict=True):
+            _assert_equal(one, other)
     elif isinstance(expected, numpy.ndarray):
-        numpy.testing.assert_allclose(found, expected, rtol=1e-6)
+        numpy.testing.assert_allclose(actual, expected, rtol=1e-6)
     else:
-        assert found == expected
+        assert actual == expected
 
 
-def test_backward_hooks_are_pytorchs(backend: Target) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
+def test_backward_hooks_behave_as_pytorchs(backend: Target) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed to compare with")
     ours = _run(nn, lambda values: backend.variable(values, "float32", requires_grad=True), lambda x: x.sum())
     theirs = _run(torch.nn, lambda values: torch.tensor(values, requires_grad=True), lambda x: x.sum())
-    _same(ours, theirs)
+    _assert_equal(ours, theirs)
 
 
-def test_backward_hooks_of_a_layer_whose_input_is_data(backend: Target) -> None:
+def test_backward_hooks_of_a_layer_whose_input_is_not_tracked(backend: Target) -> None:
     layer, seen = nn.Linear(2, 1, device=backend.device), []
     layer.register_full_backward_hook(lambda module, i, o: seen.append((i, o[0].tolist())))
     layer(backend.variable([[1.0, 2.0]], "float32")).sum().backward()
@@ -127,7 +125,7 @@ def test_backward_hooks_of_a_layer_whose_input_is_data(backend: Target) -> None:
         layer(backend.variable([[1.0, 2.0]], "float32")).sum().backward()
 
 
-def test_backward_hooks_leave_no_cycles() -> None:
+def test_backward_hooks_leave_no_reference_cycles() -> None:
     layer = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
     layer[1].register_full_backward_hook(lambda module, i, o: (i[0] * o[0],))
     x = rustorch.tensor([[1.0, 2.0]], requires_grad=True)
@@ -146,7 +144,7 @@ def test_backward_hooks_leave_no_cycles() -> None:
         gc.enable()
 
 
-def test_backward_hooks_are_differentiated_again() -> None:
+def test_backward_hooks_are_part_of_second_derivatives() -> None:
     layer = nn.Tanh()
     layer.register_full_backward_hook(lambda module, i, o: (i[0] * i[0],))
     x = rustorch.tensor([0.5], dtype=rustorch.float64, requires_grad=True)
@@ -154,25 +152,25 @@ def test_backward_hooks_are_differentiated_again() -> None:
     (second,) = rustorch.grad(first.sum(), x)
     slope = 1 - numpy.tanh(0.5) ** 2
     assert first.item() == pytest.approx(slope**2)
-    # (the second gradient comes to the input past the output: no hook is called for it, as in PyTorch)
+    # The second gradient reaches the input without the output. As in PyTorch, no hook is called for it.
     assert second.item() == pytest.approx(2 * slope * (-2 * numpy.tanh(0.5) * slope))
 
 
-@pytest.mark.parametrize("kind", [list, tuple, namedtuple("Pair", "a b")._make])
-def test_outputs_keep_their_type(kind: Any) -> None:
+@pytest.mark.parametrize("make", [list, tuple, namedtuple("Pair", "a b")._make])
+def test_outputs_keep_their_type(make: Any) -> None:
     class Several(nn.Module):
         def forward(self, x: Any) -> Any:
-            return kind([x * 2, "text"])
+            return make([x * 2, "text"])
 
     net, seen = Several(), []
     net.register_full_backward_hook(lambda module, i, o: seen.append(o[1]))
     out = net(rustorch.tensor([1.0], requires_grad=True))
-    assert type(out) is type(kind([1, 2]))
+    assert type(out) is type(make([1, 2]))
     out[0].backward()
     assert seen == [None]
 
 
-def test_a_wrong_number_of_gradients() -> None:
+def test_a_wrong_number_of_gradients_raises() -> None:
     layer = nn.Tanh()
     layer.register_full_backward_hook(lambda module, i, o: (i[0], i[0]))
     with pytest.raises(
@@ -181,18 +179,18 @@ def test_a_wrong_number_of_gradients() -> None:
         layer(rustorch.tensor([1.0], requires_grad=True)).backward()
 
 
-def test_a_copy_has_the_hooks_too() -> None:
+def test_a_copy_has_the_hooks_of_the_original() -> None:
     net, seen = Net(), []
     net.register_forward_hook(lambda *_: seen.append(1))
-    twin = copy.deepcopy(net)
-    twin(rustorch.ones(1))
+    clone = copy.deepcopy(net)
+    clone(rustorch.ones(1))
     assert seen == [1]
-    twin.register_forward_hook(lambda *_: seen.append(2))
+    clone.register_forward_hook(lambda *_: seen.append(2))
     net(rustorch.ones(1))
     assert seen == [1, 1]
 
 
-def test_parts_are_found_by_dotted_names() -> None:
+def test_submodules_parameters_and_buffers_are_found_by_dotted_names() -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2)))
     assert net.get_submodule("") is net
     assert net.get_submodule("1.0") is net[1][0]

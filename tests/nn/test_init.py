@@ -1,4 +1,4 @@
-"""nn.init: the distributions, that filling is in place and outside the graph, and bad arguments."""
+"""nn.init: distributions, filling in place without recording, and bad arguments."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NORMAL: dict[str, tuple[Callable[[Any], Any], float, float]] = {
 
 
 @pytest.mark.parametrize("name", UNIFORM)
-def test_uniform_fillings_reach_their_bound(name: str, backend: Target) -> None:
+def test_uniform_functions_fill_up_to_their_bound(name: str, backend: Target) -> None:
     fill, bound = UNIFORM[name]
     w = rustorch.zeros(SHAPE, device=backend.device)
     assert fill(w) is w
@@ -50,18 +50,18 @@ def test_uniform_fillings_reach_their_bound(name: str, backend: Target) -> None:
 
 
 @pytest.mark.parametrize("name", NORMAL)
-def test_normal_fillings_have_their_moments(name: str, backend: Target) -> None:
+def test_normal_functions_have_the_right_mean_and_deviation(name: str, backend: Target) -> None:
     fill, mean, std = NORMAL[name]
     w = rustorch.zeros(SHAPE, device=backend.device)
     assert fill(w) is w
     values = backend.numpy(w)
     assert abs(values.mean() - mean) < 4 * std / math.sqrt(values.size)
     assert values.std() == pytest.approx(std, rel=0.015)  # five standard errors
-    assert abs(values - mean).max() > 3.5 * std  # tails: no uniform distribution has them
+    assert abs(values - mean).max() > 3.5 * std  # a uniform distribution would have no such tails
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-def test_constant_fillings(dtype: str, backend: Target) -> None:
+def test_constant_functions_fill_with_one_number(dtype: str, backend: Target) -> None:
     w = rustorch.zeros((2, 3), dtype=dtype, device=backend.device)
     for fill, value in ((init.ones_, 1), (init.zeros_, 0), (lambda w: init.constant_(w, 3), 3)):
         assert fill(w) is w
@@ -89,7 +89,7 @@ def test_a_parameter_is_filled_in_place_and_stays_a_leaf(backend: Target) -> Non
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
-def test_one_seed_fills_alike_on_every_backend(fill: Callable, dtype: str, backend: Target) -> None:
+def test_one_seed_gives_equal_numbers_on_every_backend(fill: Callable, dtype: str, backend: Target) -> None:
     filled = []
     for device in (backend.device, "cpu"):
         rustorch.manual_seed(2)
@@ -98,7 +98,7 @@ def test_one_seed_fills_alike_on_every_backend(fill: Callable, dtype: str, backe
     numpy.testing.assert_array_equal(*filled)
 
 
-def test_fans_count_the_kernel() -> None:
+def test_fan_in_and_fan_out_include_the_kernel() -> None:
     w = rustorch.zeros((8, 4, 5, 5))
     init.xavier_uniform_(w)
     assert abs(w.data).max() == pytest.approx(math.sqrt(6 / (12 * 25)), rel=0.01)
@@ -118,7 +118,7 @@ def test_fans_count_the_kernel() -> None:
         ("leaky_relu", 0, math.sqrt(2)),
     ],
 )
-def test_gains_are_those_of_pytorch(nonlinearity: str, param: float | None, gain: float) -> None:
+def test_gains_equal_pytorchs(nonlinearity: str, param: float | None, gain: float) -> None:
     assert init.calculate_gain(nonlinearity, param) == pytest.approx(gain, rel=1e-15)
 
 
@@ -190,7 +190,9 @@ def test_gains_are_those_of_pytorch(nonlinearity: str, param: float | None, gain
         ),
     ],
 )
-def test_bad_arguments_fill_nothing(fill: Any, shape: tuple, dtype: str, error: type[Exception], message: str) -> None:
+def test_bad_arguments_raise_and_fill_nothing(
+    fill: Any, shape: tuple, dtype: str, error: type[Exception], message: str
+) -> None:
     w = rustorch.ones(shape, dtype=dtype)
     with pytest.raises(error, match=message):
         fill(w)
@@ -201,7 +203,9 @@ def test_bad_arguments_fill_nothing(fill: Any, shape: tuple, dtype: str, error: 
     ("mean", "std", "a", "b"),
     [(0.0, 1.0, -2.0, 2.0), (0.0, 0.02, -2.0, 2.0), (1.0, 1.0, 2.0, 4.0), (0.0, 1.0, -0.1, 0.3)],
 )
-def test_truncated_normal_numbers_have_their_moments(mean: float, std: float, a: float, b: float) -> None:
+def test_truncated_normal_numbers_have_the_right_mean_and_deviation(
+    mean: float, std: float, a: float, b: float
+) -> None:
     w = rustorch.zeros(20000)
     assert init.trunc_normal_(w, mean, std, a, b) is w
     values = w.data
@@ -216,8 +220,8 @@ def test_truncated_normal_numbers_have_their_moments(mean: float, std: float, a:
 
 
 @pytest.mark.parametrize(("shape", "groups"), [((4, 3, 3), 1), ((4, 2, 3, 2), 2), ((2, 4, 1, 3, 5), 1)])
-def test_dirac_and_eye_are_pytorchs(shape: tuple, groups: int, backend: Target) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
+def test_dirac_and_eye_equal_pytorchs(shape: tuple, groups: int, backend: Target) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed to compare with")
     w = rustorch.ones(shape, device=backend.device)
     numpy.testing.assert_array_equal(
         backend.numpy(init.dirac_(w, groups)), torch.nn.init.dirac_(torch.ones(shape), groups).numpy()
@@ -228,7 +232,7 @@ def test_dirac_and_eye_are_pytorchs(shape: tuple, groups: int, backend: Target) 
 
 @pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 2, 2), (6, 1, 2)])
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
-def test_orthogonal_matrices_are_that(shape: tuple, dtype: str, backend: Target) -> None:
+def test_orthogonal_matrices_are_orthogonal(shape: tuple, dtype: str, backend: Target) -> None:
     w = nn.Parameter(rustorch.zeros(shape, dtype=dtype, device=backend.device))
     assert init.orthogonal_(w, gain=2.0) is w
     x = backend.numpy(w).reshape(shape[0], -1)
@@ -237,7 +241,7 @@ def test_orthogonal_matrices_are_that(shape: tuple, dtype: str, backend: Target)
     assert init.orthogonal_(rustorch.zeros((0, 3))).shape == (0, 3)
 
 
-def test_a_share_of_every_column_is_zeros(backend: Target) -> None:
+def test_sparse_fills_a_part_of_every_column_with_zeros(backend: Target) -> None:
     w = rustorch.ones((10, 200), device=backend.device)
     values = backend.numpy(init.sparse_(w, 0.25, std=0.1))
     assert ((values == 0).sum(axis=0) == 3).all()
@@ -264,7 +268,7 @@ def test_a_share_of_every_column_is_zeros(backend: Target) -> None:
         (lambda x: init.xavier_uniform_(x, -1.0), ValueError, "uniform_: numbers are from a to b"),
     ],
 )
-def test_numbers_that_no_distribution_has_are_refused(call: Any, kind: type[Exception], text: str) -> None:
+def test_impossible_distributions_are_refused_before_drawing(call: Any, kind: type[Exception], text: str) -> None:
     x, before = rustorch.ones((2, 2)), rustorch.get_rng_state().tolist()
     with pytest.raises(kind, match="^" + re.escape(text)):
         call(x)

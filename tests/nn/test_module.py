@@ -1,4 +1,4 @@
-"""Module: what it finds, in which order; its state; where it lives."""
+"""Module: its tree of parameters, buffers and children, its state, its device and dtype, and copies."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.support.target import Target
 
 
 class Net(nn.Module):
-    """Children, parameters and buffers of its own, and a layer under two names."""
+    """A module with children, parameters and buffers, a parameter with two names and a layer with two names."""
 
-    def __init__(self, **place: Any) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__()
-        self.scale = nn.Parameter(rustorch.ones(3, **place))
-        self.first = nn.Linear(2, 3, **place)
-        self.register_buffer("count", rustorch.zeros((), **place))
-        self.register_buffer("scratch", rustorch.zeros(2, **place), persistent=False)
-        self.inner = nn.Sequential(nn.Linear(3, 3, bias=False, **place), nn.Tanh())
+        self.scale = nn.Parameter(rustorch.ones(3, **options))
+        self.first = nn.Linear(2, 3, **options)
+        self.register_buffer("count", rustorch.zeros((), **options))
+        self.register_buffer("scratch", rustorch.zeros(2, **options), persistent=False)
+        self.inner = nn.Sequential(nn.Linear(3, 3, bias=False, **options), nn.Tanh())
         self.again = self.first
         self.tied = self.scale
 
@@ -38,7 +38,7 @@ def _values(module: nn.Module) -> dict[str, Any]:
     return {name: value.tolist() for name, value in module.state_dict().items()}
 
 
-# -- walking -----------------------------------------------------------------------------------------------------------
+# -- the tree ----------------------------------------------------------------------------------------------------------
 def test_parameters_come_in_order_and_once() -> None:
     net = Net()
     assert [name for name, _ in net.named_parameters()] == ["scale", "first.weight", "first.bias", "inner.0.weight"]
@@ -60,13 +60,13 @@ def test_buffers_children_and_modules_come_in_order_and_once() -> None:
     assert next(net.modules()) is net
 
 
-def test_apply_goes_from_the_leaves_up() -> None:
-    net, seen = Net(), []
-    assert net.apply(lambda module: seen.append(type(module).__name__)) is net
-    assert seen == ["Linear", "Linear", "Tanh", "Sequential", "Net"]
+def test_apply_calls_children_before_their_parent() -> None:
+    net, names = Net(), []
+    assert net.apply(lambda module: names.append(type(module).__name__)) is net
+    assert names == ["Linear", "Linear", "Tanh", "Sequential", "Net"]
 
 
-def test_train_and_eval_reach_everything_below() -> None:
+def test_train_and_eval_set_all_modules_below() -> None:
     net = Net()
     assert all(module.training for module in net.modules())
     assert net.eval() is net
@@ -78,7 +78,7 @@ def test_train_and_eval_reach_everything_below() -> None:
     assert not net.inner[0].training
 
 
-def test_gradients_of_all_parameters_are_forgotten_or_zeroed(backend: Target) -> None:
+def test_zero_grad_removes_all_gradients_or_fills_them_with_zeros(backend: Target) -> None:
     net = Net(device=backend.device)
     net(backend.variable([[1.0, 2.0]], "float32")).sum().backward()
     assert all(p.grad is not None for p in net.parameters())
@@ -90,7 +90,7 @@ def test_gradients_of_all_parameters_are_forgotten_or_zeroed(backend: Target) ->
     assert all(p.grad is None for p in net.parameters())
 
 
-def test_requires_grad_of_all_parameters_at_once() -> None:
+def test_requires_grad_sets_all_parameters() -> None:
     net = Net()
     assert net.requires_grad_(False) is net
     assert not any(p.requires_grad for p in net.parameters())
@@ -98,7 +98,7 @@ def test_requires_grad_of_all_parameters_at_once() -> None:
 
 
 # -- attributes --------------------------------------------------------------------------------------------------------
-def test_an_attribute_that_becomes_a_parameter_buffer_or_module_is_found() -> None:
+def test_an_attribute_is_registered_when_it_becomes_a_parameter_or_module() -> None:
     net = nn.Module()
     net.x = 1
     net.x = nn.Parameter(rustorch.ones(2))
@@ -116,7 +116,7 @@ def test_an_attribute_that_becomes_a_parameter_buffer_or_module_is_found() -> No
     assert list(net.buffers()) == []
 
 
-def test_a_buffer_that_is_assigned_stays_a_buffer() -> None:
+def test_assigning_to_a_buffer_keeps_it_a_buffer() -> None:
     net = Net()
     net.count = numpy.float32(3.0) * numpy.ones((), "float32")
     assert isinstance(net.count, rustorch.Variable)
@@ -125,7 +125,7 @@ def test_a_buffer_that_is_assigned_stays_a_buffer() -> None:
     assert "count" not in net.state_dict()
 
 
-def test_a_parameter_that_is_replaced_keeps_its_name_once() -> None:
+def test_a_replaced_parameter_is_named_once() -> None:
     net = Net()
     net.scale = nn.Parameter(rustorch.zeros(3))
     assert [name for name, _ in net.named_parameters()].count("scale") == 1
@@ -149,7 +149,7 @@ def test_a_parameter_that_is_replaced_keeps_its_name_once() -> None:
         (lambda net: net.add_module("", nn.Tanh()), KeyError, "a name is a string"),
     ],
 )
-def test_bad_attributes_raise_and_nothing_changes(change: Any, error: type[Exception], message: str) -> None:
+def test_bad_attributes_raise_and_change_nothing(change: Any, error: type[Exception], message: str) -> None:
     net = Net()
     before, names = _values(net), set(vars(net))
     with pytest.raises(error, match=message):
@@ -158,7 +158,7 @@ def test_bad_attributes_raise_and_nothing_changes(change: Any, error: type[Excep
     assert set(vars(net)) == names
 
 
-def test_assigning_before_init_says_what_is_missing() -> None:
+def test_assigning_before_init_raises_and_names_the_missing_call() -> None:
     class Early(nn.Module):
         def __init__(self) -> None:
             self.layer = nn.Linear(1, 1)
@@ -167,21 +167,21 @@ def test_assigning_before_init_says_what_is_missing() -> None:
         Early()
 
 
-def test_a_module_without_forward_says_so() -> None:
+def test_calling_a_module_without_forward_raises() -> None:
     with pytest.raises(NotImplementedError, match="Module defines no forward"):
         nn.Module()(1)
 
 
 # -- state -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", cases.ARCHITECTURES)
-def test_repr_and_keys_of_the_state_are_those_of_pytorch(name: str) -> None:
+def test_repr_and_state_names_equal_pytorchs(name: str) -> None:
     model = cases.ARCHITECTURES[name](nn)
     assert repr(model) == load("architectures")[name]["repr"]
     state = {key: list(value.shape) for key, value in model.state_dict().items()}
     assert list(state.items()) == list(load("architectures")[name]["state"].items())
 
 
-def test_the_state_names_shared_parameters_under_each_name_and_no_temporary_buffer() -> None:
+def test_the_state_has_shared_parameters_under_each_name_and_no_buffer_that_is_not_persistent() -> None:
     state = Net().state_dict()
     assert list(state) == [
         "scale",
@@ -196,14 +196,14 @@ def test_the_state_names_shared_parameters_under_each_name_and_no_temporary_buff
     assert next(iter(Net().state_dict(prefix="net."))) == "net.scale"
 
 
-def test_the_state_is_outside_the_graph_and_shares_memory(backend: Target) -> None:
+def test_the_state_is_detached_and_shares_memory(backend: Target) -> None:
     net = Net(device=backend.device)
     state = net.state_dict()
     assert not any(value.requires_grad for value in state.values())
     assert state["scale"].data is net.scale.data
 
 
-def test_loading_copies_values_and_keeps_place_and_dtype(backend: Target) -> None:
+def test_loading_copies_values_and_keeps_device_and_dtype(backend: Target) -> None:
     net = Net(device=backend.device, dtype=rustorch.float64)
     parameters = list(net.parameters())
     donor = Net()  # on the host, in float32
@@ -230,7 +230,7 @@ def test_a_state_of_pytorch_loads(backend: Target) -> None:
     numpy.testing.assert_allclose(backend.numpy(ours(backend.variable(x, "float32"))), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_everything_that_is_wrong_is_listed_and_nothing_is_loaded(backend: Target) -> None:
+def test_loading_lists_all_errors_and_then_loads_nothing(backend: Target) -> None:
     net = Net(device=backend.device)
     before = _values(net)
     state = {name: value + 1 for name, value in net.state_dict().items()}
@@ -251,7 +251,7 @@ def test_everything_that_is_wrong_is_listed_and_nothing_is_loaded(backend: Targe
     assert _values(net) == before
 
 
-def test_names_may_differ_without_strict_but_shapes_may_not() -> None:
+def test_without_strict_names_may_differ_but_shapes_may_not() -> None:
     net = Net()
     keys = net.load_state_dict({"scale": numpy.array([4.0, 5.0, 6.0]), "surplus": numpy.ones(2)}, strict=False)
     assert keys.missing_keys == [
@@ -280,7 +280,7 @@ def test_names_may_differ_without_strict_but_shapes_may_not() -> None:
         ({"scale": numpy.ones(3) * 1j}, RuntimeError, "dtype of scale: complex128 given, float32 needed"),
     ],
 )
-def test_a_state_of_another_kind_raises_and_nothing_is_loaded(state: Any, error: type[Exception], message: str) -> None:
+def test_a_bad_state_raises_and_loads_nothing(state: Any, error: type[Exception], message: str) -> None:
     net = Net()
     before = _values(net)
     with pytest.raises(error, match=message):
@@ -288,8 +288,8 @@ def test_a_state_of_another_kind_raises_and_nothing_is_loaded(state: Any, error:
     assert _values(net) == before
 
 
-# -- places ------------------------------------------------------------------------------------------------------------
-def test_to_moves_parameters_buffers_and_gradients_and_keeps_the_objects(backend: Target) -> None:
+# -- devices and dtypes -----------------------------------------------------------------------------------------------
+def test_to_moves_parameters_buffers_and_gradients_but_keeps_the_objects(backend: Target) -> None:
     net = Net()
     net(rustorch.ones((1, 2))).sum().backward()
     parameters, before = list(net.parameters()), _values(net)
@@ -333,7 +333,7 @@ def test_to_converts_floating_point_values_only(backend: Target) -> None:
         ({"device": "cpu:3"}, ValueError, "unknown device 'cpu:3'"),
     ],
 )
-def test_a_bad_place_raises_and_nothing_moves(arguments: dict, error: type[Exception], message: str) -> None:
+def test_a_bad_device_or_dtype_raises_and_moves_nothing(arguments: dict, error: type[Exception], message: str) -> None:
     net = Net()
     arrays = [id(value.data) for value in (*net.parameters(), *net.buffers())]
     with pytest.raises(error, match=message):
@@ -345,30 +345,30 @@ def test_a_bad_place_raises_and_nothing_moves(arguments: dict, error: type[Excep
 @pytest.mark.parametrize(
     "copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["deepcopy", "pickle"]
 )
-def test_a_copy_has_the_values_and_a_life_of_its_own(copied: Any) -> None:
+def test_a_copy_has_equal_values_and_shares_nothing(copied: Any) -> None:
     net = Net()
-    twin = copied(net)
-    assert _values(twin) == _values(net)
-    assert repr(twin) == repr(net)
-    assert twin.tied is twin.scale
-    assert twin.again is twin.first
-    assert not {id(p) for p in net.parameters()} & {id(p) for p in twin.parameters()}
-    assert all(type(p) is nn.Parameter and p.requires_grad for p in twin.parameters())
-    assert "scratch" not in twin.state_dict()
+    clone = copied(net)
+    assert _values(clone) == _values(net)
+    assert repr(clone) == repr(net)
+    assert clone.tied is clone.scale
+    assert clone.again is clone.first
+    assert not {id(p) for p in net.parameters()} & {id(p) for p in clone.parameters()}
+    assert all(type(p) is nn.Parameter and p.requires_grad for p in clone.parameters())
+    assert "scratch" not in clone.state_dict()
     before = _values(net)
     with rustorch.no_grad():
-        for p in twin.parameters():
+        for p in clone.parameters():
             p[...] = 0.0
     assert _values(net) == before
-    twin(rustorch.ones((1, 2))).sum().backward()
+    clone(rustorch.ones((1, 2))).sum().backward()
     assert all(p.grad is None for p in net.parameters())
 
 
-def test_a_deep_copy_stays_on_its_device(backend: Target) -> None:
+def test_a_deep_copy_stays_on_the_device(backend: Target) -> None:
     net = Net(device=backend.device)
-    twin = copy.deepcopy(net)
-    assert {p.device for p in twin.parameters()} == {backend.device}
-    assert _values(twin) == _values(net)
+    clone = copy.deepcopy(net)
+    assert {p.device for p in clone.parameters()} == {backend.device}
+    assert _values(clone) == _values(net)
 
 
 def test_a_module_is_freed_without_the_garbage_collector() -> None:
@@ -377,14 +377,14 @@ def test_a_module_is_freed_without_the_garbage_collector() -> None:
     try:
         net = Net()
         net(rustorch.ones((1, 2))).sum().backward()
-        gone = weakref.ref(net)
+        reference = weakref.ref(net)
         del net
-        assert gone() is None
+        assert reference() is None
     finally:
         gc.enable()
 
 
-def test_shared_parts_have_all_their_names_where_that_is_asked_for() -> None:
+def test_shared_modules_come_under_each_name_without_remove_duplicate() -> None:
     shared = nn.Linear(2, 2)
     model = nn.Sequential(shared, shared)
     assert [name for name, _ in model.named_modules()] == ["", "0"]
@@ -395,5 +395,5 @@ def test_shared_parts_have_all_their_names_where_that_is_asked_for() -> None:
     assert [name for name, _ in model.named_parameters(remove_duplicate=False)] == names
     norms = nn.Sequential(*[nn.BatchNorm1d(1)] * 2)
     assert len(list(norms.named_buffers(remove_duplicate=False))) == 2 * len(list(norms.named_buffers()))
-    kept = model.state_dict(keep_vars=True)
-    assert list(kept) == names and kept["1.bias"] is shared.bias
+    state = model.state_dict(keep_vars=True)
+    assert list(state) == names and state["1.bias"] is shared.bias

@@ -1,4 +1,4 @@
-"""Sequences of different lengths: padded, packed, through recurrent layers, and back."""
+"""Sequences of different lengths: padding, packing, and recurrent layers on packed sequences."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def _torch() -> Any:
     return pytest.importorskip("torch", reason="PyTorch is the oracle")
 
 
-def _through(
+def _run(
     library: Ours | Theirs, name: str, options: dict[str, Any], order: list[int] | None, with_state: bool
 ) -> dict[str, Any]:
-    """A layer's output, states and gradients for packed sequences; in falling order of their lengths with ``order``."""
+    """The output, states and gradients of a layer on packed sequences. ``order`` sorts them from long to short."""
     layer = library.placed(getattr(library.nn, name)(3, 4, **options))
     state = {key: library.numpy(value) for key, value in layer.state_dict().items()}
     layer.load_state_dict({key: library.new(value) for key, value in _start(state).items()})
@@ -52,8 +52,8 @@ def _through(
         states = [library.new(numpy.cos(numpy.arange(rows * 4.0 * n)).reshape(rows, 4, n), True) for n in sizes]
         hx = tuple(states) if name == "LSTM" else states[0]
     out, ends = layer(packed, hx)
-    padded, found = tools.pad_packed_sequence(out, batch_first=first, padding_value=0.5, total_length=6)
-    assert found.tolist() == lengths
+    padded, padded_lengths = tools.pad_packed_sequence(out, batch_first=first, padding_value=0.5, total_length=6)
+    assert padded_lengths.tolist() == lengths
     results = {"output": padded} | {f"state {i}": end for i, end in enumerate(ends if name == "LSTM" else [ends])}
     total: Any = 0.0
     for value in results.values():
@@ -66,22 +66,22 @@ def _through(
 
 
 @pytest.mark.parametrize(("name", "options"), LAYERS, ids=str)
-@pytest.mark.parametrize("order", [None, [1, 3, 0, 2]], ids=["as they come", "sorted"])
+@pytest.mark.parametrize("order", [None, [1, 3, 0, 2]], ids=["unsorted", "sorted"])
 @pytest.mark.parametrize("with_state", [False, True])
-def test_layers_on_packed_sequences_are_pytorchs(
+def test_layers_on_packed_sequences_equal_pytorchs(
     name: str, options: dict[str, Any], order: list[int] | None, with_state: bool
 ) -> None:
     _torch()
-    found, expected = (_through(library, name, options, order, with_state) for library in (Ours(CPU), Theirs()))
-    assert found.keys() == expected.keys()
+    actual, expected = (_run(library, name, options, order, with_state) for library in (Ours(CPU), Theirs()))
+    assert actual.keys() == expected.keys()
     for key, value in expected.items():
-        numpy.testing.assert_allclose(found[key], value, rtol=1e-9, atol=1e-11, err_msg=key)
+        numpy.testing.assert_allclose(actual[key], value, rtol=1e-9, atol=1e-11, err_msg=key)
 
 
 @pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM"])
-def test_packed_sequences_are_as_each_by_itself(name: str, backend: Target) -> None:
+def test_a_packed_sequence_gives_the_results_of_a_single_one(name: str, backend: Target) -> None:
     layer = getattr(nn, name)(3, 4, bidirectional=True).double().to(backend.device)
-    lengths = [2, 1] if backend.device == "jax" else LENGTHS  # it compiles anew for every length
+    lengths = [2, 1] if backend.device == "jax" else LENGTHS  # jax compiles again for every length
     sequences = [backend.variable(DATA[:n, i]) for i, n in enumerate(lengths)]
     out, ends = layer(rnn.pack_sequence(sequences, enforce_sorted=False))
     for i, (sequence, one) in enumerate(zip(sequences, rnn.unpack_sequence(out), strict=True)):
@@ -91,7 +91,7 @@ def test_packed_sequences_are_as_each_by_itself(name: str, backend: Target) -> N
             numpy.testing.assert_allclose(backend.numpy(end[:, i, :]), backend.numpy(other), rtol=1e-9, atol=1e-12)
 
 
-def test_second_derivatives() -> None:
+def test_second_derivatives_of_a_layer_on_packed_sequences() -> None:
     layer = nn.GRU(3, 2, bidirectional=True).double()
 
     def run(x: Any) -> Any:
@@ -102,7 +102,7 @@ def test_second_derivatives() -> None:
 
 @pytest.mark.parametrize("enforce_sorted", [True, False])
 @pytest.mark.parametrize("batch_first", [True, False])
-def test_packing_is_pytorchs(enforce_sorted: bool, batch_first: bool, backend: Target) -> None:
+def test_packing_equals_pytorchs(enforce_sorted: bool, batch_first: bool, backend: Target) -> None:
     torch = _torch()
     lengths = sorted(LENGTHS, reverse=True) if enforce_sorted else LENGTHS
     data = numpy.moveaxis(DATA, 0, 1) if batch_first else DATA
@@ -123,7 +123,7 @@ def test_packing_is_pytorchs(enforce_sorted: bool, batch_first: bool, backend: T
 
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("batch_first", [True, False])
-def test_padding_is_pytorchs(side: str, batch_first: bool, backend: Target) -> None:
+def test_padding_equals_pytorchs(side: str, batch_first: bool, backend: Target) -> None:
     torch = _torch()
     parts = [DATA[:n, i] for i, n in enumerate(LENGTHS)]
     found = rnn.pad_sequence([backend.variable(part) for part in parts], batch_first, -1.0, side)
@@ -134,7 +134,7 @@ def test_padding_is_pytorchs(side: str, batch_first: bool, backend: Target) -> N
             numpy.testing.assert_array_equal(backend.numpy(back), part)
 
 
-def test_a_packed_sequence_moves_and_keeps_its_order(backend: Target) -> None:
+def test_moving_a_packed_sequence_keeps_its_order(backend: Target) -> None:
     packed = rnn.pack_sequence([rustorch.tensor([4.0]), rustorch.tensor([1.0, 2.0])], enforce_sorted=False).to(
         backend.device
     )

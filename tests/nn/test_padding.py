@@ -97,7 +97,7 @@ BAD = [
     (
         lambda: nn.ZeroPad1d((-2, -2))(ONES((1, 3))),
         ValueError,
-        r"ZeroPad1d: padding \(-2, -2\) takes more than there is from a dimension of 3",
+        r"ZeroPad1d: padding \(-2, -2\) removes more elements than a dimension of size 3 has",
     ),
     (lambda: F.pad(ONES((2,)), (1,)), ValueError, "pad: padding is a pair"),
     (lambda: F.pad(ONES((2,)), 1), ValueError, "pad: padding is a pair"),

@@ -1,4 +1,4 @@
-"""ParameterList and ParameterDict: what becomes a parameter, how they are read and changed, their text and keys."""
+"""ParameterList and ParameterDict: what becomes a parameter, reading, changing, repr and state."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import rustorch
 from rustorch import nn
 
 
-def test_a_list_holds_parameters_and_others() -> None:
-    given = nn.Parameter(rustorch.ones(2))
-    values = nn.ParameterList([given, rustorch.ones(3), "text"])
-    assert values[0] is given
+def test_a_list_turns_variables_into_parameters_and_keeps_other_objects() -> None:
+    parameter = nn.Parameter(rustorch.ones(2))
+    values = nn.ParameterList([parameter, rustorch.ones(3), "text"])
+    assert values[0] is parameter
     assert isinstance(values[1], nn.Parameter)
     assert values[1].requires_grad
     assert values[-1] == "text"
@@ -23,7 +23,7 @@ def test_a_list_holds_parameters_and_others() -> None:
     assert [name for name, _ in values.named_parameters()] == ["0", "1"]
     part = values[::2]
     assert type(part) is nn.ParameterList
-    assert list(part) == [given, "text"]
+    assert list(part) == [parameter, "text"]
     values[1] = nn.Parameter(rustorch.zeros(1))
     assert values.state_dict()["1"].tolist() == [0.0]
     assert values.append(rustorch.ones(1)) is values
@@ -31,7 +31,7 @@ def test_a_list_holds_parameters_and_others() -> None:
     assert [name for name, _ in values.named_parameters()] == ["0", "1", "3", "4"]
 
 
-def test_a_dict_holds_parameters_and_others() -> None:
+def test_a_dict_turns_variables_into_parameters_and_keeps_other_objects() -> None:
     values = nn.ParameterDict({"b": rustorch.ones(2), "a": nn.Parameter(rustorch.ones(3)), "c": 3})
     assert list(values) == ["a", "b", "c"]  # a plain dict is sorted
     assert list(nn.ParameterDict(OrderedDict(b=values["b"], a=values["a"]))) == ["b", "a"]
@@ -47,8 +47,8 @@ def test_a_dict_holds_parameters_and_others() -> None:
     assert values.pop("d") == 4
     assert values.popitem() == ("c", 3)
     assert "c" not in values
-    twin = values.copy()
-    assert twin["a"] is values["a"]
+    clone = values.copy()
+    assert clone["a"] is values["a"]
     both = values | {"z": rustorch.ones(1)}
     assert list(both) == ["a", "b", "z"]
     values |= {"z": rustorch.ones(1)}
@@ -62,8 +62,8 @@ def test_a_dict_holds_parameters_and_others() -> None:
     assert list(nn.ParameterDict.fromkeys(["x", "y"], 1).items()) == [("x", 1), ("y", 1)]
 
 
-def test_text_and_keys_are_pytorchs_but_for_the_dtypes_names() -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
+def test_repr_and_state_names_equal_pytorchs_except_for_dtype_names() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed to compare with")
 
     def build(nn: Any, Variable: Any) -> list[Any]:
         one, two = nn.Linear(2, 3).weight, nn.Linear(2, 1).bias
@@ -96,6 +96,6 @@ def test_text_and_keys_are_pytorchs_but_for_the_dtypes_names() -> None:
         (lambda: nn.ParameterDict().popitem(), KeyError, "empty"),
     ],
 )
-def test_bad_use(call: Any, error: type[Exception], message: str) -> None:
+def test_bad_use_raises(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()

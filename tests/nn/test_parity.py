@@ -1,7 +1,6 @@
-"""Every layer is PyTorch's: output, gradients, state and text; against PyTorch where it is installed, else against its
-numbers.
+"""Every layer equals PyTorch's: output, gradients, state and repr.
 
-The tables of ``cases/`` drive it all.
+The cases are the tables of ``cases/``. Without PyTorch, the tests compare with its committed numbers.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from tests.reference import load
 from tests.support.target import Target
 
 RTOL, ATOL = 1e-6, 1e-9
-#: Public classes that are no layers.
-NO_LAYERS = {"Module": "the class that layers derive from"}
+#: Public classes that are not layers.
+NOT_LAYERS = {"Module": "the class that layers derive from"}
 
 _ids = "/".join
 _theirs: dict[tuple[str, str], Result] = {}
@@ -32,26 +31,27 @@ def _evaluated_by_pytorch(key: tuple[str, str], case: Case) -> Result:
     return _theirs[key]
 
 
-def _assert_same(found: Any, expected: Any, what: str) -> None:
-    if expected is None or found is None:
-        assert found is expected, f"{what}: {found} instead of {expected}"
+def _assert_same(actual: Any, expected: Any, what: str) -> None:
+    if expected is None or actual is None:
+        assert actual is expected, f"{what}: {actual} instead of {expected}"
         return
-    assert found.shape == expected.shape, what
-    assert found.dtype.kind == expected.dtype.kind, what
-    numpy.testing.assert_allclose(found, expected, RTOL, ATOL, err_msg=what)
+    assert actual.shape == expected.shape, what
+    assert actual.dtype.kind == expected.dtype.kind, what
+    numpy.testing.assert_allclose(actual, expected, RTOL, ATOL, err_msg=what)
 
 
-def _assert_digest(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    """The committed numbers: of every array its shape, its norm and its product with fixed weights, which errs by the
-    norm's share.
+def _assert_digest(actual: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Compare with the committed numbers: the shape of each array, its norm and its product with fixed weights.
+
+    The error of the product is proportional to the norm.
     """
-    assert list(found["values"]) == list(expected["values"])
-    for name, want in expected["values"].items():
-        have = found["values"][name]
-        assert have[2:] == want[2:], name
-        if want:
-            size = max(1, numpy.prod(want[2:])) ** 0.5
-            numpy.testing.assert_allclose(have[:2], want[:2], RTOL, max(ATOL, RTOL * want[1]) * size, err_msg=name)
+    assert list(actual["values"]) == list(expected["values"])
+    for name, right in expected["values"].items():
+        left = actual["values"][name]
+        assert left[2:] == right[2:], name
+        if right:
+            size = max(1, numpy.prod(right[2:])) ** 0.5
+            numpy.testing.assert_allclose(left[:2], right[:2], RTOL, max(ATOL, RTOL * right[1]) * size, err_msg=name)
 
 
 def _check(key: tuple[str, str], case: Case, target: Target) -> None:
@@ -66,23 +66,23 @@ def _check(key: tuple[str, str], case: Case, target: Target) -> None:
         for name, value in theirs.values.items():
             _assert_same(ours.values[name], value, name)
         return
-    found = digest(case, ours)
-    if found["drawn"] != reference["drawn"]:
-        pytest.skip("this NumPy draws other numbers than the one with which PyTorch's were computed")
-    _assert_digest(found, reference)
+    numbers = digest(case, ours)
+    if numbers["drawn"] != reference["drawn"]:
+        pytest.skip("this NumPy draws other random inputs than the NumPy that made the committed numbers")
+    _assert_digest(numbers, reference)
 
 
 @pytest.mark.parametrize("key", TABLE, ids=_ids)
-def test_every_case_is_pytorchs(key: tuple[str, str]) -> None:
+def test_every_case_equals_pytorchs(key: tuple[str, str]) -> None:
     _check(key, TABLE[key], Target(backends.resolve("cpu")))
 
 
 @pytest.mark.parametrize("key", EVERYWHERE, ids=_ids)
-def test_a_case_of_every_class_is_pytorchs_on_every_backend(key: tuple[str, str], backend: Target) -> None:
+def test_a_case_of_every_class_equals_pytorchs_on_every_backend(key: tuple[str, str], backend: Target) -> None:
     _check(key, EVERYWHERE[key], backend)
 
 
-def test_no_two_cases_have_one_name() -> None:
+def test_all_cases_have_different_names() -> None:
     for family, cases in FAMILIES.items():
         names = [case.name for case in cases]
         assert sorted(set(names)) == sorted(names), family
@@ -92,4 +92,4 @@ def test_every_public_class_is_in_the_table() -> None:
     layers = {
         name for name in nn.__all__ if isinstance(getattr(nn, name), type) and issubclass(getattr(nn, name), nn.Module)
     }
-    assert layers - set(NO_LAYERS) == {case.cls for case in TABLE.values()}
+    assert layers - set(NOT_LAYERS) == {case.cls for case in TABLE.values()}

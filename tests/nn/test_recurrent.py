@@ -1,4 +1,4 @@
-"""RNN, LSTM, GRU and their cells: derivatives of every order, bad input, and what the table of cases does not say."""
+"""RNN, LSTM, GRU and their cells: higher derivatives, initial values, dropout and bad input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rustorch.ops import network
 from tests.support.differences import check
 from tests.support.target import Target
 
-#: primitive -> (call, shapes of what it is differentiable in)
+#: primitive -> (call, shapes of its differentiable inputs)
 PRIMITIVES: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
     "rnn": (lambda z, h, w: network.rnn_steps(z, h, w, False, "tanh"), [(2, 1, 2), (1, 2), (2, 2)]),
     "rnn-reverse-relu": (lambda z, h, w: network.rnn_steps(z, h, w, True, "relu"), [(2, 1, 2), (1, 2), (2, 2)]),
@@ -30,13 +30,13 @@ PRIMITIVES: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
 
 
 @pytest.mark.parametrize("name", PRIMITIVES)
-def test_gradients_of_first_and_second_order(name: str, backend: Target, rng: numpy.random.Generator) -> None:
+def test_first_and_second_derivatives_of_primitives(name: str, backend: Target, rng: numpy.random.Generator) -> None:
     call, shapes = PRIMITIVES[name]
     check(call, [rng.uniform(0.2, 1.0, shape) for shape in shapes], backend, order=2)
 
 
-def test_the_third_derivative_of_a_sequence_is_the_cells(rng: numpy.random.Generator) -> None:
-    """A layer over two steps is its cell twice, at every order."""
+def test_the_third_derivative_of_a_layer_equals_that_of_its_cell(rng: numpy.random.Generator) -> None:
+    """A layer over two steps calls its cell twice, so derivatives of every order are equal."""
     layer, cell = nn.GRU(2, 2, dtype=rustorch.float64), nn.GRUCell(2, 2, dtype=rustorch.float64)
     cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})
     x = rng.standard_normal((2, 1, 2))
@@ -54,9 +54,9 @@ def test_the_third_derivative_of_a_sequence_is_the_cells(rng: numpy.random.Gener
     )
 
 
-@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_inputs_that_need_no_gradient_get_none(kind: str) -> None:
-    layer = getattr(nn, kind)(2, 3)
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_inputs_that_do_not_require_grad_get_none(name: str) -> None:
+    layer = getattr(nn, name)(2, 3)
     x = rustorch.ones((2, 1, 2))
     layer(x)[0].sum().backward()
     assert x.grad is None
@@ -65,27 +65,27 @@ def test_inputs_that_need_no_gradient_get_none(kind: str) -> None:
         assert not layer(x)[0].requires_grad
 
 
-def test_only_the_last_cell_is_asked_for(backend: Target) -> None:
-    """No gradient arrives at the outputs: zeros stand in for it."""
+def test_gradients_of_the_last_cell_state_alone(backend: Target) -> None:
+    """No gradient arrives at the outputs; it counts as zeros."""
     layer = nn.LSTM(2, 2, device=backend.device, dtype=rustorch.float64)
     x = numpy.linspace(-1, 1, 8).reshape(2, 2, 2)
     check(lambda v: layer(v)[1][1], [x], backend)
 
 
-@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_parameters_start_uniform_up_to_one_over_the_root_of_the_hidden_size(kind: str) -> None:
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_parameters_are_initially_uniform_up_to_the_bound(name: str) -> None:
     bound = 1 / 50**0.5
-    for parameter in getattr(nn, kind)(40, 50).parameters():
+    for parameter in getattr(nn, name)(40, 50).parameters():
         assert abs(parameter.data).max() <= bound * (1 + 1e-6)
         assert abs(parameter.data).max() > 0.9 * bound
 
 
-def test_no_sequences_have_no_outputs(backend: Target) -> None:
+def test_an_empty_batch_gives_empty_outputs(backend: Target) -> None:
     out, (h, c) = nn.LSTM(2, 3, device=backend.device)(rustorch.zeros((4, 0, 2), device=backend.device))
     assert (out.shape, h.shape, c.shape) == ((4, 0, 3), (1, 0, 3), (1, 0, 3))
 
 
-def test_dropout_is_between_layers_in_training_alone() -> None:
+def test_dropout_applies_between_layers_and_only_in_training() -> None:
     layer = nn.GRU(2, 16, num_layers=2, dropout=0.5)
     x = rustorch.ones((3, 1, 2))
     assert not rustorch.all(layer(x)[0] == layer(x)[0])
@@ -139,9 +139,7 @@ BAD_CALLS = [
         lambda: nn.RNN(3, 4)(_v(5, 1, 3), _v(1, 1, 4, dtype="float64")),
         TypeError,
         "RNN: the input is of float32 and the hidden state of float64; layers do not convert silently. Convert the "
-        "hidden "
-        "state, as in "
-        "x.float()",
+        "hidden state, as in x.float()",
     ),
     (lambda: nn.RNN(3, 4)(_v(5, 1, 3, dtype="int64")), TypeError, "RNN is of floating-point numbers, not of int64"),
     (
@@ -188,13 +186,13 @@ BAD_ARGUMENTS = [
 
 
 @pytest.mark.parametrize(
-    ("call", "kind", "text"),
+    ("call", "error", "text"),
     [*BAD_CALLS, *BAD_ARGUMENTS],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
-def test_bad_input_is_named(call: Callable[[], Any], kind: type[Exception], text: str) -> None:
+def test_bad_input_raises_and_names_the_layer(call: Callable[[], Any], error: type[Exception], text: str) -> None:
     before = rustorch.get_rng_state()
-    with pytest.raises(kind, match="^" + re.escape(text)):
+    with pytest.raises(error, match="^" + re.escape(text)):
         call()
-    if (call, kind, text) in BAD_ARGUMENTS:
+    if (call, error, text) in BAD_ARGUMENTS:
         assert rustorch.all(rustorch.get_rng_state() == before), "nothing was drawn"

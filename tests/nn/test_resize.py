@@ -155,16 +155,16 @@ def test_interpolate_refuses_integers(backend: Target) -> None:
         (
             nn.PixelShuffle(2),
             (6, 2, 2),
-            r"pixel_shuffle: 2 \* 2 divides the channels, but not 6; the input's shape is \(6, 2, 2\)",
+            r"pixel_shuffle: the number of channels must be a multiple of 2 \* 2; the input's shape is \(6, 2, 2\)",
         ),
         (
             nn.PixelShuffle(2),
             (4, 2),
             r"pixel_shuffle: the input is \(..., channels, height, width\); its shape is \(4, 2\)",
         ),
-        (nn.PixelUnshuffle(2), (1, 3, 4), "pixel_unshuffle: 2 divides height and width, but not 3 and 4"),
+        (nn.PixelUnshuffle(2), (1, 3, 4), "pixel_unshuffle: height and width must be multiples of 2"),
         (nn.PixelUnshuffle(2), (4,), r"pixel_unshuffle: the input is .*; its shape is \(4,\)"),
-        (nn.ChannelShuffle(2), (1, 3, 4), "channel_shuffle: 2 groups divide the channels, but not 3"),
+        (nn.ChannelShuffle(2), (1, 3, 4), "channel_shuffle: the number of channels must be a multiple of groups=2"),
         (
             nn.ChannelShuffle(2),
             (2, 4),

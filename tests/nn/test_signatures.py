@@ -1,6 +1,4 @@
-"""Arguments: layers and their functions take PyTorch's, under the same names, in the same order, with the same
-defaults.
-"""
+"""Layers and functionals take PyTorch's arguments: the same names, in the same order, with the same defaults."""
 
 from __future__ import annotations
 
@@ -13,14 +11,14 @@ from rustorch import nn
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
 
-#: What is not compared, and why.
+#: Names whose arguments are not compared, and why.
 EXCEPT = {
     "RNN": "PyTorch's takes *args",
     "LSTM": "PyTorch's takes *args",
     "GRU": "PyTorch's takes *args",
-    "Module": "takes nothing",
+    "Module": "takes no arguments here",
     "Sequential": "takes any number of modules",
-    "Parameter": "of C++",
+    "Parameter": "is written in C++",
     "Buffer": "PyTorch's takes *args",
     "multi_head_attention_forward": "has batch_first, and neither static_k nor static_v",
 }
@@ -29,12 +27,14 @@ EXCEPT = {
 def _arguments(function: Any) -> list[tuple[str, Any]] | None:
     try:
         signature = inspect.signature(function)
-    except ValueError:  # of C++
+    except ValueError:  # a function written in C++
         return None
-    found = [(p.name, p.default) for p in signature.parameters.values() if p.name not in ("self", "device", "dtype")]
+    arguments = [
+        (p.name, p.default) for p in signature.parameters.values() if p.name not in ("self", "device", "dtype")
+    ]
     return [
         (name, default.__name__ if callable(default) and default is not inspect.Parameter.empty else default)
-        for name, default in found
+        for name, default in arguments
         if name not in ("args", "kwargs")
     ]
 
@@ -54,5 +54,5 @@ def test_a_function_takes_pytorchs_arguments(name: str) -> None:
     expected = _arguments(theirs)
     dispatched = expected == [] and hasattr(theirs, "__wrapped__")
     if expected is None or dispatched or list(inspect.signature(theirs).parameters) == ["args", "kwargs"]:
-        pytest.skip("PyTorch's has no signature to look at")
+        pytest.skip("PyTorch's function has no signature to compare with")
     assert _arguments(getattr(nn.functional, name)) == expected

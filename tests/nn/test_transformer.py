@@ -1,4 +1,4 @@
-"""Transformers: copies of layers, derivatives, bad input, and what the table of cases does not say."""
+"""Transformers: copies of layers, masks, derivatives, initial values and bad input."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.support.target import Target
 SMALL: dict[str, Any] = {"dim_feedforward": 3, "dropout": 0.0, "dtype": rustorch.float64}
 
 
-def test_gradients_of_first_and_second_order(rng: numpy.random.Generator) -> None:
+def test_first_and_second_derivatives_of_an_encoder_layer(rng: numpy.random.Generator) -> None:
     layer = nn.TransformerEncoderLayer(2, 1, norm_first=True, activation="gelu", **SMALL)
     check(layer, [rng.standard_normal((2, 1, 2))], Target("cpu"), order=2)
 
 
-def test_a_stack_holds_copies(rng: numpy.random.Generator) -> None:
+def test_an_encoder_holds_copies_of_the_layer(rng: numpy.random.Generator) -> None:
     layer = nn.TransformerEncoderLayer(4, 2, **SMALL)
     stack = nn.TransformerEncoder(layer, 2)
     first, second = stack.layers
@@ -37,13 +37,13 @@ def test_a_stack_holds_copies(rng: numpy.random.Generator) -> None:
     assert rustorch.all(second(x) == before)
 
 
-def test_the_causal_mask(backend: Target) -> None:
+def test_the_causal_mask_is_infinite_above_the_diagonal(backend: Target) -> None:
     mask = nn.Transformer.generate_square_subsequent_mask(3, device=backend.device, dtype=rustorch.float64)
     assert (mask.device, mask.dtype) == (backend.device, rustorch.float64)
     numpy.testing.assert_array_equal(backend.numpy(mask), numpy.triu(numpy.full((3, 3), -numpy.inf), 1))
 
 
-def test_the_mask_hides_what_comes_after(rng: numpy.random.Generator) -> None:
+def test_the_causal_mask_hides_later_positions(rng: numpy.random.Generator) -> None:
     layer = nn.TransformerEncoderLayer(4, 2, **SMALL)
     mask = nn.Transformer.generate_square_subsequent_mask(3)
     x = rng.standard_normal((3, 1, 4))
@@ -54,7 +54,7 @@ def test_the_mask_hides_what_comes_after(rng: numpy.random.Generator) -> None:
     assert not numpy.allclose(one[2], other[2])
 
 
-def test_any_function_is_an_activation() -> None:
+def test_an_activation_can_be_any_function() -> None:
     x = rustorch.ones((2, 1, 4), dtype=rustorch.float64)
     layer = nn.TransformerEncoderLayer(4, 2, activation=nn.ReLU(), **SMALL)
     named = nn.TransformerEncoderLayer(4, 2, activation="relu", **SMALL)
@@ -64,7 +64,7 @@ def test_any_function_is_an_activation() -> None:
     assert not rustorch.all(layer(x) == named(x))
 
 
-def test_dropout_is_for_training() -> None:
+def test_dropout_applies_only_in_training() -> None:
     model = nn.Transformer(8, 2, 1, 1, 16, dropout=0.5)
     x = rustorch.ones((3, 2, 8))
     assert not rustorch.all(model(x, x) == model(x, x))
@@ -72,7 +72,7 @@ def test_dropout_is_for_training() -> None:
     assert rustorch.all(model(x, x) == model(x, x))
 
 
-def test_matrices_start_as_pytorchs() -> None:
+def test_initial_values_are_in_pytorchs_range() -> None:
     model = nn.Transformer(32, 2, 1, 1, 64)
     bound = (6 / (32 + 64)) ** 0.5
     for layer in (model.encoder.layers[0].linear1, model.decoder.layers[0].linear2):
@@ -80,7 +80,7 @@ def test_matrices_start_as_pytorchs() -> None:
     assert not model.encoder.layers[0].self_attn.in_proj_bias.data.any()
 
 
-def test_an_encoder_of_ones_own_is_taken() -> None:
+def test_a_custom_encoder_is_used() -> None:
     class Encoder(nn.Module):
         def forward(self, src: Any, **masks: Any) -> Any:
             return src * 2
@@ -135,7 +135,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("call", "kind", "text"), BAD, ids=[text[:40] for _, _, text in BAD])
-def test_bad_input_is_named(call: Callable[[], Any], kind: type[Exception], text: str) -> None:
-    with pytest.raises(kind, match="^" + re.escape(text)):
+@pytest.mark.parametrize(("call", "error", "text"), BAD, ids=[text[:40] for _, _, text in BAD])
+def test_bad_input_raises_and_names_the_layer(call: Callable[[], Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match="^" + re.escape(text)):
         call()

@@ -1,6 +1,4 @@
-"""nn.utils: clipped gradients, one vector of all parameters, parametrizations; against PyTorch where it is
-installed.
-"""
+"""nn.utils: clipping gradients, parameters as one vector, and parametrizations."""
 
 from __future__ import annotations
 
@@ -30,8 +28,8 @@ def _with_gradients(target: Target) -> list[rustorch.Variable]:
 # -- clipping ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("norm_type", [2.0, 1, 3.0, INF, "inf", 0, -INF])
 @pytest.mark.parametrize("max_norm", [1.5, 100.0])
-def test_clipped_norms_are_pytorchs(norm_type: Any, max_norm: float, backend: Target) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
+def test_clipping_the_norm_equals_pytorchs(norm_type: Any, max_norm: float, backend: Target) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed to compare with")
     ours = _with_gradients(backend)
     theirs = [torch.zeros(p.shape, dtype=torch.float64) for p in ours]
     for p, q in zip(ours, theirs, strict=True):
@@ -45,7 +43,7 @@ def test_clipped_norms_are_pytorchs(norm_type: Any, max_norm: float, backend: Ta
     assert ours[2].grad is None
 
 
-def test_clipped_values(backend: Target) -> None:
+def test_clip_grad_value_clips_each_value(backend: Target) -> None:
     ours = _with_gradients(backend)
     utils.clip_grad_value_(iter(ours), 1.25)
     assert backend.numpy(ours[0].grad).tolist() == [[-1.25, -1, 0], [1, 1.25, 1.25]]
@@ -53,7 +51,7 @@ def test_clipped_values(backend: Target) -> None:
     assert backend.numpy(ours[1].grad).tolist() == [-0.5, 0, 0.5, 0.5]
 
 
-def test_one_parameter_and_none(backend: Target) -> None:
+def test_clipping_takes_one_parameter_or_none(backend: Target) -> None:
     p = _with_gradients(backend)[1]
     assert utils.clip_grad_norm_(p, 1.0).item() == pytest.approx(6**0.5)
     assert utils.get_total_norm(backend.variable([3.0, 4.0])).item() == 5.0
@@ -61,14 +59,14 @@ def test_one_parameter_and_none(backend: Target) -> None:
     assert utils.clip_grad_norm_([_with_gradients(backend)[2]], 1.0).item() == 0.0
 
 
-def test_complex_gradients() -> None:
+def test_complex_gradients_are_clipped() -> None:
     p = rustorch.tensor([0j, 0j], requires_grad=True)
     p.grad = rustorch.asarray(numpy.array([3j, 4], "complex64"))
     assert utils.clip_grad_norm_(p, 1.0).item() == pytest.approx(5)
     numpy.testing.assert_allclose(p.grad, [0.6j, 0.8], rtol=1e-5)
 
 
-def test_a_norm_that_is_not_finite_raises_if_asked_and_nothing_is_scaled(backend: Target) -> None:
+def test_error_if_nonfinite_raises_and_scales_nothing(backend: Target) -> None:
     ours = _with_gradients(backend)
     ours[0].grad = backend.variable(numpy.full((2, 3), INF))
     before = backend.numpy(ours[1].grad).tolist()
@@ -80,7 +78,7 @@ def test_a_norm_that_is_not_finite_raises_if_asked_and_nothing_is_scaled(backend
 
 
 # -- one vector --------------------------------------------------------------------------------------------------------
-def test_a_vector_of_all_parameters_and_back(backend: Target) -> None:
+def test_parameters_become_one_vector_and_a_vector_becomes_parameters(backend: Target) -> None:
     layer = nn.Linear(2, 3, device=backend.device)
     vector = utils.parameters_to_vector(layer.parameters())
     numpy.testing.assert_array_equal(backend.numpy(vector)[:6], backend.numpy(layer.weight).reshape(-1))
@@ -115,8 +113,8 @@ def _built(nn: Any, namespace: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", list(_built(nn, utils)))
-def test_parametrized_layers_are_pytorchs(name: str, backend: Target) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
+def test_parametrized_layers_equal_pytorchs(name: str, backend: Target) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed to compare with")
     ours = _built(nn, utils)[name].double().to(backend.device)
     theirs = _built(torch.nn, torch.nn.utils.parametrizations)[name].double()
     assert repr(ours) == repr(theirs)
@@ -134,7 +132,7 @@ def test_parametrized_layers_are_pytorchs(name: str, backend: Target) -> None:
         numpy.testing.assert_allclose(backend.numpy(value), want.numpy(), rtol=1e-9, err_msg=key)
 
 
-def test_the_value_is_the_layers_own_at_first_and_when_it_is_removed() -> None:
+def test_adding_and_removing_a_parametrization_keeps_the_value() -> None:
     layer = nn.Linear(3, 2)
     weight = layer.weight.tolist()
     assert utils.weight_norm(layer) is layer
@@ -156,7 +154,7 @@ def test_the_value_is_the_layers_own_at_first_and_when_it_is_removed() -> None:
     assert type(layer) is nn.Linear
 
 
-def test_the_largest_singular_value_is_one_after_some_calls() -> None:
+def test_spectral_norm_makes_the_largest_singular_value_one() -> None:
     layer = utils.spectral_norm(nn.Linear(6, 4), n_power_iterations=30)
     layer(rustorch.ones((1, 6)))
     assert rustorch.linalg.svdvals(layer.eval().weight.detach())[0].item() == pytest.approx(1, abs=1e-4)
@@ -175,7 +173,7 @@ class Cut(nn.Module):
         return x[:1]
 
 
-def test_parametrizations_of_ones_own() -> None:
+def test_custom_parametrizations_are_applied_assigned_and_removed() -> None:
     layer = nn.Linear(2, 2)
     weight = layer.weight.tolist()
     parametrize.register_parametrization(layer, "weight", Double())
@@ -186,11 +184,11 @@ def test_parametrizations_of_ones_own() -> None:
     assert layer.parametrizations.weight.original.tolist() == [[0.5, 0.5], [0.5, 0.5]]
     parametrize.register_parametrization(layer, "weight", Double())
     assert layer.weight.tolist() == [[2, 2], [2, 2]]
-    twin = copy.deepcopy(layer)
+    clone = copy.deepcopy(layer)
     with rustorch.no_grad():
-        twin.parametrizations.weight.original[...] = 5.0
+        clone.parametrizations.weight.original[...] = 5.0
     assert layer.weight.tolist() == [[2, 2], [2, 2]]
-    assert twin.weight.tolist() == [[20, 20], [20, 20]]
+    assert clone.weight.tolist() == [[20, 20], [20, 20]]
     with pytest.raises(RuntimeError, match="Tanh has no right_inverse, so the parameter cannot be assigned"):
         layer.bias = rustorch.zeros(2)
     parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
@@ -203,19 +201,19 @@ def test_parametrizations_of_ones_own() -> None:
 @pytest.mark.parametrize(
     "copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))], ids=["deepcopy", "pickle"]
 )
-def test_a_copy_is_parametrized_by_itself(copied: Any) -> None:
+def test_a_copy_has_its_own_parametrizations(copied: Any) -> None:
     layer = utils.spectral_norm(utils.weight_norm(nn.Linear(2, 2)), "bias").eval()
-    twin = copied(layer)
-    assert repr(twin) == repr(layer)
-    assert twin.weight.tolist() == layer.weight.tolist()
-    utils.remove_weight_norm(twin)
-    utils.remove_spectral_norm(twin, "bias")
-    assert type(twin) is nn.Linear
+    clone = copied(layer)
+    assert repr(clone) == repr(layer)
+    assert clone.weight.tolist() == layer.weight.tolist()
+    utils.remove_weight_norm(clone)
+    utils.remove_spectral_norm(clone, "bias")
+    assert type(clone) is nn.Linear
     assert parametrize.is_parametrized(layer, "weight")
-    assert twin.weight.tolist() == layer.weight.tolist()
+    assert clone.weight.tolist() == layer.weight.tolist()
 
 
-def test_a_buffer_is_parametrized() -> None:
+def test_a_buffer_can_be_parametrized() -> None:
     layer = nn.BatchNorm1d(2)
     parametrize.register_parametrization(layer, "running_var", Double())
     assert layer.running_var.tolist() == [1.0, 1.0]
@@ -250,7 +248,7 @@ def test_a_buffer_is_parametrized() -> None:
         ),
     ],
 )
-def test_bad_use_changes_nothing(call: Any, message: str) -> None:
+def test_bad_use_raises_and_changes_nothing(call: Any, message: str) -> None:
     layer = nn.Linear(3, 2)
     before = {name: value.tolist() for name, value in layer.state_dict().items()}
     with pytest.raises(ValueError, match=message):
@@ -259,7 +257,7 @@ def test_bad_use_changes_nothing(call: Any, message: str) -> None:
     assert {name: value.tolist() for name, value in layer.state_dict().items()} == before
 
 
-def test_two_originals_cannot_stay() -> None:
+def test_a_parameter_cannot_become_one_of_two_originals() -> None:
     layer = utils.weight_norm(nn.Linear(3, 2))
     with pytest.raises(ValueError, match="leave_parametrized=False has no meaning"):
         parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)

@@ -1,4 +1,4 @@
-"""Weights of a size and a direction, where there is no direction and where sizes are huge."""
+"""Weight norm of rows of zeros, and of huge and tiny directions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.target import Target
 
 
 @pytest.mark.parametrize("dim", [0, None])
-def test_a_row_of_zeros(backend: Target, dim: int | None) -> None:
+def test_a_row_of_zeros_has_finite_derivatives(backend: Target, dim: int | None) -> None:
     layer = nn.Linear(2, 2, bias=False, device=backend.device)
     with rustorch.no_grad():
         layer.weight[...] = backend.variable(
@@ -32,7 +32,7 @@ def test_a_row_of_zeros(backend: Target, dim: int | None) -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e25])
-def test_the_direction_does_not_depend_on_its_size(backend: Target, scale: float) -> None:
+def test_the_norm_of_the_direction_does_not_matter(backend: Target, scale: float) -> None:
     layer = nn.utils.weight_norm(nn.Linear(2, 1, bias=False, device=backend.device))
     size, direction = layer.parameters()
     with rustorch.no_grad():
