@@ -6,7 +6,8 @@ import numpy
 import pytest
 
 from rustorch.backends.kernels import activation as plain
-from rustorch.backends.numpy.activation import OVERRIDES, PIECE
+from rustorch.backends.numpy.activation import OVERRIDES
+from rustorch.backends.numpy.pieces import PIECE
 
 ONE = ["gelu", "gelu_tanh", "mish", "silu", "tanh_softplus", "tanhshrink"]
 TWO = ["gelu_tanh_gate_grad", "gelu_tanh_grad", "mish_grad", "sigmoid_grad", "silu_grad", "tanh_softplus_grad"]

@@ -1,12 +1,17 @@
-"""Attention: softmax of scaled products, times the values."""
+"""Attention: the softmax of scaled products of queries and keys, times the values."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..base import Array, Namespace
 
 
-def attention(xp: Any, q: Any, k: Any, v: Any, mask: Any, keep: Any, scale: float) -> tuple[Any, Any]:
-    """``softmax(scale * q @ k.T + mask) @ v``; a query whose every score is -inf attends to nothing, and gives 0.
+def attention(
+    xp: Namespace, q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None, scale: float
+) -> tuple[Array, Array]:
+    """``softmax(scale * q @ k.T + mask) @ v``. The output of a query is 0 if all of its scores are -inf.
 
     Source: Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762, equation 1.
 
@@ -18,12 +23,12 @@ def attention(xp: Any, q: Any, k: Any, v: Any, mask: Any, keep: Any, scale: floa
     mask : (..., queries, keys), or None
         Added to the scores.
     keep : (..., queries, keys), or None
-        The softmax is multiplied by it: dropout.
+        For dropout: the softmax is multiplied by it.
     scale : float
 
     Returns
     -------
-    The output, (..., queries, values), and for the gradient the softmax, (..., queries, keys).
+    The output, (..., queries, values), and the softmax, (..., queries, keys), which the gradient needs.
     """
     scores = xp.matmul(q * scale, xp.matrix_transpose(k))
     if mask is not None:
@@ -38,11 +43,11 @@ def attention(xp: Any, q: Any, k: Any, v: Any, mask: Any, keep: Any, scale: floa
 
 
 def attention_grad(
-    xp: Any, g: Any, q: Any, k: Any, v: Any, keep: Any, out: Any, p: Any, scale: float
-) -> tuple[Any, Any, Any, Any]:
-    """The gradients of `attention` in q, k, v and mask; ``out`` and ``p`` are what it returned.
+    xp: Namespace, g: Array, q: Array, k: Array, v: Array, keep: Array | None, out: Array, p: Array, scale: float
+) -> tuple[Array, Array, Array, Array]:
+    """The gradients of `attention` in q, k, v and mask; ``out`` and ``p`` are its results.
 
-    The softmax's rule needs the sum of p times its gradient, which is that of out times g, dropout or not.
+    The gradient of a softmax needs the sum of p times its gradient. That is the sum of out times g, also with dropout.
     """
     dp = xp.matmul(g, xp.matrix_transpose(v))
     if keep is not None:

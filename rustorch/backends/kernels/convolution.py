@@ -1,29 +1,42 @@
-"""Convolution and its two transposes, in any number of spatial dimensions.
+"""Convolution and its two gradients, in any number of spatial dimensions.
 
-With ``p`` for a position in the padded input, ``o`` for one in the output and ``k`` for one in the kernel, all three
-are sums over ``p = stride * o + dilation * k`` of a product of two of
+Let ``p`` be a position in the padded input, ``o`` one in the output and ``k`` one in the kernel. Each of the three
+kernels sums products of two of these arrays over all positions with ``p = stride * o + dilation * k``, and returns an
+array in the shape of the third:
 
 - ``x``, (n, in, *size), at p,
 - ``weight``, (out, in / groups, *kernel), at k,
-- ``g``, (n, out, *out_size), at o,
+- ``g``, (n, out, *out_size), at o.
 
-for an output in the shape of the third. Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep
-learning", 2016. ``padding`` has a pair for each spatial dimension: how many zeros stand before and after.
+``padding`` has a pair for each spatial dimension: the number of zeros before and after the input. Source: Dumoulin &
+Visin, "A guide to convolution arithmetic for deep learning", 2016.
 """
 
 from __future__ import annotations
 
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..base import Array, Namespace
 
 Sizes = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
 
 
-def conv(xp: Any, x: Any, weight: Any, bias: Any, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Any:
-    """The convolution (in mathematics: the cross-correlation) of ``x`` with ``weight``, plus ``bias``,
-    (out,), or None.
+def conv(
+    xp: Namespace,
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Sizes,
+    padding: Pairs,
+    dilation: Sizes,
+    groups: int,
+) -> Array:
+    """The convolution of ``x`` with ``weight``, which mathematics calls cross-correlation, plus ``bias``: (out,), or
+    None.
     """
     kernel = tuple(weight.shape[2:])
     columns, size = _columns(xp, x, kernel, stride, padding, dilation, groups)
@@ -33,22 +46,22 @@ def conv(xp: Any, x: Any, weight: Any, bias: Any, stride: Sizes, padding: Pairs,
 
 
 def conv_grad_input(
-    xp: Any, g: Any, weight: Any, size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
-) -> Any:
-    """The transpose of ``conv`` in its input, whose spatial sizes were ``size``: the transposed convolution of ``g``.
+    xp: Namespace, g: Array, weight: Array, size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Array:
+    """The gradient of `conv` in its input, whose spatial sizes are ``size``: the transposed convolution of ``g``.
 
-    It is a convolution again: of ``g`` with zeros between its elements, with the kernel mirrored.
+    This is again a convolution: of ``g`` with zeros between its elements, with the mirrored kernel.
     """
     kernel, n = tuple(weight.shape[2:]), len(size)
     around = []
     for axis in range(n):
-        g = _apart(xp, g, axis + 2, stride[axis])
+        g = _dilated(xp, g, axis + 2, stride[axis])
         before = (kernel[axis] - 1) * dilation[axis] - padding[axis][0]
         around.append((before, size[axis] + padding[axis][0] - g.shape[axis + 2]))
     return conv(xp, g, mirrored(xp, weight, groups), None, (1,) * n, tuple(around), dilation, groups)
 
 
-def mirrored(xp: Any, weight: Any, groups: int) -> Any:
+def mirrored(xp: Namespace, weight: Array, groups: int) -> Array:
     """The weight with inputs and outputs exchanged in each group, and every kernel reversed."""
     outs, ins, *kernel = weight.shape
     axes = tuple(range(3, 3 + len(kernel)))
@@ -57,12 +70,12 @@ def mirrored(xp: Any, weight: Any, groups: int) -> Any:
 
 
 def conv_grad_weight(
-    xp: Any, g: Any, x: Any, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
-) -> Any:
-    """The transpose of ``conv`` in its weight, whose kernel had the sizes ``kernel``."""
+    xp: Namespace, g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Array:
+    """The gradient of `conv` in its weight, whose kernel has the sizes ``kernel``."""
     outs = g.shape[1]
     columns, size = _columns(xp, x, kernel, stride, padding, dilation, groups)
-    # the batch and the positions become one axis, that is summed over
+    # the batch and the positions become one axis, the one to sum over
     columns = xp.reshape(xp.permute_dims(columns, (1, 0, 3, 2)), (groups, x.shape[0] * prod(size), columns.shape[2]))
     rows = xp.reshape(g, (x.shape[0], groups, outs // groups, prod(size)))
     rows = xp.reshape(xp.permute_dims(rows, (1, 2, 0, 3)), (groups, outs // groups, columns.shape[1]))
@@ -70,24 +83,24 @@ def conv_grad_weight(
 
 
 def _columns(
-    xp: Any, x: Any, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
-) -> tuple[Any, Sizes]:
-    """What each position of the output sees, (n, groups, in / groups * kernel, positions), and the output's sizes."""
+    xp: Namespace, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> tuple[Array, Sizes]:
+    """The inputs of each output position, (n, groups, in / groups * kernel, positions), and the output's sizes."""
     n, channels = x.shape[:2]
     for axis, (before, after) in enumerate(padding):
         x = _padded(xp, x, axis + 2, before, after)
     size = tuple([(x.shape[i + 2] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(len(kernel))])
-    seen = []
+    windows = []
     for place in product(*map(range, kernel)):
         starts = [k * d for k, d in zip(place, dilation, strict=True)]
         key = [slice(start, start + (o - 1) * s + 1, s) for start, o, s in zip(starts, size, stride, strict=True)]
-        seen.append(x[(slice(None), slice(None), *key)])
+        windows.append(x[(slice(None), slice(None), *key)])
     shape = (n, groups, channels // groups * prod(kernel), prod(size))
-    return xp.reshape(xp.stack(seen, axis=2), shape), size
+    return xp.reshape(xp.stack(windows, axis=2), shape), size
 
 
-def _padded(xp: Any, x: Any, axis: int, before: int, after: int) -> Any:
-    """Zeros before and after along an axis; of a negative number, so many fewer elements."""
+def _padded(xp: Namespace, x: Array, axis: int, before: int, after: int) -> Array:
+    """``x`` with zeros before and after along an axis. A negative number removes elements instead."""
     zeros = [_zeros(xp, x, axis, max(count, 0)) for count in (before, after)]
     if before > 0 or after > 0:
         x = xp.concat([zeros[0], x, zeros[1]], axis=axis)
@@ -96,8 +109,8 @@ def _padded(xp: Any, x: Any, axis: int, before: int, after: int) -> Any:
     return x
 
 
-def _apart(xp: Any, x: Any, axis: int, step: int) -> Any:
-    """``step - 1`` zeros between neighbours along an axis."""
+def _dilated(xp: Namespace, x: Array, axis: int, step: int) -> Array:
+    """``x`` with ``step - 1`` zeros between neighbours along an axis."""
     if step == 1:
         return x
     shape = tuple(x.shape)
@@ -107,7 +120,8 @@ def _apart(xp: Any, x: Any, axis: int, step: int) -> Any:
     return joined[(slice(None),) * axis + (slice(0, (shape[axis] - 1) * step + 1), ...)]
 
 
-def _zeros(xp: Any, x: Any, axis: int, count: int) -> Any:
+def _zeros(xp: Namespace, x: Array, axis: int, count: int) -> Array:
+    """Zeros in the shape of ``x``, with ``count`` elements along an axis."""
     return xp.zeros_like(
         xp.broadcast_to(x[(slice(None),) * axis + (slice(0, 1), ...)], (*x.shape[:axis], count, *x.shape[axis + 1 :]))
     )

@@ -1,27 +1,33 @@
-"""Connectionist temporal classification: the probability of a sequence of labels, summed over its alignments with the
-input.
+"""Connectionist temporal classification: the probability of labels, summed over all alignments with the input.
 
-Source: Graves et al., "Connectionist temporal classification", 2006; sections 4.1 and 4.2. Probabilities are logarithms
-throughout.
+Source: Graves et al., "Connectionist temporal classification", 2006; sections 4.1 and 4.2. All probabilities are stored
+as logarithms.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-#: The logarithm of an impossibility: finite, so that differences of two are 0 and not nan.
+if TYPE_CHECKING:
+    from ..base import Array, Namespace
+
+#: Stands for the logarithm of 0. It is finite, so that the difference of two is 0 instead of nan.
 NEVER = -1e30
 
 
-def _states(xp: Any, log_probs: Any, labels: Any, target_lengths: Any, blank: int) -> tuple[Any, Any, Any, Any]:
-    """The states that an alignment walks through: a blank before, between and after the labels.
+def _states(
+    xp: Namespace, log_probs: Array, labels: Array, target_lengths: Array, blank: int
+) -> tuple[Array, Array, Array, Array]:
+    """The states that an alignment passes through: a blank before, between and after the labels.
 
-    Returns the label of each, (n, s); its log-probability at every time, (t, n, s); whether it can be reached from two
-    states before, (n, s): a label that is not a repetition; and the states' numbers, (s,).
+    Returns
+    -------
+    The label of each state, (n, s); its log-probability at every time, (t, n, s); whether it can be reached from two
+    states before, (n, s), as a label can that does not repeat the label before; and the states' numbers, (s,).
     """
     n, most = labels.shape
-    real = xp.arange_like(labels, most) < xp.expand_dims(target_lengths, axis=1)
-    labels = xp.expand_dims(xp.where(real, labels, xp.full_like(labels, blank)), axis=2)
+    used = xp.arange_like(labels, most) < xp.expand_dims(target_lengths, axis=1)
+    labels = xp.expand_dims(xp.where(used, labels, xp.full_like(labels, blank)), axis=2)
     gap = xp.full_like(labels, blank)
     paired = xp.reshape(xp.concat([gap, labels], axis=2), (n, 2 * most))
     last = xp.full_like(xp.expand_dims(target_lengths, axis=1), blank)
@@ -34,8 +40,8 @@ def _states(xp: Any, log_probs: Any, labels: Any, target_lengths: Any, blank: in
     return states, emit, xp.logical_and(states != blank, states != before), xp.arange_like(states, 2 * most + 1)
 
 
-def _moved(xp: Any, x: Any, by: int, fill: float = NEVER) -> Any:
-    """The states' values, ``by`` states later (earlier, if negative)."""
+def _moved(xp: Namespace, x: Array, by: int, fill: float = NEVER) -> Array:
+    """Values of the states, moved ``by`` states back, or forward if it is negative."""
     size = x.shape[1]
     keep = max(size - abs(by), 0)
     new = xp.full_like(x[:, : size - keep], fill)
@@ -43,15 +49,15 @@ def _moved(xp: Any, x: Any, by: int, fill: float = NEVER) -> Any:
 
 
 def ctc_loss(
-    xp: Any, log_probs: Any, labels: Any, input_lengths: Any, target_lengths: Any, blank: int
-) -> tuple[Any, Any]:
-    """Minus the logarithm of the labels' probability, for every sample.
+    xp: Namespace, log_probs: Array, labels: Array, input_lengths: Array, target_lengths: Array, blank: int
+) -> tuple[Array, Array]:
+    """Minus the logarithm of the probability of the labels, for every sample.
 
     Parameters
     ----------
     log_probs : (t, n, classes)
     labels : (n, l) integers
-        What comes after a sample's length counts nothing.
+        Labels beyond a sample's length are ignored.
     input_lengths, target_lengths : (n,) integers
         At most t, and at most l.
     blank : int
@@ -77,30 +83,30 @@ def ctc_loss(
     loss = -xp.squeeze(xp.logsumexp(ends, 1), axis=1)
     infinite = xp.full_like(loss, xp.inf)
     loss = xp.where(loss > -0.1 * NEVER, infinite, loss)
-    # nothing aligns with nothing
+    # without input and without labels, there is one alignment
     return xp.where(input_lengths > 0, loss, xp.where(target_lengths > 0, infinite, xp.zeros_like(loss))), alpha
 
 
-def _final(xp: Any, numbers: Any, target_lengths: Any) -> Any:
-    """Which states an alignment may end in: the last label, and the blank after it."""
+def _final(xp: Namespace, numbers: Array, target_lengths: Array) -> Array:
+    """Whether an alignment may end in a state: it is the last label or the blank after it."""
     end = 2 * xp.expand_dims(target_lengths, axis=1)
     return xp.logical_or(numbers == end, numbers == end - 1)
 
 
 def ctc_loss_grad(
-    xp: Any,
-    g: Any,
-    log_probs: Any,
-    labels: Any,
-    input_lengths: Any,
-    target_lengths: Any,
+    xp: Namespace,
+    g: Array,
+    log_probs: Array,
+    labels: Array,
+    input_lengths: Array,
+    target_lengths: Array,
     blank: int,
-    loss: Any,
-    alpha: Any,
-) -> Any:
+    loss: Array,
+    alpha: Array,
+) -> Array:
     """The gradient of `ctc_loss` in ``log_probs``: minus the probability of each label at each time, given all labels.
 
-    It is 0 where the loss is infinite, and beyond the length of the input.
+    It is 0 for a sample whose loss is infinite, and for times beyond its length.
     """
     states, emit, jumps, numbers = _states(xp, log_probs, labels, target_lengths, blank)
     final = _final(xp, numbers, target_lengths)
@@ -111,11 +117,11 @@ def ctc_loss_grad(
         jumped = _moved(xp, xp.where(jumps, b, never), -2)
         onward = xp.logaddexp(xp.logaddexp(b, _moved(xp, b, -1)), jumped) + emit[t, ...]
         ending = xp.where(final, emit[t, ...], never)
-        left = xp.expand_dims(input_lengths, axis=1) - 1 - t
-        b = xp.where(left == 0, ending, xp.where(left < 0, never, onward))
+        remaining = xp.expand_dims(input_lengths, axis=1) - 1 - t
+        b = xp.where(remaining == 0, ending, xp.where(remaining < 0, never, onward))
         steps.append(b)
     beta = xp.stack(steps[::-1], axis=0)
     possible = xp.isfinite(loss)
     shift = xp.expand_dims(xp.where(possible, loss, xp.zeros_like(loss)), axis=1)
-    chance = xp.exp(alpha + beta - emit + shift) * xp.expand_dims(xp.where(possible, g, xp.zeros_like(g)), axis=1)
-    return -xp.scatter_add(chance, xp.expand_dims(states, axis=0), tuple(log_probs.shape), 2)
+    probability = xp.exp(alpha + beta - emit + shift) * xp.expand_dims(xp.where(possible, g, xp.zeros_like(g)), axis=1)
+    return -xp.scatter_add(probability, xp.expand_dims(states, axis=0), tuple(log_probs.shape), 2)

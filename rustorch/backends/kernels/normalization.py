@@ -1,24 +1,29 @@
-"""Normalization: layer norm, batch norm and RMS norm, each with the gradient of all its inputs in one go."""
+"""Layer norm, batch norm and RMS norm, each with one kernel for the gradients of all its inputs."""
 
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..base import Array, Namespace
 
 
-def _last(x: Any, n: int) -> tuple[int, ...]:
+def _last(x: Array, n: int) -> tuple[int, ...]:
+    """The last ``n`` axes."""
     return tuple(range(x.ndim - n, x.ndim))
 
 
-#: By the bits of a dtype, which sizes are too large to be squared and added up, and the factor for them: powers of two.
+#: Bits of a dtype -> the sizes above this one are too large to be squared and summed, and the factor for them. Both are
+#: powers of two.
 _LARGE = {32: (2.0**40, 2.0**-96), 64: (2.0**400, 2.0**-768)}
 
 
-def _scale(xp: Any, x: Any, axes: tuple[int, ...], eps: float) -> Any:
-    """What to multiply rows with so that their squares can be added up: 1, but for rows of huge numbers (and without
-    eps, of tiny ones).
+def _scale(xp: Namespace, x: Array, axes: tuple[int, ...], eps: float) -> Array:
+    """A factor for each row with which its squares can be summed: 1, unless the row has a huge number, or without eps
+    only tiny ones.
 
-    It is found by comparisons alone, and so it is a constant to derivatives.
+    It depends on x by comparisons alone, so it is a constant for derivatives.
     """
     if 0 in x.shape:
         return 1.0
@@ -29,9 +34,9 @@ def _scale(xp: Any, x: Any, axes: tuple[int, ...], eps: float) -> Any:
     return scale if eps else xp.where(top < 1 / large, one / shrink, scale)
 
 
-def _standardized(xp: Any, x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, ...]:
-    """``(x - mean) / sqrt(var + eps)``, the mean, the variance of ``x * scale`` and the scale, and ``1 / sqrt(var +
-    eps)``; axes are kept.
+def _standardized(xp: Namespace, x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, ...]:
+    """``(x - mean) / sqrt(var + eps)``, the mean, the variance of ``x * scale``, the scale, ``1 / sqrt(var + eps)``.
+    The axes are kept.
     """
     count = prod([x.shape[i] for i in axes])
     scale = _scale(xp, x, axes, eps)
@@ -43,7 +48,9 @@ def _standardized(xp: Any, x: Any, axes: tuple[int, ...], eps: float) -> tuple[A
     return centered * rstd, mean / scale, var, scale, rstd * scale
 
 
-def layer_norm(xp: Any, x: Any, weight: Any, bias: Any, n: int, eps: float) -> tuple[Any, Any, Any]:
+def layer_norm(
+    xp: Namespace, x: Array, weight: Array | None, bias: Array | None, n: int, eps: float
+) -> tuple[Array, Array, Array]:
     """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last ``n`` axes.
 
     Source: Ba, Kiros & Hinton, "Layer normalization", 2016.
@@ -55,30 +62,32 @@ def layer_norm(xp: Any, x: Any, weight: Any, bias: Any, n: int, eps: float) -> t
 
     Returns
     -------
-    The output, and of shape (..., 1, ..., 1) the mean and the reciprocal of the standard deviation.
+    The output; the mean and the reciprocal of the standard deviation, both (..., 1, ..., 1).
     """
     out, mean, _, _, rstd = _standardized(xp, x, _last(x, n), eps)
     out = out if weight is None else out * weight
     return (out if bias is None else out + bias), mean, rstd
 
 
-def layer_norm_grad(xp: Any, g: Any, x: Any, mean: Any, rstd: Any, weight: Any, n: int) -> tuple[Any, Any, Any]:
+def layer_norm_grad(
+    xp: Namespace, g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None, n: int
+) -> tuple[Array, Array | None, Array | None]:
     """The gradients of `layer_norm` in ``x``, ``weight`` and ``bias``; without a weight the last two are None.
 
-    With ``h`` the normalized input and ``u = g * weight``: ``rstd * (u - mean(u) - h * mean(u * h))``, ``sum(g * h)``,
-    ``sum(g)``.
+    With ``h`` for the normalized input and ``u = g * weight``, they are ``rstd * (u - mean(u) - h * mean(u * h))``,
+    ``sum(g * h)`` and ``sum(g)``.
     """
     axes, lead = _last(x, n), tuple(range(x.ndim - n))
     count = prod([x.shape[i] for i in axes])
     h = (x - mean) * rstd
     u = g if weight is None else g * weight
-    of_mean = xp.sum(u, axis=axes, keepdims=True) / count
-    of_rstd = xp.sum(u * h, axis=axes, keepdims=True) / count
-    dx = rstd * (u - of_mean - h * of_rstd)
+    mean_of_u = xp.sum(u, axis=axes, keepdims=True) / count
+    mean_of_uh = xp.sum(u * h, axis=axes, keepdims=True) / count
+    dx = rstd * (u - mean_of_u - h * mean_of_uh)
     return (dx, None, None) if weight is None else (dx, xp.sum(g * h, axis=lead), xp.sum(g, axis=lead))
 
 
-def rms_norm(xp: Any, x: Any, weight: Any, n: int, eps: float) -> tuple[Any, Any]:
+def rms_norm(xp: Namespace, x: Array, weight: Array | None, n: int, eps: float) -> tuple[Array, Array]:
     """``x / sqrt(mean(x * x) + eps) * weight`` over the last ``n`` axes, and the reciprocal of the root.
 
     Source: Zhang & Sennrich, "Root mean square layer normalization", 2019.
@@ -91,7 +100,9 @@ def rms_norm(xp: Any, x: Any, weight: Any, n: int, eps: float) -> tuple[Any, Any
     return (out if weight is None else out * weight), rstd * scale
 
 
-def rms_norm_grad(xp: Any, g: Any, x: Any, rstd: Any, weight: Any, n: int) -> tuple[Any, Any]:
+def rms_norm_grad(
+    xp: Namespace, g: Array, x: Array, rstd: Array, weight: Array | None, n: int
+) -> tuple[Array, Array | None]:
     """The gradients of `rms_norm` in ``x`` and ``weight``: with ``h = x * rstd`` and ``u = g * weight`` they are
     ``rstd * (u - h * mean(u * h))`` and ``sum(g * h)``."""
     axes = _last(x, n)
@@ -101,13 +112,13 @@ def rms_norm_grad(xp: Any, g: Any, x: Any, rstd: Any, weight: Any, n: int) -> tu
     return dx, None if weight is None else xp.sum(g * h, axis=tuple(range(x.ndim - n)))
 
 
-def _per_channel(xp: Any, value: Any, ndim: int) -> Any:
-    """(channels,) so that it broadcasts with (n, channels, ...)."""
+def _per_channel(xp: Namespace, value: Array, ndim: int) -> Array:
+    """An array (channels,), in a shape that broadcasts with (n, channels, ...)."""
     return xp.reshape(value, (1, value.shape[0], *(1,) * (ndim - 2)))
 
 
-def batch_norm(xp: Any, x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, ...]:
-    """``(x - mean) / sqrt(var + eps) * weight + bias``, of every channel over all but axis 1.
+def batch_norm(xp: Namespace, x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, ...]:
+    """``(x - mean) / sqrt(var + eps) * weight + bias`` for each channel: mean and variance are over all axes but 1.
 
     Source: Ioffe & Szegedy, "Batch normalization", 2015, algorithm 1.
 
@@ -118,8 +129,7 @@ def batch_norm(xp: Any, x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any
 
     Returns
     -------
-    The output, and of shape (channels,) the mean, the variance (of the sample, divided by the count), and ``1 /
-    sqrt(var + eps)``.
+    The output; the mean, the variance (divided by the count), and ``1 / sqrt(var + eps)``, each (channels,).
     """
     out, mean, var, scale, rstd = _standardized(xp, x, (0, *range(2, x.ndim)), eps)
     var = var / scale / scale
@@ -131,10 +141,13 @@ def batch_norm(xp: Any, x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any
     return out, mean, var, rstd
 
 
-def batch_norm_grad(xp: Any, g: Any, x: Any, mean: Any, rstd: Any, weight: Any) -> tuple[Any, Any, Any]:
+def batch_norm_grad(
+    xp: Namespace, g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None
+) -> tuple[Array, Array | None, Array | None]:
     """The gradients of `batch_norm` in ``x``, ``weight`` and ``bias``; without a weight the last two are None.
 
-    With ``h`` the normalized input: ``weight * rstd * (g - mean(g) - h * mean(g * h))``, ``sum(g * h)``, ``sum(g)``.
+    With ``h`` for the normalized input, they are ``weight * rstd * (g - mean(g) - h * mean(g * h))``, ``sum(g * h)``
+    and ``sum(g)``.
     """
     axes = (0, *range(2, x.ndim))
     count = prod([x.shape[i] for i in axes])
@@ -148,13 +161,12 @@ def batch_norm_grad(xp: Any, g: Any, x: Any, mean: Any, rstd: Any, weight: Any) 
 
 
 def running_moments(
-    xp: Any, mean: Any, var: Any, batch_mean: Any, batch_var: Any, share: Any, factor: float
-) -> tuple[Any, Any]:
-    """The running mean and variance after a batch, of which they take a ``share``; its variance counts times
-    ``factor``.
+    xp: Namespace, mean: Array | None, var: Array | None, batch_mean: Array, batch_var: Array, share: Any, factor: float
+) -> tuple[Array | None, Array | None]:
+    """The running mean and variance, moved by a ``share`` of the way to those of a batch. The batch's variance is
+    multiplied by ``factor`` first.
 
-    Each of ``mean`` and ``var`` may be None, and is None in the result then. An override may write into them and return
-    them.
+    ``mean`` and ``var`` may be None, and the same result is None then. An override may write into them and return them.
     """
     mean = None if mean is None else mean * (1 - share) + batch_mean * share
     return mean, None if var is None else var * (1 - share) + batch_var * factor * share

@@ -1,22 +1,25 @@
-"""Pooling: the largest value of every window, or their sum, over any number of trailing axes.
+"""Pooling: the largest value or the sum of every window, over any number of trailing axes.
 
-Both are linear once it is known which value is the largest, so each has its transpose beside it, and the transposes
-have theirs: every order of derivative exists.
+Both are linear once the positions of the largest values are known. So the gradient of each is a kernel, and so is the
+gradient of that: derivatives of every order exist.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from ..base import Array, Namespace
 
 
 class Window(NamedTuple):
     """Windows along one axis.
 
-    Value ``k`` of window ``o`` is at ``o * stride - padding + k * dilation``. With ``stride`` 0 the windows are the
-    bins of adaptive pooling, from ``floor(o * size / out)`` to before ``ceil((o + 1) * size / out)``; ``kernel`` is the
-    longest one's length.
+    Value ``k`` of window ``o`` is at ``o * stride - padding + k * dilation``. A ``stride`` of 0 stands for the bins of
+    adaptive pooling: they start at ``floor(o * size / out)`` and end before ``ceil((o + 1) * size / out)``, and
+    ``kernel`` is the length of the longest bin.
     """
 
     size: int
@@ -33,7 +36,7 @@ class Window(NamedTuple):
 
     @property
     def tiles(self) -> bool:
-        """Whether the windows lie side by side, from the start on, and none reaches beyond the end."""
+        """Whether the windows lie side by side from the start, and none reaches beyond the end."""
         return (
             self.stride == self.kernel
             and self.dilation == 1
@@ -46,35 +49,35 @@ Windows = tuple[Window, ...]
 
 
 def bins(size: int, out: int) -> Window:
-    """The windows of adaptive pooling; regular ones where ``out`` divides ``size``."""
+    """The windows of adaptive pooling. They are regular windows if ``out`` divides ``size``."""
     if size % out == 0:
         return Window(size, out, size // out, size // out)
     return Window(size, out, max(-((o + 1) * size // -out) - o * size // out for o in range(out)))
 
 
-# -- where things are --------------------------------------------------------------------------------------------------
-def _place(xp: Any, window: Window, o: Any, k: Any) -> Any:
-    """The position of value ``k`` of window ``o``; a bin that is shorter than others has its last value twice."""
+# -- positions ---------------------------------------------------------------------------------------------------------
+def _place(xp: Namespace, window: Window, o: Array, k: Array) -> Array:
+    """The position of value ``k`` of window ``o``. A short bin repeats its last value."""
     if window.stride:
         return o * window.stride - window.padding + k * window.dilation
-    wide = xp.astype(o, xp.int64)  # for products of two sizes
+    wide = xp.astype(o, xp.int64)  # holds the product of two sizes
     end = ((wide + 1) * window.size + window.out - 1) // window.out
     place = wide * window.size // window.out + k
     return xp.astype(xp.where(place < end, place, end - 1), o.dtype)
 
 
-def _numbers(xp: Any, like: Any, windows: Windows, i: int) -> Any:
-    """The windows' numbers along axis ``i`` of them, shaped so that they broadcast against the output."""
+def _numbers(xp: Namespace, like: Array, windows: Windows, i: int) -> Array:
+    """The numbers of the windows along their axis ``i``, in a shape that broadcasts with the output."""
     return xp.reshape(xp.arange_like(like, windows[i].out), (windows[i].out,) + (1,) * (len(windows) - 1 - i))
 
 
-def _along(i: int, x: Any, windows: Windows, part: slice) -> Any:
+def _along(i: int, x: Array, windows: Windows, part: slice) -> Array:
     """A slice along the axis of window ``i``."""
     return x[(slice(None),) * (x.ndim - len(windows) + i) + (part,) + (slice(None),) * (len(windows) - 1 - i)]
 
 
-def _extended(xp: Any, x: Any, i: int, windows: Windows, before: int, after: int, fill: float) -> Any:
-    """``x`` with values before and after, along the axis of window ``i``."""
+def _extended(xp: Namespace, x: Array, i: int, windows: Windows, before: int, after: int, fill: float) -> Array:
+    """``x`` with more values, ``fill``, before and after it along the axis of window ``i``."""
     if not (before or after):
         return x
     axis = x.ndim - len(windows) + i
@@ -83,8 +86,8 @@ def _extended(xp: Any, x: Any, i: int, windows: Windows, before: int, after: int
     return xp.concat([side for side in (sides[0], x, sides[1]) if side.shape[axis]], axis=axis)
 
 
-def _shifted(xp: Any, x: Any, i: int, windows: Windows, k: int) -> Any:
-    """Value ``k`` of every window along axis ``i`` of them; ``x`` is extended already."""
+def _shifted(xp: Namespace, x: Array, i: int, windows: Windows, k: int) -> Array:
+    """Value ``k`` of every window along their axis ``i``. ``x`` has its padding already."""
     window = windows[i]
     if window.stride:
         start = k * window.dilation
@@ -93,8 +96,8 @@ def _shifted(xp: Any, x: Any, i: int, windows: Windows, k: int) -> Any:
     return xp.take(x, _place(xp, window, xp.arange_like(like, window.out), k), axis=x.ndim - len(windows) + i)
 
 
-def _values(xp: Any, x: Any, windows: Windows, i: int = 0) -> Iterator[Any]:
-    """The windows' values number 0, number 1, ...: arrays of the output's shape."""
+def _values(xp: Namespace, x: Array, windows: Windows, i: int = 0) -> Iterator[Any]:
+    """Value 0 of all windows, value 1 of all windows, ...: arrays in the shape of the output."""
     if i == len(windows):
         yield x
         return
@@ -103,8 +106,8 @@ def _values(xp: Any, x: Any, windows: Windows, i: int = 0) -> Iterator[Any]:
 
 
 # -- maxima ------------------------------------------------------------------------------------------------------------
-def _first(xp: Any, like: Any, windows: Windows) -> Any:
-    """The number of each window's first value that is no padding."""
+def first_numbers(xp: Namespace, like: Array, windows: Windows) -> Array:
+    """The number of the first value of each window that is not padding."""
     total: Any = 0
     for i, window in enumerate(windows):
         outside = window.padding - _numbers(xp, like, windows, i) * window.stride
@@ -113,40 +116,39 @@ def _first(xp: Any, like: Any, windows: Windows) -> Any:
     return total
 
 
-def max_pool(xp: Any, x: Any, windows: Windows) -> tuple[Any, Any]:
-    """The largest value of every window, and which of the window's values it is.
+def max_pool(xp: Namespace, x: Array, windows: Windows) -> tuple[Array, Array]:
+    """The largest value of every window, and its number in the window.
 
-    Padding counts as -inf and is never the one. Of equal values it is the first, and nan is larger than everything, as
-    PyTorch has it.
+    Padding is never chosen. The first of equal values is, and nan is larger than all numbers, as in PyTorch.
 
     Parameters
     ----------
     x : (..., size1, size2, ...)
     windows : tuple of Window
-        For the trailing axes.
+        One for each of the trailing axes.
 
     Returns
     -------
-    Two arrays of shape (..., out1, out2, ...); the second holds numbers below the product of the kernels, of uint8 if
-    they fit.
+    Two arrays (..., out1, out2, ...). The numbers are less than the product of the kernels; their dtype is uint8 if
+    that is large enough.
     """
     for i, window in enumerate(windows):
         x = _extended(xp, x, i, windows, window.padding, window.after, -float("inf"))
     best: Any = None
-    which: Any = None
+    which: Array = None
     for k, value in enumerate(_values(xp, x, windows)):
         if best is None:
             best = xp.full_like(value, -float("inf"))
             which = xp.zeros_like(value, dtype=xp.int32)
-            which = xp.broadcast_to(_first(xp, which, windows), value.shape)
+            which = xp.broadcast_to(first_numbers(xp, which, windows), value.shape)
         better = xp.logical_or(value > best, xp.isnan(value))
         best = xp.where(better, value, best)
         which = xp.where(better, xp.full_like(which, k), which)
     return best, xp.astype(which, xp.uint8) if prod([window.kernel for window in windows]) <= 256 else which
 
 
-def max_pool_indices(xp: Any, which: Any, windows: Windows) -> Any:
-    """Positions in the flattened trailing axes of the input, from the second result of ``max_pool``."""
+def max_pool_indices(xp: Namespace, which: Array, windows: Windows) -> Array:
+    """Positions in the flattened trailing axes of the input, from the second result of `max_pool`."""
     which = xp.astype(which, xp.int32 if prod([window.size for window in windows]) < 2**31 else xp.int64)
     rest = prod([window.kernel for window in windows])
     index: Any = 0
@@ -157,23 +159,21 @@ def max_pool_indices(xp: Any, which: Any, windows: Windows) -> Any:
     return index
 
 
-def _as_rows(xp: Any, x: Any, windows: Windows) -> Any:
-    """The axes of the windows as one, and those before them as one."""
+def _as_rows(xp: Namespace, x: Array, windows: Windows) -> Array:
+    """``x`` with the axes of the windows as one axis, and those before them as another."""
     lead = x.ndim - len(windows)
     return xp.reshape(x, (prod(x.shape[:lead]), prod(x.shape[lead:])))
 
 
-def max_pool_gather(xp: Any, x: Any, which: Any, windows: Windows) -> Any:
-    """The values that ``which`` names, one of every window."""
+def max_pool_gather(xp: Namespace, x: Array, which: Array, windows: Windows) -> Array:
+    """One value of every window: the one whose number is in ``which``."""
     indices = max_pool_indices(xp, which, windows)
-    found = xp.take_along_axis(_as_rows(xp, x, windows), _as_rows(xp, indices, windows), axis=1)
-    return xp.reshape(found, which.shape)
+    values = xp.take_along_axis(_as_rows(xp, x, windows), _as_rows(xp, indices, windows), axis=1)
+    return xp.reshape(values, which.shape)
 
 
-def max_pool_grad(xp: Any, g: Any, which: Any, windows: Windows) -> Any:
-    """The transpose of ``max_pool_gather``: ``g`` added up where its values came from, in zeros of the
-    input's shape.
-    """
+def max_pool_grad(xp: Namespace, g: Array, which: Array, windows: Windows) -> Array:
+    """The gradient of `max_pool_gather`: zeros in the input's shape, with ``g`` added where its values came from."""
     sizes = tuple([window.size for window in windows])
     indices = _as_rows(xp, max_pool_indices(xp, which, windows), windows)
     rows = _as_rows(xp, g, windows)
@@ -182,8 +182,8 @@ def max_pool_grad(xp: Any, g: Any, which: Any, windows: Windows) -> Any:
 
 
 # -- sums --------------------------------------------------------------------------------------------------------------
-def avg_pool(xp: Any, x: Any, windows: Windows, divisor: float) -> Any:
-    """The sum of every window over ``divisor``, padding counting as 0; along one axis after the other."""
+def avg_pool(xp: Namespace, x: Array, windows: Windows, divisor: float) -> Array:
+    """The sum of every window divided by ``divisor``, with 0 for padding. It sums along one axis after the other."""
     lead = x.ndim - len(windows)
     for i, window in enumerate(windows):
         if window.tiles:
@@ -197,10 +197,8 @@ def avg_pool(xp: Any, x: Any, windows: Windows, divisor: float) -> Any:
     return x / divisor
 
 
-def avg_pool_grad(xp: Any, g: Any, windows: Windows, divisor: float) -> Any:
-    """The transpose of ``avg_pool``: ``g`` over ``divisor`` at every place of its window, added up where windows
-    overlap.
-    """
+def avg_pool_grad(xp: Namespace, g: Array, windows: Windows, divisor: float) -> Array:
+    """The gradient of `avg_pool`: ``g / divisor`` added at every position of its window."""
     lead = g.ndim - len(windows)
     g = g / divisor
     for i in reversed(range(len(windows))):
@@ -210,12 +208,12 @@ def avg_pool_grad(xp: Any, g: Any, windows: Windows, divisor: float) -> Any:
             g = xp.broadcast_to(g, (*g.shape[: axis + 1], window.kernel, *g.shape[axis + 2 :]))
             g = xp.reshape(g, (*g.shape[:axis], window.out * window.kernel, *g.shape[axis + 2 :]))
         else:
-            apart = xp.expand_dims(g, axis=axis + 1)
+            spread = xp.expand_dims(g, axis=axis + 1)
             gaps = xp.broadcast_to(
-                xp.zeros_like(apart), (*apart.shape[: axis + 1], window.stride - 1, *apart.shape[axis + 2 :])
+                xp.zeros_like(spread), (*spread.shape[: axis + 1], window.stride - 1, *spread.shape[axis + 2 :])
             )
-            apart = xp.concat([apart, gaps], axis=axis + 1) if window.stride > 1 else apart
-            g = xp.reshape(apart, (*g.shape[:axis], window.out * window.stride, *g.shape[axis + 1 :]))
+            spread = xp.concat([spread, gaps], axis=axis + 1) if window.stride > 1 else spread
+            g = xp.reshape(spread, (*g.shape[:axis], window.out * window.stride, *g.shape[axis + 1 :]))
             last = window.kernel - 1
             g = sum(
                 [_extended(xp, g, i, windows, k, last - k, 0.0) for k in range(1, last + 1)],
@@ -226,9 +224,9 @@ def avg_pool_grad(xp: Any, g: Any, windows: Windows, divisor: float) -> Any:
     return g
 
 
-def max_unpool(xp: Any, values: Any, places: Any, size: int) -> Any:
-    """Zeros of shape (rows, size) with ``values``, (rows, n), at ``places``; of several for one place the
-    last stays.
+def max_unpool(xp: Namespace, values: Array, places: Array, size: int) -> Array:
+    """Zeros of shape (rows, size) with ``values``, (rows, n), at ``places``. If a place is named several times, its
+    last value counts.
     """
     rows = values.shape[0]
     starts = xp.reshape(xp.arange_like(places, rows), (rows, 1)) * size

@@ -1,19 +1,21 @@
-"""Attention on NumPy: the scores are one buffer from the product to the softmax."""
+"""NumPy's attention: the scores become the softmax in place."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy
-from numpy import add, multiply, ndarray, subtract
+from numpy import add, multiply, subtract
 
 from .constants import cached_ones
 
-Array = ndarray
+if TYPE_CHECKING:
+    from ..base import Array
 
 
 def _row_sums(x: Array) -> Array:
-    """Sums along the last axis, kept: BLAS adds short rows several times as fast as a reduction."""
+    """Sums along the last axis, which is kept. BLAS adds short rows several times as fast as a reduction."""
     return numpy.matmul(x, cached_ones(x.shape[-1], x.dtype))[..., None]
 
 
@@ -27,7 +29,7 @@ def attention(
     if not scores.shape[-1]:
         return numpy.matmul(scores, v), scores
     top = numpy.maximum.reduce(scores, axis=-1, keepdims=True)
-    if mask is not None:  # without one, only an overflow is infinite
+    if mask is not None:  # without a mask, a score is infinite only after an overflow
         top = numpy.where(numpy.isfinite(top), top, top.dtype.type(0))
     subtract(scores, top, scores)
     numpy.exp(scores, scores)
@@ -53,4 +55,4 @@ def attention_grad(
     return dq, dk, numpy.matmul((p if keep is None else multiply(p, keep)).swapaxes(-1, -2), g), ds
 
 
-OVERRIDES: dict[str, Callable] = {"attention": attention, "attention_grad": attention_grad}
+OVERRIDES: dict[str, Callable[..., Any]] = {"attention": attention, "attention_grad": attention_grad}

@@ -1,4 +1,4 @@
-"""The CPU: NumPy, and the overrides that are faster with NumPy's own calls."""
+"""The CPU: NumPy, with overrides that use its own calls."""
 
 from __future__ import annotations
 
@@ -8,30 +8,36 @@ from typing import Any
 import numpy
 
 from .. import dtypes
-from ..base import Backend
+from ..base import Array, Backend
 from ..kernels.elementwise import SMALL_POWERS
 from . import OVERRIDES
 
-#: Functions in which NumPy differs from the standard; array-api-compat repairs them. (It is imported when the
-#: first of them is used: it would double the time that importing rustorch takes.)
+#: Functions of NumPy that differ from the standard. array-api-compat repairs them; it is imported when one of them is
+#: first used, because it would double the time of importing rustorch.
 _REPAIRED = {
     "argsort", "sort", "nonzero", "count_nonzero", "unique_all", "unique_counts", "unique_inverse", "unique_values",
     "ceil", "floor", "trunc", "finfo", "iinfo", "linalg", "fft", "__array_namespace_info__", "searchsorted",
 }  # fmt: skip
+_INT64: Any = numpy.dtype("int64")
+_UINT64: Any = numpy.dtype("uint64")
+#: Functions that later releases of NumPy have, and 2.0 has not.
+_COMPAT_SINCE = {"cumulative_sum", "cumulative_prod", "unstack"}
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc keep the memory of freed arrays for the next ones.
+    """Let glibc keep the memory of freed arrays for new ones.
 
-    A training step frees and makes the same arrays again and again. glibc hands every one above a threshold back to the
-    system, which fills it with zeros before it comes again: up to a third of a step. The threshold is 128 KiB until
-    something larger is freed, and then follows that, up to 32 MiB. One such array, in which nobody writes, is all it
-    takes; with other allocators it does nothing.
+    Each training step makes and frees the same arrays. glibc returns every block above a threshold to the system, which
+    fills it with zeros before glibc gets it again: that is up to a third of a step. The threshold is 128 KiB at first,
+    and rises to the size of the largest freed block, up to 32 MiB. So one such array is made and freed here; nothing is
+    written into it. With other allocators this has no effect.
     """
     numpy.empty((1 << 25) - (1 << 13), "uint8")
 
 
 class NumpyBackend(Backend):
+    """NumPy's arrays, in the memory of the host."""
+
     name = "cpu"
     module = numpy
     overrides = OVERRIDES
@@ -46,9 +52,9 @@ class NumpyBackend(Backend):
             return getattr(import_module("array_api_compat.numpy"), name)
         return super()._find(name)
 
-    def _pow(self, x1: Any, x2: Any, /) -> numpy.ndarray:
+    def _pow(self, x1: Any, x2: Any, /) -> Array:
         if type(x2) in (int, float) and x2 not in SMALL_POWERS and x2 % 1 == 0 and x1.dtype.kind == "f":
-            # of a negative number, NumPy's power takes up to 40 times as long as of a positive one
+            # NumPy's power of a negative number takes up to 40 times as long as that of a positive number
             out = numpy.power(numpy.abs(x1), x2)
             return numpy.copysign(out, x1) if x2 % 2 else out
         return super()._pow(x1, x2)
@@ -61,7 +67,7 @@ class NumpyBackend(Backend):
             raise TypeError("a masked array would lose its mask; fill it first, as in array.filled(0)")
         array = numpy.asarray(value)
         dtype = array.dtype
-        if not dtype.isnative:  # bytes in the other order: of a file, say. No other library takes them
+        if not dtype.isnative:  # bytes in the other order, as in some files; no other library takes them
             dtype = dtype.newbyteorder("=")
         dtypes.admit(dtype)
         return array if dtype is array.dtype else array.astype(dtype, copy=False)
@@ -80,11 +86,11 @@ class NumpyBackend(Backend):
     def one(self, like: numpy.ndarray) -> numpy.ndarray:
         if like.ndim:
             return numpy.ones_like(like)
-        found = self._ones.get(like.dtype)
-        if found is None:
-            found = self._ones[like.dtype] = numpy.ones_like(like)
-            found.flags.writeable = False
-        return found
+        one = self._ones.get(like.dtype)
+        if one is None:
+            one = self._ones[like.dtype] = numpy.ones_like(like)
+            one.flags.writeable = False
+        return one
 
     def extent(self, indices: numpy.ndarray) -> tuple[int | None, int | None]:
         if not indices.size:
@@ -92,7 +98,7 @@ class NumpyBackend(Backend):
         return int(numpy.minimum.reduce(indices, axis=None)), int(numpy.maximum.reduce(indices, axis=None))
 
     def within(self, indices: numpy.ndarray, size: int) -> bool:
-        # negative numbers, seen as unsigned ones, are above every size: one look for both ends
+        # viewed as unsigned, a negative number is larger than every size: one comparison checks both ends
         if indices.dtype is not _INT64 or not indices.size:
             return super().within(indices, size)
         return bool(numpy.maximum.reduce(indices.view(_UINT64), None) < size)
@@ -107,9 +113,3 @@ class NumpyBackend(Backend):
 
     def owns(self, array: numpy.ndarray) -> bool:
         return array.base is None
-
-
-_INT64: Any = numpy.dtype("int64")
-_UINT64: Any = numpy.dtype("uint64")
-#: Names that NumPy 2.0 lacks and later releases have.
-_COMPAT_SINCE = {"cumulative_sum", "cumulative_prod", "unstack"}

@@ -1,31 +1,31 @@
-"""NumPy's convolutions: a few samples at a time, through buffers that stay in the cache, and one matrix product for
-them.
-"""
+"""NumPy's convolutions: one matrix product for a few samples at a time, in buffers that stay in the cache."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
-from numpy import add, copyto, matmul, ndarray
+from numpy import add, copyto, matmul
 from numpy.lib.stride_tricks import as_strided
 
 from ..kernels.convolution import Pairs, Sizes, mirrored
 from ..threads import spread
+from .namespace import NUMPY
 
-Array = ndarray
+if TYPE_CHECKING:
+    from ..base import Array
 
-#: Bytes of columns at a time: few enough for a processor's cache, many enough for a matrix product.
+#: Bytes of columns at a time: they fit into a processor's cache, and are enough for an efficient matrix product.
 CACHE = 1 << 20
-#: Positions of a sample that are enough for a matrix product of its own.
+#: The number of positions from which a sample gets a matrix product of its own.
 LONG = 256
 
 
 def _size(size: Sizes, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes) -> Sizes:
-    """Of the output."""
+    """The spatial sizes of the output."""
     return tuple(
         [
             (n + sum(p) - d * (k - 1) - 1) // s + 1
@@ -35,7 +35,7 @@ def _size(size: Sizes, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: S
 
 
 def _copy(target: Array, source: Array) -> None:
-    """Short rows as items: in half of the time that as many loops over a few elements take."""
+    """Copy. A short row is copied as one void item, in half the time of NumPy's loop over its elements."""
     row = target.shape[-1] * target.itemsize
     if 1 < row <= 512 and target.dtype == source.dtype and target.strides[-1] == source.strides[-1] == target.itemsize:
         item = numpy.dtype((numpy.void, row))
@@ -44,14 +44,16 @@ def _copy(target: Array, source: Array) -> None:
 
 
 class _Columns:
-    """What each position of the output sees, for a few samples at a time.
+    """The inputs of each output position, for a few samples at a time: a matrix that the weight is multiplied with.
 
-    The samples stand in a buffer between their zeros; those after a row are among those before the next one. Where
-    nothing is skipped (all strides are 1), what one place of the kernel sees of a channel is a run of that memory, and
-    is copied as such. With it come positions at which the kernel reaches over the end of a row: `inside` leaves them
-    out. Otherwise only what is needed is copied; and also where the kernel sees fewer numbers than come of it, ``outs``
-    per group: then a sample's output, or its gradient, takes part in a product of its own as it is (`each`), and is not
-    copied.
+    A buffer holds the samples with their padding; the zeros after a row are also zeros before the next row. There are
+    two ways to fill the matrix:
+
+    - If all strides are 1, the inputs for one place of the kernel and one channel are a contiguous run of the buffer,
+      which is copied as a whole. It includes positions where the kernel reaches beyond the end of a row; `inside`
+      leaves these out.
+    - Otherwise, only the positions of the output are copied. That is also done if the kernel reads fewer numbers than
+      it makes, ``outs`` per group: each sample then has a product of its own, and its output is not copied (``each``).
     """
 
     def __init__(
@@ -71,8 +73,8 @@ class _Columns:
         padded = [size[i] + sum(padding[i]) for i in range(n)]
         self.size = _size(tuple(size), kernel, stride, padding, dilation)
         # negative padding leaves elements out
-        kept = [(max(-before, 0), size[i] + min(after, 0)) for i, (before, after) in enumerate(padding)]
-        self.source: Any = [slice(start, max(start, stop)) for start, stop in kept]
+        used = [(max(-before, 0), size[i] + min(after, 0)) for i, (before, after) in enumerate(padding)]
+        self.source: Any = [slice(start, max(start, stop)) for start, stop in used]
         starts = [max(before, 0) for before, _ in padding]
         self.target = [
             slice(start, start + part.stop - part.start) for start, part in zip(starts, self.source, strict=True)
@@ -89,25 +91,25 @@ class _Columns:
         inner, strides = ([positions], [1]) if runs else (self.size, [steps[i] * stride[i] for i in range(n)])
         shape = (channels, *kernel, self.samples, *inner)
         strides = [*[steps[i] * dilation[i] for i in range(n)], prod(padded), *strides]
-        # the last ones reach over the end of the samples
+        # the last positions reach beyond the end of the samples
         end = 1 + sum([(count - 1) * step for count, step in zip(shape[1:], strides, strict=True)])
         self.memory = flat = numpy.zeros((channels, max(room, end)), dtype)
         self.buffer = flat[:, :room].reshape(channels, self.samples, *padded)
         strides = [flat.strides[0], *[item * step for step in strides]]
-        self.seen = as_strided(flat, shape, strides, writeable=False)
+        self.windows = as_strided(flat, shape, strides, writeable=False)
         self.columns = numpy.empty(shape, dtype)
         self.matrix = self.columns.reshape(groups, rows // groups, self.samples * positions)
         self.matrices = self.columns.reshape(groups, rows // groups, self.samples, positions).transpose(2, 0, 1, 3)
 
     def of(self, part: Array) -> Array:
-        """The columns of some samples, (groups, in / groups * kernel, positions); the next call overwrites them."""
+        """The matrix of some samples, (groups, in / groups * kernel, positions). The next call overwrites it."""
         _copy(self.buffer[(slice(None), slice(len(part)), *self.target)], part[(..., *self.source)].swapaxes(0, 1))
-        copyto(self.columns, self.seen)
+        copyto(self.columns, self.windows)
         return self.matrix
 
     def inside(self, results: Array, n: int) -> Array:
-        """Of results at all positions, (groups, rows, positions), those of ``n`` samples that count: (groups * rows, n,
-        *size).
+        """The results at positions of the output, (groups * rows, n, *size), out of the results at all positions,
+        (groups, rows, positions), for the first ``n`` samples.
         """
         whole = results.reshape(-1, self.samples, *self.grid)
         return whole[(slice(None), slice(n), *[slice(size) for size in self.size])]
@@ -116,6 +118,7 @@ class _Columns:
 def conv(
     x: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
 ) -> Array:
+    """As the plain version."""
     dtype = numpy.result_type(x, weight)
     outs, kernel = weight.shape[0], weight.shape[2:]
     size = _size(x.shape[2:], kernel, stride, padding, dilation)
@@ -149,6 +152,7 @@ def conv(
 def conv_grad_weight(
     g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
 ) -> Array:
+    """As the plain version."""
     dtype = numpy.result_type(g, x)
     outs, inner = g.shape[1], x.shape[1] // groups * prod(kernel)
 
@@ -159,20 +163,19 @@ def conv_grad_weight(
             terms = numpy.empty((columns.samples, *out.shape), dtype)
         else:
             term = numpy.empty_like(out)
-            results = numpy.zeros(
-                (groups, outs // groups, columns.matrix.shape[2]), dtype
-            )  # zero stays what does not count
+            # the positions that `inside` leaves out stay zero
+            results = numpy.zeros((groups, outs // groups, columns.matrix.shape[2]), dtype)
         for start in range(first, stop, columns.samples or 1):
             end = min(start + columns.samples, stop)
             matrix, n = columns.of(x[start:end]), end - start
             if columns.each:
-                given = g[start:end].reshape(n, groups, outs // groups, prod(g.shape[2:])).swapaxes(2, 3)
-                add(out, add.reduce(matmul(columns.matrices[:n], given, terms[:n]), 0), out)
+                gradient = g[start:end].reshape(n, groups, outs // groups, prod(g.shape[2:])).swapaxes(2, 3)
+                add(out, add.reduce(matmul(columns.matrices[:n], gradient, terms[:n]), 0), out)
                 continue
             if n < columns.samples:
                 results[...] = 0
             _copy(columns.inside(results, n), g[start:end].swapaxes(0, 1))
-            # the longer side first: this way the product takes three quarters of the other way's time
+            # the longer side first: the product takes three quarters of the time
             add(out, matmul(matrix, results.swapaxes(1, 2), term), out)
         return out
 
@@ -185,6 +188,7 @@ def conv_grad_weight(
 def conv_grad_input(
     g: Array, weight: Array, size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
 ) -> Array:
+    """As the plain version if all strides are 1. Otherwise the products of each sample are added where they belong."""
     kernel, n = weight.shape[2:], len(size)
     if all(s == 1 for s in stride):
         around = tuple(
@@ -193,7 +197,7 @@ def conv_grad_input(
                 for i, (before, after) in enumerate(padding)
             ]
         )
-        return conv(g, mirrored(numpy, weight, groups), None, stride, around, dilation, groups)
+        return conv(g, mirrored(NUMPY, weight, groups), None, stride, around, dilation, groups)
     dtype = numpy.result_type(g, weight)
     (batch, outs), places = g.shape[:2], g.shape[2:]
     channels = groups * weight.shape[1]
@@ -222,4 +226,6 @@ def conv_grad_input(
     return out
 
 
-OVERRIDES: dict[str, Callable] = {function.__name__: function for function in (conv, conv_grad_input, conv_grad_weight)}
+OVERRIDES: dict[str, Callable[..., Any]] = {
+    function.__name__: function for function in (conv, conv_grad_input, conv_grad_weight)
+}

@@ -1,21 +1,23 @@
-"""NumPy's linear layers: matrix products by BLAS, shared out among threads between convolutions."""
+"""NumPy's matrix products: by BLAS, or by rustorch's threads between convolutions that run in them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from typing import TYPE_CHECKING, Any
 
 import numpy
 from numpy import add, ndarray
 
 from ..threads import LEAST, awake, spread
 
-Array = ndarray
+if TYPE_CHECKING:
+    from ..base import Array
 
 
 def _product(a: Array, b: Array) -> Array:
-    """Of two matrices. Between convolutions that run in threads, so does this: BLAS's own threads stay awake for a
-    while after their work, and would be in the way of the next convolution.
+    """The product of two matrices. Between convolutions that run in threads, these threads compute it: BLAS's own
+    threads would stay awake for a while after their work, and slow down the next convolution.
     """
     (rows, inner), columns = a.shape, b.shape[1]
     if not awake() or rows * inner * columns < LEAST or b.shape[0] != inner:
@@ -33,10 +35,11 @@ def _product(a: Array, b: Array) -> Array:
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """As the plain version, with the bias added in place."""
     if x.ndim < 2:
         out = x.dot(weight.T)
     elif x.ndim == 2 and 1 < len(x) <= 32 and weight.size >= len(x) << 12 and weight.size * len(x) > 1 << 20:
-        # few rows times many numbers: with the weight first, OpenBLAS takes half of the time
+        # few rows and a large weight: OpenBLAS takes half the time if the weight comes first
         out = numpy.ascontiguousarray(weight.dot(x.T).T)
     else:
         out = matmul(x, weight.T)
@@ -48,6 +51,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
 
 
 def linear_grad_weight(g: Array, x: Array) -> Array:
+    """As the plain version."""
     if g.ndim == 2:
         return _product(g.T, x)
     if g.ndim == 1:
@@ -57,8 +61,8 @@ def linear_grad_weight(g: Array, x: Array) -> Array:
 
 
 def matmul(x1: Array, x2: Array, /) -> Array:
-    """Of two matrices: ``dot`` is on its way in half of the time. Many matrices times one are one product, of all their
-    rows.
+    """The standard's matmul. For two matrices, ``dot`` starts in half the time. A stack of matrices times one matrix is
+    one product of all their rows.
     """
     if x2.ndim == 2:
         if x1.ndim == 2:
@@ -69,4 +73,6 @@ def matmul(x1: Array, x2: Array, /) -> Array:
     return numpy.matmul(x1, x2)
 
 
-OVERRIDES: dict[str, Callable] = {function.__name__: function for function in (linear, linear_grad_weight, matmul)}
+OVERRIDES: dict[str, Callable[..., Any]] = {
+    function.__name__: function for function in (linear, linear_grad_weight, matmul)
+}

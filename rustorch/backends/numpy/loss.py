@@ -1,65 +1,75 @@
-"""NumPy's losses: fewer passes and temporaries."""
+"""NumPy's losses: the same results with fewer passes and temporaries."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
-from numpy import add, exp, maximum, multiply, ndarray, subtract
+from numpy import add, exp, maximum, multiply, subtract
 
-from ..kernels.loss import counted_rows
+from ..kernels.loss import row_weights
 from .constants import cached_ones
+from .namespace import NUMPY
 
-Array = ndarray
+if TYPE_CHECKING:
+    from ..base import Array
 
 
-def quotient(total: Array, count: Array) -> Any:
+def quotient(total: Array, count: Array) -> Array:
     with numpy.errstate(divide="ignore", invalid="ignore"):
         return numpy.divide(total, count)
 
 
 def mse(x: Array, target: Array, divisor: float) -> Array:
-    d = subtract(x, target)
-    return add.reduce(multiply(d, d), axis=None) / divisor
+    difference = subtract(x, target)
+    return add.reduce(multiply(difference, difference), axis=None) / divisor
 
 
-#: Up to so many classes, their matrix is kept class by class: a few long loops instead of many short ones.
+#: The largest number of classes for which the matrix is stored class by class: a few long loops instead of many short
+#: ones.
 _FEW = 32
 
 
 @lru_cache(maxsize=64)
-def _steps(n: int, step: int) -> Array:
+def _multiples(n: int, step: int) -> Array:
+    """The first ``n`` multiples of ``step``."""
     return numpy.arange(0, n * step, step) if step else numpy.zeros(n, numpy.int64)
 
 
 def _places(target: Array, n: int, classes: int) -> Array:
-    """Where each row's class lies in the matrix as it is kept: one index is found faster than two."""
-    return _steps(classes, n)[target] + _steps(n, 1) if classes <= _FEW else target + _steps(n, classes)
+    """The position of each row's class in the flattened matrix. One index is faster than two."""
+    return _multiples(classes, n)[target] + _multiples(n, 1) if classes <= _FEW else target + _multiples(n, classes)
 
 
-def cross_entropy(x: Array, target: Array, weight: Array | None, ignore: int | None, reduction: str) -> tuple:
+def cross_entropy(
+    x: Array, target: Array, weight: Array | None, ignore: int | None, reduction: str
+) -> tuple[Array, Array, Array, Array, Any]:
+    """As the plain version. A matrix of few classes is stored class by class."""
     each: Array | None = None
-    if target.ndim == 1 and not weight is ignore is None:
-        target, each = counted_rows(numpy, target, weight, ignore, x)
+    if target.ndim == 1 and not (weight is None and ignore is None):
+        target, each = row_weights(NUMPY, target, weight, ignore, x)
     few = x.shape[1] <= _FEW
     by_class = x.T.copy() if few else x
     top = maximum.reduce(by_class, 0 if few else 1)
     if math.isfinite(numpy.vdot(top, top)):
         return _cross_entropy(x, by_class, top, target, each, reduction)
     finite = numpy.isfinite(top)
-    if each is not None:  # an ignored row's nan or infinity must not spread
-        kept = numpy.logical_or(finite, each != 0)
-        x = numpy.where(kept[:, None], x, x.dtype.type(0))
+    if each is not None:  # nan or infinity in an ignored row must not spread
+        used = numpy.logical_or(finite, each != 0)
+        x = numpy.where(used[:, None], x, x.dtype.type(0))
         by_class = x.T.copy() if few else x
     top = numpy.where(finite, top, top.dtype.type(0))
-    with numpy.errstate(divide="ignore", invalid="ignore"):  # a row of -inf, or of inf
+    with numpy.errstate(divide="ignore", invalid="ignore"):  # for a row of -inf, or of inf
         return _cross_entropy(x, by_class, top, target, each, reduction)
 
 
-def _cross_entropy(x: Array, by_class: Array, top: Array, target: Array, each: Array | None, reduction: str) -> tuple:
+def _cross_entropy(
+    x: Array, by_class: Array, top: Array, target: Array, each: Array | None, reduction: str
+) -> tuple[Array, Array, Array, Array, Any]:
+    """The loss for finite maxima ``top``. ``by_class`` is x, or its transposed copy for few classes."""
     n, classes = x.shape
     few = classes <= _FEW
     shifted = subtract(by_class, top, by_class) if few else subtract(x, top[:, None], numpy.empty(x.shape, x.dtype))
@@ -76,14 +86,14 @@ def _cross_entropy(x: Array, by_class: Array, top: Array, target: Array, each: A
         loss = numpy.where(each != 0, loss, loss.dtype.type(0)) * each
     if reduction == "none":
         return loss, top, (p.T if few else p), total, None
-    divisor = 1 if reduction == "sum" else n if each is None else add.reduce(each)
-    # so few numbers may be added in any order, and BLAS is there sooner
+    divisor: Any = 1 if reduction == "sum" else n if each is None else add.reduce(each)
+    # few numbers may be added in any order, and BLAS starts sooner
     summed = loss.dot(cached_ones(n, loss.dtype)) if n <= 4096 else add.reduce(loss)
     return _over(summed, divisor), top, (p.T if few else p), total, divisor
 
 
 def _picked(target: Array, shifted: Array) -> Array:
-    """``sum(target * shifted)`` over the classes; what is impossible, -inf, and not asked for counts nothing."""
+    """``sum(target * shifted)`` over the classes, where a target of 0 times -inf is 0."""
     with numpy.errstate(invalid="ignore"):
         picked = add.reduce(target * shifted, 0)
     if math.isfinite(numpy.vdot(picked, picked)):
@@ -93,19 +103,20 @@ def _picked(target: Array, shifted: Array) -> Array:
 
 
 def _over(total: Any, divisor: Any) -> Any:
-    """``total / divisor``, and nan where nothing counts."""
+    """``total / divisor``, or nan if the divisor is 0."""
     return total / divisor if divisor else total * math.nan
 
 
 def cross_entropy_grad(
     g: Array, p: Array, total: Array, target: Array, weight: Array | None, divisor: Any, ignore: int | None
 ) -> Array:
+    """As the plain version. It uses the same order of memory as `cross_entropy`."""
     n, classes = p.shape
     if divisor is not None:
         g = _over(g, divisor)
-    if target.ndim == 1 and not weight is ignore is None:
-        target, each = counted_rows(numpy, target, weight, ignore, p)
-        g = numpy.where(each == 0, each.dtype.type(0), g * each)
+    if target.ndim == 1 and not (weight is None and ignore is None):
+        target, each = row_weights(NUMPY, target, weight, ignore, p)
+        g = numpy.where(each == 0, p.dtype.type(0), g * each)
     scale = g / total
     few = classes <= _FEW
     out = numpy.empty((classes, n) if few else p.shape, p.dtype)
@@ -119,6 +130,6 @@ def cross_entropy_grad(
     return out.T if few else out
 
 
-OVERRIDES: dict[str, Callable] = {
+OVERRIDES: dict[str, Callable[..., Any]] = {
     function.__name__: function for function in (cross_entropy, cross_entropy_grad, mse, quotient)
 }

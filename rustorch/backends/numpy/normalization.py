@@ -1,51 +1,40 @@
-"""NumPy's normalization: sums by BLAS where they are products with ones, and one or two temporaries of the input's
-size.
+"""NumPy's normalization: BLAS computes sums as products with ones, and there are one or two temporaries of x's size.
 
-All arrays of a call have one dtype.
+All arrays of a call have the same dtype.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
-from numpy import add, einsum, multiply, ndarray, subtract
+from numpy import add, einsum, multiply, subtract
 
 from ..kernels import normalization as plain
 from ..threads import BLOCK, PASS, alone, in_blocks
 from .constants import cached_ones
+from .namespace import full_namespace
 
-Array = ndarray
-
-
-def _xp() -> Any:
-    """NumPy with all kernels, for the plain versions. (It is not there yet when this file is read.)"""
-    from ..registry import get
-
-    return get("cpu").xp
-
-
-def _carefully(function: Callable, *args: Any) -> Any:
-    """The plain version, in silence about a variance that is too large for its dtype."""
-    with numpy.errstate(over="ignore"):
-        return function(_xp(), *args)
+if TYPE_CHECKING:
+    from ..base import Array
 
 
 def _safe(squares: Array, eps: float) -> bool:
-    """Whether means of squares neither overflowed nor, without eps, underflowed: if not, the plain version
-    scales them.
+    """Whether no mean of squares overflowed or, without eps, underflowed. If one did, the plain version is needed: it
+    scales the input.
     """
     least = 0.0 if eps else float(numpy.finfo(squares.dtype).tiny) / float(numpy.finfo(squares.dtype).eps) ** 2
     return not squares.size or bool(squares.max() < numpy.inf and squares.min() >= least)
 
 
 def _rows(x: Array, n: int) -> Array:
-    """The last ``n`` axes as one, the others as another."""
+    """``x`` with its last ``n`` axes as one axis, and the others as another."""
     return x.reshape(prod(x.shape[: x.ndim - n]), prod(x.shape[x.ndim - n :]))
 
 
+@alone
 def layer_norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: float) -> tuple[Array, Array, Array]:
     rows = _rows(x, n)
     count = rows.shape[1]
@@ -56,7 +45,8 @@ def layer_norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: 
         rstd = einsum("ij,ij->i", out, out)[:, None]
         rstd /= count
     if not _safe(rstd, eps):
-        return _carefully(plain.layer_norm, x, weight, bias, n, eps)
+        with numpy.errstate(over="ignore"):  # the variance may be too large for its dtype
+            return plain.layer_norm(full_namespace(), x, weight, bias, n, eps)
     rstd += eps
     numpy.sqrt(rstd, rstd)
     numpy.reciprocal(rstd, rstd)
@@ -65,11 +55,14 @@ def layer_norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: 
         multiply(out, weight.reshape(count), out)
     if bias is not None:
         add(out, bias.reshape(count), out)
-    kept = x.shape[: x.ndim - n] + (1,) * n
-    return out.reshape(x.shape), mean.reshape(kept), rstd.reshape(kept)
+    shape = x.shape[: x.ndim - n] + (1,) * n
+    return out.reshape(x.shape), mean.reshape(shape), rstd.reshape(shape)
 
 
-def layer_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None, n: int) -> tuple:
+@alone
+def layer_norm_grad(
+    g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None, n: int
+) -> tuple[Array, Array | None, Array | None]:
     rows, gs, rstd = _rows(x, n), _rows(g, n), rstd.reshape(-1, 1)
     lead, count = rows.shape
     h = subtract(rows, mean.reshape(-1, 1))
@@ -94,13 +87,15 @@ def layer_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array 
     return t.reshape(x.shape), dweight, dbias
 
 
+@alone
 def rms_norm(x: Array, weight: Array | None, n: int, eps: float) -> tuple[Array, Array]:
     rows = _rows(x, n)
     with numpy.errstate(over="ignore", under="ignore"):
         rstd = einsum("ij,ij->i", rows, rows)[:, None]
         rstd /= rows.shape[1]
     if not _safe(rstd, eps):
-        return _carefully(plain.rms_norm, x, weight, n, eps)
+        with numpy.errstate(over="ignore"):  # the variance may be too large for its dtype
+            return plain.rms_norm(full_namespace(), x, weight, n, eps)
     rstd += eps
     numpy.sqrt(rstd, rstd)
     numpy.reciprocal(rstd, rstd)
@@ -110,7 +105,8 @@ def rms_norm(x: Array, weight: Array | None, n: int, eps: float) -> tuple[Array,
     return out.reshape(x.shape), rstd.reshape(x.shape[: x.ndim - n] + (1,) * n)
 
 
-def rms_norm_grad(g: Array, x: Array, rstd: Array, weight: Array | None, n: int) -> tuple:
+@alone
+def rms_norm_grad(g: Array, x: Array, rstd: Array, weight: Array | None, n: int) -> tuple[Array, Array | None]:
     rows, gs, rstd = _rows(x, n), _rows(g, n), rstd.reshape(-1, 1)
     lead, count = rows.shape
     h = multiply(rows, rstd)
@@ -128,33 +124,35 @@ def rms_norm_grad(g: Array, x: Array, rstd: Array, weight: Array | None, n: int)
 
 # -- per channel -------------------------------------------------------------------------------------------------------
 def _planes(x: Array) -> Array:
-    """(n, channels, all the rest)."""
+    """``x`` as (n, channels, size), or as (n, channels) if it has no other axes."""
     return x if x.ndim == 2 else x.reshape(x.shape[0], x.shape[1], prod(x.shape[2:]))
 
 
 def _sum(x: Array) -> Array:
-    """Sums of the channels."""
+    """The sum of each channel, (channels,)."""
     if x.ndim == 3:
         x = x @ cached_ones(x.shape[2], x.dtype)
     return cached_ones(x.shape[0], x.dtype) @ x
 
 
 def _dot(x: Array, y: Array) -> Array:
-    """Sums of the channels of ``x * y``."""
+    """The sum of each channel of ``x * y``, (channels,)."""
     if x.ndim == 2:
         return einsum("nc,nc->c", x, y)
     return cached_ones(x.shape[0], x.dtype) @ numpy.vecdot(x, y)
 
 
 def _along(value: Array, x: Array) -> Array:
+    """An array (channels,), in a shape that broadcasts with ``x``."""
     return value[:, None] if x.ndim == 3 else value
 
 
 def _at_once(count: int) -> int:
-    """How many channels of ``count`` elements."""
+    """How many channels of ``count`` elements make a block."""
     return max(BLOCK // max(count, 1), 1)
 
 
+@alone
 def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array, Array]:
     planes, channels = _planes(x), x.shape[1]
     count = x.size // channels if channels else 1
@@ -177,11 +175,15 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
 
     in_blocks(channels, 5 * PASS * x.size, _at_once(count), work)
     if not _safe(var, eps):
-        return _carefully(plain.batch_norm, x, weight, bias, eps)
+        with numpy.errstate(over="ignore"):  # the variance may be too large for its dtype
+            return plain.batch_norm(full_namespace(), x, weight, bias, eps)
     return out.reshape(x.shape), mean, var, rstd
 
 
-def batch_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None) -> tuple:
+@alone
+def batch_norm_grad(
+    g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None
+) -> tuple[Array, Array | None, Array | None]:
     planes, gs, channels = _planes(x), _planes(g), x.shape[1]
     count = x.size // channels if channels else 1
     t = numpy.empty(planes.shape, x.dtype)
@@ -202,7 +204,7 @@ def batch_norm_grad(g: Array, x: Array, mean: Array, rstd: Array, weight: Array 
     return t.reshape(x.shape), None if weight is None else dweight, None if weight is None else dbias
 
 
-OVERRIDES: dict[str, Callable] = {
-    function.__name__: alone(function)
+OVERRIDES: dict[str, Callable[..., Any]] = {
+    function.__name__: function
     for function in (layer_norm, layer_norm_grad, rms_norm, rms_norm_grad, batch_norm, batch_norm_grad)
 }

@@ -1,6 +1,4 @@
-"""Pooling through NumPy's strided views: a window's value number k, for all windows at once, is one slice of
-the input.
-"""
+"""NumPy's pooling: value number k of all windows is one strided slice of the input."""
 
 from __future__ import annotations
 
@@ -9,31 +7,27 @@ from collections.abc import Callable
 from functools import lru_cache
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
-from numpy import add, ndarray
+from numpy import add
 
 from ..kernels import pooling as plain
-from ..kernels.pooling import Windows
+from ..kernels.pooling import Windows, first_numbers
 from ..threads import BLOCK, PASS, in_blocks
 from .constants import BITS
+from .namespace import full_namespace
 
-Array = ndarray
-#: Sums along an axis are faster as one slice after the other up to this many.
+if TYPE_CHECKING:
+    from ..base import Array
+
+#: Up to this many values in a window, adding slices is faster than a reduction.
 _SLICES = 8
-
-
-def _xp() -> Any:
-    """NumPy with all kernels, for the plain versions. (It is not there yet when this file is read.)"""
-    from ..registry import get
-
-    return get("cpu").xp
 
 
 @lru_cache(maxsize=256)
 def _keys(windows: Windows) -> tuple[tuple[Any, ...], ...]:
-    """For every value of the windows, in order: where in the padded input it is."""
+    """A key for each value of a window: where in the padded input this value of all windows is."""
     along = [
         [
             slice(start, start + (w.out - 1) * w.stride + 1, w.stride)
@@ -49,11 +43,12 @@ def _padded_sizes(windows: Windows) -> tuple[int, ...]:
 
 
 def _inside(windows: Windows) -> tuple[Any, ...]:
-    """The input in its padded copy."""
+    """The key of the input in its padded copy."""
     return (..., *[slice(window.padding, window.padding + window.size) for window in windows])
 
 
 def _padded(x: Array, windows: Windows, fill: float) -> Array:
+    """``x`` with its padding of ``fill``; ``x`` itself if there is none."""
     sizes = _padded_sizes(windows)
     lead = x.ndim - len(windows)
     if sizes == x.shape[lead:]:
@@ -64,65 +59,66 @@ def _padded(x: Array, windows: Windows, fill: float) -> Array:
 
 
 def _in_blocks(rows: Array, windows: Windows, work: Callable[[int, int], None]) -> None:
-    """Of the inputs, (n, size1, size2, ...), as many at a time as the cache holds."""
+    """``work(start, stop)`` for as many of the inputs, (n, size1, size2, ...), at a time as fit into the cache."""
     in_blocks(len(rows), 4 * PASS * rows.size, max(BLOCK // max(prod(_padded_sizes(windows)), 1), 1), work)
 
 
 def _flat(x: Array, windows: Windows) -> Array:
-    """The axes before those of the windows as one."""
+    """``x`` with all axes before those of the windows as one."""
     lead = x.ndim - len(windows)
     return x.reshape(prod(x.shape[:lead]), *x.shape[lead:])
 
 
 def _larger(one: tuple[Array, Any], two: tuple[Array, Any]) -> tuple[Array, Any]:
-    """Of two values of every window, each with its number, the larger one; of equal ones the first."""
+    """The larger of two values of every window, with its number; the first one if they are equal."""
     (a, i), (b, j) = one, two
-    ahead = numpy.greater(b, a).view(numpy.uint8)
-    numpy.multiply(ahead, numpy.subtract(j, i), ahead)  # a difference below 0 wraps around, and the sum wraps back
-    return numpy.maximum(a, b), add(ahead, i, ahead)
+    larger = numpy.greater(b, a).view(numpy.uint8)
+    numpy.multiply(larger, numpy.subtract(j, i), larger)  # a negative difference wraps around, and the sum wraps back
+    return numpy.maximum(a, b), add(larger, i, larger)
 
 
 def max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
+    """As the plain version, by a tournament between the values of each window."""
     if prod([window.kernel for window in windows]) > 256 or not all(window.stride for window in windows):
-        return plain.max_pool(_xp(), x, windows)
+        return plain.max_pool(full_namespace(), x, windows)
     rows, shape = _flat(x, windows), (*x.shape[: x.ndim - len(windows)], *[window.out for window in windows])
     best, which = numpy.empty(shape, x.dtype), numpy.empty(shape, numpy.uint8)
     values, numbers = _flat(best, windows), _flat(which, windows)
     first: Any = 0
     if any(window.padding for window in windows):
-        first = plain._first(_xp(), numpy.zeros(0, numpy.int32), windows).astype(numpy.uint8)
+        first = first_numbers(full_namespace(), numpy.zeros(0, numpy.int32), windows).astype(numpy.uint8)
 
     def work(start: int, stop: int) -> None:
         padded = _padded(rows[start:stop], windows, -numpy.inf)
-        left: list[tuple[Array, Any]] = [(padded[(..., *key)], numpy.uint8(k)) for k, key in enumerate(_keys(windows))]
-        while len(left) > 1:  # a tournament: what takes time are the strides, and so each value is looked at only once
-            odd = left[len(left) & ~1 :]
-            left = [_larger(left[i], left[i + 1]) for i in range(0, len(left) - 1, 2)] + odd
-        values[start:stop], number = left[0]
-        numpy.maximum(
-            number, first, out=numbers[start:stop]
-        )  # a window of nothing but -inf: its first one is no padding
+        rest: list[tuple[Array, Any]] = [(padded[(..., *key)], numpy.uint8(k)) for k, key in enumerate(_keys(windows))]
+        while len(rest) > 1:  # each value is read once only: reading with strides takes most of the time
+            odd = rest[len(rest) & ~1 :]
+            rest = [_larger(rest[i], rest[i + 1]) for i in range(0, len(rest) - 1, 2)] + odd
+        values[start:stop], number = rest[0]
+        # in a window of -inf alone, the first value may be padding, which must not be chosen
+        numpy.maximum(number, first, out=numbers[start:stop])
 
     _in_blocks(rows, windows, work)
-    if best.size and numpy.isnan(numpy.maximum.reduce(best, axis=None)):  # nan is not greater, and yet it is the one
-        return plain.max_pool(_xp(), x, windows)
+    if best.size and numpy.isnan(numpy.maximum.reduce(best, axis=None)):  # nan is not greater, but must be chosen
+        return plain.max_pool(full_namespace(), x, windows)
     return best, which
 
 
 def _mask(keep: Array, bits: Any) -> Array:
-    """Integers with all bits where ``keep``: what they mask is exact for inf and nan, where a product with 0 is not."""
+    """Integers with all bits set where ``keep``, else 0. Unlike a product, a mask is exact for infinity and nan."""
     mask = keep.view(numpy.int8).astype(bits)
     return numpy.negative(mask, mask)
 
 
 def max_pool_grad(g: Array, which: Array, windows: Windows) -> Array:
+    """As the plain version: for each number k, ``g`` where ``which`` is k, added to the values number k."""
     if not all(window.stride for window in windows):
-        return plain.max_pool_grad(_xp(), g, which, windows)
+        return plain.max_pool_grad(full_namespace(), g, which, windows)
     lead = g.shape[: g.ndim - len(windows)]
     sizes = _padded_sizes(windows)
-    apart = all(window.stride >= (window.kernel - 1) * window.dilation + 1 for window in windows)
+    disjoint = all(window.stride >= (window.kernel - 1) * window.dilation + 1 for window in windows)
     full = [window.tiles and window.out * window.kernel == window.size for window in windows]
-    out = (numpy.empty if apart and all(full) else numpy.zeros)((*lead, *sizes), g.dtype)
+    out = (numpy.empty if disjoint and all(full) else numpy.zeros)((*lead, *sizes), g.dtype)
     gs, numbers, target = _flat(numpy.ascontiguousarray(g), windows), _flat(which, windows), _flat(out, windows)
     bits = BITS.get(g.itemsize)
 
@@ -131,13 +127,13 @@ def max_pool_grad(g: Array, which: Array, windows: Windows) -> Array:
             view, keep, part = target[start:stop][(..., *key)], numbers[start:stop] == k, gs[start:stop]
             if bits is None:
                 part = numpy.where(keep, part, part.dtype.type(0))
-            elif apart:
+            elif disjoint:
                 numpy.bitwise_and(part.view(bits), _mask(keep, bits), view.view(bits))
                 continue
             else:
                 mask = _mask(keep, bits)
                 part = numpy.bitwise_and(part.view(bits), mask, mask).view(g.dtype)
-            if apart:
+            if disjoint:
                 view[...] = part
             else:
                 add(view, part, view)
@@ -150,13 +146,14 @@ def max_pool_grad(g: Array, which: Array, windows: Windows) -> Array:
         for k, key in enumerate(_keys(windows[:-1])):
             numpy.bitwise_and(wide, _mask(part == k, numpy.int64).view(numpy.uint64), pairs[(..., *key, slice(None))])
 
-    # two neighbours of 32 bits as one integer: one of them is the gradient, the other 0
-    paired = apart and full[-1] and windows[-1].kernel == 2 and g.itemsize == 4 and sys.byteorder == "little"
+    # Two neighbours of 32 bits are handled as one integer: one of them is the gradient, the other is 0.
+    paired = disjoint and full[-1] and windows[-1].kernel == 2 and g.itemsize == 4 and sys.byteorder == "little"
     _in_blocks(target, windows, in_pairs if paired else work)
     return out if sizes == tuple([window.size for window in windows]) else out[_inside(windows)]
 
 
 def avg_pool(x: Array, windows: Windows, divisor: float) -> Array:
+    """As the plain version."""
     lead = x.ndim - len(windows)
     for i, window in enumerate(windows):
         axis = lead + i
@@ -179,6 +176,7 @@ def avg_pool(x: Array, windows: Windows, divisor: float) -> Array:
 
 
 def avg_pool_grad(g: Array, windows: Windows, divisor: float) -> Array:
+    """As the plain version, by adding ``g / divisor`` to strided slices."""
     lead = g.ndim - len(windows)
     g = g / divisor
     for i in reversed(range(len(windows))):
@@ -196,11 +194,12 @@ def avg_pool_grad(g: Array, windows: Windows, divisor: float) -> Array:
 
 
 def max_unpool(values: Array, places: Array, size: int) -> Array:
+    """As the plain version: NumPy writes in order, so the last value for a place stays."""
     out = numpy.zeros((values.shape[0], size), values.dtype)
     out[numpy.arange(values.shape[0])[:, None], places] = values
     return out
 
 
-OVERRIDES: dict[str, Callable] = {
+OVERRIDES: dict[str, Callable[..., Any]] = {
     function.__name__: function for function in (max_pool, max_pool_grad, avg_pool, avg_pool_grad, max_unpool)
 }

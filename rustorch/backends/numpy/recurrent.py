@@ -1,60 +1,71 @@
-"""The recurrent steps on NumPy: a matrix product and a handful of calls each, into buffers made once for the whole
-sequence.
+"""NumPy's recurrent steps: one matrix product and a few other calls each, into buffers made once for the sequence.
 
-``sigmoid(x) = (tanh(x / 2) + 1) / 2``: with it, all gates of a step go through one tanh.
+Because ``sigmoid(x) = (tanh(x / 2) + 1) / 2``, one call of tanh computes all gates of a step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
-from numpy import add, multiply, ndarray, tanh
+from numpy import add, multiply, tanh
 
-from ..kernels import recurrent as plain_versions
-from ..kernels.recurrent import before
+from ..kernels import recurrent as plain
+from ..kernels.recurrent import states_before
 from .linear import linear_grad_weight
+from .namespace import NUMPY, full_namespace
 
-Array = ndarray
+if TYPE_CHECKING:
+    from ..base import Array
+
+
+def _or_plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The override for real numbers, and the plain version for complex numbers."""
+
+    plain_version = getattr(plain, function.__name__)
+
+    @wraps(function)
+    def kernel(first: Array, *others: Any) -> Any:
+        if first.dtype.kind != "c":
+            return function(first, *others)
+        return plain_version(full_namespace(), first, *others)
+
+    return kernel
 
 
 def _order(steps: int, reverse: bool) -> range:
+    """The numbers of the steps in the order in which they are computed."""
     return range(steps - 1, -1, -1) if reverse else range(steps)
 
 
 def _start(state: Array | None, z: Array, size: int) -> Array:
+    """The state before the first step: ``state``, or zeros for None."""
     return numpy.zeros((z.shape[1], size), z.dtype) if state is None else state
 
 
 def _before(first: Array | None, states: Array, reverse: bool) -> Array:
-    return before(_Concat, first, states, reverse)
-
-
-class _Concat:
-    """What `before` needs of a namespace; NumPy 1 has no concat."""
-
-    zeros_like = staticmethod(numpy.zeros_like)
-    expand_dims = staticmethod(numpy.expand_dims)
-    concat = staticmethod(numpy.concatenate)
+    return states_before(NUMPY, first, states, reverse)
 
 
 def _scales(batch: int, width: int, sigmoids: tuple[bool, ...], dtype: numpy.dtype) -> tuple[Array, Array]:
-    """What to multiply with before and after tanh, and what to add after; written out for all rows, which is faster
-    than to broadcast.
+    """The factor before and after tanh, and the summand after it, which make sigmoids of some of the gates.
+
+    They have a row for each sample: that is faster than to broadcast one row.
     """
     which = numpy.tile(numpy.repeat(numpy.asarray(sigmoids), width), (batch, 1))
     return numpy.where(which, 0.5, 1.0).astype(dtype), numpy.where(which, 0.5, 0.0).astype(dtype)
 
 
+@_or_plain
 def rnn_steps(z: Array, h: Array | None, w_hh: Array, reverse: bool, nonlinearity: str) -> Array:
     h = _start(h, z, w_hh.shape[1])
     out = numpy.empty(z.shape, z.dtype)
-    across = numpy.ascontiguousarray(w_hh.T)
+    transposed = numpy.ascontiguousarray(w_hh.T)
     for t in _order(len(z), reverse):
         step = out[t]
-        numpy.dot(h, across, step)
+        numpy.dot(h, transposed, step)
         add(step, z[t], step)
         if nonlinearity == "relu":
             numpy.maximum(step, 0, out=step)
@@ -64,6 +75,7 @@ def rnn_steps(z: Array, h: Array | None, w_hh: Array, reverse: bool, nonlinearit
     return out
 
 
+@_or_plain
 def rnn_steps_grad(
     g: Array, h: Array | None, w_hh: Array, out: Array, reverse: bool, nonlinearity: str
 ) -> tuple[Array, Array | None, Array]:
@@ -82,6 +94,7 @@ def rnn_steps_grad(
     return dz, None if h is None else back, linear_grad_weight(dz, _before(h, out, reverse))
 
 
+@_or_plain
 def lstm_steps(
     z: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Array | None, reverse: bool
 ) -> tuple[Array, Array, Array, Array, Array]:
@@ -94,14 +107,14 @@ def lstm_steps(
     hidden = out if w_hr is None else numpy.empty((steps, batch, width), dtype)
     sigmoids = (True, True, False, True)
     factor, shift = _scales(batch, width, sigmoids, dtype)
-    # scaling by 1/2 is exact, so that it may come before the sum: once for all steps
+    # Scaling by 1/2 is exact, so it can be done before the sum, once for all steps.
     multiply(z, factor, gates)
-    across = multiply(w_hh.T, _scales(1, width, sigmoids, dtype)[0], order="C")
+    transposed = multiply(w_hh.T, _scales(1, width, sigmoids, dtype)[0], order="C")
     recurrent = numpy.empty((batch, columns), dtype)
     product = numpy.empty((batch, width), dtype)
     for t in _order(steps, reverse):
         gate, cell, s = gates[t], cells[t], squashed[t]
-        numpy.dot(h, across, recurrent)
+        numpy.dot(h, transposed, recurrent)
         add(gate, recurrent, gate)
         tanh(gate, gate)
         multiply(gate, factor, gate)
@@ -117,6 +130,7 @@ def lstm_steps(
     return out, c.copy(), gates, cells, squashed
 
 
+@_or_plain
 def lstm_steps_grad(
     g: Array,
     g_cell: Array,
@@ -134,17 +148,17 @@ def lstm_steps_grad(
     dtype = gates.dtype
     parts = gates.reshape(steps, batch, 4, width)
     i, f, m, o = (parts[:, :, k] for k in range(4))
-    # first the factors that are known beforehand, in the place of the result
+    # first the factors that do not depend on later steps, in place of the result
     dz = 1 - gates
     dz *= gates
     factors = dz.reshape(steps, batch, 4, width)
     multiply(m, m, factors[:, :, 2])
     numpy.subtract(1, factors[:, :, 2], factors[:, :, 2])
-    for k, with_it in ((0, m), (1, _before(c, cells, reverse)), (2, i), (3, squashed)):
-        factors[:, :, k] *= with_it
-    through = multiply(squashed, squashed)
-    numpy.subtract(1, through, through)
-    through *= o
+    for k, factor in ((0, m), (1, _before(c, cells, reverse)), (2, i), (3, squashed)):
+        factors[:, :, k] *= factor
+    cell_slope = multiply(squashed, squashed)
+    numpy.subtract(1, cell_slope, cell_slope)
+    cell_slope *= o
     dc = numpy.array(g_cell, dtype)  # a copy
     dh, part = numpy.empty((2, batch, width), dtype)
     back = numpy.zeros(out.shape[1:], dtype)
@@ -155,7 +169,7 @@ def lstm_steps_grad(
         else:
             add(g[t], back, totals[t])  # type: ignore[index]
             numpy.dot(totals[t], w_hr, dh)  # type: ignore[index]
-        multiply(dh, through[t], part)
+        multiply(dh, cell_slope[t], part)
         add(dc, part, dc)
         step = factors[t]
         multiply(step[:, :3], dc[:, None], step[:, :3])
@@ -167,6 +181,7 @@ def lstm_steps_grad(
     return dz, dh_first, dc_first, linear_grad_weight(dz, _before(h, out, reverse)), dw_hr
 
 
+@_or_plain
 def gru_steps(z: Array, h: Array | None, w_hh: Array, b_hh: Array | None, reverse: bool) -> tuple[Array, Array, Array]:
     steps, batch, columns = z.shape
     width, dtype = columns // 3, z.dtype
@@ -174,11 +189,11 @@ def gru_steps(z: Array, h: Array | None, w_hh: Array, b_hh: Array | None, revers
     both = 2 * width  # the columns of the two sigmoids
     gates = numpy.empty(z.shape, dtype)
     out, products = numpy.empty((2, steps, batch, width), dtype)
-    across = numpy.ascontiguousarray(w_hh.T)
+    transposed = numpy.ascontiguousarray(w_hh.T)
     recurrent = numpy.empty((batch, columns), dtype)
     for t in _order(steps, reverse):
         gate, step, x = gates[t], out[t], z[t]
-        numpy.dot(h, across, recurrent)
+        numpy.dot(h, transposed, recurrent)
         if b_hh is not None:
             add(recurrent, b_hh, recurrent)
         products[t] = recurrent[:, both:]
@@ -198,6 +213,7 @@ def gru_steps(z: Array, h: Array | None, w_hh: Array, b_hh: Array | None, revers
     return out, gates, products
 
 
+@_or_plain
 def gru_steps_grad(
     g: Array, h: Array | None, w_hh: Array, b_hh: Array | None, out: Array, gates: Array, products: Array, reverse: bool
 ) -> tuple[Array, Array | None, Array, Array | None]:
@@ -206,9 +222,9 @@ def gru_steps_grad(
     parts = gates.reshape(steps, batch, 3, width)
     r, u, n = (parts[:, :, k] for k in range(3))
     start = _before(h, out, reverse)
-    # the factors that are known beforehand, in the places of the results
+    # first the factors that do not depend on later steps, in place of the results
     dz = 1 - gates
-    dz *= gates  # r and u; n is next
+    dz *= gates  # for r and u; n follows
     factors = dz.reshape(steps, batch, 3, width)
     multiply(n, n, factors[:, :, 2])
     numpy.subtract(1, factors[:, :, 2], factors[:, :, 2])
@@ -231,21 +247,7 @@ def gru_steps_grad(
     return dz, None if h is None else back, linear_grad_weight(d, start), db_hh
 
 
-def _of_reals(function: Callable) -> Callable:
-    """The override for real numbers; of complex ones, the plain version."""
-
-    @wraps(function)
-    def kernel(first: Array, *others: Any) -> Any:
-        if first.dtype.kind != "c":
-            return function(first, *others)
-        from .. import of  # the backends are made of these overrides: they are there when one is called
-
-        return getattr(plain_versions, function.__name__)(of(first).xp, first, *others)  # type: ignore[union-attr]
-
-    return kernel
-
-
-OVERRIDES: dict[str, Callable] = {
-    function.__name__: _of_reals(function)
+OVERRIDES: dict[str, Callable[..., Any]] = {
+    function.__name__: function
     for function in (rnn_steps, rnn_steps_grad, lstm_steps, lstm_steps_grad, gru_steps, gru_steps_grad)
 }
