@@ -41,7 +41,7 @@ class Adadelta(Optimizer):
     maximize : bool
         Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations: no effect.
 
     Raises
     ------

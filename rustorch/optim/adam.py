@@ -45,7 +45,7 @@ class Adam(Optimizer, AdamNames):
     decoupled_weight_decay : bool
         Subtract ``lr * weight_decay * p`` from the parameter instead, as AdamW does.
     **hints
-        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations: no effect.
 
     Raises
     ------
@@ -158,7 +158,7 @@ class AdamW(Adam):
     maximize : bool
         Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations: no effect.
 
     Raises
     ------

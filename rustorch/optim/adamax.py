@@ -40,7 +40,7 @@ class Adamax(Optimizer):
     maximize : bool
         Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations: no effect.
 
     Raises
     ------

@@ -126,12 +126,12 @@ class LBFGS(Optimizer):
             raise ValueError(f"LBFGS has no steps for complex parameters; parameter {number} is {p.dtype}")
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Add the one group that there may be.
+        """Add the only group.
 
         Raises
         ------
         ValueError
-            If there is a group already, or the parameters are on several devices.
+            If the optimizer has a group already, or the parameters are on several devices.
         """
         if self.param_groups:
             raise ValueError("LBFGS has one group of parameters: all of them make one step together")

@@ -114,10 +114,14 @@ class Muon(Optimizer):
             raise ValueError(
                 f"{self._name}: adjust_lr_fn is None, 'original' or 'match_rms_adamw', not {options['adjust_lr_fn']!r}"
             )
-        given = options["ns_coefficients"]
-        if not isinstance(given, (tuple, list)) or len(given) != 3 or not all(map(checks.number, given)):
-            raise ValueError(f"{self._name}: ns_coefficients are three finite numbers, not {given!r}")
-        options["ns_coefficients"] = tuple(map(float, given))
+        coefficients = options["ns_coefficients"]
+        if (
+            not isinstance(coefficients, (tuple, list))
+            or len(coefficients) != 3
+            or not all(map(checks.number, coefficients))
+        ):
+            raise ValueError(f"{self._name}: ns_coefficients are three finite numbers, not {coefficients!r}")
+        options["ns_coefficients"] = tuple(map(float, coefficients))
 
     def check_parameter(self, p: Variable, number: int) -> None:
         if p.ndim != 2 or p.dtype.kind == "c":

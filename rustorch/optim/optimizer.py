@@ -44,8 +44,8 @@ class Optimizer(OptimizerNames):
     defaults : dict
         The options of a group that does not set them.
     hints : dict, optional
-        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations. They have no effect
-        here.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations. They have no
+        effect.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Optimizer(OptimizerNames):
     Variable([ 0.5, -1.5], requires_grad=True)
     """
 
-    #: The kernel that computes a step, if there is one.
+    #: The name of the kernel that computes a step, or None.
     kernel: str | None = None
     #: The names, in the state, of what the kernel returns after the new parameter.
     state_names: tuple[str, ...] = ()

@@ -43,7 +43,7 @@ class RAdam(Optimizer):
     maximize : bool
         Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations: no effect.
 
     Raises
     ------

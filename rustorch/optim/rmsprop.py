@@ -46,7 +46,7 @@ class RMSprop(Optimizer):
     maximize : bool
         Maximize instead of minimize.
     **hints
-        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations; no effect here.
+        ``foreach``, ``fused`` and ``capturable``, which choose among PyTorch's implementations: no effect.
 
     Raises
     ------

@@ -178,8 +178,8 @@ def _is_simple(value: Any) -> bool:
 
 
 def _copy(name: str, value: Any, start: Any, p: Variable, differences: list[str]) -> Any:
-    """An entry of the kind that `Optimizer.start` made: a number, an array, None before there is an array, or a value
-    that a user defined.
+    """An entry of the same kind as ``start``, the entry that `Optimizer.start` makes: a number, an array, None before
+    the first array, or a value of a user's optimizer.
     """
     try:
         if name in NUMBERS:

@@ -117,10 +117,10 @@ def test_an_invalid_last_epoch_raises(cls: str, last_epoch: Any) -> None:
 @pytest.mark.parametrize("cls", SETTINGS)
 def test_numpy_scalars_are_accepted_as_settings(cls: str) -> None:
     numpys = {float: numpy.float64, int: numpy.int64}
-    given = {
+    arguments = {
         key: numpys[type(value)](value) if type(value) in numpys else value for key, value in SETTINGS[cls][0].items()
     }
-    schedule = getattr(OURS, cls)(sgd(), **given)
+    schedule = getattr(OURS, cls)(sgd(), **arguments)
     assert json.loads(json.dumps(schedule.state_dict())) == schedule.state_dict()
 
 
@@ -187,9 +187,9 @@ def test_a_function_that_raises_does_not_change_the_optimizer() -> None:
 
 def test_one_cycle_needs_its_number_of_steps() -> None:
     optimizer = sgd()
-    for given in ({}, {"epochs": 3}, {"steps_per_epoch": 3}):
+    for arguments in ({}, {"epochs": 3}, {"steps_per_epoch": 3}):
         with pytest.raises(ValueError, match="OneCycleLR: give total_steps, or both epochs and steps_per_epoch"):
-            lr_scheduler.OneCycleLR(optimizer, 0.1, **given)  # type: ignore[arg-type]
+            lr_scheduler.OneCycleLR(optimizer, 0.1, **arguments)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="OneCycleLR: epochs is a whole number of at least 1, not 0"):
         lr_scheduler.OneCycleLR(optimizer, 0.1, epochs=0, steps_per_epoch=3)
 
@@ -279,31 +279,31 @@ COMPOSITES: list[Any] = [
 @pytest.mark.parametrize("build", COMPOSITES, ids=["SequentialLR", "ChainedScheduler"])
 def test_schedules_of_another_optimizer_or_kind_raise(build: Any) -> None:
     optimizer, foreign = sgd(), sgd()
-    mine, theirs = lr_scheduler.StepLR(optimizer, 5), lr_scheduler.StepLR(foreign, 5)
-    before, state = repr(optimizer), mine.state_dict()
+    own_schedule, other_schedule = lr_scheduler.StepLR(optimizer, 5), lr_scheduler.StepLR(foreign, 5)
+    before, state = repr(optimizer), own_schedule.state_dict()
     for schedulers, error, message in (
         (
-            [mine, theirs],
+            [own_schedule, other_schedule],
             ValueError,
             r"all schedulers to belong to the same optimizer, but schedulers\[1\] \(StepLR\) has another SGD",
         ),
         (
-            [mine, lr_scheduler.ReduceLROnPlateau(optimizer)],
+            [own_schedule, lr_scheduler.ReduceLROnPlateau(optimizer)],
             ValueError,
             "does not support `ReduceLROnPlateau`.* at index 1",
         ),
-        ([mine, optimizer], TypeError, r"schedulers\[1\] is a rustorch.optim.sgd.SGD, no schedule of rustorch"),
+        ([own_schedule, optimizer], TypeError, r"schedulers\[1\] is a rustorch.optim.sgd.SGD, no schedule of rustorch"),
         ([], ValueError, "expects at least one scheduler, but got no scheduler"),
-        (mine, TypeError, "schedulers is a list of schedules, not StepLR"),
+        (own_schedule, TypeError, "schedulers is a list of schedules, not StepLR"),
     ):
         with pytest.raises(error, match=message):
             build(optimizer, schedulers)
-    assert (repr(optimizer), mine.state_dict()) == (before, state)
+    assert (repr(optimizer), own_schedule.state_dict()) == (before, state)
     if find_spec("torch"):
         with pytest.raises(
             TypeError, match=r"schedulers\[1\] is a torch.optim.lr_scheduler.StepLR, no schedule of rustorch"
         ):
-            build(optimizer, [mine, Theirs().StepLR(Theirs().optimizer("SGD", (0.1,)), 5)])
+            build(optimizer, [own_schedule, Theirs().StepLR(Theirs().optimizer("SGD", (0.1,)), 5)])
 
 
 def test_a_sequence_with_the_optimizer_of_other_schedules_raises() -> None:

@@ -100,18 +100,18 @@ def test_a_state_contains_the_attributes_of_callable_objects(build: Callable[...
     assert plain.state_dict() == before
 
 
-@pytest.mark.parametrize("given", FIRST_CASES)
+@pytest.mark.parametrize("loaded", FIRST_CASES)
 @pytest.mark.parametrize("needed", FIRST_CASES)
-def test_a_state_of_another_class_is_refused(needed: str, given: str) -> None:
+def test_a_state_of_another_class_is_refused(needed: str, loaded: str) -> None:
     _, schedule = make_case(FIRST_CASES[needed])
-    state = make_case(FIRST_CASES[given])[1].state_dict()
-    if given == needed:
+    state = make_case(FIRST_CASES[loaded])[1].state_dict()
+    if loaded == needed:
         schedule.load_state_dict(state)
         return
     before = schedule.state_dict()
     with pytest.raises(
         ValueError,
-        match=f"{needed}.load_state_dict: nothing was loaded, because of\n  kind: {given} given, {needed} needed",
+        match=f"{needed}.load_state_dict: nothing was loaded, because of\n  kind: {loaded} given, {needed} needed",
     ):
         schedule.load_state_dict(state)
     assert schedule.state_dict() == before

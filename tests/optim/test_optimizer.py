@@ -182,7 +182,7 @@ def test_a_bad_learning_rate_is_not_set(lr: Any) -> None:
 
 
 # -- state -------------------------------------------------------------------------------------------------------------
-def test_training_that_is_stopped_and_resumed_is_the_same_bit_for_bit(backend: Target) -> None:
+def test_a_resumed_run_is_the_same_bit_for_bit(backend: Target) -> None:
     def start() -> tuple[list[Any], rustorch.SGD]:
         parameters = [backend.variable(array, requires_grad=True) for array in cases.sgd_start()]
         return parameters, rustorch.SGD(parameters, lr=0.05, momentum=0.9, weight_decay=0.01, nesterov=True)
@@ -215,7 +215,7 @@ def test_a_loaded_state_is_a_copy(backend: Target) -> None:
     assert other.lr == 0.1
 
 
-def test_the_layout_is_that_of_pytorch(backend: Target) -> None:
+def test_state_dicts_have_the_layout_of_pytorch(backend: Target) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed to make a state")
     theirs = [torch.tensor(array, requires_grad=True) for array in cases.sgd_start()]
     ours = [backend.variable(array, requires_grad=True) for array in cases.sgd_start()]
@@ -294,7 +294,7 @@ def test_a_state_of_other_parameters_raises_and_nothing_is_loaded(change: Any, m
         assert after[key]["momentum_buffer"].tolist() == entries["momentum_buffer"].tolist()
 
 
-# -- writing one -------------------------------------------------------------------------------------------------------
+# -- a user's optimizer ----------------------------------------------------------------------------------------------
 class Signs(rustorch.Optimizer):
     """A step of fixed length, counted."""
 
@@ -306,7 +306,7 @@ class Signs(rustorch.Optimizer):
         return p - options["lr"] * xp.sign(g)
 
 
-def test_a_subclass_writes_one_update(backend: Target) -> None:
+def test_a_subclass_that_defines_update_makes_steps(backend: Target) -> None:
     p = _leaf(backend)
     optimizer = Signs([p], lr=0.5)
     for _ in range(2):
@@ -316,7 +316,7 @@ def test_a_subclass_writes_one_update(backend: Target) -> None:
     assert optimizer.state_dict()["state"] == {0: {"steps": 2}}
 
 
-def test_the_base_writes_none() -> None:
+def test_the_base_class_has_no_update() -> None:
     p = nn.Parameter([1.0])
     p.grad = numpy.array([1.0], dtype="float32")
     with pytest.raises(NotImplementedError):

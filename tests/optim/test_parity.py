@@ -23,14 +23,14 @@ def test_every_optimizer_is_in_the_table() -> None:
 @pytest.mark.parametrize("name", optim_cases.table())
 def test_fifty_steps_are_those_of_pytorch(name: str, backend: Target) -> None:
     cls, options = optim_cases.table()[name]
-    got = optim_cases.train(
+    actual = optim_cases.train(
         rustorch,
         lambda array, tracked: backend.variable(array, requires_grad=tracked),
         lambda p: backend.numpy(p).tolist(),
         lambda parameters: getattr(rustorch, cls)(parameters, **options),
     )
     for step, values in load("optim")[name].items():
-        for key, want in values.items():
+        for key, expected in values.items():
             numpy.testing.assert_allclose(
-                got[step][key], want, rtol=1e-9, atol=1e-10, err_msg=f"{key} after {step} steps"
+                actual[step][key], expected, rtol=1e-9, atol=1e-10, err_msg=f"{key} after {step} steps"
             )

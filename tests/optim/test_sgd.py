@@ -35,20 +35,20 @@ def _train(target: Target, build: Callable[[list[Any]], Any]) -> dict[str, Any]:
     return parameters_after
 
 
-def _compare(got: dict[str, Any], want: dict[str, Any]) -> None:
-    assert list(got) == list(want)
-    for step in want:
-        for name in want[step]:
+def _compare(actual: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert list(actual) == list(expected)
+    for step in expected:
+        for name in expected[step]:
             numpy.testing.assert_allclose(
-                got[step][name], want[step][name], **EXACT, err_msg=f"{name} after {step} steps"
+                actual[step][name], expected[step][name], **EXACT, err_msg=f"{name} after {step} steps"
             )
 
 
 @pytest.mark.parametrize("name", cases.sgd())
 def test_every_combination_of_options_is_that_of_pytorch(name: str, backend: Target) -> None:
     options = cases.sgd()[name]
-    got = _train(backend, lambda parameters: rustorch.SGD(parameters, lr=cases.SGD_LR, **options))
-    _compare(got, load("sgd")[name])
+    actual = _train(backend, lambda parameters: rustorch.SGD(parameters, lr=cases.SGD_LR, **options))
+    _compare(actual, load("sgd")[name])
 
 
 def test_each_group_has_its_own_options(backend: Target) -> None:

@@ -177,8 +177,8 @@ def test_a_complex_parameter_is_updated_as_a_pair_of_real_ones(name: str, backen
         one.step()
         other.step()
     assert z.dtype == rustorch.complex128
-    got, want = backend.numpy(z), backend.numpy(pair)
-    numpy.testing.assert_allclose(numpy.stack([got.real, got.imag]), want, rtol=1e-13, atol=1e-13)
+    actual, expected = backend.numpy(z), backend.numpy(pair)
+    numpy.testing.assert_allclose(numpy.stack([actual.real, actual.imag]), expected, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("cls", ["Adam", "Adagrad", "Rprop", "RMSprop"])

@@ -20,7 +20,7 @@ Averaged = swa_utils.AveragedModel
 # -- PyTorch's numbers -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", swa_cases.TABLE)
 def test_averages_are_pytorchs(name: str, backend: Target) -> None:
-    found = swa_cases.run(
+    actual = swa_cases.run(
         name,
         nn,
         swa_utils,
@@ -29,11 +29,11 @@ def test_averages_are_pytorchs(name: str, backend: Target) -> None:
         lambda model: model.to(backend.device),
     )
     expected = load("swa_utils")[name]
-    assert list(found) == list(expected)
+    assert list(actual) == list(expected)
     # PyTorch divides by n + 1 in float32 in this function
     rtol = 1e-6 if name == "get_swa_multi_avg_fn" else 1e-12
     for key, value in expected.items():
-        numpy.testing.assert_allclose(found[key], value, rtol=rtol, atol=1e-6 if rtol > 1e-9 else 1e-14, err_msg=key)
+        numpy.testing.assert_allclose(actual[key], value, rtol=rtol, atol=1e-6 if rtol > 1e-9 else 1e-14, err_msg=key)
 
 
 def test_an_exponential_average_in_a_training_loop(backend: Target) -> None:

@@ -545,7 +545,7 @@ def total_norm(xp: Namespace, order: float, *arrays: Array) -> Array:
 def clip_by_norm(xp: Namespace, maximum: float, total: Array, *arrays: Array) -> tuple[Array, ...]:
     """New arrays: each one times ``maximum / (total + 1e-6)`` where that is less than 1.
 
-    The arrays have one dtype. ``total`` is their norm, a 0-d array of the real dtype that belongs to theirs.
+    The arrays have one dtype. ``total`` is their norm, a 0-d array of that dtype, or of its real dtype.
 
     Source: Pascanu et al., "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
     """

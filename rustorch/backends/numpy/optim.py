@@ -83,7 +83,7 @@ def sgd(
 ) -> tuple[Array, Array | None]:
     """As the plain version, in place: with one scratch buffer of a block's size."""
     p = _writable(p)
-    if p.size <= 8 * BLOCK and not (momentum or weight_decay or maximize):  # there is one temporary only
+    if p.size <= 8 * BLOCK and not (momentum or weight_decay or maximize):  # the expression makes one temporary only
         return subtract(p, multiply(g, lr), p), buffer
     first = momentum and buffer is None
     if first:

@@ -146,12 +146,12 @@ class SequentialLR(_Composite):
         self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1
     ) -> None:
         self._adopt(schedulers, self._checked_optimizer(optimizer))
-        whole(self._name, given := {"last_epoch": last_epoch}, -1, "last_epoch")
+        whole(self._name, settings := {"last_epoch": last_epoch}, -1, "last_epoch")
         checked: dict[str, Any] = {"milestones": milestones}
         self._check_milestones(checked, "milestones")
         self._check_groups()
         self._milestones = checked["milestones"]
-        self.last_epoch = given["last_epoch"] + 1
+        self.last_epoch = settings["last_epoch"] + 1
         with _AllOrNothing(self):
             self._begin()
 

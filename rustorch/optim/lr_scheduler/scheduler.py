@@ -84,12 +84,12 @@ class LRScheduler:
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         self.optimizer = self._checked_optimizer(optimizer)
-        whole(self._name, given := {"last_epoch": last_epoch}, -1, "last_epoch")
+        whole(self._name, checked := {"last_epoch": last_epoch}, -1, "last_epoch")
         groups = optimizer.param_groups
         with _AllOrNothing(self):
-            self._prepare(resumed=given["last_epoch"] != -1)
+            self._prepare(resumed=checked["last_epoch"] != -1)
             for i, group in enumerate(groups):
-                if given["last_epoch"] == -1:
+                if checked["last_epoch"] == -1:
                     group.setdefault("initial_lr", float(group["lr"]))
                 elif missing := [key for key in self._left_in_groups() if key not in group]:
                     raise KeyError(
@@ -98,7 +98,7 @@ class LRScheduler:
                         f"last_epoch out to start anew"
                     )
             self.base_lrs = [float(group["initial_lr"]) for group in groups]
-            self.last_epoch = given["last_epoch"]
+            self.last_epoch = checked["last_epoch"]
             self._initial_step()
         vars(optimizer).setdefault("_scheduled", (optimizer.steps, vars(optimizer).get("step")))
 
