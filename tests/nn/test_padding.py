@@ -92,7 +92,7 @@ BAD = [
     (
         lambda: nn.ConstantPad2d(1, 2.0)(ONES((3,))),
         ValueError,
-        r"ConstantPad2d: padding is a pair .* of which an input of shape \(3,\) has 1",
+        r"ConstantPad2d: padding is a pair .* for at most 1 of an input of shape \(3,\)",
     ),
     (
         lambda: nn.ZeroPad1d((-2, -2))(ONES((1, 3))),

@@ -151,7 +151,7 @@ def _padded(labels: Variable, lengths: Variable) -> Variable:
     """Sequences that follow each other in one dimension, as rows that are as long as the longest sequence."""
     total = int(ops.sum(lengths))
     if labels.shape[0] != total:
-        raise ValueError(f"ctc_loss: {labels.shape[0]} labels in a row, but target_lengths sum to {total}")
+        raise ValueError(f"ctc_loss: there are {labels.shape[0]} labels, but target_lengths sum to {total}")
     if not total:
         return ops.zeros((lengths.shape[0], 0), dtype=labels.dtype, device=labels.device)
     starts = ops.cumulative_sum(lengths) - lengths

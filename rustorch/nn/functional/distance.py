@@ -183,7 +183,7 @@ def margin_ranking_loss(
     target = signs(name, target, input1, keep=True)
     if not (input1.ndim == input2.ndim == target.ndim):
         raise ValueError(
-            f"{name}: the inputs and the target have as many dimensions, not the shapes {input1.shape}, "
+            f"{name}: the inputs and the target need equally many dimensions; their shapes are {input1.shape}, "
             f"{input2.shape}, {target.shape}"
         )
     _vectors(name, input1, input2, target)
@@ -244,7 +244,7 @@ def cosine_embedding_loss(
     target = signs(name, target, input1)
     if target.ndim not in (0, 1) or {input1.ndim, input2.ndim} != {target.ndim + 1}:
         raise ValueError(
-            f"{name}: inputs of (n, d) have a target of (n,), inputs of (d,) one of (); these are {input1.shape}, "
+            f"{name}: inputs (n, d) need a target (n,), and inputs (d,) a target (); their shapes are {input1.shape}, "
             f"{input2.shape} and {target.shape}"
         )
     if not broadcastable([input1.shape[:-1], input2.shape[:-1], target.shape]):
@@ -368,7 +368,7 @@ def _triplet(
     anchor, positive, negative = _vectors(name, anchor, positive, negative)
     if not (anchor.ndim == positive.ndim == negative.ndim):
         raise ValueError(
-            f"{name}: anchor, positive and negative have as many dimensions, not the shapes {anchor.shape}, "
+            f"{name}: anchor, positive and negative need equally many dimensions; their shapes are {anchor.shape}, "
             f"{positive.shape}, {negative.shape}"
         )
     near, far = distance(anchor, positive), distance(anchor, negative)

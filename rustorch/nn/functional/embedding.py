@@ -245,7 +245,7 @@ def _bags(name: str, input: Variable, offsets: ArrayLike, include_last: bool) ->
     """The first place of each bag in the flattened input, and the place after its last one."""
     if input.ndim == 2:
         if offsets is not None:
-            raise ValueError(f"{name}: an input of two dimensions is a bag per row; it takes no offsets")
+            raise ValueError(f"{name}: in an input of two dimensions each row is a bag; it takes no offsets")
         starts = ops.arange(input.shape[0], dtype=dtypes.int64, device=input.device) * input.shape[1]
         return starts, starts + input.shape[1]
     if input.ndim != 1:

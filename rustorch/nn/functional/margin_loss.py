@@ -32,7 +32,7 @@ def _rows(name: str, input: ArrayLike) -> tuple[Variable, bool]:
     input = real(input, name)
     if input.ndim > 2 or not all(input.shape[-1:]):
         raise ValueError(
-            f"{name}: the input is (classes,) or (n, classes), not of shape {input.shape}, and has a class"
+            f"{name}: the input is (classes,) or (n, classes) with at least one class, not of shape {input.shape}"
         )
     return (ops.reshape(input, (1, input.size)), True) if input.ndim < 2 else (input, False)
 

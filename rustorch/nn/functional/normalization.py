@@ -73,13 +73,11 @@ def _last_sizes(name: str, x: Variable, normalized_shape: Sizes, **parameters: V
         raise ValueError(f"{name}: normalized_shape is positive sizes, not {normalized_shape!r}")
     if len(shape) < n or tuple(shape[-n:]) != sizes:
         raise ValueError(
-            f"{name}: the input has shape {tuple(shape)}; with normalized_shape {sizes}, its last sizes are these"
+            f"{name}: the input has shape {tuple(shape)}; its last sizes must be normalized_shape, {sizes}"
         )
     for what, value in parameters.items():
         if value is not None and tuple(value._native.shape) != sizes:
-            raise ValueError(
-                f"{name}: the {what} has shape {value.shape}; with normalized_shape {sizes}, it has this shape"
-            )
+            raise ValueError(f"{name}: the {what} has shape {value.shape}; its shape must be normalized_shape, {sizes}")
     return n
 
 

@@ -94,8 +94,8 @@ def padded(name: str, input: ArrayLike, pad: Sequence[int], mode: str, value: Nu
     x = adopt(input, name)
     if not isinstance(pad, (tuple, list)) or len(pad) % 2 or len(pad) > 2 * x.ndim:
         raise ValueError(
-            f"{name}: padding is a pair of numbers for each of the last axes, of which an input of shape {x.shape} has "
-            f"{x.ndim}; it is {pad!r}"
+            f"{name}: padding is a pair of numbers for each of the last dimensions, for at most {x.ndim} of an input "
+            f"of shape {x.shape}; it is {pad!r}"
         )
     sizes = tuple_of(name, "padding", pad, len(pad), least=None)
     if mode not in ("constant", "reflect", "replicate", "circular"):
@@ -106,7 +106,7 @@ def padded(name: str, input: ArrayLike, pad: Sequence[int], mode: str, value: Nu
     for axis, before, after in pairs:
         if x.shape[axis] + before + after < 0:
             raise ValueError(
-                f"{name}: padding {(before, after)} takes more than there is from a dimension of {x.shape[axis]}"
+                f"{name}: padding {(before, after)} removes more elements than a dimension of size {x.shape[axis]} has"
             )
     for axis, before, after in pairs:
         if not (before or after):

@@ -47,9 +47,7 @@ def ordered(name: str, input: ArrayLike, n: int) -> Variable:
     """`images` of real numbers: complex numbers have no order."""
     input = images(name, input, n)
     if input.dtype.kind != "f":
-        raise TypeError(
-            f"{name}: there is no largest among numbers of {input.dtype}; take the maximum of their rustorch.abs"
-        )
+        raise TypeError(f"{name}: numbers of {input.dtype} have no order; take the maximum of their rustorch.abs")
     return input
 
 

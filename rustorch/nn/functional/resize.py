@@ -44,7 +44,8 @@ def _taken(x: Variable, places: list[int], axis: int) -> Variable:
 
 def _single(number: float) -> float:
     """The number in single precision, which PyTorch uses for places of nearest values of images of every dtype."""
-    return unpack("f", pack("f", number))[0]
+    single: float = unpack("f", pack("f", number))[0]
+    return single
 
 
 def _nearest(x: Variable, axis: int, out: int, scale: float, shift: float) -> Variable:

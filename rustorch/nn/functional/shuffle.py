@@ -52,7 +52,7 @@ def pixel_shuffle(input: ArrayLike, upscale_factor: int) -> Variable:
     *lead, channels, height, width = input.shape
     if channels % (r * r):
         raise ValueError(
-            f"pixel_shuffle: {r} * {r} divides the channels, but not {channels}; the input's shape is {input.shape}"
+            f"pixel_shuffle: the number of channels must be a multiple of {r} * {r}; the input's shape is {input.shape}"
         )
     n = len(lead)
     out = ops.reshape(input, (*lead, channels // (r * r), r, r, height, width))
@@ -85,7 +85,7 @@ def pixel_unshuffle(input: ArrayLike, downscale_factor: int) -> Variable:
     *lead, channels, height, width = input.shape
     if height % r or width % r:
         raise ValueError(
-            f"pixel_unshuffle: {r} divides height and width, but not {height} and {width}; the shape is {input.shape}"
+            f"pixel_unshuffle: height and width must be multiples of {r}; the input's shape is {input.shape}"
         )
     n = len(lead)
     out = ops.reshape(input, (*lead, channels, height // r, r, width // r, r))
@@ -126,7 +126,8 @@ def channel_shuffle(input: ArrayLike, groups: int) -> Variable:
     batch, channels, *rest = input.shape
     if channels % groups:
         raise ValueError(
-            f"channel_shuffle: {groups} groups divide the channels, but not {channels}; the shape is {input.shape}"
+            f"channel_shuffle: the number of channels must be a multiple of groups={groups}; the input's shape is "
+            f"{input.shape}"
         )
     out = ops.reshape(input, (batch, groups, channels // groups, *rest))
     return ops.reshape(ops.moveaxis(out, 1, 2), (batch, channels, *rest))

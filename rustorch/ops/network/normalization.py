@@ -1,6 +1,7 @@
-"""Normalization: one node for a layer, and one rule for all of its gradients, which share most of their work.
+"""Primitives of normalization: a layer is one node, and one rule computes all of its gradients.
 
-The rules are kernels that are not primitives: for second derivatives their plain versions run on Variables.
+The gradients of input, weight and bias share most of their work. The rules are kernels and no primitives: for second
+derivatives their plain versions run on Variables.
 """
 
 from __future__ import annotations
