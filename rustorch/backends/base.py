@@ -339,8 +339,9 @@ def info(dtype: numpy.dtype) -> tuple[Any, ...]:
         limits = numpy.iinfo(dtype)
         return limits.bits, int(limits.max), int(limits.min), dtype
     if dtype.kind == "V":
-        from ml_dtypes import finfo
+        import ml_dtypes
 
+        finfo: Any = ml_dtypes.finfo
         brain = finfo(dtype)
         return brain.bits, float(brain.eps), float(brain.max), float(brain.min), float(brain.smallest_normal), dtype
     part = numpy.finfo(dtype)

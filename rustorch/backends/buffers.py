@@ -1,10 +1,9 @@
-"""Arrays as bytes, and bytes as arrays: little-endian, in C order, as files hold them."""
+"""Arrays as bytes, and bytes as arrays: little-endian and in C order, as files hold them."""
 
 from __future__ import annotations
 
 import sys
 from math import prod
-from typing import Any
 
 import numpy
 
@@ -15,32 +14,34 @@ _LITTLE = sys.byteorder == "little"
 
 
 def contents(array: Array) -> memoryview:
-    """The bytes of a native array: its own memory where it lies on the host as files have it, a copy elsewhere."""
-    backend: Any = of(array)
-    host: numpy.ndarray = backend.to_numpy(array)
+    """The bytes of a native array. They are its own memory if it is on the host in this form, otherwise a copy."""
+    backend = of(array)
+    if backend is None:
+        raise TypeError(f"{type(array).__name__} is no array of a library that rustorch knows")
+    host = backend.to_numpy(array)
     host = numpy.ascontiguousarray(host, host.dtype.newbyteorder("<"))
     return host.reshape(-1).view(numpy.uint8).data
 
 
 def from_contents(memory: memoryview, stored: str, dtype: str, shape: tuple[int, ...]) -> numpy.ndarray:
-    """A NumPy array around bytes, writable as they are; a copy where they are not aligned, or in another dtype.
+    """A NumPy array around bytes, writable if they are. It is a copy if they are not aligned or have another dtype.
 
     Parameters
     ----------
     memory : memoryview
-        As many bytes as the array has.
+        The bytes of the array.
     stored : str
-        The name of the dtype in which they are; "bfloat16" is one, though NumPy has none.
+        The name of their dtype; it may be "bfloat16", which NumPy does not have.
     dtype : str
-        The name of the array's dtype: the same, or a float that holds all values of it, or complex128 for pairs of
-        float64.
+        The name of the array's dtype: the same, or a floating-point dtype that holds all its values, or complex128 for
+        pairs of float64.
     shape : tuple of int
-        Of the array.
+        The shape of the array.
 
     Raises
     ------
     ValueError
-        If there can be no array of this shape, or bytes of a bool are neither 0 nor 1.
+        If no array can have this shape, or if a byte of a bool is neither 0 nor 1.
     """
     if not prod(shape):
         return numpy.empty(shape, dtype)
@@ -49,13 +50,14 @@ def from_contents(memory: memoryview, stored: str, dtype: str, shape: tuple[int,
         return (upper << 16).view("float32")
     if stored == "bool" and int(_view(memory, "uint8", shape).max()) > 1:
         raise ValueError("bytes of a bool that are neither 0 nor 1")  # NumPy computes nonsense with them
-    found = _view(memory, dtype if dtype == "complex128" else stored, shape)
-    return found if found.dtype.name == dtype else found.astype(dtype)
+    array = _view(memory, dtype if dtype == "complex128" else stored, shape)
+    return array if array.dtype.name == dtype else array.astype(dtype)
 
 
 def _view(memory: memoryview, dtype: str, shape: tuple[int, ...]) -> numpy.ndarray:
+    """An aligned array of a dtype around little-endian bytes, or a copy of them."""
     native = numpy.dtype(dtype)
-    found = numpy.ndarray(shape, native if _LITTLE else native.newbyteorder("<"), memory)
-    if not found.flags.aligned:
-        found = found.copy()
-    return found.astype(native, copy=False)
+    array: numpy.ndarray = numpy.ndarray(shape, native if _LITTLE else native.newbyteorder("<"), memory)
+    if not array.flags.aligned:
+        array = array.copy()
+    return array.astype(native, copy=False)

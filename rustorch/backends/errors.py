@@ -1,4 +1,4 @@
-"""Which of the errors that array libraries raise keep their kind when rustorch adds what it knows about them."""
+"""Which errors of array libraries keep their type when rustorch adds to their message."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from numpy.linalg import LinAlgError
 
 __all__ = ["ARITHMETIC", "KEPT", "LinAlgError"]
 
-#: Not about shapes or dtypes: matrices without a result, and what ``numpy.errstate(all="raise")`` asks for.
+#: Errors that shapes and dtypes do not cause: a matrix has no result, or ``numpy.errstate(all="raise")`` asked for it.
 ARITHMETIC = (LinAlgError, FloatingPointError, OverflowError)
-#: All others become RuntimeErrors. An error is of the first kind that fits.
+#: The types to keep; the first one that fits is used. All other errors become RuntimeErrors.
 KEPT = (*ARITHMETIC, TypeError, IndexError, ValueError)

@@ -1,8 +1,7 @@
-"""Work on many samples in Python threads: NumPy and BLAS let go of the interpreter, and BLAS is told to leave the cores
-to them.
+"""Work on many samples in Python threads. NumPy and BLAS release the interpreter lock, so the threads run in parallel.
 
-Needs threadpoolctl, which finds the libraries that compute and their threads; without it everything runs in the calling
-thread.
+While they run, BLAS is limited to one thread of its own for each. This needs the package threadpoolctl, which finds the
+libraries that compute and sets their threads. Without it, everything runs in the calling thread.
 """
 
 from __future__ import annotations
@@ -16,29 +15,27 @@ from itertools import pairwise
 from time import monotonic
 from typing import Any
 
-#: Multiplications below which handing work over takes longer than it saves.
+#: The number of multiplications below which it takes longer to share work than to do it.
 LEAST = 1 << 22
-#: What a pass over an element costs, in multiplications of a matrix product.
+#: The cost of a pass over one element, in multiplications of a matrix product.
 PASS = 16
-#: Elements at a time: temporaries stay small. With more calls than that the threads would wait for each other at every
-#: one.
+#: The number of elements in a block: temporaries stay small. Smaller blocks mean more calls, and the threads would wait
+#: for each other at each call.
 BLOCK = 1 << 20
-#: Seconds: longer than what lies between two convolutions of a network.
-MOMENT = 0.1
+#: Seconds. It is longer than the pause between two convolutions of a network.
+PAUSE = 0.1
 
 
 class _Threads:
-    """The threads, and how many of them BLAS would use; made when they are first needed."""
+    """The threads, as many as BLAS would use. They are made when they are first needed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._inside = 0
-        self.last = monotonic()
-        self._before: Any = None
-        from concurrent.futures import (
-            ThreadPoolExecutor,
-            wait,
-        )  # which import logging: not for those who need none of it
+        self._users = 0
+        self.last_used = monotonic()
+        self._limits: Any = None
+        # this imports logging, so not every program should pay for it
+        from concurrent.futures import ThreadPoolExecutor, wait
 
         self.wait = wait
         try:
@@ -51,16 +48,16 @@ class _Threads:
         self.pool = ThreadPoolExecutor(self.count, "rustorch")
 
     def __enter__(self) -> None:
-        with self._lock:  # the first one in saves what the last one out restores, whichever threads they are
-            if not self._inside:
-                self._before = self._libraries.limit(limits=1)
-            self._inside += 1
+        with self._lock:  # the first user saves the limits that the last one restores, whichever threads they are in
+            if not self._users:
+                self._limits = self._libraries.limit(limits=1)
+            self._users += 1
 
     def __exit__(self, *exc: object) -> None:
         with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._before.restore_original_limits()
+            self._users -= 1
+            if not self._users:
+                self._limits.restore_original_limits()
 
 
 _threads: _Threads | None = None
@@ -68,7 +65,7 @@ _lock = threading.Lock()
 
 
 def _forget() -> None:
-    """In a process that was forked, there are no threads."""
+    """Drop the threads: a forked process has none."""
     global _threads, _lock
     _threads, _lock = None, threading.Lock()
 
@@ -77,19 +74,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def awake() -> bool:
-    """Whether work was spread over several threads a moment ago, so that more of it is to be expected."""
-    return _threads is not None and _threads.count > 1 and monotonic() - _threads.last < MOMENT
+def in_use() -> bool:
+    """Whether several threads worked a moment ago, so that they will probably work again soon."""
+    return _threads is not None and _threads.count > 1 and monotonic() - _threads.last_used < PAUSE
 
 
-def alone(function: Callable) -> Callable:
-    """The function, which calls BLAS, without BLAS's threads in a program that has its own: they stay awake for a while
-    after their work, and would be in the way of what is spread next.
+def with_one_blas_thread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function that calls BLAS. BLAS uses one thread if rustorch's threads are in use: its own threads would
+    stay awake for a while after their work, and slow down what rustorch's threads do next.
     """
 
     @wraps(function)
     def run(*args: Any) -> Any:
-        if not awake():
+        if not in_use():
             return function(*args)
         with _threads:  # type: ignore[union-attr]
             return function(*args)
@@ -97,24 +94,24 @@ def alone(function: Callable) -> Callable:
     return run
 
 
-def spread(n: int, cost: float, work: Callable[[int, int], Any], keep_awake: bool = True) -> list[Any]:
-    """``work(start, stop)`` for parts of ``range(n)`` that cover it.
+def spread(n: int, cost: float, work: Callable[[int, int], Any], mark_in_use: bool = True) -> list[Any]:
+    """Call ``work(start, stop)`` for parts of ``range(n)``, in several threads. The parts cover the range.
 
     Parameters
     ----------
     n : int
-        How many samples.
+        The number of samples.
     cost : float
-        How many multiplications they take, about.
+        About how many multiplications all samples take.
     work : callable
-        Called from several threads at once; writes only what belongs to its samples.
-    keep_awake : bool
-        Whether it counts for `awake`.
+        It is called from several threads at once, and writes only what belongs to its samples.
+    mark_in_use : bool
+        Whether `in_use` is true for a moment afterwards.
 
     Returns
     -------
     list
-        What it returned, in order.
+        The results of the calls, in order.
     """
     global _threads
     if n < 2 or cost < LEAST:
@@ -125,41 +122,42 @@ def spread(n: int, cost: float, work: Callable[[int, int], Any], keep_awake: boo
     threads, count = _threads, min(_threads.count, n)
     if count < 2 or threading.current_thread().name.startswith("rustorch"):
         return [work(0, n)]
-    if keep_awake:
-        threads.last = monotonic()
+    if mark_in_use:
+        threads.last_used = monotonic()
     bounds = [n * i // count for i in range(count + 1)]
     with threads:
         run: Any = work
         futures = [threads.pool.submit(copy_context().run, run, *part) for part in pairwise(bounds[1:])]
         try:
             first = work(0, bounds[1])
-        finally:  # nobody writes any more when this returns
+        finally:  # after an error, too, no thread may write when this function returns
             threads.wait(futures)
     return [first, *[future.result() for future in futures]]
 
 
 def in_blocks(n: int, cost: float, size: int, work: Callable[[int, int], Any]) -> None:
-    """``work(start, stop)`` for blocks of ``size`` and less that cover ``range(n)``: what lies between convolutions,
-    one pass after the other while the block is in the cache, and shared out among their threads as long as these are
-    awake.
+    """Call ``work(start, stop)`` for blocks of at most ``size`` that cover ``range(n)``.
+
+    This is for work between convolutions: all passes over a block are made while it is in the cache. The blocks are
+    shared between rustorch's threads if these are in use.
 
     Parameters
     ----------
     n : int
-        How many elements, rows or samples.
+        The number of elements, rows or samples.
     cost : float
-        How many multiplications all of them take, about.
+        About how many multiplications all of them take.
     size : int
-        How many of them at a time.
+        The number of them in a block.
     work : callable
-        Called from several threads at once; writes only what belongs to its block.
+        It is called from several threads at once, and writes only what belongs to its block.
     """
 
     def part(first: int, stop: int) -> None:
         for start in range(first, stop, size):
             work(start, min(start + size, stop))
 
-    if awake():
-        spread(n, cost, part, keep_awake=False)
+    if in_use():
+        spread(n, cost, part, mark_in_use=False)
     else:
         part(0, n)

@@ -1,6 +1,4 @@
-"""Work that is shared out among Python threads: all of it done once, errors and contexts carried over, BLAS left as it
-was.
-"""
+"""Work shared by Python threads: each part is done once, errors and contexts arrive, BLAS's threads are restored."""
 
 from __future__ import annotations
 
@@ -20,15 +18,15 @@ threadpoolctl = pytest.importorskip(
 
 
 @pytest.fixture(autouse=True)
-def two(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Two threads, whatever the machine has, for work of any size."""
-    made = threads._Threads()
-    made.count = 2
-    monkeypatch.setattr(threads, "_threads", made)
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two threads on every machine, for work of any size."""
+    pool = threads._Threads()
+    pool.count = 2
+    monkeypatch.setattr(threads, "_threads", pool)
     monkeypatch.setattr(threads, "LEAST", 0)
     monkeypatch.setattr(linear, "LEAST", 0)
     yield
-    made.pool.shutdown()
+    pool.pool.shutdown()
 
 
 def _limits() -> list[int]:
@@ -36,7 +34,7 @@ def _limits() -> list[int]:
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 7])
-def test_every_sample_is_worked_on_once(n: int) -> None:
+def test_each_sample_is_computed_once(n: int) -> None:
     before = _limits()
     done: list[int] = []
     threads.spread(n, 1e9, lambda start, stop: done.extend(range(start, stop)))
@@ -44,12 +42,12 @@ def test_every_sample_is_worked_on_once(n: int) -> None:
     assert _limits() == before
 
 
-def test_results_come_in_order() -> None:
+def test_results_are_in_order() -> None:
     assert threads.spread(5, 1e9, lambda start, stop: (start, stop)) == [(0, 2), (2, 5)]
 
 
 @pytest.mark.parametrize("bad", [0, 2])
-def test_an_error_arrives_when_nobody_writes_any_more(bad: int) -> None:
+def test_an_error_is_raised_after_all_threads_are_done(bad: int) -> None:
     before = _limits()
 
     def work(start: int, stop: int) -> None:
@@ -61,7 +59,7 @@ def test_an_error_arrives_when_nobody_writes_any_more(bad: int) -> None:
     assert _limits() == before
 
 
-def test_what_numpy_does_with_errors_is_what_the_caller_said() -> None:
+def test_threads_have_the_errstate_of_the_caller() -> None:
     x = numpy.zeros(4)
     with numpy.errstate(divide="ignore"):
         assert threads.spread(4, 1e9, lambda start, stop: numpy.divide(1, x[start:stop]).sum()) == [
@@ -72,12 +70,12 @@ def test_what_numpy_does_with_errors_is_what_the_caller_said() -> None:
         threads.spread(4, 1e9, lambda start, stop: numpy.divide(1, x[start:stop]))
 
 
-def test_work_that_spreads_work_again_does_not_wait_for_itself() -> None:
+def test_nested_work_does_not_wait_for_itself() -> None:
     inner = threads.spread(4, 1e9, lambda start, stop: threads.spread(4, 1e9, lambda a, b: b - a))
     assert sum(map(sum, inner)) == 8
 
 
-def test_several_callers_leave_blas_as_it_was() -> None:
+def test_several_callers_restore_the_threads_of_blas() -> None:
     before = _limits()
     callers = [
         threading.Thread(target=lambda: [threads.spread(4, 1e9, lambda a, b: None) for _ in range(20)])
@@ -90,7 +88,7 @@ def test_several_callers_leave_blas_as_it_was() -> None:
     assert _limits() == before
 
 
-def test_numbers_are_those_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_threads_compute_the_numbers_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = numpy.random.default_rng(0)
     x, w, g = rng.standard_normal((5, 4, 6, 6)), rng.standard_normal((6, 2, 3, 3)), rng.standard_normal((5, 6, 3, 3))
     options = ((2, 2), ((1, 1), (1, 1)), (1, 1), 2)
@@ -98,14 +96,14 @@ def test_numbers_are_those_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
     long, gain, wide = rng.standard_normal((3, 5, 16, 16)), rng.standard_normal(5), rng.standard_normal((1, 1, 3, 3))
     images, windows = rng.standard_normal((5, 4, 6, 6)).astype("float32"), (Window(6, 3, 2, 2),) * 2
 
-    def all_of_them() -> list[numpy.ndarray]:
+    def results() -> list[numpy.ndarray]:
         return [
             convolution.conv(x, w, None, *options),
             convolution.conv_grad_weight(g, x, (3, 3), *options),
             convolution.conv_grad_input(g, w, (6, 6), *options),
             linear.matmul(a, b),
             linear.matmul(b.T, a.T),
-            # a sample's product is one of its own: fewer numbers come in than go out
+            # each sample has a product of its own, because it has fewer inputs than outputs
             convolution.conv(
                 long[:, :1], numpy.repeat(wide, 9, 0), gain[:1].repeat(9), (1, 1), ((1, 1), (1, 1)), (1, 1), 1
             ),
@@ -120,16 +118,16 @@ def test_numbers_are_those_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
             *normalization.batch_norm_grad(-long, long, normal[1], normal[3], gain),
         ]
 
-    spread = all_of_them()
+    in_two_threads = results()
     monkeypatch.setattr(threads, "LEAST", 1e30)
     monkeypatch.setattr(linear, "LEAST", 1e30)
-    alone = all_of_them()
-    for one, two in zip(alone, spread, strict=True):
+    in_one_thread = results()
+    for one, two in zip(in_one_thread, in_two_threads, strict=True):
         numpy.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-12)
-    numpy.testing.assert_allclose(alone[7], long.repeat(100, 0).sum((0, 2, 3)), rtol=1e-10)
+    numpy.testing.assert_allclose(in_one_thread[7], long.repeat(100, 0).sum((0, 2, 3)), rtol=1e-10)
 
 
-def test_blocks_cover_everything_once() -> None:
+def test_blocks_cover_the_range_once() -> None:
     for n, size in ((0, 3), (1, 3), (3, 3), (10, 3), (10, 100)):
         done: list[range] = []
         threads.in_blocks(n, 1e9, size, lambda *block, done=done: done.append(range(*block)))
@@ -137,19 +135,19 @@ def test_blocks_cover_everything_once() -> None:
         assert all(len(block) <= size for block in done)
 
 
-def test_they_fall_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert threads.awake()
-    now = threads.monotonic() + threads.MOMENT * 2
+def test_threads_are_in_use_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert threads.in_use()
+    now = threads.monotonic() + threads.PAUSE * 2
     monkeypatch.setattr(threads, "monotonic", lambda: now)
-    assert not threads.awake()
-    threads.spread(4, 1e9, lambda start, stop: None, keep_awake=False)
-    assert not threads.awake()
+    assert not threads.in_use()
+    threads.spread(4, 1e9, lambda start, stop: None, mark_in_use=False)
+    assert not threads.in_use()
     threads.spread(4, 1e9, lambda start, stop: None)
-    assert threads.awake()
+    assert threads.in_use()
 
 
 def test_without_threadpoolctl_there_is_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "threadpoolctl", None)
     monkeypatch.setattr(threads, "_threads", None)
     assert threads.spread(4, 1e9, lambda start, stop: (start, stop)) == [(0, 4)]
-    assert not threads.awake()
+    assert not threads.in_use()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 from numpy import add, ndarray
 
-from ..threads import LEAST, awake, spread
+from ..threads import LEAST, in_use, spread
 
 if TYPE_CHECKING:
     from ..base import Array
@@ -20,7 +20,7 @@ def _product(a: Array, b: Array) -> Array:
     threads would stay awake for a while after their work, and slow down the next convolution.
     """
     (rows, inner), columns = a.shape, b.shape[1]
-    if not awake() or rows * inner * columns < LEAST or b.shape[0] != inner:
+    if not in_use() or rows * inner * columns < LEAST or b.shape[0] != inner:
         return a.dot(b)
     out = numpy.empty((rows, columns), numpy.result_type(a, b))
 
@@ -30,7 +30,7 @@ def _product(a: Array, b: Array) -> Array:
         else:
             numpy.matmul(a, b[:, start:stop], out[:, start:stop])
 
-    spread(rows if rows >= columns else columns, rows * inner * columns, work, keep_awake=False)
+    spread(rows if rows >= columns else columns, rows * inner * columns, work, mark_in_use=False)
     return out
 
 

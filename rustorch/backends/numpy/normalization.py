@@ -13,7 +13,7 @@ import numpy
 from numpy import add, einsum, multiply, subtract
 
 from ..kernels import normalization as plain
-from ..threads import BLOCK, PASS, alone, in_blocks
+from ..threads import BLOCK, PASS, in_blocks, with_one_blas_thread
 from .constants import cached_ones
 from .namespace import full_namespace
 
@@ -34,7 +34,7 @@ def _rows(x: Array, n: int) -> Array:
     return x.reshape(prod(x.shape[: x.ndim - n]), prod(x.shape[x.ndim - n :]))
 
 
-@alone
+@with_one_blas_thread
 def layer_norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: float) -> tuple[Array, Array, Array]:
     rows = _rows(x, n)
     count = rows.shape[1]
@@ -59,7 +59,7 @@ def layer_norm(x: Array, weight: Array | None, bias: Array | None, n: int, eps: 
     return out.reshape(x.shape), mean.reshape(shape), rstd.reshape(shape)
 
 
-@alone
+@with_one_blas_thread
 def layer_norm_grad(
     g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None, n: int
 ) -> tuple[Array, Array | None, Array | None]:
@@ -87,7 +87,7 @@ def layer_norm_grad(
     return t.reshape(x.shape), dweight, dbias
 
 
-@alone
+@with_one_blas_thread
 def rms_norm(x: Array, weight: Array | None, n: int, eps: float) -> tuple[Array, Array]:
     rows = _rows(x, n)
     with numpy.errstate(over="ignore", under="ignore"):
@@ -105,7 +105,7 @@ def rms_norm(x: Array, weight: Array | None, n: int, eps: float) -> tuple[Array,
     return out.reshape(x.shape), rstd.reshape(x.shape[: x.ndim - n] + (1,) * n)
 
 
-@alone
+@with_one_blas_thread
 def rms_norm_grad(g: Array, x: Array, rstd: Array, weight: Array | None, n: int) -> tuple[Array, Array | None]:
     rows, gs, rstd = _rows(x, n), _rows(g, n), rstd.reshape(-1, 1)
     lead, count = rows.shape
@@ -152,7 +152,7 @@ def _at_once(count: int) -> int:
     return max(BLOCK // max(count, 1), 1)
 
 
-@alone
+@with_one_blas_thread
 def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array, Array]:
     planes, channels = _planes(x), x.shape[1]
     count = x.size // channels if channels else 1
@@ -180,7 +180,7 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     return out.reshape(x.shape), mean, var, rstd
 
 
-@alone
+@with_one_blas_thread
 def batch_norm_grad(
     g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None
 ) -> tuple[Array, Array | None, Array | None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 from numpy import add, maximum, ndarray
 
-from ..threads import alone
+from ..threads import with_one_blas_thread
 from .constants import cached_ones
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _per_channel(x: Array, axis: tuple[int, ...]) -> bool:
     return x.ndim > 2 and axis == (0, *range(2, x.ndim)) and x.dtype in _BLAS and x.flags.c_contiguous
 
 
-@alone
+@with_one_blas_thread
 def _channels(x: Array) -> Array:
     """The gradient of a convolution's bias, in a third of the time of ``add.reduce``."""
     n, channels, size = x.shape[0], x.shape[1], prod(x.shape[2:])
