@@ -29,7 +29,7 @@ from tests.support.target import Target
         (numpy.arange(3, dtype="int8"), "int8", (3,)),
     ],
 )
-def test_dtypes_and_shapes_of_data(data: object, dtype: str, shape: tuple) -> None:
+def test_data_decides_dtype_and_shape(data: object, dtype: str, shape: tuple) -> None:
     x = Variable(data)
     assert (x.dtype.name, x.shape, x.device) == (dtype, shape, "cpu")
     assert (x.ndim, x.size) == (len(shape), int(numpy.prod(shape)))
@@ -39,7 +39,7 @@ def test_dtypes_and_shapes_of_data(data: object, dtype: str, shape: tuple) -> No
     assert x.grad_fn is None
 
 
-def test_a_named_dtype_and_device(backend: Target) -> None:
+def test_dtype_and_device_may_be_named(backend: Target) -> None:
     x = Variable([1, 2], requires_grad=True, device=backend.device, dtype=rustorch.float64)
     assert (x.dtype, x.device, x.requires_grad) == (rustorch.float64, backend.device, True)
     assert Variable(x.detach(), dtype="float32").dtype == rustorch.float32
@@ -47,31 +47,31 @@ def test_a_named_dtype_and_device(backend: Target) -> None:
 
 
 @pytest.mark.parametrize("data", [[[1, 2], [3]], [1, [2]], [[1.0], [2.0, 3.0], []]])
-def test_ragged_lists(data: list) -> None:
+def test_ragged_lists_are_refused(data: list) -> None:
     for make in (Variable, rustorch.asarray, rustorch.tensor):
         with pytest.raises(ValueError, match="ragged data: the nested sequences differ in length"):
             make(data)
 
 
 @pytest.mark.parametrize("data", ["text", ["a", "b"], object(), [1, object()], None, [1, None], {1: 2}, {1, 2}])
-def test_what_is_no_number(data: object) -> None:
+def test_data_that_is_no_number_is_refused(data: object) -> None:
     for make in (Variable, rustorch.asarray, rustorch.tensor):
         with pytest.raises(TypeError, match=r"an array holds numbers; .* is none"):
             make(data)
 
 
-def test_a_list_of_variables_is_not_data() -> None:
+def test_a_list_of_variables_is_refused() -> None:
     with pytest.raises(TypeError, match=r"rustorch\.stack, which keeps their gradients"):
         Variable([rustorch.tensor(1.0), rustorch.tensor(2.0)])
 
 
-def test_an_integer_beyond_int64() -> None:
+def test_an_integer_beyond_int64_needs_a_dtype() -> None:
     with pytest.raises(ValueError, match="does not fit into int64"):
         Variable(2**63)
     assert Variable(2**63, dtype=rustorch.uint64).item() == 2**63
 
 
-def test_what_no_dtype_is() -> None:
+def test_values_that_are_no_dtype_are_refused() -> None:
     with pytest.raises(TypeError, match=r"'nothing' is not a data type; use one of rustorch\.bool"):
         Variable([1.0], dtype="nothing")
 
@@ -98,7 +98,7 @@ def test_integers_cannot_require_grad(dtype: str, backend: Target) -> None:
     assert not x.requires_grad
 
 
-def test_switching_requires_grad(backend: Target) -> None:
+def test_requires_grad_can_be_switched_on_a_leaf(backend: Target) -> None:
     x = backend.variable([1.0])
     assert x.requires_grad_() is x
     assert (x * 2).requires_grad
@@ -113,7 +113,7 @@ def test_switching_requires_grad(backend: Target) -> None:
 
 
 # -- data and grad -----------------------------------------------------------------------------------------------------
-def test_setting_data(backend: Target) -> None:
+def test_data_can_be_replaced_on_a_leaf(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     x.data = backend.array([3.0, 4.0, 5.0])
     assert x.shape == (3,)
@@ -127,7 +127,7 @@ def test_setting_data(backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(x), [3.0, 4.0, 5.0])
 
 
-def test_setting_grad(backend: Target) -> None:
+def test_grad_must_fit_its_variable(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     x.grad = backend.array([3.0, 4.0])
     (x * 2).sum().backward()
@@ -143,7 +143,7 @@ def test_setting_grad(backend: Target) -> None:
     x.zero_grad()
 
 
-def test_detach_and_clone(backend: Target) -> None:
+def test_detach_shares_memory_and_clone_copies(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     y = (x * 2).detach()
     assert not y.requires_grad
@@ -158,7 +158,7 @@ def test_detach_and_clone(backend: Target) -> None:
 
 
 # -- values out --------------------------------------------------------------------------------------------------------
-def test_item_and_tolist(backend: Target) -> None:
+def test_item_and_tolist_return_python_values(backend: Target) -> None:
     assert backend.variable([[2.5]]).item() == 2.5
     assert type(backend.variable(3, "int64").item()) is int
     assert type(backend.variable(True, "bool").item()) is bool
@@ -170,7 +170,7 @@ def test_item_and_tolist(backend: Target) -> None:
         backend.variable([1.0, 2.0]).item()
 
 
-def test_python_numbers(backend: Target) -> None:
+def test_variables_of_one_element_convert_to_python_numbers(backend: Target) -> None:
     x = backend.variable(2.0)
     assert (float(x), int(x), bool(x), complex(x)) == (2.0, 2, True, 2 + 0j)
     assert float(backend.variable([[2.0]])) == 2.0
@@ -187,7 +187,7 @@ def test_python_numbers(backend: Target) -> None:
             no_index.__index__()
 
 
-def test_length_iteration_and_membership(backend: Target) -> None:
+def test_a_variable_has_length_iteration_and_membership(backend: Target) -> None:
     x = backend.variable([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     assert len(x) == 2
     rows = list(x)
@@ -201,7 +201,7 @@ def test_length_iteration_and_membership(backend: Target) -> None:
         iter(scalar)
 
 
-def test_repr_and_format(backend: Target) -> None:
+def test_repr_and_format_show_values_and_notes(backend: Target) -> None:
     where = "" if backend.device == "cpu" else f", device={backend.device!r}"
     assert repr(backend.variable([1.0, 2.0], "float32")) == f"Variable([1., 2.]{where})"
     assert (
@@ -219,7 +219,7 @@ def test_hash_is_identity() -> None:
     assert len({x, y, x}) == 2
 
 
-def test_transposes_and_parts(backend: Target) -> None:
+def test_t_mt_real_and_imag_are_those_of_the_standard(backend: Target) -> None:
     x = backend.variable([[1.0, 2.0, 3.0]], requires_grad=True)
     assert x.T.shape == (3, 1)
     assert backend.variable(numpy.zeros((2, 3, 4))).mT.shape == (2, 4, 3)

@@ -27,7 +27,7 @@ def told() -> Iterator[list]:
         yield found
 
 
-def test_it_is_a_user_warning_of_rustorchs_own() -> None:
+def test_gradient_lost_warning_is_a_user_warning() -> None:
     assert issubclass(GradientLostWarning, UserWarning)
     assert "GradientLostWarning" in rustorch.autograd.__all__
 
@@ -45,7 +45,7 @@ LOSING: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", LOSING)
-def test_a_tracked_number_warns(name: str, backend: Target) -> None:
+def test_converting_a_tracked_variable_to_a_number_warns(name: str, backend: Target) -> None:
     x = backend.variable(2.0, requires_grad=True)
     with pytest.warns(GradientLostWarning, match=r"its gradient ends here. Write x.item\(\) or x.detach\(\)") as found:
         LOSING[name](x)
@@ -73,12 +73,12 @@ SILENT: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", SILENT)
-def test_what_is_read_on_purpose_is_silent(name: str, backend: Target, told: list) -> None:
+def test_item_formatting_and_comparisons_do_not_warn(name: str, backend: Target, told: list) -> None:
     SILENT[name](backend.variable(2.0, requires_grad=True))
     assert not told
 
 
-def test_once_for_each_line(told: list) -> None:
+def test_each_line_warns_once(told: list) -> None:
     x = rustorch.tensor([1.0, 2.0, 3.0], requires_grad=True)
     array = numpy.zeros(3)
     for i in range(3):
@@ -90,7 +90,7 @@ def test_once_for_each_line(told: list) -> None:
     numpy.testing.assert_array_equal(array, [1.0, 4.0, 9.0])
 
 
-def test_a_change_of_filters_starts_anew() -> None:
+def test_lines_warn_again_after_a_change_of_filters() -> None:
     x = rustorch.tensor(1.0, requires_grad=True)
     for _ in range(2):
         with pytest.warns(GradientLostWarning):
@@ -103,13 +103,13 @@ def test_a_change_of_filters_starts_anew() -> None:
         assert float(x) == 1.0
 
 
-def test_the_line_is_the_first_outside_of_rustorch(told: list) -> None:
+def test_the_warning_names_the_first_line_outside_of_rustorch(told: list) -> None:
     x = rustorch.tensor(0.5, requires_grad=True)
     rustorch.nn.functional.leaky_relu(rustorch.tensor([-1.0]), x)
     assert [found.filename for found in told] == [__file__]
 
 
-def test_quad_of_a_tracked_function(told: list) -> None:
+def test_scipy_quad_of_a_tracked_function_warns(told: list) -> None:
     integrate = pytest.importorskip("scipy.integrate")
     a = rustorch.tensor(2.0, requires_grad=True, dtype="float64")
     value, _ = integrate.quad(lambda t: a * t, 0.0, 1.0)
@@ -117,7 +117,7 @@ def test_quad_of_a_tracked_function(told: list) -> None:
     assert [found.category for found in told] == [GradientLostWarning]
 
 
-def test_schedulers_and_optimizers_read_losses_in_silence(told: list) -> None:
+def test_schedulers_and_optimizers_read_losses_without_a_warning(told: list) -> None:
     w = rustorch.tensor([1.0], requires_grad=True)
     optimizer = rustorch.SGD([w], lr=0.1)
     rustorch.optim.lr_scheduler.ReduceLROnPlateau(optimizer).step((w * w).sum())
@@ -144,7 +144,7 @@ INTO_NUMPY: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", INTO_NUMPY)
-def test_numpys_arrays_refuse_tracked_values(name: str) -> None:
+def test_numpy_arrays_refuse_tracked_values(name: str) -> None:
     x = rustorch.tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(RuntimeError, match="would lose its gradient"):
         INTO_NUMPY[name](x)
@@ -152,7 +152,7 @@ def test_numpys_arrays_refuse_tracked_values(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["sum", "prod", "mean", "std", "var", "max", "min", "all", "any"])
-def test_numpys_reductions_name_rustorchs(name: str) -> None:
+def test_errors_of_numpy_reductions_name_the_function_of_rustorch(name: str) -> None:
     x = rustorch.tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(TypeError, match=rf"numpy\.{name} does not compute with Variables; write rustorch\.{name}\(x\)"):
         getattr(numpy, name)(x)
@@ -160,7 +160,7 @@ def test_numpys_reductions_name_rustorchs(name: str) -> None:
 
 # -- Tensor(2, 3) ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("sizes", [(2, 3), (2, 3, 4), ([1.0], 1), ([1.0], "cuda"), ([1.0], 0.5)])
-def test_sizes_are_no_data(sizes: tuple) -> None:
+def test_sizes_in_place_of_data_are_refused(sizes: tuple) -> None:
     with pytest.raises(
         TypeError, match=r"the second argument is requires_grad, True or False.*rustorch\.empty\(\(2, 3\)\)"
     ):
@@ -168,7 +168,7 @@ def test_sizes_are_no_data(sizes: tuple) -> None:
 
 
 @pytest.mark.parametrize("flag", [True, numpy.True_])
-def test_requires_grad_is_a_boolean(flag: Any) -> None:
+def test_requires_grad_must_be_a_boolean(flag: Any) -> None:
     assert rustorch.Variable([1.0], flag).requires_grad
     assert not rustorch.Variable([1.0], not flag).requires_grad
     assert rustorch.Tensor([1.0, 2.0], [2, 1]).shape == (2, 1)

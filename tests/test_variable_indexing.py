@@ -25,7 +25,7 @@ KEYS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-def test_reading_and_writing(key: Any, backend: Target) -> None:
+def test_keys_read_and_write_as_in_numpy(key: Any, backend: Target) -> None:
     x = backend.variable(A)
     numpy.testing.assert_array_equal(backend.numpy(x[key]), A[key])
     want = A.copy()
@@ -38,11 +38,11 @@ def test_reading_and_writing(key: Any, backend: Target) -> None:
 
 
 @pytest.mark.parametrize("key", [1, slice(1, None), slice(None, None, -1), (1, 2)], ids=str)
-def test_axes_that_are_left_out_are_whole(key: Any, backend: Target) -> None:
+def test_dimensions_that_a_key_leaves_out_are_whole(key: Any, backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(backend.variable(A)[key]), A[key])
 
 
-def test_integer_arrays_and_lists(backend: Target) -> None:
+def test_integer_arrays_and_lists_are_keys(backend: Target) -> None:
     a = numpy.array([1.0, 2.0, 3.0])
     x = backend.variable(a)
     index = backend.variable([2, 0, 2, -1], "int64")
@@ -53,7 +53,7 @@ def test_integer_arrays_and_lists(backend: Target) -> None:
     assert x[backend.variable(1, "int64")].item() == 2.0
 
 
-def test_boolean_masks(backend: Target) -> None:
+def test_boolean_masks_are_keys(backend: Target) -> None:
     x = backend.variable(A)
     mask = x > 10.0
     numpy.testing.assert_array_equal(backend.numpy(x[mask]), A[A > 10])
@@ -62,7 +62,7 @@ def test_boolean_masks(backend: Target) -> None:
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0), (0, 0)], ids=str)
-def test_masks_without_elements(shape: tuple, backend: Target) -> None:
+def test_masks_without_elements_select_nothing(shape: tuple, backend: Target) -> None:
     """The standard's own suite asks for what NumPy does: a size of 0 fits every axis."""
     x, mask = backend.variable(A[0, :2, :3], requires_grad=True), backend.variable(numpy.zeros(shape), "bool")
     out = x[mask]
@@ -74,7 +74,7 @@ def test_masks_without_elements(shape: tuple, backend: Target) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
-def test_wide_unsigned_integers(dtype: str, backend: Target) -> None:
+def test_wide_unsigned_integers_are_keys(dtype: str, backend: Target) -> None:
     a = numpy.array([1, 2, 2 ** (8 * numpy.dtype(dtype).itemsize) - 1], dtype)
     x, places = backend.variable(a, dtype), backend.variable([2, 0, 2, 1], "int64")
     for got in (x[places], rustorch.take(x, places), rustorch.take_along_axis(x, places)):
@@ -84,7 +84,7 @@ def test_wide_unsigned_integers(dtype: str, backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(x[::-1]), a[::-1])
 
 
-def test_what_is_no_index(backend: Target) -> None:
+def test_values_that_are_no_index_are_refused(backend: Target) -> None:
     x = backend.variable(A)
     with pytest.raises(IndexError, match=r"an index is an integer, a slice, None, Ellipsis.*not float64"):
         x[backend.variable([1.0])]
@@ -118,7 +118,7 @@ def _values(shape: tuple[int, ...]) -> numpy.ndarray:
 
 @quick
 @given(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, max_side=3, min_side=0))
-def test_broadcasting_is_undone(shapes: hnp.BroadcastableShapes) -> None:
+def test_gradients_undo_broadcasting_of_written_values(shapes: hnp.BroadcastableShapes) -> None:
     one, two = (_values(shape) for shape in shapes.input_shapes)
     x, y = rustorch.Variable(one, requires_grad=True), rustorch.Variable(two, requires_grad=True)
     out = x * y
@@ -131,7 +131,7 @@ def test_broadcasting_is_undone(shapes: hnp.BroadcastableShapes) -> None:
 
 @quick
 @given(SHAPES, st.data())
-def test_permutations_and_reshapes(shape: tuple[int, ...], data: st.DataObject) -> None:
+def test_gradients_pass_through_permutations_and_reshapes(shape: tuple[int, ...], data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(shape))))
     _dot_product_test(lambda x: rustorch.permute_dims(x, tuple(order)), _values(shape))
     _dot_product_test(lambda x: rustorch.reshape(x, (x.size,)), _values(shape))
@@ -141,7 +141,7 @@ def test_permutations_and_reshapes(shape: tuple[int, ...], data: st.DataObject) 
 
 @quick
 @given(hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=3), st.data())
-def test_joining(shape: tuple[int, ...], data: st.DataObject) -> None:
+def test_gradients_pass_through_concat_and_stack(shape: tuple[int, ...], data: st.DataObject) -> None:
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     _dot_product_test(lambda x: rustorch.concat([x, x * 2, x], axis=axis), _values(shape))
     _dot_product_test(lambda x: rustorch.stack([x, x * 3], axis=axis), _values(shape))
@@ -152,7 +152,7 @@ def test_joining(shape: tuple[int, ...], data: st.DataObject) -> None:
 
 @quick
 @given(hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=3), st.data())
-def test_basic_indices(shape: tuple[int, ...], data: st.DataObject) -> None:
+def test_gradients_pass_through_basic_indices(shape: tuple[int, ...], data: st.DataObject) -> None:
     key = data.draw(hnp.basic_indices(shape, allow_newaxis=True))
     v = _values(shape)
     out = rustorch.Variable(v)[key]
@@ -162,7 +162,7 @@ def test_basic_indices(shape: tuple[int, ...], data: st.DataObject) -> None:
 
 @quick
 @given(hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=3), st.data())
-def test_integer_indices_that_repeat(shape: tuple[int, ...], data: st.DataObject) -> None:
+def test_gradients_add_up_at_repeated_indices(shape: tuple[int, ...], data: st.DataObject) -> None:
     key = data.draw(hnp.integer_array_indices(shape, result_shape=hnp.array_shapes(max_dims=2, max_side=4)))
     _dot_product_test(lambda x: x[key], _values(shape))
     axis = data.draw(st.integers(0, len(shape) - 1))
@@ -172,7 +172,7 @@ def test_integer_indices_that_repeat(shape: tuple[int, ...], data: st.DataObject
 
 @quick
 @given(hnp.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=4), st.data())
-def test_masks(shape: tuple[int, ...], data: st.DataObject) -> None:
+def test_gradients_pass_through_masks(shape: tuple[int, ...], data: st.DataObject) -> None:
     mask = data.draw(hnp.arrays(numpy.bool_, shape))
     _dot_product_test(lambda x: x[mask], _values(shape))
     _dot_product_test(lambda x: rustorch.where(mask, x, 0.0), _values(shape))

@@ -19,7 +19,7 @@ SHIFTS = [operator.lshift, operator.rshift]
 
 
 @pytest.mark.parametrize("op", ARITHMETIC + COMPARISONS, ids=lambda op: op.__name__)
-def test_operands_of_every_kind(op: Callable, backend: Target) -> None:
+def test_operators_take_variables_arrays_and_numbers(op: Callable, backend: Target) -> None:
     a, b = numpy.array([1.5, 2.0, 3.5]), numpy.array([2.0, 2.0, 0.5])
     x, y = backend.variable(a), backend.variable(b)
     for got, want in (
@@ -37,7 +37,7 @@ def test_operands_of_every_kind(op: Callable, backend: Target) -> None:
 
 
 @pytest.mark.parametrize("op", BITWISE + SHIFTS, ids=lambda op: op.__name__)
-def test_bitwise_operators(op: Callable, backend: Target) -> None:
+def test_bitwise_operators_are_the_functions(op: Callable, backend: Target) -> None:
     a, b = numpy.array([1, 6, 5]), numpy.array([3, 2, 1])
     x, y = backend.variable(a, "int64"), backend.variable(b, "int64")
     for got, want in ((op(x, y), op(a, b)), (op(x, 2), op(a, 2)), (op(2, x), op(2, a))):
@@ -48,7 +48,7 @@ def test_bitwise_operators(op: Callable, backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(~x), ~a)
 
 
-def test_unary_operators_and_matrix_products(backend: Target) -> None:
+def test_unary_operators_and_matrix_products_are_the_functions(backend: Target) -> None:
     x = backend.variable([[1.0, -2.0]])
     numpy.testing.assert_array_equal(backend.numpy(-x), [[-1.0, 2.0]])
     numpy.testing.assert_array_equal(backend.numpy(+x), [[1.0, -2.0]])
@@ -59,7 +59,7 @@ def test_unary_operators_and_matrix_products(backend: Target) -> None:
         x @ x
 
 
-def test_operators_in_place_write_into_what_is_not_recorded(backend: Target) -> None:
+def test_operators_in_place_write_into_untracked_variables(backend: Target) -> None:
     x = backend.variable([1.0, 2.0])
     y, native = x, x.data
     y += 1.0
@@ -87,7 +87,7 @@ def test_operators_in_place_train_a_leaf_under_no_grad(backend: Target) -> None:
     numpy.testing.assert_allclose(backend.numpy(w), [0.8, 1.6])
 
 
-def test_operators_in_place_are_recorded_where_something_is_tracked(backend: Target) -> None:
+def test_operators_in_place_are_recorded_if_an_operand_is_tracked(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     h = x * 3
     h *= x
@@ -124,7 +124,7 @@ MIXED: dict[str, Callable[[Variable, Variable, Variable], object]] = {
 
 
 @pytest.mark.parametrize("case", MIXED)
-def test_kinds_that_the_standard_does_not_promote(case: str, backend: Target) -> None:
+def test_mixed_kinds_are_refused(case: str, backend: Target) -> None:
     f, i, b = backend.variable([1.0, 2.0]), backend.variable([1, 2], "int64"), backend.variable([True, False], "bool")
     with pytest.raises(TypeError, match=r"mix kinds, which the Array API standard leaves undefined; convert .*astype"):
         MIXED[case](f, i, b)
@@ -141,7 +141,7 @@ def test_kinds_that_the_standard_does_not_promote(case: str, backend: Target) ->
         ("int32", "int64", "int64"),
     ],
 )
-def test_promotion(one: str, two: str, out: str, backend: Target) -> None:
+def test_operators_promote_dtypes(one: str, two: str, out: str, backend: Target) -> None:
     x, y = backend.variable([1], one), backend.variable([1], two)
     assert (x + y).dtype.name == out
     assert (y + x).dtype.name == out
@@ -159,13 +159,13 @@ def test_promotion(one: str, two: str, out: str, backend: Target) -> None:
         ("complex64", 2.5, "complex64"),
     ],
 )
-def test_numbers_are_weak(dtype: str, number: complex, out: str, backend: Target) -> None:
+def test_python_numbers_are_weak(dtype: str, number: complex, out: str, backend: Target) -> None:
     x = backend.variable([1], dtype)
     assert (x * number).dtype.name == out
     assert (number * x).dtype.name == out
 
 
-def test_what_no_library_knows_gets_its_turn() -> None:
+def test_operators_of_unknown_classes_are_asked() -> None:
     class Other:
         def __radd__(self, other: object) -> str:
             return "mine"
@@ -180,7 +180,7 @@ def test_what_no_library_knows_gets_its_turn() -> None:
     assert (x != None) is True  # noqa: E711 - the operator is what is tested
 
 
-def test_shapes_that_do_not_broadcast(backend: Target) -> None:
+def test_shapes_that_do_not_broadcast_are_refused(backend: Target) -> None:
     x, y = backend.variable(numpy.zeros((2, 3))), backend.variable(numpy.zeros((2, 4)))
     with pytest.raises(
         ValueError,
@@ -204,7 +204,7 @@ def test_methods_are_the_functions(name: str, backend: Target) -> None:
         )
 
 
-def test_shape_methods(backend: Target) -> None:
+def test_shape_methods_are_the_functions(backend: Target) -> None:
     x = backend.variable(numpy.arange(6.0))
     assert x.reshape(2, 3).shape == x.reshape((2, 3)).shape == (2, 3)
     assert x.reshape(-1, 2).shape == (3, 2)

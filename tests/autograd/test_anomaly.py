@@ -25,7 +25,7 @@ def _line_of(text: str) -> str:
     return f"test_anomaly.py:{lines[0]}: "
 
 
-def test_a_result_is_named_with_its_line(backend: Target) -> None:
+def test_the_error_names_the_operation_and_the_line_of_a_bad_result(backend: Target) -> None:
     x = backend.variable([1.0, -1.0, 0.0], requires_grad=True)
     with pytest.raises(RuntimeError) as caught, numpy.errstate(all="ignore"), rustorch.detect_anomaly():
         y = x * 2
@@ -34,7 +34,7 @@ def test_a_result_is_named_with_its_line(backend: Target) -> None:
     assert _line_of("forward") in str(caught.value)
 
 
-def test_a_gradient_is_named_with_the_line_of_its_operation(backend: Target) -> None:
+def test_the_error_names_the_input_and_the_line_of_a_bad_gradient(backend: Target) -> None:
     x = backend.variable([1.0, 0.0], requires_grad=True)
     with pytest.raises(RuntimeError) as caught, numpy.errstate(all="ignore"), rustorch.detect_anomaly():
         y = rustorch.sqrt(x * 1.0)  # backward
@@ -60,7 +60,7 @@ def test_results_that_are_not_recorded_are_checked_too() -> None:
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-def test_joint_rules_and_many_outputs(create_graph: bool) -> None:
+def test_joint_rules_and_calls_with_several_outputs_are_checked(create_graph: bool) -> None:
     bad = rustorch.custom_primitive("bad", lambda xp, x, y, /: x + y, joint=lambda xp, g: (g, g * float("nan")))
     x = rustorch.tensor([1.0], requires_grad=True)
     with rustorch.detect_anomaly():
@@ -72,7 +72,7 @@ def test_joint_rules_and_many_outputs(create_graph: bool) -> None:
     numpy.testing.assert_array_equal(x.grad, [2.0])
 
 
-def test_functions_of_users_own_are_checked() -> None:
+def test_the_backward_of_a_function_is_checked() -> None:
     class Bad(rustorch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, x: Any) -> Any:
@@ -89,7 +89,7 @@ def test_functions_of_users_own_are_checked() -> None:
         out.backward()
 
 
-def test_infinities_may_be_meant() -> None:
+def test_infinities_pass_with_infinity_false() -> None:
     x = rustorch.tensor([1.0, 2.0], requires_grad=True)
     mask = rustorch.asarray([True, False])
     with rustorch.detect_anomaly(infinity=False):
@@ -99,7 +99,7 @@ def test_infinities_may_be_meant() -> None:
     assert x.grad is not None
 
 
-def test_numbers_are_the_same_and_nothing_remains_afterwards() -> None:
+def test_gradients_do_not_change_and_the_fast_paths_come_back_afterwards() -> None:
     def step() -> Any:
         x = rustorch.tensor([[1.0, 2.0]], requires_grad=True)
         rustorch.tanh(rustorch.concat([x, x * x])).sum().backward()
@@ -116,7 +116,7 @@ def test_numbers_are_the_same_and_nothing_remains_afterwards() -> None:
     assert FAST_TYPES == VARIABLES
 
 
-def test_other_threads_are_left_alone() -> None:
+def test_other_threads_are_not_checked() -> None:
     results: list[Any] = []
     with numpy.errstate(all="ignore"), rustorch.detect_anomaly():
 

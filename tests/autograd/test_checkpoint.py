@@ -38,7 +38,7 @@ def _same(function: Callable, backend: Target, *shapes: tuple[int, ...]) -> None
         numpy.testing.assert_array_equal(one, two)
 
 
-def test_gradients_reach_arguments_and_what_is_captured(backend: Target) -> None:
+def test_gradients_reach_arguments_and_captured_variables(backend: Target) -> None:
     def program(run: Callable, x: Any, w: Any, v: Any) -> Any:
         hidden = rustorch.exp(w)  # computed outside, read inside
 
@@ -52,7 +52,7 @@ def test_gradients_reach_arguments_and_what_is_captured(backend: Target) -> None
     _same(program, backend, (2, 3), (3, 3), (3,))
 
 
-def test_a_module_trains_as_without(backend: Target) -> None:
+def test_a_module_trains_as_without_a_checkpoint(backend: Target) -> None:
     x, y = backend.variable([[0.1, -0.3], [0.5, 0.2]], "float32"), backend.variable([[1.0], [0.0]], "float32")
     losses = []
     for run in (plain, checkpoint):
@@ -71,7 +71,7 @@ def test_a_module_trains_as_without(backend: Target) -> None:
     assert losses[0][-1] < losses[0][0]
 
 
-def test_trees_options_and_what_is_no_variable(backend: Target) -> None:
+def test_arguments_may_be_trees_options_and_other_values(backend: Target) -> None:
     def part(tree: Any, power: int, *, scale: Any, name: str) -> Any:
         a, (b, nothing) = tree["a"], tree["b"]
         assert nothing is None and name == "part"
@@ -85,7 +85,7 @@ def test_trees_options_and_what_is_no_variable(backend: Target) -> None:
     _same(program, backend, (3,), (3,), ())
 
 
-def test_several_outputs_and_those_that_are_not_used(backend: Target) -> None:
+def test_a_function_may_return_outputs_that_are_not_used(backend: Target) -> None:
     def part(x: Any) -> tuple:
         return rustorch.sqrt(x), x * 2, rustorch.argmax(x), x
 
@@ -100,7 +100,7 @@ def test_several_outputs_and_those_that_are_not_used(backend: Target) -> None:
     assert backend.numpy(g)[1] == 0.25
 
 
-def test_operations_of_many_outputs(backend: Target) -> None:
+def test_operations_with_several_outputs_have_their_gradients(backend: Target) -> None:
     def part(x: Any) -> Any:
         values, vectors = rustorch.linalg.eigh(x + rustorch.matrix_transpose(x))
         return rustorch.matmul(vectors, vectors * values)
@@ -140,14 +140,14 @@ PARTS = dict(_parts())
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_derivatives_of_derivatives(name: str, backend: Target) -> None:
+def test_second_derivatives_equal_those_without_a_checkpoint(name: str, backend: Target) -> None:
     """Against central differences of first gradients, and those against differences of values."""
     x = backend.variable(numpy.array([[0.7, 0.2], [0.3, 0.9]]), requires_grad=True)
     assert rustorch.gradgradcheck(lambda x: checkpoint(PARTS[name], x), x)
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_a_third_derivative(name: str, backend: Target) -> None:
+def test_third_derivatives_equal_those_without_a_checkpoint(name: str, backend: Target) -> None:
     found = []
     for run in (plain, checkpoint):
         x = backend.variable(numpy.array([[0.7, 0.2], [0.3, 0.9]]), requires_grad=True)
@@ -159,7 +159,7 @@ def test_a_third_derivative(name: str, backend: Target) -> None:
     numpy.testing.assert_allclose(found[1], found[0], rtol=1e-11, atol=1e-11)
 
 
-def test_gradients_of_some_inputs(backend: Target) -> None:
+def test_grad_of_some_inputs_equals_that_without_a_checkpoint(backend: Target) -> None:
     x, w = (backend.variable([[0.5, 0.25], [1.0, -1.0]], requires_grad=True) for _ in range(2))
     middle = x * 3
     out = checkpoint(lambda h: rustorch.matmul(rustorch.tanh(h), w), middle).sum()
@@ -171,7 +171,7 @@ def test_gradients_of_some_inputs(backend: Target) -> None:
     numpy.testing.assert_allclose(backend.numpy(gw), expected, rtol=1e-12)
 
 
-def test_backward_twice(backend: Target) -> None:
+def test_backward_runs_twice_with_retain_graph(backend: Target) -> None:
     calls = []
 
     def part(x: Any) -> Any:
@@ -192,7 +192,7 @@ def test_backward_twice(backend: Target) -> None:
     assert len(calls) == 3
 
 
-def test_one_repetition_serves_a_whole_backward(backend: Target) -> None:
+def test_one_backward_calls_the_function_once_more(backend: Target) -> None:
     calls = {"outer": 0, "inner": 0}
 
     def inner(x: Any) -> Any:
@@ -208,7 +208,7 @@ def test_one_repetition_serves_a_whole_backward(backend: Target) -> None:
     assert calls == {"outer": 2, "inner": 6}  # each of two: forward, in the repetition of outer, and in its own
 
 
-def test_without_recording_it_is_a_call(backend: Target) -> None:
+def test_the_function_is_called_once_where_nothing_is_recorded(backend: Target) -> None:
     calls = []
 
     def part(x: Any) -> Any:
@@ -232,7 +232,7 @@ def _dropout(x: Any) -> Any:
     return rustorch.exp(x) * keep * rustorch.randint(1, 9, x.shape, device=x.device).astype(x.dtype)
 
 
-def test_a_repetition_draws_the_same_numbers_and_leaves_no_trace(backend: Target) -> None:
+def test_the_second_call_draws_the_same_numbers_and_restores_the_generators(backend: Target) -> None:
     def program(run: Callable, x: Any) -> Any:
         for _ in range(3):
             x = run(lambda x: run(_dropout, rustorch.sin(x)) + _dropout(x * 0.1), x)
@@ -241,14 +241,14 @@ def test_a_repetition_draws_the_same_numbers_and_leaves_no_trace(backend: Target
     _same(program, backend, (40,))
 
 
-def test_initial_weights_are_the_same_again(backend: Target) -> None:
+def test_the_second_call_makes_the_same_initial_weights(backend: Target) -> None:
     def part(x: Any) -> Any:
         return rustorch.tanh(nn.Linear(3, 3, device=backend.device)(x.float()))
 
     _same(lambda run, x: run(part, x).double().sum(), backend, (2, 3))
 
 
-def test_without_the_state_of_random_numbers(backend: Target) -> None:
+def test_without_preserve_rng_state_the_second_call_draws_other_numbers(backend: Target) -> None:
     x = backend.variable(numpy.ones(200), requires_grad=True)
     out = checkpoint(
         lambda x: rustorch.exp(x) * rustorch.rand(200, device=x.device).double(), x, preserve_rng_state=False
@@ -259,7 +259,7 @@ def test_without_the_state_of_random_numbers(backend: Target) -> None:
     assert rustorch.get_rng_state(backend.device).tolist() != state
 
 
-def test_a_failure_in_the_repetition_leaves_the_generators_and_the_modes_as_they_were(backend: Target) -> None:
+def test_a_failure_in_the_second_call_restores_generators_and_modes(backend: Target) -> None:
     calls = []
 
     def part(x: Any) -> Any:
@@ -278,7 +278,7 @@ def test_a_failure_in_the_repetition_leaves_the_generators_and_the_modes_as_they
     assert x.grad is None
 
 
-def test_the_default_device_of_the_call(backend: Target) -> None:
+def test_the_second_call_has_the_default_device_of_the_first(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     with rustorch.set_default_device(backend.device):
         out = checkpoint(lambda x: rustorch.exp(x) * rustorch.asarray([1.0, 2.0], dtype=x.dtype), x)
@@ -287,7 +287,7 @@ def test_the_default_device_of_the_call(backend: Target) -> None:
 
 
 # -- hooks, and values inside ------------------------------------------------------------------------------------------
-def test_hooks_see_what_they_see_without(backend: Target) -> None:
+def test_hooks_get_the_same_gradients_as_without_a_checkpoint(backend: Target) -> None:
     def program(run: Callable) -> list:
         seen: list = []
         x, w = backend.variable([0.5, 1.0], requires_grad=True), backend.variable([2.0, 3.0], requires_grad=True)
@@ -307,7 +307,7 @@ def test_hooks_see_what_they_see_without(backend: Target) -> None:
     assert program(checkpoint) == program(plain)
 
 
-def test_values_handed_out_have_their_gradients(backend: Target) -> None:
+def test_values_stored_outside_the_function_have_their_gradients(backend: Target) -> None:
     store = []
 
     def part(x: Any) -> Any:
@@ -322,7 +322,7 @@ def test_values_handed_out_have_their_gradients(backend: Target) -> None:
     numpy.testing.assert_allclose(backend.numpy(store[0].grad), numpy.cos(e) * e + numpy.sin(e), rtol=1e-12)
 
 
-def test_writes_inside(backend: Target) -> None:
+def test_the_function_may_write_in_place(backend: Target) -> None:
     def part(x: Any) -> Any:
         scale = rustorch.zeros_like(x).detach()
         scale[...] = 2.0  # not recorded, into an array of the function's own
@@ -333,7 +333,7 @@ def test_writes_inside(backend: Target) -> None:
     _same(lambda run, x: (run(part, x) ** 2).sum(), backend, (3,))
 
 
-def test_an_argument_that_becomes_another_value_inside(backend: Target) -> None:
+def test_the_function_may_write_into_its_argument(backend: Target) -> None:
     def part(h: Any) -> Any:
         h[0] = h[1] * h[2]
         return rustorch.exp(h)
@@ -341,7 +341,7 @@ def test_an_argument_that_becomes_another_value_inside(backend: Target) -> None:
     _same(lambda run, x: run(part, x * 2).sum(), backend, (3,))
 
 
-def test_anomalies_are_found(backend: Target) -> None:
+def test_detect_anomaly_finds_anomalies_in_a_checkpoint(backend: Target) -> None:
     x = backend.variable([0.0, 1.0], requires_grad=True)
     with numpy.errstate(divide="ignore"), rustorch.detect_anomaly():
         out = checkpoint(lambda x: rustorch.sqrt(x) * 2, x).sum()
@@ -390,7 +390,7 @@ def test_peak_memory_falls_with_the_square_root() -> None:
     assert nested < 12.5 * array
 
 
-def test_a_graph_that_is_kept_for_another_backward_keeps_no_more() -> None:
+def test_a_retained_graph_drops_the_recomputed_values() -> None:
     x = rustorch.randn(1 << 17, requires_grad=True)
 
     def block(h: Any) -> Any:
@@ -407,7 +407,7 @@ def test_a_graph_that_is_kept_for_another_backward_keeps_no_more() -> None:
     assert after < 3 * x.data.nbytes  # the gradient, and little else
 
 
-def test_nothing_waits_for_the_garbage_collector(backend: Target) -> None:
+def test_memory_is_freed_without_the_garbage_collector(backend: Target) -> None:
     gc.collect()
     gc.disable()
     try:
@@ -457,7 +457,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_function_that_does_something_else(name: str, backend: Target) -> None:
+def test_a_second_call_that_differs_raises(name: str, backend: Target) -> None:
     parts, message = CHANGES[name]
     x = backend.variable([1.0, 2.0, 3.0], requires_grad=True)
     out = checkpoint(_turns(*parts), x)
@@ -469,7 +469,7 @@ def test_a_function_that_does_something_else(name: str, backend: Target) -> None
     assert x.grad is None
 
 
-def test_a_loops_variable_that_has_moved_on(backend: Target) -> None:
+def test_a_changed_loop_variable_raises(backend: Target) -> None:
     """All of these functions read the last layer when backward calls them, and gradients would be wrong in silence."""
     layers = [nn.Linear(2, 2, device=backend.device) for _ in range(3)]
     h = backend.variable([[1.0, 2.0]], "float32")
@@ -487,7 +487,7 @@ def test_a_loops_variable_that_has_moved_on(backend: Target) -> None:
     assert x.grad is None
 
 
-def test_leaves_of_the_functions_own(backend: Target) -> None:
+def test_leaves_made_by_the_function_are_no_difference(backend: Target) -> None:
     def part(x: Any) -> Any:
         own = rustorch.zeros_like(x).detach().requires_grad_()
         return checkpoint(lambda y: rustorch.exp(y + own) * own + y * y, x)
@@ -495,7 +495,7 @@ def test_leaves_of_the_functions_own(backend: Target) -> None:
     _same(lambda run, x: run(part, x).sum(), backend, (3,))
 
 
-def test_what_it_read_was_changed(backend: Target) -> None:
+def test_a_change_of_an_array_that_the_function_read_raises(backend: Target) -> None:
     x, w = backend.variable([1.0, 2.0]), backend.variable([3.0, 4.0], requires_grad=True)
     message = (
         r"^checkpoint: an array that the function read \(shape \(2,\)\) was changed after the call began.*clone\(\)"
@@ -526,7 +526,7 @@ def test_what_it_read_was_changed(backend: Target) -> None:
     assert w.grad is None
 
 
-def test_an_argument_written_into_outside_the_graph(backend: Target) -> None:
+def test_an_argument_written_into_under_no_grad_raises(backend: Target) -> None:
     if not backend.library.mutable:
         pytest.skip(f"{backend.device}: its arrays cannot be written")
     x, w = backend.variable([1.0, 2.0]), backend.variable([3.0, 4.0], requires_grad=True)
@@ -540,7 +540,7 @@ def test_an_argument_written_into_outside_the_graph(backend: Target) -> None:
         out.sum().backward()
 
 
-def test_options_of_pytorch() -> None:
+def test_use_reentrant_is_refused() -> None:
     assert checkpoint(lambda: 1, use_reentrant=False) == 1
     with pytest.raises(
         ValueError, match="use_reentrant=True is PyTorch's older way, which loses gradients; leave it out"

@@ -32,7 +32,7 @@ def _trained(backend: Target, name: str, through: Any) -> list[numpy.ndarray]:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_state_and_gradients_are_those_without_a_checkpoint(backend: Target, name: str) -> None:
+def test_running_statistics_and_gradients_equal_those_without_a_checkpoint(backend: Target, name: str) -> None:
     plain = _trained(backend, name, lambda layer, x: layer(x))
     for through in (
         rustorch.checkpoint,
@@ -42,7 +42,7 @@ def test_state_and_gradients_are_those_without_a_checkpoint(backend: Target, nam
             numpy.testing.assert_allclose(got, want, rtol=1e-5)
 
 
-def test_a_call_after_an_error_counts_again() -> None:
+def test_running_statistics_advance_in_the_call_after_an_error() -> None:
     layer, calls = nn.BatchNorm1d(3), []
 
     def breaks(x: Any) -> Any:

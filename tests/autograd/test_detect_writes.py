@@ -33,7 +33,7 @@ def mutable(backend: Target) -> Target:
     return backend
 
 
-def test_a_buffer_that_is_filled_again_is_named(mutable: Target) -> None:
+def test_the_error_names_an_array_that_was_filled_again(mutable: Target) -> None:
     x, buffer = mutable.variable([1.0, 2.0], requires_grad=True), mutable.array([3.0, 4.0])
     with detect_writes():
         y = (x * rustorch.asarray(buffer)).sum()
@@ -44,7 +44,7 @@ def test_a_buffer_that_is_filled_again_is_named(mutable: Target) -> None:
     assert Path(__file__).name in str(raised.value)
 
 
-def test_without_it_the_wrong_number_comes_without_a_word(mutable: Target) -> None:
+def test_without_it_the_wrong_gradient_comes_without_an_error(mutable: Target) -> None:
     x, buffer = mutable.variable([1.0, 2.0], requires_grad=True), mutable.array([3.0, 4.0])
     y = (x * rustorch.asarray(buffer)).sum()
     rewrite(buffer)
@@ -52,7 +52,7 @@ def test_without_it_the_wrong_number_comes_without_a_word(mutable: Target) -> No
     numpy.testing.assert_array_equal(mutable.numpy(x.grad), [7.0, 7.0])
 
 
-def test_a_leafs_data_and_an_output(mutable: Target) -> None:
+def test_writes_into_a_leafs_data_and_into_an_output_raise(mutable: Target) -> None:
     x = mutable.variable([1.0, 2.0], requires_grad=True)
     with detect_writes():
         y = rustorch.sin(x)
@@ -71,7 +71,7 @@ def test_a_leafs_data_and_an_output(mutable: Target) -> None:
             y.sum().backward()
 
 
-def test_what_nobody_needs_may_be_rewritten(mutable: Target) -> None:
+def test_arrays_that_no_rule_saves_may_change(mutable: Target) -> None:
     x, buffer = mutable.variable([1.0, 2.0], requires_grad=True), mutable.array([3.0, 4.0])
     with detect_writes():
         y = (x + rustorch.asarray(buffer)).sum()  # add keeps nothing
@@ -89,7 +89,7 @@ def test_what_nobody_needs_may_be_rewritten(mutable: Target) -> None:
     numpy.testing.assert_array_equal(mutable.numpy(x.grad), [26.0, 26.0])
 
 
-def test_only_what_the_asked_gradient_needs_is_looked_at() -> None:
+def test_only_the_saved_values_of_the_requested_gradient_are_compared() -> None:
     x, w = (rustorch.tensor([1.0, 2.0], dtype=rustorch.float64, requires_grad=True) for _ in range(2))
     with detect_writes():
         y = (x * w).sum()
@@ -100,7 +100,7 @@ def test_only_what_the_asked_gradient_needs_is_looked_at() -> None:
         rustorch.grad(y, w)
 
 
-def test_a_write_that_restores_is_none() -> None:
+def test_an_array_with_its_old_values_raises_nothing() -> None:
     x, buffer = rustorch.tensor([1.0, 2.0], dtype=rustorch.float64, requires_grad=True), numpy.array([3.0, 4.0])
     with detect_writes():
         y = (x * rustorch.asarray(buffer)).sum()
@@ -109,7 +109,7 @@ def test_a_write_that_restores_is_none() -> None:
     y.backward()
 
 
-def test_second_order(mutable: Target) -> None:
+def test_writes_before_a_second_derivative_raise(mutable: Target) -> None:
     x, buffer = mutable.variable([1.0, 2.0], requires_grad=True), mutable.array([3.0, 4.0])
     with detect_writes():
         y = (x * x * rustorch.asarray(buffer)).sum()
@@ -126,7 +126,7 @@ def test_second_order(mutable: Target) -> None:
             rustorch.grad(first.sum(), x)
 
 
-def test_by_products_that_are_computed_anew_are_no_writes(mutable: Target) -> None:
+def test_by_products_that_mode_2_computes_anew_raise_nothing(mutable: Target) -> None:
     rng = numpy.random.default_rng(0)
     x = mutable.variable(rng.standard_normal((4, 3)), requires_grad=True)
     with detect_writes():
@@ -137,7 +137,7 @@ def test_by_products_that_are_computed_anew_are_no_writes(mutable: Target) -> No
     assert x.grad is not None
 
 
-def test_networks_train_as_ever(mutable: Target) -> None:
+def test_networks_train_to_the_same_numbers(mutable: Target) -> None:
     rustorch.manual_seed(0)
     model = rustorch.nn.Sequential(
         rustorch.nn.Linear(3, 8, device=mutable.device),
@@ -154,7 +154,7 @@ def test_networks_train_as_ever(mutable: Target) -> None:
             optimizer.step()  # writes into parameters after their last use
 
 
-def test_checkpoint(mutable: Target) -> None:
+def test_writes_between_the_two_calls_of_a_checkpoint_raise(mutable: Target) -> None:
     x, buffer = mutable.variable([1.0, 2.0], requires_grad=True), mutable.array([3.0, 4.0])
     part = lambda x: rustorch.exp(x * rustorch.asarray(buffer)).sum()  # noqa: E731
     with detect_writes():
@@ -165,7 +165,7 @@ def test_checkpoint(mutable: Target) -> None:
             y.backward()
 
 
-def test_functions() -> None:
+def test_writes_into_saved_values_of_a_function_raise() -> None:
     class Scaled(Function):
         @staticmethod
         def forward(ctx: Any, x: Any, scale: Any) -> Any:
@@ -185,7 +185,7 @@ def test_functions() -> None:
             y.backward()
 
 
-def test_views_and_many_outputs() -> None:
+def test_writes_through_views_and_into_one_of_several_outputs_raise() -> None:
     buffer = numpy.arange(8.0).reshape(2, 4)
     x = rustorch.tensor([[2.0, 1.0], [1.0, 3.0]], dtype=rustorch.float64, requires_grad=True)
     with detect_writes():
@@ -201,7 +201,7 @@ def test_views_and_many_outputs() -> None:
             values.sum().backward()
 
 
-def test_it_is_of_one_thread_and_gone_when_it_is_off() -> None:
+def test_it_applies_to_one_thread_and_the_fast_paths_come_back_afterwards() -> None:
     x, buffer = rustorch.tensor([1.0, 2.0], requires_grad=True), numpy.array([3.0, 4.0], "float32")
     found: list[Any] = []
 
@@ -229,7 +229,7 @@ def test_it_is_of_one_thread_and_gone_when_it_is_off() -> None:
             x * float("inf")
 
 
-def test_jax_is_left_alone() -> None:
+def test_arrays_of_jax_are_not_read() -> None:
     pytest.importorskip("jax")
     x = rustorch.tensor([1.0, 2.0], device="jax", requires_grad=True)
     with detect_writes():

@@ -92,7 +92,7 @@ def test_a_gradient_of_another_shape_is_refused(backend: Target) -> None:
     assert x.grad is None
 
 
-def test_a_value_that_depends_on_nothing_is_refused(backend: Target) -> None:
+def test_backward_of_an_untracked_value_is_refused(backend: Target) -> None:
     y = backend.variable(1.0) * 2
     with pytest.raises(RuntimeError, match=r"requires_grad=True"):
         y.backward()
@@ -158,7 +158,7 @@ def test_views_of_one_gradient_become_arrays_of_their_own(backend: Target) -> No
     numpy.testing.assert_allclose(backend.numpy(y.grad), [1.0, 1.0, 1.0])
 
 
-def test_adding_up_writes_into_no_array_that_somebody_else_has(backend: Target) -> None:
+def test_accumulation_writes_into_no_array_with_another_owner(backend: Target) -> None:
     x = _leaf(backend)
     y = x * 1.0
     seen = []
@@ -181,7 +181,7 @@ def test_each_gradient_has_its_own_precision(backend: Target) -> None:
     numpy.testing.assert_allclose(backend.numpy(x.grad), [1.0, 2.0, 3.0])
 
 
-def test_a_python_number_leaves_the_precision_alone(backend: Target) -> None:
+def test_a_python_number_does_not_change_the_dtype_of_the_gradient(backend: Target) -> None:
     x = _leaf(backend, dtype="float32")
     y = (x * 2.5 + 1) / 3.0
     assert y.dtype == rustorch.float32

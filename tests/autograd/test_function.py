@@ -75,7 +75,7 @@ def test_derivatives_of_every_order(function: type[Function]) -> None:
     assert rustorch.gradgradcheck(lambda x: rustorch.grad(function.apply(x).sum(), x, create_graph=True), x)
 
 
-def test_many_inputs_and_outputs() -> None:
+def test_a_function_may_have_many_inputs_and_outputs() -> None:
     given = (_x(0.5, -1.5), _x(1.0, 2.0))
     call = lambda x, y: Polar.apply(x, y, 2.0)  # noqa: E731
     assert rustorch.gradcheck(call, given)
@@ -291,12 +291,12 @@ def test_a_custom_primitive_has_every_order_on_every_backend(backend: Target) ->
     assert rustorch.gradgradcheck(call, x)
 
 
-def test_a_joint_rule() -> None:
+def test_a_custom_primitive_may_have_a_joint_rule() -> None:
     dot = rustorch.custom_primitive("dot", lambda xp, x, y, /: xp.sum(x * y), joint=lambda xp, g, x, y: (g * y, g * x))
     assert rustorch.gradgradcheck(dot, (_x(1.0, 2.0), _x(3.0, 4.0)))
 
 
-def test_what_a_custom_primitive_refuses() -> None:
+def test_a_custom_primitive_refuses_wrong_definitions() -> None:
     rule = lambda xp, g: g  # noqa: E731
     for message, call in (
         ("xp first, and a slash", lambda: rustorch.custom_primitive("f", lambda xp, x: x, x=rule)),

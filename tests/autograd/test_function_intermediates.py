@@ -87,7 +87,7 @@ X = numpy.array([0.5, -1.5])
 
 
 @pytest.mark.parametrize("function", WRONG)
-def test_a_second_derivative_through_it_raises(function: type[Function], backend: Target) -> None:
+def test_a_second_derivative_through_a_saved_intermediate_raises(function: type[Function], backend: Target) -> None:
     x = backend.variable(X, requires_grad=True)
     (first,) = rustorch.grad(function.apply(x).sum(), x, create_graph=True)
     numpy.testing.assert_allclose(backend.numpy(first), numpy.exp(X))
@@ -98,7 +98,7 @@ def test_a_second_derivative_through_it_raises(function: type[Function], backend
 
 
 @pytest.mark.parametrize("function", WRONG)
-def test_a_first_derivative_is_as_it_was(function: type[Function], backend: Target) -> None:
+def test_a_first_derivative_may_use_saved_intermediates(function: type[Function], backend: Target) -> None:
     x = backend.variable(X, requires_grad=True)
     out = function.apply(x).sum()
     out.backward(retain_graph=True)
@@ -132,7 +132,7 @@ class Masked(Function):
         return 3.0 * x * x * g * mask * ctx.noise * rustorch.asarray(ctx.weights) * scale, None
 
 
-def test_masks_noise_and_constants_are_no_obstacle(backend: Target) -> None:
+def test_a_second_derivative_may_use_saved_masks_noise_and_constants(backend: Target) -> None:
     x, scale = backend.variable([0.5, 2.0], requires_grad=True), backend.variable([1.0, 2.0])
     out = Masked.apply(x, scale)
     after = rustorch.rand(3, device=backend.device).tolist()
@@ -165,7 +165,7 @@ def test_integers_and_booleans_are_constants() -> None:
     numpy.testing.assert_array_equal(hessian.numpy(), numpy.diag([2.0, 0.0]))
 
 
-def test_the_cures_of_the_message_work() -> None:
+def test_the_two_remedies_of_the_message_work() -> None:
     class Returned(Function):
         @staticmethod
         def forward(ctx: Any, x: Any) -> Any:
@@ -193,7 +193,7 @@ def test_the_cures_of_the_message_work() -> None:
         assert rustorch.gradgradcheck(call, x)
 
 
-def test_once_differentiable_sees_plain_arrays_and_still_bars() -> None:
+def test_once_differentiable_gets_plain_arrays_and_its_second_derivative_raises() -> None:
     class Once(Function):
         @staticmethod
         def forward(ctx: Any, x: Any) -> Any:
@@ -213,7 +213,7 @@ def test_once_differentiable_sees_plain_arrays_and_still_bars() -> None:
         rustorch.grad((first + x * x).sum(), x)
 
 
-def test_what_backward_sets_on_the_context_stays() -> None:
+def test_attributes_that_backward_sets_on_the_context_stay() -> None:
     class Counting(Attribute):
         @staticmethod
         def backward(ctx: Any, g: Any) -> Any:

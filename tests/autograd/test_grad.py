@@ -10,7 +10,7 @@ from rustorch.nn import functional as F
 from tests.support.target import Target
 
 
-def test_it_touches_no_grad_and_frees_the_graph(backend: Target) -> None:
+def test_grad_sets_no_grad_attribute_and_frees_the_graph(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     y = (x * x).sum()
     (g,) = rustorch.grad(y, x)
@@ -21,7 +21,7 @@ def test_it_touches_no_grad_and_frees_the_graph(backend: Target) -> None:
         rustorch.grad(y, x)
 
 
-def test_of_computed_inputs_and_of_several_outputs(backend: Target) -> None:
+def test_inputs_may_be_computed_and_outputs_several(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     y = x * 3
     gy, gx = rustorch.grad([(y * y).sum(), y.sum()], [y, x])
@@ -29,7 +29,7 @@ def test_of_computed_inputs_and_of_several_outputs(backend: Target) -> None:
     numpy.testing.assert_allclose(backend.numpy(gx), [21.0, 39.0])
 
 
-def test_an_output_is_an_input(backend: Target) -> None:
+def test_an_output_may_be_an_input(backend: Target) -> None:
     x = backend.variable(2.0, requires_grad=True)
     y = x * x
     (g,) = rustorch.grad(y, y)
@@ -38,7 +38,7 @@ def test_an_output_is_an_input(backend: Target) -> None:
     assert float(backend.numpy(g)) == 1.0
 
 
-def test_grad_outputs(backend: Target) -> None:
+def test_grad_outputs_scale_the_gradients_and_are_checked(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     (g,) = rustorch.grad(x * x, x, grad_outputs=backend.variable([1.0, 10.0]))
     numpy.testing.assert_allclose(backend.numpy(g), [2.0, 40.0])
@@ -52,7 +52,7 @@ def test_grad_outputs(backend: Target) -> None:
         rustorch.grad(x * x, x)
 
 
-def test_unused_and_untracked_inputs(backend: Target) -> None:
+def test_unused_inputs_raise_or_give_none_and_untracked_inputs_raise(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     unused = backend.variable([1.0], requires_grad=True)
     y = (x * x).sum()
@@ -95,7 +95,7 @@ def test_derivatives_up_to_the_fourth(name: str, backend: Target) -> None:
         numpy.testing.assert_allclose(backend.numpy(y), want, rtol=1e-10, atol=1e-10, err_msg=f"order {order}")
 
 
-def test_a_second_derivative_where_there_is_none_says_so(backend: Target) -> None:
+def test_a_second_derivative_of_a_linear_function_raises(backend: Target) -> None:
     """The gradient of a linear function looks at nothing."""
     x = backend.variable([1.0, -2.0], requires_grad=True)
     (first,) = rustorch.grad((2 * x).sum(), x, create_graph=True)
@@ -154,7 +154,7 @@ def test_hardswish_is_square_between_its_corners(backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(third), numpy.zeros(4))
 
 
-def test_a_second_derivative_of_a_first_that_was_not_recorded(backend: Target) -> None:
+def test_a_second_derivative_without_create_graph_raises(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     (first,) = rustorch.grad((x**3).sum(), x)
     with pytest.raises(RuntimeError, match=r"^grad: this value does not depend on anything that requires grad"):

@@ -30,7 +30,7 @@ def _x(backend: Target, **kwargs: Any) -> rustorch.Variable:
     return backend.variable([0.5, -1.5, 2.0], requires_grad=True, **kwargs)
 
 
-def test_right_rules_pass_in_both_orders(backend: Target) -> None:
+def test_correct_rules_pass_in_both_orders(backend: Target) -> None:
     assert rustorch.gradcheck(RIGHT, _x(backend))
     assert rustorch.gradgradcheck(RIGHT, [_x(backend)])
 
@@ -56,7 +56,7 @@ def test_a_wrong_second_derivative_is_found_by_the_second_check_alone() -> None:
         rustorch.gradgradcheck(CONSTANT, x)
 
 
-def test_complex_numbers_many_inputs_and_outputs() -> None:
+def test_complex_numbers_and_several_inputs_and_outputs_are_checked() -> None:
     z = rustorch.tensor([1 + 2j, -0.5 + 0.25j], dtype=rustorch.complex128, requires_grad=True)
     w = rustorch.tensor([0.5, 2.0], dtype=rustorch.float64, requires_grad=True)
     assert rustorch.gradcheck(lambda z, w: (z * z * w, rustorch.abs(z)), (z, w))
@@ -65,13 +65,13 @@ def test_complex_numbers_many_inputs_and_outputs() -> None:
     assert not rustorch.gradcheck(conjugated, z, raise_exception=False)
 
 
-def test_inputs_without_grad_and_integer_outputs_are_left_alone() -> None:
+def test_inputs_without_grad_and_integer_outputs_are_not_checked() -> None:
     x, w = _x(Target("cpu")), rustorch.tensor([1.0, 2.0, 3.0], dtype=rustorch.float64)
     assert rustorch.gradcheck(lambda x, w: (NONE(w) * x, rustorch.argmax(x)), (x, w))
     assert rustorch.gradgradcheck(lambda x, w: (NONE(w) * x * x, rustorch.argmax(x)), (x, w))
 
 
-def test_nothing_of_the_callers_is_changed() -> None:
+def test_the_callers_inputs_do_not_change() -> None:
     x = _x(Target("cpu"))
     before = x.data.copy()
     rustorch.gradcheck(RIGHT, x)
@@ -80,7 +80,7 @@ def test_nothing_of_the_callers_is_changed() -> None:
     assert x.grad is None
 
 
-def test_given_gradients_to_start_from() -> None:
+def test_gradgradcheck_takes_grad_outputs() -> None:
     x, start = _x(Target("cpu")), rustorch.tensor([1.0, -1.0, 2.0], dtype=rustorch.float64)
     assert rustorch.gradgradcheck(RIGHT, x, start)
     assert not start.requires_grad
@@ -88,7 +88,7 @@ def test_given_gradients_to_start_from() -> None:
         rustorch.gradgradcheck(RIGHT, x, [start, start])
 
 
-def test_what_cannot_be_checked_says_why() -> None:
+def test_inputs_that_cannot_be_checked_raise() -> None:
     x = _x(Target("cpu"))
     with pytest.raises(TypeError, match=r"input 0 is float32, .* double\(\)"):
         rustorch.gradcheck(RIGHT, x.detach().float().requires_grad_())

@@ -48,7 +48,7 @@ def test_a_hook_takes_part_in_second_derivatives(backend: Target) -> None:
     assert float(backend.numpy(second)) == pytest.approx(24.0)
 
 
-def test_what_a_hook_may_not_return(backend: Target) -> None:
+def test_a_hook_that_returns_no_variable_or_another_shape_raises(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     with x.register_hook(lambda g: 3), pytest.raises(TypeError, match="a hook returns a Variable or None, not int"):
         x.sum().backward()
@@ -57,7 +57,7 @@ def test_what_a_hook_may_not_return(backend: Target) -> None:
     assert x.grad is None
 
 
-def test_untracked_values_have_no_hooks(backend: Target) -> None:
+def test_hooks_of_untracked_values_are_refused(backend: Target) -> None:
     with pytest.raises(RuntimeError, match="does not require grad"):
         backend.variable(1.0).register_hook(print)
     with pytest.raises(RuntimeError, match="does not require grad"):

@@ -11,7 +11,7 @@ import rustorch
 from rustorch.autograd import graph
 
 
-def test_as_context_managers() -> None:
+def test_modes_work_as_context_managers() -> None:
     x = rustorch.tensor(1.0, requires_grad=True)
     with rustorch.no_grad():
         assert not rustorch.is_grad_enabled()
@@ -46,7 +46,7 @@ DECORATORS = {
 
 
 @pytest.mark.parametrize("kind", DECORATORS)
-def test_as_decorators(kind: str) -> None:
+def test_modes_work_as_decorators(kind: str) -> None:
     @DECORATORS[kind]()
     def function(n: int, *, by: int = 1) -> tuple[bool, int]:
         """Its text."""

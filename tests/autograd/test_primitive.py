@@ -17,12 +17,12 @@ def _primitive(name: str = "test_op", **rules: Any) -> Primitive:
     return Primitive(name, lambda xp, x, y, /, scale: x * y * scale, register=False, **rules)
 
 
-def test_a_rule_for_an_input_that_does_not_exist() -> None:
+def test_a_rule_for_an_input_that_does_not_exist_is_refused() -> None:
     with pytest.raises(TypeError, match=r"test_op: rules for \['z'\], but the inputs are \['x', 'y'\]"):
         _primitive(z=lambda xp, g: g)
 
 
-def test_a_rule_that_asks_for_what_the_call_does_not_have() -> None:
+def test_a_rule_that_names_an_unknown_value_is_refused() -> None:
     with pytest.raises(
         TypeError, match=r"test_op: a rule takes xp, g, and any of .*'scale', 'out'.*\['xp', 'g', 'w'\]"
     ):
@@ -31,7 +31,7 @@ def test_a_rule_that_asks_for_what_the_call_does_not_have() -> None:
         _primitive(x=lambda g: g)
 
 
-def test_a_right_one_works_in_first_and_second_order(backend: Target) -> None:
+def test_a_correct_primitive_has_first_and_second_derivatives(backend: Target) -> None:
     right = _primitive(x=lambda xp, g, y, scale: g * y * scale, y=lambda xp, g, x, scale: g * x * scale)
     at = [numpy.array([1.0, 2.0]), numpy.array([3.0, -1.0])]
     check(lambda x, y: right(x, y, 2.0), at, backend, order=2)
@@ -109,7 +109,7 @@ def test_a_failing_forward_names_the_operation_the_shapes_and_the_dtypes(backend
         fails(x)
 
 
-def test_no_array_at_all() -> None:
+def test_a_call_without_an_array_is_refused() -> None:
     with pytest.raises(TypeError, match=r"add needs at least one array; got the Python numbers 1 and 2"):
         rustorch.add(1, 2)
     with pytest.raises(TypeError, match=r"sin takes Variables, arrays and Python numbers, not list.*rustorch\.asarray"):

@@ -38,7 +38,7 @@ def test_a_write_through_a_view_is_noticed_too(backend: Target) -> None:
         y.backward()
 
 
-def test_a_write_that_nobody_needs_is_none_of_backwards_business(backend: Target) -> None:
+def test_a_write_into_an_array_that_no_rule_needs_raises_nothing(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     c = backend.variable([3.0, 4.0])
     y = (x + c).sum()  # add keeps nothing
@@ -97,7 +97,7 @@ def test_a_read_only_array_is_copied_before_it_is_written() -> None:
     numpy.testing.assert_array_equal(x.data, [1.0, 0.0])
 
 
-def test_what_cannot_be_written_raises_and_changes_nothing(backend: Target) -> None:
+def test_writes_that_do_not_fit_raise_and_change_nothing(backend: Target) -> None:
     x = backend.variable([1.0, 2.0, 3.0])
     with pytest.raises((ValueError, RuntimeError)):
         x[:2] = backend.variable([1.0, 2.0, 3.0])
