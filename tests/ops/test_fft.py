@@ -1,4 +1,4 @@
-"""fft on every backend: values against NumPy, inverses, frequencies, and errors. Derivatives are in tests/specs.py."""
+"""fft on every backend: values against NumPy, inverses, frequencies, and errors. Derivatives are in tests/specs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""linalg on every backend: values, names, norms of every order, and errors. Derivatives are in tests/specs.py."""
+"""linalg on every backend: values, names, norms of every order, and errors. Derivatives are in tests/specs."""
 
 from __future__ import annotations
 
