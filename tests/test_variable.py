@@ -1,4 +1,4 @@
-"""Variable: how it is made, what it tells, and the ways out of it."""
+"""Variable: construction, attributes, and conversion to other types."""
 
 from __future__ import annotations
 

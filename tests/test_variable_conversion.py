@@ -1,6 +1,4 @@
-"""Variables as Python numbers and in NumPy's hands: what warns that a gradient ends, what raises, and what stays
-silent.
-"""
+"""Variables as Python numbers and NumPy arrays: conversions that warn, raise, or are silent."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Indexing and writing, and the gradients of moving elements: each against NumPy and against the transpose it
-must be.
-"""
+"""Indexing and writing, compared with NumPy; gradients of moving elements, compared with the transpose."""
 
 from __future__ import annotations
 
@@ -63,7 +61,7 @@ def test_boolean_masks_are_keys(backend: Target) -> None:
 
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0), (0, 0)], ids=str)
 def test_masks_without_elements_select_nothing(shape: tuple, backend: Target) -> None:
-    """The standard's own suite asks for what NumPy does: a size of 0 fits every axis."""
+    """The standard's own suite requires NumPy's rule: a mask's size of 0 fits every dimension."""
     x, mask = backend.variable(A[0, :2, :3], requires_grad=True), backend.variable(numpy.zeros(shape), "bool")
     out = x[mask]
     assert out.shape == A[0, :2, :3][numpy.zeros(shape, bool)].shape

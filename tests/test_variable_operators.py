@@ -1,4 +1,4 @@
-"""Operators: with Variables, native arrays and Python numbers on either side; and which mixtures are refused."""
+"""Operators of Variables, native arrays and Python numbers, and the mixtures that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detect_anomaly: names the operation and the line, forward and backward, and is gone when it is off."""
+"""detect_anomaly: its errors name the operation and the line, and it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.target import Target
 
 
 def _line_of(text: str) -> str:
-    """``file:line`` of the only line here that ends with this mark."""
+    """``file:line`` of the only line of this file that ends with the mark."""
     lines = [
         i
         for i, line in enumerate(Path(__file__).read_text(encoding="utf-8").splitlines(), 1)

@@ -1,4 +1,4 @@
-"""checkpoint: the gradients of a plain call, of every order, for less memory; and what cannot be repeated raises."""
+"""checkpoint: gradients of every order equal those of a plain call, memory is saved, and differing calls raise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.target import Target
 
 
 def plain(function: Callable, *args: Any, **kwargs: Any) -> Any:
-    """What checkpoint is held against."""
+    """The plain call that checkpoint is compared with."""
     return function(*args, **kwargs)
 
 
@@ -141,7 +141,7 @@ PARTS = dict(_parts())
 
 @pytest.mark.parametrize("name", PARTS)
 def test_second_derivatives_equal_those_without_a_checkpoint(name: str, backend: Target) -> None:
-    """Against central differences of first gradients, and those against differences of values."""
+    """Compare second derivatives with differences of first ones, and first ones with differences of values."""
     x = backend.variable(numpy.array([[0.7, 0.2], [0.3, 0.9]]), requires_grad=True)
     assert rustorch.gradgradcheck(lambda x: checkpoint(PARTS[name], x), x)
 
@@ -361,9 +361,7 @@ def _peak(step: Callable[[], None]) -> int:
 
 
 def test_peak_memory_falls_with_the_square_root() -> None:
-    """36 layers: all of their outputs without checkpoints; with 6 of them, 6 inputs and the 6 outputs of one
-    at a time.
-    """
+    """Of 36 layers, a plain call saves all outputs; 6 checkpoints save 6 inputs and the 6 outputs of one of them."""
     x = rustorch.randn(1 << 17, requires_grad=True)
     array = x.data.nbytes
 
@@ -432,7 +430,7 @@ def test_memory_is_freed_without_the_garbage_collector(backend: Target) -> None:
 
 # -- what cannot be repeated -------------------------------------------------------------------------------------------
 def _turns(*parts: Callable) -> Callable:
-    """A function that does something else every time."""
+    """A function that differs in each call."""
     turns = iter(parts)
     return lambda x: next(turns)(x)
 
@@ -470,7 +468,7 @@ def test_a_second_call_that_differs_raises(name: str, backend: Target) -> None:
 
 
 def test_a_changed_loop_variable_raises(backend: Target) -> None:
-    """All of these functions read the last layer when backward calls them, and gradients would be wrong in silence."""
+    """Backward would call all of these functions with the last layer, and gradients would be silently wrong."""
     layers = [nn.Linear(2, 2, device=backend.device) for _ in range(3)]
     h = backend.variable([[1.0, 2.0]], "float32")
     for layer in layers:

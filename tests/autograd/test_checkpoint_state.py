@@ -1,4 +1,4 @@
-"""Layers that keep state do not count a checkpoint's second call."""
+"""The running statistics of layers ignore the second call of a checkpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAYERS = {
 
 
 def _trained(backend: Target, name: str, through: Any) -> list[numpy.ndarray]:
-    """The state and all gradients after two steps."""
+    """The state dict and all gradients after two steps."""
     rustorch.manual_seed(0)
     layer = LAYERS[name](backend.device)
     x = backend.variable(numpy.arange(24.0).reshape(2, 3, 4) ** 1.5, "float32", requires_grad=True)

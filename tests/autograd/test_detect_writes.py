@@ -1,4 +1,4 @@
-"""detect_writes: arrays that a program rewrites behind rustorch's back, between a call and its backward."""
+"""detect_writes: arrays that a program changes directly between a call and its backward."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from rustorch.autograd import Function, detect_writes
 from rustorch.autograd.graph import FAST_TYPES, VARIABLES
 from tests.support.target import Target
 
-MESSAGE = r"{}: {}, an array of float64 and shape \({}\), was changed after the call, .*Call backward first.*copy=True.* was called at "
+MESSAGE = (
+    r"{}: {}, an array of float64 and shape \({}\), was changed after the call, .*Call backward first.*copy=True.* "
+    r"was called at "
+)
 
 
 def message(name: str, argument: str, shape: str = "2,") -> str:
@@ -22,7 +25,7 @@ def message(name: str, argument: str, shape: str = "2,") -> str:
 
 
 def rewrite(array: Any, value: float = 7.0) -> None:
-    """Write into a native array as its own library does, or as a program does that has a NumPy array."""
+    """Write into a native array without rustorch."""
     getattr(array, "_array", array)[...] = value
 
 

@@ -1,4 +1,4 @@
-"""backward: what it leaves behind, what it refuses, and whose memory a gradient is."""
+"""backward: freed graphs, refused calls, and the memory of gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations of users' own, in both styles: gradients of every order, and every mistake one can make in them."""
+"""Function and custom_primitive: gradients of every order, and the errors of wrong definitions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Exp(Function):
 
 
 class Polar(Function):
-    """Several inputs and outputs, saved ones of both, an option and a None."""
+    """A Function that saves inputs and outputs, and takes an option and None."""
 
     @staticmethod
     def forward(ctx: Any, x: Any, y: Any, scale: float) -> Any:

@@ -1,4 +1,4 @@
-"""rustorch.grad: gradients as values, of every order."""
+"""rustorch.grad: gradients of every order as return values."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_derivatives_up_to_the_fourth(name: str, backend: Target) -> None:
 
 
 def test_a_second_derivative_of_a_linear_function_raises(backend: Target) -> None:
-    """The gradient of a linear function looks at nothing."""
+    """The gradient of a linear function depends on no input."""
     x = backend.variable([1.0, -2.0], requires_grad=True)
     (first,) = rustorch.grad((2 * x).sum(), x, create_graph=True)
     with pytest.raises(
@@ -106,12 +106,12 @@ def test_a_second_derivative_of_a_linear_function_raises(backend: Target) -> Non
     with pytest.raises(RuntimeError, match=r"^backward: this value does not depend on anything that requires grad"):
         first.sum().backward()
     assert x.grad is None
-    # as a transform it is zero, as any other derivative of a constant
+    # the transform returns zero, the derivative of a constant
     hessian = rustorch.func.hessian(lambda x: (2 * x).sum())(x.detach())
     numpy.testing.assert_array_equal(backend.numpy(hessian), numpy.zeros((2, 2)))
 
 
-#: Their gradients look at x and do not change with it.
+#: Functions whose gradients depend on x and are locally constant in it.
 PIECEWISE = {
     "abs": rustorch.abs,
     "clip": lambda x: rustorch.clip(x, -1, 1),
@@ -137,7 +137,7 @@ PIECEWISE = {
 
 @pytest.mark.parametrize("name", PIECEWISE)
 def test_derivatives_of_piecewise_linear_functions_are_zeros(name: str, backend: Target) -> None:
-    """Zeros and no error, in every order, as PyTorch has them for most."""
+    """They are zeros in every order, as PyTorch has them for most functions, and no error."""
     x = backend.variable([[1.0, -2.0, 0.0, 0.3, 7.0, -3.0]], requires_grad=True)
     (y,) = rustorch.grad(PIECEWISE[name](x).sum(), x, create_graph=True)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""gradcheck and gradgradcheck, tried on rules that are right and on rules that are deliberately wrong."""
+"""gradcheck and gradgradcheck: correct rules pass, and deliberately wrong rules are found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIGN = _primitive(lambda xp, g, x: -3 * g * x * x)
 NONE = _primitive(None)  # as a rule that was forgotten: the output is silently a constant
 NAN = _primitive(lambda xp, g, x: g * x * float("nan"))
 LAST = _primitive(lambda xp, g, x: 3 * g * x * x + g * xp.astype(xp.arange(x.shape[0], device=x.device) == 2, x.dtype))
-#: The first derivative is right, but a constant where it should depend on x.
+#: A rule whose first derivative is correct, but does not depend on x in mode 2.
 CONSTANT = _primitive(lambda xp, g, x: g * 3.0 * getattr(x, "detach", lambda: x)() ** 2)
 
 

@@ -49,7 +49,7 @@ DECORATORS = {
 def test_modes_work_as_decorators(kind: str) -> None:
     @DECORATORS[kind]()
     def function(n: int, *, by: int = 1) -> tuple[bool, int]:
-        """Its text."""
+        """Its docstring."""
         return rustorch.is_grad_enabled(), n * by
 
     assert rustorch.is_grad_enabled()
@@ -151,7 +151,7 @@ def test_a_thread_that_ended_without_recording_changes_nothing_for_others() -> N
 
 
 def test_a_recorded_node_is_what_node_makes() -> None:
-    """`record` writes a node's fields itself, for one call less."""
+    """`record` sets the fields of a node without the call of its constructor."""
     x = rustorch.tensor([1.0, 2.0], requires_grad=True)
     node = rustorch.tanh(x).grad_fn
     made = graph.Node(node.plan, node.parents, node.saved, node.saved[0])

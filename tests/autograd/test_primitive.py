@@ -1,4 +1,4 @@
-"""Defining an operation: what a definition must say, and what happens when a rule is wrong."""
+"""Primitive: checks of a definition, and errors of wrong rules."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_difference_checker_finds_a_wrong_rule(mistake: str, backend: Target
 
 def test_the_difference_checker_finds_a_rule_that_is_right_in_first_order_only(backend: Target) -> None:
     def detached(xp: Any, g: Any, out: Any) -> Any:
-        """g * cos(x), with a constant where a function of x belongs."""
+        """A rule whose result does not depend on x in mode 2, though it should."""
         return g * (out.detach() if isinstance(out, rustorch.Variable) else out)
 
     half = Primitive("half", lambda xp, x, /: xp.exp(x), register=False, x=detached)

@@ -1,4 +1,4 @@
-"""``x[key] = v`` and the graph: recorded where it must be, and noticed where a rule needs what was there before."""
+"""``x[key] = v`` and the graph: writes are recorded, and a write into a saved value raises in backward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that keep what is neither an input nor an output: a second derivative through it raises, or is right."""
+"""Functions that save intermediates: a second derivative through them raises, unless they are constant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import rustorch
 from rustorch.autograd import Function, once_differentiable
 from tests.support.target import Target
 
-MESSAGE = r"saved an array of shape \(2,\) that is neither an input nor an output, and a second derivative .*compute it anew in .*output"
+MESSAGE = (
+    r"saved an array of shape \(2,\) that is neither an input nor an output, and a second derivative .*"
+    r"compute it anew in .*output"
+)
 
 
 class Saved(Function):
@@ -104,7 +107,7 @@ def test_a_first_derivative_may_use_saved_intermediates(function: type[Function]
     out.backward(retain_graph=True)
     out.backward()
     numpy.testing.assert_allclose(backend.numpy(x.grad), 2 * numpy.exp(X))
-    # a second derivative that does not need it: in the gradient that arrives
+    # this second derivative, in the gradient that arrives, does not need it
     y = backend.variable(X, requires_grad=True)
     (first,) = rustorch.grad((function.apply(x) * y).sum(), x, create_graph=True)
     (mixed,) = rustorch.grad(first.sum(), y)
@@ -112,7 +115,7 @@ def test_a_first_derivative_may_use_saved_intermediates(function: type[Function]
 
 
 class Masked(Function):
-    """What it keeps does not change with x: masks of x, random numbers, constants."""
+    """A Function that keeps arrays which are locally constant in x: masks, random numbers, constants."""
 
     weights = numpy.array([2.0, 3.0])
 
