@@ -1,6 +1,6 @@
 """The table of derivatives: which derivatives each function has, on which device.
 
-The documentation shows what the tables of specs.py and values.py promise, and the tests hold these promises.
+The documentation shows what the tables in specs/ and values.py promise, and the tests hold these promises.
 ``python -m tests.table`` tries every function on every backend and prints each row that breaks its promise.
 """
 
