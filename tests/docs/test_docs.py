@@ -20,7 +20,7 @@ from tests.docs.pages import PAGES, Block, blocks, name
 
 DEVICES = ("cuda", "jax", "torch", "strict")
 #: Package -> the oldest version that the pages describe.
-GUESTS = {"scipy": "1.16", "sklearn": "1.9"}
+GUESTS = {"scipy": "1.17", "sklearn": "1.9"}
 #: Packages that a block may import without a mark.
 HELPERS = ("safetensors",)
 LANGUAGES = ("bash", "text", "python")
