@@ -42,6 +42,20 @@ def generate(app: Sphinx) -> None:
     write(source / "gallery", gallery.gallery(source / "gallery"))
 
 
+# -- docstrings --------------------------------------------------------------------------------------------------------
+#: The star of a shape such as (batch, *sizes), which is no emphasis.
+STAR = re.compile(r"(?<=[(\s])\*(?=\w+\))")
+
+
+def escape_stars(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Escape the stars of shapes in the text of a docstring, but not in code."""
+    for i, line in enumerate(lines):
+        if "*" in line and not line.lstrip().startswith((">>>", "...")):
+            parts = line.split("``")
+            parts[::2] = [STAR.sub(r"\\*", part) for part in parts[::2]]
+            lines[i] = "``".join(parts)
+
+
 # -- links -------------------------------------------------------------------------------------------------------------
 def read_page(app: Sphinx, docname: str, source: list[str]) -> None:
     file = Path(app.env.doc2path(docname))
@@ -128,6 +142,7 @@ def check_complete(app: Sphinx, env: BuildEnvironment) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", generate)
+    app.connect("autodoc-process-docstring", escape_stars, priority=400)  # before numpydoc
     app.connect("source-read", read_page)
     app.connect("include-read", read_included)
     app.connect("missing-reference", resolve, priority=400)

@@ -45,6 +45,8 @@ INTRODUCTIONS = {
     "devices": "The default device: new arrays and layers are made on it, unless a call names another device.",
     "variable": "`Variable` is an array with a gradient and a place in the graph. Its operators are the standard's.",
 }
+#: Methods that a page describes again where a class overrides them: their arguments and shapes differ.
+SPECIFIC = ("forward", "step")
 DTYPES = tuple(name for name in rustorch.__all__ if isinstance(getattr(rustorch, name), numpy.dtype))
 
 
@@ -143,11 +145,18 @@ def public_names() -> dict[str, Any]:
 
 # -- one name ----------------------------------------------------------------------------------------------------------
 def members_of_class(cls: type, public: set[Any]) -> list[str]:
-    """The documented methods and properties of a class, without those that a public base class describes."""
+    """The documented methods and properties of a class.
+
+    A method that a public base class describes is left out, also where the class overrides it, unless its arguments or
+    shapes differ.
+    """
     described = {base for other in cls.__mro__[1:] if other in public for base in other.__mro__}
+    inherited = {name for base in described if base.__module__.startswith("rustorch") for name in vars(base)}
     own = [base for base in cls.__mro__ if base not in described and base.__module__.startswith("rustorch")]
     names = []
     for name in sorted({name for base in own for name in vars(base) if not name.startswith("_")}):
+        if name in inherited and name not in SPECIFIC:
+            continue
         value = inspect.getattr_static(cls, name)
         function = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
         if (inspect.isroutine(function) or isinstance(value, property)) and inspect.getdoc(function):
