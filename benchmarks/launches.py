@@ -248,8 +248,8 @@ def measure() -> dict[str, Counts | str]:
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"nothing could be counted: {done.stderr.strip()}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    return {title: counts if isinstance(counts, str) else Counts(*counts) for title, counts in found.items()}
+    results = json.loads(done.stdout.splitlines()[-1])
+    return {title: counts if isinstance(counts, str) else Counts(*counts) for title, counts in results.items()}
 
 
 def beyond(case: Case, counts: Counts | str) -> str:

@@ -240,8 +240,8 @@ def _check(cuda: Target, name: str, case: tuple, dtype: str) -> Counter[str]:
         assert not counts.waiting
     else:
         results = call(name, override, *arguments)
-    found = [cuda.numpy(a) if hasattr(a, "dtype") else a for a in results]
-    for plain, fast in zip(expected, found, strict=True):
+    actual = [cuda.numpy(a) if hasattr(a, "dtype") else a for a in results]
+    for plain, fast in zip(expected, actual, strict=True):
         if not hasattr(plain, "dtype"):
             assert fast == plain
             continue
@@ -256,7 +256,7 @@ def _check(cuda: Target, name: str, case: tuple, dtype: str) -> Counter[str]:
     if hasattr(sys.modules["cupy"], "backwards"):
         with sys.modules["cupy"].backwards():
             again = call(name, override, *_arguments(cuda, case, dtype)[0])
-        for first, second in zip(found, again, strict=True):
+        for first, second in zip(actual, again, strict=True):
             numpy.testing.assert_array_equal(first, cuda.numpy(second) if hasattr(second, "dtype") else second)
     return launches
 
@@ -301,11 +301,11 @@ def test_clip_and_sign_are_one_launch(shape: tuple, dtype: str, cuda: Target, st
     ):
         arguments = [cuda.array(a, dtype) if isinstance(a, numpy.ndarray) else a for a in (x, *bounds)]
         with counted() as counts:
-            found = cuda.numpy(_module().OVERRIDES[name](*arguments))
+            actual = cuda.numpy(_module().OVERRIDES[name](*arguments))
         assert counts.launches.total() == 1
         assert counts.syncs == {"get": 1}  # to read the result
-        assert found.dtype == dtype
-        numpy.testing.assert_array_equal(found, getattr(numpy, name)(x, *bounds))
+        assert actual.dtype == dtype
+        numpy.testing.assert_array_equal(actual, getattr(numpy, name)(x, *bounds))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -334,8 +334,8 @@ def test_arguments_that_a_kernel_does_not_take_go_to_the_plain_version(
     arguments = [cuda.array(a, a.dtype) if isinstance(a, numpy.ndarray) else a for a in converted]
     expected = as_list(KERNELS[name](cuda.library.xp, *arguments))
     with counted() as counts:
-        found = as_list(_module().OVERRIDES[name](*arguments))
-    for plain, fast in zip(expected, found, strict=True):
+        actual = as_list(_module().OVERRIDES[name](*arguments))
+    for plain, fast in zip(expected, actual, strict=True):
         numpy.testing.assert_array_equal(cuda.numpy(fast), cuda.numpy(plain))
     # clip and sign override functions of the standard, so plain versions use them too
     assert not (_functions() - {"rustorch_clip", "rustorch_sign"}) & set(counts.launches)
@@ -364,9 +364,9 @@ def test_a_large_batch_is_convolved_in_parts(
 )
 def test_matmul_of_a_stack_and_a_matrix(shapes: tuple, cuda: Target) -> None:
     x, y = (draw(*shape) for shape in shapes)
-    found = cuda.numpy(_module().OVERRIDES["matmul"](cuda.array(x), cuda.array(y)))
-    assert found.shape == (x @ y).shape
-    numpy.testing.assert_allclose(found, x @ y, rtol=1e-12)
+    actual = cuda.numpy(_module().OVERRIDES["matmul"](cuda.array(x), cuda.array(y)))
+    assert actual.shape == (x @ y).shape
+    numpy.testing.assert_allclose(actual, x @ y, rtol=1e-12)
 
 
 # -- a whole network --------------------------------------------------------------------------------------------------

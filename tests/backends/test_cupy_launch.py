@@ -42,8 +42,8 @@ def test_contiguous_copies_all_views_in_one_launch(names: tuple[str, ...], dtype
     native = cuda.array(host, dtype)
     views = [VIEWS[name](native) for name in names]
     with counted() if is_stand_in() else pytest.MonkeyPatch.context() as counts:
-        found = contiguous(*views)
-    for name, view, copy in zip(names, views, found, strict=True):
+        actual = contiguous(*views)
+    for name, view, copy in zip(names, views, actual, strict=True):
         assert copy.flags.c_contiguous
         assert (copy is view) == view.flags.c_contiguous
         numpy.testing.assert_array_equal(cuda.numpy(copy), VIEWS[name](host))
@@ -67,11 +67,11 @@ def test_contiguous_copies_a_view_that_is_given_twice_once(cuda: Target) -> None
     host = numpy.arange(240.0).reshape(2, 6, 4, 5)
     view, other = cuda.array(host).transpose((0, 2, 1, 3)), cuda.array(host.reshape(12, 20)).T
     for names in ((view, view), (view, view, view), (view, other, view)):
-        found = contiguous(*names)
-        for given, copy in zip(names, found, strict=True):
+        actual = contiguous(*names)
+        for given, copy in zip(names, actual, strict=True):
             assert copy.flags.c_contiguous
             numpy.testing.assert_array_equal(cuda.numpy(copy), cuda.numpy(given))
-        assert found[0] is found[-1] or names[0] is not names[-1]
+        assert actual[0] is actual[-1] or names[0] is not names[-1]
     q = rustorch.permute_dims(cuda.variable(host, requires_grad=True), (0, 2, 1, 3))
     on_cpu = Target("cpu").variable(host.transpose(0, 2, 1, 3))
     out, expected = F.scaled_dot_product_attention(q, q, q), F.scaled_dot_product_attention(on_cpu, on_cpu, on_cpu)
@@ -100,10 +100,10 @@ def test_a_stack_of_a_few_arrays_is_one_launch(name: str, dtype: str, cuda: Targ
     native = cuda.array(host, dtype)
     given = [part(native) for part in parts]
     with counted() if is_stand_in() else pytest.MonkeyPatch.context() as counts:
-        found = cuda.library.xp.stack(given, axis=axis)
+        actual = cuda.library.xp.stack(given, axis=axis)
     expected = numpy.stack([part(host) for part in parts], axis=axis)
-    assert found.dtype == expected.dtype
-    numpy.testing.assert_array_equal(cuda.numpy(found), expected)
+    assert actual.dtype == expected.dtype
+    numpy.testing.assert_array_equal(cuda.numpy(actual), expected)
     if is_stand_in():
         assert counts.launches.total() == (launches and len(parts) if dtype == "complex64" else launches)
 
@@ -112,8 +112,8 @@ def test_a_stack_of_a_few_arrays_is_one_launch(name: str, dtype: str, cuda: Targ
 def test_joining_more_than_eight_arrays_is_one_launch_and_one_copy(cuda: Target) -> None:
     parts = [cuda.array([float(i)]) for i in range(9)]
     with counted() as counts:
-        found = cuda.library.xp.concat(parts)
-    assert cuda.numpy(found).tolist() == list(range(9))
+        actual = cuda.library.xp.concat(parts)
+    assert cuda.numpy(actual).tolist() == list(range(9))
     assert (counts.launches.total(), counts.copies.total(), counts.syncs.total()) == (1, 1, 0)
 
 
@@ -167,13 +167,13 @@ def test_values_of_every_dtype_are_added_at_repeated_indices(dtype: str, cuda: T
     numpy.add.at(expected, rows, values.astype(dtype))
     given, places = cuda.array(values, dtype), cuda.array(rows, "int64")
     xp = cuda.library.xp
-    for found in (
+    for actual in (
         xp.index_add(given, places, (5, 3), 0),
         xp.scatter_add(given, xp.broadcast_to(places[:, None], (4, 3)), (5, 3), 0),
         xp.put_add(given, (5, 3), places),
     ):
-        assert found.dtype == dtype
-        numpy.testing.assert_array_equal(cuda.numpy(found), expected)
+        assert actual.dtype == dtype
+        numpy.testing.assert_array_equal(cuda.numpy(actual), expected)
 
 
 # -- classes and rows that do not exist: no read outside of an array, and no wait ---

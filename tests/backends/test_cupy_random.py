@@ -99,15 +99,15 @@ def test_uniform_numbers_are_the_upper_bits_of_words(shape: tuple[int, ...], ran
         ("float32", 24, words.reshape(-1) >> 8),
         ("float64", 53, as_uint64(words) >> numpy.uint64(11)),
     ):
-        found = random.Generator(KEY, STREAM, 7).uniform(shape, numpy.dtype(dtype)).get()
-        assert (found.shape, found.dtype) == (shape, dtype)
-        assert_array_equal(found.reshape(-1), source[:n] * 0.5**bits)
+        actual = random.Generator(KEY, STREAM, 7).uniform(shape, numpy.dtype(dtype)).get()
+        assert (actual.shape, actual.dtype) == (shape, dtype)
+        assert_array_equal(actual.reshape(-1), source[:n] * 0.5**bits)
     for dtype, part in (("complex64", "float32"), ("complex128", "float64")):
-        real, found = (
+        real, actual = (
             random.Generator(KEY, STREAM, 7).uniform(shape, numpy.dtype(name)).get() for name in (part, dtype)
         )
-        assert found.dtype == dtype
-        assert_array_equal(found, real)
+        assert actual.dtype == dtype
+        assert_array_equal(actual, real)
 
 
 def box_muller(words: numpy.ndarray, dtype: str) -> numpy.ndarray:
@@ -126,13 +126,13 @@ def test_normal_numbers_follow_the_method_of_box_and_muller(shape: tuple[int, ..
     n = prod(shape)
     words = philox(KEY, STREAM, 7, 2 * n)
     for dtype, near in (("float32", 3e-6), ("float64", 1e-13)):
-        found = random.Generator(KEY, STREAM, 7).normal(shape, numpy.dtype(dtype)).get()
-        assert (found.shape, found.dtype) == (shape, dtype)
-        assert_allclose(found.reshape(-1), box_muller(words, dtype)[:n], rtol=near, atol=near)
+        actual = random.Generator(KEY, STREAM, 7).normal(shape, numpy.dtype(dtype)).get()
+        assert (actual.shape, actual.dtype) == (shape, dtype)
+        assert_allclose(actual.reshape(-1), box_muller(words, dtype)[:n], rtol=near, atol=near)
         dtype = {"float32": "complex64", "float64": "complex128"}[dtype]
-        found = random.Generator(KEY, STREAM, 7).normal(shape, numpy.dtype(dtype)).get()
-        assert (found.shape, found.dtype) == (shape, dtype)
-        parts = numpy.stack([found.real, found.imag], axis=-1).reshape(-1)
+        actual = random.Generator(KEY, STREAM, 7).normal(shape, numpy.dtype(dtype)).get()
+        assert (actual.shape, actual.dtype) == (shape, dtype)
+        parts = numpy.stack([actual.real, actual.imag], axis=-1).reshape(-1)
         assert_allclose(parts, box_muller(words, parts.dtype.name)[: 2 * n] * 0.5**0.5, rtol=near, atol=near)
 
 
@@ -159,10 +159,10 @@ RANGES = [
 
 @pytest.mark.parametrize(("dtype", "low", "high"), RANGES)
 def test_integers_are_scaled_from_128_bits(dtype: str, low: int, high: int, random: ModuleType) -> None:
-    found = random.Generator(KEY, STREAM, 7).integers(low, high, (3, 111), numpy.dtype(dtype)).get()
-    assert (found.shape, found.dtype) == ((3, 111), dtype)
+    actual = random.Generator(KEY, STREAM, 7).integers(low, high, (3, 111), numpy.dtype(dtype)).get()
+    assert (actual.shape, actual.dtype) == ((3, 111), dtype)
     pairs = as_uint64(philox(KEY, STREAM, 7, 333)).reshape(-1, 2).tolist()
-    assert found.reshape(-1).tolist() == [
+    assert actual.reshape(-1).tolist() == [
         low + ((first + (second << 64)) * (high - low) >> 128) for first, second in pairs
     ]
 
@@ -190,9 +190,9 @@ def test_integers_take_other_dtypes_and_refuse_ranges_beyond_a_dtype(random: Mod
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 1000])
 def test_a_permutation_sorts_random_keys(n: int, random: ModuleType) -> None:
-    found = random.Generator(KEY, STREAM, 7).permutation(n).get()
-    assert found.dtype == "int64"
-    assert_array_equal(found, numpy.argsort(as_uint64(philox(KEY, STREAM, 7, -(-n // 2)))[:n]))
+    actual = random.Generator(KEY, STREAM, 7).permutation(n).get()
+    assert actual.dtype == "int64"
+    assert_array_equal(actual, numpy.argsort(as_uint64(philox(KEY, STREAM, 7, -(-n // 2)))[:n]))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
@@ -200,10 +200,10 @@ def test_a_permutation_sorts_random_keys(n: int, random: ModuleType) -> None:
 def test_a_mask_compares_uniform_numbers_with_p(p: float, dtype: str, random: ModuleType) -> None:
     """The mask on the CPU does the same."""
     for shape in SHAPES:
-        found = random.Generator(KEY, STREAM, 7).mask(shape, numpy.dtype(dtype), p, 1 / (1 - p)).get()
+        actual = random.Generator(KEY, STREAM, 7).mask(shape, numpy.dtype(dtype), p, 1 / (1 - p)).get()
         u = random.Generator(KEY, STREAM, 7).uniform(shape, numpy.dtype("float32")).get()
-        assert (found.shape, found.dtype) == (shape, dtype)
-        assert_array_equal(found, (u >= numpy.float32(p)).astype(dtype) * numpy.dtype(dtype).type(1 / (1 - p)))
+        assert (actual.shape, actual.dtype) == (shape, dtype)
+        assert_array_equal(actual, (u >= numpy.float32(p)).astype(dtype) * numpy.dtype(dtype).type(1 / (1 - p)))
 
 
 def test_the_mask_on_the_cpu_compares_uniform_numbers_with_p() -> None:
@@ -212,12 +212,12 @@ def test_the_mask_on_the_cpu_compares_uniform_numbers_with_p() -> None:
         ("float32", "float64", "complex64"), (0.25, 1 / 3), ((), (5,), (2, 0), (40, 3))
     ):
         cpu.seed(5)
-        found = cpu.mask(shape, numpy.dtype(dtype), "cpu", p, 3.0)
+        actual = cpu.mask(shape, numpy.dtype(dtype), "cpu", p, 3.0)
         after = cpu.rng_state("cpu")
         cpu.seed(5)
         u = cpu.uniform(shape, numpy.dtype("float32"), "cpu")
-        assert (type(found), found.shape, found.dtype) == (numpy.ndarray, shape, dtype)
-        assert_array_equal(found, (u >= numpy.float32(p)) * 3.0)
+        assert (type(actual), actual.shape, actual.dtype) == (numpy.ndarray, shape, dtype)
+        assert_array_equal(actual, (u >= numpy.float32(p)) * 3.0)
         assert_array_equal(after, cpu.rng_state("cpu"))
 
 

@@ -196,9 +196,9 @@ def test_a_recurrent_kernel_computes_what_the_plain_version_does(
         if isinstance(value, numpy.ndarray):
             numpy.testing.assert_array_equal(cuda.numpy(given), value.astype(dtype))
     xp = cuda.library.xp
-    expected, found = as_list(KERNELS[name](xp, *arguments)), as_list(getattr(xp, name)(*arguments))
+    expected, actual = as_list(KERNELS[name](xp, *arguments)), as_list(getattr(xp, name)(*arguments))
     tolerance = {"float64": 1e-12, "float32": 1e-5}[dtype]
-    for plain, fast in zip(expected, found, strict=True):
+    for plain, fast in zip(expected, actual, strict=True):
         if plain is None:
             assert fast is None
             continue
@@ -334,8 +334,8 @@ def test_a_layer_on_cuda_computes_what_it_does_on_the_cpu(what: str, cuda: Targe
         grads = [leaf.grad for leaf in (*inputs, *layer.parameters())]
         return [cuda.numpy(a) for a in (*outs, *grads)]
 
-    for expected, found in zip(run("cpu"), run(cuda.device), strict=True):
-        numpy.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+    for expected, actual in zip(run("cpu"), run(cuda.device), strict=True):
+        numpy.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-10)
 
 
 def test_states_share_no_memory_with_the_output(cuda: Target) -> None:

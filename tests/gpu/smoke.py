@@ -47,11 +47,11 @@ def main() -> int:
     try:
         from tests.gpu.probes import probes
 
-        found = probes()
+        cases = probes()
     except Exception:  # for example, a check has broken the context of the GPU
         print(f"the probes cannot run: {traceback.format_exc()}")
         return failed + 1
-    for name, probe in found.items():
+    for name, probe in cases.items():
         attempt(name, probe, bad="no")
     print(f"{failed} of {len(CHECKS)} checks failed" if failed else f"all {len(CHECKS)} checks are ok")
     return failed

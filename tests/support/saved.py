@@ -25,25 +25,25 @@ def round_trip(value: Any, file: Path, **options: Any) -> Any:
     return rustorch.load(file, **options)
 
 
-def assert_same(found: Any, expected: Any) -> None:
+def assert_same(actual: Any, expected: Any) -> None:
     """Assert that two values have the same structure and types, and their arrays the same dtype, shape and bytes."""
     if isinstance(expected, (rustorch.Variable, numpy.ndarray)):
-        assert type(found) is rustorch.Variable and not found.requires_grad
-        a, b = host(found), host(expected)
+        assert type(actual) is rustorch.Variable and not actual.requires_grad
+        a, b = host(actual), host(expected)
         assert a.dtype == b.dtype.newbyteorder("=") and a.shape == b.shape
         assert a.tobytes() == b.astype(a.dtype).tobytes()
     elif isinstance(expected, dict):
-        assert type(found) is dict and list(found) == list(expected)
-        assert [type(key) for key in found] == [type(key) for key in expected]
+        assert type(actual) is dict and list(actual) == list(expected)
+        assert [type(key) for key in actual] == [type(key) for key in expected]
         for key in expected:
-            assert_same(found[key], expected[key])
+            assert_same(actual[key], expected[key])
     elif isinstance(expected, (list, tuple)):
-        assert type(found) is type(expected) and len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
+        assert type(actual) is type(expected) and len(actual) == len(expected)
+        for one, other in zip(actual, expected, strict=True):
             assert_same(one, other)
     else:
-        assert type(found) is type(expected)
-        assert found == expected if isinstance(expected, int) else repr(found) == repr(expected)
+        assert type(actual) is type(expected)
+        assert actual == expected if isinstance(expected, int) else repr(actual) == repr(expected)
 
 
 def bits(rng: numpy.random.Generator, dtype: Any, shape: tuple[int, ...]) -> numpy.ndarray:

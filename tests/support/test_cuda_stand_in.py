@@ -149,17 +149,17 @@ def test_every_function_has_cupys_signature(stand_in: ModuleType) -> None:
     signatures = sys.modules["cupy._functions"].signatures
     for module, name in (("", ""), ("linalg", "linalg."), ("fft", "fft.")):
         for function, signature in signatures(module).items():
-            found = getattr(getattr(stand_in, module) if module else stand_in, function)
-            assert inspect.signature(found) == signature, name + function
+            actual = getattr(getattr(stand_in, module) if module else stand_in, function)
+            assert inspect.signature(actual) == signature, name + function
     assert len(signatures()) > 150
 
 
 def test_an_array_has_no_attributes_beyond_cupys(stand_in: ModuleType) -> None:
     text = (STAND_IN / "cupy" / "signatures.pyi").read_text()
     (listed,) = [ast.literal_eval(part.value) for part in ast.parse(text).body if isinstance(part, ast.Assign)]
-    found = {name for name in dir(stand_in.ndarray) if not name.startswith("_")}
-    assert found <= set(listed)
-    assert len(found) > 50
+    actual = {name for name in dir(stand_in.ndarray) if not name.startswith("_")}
+    assert actual <= set(listed)
+    assert len(actual) > 50
 
 
 # -- calls whose result differs from NumPy's ---------------------------------------------------------------
@@ -230,9 +230,9 @@ def test_linear_algebra_without_a_result_gives_nan_or_raises(stand_in: ModuleTyp
 
     cp = stand_in
     with counted() as counts:
-        found = cp.linalg.inv(cp.zeros((2, 2)))
+        actual = cp.linalg.inv(cp.zeros((2, 2)))
     assert not counts.syncs
-    assert numpy.isnan(found.get()).all()
+    assert numpy.isnan(actual.get()).all()
     assert [part.shape for part in cp.linalg.svd(cp.full((3, 2), numpy.nan))] == [(3, 3), (2,), (2, 2)]
     with cupyx.errstate(linalg="raise"), counted() as counts, pytest.raises(numpy.linalg.LinAlgError):
         cp.linalg.inv(cp.zeros((2, 2)))

@@ -19,26 +19,26 @@ from .target import Target
 RTOL, ATOL = 1e-10, 1e-12
 
 
-def _on_host(found: Any, target: Target | None) -> Any:
+def _on_host(actual: Any, target: Target | None) -> Any:
     """A result with its Variables as NumPy arrays. They must be on the target's device."""
-    if isinstance(found, tuple):
-        return tuple(_on_host(one, target) for one in found)
-    if isinstance(found, rustorch.Variable):
-        assert target is not None and found.device == target.device
-        return target.numpy(found)
-    return found
+    if isinstance(actual, tuple):
+        return tuple(_on_host(one, target) for one in actual)
+    if isinstance(actual, rustorch.Variable):
+        assert target is not None and actual.device == target.device
+        return target.numpy(actual)
+    return actual
 
 
-def _assert_same(found: Any, expected: Any) -> None:
+def _assert_same(actual: Any, expected: Any) -> None:
     if isinstance(expected, tuple):
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
+        assert len(actual) == len(expected)
+        for one, other in zip(actual, expected, strict=True):
             _assert_same(one, other)
     elif isinstance(expected, (numpy.ndarray, numpy.generic)):
-        assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
-        numpy.testing.assert_allclose(found, expected, rtol=RTOL, atol=ATOL)
+        assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype)
+        numpy.testing.assert_allclose(actual, expected, rtol=RTOL, atol=ATOL)
     else:
-        assert found == expected
+        assert actual == expected
 
 
 def assert_numpys_value(value: Value, target: Target) -> None:
@@ -47,11 +47,11 @@ def assert_numpys_value(value: Value, target: Target) -> None:
     def new(data: Any) -> rustorch.Variable:
         return target.variable(data, numpy.asarray(data).dtype)
 
-    found = value.call(rustorch, new, target.device)
-    _assert_same(_on_host(found, target), _on_host(value.call(reference, numpy.asarray, None), None))
+    actual = value.call(rustorch, new, target.device)
+    _assert_same(_on_host(actual, target), _on_host(value.call(reference, numpy.asarray, None), None))
 
 
 def assert_cpus_value(spec: Spec, arrays: list[numpy.ndarray], target: Target) -> None:
     """Assert that a function returns on the target what it returns on "cpu"."""
-    found, expected = values(spec.call, arrays, target), values(spec.call, arrays, Target(backends.resolve("cpu")))
-    _assert_same(tuple(found), tuple(expected))
+    actual, expected = values(spec.call, arrays, target), values(spec.call, arrays, Target(backends.resolve("cpu")))
+    _assert_same(tuple(actual), tuple(expected))

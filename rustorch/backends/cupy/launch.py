@@ -102,16 +102,16 @@ def with_fallback(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def run(*args: Any) -> Any:
-        found = set()
+        dtypes = set()
         for name, a in zip(names, args, strict=True):
             if isinstance(a, cupy.ndarray):
                 if name not in INDEX_PARAMETERS or a.dtype.kind not in "iu":
-                    found.add(a.dtype)
+                    dtypes.add(a.dtype)
                 if not a.size:
                     return call_plain(function.__name__, *args)
             elif isinstance(a, tuple) and len(a) > 3:
                 return call_plain(function.__name__, *args)
-        if len(found) != 1 or not found <= REAL.keys():
+        if len(dtypes) != 1 or not dtypes <= REAL.keys():
             return call_plain(function.__name__, *args)
         return function(*args)
 

@@ -35,7 +35,7 @@ def cache() -> Path:
     folder = Path(given) if given else Path(tempfile.gettempdir(), f"cupy_stand_in_{os.getuid()}")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to somebody else: set CUPY_STAND_IN_CACHE to a folder of your own")
+        raise PermissionError(f"{folder} belongs to another user: set CUPY_STAND_IN_CACHE to one of your folders")
     return folder
 
 
@@ -64,8 +64,8 @@ def library(text: str) -> ctypes.PyDLL:
 
 def functions(source: str) -> dict[str, int]:
     """The ``__global__`` functions of a CUDA source, with the most threads that a block of each may have."""
-    found = _FUNCTION.findall(_COMMENT.sub("", source))
-    return {name: int(before or after or 1024) for before, after, name in found}
+    matches = _FUNCTION.findall(_COMMENT.sub("", source))
+    return {name: int(before or after or 1024) for before, after, name in matches}
 
 
 @functools.cache

@@ -227,5 +227,5 @@ _WITH_SIGNATURES = {
 @functools.cache
 def table() -> dict[str, Any]:
     """The functions of this module, by name."""
-    found = {name: checked(function, name) for name, function in _WITH_SIGNATURES.items()}
-    return found | {"from_dlpack": from_dlpack, "iinfo": iinfo, "finfo": finfo}
+    functions = {name: checked(function, name) for name, function in _WITH_SIGNATURES.items()}
+    return functions | {"from_dlpack": from_dlpack, "iinfo": iinfo, "finfo": finfo}

@@ -56,18 +56,18 @@ def _parameters(definition: ast.FunctionDef) -> inspect.Signature:
     positional = [(a.arg, Parameter.POSITIONAL_ONLY) for a in given.posonlyargs]
     positional += [(a.arg, Parameter.POSITIONAL_OR_KEYWORD) for a in given.args]
     first = len(positional) - len(given.defaults)
-    found = [
+    parameters = [
         Parameter(n, kind, default=Parameter.empty if i < first else None) for i, (n, kind) in enumerate(positional)
     ]
     if given.vararg:
-        found.append(Parameter(given.vararg.arg, Parameter.VAR_POSITIONAL))
+        parameters.append(Parameter(given.vararg.arg, Parameter.VAR_POSITIONAL))
     for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
-        found.append(
+        parameters.append(
             Parameter(argument.arg, Parameter.KEYWORD_ONLY, default=Parameter.empty if default is None else None)
         )
     if given.kwarg:
-        found.append(Parameter(given.kwarg.arg, Parameter.VAR_KEYWORD))
-    return inspect.Signature(found)
+        parameters.append(Parameter(given.kwarg.arg, Parameter.VAR_KEYWORD))
+    return inspect.Signature(parameters)
 
 
 @functools.cache
@@ -122,9 +122,9 @@ def on_device(name: str, function: Callable, label: str = "") -> Callable:
             return _parts(result, arrays[0])
         if name in METADATA:
             return result
-        found = wrapped(result)
-        launch(label + name, max([_size(found), *[a.size for a in arrays]]) if arrays else 1)
-        return found if out is None else _written(found, out)
+        made = wrapped(result)
+        launch(label + name, max([_size(made), *[a.size for a in arrays]]) if arrays else 1)
+        return made if out is None else _written(made, out)
 
     return call
 
@@ -160,13 +160,13 @@ def _written(result: ndarray, out: Any) -> ndarray:
 @functools.cache
 def table() -> dict[str, Callable]:
     """The functions by name: this module's own versions, else NumPy's."""
-    found = {name: getattr(numpy, name) for name in FROM_NUMPY}
+    functions = {name: getattr(numpy, name) for name in FROM_NUMPY}
     for name in signatures():
         if (function := _CUPYS.get(name)) is not None:
-            found[name] = checked(function, name)
+            functions[name] = checked(function, name)
         elif hasattr(numpy, name):
-            found[name] = checked(on_device(name, getattr(numpy, name)), name)
-    return found
+            functions[name] = checked(on_device(name, getattr(numpy, name)), name)
+    return functions
 
 
 # -- where CuPy differs from NumPy -------------------------------------------------------------------------------------

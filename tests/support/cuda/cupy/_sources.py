@@ -187,13 +187,13 @@ class _Parameter(NamedTuple):
 
     @classmethod
     def several(cls, text: str) -> list[_Parameter]:
-        found = []
+        parameters = []
         for part in filter(None, [part.strip() for part in text.split(",")]):
             *words, kind, name = part.split()
             if set(words) - {"raw"}:
                 raise Exception(f'Unknown keyword "{words[0]}"')
-            found.append(cls(kind if len(kind) == 1 else numpy.dtype(kind).name, name, "raw" in words))
-        return found
+            parameters.append(cls(kind if len(kind) == 1 else numpy.dtype(kind).name, name, "raw" in words))
+        return parameters
 
 
 class ElementwiseKernel:

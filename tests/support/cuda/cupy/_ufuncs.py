@@ -102,15 +102,15 @@ class ufunc:
 
     def _loop(self, operands: list[Any], dtype: numpy.dtype | None) -> Loop:
         if dtype is not None:
-            found = next((loop for loop in self._loops if all(t == dtype for t in loop.made)), None)
+            chosen = next((loop for loop in self._loops if all(t == dtype for t in loop.made)), None)
             types: Any = dtype
         else:
             types = tuple([_dtype(value) for value in operands])
             weak = tuple([type(value) if type(value) in _SCALARS else None for value in operands])
-            found = _chosen(self, types, weak if _numbers_are_weak(types, weak) else (None,) * self.nin)
-        if found is None:
+            chosen = _chosen(self, types, weak if _numbers_are_weak(types, weak) else (None,) * self.nin)
+        if chosen is None:
             raise TypeError(f"Wrong type ({types}) of arguments for cupy_{self.name}; it has {' '.join(self.types)}")
-        return found
+        return chosen
 
     # -- other ways to call a ufunc ------------------------------------------------------------------------------------
     def at(self, a: ndarray, indices: Any, b: Any = None) -> None:
@@ -200,9 +200,9 @@ _COMPUTE: dict[str, Any] = {"power": _power, "pow": _power}
 @functools.cache
 def table() -> dict[str, ufunc]:
     """Every ufunc of CuPy, by name."""
-    found: dict[str, ufunc] = {}
+    ufuncs: dict[str, ufunc] = {}
     for line in Path(__file__).with_name("ufuncs.txt").read_text().splitlines():
         name, _, loops = line.partition(": ")
         if not line.startswith("#"):
-            found[name] = ufunc(name, loops.split())
-    return found
+            ufuncs[name] = ufunc(name, loops.split())
+    return ufuncs

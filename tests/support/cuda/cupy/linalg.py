@@ -73,14 +73,14 @@ def _nan_like(result: Any) -> Any:
 
 
 def _table() -> dict[str, Callable]:
-    found: dict[str, Callable] = {}
+    functions: dict[str, Callable] = {}
     for name in signatures("linalg"):
         compute = getattr(numpy.linalg, name)
         takes_matrices = name in _WITH_STATUS or name in ("det", "slogdet", "eig", "eigvals", "pinv")
-        found[name] = checked(
+        functions[name] = checked(
             _factorization(name, compute) if takes_matrices else on_device(name, compute, "linalg."), name, "linalg"
         )
-    return found
+    return functions
 
 
 globals().update(_table())
