@@ -92,12 +92,17 @@ class Interchange:
         Raises
         ------
         BufferError
-            If the Variable requires grad.
+            If the Variable requires grad, or the array cannot be exported to ``dl_device``.
         """
         if self._tracked:
             raise BufferError("DLPack of a Variable that requires grad would lose its gradient; use .detach() first")
         options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
-        return self._native.__dlpack__(**{name: value for name, value in options.items() if value is not None})
+        try:
+            return self._native.__dlpack__(**{name: value for name, value in options.items() if value is not None})
+        except (KeyError, ValueError) as error:  # from older versions of NumPy and JAX, for an unknown device
+            if dl_device is None:
+                raise
+            raise BufferError(f"DLPack: {self.device!r} exports no array to the device {dl_device}") from error
 
     def __dlpack_device__(self) -> tuple[int, int]:
         device: tuple[int, int] = self._native.__dlpack_device__()
