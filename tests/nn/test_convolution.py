@@ -76,7 +76,7 @@ def test_kernels_for_numpy_equal_the_plain_kernels(
         groups = options[-1]
         x, w = rng.standard_normal((3, 2 * groups, *size)), rng.standard_normal((2 * groups, 2, *kernel))
         buffers = fast._Columns(x.shape, x.dtype, kernel, *options, outs=2)
-        low, high = byte_bounds(buffers.seen)
+        low, high = byte_bounds(buffers.windows)
         assert low >= byte_bounds(buffers.memory)[0] and high <= byte_bounds(buffers.memory)[1], (size, kernel, options)
         g = fast.conv(x, w, None, *options)
         for name, arguments in {
