@@ -7,7 +7,7 @@ computed with a graph only if something outside the transform leads there; other
 
 from __future__ import annotations
 
-from ..nn.stateless import functional_call
+from ..nn.functional_call import functional_call
 from .gradients import grad, grad_and_value, value_and_grad
 from .jacobians import hessian, jacfwd, jacrev
 from .products import hvp, jvp, vjp

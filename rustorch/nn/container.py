@@ -145,9 +145,7 @@ class Sequential(_Listed):
         return Sequential(*modules)
 
     def _new_slice(self, named: list[tuple[str, Any]]) -> Sequential:
-        return Sequential(
-            dict(named)
-        )  # a slice keeps the names, as PyTorch's does, so that the names of its state stay
+        return Sequential(dict(named))  # as in PyTorch, a slice keeps the names, and so the names of its state
 
     def __delitem__(self, i: int | slice) -> None:
         names = list(self._modules)
