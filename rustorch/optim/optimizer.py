@@ -34,7 +34,7 @@ class Optimizer(OptimizerNames):
     A subclass passes its options to ``__init__``, checks them in `check`, makes the state of a parameter in `start`,
     and computes a step in `update`.
 
-    A subclass whose step is a kernel of ``backends/kernels/optim.py`` names it in `kernel`, and calls it in
+    A subclass whose step is a kernel of ``backends/kernels`` names it in `kernel`, and calls it in
     `call_kernel`. All parameters on a device are then updated together, which takes few launches.
 
     Parameters

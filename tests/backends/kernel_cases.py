@@ -25,7 +25,7 @@ ROWS = numpy.array([[1.0, 2.0, 3.0], [1000.0, -1000.0, 0.0], [-INF, -INF, 1.0]])
 UNIT = numpy.array([[0.0, 1.0, 0.5], [1.0, 0.0, 0.25], [1e-13, 0.75, 1.0]])
 I = numpy.array  # noqa: E741 - indices
 #: The kernels that may write into their arguments.
-IN_PLACE = {*FAMILIES["optim"], "running_moments"}
+IN_PLACE = {*FAMILIES["optim"], "adafactor", "muon", "running_moments"}
 #: Windows side by side; overlapping windows, padded before and beyond the end; bins of different lengths.
 TILES = (Window(4, 2, 2, 2), Window(4, 2, 2, 2))
 OVERLAPS = (Window(5, 3, 3, 2, 1), Window(4, 2, 3, 3, 1))

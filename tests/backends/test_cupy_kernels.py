@@ -109,7 +109,7 @@ LAUNCHES = {
     "quotient_or_zero": 1,
 }
 #: Kernels that may write into their arguments.
-IN_PLACE = {*FAMILIES["optim"], "running_moments"}
+IN_PLACE = {*FAMILIES["optim"], "adafactor", "muon", "running_moments"}
 #: Kernels that are made of CuPy's functions, or that another file tests.
 ELSEWHERE = {
     "index_add", "scatter_add", "put_add", "matmul", "stack", "clip", "sign",

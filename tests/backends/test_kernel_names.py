@@ -12,8 +12,6 @@ from rustorch.backends.kernels import FAMILIES, KERNELS
 from tests.support.target import Target
 
 FAMILY = {name: family for family, names in FAMILIES.items() for name in names}
-#: Files of the optimizers' kernels, which need more than one on CUDA.
-OPTIM = {"optim", "adafactor", "clipping", "muon"}
 
 
 def _definition(override: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,8 +34,7 @@ def _place(backend: Target, name: str) -> set[str]:
         return {own}
     if name not in FAMILY:
         return {f"{folder}.standard", f"{folder}.linear"}
-    files = OPTIM if FAMILY[name] == "optim" else {FAMILY[name]}
-    return {f"{folder}.{file}" for file in files}
+    return {f"{folder}.{FAMILY[name]}"}
 
 
 def test_the_table_names_every_plain_version_once() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from . import (
     activation,
     attention,
+    clipping,
     convolution,
     elementwise,
     indexing,
@@ -28,8 +29,8 @@ from . import (
 __all__ = ["OVERRIDES", "optim"]
 
 _FAMILIES = (
-    activation, attention, convolution, elementwise, indexing, linalg, loss, normalization, optim, pooling, recurrent,
-    softmax, standard,
+    activation, attention, clipping, convolution, elementwise, indexing, linalg, loss, normalization, optim, pooling,
+    recurrent, softmax, standard,
 )  # fmt: skip
 OVERRIDES: dict[str, Callable[..., Any]] = {
     name: function for family in _FAMILIES for name, function in family.OVERRIDES.items()

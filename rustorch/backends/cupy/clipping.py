@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import cupy
 
-from ..kernels import optim as plain
+from ..kernels import clipping as plain
 from ..registry import of
 from .launch import REAL
 from .tables import CHUNK, PARTS, SUMS, Contiguous, Tables, Tensor

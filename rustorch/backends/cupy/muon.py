@@ -64,7 +64,7 @@ extern "C" __global__ void muon_polynomial(I total, I n, T a, T b, const T* gram
 def step_all(calls: Sequence[Sequence[Any]], **numbers: Any) -> list[tuple[Any, ...]]:
     """The step of each of (p, g, buffer), which are not empty and have one shape and dtype.
 
-    ``numbers`` are those of the plain version, ``muon`` in ``kernels/optim.py``.
+    ``numbers`` are those of the plain version in ``kernels/muon.py``.
     """
     rows, columns = calls[0][0].shape
     bytes_of_one = calls[0][0].itemsize * (2 * rows * columns + 2 * min(rows, columns) ** 2)

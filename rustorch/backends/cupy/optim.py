@@ -1,7 +1,7 @@
 """Steps of the optimizers on CuPy: in place, and for all parameters of a device in one launch or a few.
 
-The formulas stand in ``kernels/optim.py``, under the same names. The elementwise updates are traced from there into
-CUDA loops. Adafactor, Muon and the clipping of gradients have sources of their own, in the files of those names.
+The formulas stand in ``backends/kernels``, under the same names. The elementwise updates are traced from there into
+CUDA loops. Adafactor and Muon have sources of their own, in the files of those names.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cupy
 
-from ..kernels import optim as plain
+from ..kernels import KERNELS
+from ..kernels.optim import ELEMENTWISE
 from ..registry import of
-from . import adafactor, clipping, muon
+from . import adafactor, muon
 from .fusing import Loop
 from .launch import REAL
 from .tables import CHUNK, Contiguous, Tables, Tensor
@@ -30,11 +31,11 @@ Call = tuple[Sequence["Array | None"], dict[str, Any]]
 
 def _keywords(name: str) -> tuple[str, ...]:
     """The names of a kernel's numbers, in the order of its signature."""
-    parameters = signature(getattr(plain, name)).parameters.values()
+    parameters = signature(KERNELS[name]).parameters.values()
     return tuple([p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY])
 
 
-_KEYWORDS = {name: _keywords(name) for name in (*plain.ELEMENTWISE, "adafactor", "muon")}
+_KEYWORDS = {name: _keywords(name) for name in (*ELEMENTWISE, "adafactor", "muon")}
 #: Kernel -> the values of its numbers, from a dict of them, in the order of its signature.
 _VALUES: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
     name: itemgetter(*keywords) for name, keywords in _KEYWORDS.items()
@@ -85,7 +86,7 @@ def _key(name: str, arrays: Sequence[Array | None], values: tuple[Any, ...]) -> 
 
 def _plain_step(name: str, arrays: Sequence[Array | None], numbers: dict[str, Any]) -> tuple[Any, ...]:
     backend: Any = of(arrays[0])
-    result: tuple[Any, ...] = getattr(plain, name)(backend.xp, *arrays, **numbers)
+    result: tuple[Any, ...] = KERNELS[name](backend.xp, *arrays, **numbers)
     return result
 
 
@@ -128,7 +129,7 @@ def _elementwise(name: str, absent: tuple[bool, ...], values: tuple[Any, ...]) -
     """
     key = (name, absent, *map(bool, values))
     if key not in _loops:
-        update, keywords = getattr(plain, name), _KEYWORDS[name]
+        update, keywords = KERNELS[name], _KEYWORDS[name]
 
         def by_position(xp: Any, *args: Any) -> Any:
             return update(xp, *args[: len(absent)], **dict(zip(keywords, args[len(absent) :], strict=True)))
@@ -161,11 +162,11 @@ extern "C" __global__ void {function}(Table table{constants}) {{
 def _single(name: str) -> Callable[..., tuple[Any, ...]]:
     """The kernel for one parameter."""
 
-    @wraps(getattr(plain, name))
+    @wraps(KERNELS[name])
     def run(*arrays: Array | None, **numbers: Any) -> tuple[Any, ...]:
         return steps(name, [(arrays, numbers)])[0]
 
     return run
 
 
-OVERRIDES: dict[str, Callable[..., Any]] = {name: _single(name) for name in _KEYWORDS} | clipping.OVERRIDES
+OVERRIDES: dict[str, Callable[..., Any]] = {name: _single(name) for name in _KEYWORDS}

@@ -40,9 +40,11 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "running_moments",
     ),
     "optim": (
-        "sgd", "adam", "nadam", "radam", "adamax", "adagrad", "adadelta", "rmsprop", "rprop", "asgd", "adafactor",
-        "muon", "total_norm", "clip_by_norm",
+        "sgd", "adam", "nadam", "radam", "adamax", "adagrad", "adadelta", "rmsprop", "rprop", "asgd",
     ),
+    "adafactor": ("adafactor",),
+    "muon": ("muon",),
+    "clipping": ("total_norm", "clip_by_norm"),
     "pooling": (
         "max_pool", "max_pool_indices", "max_pool_gather", "max_pool_grad", "max_unpool", "avg_pool", "avg_pool_grad",
     ),

@@ -1,4 +1,4 @@
-"""One step of each optimizer for one parameter, and the clipping of gradients, in plain code.
+"""One step of each optimizer for one parameter, in plain code; Adafactor and Muon have files of their own.
 
 A step takes the parameter ``p``, its gradient ``g`` and the arrays of its state by position, and numbers by keyword. It
 returns the new parameter and the new state. An override may write into all of these arrays but the gradient, and return
@@ -12,7 +12,6 @@ branches on its numbers alone, never on the elements.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ def _moments(
     g: Array,
     mean: Array,
     square: Array,
-    *,
     lr: float,
     beta1: float,
     beta2: float,
@@ -116,18 +114,7 @@ def adam(
     and Hutter, "Decoupled Weight Decay Regularization", 2019, algorithm 2; AMSGrad: Reddi et al., "On the Convergence
     of Adam and Beyond", 2018, algorithm 2.
     """
-    p, g, mean, square = _moments(
-        p,
-        g,
-        mean,
-        square,
-        lr=lr,
-        beta1=beta1,
-        beta2=beta2,
-        weight_decay=weight_decay,
-        decoupled=decoupled,
-        maximize=maximize,
-    )
+    p, g, mean, square = _moments(p, g, mean, square, lr, beta1, beta2, weight_decay, decoupled, maximize)
     if top is not None:
         top = xp.maximum(top, square)
     root = xp.sqrt(square if top is None else top) / correction2**0.5
@@ -164,18 +151,7 @@ def nadam(
 
     Source: Dozat, "Incorporating Nesterov Momentum into Adam", 2016.
     """
-    p, g, mean, square = _moments(
-        p,
-        g,
-        mean,
-        square,
-        lr=lr,
-        beta1=beta1,
-        beta2=beta2,
-        weight_decay=weight_decay,
-        decoupled=decoupled,
-        maximize=maximize,
-    )
+    p, g, mean, square = _moments(p, g, mean, square, lr, beta1, beta2, weight_decay, decoupled, maximize)
     root = xp.sqrt(square / correction2) + eps
     return p - lr * ((gradient_weight * g + mean_weight * mean) / root), mean, square
 
@@ -208,18 +184,7 @@ def radam(
 
     Source: Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2019, algorithm 2.
     """
-    p, g, mean, square = _moments(
-        p,
-        g,
-        mean,
-        square,
-        lr=lr,
-        beta1=beta1,
-        beta2=beta2,
-        weight_decay=weight_decay,
-        decoupled=decoupled,
-        maximize=maximize,
-    )
+    p, g, mean, square = _moments(p, g, mean, square, lr, beta1, beta2, weight_decay, decoupled, maximize)
     step = rectification * mean / (xp.sqrt(square) + eps) if rectification else mean
     return p - lr / correction1 * step, mean, square
 
@@ -416,138 +381,3 @@ def asgd(
     g = _direction(p, g, weight_decay, maximize)
     p = decay * p - eta * g
     return p, average + mu * (p - average)
-
-
-# -- updates of whole matrices -----------------------------------------------------------------------------------------
-def _norm(xp: Namespace, x: Array) -> Array:
-    """The Euclidean norm of all elements."""
-    return xp.vector_norm(x, tuple(range(x.ndim)), 2, False)
-
-
-def _at_least(xp: Namespace, x: Array, minimum: float) -> Array:
-    """``x``, or ``minimum`` where ``x`` is not above it. A nan becomes ``minimum``, as with Python's ``max`` in
-    PyTorch.
-    """
-    return xp.where(x > minimum, x, xp.full_like(x, minimum))
-
-
-def _lerp(start: Array, end: Array, weight: float) -> Array:
-    """``start + weight * (end - start)`` as PyTorch's ``lerp`` computes it, also for infinities."""
-    return start + weight * (end - start) if weight < 0.5 else end - (end - start) * (1 - weight)
-
-
-def adafactor(
-    xp: Namespace,
-    p: Array,
-    g: Array,
-    rows: Array | None,
-    columns: Array | None,
-    variance: Array | None,
-    *,
-    lr: float,
-    new_weight: float,
-    eps1: float,
-    eps2: float,
-    d: float,
-    rho: float,
-    weight_decay: float,
-    maximize: bool,
-) -> tuple[Array, Array | None, Array | None, Array | None]:
-    """Take one step of Adafactor.
-
-    For a matrix, or a stack of them, of shape (..., m, n), the running variance is the product of the means ``rows`` of
-    shape (..., m, 1) and ``columns`` of shape (..., 1, n), and ``variance`` is None. For a vector the state is
-    ``variance``, and the other two are None. ``new_weight`` is the weight of the new squares, ``rho`` the longest
-    relative step, and ``rms`` the root mean square of all elements::
-
-        step = rho * max(eps2, rms(p))
-        p = (1 - lr * weight_decay) * p
-        rows = (1 - new_weight) * rows + new_weight * mean(g**2, axis=-1)
-        columns = (1 - new_weight) * columns + new_weight * mean(g**2, axis=-2)
-        variance = rows * columns / max(mean(rows, axis=-2), eps1)
-        u = g / sqrt(max(variance, eps1**2))
-        p = p - step * u / max(1, rms(u) / d)                 # p + ... to maximize
-
-    A vector's ``variance`` is ``(1 - new_weight) * variance + new_weight * g**2``.
-
-    Source: Shazeer and Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", 2018, algorithms 4 and
-    5; in PyTorch's form.
-    """
-    root_size = math.prod(p.shape) ** 0.5
-    step = rho * _at_least(xp, _norm(xp, p) / root_size, eps2)
-    if weight_decay:
-        p = (1 - lr * weight_decay) * p
-    square = g * g
-    if variance is None:
-        rows = _lerp(rows, xp.mean(square, axis=-1, keepdims=True), new_weight)
-        columns = _lerp(columns, xp.mean(square, axis=-2, keepdims=True), new_weight)
-        estimate = rows * columns / xp.maximum(xp.mean(rows, axis=-2, keepdims=True), eps1)
-    else:
-        estimate = variance = _lerp(variance, square, new_weight)
-    u = g / xp.sqrt(xp.maximum(estimate, eps1 * eps1))
-    step = step / _at_least(xp, _norm(xp, u) / (root_size * d), 1.0)
-    return (p + step * u if maximize else p - step * u), rows, columns, variance
-
-
-def muon(
-    xp: Namespace,
-    p: Array,
-    g: Array,
-    buffer: Array,
-    *,
-    lr: float,
-    decay: float,
-    momentum: float,
-    nesterov: bool,
-    coefficients: tuple[float, float, float],
-    iterations: int,
-    eps: float,
-) -> tuple[Array, Array]:
-    """Take one step of Muon: the momentum of a matrix, with all its singular values brought close to 1.
-
-    ``buffer`` is the momentum, ``decay`` is ``1 - lr * weight_decay`` with the learning rate before it is adjusted to
-    the shape, and ``a, b, c`` are the ``coefficients`` of the Newton-Schulz iteration::
-
-        buffer = momentum * buffer + (1 - momentum) * g
-        x = buffer                                            # nesterov: (1 - momentum) * g + momentum * buffer
-        x = x / max(norm(x), eps)
-        A = x @ x.T; x = a * x + (b * A + c * A @ A) @ x      # ``iterations`` times
-        p = decay * p - lr * x
-
-    A matrix with more rows than columns is transposed for the iterations, which makes ``A`` smaller.
-
-    Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024.
-    """
-    buffer = buffer + (1 - momentum) * (g - buffer)
-    x = g + momentum * (buffer - g) if nesterov else buffer
-    a, b, c = coefficients
-    tall = x.shape[0] > x.shape[1]
-    if tall:
-        x = x.mT
-    x = x / xp.maximum(_norm(xp, x), eps)
-    for _ in range(iterations):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
-    return decay * p - lr * (x.mT if tall else x), buffer
-
-
-# -- clipping of all gradients, before a step --------------------------------------------------------------------------
-def total_norm(xp: Namespace, order: float, *arrays: Array) -> Array:
-    """The norm of all elements of one or more arrays: ``sum(abs(x) ** order) ** (1 / order)``, a 0-d array.
-
-    The arrays have one dtype, and none of them is empty. ``order`` is above 0. Infinity gives the largest absolute
-    value.
-    """
-    norms = [xp.vector_norm(x, tuple(range(x.ndim)), order, False) for x in arrays]
-    return xp.vector_norm(xp.stack(norms), (0,), order, False)
-
-
-def clip_by_norm(xp: Namespace, maximum: float, total: Array, *arrays: Array) -> tuple[Array, ...]:
-    """New arrays: each one times ``maximum / (total + 1e-6)`` where that is less than 1.
-
-    The arrays have one dtype. ``total`` is their norm, a 0-d array of that dtype, or of its real dtype.
-
-    Source: Pascanu et al., "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
-    """
-    factor = xp.clip(maximum / (total + 1e-6), max=1.0)
-    return tuple([x * factor for x in arrays])

@@ -7,6 +7,7 @@ from typing import Any
 
 from . import (
     activation,
+    adafactor,
     attention,
     convolution,
     elementwise,
@@ -14,6 +15,7 @@ from . import (
     linalg,
     linear,
     loss,
+    muon,
     normalization,
     optim,
     pooling,
@@ -23,8 +25,8 @@ from . import (
 )
 
 _FAMILIES = (
-    activation, attention, convolution, elementwise, indexing, linalg, linear, loss, normalization, optim, pooling,
-    recurrent, softmax, standard,
+    activation, adafactor, attention, convolution, elementwise, indexing, linalg, linear, loss, muon, normalization,
+    optim, pooling, recurrent, softmax, standard,
 )  # fmt: skip
 OVERRIDES: dict[str, Callable[..., Any]] = {
     name: function for family in _FAMILIES for name, function in family.OVERRIDES.items()

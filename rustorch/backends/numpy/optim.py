@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 from numpy import add, divide, maximum, multiply, negative, sqrt, subtract
-from numpy.linalg import norm
 
 from ..kernels import optim as plain
 
@@ -32,7 +31,7 @@ def _scalars(dtype: numpy.dtype, *values: float) -> list[Array]:
     return [array[i, ...] for i in range(len(values))]
 
 
-def _writable(p: Array) -> Array:
+def writable(p: Array) -> Array:
     """``p``, or a copy of it where it cannot be written."""
     return p if p.flags.writeable else p.copy()
 
@@ -58,7 +57,7 @@ def _in_blocks(name: str) -> Callable[..., tuple[Array | None, ...]]:
 
     @wraps(update)
     def run(p: Array, g: Array, *state: Array | None, **numbers: Any) -> tuple[Array | None, ...]:
-        p = _writable(p)
+        p = writable(p)
         for block in _blocks((p, g, *state), BLOCK // 4):  # a plain update makes several temporaries
             old = (block[0], *block[2:])
             for target, new in zip(old, update(numpy, *block, **numbers), strict=True):
@@ -82,7 +81,7 @@ def sgd(
     maximize: bool,
 ) -> tuple[Array, Array | None]:
     """As the plain version, in place: with one scratch buffer of a block's size."""
-    p = _writable(p)
+    p = writable(p)
     if p.size <= 8 * BLOCK and not (momentum or weight_decay or maximize):  # the expression makes one temporary only
         return subtract(p, multiply(g, lr), p), buffer
     first = momentum and buffer is None
@@ -129,7 +128,7 @@ def adam(
     """As the plain version, in place; it moves both corrections out of the quotient, which saves a pass over the
     block.
     """
-    p = _writable(p)
+    p = writable(p)
     # mean / correction1 / (sqrt(square / correction2) + eps) is mean * root / correction1 / (sqrt(square) + eps * root)
     root, gain = correction2**0.5, beta1 - 1 if maximize else 1 - beta1
     rate, eps_, decay, shrink, keep1, gain_, keep2, gain2 = _scalars(
@@ -164,82 +163,6 @@ def adam(
     return p, mean, square, top
 
 
-def adafactor(
-    p: Array,
-    g: Array,
-    rows: Array | None,
-    columns: Array | None,
-    variance: Array | None,
-    *,
-    lr: float,
-    new_weight: float,
-    eps1: float,
-    eps2: float,
-    d: float,
-    rho: float,
-    weight_decay: float,
-    maximize: bool,
-) -> tuple[Array, Array | None, Array | None, Array | None]:
-    """As the plain version, in place: with one scratch buffer of the parameter's size."""
-    p, root_size = _writable(p), p.size**0.5
-    step = rho * max(eps2, float(norm(p)) / root_size)  # in this order nan becomes eps2, as in PyTorch
-    if weight_decay:
-        multiply(p, 1 - lr * weight_decay, p)
-    scratch = multiply(g, g)[...]
-    if rows is not None and columns is not None:
-        rows[...] = plain._lerp(rows, scratch.mean(-1, keepdims=True), new_weight)
-        columns[...] = plain._lerp(columns, scratch.mean(-2, keepdims=True), new_weight)
-        multiply(rows / maximum(rows.mean(-2, keepdims=True), eps1), columns, scratch)
-    elif variance is not None:
-        if new_weight < 0.5:
-            subtract(scratch, variance, scratch)
-            add(variance, multiply(scratch, new_weight, scratch), variance)
-        else:
-            subtract(scratch, variance, variance)
-            subtract(scratch, multiply(variance, 1 - new_weight, variance), variance)
-        scratch[...] = variance
-    maximum(scratch, eps1 * eps1, out=scratch)
-    divide(g, sqrt(scratch, scratch), scratch)
-    step /= max(1.0, float(norm(scratch)) / (root_size * d))
-    multiply(scratch, -step if maximize else step, scratch)
-    return subtract(p, scratch, p), rows, columns, variance
-
-
-def muon(
-    p: Array,
-    g: Array,
-    buffer: Array,
-    *,
-    lr: float,
-    decay: float,
-    momentum: float,
-    nesterov: bool,
-    coefficients: tuple[float, float, float],
-    iterations: int,
-    eps: float,
-) -> tuple[Array, Array]:
-    """As the plain version, in place: with two arrays of the parameter's size, because a product cannot overwrite its
-    factor.
-    """
-    p = _writable(p)
-    x = multiply(g, 1 - momentum)
-    add(multiply(buffer, momentum, buffer), x, buffer)
-    if nesterov:
-        add(x, multiply(buffer, momentum), x)
-    else:
-        x[...] = buffer
-    divide(x, max(float(norm(x)), eps), x)
-    other, (a, b, c) = numpy.empty_like(x), coefficients
-    wide, product = (x.T, other.T) if x.shape[0] > x.shape[1] else (x, other)
-    for _ in range(iterations):
-        gram = wide @ wide.T
-        update = gram @ gram
-        add(multiply(update, c, update), multiply(gram, b, gram), update)
-        numpy.matmul(update, wide, out=product)
-        add(multiply(wide, a, wide), product, wide)
-    return subtract(multiply(p, decay, p), multiply(x, lr, x), p), buffer
-
-
 OVERRIDES: dict[str, Callable[..., Any]] = {name: _in_blocks(name) for name in plain.ELEMENTWISE} | {
-    function.__name__: function for function in (adafactor, adam, muon, sgd)
+    function.__name__: function for function in (adam, sgd)
 }
