@@ -1,8 +1,8 @@
-"""Function transforms, under torch.func's names: functions in, functions of derivatives out, nested to any depth.
+"""Transforms of functions under torch.func's names: they return functions that compute derivatives, and can be nested.
 
-Inside a transform the function sees fresh Variables, in place of arrays and floats, too. Each is an identity operation
-recorded from what the caller passed, so an outer transform, or ``backward``, finds its way through. Gradients are
-computed with a graph only if something outside the transform leads there; otherwise the results are plain values.
+Inside a transform the function gets fresh Variables in place of its Variables, arrays and floats. Each is recorded as
+the identity of the caller's argument, so that an outer transform or ``backward`` can differentiate through it.
+Gradients are recorded only if a value outside of the transform needs that; otherwise they are plain values.
 """
 
 from __future__ import annotations

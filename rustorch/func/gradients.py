@@ -13,7 +13,7 @@ from .transform import Call, gradients_of, released
 def value_and_gradient(
     name: str, func: Callable, argnums: Any, has_aux: bool, args: Any, kwargs: Any
 ) -> tuple[Any, Any, Any]:
-    """The gradient, the value, and what else the function returned; ``name`` is what errors call the caller."""
+    """The gradient, the value, and the auxiliary output of a function. Errors begin with ``name``."""
     call = Call(name, func, args, kwargs, argnums, has_aux)
     if not isinstance(call.result, Variable):
         raise TypeError(
@@ -34,22 +34,22 @@ def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = Fal
     Parameters
     ----------
     func : callable
-        Returns a real number, a Variable of shape (); with ``has_aux``, a pair of it and whatever else.
+        Returns a real number, a Variable of shape (). With ``has_aux`` it returns a pair of that and any other value.
     argnums : int or tuple of int
-        Which positional arguments to differentiate in: Variables, arrays and floats, or trees of them (dicts, lists,
+        The positional arguments to differentiate in: Variables, arrays and floats, or trees of them (dicts, lists,
         tuples, named tuples, dataclasses). The function gets Variables in their places.
     has_aux : bool
 
     Returns
     -------
     callable
-        Takes what ``func`` takes; returns the gradient in the form of the argument (a tuple for a tuple of them), or
-        with ``has_aux`` the pair of that and what else ``func`` returned.
+        Takes the arguments of ``func``. Returns the gradient as a tree like the argument (a tuple of them for a tuple
+        of argnums). With ``has_aux`` it returns a pair of that and the other value.
 
     Raises
     ------
     TypeError, ValueError
-        When called: if ``func`` returns anything else, or an argument holds something that has no derivative.
+        In a call, if ``func`` returns anything else, or an argument holds a value that has no derivative.
 
     Examples
     --------
@@ -62,39 +62,38 @@ def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = Fal
 
     @functools.wraps(func, updated=())
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        found, _, aux = value_and_gradient("grad", func, argnums, has_aux, args, kwargs)
-        return (found, aux) if has_aux else found
+        result, _, aux = value_and_gradient("grad", func, argnums, has_aux, args, kwargs)
+        return (result, aux) if has_aux else result
 
     return gradient
 
 
 def value_and_grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
-    """As `grad`, but the function returns ``(value, gradient)``, or with ``has_aux`` ``((value, aux), gradient)``.
+    """As `grad`, for a function that returns ``(value, gradient)``, or with ``has_aux`` ``((value, aux), gradient)``.
 
     Examples
     --------
     >>> import rustorch
-    >>> value, gradient = rustorch.func.value_and_grad(lambda w: (w["a"] * w["b"]).sum())({"a": rustorch.ones(2), "b": rustorch.ones(2)})
+    >>> weights = {"a": rustorch.ones(2), "b": rustorch.ones(2)}
+    >>> value, gradient = rustorch.func.value_and_grad(lambda w: (w["a"] * w["b"]).sum())(weights)
     >>> value.item(), gradient["a"].tolist()
     (2.0, [1.0, 1.0])
     """
 
     @functools.wraps(func, updated=())
     def both(*args: Any, **kwargs: Any) -> Any:
-        found, value, aux = value_and_gradient("value_and_grad", func, argnums, has_aux, args, kwargs)
-        return ((value, aux), found) if has_aux else (value, found)
+        gradient, value, aux = value_and_gradient("value_and_grad", func, argnums, has_aux, args, kwargs)
+        return ((value, aux), gradient) if has_aux else (value, gradient)
 
     return both
 
 
 def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
-    """As `value_and_grad`, in torch.func's order: ``(gradient, value)``, or with ``has_aux`` ``(gradient, (value,
-    aux))``.
-    """
+    """As `value_and_grad` in torch.func's order: ``(gradient, value)``, with ``has_aux`` ``(gradient, (value, aux))``."""
 
     @functools.wraps(func, updated=())
     def both(*args: Any, **kwargs: Any) -> Any:
-        found, value, aux = value_and_gradient("grad_and_value", func, argnums, has_aux, args, kwargs)
-        return (found, (value, aux)) if has_aux else (found, value)
+        gradient, value, aux = value_and_gradient("grad_and_value", func, argnums, has_aux, args, kwargs)
+        return (gradient, (value, aux)) if has_aux else (gradient, value)
 
     return both

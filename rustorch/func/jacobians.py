@@ -1,4 +1,4 @@
-"""jacrev, jacfwd and hessian: whole matrices of derivatives."""
+"""jacrev, jacfwd and hessian: full matrices of derivatives."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from .transform import Call, Pushed, gradients_of, released
 
 
 def _units(like: Variable) -> Iterator[Variable]:
-    """One array per element of a Variable: 1 there, 0 elsewhere."""
+    """For each element of a Variable, an array with 1 at its place and 0 elsewhere."""
     places = ops.arange(like.size, device=like.device)
     for k in range(like.size):
         yield ops.reshape(ops.astype(places == k, like.dtype), like.shape)
 
 
 def _real(name: str, values: Sequence[Variable]) -> None:
+    """Refuse complex numbers."""
     if any(v.dtype.kind == "c" for v in values):
         raise TypeError(
             f"{name}: complex numbers have no one Jacobian; use vjp or jvp, or differentiate real and imaginary parts"
@@ -27,6 +28,7 @@ def _real(name: str, values: Sequence[Variable]) -> None:
 
 
 def _block(rows: Sequence[Variable], shape: tuple[int, ...], like: Variable) -> Variable:
+    """The derivatives of one output in one input, from their rows. Without rows, they are empty."""
     if not rows:
         return ops.zeros(shape, dtype=like.dtype, device=like.device)
     return ops.reshape(ops.stack(rows), shape)
@@ -60,16 +62,17 @@ def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool 
     Parameters
     ----------
     func : callable
-        Of real Variables, which it gets in place of arrays and floats; returns a Variable or a tree of them; with
-        ``has_aux``, a pair of that and whatever else.
+        Takes real Variables, also in place of arrays and floats. Returns a Variable or a tree of them; with
+        ``has_aux``, a pair of that and any other value.
     argnums : int or tuple of int
+        The positional arguments to differentiate in.
     has_aux : bool
 
     Returns
     -------
     callable
-        Returns the Jacobian, of shape ``output.shape + input.shape``; for trees, the tree of the output with the tree
-        of the argument at each leaf (a tuple of those for a tuple of argnums).
+        Returns the Jacobian, of shape ``output.shape + input.shape``. For trees, it is the tree of the output with the
+        tree of the argument at each leaf (a tuple of these for a tuple of argnums).
 
     Examples
     --------
@@ -83,7 +86,7 @@ def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool 
 
 
 def jacfwd(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
-    """As `jacrev`, by one pass per element of the input: the cheaper one if the output is larger than the input."""
+    """As `jacrev`, by one pass per element of the input. It is cheaper if the output is larger than the input."""
     return functools.wraps(func, updated=())(
         lambda *args, **kwargs: _jacobian("jacfwd", func, argnums, has_aux, True, args, kwargs)
     )

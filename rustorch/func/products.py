@@ -1,4 +1,4 @@
-"""vjp, jvp and hvp: vectors times Jacobians and Hessians, no matrix is made."""
+"""vjp, jvp and hvp: products of vectors with Jacobians and Hessians, without the matrices."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     Parameters
     ----------
     func : callable
-        Of the primals; returns a Variable or a tree of them; with ``has_aux``, a pair of that and whatever else.
+        Takes the primals. Returns a Variable or a tree of them; with ``has_aux``, a pair of that and any other value.
     *primals : Variable, array or float, or tree of them
     has_aux : bool
 
     Returns
     -------
     (output, vjp_fn) or (output, vjp_fn, aux)
-        ``vjp_fn(cotangents)`` takes a tree like the output, any number of times, and returns a tuple with a tree per
-        primal.
+        ``vjp_fn(cotangents)`` takes a tree like the output, and returns a tuple with a tree for each primal. It can be
+        called any number of times.
 
     Examples
     --------
@@ -54,8 +54,8 @@ def jvp(func: Callable, primals: tuple, tangents: tuple, *, has_aux: bool = Fals
     ----------
     func : callable
     primals, tangents : tuple
-        The arguments, and a direction for each: Variables, arrays, floats or trees of them, alike in structure, shapes
-        and devices.
+        The arguments, and a direction for each: Variables, arrays, floats or trees of them, with the same structure,
+        shapes and devices.
     has_aux : bool
 
     Returns
@@ -81,7 +81,7 @@ def jvp(func: Callable, primals: tuple, tangents: tuple, *, has_aux: bool = Fals
 
 
 def hvp(func: Callable, primals: tuple, tangents: tuple) -> tuple:
-    """The value of a function, and its Hessian times a vector, at the price of two reverse passes; no matrix is made.
+    """The value of a function, and its Hessian times a vector, in the time of two reverse passes.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def hvp(func: Callable, primals: tuple, tangents: tuple) -> tuple:
     Returns
     -------
     (output, products)
-        A product per primal.
+        A product for each primal.
 
     Examples
     --------

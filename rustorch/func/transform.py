@@ -1,4 +1,4 @@
-"""What all transforms share: the call on fresh Variables, what leads out of it, and both directions of products."""
+"""The parts that all transforms share: a call on fresh Variables, its gradients, and products in both directions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..variable import Variable
 
 
 def fresh(x: Variable, recorded: bool) -> Variable:
-    """The same memory with a place of its own in the graph."""
+    """A Variable with the same memory and a new place in the graph: the identity of ``x`` if that is recorded."""
     if x._tracked and recorded:
         return make(x._native, Node(ALIAS.plan(1), (x._node or x,), (), x._native))
     out = make(x._native)
@@ -26,7 +26,7 @@ def fresh(x: Variable, recorded: bool) -> Variable:
 
 
 def inputs(name: str, tree: Any, where: str, recorded: bool) -> tuple[list[Variable], Structure]:
-    """Fresh Variables for the leaves of an argument."""
+    """Fresh Variables for the leaves of an argument, and its structure."""
     leaves, structure = tree_flatten(tree)
     values = [
         variable_of(name, leaf, path, leaf is tree) for leaf, path in zip(leaves, structure.paths(where), strict=True)
@@ -35,11 +35,10 @@ def inputs(name: str, tree: Any, where: str, recorded: bool) -> tuple[list[Varia
 
 
 def variable_of(name: str, leaf: Any, path: str, whole: bool) -> Variable:
-    """What is differentiated in, as a Variable: an array of any library keeps its memory, a float becomes one of shape
-    ().
+    """A leaf of an argument as a Variable: an array of any library keeps its memory, a float gets the shape ().
 
-    A float that is but a part of an argument is refused: in a list or dict of weights it may be a setting, and a list
-    of floats may be meant as an array.
+    A float that is only a part of an argument is refused: in a list or dict of weights it may be a setting, and a list
+    of floats may stand for an array.
     """
     if isinstance(leaf, Variable):
         value = leaf
@@ -71,7 +70,7 @@ def variable_of(name: str, leaf: Any, path: str, whole: bool) -> Variable:
 
 
 def results(name: str, tree: Any, what: str = "output") -> tuple[list[Variable], Structure]:
-    """The Variables that a function returned."""
+    """The Variables in a function's result, and its structure."""
     leaves, structure = tree_flatten(tree)
     for leaf, path in zip(leaves, structure.paths(what), strict=True):
         if not isinstance(leaf, Variable):
@@ -84,7 +83,7 @@ def results(name: str, tree: Any, what: str = "output") -> tuple[list[Variable],
 
 
 def leads_out(values: Sequence[Any], fresh: Sequence[Variable]) -> bool:
-    """Whether any value was computed from something tracked besides these Variables, or through them."""
+    """Whether any value was computed from a tracked leaf that is none of these fresh Variables."""
     known = {id(x._node or x) for x in fresh if x._node is None}
     stack: list[Any] = [v._node or v for v in values if isinstance(v, Value) and v._tracked]
     seen: set[int] = set()
@@ -100,11 +99,12 @@ def leads_out(values: Sequence[Any], fresh: Sequence[Variable]) -> bool:
 
 
 def released(tree: Any, keep: bool) -> Any:
-    """A tree as the caller gets it: outside the graph, unless the graph leads to something of the caller's."""
+    """The tree for the caller: outside the graph, unless ``keep``, because the graph leads to the caller's Variables."""
     return tree if keep else tree_map(lambda x: x.detach() if isinstance(x, Variable) else x, tree)
 
 
 def with_aux(name: str, result: Any, has_aux: bool) -> tuple[Any, Any]:
+    """A function's result as (output, auxiliary output); the latter is None without ``has_aux``."""
     if not has_aux:
         return result, None
     if not (isinstance(result, tuple) and len(result) == 2):
@@ -115,11 +115,11 @@ def with_aux(name: str, result: Any, has_aux: bool) -> tuple[Any, Any]:
 def gradients_of(
     outs: Sequence[Variable], ins: Sequence[Variable], starts: Sequence[Any], create: bool
 ) -> list[Variable]:
-    """Gradients with zeros where there is no way from an input to the outputs. The graph stays."""
+    """Gradients with zeros for the inputs that no output depends on. The graph is not freed."""
     pairs = [(out, start) for out, start in zip(outs, starts, strict=True) if out._tracked]
-    found: Sequence[Any] = [None] * len(ins)
+    gradients: Sequence[Any] = [None] * len(ins)
     if pairs and ins:
-        found = autograd.grad(
+        gradients = autograd.grad(
             [out for out, _ in pairs],
             ins,
             [start for _, start in pairs],
@@ -127,10 +127,11 @@ def gradients_of(
             create_graph=create,
             allow_unused=True,
         )
-    return [ops.zeros_like(x) if g is None else g for g, x in zip(found, ins, strict=True)]
+    return [ops.zeros_like(x) if g is None else g for g, x in zip(gradients, ins, strict=True)]
 
 
 def chosen(name: str, argnums: Any, args: Sequence[Any]) -> tuple[int, ...]:
+    """The numbers of the arguments to differentiate in, none of them negative."""
     numbers = argnums if isinstance(argnums, tuple) else (argnums,)
     if not numbers or not all(isinstance(n, Integral) and not isinstance(n, bool) for n in numbers):
         raise TypeError(f"{name}: argnums is an integer or a tuple of integers, not {argnums!r}")
@@ -139,14 +140,26 @@ def chosen(name: str, argnums: Any, args: Sequence[Any]) -> tuple[int, ...]:
             raise ValueError(
                 f"{name}: argnums={argnums!r}, but the function was called with {len(args)} positional arguments"
             )
-    chosen = tuple(n % len(args) for n in numbers)
-    if len(set(chosen)) < len(chosen):
+    positive = tuple(n % len(args) for n in numbers)
+    if len(set(positive)) < len(positive):
         raise ValueError(f"{name}: argnums={argnums!r} names an argument twice")
-    return chosen
+    return positive
 
 
 class Call:
-    """One call of a function on fresh Variables in place of the chosen arguments."""
+    """One call of a function with fresh Variables in place of the chosen arguments.
+
+    Attributes
+    ----------
+    fresh : list of Variable
+        Those in place of the leaves of the chosen arguments.
+    result, aux : object
+        The output and the auxiliary output.
+    outs : list of Variable
+        The leaves of the output; ``structure`` is its structure.
+    outer : bool
+        Whether the output depends on tracked leaves outside of the call, so that gradients must be recorded.
+    """
 
     def __init__(
         self, name: str, func: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], argnums: Any, has_aux: bool
@@ -169,7 +182,7 @@ class Call:
         self.outer = self.recorded and leads_out([*self.outs, *aux], self.fresh)
 
     def arranged(self, values: Sequence[Any]) -> Any:
-        """One value per fresh Variable in the form of the arguments."""
+        """A value for each fresh Variable, as trees like the arguments."""
         trees, start = [], 0
         for count, structure in self.parts:
             trees.append(tree_unflatten(values[start : start + count], structure))
@@ -178,10 +191,10 @@ class Call:
 
 
 def like(name: str, tree: Any, structure: Structure, models: Sequence[Variable], what: str) -> list[Variable]:
-    """The leaves of a tree of vectors, which is like a tree of Variables."""
-    leaves, theirs = tree_flatten(tree)
-    if theirs != structure:
-        raise ValueError(f"{name}: {what} must have the structure {structure}, not {theirs}")
+    """The leaves of a tree of vectors, after the check that it has the structure and shapes of the Variables."""
+    leaves, actual = tree_flatten(tree)
+    if actual != structure:
+        raise ValueError(f"{name}: {what} must have the structure {structure}, not {actual}")
     for i, (leaf, model, path) in enumerate(zip(leaves, models, structure.paths(what), strict=True)):
         if type(leaf) in PYTHON_SCALARS:
             leaf = leaves[i] = ops.asarray(leaf, dtype=model.dtype, device=model.device)
@@ -198,13 +211,12 @@ def like(name: str, tree: Any, structure: Structure, models: Sequence[Variable],
 
 
 def tracked(values: Sequence[Variable]) -> bool:
+    """Whether calls are recorded, and one of the values requires grad."""
     return mode.enabled and any(v._tracked for v in values)
 
 
 class Pushed:
-    """Forward mode as two reverse passes: ``J^T u`` is linear in u, and the gradient of ``<J^T u, t>`` in u
-    is ``J t``.
-    """
+    """Forward mode as two reverse passes: ``J^T u`` is linear in u, and its gradient in u, times t, is ``J t``."""
 
     def __init__(self, call: Call):
         self.call = call
