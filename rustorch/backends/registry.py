@@ -22,7 +22,7 @@ from .numpy.backend import NumpyBackend
 class _Entry:
     """How to load a backend: see `register`."""
 
-    where: str
+    where: str | Callable[[], Backend]
     library: str
     missing: str
 
@@ -43,15 +43,16 @@ _BY_DEVICE: dict[str, Backend] = {"cpu": CPU}
 _CANONICAL: dict[str, str] = {"cpu": "cpu"}
 
 
-def register(family: str, where: str, library: str, missing: str, *roots: str) -> None:
+def register(family: str, where: str | Callable[[], Backend], library: str, missing: str, *roots: str) -> None:
     """Add a backend. It is loaded when its device is named, or when one of its arrays arrives.
 
     Parameters
     ----------
     family : str
         What its device strings begin with, and the name of its default device.
-    where : str
-        Its class, as ``"module:Class"``. A module that starts with a dot is one of rustorch.backends.
+    where : str or type
+        Its class, or where to import it from: ``"module:Class"``. A module that starts with a dot is in
+        rustorch.backends.
     library : str
         The module to import first, to find out whether the library is installed.
     missing : str
@@ -89,8 +90,11 @@ def load(family: str) -> Backend:
                 import_module(entry.library)
             except ImportError as error:
                 raise DeviceUnavailable(f"device {family!r} cannot be used: {entry.missing} ({error})") from error
-            module, _, name = entry.where.partition(":")
-            _LOADED[family] = backend = getattr(import_module(module, __package__), name)()
+            make = entry.where
+            if isinstance(make, str):
+                module, _, name = make.partition(":")
+                make = getattr(import_module(module, __package__), name)
+            _LOADED[family] = backend = make()
             if on_load is not None:
                 on_load(backend)
         return _LOADED[family]

@@ -57,6 +57,9 @@ class StandardBackend(Backend):
         public = super().native_dtype(dtype)
         return None if public is None else self._native[public]
 
+    def owns(self, array: Array) -> bool:
+        return False  # the standard has no way to find out whether an array is a view
+
     def from_numpy(self, array: numpy.ndarray, device: str) -> Array:
         if array.dtype.kind == "V":
             raise dtypes.no_bfloat16(device)

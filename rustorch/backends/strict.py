@@ -61,6 +61,3 @@ class StrictBackend(StandardBackend):
         while type(base.base) is numpy.ndarray:
             base = base.base
         return base
-
-    def owns(self, array: Array) -> bool:
-        return False  # two of its arrays may wrap the same NumPy array

@@ -91,9 +91,6 @@ class TorchBackend(StandardBackend):
     def owner(self, array: Array) -> Any:
         return array if array._base is None else array._base
 
-    def owns(self, array: Array) -> bool:
-        return False  # a view of the whole storage looks the same as its base
-
 
 # -- functions of the standard: PyTorch takes indices of 64 bits only, and cannot index unsigned integers of more than 8
 # bits, so they are viewed as signed ones
