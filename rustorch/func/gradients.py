@@ -89,7 +89,7 @@ def value_and_grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
 
 
 def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
-    """As `value_and_grad` in torch.func's order: ``(gradient, value)``, with ``has_aux`` ``(gradient, (value, aux))``."""
+    """As `value_and_grad` in another order: ``(gradient, value)``, with ``has_aux`` ``(gradient, (value, aux))``."""
 
     @functools.wraps(func, updated=())
     def both(*args: Any, **kwargs: Any) -> Any:

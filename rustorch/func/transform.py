@@ -99,7 +99,7 @@ def leads_out(values: Sequence[Any], fresh: Sequence[Variable]) -> bool:
 
 
 def released(tree: Any, keep: bool) -> Any:
-    """The tree for the caller: outside the graph, unless ``keep``, because the graph leads to the caller's Variables."""
+    """The tree for the caller. It leaves the graph, unless ``keep`` says that the caller can differentiate it."""
     return tree if keep else tree_map(lambda x: x.detach() if isinstance(x, Variable) else x, tree)
 
 
