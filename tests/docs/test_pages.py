@@ -35,10 +35,10 @@ def linked(page: Path, link: str) -> tuple[Path, str] | None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_resolve(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
-        found = linked(page, link)
-        if found is None or found[0] in [DOCS / generated for generated in GENERATED_PAGES]:
+        target = linked(page, link)
+        if target is None or target[0] in [DOCS / generated for generated in GENERATED_PAGES]:
             continue
-        path, anchor = found
+        path, anchor = target
         assert path.exists(), f"{name(page)}: {link}"
         if anchor:
             assert anchor in anchors(path), f"{name(page)}: {link}"
@@ -76,9 +76,9 @@ def test_names_exist(page):
 
 
 def test_features_that_readme_calls_missing_are_missing():
-    found = re.search(r"\*\*Not there yet:\*\* (.+?)\.\n", prose(README), re.DOTALL)
-    assert found
-    names = re.findall(r"`(\w+)`", found[1])
+    match = re.search(r"\*\*Not there yet:\*\* (.+?)\.\n", prose(README), re.DOTALL)
+    assert match
+    names = re.findall(r"`(\w+)`", match[1])
     assert names
     assert [
         name for name in names if hasattr(rustorch, name) or hasattr(rustorch.nn, name) or hasattr(rustorch.optim, name)

@@ -1,4 +1,4 @@
-"""docs/examples/char_gpt.py: it learns a made-up language, looks only back, and fetches the real text."""
+"""docs/examples/char_gpt.py: it learns a made-up language, sees no later characters, and fetches the text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORDS = ["roses", "are", "red", "violets", "blue", "and", "so", "you"]
 
 
 def poem(words: int = 400) -> str:
-    """Random words out of few: what the next letter is, is mostly certain."""
+    """Random words of a small vocabulary, so that most letters follow from the letters before."""
     chosen = numpy.random.default_rng(0).choice(WORDS, words)
     return " ".join(chosen) + "\n"
 
@@ -33,7 +33,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def tiny(example: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The program with a network of one layer, width 16, and windows of 8 characters."""
+    """The program with a network of one layer and width 16, and windows of 8 characters."""
     for name, value in {"WIDTH": 16, "HEADS": 2, "LAYERS": 1, "CONTEXT": 8}.items():
         monkeypatch.setattr(example, name, value)
     return example
@@ -47,7 +47,7 @@ def text(tmp_path):
 
 
 # -- the program -------------------------------------------------------------------------------------------------------
-def test_a_short_run(text, tmp_path):
+def test_short_run_prints_losses_and_a_sample(text, tmp_path):
     process = run(
         NAME, "--data", text, "--steps", 20, "--batch-size", 4, "--sample", 30, "--plot", tmp_path / "gpt.png"
     )
@@ -59,17 +59,17 @@ def test_a_short_run(text, tmp_path):
         len(re.findall(r"^step +\d+ +training loss [\d.]+ +validation loss [\d.]+$", process.stdout, re.MULTILINE))
         == 10
     )
-    found = re.search(
+    output = re.search(
         r"^validation loss: ([\d.]+) nats\n(.{30,31})\npicture: ", process.stdout, re.MULTILINE | re.DOTALL
     )
-    assert found, process.stdout
-    assert float(found[1]) < 2.5  # of 16 characters, chance is 2.8
-    assert set(found[2]) <= set(poem())
+    assert output, process.stdout
+    assert float(output[1]) < 2.5  # guessing one of 16 characters gives 2.8
+    assert set(output[2]) <= set(poem())
     assert "training: 100%" in process.stderr and "writing: 100%" in process.stderr  # the progress bars
     assert_picture(tmp_path / "gpt.png")
 
 
-def test_on_every_backend(backend, tiny, text, capsys):
+def test_runs_on_every_backend(backend, tiny, text, capsys):
     if backend.device == "jax":
         pytest.skip(
             "it compiles hundreds of operations one by one, for a quarter of a minute; the layers' own tests run on it"
@@ -82,15 +82,15 @@ def test_on_every_backend(backend, tiny, text, capsys):
     assert len(losses) == 3 and losses[-1] < losses[0]
 
 
-def test_it_learns_to_write(tiny, text, capsys):
+def test_network_learns_to_write(tiny, text, capsys):
     loss = tiny.main(["--data", str(text), "--steps", "300", "--lr", "0.02", "--sample", "300"])
-    assert loss < 1.1  # a letter of a word is certain, but for the first; chance is 2.8
+    assert loss < 1.1  # letters after the first follow from the word; guessing gives 2.8
     sample = capsys.readouterr().out.partition("nats\n")[2].split()[1:-1]
     known = [word for word in sample if word in WORDS]
     assert len(known) > 0.7 * len(sample)
 
 
-def test_one_seed_one_run(tiny, text, capsys):
+def test_the_same_seed_repeats_a_run(tiny, text, capsys):
     printed = []
     for seed in (3, 3, 4):
         tiny.main(["--data", str(text), "--steps", "3", "--batch-size", "4", "--sample", "20", "--seed", str(seed)])
@@ -114,7 +114,7 @@ def test_one_seed_one_run(tiny, text, capsys):
         (["--lr", "-1"], "lr is a finite number that is not negative, not -1.0"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(arguments, message, example, text, tmp_path, capsys):
+def test_bad_arguments_end_with_one_line(arguments, message, example, text, tmp_path, capsys):
     (tmp_path / "latin.txt").write_bytes("é".encode("latin-1") * 1000)
     (tmp_path / "short.txt").write_text("x" * 600)
     (tmp_path / "empty.txt").write_text("")
@@ -126,12 +126,12 @@ def test_what_cannot_be_done_is_said_in_a_line(arguments, message, example, text
     assert printed.out == ""
 
 
-def test_an_error_ends_the_process():
+def test_error_ends_the_process_with_status_2():
     assert_refused(run(NAME, "--device", "abacus"), "char_gpt.py: unknown device 'abacus'")
 
 
 # -- its parts ---------------------------------------------------------------------------------------------------------
-def test_windows_of_the_text(tiny, text):
+def test_windows_cover_the_text(tiny, text):
     letters, training, validation = tiny.read(text)
     assert letters == "".join(sorted(set(poem())))
     split = len(poem()) - round(0.1 * len(poem()))
@@ -149,7 +149,7 @@ def test_windows_of_the_text(tiny, text):
     )  # each character once, to the end
 
 
-def test_it_does_not_look_ahead(tiny):
+def test_outputs_do_not_depend_on_later_characters(tiny):
     model = tiny.GPT(10)
     codes = rustorch.randint(10, size=(2, 8))
     changed = rustorch.concat([codes[:, :5], (codes[:, 5:] + 1) % 10], axis=1)
@@ -159,7 +159,7 @@ def test_it_does_not_look_ahead(tiny):
     assert model(codes[:, :3]).shape == (2, 3, 10)  # shorter than the context
 
 
-def test_the_next_character_is_drawn_by_its_probability(tiny):
+def test_next_character_is_drawn_with_its_probability(tiny):
     class Model(rustorch.nn.Module):
         def forward(self, codes):
             shape = (*codes.shape, 3)
@@ -170,7 +170,7 @@ def test_the_next_character_is_drawn_by_its_probability(tiny):
     assert 150 < written.count("a") < 250 and written.count("b") < 5 and len(written) == 1001
 
 
-def test_the_text_is_fetched_once(tiny, text, tmp_path, monkeypatch, capsys):
+def test_text_is_fetched_once(tiny, text, tmp_path, monkeypatch, capsys):
     content = text.read_bytes()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")

@@ -1,4 +1,4 @@
-"""docs/examples/digits.py: as a program on every backend, and its reader of idx files, which must trust no header."""
+"""docs/examples/digits.py: the program on every backend, and its reader of idx files with wrong headers."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def run(*arguments: object) -> subprocess.CompletedProcess:
 
 
 def accuracy_of(process: subprocess.CompletedProcess) -> float:
-    found = re.search(r"^test accuracy: ([\d.]+)%$", process.stdout, re.MULTILINE)
-    assert found, process.stdout
-    return float(found[1])
+    accuracy = re.search(r"^test accuracy: ([\d.]+)%$", process.stdout, re.MULTILINE)
+    assert accuracy, process.stdout
+    return float(accuracy[1])
 
 
 def idx(array: numpy.ndarray, shape: tuple[int, ...] | None = None) -> bytes:
-    """An idx file of bytes, whose header claims ``shape``."""
+    """The bytes of an idx file whose header has the shape ``shape``."""
     shape = array.shape if shape is None else shape
     return bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4) for n in shape) + array.astype("uint8").tobytes()
 
 
 def mnist_like(folder: Path, n: int = 40, part: str = "t10k", labels: numpy.ndarray | None = None) -> None:
-    """Images that are easy to tell apart: the digit is the bright column."""
+    """Write images that are easy to distinguish: the number of the bright column is the digit."""
     labels = numpy.arange(n) % 10 if labels is None else labels
     images = numpy.zeros((n, 4, 10))
     images[numpy.arange(n), :, numpy.arange(n) % 10] = 255
@@ -51,34 +51,34 @@ def mnist_like(folder: Path, n: int = 40, part: str = "t10k", labels: numpy.ndar
 
 
 # -- the program -------------------------------------------------------------------------------------------------------
-def test_a_short_run_on_every_backend(backend, tmp_path):
+def test_short_run_learns_on_every_backend(backend, tmp_path):
     picture = tmp_path / "digits.png"
     process = run("--device", backend.device, "--epochs", 2, "--batch-size", 64, "--plot", picture)
     assert process.returncode == 0, process.stderr
     assert f"device {backend.device}" in process.stdout
     assert len(re.findall(r"^epoch +\d+ +loss \d+\.\d+ +test accuracy [\d.]+%$", process.stdout, re.MULTILINE)) == 2
-    assert accuracy_of(process) > 50  # chance is 10
+    assert accuracy_of(process) > 50  # guessing gives 10
     assert "training: 100%" in process.stderr  # the progress bar
     examples.assert_picture(picture)
 
 
-def test_full_accuracy_on_the_cpu():
+def test_default_run_reaches_its_accuracy_on_the_cpu():
     started = time.perf_counter()
     process = run()
     seconds = time.perf_counter() - started
     assert process.returncode == 0, process.stderr
     assert accuracy_of(process) >= 97
-    # promised are 15 s on two free cores; a machine that runs other things beside this may take longer
+    # 15 s on two free cores; a busy machine can take longer
     assert seconds < 60, f"{seconds:.0f} s"
 
 
-def test_one_seed_one_run():
+def test_the_same_seed_repeats_a_run():
     first, second, other = (run("--epochs", 1, "--seed", seed).stdout for seed in (3, 3, 4))
     assert first == second
     assert first != other
 
 
-def test_a_folder_of_idx_files(tmp_path):
+def test_trains_on_a_folder_of_idx_files(tmp_path):
     mnist_like(tmp_path)
     process = run("--data", tmp_path, "--epochs", 30, "--batch-size", 8)
     assert process.returncode == 0, process.stderr
@@ -86,7 +86,7 @@ def test_a_folder_of_idx_files(tmp_path):
     assert accuracy_of(process) == 100
 
 
-def test_a_folder_with_a_training_part(digits, tmp_path):
+def test_training_part_and_test_part_are_both_read(digits, tmp_path):
     mnist_like(tmp_path, 20, "t10k")
     mnist_like(tmp_path, 50, "train")
     (images, labels), (test_images, test_labels) = digits.load(tmp_path)
@@ -108,13 +108,13 @@ def test_a_folder_with_a_training_part(digits, tmp_path):
         (["--seed", "-1"], "a seed is an integer that is not negative, not -1"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(arguments, message, tmp_path):
+def test_bad_arguments_end_with_one_line(arguments, message, tmp_path):
     process = run(*[argument.format(tmp_path) for argument in arguments])
     examples.assert_refused(process, message)
 
 
-def test_a_device_that_is_not_there(tmp_path):
-    """A library that cannot be imported stands for every device that this machine lacks."""
+def test_missing_device_ends_with_one_line(tmp_path):
+    """A library that cannot be imported, as an example of a missing device."""
     (tmp_path / "cupy.py").write_text("raise ImportError('no such luck')")
     code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(examples.FOLDER)!r}]; import digits; digits.main()"
     process = subprocess.run(
@@ -132,7 +132,7 @@ def test_a_device_that_is_not_there(tmp_path):
 # -- the reader --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("shape", [(3, 2, 4), (5,), (0,), (0, 28, 28)])
 @pytest.mark.parametrize("ending", ["", ".gz"])
-def test_reads_what_was_written(digits, tmp_path, shape, ending):
+def test_idx_reader_returns_the_written_array(digits, tmp_path, shape, ending):
     array = numpy.arange(numpy.prod(shape), dtype="uint8").reshape(shape)
     path = tmp_path / f"some-idx{ending}"
     path.write_bytes(gzip.compress(idx(array)) if ending else idx(array))
@@ -160,7 +160,7 @@ TEN = numpy.arange(10, dtype="uint8")
         (idx(TEN, (0, 28)), r"promises 0 bytes for the shape \(0, 28\), but the file holds more"),
     ],
 )
-def test_headers_that_lie(digits, tmp_path, content, message, packed):
+def test_wrong_headers_are_refused(digits, tmp_path, content, message, packed):
     path = tmp_path / ("some-idx.gz" if packed else "some-idx")
     path.write_bytes(gzip.compress(content) if packed else content)
     with pytest.raises(ValueError, match=message) as error:
@@ -168,7 +168,7 @@ def test_headers_that_lie(digits, tmp_path, content, message, packed):
     assert str(path) in str(error.value)
 
 
-def test_a_header_allocates_nothing(digits, tmp_path):
+def test_large_size_in_a_header_allocates_no_memory(digits, tmp_path):
     import tracemalloc
 
     path = tmp_path / "some-idx"
@@ -177,7 +177,7 @@ def test_a_header_allocates_nothing(digits, tmp_path):
     try:
         with pytest.raises(ValueError, match="promises 2,147,483,648 bytes"):
             digits.read_idx(path)
-        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20  # a chunk or two of one megabyte, not two gigabytes
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20  # one or two chunks of one megabyte, not two gigabytes
     finally:
         tracemalloc.stop()
 
@@ -185,14 +185,14 @@ def test_a_header_allocates_nothing(digits, tmp_path):
 @pytest.mark.parametrize(
     "damage", [lambda b: b[:-9], lambda b: b[:30] + b"\xff" * 8 + b[38:], lambda b: b"no gzip at all"]
 )
-def test_damaged_gzip_files(digits, tmp_path, damage):
+def test_damaged_gzip_files_are_refused(digits, tmp_path, damage):
     path = tmp_path / "some-idx.gz"
     path.write_bytes(damage(gzip.compress(idx(numpy.random.default_rng(0).integers(0, 256, 2000)))))
     with pytest.raises(ValueError, match="damaged or incomplete gzip file"):
         digits.read_idx(path)
 
 
-def test_labels_that_do_not_fit(digits, tmp_path):
+def test_labels_that_do_not_match_are_refused(digits, tmp_path):
     for labels in (numpy.arange(39) % 10, numpy.full(40, 10)):
         mnist_like(tmp_path, labels=labels)
         with pytest.raises(
@@ -201,7 +201,7 @@ def test_labels_that_do_not_fit(digits, tmp_path):
             digits.load(tmp_path)
 
 
-def test_parts_of_different_sizes(digits, tmp_path):
+def test_parts_with_different_image_sizes_are_refused(digits, tmp_path):
     mnist_like(tmp_path, 20, "t10k")
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(numpy.zeros((10, 5, 5))))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(TEN))
@@ -209,7 +209,7 @@ def test_parts_of_different_sizes(digits, tmp_path):
         digits.load(tmp_path)
 
 
-def test_both_parts_of_the_digits_are_disjoint_and_whole(digits):
+def test_training_and_test_digits_are_disjoint_and_complete(digits):
     (images, labels), (test_images, test_labels) = digits.load(None)
     assert len(labels) + len(test_labels) == 1797
     assert len(test_labels) == 359  # a fifth

@@ -1,4 +1,4 @@
-"""docs/examples/fetching.py, with a web site on this machine in the place of the public ones."""
+"""docs/examples/fetching.py, with a web server on this machine instead of the public ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def fetching(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("fetching")
 
 
-def test_a_file_is_fetched_once(fetching, tmp_path, capsys):
+def test_file_is_fetched_once(fetching, tmp_path, capsys):
     asked: list[str] = []
     target = tmp_path / "new" / "folder" / "input.txt"
     with website({"input.txt": TEXT}, asked) as address:
@@ -39,14 +39,14 @@ def test_a_file_is_fetched_once(fetching, tmp_path, capsys):
     assert re.search(r"input\.txt: 100%.*244k/244k", capsys.readouterr().err)  # the progress bar
 
 
-def test_a_packed_file_is_kept_unpacked(fetching, tmp_path):
+def test_packed_file_is_kept_unpacked(fetching, tmp_path):
     target = tmp_path / "input.txt"
     with website({"input.txt.gz": gzip.compress(TEXT)}) as address:
         fetching.fetch(address + "input.txt.gz", CHECKSUM, target, OTHERWISE, unpack=gzip.decompress)
     assert target.read_bytes() == TEXT
 
 
-def test_a_damaged_copy_is_fetched_anew(fetching, tmp_path):
+def test_damaged_copy_is_fetched_again(fetching, tmp_path):
     target = tmp_path / "input.txt"
     target.write_bytes(TEXT[:100])
     with website({"input.txt": TEXT}) as address:
@@ -71,7 +71,7 @@ def test_a_damaged_copy_is_fetched_anew(fetching, tmp_path):
     ids=["404", "checksum", "truncated gzip", "another format", "broken connection", "empty"],
 )
 @pytest.mark.parametrize("before", [None, b"an old copy"])
-def test_what_is_refused_is_not_kept(fetching, tmp_path, served, cut, message, before):
+def test_refused_file_is_not_kept(fetching, tmp_path, served, cut, message, before):
     target = tmp_path / "cache" / "input.txt"
     if before is not None:
         target.parent.mkdir()
@@ -84,15 +84,15 @@ def test_what_is_refused_is_not_kept(fetching, tmp_path, served, cut, message, b
     assert left == ({} if before is None else {"input.txt": before})
 
 
-def test_nobody_answers(fetching, tmp_path):
+def test_missing_server_raises(fetching, tmp_path):
     with website({}) as address:
-        pass  # closed again
+        pass  # the port is free again
     with pytest.raises(ValueError, match=rf"^{address}input.txt cannot be fetched \(.*refused.*\); {OTHERWISE}$"):
         fetching.fetch(address + "input.txt", CHECKSUM, tmp_path / "input.txt", OTHERWISE)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_written(fetching, tmp_path):
+def test_unwritable_cache_raises(fetching, tmp_path):
     (tmp_path / "cache").write_bytes(b"a file, not a folder")
     with (
         website({"input.txt": TEXT}) as address,
@@ -101,7 +101,7 @@ def test_a_cache_that_cannot_be_written(fetching, tmp_path):
         fetching.fetch(address + "input.txt", CHECKSUM, tmp_path / "cache" / "input.txt", OTHERWISE)
 
 
-def test_a_full_disk_leaves_no_litter(fetching, tmp_path, monkeypatch):
+def test_full_disk_leaves_no_temporary_file(fetching, tmp_path, monkeypatch):
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
@@ -114,7 +114,7 @@ def test_a_full_disk_leaves_no_litter(fetching, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_cache_folder(fetching, tmp_path, monkeypatch):
+def test_cache_folder_follows_xdg_cache_home(fetching, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert fetching.cache_folder("mnist") == tmp_path / "rustorch" / "mnist"
     monkeypatch.delenv("XDG_CACHE_HOME")

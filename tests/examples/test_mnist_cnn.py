@@ -1,4 +1,4 @@
-"""docs/examples/mnist_cnn.py: as a program on made-up digits, and how it fetches the real ones."""
+"""docs/examples/mnist_cnn.py: the program on made-up digits, and the download of the real ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def files(n: int, side: int = 28) -> dict[str, bytes]:
-    """MNIST's test files with images that are easy to tell apart: the digit is where the bright rows are."""
+    """MNIST's test files with images that are easy to distinguish: the position of the bright rows is the digit."""
     labels = numpy.arange(n) % 10
     images = numpy.zeros((n, side, side), "uint8")
     for row in range(2):
@@ -49,7 +49,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess:
 
 
 # -- the program -------------------------------------------------------------------------------------------------------
-def test_a_short_run_on_a_backend(backend, tmp_path):
+def test_short_run_on_every_backend(backend, tmp_path):
     if backend.device == "jax":
         pytest.skip(
             "it compiles four hundred operations one by one, for half a minute; the layers' own tests run on it"
@@ -64,7 +64,7 @@ def test_a_short_run_on_a_backend(backend, tmp_path):
     examples.assert_picture(picture)
 
 
-def test_it_learns(tmp_path):
+def test_network_learns(tmp_path):
     written(tmp_path, files(250))
     first, second = (
         run("--data", tmp_path, "--epochs", 3, "--batch-size", 16, "--lr", 0.02, "--images", 150) for _ in range(2)
@@ -73,7 +73,7 @@ def test_it_learns(tmp_path):
     assert "150 images to learn from, 50 to test on" in first.stdout
     assert "test accuracy: 100.00%" in first.stdout
     assert len(re.findall(r"^epoch", first.stdout, re.MULTILINE)) == 3
-    assert first.stdout == second.stdout  # one seed, one run
+    assert first.stdout == second.stdout  # the same seed repeats a run
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_it_learns(tmp_path):
         (["--data", "{}"], "the network is for images of 28 x 28 pixels, not for (20, 20)"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(arguments, message, tmp_path):
+def test_bad_arguments_end_with_one_line(arguments, message, tmp_path):
     written(tmp_path, files(20, side=20))
     process = run(*[argument.format(tmp_path) for argument in arguments])
     examples.assert_refused(process, message)
@@ -95,7 +95,7 @@ def test_what_cannot_be_done_is_said_in_a_line(arguments, message, tmp_path):
 # -- the files ---------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def public(example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """The files that the example expects; the cache that it fills is `tmp_path / "rustorch" / "mnist"`."""
+    """The files that the example expects. Its cache is `tmp_path / "rustorch" / "mnist"`."""
     content = files(20)
     checksums = {
         name.removesuffix(".gz"): hashlib.sha256(gzip.decompress(data)).hexdigest() for name, data in content.items()
@@ -114,8 +114,8 @@ def test_files_are_fetched_once(example, public, tmp_path, monkeypatch, capsys):
             example.main(["--epochs", "1", "--batch-size", "8"])
             assert "16 images to learn from, 4 to test on" in capsys.readouterr().out
     assert sorted(asked) == sorted(public)
-    kept = {path.name: path.read_bytes() for path in (tmp_path / "rustorch" / "mnist").iterdir()}
-    assert kept == {name.removesuffix(".gz"): gzip.decompress(data) for name, data in public.items()}
+    cached = {path.name: path.read_bytes() for path in (tmp_path / "rustorch" / "mnist").iterdir()}
+    assert cached == {name.removesuffix(".gz"): gzip.decompress(data) for name, data in public.items()}
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,9 @@ def test_files_are_fetched_once(example, public, tmp_path, monkeypatch, capsys):
     ],
     ids=["404", "truncated gzip", "no gzip", "checksum"],
 )
-def test_another_file_is_refused_and_not_kept(damaged, message, example, public, tmp_path, monkeypatch, capsys):
+def test_file_with_another_checksum_is_refused_and_not_kept(
+    damaged, message, example, public, tmp_path, monkeypatch, capsys
+):
     labels = "t10k-labels-idx1-ubyte.gz"
     served = {name: data for name, data in (public | {labels: damaged}).items() if data is not None}
     with website(served) as address:

@@ -1,4 +1,4 @@
-"""docs/examples/newton_logistic.py: Newton's method arrives, quickly, where scikit-learn does."""
+"""docs/examples/newton_logistic.py: Newton's method finds scikit-learn's weights in few iterations."""
 
 from __future__ import annotations
 
@@ -30,28 +30,32 @@ def table(n: int = 80, seed: int = 0) -> numpy.ndarray:
 
 
 def rows(stdout: str) -> dict[str, tuple[int, int, float, float]]:
-    """What is printed for each method: iterations, passes, norm of the gradient, difference from scikit-learn."""
-    found = re.findall(r"^(Newton-CG|L-BFGS|gradient descent) +([\d,]+) +([\d,]+) +(\S+) +(\S+)$", stdout, re.MULTILINE)
-    return {name: (int(i.replace(",", "")), int(p.replace(",", "")), float(g), float(d)) for name, i, p, g, d in found}
+    """The printed numbers of each method: iterations, passes, norm of the gradient, difference from scikit-learn."""
+    results = re.findall(
+        r"^(Newton-CG|L-BFGS|gradient descent) +([\d,]+) +([\d,]+) +(\S+) +(\S+)$", stdout, re.MULTILINE
+    )
+    return {
+        name: (int(i.replace(",", "")), int(p.replace(",", "")), float(g), float(d)) for name, i, p, g, d in results
+    }
 
 
 # -- the program -------------------------------------------------------------------------------------------------------
-def test_the_tumours(tmp_path):
+def test_newton_needs_fewest_iterations_for_the_tumours(tmp_path):
     process = run(NAME, "--iterations", 200, "--plot", tmp_path / "newton.png")
     assert process.returncode == 0, process.stderr
     assert "569 samples of 30 features; device cpu" in process.stdout
-    found = rows(process.stdout)
-    assert [*found] == ["Newton-CG", "L-BFGS", "gradient descent"]
-    iterations, passes, norm, difference = found["Newton-CG"]
+    results = rows(process.stdout)
+    assert [*results] == ["Newton-CG", "L-BFGS", "gradient descent"]
+    iterations, passes, norm, difference = results["Newton-CG"]
     assert iterations <= 12 and norm <= 1e-8 and difference < 1e-6
-    assert iterations < found["L-BFGS"][0] <= passes  # L-BFGS makes more iterations, and cheaper ones
-    assert found["L-BFGS"][2] <= 1e-8 and found["L-BFGS"][3] < 1e-4
-    assert found["gradient descent"][0] == 200 and found["gradient descent"][2] > 1e-3
+    assert iterations < results["L-BFGS"][0] <= passes  # L-BFGS needs more iterations, but each is cheaper
+    assert results["L-BFGS"][2] <= 1e-8 and results["L-BFGS"][3] < 1e-4
+    assert results["gradient descent"][0] == 200 and results["gradient descent"][2] > 1e-3
     assert re.search(r"Newton-CG: .*\|gradient\| ", process.stderr)  # the progress bar
     assert_picture(tmp_path / "newton.png")
 
 
-def test_on_every_backend(backend, example, tmp_path, capsys):
+def test_runs_on_every_backend(backend, example, tmp_path, capsys):
     numpy.savetxt(tmp_path / "data.csv", table(), delimiter=",")
     difference = example.main(["--device", backend.device, "--data", str(tmp_path / "data.csv"), "--iterations", "15"])
     printed = capsys.readouterr().out
@@ -61,13 +65,14 @@ def test_on_every_backend(backend, example, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("strength", [1e-3, 1, 1e3])
-def test_scikit_learns_weights_whatever_the_strength(example, strength):
-    # The loss is as flat as strength / 569: what is left of the gradient counts for that much more in the weights.
+def test_weights_equal_scikit_learns_for_every_strength(example, strength):
+    # The curvature of the loss can be as small as strength / 569, so a small gradient is a much larger error of the
+    # weights.
     assert example.main(["--strength", str(strength), "--iterations", "40", "--tolerance", "1e-11"]) < 1e-6
 
 
-def test_at_the_minimum_there_is_nothing_to_do(example, tmp_path, capsys):
-    """Features that say nothing, and as many samples of one class as of the other: the gradient at the start is 0."""
+def test_no_iteration_is_needed_at_the_minimum(example, tmp_path, capsys):
+    """Constant features and as many samples of each class: the gradient at the start is 0."""
     (tmp_path / "data.csv").write_text("1,0\n1,1\n")
     assert example.main(["--data", str(tmp_path / "data.csv")]) < 1e-12
     assert {row[0] for row in rows(capsys.readouterr().out).values()} == {0}
@@ -95,7 +100,7 @@ def test_at_the_minimum_there_is_nothing_to_do(example, tmp_path, capsys):
         (["--tolerance", "small"], "'small' is no number above 0"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(arguments, message, example, tmp_path, capsys):
+def test_bad_arguments_end_with_one_line(arguments, message, example, tmp_path, capsys):
     files = {
         "text": "1,malignant\n",
         "ragged": "1,2,0\n1,1\n",
@@ -114,13 +119,13 @@ def test_what_cannot_be_done_is_said_in_a_line(arguments, message, example, tmp_
     assert printed.out == ""
 
 
-def test_an_error_ends_the_process():
+def test_error_ends_the_process_with_status_2():
     assert_refused(run(NAME, "--device", "abacus"), "newton_logistic.py: unknown device 'abacus'")
 
 
 # -- its parts ---------------------------------------------------------------------------------------------------------
-def test_a_step_solves_newtons_equation(example):
-    """Conjugate gradients against the whole Hessian and a solver; a small gradient asks for an exact solution."""
+def test_step_solves_newtons_equation(example):
+    """Compare with the whole Hessian and a solver. For a small gradient the step is exact."""
     samples = table(60)
     loss = example.make_loss(samples[:, :2], samples[:, -1].astype("int64"), 1.0, "cpu")
     theta = rustorch.tensor([0.3, -0.2, 0.1], dtype=rustorch.float64)
@@ -131,7 +136,7 @@ def test_a_step_solves_newtons_equation(example):
     numpy.testing.assert_allclose(step.numpy(), expected, rtol=1e-6)
 
 
-def test_the_gradient_is_that_of_the_formula(example):
+def test_gradient_equals_the_formula(example):
     samples = table(60)
     x, y = samples[:, :2], samples[:, -1]
     loss = example.make_loss(x, y.astype("int64"), 2.0, "cpu")
@@ -141,7 +146,7 @@ def test_the_gradient_is_that_of_the_formula(example):
     numpy.testing.assert_allclose(rustorch.func.grad(loss)(rustorch.asarray(theta)).numpy(), expected, rtol=1e-12)
 
 
-def test_every_method_falls_and_counts_its_passes(example):
+def test_every_method_lowers_the_loss_and_counts_its_passes(example):
     samples = table()
     loss = example.make_loss(samples[:, :2] / 4, samples[:, -1].astype("int64"), 1.0, "cpu")
     start = rustorch.zeros(3, dtype=rustorch.float64)

@@ -1,4 +1,4 @@
-"""docs/examples/resume.py: killed, by itself and from outside, it goes on as if nothing had been."""
+"""docs/examples/resume.py: a killed training continues with the same numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def small(example: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """The program in this process: a small network, and 64 images of 4 x 4; the default checkpoint is in `tmp_path`."""
+    """The program in this process, with a small network and 64 images of 4 x 4. The checkpoint is in `tmp_path`."""
     random = numpy.random.default_rng(0)
     parts = [(random.random((n, 4, 4), dtype="float32"), numpy.arange(n) % 10) for n in (64, 16)]
     monkeypatch.setattr(example, "load", lambda folder: parts)
@@ -42,12 +42,12 @@ def small(example: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 class Killed(BaseException):
-    """Nobody catches it, as nobody catches a SIGKILL."""
+    """Stands for SIGKILL: the program does not catch it."""
 
 
 @pytest.fixture
 def mortal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What --kill-after does ends the program, and not the tests."""
+    """--kill-after raises Killed instead of ending the process of the tests."""
 
     def kill(process: int, number: int) -> None:
         raise Killed
@@ -57,7 +57,7 @@ def mortal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # -- killed ------------------------------------------------------------------------------------------------------------
 @killed
-def test_killed_by_itself_and_resumed(tmp_path):
+def test_training_that_kills_itself_resumes_bit_for_bit(tmp_path):
     checkpoint, picture = tmp_path / "a.safetensors", tmp_path / "resume.png"
     process = run(NAME, *SHORT, "--checkpoint", checkpoint, "--kill-after", 18)
     assert process.returncode == -signal.SIGKILL
@@ -69,16 +69,14 @@ def test_killed_by_itself_and_resumed(tmp_path):
     assert "continues after step 16 of 40" in process.stdout
     assert "the same, bit for bit: 40 losses and the weights of 2 processes and of one" in process.stdout
     assert re.search(r"^test accuracy: [\d.]+%$", process.stdout, re.MULTILINE)
-    assert (
-        re.search(r"training: +\d+%.* 1[67]/40", process.stderr) and "40/40" in process.stderr
-    )  # the bar goes on where it was
+    assert re.search(r"training: +\d+%.* 1[67]/40", process.stderr) and "40/40" in process.stderr  # the bar continues
     assert_picture(picture)
 
 
 @killed
 @pytest.mark.parametrize("wait", [0.0, 0.17])
-def test_killed_from_outside_at_any_moment(wait, example, tmp_path):
-    """With a checkpoint at every step, most moments are in the midst of saving."""
+def test_training_killed_from_outside_resumes_bit_for_bit(wait, example, tmp_path):
+    """With a checkpoint at every step, most kills happen during a save."""
     checkpoint = tmp_path / "a.safetensors"
     arguments = ("--steps", 100000, "--every", 1, "--batch-size", 4, "--checkpoint", checkpoint)
     process = subprocess.Popen(
@@ -109,8 +107,8 @@ def _steps_in(checkpoint: Path) -> int:
 
 
 @pytest.mark.parametrize("every", [1, 4, 7])
-def test_many_kills(every, small, mortal, tmp_path, capsys):
-    """In the midst of epochs (of 8 batches) and at their ends, right after a checkpoint and right before."""
+def test_training_survives_many_kills(every, small, mortal, tmp_path, capsys):
+    """Kills within epochs (of 8 batches) and at their ends, just before and just after a checkpoint."""
     for after in (1, 8, 3, 9, 2):
         with pytest.raises(Killed):
             small("--every", every, "--kill-after", after)
@@ -122,7 +120,7 @@ def test_many_kills(every, small, mortal, tmp_path, capsys):
     )
 
 
-def test_on_every_backend(backend, small, mortal, capsys):
+def test_resumes_on_every_backend(backend, small, mortal, capsys):
     device = ("--device", backend.device, "--steps", 10)
     with pytest.raises(Killed):
         small(*device, "--kill-after", 5)
@@ -131,7 +129,7 @@ def test_on_every_backend(backend, small, mortal, capsys):
 
 
 # -- at the end --------------------------------------------------------------------------------------------------------
-def test_what_is_done_is_done(small, capsys, tmp_path):
+def test_finished_training_is_not_repeated(small, capsys, tmp_path):
     first = small()
     saved = rustorch.load(tmp_path / "resume.safetensors")
     assert len(saved["losses"]) == 40
@@ -142,7 +140,7 @@ def test_what_is_done_is_done(small, capsys, tmp_path):
 
 
 @pytest.mark.parametrize("part", ["losses", "model"])
-def test_the_comparison_sees_a_single_bit(part, small, capsys, tmp_path):
+def test_comparison_finds_a_single_bit(part, small, capsys, tmp_path):
     small()
     file = tmp_path / "resume.safetensors"
     saved, metadata = rustorch.load(file), rustorch.load_metadata(file)
@@ -172,7 +170,7 @@ def test_the_comparison_sees_a_single_bit(part, small, capsys, tmp_path):
         (["--seed", "-1"], "a seed is an integer that is not negative, not -1"),
         (
             ["--steps", "50", "--seed", "3"],
-            "resume.safetensors: a training with steps 40, not 50, seed 0, not 3; remove it to start from the beginning",
+            "a training with steps 40, not 50, seed 0, not 3; remove it to start from the beginning",
         ),
         (["--checkpoint", "text"], "'text' cannot be read"),
         (["--checkpoint", "."], "it is a folder"),
@@ -183,7 +181,7 @@ def test_the_comparison_sees_a_single_bit(part, small, capsys, tmp_path):
         (["--checkpoint", "other"], "other: no checkpoint of this program"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(arguments, message, small, tmp_path, capsys):
+def test_bad_arguments_end_with_one_line(arguments, message, small, tmp_path, capsys):
     small()
     (tmp_path / "text").write_text("no safetensors file")
     rustorch.save({"weight": rustorch.ones(2)}, "foreign")
@@ -198,8 +196,8 @@ def test_what_cannot_be_done_is_said_in_a_line(arguments, message, small, tmp_pa
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_a_folder_that_cannot_be_written(small, monkeypatch, capsys):
-    """It is said before the work begins, not at the first checkpoint."""
+def test_unwritable_folder_ends_the_program(small, monkeypatch, capsys):
+    """The error comes before training, not at the first checkpoint."""
 
     def full(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
@@ -210,11 +208,11 @@ def test_a_folder_that_cannot_be_written(small, monkeypatch, capsys):
     assert "No space left on device" in capsys.readouterr().err
 
 
-def test_an_error_ends_the_process():
+def test_error_ends_the_process_with_status_2():
     assert_refused(run(NAME, "--device", "abacus"), "resume.py: unknown device 'abacus'")
 
 
-def test_the_settings_stand_in_the_file(small, tmp_path):
+def test_checkpoint_has_the_settings(small, tmp_path):
     small("--lr", 0.001)
     settings = rustorch.load_metadata(tmp_path / "resume.safetensors")["settings"]
     assert settings == json.loads(json.dumps(settings))
