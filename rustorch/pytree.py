@@ -1,6 +1,6 @@
-"""Trees of dicts, lists, tuples, named tuples and dataclasses: taken apart into their leaves, and put together again.
+"""Trees of dicts, lists, tuples, named tuples and dataclasses: flatten them to a list of leaves, and build them again.
 
-Whatever is no container is a leaf. None is a container of nothing: it stays where it is, and no function sees it.
+A value that is no container is a leaf. None is a container without leaves.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ __all__ = ["Structure", "tree_flatten", "tree_leaves", "tree_map", "tree_unflatt
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-    """What is left of a tree without its leaves; two are equal if the trees differ in their leaves alone.
+    """The structure of a tree, without its leaves. Trees that differ in their leaves alone have equal structures.
 
     Attributes
     ----------
     kind : type or None
-        Of the container; None for a leaf.
+        The type of the container; None for a leaf.
     keys : tuple
-        Of a dict, the names of fields of a dataclass or named tuple, or positions.
+        The keys of a dict, the names of the fields of a dataclass or named tuple, or positions.
     children : tuple of Structure
+        The structures of the container's values.
     extra : object
-        What else makes a container: an emptied copy of a dict, the static fields of a dataclass.
+        What else a new container needs: an empty copy of a dict, the static fields of a dataclass.
     """
 
     kind: type | None
-    keys: tuple = ()
+    keys: tuple[Any, ...] = ()
     children: tuple[Structure, ...] = ()
     extra: Any = None
 
@@ -55,7 +56,7 @@ class Structure:
         )
 
     def paths(self, start: str = "") -> Iterator[str]:
-        """How each leaf is reached from the tree, as in ``['layers'][0].weight``."""
+        """The path of each leaf, such as ``['layers'][0].weight``."""
         if self.kind is None:
             yield start
             return
@@ -68,13 +69,13 @@ _LEAF = Structure(None)
 
 
 def tree_flatten(tree: Any) -> tuple[list[Any], Structure]:
-    """The leaves of a tree, and what is left without them.
+    """The leaves of a tree, and its structure.
 
     Parameters
     ----------
     tree : object
-        Dicts (in the order of their keys' insertion), lists, tuples, named tuples and dataclasses hold what is in them;
-        anything else is a leaf. A field of a dataclass with ``metadata={"static": True}`` belongs to the structure.
+        Dicts (in the order of insertion), lists, tuples, named tuples and dataclasses are containers; any other value
+        is a leaf. A field of a dataclass with ``metadata={"static": True}`` belongs to the structure.
 
     Returns
     -------
@@ -90,10 +91,11 @@ def tree_flatten(tree: Any) -> tuple[list[Any], Structure]:
     {'a': [10, 20], 'b': (30, None)}
     """
     leaves: list[Any] = []
-    return leaves, _take_apart(tree, leaves)
+    return leaves, _flatten(tree, leaves)
 
 
-def _take_apart(tree: Any, leaves: list[Any]) -> Structure:
+def _flatten(tree: Any, leaves: list[Any]) -> Structure:
+    """Append the leaves of a tree to a list, and return its structure."""
     kind = type(tree)
     extra: Any = None
     if tree is None:
@@ -114,11 +116,11 @@ def _take_apart(tree: Any, leaves: list[Any]) -> Structure:
     else:
         leaves.append(tree)
         return _LEAF
-    return Structure(kind, keys, tuple([_take_apart(value, leaves) for value in values]), extra)
+    return Structure(kind, keys, tuple([_flatten(value, leaves) for value in values]), extra)
 
 
 def tree_unflatten(leaves: Sequence[Any], structure: Structure) -> Any:
-    """A tree of this structure with these leaves.
+    """The tree with this structure and these leaves.
 
     Raises
     ------
@@ -127,16 +129,17 @@ def tree_unflatten(leaves: Sequence[Any], structure: Structure) -> Any:
     """
     if len(leaves) != structure.size:
         raise ValueError(f"tree_unflatten: {len(leaves)} leaves for a structure of {structure.size}, {structure}")
-    return _put_together(iter(leaves), structure)
+    return _build(iter(leaves), structure)
 
 
-def _put_together(leaves: Iterator[Any], structure: Structure) -> Any:
+def _build(leaves: Iterator[Any], structure: Structure) -> Any:
+    """Build a tree from the next leaves."""
     kind: Any = structure.kind
     if kind is None:
         return next(leaves)
     if kind is type(None):
         return None
-    values = [_put_together(leaves, child) for child in structure.children]
+    values = [_build(leaves, child) for child in structure.children]
     if kind in (list, tuple):
         return kind(values)
     if issubclass(kind, dict):
@@ -145,10 +148,10 @@ def _put_together(leaves: Iterator[Any], structure: Structure) -> Any:
         return out
     if issubclass(kind, tuple):
         return kind(*values)
-    made = object.__new__(kind)  # without __init__, which may convert or refuse what is no array
+    instance = object.__new__(kind)  # without __init__, which may convert or refuse leaves that are no arrays
     for key, value in (*zip(structure.keys, values, strict=True), *structure.extra):
-        object.__setattr__(made, key, value)
-    return made
+        object.__setattr__(instance, key, value)
+    return instance
 
 
 def tree_leaves(tree: Any) -> list[Any]:
@@ -157,7 +160,20 @@ def tree_leaves(tree: Any) -> list[Any]:
 
 
 def tree_map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
-    """The tree of what a function returns for each leaf, and the leaves at the same places of further trees.
+    """Apply a function to each leaf of a tree, and the leaves at the same places of further trees.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a leaf of each tree, and returns a leaf of the result.
+    tree : object
+    *rest : object
+        Trees of the same structure.
+
+    Returns
+    -------
+    object
+        A tree of the same structure.
 
     Raises
     ------
@@ -173,8 +189,8 @@ def tree_map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     leaves, structure = tree_flatten(tree)
     columns = [leaves]
     for other in rest:
-        values, theirs = tree_flatten(other)
-        if theirs != structure:
-            raise ValueError(f"tree_map: the trees have different structures, {structure} and {theirs}")
+        values, its_structure = tree_flatten(other)
+        if its_structure != structure:
+            raise ValueError(f"tree_map: the trees have different structures, {structure} and {its_structure}")
         columns.append(values)
     return tree_unflatten([function(*values) for values in zip(*columns, strict=True)], structure)

@@ -1,13 +1,13 @@
-"""Random numbers: each backend draws its own, on its device; `manual_seed` makes a run repeatable."""
+"""Random numbers, drawn on their device, and the seeds that make a run repeatable."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from operator import index
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .autograd.check import adopt
 from .autograd.graph import make
@@ -27,15 +27,27 @@ from .backends.base import info
 from .ops.arguments import sizes_of
 from .variable import Variable
 
+if TYPE_CHECKING:
+    from .typing import ArrayLike, DTypeLike, Shape, Sizes
+
 __all__ = ["fork_rng", "get_rng_state", "manual_seed", "rand", "randint", "randn", "randperm", "seed", "set_rng_state"]
 
 _lock = threading.Lock()
-#: The stream of initial weights: on the host, and apart from the numbers that a program draws on "cpu" itself.
+#: The generator for initial weights. It is on the host, and independent of the numbers that a program draws on "cpu".
 _weights = host_stream()
 
 
 def weights(kind: str, shape: tuple[int, ...], dtype: Any, *, scale: float, shift: float, device: str) -> Variable:
-    """``shift + scale * u`` for uniform u in [0, 1), or normal u: computed on the host, then moved."""
+    """Initial weights ``shift + scale * u``, with u uniform in [0, 1) or normal: computed on the host, then moved.
+
+    Parameters
+    ----------
+    kind : {"uniform", "normal"}
+    shape : tuple of int
+    dtype : dtype
+    scale, shift : float
+    device : str
+    """
     if not dtypes.is_floating(dtype):
         raise TypeError(
             f"random weights of dtype {dtype}: only floating-point and complex Variables can be filled with them"
@@ -47,15 +59,15 @@ def weights(kind: str, shape: tuple[int, ...], dtype: Any, *, scale: float, shif
 
 
 def dropout_mask(shape: tuple[int, ...], dtype: Any, device: str, p: float, scale: float) -> Variable:
-    """What dropout multiplies with: 0 with probability ``p``, else ``scale``; drawn on the device."""
+    """The factors of dropout, drawn on the device: 0 with probability ``p``, else ``scale``."""
     return make(get(device).mask(shape, dtype, device, p, scale))
 
 
 def manual_seed(seed: int) -> None:
-    """Start the random numbers of every device anew.
+    """Restart the random numbers of every device from a seed.
 
-    With one seed, initial weights are the same on every device, bit for bit (they are drawn on the host), and a run is
-    repeatable on one device.
+    With the same seed, initial weights are the same on every device, bit for bit, because they are drawn on the host. A
+    run is repeatable on one device.
 
     Parameters
     ----------
@@ -73,7 +85,7 @@ def manual_seed(seed: int) -> None:
 
 
 def seed() -> int:
-    """Start the random numbers of every device anew, from a number that nobody can foresee; returns it."""
+    """Restart the random numbers of every device from an unpredictable seed, and return the seed."""
     import secrets
 
     number = secrets.randbits(63)
@@ -83,9 +95,9 @@ def seed() -> int:
 
 # -- states ------------------------------------------------------------------------------------------------------------
 def get_rng_state(device: str | None = None) -> Variable:
-    """Where the random numbers of a device stand: bytes, which `set_rng_state` takes and any file can hold.
+    """The state of a device's random numbers, as bytes for `set_rng_state` or a file.
 
-    The state of "cpu" says where the initial weights stand, too, since they are drawn on the host for every device.
+    The state of "cpu" includes that of the initial weights, which are drawn on the host for every device.
 
     Parameters
     ----------
@@ -96,7 +108,7 @@ def get_rng_state(device: str | None = None) -> Variable:
     -------
     Variable
         On "cpu", of shape (n,) and dtype uint8. For NumPy's generator, which serves every device but "cuda", n is 37
-        (twice that for "cpu"); for a GPU it is 28, and nothing waits for the GPU.
+        (twice that for "cpu"). For a GPU it is 28, and the call does not synchronise.
 
     Examples
     --------
@@ -116,13 +128,13 @@ def get_rng_state(device: str | None = None) -> Variable:
     return make(state)
 
 
-def set_rng_state(state: Any, device: str | None = None) -> None:
-    """Let the random numbers of a device go on from where they stood at `get_rng_state`.
+def set_rng_state(state: ArrayLike, device: str | None = None) -> None:
+    """Continue the random numbers of a device from a state.
 
     Parameters
     ----------
     state : Variable or array
-        As `get_rng_state` returned it for a device of this kind; on any device.
+        The result of `get_rng_state` for a device of this kind. It may be on any device.
     device : str, optional
         Default: the default device.
 
@@ -131,7 +143,7 @@ def set_rng_state(state: Any, device: str | None = None) -> None:
     TypeError
         If it is no array of uint8.
     ValueError
-        If it is no state of this device's generator. The generators are as they were then.
+        If it is no state of this device's generator. Then the generators do not change.
     """
     device = default_device() if device is None else resolve(device)
     given = adopt(state, "set_rng_state")
@@ -159,8 +171,7 @@ def set_rng_state(state: Any, device: str | None = None) -> None:
 
 @contextlib.contextmanager
 def fork_rng() -> Iterator[None]:
-    """Draw without a trace: after ``with fork_rng():`` the random numbers of all devices go on as if nothing had been
-    drawn inside.
+    """Restore the random numbers of all devices at the end of a block: ``with fork_rng():``.
 
     Examples
     --------
@@ -179,7 +190,8 @@ def fork_rng() -> Iterator[None]:
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------
-def _place(name: str, shape: Any, dtype: Any, device: str | None) -> tuple[tuple[int, ...], Any, str]:
+def _arguments(name: str, shape: Any, dtype: DTypeLike, device: str | None) -> tuple[Shape, Any, str]:
+    """The sizes, the dtype and the device of new random numbers."""
     sizes = sizes_of(name, shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
     dtype = dtypes.float32 if dtype is None else dtypes.as_dtype(dtype)
     if not dtypes.is_floating(dtype):
@@ -192,7 +204,9 @@ def _leaf(native: Any, requires_grad: bool) -> Variable:
     return out.requires_grad_() if requires_grad else out
 
 
-def rand(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Variable:
+def rand(
+    *shape: int | Sequence[int], dtype: DTypeLike = None, device: str | None = None, requires_grad: bool = False
+) -> Variable:
     """Uniform numbers in [0, 1).
 
     Parameters
@@ -204,20 +218,22 @@ def rand(*shape: Any, dtype: Any = None, device: str | None = None, requires_gra
     device : str, optional
     requires_grad : bool
     """
-    sizes, dtype, device = _place("rand", shape, dtype, device)
+    sizes, dtype, device = _arguments("rand", shape, dtype, device)
     return _leaf(get(device).uniform(sizes, dtype, device), requires_grad)
 
 
-def randn(*shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Variable:
-    """Normal numbers of mean 0 and variance 1; parameters as in `rand`."""
-    sizes, dtype, device = _place("randn", shape, dtype, device)
+def randn(
+    *shape: int | Sequence[int], dtype: DTypeLike = None, device: str | None = None, requires_grad: bool = False
+) -> Variable:
+    """Normal numbers with mean 0 and variance 1; the parameters are those of `rand`."""
+    sizes, dtype, device = _arguments("randn", shape, dtype, device)
     return _leaf(get(device).normal(sizes, dtype, device), requires_grad)
 
 
 def randint(
-    low: int, high: int | None = None, size: Any = (), *, dtype: Any = None, device: str | None = None
+    low: int, high: int | None = None, size: Sizes = (), *, dtype: DTypeLike = None, device: str | None = None
 ) -> Variable:
-    """Integers in [low, high), or in [0, low) if only one is given.
+    """Random integers in [low, high), or in [0, low) without ``high``.
 
     Parameters
     ----------
@@ -230,7 +246,7 @@ def randint(
     Raises
     ------
     ValueError
-        If the range is empty, or goes beyond what the dtype can hold.
+        If the range is empty, or exceeds that of the dtype.
     TypeError
         If a bound is no integer.
     """
