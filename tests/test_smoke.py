@@ -1,4 +1,4 @@
-"""From an array through a layer to a gradient: the first thing to run when everything fails."""
+"""From an array through a layer to a gradient: run this file first when everything fails."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ def test_from_an_array_through_a_layer_to_a_gradient(backend: Target) -> None:
     layer.load_state_dict({"weight": numpy.array([[2.0, -3.0]]), "bias": numpy.array([0.5])})
     x = rustorch.Variable(backend.array([[1.0, 2.0], [4.0, 1.0]], "float32"), requires_grad=True)
 
-    out = rustorch.ReLU()(layer(x))  # -3.5 and 5.5 before the rectifier
+    out = rustorch.ReLU()(layer(x))  # the layer returns -3.5 and 5.5
     loss = rustorch.MSELoss()(out, backend.variable([[1.0], [1.0]], "float32"))
     loss.backward()
 
     assert out.device == layer.weight.device == backend.device
     numpy.testing.assert_array_equal(backend.numpy(out), [[0.0], [5.5]])
     assert loss.item() == (1.0 + 4.5**2) / 2
-    # the loss falls by 4.5 per unit of the second output, and not with the first, which the rectifier cut off
+    # the derivative of the loss is 4.5 in the second output, and 0 in the first, where ReLU is 0
     numpy.testing.assert_array_equal(backend.numpy(x.grad), [[0.0, 0.0], [9.0, -13.5]])
     numpy.testing.assert_array_equal(backend.numpy(layer.weight.grad), [[18.0, 4.5]])
     numpy.testing.assert_array_equal(backend.numpy(layer.bias.grad), [4.5])
 
 
-def test_a_step_of_the_optimizer_makes_the_loss_fall(backend: Target) -> None:
+def test_steps_of_the_optimizer_reduce_the_loss(backend: Target) -> None:
     layer = rustorch.Linear(2, 1, device=backend.device)
     optimizer = rustorch.SGD(layer.parameters(), lr=0.05)
     x, y = backend.variable([[1.0, 2.0], [3.0, 4.0]], "float32"), backend.variable([[1.0], [0.0]], "float32")

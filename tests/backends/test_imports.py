@@ -1,4 +1,4 @@
-"""What ``import rustorch`` brings in, and the report of ``python -m rustorch``: each in a fresh interpreter."""
+"""What ``import rustorch`` imports, and the report of ``python -m rustorch``; each in a new interpreter."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_library_is_imported_when_its_device_is_named() -> None:
     assert _run("-c", script).split() == ["True", "False", "False"]
 
 
-def test_the_report() -> None:
+def test_the_report_has_a_line_for_each_device() -> None:
     lines = _run("-m", "rustorch").splitlines()
     assert lines[0].startswith("rustorch ")
     for device in ("cpu", "cuda", "strict", "jax", "torch"):

@@ -1,4 +1,4 @@
-"""Arrays in and out: NumPy's protocols, DLPack, copies and pickles."""
+"""Arrays from and to other libraries: NumPy's protocols, DLPack, copies and pickles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Exporter:
 
 
 # -- NumPy -------------------------------------------------------------------------------------------------------------
-def test_numpy_takes_a_variable_without_copying() -> None:
+def test_numpy_shares_the_memory_of_a_variable() -> None:
     a = numpy.array([1.0, 2.0])
     x = rustorch.Variable(a)
     assert numpy.shares_memory(numpy.asarray(x), a)
@@ -36,7 +36,7 @@ def test_numpy_takes_a_variable_without_copying() -> None:
     assert not numpy.shares_memory(numpy.array(x, copy=True), a)
 
 
-def test_numpy_takes_nothing_that_would_lose_a_gradient() -> None:
+def test_numpy_refuses_a_variable_that_requires_grad() -> None:
     x = rustorch.tensor([1.0, 2.0], requires_grad=True)
     for call in (lambda: numpy.asarray(x), lambda: numpy.asarray(x * 2), x.numpy):
         with pytest.raises(RuntimeError, match=r"requires grad would lose its gradient; use \.detach\(\)"):
@@ -44,7 +44,7 @@ def test_numpy_takes_nothing_that_would_lose_a_gradient() -> None:
     numpy.testing.assert_array_equal(numpy.asarray(x.detach()), [1.0, 2.0])
 
 
-def test_numpy_takes_nothing_from_another_device(backend: Target) -> None:
+def test_numpy_refuses_a_variable_on_another_device(backend: Target) -> None:
     if backend.device == "cpu":
         pytest.skip("cpu: is the host")
     x = backend.variable([1.0, 2.0])
@@ -54,7 +54,7 @@ def test_numpy_takes_nothing_from_another_device(backend: Target) -> None:
     numpy.testing.assert_array_equal(x.cpu().numpy(), [1.0, 2.0])
 
 
-def test_an_array_and_a_variable_make_a_variable() -> None:
+def test_an_operation_of_an_array_and_a_variable_returns_a_variable() -> None:
     assert rustorch.Variable.__array_ufunc__ is None
     a, x = numpy.array([1.0, 2.0]), rustorch.tensor([3.0, 4.0], dtype=rustorch.float64, requires_grad=True)
     for y in (a + x, a - x, a * x, a / x, a**x, a @ x, a < x, a == x, numpy.float64(2) * x):
@@ -65,7 +65,7 @@ def test_an_array_and_a_variable_make_a_variable() -> None:
         numpy.exp(x)
 
 
-def test_arrays_of_no_numbers_are_refused() -> None:
+def test_arrays_without_numbers_are_refused() -> None:
     for a in (
         numpy.array(["a"]),
         numpy.array([object()]),
@@ -79,7 +79,7 @@ def test_arrays_of_no_numbers_are_refused() -> None:
 
 
 # -- DLPack ------------------------------------------------------------------------------------------------------------
-def test_dlpack_in_shares_memory() -> None:
+def test_from_dlpack_shares_memory() -> None:
     a = numpy.array([1.0, 2.0])
     for source in (a, Exporter(a), rustorch.Variable(a)):
         x = rustorch.from_dlpack(source)
@@ -90,7 +90,7 @@ def test_dlpack_in_shares_memory() -> None:
         rustorch.from_dlpack([1.0])
 
 
-def test_dlpack_in_from_each_library(backend: Target) -> None:
+def test_from_dlpack_takes_arrays_of_each_library(backend: Target) -> None:
     x = rustorch.from_dlpack(backend.array([1.0, 2.0]))
     assert x.device == backend.device
     moved = rustorch.from_dlpack(backend.array([1.0, 2.0]), device="cpu")
@@ -99,7 +99,7 @@ def test_dlpack_in_from_each_library(backend: Target) -> None:
 
 
 def address(x: Any) -> int:
-    """Where in memory the elements of an array of NumPy, PyTorch, JAX or CuPy begin."""
+    """The address of the first element of an array of NumPy, PyTorch, JAX or CuPy."""
     if isinstance(x, numpy.ndarray):
         return x.ctypes.data
     if hasattr(x, "data_ptr"):
@@ -107,7 +107,7 @@ def address(x: Any) -> int:
     return x.unsafe_buffer_pointer() if hasattr(x, "unsafe_buffer_pointer") else x.data.ptr
 
 
-def test_dlpack_out_shares_memory() -> None:
+def test_to_dlpack_shares_memory() -> None:
     x = rustorch.tensor([1.0, 2.0])
     a = numpy.from_dlpack(x)
     assert address(a) == address(x.data)
@@ -116,7 +116,7 @@ def test_dlpack_out_shares_memory() -> None:
     assert x.tolist() == a.tolist() == [5.0, 7.0]
 
 
-def test_pytorchs_tensors_are_exchanged_without_a_copy() -> None:
+def test_pytorchs_tensors_share_memory() -> None:
     torch = pytest.importorskip("torch")
     t = torch.tensor([1.0, 2.0, 3.0])
     for x in (
@@ -125,7 +125,7 @@ def test_pytorchs_tensors_are_exchanged_without_a_copy() -> None:
         rustorch.from_dlpack(t, device="cpu", copy=False),
     ):
         assert address(x.data) == t.data_ptr()
-        x[0] = x[0] + 1.0  # a write on one side is seen on the other
+        x[0] = x[0] + 1.0  # each sees the other's writes
         t[1] += 1.0
         assert x.tolist() == t.tolist()
     assert t.tolist() == [4.0, 5.0, 3.0]
@@ -144,21 +144,21 @@ def test_pytorchs_tensors_are_exchanged_without_a_copy() -> None:
         assert address(copied.data) != t.data_ptr()
 
 
-def test_jaxs_arrays_are_exchanged_without_a_copy() -> None:
+def test_jaxs_arrays_share_memory() -> None:
     jax = pytest.importorskip("jax")
     rustorch.backends.resolve("jax")
     j = jax.numpy.asarray([1.0, 2.0, 3.0])
     x = rustorch.from_dlpack(j)
     assert x.device == "jax"
     assert address(x.data) == address(j) == address(jax.numpy.from_dlpack(x)) == address(numpy.from_dlpack(x))
-    # JAX shares memory that begins at a multiple of 64 bytes; it must not change while JAX uses it
+    # JAX shares memory that starts at a multiple of 64 bytes. Nobody may write into it while JAX uses it.
     room = numpy.arange(16, dtype="float64")
     start = -room.ctypes.data % 64 // 8
     y = rustorch.Variable(room[start : start + 8])
     assert address(jax.numpy.from_dlpack(y)) == address(y.data)
 
 
-def test_what_jax_holds_is_copied_where_it_could_be_written_to() -> None:
+def test_jaxs_arrays_are_copied_to_mutable_arrays() -> None:
     jax = pytest.importorskip("jax")
     rustorch.backends.resolve("jax")
     j = jax.numpy.asarray([1.0, 2.0])
@@ -169,7 +169,7 @@ def test_what_jax_holds_is_copied_where_it_could_be_written_to() -> None:
         rustorch.from_dlpack(j, device="cpu", copy=False)
 
 
-def test_cupys_arrays_are_exchanged_without_a_copy() -> None:
+def test_cupys_arrays_share_memory() -> None:
     try:
         rustorch.backends.resolve("cuda")
     except RuntimeError as reason:
@@ -193,7 +193,7 @@ def test_cupys_arrays_are_exchanged_without_a_copy() -> None:
     assert x.tolist() == [5.0, 7.0, 9.0]
 
 
-def test_dlpack_loses_no_gradient() -> None:
+def test_dlpack_refuses_a_variable_that_requires_grad() -> None:
     x = rustorch.tensor([1.0, 2.0], requires_grad=True)
     for call in (lambda: numpy.from_dlpack(x), lambda: rustorch.from_dlpack(x)):
         with pytest.raises(BufferError, match=r"use \.detach\(\) first"):
@@ -203,7 +203,7 @@ def test_dlpack_loses_no_gradient() -> None:
 def test_copy_false_between_devices_is_refused(backend: Target) -> None:
     if backend.device == "cpu":
         pytest.skip("cpu: needs a second device")
-    if backend.device != "torch":  # which shares the host's memory
+    if backend.device != "torch":  # torch shares the host's memory
         with pytest.raises(ValueError, match="copy=False"):
             rustorch.from_dlpack(numpy.zeros(2), device=backend.device, copy=False)
     with pytest.raises(ValueError, match="copy=False"):
@@ -212,7 +212,7 @@ def test_copy_false_between_devices_is_refused(backend: Target) -> None:
 
 # -- copies ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["deepcopy", "pickle"])
-def test_a_leaf_survives_copying(copied: object, backend: Target) -> None:
+def test_a_copied_leaf_is_an_independent_leaf(copied: object, backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     (x * x).sum().backward()
     y = copied(x)
@@ -227,7 +227,7 @@ def test_a_leaf_survives_copying(copied: object, backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(y.grad), [3.0, 3.0])
 
 
-def test_a_computed_value_is_not_copied_silently(backend: Target) -> None:
+def test_a_value_with_a_graph_is_not_copied(backend: Target) -> None:
     y = backend.variable([1.0, 2.0], requires_grad=True) * 2
     for call in (lambda: copy.deepcopy(y), lambda: pickle.dumps(y)):
         with pytest.raises(RuntimeError, match=r"detach\(\)|clone\(\)"):

@@ -22,30 +22,30 @@ def test_every_kernel_has_cases() -> None:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of infinities and nan in the plain version on NumPy
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(("name", "case"), PARAMS)
-def test_a_backends_kernel_is_the_plain_one(name: str, case: tuple, dtype: str, backend: Target) -> None:
+def test_a_kernel_returns_the_results_of_its_plain_version(name: str, case: tuple, dtype: str, backend: Target) -> None:
     def native(a: numpy.ndarray) -> Any:
         return backend.array(a, dtype if a.dtype.kind == "f" else a.dtype)
 
     xp = backend.library.xp
-    # where arrays cannot be written, NumPy shows what is meant: the plain put writes into its copy, and JAX compiles
-    # each step alone
+    # If arrays cannot be written, the plain versions run on NumPy: the plain `put` writes into a copy, and JAX would
+    # compile each of the steps.
     reference = backend if backend.library.mutable else Target("cpu")
-    given = [
+    plain_arguments = [
         converted(value, lambda a: reference.array(a, dtype if a.dtype.kind == "f" else a.dtype)) for value in case
     ]
-    plain = call(name, partial(KERNELS[name], reference.library.xp), *given)
+    plain = call(name, partial(KERNELS[name], reference.library.xp), *plain_arguments)
     arguments = [converted(value, native) for value in case]
     fast = call(name, getattr(xp, name), *arguments)
     assert len(plain) == len(fast)
     tolerance = {"float64": 1e-12, "float32": 1e-5}[dtype]
-    for want, got in zip(plain, fast, strict=True):
-        if want is None or isinstance(want, int):
-            assert got == want
+    for expected, result in zip(plain, fast, strict=True):
+        if expected is None or isinstance(expected, int):
+            assert result == expected
             continue
-        want, got = backend.numpy(want), backend.numpy(got)
-        assert (got.shape, got.dtype) == (want.shape, want.dtype)
-        largest = abs(want[numpy.isfinite(want)]).max(initial=1)  # sums of many are compared with the largest of them
-        numpy.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * largest)
+        expected, result = backend.numpy(expected), backend.numpy(result)
+        assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
+        largest = abs(expected[numpy.isfinite(expected)]).max(initial=1)  # the scale of rounding errors in sums
+        numpy.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance * largest)
     if name not in IN_PLACE:
         for before, after in zip(case, arguments, strict=True):
             if isinstance(before, numpy.ndarray):

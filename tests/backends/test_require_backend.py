@@ -1,6 +1,4 @@
-"""``--backend`` and ``--require-backend``: a run that tested nothing of a library which was meant to be there must
-fail.
-"""
+"""``--backend`` and ``--require-backend``: a run fails if a library that must be tested was not tested."""
 
 from __future__ import annotations
 
@@ -27,14 +25,14 @@ def test_only_the_chosen_backends_are_collected() -> None:
     assert "skipped" not in text
 
 
-def test_a_required_backend_that_no_test_ran_on_fails_the_run() -> None:
+def test_a_run_fails_if_no_test_ran_on_a_required_backend() -> None:
     pytest.importorskip("array_api_strict")
     code, text = _pytest("--backend", "cpu", "--require-backend", "strict")
     assert code == 1, text
     assert "ERROR: --require-backend strict: it is usable, but no test ran on it" in text
 
 
-def test_a_required_backend_that_is_not_usable_fails_the_run_with_its_reason() -> None:
+def test_a_run_fails_if_a_required_backend_is_not_usable() -> None:
     blocked = "import sys; sys.modules['array_api_strict'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     command = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""rustorch under ``jax.jit``: a whole training step is traced, compiled, and equal to the uncompiled one."""
+"""rustorch under ``jax.jit``: a compiled training step returns the same numbers as the uncompiled one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_training_step_compiles(jax: Any) -> None:
         assert abs(numpy.asarray(eager - before)).max() > 0
 
 
-#: SGD with everything it has: each option is a branch of the traced step.
+#: All options of SGD: each is a branch of the traced step.
 OPTIONS = {
     "momentum": {"momentum": 0.9},
     "nesterov": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
@@ -51,8 +51,8 @@ OPTIONS = {
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_a_step_of_module_and_optimizer_compiles(jax: Any, options: dict) -> None:
-    """Model, loss, backward and SGD with momentum in one compiled function, which takes weights and buffers and gives
-    new ones.
+    """One compiled function: model, loss, backward and SGD with momentum. It takes weights and buffers and returns new
+    ones.
     """
     draw = numpy.random.default_rng(1).standard_normal
     x, y = draw((16, 4)), draw((16, 2))
@@ -116,7 +116,7 @@ def test_second_derivatives_compile(jax: Any) -> None:
 
 
 def test_derivatives_of_determinants_compile(jax: Any) -> None:
-    """Whether a matrix is singular is a branch that is traced."""
+    """The test for singular matrices is a branch that JAX traces."""
 
     def derivatives(x: Any) -> tuple:
         x = rustorch.Variable(x, requires_grad=True)

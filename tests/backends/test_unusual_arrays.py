@@ -1,7 +1,6 @@
-"""Arrays that step backwards, are read-only, empty, 0-d, broadcast or of another byte order, through every door to
-every device.
+"""Arrays with negative strides, read-only, empty, 0-d, broadcast or in another byte order, moved to every device.
 
-Each source runs in a process of its own: an abort in a library's C++ would end the tests.
+Each source device has a process of its own, because an abort in a library's C++ code would end the tests.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 NEEDS = {"cpu": "numpy", "strict": "array_api_strict", "jax": "jax", "torch": "torch", "cuda": "cupy"}
 
 
-def test_no_way_in_ends_the_process_or_writes_into_what_is_read_only(backend: Target) -> None:
+def test_no_function_aborts_or_writes_into_read_only_memory(backend: Target) -> None:
     others = [device for device, library in NEEDS.items() if device != "cuda" and find_spec(library) is not None]
     targets = ["cpu", "cuda"] if backend.device == "cuda" else others
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -38,7 +37,7 @@ def test_no_way_in_ends_the_process_or_writes_into_what_is_read_only(backend: Ta
     assert done.returncode == 0
 
 
-def test_reversed_arrays_go_to_torch() -> None:
+def test_reversed_arrays_are_copied_to_torch() -> None:
     pytest.importorskip("torch")
     array = numpy.arange(3.0)[::-1]
     x = rustorch.from_dlpack(array, device="torch")
@@ -48,7 +47,7 @@ def test_reversed_arrays_go_to_torch() -> None:
         rustorch.from_dlpack(array, device="torch", copy=False)
 
 
-def test_read_only_memory_stays_so() -> None:
+def test_read_only_memory_is_not_changed() -> None:
     array = numpy.arange(3.0)
     array.flags.writeable = False
     for x in (
@@ -60,6 +59,6 @@ def test_read_only_memory_stays_so() -> None:
         assert not x.data.flags.writeable
         with pytest.raises(ValueError, match="read-only"):
             x.data[0] = 7.0
-        x[0] = 7.0  # where it cannot write in place, it writes into a copy
+        x[0] = 7.0  # this cannot be done in place, so x becomes a copy
         assert x.tolist() == [7.0, 1.0, 2.0]
         assert array.tolist() == [0.0, 1.0, 2.0]

@@ -1,5 +1,6 @@
-"""A program for test_unusual_arrays.py: every way in, for every pair of devices and every kind of array. It may end in
-an abort.
+"""A program for test_unusual_arrays.py: every function that takes arrays, every pair of devices, every kind of array.
+
+It may end in an abort.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ BASE = numpy.arange(12.0).reshape(3, 4)
 READ_ONLY = BASE.copy()
 READ_ONLY.flags.writeable = False
 KINDS = {
-    "steps backwards": BASE[::-1],
-    "steps backwards by two": BASE[:, ::-2],
-    "integers backwards": numpy.arange(6)[::-2],
+    "negative stride": BASE[::-1],
+    "negative stride of two": BASE[:, ::-2],
+    "integers in reverse": numpy.arange(6)[::-2],
     "empty": numpy.zeros((0, 3)),
     "read-only": READ_ONLY,
     "read-only bytes": numpy.frombuffer(numpy.arange(3.0).tobytes()),
-    "read-only backwards": READ_ONLY[::-1],
+    "read-only in reverse": READ_ONLY[::-1],
     "0-d": numpy.array(2.5),
     "broadcast": numpy.broadcast_to(numpy.arange(3.0), (2, 3)),
     "one element many times": numpy.lib.stride_tricks.as_strided(numpy.arange(3.0), (2, 3), (0, 8)),
@@ -58,26 +59,26 @@ class Exporter:
         return self.array.__dlpack_device__()
 
 
-def look(kind: str, way: str, source: str, target: str) -> None:
+def check(kind: str, way: str, source: str, target: str) -> None:
     expected = KINDS[kind]
     array = expected if source == "cpu" else rustorch.asarray(expected).to(source).data
     before = expected.copy()
     try:
         x = WAYS[way](array, target)
-    except (ValueError, BufferError) as error:  # NumPy itself exports no other byte order
+    except (ValueError, BufferError) as error:  # NumPy does not export arrays in another byte order
         refused = "copy=False" in str(error) if way == "not copied" else "byte order" in kind and way == "exporter"
         assert refused or "native byte order" in str(error), error
         return
-    found = rustorch.asarray(x.data)
-    exported = way == "exporter" and source in ("strict", "torch", "jax")  # memory of the host is NumPy's then
-    assert exported or found.device == x.device == target, (found.device, target)
-    assert found.dtype == expected.dtype.newbyteorder("=")
-    assert found.tolist() == expected.tolist()
+    result = rustorch.asarray(x.data)
+    exported = way == "exporter" and source in ("strict", "torch", "jax")  # memory of the host becomes a NumPy array
+    assert exported or result.device == x.device == target, (result.device, target)
+    assert result.dtype == expected.dtype.newbyteorder("=")
+    assert result.tolist() == expected.tolist()
     if x.size and source == "cpu" and not expected.flags.writeable:
         for write in (lambda: x.__setitem__(..., 7.0), lambda: x.data.__setitem__(..., 7.0)):
             with contextlib.suppress(ValueError, TypeError, RuntimeError):
                 write()
-        assert (expected == before).all(), "the producer's memory was written into"
+        assert (expected == before).all(), "the memory of the source was changed"
 
 
 def main(source: str, *targets: str) -> None:
@@ -85,7 +86,7 @@ def main(source: str, *targets: str) -> None:
         for kind in KINDS:
             for way in WAYS if source == "cpu" else ("from_dlpack", "not copied", "exporter"):
                 print(kind, way, source, target, sep=" | ", flush=True)
-                look(kind, way, source, target)
+                check(kind, way, source, target)
     print("done")
 
 

@@ -1,5 +1,5 @@
-"""Which dtypes come in: float16 and what the standard lacks at no door, bfloat16 from the libraries that add it up in
-float32.
+"""Dtypes that are refused: float16 and all others that the standard lacks. bfloat16 is accepted from the libraries that
+sum it in float32.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ HALF = r"float16.*65504.*astype\('float32'\)"
 
 
 def foreign(device: str, dtype: str) -> Any:
-    """An array of another library in a dtype that NumPy may not have, or a skip."""
+    """An array of another library in a dtype that NumPy may not have. Without the library, the test is skipped."""
     library = pytest.importorskip("jax.numpy" if device == "jax" else "torch")
     rustorch.backends.resolve(device)
     return library.asarray([1.0, 2.0, 3.0], dtype=getattr(library, dtype))
 
 
 # -- float16 -----------------------------------------------------------------------------------------------------------
-DOORS: dict[str, Callable[[numpy.ndarray], Any]] = {
+#: The functions that take a user's array.
+WAYS_IN: dict[str, Callable[[numpy.ndarray], Any]] = {
     "Variable": lambda h: rustorch.Variable(h),
     "asarray": lambda h: rustorch.asarray(h),
     "asarray of a list": lambda h: rustorch.asarray([numpy.float16(1), numpy.float16(2)]),
@@ -43,12 +44,13 @@ DOORS: dict[str, Callable[[numpy.ndarray], Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_float16_arrays_are_refused_at_every_door(door: str) -> None:
+@pytest.mark.parametrize("way", WAYS_IN)
+def test_every_function_refuses_float16_arrays(way: str) -> None:
     with pytest.raises(TypeError, match=HALF):
-        DOORS[door](numpy.ones(2, "float16"))
+        WAYS_IN[way](numpy.ones(2, "float16"))
 
 
+#: The functions that take a dtype.
 NAMED: dict[str, Callable[[Any, str], Any]] = {
     "zeros": lambda t, d: rustorch.zeros(2, dtype=t, device=d),
     "full": lambda t, d: rustorch.full(2, 1.0, dtype=t, device=d),
@@ -65,31 +67,31 @@ NAMED: dict[str, Callable[[Any, str], Any]] = {
 }
 
 
-@pytest.mark.parametrize("door", NAMED)
-def test_float16_is_no_dtype_to_ask_for(door: str, backend: Target) -> None:
+@pytest.mark.parametrize("way", NAMED)
+def test_every_function_refuses_float16_as_a_dtype(way: str, backend: Target) -> None:
     for dtype in ("float16", numpy.float16, numpy.dtype("float16")):
         with pytest.raises(TypeError, match=HALF):
-            NAMED[door](dtype, backend.device)
+            NAMED[way](dtype, backend.device)
 
 
 @pytest.mark.parametrize("device", ["jax", "torch"])
 def test_float16_of_another_library_is_refused(device: str) -> None:
     half = foreign(device, "float16")
-    for door in (rustorch.Variable, rustorch.asarray, rustorch.from_dlpack, rustorch.sum, rustorch.nn.Parameter):
+    for function in (rustorch.Variable, rustorch.asarray, rustorch.from_dlpack, rustorch.sum, rustorch.nn.Parameter):
         with pytest.raises(TypeError, match=HALF):
-            door(half)
+            function(half)
     with pytest.raises(TypeError, match=HALF):
         rustorch.zeros(2, dtype=half.dtype)
 
 
 def test_cupys_float16_is_refused(cuda: Target) -> None:
     half = cuda.array(numpy.ones(2, "float32")).astype("float16")
-    for door in (rustorch.Variable, rustorch.asarray, rustorch.sum):
+    for function in (rustorch.Variable, rustorch.asarray, rustorch.sum):
         with pytest.raises(TypeError, match=HALF):
-            door(half)
+            function(half)
 
 
-def test_a_failed_change_of_dtype_leaves_a_module_as_it_was() -> None:
+def test_a_failed_change_of_dtype_does_not_change_the_module() -> None:
     model = rustorch.Linear(2, 2)
     before = [p.data for p in model.parameters()]
     with pytest.raises(TypeError, match=HALF):
@@ -97,7 +99,7 @@ def test_a_failed_change_of_dtype_leaves_a_module_as_it_was() -> None:
     assert all(p.data is a for p, a in zip(model.parameters(), before, strict=True))
 
 
-def test_scalars_of_numpy_bring_no_other_dtype_in() -> None:
+def test_numpy_scalars_of_other_dtypes_are_refused() -> None:
     x = rustorch.ones(2)
     with pytest.raises(TypeError, match=HALF):
         rustorch.where(x > 0.0, numpy.float16(1), numpy.float16(2))
@@ -111,7 +113,7 @@ def test_scalars_of_numpy_bring_no_other_dtype_in() -> None:
     assert rustorch.can_cast(numpy.float32, numpy.float64)
 
 
-# -- what else the standard lacks --------------------------------------------------------------------------------------
+# -- other dtypes that the standard lacks ------------------------------------------------------------------------------
 OTHERS = {
     "longdouble": (numpy.ones(2, numpy.longdouble), r"no floats of more than 64 bits.*astype\('float64'\)"),
     "clongdouble": (numpy.ones(2, numpy.clongdouble), r"of more than 128 bits.*astype\('complex128'\)"),
@@ -126,13 +128,13 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_other_dtypes_are_refused_with_their_name_and_a_cure(kind: str) -> None:
+def test_errors_about_other_dtypes_name_the_dtype_and_a_remedy(kind: str) -> None:
     array, message = OTHERS[kind]
     if array.dtype in (numpy.dtype("float64"), numpy.dtype("complex128")):
-        pytest.skip("NumPy's longdouble is its double on this platform")
-    for door in (rustorch.Variable, rustorch.asarray, rustorch.from_dlpack, rustorch.negative):
+        pytest.skip("NumPy's longdouble is double on this platform")
+    for function in (rustorch.Variable, rustorch.asarray, rustorch.from_dlpack, rustorch.negative):
         with pytest.raises(TypeError, match=rf"hold no numbers that rustorch computes with: .*|{message}") as raised:
-            door(array)
+            function(array)
         assert raised.match(message)
 
 
@@ -179,7 +181,7 @@ def test_bfloat16_has_gradients(device: str) -> None:
 
 
 @pytest.mark.parametrize("device", ["jax", "torch"])
-def test_bfloat16_goes_to_no_numpy_and_into_no_layer(device: str) -> None:
+def test_numpy_and_layers_refuse_bfloat16(device: str) -> None:
     pytest.importorskip("ml_dtypes")
     x = rustorch.asarray(foreign(device, "bfloat16"))
     with pytest.raises(TypeError, match=r"'cpu' have no bfloat16.*x\.astype\(rustorch\.float32\)"):
@@ -206,16 +208,16 @@ def test_numpy_has_no_bfloat16() -> None:
             make()
 
 
-def test_a_tensor_that_is_no_block_of_memory_is_refused() -> None:
+def test_a_sparse_tensor_is_refused() -> None:
     torch = pytest.importorskip("torch")
     rustorch.backends.resolve("torch")
     with pytest.raises(TypeError, match=r"torch\.sparse_coo.*to_dense"):
         rustorch.asarray(torch.eye(2).to_sparse())
 
 
-# -- bytes in the other order ------------------------------------------------------------------------------------------
+# -- byte order --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("dtype", [">f8", ">f4", ">i4", ">i2", ">c8", "<f8", "<i8"])
-def test_either_byte_order_computes_everywhere(dtype: str, backend: Target) -> None:
+def test_every_function_takes_either_byte_order(dtype: str, backend: Target) -> None:
     array = numpy.arange(4).astype(dtype)
     x = rustorch.asarray(array, device=backend.device)
     assert x.dtype == numpy.dtype(dtype).newbyteorder("=")
@@ -232,7 +234,7 @@ def test_either_byte_order_computes_everywhere(dtype: str, backend: Target) -> N
     assert rustorch.zeros(2, dtype=dtype).dtype.isnative
 
 
-def test_the_other_byte_order_is_a_copy_and_says_so() -> None:
+def test_an_array_in_the_other_byte_order_is_copied() -> None:
     other = numpy.arange(3.0).astype(numpy.dtype("float64").newbyteorder("S"))
     assert not numpy.shares_memory(rustorch.asarray(other).data, other)
     for call in (rustorch.asarray, rustorch.from_dlpack):
