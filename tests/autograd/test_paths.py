@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import rustorch
 from rustorch.autograd import engine, recording
 from rustorch.autograd.graph import FAST_TYPES, VARIABLES, Node, general_path
-from tests.support.target import Target
+from tests.support.target import Target, host
 
 F = rustorch.nn.functional
 
@@ -117,7 +117,7 @@ def run(program: list[tuple], device: str, requires: tuple[bool, bool, bool], op
 
 
 def described(x: Any) -> tuple:
-    return type(x), x.shape, str(x.dtype), x.device, x.requires_grad, numpy.asarray(x.detach()).tobytes()
+    return type(x), x.shape, str(x.dtype), x.device, x.requires_grad, host(x).tobytes()
 
 
 def graph_of(x: Any, leaves: list[Any]) -> list[tuple]:
@@ -131,7 +131,7 @@ def graph_of(x: Any, leaves: list[Any]) -> list[tuple]:
         if node.seq not in numbers:
             numbers[node.seq] = len(numbers)
             parents = [visit(parent) for parent in node.parents]
-            saved = [v.tobytes() if isinstance(v, numpy.ndarray) else repr(v) for v in node.saved or ()]
+            saved = [host(v).tobytes() if hasattr(v, "shape") else repr(v) for v in node.saved or ()]
             rules = [call[0] for call in node.plan.calls]
             found.append((node.primitive.name, parents, saved, rules, tuple(node.shape), str(node.dtype)))
         return ("node", numbers[node.seq])
