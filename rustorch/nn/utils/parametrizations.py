@@ -186,6 +186,7 @@ def spectral_norm(
     Examples
     --------
     >>> import rustorch
+    >>> rustorch.manual_seed(0)
     >>> layer = rustorch.nn.utils.spectral_norm(rustorch.Linear(3, 3)).eval()
     >>> abs(rustorch.linalg.svdvals(layer.weight)[0].item() - 1) < 0.05
     True
