@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TEST = "tests/autograd/test_hooks.py::test_untracked_values_have_no_hooks"
+TEST = "tests/test_smoke.py::test_steps_of_the_optimizer_reduce_the_loss"
 
 
 def _pytest(*arguments: str) -> tuple[int, str]:
