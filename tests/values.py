@@ -1,7 +1,7 @@
-"""Functions without derivatives, each with a call whose value NumPy's own function of that name gives as well.
+"""Functions without derivatives, each with a call that gives the same value with NumPy's function of that name.
 
-A call takes a namespace, a function that makes its arrays of nested lists, and a device for those that make arrays of
-nothing; so the same line runs on Variables of every backend, and on NumPy arrays with array-api-compat's namespace.
+A call takes a namespace, a function that makes arrays of nested lists, and a device for functions that make new arrays.
+So the same line runs on Variables of every backend, and on NumPy arrays with array-api-compat's namespace.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Value:
     ----------
     name : str
     why : str
-        What its results are, so that there is none.
+        Why it has no derivative: what its results are.
     call : callable
     """
 
@@ -40,12 +40,12 @@ class Value:
 
 
 def _same(why: str, values: tuple, *names: str) -> list[Value]:
-    """Functions of the same arrays."""
+    """Functions that take the same arrays."""
     return [Value(name, why, lambda xp, new, device, name=name: getattr(xp, name)(*map(new, values))) for name in names]
 
 
 def _filled(why: str, *names: str) -> list[Value]:
-    """The namesakes with ``_like``, too."""
+    """Functions of these names, and their variants with ``_like``."""
     return [
         *[
             Value(
@@ -61,7 +61,7 @@ def _filled(why: str, *names: str) -> list[Value]:
 
 
 def _shape_of(function: Callable[..., Any]) -> Call:
-    """Of an array whose elements nobody has written."""
+    """The shape and dtype of an array whose elements are not written yet."""
     return lambda xp, new, device: (lambda x: (tuple(x.shape), x.dtype))(function(xp, new, device))
 
 

@@ -1,4 +1,4 @@
-"""einops rearranges Variables and passes their gradients on."""
+"""einops rearranges Variables, and gradients pass through."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def dispatch() -> Iterator[None]:
 
 
 def like(x: Any, values: numpy.ndarray) -> Any:
-    """A constant where ``x`` is."""
+    """A constant on the device of ``x``."""
     if isinstance(x, numpy.ndarray):
         return values
     return array_namespace(x).asarray(values, device=device(x))
@@ -239,7 +239,7 @@ COMPILED: dict[str, Callable[[Any], Any]] = {
 # LogisticRegression reads its penalty as a number on the way
 @pytest.mark.filterwarnings("ignore::rustorch.autograd.GradientLostWarning")
 @pytest.mark.parametrize("name", COMPILED)
-def test_what_asks_for_numpy_raises_instead_of_losing_the_gradient(name: str) -> None:
+def test_functions_that_need_numpy_raise_instead_of_losing_the_gradient(name: str) -> None:
     with pytest.raises(RuntimeError, match=r"requires grad would lose its gradient"):
         COMPILED[name](rustorch.Variable(X.copy(), requires_grad=True))
 
@@ -277,7 +277,7 @@ def test_a_standard_scaler_that_has_seen_samples_has_a_gradient() -> None:
     check(standardized, [X], Target("cpu"))
 
 
-def test_the_page_names_them() -> None:
+def test_the_page_names_all_functions() -> None:
     page = (Path(__file__).parents[2] / "docs" / "howto" / "guests.md").read_text(encoding="utf-8")
     for name in [*FUNCTIONS, *COMPILED]:
         assert name.partition(" ")[0].removeprefix("metrics.").removeprefix("pairwise.").partition(".")[0] in page, name

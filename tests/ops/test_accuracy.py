@@ -1,4 +1,4 @@
-"""Derivatives to a few units in the last place, where subtracting or squaring on the way would lose them."""
+"""Derivatives that are exact to a few units in the last place, although a simpler formula would lose digits."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_hypot_at_the_end_of_the_range(dtype: str, backend: Target) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("pair", [(1e4, 1e4), (1e4, 1e4 + 1), (30.0, 1e-3), (-35.3, 47.3), (3.0, 2.0)])
 def test_shares_of_exponentials(pair: tuple[float, float], dtype: str, backend: Target) -> None:
-    """Of large numbers, their logaddexp is rounded by so much that ``exp(x - out)`` has few digits."""
+    """The logaddexp of large numbers is rounded so much that ``exp(x - out)`` would have few correct digits."""
     one, two = numpy.asarray(pair, dtype)
     xs = [backend.variable(x, dtype, requires_grad=True) for x in (one, two)]
     first = rustorch.grad([rustorch.logaddexp(*xs)], xs, create_graph=True)
@@ -102,8 +102,8 @@ def test_shares_of_exponentials(pair: tuple[float, float], dtype: str, backend: 
     numpy.testing.assert_allclose([backend.numpy(g) for g in (*first, *second)], expected, rtol=8 * EPS[dtype])
 
 
-def test_complex_tanh_and_tan_far_out(backend: Target) -> None:
-    """``1 - tanh(z) ** 2`` has no digits at 30, and ``1 / cosh(z) ** 2`` is nan at 800."""
+def test_complex_tanh_and_tan_far_from_zero(backend: Target) -> None:
+    """``1 - tanh(z) ** 2`` has no correct digit at 30, and ``1 / cosh(z) ** 2`` is nan at 800."""
     for call, at in ((rustorch.tanh, 30 + 1j), (rustorch.tanh, -30 + 0.5j), (rustorch.tan, 1 + 30j)):
         z = backend.variable(at, "complex128", requires_grad=True)
         (g,) = rustorch.grad([call(z)], [z], [rustorch.ones_like(z)])

@@ -1,4 +1,4 @@
-"""diff taken no times at all, and joined to what comes before and after."""
+"""diff with n = 0, also with ``prepend`` and ``append``."""
 
 from __future__ import annotations
 

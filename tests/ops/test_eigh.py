@@ -1,4 +1,4 @@
-"""Factorizations at equal eigenvalues and singular values, of nothing, and of matrices that have none."""
+"""Factorizations with equal eigenvalues or singular values, of empty matrices, and of matrices that have none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WEIGHTS = numpy.asarray([[1.0, -2.0, 0.5, 1.5], [0.0, 1.0, 2.0, -1.0], [0.25, 3.
 
 
 def _matrix(values: list[float], dtype: str, rng: numpy.random.Generator) -> numpy.ndarray:
-    """A symmetric or Hermitian matrix of these eigenvalues."""
+    """A symmetric or Hermitian matrix with these eigenvalues."""
     x = rng.standard_normal((len(values),) * 2)
     q = numpy.linalg.qr(x + 1j * rng.standard_normal(x.shape) if dtype == "complex128" else x)[0]
     return (q * numpy.asarray(values)) @ q.conj().T
@@ -73,7 +73,7 @@ def test_the_projector_on_equal_eigenvectors_has_its_gradient(
 
 
 @pytest.mark.parametrize("function", [la.eigvalsh, la.svdvals])
-def test_second_derivatives_at_equal_values_are_nan_and_not_silently_zero(backend: Target, function: Any) -> None:
+def test_second_derivatives_at_equal_values_are_nan_and_not_zero(backend: Target, function: Any) -> None:
     step = backend.variable([[1.0, 2.0], [2.0, -1.0]])
     for values, expected in (([1.0, 2.0], 20.0), ([1.0, 1.0], numpy.nan)):
         x = backend.variable(numpy.diag(values))
@@ -95,7 +95,7 @@ def test_eigenvalues_that_are_equal(backend: Target) -> None:
 @pytest.mark.parametrize(
     "name", ["eigh", "eigvalsh", "inv", "cholesky", "det", "slogdet", "svd", "svdvals", "qr", "pinv", "eig"]
 )
-def test_factorizations_of_nothing(backend: Target, name: str, shape: tuple) -> None:
+def test_factorizations_of_empty_matrices(backend: Target, name: str, shape: tuple) -> None:
     x = backend.variable(numpy.zeros(shape), requires_grad=True)
     out = getattr(la, name)(x)
     parts = out if isinstance(out, tuple) else (out,)
@@ -136,7 +136,7 @@ def test_a_loop_that_adds_jitter_ends(backend: Target) -> None:
     assert numpy.isfinite(backend.numpy(factor)).all()
 
 
-def test_numpys_errors_of_arithmetic_stay_what_they_are() -> None:
+def test_numpys_errors_of_arithmetic_keep_their_type() -> None:
     x = rustorch.asarray([0.0, 1e300], dtype="float64")
     with numpy.errstate(all="raise"):
         with pytest.raises(FloatingPointError, match=r"divide of float64\(2,\), float64\(2,\): divide by zero|divide"):

@@ -52,7 +52,7 @@ def test_transforms_of_several_axes_are_numpys(
 
 
 @NORMS
-def test_inverses_undo(backend: Target, norm: Any, rng: numpy.random.Generator) -> None:
+def test_inverses_restore_the_array(backend: Target, norm: Any, rng: numpy.random.Generator) -> None:
     host = rng.standard_normal((3, 5))
     x = backend.variable(host)
     _close(backend.numpy(fft.irfft(fft.rfft(x, norm=norm), n=5, norm=norm)), host)
@@ -85,7 +85,7 @@ def test_shifts_are_numpys(backend: Target) -> None:
             _close(backend.numpy(got), getattr(numpy.fft, name)(host, axes=axes))
 
 
-def test_what_is_refused(backend: Target) -> None:
+def test_wrong_arguments_raise(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     with pytest.raises(ValueError, match=r"^fft: a transform has at least one point, not 0$"):
         fft.fft(x, n=0)

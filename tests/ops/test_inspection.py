@@ -1,4 +1,4 @@
-"""What the namespace says it can do, held against what it does."""
+"""``__array_namespace_info__``: the namespace can do what it says."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_capabilities_hold(backend: Target) -> None:
     assert rustorch.zeros((1,) * 32, device=backend.device).ndim == 32 <= found["max dimensions"]
 
 
-def test_what_is_refused() -> None:
+def test_unknown_kinds_and_devices_raise() -> None:
     info = rustorch.__array_namespace_info__()
     with pytest.raises(ValueError, match=r"^unknown kind 'float'; the standard has 'bool', "):
         info.dtypes(kind="float")

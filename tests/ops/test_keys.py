@@ -1,6 +1,4 @@
-"""``x[key]`` and ``x[key] = value`` for keys of every form that NumPy has: values against NumPy's, gradients against
-PyTorch's.
-"""
+"""``x[key]`` and ``x[key] = value`` for all forms of keys: values against NumPy's, gradients against PyTorch's."""
 
 from __future__ import annotations
 
@@ -20,20 +18,21 @@ EXAMPLES = {"jax": 30}
 
 
 def every(backend: Target, *strategies: Any) -> Callable:
-    """Run a test for many values, fewer where a run is slow."""
+    """Run a test for many values, and for fewer values if a run is slow."""
     options = settings(max_examples=EXAMPLES.get(backend.device, 250), deadline=None, derandomize=True, database=None)
     return lambda test: options(given(*strategies)(test))()
 
 
 @st.composite
 def arrays_and_keys(draw: Any) -> tuple[numpy.ndarray, Any]:
-    """An array of distinct numbers, and a key for it; now and then one that does not fit."""
+    """An array of distinct numbers, and a key for it, which sometimes does not fit."""
     shape = tuple(draw(st.lists(st.integers(0, 4), max_size=4)))
     together = tuple(draw(st.lists(st.integers(0, 3), max_size=2)))
     parts: list[Any] = []
     axis = 0
     while axis < len(shape):
-        kind = draw(st.sampled_from(["integer", "slice", "slice", "array", "array", "mask", "new axis", "0-d mask", "..."]))
+        kinds = ["integer", "slice", "slice", "array", "array", "mask", "new axis", "0-d mask", "..."]
+        kind = draw(st.sampled_from(kinds))
         size, taken = shape[axis], 1
         if kind == "integer":
             parts.append(draw(st.integers(-size, size - 1)) if size else slice(None))
@@ -55,7 +54,7 @@ def arrays_and_keys(draw: Any) -> tuple[numpy.ndarray, Any]:
             taken = draw(st.integers(1, min(2, len(shape) - axis)))
             mask = numpy.zeros(shape[axis : axis + taken], bool)
             if not mask.size and Ellipsis in [part for part in parts if not isinstance(part, numpy.ndarray)]:
-                continue  # it would stand at other axes, where NumPy alone overlooks that it does not fit
+                continue  # at other axes the mask would not fit, and NumPy alone does not notice it
             count = min(mask.size, draw(st.sampled_from([together[-1] if together else 1, 1])))
             mask.reshape(-1)[draw(st.permutations(range(mask.size)))[:count]] = True
             parts.append(mask)
@@ -79,7 +78,7 @@ def _numbers(shape: tuple[int, ...]) -> numpy.ndarray:
 
 
 def _wanted(call: Callable[[], Any]) -> Any:
-    """What NumPy returns, or None where it refuses."""
+    """NumPy's result, or None if NumPy raises an error."""
     try:
         return call()
     except (IndexError, ValueError, TypeError):
@@ -145,7 +144,7 @@ def test_writing(backend: Target) -> None:
         number = a.copy()
         number[key] = -5.0
         numpy.testing.assert_array_equal(backend.numpy(x), number)
-        # recorded: where several values went to one place, the one that stayed has the gradient
+        # recorded: if several values went to one place, the last one has the gradient
         leaf, v = backend.variable(a, requires_grad=True), backend.variable(value, requires_grad=True)
         y = leaf * 1.0
         y[_on(backend, key)] = v
@@ -183,7 +182,7 @@ def test_gradients_are_pytorchs(backend: Target) -> None:
         t = torch.tensor(a, requires_grad=True)
         out = t[theirs]
         if out.shape != want.shape:
-            return  # to PyTorch, an integer beside arrays is none of them, and the axes come out in another order
+            return  # PyTorch does not broadcast an integer with the arrays beside it, so its axes have another order
         out.backward(torch.cos(torch.tensor(_numbers(want.shape))))
         x = backend.variable(a, requires_grad=True)
         x[_on(backend, key)].backward(backend.variable(numpy.cos(_numbers(want.shape))))
@@ -217,7 +216,7 @@ def test_derivatives_of_derivatives(name: str, backend: Target) -> None:
     assert rustorch.gradgradcheck(write, (x, v))
 
 
-def test_what_fits_no_array(backend: Target) -> None:
+def test_keys_that_do_not_fit_raise(backend: Target) -> None:
     x = backend.variable(_numbers((2, 3)))
     outside = backend.device != "cuda"  # where CuPy wraps
     for key, message in (

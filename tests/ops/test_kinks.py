@@ -1,4 +1,4 @@
-"""Where a derivative does not exist, or only its limit: exact values, of second order, too, and no warning."""
+"""Points without a derivative, or with a limit of it: exact values in first and second order, and no warnings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def _gradients(backend: Target, call: Callable[..., Any], dtype: str, *inputs: Any) -> tuple[Any, list, list]:
-    """Value, gradients, and gradients of the sum of those; with warnings as errors."""
+    """The value, its gradients, and the gradients of their sum. Warnings are errors."""
     xs = [backend.variable(x, dtype, requires_grad=True) for x in inputs]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -38,7 +38,7 @@ def _gradients(backend: Target, call: Callable[..., Any], dtype: str, *inputs: A
 
 
 @DTYPES
-def test_at_the_origin(dtype: str, backend: Target) -> None:
+def test_hypot_and_atan2_at_the_origin(dtype: str, backend: Target) -> None:
     for call in (rustorch.atan2, rustorch.hypot):
         out, first, second = _gradients(backend, call, dtype, [0.0], [0.0])
         assert out.tolist() == [0]
@@ -74,7 +74,7 @@ def test_logsumexp_of_infinities(dtype: str, backend: Target) -> None:
 
 
 @DTYPES
-def test_nan_of_extremes(dtype: str, backend: Target) -> None:
+def test_nan_elements_share_the_gradient_of_nan(dtype: str, backend: Target) -> None:
     for call in (rustorch.maximum, rustorch.minimum):
         out, first, _ = _gradients(backend, call, dtype, [NAN, 1.0, 2.0], [1.0, NAN, 2.0])
         numpy.testing.assert_array_equal(out, [NAN, NAN, 2])
@@ -96,14 +96,14 @@ def test_complex_abs_and_sign_at_zero_are_silent(dtype: str, backend: Target) ->
 
 @DTYPES
 @pytest.mark.parametrize("name", ["floor", "ceil", "trunc", "round", "sign", "abs"])
-def test_what_is_flat_has_second_derivatives_of_zero(name: str, dtype: str, backend: Target) -> None:
+def test_piecewise_constant_functions_have_second_derivatives_of_zero(name: str, dtype: str, backend: Target) -> None:
     _, _, second = _gradients(backend, getattr(rustorch, name), dtype, [-1.5, 0.0, 2.25])
     assert second[0][0].tolist() == [0, 0, 0]
 
 
 @DTYPES
 @pytest.mark.parametrize("call", [rustorch.copysign, rustorch.floor_divide])
-def test_what_is_flat_in_two_arguments(call: Callable[..., Any], dtype: str, backend: Target) -> None:
+def test_piecewise_constant_functions_of_two_arguments(call: Callable[..., Any], dtype: str, backend: Target) -> None:
     _, first, second = _gradients(backend, call, dtype, [-1.5, 3.0], [2.0, -2.5])
     assert first[1].tolist() == [0, 0]
     for k in range(2):

@@ -34,7 +34,7 @@ def _close(got: Any, want: Any) -> None:
 @DTYPES
 def test_factors_multiply_to_the_matrix(backend: Target, shape: tuple, dtype: str, rng: numpy.random.Generator) -> None:
     host = _random(rng, shape, dtype)
-    for grad in (False, True):  # recorded calls take another way
+    for grad in (False, True):  # recorded calls use other primitives
         x = backend.variable(host, dtype, requires_grad=grad)
         out = la.qr(x)
         assert out._fields == ("Q", "R")
@@ -184,7 +184,7 @@ def test_products_take_integers(backend: Target) -> None:
 
 # -- singular matrices -------------------------------------------------------------------------------------------------
 def _cofactors(x: numpy.ndarray) -> numpy.ndarray:
-    """The textbook's: determinants of what is left without a row and a column, with alternating signs."""
+    """The cofactors by their definition: determinants without a row and a column, with alternating signs."""
     n = x.shape[-1]
     minors = [[numpy.linalg.det(numpy.delete(numpy.delete(x, i, 0), j, 1)) for j in range(n)] for i in range(n)]
     return numpy.array(minors) * (-1) ** numpy.add.outer(range(n), range(n))
@@ -213,7 +213,7 @@ def test_determinants_have_derivatives_at_matrices_of_any_rank(
             shift[i, j] = step * unit
             above, below = (numpy.sum(_cofactors(host + way * shift).conj() * weights).real for way in (1, -1))
             want[i, j] += (above - below) / (2 * step) * unit
-    numpy.testing.assert_allclose(backend.numpy(second), want, atol=1e-4)  # of n = 4 the differences are not exact
+    numpy.testing.assert_allclose(backend.numpy(second), want, atol=1e-4)  # differences are not exact for n = 4
 
 
 def test_a_singular_matrix_among_regular_ones(backend: Target) -> None:
@@ -242,7 +242,7 @@ def test_second_derivatives_of_determinants_are_those_of_pytorch() -> None:
 
 
 # -- equal values ------------------------------------------------------------------------------------------------------
-def test_equal_eigenvalues_and_singular_values_have_gradients_their_vectors_none(backend: Target) -> None:
+def test_equal_values_have_gradients_and_their_vectors_have_none(backend: Target) -> None:
     x = backend.variable(2 * numpy.eye(2), requires_grad=True)
     for function in (la.eigvalsh, lambda x: la.eigh(x).eigenvalues, la.svdvals, lambda x: la.svd(x).S):
         x.zero_grad()
@@ -280,7 +280,7 @@ def test_matrices_have_two_dimensions_and_floating_point_numbers(function: Calla
 
 
 @pytest.mark.parametrize("function", [*SQUARE, lambda x: la.matrix_power(x, 2), lambda x: la.solve(x, x)])
-def test_what_is_of_square_matrices(function: Callable[..., Any]) -> None:
+def test_matrices_that_are_not_square_raise(function: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match=r"^\w+ is of square matrices, not of the shape \(2, 3\)$"):
         function(rustorch.ones((2, 3)))
 
@@ -289,10 +289,13 @@ def test_what_is_of_square_matrices(function: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     "host", [[[1.0, 2.0], [2.0, 4.0]], [[1.0, 0.0], [0.0, 0.0]], [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]]
 )
-def test_singular_matrices_are_reported(backend: Target, grad: bool, host: list) -> None:
+def test_singular_matrices_raise(backend: Target, grad: bool, host: list) -> None:
     x = backend.variable(host, requires_grad=grad)
-    text = r"^{} of float64\([0-9, ]*2, 2\)(, float64\([0-9, ]*\))?: a matrix is singular; add a small multiple of the identity to it, "
-    vector = backend.variable([1.0, 0.0])  # of diag(1, 0) the equations have a solution, but not one
+    text = (
+        r"^{} of float64\([0-9, ]*2, 2\)(, float64\([0-9, ]*\))?: a matrix is singular; "
+        r"add a small multiple of the identity to it, "
+    )
+    vector = backend.variable([1.0, 0.0])  # the equations with diag(1, 0) have many solutions
     for name, call in (
         ("inv", la.inv),
         ("inv", lambda x: la.matrix_power(x, -1)),
@@ -324,7 +327,9 @@ def test_nan_is_no_error(backend: Target) -> None:
 
 @pytest.mark.parametrize("bad", [numpy.nan, numpy.inf])
 @pytest.mark.parametrize("lead", [(), (3,)])
-def test_what_is_not_finite_has_the_answers_of_the_cpu(bad: float, lead: tuple[int, ...], backend: Target) -> None:
+def test_matrices_that_are_not_finite_have_the_results_of_the_cpu(
+    bad: float, lead: tuple[int, ...], backend: Target
+) -> None:
     if backend.device not in ("cpu", "cuda"):
         pytest.skip(f"{backend.device}: its library has answers of its own")
     host = numpy.broadcast_to(numpy.eye(2), (*lead, 2, 2)).copy()
@@ -347,7 +352,7 @@ def test_what_is_not_finite_has_the_answers_of_the_cpu(bad: float, lead: tuple[i
             call(x)
 
 
-def test_what_does_not_fit(backend: Target) -> None:
+def test_shapes_that_do_not_fit_raise(backend: Target) -> None:
     x = backend.variable(numpy.ones((2, 3)), requires_grad=True)
     with pytest.raises(ValueError, match=r"^solve: shapes \(2, 2\) and \(3,\) differ in the number of equations$"):
         la.solve(backend.variable(numpy.eye(2)), x[0, :])

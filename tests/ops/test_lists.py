@@ -1,6 +1,4 @@
-"""Lists with numbers, arrays and Variables in them: one dtype for all, no digit and no gradient lost; and values from
-lists.
-"""
+"""Lists of numbers, arrays and Variables: they become arrays of one dtype, and lose no digit and no gradient."""
 
 from __future__ import annotations
 
@@ -82,7 +80,7 @@ NUMBERS: dict[str, tuple[Any, str, Any]] = {
 
 @pytest.mark.parametrize("make", [rustorch.asarray, rustorch.tensor, rustorch.Variable])
 @pytest.mark.parametrize("name", NUMBERS)
-def test_numbers_alone(name: str, make: Callable) -> None:
+def test_numbers_alone_have_the_default_dtypes(name: str, make: Callable) -> None:
     data, dtype, values = NUMBERS[name]
     out = make(data)
     assert out.dtype.name == dtype
@@ -115,7 +113,7 @@ def test_a_named_dtype_takes_every_digit(backend: Target) -> None:
         ([1e300, f4(1)], None, r"does not fit into float32"),
     ],
 )
-def test_numbers_that_do_not_fit(data: Any, dtype: Any, message: str) -> None:
+def test_numbers_that_do_not_fit_raise(data: Any, dtype: Any, message: str) -> None:
     for make in (rustorch.asarray, rustorch.tensor, rustorch.Variable):
         with pytest.raises(OverflowError, match=message):
             make(data, dtype=dtype)
@@ -123,7 +121,7 @@ def test_numbers_that_do_not_fit(data: Any, dtype: Any, message: str) -> None:
     assert rustorch.asarray(float("inf")).item() == float("inf")
 
 
-def test_numbers_that_do_not_fit_beside_variables(backend: Target) -> None:
+def test_numbers_that_do_not_fit_raise_beside_variables(backend: Target) -> None:
     x, _, i = _given(backend)
     for data, message in (
         ([x[0], 1e300], r"1e\+300 does not fit into float32"),
@@ -133,7 +131,7 @@ def test_numbers_that_do_not_fit_beside_variables(backend: Target) -> None:
             rustorch.asarray(data)
 
 
-def test_what_lists_may_not_hold(backend: Target) -> None:
+def test_lists_refuse_what_is_not_a_number(backend: Target) -> None:
     x, _, i = _given(backend)
     with pytest.raises(
         ValueError, match=r"ragged data: .* data\[1\] has the shape \(1,\), and data\[0\] the shape \(2,\)"
@@ -170,7 +168,7 @@ def test_tensor_reads_variables_without_a_graph(backend: Target) -> None:
 
 
 # -- x[key] = values, x[keys] ------------------------------------------------------------------------------------------
-def test_lists_are_values(backend: Target) -> None:
+def test_lists_are_written_into_variables(backend: Target) -> None:
     x = backend.variable(numpy.zeros((2, 3)))
     x[0, :2] = [1, 0.1]
     x[1] = (1, numpy.float32(0.5), backend.variable(0.25))
@@ -181,7 +179,7 @@ def test_lists_are_values(backend: Target) -> None:
     assert backend.numpy(i).tolist() == [1, 2, 0]
 
 
-def test_variables_in_values_get_their_gradients(backend: Target) -> None:
+def test_variables_in_written_lists_get_their_gradients(backend: Target) -> None:
     v = backend.variable([2.0, 3.0], requires_grad=True)
     x = backend.variable([0.0, 0.0, 0.0])
     x[:2] = [v[1], 0.5]
@@ -209,7 +207,7 @@ REFUSED: dict[str, tuple[str, Any, type, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_values_that_do_not_fit(name: str, backend: Target) -> None:
+def test_written_values_that_do_not_fit_raise(name: str, backend: Target) -> None:
     dtype, value, error, message = REFUSED[name]
     x = backend.variable([1, 2], dtype)
     with pytest.raises(error, match=message):
@@ -218,7 +216,7 @@ def test_values_that_do_not_fit(name: str, backend: Target) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
-def test_integers_take_no_tracked_value(dtype: str, backend: Target) -> None:
+def test_integers_refuse_tracked_values(dtype: str, backend: Target) -> None:
     v, c = backend.variable(1.5, requires_grad=True), backend.variable([1, 0], dtype)
     for value in (v, [v, 1 if dtype != "bool" else True]):
         with pytest.raises(
@@ -284,7 +282,7 @@ def test_variables_as_keys(backend: Target) -> None:
 
 
 @pytest.mark.parametrize("key", [1.5, "a", numpy.float64(1), [0.5], {1}, (0, 1.5)])
-def test_what_no_key_is(key: Any, backend: Target) -> None:
+def test_keys_of_other_types_raise(key: Any, backend: Target) -> None:
     x = backend.variable([[1.0, 2.0]])
     for use in (lambda: x[key], lambda: x.__setitem__(key, 1.0)):
         with pytest.raises(

@@ -1,4 +1,4 @@
-"""The gradient of max and min where more elements are equal than float32 can count one by one."""
+"""The gradients of max and min with more equal elements than float32 can count one by one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Norms of huge, tiny and zero vectors and matrices on every backend: values and derivatives of first and
-second order.
-"""
+"""Norms of huge, tiny and zero vectors and matrices: values, and derivatives of first and second order."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ EACH = pytest.mark.parametrize(("dtype", "scale"), [(dtype, scale) for dtype in 
 
 
 def _expected(x: numpy.ndarray, ord: float) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """The norms of rows, and their derivatives, in higher precision."""
+    """The norms of rows and their derivatives, in higher precision."""
     wide = numpy.abs(x.astype("longdouble"))
     scale = wide.max()
     norm = scale * numpy.linalg.vector_norm(wide / scale, axis=1, keepdims=True, ord=ord)
@@ -32,7 +30,7 @@ def _expected(x: numpy.ndarray, ord: float) -> tuple[numpy.ndarray, numpy.ndarra
 
 @ORDERS
 @EACH
-def test_nothing_overflows_or_underflows_on_the_way(backend: Target, dtype: str, scale: float, ord: float) -> None:
+def test_powers_do_not_overflow_or_underflow(backend: Target, dtype: str, scale: float, ord: float) -> None:
     if ord == 0.5 and scale > 1e37:
         scale /= 100  # the norm itself is larger than the largest number
     host = (numpy.asarray([[3.0, -4.0, 1.0], [0.5, 0.25, -2.0]]) * (scale if scale < 1e37 else scale / 4)).astype(dtype)
@@ -76,7 +74,7 @@ def test_complex_numbers(backend: Target) -> None:
 
 
 @pytest.mark.parametrize("ord", [2, 3, 1.5, 0.5, -2])
-def test_norms_of_nothing(backend: Target, ord: float) -> None:
+def test_norms_of_empty_arrays_are_zero(backend: Target, ord: float) -> None:
     x = backend.variable(numpy.zeros((2, 0)), requires_grad=True)
     norm = la.vector_norm(x, axis=1, ord=ord)
     numpy.testing.assert_array_equal(backend.numpy(norm), [0, 0] if ord > 0 else [numpy.inf] * 2)
@@ -120,7 +118,7 @@ def test_a_product_of_one_norm_with_itself(backend: Target) -> None:
     numpy.testing.assert_allclose(_hessian(backend, product, [0.0] * 2), 2 * numpy.eye(2))
 
 
-def test_where_there_is_no_second_derivative_it_is_nan(backend: Target) -> None:
+def test_undefined_second_derivatives_are_nan(backend: Target) -> None:
     for function in (la.vector_norm, lambda x: la.vector_norm(x) * la.vector_norm(x)):
         found = _hessian(backend, function, [0.0, 0.0])
         assert numpy.isnan(numpy.diag(found)).all()
@@ -135,7 +133,7 @@ def test_a_norm_that_is_not_used_has_derivatives_of_zero(backend: Target) -> Non
 
 
 @pytest.mark.parametrize("scale", [1e-10, 1.0, 1e12])
-def test_the_second_derivative_elsewhere(backend: Target, scale: float) -> None:
+def test_second_derivatives_away_from_zero(backend: Target, scale: float) -> None:
     """``(1 - u u^T) / norm``."""
     found = backend.numpy(hessian(la.vector_norm)(backend.variable(numpy.asarray([3, 4]) * scale)))
     numpy.testing.assert_allclose(found * 5 * scale, [[0.64, -0.48], [-0.48, 0.36]], rtol=1e-12)

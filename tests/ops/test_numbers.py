@@ -1,6 +1,4 @@
-"""NumPy's scalars and integers where Python's numbers are taken: beside arrays they are as weak, and they count as
-integers.
-"""
+"""NumPy's scalars in place of Python's numbers: they are weak beside arrays, and its integers count as integers."""
 
 from __future__ import annotations
 
@@ -21,10 +19,17 @@ F = nn.functional
 
 OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.pow]
 COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
-PYTHON_SCALARS = [numpy.float64(2.5), numpy.float32(2.5), numpy.int64(2), numpy.int8(2), numpy.uint8(2), numpy.longdouble(2.5)]
+NUMPY_SCALARS = [
+    numpy.float64(2.5),
+    numpy.float32(2.5),
+    numpy.int64(2),
+    numpy.int8(2),
+    numpy.uint8(2),
+    numpy.longdouble(2.5),
+]
 
 
-@pytest.mark.parametrize("scalar", PYTHON_SCALARS, ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("scalar", NUMPY_SCALARS, ids=lambda s: type(s).__name__)
 @pytest.mark.parametrize("op", OPERATORS + COMPARISONS, ids=lambda op: op.__name__)
 def test_a_scalar_does_not_widen_an_array(op: Callable, scalar: Any, backend: Target) -> None:
     for dtype in ("float32", "float64"):
@@ -85,7 +90,7 @@ def test_scalars_among_themselves_keep_their_dtypes() -> None:
     assert rustorch.where(condition, numpy.float64(1), numpy.float64(2)).dtype == rustorch.float64
 
 
-def test_searches(backend: Target) -> None:
+def test_searchsorted_takes_scalars(backend: Target) -> None:
     x = backend.variable([1.0, 2.0, 3.0], "float32")
     assert rustorch.searchsorted(x, numpy.float64(2.5)).item() == 2
     assert backend.numpy(rustorch.isin(x, numpy.float64(2))).tolist() == [False, True, False]
@@ -183,7 +188,7 @@ def test_numpys_integers_in_creation_and_layers(backend: Target) -> None:
         (lambda: r.result_type(None), r"^None is not a data type"),
     ],
 )
-def test_what_is_no_integer(call: Callable, message: str) -> None:
+def test_other_values_than_integers_raise(call: Callable, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         call()
 
@@ -208,7 +213,7 @@ OPTIONS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_options_do_not_widen(name: str, backend: Target) -> None:
+def test_scalars_as_options_do_not_change_the_dtype(name: str, backend: Target) -> None:
     data = [[1.0, -2.0], [0.5, 3.0]]
     found = []
     for kind in (numpy.float64, float):
@@ -228,6 +233,6 @@ def test_options_do_not_widen(name: str, backend: Target) -> None:
         (lambda x: r.linalg.vector_norm(x, ord=[2]), r"vector_norm: ord is a number, not \[2\] of type list"),
     ],
 )
-def test_options_that_are_no_numbers(call: Callable, message: str) -> None:
+def test_options_that_are_not_numbers_raise(call: Callable, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         call(rustorch.ones((2, 2)))

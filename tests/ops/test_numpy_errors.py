@@ -1,4 +1,4 @@
-"""``numpy.errstate(all="raise")``: NumPy's own errors come out as what they are, forward, in rules and in anomaly mode."""
+"""``numpy.errstate(all="raise")``: NumPy's errors keep their type, in forward, in backward and in anomaly mode."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORWARD: dict[str, tuple[Callable[[Any], Any], str]] = {
 
 
 @pytest.mark.parametrize("name", FORWARD)
-def test_forward(name: str) -> None:
+def test_forward_raises_numpys_error(name: str) -> None:
     function, message = FORWARD[name]
     x = rustorch.tensor([1000.0, 0.0], requires_grad=True)
     for mode in (rustorch.enable_grad, rustorch.no_grad):
@@ -30,7 +30,7 @@ def test_forward(name: str) -> None:
             function(x)
 
 
-def test_backward_and_second_order() -> None:
+def test_backward_and_second_order_raise_numpys_error() -> None:
     x = rustorch.tensor([4.0, 0.0], requires_grad=True)
     y = rustorch.sqrt(x).sum()
     with numpy.errstate(all="raise"):

@@ -1,4 +1,4 @@
-"""Powers: small ones by multiplication, with the values of a power; derivatives in bases and exponents."""
+"""Powers: small powers by multiplication, and derivatives in bases and exponents."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _expected(x: numpy.ndarray, n: float) -> numpy.ndarray:
     return numpy.asarray(numpy.power(x.astype("longdouble"), numpy.longdouble(n)), x.dtype)
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of 1 / 0 and of overflow, which the user's power has
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of 1 / 0 and of overflow
 @pytest.mark.parametrize("kind", [int, float])
 @pytest.mark.parametrize("n", [*range(-5, 10), 53, -54])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -57,8 +57,8 @@ def test_small_powers_are_accurate(dtype: str, n: int, backend: Target, rng: num
     assert numpy.max(numpy.abs((got - expected) / numpy.spacing(numpy.abs(got)))) < limit
 
 
-def test_a_negative_power_does_not_overflow_on_the_way(backend: Target) -> None:
-    """x ** 2 is infinite here, and its reciprocal a number, though one below the smallest normal one."""
+def test_a_negative_power_does_not_overflow(backend: Target) -> None:
+    """``x ** 2`` is infinite here, but its reciprocal is a number below the smallest normal one."""
     if backend.device in ("jax", "cuda"):
         pytest.skip("such numbers may count as 0 there")
     x = backend.variable([-2.0e19, 3.0e19], "float32")
@@ -124,7 +124,7 @@ def test_a_rounded_exponent_loses_no_digit(backend: Target) -> None:
     ("base", "exponent", "expected"),
     [(0.0, 0.0, (0, 0)), (0.0, INF, (0, 0)), (INF, -1.0, (0, 0)), (1.0, INF, (INF, 0))],
 )
-def test_powers_at_the_ends(base: float, exponent: float, expected: tuple, backend: Target) -> None:
+def test_powers_at_zero_and_infinity(base: float, exponent: float, expected: tuple, backend: Target) -> None:
     xs = [backend.variable(value, requires_grad=True) for value in (base, exponent)]
     found = rustorch.grad([rustorch.pow(*xs)], xs)
     assert tuple(float(backend.numpy(g)) for g in found) == expected

@@ -77,7 +77,7 @@ def test_ends_and_steps_have_gradients(name: str, backend: Target) -> None:
     assert narrow.dtype == rustorch.float32
 
 
-def test_the_last_number_is_the_end_itself(backend: Target) -> None:
+def test_the_last_number_is_exactly_the_end(backend: Target) -> None:
     a, b = backend.variable(0.1, "float32", requires_grad=True), backend.variable(0.7, "float32", requires_grad=True)
     for n in range(2, 40):
         assert backend.numpy(r.linspace(a, b, n))[[0, -1]].tolist() == [numpy.float32(0.1), numpy.float32(0.7)]
@@ -128,6 +128,6 @@ def test_dtypes_of_ends(backend: Target) -> None:
         (lambda x: r.arange([1]), TypeError, r"arange: stop is a number or an array without dimensions, not \[1\]"),
     ],
 )
-def test_what_is_refused(call: Callable, error: type, message: str) -> None:
+def test_wrong_arguments_raise(call: Callable, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         call(rustorch.tensor([1.0, 2.0]))

@@ -94,7 +94,7 @@ def test_isin_takes_numbers_and_promotes(backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(rustorch.isin(narrow, wide)), [False, True])
 
 
-def test_what_isin_refuses() -> None:
+def test_isin_refuses_two_numbers_and_mixed_kinds() -> None:
     with pytest.raises(TypeError, match=r"^isin needs at least one array; got the Python numbers 1 and 2$"):
         rustorch.isin(1, 2)
     with pytest.raises(TypeError, match=r"^int64 and float32 mix kinds"):

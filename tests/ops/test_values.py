@@ -1,4 +1,4 @@
-"""Values on every backend: of functions without derivatives, NumPy's own; of all others, those of "cpu"."""
+"""Values on every backend. Functions without derivatives have NumPy's values, all others those of "cpu"."""
 
 from __future__ import annotations
 

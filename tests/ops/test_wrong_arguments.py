@@ -1,5 +1,7 @@
-"""What stands in the place of an array and is none: every function says its name, what it got, and what to write
-instead.
+"""Arguments that are not arrays: every function says its name, what it got, and what to write instead.
+
+The check comes before any array is touched, so it does not depend on the backend: the many cases run once, with NumPy's
+arrays. Operators run on every backend, because each library's arrays have operators of their own.
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ import rustorch
 import rustorch.nn.functional as F
 from tests.support.target import Target
 
-#: Functions whose first argument is no array, or may be a number, a list or a text.
+#: Functions whose first argument is not an array, or may be a number, a list or a string.
 OTHERS = {
     "arange", "asarray", "broadcast_shapes", "can_cast", "empty", "eye", "finfo", "from_dlpack", "full", "iinfo",
     "isdtype", "linspace", "ones", "isin", "result_type", "tensor", "zeros", "fftfreq", "rfftfreq", "stack", "concat",
 }  # fmt: skip
-#: Functions of layers that look at another argument first, or call themselves otherwise.
+#: Functions of layers that check another argument first, or whose errors have another name.
 CELLS = ("lstm", "gru", "rnn", "multi_head", "upsample", "lp_pool", "threshold")
 WRONG = {"an integer": 10, "a float": 2.5, "a list": [1.0, 2.0], "None": None, "a text": "text"}
 
@@ -47,7 +49,7 @@ def _arguments(function: Callable, wrong: Any) -> list:
         for p in inspect.signature(function).parameters.values()
         if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]
-    numbers = len(needed) == 2 and needed[1].name == "x2"  # one of the two may be a number: both are wrong then
+    numbers = len(needed) == 2 and needed[1].name == "x2"  # one of the two may be a number, so both get the wrong value
     x = rustorch.ones((2, 2))
     return [wrong, *([wrong if numbers else x] * (len(needed) - 1))]
 
@@ -66,7 +68,7 @@ def test_every_function_says_what_it_got(name: str, wrong: str) -> None:
     ) in text
 
 
-def test_there_are_many() -> None:
+def test_most_functions_are_tested() -> None:
     assert len(FUNCTIONS) > 250
 
 
@@ -120,7 +122,7 @@ MESSAGES: dict[str, tuple[Callable[[Any], Any], str]] = {
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_messages(name: str) -> None:
+def test_the_message_says_what_to_write(name: str) -> None:
     call, message = MESSAGES[name]
     with pytest.raises(TypeError, match=message):
         call(rustorch.tensor([1.0, 2.0]))
@@ -134,7 +136,7 @@ LISTS: dict[str, Callable[[Any, Any], Any]] = {
 
 @pytest.mark.parametrize("y", [[1.0, 2.0], (1, 2), range(2)], ids=["list", "tuple", "range"])
 @pytest.mark.parametrize("name", LISTS)
-def test_operators_of_a_variable_and_a_list(name: str, y: Any, backend: Target) -> None:
+def test_operators_refuse_lists(name: str, y: Any, backend: Target) -> None:
     for dtype in ("float64", "int64"):
         x = backend.variable([1, 2], dtype)
         with pytest.raises(TypeError, match=rf"not {type(y).__name__}; make it a Variable with rustorch\.asarray\("):
@@ -144,7 +146,7 @@ def test_operators_of_a_variable_and_a_list(name: str, y: Any, backend: Target) 
         assert backend.numpy(x).tolist() == [1, 2]
 
 
-def test_what_python_does_with_lists_stays() -> None:
+def test_python_still_repeats_and_compares_lists() -> None:
     x, n = rustorch.tensor([1.0, 2.0]), rustorch.asarray(3)
     assert [0] * n == n * [0] == [0, 0, 0]
     assert "ab" * n == "ababab"

@@ -1,1 +1,1 @@
-"""Every differentiable function, activation and loss at special values, against arithmetic of thousands of bits."""
+"""Differentiable functions, activations and losses at special values, compared with arithmetic of thousands of bits."""

@@ -1,6 +1,4 @@
-"""Losses, and functions of rows, with their formulas. What a formula does not say about a point stands beside it, with
-its reason.
-"""
+"""Losses and functions of rows with their formulas. Points at which a formula does not hold are beside it."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ def _loss(
     linear: bool = False,
     **options: Any,
 ) -> Function:
-    """A loss of inputs for one target, or of inputs and targets if its arity is 2."""
+    """A loss as a function of its input for one target, or of input and target if the arity is 2."""
     function, target = getattr(F, name), options.pop("target", None)
 
     def call(*xs: Any) -> Any:
@@ -50,7 +48,7 @@ def _huber(d: Any, delta: float) -> Any:
 
 
 def _edges(*edges: float) -> Callable[..., Any]:
-    """No second derivative where a difference is an edge; no difference of two infinities."""
+    """There is no second derivative if the difference is one of the edges, and no difference of two infinities."""
     return lambda x, y: None if (isinf(x) and isinf(y)) or abs(x - y) in edges else ...
 
 
@@ -111,7 +109,7 @@ LIKELIHOOD = [
 
 
 def _beyond(x: float, y: float) -> Any:
-    """Two infinities have no difference; and that of two huge numbers may be no number of the dtype."""
+    """Two infinities have no difference, and the difference of two huge numbers may be beyond the dtype."""
     return None if (isinf(x) and isinf(y)) or (abs(x) > 1e38 and abs(y) > 1e38) else ...
 
 
@@ -133,10 +131,10 @@ def _classes(name: str, call: Callable[..., Any], formula: Formula) -> Function:
     """A function of the logits of three classes."""
 
     def kinks(*x: float) -> Any:
-        # a logit of infinity has no limit; where all are minus infinity there is none, either
+        # there is no limit if a logit is infinity, or if all logits are minus infinity
         return None if inf in x or max(x) == -inf else ...
 
-    # numbers are sums and differences of probabilities and their logarithms
+    # the results are sums and differences of probabilities and of their logarithms
     return Function(
         name,
         lambda *x: call(rustorch.stack(list(x), axis=1)),
@@ -180,7 +178,7 @@ def _margins(*x: Any) -> Any:
 
 
 def _margin_edges(*x: float) -> Any:
-    """No derivative where a margin is kept exactly; of infinite logits no difference."""
+    """There is no derivative if a difference is exactly the margin, and no difference of infinite logits."""
     return None if isinf(max(x, key=abs)) or 1 in (x[0] - x[1], x[0] - x[2]) else ...
 
 

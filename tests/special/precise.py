@@ -1,8 +1,8 @@
-"""Values and derivatives of a formula in mpmath's arithmetic: the reference that float32 and float64 are held against.
+"""Values and derivatives of a formula in mpmath's arithmetic, with which results in float32 and float64 are compared.
 
-Derivatives are central differences with a tiny step at up to thousands of bits, so no rule of rustorch's is used, and
-no rule could be wrong here in the same way. An infinite argument is two huge numbers, one the square of the other: what
-both round to is the limit.
+Derivatives are central differences with a tiny step at up to thousands of bits. They use no rule of rustorch, so they
+cannot repeat a mistake in a rule. An infinite argument is replaced by two huge numbers, of which one is the square of
+the other: if the results for both round to the same number, it is the limit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EDGE = 4000
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """A function of rustorch's with its formula.
+    """A function of rustorch with its formula.
 
     Attributes
     ----------
@@ -33,27 +33,27 @@ class Function:
     call : callable
         Takes Variables, elementwise.
     formula : callable
-        The same of mpmath's numbers, one a time.
+        The same function of single numbers of mpmath.
     arity : int
     kinks : callable, optional
-        Takes a point, returns what holds there instead of the formula: a tuple (value, first derivatives, second
-        derivatives) in which None demands nothing, or None if nothing is demanded, or ... where the formula holds. The
-        reason stands beside it.
+        Takes a point and returns what is expected there instead of the formula: a tuple (value, first derivatives,
+        second derivatives), in which None accepts any number; None if everything is accepted; or ... if the formula
+        holds. A comment gives the reason.
     linear : bool
-        Whether no derivative looks at its argument, so that a derivative at nan is no nan.
+        Whether no derivative depends on the argument, so that a derivative at nan is not nan.
     ulps : tuple of float
-        How far value, first and second derivatives may be off, in units of the last place.
+        The errors allowed for value, first and second derivatives, in units of the last place.
     scale : callable, optional
-        Takes a point, returns what derivatives are differences of: an absolute error of ``ulps`` units of its last
-        place passes, too.
+        Takes a point and returns the size of the numbers whose differences the derivatives are. An absolute error of
+        ``ulps`` units of its last place is allowed, too.
     value_too : bool
-        Whether the same holds of the value.
+        Whether ``scale`` holds for the value, too.
     numbers : tuple of float, optional
-        What each argument is, other than the usual special numbers.
+        The arguments, in place of the usual special numbers.
     step : int
-        The step of differences is 2 to the power of minus this: shorter than any scale on which the function changes.
+        The step of differences is ``2 ** -step``. It is much smaller than the scale on which the function changes.
     huge : tuple of int
-        Powers of two that stand for infinity: beyond float64 even after a square root.
+        Powers of two that stand for infinity. They are beyond float64 even after a square root.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Expected:
-    """Value, first derivatives and second derivatives ``[i, j]``, i <= j, at a point, rounded to a dtype."""
+    """The value, first derivatives and second derivatives ``[i, j]`` with i <= j at a point, rounded to a dtype."""
 
     value: float
     first: tuple[float, ...]
@@ -80,7 +80,7 @@ class Expected:
 
 
 def _evaluate(formula: Formula, point: Sequence[Any]) -> Any:
-    """A real number, or nan where the formula has none."""
+    """The formula at a point as a real number, or nan if it has none."""
     try:
         out = formula(*point)
     except (ZeroDivisionError, ValueError, OverflowError):
@@ -89,9 +89,7 @@ def _evaluate(formula: Formula, point: Sequence[Any]) -> Any:
 
 
 def _derivatives(formula: Formula, point: Sequence[Any], step: int) -> list[Any]:
-    """Value, first and second derivatives. Where one side of a point is outside of the domain, differences of the other
-    side.
-    """
+    """The value, first and second derivatives. At the edge of a domain they are differences on one side."""
     h = [(min(abs(x), 1) if x else mpf(1)) * mpf(2) ** -step for x in point]
 
     def at(*shifts: tuple[int, int]) -> Any:
@@ -125,9 +123,7 @@ def _derivatives(formula: Formula, point: Sequence[Any], step: int) -> list[Any]
 
 
 def _bits(function: Function, point: Sequence[float], infinite: bool) -> int:
-    """Room for squares of the largest number and of the step at the smallest one, and for a result near float64's
-    smallest number.
-    """
+    """The bits for squares of the largest number and of the smallest step, and for results as small as float64 has."""
     exponents = [abs(int(e)) for x, e in zip(point, numpy.frexp(point)[1], strict=True) if x and not numpy.isinf(x)]
     return 2 * function.step + 1500 + max(4 * max(exponents, default=0), 3 * function.huge[1] if infinite else 0)
 
@@ -137,7 +133,7 @@ def _number(x: float, power: int) -> Any:
 
 
 def _limit(one: Any, two: Any, dtype: str) -> float:
-    """What a number tends to that is ``one`` at a huge argument and ``two`` at its square."""
+    """The limit at infinity of a result that is ``one`` at a huge argument and ``two`` at its square, or nan."""
     near, far = rounded(one, dtype), rounded(two, dtype)
     if near == far or numpy.isnan(far):
         return far
@@ -149,14 +145,14 @@ def _limit(one: Any, two: Any, dtype: str) -> float:
 
 
 def rounded(x: Any, dtype: str) -> float:
-    """An mpmath number as a number of ``dtype``: infinite beyond its range."""
+    """A number of mpmath rounded to a dtype. It is infinite beyond the range."""
     with numpy.errstate(all="ignore"):
         return float(numpy.asarray(float(x)).astype(dtype))
 
 
 @cache
 def expected(function: Function, point: tuple[float, ...], dtype: str) -> Expected:
-    """The reference at a point of ``dtype``'s numbers."""
+    """The expected numbers at a point whose coordinates are numbers of the dtype."""
     n = function.arity
     if numpy.isnan(point).any():
         pairs = n * (n + 1) // 2

@@ -1,4 +1,4 @@
-"""A function at all special points at once, held against `precise.expected`."""
+"""A function at all special points at once, compared with `precise.expected`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.target import Target, host
 
 
 def points(dtype: str, function: Function) -> list[tuple[float, ...]]:
-    """Special numbers of a dtype; for several arguments all combinations of fewer numbers."""
+    """Points of special numbers of a dtype. For several arguments, all combinations of fewer numbers."""
     arity = function.arity
     info = numpy.finfo(dtype)
     tiny, huge = float(info.smallest_normal), float(info.max)
@@ -48,7 +48,7 @@ def points(dtype: str, function: Function) -> list[tuple[float, ...]]:
 def derivatives(
     function: Function, at: Sequence[tuple[float, ...]], dtype: str, backend: Target
 ) -> list[numpy.ndarray]:
-    """Value, first and second derivatives as `Expected` orders them, an array over the points each."""
+    """The value, first and second derivatives in the order of `Expected`, each an array over the points."""
     columns = numpy.asarray(at, dtype).T
     xs = [backend.variable(column, requires_grad=True) for column in columns]
     with warnings.catch_warnings(), numpy.errstate(all="ignore"):
@@ -67,7 +67,7 @@ def derivatives(
 
 
 def _close(got: float, wanted: float, ulps: float, dtype: str, scale: float, flushes: bool) -> bool:
-    if flushes and numpy.isinf(wanted):  # the reciprocal of what became 0 on the way, or 0 times infinity
+    if flushes and numpy.isinf(wanted):  # a reciprocal of a number that was flushed to 0, or 0 times infinity
         return True
     if numpy.isnan(wanted) or numpy.isnan(got):
         return bool(numpy.isnan(wanted) and numpy.isnan(got))
@@ -79,16 +79,16 @@ def _close(got: float, wanted: float, ulps: float, dtype: str, scale: float, flu
     allowed = ulps * max(
         float(numpy.spacing(numpy.asarray(abs(wanted), dtype))), float(info.smallest_subnormal), scale * float(info.eps)
     )
-    # what is lost where numbers below the smallest normal one become 0 on the way
+    # numbers below the smallest normal number may be flushed to 0 in a step of the computation
     return abs(got - wanted) <= max(allowed, ulps * float(info.smallest_normal) if flushes else 0.0)
 
 
 def _wanted(function: Function, point: tuple[float, ...], dtype: str) -> list[float | None]:
-    """What each number is compared with; None if any will do."""
+    """The expected numbers at a point. None accepts any number."""
     n = function.arity
     count = 1 + n + n * (n + 1) // 2
     if numpy.isnan(point).any():
-        # a derivative that looks at nan is nan; others are what they are
+        # a derivative that depends on nan is nan; any other one is accepted
         first = [None if function.linear or n > 1 else numpy.nan] * n
         return [numpy.nan if n == 1 else None, *first, *[None] * (count - 1 - n)]
     special = function.kinks(*point)
@@ -103,11 +103,11 @@ def _wanted(function: Function, point: tuple[float, ...], dtype: str) -> list[fl
 
 
 def faults(function: Function, dtype: str, backend: Target, at: Sequence[tuple[float, ...]] | None = None) -> list[str]:
-    """A line for each number that is not the expected one."""
+    """A line for each number that differs from the expected one."""
     at = points(dtype, function) if at is None else at
     got = derivatives(function, at, dtype, backend)
-    slack = 1 if backend.device == "cpu" else 8  # other libraries' functions are less exact than NumPy's
-    flushes = not backend.device.startswith(("cpu", "strict", "torch"))  # numbers below the smallest normal one are 0
+    slack = 1 if backend.device == "cpu" else 8  # the functions of other libraries are less exact than NumPy's
+    flushes = not backend.device.startswith(("cpu", "strict", "torch"))  # these flush subnormal numbers to 0
     lines = []
     for k, point in enumerate(at):
         for n, value in enumerate(_wanted(function, point, dtype)):

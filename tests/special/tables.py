@@ -1,6 +1,4 @@
-"""Elementwise functions and activations with their formulas. What a formula does not say about a point stands beside
-it.
-"""
+"""Elementwise functions and activations with their formulas. Points at which a formula does not hold are beside it."""
 
 from __future__ import annotations
 
@@ -20,14 +18,12 @@ _FAR = 2000
 
 
 def exp(x: Any) -> Any:
-    """The exponential; where it is beyond float64, another function that is, with its derivatives: mpmath's takes
-    seconds there.
-    """
+    """The exponential. Far out mpmath needs seconds: another function takes its place, beyond float64, too."""
     return mpf(0) if x < -_FAR else mpf(2) ** 10_000 * x**4 if x > _FAR else mp.exp(x)
 
 
 def constant(value: Any) -> Any:
-    """A number with the digits that a constant needs, computed once."""
+    """A constant with enough digits, computed once."""
     with mpmath.workprec(300):
         return value()
 
@@ -36,17 +32,17 @@ _LOG2, _LOG10 = constant(lambda: mp.log(2)), constant(lambda: mp.log(10))
 
 
 def _oscillates(*x: float) -> Any:
-    """At infinity: no limit, and NumPy's value is nan."""
+    """At infinity there is no limit, and NumPy's value is nan."""
     return (nan, None, None) if isinf(x[0]) else ...
 
 
 def _pole(value: Callable[[float], tuple]) -> Callable[..., Any]:
-    """At 0 and -0, two limits."""
+    """At 0 and -0 there are two different limits."""
     return lambda x: value(x) if x == 0 else ...
 
 
 def _negative_zero(x: float) -> Any:
-    """1 / -0. is -inf, as in PyTorch: no limit of the domain's only side."""
+    """The derivative 1 / -0. is -inf, as in PyTorch, which is not the limit from inside the domain."""
     return None if x == 0 and copysign(1, x) < 0 else ...
 
 
@@ -62,7 +58,7 @@ def _unary(
 
 
 def _step(name: str) -> Function:
-    """Constant but for jumps: the derivatives are 0 everywhere, at the jumps, too."""
+    """A function that is constant between jumps. Its derivatives are 0 everywhere, at the jumps, too."""
     return Function(name, getattr(rustorch, name), lambda x: x, kinks=lambda x: (None, 0.0, 0.0), linear=True)
 
 
@@ -96,11 +92,11 @@ UNARY = [
 
 
 def _power(n: float) -> Function:
-    """``x ** n``; at a zero, a negative power has a limit at either side."""
+    """``x ** n``. At 0, a negative power has a different limit on each side."""
 
     def special(x: float) -> Any:
         if x == -inf and n % 1:
-            return None  # infinite by IEEE 754, nan by way of a square root
+            return None  # IEEE 754 says infinity, a square root says nan
         if x == 0 and copysign(1, x) < 0 and n % 1:
             return None  # PyTorch goes by way of a square root, which keeps the sign of -0
         if x != 0 or n >= 0:
@@ -114,9 +110,7 @@ POWERS = [_power(n) for n in (2, 3, 4, 5, 8, -1, -2, -3, 2.0, 3.0, -2.0, 0.5, 1.
 
 
 def _normal(x: Any) -> Any:
-    """The distribution function of the normal distribution; beyond 40 it is 0 or 1 in float64, and mpmath's erfc takes
-    seconds.
-    """
+    """The distribution function of the normal distribution. Beyond 40 it is 0 or 1, and mpmath's erfc needs seconds."""
     return mpf(x > 0) if abs(x) > 40 else mp.erfc(-x / mp.sqrt(2)) / 2
 
 
@@ -142,9 +136,7 @@ def _smooth(name: str, formula: Formula, kinks: Callable[..., Any] = lambda x: .
 
 
 def _piecewise(name: str, formula: Formula, edges: dict[float, tuple[float, float]], call: Any = None) -> Function:
-    """Linear between edges: ``edges`` holds PyTorch's value and derivative there. The second derivative is 0
-    everywhere.
-    """
+    """Linear between edges, where ``edges`` holds PyTorch's value and derivative. Second derivatives are 0."""
     return Function(
         name, call or getattr(F, name), formula, linear=True, kinks=lambda x: (*edges[x], 0.0) if x in edges else ...
     )
@@ -186,7 +178,7 @@ PIECEWISE = [
     _piecewise("rrelu", lambda x: x if x > 0 else x * mpf(11) / 48, {0.0: (0.0, 11 / 48)}),
     _piecewise("softshrink", lambda x: mp.sign(x) * max(abs(x) - 0.5, mpf(0)), {0.5: (0.0, 0.0), -0.5: (0.0, 0.0)}),
     _piecewise("threshold", lambda x: x if x > 1 else mpf(20), {1.0: (20.0, 0.0)}, lambda x: F.threshold(x, 1.0, 20.0)),
-    # a parabola between lines; at its ends any subgradient will do
+    # a parabola between lines: any subgradient is accepted at its ends
     Function("hardswish", F.hardswish, lambda x: x * _clamped(0, x / 6 + 0.5, 1),
              kinks=lambda x: None if abs(x) == 3 else ..., linear=True),
 ]  # fmt: skip
@@ -207,7 +199,7 @@ def unless_infinite(x1: float, x2: float) -> Any:
 
 
 def _quotient(x1: float, x2: float) -> Any:
-    """A division by 0 has two limits; two infinities have no quotient."""
+    """A division by 0 has two limits, and two infinities have no quotient."""
     return None if x2 == 0 or (isinf(x1) and isinf(x2)) else ...
 
 
@@ -229,20 +221,18 @@ def _logaddexp(x1: Any, x2: Any) -> Any:
 
 
 def _both_low(x1: float, x2: float) -> Any:
-    # the limit of equal arguments; twice infinity is one, too
+    # the limit of equal arguments, for two infinities, too
     return (x1, 0.5, 0.5, None, None, None) if x1 == x2 and isinf(x1) else ...
 
 
 def _raised(x1: Any, x2: Any) -> Any:
-    """``x1 ** x2``; where it is beyond float64, another function that is, with its derivatives."""
+    """``x1 ** x2``. Beyond float64 another function takes its place, which is beyond float64, too."""
     size = x2 * mp.log(x1)
     return x1**x2 if abs(size) < _FAR else mpf(0) if size < 0 else mpf(2) ** 10_000 * x1 ** (4 * mp.sign(x2)) * x2**4
 
 
 def _positive(x1: float, x2: float) -> Any:
-    """Infinite arguments, and bases of 0, are conventions of IEEE 754. A power below the smallest normal number is 0 on
-    some devices.
-    """
+    """Powers of infinite arguments and of 0 are conventions of IEEE 754, and some devices flush tiny powers to 0."""
     if isinf(x1) or isinf(x2) or x1 <= 0:
         return None
     size = -x2 * log(x1)

@@ -1,4 +1,4 @@
-"""Activations at special values: value, first and second derivatives against thousands of bits."""
+"""Activations at special values, compared with arithmetic of thousands of bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elementwise functions at special values: value, first and second derivatives against thousands of bits."""
+"""Elementwise functions at special values, compared with arithmetic of thousands of bits."""
 
 from __future__ import annotations
 

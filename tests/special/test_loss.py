@@ -1,6 +1,4 @@
-"""Losses, and what is computed of rows, at special values: value, first and second derivatives against thousands of
-bits.
-"""
+"""Losses and functions of rows at special values, compared with arithmetic of thousands of bits."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Bad input, the same on every backend: each error that the standard documents, kinds it leaves undefined, and places
-out of range.
+"""Errors for bad input are the same on every backend.
 
-Errors of linalg's matrices (singular, not square) are in tests/ops/test_linalg.py; those of operators in
-tests/test_variable_operators.py.
+Each error that the standard documents, mixtures of kinds that it leaves undefined, and axes and indices out of range.
+The errors of singular matrices and of matrices that are not square are in tests/ops/test_linalg.py, and those of
+operators in tests/test_variable_operators.py.
 """
 
 from __future__ import annotations
@@ -409,7 +409,7 @@ def test_errors_that_the_standard_documents(case: str, backend: Target) -> None:
         call(backend)
 
 
-def test_reshape_never_copies_when_told_so(backend: Target) -> None:
+def test_reshape_without_copy_raises_or_shares_memory(backend: Target) -> None:
     if backend.device == "jax":
         pytest.skip("jax: its arrays are immutable, and whether two share memory cannot be seen")
     x = _x(backend, 2, 3)
@@ -419,19 +419,19 @@ def test_reshape_never_copies_when_told_so(backend: Target) -> None:
 
 
 @pytest.mark.parametrize("case", MIXED)
-def test_kinds_whose_mixture_the_standard_leaves_undefined(case: str, backend: Target) -> None:
+def test_mixtures_of_kinds_that_the_standard_leaves_undefined_raise(case: str, backend: Target) -> None:
     with pytest.raises(TypeError, match=r"mix kinds, which the Array API standard leaves undefined; convert .*astype"):
         MIXED[case](backend)
 
 
 @pytest.mark.parametrize("case", AXES)
-def test_axes_out_of_range(case: str, backend: Target) -> None:
+def test_axes_out_of_range_raise(case: str, backend: Target) -> None:
     with pytest.raises(IndexError, match=r"axis -?\d is out of range for an array of \d dimensions"):
         AXES[case](backend)
 
 
 @pytest.mark.parametrize("case", INDICES)
-def test_indices_out_of_range(case: str, backend: Target) -> None:
+def test_indices_out_of_range_raise(case: str, backend: Target) -> None:
     if backend.device == "cuda" and case in IN_ARRAYS:
         pytest.skip("cuda: to look at indices would mean to wait for the GPU")
     with pytest.raises(IndexError, match=r"."):
@@ -439,7 +439,7 @@ def test_indices_out_of_range(case: str, backend: Target) -> None:
 
 
 @pytest.mark.parametrize("case", SIZES)
-def test_numbers_that_are_no_size(case: str, backend: Target) -> None:
+def test_negative_sizes_and_other_wrong_numbers_raise(case: str, backend: Target) -> None:
     if backend.device == "cuda" and "array" in case:
         pytest.skip("cuda: to look at an array would mean to wait for the GPU")
     call, message = SIZES[case]

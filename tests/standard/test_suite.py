@@ -1,5 +1,6 @@
-"""The Array API standard's own suite, run on rustorch where a checkout of it is given; what fails is in
-known_failures.txt.
+"""The Array API standard's own test suite, run on rustorch. The tests that fail are listed in known_failures.txt.
+
+It needs a checkout of the suite:
 
 git clone --recurse-submodules https://github.com/data-apis/array-api-tests
 pip install -r array-api-tests/requirements.txt
@@ -25,7 +26,7 @@ LIST = Path(__file__).with_name("known_failures.txt")
 
 
 def known_failures() -> dict[str, dict[str, str]]:
-    """Backend -> test -> cause."""
+    """The known failures: backend -> test -> cause."""
     found: dict[str, dict[str, str]] = {}
     backends: list[str] = []
     cause = ""
@@ -61,7 +62,7 @@ def test_the_list_names_every_failure_once_with_its_cause() -> None:
             assert file.startswith("test_") and file.endswith(".py") and name, test
 
 
-def test_what_fails_in_the_standards_suite_is_known(backend: Target, tmp_path: Path) -> None:
+def test_failures_of_the_standards_suite_are_known(backend: Target, tmp_path: Path) -> None:
     checkout = os.environ.get("ARRAY_API_TESTS")
     if not checkout:
         pytest.skip("ARRAY_API_TESTS names no checkout of https://github.com/data-apis/array-api-tests")
@@ -106,13 +107,13 @@ def test_what_fails_in_the_standards_suite_is_known(backend: Target, tmp_path: P
 
 
 def test_can_cast_follows_the_table_of_promotions() -> None:
-    """What the suite's own test asks, less its mistake (see known_failures.txt)."""
+    """The suite's own test without its mistake (see known_failures.txt)."""
     dtypes = [getattr(rustorch, name) for name in rustorch.__array_namespace_info__().dtypes()]
     assert len(dtypes) == 13
     for one, two in itertools.product(dtypes, repeat=2):
         try:
             target = rustorch.result_type(one, two)
-        except TypeError:  # kinds that the standard does not mix
+        except TypeError:  # the standard does not promote these kinds
             assert not rustorch.can_cast(one, two)
             continue
         assert rustorch.can_cast(one, target) and rustorch.can_cast(two, target)
