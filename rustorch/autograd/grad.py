@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .engine import propagate, start_of
 from .graph import Value, make
@@ -11,6 +11,7 @@ from .modes import set_grad_enabled
 from .pending import backend_of
 
 if TYPE_CHECKING:
+    from ..typing import ArrayLike
     from ..variable import Variable
 
 
@@ -22,6 +23,28 @@ def _listed(values: Any, name: str) -> list[Any]:
     return listed
 
 
+@overload
+def grad(
+    outputs: Variable | Sequence[Variable],
+    inputs: Variable | Sequence[Variable],
+    grad_outputs: ArrayLike | Sequence[ArrayLike | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: Literal[False] = False,
+) -> tuple[Variable, ...]: ...
+
+
+@overload
+def grad(
+    outputs: Variable | Sequence[Variable],
+    inputs: Variable | Sequence[Variable],
+    grad_outputs: ArrayLike | Sequence[ArrayLike | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Variable | None, ...]: ...
+
+
 def grad(
     outputs: Any,
     inputs: Any,
@@ -29,7 +52,7 @@ def grad(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     allow_unused: bool = False,
-) -> tuple[Variable | None, ...]:
+) -> tuple[Any, ...]:
     """Gradients of outputs with respect to inputs, as return values: no ``.grad`` changes.
 
     Parameters
