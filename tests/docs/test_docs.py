@@ -96,7 +96,7 @@ def test_every_block_has_a_known_language_and_mark(page):
             continue
         language, *marks = block.info
         assert language in LANGUAGES, f"{name(page)}:{block.line}: {language!r}"
-        allowed = {"python": (*DEVICES, *GUESTS), "text": ("map",)}.get(language, ())
+        allowed = (*DEVICES, *GUESTS) if language == "python" else ()
         assert len(marks) <= 1 and set(marks) <= set(allowed), f"{name(page)}:{block.line}: {marks}"
 
 
