@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from numbers import Number
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..backends import BY_TYPE, Array, Namespace, device_of, of
 from ..backends.errors import ARITHMETIC, KEPT
@@ -13,11 +13,14 @@ from ..backends.promotion import PYTHON_SCALARS, is_numpy_scalar, promoted, prom
 from .graph import VARIABLES, Value, make
 from .modes import mode
 
+if TYPE_CHECKING:
+    from ..variable import Variable
 
-def adopt(value: Any, name: str, args: Sequence[Any] = ()) -> Any:
+
+def adopt(value: Any, name: str, args: Sequence[Any] = ()) -> Variable:
     """A Variable around a native array that was passed to ``name`` bare; shares its memory."""
     if isinstance(value, Value):
-        return value
+        return value  # type: ignore[return-value] # every Value is a Variable
     backend = of(value)
     if backend is None:
         raise TypeError(no_array(name, value))

@@ -198,10 +198,11 @@ def watch_call(primitive: Primitive, out: Any, plan: Plan, saved: tuple[Any, ...
 
 
 # -- the fast paths ----------------------------------------------------------------------------------------------------
-def call(primitive: Primitive, x: Any, *others: Any) -> Any:
+def call(primitive: Primitive, x: Any, *others: Any) -> Variable:
     """Call a primitive. The fast path is that of one array, options, and one output without by-products."""
     if type(x) not in FAST_TYPES or not primitive.single:
-        return general(primitive, (x, *others))[0]
+        result: Variable = general(primitive, (x, *others))[0]  # a tuple, if the primitive has several outputs
+        return result
     a = x._native
     array_type = type(a)
     if primitive.real and id(a.dtype) not in known_real:
