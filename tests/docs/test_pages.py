@@ -22,14 +22,20 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def place(path: Path) -> Path:
+    """Where a file of the repository is: the package may be installed elsewhere."""
+    package = ROOT.resolve() / "rustorch"
+    return Path(rustorch.__file__).parent / path.relative_to(package) if path.is_relative_to(package) else path
+
+
 def linked(page: Path, link: str) -> tuple[Path, str] | None:
     """The file and the anchor that a link names; None for another site."""
     target, _, anchor = link.partition("#")
     if link.startswith(REPOSITORY):
-        return ROOT / target.removeprefix(REPOSITORY), anchor
+        return place(ROOT / target.removeprefix(REPOSITORY)), anchor
     if link.startswith("https://"):
         return None
-    return ((page.parent / target).resolve() if target else page), anchor
+    return (place((page.parent / target).resolve()) if target else page), anchor
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import rustorch
 from rustorch.backends import kernels
 from tests import table
 
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 #: The tests' stand-in for CuPy: with it, the backend for CUDA can be imported without a GPU.
 STAND_IN = ROOT / "tests" / "support" / "cuda"
 #: The folders whose files are listed, in this order.
-FOLDERS = ("rustorch", "tests", "benchmarks")
+FOLDERS = (Path(rustorch.__file__).parent, ROOT / "tests", ROOT / "benchmarks")
 
 
 def tables() -> dict[str, str]:
@@ -108,9 +109,9 @@ def summary(file: Path) -> str:
     return first_sentence(ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "")
 
 
-def listed(folder: Path) -> list[str]:
-    """The lines of a folder: its own files, then its folders."""
-    lines = [f"## {folder.relative_to(ROOT).as_posix()}/", ""]
+def listed(folder: Path, top: Path) -> list[str]:
+    """The lines of a folder in the folder ``top``: its own files, then its folders."""
+    lines = [f"## {folder.relative_to(top.parent).as_posix()}/", ""]
     package = folder / "__init__.py"
     if package.exists() and summary(package):
         lines += [summary(package).replace("|", "\\|"), ""]
@@ -119,7 +120,7 @@ def listed(folder: Path) -> list[str]:
         lines += ["| file | what is inside |", "| --- | --- |"]
         lines += [f"| `{file.name}` | {summary(file).replace('|', chr(92) + '|')} |" for file in files] + [""]
     for inner in sorted(path for path in folder.iterdir() if path.is_dir() and any(path.rglob("*.py"))):
-        lines += listed(inner)
+        lines += listed(inner, top)
     return lines
 
 
@@ -133,5 +134,5 @@ def file_page() -> str:
         "",
     ]
     for folder in FOLDERS:
-        lines += listed(ROOT / folder)
+        lines += listed(folder, folder)
     return "\n".join(lines) + "\n"
