@@ -1,4 +1,4 @@
-"""Feeding data: datasets, the order in which they are read, and loaders, under torch.utils.data's names."""
+"""Datasets, samplers and loaders, under the names of torch.utils.data."""
 
 from __future__ import annotations
 

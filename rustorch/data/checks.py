@@ -1,4 +1,4 @@
-"""Arguments that loaders, samplers and datasets check alike."""
+"""Checks of the arguments that loaders, samplers and datasets share."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ from typing import Any
 
 from ..random import randint
 
-_SEEDS = 2**63 - 1
+_LARGEST_SEED = 2**63 - 1
 
 
-def whole(name: str, what: str, value: Any, least: int = 0) -> int:
-    """An integer that is at least 0 or 1.
+def checked_integer(name: str, what: str, value: Any, least: int = 0) -> int:
+    """The value as an int that is at least 0 or 1.
+
+    Parameters
+    ----------
+    name : str
+        The function or class that an error names.
+    what : str
+        The argument that an error names.
+    value : object
+    least : {0, 1}
 
     Raises
     ------
-    TypeError
-        If it is no integer.
     ValueError
-        If it is smaller.
+        If it is no integer, or smaller.
     """
-    kind = "positive" if least else "non-negative"
-    message = f"{name}: {what} is a {kind} integer, not {value!r}"
+    message = f"{name}: {what} is a {'positive' if least else 'non-negative'} integer, not {value!r}"
     if isinstance(value, bool):
         raise ValueError(message)
     try:
@@ -34,22 +40,26 @@ def whole(name: str, what: str, value: Any, least: int = 0) -> int:
     return number
 
 
-def flag(name: str, what: str, value: Any) -> bool:
-    """True or False. Raises ValueError for anything else."""
+def checked_bool(name: str, what: str, value: Any) -> bool:
+    """The value, which is True or False. Raises ValueError for anything else."""
     if not isinstance(value, bool):
         raise ValueError(f"{name}: {what} is True or False, not {value!r}")
     return value
 
 
-def seed_of(name: str, seed: Any) -> int:
-    """The seed, or for None one that is drawn from rustorch's random numbers. Raises ValueError if it is negative or no
-    integer.
+def given_or_drawn_seed(name: str, seed: Any) -> int:
+    """The given seed; for None, a seed that is drawn from rustorch's random numbers.
+
+    Raises
+    ------
+    ValueError
+        If it is negative or no integer.
     """
-    return randint(_SEEDS, device="cpu").item() if seed is None else whole(name, "seed", seed)
+    return int(randint(_LARGEST_SEED, device="cpu").item()) if seed is None else checked_integer(name, "seed", seed)
 
 
 def length_of(name: str, dataset: Any, needed_for: str) -> int:
-    """The number of samples. Raises TypeError if the dataset does not tell."""
+    """The number of samples. Raises TypeError if the dataset has no length."""
     try:
         return len(dataset)
     except TypeError as error:
@@ -58,30 +68,31 @@ def length_of(name: str, dataset: Any, needed_for: str) -> int:
         ) from error
 
 
-def place(name: str, i: Any, n: int) -> int:
-    """The position in a dataset of ``n`` samples that an index means, which may count from the end.
+def position_of(name: str, i: Any, n: int) -> int:
+    """The position of an index in a dataset of ``n`` samples. A negative index counts from the end.
 
     Raises
     ------
     IndexError
-        If there is none.
+        If it is out of range.
     TypeError
         If it is no integer.
     """
     try:
-        at = None if isinstance(i, bool) else index(i)
+        position = None if isinstance(i, bool) else index(i)
     except TypeError:
-        at = None
-    if at is None:
+        position = None
+    if position is None:
         raise TypeError(f"{name}: an index is an integer, not {i!r} of type {type(i).__name__}")
-    if not -n <= at < n:
-        raise IndexError(f"{name}: index {at} is out of range for {n} samples")
-    return at + n if at < 0 else at
+    if not -n <= position < n:
+        raise IndexError(f"{name}: index {position} is out of range for {n} samples")
+    return position + n if position < 0 else position
 
 
-def places(name: str, indices: Iterable[Any], n: int) -> list[int]:
-    """The positions that all indices of a batch mean. Raises as `place` does."""
-    given = list(indices)
-    if given and set(map(type, given)) == {int} and min(given) >= 0 and max(given) < n:  # one look for all of them
-        return given
-    return [place(name, i, n) for i in given]
+def positions_of(name: str, indices: Iterable[Any], n: int) -> list[int]:
+    """The positions of all indices of a batch. Raises as `position_of` does."""
+    as_list = list(indices)
+    # the usual case, checked for all indices at once: Python's integers in [0, n)
+    if as_list and set(map(type, as_list)) == {int} and min(as_list) >= 0 and max(as_list) < n:
+        return as_list
+    return [position_of(name, i, n) for i in as_list]

@@ -1,11 +1,11 @@
-"""Samples put together to a batch."""
+"""Make one batch of a list of samples."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import ops
 from ..autograd.check import adopt
@@ -16,26 +16,29 @@ from ..backends.dtypes import complex128, float64
 from ..backends.promotion import is_numpy_scalar
 from ..ops.from_data import asarray
 from ..pytree import tree_map
-from .dataset import Gathered
+from .dataset import ColumnBatch
+
+if TYPE_CHECKING:
+    from ..variable import Variable
 
 _NUMBERS = {bool, int, float, complex}
 
 
 def default_collate(batch: Any) -> Any:
-    """A list of samples as one batch: arrays and numbers become Variables with a new first axis, containers are looked
-    into.
+    """Make one batch of a list of samples: arrays and numbers become Variables with a new first dimension.
 
-    - Arrays of one shape, and Variables, are stacked; gradients go on to the Variables.
+    - Arrays and Variables of one shape are stacked. Gradients flow to the Variables.
     - Numbers become a Variable of bool, int64, float64 or complex128.
-    - Strings and bytes stay as they came.
-    - A mapping, a named tuple and a sequence become one of their own kind, of the batches of their parts; a tuple becomes a list.
+    - Strings and bytes are returned as they are.
+    - Samples that are mappings, named tuples or sequences become a container of the same type, with a batch for each
+      key, field or position. Tuples become lists.
 
-    That is what PyTorch makes of them, dtypes included. Arrays stay on their devices; numbers go to the default device.
+    The results and their dtypes are PyTorch's. Arrays stay on their devices; numbers go to the default device.
 
     Parameters
     ----------
     batch : sequence
-        At least one sample; all are of one kind.
+        At least one sample. All samples are of one kind.
 
     Raises
     ------
@@ -54,7 +57,7 @@ def default_collate(batch: Any) -> Any:
     >>> default_collate([{"name": "a", "size": 0.5}, {"name": "b", "size": 1.5}])
     {'name': ['a', 'b'], 'size': Variable([0.5, 1.5], dtype=float64)}
     """
-    if isinstance(batch, Gathered):
+    if isinstance(batch, ColumnBatch):
         return list(batch.columns)
     if not len(batch):
         raise ValueError("default_collate: a batch of no samples")
@@ -62,22 +65,21 @@ def default_collate(batch: Any) -> Any:
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, Value) or of(first) is not None:
-        return _numbers(batch) if is_numpy_scalar(first) else _stacked(batch)
+        return _collate_numbers(batch) if is_numpy_scalar(first) else _stack(batch)
     if isinstance(first, (int, float, complex)):
-        return _numbers(batch)
+        return _collate_numbers(batch)
     if isinstance(first, Mapping):
-        return _like_mapping(first, {key: default_collate(_values(batch, key)) for key in first})
+        return _mapping_like(first, {key: default_collate(_values(batch, key)) for key in first})
     if isinstance(first, Sequence):
         try:
             columns = list(zip(*batch, strict=True))
         except ValueError as error:
-            lengths = _listed({len(sample) for sample in batch})
+            lengths = _enumeration({len(sample) for sample in batch})
             raise ValueError(
                 f"default_collate: samples of different lengths, {lengths}, at one place of the batch; give the "
-                f"DataLoader a "
-                f"collate_fn that pads them"
+                f"DataLoader a collate_fn that pads them"
             ) from error
-        return _like_sequence(first, [default_collate(column) for column in columns])
+        return _sequence_like(first, [default_collate(column) for column in columns])
     raise TypeError(
         f"default_collate: samples are made of arrays, Variables, numbers, strings, mappings and sequences, not of "
         f"{type(first).__name__}; give the DataLoader a collate_fn that knows what to do with it"
@@ -85,10 +87,9 @@ def default_collate(batch: Any) -> Any:
 
 
 def default_convert(data: Any) -> Any:
-    """A sample with its arrays as Variables; what a `DataLoader` does to samples that it does not put together to
-    batches.
+    """Convert the arrays of a sample to Variables. A `DataLoader` without batches does this to each sample.
 
-    Numbers, strings and whatever else is in it stay as they are; tuples become lists, as in PyTorch.
+    Numbers, strings and values of other types do not change. Tuples become lists, as in PyTorch.
 
     Examples
     --------
@@ -102,32 +103,31 @@ def default_convert(data: Any) -> Any:
     if of(data) is not None:
         return asarray(data)
     if isinstance(data, Mapping):
-        return _like_mapping(data, {key: default_convert(value) for key, value in data.items()})
+        return _mapping_like(data, {key: default_convert(value) for key, value in data.items()})
     if isinstance(data, Sequence):
-        return _like_sequence(data, [default_convert(value) for value in data])
+        return _sequence_like(data, [default_convert(value) for value in data])
     return data
 
 
-def moved(batch: Any, device: str) -> Any:
-    """The batch with its arrays and Variables as Variables on a device."""
-    return tree_map(partial(_moved, device), batch)
+def move(batch: Any, device: str) -> Any:
+    """The batch with all its arrays and Variables as Variables on a device."""
+    return tree_map(partial(_move_leaf, device), batch)
 
 
-def _moved(device: str, x: Any) -> Any:
+def _move_leaf(device: str, x: Any) -> Any:
     is_array = isinstance(x, Value) or (of(x) is not None and not is_numpy_scalar(x))
     return asarray(x, device=device) if is_array else x
 
 
 # -- arrays and numbers ------------------------------------------------------------------------------------------------
-def _listed(values: Any) -> str:
+def _enumeration(values: Iterable[Any]) -> str:
+    """The sorted values for an error message, such as "1, 2 and 3"."""
     texts = sorted(map(str, values))
     return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else texts[0]
 
 
-def _stacked(batch: Sequence) -> Any:
-    """Arrays along a new first axis. Joining them along the first that they have and cutting it takes half of
-    the time.
-    """
+def _stack(batch: Sequence[Any]) -> Variable:
+    """Stack arrays of one shape along a new first dimension."""
     try:
         shapes = {x.shape for x in batch}
     except AttributeError:
@@ -138,70 +138,82 @@ def _stacked(batch: Sequence) -> Any:
         ) from None
     if len(shapes) > 1:
         raise ValueError(
-            f"default_collate: samples of different shapes, {_listed(set(map(tuple, shapes)))}, cannot be stacked; "
-            f"bring them to one "
-            f"shape in the dataset, or give the DataLoader a collate_fn that pads them or keeps them apart"
+            f"default_collate: samples of different shapes, {_enumeration(set(map(tuple, shapes)))}, cannot be "
+            f"stacked; bring them to one shape in the dataset, or give the DataLoader a collate_fn that pads them or "
+            f"keeps them apart"
         )
     (shape,) = shapes
     first = batch[0]
     if shape and len(set(map(type, batch))) == 1 and not isinstance(first, Value):
         backend: Any = of(first)
         if not backend.multi_device or len(set(map(backend.device_of, batch))) == 1:
-            backend.adopt(first)  # raises where a meaning would be lost, as a mask's
+            backend.adopt(first)  # raises for an array that would lose its meaning, such as a masked array
             with backend.guard(first):
+                # concat and reshape take half the time of stack
                 joined = backend.xp.concat(list(batch), axis=0)
                 return make(backend.adopt(backend.xp.reshape(joined, (len(batch), *shape))))
     return ops.stack([adopt(x, "default_collate") for x in batch])
 
 
-def _numbers(batch: Sequence) -> Any:
-    kinds = set(map(type, batch))
-    if not kinds <= _NUMBERS:  # NumPy's numbers, which keep their dtypes; or something that is none
+def _collate_numbers(batch: Sequence[Any]) -> Variable:
+    """Make a Variable of one dimension of Python's or NumPy's numbers."""
+    types = set(map(type, batch))
+    if not types <= _NUMBERS:  # asarray keeps the dtypes of NumPy's scalars, and refuses what is no number
         return asarray(list(batch))
     device = default_device()
-    dtype = complex128 if complex in kinds else float64 if float in kinds else None
+    dtype = complex128 if complex in types else float64 if float in types else None
     return make(get(device).from_numpy(host_array(list(batch), dtype), device))
 
 
 # -- containers --------------------------------------------------------------------------------------------------------
-def _values(batch: Sequence, key: Any) -> list:
-    out = []
+def _values(batch: Sequence[Any], key: Any) -> list[Any]:
+    """The value of this key in each sample."""
+    values = []
     for i, sample in enumerate(batch):
         try:
-            out.append(sample[key])
+            values.append(sample[key])
         except (KeyError, TypeError) as error:
-            theirs = list(sample) if isinstance(sample, Mapping) else type(sample).__name__
-            raise ValueError(f"default_collate: sample 0 has the key {key!r}, sample {i} has not: {theirs}") from error
-    return out
+            its_keys = list(sample) if isinstance(sample, Mapping) else type(sample).__name__
+            raise ValueError(
+                f"default_collate: sample 0 has the key {key!r}, sample {i} has not: {its_keys}"
+            ) from error
+    return values
 
 
-def _rebuilt(make_one: Callable[[], Any], plain: Any) -> Any:
+def _built_or(build: Callable[[], Any], fallback: Any) -> Any:
+    """A new container, or the plain one if its class cannot be copied, filled or called with the values."""
     try:
-        return make_one()
-    except TypeError:  # a class that cannot be copied, written into, or made of what it holds
-        return plain
+        return build()
+    except TypeError:
+        return fallback
 
 
-def _like_mapping(first: Any, values: dict) -> Any:
-    def filled() -> Any:
-        clone = copy.copy(first)  # a subclass may hold more than its items
+def _mapping_like(first: Mapping[Any, Any], values: dict[Any, Any]) -> Any:
+    """A mapping of the type of the first sample with these values; a dict if the type cannot be built."""
+
+    def filled_copy() -> Any:
+        clone: Any = copy.copy(first)  # a subclass may have attributes beside its items
         clone.update(values)
         return clone
 
     if type(first) is dict:
         return values
-    return _rebuilt(filled if isinstance(first, MutableMapping) else lambda: type(first)(values), values)
+    constructor: Any = type(first)
+    return _built_or(filled_copy if isinstance(first, MutableMapping) else lambda: constructor(values), values)
 
 
-def _like_sequence(first: Any, values: list) -> Any:
-    def filled() -> Any:
-        clone = copy.copy(first)
+def _sequence_like(first: Sequence[Any], values: list[Any]) -> Any:
+    """A sequence of the type of the first sample with these values; a list if the type cannot be built."""
+
+    def filled_copy() -> Any:
+        clone: Any = copy.copy(first)
         for i, value in enumerate(values):
             clone[i] = value
         return clone
 
+    constructor: Any = type(first)
     if isinstance(first, tuple):
-        return type(first)(*values) if hasattr(first, "_fields") else values
-    if type(first) is list:
+        return constructor(*values) if hasattr(first, "_fields") else values
+    if constructor is list:
         return values
-    return _rebuilt(filled if isinstance(first, MutableSequence) else lambda: type(first)(values), values)
+    return _built_or(filled_copy if isinstance(first, MutableSequence) else lambda: constructor(values), values)

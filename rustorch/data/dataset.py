@@ -1,33 +1,37 @@
-"""Datasets: samples by number, or one after another."""
+"""Datasets: samples by index, or a stream of samples; parts and concatenations of datasets."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from numbers import Integral, Real
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .. import ops
 from ..autograd.check import adopt
 from ..backends import keyed_stream
 from ..backends.dtypes import int64
 from ..ops.from_data import asarray
-from .checks import length_of, place, places, seed_of
+from .checks import given_or_drawn_seed, length_of, position_of, positions_of
 from .sampler import permutation
+
+if TYPE_CHECKING:
+    from ..variable import Variable
 
 T = TypeVar("T", covariant=True)
 
-#: Apart from other uses of one seed.
-_SPLIT = 2
+#: Separates the random numbers of splits from other uses of the same seed.
+_STREAM = 2
 
 
 class Dataset(Generic[T]):
-    """Samples by number: whatever has ``__getitem__`` and ``__len__`` is a dataset, a subclass of this or not.
+    """The base class of datasets with samples by index.
 
-    One that can read a whole batch at once may have ``__getitems__(indices)`` too, which returns a sequence of as many
-    samples.
+    Every object with ``__getitem__`` and ``__len__`` is a dataset, also without this base class. A dataset that can
+    read a whole batch at once may have ``__getitems__(indices)``, which returns a sequence of as many samples.
 
     Examples
     --------
@@ -45,14 +49,14 @@ class Dataset(Generic[T]):
     def __getitem__(self, index: Any) -> T:
         raise NotImplementedError(f"{type(self).__name__} is a Dataset without __getitem__, which returns a sample")
 
-    def __add__(self, other: Any) -> Dataset:
+    def __add__(self, other: Any) -> Dataset[Any]:
         return ConcatDataset([self, other])
 
 
 class IterableDataset(Dataset[T]):
-    """Samples one after another, from ``__iter__``: a stream, which nobody can shuffle or take apart.
+    """The base class of streams: ``__iter__`` yields the samples one after another, and they have no index.
 
-    A `DataLoader` goes through it once per pass, whatever its number of workers: no sample comes twice.
+    A stream cannot be shuffled or split. A `DataLoader` reads each sample once per pass, with any number of workers.
 
     Examples
     --------
@@ -69,16 +73,22 @@ class IterableDataset(Dataset[T]):
             f"{type(self).__name__} is an IterableDataset without __iter__, which yields the samples"
         )
 
-    def __add__(self, other: Any) -> Dataset:
+    def __add__(self, other: Any) -> Dataset[Any]:
         return ChainDataset([self, other])
 
 
-class Gathered(Sequence[tuple]):
-    """Samples whose arrays are those of the whole batch already: a sequence of tuples, which `default_collate` need not
-    take apart.
+class ColumnBatch(Sequence[tuple[Any, ...]]):
+    """The samples of a batch, stored as one array for each column.
+
+    It is a sequence of tuples, one for each sample. `default_collate` returns the columns as they are.
+
+    Parameters
+    ----------
+    columns : tuple of Variable
+        At least one, each of shape (samples, ...).
     """
 
-    def __init__(self, columns: tuple):
+    def __init__(self, columns: tuple[Variable, ...]):
         self.columns = columns
 
     def __len__(self) -> int:
@@ -86,25 +96,25 @@ class Gathered(Sequence[tuple]):
 
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
-            return [self[at] for at in range(len(self))[i]]
-        at = place("a batch", i, len(self))
-        return tuple([column[at] for column in self.columns])
+            return [self[row] for row in range(len(self))[i]]
+        row = position_of("a batch", i, len(self))
+        return tuple([column[row] for column in self.columns])
 
 
-def _taken(columns: tuple, rows: list[int]) -> tuple:
-    """These rows of each array: one indexing per array."""
-    made: dict[str, Any] = {}  # the numbers of the rows, on each device
-    out = []
+def _take_rows(columns: tuple[Variable, ...], rows: list[int]) -> tuple[Variable, ...]:
+    """These rows of each array, with one indexing per array."""
+    rows_on: dict[str, Variable] = {}  # device -> the indices of the rows on that device
+    taken = []
     for x in columns:
         device = x.device
-        if device not in made:
-            made[device] = asarray(rows, dtype=int64, device=device)
-        out.append(ops.take(x, made[device], axis=0))
-    return tuple(out)
+        if device not in rows_on:
+            rows_on[device] = asarray(rows, dtype=int64, device=device)
+        taken.append(ops.take(x, rows_on[device], axis=0))
+    return tuple(taken)
 
 
-class ArrayDataset(Dataset[tuple]):
-    """Arrays of one length: sample i is the tuple of their i-th rows. (PyTorch's TensorDataset.)
+class ArrayDataset(Dataset[tuple[Any, ...]]):
+    """A dataset of arrays of one length: sample i is the tuple of their i-th rows. (PyTorch's TensorDataset.)
 
     A `DataLoader` reads a whole batch with one indexing per array.
 
@@ -120,9 +130,9 @@ class ArrayDataset(Dataset[tuple]):
     Raises
     ------
     ValueError
-        If there is none, or their lengths differ.
+        If there are no arrays, or their lengths differ.
     TypeError
-        If one is no array.
+        If an argument is no array.
 
     Examples
     --------
@@ -146,32 +156,31 @@ class ArrayDataset(Dataset[tuple]):
             odd = next(i for i, n in enumerate(lengths) if n != lengths[0])
             raise ValueError(
                 f"ArrayDataset: unequal lengths: array {odd} has {lengths[odd]} samples and array 0 has {lengths[0]} "
-                f"({shapes}); the "
-                f"first dimension counts the samples"
+                f"({shapes}); the first dimension counts the samples"
             )
 
     def __len__(self) -> int:
         return len(self.arrays[0])
 
-    def __getitem__(self, i: Any) -> tuple:
+    def __getitem__(self, i: Any) -> tuple[Any, ...]:
         if isinstance(i, slice):
             return tuple([x[i] for x in self.arrays])
         if isinstance(i, (list, tuple)) or getattr(i, "ndim", 0) == 1:
             return self.__getitems__(i).columns
-        at = place("ArrayDataset", i, len(self))
-        return tuple([x[at] for x in self.arrays])
+        row = position_of("ArrayDataset", i, len(self))
+        return tuple([x[row] for x in self.arrays])
 
-    def __getitems__(self, indices: Sequence[int]) -> Gathered:
-        """A sequence of these samples."""
-        return Gathered(_taken(self.arrays, places("ArrayDataset", indices, len(self))))
+    def __getitems__(self, indices: Sequence[int]) -> ColumnBatch:
+        """A sequence of the samples with these indices."""
+        return ColumnBatch(_take_rows(self.arrays, positions_of("ArrayDataset", indices, len(self))))
 
 
-def samples_of(dataset: Any, indices: Sequence[Any]) -> Sequence:
-    """A sequence of these samples, read at once where the dataset can do that."""
-    together = getattr(dataset, "__getitems__", None)
-    if not callable(together):
+def read_samples(dataset: Any, indices: Sequence[Any]) -> Sequence[Any]:
+    """A sequence of the samples with these indices, read at once if the dataset has ``__getitems__``."""
+    read_all = getattr(dataset, "__getitems__", None)
+    if not callable(read_all):
         return [dataset[i] for i in indices]
-    samples = together(indices)
+    samples: Sequence[Any] = read_all(indices)
     if len(samples) != len(indices):
         raise ValueError(
             f"{type(dataset).__name__}.__getitems__ returned {len(samples)} samples for {len(indices)} indices"
@@ -180,7 +189,7 @@ def samples_of(dataset: Any, indices: Sequence[Any]) -> Sequence:
 
 
 class Subset(Dataset[T]):
-    """The samples of a dataset that have these indices, in this order.
+    """The samples of a dataset with the given indices, in this order.
 
     Parameters
     ----------
@@ -203,36 +212,35 @@ class Subset(Dataset[T]):
         return len(self.indices)
 
     def _index(self, i: Any) -> Any:
-        return self.indices[place(type(self).__name__, i, len(self.indices))]
+        """The dataset's index of the sample with index i here."""
+        return self.indices[position_of(type(self).__name__, i, len(self.indices))]
 
     def __getitem__(self, i: Any) -> T:
-        if isinstance(i, (list, tuple)):
-            return self.dataset[[self._index(at) for at in i]]
-        return self.dataset[self._index(i)]
+        sample: T = self.dataset[[self._index(k) for k in i] if isinstance(i, (list, tuple)) else self._index(i)]
+        return sample
 
     def __getitems__(self, indices: Sequence[int]) -> Sequence[T]:
-        """A sequence of these samples."""
-        if type(self).__getitem__ is not Subset.__getitem__:  # a subclass that changes each sample
+        """A sequence of the samples with these indices."""
+        if type(self).__getitem__ is not Subset.__getitem__:  # a subclass may change each sample
             return [self[i] for i in indices]
-        return samples_of(
-            self.dataset, [self.indices[at] for at in places(type(self).__name__, indices, len(self.indices))]
-        )
+        positions = positions_of(type(self).__name__, indices, len(self.indices))
+        return read_samples(self.dataset, [self.indices[position] for position in positions])
 
 
 class ConcatDataset(Dataset[T]):
-    """Datasets one behind the other.
+    """The concatenation of datasets.
 
     Parameters
     ----------
     datasets : iterable of Dataset
-        At least one; each has a length.
+        At least one. Each has a length.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If there are no datasets.
     TypeError
-        If one has no length, or is an `IterableDataset`.
+        If a dataset has no length, or is an `IterableDataset`.
 
     Examples
     --------
@@ -256,46 +264,49 @@ class ConcatDataset(Dataset[T]):
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
 
-    def _find(self, i: Any) -> tuple[int, int]:
-        """Which dataset, and which of its samples."""
-        at = place(type(self).__name__, i, len(self))
-        which = bisect_right(self.cumulative_sizes, at)
-        return which, at - (self.cumulative_sizes[which - 1] if which else 0)
+    def _locate(self, i: Any) -> tuple[int, int]:
+        """The number of the dataset that has sample i, and the index of the sample there."""
+        position = position_of(type(self).__name__, i, len(self))
+        which = bisect_right(self.cumulative_sizes, position)
+        return which, position - (self.cumulative_sizes[which - 1] if which else 0)
 
     def __getitem__(self, i: Any) -> T:
-        which, at = self._find(i)
-        return self.datasets[which][at]
+        which, index = self._locate(i)
+        sample: T = self.datasets[which][index]
+        return sample
 
     def __getitems__(self, indices: Sequence[int]) -> Sequence[T]:
-        """A sequence of these samples; each dataset is asked once."""
-        if type(self).__getitem__ is not ConcatDataset.__getitem__:
+        """A sequence of the samples with these indices. Each dataset is read once."""
+        if type(self).__getitem__ is not ConcatDataset.__getitem__:  # a subclass may change each sample
             return [self[i] for i in indices]
-        asked: dict[int, list[tuple[int, int]]] = {}  # dataset -> (place in the batch, index)
+        requests: dict[int, list[tuple[int, int]]] = {}  # dataset -> (position in the batch, index in the dataset)
         for position, i in enumerate(indices):
-            which, at = self._find(i)
-            asked.setdefault(which, []).append((position, at))
-        parts = [samples_of(self.datasets[which], [at for _, at in pairs]) for which, pairs in asked.items()]
-        positions = [position for pairs in asked.values() for position, _ in pairs]
+            which, index = self._locate(i)
+            requests.setdefault(which, []).append((position, index))
+        parts = [read_samples(self.datasets[which], [index for _, index in pairs]) for which, pairs in requests.items()]
         if len(parts) == 1:
             return parts[0]
+        positions = [position for pairs in requests.values() for position, _ in pairs]
         order = sorted(range(len(positions)), key=positions.__getitem__)
-        if (together := _joined(parts, order)) is not None:
-            return together  # type: ignore[return-value]
-        flat = [sample for part in parts for sample in part]
-        return [flat[at] for at in order]
+        joined: Any = _join(parts, order)
+        if joined is None:
+            samples = [sample for part in parts for sample in part]
+            joined = [samples[row] for row in order]
+        batch: Sequence[T] = joined
+        return batch
 
 
-def _joined(parts: list[Sequence], order: list[int]) -> Gathered | None:
-    """One batch of several, its samples in this order, where their arrays can be joined as they are."""
-    columns = [part.columns for part in parts if isinstance(part, Gathered)]
-    kinds = {tuple([(x.shape[1:], x.dtype, x.device) for x in part]) for part in columns}
-    if len(columns) < len(parts) or len(kinds) != 1:
+def _join(parts: list[Sequence[Any]], order: list[int]) -> ColumnBatch | None:
+    """One batch of all parts with its samples in this order; None if the columns of the parts do not match."""
+    columns = [part.columns for part in parts if isinstance(part, ColumnBatch)]
+    layouts = {tuple([(x.shape[1:], x.dtype, x.device) for x in part]) for part in columns}
+    if len(columns) < len(parts) or len(layouts) != 1:
         return None
-    return Gathered(_taken(tuple([ops.concat(pieces) for pieces in zip(*columns, strict=True)]), order))
+    return ColumnBatch(_take_rows(tuple([ops.concat(pieces) for pieces in zip(*columns, strict=True)]), order))
 
 
 class ChainDataset(IterableDataset[T]):
-    """Iterable datasets one behind the other.
+    """The concatenation of iterable datasets.
 
     Parameters
     ----------
@@ -314,7 +325,8 @@ class ChainDataset(IterableDataset[T]):
 
 
 def is_stream(dataset: Any) -> bool:
-    """Whether samples come one after another: by the name of the class, so that PyTorch's are known without PyTorch."""
+    """Whether a dataset yields its samples one after another, without an index."""
+    # compare the class's name, so that PyTorch's datasets are recognised without importing PyTorch
     if any(base.__name__ == "IterableDataset" for base in type(dataset).__mro__):
         return True
     return hasattr(dataset, "__iter__") and not hasattr(dataset, "__getitem__")
@@ -322,25 +334,25 @@ def is_stream(dataset: Any) -> bool:
 
 # -- split -------------------------------------------------------------------------------------------------------------
 def _length(i: int, length: Any) -> float:
-    """The length of a part as Python's number, of which NumPy has its own."""
+    """The length of part i as a Python number; it may be given as NumPy's."""
     if isinstance(length, Real) and not isinstance(length, bool) and float(length) >= 0:
         return int(length) if isinstance(length, Integral) else float(length)
     raise ValueError(f"random_split: length {i} is neither a non-negative integer nor a fraction in [0, 1]: {length!r}")
 
 
-def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None) -> list[Subset]:
-    """A dataset taken apart at random, without overlap.
+def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None) -> list[Subset[Any]]:
+    """Split a dataset at random into parts that do not overlap.
 
     Parameters
     ----------
     dataset : Dataset
         With a length, n.
     lengths : sequence of int or float
-        Integers that sum to n; or fractions that sum to 1: each part then gets ``floor(fraction * n)`` samples, and
-        what is left goes to the parts in turn, one each.
+        Integers that sum to n, or fractions that sum to 1. For fractions, each part gets ``floor(fraction * n)``
+        samples; the first parts get one of the remaining samples each.
     seed : int, optional
-        The split is a function of it. Default: drawn from rustorch's random numbers, so that `rustorch.manual_seed`
-        makes it repeatable.
+        The split depends only on the seed. Default: drawn from rustorch's random numbers, so that
+        `rustorch.manual_seed` makes it repeatable.
 
     Returns
     -------
@@ -349,7 +361,7 @@ def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None
     Raises
     ------
     ValueError
-        If a length is negative, or they do not sum to n nor to 1.
+        If a length is negative, or the lengths sum neither to n nor to 1.
 
     Warns
     -----
@@ -363,21 +375,19 @@ def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None
     [8, 2]
     """
     n = length_of("random_split", dataset, "it")
-    given = [_length(i, length) for i, length in enumerate(lengths)]
-    total = math.fsum(given)
-    if math.isclose(total, 1) and (n != 1 or any(isinstance(length, float) for length in given)):
-        sizes = [math.floor(n * fraction) for fraction in given]
+    numbers = [_length(i, length) for i, length in enumerate(lengths)]
+    total = math.fsum(numbers)
+    if math.isclose(total, 1) and (n != 1 or any(isinstance(length, float) for length in numbers)):
+        sizes = [math.floor(n * fraction) for fraction in numbers]
         for i in range(n - sum(sizes)):
             sizes[i % len(sizes)] += 1
         if 0 in sizes:
-            import warnings
-
             warnings.warn(f"random_split: part {sizes.index(0)} of {n} samples is empty", stacklevel=2)
-    elif any(isinstance(length, float) for length in given):
-        raise ValueError(f"random_split: the fractions {given} sum to {total:g}, not to 1")
-    elif sum(given) != n:
-        raise ValueError(f"random_split: the lengths {given} sum to {sum(given)}, but the dataset has {n} samples")
+    elif any(isinstance(length, float) for length in numbers):
+        raise ValueError(f"random_split: the fractions {numbers} sum to {total:g}, not to 1")
+    elif sum(numbers) != n:
+        raise ValueError(f"random_split: the lengths {numbers} sum to {sum(numbers)}, but the dataset has {n} samples")
     else:
-        sizes = [int(length) for length in given]
-    order = permutation(keyed_stream(seed_of("random_split", seed), _SPLIT), n)
+        sizes = [int(length) for length in numbers]
+    order = permutation(keyed_stream(given_or_drawn_seed("random_split", seed), _STREAM), n)
     return [Subset(dataset, order[end - size : end]) for end, size in zip(accumulate(sizes), sizes, strict=True)]

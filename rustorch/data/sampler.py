@@ -1,6 +1,4 @@
-"""The order in which a dataset is read. What is random is a function of a seed and the number of the pass, and of
-nothing else.
-"""
+"""Samplers: the order of a dataset's samples. A random order depends only on a seed and on the number of the pass."""
 
 from __future__ import annotations
 
@@ -14,20 +12,20 @@ from ..autograd.modes import no_grad
 from ..backends import Backend, keyed_stream
 from ..backends.dtypes import float64, int64
 from ..ops.from_data import asarray
-from .checks import flag, seed_of, whole
+from .checks import checked_bool, checked_integer, given_or_drawn_seed
 
 T = TypeVar("T", covariant=True)
 
-#: Apart from other uses of one seed.
-_ORDER = 1
+#: Separates the random numbers of samplers from other uses of the same seed.
+_STREAM = 1
 
 
 class Sampler(Generic[T]):
-    """What goes through a dataset: an iterable of indices, or of lists of indices.
+    """The base class of samplers: an iterable of indices, or of lists of indices.
 
-    A subclass has ``__iter__``, and ``__len__`` if it knows how many. One whose passes differ may have
-    ``set_epoch(epoch)``, which `DataLoader` calls before each pass; what it yields should then depend on that number,
-    so that a run can be resumed.
+    A subclass has ``__iter__``, and ``__len__`` if it knows the number of its items. If its order differs from pass to
+    pass, it should have ``set_epoch(epoch)``, and the order should depend on that number. `DataLoader` calls it before
+    each pass, so that a run can be resumed.
 
     Examples
     --------
@@ -50,7 +48,7 @@ class Sampler(Generic[T]):
 
 
 class SequentialSampler(Sampler[int]):
-    """0, 1, 2, ... in this order.
+    """The indices 0, 1, 2, ... in this order.
 
     Parameters
     ----------
@@ -68,45 +66,49 @@ class SequentialSampler(Sampler[int]):
 
 
 class _Seeded(Sampler[int]):
-    """What the random samplers share. The order of a pass follows from ``(seed, epoch)``; each pass adds 1 to
-    ``epoch``.
+    """The base class of the random samplers.
+
+    The order of a pass depends only on ``(seed, epoch)``. Each pass adds 1 to ``epoch``.
     """
 
     def __init__(self, seed: int | None):
-        self.seed = seed_of(type(self).__name__, seed)
+        self.seed = given_or_drawn_seed(type(self).__name__, seed)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next pass be that of this number, from 0; those after it count on."""
-        self.epoch = whole(type(self).__name__, "epoch", epoch)
+        """Set the number of the next pass. Numbers start at 0, and each pass adds 1."""
+        self.epoch = checked_integer(type(self).__name__, "epoch", epoch)
 
     def __iter__(self) -> Iterator[int]:
-        order = self._order(keyed_stream(self.seed, _ORDER, self.epoch))
+        order = self._order(keyed_stream(self.seed, _STREAM, self.epoch))
         self.epoch += 1
         return iter(order)
 
     def _order(self, stream: Backend) -> Sequence[int]:
+        """The indices of a pass, drawn from a stream of random numbers."""
         raise NotImplementedError
 
 
 def permutation(stream: Backend, n: int) -> list[int]:
-    return make(stream.permutation(n, "cpu")).tolist()
+    """The integers below n in random order."""
+    order: list[int] = make(stream.permutation(n, "cpu")).tolist()
+    return order
 
 
 class RandomSampler(_Seeded):
-    """Indices in random order; with replacement, independent ones.
+    """All indices in random order, or, with replacement, independent random indices.
 
     Parameters
     ----------
     data_source : object with a length
     replacement : bool
-        Whether an index may come again before all have come.
+        Whether an index may come again before all others have come.
     num_samples : int, optional
-        How many in a pass; default: the length. Without replacement, more than the length are one permutation after
-        another.
+        The number of indices in a pass. Default: the length. Without replacement, a number above the length gives
+        several permutations, one after another.
     seed : int, optional
-        Not negative. The order of pass number e is a function of ``(seed, e)`` alone. Default: drawn from rustorch's
-        random numbers, so that `rustorch.manual_seed` makes it repeatable.
+        Not negative. The order of pass number e depends only on ``(seed, e)``. Default: drawn from rustorch's random
+        numbers, so that `rustorch.manual_seed` makes it repeatable.
 
     Raises
     ------
@@ -129,13 +131,15 @@ class RandomSampler(_Seeded):
         self, data_source: Sized, replacement: bool = False, num_samples: int | None = None, seed: int | None = None
     ):
         self.data_source = data_source
-        self.replacement = flag("RandomSampler", "replacement", replacement)
-        self._num_samples = None if num_samples is None else whole("RandomSampler", "num_samples", num_samples, 1)
+        self.replacement = checked_bool("RandomSampler", "replacement", replacement)
+        self._num_samples = (
+            None if num_samples is None else checked_integer("RandomSampler", "num_samples", num_samples, 1)
+        )
         super().__init__(seed)
 
     @property
     def num_samples(self) -> int:
-        """How many indices a pass has."""
+        """The number of indices in a pass."""
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def _order(self, stream: Backend) -> Sequence[int]:
@@ -143,7 +147,8 @@ class RandomSampler(_Seeded):
         if not n and count:
             raise ValueError(f"RandomSampler: {count} samples of a dataset that has none")
         if self.replacement:
-            return make(stream.integers(0, max(n, 1), (count,), int64, "cpu")).tolist()
+            drawn: list[int] = make(stream.integers(0, max(n, 1), (count,), int64, "cpu")).tolist()
+            return drawn
         order: list[int] = []
         while len(order) < count:
             order += permutation(stream, n)
@@ -154,7 +159,7 @@ class RandomSampler(_Seeded):
 
 
 class SubsetRandomSampler(_Seeded):
-    """These indices in random order, each once.
+    """The given indices in random order, each once.
 
     Parameters
     ----------
@@ -175,14 +180,14 @@ class SubsetRandomSampler(_Seeded):
 
 
 class WeightedRandomSampler(_Seeded):
-    """Indices with given probabilities: rare classes as often as frequent ones, for example.
+    """Random indices with given probabilities, for example to draw rare classes as often as frequent ones.
 
     Parameters
     ----------
     weights : sequence of numbers, array or Variable, (n,)
         Not negative; they need not sum to 1. An index of weight 0 never comes.
     num_samples : int
-        How many in a pass.
+        The number of indices in a pass.
     replacement : bool
         Whether an index may come again.
     seed : int, optional
@@ -191,12 +196,14 @@ class WeightedRandomSampler(_Seeded):
     Raises
     ------
     ValueError
-        If an argument is not as described, or without replacement fewer indices have a weight than are to be drawn.
+        If an argument is not as described. Without replacement, also if fewer than ``num_samples`` weights are
+        positive.
 
     Notes
     -----
-    Without replacement an index comes when an exponential clock of its rate, the weight, rings: P. S. Efraimidis and P.
-    G. Spirakis, "Weighted random sampling with a reservoir", Information Processing Letters 97 (2006).
+    Without replacement, each index gets an exponentially distributed time, whose rate is the weight. The indices with
+    the earliest times are drawn: P. S. Efraimidis and P. G. Spirakis, "Weighted random sampling with a reservoir",
+    Information Processing Letters 97 (2006).
 
     Examples
     --------
@@ -207,8 +214,8 @@ class WeightedRandomSampler(_Seeded):
 
     def __init__(self, weights: Any, num_samples: int, replacement: bool = True, seed: int | None = None):
         name = "WeightedRandomSampler"
-        self.num_samples = whole(name, "num_samples", num_samples, 1)
-        self.replacement = flag(name, "replacement", replacement)
+        self.num_samples = checked_integer(name, "num_samples", num_samples, 1)
+        self.replacement = checked_bool(name, "replacement", replacement)
         with no_grad():
             self.weights = asarray(weights, dtype=float64, device="cpu").detach()
             if self.weights.ndim != 1:
@@ -216,34 +223,38 @@ class WeightedRandomSampler(_Seeded):
             if not ops.all(ops.isfinite(self.weights) & (self.weights >= 0)):
                 raise ValueError(f"{name}: a weight is negative, infinite or nan")
             self._rates = ops.where(self.weights > 0, self.weights, 1.0)
-            self._last = max([i for i, weight in enumerate(self.weights.tolist()) if weight], default=-1)
-            possible = int(ops.sum(ops.astype(self.weights > 0, int64)))
-        if not possible:
+            self._last_positive = max([i for i, weight in enumerate(self.weights.tolist()) if weight], default=-1)
+            n_positive = int(ops.sum(ops.astype(self.weights > 0, int64)))
+        if not n_positive:
             raise ValueError(f"{name}: none of the {self.weights.size} weights is positive")
-        if not self.replacement and self.num_samples > possible:
+        if not self.replacement and self.num_samples > n_positive:
             raise ValueError(
-                f"{name}: {self.num_samples} samples without replacement, but only {possible} of {self.weights.size} "
+                f"{name}: {self.num_samples} samples without replacement, but only {n_positive} of {self.weights.size} "
                 f"weights are positive"
             )
         super().__init__(seed)
 
-    @no_grad()
     def _order(self, stream: Backend) -> Sequence[int]:
-        if self.replacement:
-            bounds = ops.cumulative_sum(self.weights)
-            u = make(stream.uniform((self.num_samples,), float64, "cpu")) * bounds[-1]
-            # rounding may bring u up to the last bound
-            return ops.minimum(ops.searchsorted(bounds, u, side="right"), self._last).tolist()
-        clocks = -ops.log1p(-make(stream.uniform((self.weights.size,), float64, "cpu"))) / self._rates
-        clocks = ops.where(self.weights > 0, clocks, float("inf"))
-        return ops.argsort(clocks)[: self.num_samples].tolist()
+        order: list[int]
+        with no_grad():
+            if self.replacement:
+                bounds = ops.cumulative_sum(self.weights)
+                u = make(stream.uniform((self.num_samples,), float64, "cpu")) * bounds[-1]
+                # rounding may make u equal to the last bound, and the search would go past the last index
+                found = ops.searchsorted(bounds, u, side="right")
+                order = ops.minimum(found, self._last_positive).tolist()
+            else:
+                times = -ops.log1p(-make(stream.uniform((self.weights.size,), float64, "cpu"))) / self._rates
+                times = ops.where(self.weights > 0, times, float("inf"))
+                order = ops.argsort(times)[: self.num_samples].tolist()
+        return order
 
     def __len__(self) -> int:
         return self.num_samples
 
 
 class BatchSampler(Sampler[list[int]]):
-    """Lists of as many indices as a batch has samples.
+    """Lists of ``batch_size`` indices each.
 
     Parameters
     ----------
@@ -251,7 +262,7 @@ class BatchSampler(Sampler[list[int]]):
     batch_size : int
         At least 1.
     drop_last : bool
-        Whether to leave out a last batch that is smaller.
+        Whether to drop a last batch that is smaller.
 
     Raises
     ------
@@ -267,8 +278,8 @@ class BatchSampler(Sampler[list[int]]):
 
     def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool = False):
         self.sampler = sampler
-        self.batch_size = whole("BatchSampler", "batch_size", batch_size, 1)
-        self.drop_last = flag("BatchSampler", "drop_last", drop_last)
+        self.batch_size = checked_integer("BatchSampler", "batch_size", batch_size, 1)
+        self.drop_last = checked_bool("BatchSampler", "drop_last", drop_last)
 
     def __iter__(self) -> Iterator[list[int]]:
         indices = iter(self.sampler)
@@ -277,5 +288,6 @@ class BatchSampler(Sampler[list[int]]):
                 yield batch
 
     def __len__(self) -> int:
-        n = len(self.sampler)  # type: ignore[arg-type]
+        sampler: Any = self.sampler  # an iterable without a length raises TypeError
+        n = len(sampler)
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)

@@ -10,7 +10,7 @@ import pytest
 
 import rustorch
 from rustorch.data import DataLoader, default_collate, default_convert
-from rustorch.data.collate import moved
+from rustorch.data.collate import move
 from tests.support.target import Target
 
 
@@ -142,9 +142,9 @@ def test_numbers_go_to_the_default_device(backend: Target) -> None:
     assert batch.device == backend.device
 
 
-def test_moved(backend: Target) -> None:
+def test_move_changes_the_device_of_all_arrays(backend: Target) -> None:
     batch = [numpy.ones(2), {"a": rustorch.ones(1), "b": "text", "c": (3, None, numpy.float32(1))}]
-    out = moved(batch, backend.device)
+    out = move(batch, backend.device)
     assert isinstance(out[0], rustorch.Variable)
     assert (out[0].device, out[1]["a"].device) == (backend.device, backend.device)
     assert (out[1]["b"], out[1]["c"]) == ("text", (3, None, numpy.float32(1)))

@@ -378,7 +378,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"num_workers": 1, "prefetch_factor": n}, ValueError, "prefetch_factor is a positive integer, not ")
         for n in (0, -1, 1.5, True)
     ],
-    ({"prefetch_factor": 2}, ValueError, "prefetch_factor is of background threads, and there are none"),
+    ({"prefetch_factor": 2}, ValueError, "prefetch_factor needs num_workers > 0"),
     *[
         ({"seed": seed}, ValueError, "DataLoader: seed is a non-negative integer, not ")
         for seed in (-1, 1.0, True, "a")
