@@ -275,4 +275,4 @@ def tile(x: ArrayLike, repetitions: Sequence[int], /) -> Variable:
 def unstack(x: ArrayLike, /, *, axis: int = 0) -> tuple[Variable, ...]:
     """Split the array along an axis into a tuple of arrays without this axis."""
     x = adopt(x, "unstack")
-    return _unstack(x, one_axis(axis, x.ndim))
+    return tuple(_unstack(x, one_axis(axis, x.ndim)))
