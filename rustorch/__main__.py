@@ -1,4 +1,4 @@
-"""``python -m rustorch``: versions, which devices can be used, and why the others can't."""
+"""``python -m rustorch``: print the versions, the usable devices, and why the other devices are not usable."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from . import __version__, backends
 
 
 def main() -> None:
+    """Print the versions, and a line for each device."""
     print(f"rustorch {__version__}, Python {platform.python_version()} on {platform.platform()}")
     for package in ("numpy", "array-api-compat"):
         try:

@@ -1,9 +1,9 @@
-"""The header of a safetensors file: eight bytes with its length, then JSON with each tensor's name, dtype, shape and
-place.
+"""Read and write the header of a safetensors file.
 
-The format: https://github.com/huggingface/safetensors#format. Nothing in a header is believed before it is checked:
-where the format's own library lets a name stand twice or says no more than "invalid offset", the errors here name the
-tensor and what is wrong with it.
+The header is its length in eight bytes, then JSON with the name, dtype, shape and byte range of each tensor. The format
+is described at https://github.com/huggingface/safetensors#format. Every value of a header is checked before it is used.
+The format's own library accepts repeated names, and some of its errors say only "invalid offset"; the errors here name
+the tensor and the mistake.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeGuard
 __all__ = ["METADATA", "Entry", "code_of", "end_of", "entries_of", "metadata_of", "parse", "read", "write"]
 
 METADATA = "__metadata__"
-#: The format's name of a dtype -> ours, and the bytes of an element.
+#: The format's name of a dtype -> the standard's name, and the bytes of an element.
 _READABLE = {
     "BOOL": ("bool", 1),
     "U8": ("uint8", 1),
@@ -34,26 +34,35 @@ _READABLE = {
     "C64": ("complex64", 8),
 }
 _CODES = {name: (code, size) for code, (name, size) in _READABLE.items() if name != "bfloat16"}
-#: Longer ones the format's own library refuses, too.
+#: The largest length of a header in bytes; the format's own library has the same limit.
 _LONGEST = 100_000_000
-#: NumPy has no arrays of more axes.
-_MOST_AXES = 64
-#: Data begins at a multiple of it, so that every array in a mapped file is aligned.
+#: The largest number of dimensions of a NumPy array.
+_MOST_DIMENSIONS = 64
+#: The data starts at a multiple of this number of bytes, so that every array in a mapped file is aligned.
 _ALIGNMENT = 64
 
-#: First bytes of files that people take for safetensors -> what they are.
-_OTHERS = {
-    b"PK\x03\x04": "a zip archive, as torch.save and numpy.savez write; in PyTorch, safetensors.torch.save_file(state_dict, path) writes "
-    "what can be read here, numpy.load reads an .npz",
-    b"\x80": "a pickle, which may run any code when it is read; in PyTorch, safetensors.torch.save_file(state_dict, path) writes what "
-    "can be read here",
+#: The first bytes of other formats -> what an error says about such a file.
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "a zip archive, as torch.save and numpy.savez write; in PyTorch, "
+    "safetensors.torch.save_file(state_dict, path) writes what can be read here, numpy.load reads an .npz",
+    b"\x80": "a pickle, which may run any code when it is read; in PyTorch, "
+    "safetensors.torch.save_file(state_dict, path) writes what can be read here",
     b"\x93NUMPY": "an .npy file; numpy.load reads it",
     b"\x89HDF": "an HDF5 file",
 }
 
 
 class Entry(NamedTuple):
-    """A tensor as a header describes it: the dtype's name, the shape, and its bytes' place behind the header."""
+    """A tensor in a header.
+
+    Attributes
+    ----------
+    dtype : str
+        The standard's name of the dtype; also bfloat16 and float16.
+    shape : tuple of int
+    start, stop : int
+        The range of its bytes, counted from the end of the header.
+    """
 
     dtype: str
     shape: tuple[int, ...]
@@ -62,18 +71,18 @@ class Entry(NamedTuple):
 
 
 def code_of(dtype: str, shape: tuple[int, ...]) -> tuple[str, int, tuple[int, ...]] | None:
-    """The format's name of a dtype, the bytes of an element and the shape as it is written; None for a dtype that has
-    none.
+    """The format's name of a dtype, the bytes of an element, and the shape in the file; None if the format lacks the
+    dtype.
     """
-    if dtype == "complex128":  # the format has no such dtype: pairs of float64
+    if dtype == "complex128":  # written as pairs of float64
         return "F64", 8, (*shape, 2)
-    found = _CODES.get(dtype)
-    return None if found is None else (*found, shape)
+    code = _CODES.get(dtype)
+    return None if code is None else (*code, shape)
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
 def write(tensors: dict[str, tuple[str, tuple[int, ...]]], metadata: dict[str, str]) -> tuple[bytes, list[str]]:
-    """A header with its length before it, and the names of the tensors in the order in which their bytes follow.
+    """A header with its length in front, and the names of the tensors in the order of their bytes.
 
     Parameters
     ----------
@@ -82,15 +91,15 @@ def write(tensors: dict[str, tuple[str, tuple[int, ...]]], metadata: dict[str, s
     metadata : dict of str to str
     """
     coded: dict[str, Any] = {name: code_of(*tensor) for name, tensor in tensors.items()}
-    # the largest elements first: each is aligned then, without gaps, which the format forbids
+    # with the largest elements first, each tensor is aligned without gaps, which the format forbids
     order = sorted(coded, key=lambda name: -coded[name][1])
-    places, end = {}, 0
+    ranges, end = {}, 0
     for name in order:
         _, size, shape = coded[name]
-        places[name] = [end, end := end + size * prod(shape)]
+        ranges[name] = [end, end := end + size * prod(shape)]
     head: dict[str, Any] = {METADATA: metadata} if metadata else {}
     for name, (code, _, shape) in coded.items():
-        head[name] = {"dtype": code, "shape": list(shape), "data_offsets": places[name]}
+        head[name] = {"dtype": code, "shape": list(shape), "data_offsets": ranges[name]}
     text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-(8 + len(text)) % _ALIGNMENT)
     if len(text) > _LONGEST:
@@ -103,25 +112,33 @@ def write(tensors: dict[str, tuple[str, tuple[int, ...]]], metadata: dict[str, s
 
 # -- reading -----------------------------------------------------------------------------------------------------------
 def read(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
-    """The JSON of a header, not yet checked further, and where the data begins.
+    """The JSON of a header, whose values are not checked yet, and the position of the data.
+
+    Parameters
+    ----------
+    file : binary file
+        At its start.
+    size : int
+        The number of its bytes.
 
     Raises
     ------
     ValueError
-        If the file's beginning is no header.
+        If the file does not start with a header.
     """
-    first = file.read(8)
-    length = int.from_bytes(first, "little")
-    if len(first) < 8:
+    first_bytes = file.read(8)
+    length = int.from_bytes(first_bytes, "little")
+    if len(first_bytes) < 8:
         raise ValueError(
             f"it is no safetensors file, or was cut short: it has {size} bytes, and the shortest one has 10"
         )
     if length > size - 8:
-        other = next((what for magic, what in _OTHERS.items() if first.startswith(magic) and length >> 24), "")
+        formats = (what for magic, what in _OTHER_FORMATS.items() if first_bytes.startswith(magic) and length >> 24)
+        if (other_format := next(formats, None)) is not None:
+            raise ValueError(f"it is {other_format}")
         raise ValueError(
-            f"it is {other}"
-            if other
-            else f"it is no safetensors file, or was cut short: its first 8 bytes promise a header of {length} bytes, and {size - 8} follow"
+            f"it is no safetensors file, or was cut short: its first 8 bytes promise a header of {length} bytes, and "
+            f"{size - 8} follow"
         )
     if length > _LONGEST:
         raise ValueError(f"its header of {length} bytes is longer than the format allows, {_LONGEST}")
@@ -134,73 +151,76 @@ def read(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
         raise ValueError(f"its header is no JSON that the format allows: {error}") from error
     if not isinstance(head, dict):
         raise ValueError(f"its header is no JSON object, but a {type(head).__name__}")
-    _encodable(head)
+    _check_unicode(head)
     return head, 8 + length
 
 
-def _encodable(names: Iterable[str]) -> None:
-    """JSON can spell half a surrogate pair, which is no text."""
+def _check_unicode(texts: Iterable[str]) -> None:
+    """Raise ValueError for half a surrogate pair, which JSON can express and which is no Unicode text."""
     try:
-        "".join(names).encode()
+        "".join(texts).encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"a name or text in its header is no Unicode: {error}") from error
 
 
 def parse(text: str) -> Any:
-    """JSON without names that stand twice, NaN, and nesting without end; raises ValueError for others."""
+    """The value of a JSON text. Raises ValueError also for repeated names, NaN, infinity and too deep nesting."""
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        return json.loads(text, object_pairs_hook=_dict_of_pairs, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the name {twice!r} stands in it twice")
-    return found
+def _dict_of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The dict of a JSON object. Raises ValueError for a repeated name."""
+    result: dict[str, Any] = dict(pairs)
+    if len(result) < len(pairs):
+        names = set()
+        for name, _ in pairs:
+            if name in names:
+                raise ValueError(f"the name {name!r} stands in it twice")
+            names.add(name)
+    return result
 
 
-def _constant(name: str) -> Any:
+def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
 def metadata_of(head: dict[str, Any]) -> dict[str, str]:
-    """The strings by name that a header has beside the tensors.
+    """The metadata of a header: a dict of strings.
 
     Raises
     ------
     ValueError
-        If they are something else.
+        If the metadata is something else.
     """
-    found = head.get(METADATA)
-    if found is None:
+    metadata = head.get(METADATA)
+    if metadata is None:
         return {}
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError(f"its {METADATA} is no JSON object of strings")
-    _encodable(found)
-    _encodable(found.values())
-    return found
+    _check_unicode(metadata)
+    _check_unicode(metadata.values())
+    return metadata
 
 
 def entries_of(head: dict[str, Any], size: int) -> dict[str, Entry]:
-    """What a header says about its tensors, in its order, after all of it has been checked.
+    """The entries of all tensors, checked, in the order of the header.
 
     Parameters
     ----------
     head : dict
         The header's JSON.
     size : int
-        How many bytes follow the header.
+        The number of bytes after the header.
 
     Raises
     ------
     ValueError
-        If a tensor is not described as the format asks, or the tensors do not fill these bytes one after the other.
+        If the description of a tensor is wrong, or the tensors overlap or do not fill these bytes.
     """
-    entries = {name: _entry(name, found, size) for name, found in head.items() if name != METADATA}
+    entries = {name: _entry(name, description, size) for name, description in head.items() if name != METADATA}
     end, last = 0, ""
     for name, entry in sorted(entries.items(), key=lambda item: item[1][2:]):
         if entry.start < end:
@@ -216,38 +236,43 @@ def entries_of(head: dict[str, Any], size: int) -> dict[str, Entry]:
 
 
 def end_of(head: dict[str, Any]) -> int:
-    """Where the last of the tensors ends, as a header has it, before it is checked."""
-    places = [found.get("data_offsets") for name, found in head.items() if name != METADATA and isinstance(found, dict)]
-    return max((place[1] for place in places if _counts(place) and len(place) == 2), default=0)
+    """The end of the last tensor according to a header, which is not checked yet; counted from the header's end."""
+    ranges = [
+        description.get("data_offsets")
+        for name, description in head.items()
+        if name != METADATA and isinstance(description, dict)
+    ]
+    return max((offsets[1] for offsets in ranges if _is_list_of_counts(offsets) and len(offsets) == 2), default=0)
 
 
-def _entry(name: str, found: Any, size: int) -> Entry:
-    if not isinstance(found, dict):
-        raise ValueError(f"the tensor {name!r} is described by no JSON object, but by {found!r:.50}")
-    code, shape, place = found.get("dtype"), found.get("shape"), found.get("data_offsets")
+def _entry(name: str, description: Any, size: int) -> Entry:
+    """The entry of a tensor, checked. Raises ValueError if its description is wrong."""
+    if not isinstance(description, dict):
+        raise ValueError(f"the tensor {name!r} is described by no JSON object, but by {description!r:.50}")
+    code, shape, offsets = (description.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not isinstance(code, str) or code not in _READABLE:
         raise ValueError(
             f"the tensor {name!r} has the dtype {code!r:.50}; those that can be read are {', '.join(_READABLE)}. "
-            f"Convert it where it comes "
-            f"from, in PyTorch with tensor.float()"
+            f"Convert it where it comes from, in PyTorch with tensor.float()"
         )
-    if not _counts(shape) or len(shape) > _MOST_AXES:
+    if not _is_list_of_counts(shape) or len(shape) > _MOST_DIMENSIONS:
         raise ValueError(f"the tensor {name!r} has the shape {shape!r:.100}, which is none")
-    if not _counts(place) or len(place) != 2 or place[0] > place[1]:
-        raise ValueError(f"the tensor {name!r} has the data_offsets {place!r:.100}, which are no begin and end")
-    if place[1] > size:
+    if not _is_list_of_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+        raise ValueError(f"the tensor {name!r} has the data_offsets {offsets!r:.100}, which are no begin and end")
+    if offsets[1] > size:
         raise ValueError(
-            f"the tensor {name!r} ends at byte {place[1]}, but {size} bytes follow the header: the file was cut short, "
-            f"or its header lies"
+            f"the tensor {name!r} ends at byte {offsets[1]}, but {size} bytes follow the header: the file was cut "
+            f"short, or its header lies"
         )
     dtype, width = _READABLE[code]
-    if prod(shape) * width != place[1] - place[0]:
+    if prod(shape) * width != offsets[1] - offsets[0]:
         raise ValueError(
-            f"the tensor {name!r} has {place[1] - place[0]} bytes, where the shape {tuple(shape)} of {code} needs "
+            f"the tensor {name!r} has {offsets[1] - offsets[0]} bytes, where the shape {tuple(shape)} of {code} needs "
             f"{prod(shape) * width}"
         )
-    return Entry(dtype, tuple(shape), *place)
+    return Entry(dtype, tuple(shape), *offsets)
 
 
-def _counts(value: Any) -> TypeGuard[list[int]]:
+def _is_list_of_counts(value: Any) -> TypeGuard[list[int]]:
+    """Whether a value is a list of integers in [0, 2**63)."""
     return isinstance(value, list) and all(type(n) is int and 0 <= n < 1 << 63 for n in value)

@@ -1,4 +1,4 @@
-"""A file that tensors are read from: mapped into memory, so that what is not touched costs nothing."""
+"""A file to read tensors from, mapped into memory so that only the parts in use are read."""
 
 from __future__ import annotations
 
@@ -6,45 +6,53 @@ import mmap
 import os
 import stat
 import sys
-from typing import Any, BinaryIO
+from typing import Any
 
 __all__ = ["Source"]
 
-#: Smaller files are read at once: cheaper than a map, and no file handle is held.
+#: Files with fewer bytes are read at once. This is cheaper than a map, and keeps no file open.
 _MAPPED_FROM = 1 << 20
 
 
 def _flags() -> int:
-    """Of a private map: writes stay in this process, and nothing is reserved for writes that may never come."""
-    # Linux refuses to reserve more than there is memory; the module has a name for the flag from Python 3.13 on
+    """The flags of a private map: writes do not reach the file, and no memory is reserved for them."""
+    # Linux refuses a map with a reservation larger than the memory. mmap.MAP_NORESERVE exists from Python 3.13 on.
     generic = 0x4000 if sys.platform == "linux" and os.uname().machine in ("x86_64", "aarch64", "riscv64") else 0
     return mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", generic)
 
 
 class Source:
-    """A file, open for reading.
+    """A file that is open for reading.
+
+    Parameters
+    ----------
+    path : str
 
     Attributes
     ----------
     file : binary file
     size : int
-        Bytes in it.
+        The number of its bytes.
+    may_go_on : bool
+        Whether other data may follow the object in the file.
 
     Raises
     ------
     ValueError
-        If it is no ordinary file.
+        If the path is no ordinary file.
     OSError
-        If it cannot be opened.
+        If the file cannot be opened.
     """
 
+    may_go_on = False
+
     def __init__(self, path: str) -> None:
-        mode = os.stat(path).st_mode  # before it is opened: to open a pipe would mean to wait for its other end
+        mode = os.stat(path).st_mode  # check before opening: opening a pipe waits for its writer
         if not stat.S_ISREG(mode):
             raise ValueError("it is a folder" if stat.S_ISDIR(mode) else "it is no ordinary file")
-        self.file: BinaryIO = open(path, "rb")  # noqa: SIM115 - closed by __exit__
-        self.size = os.fstat(self.file.fileno()).st_size
-        self._map: Any = None
+        self.file: Any = open(path, "rb")  # noqa: SIM115 - closed by __exit__
+        self.size: int = os.fstat(self.file.fileno()).st_size
+        self._map: memoryview | None = None
 
     def __enter__(self) -> Source:
         return self
@@ -52,29 +60,26 @@ class Source:
     def __exit__(self, *exc: object) -> None:
         self.file.close()
 
-    #: Whether there may be more in it behind the object.
-    goes_on = False
-
-    def leave_at(self, place: int) -> None:
-        """Let the file stand there when it is left: of an open file that a user gave."""
+    def set_end_position(self, position: int) -> None:
+        """Set the position of a user's open file after reading. A file that was opened here is closed instead."""
 
     def map(self) -> None:
-        """Let `bytes` be parts of one map from here on, where the system and the file's size let it."""
-        # on Windows, a file that is mapped could not be replaced by a save
+        """Map the file, so that `bytes` returns parts of the map. Small files are not mapped."""
+        # on Windows, a save cannot replace a mapped file
         if sys.platform != "win32" and self.size >= _MAPPED_FROM:
             try:
                 self._map = memoryview(
                     mmap.mmap(self.file.fileno(), self.size, _flags(), mmap.PROT_READ | mmap.PROT_WRITE)
                 )
-            except OSError:  # a file system that maps nothing
+            except OSError:  # a file system without maps
                 self._map = None
 
     def bytes(self, start: int, stop: int) -> memoryview:
-        """Part of the file, as memory that can be written to."""
+        """The bytes from start to stop, in memory that can be written to."""
         if self._map is not None:
             return self._map[start:stop]
         memory = memoryview(bytearray(stop - start))
         self.file.seek(start)
-        if self.file.readinto(memory) < len(memory):  # type: ignore[attr-defined]
+        if self.file.readinto(memory) < len(memory):
             raise ValueError("it was cut short while it was read")
         return memory

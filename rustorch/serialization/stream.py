@@ -1,4 +1,4 @@
-"""Files that are open already: what `save` writes into and `load` reads from besides paths."""
+"""Open files that `save` writes to and `load` reads from."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ __all__ = ["Stream", "is_file", "target"]
 
 
 def is_file(value: Any, method: str) -> bool:
-    """Whether a value is an open file, or something like it with this method, and no path."""
+    """Whether a value is no path, and has this method of a file."""
     return not isinstance(value, (str, bytes, os.PathLike)) and callable(getattr(value, method, None))
 
 
 def _refuse_text(function: str, file: Any, mode: str) -> None:
-    if isinstance(getattr(file, "file", file), io.TextIOBase):  # tempfile's files wrap another
+    """Raise TypeError for a file that is open for text."""
+    if isinstance(getattr(file, "file", file), io.TextIOBase):  # the files of tempfile wrap another file
         raise TypeError(
             f"{function}: the {type(file).__name__} is open for text; open it for bytes, as in open(path, {mode!r}) or "
             f"io.BytesIO()"
@@ -27,7 +28,7 @@ def _refuse_text(function: str, file: Any, mode: str) -> None:
 
 
 def target(function: str, file: Any) -> Callable[[Iterable[bytes | memoryview]], None]:
-    """What writes pieces of bytes into an open file, one after the other.
+    """A function that writes pieces of bytes to an open file, one after another.
 
     Raises
     ------
@@ -46,31 +47,31 @@ def target(function: str, file: Any) -> Callable[[Iterable[bytes | memoryview]],
         for piece in pieces:
             left = memoryview(piece)
             while left:
-                done = file.write(left)  # a file without a buffer may take a part
-                left = left[len(left) if done is None else done :]
+                written = file.write(left)  # a file without a buffer may write only a part
+                left = left[len(left) if written is None else written :]
 
     return write
 
 
 class Stream(Source):
-    """An open file, read from where it stands.
+    """An open file, read from its current position.
 
     Parameters
     ----------
     function : str
-        What errors call the caller.
+        The function that errors name.
     file : object
-        With ``read``; one without ``seek``, or that cannot, is read to its end at once.
+        With ``read``. A file that cannot seek is read to its end at once.
 
     Raises
     ------
     TypeError
-        If it is open for text.
+        If the file is open for text.
     ValueError
-        If it is not open for reading.
+        If the file is not open for reading.
     """
 
-    goes_on = True
+    may_go_on = True
 
     def __init__(self, function: str, file: Any) -> None:
         _refuse_text(function, file, "rb")
@@ -78,45 +79,47 @@ class Stream(Source):
             raise ValueError(
                 f"{function}: the {type(file).__name__} is not open for reading; open it as in open(path, 'rb')"
             )
-        first = file.read(0)
-        if not isinstance(first, (bytes, bytearray, memoryview)):
+        sample = file.read(0)
+        if not isinstance(sample, (bytes, bytearray, memoryview)):
             raise TypeError(
-                f"{function}: read() of the {type(file).__name__} returns {type(first).__name__}, not bytes"
+                f"{function}: read() of the {type(file).__name__} returns {type(sample).__name__}, not bytes"
             )
         self.file: Any = file if _seekable(file) else io.BytesIO(_rest(file))
-        self._first = self._leave = self.file.tell()
+        self._start = self._end_position = self.file.tell()
         self.file.seek(0, io.SEEK_END)
-        self.size = self.file.tell() - self._first
-        self.file.seek(self._first)
+        self.size = self.file.tell() - self._start
+        self.file.seek(self._start)
 
     def __enter__(self) -> Stream:
         return self
 
     def __exit__(self, *exc: object) -> None:
         with contextlib.suppress(OSError, ValueError):
-            self.file.seek(self._leave)
+            self.file.seek(self._end_position)
 
-    def leave_at(self, place: int) -> None:
-        self._leave = self._first + place
+    def set_end_position(self, position: int) -> None:
+        """Set the position of the file after reading, from the start of the object."""
+        self._end_position = self._start + position
 
     def map(self) -> None:
-        """Nothing: the file is somebody else's, and may change."""
+        """Do nothing: the user may change the file."""
 
     def bytes(self, start: int, stop: int) -> memoryview:
-        """Part of the file, as memory that can be written to."""
+        """The bytes from start to stop, in memory that can be written to."""
         memory = bytearray(stop - start)
-        self.file.seek(self._first + start)
-        done = 0
-        while done < len(memory):
-            piece = self.file.read(len(memory) - done)
+        self.file.seek(self._start + start)
+        n_read = 0
+        while n_read < len(memory):
+            piece = self.file.read(len(memory) - n_read)
             if not piece:
                 raise ValueError("it was cut short while it was read")
-            memory[done : done + len(piece)] = piece
-            done += len(piece)
+            memory[n_read : n_read + len(piece)] = piece
+            n_read += len(piece)
         return memoryview(memory)
 
 
 def _seekable(file: Any) -> bool:
+    """Whether a file can seek."""
     try:
         return bool(file.seekable()) if hasattr(file, "seekable") else file.tell() is not None and hasattr(file, "seek")
     except (AttributeError, OSError):
@@ -124,7 +127,7 @@ def _seekable(file: Any) -> bool:
 
 
 def _rest(file: Any) -> bytes:
-    """Everything that is left in a file that gives it in pieces."""
+    """All remaining bytes of a file; one call of read may return only a part."""
     pieces = []
     while piece := file.read(1 << 20):
         pieces.append(bytes(piece))

@@ -1,15 +1,15 @@
-"""Nested objects as JSON with the names of their tensors, and back.
+"""Convert nested objects to JSON that names their tensors, and back.
 
-JSON's own values stand for themselves, except for dicts; everything else is an object of one entry, whose name says
-what it is: ``tensor``, ``dict``, ``items`` (a dict whose keys are not all strings), ``tuple``, ``int`` (of more than 64
-bits), ``float`` (inf and nan), ``complex``, ``bytes``.
+null, booleans, numbers, strings and lists are stored as such. Every other value is a JSON object with one entry. Its
+name says what the value is: ``tensor``, ``dict``, ``items`` (a dict with keys that are no strings), ``tuple``, ``int``
+(of more than 64 bits), ``float`` (infinity and NaN), ``complex``, ``bytes``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..autograd.check import native_of
 from ..autograd.graph import Value
@@ -19,21 +19,28 @@ from .header import METADATA, code_of
 
 __all__ = ["Flattened", "unflatten"]
 
-#: Arrays of these dtypes are written in another one, or were once; the structure says what they were.
+#: Dtypes that the structure names beside a tensor: complex128, which is stored as float64; float16, of older files.
 _MARKED = ("complex128", "float16")
-#: How deep containers may stand in each other: what is written can be read again, also from deep within a program.
+#: The largest depth of containers. It is far below the recursion limit, so that every saved file can be loaded again.
 _DEEPEST = 200
 _COMMON = frozenset((float, int, str, bool, type(None)))
+#: A function that returns the tensor of a name, in the given dtype or, for None, in the dtype of the file.
+Take: TypeAlias = Callable[[str, str | None], Any]
 
 
 def _is_key(key: Any) -> bool:
+    """Whether a file can hold this key of a dict."""
     if isinstance(key, tuple):
         return all(map(_is_key, key))
     return key is None or isinstance(key, (str, int, float, complex, bytes)) or is_numpy_scalar(key)
 
 
 class Flattened:
-    """An object, taken apart.
+    """The structure of an object as JSON, and its arrays by name.
+
+    Parameters
+    ----------
+    value : object
 
     Attributes
     ----------
@@ -42,16 +49,16 @@ class Flattened:
     described : dict
         Name -> (name of the dtype, shape).
     node : object
-        The JSON of the structure.
-    plain : bool
-        Whether that says no more than the names and the dtypes do: a dict of arrays, by the names that they have here.
+        The structure as JSON.
+    is_plain : bool
+        Whether the object is a dict of arrays whose keys are the names here. Then the file needs no structure.
 
     Raises
     ------
     TypeError
-        If there is something in it that no file can hold.
+        If the object contains a value that a file cannot hold.
     ValueError
-        If it is nested too deeply, or contains itself.
+        If the object is nested too deeply, or contains itself.
     """
 
     def __init__(self, value: Any) -> None:
@@ -59,10 +66,11 @@ class Flattened:
         self.described: dict[str, tuple[str, tuple[int, ...]]] = {}
         self.node = self._node(value, ())
         body = self.node.get("dict") if isinstance(self.node, dict) else None
-        self.plain = body is not None and all(node == {"tensor": name} for name, node in body.items())
+        self.is_plain = body is not None and all(node == {"tensor": name} for name, node in body.items())
 
-    def _node(self, value: Any, path: tuple) -> Any:
-        if type(value) in _COMMON:  # a history of a million losses takes this way
+    def _node(self, value: Any, path: tuple[Any, ...]) -> Any:
+        """The JSON of a value, which has this path in the object."""
+        if type(value) in _COMMON:  # fast path, for example for a list of a million losses
             return _number_or_text(value)
         if isinstance(value, Value):
             return self._array(value._native, path)
@@ -73,7 +81,7 @@ class Flattened:
         elif of(value) is not None:
             try:
                 native = native_of(value)
-            except TypeError as error:  # of text, of objects, with a mask
+            except TypeError as error:  # an array of text or objects, or with a mask
                 raise TypeError(f"save: {_where(path)} is no array that can be saved: {error}") from error
             return self._array(native, path)
         if value is None or isinstance(value, (bool, str, bytes, int, float, complex)):
@@ -104,15 +112,15 @@ class Flattened:
             return nodes if isinstance(value, list) else {"tuple": nodes}
         raise TypeError(
             f"save: {_where(path)} is of type {type(value).__name__}, which a file cannot hold; it takes arrays, "
-            f"numbers, strings, bytes, "
-            f"None, dicts, lists and tuples of them, and objects with a state_dict()"
+            f"numbers, strings, bytes, None, dicts, lists and tuples of them, and objects with a state_dict()"
         )
 
-    def _array(self, native: Array, path: tuple) -> dict[str, Any]:
+    def _array(self, native: Array, path: tuple[Any, ...]) -> dict[str, Any]:
+        """Store an array under a name that no other array has, and return the JSON that refers to it."""
         backend: Any = of(native)
         try:
             dtype = backend.dtype_of(native).name
-        except KeyError:  # a tensor of PyTorch's in a dtype that the standard lacks
+        except KeyError:  # a tensor of PyTorch in a dtype that the standard lacks
             dtype = str(native.dtype)
         shape = tuple(native.shape)
         if code_of(dtype, shape) is None:
@@ -129,11 +137,13 @@ class Flattened:
         return {"tensor": [name, dtype] if dtype in _MARKED else name}
 
 
-def _where(path: tuple) -> str:
+def _where(path: tuple[Any, ...]) -> str:
+    """The path of a value for an error message, such as ``the object['model'][0]``."""
     return "the object" + "".join(f"[{key!r}]" for key in path)
 
 
 def _number_or_text(value: Any) -> Any:
+    """The JSON of None, a boolean, a number, a string or bytes."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -149,21 +159,21 @@ def _number_or_text(value: Any) -> Any:
     return {"complex": [_number_or_text(value.real), _number_or_text(value.imag)]}
 
 
-# -- back --------------------------------------------------------------------------------------------------------------
-def unflatten(node: Any, take: Callable[[str, str | None], Any]) -> Any:
-    """The object of a structure.
+# -- loading -----------------------------------------------------------------------------------------------------------
+def unflatten(node: Any, take: Take) -> Any:
+    """The object with a structure.
 
     Parameters
     ----------
     node : object
-        JSON; of unknown origin, so every part of it is looked at.
+        The structure as JSON. It may come from any program, so that each part is checked.
     take : callable
-        Returns the tensor of a name, in a dtype if one is named.
+        Returns the tensor of a name, in the given dtype or, for None, in the dtype of the file.
 
     Raises
     ------
     ValueError
-        If it is not what `Flattened` writes.
+        If the structure is not one that `Flattened` writes.
     """
     try:
         return _object(node, take)
@@ -171,7 +181,8 @@ def unflatten(node: Any, take: Callable[[str, str | None], Any]) -> Any:
         raise ValueError("its structure is nested too deeply") from None
 
 
-def _object(node: Any, take: Callable[[str, str | None], Any]) -> Any:
+def _object(node: Any, take: Take) -> Any:
+    """The value of a node."""
     if node is None or isinstance(node, (bool, int, float, str)):
         return node
     if isinstance(node, list):
@@ -185,8 +196,8 @@ def _object(node: Any, take: Callable[[str, str | None], Any]) -> Any:
             return dict(zip(body, _objects(list(body.values()), take), strict=True))
         case [("items", list() as pairs)] if all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
             keys, values = (_objects([pair[i] for pair in pairs], take) for i in (0, 1))
-            if all(map(_is_key, keys)) and len(found := dict(zip(keys, values, strict=True))) == len(keys):
-                return found
+            if all(map(_is_key, keys)) and len(items := dict(zip(keys, values, strict=True))) == len(keys):
+                return items
         case [("tuple", list() as body)]:
             return tuple(_objects(body, take))
         case [("int", str() as digits)]:
@@ -202,8 +213,9 @@ def _object(node: Any, take: Callable[[str, str | None], Any]) -> Any:
     raise ValueError(f"its structure has a part that rustorch does not write: {node!r:.100}")
 
 
-def _objects(nodes: list, take: Callable[[str, str | None], Any]) -> list:
-    found = []
+def _objects(nodes: list[Any], take: Take) -> list[Any]:
+    """The values of all nodes."""
+    values = []
     for node in nodes:
-        found.append(_object(node, take))
-    return found
+        values.append(_object(node, take))
+    return values
