@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .backends import Array, Namespace
 
 if TYPE_CHECKING:
+    import numpy
+
     from .variable import Variable
 
-__all__ = ["Array", "ArrayLike", "Axes", "DTypeLike", "Namespace", "Number", "Shape", "Sizes"]
+__all__ = ["Array", "ArrayLike", "Axes", "DType", "DTypeLike", "Namespace", "Number", "Shape", "Sizes"]
 
 #: One of Python's numbers. The standard promotes them weakly: the array beside them decides the dtype.
 Number: TypeAlias = bool | int | float | complex
@@ -25,5 +27,7 @@ Shape: TypeAlias = tuple[int, ...]
 Sizes: TypeAlias = int | Sequence[int]
 #: The dimensions that a function works along: one, several, or None for all of them.
 Axes: TypeAlias = int | Sequence[int] | None
+#: A dtype on any device: one of the standard's, as a dtype of NumPy.
+DType: TypeAlias = "numpy.dtype[Any]"
 #: A dtype of any backend, a type of Python's, a name such as "float32", or None for the default.
 DTypeLike: TypeAlias = Any

@@ -146,7 +146,8 @@ class Variable(Operators, Interchange, VariableNames, Value):
     @property
     def ndim(self) -> int:
         """The number of dimensions."""
-        return self._native.ndim
+        count: int = self._native.ndim
+        return count
 
     @property
     def size(self) -> int:
@@ -213,7 +214,8 @@ class Variable(Operators, Interchange, VariableNames, Value):
     def __len__(self) -> int:
         if not self._native.ndim:
             raise TypeError("a Variable without dimensions has no length")
-        return self._native.shape[0]
+        count: int = self._native.shape[0]
+        return count
 
     def __iter__(self) -> Iterator[Variable]:
         if not self._native.ndim:

@@ -191,7 +191,7 @@ class Primitive:
 
     call = __call__ = recording.call
 
-    def with_by_products(self, *args: Any) -> tuple[Any, Sequence[Any]]:
+    def with_by_products(self, *args: Any) -> tuple[Variable, Sequence[Any]]:
         """Call the primitive and return the output and the by-products, as native arrays in the order of ``aux``."""
         return recording.general(self, args)
 
@@ -221,7 +221,7 @@ class BinaryFunction(Protocol):
     """
 
     __name__: str
-    operator: Callable[[Any, Any], Any]
+    operator: Callable[[Any, Any], Variable]
 
     def __call__(self, x1: ArrayLike, x2: ArrayLike, /) -> Variable: ...
 

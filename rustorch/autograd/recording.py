@@ -248,7 +248,7 @@ def unary_function(primitive: Primitive) -> Callable[[ArrayLike], Variable]:
 _BOTH_INPUTS = [0, 1]
 
 
-def binary_operator(primitive: Primitive) -> Callable[[Any, Any], Any]:
+def binary_operator(primitive: Primitive) -> Callable[[Any, Any], Variable]:
     """The function of two arrays, or an array and a Python number, that calls a primitive as `unary_function` does.
 
     It serves operators such as ``x1 + x2`` and returns NotImplemented for an operand that no backend knows.

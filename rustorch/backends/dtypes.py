@@ -48,7 +48,8 @@ def as_dtype(dtype: Any) -> numpy.dtype:
         If it names no data type, or one that rustorch refuses, such as float16.
     """
     if type(dtype) in _DTYPE_CLASSES and dtype.isnative:
-        return dtype
+        known: numpy.dtype = dtype
+        return known
     if dtype is None:  # NumPy takes None for float64
         raise TypeError(f"None is not a data type; use one of rustorch.{', rustorch.'.join(NAMES)}")
     if dtype is builtins.float:
@@ -59,7 +60,7 @@ def as_dtype(dtype: Any) -> numpy.dtype:
     if native is None and type(dtype).__module__ == "torch":
         native = str(dtype).removeprefix("torch.")
     try:
-        named = numpy.dtype(dtype if native is None else native).newbyteorder("=")
+        named: numpy.dtype = numpy.dtype(dtype if native is None else native).newbyteorder("=")
     except TypeError as error:
         if "bfloat16" in (dtype, native):
             return _bfloat16()
@@ -80,7 +81,7 @@ def _bfloat16() -> numpy.dtype:
             "bfloat16 is refused: NumPy has no such dtype without the package ml_dtypes; pip install ml_dtypes, or "
             "convert the array to float32 in its own library"
         ) from error
-    return numpy.dtype(bfloat16)
+    return numpy.dtype(bfloat16)  # type: ignore[no-any-return] # ml_dtypes has no types
 
 
 #: Name of a refused dtype -> the reason, and what to write instead.

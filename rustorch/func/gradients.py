@@ -11,7 +11,7 @@ from .transform import Call, gradients_of, released
 
 
 def value_and_gradient(
-    name: str, func: Callable, argnums: Any, has_aux: bool, args: Any, kwargs: Any
+    name: str, func: Callable[..., Any], argnums: Any, has_aux: bool, args: Any, kwargs: Any
 ) -> tuple[Any, Any, Any]:
     """The gradient, the value, and the auxiliary output of a function. Errors begin with ``name``."""
     call = Call(name, func, args, kwargs, argnums, has_aux)
@@ -28,7 +28,7 @@ def value_and_gradient(
     return call.arranged(gradients), released(call.result, call.outer), released(call.aux, call.outer)
 
 
-def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+def grad(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The function that computes the gradient of ``func``.
 
     Parameters
@@ -68,7 +68,9 @@ def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = Fal
     return gradient
 
 
-def value_and_grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+def value_and_grad(
+    func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """As `grad`, for a function that returns ``(value, gradient)``, or with ``has_aux`` ``((value, aux), gradient)``.
 
     Examples
@@ -88,7 +90,9 @@ def value_and_grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
     return both
 
 
-def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+def grad_and_value(
+    func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """As `value_and_grad` in another order: ``(gradient, value)``, with ``has_aux`` ``(gradient, (value, aux))``."""
 
     @functools.wraps(func, updated=())

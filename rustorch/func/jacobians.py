@@ -34,7 +34,9 @@ def _block(rows: Sequence[Variable], shape: tuple[int, ...], like: Variable) -> 
     return ops.reshape(ops.stack(rows), shape)
 
 
-def _jacobian(name: str, func: Callable, argnums: Any, has_aux: bool, forward: bool, args: Any, kwargs: Any) -> Any:
+def _jacobian(
+    name: str, func: Callable[..., Any], argnums: Any, has_aux: bool, forward: bool, args: Any, kwargs: Any
+) -> Any:
     call = Call(name, func, args, kwargs, argnums, has_aux)
     outs, ins = call.outs, call.fresh
     _real(name, [*outs, *ins])
@@ -56,7 +58,9 @@ def _jacobian(name: str, func: Callable, argnums: Any, has_aux: bool, forward: b
     return (jacobian, released(call.aux, call.outer)) if has_aux else jacobian
 
 
-def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False) -> Callable:
+def jacrev(
+    func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False
+) -> Callable[..., Any]:
     """The function that computes the Jacobian, by one reverse pass per element of the output.
 
     Parameters
@@ -85,14 +89,14 @@ def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool 
     )
 
 
-def jacfwd(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+def jacfwd(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """As `jacrev`, by one pass per element of the input. It is cheaper if the output is larger than the input."""
     return functools.wraps(func, updated=())(
         lambda *args, **kwargs: _jacobian("jacfwd", func, argnums, has_aux, True, args, kwargs)
     )
 
 
-def hessian(func: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
+def hessian(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """The function that computes the second derivatives: the Jacobian of the Jacobian.
 
     Examples

@@ -11,7 +11,7 @@ from .gradients import value_and_gradient
 from .transform import Call, Pushed, gradients_of, inputs, like, released, tracked
 
 
-def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
+def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of a function, and the function that multiplies a vector with its Jacobian from the left.
 
     Parameters
@@ -37,17 +37,19 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     """
     call = Call("vjp", func, primals, {}, tuple(range(len(primals))), has_aux)
 
-    def vjp_fn(cotangents: Any) -> tuple:
+    def vjp_fn(cotangents: Any) -> tuple[Any, ...]:
         starts = like("vjp", cotangents, call.structure, call.outs, "cotangents")
-        return call.arranged(
-            gradients_of(call.outs, call.fresh, starts, (mode.enabled and call.outer) or tracked(starts))
-        )
+        create_graph = (mode.enabled and call.outer) or tracked(starts)
+        products: tuple[Any, ...] = call.arranged(gradients_of(call.outs, call.fresh, starts, create_graph))
+        return products
 
     out = released(call.result, call.outer)
     return (out, vjp_fn, released(call.aux, call.outer)) if has_aux else (out, vjp_fn)
 
 
-def jvp(func: Callable, primals: tuple, tangents: tuple, *, has_aux: bool = False) -> tuple:
+def jvp(
+    func: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...], *, has_aux: bool = False
+) -> tuple[Any, ...]:
     """The value of a function, and its Jacobian times a vector.
 
     Parameters
@@ -80,7 +82,7 @@ def jvp(func: Callable, primals: tuple, tangents: tuple, *, has_aux: bool = Fals
     return (out, product, released(call.aux, call.outer)) if has_aux else (out, product)
 
 
-def hvp(func: Callable, primals: tuple, tangents: tuple) -> tuple:
+def hvp(func: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, ...]:
     """The value of a function, and its Hessian times a vector, in the time of two reverse passes.
 
     Parameters

@@ -162,7 +162,13 @@ class Call:
     """
 
     def __init__(
-        self, name: str, func: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], argnums: Any, has_aux: bool
+        self,
+        name: str,
+        func: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        argnums: Any,
+        has_aux: bool,
     ):
         numbers = chosen(name, argnums, args)
         self.recorded = mode.enabled

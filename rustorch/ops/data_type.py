@@ -15,7 +15,7 @@ from ..backends.promotion import PYTHON_SCALARS, is_numpy_scalar, promoted, prom
 from .arguments import shape_of
 
 if TYPE_CHECKING:
-    from ..typing import ArrayLike, DTypeLike, Shape
+    from ..typing import ArrayLike, DType, DTypeLike, Shape
     from ..variable import Variable
 
 __all__ = ["astype", "broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"]
@@ -88,7 +88,7 @@ def can_cast(from_: Any, to: Any, /) -> bool:
         return False
 
 
-def result_type(*arrays_and_dtypes: ArrayLike) -> Variable:
+def result_type(*arrays_and_dtypes: ArrayLike | DTypeLike) -> DType:
     """The dtype to which arrays, dtypes and Python numbers promote.
 
     NumPy scalars beside arrays or dtypes are weak, like Python numbers. NumPy scalars alone promote by their dtypes.
@@ -107,7 +107,7 @@ def result_type(*arrays_and_dtypes: ArrayLike) -> Variable:
     given = [_dtype_of(value) for value in values if type(value) not in PYTHON_SCALARS]
     if not given:
         raise ValueError("result_type needs at least one array or dtype")
-    out = given[0]
+    out: DType = given[0]
     for dtype in given[1:]:
         out = promoted(out, dtype)
     for number in numbers:

@@ -114,7 +114,7 @@ def asarray(obj: Any, /, *, dtype: DTypeLike = None, device: str | None = None, 
               [0.1, 2. ]], dtype=float64, grad_fn=<stack>)
     """
     if isinstance(obj, Value):
-        out: Any = obj
+        out: Variable = obj  # type: ignore[assignment] # every Value is a Variable
     elif nested_lists.holds_arrays(obj):
         out = nested_lists.variable_of_list(obj, dtype)
     else:

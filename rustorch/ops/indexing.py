@@ -248,7 +248,7 @@ def _become(x: Value, out: Value) -> None:
     x._native, x._node, x._tracked = out._native, out._node, out._tracked
 
 
-def assign(x: Any, compute: Callable[[], Any], what: str, other: Any = None) -> Any:
+def assign(x: Variable, compute: Callable[[], Variable], what: str, other: Any = None) -> Variable:
     """Let ``x`` become the result of an operation: in place, or with a new place in the graph, as in `setitem`.
 
     Parameters
@@ -268,7 +268,7 @@ def assign(x: Any, compute: Callable[[], Any], what: str, other: Any = None) -> 
     recording = _must_record(x, other, what)
     out = compute()
     if out is NotImplemented:
-        return out
+        return NotImplemented  # type: ignore[no-any-return] # as operators do
     if out.shape != x.shape:
         raise ValueError(
             f"{what}: the result has shape {out.shape}, which does not fit into {x.shape}; write x = ... instead"

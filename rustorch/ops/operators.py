@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import elementwise, manipulation, searching, statistical, utility
 from .indexing import assign
@@ -15,21 +15,24 @@ if TYPE_CHECKING:
     from ..variable import Variable
 
 
-def _operator(function: BinaryFunction) -> Callable[[Any, Any], Any]:
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _operator(function: BinaryFunction) -> Callable[[Any, Any], Variable]:
     return function.operator
 
 
-def _reflected(function: BinaryFunction) -> Callable[[Any, Any], Any]:
+def _reflected(function: BinaryFunction) -> Callable[[Any, Any], Variable]:
     operate = function.operator
 
-    def operator(self: Any, other: Any) -> Any:
+    def operator(self: Any, other: Any) -> Variable:
         return operate(other, self)
 
     return operator
 
 
-def _in_place(operate: Callable[[Any, Any], Any], sign: str) -> Callable[[Any, Any], Any]:
-    def operator(self: Any, other: Any) -> Any:
+def _in_place(operate: Callable[[Any, Any], Variable], sign: str) -> Callable[[Any, Any], Variable]:
+    def operator(self: Any, other: Any) -> Variable:
         return assign(self, lambda: operate(self, other), f"x {sign}= y", other)
 
     return operator
@@ -55,7 +58,7 @@ def _method(function: Callable[[Any], Variable]) -> Callable[[Any], Variable]:
     return _named(method, function)
 
 
-def _named(method: Any, function: Any) -> Any:
+def _named(method: _Method, function: Callable[..., Any]) -> _Method:
     method.__name__ = function.__name__
     method.__doc__ = f"The function `rustorch.{function.__name__}` of this Variable."
     return method
@@ -82,7 +85,7 @@ class Operators:
     __xor__, __rxor__ = _operator(elementwise.bitwise_xor), _reflected(elementwise.bitwise_xor)
     __lshift__, __rlshift__ = _operator(elementwise.bitwise_left_shift), _reflected(elementwise.bitwise_left_shift)
     __rshift__, __rrshift__ = _operator(elementwise.bitwise_right_shift), _reflected(elementwise.bitwise_right_shift)
-    __eq__, __ne__ = _operator(elementwise.equal), _operator(elementwise.not_equal)
+    __eq__, __ne__ = _operator(elementwise.equal), _operator(elementwise.not_equal)  # type: ignore[assignment]
     __lt__, __le__ = _operator(elementwise.less), _operator(elementwise.less_equal)
     __gt__, __ge__ = _operator(elementwise.greater), _operator(elementwise.greater_equal)
     __neg__, __pos__ = _method(elementwise.negative), _method(elementwise.positive)

@@ -119,7 +119,7 @@ def layer_norm(
     check_eps("layer_norm", eps)
     n = _last_sizes("layer_norm", x, normalized_shape, weight=w, bias=b)
     if 0 in x.shape:
-        scaled = x if w is None else x * w
+        scaled: Variable = x if w is None else x * w
         return scaled if b is None else scaled + b
     if w is None and b is not None:
         w = ops.ones_like(b)  # one rule computes the gradients of both
@@ -162,7 +162,8 @@ def rms_norm(
     eps = ops.finfo(x.dtype).eps if eps is None else eps
     check_eps("rms_norm", eps)
     if 0 in x.shape:
-        return x if w is None else x * w
+        scaled: Variable = x if w is None else x * w
+        return scaled
     return network.rms_norm.call(x, w, n, float(eps))
 
 

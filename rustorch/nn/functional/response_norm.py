@@ -44,7 +44,7 @@ def local_response_norm(
     Source: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks", 2012,
     section 3.3. Here alpha is divided by the size, as in PyTorch.
     """
-    (x,) = together("local_response_norm", input)
+    x: Variable = together("local_response_norm", input)[0]
     if x.ndim < 3:
         raise ValueError(
             f"local_response_norm: the input has shape {x.shape}; it needs three dimensions at least, (n, channels, "
@@ -54,7 +54,8 @@ def local_response_norm(
         raise ValueError(f"local_response_norm: the size is a positive number of channels, not {size}")
     n, channels, *rest = x.shape
     before, after = (ops.zeros((n, m, *rest), dtype=x.dtype, device=x.device) for m in (size // 2, (size - 1) // 2))
-    y, unit = x, None
+    y = x
+    unit: Variable | None = None
     if x.size:  # divide samples whose squares might overflow by their largest number, which counts as a constant
         top = ops.max(ops.abs(x.detach()), axis=tuple(range(1, x.ndim)), keepdims=True)
         huge = ops.logical_and(top > safe_range(x.dtype, 2)[1], top < float("inf"))

@@ -153,4 +153,5 @@ def matrix_power(x: ArrayLike, n: int, /) -> Variable:
         n >>= 1
         if n:
             x = matmul(x, x)
-    return out
+    power: Variable = out
+    return power

@@ -84,15 +84,15 @@ def matmul(x1: ArrayLike, x2: ArrayLike, /) -> Variable:
     return squeeze(out, axis=tuple([axis for axis, n in ((-2, one), (-1, two)) if n == 1]))
 
 
-def matmul_operator(x1: ArrayLike, x2: ArrayLike) -> Any:
+def matmul_operator(x1: ArrayLike, x2: ArrayLike) -> Variable:
     """``x1 @ x2`` as `matmul`. NotImplemented for an operand that no backend knows."""
     if all(isinstance(x, Value) or of(x) is not None for x in (x1, x2)):
         return matmul(x1, x2)
     no_lists("matmul", x1, x2)
-    return NotImplemented
+    return NotImplemented  # type: ignore[no-any-return] # as operators do
 
 
-def reflected_matmul(x2: ArrayLike, x1: ArrayLike) -> Any:
+def reflected_matmul(x2: ArrayLike, x1: ArrayLike) -> Variable:
     """``x1 @ x2`` for a call of Python on ``x2``."""
     return matmul_operator(x1, x2)
 
