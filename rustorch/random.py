@@ -23,7 +23,6 @@ from .backends import (
     transfer,
     when_loaded,
 )
-from .backends.base import info
 from .ops.arguments import sizes_of
 from .variable import Variable
 
@@ -256,7 +255,7 @@ def randint(
     device = default_device() if device is None else resolve(device)
     dtype = dtypes.int64 if dtype is None else dtypes.as_dtype(dtype)
     if dtype.kind in "iu":
-        _, top, bottom, _ = info(dtype)
+        _, top, bottom, _ = dtypes.limits_of(dtype)
         if low < bottom or high - 1 > top:
             raise ValueError(f"randint: [{low}, {high}) goes beyond the integers of {dtype}, {bottom} to {top}")
     return make(get(device).integers(low, high, sizes_of("randint", size), dtype, device))

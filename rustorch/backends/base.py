@@ -329,20 +329,3 @@ class Backend:
     def mask(self, shape: tuple[int, ...], dtype: numpy.dtype, device: str, p: float, scale: float) -> Array:
         """``scale``, or 0 with probability ``p``: dropout multiplies by it."""
         return self.from_numpy(random.mask(self.generator(), shape, dtype, p, scale), device)
-
-
-def info(dtype: numpy.dtype) -> tuple[Any, ...]:
-    """(bits, eps, max, min, smallest_normal, dtype) of a floating-point dtype, or (bits, max, min, dtype) of an integer
-    dtype.
-    """
-    if dtype.kind in "iu":
-        limits = numpy.iinfo(dtype)
-        return limits.bits, int(limits.max), int(limits.min), dtype
-    if dtype.kind == "V":
-        import ml_dtypes
-
-        finfo: Any = ml_dtypes.finfo
-        brain = finfo(dtype)
-        return brain.bits, float(brain.eps), float(brain.max), float(brain.min), float(brain.smallest_normal), dtype
-    part = numpy.finfo(dtype)
-    return part.bits, float(part.eps), float(part.max), float(part.min), float(part.smallest_normal), part.dtype

@@ -159,6 +159,26 @@ def trainable(dtype: numpy.dtype) -> None:
         )
 
 
+def limits_of(dtype: numpy.dtype) -> tuple[Any, ...]:
+    """The numerical limits of a dtype; those of a complex dtype are the limits of its parts.
+
+    Returns
+    -------
+    (bits, eps, max, min, smallest_normal, dtype) for floating point, (bits, max, min, dtype) for integers
+    """
+    if dtype.kind in "iu":
+        limits = numpy.iinfo(dtype)
+        return limits.bits, int(limits.max), int(limits.min), dtype
+    if dtype.kind == "V":
+        import ml_dtypes
+
+        finfo: Any = ml_dtypes.finfo
+        low = finfo(dtype)
+        return low.bits, float(low.eps), float(low.max), float(low.min), float(low.smallest_normal), dtype
+    part = numpy.finfo(dtype)
+    return part.bits, float(part.eps), float(part.max), float(part.min), float(part.smallest_normal), part.dtype
+
+
 _DTYPE_CLASSES = frozenset(type(dtype) for dtype in ALL)
 
 

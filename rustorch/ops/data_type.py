@@ -10,7 +10,6 @@ from ..autograd.check import adopt, number_of
 from ..autograd.graph import Value
 from ..autograd.primitive import Primitive
 from ..backends import dtypes, of, resolve
-from ..backends.base import info
 from ..backends.promotion import PYTHON_SCALARS, is_numpy_scalar, promoted, promoted_with
 from .arguments import shape_of
 
@@ -164,7 +163,7 @@ def finfo(type: Any, /) -> _FloatInfo:
     if limits is None:
         if not dtypes.is_floating(dtype):
             raise TypeError(f"finfo is of floating-point dtypes, not {dtype}; see iinfo")
-        limits = _FLOAT_INFOS[dtype] = _FloatInfo(*info(dtype))
+        limits = _FLOAT_INFOS[dtype] = _FloatInfo(*dtypes.limits_of(dtype))
     return limits
 
 
@@ -188,7 +187,7 @@ def iinfo(type: Any, /) -> _IntegerInfo:
     dtype = _dtype_of(type)
     if dtype.kind not in "iu":
         raise TypeError(f"iinfo is of integer dtypes, not {dtype}; see finfo")
-    return _IntegerInfo(*info(dtype))
+    return _IntegerInfo(*dtypes.limits_of(dtype))
 
 
 _KINDS = {

@@ -56,7 +56,7 @@ def test_modes_work_as_decorators(kind: str) -> None:
     assert function(2, by=3) == (False, 6)
     assert function(1) == (False, 1)
     assert rustorch.is_grad_enabled()
-    assert function.__doc__ == "Its text."
+    assert function.__doc__ == "Its docstring."
     assert function.__name__ == "function"
 
 
