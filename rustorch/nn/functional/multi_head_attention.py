@@ -160,6 +160,22 @@ def _extended(x: Variable, more: Variable, axis: int) -> Variable:
     return ops.concat([x, ops.broadcast_to(more, tuple(shape))], axis=axis)
 
 
+def _attended(
+    q: Variable, k: Variable, v: Variable, mask: Variable | None, p: float, need_weights: bool
+) -> tuple[Variable, Variable | None]:
+    """Attention of all heads, (batch, heads, queries, size), and its weights if they are needed."""
+    scale = 1 / math.sqrt(q.shape[-1])
+    if not need_weights:
+        factors = dropout_factors((*q.shape[:-1], k.shape[-2]), p, q)
+        return network.attention(q, k, v, mask, factors, scale), None
+    # the weights are an output: record the single steps instead of one node
+    scores = ops.matmul(q * scale, ops.matrix_transpose(k))
+    scores = scores if mask is None else scores + mask
+    weights = network.softmax(scores, -1) if scores.shape[-1] else scores  # without keys there are no weights
+    weights = dropout(weights, p) if p else weights
+    return ops.matmul(weights, v), weights
+
+
 def multi_head_attention_forward(
     query: ArrayLike,
     key: ArrayLike,
@@ -283,17 +299,7 @@ def multi_head_attention_forward(
     if mask is not None:
         for _ in range(k.shape[-2] - sizes[2]):
             mask = _extended(mask, ops.zeros((1,) * mask.ndim, dtype=mask.dtype, device=mask.device), -1)
-    p = dropout_p if training else 0.0
-    scale = 1 / math.sqrt(size // num_heads)
-    shown: Variable | None = None
-    if need_weights:  # the weights are an output: record the single steps instead of one node
-        scores = ops.matmul(q * scale, ops.matrix_transpose(k))
-        scores = scores if mask is None else scores + mask
-        shown = network.softmax(scores, -1) if scores.shape[-1] else scores  # without keys there are no weights
-        shown = dropout(shown, p) if p else shown
-        out = ops.matmul(shown, v)
-    else:
-        out = network.attention(q, k, v, mask, dropout_factors((batch, num_heads, queries, k.shape[-2]), p, q), scale)
+    out, shown = _attended(q, k, v, mask, dropout_p if training else 0.0, need_weights)
     if batch_first:
         out = ops.reshape(ops.permute_dims(out, (0, 2, 1, 3)), (batch, queries, size))
     else:

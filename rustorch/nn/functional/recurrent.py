@@ -122,6 +122,20 @@ def _ordered(states: Variable, order: Variable | None) -> Variable:
     return states if order is None else ops.take(states, order, axis=1)
 
 
+def _by_layer(h: Variable, indices: Variable | None, batched: bool) -> list[Variable]:
+    """The initial states of each layer and direction, (batch, size), in the order of packed sequences if there are."""
+    return list(ops.unstack(_ordered(h, indices) if batched else ops.expand_dims(h, axis=1), axis=0))
+
+
+def _stacked(ends: list[list[Variable]]) -> list[Variable]:
+    """The states of all layers after the last step, (layers, batch, size).
+
+    A hidden state is a view of the output: copy it. A cell state has its own memory: copy it only to join several.
+    """
+    hidden, *cells = ends
+    return [ops.stack(hidden), *[ops.stack(end) if len(end) > 1 else ops.expand_dims(end[0], axis=0) for end in cells]]
+
+
 def _run(
     name: str,
     direction: Direction,
@@ -170,20 +184,14 @@ def _run(
     width, rows = weights[0].w_hh.shape[0] // chunks, num_layers * directions
     sizes = [weights[0].w_hh.shape[1], *([width] if name == "LSTM" else [])]
     shapes = [(rows, batch, size) if batched else (rows, size) for size in sizes]
-    starts: list[list[Variable | None]]
-    if hx is None and packed is None:
+    starts: list[list[Any]]
+    if hx is not None:
+        states = initial_states(name, hx, given, shapes)
+        starts = [_by_layer(h, packed and packed.sorted_indices, batched) for h in states]
+    elif packed is None:
         starts = [[None] * rows for _ in sizes]
-    elif hx is None:  # backwards, shorter sequences begin later: they take their rows of these zeros
+    else:  # backwards, shorter sequences begin later: they take their rows of these zeros
         starts = [[ops.zeros((batch, size), dtype=given.dtype, device=given.device)] * rows for size in sizes]
-    else:
-        starts = [
-            list(
-                ops.unstack(
-                    _ordered(h, packed and packed.sorted_indices) if batched else ops.expand_dims(h, axis=1), axis=0
-                )
-            )
-            for h in initial_states(name, hx, given, shapes)
-        ]
     ends: list[list[Variable]] = [[] for _ in sizes]
     for layer in range(num_layers):
         outs = []
@@ -195,11 +203,7 @@ def _run(
         x = outs[0] if directions == 1 else ops.concat(outs, axis=-1)
         if dropout and train and layer < num_layers - 1:
             x = dropped(x, dropout)
-    # A hidden state is a view of the output: copy it. A cell state has its own memory: copy it only to join several.
-    after = [
-        ops.stack(ends[0]),
-        *[ops.stack(end) if len(end) > 1 else ops.expand_dims(end[0], axis=0) for end in ends[1:]],
-    ]
+    after = _stacked(ends)
     if packed is not None:
         return packed.with_data(x), [_ordered(state, packed.unsorted_indices) for state in after]
     if not batched:

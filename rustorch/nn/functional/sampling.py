@@ -113,6 +113,21 @@ def _whole(x: Variable) -> Variable:
     return ops.astype(ops.where(near, x, ops.full_like(x, -100.0)), dtypes.int64)
 
 
+def _neighbours(x: Variable, size: int, mode: str, padding_mode: str, aligned: bool) -> list[tuple[Variable, Any]]:
+    """The neighbouring pixels of places along one dimension, and their weights; None is a weight of 1."""
+    x = (x + 1) / 2 * (size - 1) if aligned else ((x + 1) * size - 1) / 2
+    if mode != "bicubic":
+        x = _padded(x, size, padding_mode, aligned)
+    if mode == "nearest":
+        return [(ops.round(x.detach()), None)]
+    start = ops.floor(x.detach())
+    t = x - start
+    if mode == "bilinear":
+        return [(start, 1 - t), (start + 1, t)]
+    near = [_padded(start + k, size, padding_mode, aligned) for k in (-1, 0, 1, 2)]
+    return list(zip(near, cubic_weights(t), strict=True))
+
+
 def grid_sample(
     input: ArrayLike,
     grid: ArrayLike,
@@ -181,23 +196,9 @@ def grid_sample(
     # a matrix with a row of channels for each pixel: a place takes a whole row
     rows = ops.reshape(ops.moveaxis(input, 1, -1), (batch * pixels, channels))
     first = ops.reshape(ops.arange(batch, dtype=dtypes.int64, device=input.device), (batch,) + (1,) * n) * pixels
-    # for each dimension the neighbouring pixels and their weights
-    neighbours: list[list[tuple[Variable, Any]]] = []
-    for axis, size in enumerate(sizes):
-        x = grid[..., n - 1 - axis]
-        x = (x + 1) / 2 * (size - 1) if aligned else ((x + 1) * size - 1) / 2
-        if mode != "bicubic":
-            x = _padded(x, size, padding_mode, aligned)
-        if mode == "nearest":
-            neighbours.append([(ops.round(x.detach()), None)])
-            continue
-        start = ops.floor(x.detach())
-        t = x - start
-        if mode == "bilinear":
-            neighbours.append([(start, 1 - t), (start + 1, t)])
-        else:
-            near = [_padded(start + k, size, padding_mode, aligned) for k in (-1, 0, 1, 2)]
-            neighbours.append(list(zip(near, cubic_weights(t), strict=True)))
+    neighbours = [
+        _neighbours(grid[..., n - 1 - axis], size, mode, padding_mode, aligned) for axis, size in enumerate(sizes)
+    ]
     total: Any = None
     for corner in product(*neighbours):
         place, inside, weight = first, None, None
