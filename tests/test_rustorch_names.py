@@ -28,7 +28,8 @@ weights = [hidden.weight, hidden.bias, out.weight, out.bias]
 print(f"numbers to learn: {sum(weight.numel for weight in weights)}")
 first = rustorch.SGD(weights, 0.1, 0.0)
 second = rustorch.Adam(weights, lr=0.01, betas=(0.8, 0.95), eps=1e-7, weight_decay=0.0, amsgrad=False)
-print(f"SGD {first.learning_rate}; Adam {second.learning_rate} {second.beta1} {second.beta2} {second.eps} {second.weight_decay}")
+print(f"SGD {first.learning_rate}; Adam {second.learning_rate} {second.beta1} {second.beta2} {second.eps}", end=" ")
+print(second.weight_decay)
 
 criterion, relu, sigmoid = rustorch.MSELoss(), rustorch.ReLU(), rustorch.Sigmoid()
 for optimizer in (first, second):
@@ -60,7 +61,8 @@ for layer in (norm, drop):
 scores = dense(drop(flatten(pool(norm(conv(image))))))
 for layer in (norm, drop):
     layer.eval()
-print(f"{tuple(image.data.shape)} to {tuple(scores.data.shape)}; kernel {conv.kernel_size}, {norm.num_features} features, dropout {drop.p}")
+shapes = f"{tuple(image.data.shape)} to {tuple(scores.data.shape)}"
+print(f"{shapes}; kernel {conv.kernel_size}, {norm.num_features} features, dropout {drop.p}")
 loss = rustorch.CrossEntropyLoss()(scores, rustorch.tensor([0, 2]))
 loss.backward()
 print(f"loss {loss.numel} number; gradient of shape {tuple(dense.weight.grad.shape)}")
@@ -165,8 +167,7 @@ def test_a_shape_for_a_variable_shares_its_memory() -> None:
             [],
             ValueError,
             "Tensor(data, shape): the shape () has 1 places, data 2 numbers; rustorch.tensor takes nested lists, and "
-            "no "
-            "shape",
+            "no shape",
         ),
         ([-1], ValueError, "Tensor(data, shape): no size is negative, but (-1,) has one; rustorch.reshape takes a -1"),
         (

@@ -127,8 +127,7 @@ class Muon(Optimizer):
         if p.ndim != 2 or p.dtype.kind == "c":
             raise ValueError(
                 f"{self._name} is for real matrices; parameter {number} has shape {p.shape} and dtype {p.dtype}: leave "
-                f"it to AdamW, as "
-                f"in AdamW([p for p in model.parameters() if p.ndim != 2])"
+                f"it to AdamW, as in AdamW([p for p in model.parameters() if p.ndim != 2])"
             )
 
     def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
