@@ -1,6 +1,4 @@
-"""Function transforms: against derivatives by hand, central differences and torch.func; nested, over trees, and
-misused.
-"""
+"""Transforms of functions: derivatives known by formula and from torch.func, nesting, trees, and errors."""
 
 from __future__ import annotations
 
@@ -34,9 +32,9 @@ def _x(data: Any = X, **kwargs: Any) -> rustorch.Variable:
     return rustorch.tensor(data, dtype=rustorch.float64, **kwargs)
 
 
-def _close(got: rustorch.Variable, want: Any) -> None:
-    # float64 throughout: what differs is the order of a few additions
-    numpy.testing.assert_allclose(Target("cpu").numpy(got), want, rtol=1e-12, atol=1e-12)
+def _close(actual: rustorch.Variable, expected: Any) -> None:
+    # in float64, only the order of a few additions differs
+    numpy.testing.assert_allclose(Target("cpu").numpy(actual), expected, rtol=1e-12, atol=1e-12)
 
 
 # -- each transform ----------------------------------------------------------------------------------------------------
@@ -48,7 +46,7 @@ def test_every_transform_on_every_backend(backend: Target) -> None:
         return (x**3).sum()
 
     close = numpy.testing.assert_allclose
-    for got, want in (
+    for actual, expected in (
         (func.grad(cubes)(x), 3 * a**2),
         (func.value_and_grad(cubes)(x)[0], (a**3).sum()),
         (func.vjp(lambda x: x**3, x)[1](v)[0], 3 * a**2 * [1, 2, -1]),
@@ -58,9 +56,9 @@ def test_every_transform_on_every_backend(backend: Target) -> None:
         (func.hessian(cubes)(x), numpy.diag(6 * a)),
         (func.hvp(cubes, (x,), (v,))[1][0], 6 * a * [1, 2, -1]),
     ):
-        assert got.device == x.device and got.dtype == x.dtype
-        assert not got.requires_grad
-        close(backend.numpy(got), want, rtol=1e-12)
+        assert actual.device == x.device and actual.dtype == x.dtype
+        assert not actual.requires_grad
+        close(backend.numpy(actual), expected, rtol=1e-12)
 
 
 def test_argnums_and_aux() -> None:
@@ -82,7 +80,7 @@ def test_argnums_and_aux() -> None:
     _close(dy, 2 * x.data * y.data)
 
 
-def test_trees_of_every_kind_go_in_and_come_out() -> None:
+def test_arguments_and_results_may_be_trees() -> None:
     tree = {"p": Pair(_x(), [_x([2.0])]), "w": Weights(_x([3.0]), None)}
 
     def f(tree: Any) -> Any:
@@ -104,7 +102,7 @@ def test_trees_of_every_kind_go_in_and_come_out() -> None:
     _close(second["b"]["b"], [[0.0]])
 
 
-def test_what_has_no_influence_has_zeros() -> None:
+def test_derivatives_of_unused_arguments_are_zero() -> None:
     x, y = _x(), _x([1.0])
     _close(func.grad(lambda x, y: (y * y).sum())(x, y), [0.0, 0.0, 0.0])
     _close(func.jvp(lambda x: _x([7.0]), (x,), (x,))[1], [0.0])
@@ -114,25 +112,25 @@ def test_what_has_no_influence_has_zeros() -> None:
 
 # -- nesting -----------------------------------------------------------------------------------------------------------
 def test_nested_gradients_are_higher_derivatives() -> None:
-    f, want = rustorch.sin, [numpy.sin, numpy.cos, lambda x: -numpy.sin(x), lambda x: -numpy.cos(x)]
+    f, expected = rustorch.sin, [numpy.sin, numpy.cos, lambda x: -numpy.sin(x), lambda x: -numpy.cos(x)]
     for order in range(1, 5):
         f = func.grad(f)
-        _close(f(_x(0.7)), want[order % 4](0.7))
+        _close(f(_x(0.7)), expected[order % 4](0.7))
 
 
 def test_an_inner_transform_keeps_its_dependence_on_the_outer_variable() -> None:
-    # d/dy of (d/dx of x * y**2) = 2 y: perturbations of x and y must not be confused, nor lost
+    # d/dy of (d/dx of x * y**2) = 2 y: the derivatives in x and y must not be mixed up or lost
     inner = lambda y: func.grad(lambda x: x * y * y)(_x(3.0))  # noqa: E731
     _close(func.grad(inner)(_x(5.0)), 10.0)
-    # the classic: d/dx (x * d/dy (x + y)) at y = 1 is 1
+    # a well-known case: d/dx (x * d/dy (x + y)) at y = 1 is 1
     _close(func.grad(lambda x: x * func.grad(lambda y: x + y)(_x(1.0)))(_x(1.0)), 1.0)
-    # the inner function does not see its own argument's outer dependence twice: d/dx (x * d/dx x**2) = 4 x
+    # the inner argument's dependence on the outer one counts once: d/dx (x * d/dx x**2) = 4 x
     _close(func.grad(lambda x: x * func.grad(lambda z: z * z)(x))(_x(3.0)), 12.0)
 
 
 @pytest.mark.parametrize("outer", ["jacrev", "jacfwd"])
 @pytest.mark.parametrize("inner", ["jacrev", "jacfwd", "grad", "vjp", "jvp"])
-def test_all_pairs_nest(outer: str, inner: str) -> None:
+def test_every_pair_of_transforms_can_be_nested(outer: str, inner: str) -> None:
     def f(x: Any) -> Any:
         return (rustorch.sin(x) * x[0] * x).sum()
 
@@ -143,9 +141,9 @@ def test_all_pairs_nest(outer: str, inner: str) -> None:
         "vjp": lambda x: func.vjp(f, x)[1](_x(1.0))[0],
         "jvp": lambda x: rustorch.stack([func.jvp(f, (x,), (unit,))[1] for unit in rustorch.unstack(_x(numpy.eye(3)))]),
     }[inner]
-    want = func.hessian(f)(_x())
-    _close(getattr(func, outer)(first)(_x()), want.data)
-    numpy.testing.assert_allclose(want.data, want.data.T, rtol=1e-12, atol=1e-12)
+    expected = func.hessian(f)(_x())
+    _close(getattr(func, outer)(first)(_x()), expected.data)
+    numpy.testing.assert_allclose(expected.data, expected.data.T, rtol=1e-12, atol=1e-12)
 
 
 def test_differentiating_through_the_vector_of_a_product() -> None:
@@ -173,7 +171,7 @@ def test_no_grad_outside_cuts_the_outer_graph_only() -> None:
     assert w.grad is None
 
 
-def test_nothing_of_a_transform_stays_alive() -> None:
+def test_a_transform_frees_its_graph_without_the_collector() -> None:
     seen: list[weakref.ref] = []
 
     def f(x: Any) -> Any:
@@ -196,41 +194,45 @@ TORCH_WARNS = pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationW
 
 
 @TORCH_WARNS
-def test_numbers_are_those_of_torch_func() -> None:
+def test_results_equal_those_of_torch_func() -> None:
     torch = pytest.importorskip("torch")
     a, b = numpy.linspace(-1, 1, 6).reshape(2, 3), numpy.linspace(0.5, 2, 3)
 
     def make(lib: Any) -> Any:
         return lambda x, y: lib.tanh(x) @ (y * y * x[0])
 
-    ours, theirs = [_x(a), _x(b)], [torch.tensor(a), torch.tensor(b)]
+    args, torch_args = [_x(a), _x(b)], [torch.tensor(a), torch.tensor(b)]
     for name in ("jacrev", "jacfwd"):
         for argnums in (0, 1, (1, 0)):
-            got = getattr(func, name)(make(rustorch), argnums)(*ours)
-            want = getattr(torch.func, name)(make(torch), argnums)(*theirs)
-            assert isinstance(got, tuple) == isinstance(want, tuple)
+            actual = getattr(func, name)(make(rustorch), argnums)(*args)
+            expected = getattr(torch.func, name)(make(torch), argnums)(*torch_args)
+            assert isinstance(actual, tuple) == isinstance(expected, tuple)
             for g, w in zip(
-                got if isinstance(got, tuple) else [got], want if isinstance(want, tuple) else [want], strict=True
+                actual if isinstance(actual, tuple) else [actual],
+                expected if isinstance(expected, tuple) else [expected],
+                strict=True,
             ):
                 _close(g, w.numpy())
     v = numpy.array([1.0, -2.0])
     for g, w in zip(
-        func.vjp(make(rustorch), *ours)[1](_x(v)), torch.func.vjp(make(torch), *theirs)[1](torch.tensor(v)), strict=True
+        func.vjp(make(rustorch), *args)[1](_x(v)),
+        torch.func.vjp(make(torch), *torch_args)[1](torch.tensor(v)),
+        strict=True,
     ):
         _close(g, w.numpy())
-    got = func.jvp(make(rustorch), tuple(ours), (_x(a + 1), _x(b - 1)))
-    want = torch.func.jvp(make(torch), tuple(theirs), (torch.tensor(a + 1), torch.tensor(b - 1)))
-    for g, w in zip(got, want, strict=True):
+    actual = func.jvp(make(rustorch), tuple(args), (_x(a + 1), _x(b - 1)))
+    expected = torch.func.jvp(make(torch), tuple(torch_args), (torch.tensor(a + 1), torch.tensor(b - 1)))
+    for g, w in zip(actual, expected, strict=True):
         _close(g, w.numpy())
-    got = func.hessian(lambda x, y: make(rustorch)(x, y).sum(), argnums=(0, 1))(*ours)
-    want = torch.func.hessian(lambda x, y: make(torch)(x, y).sum(), argnums=(0, 1))(*theirs)
-    for row, their_row in zip(got, want, strict=True):
-        for g, w in zip(row, their_row, strict=True):
+    actual = func.hessian(lambda x, y: make(rustorch)(x, y).sum(), argnums=(0, 1))(*args)
+    expected = torch.func.hessian(lambda x, y: make(torch)(x, y).sum(), argnums=(0, 1))(*torch_args)
+    for row, expected_row in zip(actual, expected, strict=True):
+        for g, w in zip(row, expected_row, strict=True):
             _close(g, w.numpy())
 
 
 @TORCH_WARNS
-def test_complex_products_are_those_of_torch_func() -> None:
+def test_complex_products_equal_those_of_torch_func() -> None:
     torch = pytest.importorskip("torch")
     z, t = numpy.array([1 + 2j, -0.5j]), numpy.array([0.5 - 1j, 2 + 0j])
     ours, direction = rustorch.asarray(z), rustorch.asarray(t)
@@ -244,8 +246,8 @@ def test_complex_products_are_those_of_torch_func() -> None:
         )
 
 
-# -- what is refused ---------------------------------------------------------------------------------------------------
-def test_what_a_function_returned_is_named() -> None:
+# -- errors ------------------------------------------------------------------------------------------------------------
+def test_errors_name_a_bad_result_of_the_function() -> None:
     x = _x()
     with pytest.raises(
         ValueError, match=r"grad: .* real number, shape \(\); it returned float64 of shape \(3,\)\. .*sum"
@@ -265,7 +267,7 @@ def test_what_a_function_returned_is_named() -> None:
         func.jacfwd(lambda x: x * 1j)(rustorch.asarray([1j]))
 
 
-def test_what_a_function_returned_is_named_on_every_backend(backend: Target) -> None:
+def test_errors_name_a_bad_result_on_every_backend(backend: Target) -> None:
     x = backend.variable(X)
     one = {name: getattr(func, name) for name in ("grad", "value_and_grad")}
     many = {name: getattr(func, name) for name in ("jacrev", "jacfwd", "hessian")}
@@ -292,7 +294,7 @@ def test_what_a_function_returned_is_named_on_every_backend(backend: Target) -> 
     assert not x.requires_grad
 
 
-def test_arguments_that_have_no_derivative_are_named() -> None:
+def test_errors_name_arguments_without_derivatives() -> None:
     with pytest.raises(TypeError, match=r"grad: argument 0\['a'\]\[1\] is a float"):
         func.grad(lambda t: t["a"][0].sum())({"a": [_x(), 2.0]})
     with pytest.raises(TypeError, match=r"argument 0 holds int64, which has no derivatives"):
@@ -305,7 +307,7 @@ def test_arguments_that_have_no_derivative_are_named() -> None:
         func.grad(lambda x: x.sum(), "x")(_x())
 
 
-def test_vectors_must_be_like_what_they_belong_to() -> None:
+def test_vectors_of_another_structure_or_shape_are_refused() -> None:
     x = _x()
     _, vjp_fn = func.vjp(lambda x: {"a": x * 2}, x)
     with pytest.raises(ValueError, match=r"vjp: cotangents must have the structure \{'a': \*\}, not \*"):
@@ -323,20 +325,20 @@ def _net() -> rustorch.Module:
     return rustorch.Sequential(rustorch.Linear(3, 4), rustorch.Tanh(), rustorch.Linear(4, 2)).double()
 
 
-def test_functional_call_uses_other_parameters_and_puts_its_own_back() -> None:
+def test_functional_call_uses_the_given_parameters_and_restores_its_own() -> None:
     net, x = _net(), _x([X])
     own = dict(net.named_parameters())
     before = net(x)
     doubled = {name: p.detach() * 2 for name, p in own.items()}
-    got = func.functional_call(net, doubled, x)
-    assert not numpy.allclose(got.data, before.data)
+    actual = func.functional_call(net, doubled, x)
+    assert not numpy.allclose(actual.data, before.data)
     assert all(net.state_dict()[name].data is p.data for name, p in own.items())
     assert [id(p) for p in net.parameters()] == [id(p) for p in own.values()]
     net.load_state_dict(doubled)
-    _close(got, net(x).data)
+    _close(actual, net(x).data)
 
 
-def test_gradients_of_functional_call_are_those_of_backward() -> None:
+def test_gradients_of_functional_call_equal_those_of_backward() -> None:
     net, x = _net(), _x([X, X[::-1]])
     parameters = dict(net.named_parameters())
     g = func.grad(lambda p: func.functional_call(net, p, (x,)).sum())(parameters)
@@ -345,7 +347,7 @@ def test_gradients_of_functional_call_are_those_of_backward() -> None:
         _close(g[name], p.grad)
 
 
-def test_functional_call_restores_after_an_exception_and_refuses_before_it_changes_anything() -> None:
+def test_functional_call_restores_the_parameters_after_an_error() -> None:
     net = _net()
     own = dict(net.named_parameters())
     other = {name: p.detach() * 2 for name, p in own.items()}
@@ -363,7 +365,7 @@ def test_functional_call_restores_after_an_exception_and_refuses_before_it_chang
         func.functional_call(net, {"0.weight": own["0.weight"]}, _x([X]), strict=True)
 
 
-def test_tied_parameters_and_buffers() -> None:
+def test_functional_call_replaces_tied_parameters_and_buffers() -> None:
     class Tied(rustorch.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -377,8 +379,8 @@ def test_tied_parameters_and_buffers() -> None:
             return self.again(self.two(x)) * scale + self.shift
 
     net, eye = Tied(), _x(numpy.eye(3))
-    got = func.functional_call(net, ({"one.weight": eye * 2}, {"shift": _x([1.0, 1.0, 1.0])}), _x(X), {"scale": 0.5})
-    _close(got, 2 * numpy.array(X) + 1)
+    actual = func.functional_call(net, ({"one.weight": eye * 2}, {"shift": _x([1.0, 1.0, 1.0])}), _x(X), {"scale": 0.5})
+    _close(actual, 2 * numpy.array(X) + 1)
     _close(
         func.functional_call(net, {"one.weight": eye, "again.weight": eye * 3}, _x(X), tie_weights=False),
         3 * numpy.array(X),

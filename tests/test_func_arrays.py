@@ -1,6 +1,4 @@
-"""Transforms of functions that are called with what a program has: arrays of any library, NumPy's scalars and
-floats.
-"""
+"""Transforms of functions with native arrays, NumPy's scalars and floats as arguments."""
 
 from __future__ import annotations
 
@@ -22,9 +20,9 @@ def cubes(x: Any) -> Any:
     return (x**3).sum()
 
 
-def test_arrays_are_differentiated_in(backend: Target) -> None:
+def test_transforms_take_native_arrays(backend: Target) -> None:
     a, v = backend.array(X), backend.array(numpy.ones(3))
-    for found, expected in (
+    for actual, expected in (
         (func.grad(cubes)(a), 3 * X**2),
         (func.value_and_grad(cubes)(a)[1], 3 * X**2),
         (func.grad_and_value(cubes)(a)[0], 3 * X**2),
@@ -37,12 +35,12 @@ def test_arrays_are_differentiated_in(backend: Target) -> None:
         (func.grad(lambda x: func.grad(cubes)(x).sum())(a), 6 * X),
         (func.grad(lambda tree: cubes(tree["w"]) + tree["b"][0].sum())({"w": a, "b": [v]})["w"], 3 * X**2),
     ):
-        assert (found.device, found.dtype) == (backend.device, rustorch.float64)
-        numpy.testing.assert_allclose(backend.numpy(found), expected)
-    numpy.testing.assert_array_equal(backend.numpy(rustorch.asarray(a)), X)  # it was read, and nothing else
+        assert (actual.device, actual.dtype) == (backend.device, rustorch.float64)
+        numpy.testing.assert_allclose(backend.numpy(actual), expected)
+    numpy.testing.assert_array_equal(backend.numpy(rustorch.asarray(a)), X)  # the transforms did not change it
 
 
-def test_floats_are_differentiated_in(backend: Target) -> None:
+def test_transforms_take_floats_and_numpy_scalars(backend: Target) -> None:
     def cube(x: Any) -> Any:
         assert (x.shape, x.device) == ((), backend.device)
         return x**3
@@ -54,7 +52,7 @@ def test_floats_are_differentiated_in(backend: Target) -> None:
             (numpy.float32(2.0), rustorch.float32),
         ):
             if backend.device != "cpu" and type(x) is not float:
-                continue  # NumPy's scalars lie on the host
+                continue  # NumPy's scalars are on the host
             results = [
                 func.grad(cube)(x), func.jacrev(cube)(x), func.jacfwd(cube)(x), func.jvp(cube, (x,), (1.0,))[1],
                 func.vjp(cube, x)[1](1.0)[0],
@@ -78,7 +76,7 @@ TRANSFORMS: dict[str, Callable[[Callable, Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_errors_carry_the_name_of_what_was_called(name: str) -> None:
+def test_errors_name_the_called_transform(name: str) -> None:
     transform = TRANSFORMS[name]
     for x, message in (
         (2, rf"^{name}: argument 0 is the int 2, which has no derivatives; write 2\.0"),
@@ -97,7 +95,7 @@ def test_errors_carry_the_name_of_what_was_called(name: str) -> None:
             transform(lambda x: x, X + 1j)
 
 
-def test_directions_are_like_what_they_belong_to() -> None:
+def test_tangents_of_another_type_or_shape_are_refused() -> None:
     for transform in (func.jvp, func.hvp):
         with pytest.raises(TypeError, match=r": tangents\[0\] is a str, not a Variable, an array or a number"):
             transform(cubes, (X,), ("up",))

@@ -1,4 +1,4 @@
-"""Trees: taken apart and put together again."""
+"""Trees: flatten, unflatten and map."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Layer:
     made: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        assert isinstance(self.weight, int), "must not run when a tree is put together"
+        assert isinstance(self.weight, int), "__init__ must not run when a tree is built"
 
 
 TREES = [
@@ -42,7 +42,7 @@ TREES = [
 
 
 @pytest.mark.parametrize("tree", TREES, ids=repr)
-def test_what_was_taken_apart_is_put_together(tree: Any) -> None:
+def test_unflatten_restores_a_flattened_tree(tree: Any) -> None:
     leaves, structure = tree_flatten(tree)
     again = tree_unflatten(leaves, structure)
     assert again == tree
@@ -51,7 +51,7 @@ def test_what_was_taken_apart_is_put_together(tree: Any) -> None:
     assert tree_flatten(again)[1] == structure
 
 
-def test_leaves_come_in_order_and_none_is_not_one() -> None:
+def test_leaves_are_in_order_and_none_is_no_leaf() -> None:
     assert tree_leaves({"b": 1, "a": [2, None, Point(3, 4)], "c": Layer(5, 6)}) == [1, 2, 3, 4, 5, 6, 0]
 
 
@@ -67,19 +67,19 @@ def test_paths_read_like_the_code_that_reaches_the_leaf() -> None:
     ]
 
 
-def test_other_leaves_may_be_anything_and_init_does_not_run() -> None:
+def test_tree_map_builds_dataclasses_without_init() -> None:
     made = tree_map(str, Layer(1, 2, "kept"))
     assert (made.weight, made.bias, made.name) == ("1", "2", "kept")
 
 
-def test_a_defaultdict_keeps_its_factory_and_the_original_is_untouched() -> None:
+def test_a_mapped_defaultdict_keeps_its_factory_and_the_original_does_not_change() -> None:
     tree = defaultdict(list, a=1)
     made = tree_map(lambda x: x + 1, tree)
     assert made["a"] == 2 and made["new"] == []
     assert dict(tree) == {"a": 1}
 
 
-def test_structures_differ_in_kind_keys_length_and_static_fields() -> None:
+def test_structures_differ_by_type_keys_length_and_static_fields() -> None:
     structures = [
         tree_flatten(t)[1] for t in ([1], (1,), {"a": 1}, {"b": 1}, [1, 2], 1, None, Layer(1, 2, "x"), Layer(1, 2, "y"))
     ]
@@ -92,7 +92,7 @@ def test_structures_print_as_trees_with_stars() -> None:
     assert repr(tree_flatten({"a": [1, None], "b": (Point(1, 2),)})[1]) == "{'a': [*, None], 'b': (Point(x=*, y=*),)}"
 
 
-def test_mistakes_show_both_structures() -> None:
+def test_errors_show_both_structures() -> None:
     with pytest.raises(ValueError, match=r"1 leaves for a structure of 2, \[\*, \*\]"):
         tree_unflatten([1], tree_flatten([1, 2])[1])
     with pytest.raises(ValueError, match=r"different structures, \[\*, \*\] and \(\*, \*\)"):

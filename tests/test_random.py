@@ -1,4 +1,4 @@
-"""Random numbers: shapes, dtypes, ranges, one run like another, and arguments that make no sense."""
+"""Random numbers: shapes, dtypes, distributions, seeds, states, and errors for bad arguments."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from tests.support.target import Target
     ("sizes", "shape"),
     [((), ()), ((3,), (3,)), ((2, 3), (2, 3)), (((2, 3),), (2, 3)), (([2, 0],), (2, 0)), (((),), ())],
 )
-def test_sizes_one_by_one_or_as_one_tuple(draw: Callable, sizes: tuple, shape: tuple, backend: Target) -> None:
+def test_sizes_may_be_arguments_or_one_tuple(draw: Callable, sizes: tuple, shape: tuple, backend: Target) -> None:
     x = draw(*sizes, device=backend.device)
     assert (x.shape, x.dtype, x.device, x.requires_grad) == (shape, rustorch.float32, backend.device, False)
 
 
 @pytest.mark.parametrize("draw", [rustorch.rand, rustorch.randn])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
-def test_dtypes(draw: Callable, dtype: str, backend: Target) -> None:
+def test_random_numbers_have_the_given_dtype(draw: Callable, dtype: str, backend: Target) -> None:
     x = draw(3, dtype=dtype, device=backend.device, requires_grad=True)
     assert x.dtype == getattr(rustorch, dtype)
     assert x.requires_grad
     assert x.is_leaf
 
 
-def test_uniform_numbers_fill_zero_to_one(backend: Target) -> None:
+def test_uniform_numbers_are_in_0_to_1_with_their_mean_and_variance(backend: Target) -> None:
     x = backend.numpy(rustorch.rand(20_000, device=backend.device))
     assert x.min() >= 0
     assert x.max() < 1
-    # four standard errors of 20,000 numbers: 1/sqrt(12 n), and that of the variance, sqrt(1/180 n)
+    # four standard errors for n = 20,000: of the mean, sqrt(1 / (12 n)), and of the variance, sqrt(1 / (180 n))
     assert abs(x.mean() - 0.5) < 4 / numpy.sqrt(12 * 20_000)
     assert abs(x.var() - 1 / 12) < 4 / numpy.sqrt(180 * 20_000)
 
@@ -53,7 +53,7 @@ def test_normal_numbers_have_mean_0_and_variance_1(backend: Target) -> None:
     assert abs(z.imag.var() - 0.5) < 4 * numpy.sqrt(0.5 / 20_000)
 
 
-def test_integers_come_from_the_half_open_range(backend: Target) -> None:
+def test_randint_draws_from_the_half_open_range(backend: Target) -> None:
     x = rustorch.randint(-2, 3, (1000,), device=backend.device)
     assert (x.shape, x.dtype, x.device) == ((1000,), rustorch.int64, backend.device)
     assert set(backend.numpy(x).tolist()) == {-2, -1, 0, 1, 2}
@@ -83,7 +83,7 @@ DRAWS = {
 
 
 @pytest.mark.parametrize("name", DRAWS)
-def test_one_seed_gives_the_same_numbers_again(name: str, backend: Target) -> None:
+def test_the_same_seed_gives_the_same_numbers(name: str, backend: Target) -> None:
     rustorch.manual_seed(3)
     first, second = (backend.numpy(DRAWS[name](backend.device)) for _ in range(2))
     rustorch.manual_seed(3)
@@ -94,14 +94,14 @@ def test_one_seed_gives_the_same_numbers_again(name: str, backend: Target) -> No
     assert backend.numpy(DRAWS[name](backend.device)).tolist() != first.tolist()
 
 
-def test_seed_draws_a_seed_that_can_be_used_again(backend: Target) -> None:
+def test_seed_returns_a_seed_that_repeats_the_numbers(backend: Target) -> None:
     number, x = random.seed(), backend.numpy(rustorch.rand(4, device=backend.device))
     assert random.seed() != number
     rustorch.manual_seed(number)
     numpy.testing.assert_array_equal(backend.numpy(rustorch.rand(4, device=backend.device)), x)
 
 
-def test_initial_weights_are_apart_from_the_numbers_that_a_program_draws(backend: Target) -> None:
+def test_initial_weights_are_independent_of_other_random_numbers(backend: Target) -> None:
     rustorch.manual_seed(5)
     alone = backend.numpy(nn.Linear(3, 2, device=backend.device).weight)
     rustorch.manual_seed(5)
@@ -110,10 +110,12 @@ def test_initial_weights_are_apart_from_the_numbers_that_a_program_draws(backend
     numpy.testing.assert_array_equal(backend.numpy(nn.Linear(3, 2, device=backend.device).weight), alone)
     rustorch.manual_seed(5)
     drawn = backend.numpy(rustorch.rand(6, device=backend.device))
-    assert not numpy.intersect1d(drawn, (alone.reshape(-1) * numpy.sqrt(3) + 1) / 2).size, "the same stream serves both"
+    assert not numpy.intersect1d(drawn, (alone.reshape(-1) * numpy.sqrt(3) + 1) / 2).size, (
+        "both come from the same generator"
+    )
 
 
-def test_seeding_while_others_draw_breaks_nothing() -> None:
+def test_threads_may_seed_and_draw_at_the_same_time() -> None:
     failures: list[BaseException] = []
 
     def work() -> None:
@@ -173,11 +175,11 @@ def test_bad_arguments_raise_and_draw_nothing(call: Callable, error: type[Except
 
 # -- states ------------------------------------------------------------------------------------------------------------
 def _numbers(device: str) -> list:
-    # float32 uses up half of a 64-bit draw: what is left of it belongs to the state
+    # float32 uses half of a 64-bit number; the other half belongs to the state
     return [draw(device).cpu().tolist() for draw in DRAWS.values()] + [rustorch.rand(3, device=device).cpu().tolist()]
 
 
-def test_a_state_brings_the_same_numbers_back(backend: Target) -> None:
+def test_set_rng_state_repeats_the_numbers(backend: Target) -> None:
     rustorch.rand(3, device=backend.device)
     state = rustorch.get_rng_state(backend.device)
     assert (state.dtype, state.ndim, state.device) == (rustorch.uint8, 1, "cpu")
@@ -191,31 +193,31 @@ def test_a_state_brings_the_same_numbers_back(backend: Target) -> None:
 
 
 def bytes_of(state: rustorch.Variable) -> numpy.ndarray:
-    """Through a file."""
+    """The state as read from a file."""
     return numpy.frombuffer(state.numpy().tobytes(), numpy.uint8)
 
 
-def test_a_state_is_its_devices_own(backend: Target) -> None:
+def test_each_device_has_a_state_of_its_own(backend: Target) -> None:
     if backend.device == "cpu":
-        pytest.skip("cpu: which is the other device here")
-    here, there = rustorch.get_rng_state("cpu"), rustorch.get_rng_state(backend.device)
+        pytest.skip("cpu: the test compares another device with it")
+    host_state, state = rustorch.get_rng_state("cpu"), rustorch.get_rng_state(backend.device)
     rustorch.rand(3, device=backend.device)
-    assert here.tolist() == rustorch.get_rng_state().tolist()
+    assert host_state.tolist() == rustorch.get_rng_state().tolist()
     rustorch.rand(3)
-    rustorch.set_rng_state(there, backend.device)
-    assert here.tolist() != rustorch.get_rng_state().tolist()
+    rustorch.set_rng_state(state, backend.device)
+    assert host_state.tolist() != rustorch.get_rng_state().tolist()
     with rustorch.set_default_device(backend.device):
-        assert rustorch.get_rng_state().tolist() == there.tolist()
+        assert rustorch.get_rng_state().tolist() == state.tolist()
 
 
-def test_the_state_of_the_host_says_where_initial_weights_stand(backend: Target) -> None:
+def test_the_state_of_cpu_includes_the_generator_of_initial_weights(backend: Target) -> None:
     state = rustorch.get_rng_state("cpu")
     first = backend.numpy(nn.Linear(3, 2, device=backend.device).weight)
     rustorch.set_rng_state(state, "cpu")
     numpy.testing.assert_array_equal(backend.numpy(nn.Linear(3, 2, device=backend.device).weight), first)
 
 
-def test_nothing_drawn_inside_a_fork_is_seen_after_it(backend: Target) -> None:
+def test_fork_rng_restores_the_states_of_all_devices(backend: Target) -> None:
     rustorch.manual_seed(4)
     before = [rustorch.get_rng_state(device).tolist() for device in ("cpu", backend.device)]
     with pytest.raises(ValueError, match="on purpose"), random.fork_rng():
@@ -227,7 +229,7 @@ def test_nothing_drawn_inside_a_fork_is_seen_after_it(backend: Target) -> None:
     assert [rustorch.get_rng_state(device).tolist() for device in ("cpu", backend.device)] == before
 
 
-def test_a_device_first_used_inside_a_fork_starts_from_the_seed_outside() -> None:
+def test_a_device_first_used_in_fork_rng_starts_from_the_seed_outside() -> None:
     program = """if True:
         import rustorch
         rustorch.manual_seed(4)
@@ -246,7 +248,7 @@ def test_a_device_first_used_inside_a_fork_starts_from_the_seed_outside() -> Non
     assert len(outputs) == 1
 
 
-def test_what_is_no_state_changes_nothing(backend: Target) -> None:
+def test_set_rng_state_refuses_bad_states_and_changes_nothing(backend: Target) -> None:
     device, state = backend.device, rustorch.get_rng_state(backend.device)
     before = [rustorch.get_rng_state(name).tolist() for name in ("cpu", device)]
     broken = state.numpy().copy()

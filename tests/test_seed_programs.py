@@ -1,4 +1,4 @@
-"""The programs that rustorch was asked to run, as they were written, and the signatures of the classes they name."""
+"""The programs of the first specification, word for word, and the signatures of the classes in them."""
 
 from __future__ import annotations
 
@@ -92,12 +92,12 @@ def test_complete_training():
 
 
 def _losses(printed: str) -> dict[int, float]:
-    found = re.findall(r"^Epoch (\d+): Loss = \D*([0-9.]+(?:e-?\d+)?)", printed, re.MULTILINE)
-    return {int(epoch): float(loss) for epoch, loss in found}
+    lines = re.findall(r"^Epoch (\d+): Loss = \D*([0-9.]+(?:e-?\d+)?)", printed, re.MULTILINE)
+    return {int(epoch): float(loss) for epoch, loss in lines}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_goal_program(seed: int, backend: Target, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_loss_of_the_goal_program_falls(seed: int, backend: Target, capsys: pytest.CaptureFixture[str]) -> None:
     rustorch.manual_seed(seed)
     with rustorch.set_default_device(backend.device):
         exec(GOAL, {})
@@ -108,7 +108,9 @@ def test_the_goal_program(seed: int, backend: Target, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_complete_training(seed: int, backend: Target, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_loss_of_the_complete_training_program_falls(
+    seed: int, backend: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
     rustorch.manual_seed(seed)
     names = {"rustorch": rustorch}
     exec(COMPLETE_TRAINING, names)
@@ -148,7 +150,7 @@ def test_the_learning_rate_is_a_property_with_a_setter() -> None:
 
 
 @pytest.mark.parametrize("loss", [rustorch.MSELoss, rustorch.CrossEntropyLoss])
-def test_losses_take_a_reduction_and_are_called_or_forwarded(loss: type) -> None:
+def test_losses_take_a_reduction_and_have_call_and_forward(loss: type) -> None:
     input = rustorch.tensor([[1.0, 2.0], [0.0, 3.0]])
     target = rustorch.tensor([[0.0, 1.0], [0.5, 0.5]])
     for criterion, expected in ((loss(), "mean"), (loss("sum"), "sum"), (loss(reduction="none"), "none")):
@@ -158,7 +160,7 @@ def test_losses_take_a_reduction_and_are_called_or_forwarded(loss: type) -> None
 
 
 @pytest.mark.parametrize("activation", [rustorch.ReLU, rustorch.Sigmoid, rustorch.Tanh])
-def test_activations_are_called_or_forwarded(activation: type) -> None:
+def test_activations_have_call_and_forward(activation: type) -> None:
     layer = activation()
     assert layer(_leaf()).tolist() == layer.forward(_leaf()).tolist()
     assert list(layer.parameters()) == []

@@ -1,4 +1,4 @@
-"""save and load: what goes into a file comes out of it, bit for bit; other programs read and write the same files."""
+"""save and load: objects are loaded as they were saved, bit for bit; errors for objects that cannot be saved."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["mapped", "read"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Small files are read at once: both ways of loading, whatever the size."""
+def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Map files of every size, or read them at once."""
     monkeypatch.setattr(source, "_MAPPED_FROM", 0 if request.param == "mapped" else math.inf)
     return request.param
 
@@ -54,7 +54,9 @@ FORMS = {
 
 
 @pytest.mark.parametrize("dtype", dtypes.ALL, ids=str)
-def test_every_dtype_in_every_form(dtype: Any, rng: numpy.random.Generator, file: Path, way: str) -> None:
+def test_every_dtype_in_every_memory_layout_is_loaded_bit_for_bit(
+    dtype: Any, rng: numpy.random.Generator, file: Path, reading: str
+) -> None:
     value = bits(rng, dtype, (5, 4))
     arrays = {name: numpy.asarray(form(value)) for name, form in FORMS.items()}
     assert_same(round_trip(arrays, file), arrays)
@@ -62,36 +64,38 @@ def test_every_dtype_in_every_form(dtype: Any, rng: numpy.random.Generator, file
     assert_same(round_trip(nested, file), {"deep": [arrays, (value[0],)]})
 
 
-def test_arrays_of_every_backend(backend: Target, rng: numpy.random.Generator, file: Path, way: str) -> None:
+def test_arrays_of_every_backend_are_loaded_on_their_device(
+    backend: Target, rng: numpy.random.Generator, file: Path, reading: str
+) -> None:
     values = {str(dtype): bits(rng, dtype, (3, 2)) for dtype in dtypes.ALL}
     values |= {"scalar": numpy.array(2.5), "empty": numpy.zeros((0, 2))}
     tree = {"variables": {name: backend.variable(x, x.dtype) for name, x in values.items()},
             "arrays": [backend.array(x, x.dtype) for x in values.values()], "number": 3}  # fmt: skip
-    found = round_trip(tree, file, device=backend.device)
-    assert {x.device for x in [*found["variables"].values(), *found["arrays"]]} == {backend.device}
-    assert_same(found, {"variables": values, "arrays": list(values.values()), "number": 3})
+    loaded = round_trip(tree, file, device=backend.device)
+    assert {x.device for x in [*loaded["variables"].values(), *loaded["arrays"]]} == {backend.device}
+    assert_same(loaded, {"variables": values, "arrays": list(values.values()), "number": 3})
     with rustorch.set_default_device(backend.device):
         assert rustorch.load(file)["arrays"][0].device == backend.device
     assert rustorch.load(file, "cpu")["arrays"][0].device == "cpu"
 
 
-def test_what_is_tracked_or_shared_is_saved_as_values(file: Path) -> None:
+def test_gradient_tracking_and_shared_memory_are_not_saved(file: Path) -> None:
     x = rustorch.ones(3).requires_grad_()
     tree = {"leaf": x, "computed": x * 2, "view": x.detach()[1:], "again": x}
-    found = round_trip(tree, file)
-    assert {name: value.tolist() for name, value in found.items()} == {
+    loaded = round_trip(tree, file)
+    assert {name: value.tolist() for name, value in loaded.items()} == {
         "leaf": [1.0] * 3,
         "computed": [2.0] * 3,
         "view": [1.0] * 2,
         "again": [1.0] * 3,
     }
-    assert not any(value.requires_grad for value in found.values())
+    assert not any(value.requires_grad for value in loaded.values())
     with rustorch.no_grad():
-        found["leaf"] += 1
-    assert found["again"].tolist() == [1.0] * 3
+        loaded["leaf"] += 1
+    assert loaded["again"].tolist() == [1.0] * 3
 
 
-# -- everything else ---------------------------------------------------------------------------------------------------
+# -- other values ------------------------------------------------------------------------------------------------------
 PLAIN = [
     None,
     True,
@@ -134,7 +138,7 @@ PLAIN = [
 ]
 
 
-def test_values_that_are_no_arrays(file: Path) -> None:
+def test_values_other_than_arrays_are_loaded_as_saved(file: Path) -> None:
     for value in [*PLAIN, PLAIN, tuple(PLAIN), dict(enumerate(PLAIN))]:
         assert_same(round_trip(value, file), value)
 
@@ -158,7 +162,7 @@ _TREES = strategies.recursive(
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(_TREES)
-def test_anything_nested(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
+def test_nested_objects_are_loaded_as_saved(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
     assert_same(round_trip(tree, tmp_path_factory.getbasetemp() / "anything.safetensors"), tree)
 
 
@@ -171,7 +175,7 @@ class Color(enum.IntEnum):
     RED = 1
 
 
-def test_subclasses_and_numpy_scalars_come_back_plain(file: Path) -> None:
+def test_subclasses_and_numpy_scalars_are_loaded_as_plain_values(file: Path) -> None:
     tree = {
         "ordered": collections.OrderedDict(b=1, a=2),
         "default": collections.defaultdict(list, {1: [2]}),
@@ -194,14 +198,14 @@ def test_subclasses_and_numpy_scalars_come_back_plain(file: Path) -> None:
     assert_same(round_trip(tree, file), expected)
 
 
-def test_nesting_up_to_the_limit(file: Path) -> None:
+def test_nesting_is_allowed_up_to_200_levels(file: Path) -> None:
     def nested(depth: int) -> Any:
         return rustorch.ones(1) if not depth else {"a": nested(depth - 1)} if depth % 2 else [nested(depth - 1)]
 
-    found = round_trip(nested(200), file)
+    loaded = round_trip(nested(200), file)
     for depth in range(200, 0, -1):
-        found = found["a"] if depth % 2 else found[0]
-    assert found.tolist() == [1.0]
+        loaded = loaded["a"] if depth % 2 else loaded[0]
+    assert loaded.tolist() == [1.0]
     with pytest.raises(ValueError, match=r"nested more than 200 deep, or contains itself: the object\[0\]\['a'\]"):
         rustorch.save([nested(201)], file)
 
@@ -214,20 +218,20 @@ class Custom:
         return self.state
 
 
-def test_objects_are_saved_as_their_state(file: Path) -> None:
+def test_objects_with_state_dict_are_saved_as_their_state(file: Path) -> None:
     model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     optimizer = rustorch.SGD(model.parameters(), lr=0.1, momentum=0.9)
     model(rustorch.ones((4, 2))).sum().backward()
     optimizer.step()
-    found = round_trip({"model": model, "optimizer": optimizer, "own": [Custom({"inner": Custom({"x": 1})})]}, file)
-    assert_same(found["model"], model.state_dict())
-    assert_same(found["optimizer"], optimizer.state_dict())
-    assert found["own"] == [{"inner": {"x": 1}}]
+    loaded = round_trip({"model": model, "optimizer": optimizer, "own": [Custom({"inner": Custom({"x": 1})})]}, file)
+    assert_same(loaded["model"], model.state_dict())
+    assert_same(loaded["optimizer"], optimizer.state_dict())
+    assert loaded["own"] == [{"inner": {"x": 1}}]
     assert {"model.0.weight", "model.1.running_mean", "optimizer.state.0.momentum_buffer"} <= set(header(file))
     assert_same(round_trip(model, file), model.state_dict())
 
 
-def test_a_training_goes_on_bit_for_bit(backend: Target, file: Path) -> None:
+def test_a_resumed_training_is_equal_bit_for_bit(backend: Target, file: Path) -> None:
     def start() -> tuple[nn.Module, Any]:
         rustorch.manual_seed(1)
         model = nn.Sequential(
@@ -260,7 +264,7 @@ def test_a_training_goes_on_bit_for_bit(backend: Target, file: Path) -> None:
     assert steps(model, optimizer, 3) == expected
 
 
-def test_a_state_of_another_model_lists_what_differs_and_loads_nothing(file: Path) -> None:
+def test_load_state_dict_of_another_model_lists_the_differences_and_loads_nothing(file: Path) -> None:
     rustorch.save(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)), file)
     model = nn.Sequential(nn.Linear(2, 4))
     before = model[0].weight.data.copy(), model[0].bias.data.copy()
@@ -287,7 +291,7 @@ def test_a_state_of_another_model_lists_what_differs_and_loads_nothing(file: Pat
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
-def test_a_flat_dict_of_arrays_is_an_ordinary_file(file: Path) -> None:
+def test_a_flat_dict_of_arrays_becomes_a_file_without_structure(file: Path) -> None:
     arrays = {
         "z": numpy.ones(3, "float32"),
         "a.b": numpy.zeros(2, "int8"),
@@ -295,14 +299,14 @@ def test_a_flat_dict_of_arrays_is_an_ordinary_file(file: Path) -> None:
         "λ": numpy.ones((1, 0)),
     }
     rustorch.save(arrays, file)
-    assert list(header(file)) == list(arrays), "with these names and nothing else"
+    assert list(header(file)) == list(arrays), "the file has other names"
     assert (8 + int.from_bytes(file.read_bytes()[:8], "little")) % 64 == 0
     assert list(rustorch.load(file)) == list(arrays)
     rustorch.save({}, file)
     assert rustorch.load(file) == header(file) == {}
 
 
-def test_names_in_nested_objects_are_paths_and_differ(file: Path) -> None:
+def test_names_in_nested_objects_are_unique_paths(file: Path) -> None:
     x = numpy.arange(2)
     tree = {"a": {"b": x, 0: x + 1, "0": x + 2}, "a.b": x + 3, "__metadata__": x + 4, "\ud800": x + 5, "l": [(x + 6,)]}
     assert_same(round_trip(tree, file), tree)
@@ -311,7 +315,7 @@ def test_names_in_nested_objects_are_paths_and_differ(file: Path) -> None:
     assert set(header(file)) == {"tensor", "__metadata__"}
 
 
-def test_metadata(file: Path) -> None:
+def test_metadata_is_loaded_as_saved(file: Path) -> None:
     rustorch.save({"w": numpy.ones(2)}, file)
     assert rustorch.load_metadata(file) == {}
     strings = {"format": "pt", "λ": "", "text": '{"not": "parsed"}'}
@@ -336,10 +340,10 @@ def test_metadata(file: Path) -> None:
         ({"a": "\ud800"}, ValueError, "metadata['a'] is no Unicode text"),
     ],
 )
-def test_metadata_that_is_none(file: Path, metadata: Any, error: type, message: str) -> None:
-    with pytest.raises(error) as found:
+def test_bad_metadata_is_refused(file: Path, metadata: Any, error: type, message: str) -> None:
+    with pytest.raises(error) as caught:
         rustorch.save({}, file, metadata=metadata)
-    assert message in str(found.value) and str(found.value).startswith("save: ")
+    assert message in str(caught.value) and str(caught.value).startswith("save: ")
     assert not file.exists()
 
 
@@ -363,7 +367,7 @@ def test_metadata_that_is_none(file: Path, metadata: Any, error: type, message: 
         ({(rustorch.ones(1),): 1}, "the object has a key of type tuple"),
     ],
 )
-def test_what_cannot_be_saved(file: Path, value: Any, message: str) -> None:
+def test_values_that_cannot_be_saved_are_refused(file: Path, value: Any, message: str) -> None:
     rustorch.save(1, file)
     with pytest.raises(TypeError) as error:
         rustorch.save(value, file)
@@ -371,7 +375,7 @@ def test_what_cannot_be_saved(file: Path, value: Any, message: str) -> None:
     assert rustorch.load(file) == 1 and list(file.parent.iterdir()) == [file]
 
 
-def test_paths(tmp_path: Path) -> None:
+def test_paths_may_be_text_bytes_or_pathlib(tmp_path: Path) -> None:
     for path in (tmp_path / "a b é.st", str(tmp_path / "text"), bytes(tmp_path / "bytes")):
         rustorch.save({"x": 1}, path)
         assert rustorch.load(path) == {"x": 1} and rustorch.load_metadata(path) == {}
@@ -384,11 +388,11 @@ def test_paths(tmp_path: Path) -> None:
         rustorch.load(tmp_path / "text", "gpu")
 
 
-# -- without copies, lazily --------------------------------------------------------------------------------------------
-def test_saving_and_loading_copy_nothing(file: Path) -> None:
+# -- memory ------------------------------------------------------------------------------------------------------------
+def test_save_and_load_do_not_copy_contiguous_arrays(file: Path) -> None:
     state = {str(i): numpy.full((500, 1000), i, "float32") for i in range(10)}
     mixed = {"columns": numpy.ones((500, 2000), "float32")[:, ::2], "rows": [numpy.ones((500, 1000), "float32").T]}
-    rustorch.save({}, file)  # what the first save imports
+    rustorch.save({}, file)  # the first save imports modules
     rustorch.load(file)
     tracemalloc.start()
     try:
@@ -397,12 +401,12 @@ def test_saving_and_loading_copy_nothing(file: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
         assert loaded["state"]["3"][7, 7].item() == 3.0
         rustorch.save(mixed, file.with_name("mixed"))
-        assert tracemalloc.get_traced_memory()[1] < 3 << 20, "what does not lie in order is copied, one array at a time"
+        assert tracemalloc.get_traced_memory()[1] < 3 << 20, "more than one array is copied at a time"
     finally:
         tracemalloc.stop()
 
 
-def test_loaded_arrays_can_be_written_to_and_the_file_does_not_change(file: Path, way: str) -> None:
+def test_writing_to_loaded_arrays_does_not_change_the_file(file: Path, reading: str) -> None:
     rustorch.save({"x": numpy.zeros(1000), "y": numpy.zeros(1000)}, file)
     before = file.read_bytes()
     first, second = rustorch.load(file), rustorch.load(file)
@@ -410,36 +414,36 @@ def test_loaded_arrays_can_be_written_to_and_the_file_does_not_change(file: Path
     assert first["x"].data.flags.writeable and first["x"].data.flags.aligned
     assert [value.sum().item() for value in (first["x"], first["y"], second["x"])] == [1000.0, 0.0, 0.0]
     assert file.read_bytes() == before
-    rustorch.save(first, file)  # over the file that is mapped
+    rustorch.save(first, file)  # replaces the mapped file
     assert (second["x"].data == 0).all() and (rustorch.load(file)["x"].data == 1).all()
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the open files of a process are counted in /proc")
-def test_a_file_is_let_go_with_its_arrays(file: Path, way: str) -> None:
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc")
+def test_a_file_is_closed_with_its_last_array(file: Path, reading: str) -> None:
     rustorch.save({"x": [numpy.zeros(10), {"y": numpy.ones(10, "bool")}], "z": 1}, file)
     before = len(list(Path("/proc/self/fd").iterdir()))
     gc.disable()
     try:
         for _ in range(5):
-            found = rustorch.load(file)["x"][1]["y"]
+            array = rustorch.load(file)["x"][1]["y"]
             file.with_name("broken").write_bytes(file.read_bytes()[:-1])
             with pytest.raises(ValueError, match="cut short"):
                 rustorch.load(file.with_name("broken"))
-        del found
+        del array
         assert len(list(Path("/proc/self/fd").iterdir())) == before
     finally:
         gc.enable()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files are not mapped on Windows")
-def test_a_file_beyond_the_memory_costs_nothing_until_it_is_touched(file: Path) -> None:
+def test_a_file_larger_than_memory_can_be_loaded(file: Path) -> None:
     size = 1 << 36
     head = json.dumps({"big": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}).encode()
     head += b" " * (-len(head) % 8)
     with file.open("wb") as out:
         out.write(len(head).to_bytes(8, "little") + head)
         try:
-            out.truncate(8 + len(head) + size)  # no byte of it is written
+            out.truncate(8 + len(head) + size)  # the file has a size, but no data on the disk
         except OSError as error:
             pytest.skip(f"no file of 64 GiB here: {error}")
     big = rustorch.load(file)["big"]
@@ -448,11 +452,11 @@ def test_a_file_beyond_the_memory_costs_nothing_until_it_is_touched(file: Path) 
     assert big[-1].item() == 1.0
 
 
-def test_importing_rustorch_imports_nothing_for_files() -> None:
+def test_importing_rustorch_does_not_import_modules_for_files() -> None:
     names = ("json", "mmap", "fcntl", "safetensors", "rustorch.serialization.tree", "rustorch.backends.buffers")
     script = (
-        f"import sys, numpy; before = set(sys.modules); import rustorch; print({names!r} & (set(sys.modules) - before))"
+        f"import sys, numpy; before = set(sys.modules); import rustorch; print(set({names!r}) & (set(sys.modules) - "
+        f"before))"
     )
-    script = script.replace(f"{names!r} &", f"set({names!r}) &")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "set()"

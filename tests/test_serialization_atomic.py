@@ -1,4 +1,4 @@
-"""A save happens or does not: killed processes, full disks, folders that are not there, several at once."""
+"""A save is complete or changes nothing: killed processes, full disks, missing folders, simultaneous saves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 import rustorch
 from rustorch.serialization import atomic
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="of POSIX")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
 
 
 @pytest.fixture
@@ -28,12 +28,13 @@ def file(tmp_path: Path) -> Path:
 
 
 def files(folder: Path) -> set[str]:
+    """The names in a folder."""
     return {entry.name for entry in folder.iterdir()}
 
 
 # -- killed ------------------------------------------------------------------------------------------------------------
-#: One process imports rustorch; its children save in a loop, each until it is killed.
-KILLED = """
+#: A process imports rustorch. Each of its children saves in a loop until it is killed.
+KILLED_SAVES = """
 import os, random, signal, sys, time
 import numpy, rustorch
 
@@ -62,8 +63,8 @@ for _ in range(rounds):
     os.waitpid(child, 0)
     found = rustorch.load(path)
     assert found["step"] >= last and rustorch.load_metadata(path) == {"step": found["step"]}
-    assert all((array.data == found["step"]).all() for array in found["arrays"].values()), "old and new are mixed"
-    assert len(os.listdir(folder)) <= 2, "what killed processes leave behind adds up"
+    assert all((array.data == found["step"]).all() for array in found["arrays"].values()), "the file mixes two saves"
+    assert len(os.listdir(folder)) <= 2, "temporary files of killed processes are not removed"
     last = found["step"]
 save(last + 1)
 assert os.listdir(folder) == ["saved.safetensors"]
@@ -72,11 +73,11 @@ print("saved", last)
 
 
 @posix
-def test_a_process_killed_100_times_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    # threads of BLAS do not survive a fork, and later Pythons warn of them
+def test_a_process_killed_100_times_leaves_a_complete_old_or_new_file(tmp_path: Path) -> None:
+    # a fork does not copy the threads of BLAS, and newer versions of Python warn about them
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path), "100"],
+        [sys.executable, "-c", KILLED_SAVES, str(tmp_path), "100"],
         env=environment,
         capture_output=True,
         text=True,
@@ -84,28 +85,28 @@ def test_a_process_killed_100_times_leaves_the_old_file_or_the_new_one(tmp_path:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[1]) > 10, "hardly a save was finished: the test shows nothing"
+    assert int(done.stdout.split()[1]) > 10, "too few saves were complete: the test shows nothing"
 
 
 @posix
-def test_only_what_is_abandoned_is_removed(file: Path) -> None:
-    fd, alive = atomic._create(str(file.parent), 0o666)
+def test_only_abandoned_temporary_files_are_removed(file: Path) -> None:
+    fd, in_use = atomic._create(str(file.parent), 0o666)
     try:
-        left = file.parent / f".rustorch-{'0' * 16}.tmp"
-        left.write_bytes(b"of a process that was killed")
+        abandoned = file.parent / f".rustorch-{'0' * 16}.tmp"
+        abandoned.write_bytes(b"left by a killed process")
         other = file.parent / ".rustorch-mine.tmp"
-        other.write_bytes(b"somebody else's")
+        other.write_bytes(b"of another program")
         link = file.parent / f".rustorch-{'1' * 16}.tmp"
         link.symlink_to(other)
         rustorch.save({"x": 1}, file)
-        assert files(file.parent) == {file.name, Path(alive).name, other.name, link.name}
+        assert files(file.parent) == {file.name, Path(in_use).name, other.name, link.name}
     finally:
         os.close(fd)
     rustorch.save({"x": 2}, file)
     assert files(file.parent) == {file.name, other.name, link.name}
 
 
-def test_what_is_abandoned_where_files_cannot_be_locked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_old_temporary_files_are_removed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic, "fcntl", None)
     old, new = (file.parent / f".rustorch-{digit * 16}.tmp" for digit in "01")
     for path in (old, new):
@@ -116,7 +117,7 @@ def test_what_is_abandoned_where_files_cannot_be_locked(file: Path, monkeypatch:
     assert rustorch.load(file) == {"x": 1}
 
 
-def test_saves_and_loads_at_the_same_time(file: Path) -> None:
+def test_simultaneous_saves_and_loads_see_complete_files(file: Path) -> None:
     rustorch.save({"x": numpy.zeros(50_000)}, file)
     errors: list[BaseException] = []
 
@@ -140,10 +141,10 @@ def test_saves_and_loads_at_the_same_time(file: Path) -> None:
     assert errors == [] and files(file.parent) == {file.name}
 
 
-# -- refused -----------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 @contextlib.contextmanager
-def largest(size: int) -> Iterator[None]:
-    """No file may grow beyond this size."""
+def file_size_limit(size: int) -> Iterator[None]:
+    """Limit the size of files to this number of bytes."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -154,19 +155,19 @@ def largest(size: int) -> Iterator[None]:
 
 
 @posix
-def test_a_file_that_grows_beyond_what_is_allowed(file: Path) -> None:
+def test_a_file_beyond_the_size_limit_changes_nothing(file: Path) -> None:
     rustorch.save({"x": 1}, file)
     before = file.read_bytes()
-    with largest(200_000), pytest.raises(OSError) as error:
+    with file_size_limit(200_000), pytest.raises(OSError) as error:
         rustorch.save({"x": numpy.zeros(100_000)}, file)
     assert error.value.errno == errno.EFBIG and error.value.filename == str(file)
     assert file.read_bytes() == before and files(file.parent) == {file.name}
 
 
 @pytest.mark.parametrize("function", ["write", "fsync", "replace"])
-@pytest.mark.parametrize("there", [True, False])
-def test_a_disk_that_is_full(function: str, there: bool, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if there:
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_full_disk_changes_nothing(function: str, exists: bool, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if exists:
         rustorch.save({"x": 1}, file)
     calls = []
 
@@ -179,8 +180,8 @@ def test_a_disk_that_is_full(function: str, there: bool, file: Path, monkeypatch
         with pytest.raises(OSError, match="save has changed nothing") as error:
             rustorch.save({"x": numpy.zeros(100_000)}, file)
     assert calls and error.value.errno == errno.ENOSPC and error.value.filename == str(file)
-    assert files(file.parent) == ({file.name} if there else set())
-    assert not there or rustorch.load(file) == {"x": 1}
+    assert files(file.parent) == ({file.name} if exists else set())
+    assert not exists or rustorch.load(file) == {"x": 1}
 
 
 def test_partial_writes_are_continued(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +193,7 @@ def test_partial_writes_are_continued(file: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-def test_an_interruption(error: type[BaseException], file: Path) -> None:
+def test_an_interruption_changes_nothing(error: type[BaseException], file: Path) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"0" * 100_000
         raise error
@@ -203,7 +204,7 @@ def test_an_interruption(error: type[BaseException], file: Path) -> None:
     assert rustorch.load(file) == {"x": 1} and files(file.parent) == {file.name}
 
 
-def test_places_where_no_file_can_be(tmp_path: Path) -> None:
+def test_paths_that_cannot_be_a_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     (tmp_path / "folder").mkdir()
     for path, kind in [("missing/a", FileNotFoundError), ("file/a", NotADirectoryError), ("folder", IsADirectoryError)]:
@@ -218,7 +219,7 @@ def test_places_where_no_file_can_be(tmp_path: Path) -> None:
             rustorch.save({"x": 1}, "/dev/null")
 
 
-def test_a_folder_or_file_that_may_not_be_written(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_protected_folder_or_file_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rustorch.save({"x": 1}, file)
 
     def refuse(*args: Any) -> Any:
@@ -233,17 +234,17 @@ def test_a_folder_or_file_that_may_not_be_written(file: Path, monkeypatch: pytes
         assert rustorch.load(file) == {"x": 1} and files(file.parent) == {file.name}
 
 
-# -- as a user expects -------------------------------------------------------------------------------------------------
+# -- permissions, links, names -----------------------------------------------------------------------------------------
 @posix
-def test_permissions(file: Path) -> None:
+def test_a_replaced_file_keeps_its_permissions(file: Path) -> None:
     before = os.umask(0o027)
     try:
         rustorch.save({"x": 1}, file)
-        assert stat.S_IMODE(file.stat().st_mode) == 0o640, "those of a new file"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o640, "a new file has other permissions"
         for mode in (0o600, 0o666, 0o755):
             file.chmod(mode)
             rustorch.save({"x": 2}, file)
-            assert stat.S_IMODE(file.stat().st_mode) == mode, "those of the file that was there"
+            assert stat.S_IMODE(file.stat().st_mode) == mode, "the replaced file has other permissions"
     finally:
         os.umask(before)
 
@@ -273,7 +274,7 @@ def test_links_stay_links(tmp_path: Path) -> None:
         rustorch.save({"x": 5}, tmp_path / "one")
 
 
-def test_names_of_any_length(tmp_path: Path) -> None:
+def test_names_may_have_up_to_255_characters(tmp_path: Path) -> None:
     rustorch.save({"x": 1}, tmp_path / ("a" * 255))
     assert rustorch.load(tmp_path / ("a" * 255)) == {"x": 1}
     if sys.platform != "win32":

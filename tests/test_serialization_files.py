@@ -1,4 +1,4 @@
-"""`save` and `load` on files that are open already: in memory, on the disk, pipes, and what only looks like a file."""
+"""save and load with open files: in memory, on the disk, pipes, and objects with only read or write."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from tests.support.target import Target
 TREE = {"a": numpy.arange(6.0).reshape(2, 3), "b": [1, (None, "x")], "empty": numpy.zeros((0, 2)), "c": numpy.array(1j)}
 
 
-def same(found: Any) -> None:
-    assert found["a"].tolist() == TREE["a"].tolist()
-    assert found["b"] == [1, (None, "x")]
-    assert (found["empty"].shape, found["c"].item()) == ((0, 2), 1j)
+def assert_is_tree(loaded: Any) -> None:
+    assert loaded["a"].tolist() == TREE["a"].tolist()
+    assert loaded["b"] == [1, (None, "x")]
+    assert (loaded["empty"].shape, loaded["c"].item()) == ((0, 2), 1j)
 
 
-def written(obj: Any = TREE, **options: Any) -> bytes:
+def saved_bytes(obj: Any = TREE, **options: Any) -> bytes:
     memory = io.BytesIO()
     rustorch.save(obj, memory, **options)
     return memory.getvalue()
 
 
-def test_a_file_in_memory(backend: Target) -> None:
+def test_save_and_load_with_a_file_in_memory(backend: Target) -> None:
     memory = io.BytesIO()
     rustorch.save({"x": backend.variable([1.0, 2.0])}, memory)
     memory.seek(0)
-    found = rustorch.load(memory, backend.device)["x"]
-    assert (found.device, found.tolist()) == (backend.device, [1.0, 2.0])
-    found[0] = 7.0  # its memory is its own
+    loaded = rustorch.load(memory, backend.device)["x"]
+    assert (loaded.device, loaded.tolist()) == (backend.device, [1.0, 2.0])
+    loaded[0] = 7.0  # the loaded array does not share memory with the file
     memory.seek(0)
     assert rustorch.load(memory)["x"].tolist() == [1.0, 2.0]
 
 
-def test_the_bytes_are_those_of_a_path(tmp_path: Path) -> None:
+def test_an_open_file_gets_the_same_bytes_as_a_path(tmp_path: Path) -> None:
     rustorch.save(TREE, tmp_path / "x", metadata={"k": [1]})
-    assert (tmp_path / "x").read_bytes() == written(metadata={"k": [1]})
+    assert (tmp_path / "x").read_bytes() == saved_bytes(metadata={"k": [1]})
 
 
 OPENERS: dict[str, Callable[[Path, str], Any]] = {
@@ -56,23 +56,23 @@ OPENERS: dict[str, Callable[[Path, str], Any]] = {
 
 
 @pytest.mark.parametrize("kind", OPENERS)
-def test_files_on_the_disk(kind: str, tmp_path: Path) -> None:
+def test_save_and_load_with_open_files_on_the_disk(kind: str, tmp_path: Path) -> None:
     big = rustorch.arange(300_000.0)
     with OPENERS[kind](tmp_path / "x", "wb") as file:
         rustorch.save(TREE, file)
         rustorch.save(big, file)
     with OPENERS[kind](tmp_path / "x", "rb") as file:
-        same(rustorch.load(file))
+        assert_is_tree(rustorch.load(file))
         assert rustorch.load(file).tolist() == big.tolist()
         assert not file.closed
     with tempfile.NamedTemporaryFile(dir=tmp_path) as wrapped, tempfile.TemporaryFile(dir=tmp_path) as bare:
         for file in (wrapped, bare):
             rustorch.save(TREE, file)
             file.seek(0)
-            same(rustorch.load(file))
+            assert_is_tree(rustorch.load(file))
 
 
-def test_several_objects_stand_one_behind_the_other() -> None:
+def test_several_objects_can_follow_each_other_in_a_file() -> None:
     memory = io.BytesIO()
     memory.write(b"title\n")
     for i in range(3):
@@ -83,14 +83,14 @@ def test_several_objects_stand_one_behind_the_other() -> None:
         before = memory.tell()
         assert rustorch.load_metadata(memory) == {"step": i}
         assert memory.tell() == before
-        found = rustorch.load(memory)
-        assert (found["step"], found["x"].shape) == (i, (i,))
+        loaded = rustorch.load(memory)
+        assert (loaded["step"], loaded["x"].shape) == (i, (i,))
     assert memory.read() == b"end"
 
 
-def test_what_fails_to_load_stands_where_it_stood() -> None:
-    whole = written()
-    for broken in (b"", whole[:5], whole[:20], whole[:-1], b"\x80\x04." * 20, b"PK\x03\x04" + bytes(40)):
+def test_a_failed_load_restores_the_position_of_the_file() -> None:
+    complete = saved_bytes()
+    for broken in (b"", complete[:5], complete[:20], complete[:-1], b"\x80\x04." * 20, b"PK\x03\x04" + bytes(40)):
         memory = io.BytesIO(b"..." + broken)
         memory.seek(3)
         with pytest.raises(ValueError, match=r"^load: the BytesIO cannot be read: "):
@@ -98,7 +98,7 @@ def test_what_fails_to_load_stands_where_it_stood() -> None:
         assert memory.tell() == 3
 
 
-def test_a_pipe_has_no_seek() -> None:
+def test_save_and_load_with_a_pipe() -> None:
     tree = {**TREE, "big": rustorch.ones(100_000)}
     out, into = os.pipe()
 
@@ -109,25 +109,25 @@ def test_a_pipe_has_no_seek() -> None:
     writer = threading.Thread(target=write)
     writer.start()
     with open(out, "rb") as file:
-        found = rustorch.load(file)
+        loaded = rustorch.load(file)
     writer.join()
-    same(found)
-    assert found["big"].shape == (100_000,)
+    assert_is_tree(loaded)
+    assert loaded["big"].shape == (100_000,)
 
 
 class Writer:
-    """Has ``write`` and nothing else, which takes a few bytes at a time."""
+    """An object with only ``write``, which takes at most 7 bytes at a time."""
 
     def __init__(self) -> None:
-        self.found = bytearray()
+        self.written = bytearray()
 
     def write(self, piece: memoryview) -> int:
-        self.found += piece[:7]
+        self.written += piece[:7]
         return min(len(piece), 7)
 
 
 class Reader:
-    """Has ``read`` and nothing else, which returns a few bytes at a time."""
+    """An object with only ``read``, which returns at most 7 bytes at a time."""
 
     def __init__(self, contents: bytes) -> None:
         self._memory = io.BytesIO(contents)
@@ -136,21 +136,21 @@ class Reader:
         return self._memory.read(min(n, 7))
 
 
-def test_whatever_reads_or_writes_is_a_file() -> None:
+def test_objects_with_only_read_or_write_are_files() -> None:
     writer = Writer()
     rustorch.save(TREE, writer)  # type: ignore[arg-type]
-    assert bytes(writer.found) == written()
-    same(rustorch.load(Reader(bytes(writer.found))))  # type: ignore[arg-type]
+    assert bytes(writer.written) == saved_bytes()
+    assert_is_tree(rustorch.load(Reader(bytes(writer.written))))  # type: ignore[arg-type]
 
 
-def test_files_for_text_are_refused(tmp_path: Path) -> None:
+def test_files_open_for_text_or_in_the_wrong_mode_are_refused(tmp_path: Path) -> None:
     memory = io.StringIO()
     with pytest.raises(TypeError, match=r"^save: the StringIO is open for text; .*'wb'.*io\.BytesIO\(\)"):
         rustorch.save(TREE, memory)  # type: ignore[arg-type]
     assert memory.getvalue() == ""
     with pytest.raises(TypeError, match=r"^load: the StringIO is open for text; .*'rb'"):
         rustorch.load(memory)  # type: ignore[arg-type]
-    (tmp_path / "x").write_bytes(written())
+    (tmp_path / "x").write_bytes(saved_bytes())
     with open(tmp_path / "x") as file, pytest.raises(TypeError, match="open for text"):
         rustorch.load(file)  # type: ignore[arg-type]
     with open(tmp_path / "x", "rb") as file, pytest.raises(ValueError, match=r"^save: .* is not open for writing"):

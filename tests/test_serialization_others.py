@@ -1,4 +1,4 @@
-"""Files of rustorch in the format's own library and in PyTorch, and theirs in rustorch."""
+"""Files of rustorch are read by the safetensors library and PyTorch, and the other way round."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "saved.safetensors"
 
 
-def test_the_formats_own_library_reads_and_writes_the_same(rng: numpy.random.Generator, file: Path) -> None:
-    theirs = pytest.importorskip("safetensors.numpy")
+def test_the_safetensors_library_reads_and_writes_the_same_files(rng: numpy.random.Generator, file: Path) -> None:
+    safetensors = pytest.importorskip("safetensors.numpy")
     arrays = {str(dtype): bits(rng, dtype, (3, 2)) for dtype in dtypes.ALL if dtype != dtypes.complex128}
     rustorch.save(arrays, file, metadata={"a": "b"})
-    found = theirs.load_file(file)
-    assert_same({name: rustorch.Variable(found[name]) for name in arrays}, arrays)
-    theirs.save_file(arrays, file, {"a": "b"})
-    found = rustorch.load(file)
-    assert_same({name: found[name] for name in arrays}, arrays)
+    loaded = safetensors.load_file(file)
+    assert_same({name: rustorch.Variable(loaded[name]) for name in arrays}, arrays)
+    safetensors.save_file(arrays, file, {"a": "b"})
+    loaded = rustorch.load(file)
+    assert_same({name: loaded[name] for name in arrays}, arrays)
     assert rustorch.load_metadata(file) == {"a": "b"}
     rustorch.save({"model": {"w": arrays["float32"]}, "step": [1], "z": numpy.array([1 + 2j])}, file)
-    found = theirs.load_file(file)
-    assert set(found) == {"model.w", "z"} and found["z"].tolist() == [[1.0, 2.0]]
+    loaded = safetensors.load_file(file)
+    assert set(loaded) == {"model.w", "z"} and loaded["z"].tolist() == [[1.0, 2.0]]
 
 
-def test_weights_go_to_pytorch_and_back(file: Path) -> None:
+def test_weights_are_exchanged_with_pytorch(file: Path) -> None:
     torch = pytest.importorskip("torch")
-    theirs = pytest.importorskip("safetensors.torch")
-    ours, other = nn.LSTM(3, 4), torch.nn.LSTM(3, 4)
-    rustorch.save(ours, file)
-    other.load_state_dict(theirs.load_file(file))
+    safetensors = pytest.importorskip("safetensors.torch")
+    layer, torch_layer = nn.LSTM(3, 4), torch.nn.LSTM(3, 4)
+    rustorch.save(layer, file)
+    torch_layer.load_state_dict(safetensors.load_file(file))
     x = rustorch.randn(5, 2, 3)
-    difference = ours(x)[0].detach().numpy() - other(torch.tensor(x.numpy()))[0].detach().numpy()
+    difference = layer(x)[0].detach().numpy() - torch_layer(torch.tensor(x.numpy()))[0].detach().numpy()
     assert abs(difference).max() < 1e-6
-    theirs.save_file(torch.nn.LSTM(3, 4).state_dict(), file)
-    assert ours.load_state_dict(rustorch.load(file)) == ([], [])
+    safetensors.save_file(torch.nn.LSTM(3, 4).state_dict(), file)
+    assert layer.load_state_dict(rustorch.load(file)) == ([], [])
 
 
 @pytest.mark.parametrize("mapped_from", [0, 1 << 40], ids=["mapped", "read"])
@@ -53,14 +53,17 @@ def test_half_precision_of_pytorch_becomes_float32_exactly(
 ) -> None:
     monkeypatch.setattr(source, "_MAPPED_FROM", mapped_from)
     torch = pytest.importorskip("torch")
-    theirs = pytest.importorskip("safetensors.torch")
-    every = torch.arange(-(2**15), 2**15).to(torch.int16)
-    tensors = {"bf16": every.view(torch.bfloat16), "f16": every.clone().view(torch.float16).reshape(2, -1)}
-    theirs.save_file(tensors, file)
-    for name, found in rustorch.load(file).items():
+    safetensors = pytest.importorskip("safetensors.torch")
+    every_bit_pattern = torch.arange(-(2**15), 2**15).to(torch.int16)
+    tensors = {
+        "bf16": every_bit_pattern.view(torch.bfloat16),
+        "f16": every_bit_pattern.clone().view(torch.float16).reshape(2, -1),
+    }
+    safetensors.save_file(tensors, file)
+    for name, loaded in rustorch.load(file).items():
         expected = tensors[name].to(torch.float32).numpy()
-        assert found.dtype == rustorch.float32 and found.data.flags.writeable
-        numpy.testing.assert_array_equal(found.data, expected)
+        assert loaded.dtype == rustorch.float32 and loaded.data.flags.writeable
+        numpy.testing.assert_array_equal(loaded.data, expected)
 
 
 def test_tensors_and_modules_of_pytorch_can_be_saved(file: Path) -> None:

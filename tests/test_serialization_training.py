@@ -1,4 +1,4 @@
-"""Every optimizer and every schedule, saved and loaded in the middle of a training, goes on bit for bit."""
+"""A training resumed from a file equals an uninterrupted one, bit for bit, with every optimizer and schedule."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SCHEDULES: dict[str, Callable[[Any], Any]] = {
 
 
 def losses(file: Path, resume: bool, optimizer: str, schedule: str) -> list[float]:
-    """The second half of a training; without ``resume`` it comes after the first half, which ends with a save."""
+    """The losses of a training after step 5. Without ``resume``, the first 5 steps run before, and are saved."""
     generator = numpy.random.default_rng(0)
     data = ArrayDataset(
         generator.normal(size=(24, 5)).astype("float32"), generator.normal(size=(24, 3)).astype("float32")
@@ -53,7 +53,7 @@ def losses(file: Path, resume: bool, optimizer: str, schedule: str) -> list[floa
         "optimizer": getattr(optim, optimizer)(model.parameters(), lr=0.01),
     }
     state["schedule"] = SCHEDULES[schedule](state["optimizer"])
-    found: list[float] = []
+    values: list[float] = []
     if resume:
         saved = rustorch.load(file)
         for name, part in state.items():
@@ -70,20 +70,20 @@ def losses(file: Path, resume: bool, optimizer: str, schedule: str) -> list[floa
 
             loss = state["optimizer"].step(closure).item()
             state["schedule"].step(*([loss] if schedule == "ReduceLROnPlateau" else []))
-            found.append(loss)
-            if not resume and len(found) == 5:
+            values.append(loss)
+            if not resume and len(values) == 5:
                 rustorch.save({**state, "random": rustorch.get_rng_state()}, file)
-    return found if resume else found[5:]
+    return values if resume else values[5:]
 
 
 @pytest.mark.parametrize(
     ("optimizer", "schedule"), [*[(name, "StepLR") for name in OPTIMIZERS], *[("Adam", name) for name in SCHEDULES]]
 )
-def test_it_goes_on_bit_for_bit(optimizer: str, schedule: str, tmp_path: Path) -> None:
+def test_a_resumed_training_equals_an_uninterrupted_one(optimizer: str, schedule: str, tmp_path: Path) -> None:
     file = tmp_path / "checkpoint.safetensors"
-    whole = losses(file, False, optimizer, schedule)
-    assert len(whole) == 7 and losses(file, True, optimizer, schedule) == whole
+    expected = losses(file, False, optimizer, schedule)
+    assert len(expected) == 7 and losses(file, True, optimizer, schedule) == expected
 
 
-def test_every_schedule_is_tried() -> None:
+def test_every_schedule_is_tested() -> None:
     assert {*SCHEDULES} == {*lr_scheduler.__all__} - {"LRScheduler"}

@@ -1,4 +1,4 @@
-"""Whole trainings: PyTorch's losses step by step, flat memory, and two threads that do not disturb each other."""
+"""Whole trainings: the losses of PyTorch, constant memory, and two threads at the same time."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def _train(target: Target, model: nn.Module, steps: int) -> list[float]:
     return losses
 
 
-def test_a_hundred_steps_are_those_of_pytorch(backend: Target) -> None:
+def test_losses_and_weights_of_100_steps_equal_those_of_pytorch(backend: Target) -> None:
     model = _model(backend)
     losses = _train(backend, model, cases.TRAIN_STEPS)
-    # a training amplifies roundings: 1e-16 at the start are some 1e-13 after a hundred steps
+    # a training amplifies rounding errors: from 1e-16 at the start to about 1e-13 after 100 steps
     numpy.testing.assert_allclose(losses, load("training")["losses"], rtol=1e-10, atol=1e-12)
     for name, value in model.state_dict().items():
         numpy.testing.assert_allclose(
@@ -50,7 +50,7 @@ def test_a_hundred_steps_are_those_of_pytorch(backend: Target) -> None:
         )
 
 
-def test_one_seed_gives_one_run_again(backend: Target) -> None:
+def test_the_same_seed_gives_the_same_training(backend: Target) -> None:
     def run() -> list[float]:
         rustorch.manual_seed(9)
         model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).to(backend.device, dtype=rustorch.float64)
@@ -75,7 +75,7 @@ def _nodes() -> int:
 def test_memory_stays_flat_without_the_garbage_collector(without_collector: None) -> None:
     target = Target("cpu")
     model, nodes = _model(target), _nodes()
-    _train(target, model, 20)  # what is cached is cached
+    _train(target, model, 20)  # fill the caches
     tracemalloc.start()
     try:
         _train(target, model, 20)
@@ -85,7 +85,7 @@ def test_memory_stays_flat_without_the_garbage_collector(without_collector: None
         at_end, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # one float per step is kept, of 24 bytes, and 8 in the list; a single leaked node per step would be 2000 times 300
+    # each step keeps a float of 24 bytes and 8 bytes in the list; a leaked node per step would be 2000 times 300 bytes
     kept = 2000 * 40
     assert at_end - at_start < 20_000
     assert peak - peak_at_start < kept + 20_000
@@ -98,7 +98,7 @@ def test_no_node_outlives_its_step(backend: Target, without_collector: None) -> 
     assert _nodes() == nodes
 
 
-def test_the_count_of_nodes_would_see_a_graph_that_is_kept(without_collector: None) -> None:
+def test_the_count_of_nodes_detects_a_graph_that_is_alive(without_collector: None) -> None:
     nodes = _nodes()
     kept = rustorch.tensor([1.0], requires_grad=True) * 2
     assert _nodes() == nodes + 1
@@ -106,7 +106,7 @@ def test_the_count_of_nodes_would_see_a_graph_that_is_kept(without_collector: No
     assert _nodes() == nodes
 
 
-def test_second_derivatives_leave_nothing_behind(backend: Target, without_collector: None) -> None:
+def test_second_derivatives_free_their_graph(backend: Target, without_collector: None) -> None:
     nodes = _nodes()
     for _ in range(5):
         x = backend.variable([1.0, 2.0], requires_grad=True)
@@ -117,7 +117,7 @@ def test_second_derivatives_leave_nothing_behind(backend: Target, without_collec
 
 
 # -- threads -----------------------------------------------------------------------------------------------------------
-def test_two_threads_train_two_models_as_one_after_the_other_would(backend: Target) -> None:
+def test_two_threads_train_two_models_with_the_same_losses_as_one_thread(backend: Target) -> None:
     def models() -> list[nn.Module]:
         rustorch.manual_seed(4)
         return [
@@ -136,7 +136,7 @@ def test_two_threads_train_two_models_as_one_after_the_other_would(backend: Targ
         except BaseException as error:
             results[i] = error
 
-    def distract() -> None:  # a mode of another thread's is its own
+    def distract() -> None:  # the grad mode of this thread must not change that of others
         barrier.wait(timeout=30)
         with rustorch.no_grad():
             while len(results) < 2:

@@ -1,4 +1,4 @@
-"""Samples put together: as PyTorch does it, with Variables; and what cannot be put together."""
+"""default_collate and default_convert: the same results as PyTorch, on every backend, and errors for bad samples."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Point(NamedTuple):
 
 
 class Tagged(dict):
-    """A dict that holds more than its items."""
+    """A dict with an attribute beside its items."""
 
     tag = "none"
 
 
 class Fixed(collections.abc.Mapping):
-    """A mapping that cannot be written into."""
+    """A read-only mapping."""
 
     def __init__(self, items: Any):
         self._items = dict(items)
@@ -49,7 +49,7 @@ def tagged() -> Tagged:
 
 IMAGE = numpy.arange(6.0, dtype="float32").reshape(2, 3)
 
-#: Samples of which PyTorch makes the same.
+#: Samples that PyTorch collates to the same result.
 SAMPLES: dict[str, list] = {
     "integers": [1, 2, 3],
     "floats": [1.5, 2.0],
@@ -61,7 +61,7 @@ SAMPLES: dict[str, list] = {
     "arrays": [IMAGE, IMAGE + 1],
     "integer arrays": [numpy.arange(3), numpy.arange(3, 6)],
     "boolean arrays": [numpy.array([True, False])] * 3,
-    "arrays of no dimensions": [numpy.array(1.0), numpy.array(2.0)],
+    "0-d arrays": [numpy.array(1.0), numpy.array(2.0)],
     "empty arrays": [numpy.zeros((0, 2)), numpy.zeros((0, 2))],
     "arrays of two precisions": [numpy.zeros(2, "float32"), numpy.ones(2)],
     "NumPy's scalars": [numpy.float32(1.0), numpy.float32(2.0)],
@@ -73,37 +73,37 @@ SAMPLES: dict[str, list] = {
     "dicts": [{"image": IMAGE, "label": 1}, {"image": IMAGE, "label": 2, "more": 3}],
     "named tuples": [Point(1, 2.0), Point(3, 4.0)],
     "nested": [{"a": (1, [IMAGE, {"b": "x"}])}, {"a": (2, [IMAGE, {"b": "y"}])}],
-    "a dict that holds more": [tagged(), tagged()],
-    "a dict that cannot be written into": [Fixed({"a": 1}), Fixed({"a": 2})],
+    "a dict with an attribute": [tagged(), tagged()],
+    "a read-only mapping": [Fixed({"a": 1}), Fixed({"a": 2})],
     "ranges": [range(3), range(3, 6)],
     "ordered dicts": [collections.OrderedDict(a=1), collections.OrderedDict(a=2)],
     "deques": [collections.deque([1, 2]), collections.deque([3, 4])],
 }
 
 
-def equal(ours: Any, theirs: Any) -> bool:
-    """The same containers, text and numbers, with Variables where PyTorch has tensors."""
-    if type(theirs).__name__ == "Tensor":
-        assert isinstance(ours, rustorch.Variable)
-        assert (ours.device, ours.dtype.name) == ("cpu", str(theirs.dtype).removeprefix("torch."))
-        assert ours.shape == tuple(theirs.shape)
-        return ours.tolist() == theirs.tolist()
-    assert type(ours) is type(theirs)
-    if isinstance(theirs, collections.abc.Mapping):
-        return list(ours) == list(theirs) and all(equal(ours[key], theirs[key]) for key in theirs)
-    if isinstance(theirs, collections.abc.Sequence) and not isinstance(theirs, (str, bytes)):
-        return len(ours) == len(theirs) and all(map(equal, ours, theirs))
-    return ours == theirs
+def equal(actual: Any, expected: Any) -> bool:
+    """Whether both are the same containers, text and numbers, with Variables in place of PyTorch's tensors."""
+    if type(expected).__name__ == "Tensor":
+        assert isinstance(actual, rustorch.Variable)
+        assert (actual.device, actual.dtype.name) == ("cpu", str(expected.dtype).removeprefix("torch."))
+        assert actual.shape == tuple(expected.shape)
+        return actual.tolist() == expected.tolist()
+    assert type(actual) is type(expected)
+    if isinstance(expected, collections.abc.Mapping):
+        return list(actual) == list(expected) and all(equal(actual[key], expected[key]) for key in expected)
+    if isinstance(expected, collections.abc.Sequence) and not isinstance(expected, (str, bytes)):
+        return len(actual) == len(expected) and all(map(equal, actual, expected))
+    return actual == expected
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_as_pytorch(name: str) -> None:
+def test_results_equal_those_of_pytorch(name: str) -> None:
     torch = pytest.importorskip("torch.utils.data", reason="PyTorch is not installed")
     assert equal(default_collate(SAMPLES[name]), torch.default_collate(SAMPLES[name]))
     assert equal(default_convert(SAMPLES[name]), torch.default_convert(SAMPLES[name]))
 
 
-def test_what_the_table_of_the_docstring_says() -> None:
+def test_results_are_as_documented() -> None:
     image, label, name = default_collate(SAMPLES["tuples"])
     assert (image.shape, image.dtype) == ((2, 2, 3), rustorch.float32)
     assert (label.dtype, label.tolist()) == (rustorch.int64, [1, 2])
@@ -116,7 +116,7 @@ def test_what_the_table_of_the_docstring_says() -> None:
     assert default_collate(SAMPLES["dicts"]).keys() == {"image", "label"}
 
 
-def test_arrays_of_every_backend(backend: Target) -> None:
+def test_arrays_are_stacked_on_every_backend(backend: Target) -> None:
     for shape in ((2, 3), (0, 2), ()):
         arrays = [numpy.full(shape, float(i)) for i in range(3)]
         native = default_collate([backend.array(x) for x in arrays])
@@ -128,7 +128,7 @@ def test_arrays_of_every_backend(backend: Target) -> None:
     assert both.tolist() == [[1.0], [2.0]]
 
 
-def test_gradients_go_on_to_variables(backend: Target) -> None:
+def test_gradients_flow_to_the_samples(backend: Target) -> None:
     x = [backend.variable([float(i)], requires_grad=True) for i in range(3)]
     batch = default_collate([(v, 1) for v in x])[0]
     (batch * batch).sum().backward()
@@ -151,7 +151,7 @@ def test_move_changes_the_device_of_all_arrays(backend: Target) -> None:
     assert isinstance(batch[0], numpy.ndarray)
 
 
-def test_convert(backend: Target) -> None:
+def test_default_convert_makes_variables_of_arrays(backend: Target) -> None:
     out = default_convert((backend.array([1.0]), 2, "a", Point(numpy.ones(1), None), object))
     assert isinstance(out, list)
     assert (out[0].device, out[0].tolist()) == (backend.device, [1.0])
@@ -182,7 +182,7 @@ BAD: list[tuple[list, type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("samples", "error", "message"), BAD)
-def test_what_cannot_be_put_together(samples: list, error: type[Exception], message: str) -> None:
+def test_samples_that_do_not_match_are_refused(samples: list, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         default_collate(samples)
     for workers in (0, 1):
@@ -191,7 +191,7 @@ def test_what_cannot_be_put_together(samples: list, error: type[Exception], mess
                 list(DataLoader(samples, batch_size=len(samples), num_workers=workers))
 
 
-def test_samples_on_two_devices(backend: Target) -> None:
+def test_samples_on_two_devices_are_refused(backend: Target) -> None:
     if backend.device == "cpu":
         pytest.skip("cpu: the same device twice")
     with pytest.raises(RuntimeError, match="different devices"):

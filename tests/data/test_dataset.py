@@ -1,4 +1,4 @@
-"""Datasets: samples by number, whole batches at once, parts, and splits."""
+"""Datasets: samples by index, whole batches, subsets, concatenations and random splits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def rows(backend: Target, n: int = 5) -> ArrayDataset:
 
 
 # -- arrays ------------------------------------------------------------------------------------------------------------
-def test_samples_of_arrays(backend: Target) -> None:
+def test_array_dataset_returns_rows(backend: Target) -> None:
     data = rows(backend)
     assert len(data) == 5
     for i in (0, 3, -1, numpy.int64(2), rustorch.asarray(4)):
@@ -58,7 +58,7 @@ def test_samples_of_arrays(backend: Target) -> None:
     x, y = data[1:3]
     assert (x.shape, y.tolist()) == ((2, 2), [1, 2])
     assert [part.tolist() for part in data[[4, 0]]] == [[[8.0, 9.0], [0.0, 1.0]], [4, 0]]
-    assert [y.item() for _, y in data] == [0, 1, 2, 3, 4]  # by the old protocol, which ends with an IndexError
+    assert [y.item() for _, y in data] == [0, 1, 2, 3, 4]  # iteration without __iter__ ends with an IndexError
 
 
 def test_a_batch_is_one_indexing_per_array(backend: Target, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def test_a_batch_is_one_indexing_per_array(backend: Target, monkeypatch: pytest.
     assert all(part.device == backend.device for part in batch)
 
 
-def test_samples_that_were_read_at_once_are_a_sequence() -> None:
+def test_a_column_batch_is_a_sequence_of_samples() -> None:
     samples = ArrayDataset(numpy.arange(4.0), numpy.arange(4)).__getitems__([2, 1])
     assert len(samples) == 2
     assert [(x.item(), y.item()) for x, y in samples] == [(2.0, 2), (1.0, 1)]
@@ -84,7 +84,7 @@ def test_samples_that_were_read_at_once_are_a_sequence() -> None:
         samples[2]
 
 
-def test_arrays_are_shared_and_batches_are_not() -> None:
+def test_the_dataset_shares_memory_and_batches_are_copies() -> None:
     array = numpy.zeros((3, 2))
     data = ArrayDataset(array)
     assert data.arrays[0].data is array
@@ -93,14 +93,14 @@ def test_arrays_are_shared_and_batches_are_not() -> None:
     assert not array.any()
 
 
-def test_gradients_go_on_to_tracked_arrays(backend: Target) -> None:
+def test_gradients_flow_to_the_arrays_of_a_dataset(backend: Target) -> None:
     x = backend.variable([[1.0], [2.0], [3.0]], requires_grad=True)
     for (batch,) in DataLoader(ArrayDataset(x), batch_size=2, num_workers=1):
         (batch * batch).sum().backward()
     assert backend.numpy(x.grad).tolist() == [[2.0], [4.0], [6.0]]
 
 
-def test_arrays_on_several_devices_may_go_together(backend: Target) -> None:
+def test_arrays_of_a_dataset_may_be_on_different_devices(backend: Target) -> None:
     data = ArrayDataset(backend.array([1.0, 2.0]), numpy.array([3, 4]))
     x, y = next(iter(DataLoader(data, batch_size=2)))
     assert (x.device, y.device) == (backend.device, "cpu")
@@ -113,8 +113,8 @@ def test_arrays_on_several_devices_may_go_together(backend: Target) -> None:
         (
             (numpy.zeros((3, 2)), numpy.zeros((3,)), numpy.zeros((4, 1))),
             ValueError,
-            r"unequal lengths: array 2 has 4 samples and array 0 has 3 \(array 0 has shape \(3, 2\), array 1 has shape \(3,\), array 2 has "
-            r"shape \(4, 1\)\); the first dimension counts",
+            r"unequal lengths: array 2 has 4 samples and array 0 has 3 \(array 0 has shape \(3, 2\), "
+            r"array 1 has shape \(3,\), array 2 has shape \(4, 1\)\); the first dimension counts",
         ),
         ((numpy.zeros(3), numpy.zeros(())), ValueError, "ArrayDataset: array 1 has no dimensions"),
         (([1, 2],), TypeError, "ArrayDataset takes Variables, arrays and Python numbers, not list; make it a Variable"),
@@ -122,13 +122,13 @@ def test_arrays_on_several_devices_may_go_together(backend: Target) -> None:
         ((numpy.array(["a"]),), TypeError, "hold no numbers"),
     ],
 )
-def test_what_makes_no_array_dataset(arrays: tuple, error: type[Exception], message: str) -> None:
+def test_array_dataset_refuses_bad_arrays(arrays: tuple, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ArrayDataset(*arrays)
 
 
 @pytest.mark.parametrize("i", [5, -6, 100])
-def test_an_index_out_of_range(i: int, backend: Target) -> None:
+def test_an_index_out_of_range_raises_index_error(i: int, backend: Target) -> None:
     data = rows(backend)
     for dataset, name in (
         (data, "ArrayDataset"),
@@ -167,7 +167,7 @@ def test_indices_of_a_batch_may_be_an_array(backend: Target) -> None:
 
 
 # -- subclasses --------------------------------------------------------------------------------------------------------
-def test_what_a_subclass_has_to_have() -> None:
+def test_a_subclass_without_its_method_raises_not_implemented() -> None:
     with pytest.raises(NotImplementedError, match="Dataset without __getitem__"):
         Dataset()[0]
     with pytest.raises(NotImplementedError, match="IterableDataset without __iter__"):
@@ -182,7 +182,7 @@ def test_a_subclass_may_name_the_type_of_its_samples() -> None:
     assert Typed()[3] == 3
 
 
-def test_whole_batches_of_a_subclass() -> None:
+def test_a_loader_uses_getitems_of_a_subclass() -> None:
     class Whole(Squares):
         def __getitems__(self, indices: list[int]) -> list[int]:
             return [-i for i in indices]
@@ -197,8 +197,8 @@ def test_whole_batches_of_a_subclass() -> None:
         list(DataLoader(Wrong(), batch_size=4))
 
 
-# -- parts and sums ----------------------------------------------------------------------------------------------------
-def test_subset(backend: Target) -> None:
+# -- subsets and concatenations ----------------------------------------------------------------------------------------
+def test_a_subset_has_the_samples_of_its_indices(backend: Target) -> None:
     part = Subset(Subset(rows(backend), [4, 2, 0]), [2, 0])
     assert len(part) == 2
     assert [part[i][1].item() for i in (0, 1, -1)] == [0, 4, 4]
@@ -208,7 +208,7 @@ def test_subset(backend: Target) -> None:
     assert [Subset(Squares(), [5, 1])[i] for i in (0, 1)] == [(5, 25), (1, 1)]
 
 
-def test_concat(backend: Target) -> None:
+def test_concat_dataset_has_the_samples_of_all_datasets(backend: Target) -> None:
     both = rows(backend, 3) + rows(backend, 2)
     assert isinstance(both, ConcatDataset)
     assert len(both) == 5
@@ -222,16 +222,16 @@ def test_concat(backend: Target) -> None:
     assert (x.tolist(), y.tolist()) == ([[2.0, 3.0], [0.0, 1.0], [0.0, 1.0], [4.0, 5.0]], [1, 0, 0, 2])
 
 
-def test_concat_of_different_datasets() -> None:
+def test_concat_dataset_joins_different_kinds_of_datasets() -> None:
     both = ConcatDataset([ArrayDataset(numpy.arange(3), numpy.arange(3)), Squares()])
     x, y = next(iter(DataLoader(both, batch_sampler=[[8, 2, 5, 1]])))
     assert (x.tolist(), y.tolist()) == ([5, 2, 2, 1], [25, 2, 4, 1])
-    unlike = ConcatDataset([ArrayDataset(numpy.zeros((2, 3))), ArrayDataset(numpy.zeros((2, 4)))])
+    different = ConcatDataset([ArrayDataset(numpy.zeros((2, 3))), ArrayDataset(numpy.zeros((2, 4)))])
     with pytest.raises(ValueError, match=r"samples of different shapes, \(3,\) and \(4,\)"):
-        list(DataLoader(unlike, batch_size=4))
+        list(DataLoader(different, batch_size=4))
 
 
-def test_a_subclass_of_subset_that_changes_samples() -> None:
+def test_a_subclass_of_subset_or_concat_may_change_samples() -> None:
     class Negative(Subset):
         def __getitem__(self, i: Any) -> Any:
             return -super().__getitem__(i)[1]
@@ -244,7 +244,7 @@ def test_a_subclass_of_subset_that_changes_samples() -> None:
     assert next(iter(DataLoader(Shifted([Squares()]), batch_size=3))).tolist() == [100, 101, 104]
 
 
-def test_what_cannot_be_joined() -> None:
+def test_concat_dataset_refuses_streams_and_datasets_without_length() -> None:
     with pytest.raises(ValueError, match="ConcatDataset: no datasets"):
         ConcatDataset([])
     with pytest.raises(TypeError, match="ConcatDataset: dataset 1 is an iterable one"):
@@ -258,7 +258,7 @@ def test_what_cannot_be_joined() -> None:
         ConcatDataset([Endless()])
 
 
-def test_chain() -> None:
+def test_chain_dataset_yields_the_samples_of_all_streams() -> None:
     chain = Count(0, 3) + Count(7, 9)
     assert isinstance(chain, ChainDataset)
     assert list(chain) == list(chain) == [0, 1, 2, 7, 8]
@@ -272,7 +272,7 @@ def test_chain() -> None:
 @pytest.mark.parametrize(
     "lengths", [[7, 3], [10], [0, 10], [4, 3, 3], [0.5, 0.5], [0.33, 0.33, 0.34], [0.7, 0.2, 0.1], [0.25] * 4]
 )
-def test_split(lengths: list) -> None:
+def test_random_split_has_each_sample_once_and_the_lengths_of_pytorch(lengths: list) -> None:
     parts = random_split(range(10), lengths, seed=3)
     assert all(isinstance(part, Subset) for part in parts)
     assert sorted(i for part in parts for i in part) == list(range(10))
@@ -286,13 +286,13 @@ def test_split(lengths: list) -> None:
 @pytest.mark.parametrize(
     "lengths", [numpy.array([4, 6]), [numpy.int64(4), 6], numpy.float32([0.5, 0.5]), [numpy.float64(0.5), 0.5]]
 )
-def test_lengths_may_be_numpys_numbers(lengths: Any) -> None:
+def test_random_split_takes_lengths_as_numpy_numbers(lengths: Any) -> None:
     parts = random_split(range(10), lengths, seed=3)
     own = [length.item() if isinstance(length, numpy.generic) else length for length in lengths]
     assert [part.indices for part in parts] == [part.indices for part in random_split(range(10), own, seed=3)]
 
 
-def test_a_split_follows_its_seed() -> None:
+def test_a_split_depends_on_its_seed() -> None:
     def split(seed: int | None) -> list[int]:
         return random_split(range(100), [50, 50], seed)[0].indices
 
@@ -304,7 +304,7 @@ def test_a_split_follows_its_seed() -> None:
     assert (split(None), split(None)) == drawn
 
 
-def test_a_part_without_samples_is_warned_of() -> None:
+def test_an_empty_part_of_a_split_warns() -> None:
     with pytest.warns(UserWarning, match="random_split: part 1 of 3 samples is empty"):
         assert [len(part) for part in random_split(range(3), [0.99, 0.01])] == [3, 0]
 
@@ -322,7 +322,7 @@ def test_a_part_without_samples_is_warned_of() -> None:
         (["5", 5], "length 0 is neither"),
     ],
 )
-def test_lengths_that_do_not_sum(lengths: list, message: str) -> None:
+def test_random_split_refuses_bad_lengths(lengths: list, message: str) -> None:
     rustorch.manual_seed(1)
     before = rustorch.get_rng_state().tolist()
     with pytest.raises(ValueError, match=message):
@@ -330,7 +330,7 @@ def test_lengths_that_do_not_sum(lengths: list, message: str) -> None:
     assert rustorch.get_rng_state().tolist() == before
 
 
-def test_splits_of_no_dataset_and_bad_seeds() -> None:
+def test_random_split_refuses_streams_and_bad_seeds() -> None:
     with pytest.raises(TypeError, match="random_split: it needs a dataset with a length, and Count has none"):
         random_split(Count(0, 3), [1, 2])
     for seed in (-1, 1.5, True, "a"):
@@ -338,7 +338,7 @@ def test_splits_of_no_dataset_and_bad_seeds() -> None:
             random_split(range(3), [1, 2], seed=seed)
 
 
-def test_a_split_of_arrays_is_read_at_once(backend: Target) -> None:
+def test_a_batch_of_a_split_is_read_at_once(backend: Target) -> None:
     part, _ = random_split(rows(backend), [4, 1], seed=0)
     x, y = default_collate(part.__getitems__([0, 1, 2, 3]))
     assert y.tolist() == part.indices

@@ -1,4 +1,4 @@
-"""DataLoader: the batches, their order, what is left of a killed run, and arguments that make no sense."""
+"""DataLoader: batches, their order, states to resume from, and errors for bad arguments."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class CountWithLength(Count):
 
 
 def numbers(loader: DataLoader) -> list[list[int]]:
-    """What is in each batch of one pass."""
+    """The values of each batch of one pass."""
     return [batch.tolist() for batch in loader]
 
 
 # -- batches -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("workers", WORKERS)
-def test_batches_of_arrays(workers: int, backend: Target) -> None:
+def test_loader_cuts_arrays_into_batches(workers: int, backend: Target) -> None:
     images, labels = numpy.arange(28.0).reshape(7, 2, 2), numpy.arange(7)
     data = ArrayDataset(backend.array(images), backend.variable(labels, rustorch.int64))
     loader = DataLoader(data, batch_size=3, num_workers=workers)
@@ -65,7 +65,7 @@ def test_batches_of_arrays(workers: int, backend: Target) -> None:
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_batches_are_placed_on_a_device(workers: int, backend: Target) -> None:
+def test_device_moves_all_arrays_of_a_batch(workers: int, backend: Target) -> None:
     arrays = ArrayDataset(numpy.ones((4, 2), "float32"), numpy.arange(4))
     samples = [{"x": numpy.ones(2, "float32"), "y": i, "name": "a"} for i in range(4)]
     for x, y in DataLoader(arrays, batch_size=2, device=backend.device, num_workers=workers):
@@ -79,7 +79,7 @@ def test_batches_are_placed_on_a_device(workers: int, backend: Target) -> None:
         assert isinstance(batch["x"], rustorch.Variable) and batch["x"].device == backend.device
 
 
-def test_what_a_collate_fn_returns_is_handed_out() -> None:
+def test_the_result_of_a_collate_fn_is_returned_unchanged() -> None:
     def collate(samples: list) -> Any:
         assert type(samples) is list and all(type(sample) is tuple for sample in samples)
         return len(samples), samples[0][1]
@@ -91,7 +91,7 @@ def test_what_a_collate_fn_returns_is_handed_out() -> None:
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_anything_with_items_and_a_length(workers: int) -> None:
+def test_objects_with_getitem_and_len_are_datasets(workers: int) -> None:
     class Bare:
         def __len__(self) -> int:
             return 5
@@ -109,7 +109,7 @@ def test_anything_with_items_and_a_length(workers: int) -> None:
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_without_batches(workers: int) -> None:
+def test_batch_size_none_returns_single_samples(workers: int) -> None:
     samples = [(numpy.full(2, float(i)), i) for i in range(3)]
     loader = DataLoader(samples, batch_size=None, num_workers=workers)
     assert len(loader) == 3
@@ -122,7 +122,7 @@ def test_without_batches(workers: int) -> None:
 @pytest.mark.parametrize(
     ("n", "size", "drop"), [(7, 3, False), (7, 3, True), (6, 3, True), (0, 2, False), (2, 5, True), (4, 1, False)]
 )
-def test_streams(workers: int, n: int, size: int, drop: bool) -> None:
+def test_streams_are_cut_into_batches(workers: int, n: int, size: int, drop: bool) -> None:
     expected = [list(range(n))[i : i + size] for i in range(0, n, size)]
     expected = [batch for batch in expected if len(batch) == size or not drop]
     for _ in range(2):
@@ -140,18 +140,18 @@ def test_a_generator_is_a_stream() -> None:
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_datasets_of_pytorch(workers: int) -> None:
+def test_loader_takes_datasets_of_pytorch(workers: int) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     tools = torch.utils.data
     images, labels = torch.arange(20.0).reshape(5, 4), torch.arange(5)
     data = tools.TensorDataset(images, labels)
-    theirs = list(tools.DataLoader(data, batch_size=2))
+    expected = list(tools.DataLoader(data, batch_size=2))
     for device in ("cpu", None):
-        ours = list(DataLoader(data, batch_size=2, device=device, num_workers=workers))
-        assert [[part.tolist() for part in batch] for batch in ours] == [
-            [part.tolist() for part in batch] for batch in theirs
+        actual = list(DataLoader(data, batch_size=2, device=device, num_workers=workers))
+        assert [[part.tolist() for part in batch] for batch in actual] == [
+            [part.tolist() for part in batch] for batch in expected
         ]
-        assert {part.device for batch in ours for part in batch} == {device or "torch"}
+        assert {part.device for batch in actual for part in batch} == {device or "torch"}
     part = tools.Subset(data, [3, 1])
     assert next(iter(DataLoader(part, batch_size=2, device="cpu", num_workers=workers)))[1].tolist() == [3, 1]
 
@@ -162,8 +162,8 @@ def test_datasets_of_pytorch(workers: int) -> None:
     assert numbers(DataLoader(Stream(), batch_size=2, num_workers=workers)) == [[0, 1], [2]]
 
 
-# -- any iterable in its place -----------------------------------------------------------------------------------------
-def test_a_loop_written_for_a_loader_takes_any_iterable_of_arrays() -> None:
+# -- other iterables ---------------------------------------------------------------------------------------------------
+def test_a_training_loop_takes_any_iterable_of_arrays_in_place_of_a_loader() -> None:
     x, y = numpy.linspace(-1, 1, 12, dtype="float32").reshape(6, 2), numpy.array([0, 1, 0, 1, 0, 1])
 
     def train(batches: Any) -> list:
@@ -184,7 +184,7 @@ def test_a_loop_written_for_a_loader_takes_any_iterable_of_arrays() -> None:
 
 # -- the order ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("workers", WORKERS)
-def test_the_order_follows_from_seed_and_epoch(workers: int) -> None:
+def test_the_order_depends_on_seed_and_epoch(workers: int) -> None:
     loader = DataLoader(range(20), 3, shuffle=True, seed=5, num_workers=workers)
     epochs = [numbers(loader) for _ in range(3)]
     assert all(sorted(itertools.chain(*epoch)) == list(range(20)) for epoch in epochs)
@@ -199,7 +199,7 @@ def test_the_order_follows_from_seed_and_epoch(workers: int) -> None:
     assert numbers(DataLoader(range(20), 3, shuffle=True, seed=6)) != epochs[0]
 
 
-def test_without_a_seed_one_is_drawn() -> None:
+def test_a_shuffled_loader_without_a_seed_draws_one() -> None:
     rustorch.manual_seed(2)
     loaders = [DataLoader(range(20), shuffle=True) for _ in range(2)]
     assert loaders[0].seed != loaders[1].seed
@@ -209,21 +209,21 @@ def test_without_a_seed_one_is_drawn() -> None:
     assert again.seed == loaders[0].seed
     assert numbers(again) == first
     rustorch.manual_seed(2)
-    DataLoader(range(20))  # nothing is random in it: nothing is drawn
+    DataLoader(range(20))  # in order: it draws no seed
     assert DataLoader(range(20), shuffle=True).seed == again.seed
 
 
-def test_passes_at_one_time_are_epochs_of_their_own() -> None:
+def test_simultaneous_passes_are_different_epochs() -> None:
     loader = DataLoader(range(8), 2, shuffle=True, seed=0)
     pairs = list(zip(loader, loader, strict=True))
     one, two = ([pair[i].tolist() for pair in pairs] for i in (0, 1))
     other = DataLoader(range(8), 2, shuffle=True, seed=0)
     assert [one, two] == [numbers(other), numbers(other)]
-    assert len({tuple(next(iter(loader)).tolist()) for _ in range(20)}) > 5  # a look at one batch begins an epoch, too
+    assert len({tuple(next(iter(loader)).tolist()) for _ in range(20)}) > 5  # reading one batch begins an epoch, too
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_samplers(workers: int) -> None:
+def test_loader_takes_samplers_and_batch_samplers(workers: int) -> None:
     assert numbers(DataLoader(range(9), 2, sampler=[8, 1, 5], num_workers=workers)) == [[8, 1], [5]]
     assert numbers(DataLoader(range(9), batch_sampler=[[8], [1, 5]], num_workers=workers)) == [[8], [1, 5]]
     loader = DataLoader(range(9), 4, sampler=iter([1, 2]), num_workers=workers)
@@ -232,14 +232,14 @@ def test_samplers(workers: int) -> None:
         len(loader)
     assert len(DataLoader(range(9), batch_sampler=[[8], [1, 5]])) == 2
 
-    class Endless:  # without a length: the sampler knows
+    class Endless:  # a sampler makes the length unnecessary
         def __getitem__(self, i: int) -> int:
             return i * 10
 
     assert numbers(DataLoader(Endless(), 2, sampler=[1, 2, 3], num_workers=workers)) == [[10, 20], [30]]
 
 
-def test_the_seed_of_a_sampler_is_the_loaders() -> None:
+def test_loader_and_sampler_have_the_same_seed() -> None:
     for make in (
         lambda seed: RandomSampler(range(9), seed=seed),
         lambda seed: SubsetRandomSampler(range(9), seed=seed),
@@ -274,9 +274,9 @@ def listed(loader: DataLoader) -> list:
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("kind", ["shuffled", "in order", "weighted", "batches", "one by one", "stream"])
-def test_a_killed_run_goes_on_with_what_it_had_not_seen(kind: str, workers: int) -> None:
+def test_a_resumed_run_gets_exactly_the_unseen_batches(kind: str, workers: int) -> None:
     loader = loaders(kind, workers, 9)
-    whole = [listed(loader) for _ in range(3)]
+    uninterrupted = [listed(loader) for _ in range(3)]
     for stop in range(3 * 6 + 1):
         loader, seen = loaders(kind, workers, 9), []
         for batch in itertools.islice(itertools.chain.from_iterable(iter(loader) for _ in range(3)), stop):
@@ -290,29 +290,29 @@ def test_a_killed_run_goes_on_with_what_it_had_not_seen(kind: str, workers: int)
         while resumed.epoch < 3:
             rest += listed(resumed)
         seen = [batch.tolist() if isinstance(batch, rustorch.Variable) else batch for batch in seen]
-        assert seen + rest == list(itertools.chain(*whole))
+        assert seen + rest == list(itertools.chain(*uninterrupted))
 
 
-def test_states() -> None:
+def test_state_dict_counts_the_received_batches() -> None:
     loader = DataLoader(range(6), 2, shuffle=True, seed=3)
     assert loader.state_dict() == {"seed": 3, "epoch": 0, "batches": 0}
-    found = []
+    states = []
     for _ in loader:
-        found.append(loader.state_dict())
-    # after the last batch the epoch is not over: what a program does at its end is still to come
-    assert found == [{"seed": 3, "epoch": 0, "batches": n} for n in (1, 2, 3)]
+        states.append(loader.state_dict())
+    # after the last batch the epoch is not over: the loop's body still runs for this batch
+    assert states == [{"seed": 3, "epoch": 0, "batches": n} for n in (1, 2, 3)]
     assert loader.state_dict() == {"seed": 3, "epoch": 1, "batches": 0}
     for _ in loader:
         break
     assert loader.state_dict() == {"seed": 3, "epoch": 1, "batches": 1}
     other = DataLoader(range(6), 2, shuffle=True)
-    other.load_state_dict(found[-1])
+    other.load_state_dict(states[-1])
     assert numbers(other) == []
     assert other.state_dict() == {"seed": 3, "epoch": 1, "batches": 0}
     other.load_state_dict(loader.state_dict())
     other.set_epoch(1)
     assert len(numbers(other)) == 3
-    # a pass that is under way goes on as it was
+    # load_state_dict does not change a running pass
     passing = iter(other)
     next(passing)
     other.load_state_dict({"seed": 3, "epoch": 7, "batches": 0})
@@ -320,7 +320,7 @@ def test_states() -> None:
     assert other.epoch == 7
 
 
-def test_batches_that_nobody_received_do_not_count() -> None:
+def test_prefetched_batches_do_not_count_as_received() -> None:
     loader = DataLoader(range(40), 2, shuffle=True, seed=1, num_workers=2, prefetch_factor=4)
     passing = iter(loader)
     seen = [next(passing).tolist() for _ in range(3)]
@@ -332,7 +332,7 @@ def test_batches_that_nobody_received_do_not_count() -> None:
     assert sorted(itertools.chain(*seen, *rest)) == list(range(40))
 
 
-def test_states_are_numbers_of_any_kind() -> None:
+def test_load_state_dict_takes_integers_of_any_type() -> None:
     loader = DataLoader(range(6), 2, shuffle=True)
     loader.load_state_dict({"seed": numpy.int64(3), "epoch": rustorch.asarray(2), "batches": numpy.array(1)[()]})
     assert loader.state_dict() == {"seed": 3, "epoch": 2, "batches": 1}
@@ -350,7 +350,9 @@ def test_states_are_numbers_of_any_kind() -> None:
         ({"seed": 1, "epoch": 0, "batches": 4}, ValueError, "4 batches of an epoch were handed out, but here it has 3"),
     ],
 )
-def test_states_of_something_else(state: Any, error: type[Exception], message: str) -> None:
+def test_load_state_dict_refuses_bad_states_and_changes_nothing(
+    state: Any, error: type[Exception], message: str
+) -> None:
     loader = DataLoader(range(6), 2, shuffle=True, seed=3)
     next(iter(loader))
     before = loader.state_dict()
@@ -417,7 +419,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
 ]
 
 
-def test_what_pytorchs_loader_is_told_of_its_processes_changes_nothing() -> None:
+def test_arguments_about_pytorchs_processes_have_no_effect() -> None:
     hints: dict[str, Any] = {
         "pin_memory": True,
         "persistent_workers": True,
@@ -431,7 +433,9 @@ def test_what_pytorchs_loader_is_told_of_its_processes_changes_nothing() -> None
 
 
 @pytest.mark.parametrize(("options", "error", "message"), BAD)
-def test_arguments_that_make_no_sense(options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_bad_arguments_raise_and_draw_no_random_numbers(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
     before = rustorch.get_rng_state().tolist()
     with pytest.raises(error, match=message):
         DataLoader(**{"dataset": range(4), **options})
@@ -439,7 +443,7 @@ def test_arguments_that_make_no_sense(options: dict[str, Any], error: type[Excep
 
 
 @pytest.mark.parametrize("epoch", [-1, 1.5, True])
-def test_an_epoch_is_not_negative(epoch: Any) -> None:
+def test_set_epoch_refuses_negative_numbers(epoch: Any) -> None:
     loader = DataLoader(range(4))
     with pytest.raises(ValueError, match="set_epoch: epoch is a non-negative integer"):
         loader.set_epoch(epoch)
@@ -447,7 +451,7 @@ def test_an_epoch_is_not_negative(epoch: Any) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_errors_arrive_where_their_batch_would_have_come(workers: int) -> None:
+def test_errors_are_raised_in_place_of_their_batch(workers: int) -> None:
     class Stops(NoLength):
         def __getitem__(self, i: int) -> int:
             if i == 5:
@@ -483,7 +487,7 @@ def test_errors_arrive_where_their_batch_would_have_come(workers: int) -> None:
         list(DataLoader([1, 2], sampler=[0, 5], num_workers=workers))
 
 
-def test_attributes() -> None:
+def test_attributes_have_the_given_values_and_defaults() -> None:
     data = [1, 2, 3]
     loader = DataLoader(data, 2, num_workers=2, drop_last=True, device="cpu")
     assert loader.dataset is data

@@ -1,6 +1,4 @@
-"""Background threads: batches in order and not too many ahead, errors with their tracebacks, and no thread
-that stays.
-"""
+"""Background threads: batches in order, a limited number ahead, errors with tracebacks, and threads that end."""
 
 from __future__ import annotations
 
@@ -21,25 +19,27 @@ from rustorch.data import DataLoader, Dataset, IterableDataset
 
 
 def working() -> list[str]:
+    """The names of the loaders' threads that are alive."""
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("rustorch data")]
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds, at most 10 seconds."""
     deadline = time.monotonic() + 10
     while not condition():
-        assert time.monotonic() < deadline, "it did not come"
+        assert time.monotonic() < deadline, "the condition does not hold after 10 seconds"
         time.sleep(0.001)
 
 
 @pytest.fixture(autouse=True)
-def _no_thread_stays() -> Iterator[None]:
+def _all_threads_end() -> Iterator[None]:
     assert working() == []
     yield
     wait_for(lambda: working() == [])
 
 
 class Recorded(Dataset):
-    """Numbers; says who read them, and does what it is told on the way."""
+    """A dataset of numbers that records its indices and threads, and calls ``act`` with each index."""
 
     def __init__(self, n: int = 40, act: Callable[[int], Any] = lambda i: None):
         self.n, self.act, self.read, self.threads = n, act, [], set()
@@ -54,22 +54,24 @@ class Recorded(Dataset):
         return i
 
 
-def fail_at(place: int) -> Callable[[int], None]:
+def fail_at(index: int) -> Callable[[int], None]:
+    """A function that raises ValueError for one index."""
+
     def act(i: int) -> None:
-        if i == place:
+        if i == index:
             raise ValueError(f"sample {i} is broken")
 
     return act
 
 
-def test_batches_come_in_order_however_long_they_take() -> None:
+def test_batches_come_in_order_when_some_take_longer() -> None:
     data = Recorded(act=lambda i: time.sleep(0.001 * (i * 7 % 5)))
     assert [batch.tolist() for batch in DataLoader(data, 2, num_workers=4)] == [[i, i + 1] for i in range(0, 40, 2)]
     assert len(data.threads) == 4
     assert threading.current_thread() not in data.threads
 
 
-def test_without_workers_the_loops_thread_works_when_it_is_asked() -> None:
+def test_without_workers_the_loop_makes_each_batch_on_demand() -> None:
     data = Recorded()
     passing = iter(DataLoader(data, 2))
     next(passing)
@@ -78,7 +80,7 @@ def test_without_workers_the_loops_thread_works_when_it_is_asked() -> None:
 
 
 @pytest.mark.parametrize(("workers", "factor"), [(1, 1), (1, 3), (2, 2), (3, None)])
-def test_threads_are_not_further_ahead_than_allowed(workers: int, factor: int | None) -> None:
+def test_threads_prepare_at_most_the_allowed_number_of_batches(workers: int, factor: int | None) -> None:
     data = Recorded(400)
     passing = iter(DataLoader(data, 4, num_workers=workers, prefetch_factor=factor))
     assert data.read == []
@@ -91,12 +93,12 @@ def test_threads_are_not_further_ahead_than_allowed(workers: int, factor: int | 
     assert len(working()) == workers
 
 
-def test_threads_work_at_the_same_time() -> None:
+def test_threads_run_at_the_same_time() -> None:
     barrier = threading.Barrier(2, timeout=10)
     assert len(list(DataLoader(Recorded(8, lambda i: barrier.wait()), num_workers=2))) == 8
 
 
-def test_an_error_arrives_with_its_traceback() -> None:
+def test_an_error_is_raised_with_its_traceback() -> None:
     seen = []
     with pytest.raises(ValueError, match="sample 13 is broken") as caught:
         for batch in DataLoader(Recorded(act=fail_at(13)), 2, num_workers=3):
@@ -109,7 +111,7 @@ def test_an_error_arrives_with_its_traceback() -> None:
     assert working() == []
 
 
-def test_after_an_error_the_loop_is_over_and_another_can_begin() -> None:
+def test_an_error_ends_the_loop_and_the_next_loop_works() -> None:
     data = Recorded(6, fail_at(2))
     loader = DataLoader(data, num_workers=2)
     passing = iter(loader)
@@ -122,7 +124,7 @@ def test_after_an_error_the_loop_is_over_and_another_can_begin() -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError])
-def test_errors_of_any_kind_arrive(error: type[BaseException]) -> None:
+def test_errors_of_any_type_are_raised_in_the_loop(error: type[BaseException]) -> None:
     def act(i: int) -> None:
         raise error("for a reason")
 
@@ -142,20 +144,20 @@ def test_leaving_the_loop_ends_the_threads() -> None:
     wait_for(lambda: working() == [])
 
 
-def test_collection_ends_the_threads() -> None:
+def test_garbage_collection_of_the_iterator_ends_the_threads() -> None:
     passing = iter(DataLoader(Recorded(4000), num_workers=2))
     next(passing)
     del passing
     wait_for(lambda: working() == [])
     holder: list[Any] = [iter(DataLoader(Recorded(4000), num_workers=2))]
     next(holder[0])
-    holder.append(holder)  # a cycle: only the collector finds it
+    holder.append(holder)  # a cycle, which only the collector frees
     del holder
     gc.collect()
     wait_for(lambda: working() == [])
 
 
-def test_a_thread_in_the_middle_of_a_batch_is_not_waited_for_long() -> None:
+def test_leaving_the_loop_does_not_wait_long_for_a_busy_thread() -> None:
     free = threading.Event()
 
     def act(i: int) -> None:
@@ -171,7 +173,7 @@ def test_a_thread_in_the_middle_of_a_batch_is_not_waited_for_long() -> None:
 
 
 @pytest.mark.parametrize(
-    "left",
+    "program",
     [
         "passing = iter(loader); next(passing)",
         "for batch in loader: raise SystemExit(0)",
@@ -180,22 +182,22 @@ def test_a_thread_in_the_middle_of_a_batch_is_not_waited_for_long() -> None:
         "next(passing)",
     ],
 )
-def test_the_interpreter_exits_with_threads_under_way(left: str) -> None:
-    code = f"from rustorch.data import DataLoader\nloader = DataLoader(range(10**6), 16, num_workers=3)\n{left}"
+def test_the_interpreter_exits_while_threads_work(program: str) -> None:
+    code = f"from rustorch.data import DataLoader\nloader = DataLoader(range(10**6), 16, num_workers=3)\n{program}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def _exhausted(loader: DataLoader) -> None:
+def _exhaust(loader: DataLoader) -> None:
     assert len(list(loader)) == 20
 
 
-def _left(loader: DataLoader) -> None:
+def _leave(loader: DataLoader) -> None:
     for _ in loader:
         break
 
 
-def _failed(loader: DataLoader) -> None:
+def _fail(loader: DataLoader) -> None:
     loader.dataset.act = fail_at(30)
     try:
         list(loader)
@@ -209,7 +211,7 @@ class RecordedStream(Recorded, IterableDataset):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("use", [_exhausted, _left, _failed])
+@pytest.mark.parametrize("use", [_exhaust, _leave, _fail])
 @pytest.mark.parametrize("kind", [Recorded, RecordedStream])
 def test_there_are_no_reference_cycles(kind: type[Recorded], use: Callable[[DataLoader], None], workers: int) -> None:
     gc.collect()
@@ -226,7 +228,7 @@ def test_there_are_no_reference_cycles(kind: type[Recorded], use: Callable[[Data
         gc.enable()
 
 
-def test_a_batch_is_kept_by_nobody_but_the_loop() -> None:
+def test_only_the_loop_keeps_a_batch_alive() -> None:
     for workers in (0, 1):
         passing = iter(DataLoader(range(6), 1, num_workers=workers, prefetch_factor=1 if workers else None))
         batch = next(passing)
@@ -238,24 +240,24 @@ def test_a_batch_is_kept_by_nobody_but_the_loop() -> None:
         wait_for(lambda: working() == [])
 
 
-def test_threads_have_the_loops_modes() -> None:
-    found = []
+def test_threads_use_grad_mode_and_default_device_of_the_loop() -> None:
+    modes = []
 
     def act(i: int) -> None:
-        found.append((rustorch.is_grad_enabled(), rustorch.get_default_device()))
+        modes.append((rustorch.is_grad_enabled(), rustorch.get_default_device()))
 
     with rustorch.no_grad():
         list(DataLoader(Recorded(2, act), num_workers=1))
     list(DataLoader(Recorded(2, act), num_workers=1))
-    assert found == [(False, "cpu")] * 2 + [(True, "cpu")] * 2
+    assert modes == [(False, "cpu")] * 2 + [(True, "cpu")] * 2
 
 
-def test_two_loops_at_once() -> None:
+def test_two_loops_run_at_the_same_time() -> None:
     pairs = zip(DataLoader(Recorded(), 2, num_workers=2), DataLoader(Recorded(), 2, num_workers=2), strict=True)
     assert all(one.tolist() == two.tolist() for one, two in pairs)
 
 
-def test_nothing_is_imported_before_it_is_needed() -> None:
+def test_modules_for_threads_are_imported_only_with_workers() -> None:
     code = """
 import sys, rustorch
 assert "rustorch.data" not in sys.modules

@@ -1,4 +1,4 @@
-"""The order of samples: each index as often as promised, a function of the seed and the number of the pass."""
+"""Samplers: how often each index comes, and orders that depend only on the seed and the epoch."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ RANDOM: dict[str, Callable[..., Any]] = {
 }
 
 
-def test_sequential() -> None:
+def test_sequential_sampler_counts_up() -> None:
     sampler = SequentialSampler("abc")
     assert list(sampler) == list(sampler) == [0, 1, 2]
     assert len(sampler) == 3
     assert list(SequentialSampler([])) == []
 
 
-def test_a_sampler_without_indices() -> None:
+def test_a_sampler_without_iter_raises_not_implemented() -> None:
     with pytest.raises(NotImplementedError, match="Sampler without __iter__"):
         iter(Sampler())
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_the_order_of_a_pass_follows_from_seed_and_number(name: str) -> None:
+def test_the_order_of_a_pass_depends_on_seed_and_epoch(name: str) -> None:
     sampler = RANDOM[name](seed=4)
     passes = [list(sampler) for _ in range(3)]
     assert all(len(order) == len(sampler) for order in passes)
@@ -55,12 +55,12 @@ def test_the_order_of_a_pass_follows_from_seed_and_number(name: str) -> None:
         assert list(other) == passes[epoch]
         assert all(type(i) is int for i in passes[epoch])
     assert list(RANDOM[name](seed=5)) != passes[0]
-    rustorch.rand(3)  # nobody else's numbers have to do with it
+    rustorch.rand(3)  # other random numbers do not change the order
     assert list(RANDOM[name](seed=4)) == passes[0]
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_without_a_seed_one_is_drawn(name: str) -> None:
+def test_a_sampler_without_a_seed_draws_one(name: str) -> None:
     rustorch.manual_seed(7)
     first, second = list(RANDOM[name]()), list(RANDOM[name]())
     assert first != second
@@ -69,7 +69,7 @@ def test_without_a_seed_one_is_drawn(name: str) -> None:
     assert list(RANDOM[name]()) == second
 
 
-def test_every_index_comes_as_often_as_promised() -> None:
+def test_random_samplers_yield_each_index_as_often_as_documented() -> None:
     assert sorted(RandomSampler(range(20), seed=0)) == list(range(20))
     counts = Counter(RandomSampler(range(20), num_samples=50, seed=0))
     assert set(counts.values()) <= {2, 3} and len(counts) == 20
@@ -81,7 +81,7 @@ def test_every_index_comes_as_often_as_promised() -> None:
     assert list(RandomSampler([], replacement=True, seed=0)) == []
 
 
-def test_all_permutations_come() -> None:
+def test_all_permutations_are_equally_likely() -> None:
     sampler = RandomSampler(range(3), seed=1)
     counts = Counter(tuple(sampler) for _ in range(600))
     assert len(counts) == 6
@@ -93,7 +93,7 @@ def test_weights_are_probabilities(replacement: bool, backend: Target) -> None:
     weights = backend.array([1.0, 0.0, 3.0, 4.0, 0.0])
     if replacement:
         first = list(WeightedRandomSampler(weights, 8000, seed=2))
-    else:  # the first of each pass
+    else:  # the first index of each pass
         sampler = WeightedRandomSampler(weights, 2, replacement=False, seed=2)
         passes = [list(sampler) for _ in range(800)]
         assert all(len(set(order)) == 2 for order in passes)
@@ -104,23 +104,23 @@ def test_weights_are_probabilities(replacement: bool, backend: Target) -> None:
         assert abs(counts[i] - n * p) < 4 * (n * p * (1 - p)) ** 0.5
 
 
-def test_the_last_index_is_one_with_a_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rounding_never_draws_an_index_without_weight(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = WeightedRandomSampler([1.0, 2.0, 0.0], 4, seed=0)
     almost = numpy.full(4, 1 - 2.0**-53)
     stream = type("Stream", (), {"uniform": lambda self, *args: almost * (1 + 2.0**-52)})()
     assert sampler._order(stream) == [1, 1, 1, 1]
 
 
-def test_batches_are_those_of_pytorch() -> None:
+def test_batch_sampler_equals_that_of_pytorch() -> None:
     cases = [(n, size, drop) for n in (0, 1, 6, 7) for size in (1, 3, 10) for drop in (False, True)]
-    theirs = pytest.importorskip("torch.utils.data", reason="PyTorch is not installed").BatchSampler
+    torch_sampler = pytest.importorskip("torch.utils.data", reason="PyTorch is not installed").BatchSampler
     for case in cases:
-        ours, other = BatchSampler(range(case[0]), *case[1:]), theirs(range(case[0]), *case[1:])
-        assert list(ours) == list(other)
-        assert len(ours) == len(other)
+        actual, expected = BatchSampler(range(case[0]), *case[1:]), torch_sampler(range(case[0]), *case[1:])
+        assert list(actual) == list(expected)
+        assert len(actual) == len(expected)
 
 
-def test_batches_of_any_iterable() -> None:
+def test_batch_sampler_takes_any_iterable() -> None:
     assert list(BatchSampler(iter([5, 1, 4]), 2)) == [[5, 1], [4]]
     assert list(BatchSampler(RandomSampler(range(4), seed=1), 2, True)) == list(
         BatchSampler(RandomSampler(range(4), seed=1), 2)
@@ -173,12 +173,12 @@ def test_seeds_and_epochs_are_not_negative(value: Any) -> None:
         ([], "none of the 0 weights is positive"),
     ],
 )
-def test_weights_that_are_none(weights: list, message: str) -> None:
+def test_bad_weights_are_refused(weights: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         WeightedRandomSampler(weights, 1)
 
 
-def test_more_samples_than_there_are() -> None:
+def test_more_samples_than_available_are_refused() -> None:
     with pytest.raises(ValueError, match="3 samples without replacement, but only 2 of 3 weights are positive"):
         WeightedRandomSampler([1.0, 0.0, 2.0], 3, replacement=False)
     with pytest.raises(ValueError, match="RandomSampler: 3 samples of a dataset that has none"):
