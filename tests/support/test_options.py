@@ -9,8 +9,8 @@ from pathlib import Path
 import rustorch
 
 ROOT = Path(__file__).parents[2]
-TESTS = "tests/autograd/test_hooks.py"
-ONE = f"{TESTS}::test_untracked_values_have_no_hooks"
+TESTS = "tests/test_smoke.py"
+ONE = f"{TESTS}::test_steps_of_the_optimizer_reduce_the_loss"
 
 
 def _pytest(*arguments: object) -> tuple[int, str]:
