@@ -32,7 +32,7 @@ def files(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()}
 
 
-# -- killed ------------------------------------------------------------------------------------------------------------
+# -- killed processes --------------------------------------------------------------------------------------------------
 #: A process imports rustorch. Each of its children saves in a loop until it is killed.
 KILLED_SAVES = """
 import os, random, signal, sys, time
@@ -61,11 +61,11 @@ for _ in range(rounds):
     time.sleep(rng.uniform(0, longest))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    found = rustorch.load(path)
-    assert found["step"] >= last and rustorch.load_metadata(path) == {"step": found["step"]}
-    assert all((array.data == found["step"]).all() for array in found["arrays"].values()), "the file mixes two saves"
+    loaded = rustorch.load(path)
+    assert loaded["step"] >= last and rustorch.load_metadata(path) == {"step": loaded["step"]}
+    assert all((array.data == loaded["step"]).all() for array in loaded["arrays"].values()), "the file mixes two saves"
     assert len(os.listdir(folder)) <= 2, "temporary files of killed processes are not removed"
-    last = found["step"]
+    last = loaded["step"]
 save(last + 1)
 assert os.listdir(folder) == ["saved.safetensors"]
 print("saved", last)

@@ -46,14 +46,17 @@ A = b'"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
 BROKEN: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "it is no safetensors file, or was cut short: it has 0 bytes, and the shortest one has 10"),
     "seven bytes": (b"1234567", "it has 7 bytes"),
-    "text": (b"import numpy as np\n", "promise a header of 7935470578271546729 bytes, and 11 follow"),
+    "Python code": (b"import numpy as np\n", "promise a header of 7935470578271546729 bytes, and 11 follow"),
     "a zip archive": (
         b"PK\x03\x04\x00\x00\x08\x08" * 4,
         "it is a zip archive, as torch.save and numpy.savez write; in PyTorch, safetens",
     ),
     "a pickle": (pickle.dumps({"a": [1.5] * 100}), "it is a pickle, which may run any code when it is read"),
-    "an array": (b"\x93NUMPY\x01\x00v\x00", "it is an .npy file; numpy.load reads it"),
-    "a lying length": (file_bytes({}, length=2**63), "promise a header of 9223372036854775808 bytes, and 2 follow"),
+    "an .npy file": (b"\x93NUMPY\x01\x00v\x00", "it is an .npy file; numpy.load reads it"),
+    "a length beyond the file": (
+        file_bytes({}, length=2**63),
+        "promise a header of 9223372036854775808 bytes, and 2 follow",
+    ),
     "a length one too long": (file_bytes({}, length=3), "promise a header of 3 bytes, and 2 follow"),
     "a length too short": (
         file_bytes({"a": description(0, 4)}, b"1234", 20),
@@ -65,12 +68,12 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         "its header is no JSON that the format allows: 'utf-8' codec",
     ),
     "half a pair of surrogates": (file_bytes(b'{"\\ud800":{}}'), "a name or text in its header is no Unicode"),
-    "half a pair in the text": (
+    "half a pair of surrogates in the metadata": (
         file_bytes(b'{"__metadata__":{"a":"\\ud800"}}'),
         "a name or text in its header is no Unicode",
     ),
     "a list": (file_bytes([]), "its header is no JSON object, but a list"),
-    "nan": (file_bytes(b'{"a":NaN}'), "NaN is no JSON"),
+    "NaN": (file_bytes(b'{"a":NaN}'), "NaN is no JSON"),
     "a number of 5000 digits": (file_bytes(b'{"a":%s}' % (b"1" * 5000)), "its header is no JSON"),
     "deep lists": (file_bytes(b"[" * 100_000), "nested too deeply"),
     "deep objects": (file_bytes(b'{"a":' * 100_000), "nested too deeply"),
@@ -102,14 +105,14 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         file_bytes({"a": description(0, 0, shape=[0, 2**62])}),
         "the tensor 'a' of shape (0, 4611686018427387904) is",
     ),
-    "100 axes": (file_bytes({"a": description(0, 4, shape=[1] * 100)}, b"1234"), "which is none"),
+    "100 dimensions": (file_bytes({"a": description(0, 4, shape=[1] * 100)}, b"1234"), "which is none"),
     "a million huge sizes": (file_bytes({"a": description(0, 4, shape=[2**62] * 100_000)}, b"1234"), "which is none"),
-    "another size": (
+    "a shape of another size": (
         file_bytes({"a": description(0, 4, shape=[2])}, b"1234"),
         "the tensor 'a' has 4 bytes, where the shape (2,) of F32 needs 8",
     ),
     "a product beyond 64 bits": (file_bytes({"a": description(0, 4, shape=[2**62, 8])}, b"1234"), "of F32 needs"),
-    "no place": (file_bytes({"a": {"dtype": "F32", "shape": []}}), "the tensor 'a' has the data_offsets None"),
+    "no offsets": (file_bytes({"a": {"dtype": "F32", "shape": []}}), "the tensor 'a' has the data_offsets None"),
     "three offsets": (
         file_bytes({"a": {**description(0, 4), "data_offsets": [0, 4, 4]}}, b"1234"),
         "which are no begin and end",
@@ -130,7 +133,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         file_bytes({"a": description(0, 8), "b": description(4, 12)}, b"1234" * 3),
         "'a' and 'b' overlap: 'b' starts at byte 4, before 8",
     ),
-    "one place for two": (
+    "the same offsets twice": (
         file_bytes({"a": description(0, 4), "b": description(0, 4)}, b"1234"),
         "the tensors 'a' and 'b' overlap",
     ),
@@ -138,7 +141,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         file_bytes({"a": description(0, 4), "b": description(8, 12)}, b"1234" * 3),
         "there is a gap of 4 bytes before the tensor 'b'",
     ),
-    "bytes behind the end": (
+    "bytes after the last tensor": (
         file_bytes({"a": description(0, 4)}, b"12345"),
         "its tensors have 4 bytes in all, but 5 follow the header",
     ),
@@ -252,9 +255,9 @@ def test_unaligned_files_and_unknown_fields_are_read(file: Path, monkeypatch: py
     file.write_bytes(file_bytes(head, b"\xff" + values.tobytes()))  # the tensors are not aligned
     for mapped_from in (0, 1 << 20):
         monkeypatch.setattr(source, "_MAPPED_FROM", mapped_from)
-        found = rustorch.load(file)
-        assert found["byte"].tolist() == [-1] and found["odd"].tolist() == [0.0, 1.0, 2.0]
-        assert found["odd"].data.flags.aligned and found["odd"].data.flags.writeable
+        loaded = rustorch.load(file)
+        assert loaded["byte"].tolist() == [-1] and loaded["odd"].tolist() == [0.0, 1.0, 2.0]
+        assert loaded["odd"].data.flags.aligned and loaded["odd"].data.flags.writeable
     assert rustorch.load_metadata(file) == {}
     assert rustorch.load(file)["odd"].size == 3
 
@@ -356,12 +359,12 @@ def test_mutated_files_neither_crash_nor_use_much_memory(
             file.unlink(missing_ok=True)  # do not write into a mapped file
             file.write_bytes(written)
             try:
-                found = tree_leaves(rustorch.load(file))
+                loaded = tree_leaves(rustorch.load(file))
             except ValueError as error:
                 refused += 1
                 assert str(error).startswith(f"load: {str(file)!r} cannot be read: ")
                 continue
-            for leaf in found:  # every byte of the arrays can be read
+            for leaf in loaded:  # every byte of the arrays can be read
                 assert not isinstance(leaf, rustorch.Variable) or leaf.data.tobytes() is not None
             if deserialize is not None:
                 try:
