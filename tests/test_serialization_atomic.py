@@ -215,7 +215,7 @@ def test_paths_that_cannot_be_a_file_are_refused(tmp_path: Path) -> None:
         assert error.value.filename == str(tmp_path / path)
     assert files(tmp_path) == {"file", "folder"} and files(tmp_path / "folder") == set()
     if sys.platform != "win32":
-        with pytest.raises(OSError, match="it is there and no ordinary file; save has changed nothing: '/dev/null'"):
+        with pytest.raises(OSError, match="it exists and is no ordinary file; save has changed nothing: '/dev/null'"):
             rustorch.save({"x": 1}, "/dev/null")
 
 

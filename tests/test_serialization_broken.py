@@ -115,15 +115,15 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "no offsets": (file_bytes({"a": {"dtype": "F32", "shape": []}}), "the tensor 'a' has the data_offsets None"),
     "three offsets": (
         file_bytes({"a": {**description(0, 4), "data_offsets": [0, 4, 4]}}, b"1234"),
-        "which are no begin and end",
+        "which are not a begin and an end",
     ),
     "offsets backwards": (
         file_bytes({"a": {**description(0, 4), "data_offsets": [4, 0]}}, b"1234"),
-        "which are no begin and end",
+        "which are not a begin and an end",
     ),
     "a negative offset": (
         file_bytes({"a": {**description(0, 4), "data_offsets": [-4, 0]}}, b"1234"),
-        "which are no begin and end",
+        "which are not a begin and an end",
     ),
     "an offset out of range": (
         file_bytes({"a": description(0, 8)}, b"1234"),

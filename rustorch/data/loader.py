@@ -130,7 +130,7 @@ class DataLoader:
         elif batch_size is not None:
             batch_size = checked_integer(name, "batch_size", batch_size, 1)
         elif drop_last:
-            raise ValueError("DataLoader: drop_last is of batches, and batch_size=None makes none")
+            raise ValueError("DataLoader: drop_last needs batches, and batch_size=None makes none")
         if seed is not None:
             seed = given_or_drawn_seed(name, seed)
         self.device = None if device is None else resolve(device)

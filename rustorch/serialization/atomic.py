@@ -92,7 +92,7 @@ def _existing(target: str) -> os.stat_result | None:
     if stat.S_ISDIR(status.st_mode):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(status.st_mode):  # a device such as /dev/null would be replaced by a file
-        raise OSError(errno.EINVAL, "it is there and no ordinary file")
+        raise OSError(errno.EINVAL, "it exists and is no ordinary file")
     if not os.access(target, os.W_OK):  # a rename would replace even a write-protected file
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
     return status

@@ -258,11 +258,11 @@ def _entry(name: str, description: Any, size: int) -> Entry:
     if not _is_list_of_counts(shape) or len(shape) > _MOST_DIMENSIONS:
         raise ValueError(f"the tensor {name!r} has the shape {shape!r:.100}, which is none")
     if not _is_list_of_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise ValueError(f"the tensor {name!r} has the data_offsets {offsets!r:.100}, which are no begin and end")
+        raise ValueError(f"the tensor {name!r} has the data_offsets {offsets!r:.100}, which are not a begin and an end")
     if offsets[1] > size:
         raise ValueError(
             f"the tensor {name!r} ends at byte {offsets[1]}, but {size} bytes follow the header: the file was cut "
-            f"short, or its header lies"
+            f"short, or its header is wrong"
         )
     dtype, width = _READABLE[code]
     if prod(shape) * width != offsets[1] - offsets[0]:

@@ -398,7 +398,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"generator": 3}, TypeError, "DataLoader has no argument 'generator': the order of the epochs follows from seed="),
     ({"worker_init_fn": print}, TypeError, "DataLoader has no argument 'worker_init_fn': the workers are threads"),
     ({"shufle": True}, TypeError, "DataLoader has no argument 'shufle'$"),
-    ({"batch_size": None, "drop_last": True}, ValueError, "drop_last is of batches, and batch_size=None makes none"),
+    ({"batch_size": None, "drop_last": True}, ValueError, "drop_last needs batches, and batch_size=None makes none"),
     ({"sampler": 3}, TypeError, "a sampler is an iterable of indices, not int"),
     ({"batch_sampler": 3}, TypeError, "a batch_sampler is an iterable of indices, not int"),
     ({"collate_fn": "stack"}, TypeError, "a collate_fn is a function of a list of samples, not str"),

@@ -104,14 +104,14 @@ BAD_CALLS = [
     (
         lambda: nn.LSTM(3, 4)(_v(5, 2, 2)),
         ValueError,
-        "LSTM: the input is (steps, batch, features), or (steps, features) for one "
-        "sequence, with 3 features; got the shape (5, 2, 2)",
+        "LSTM: the input is (steps, batch, features), or (steps, features) for one sequence, with 3 features; got "
+        "the shape (5, 2, 2)",
     ),
     (
         lambda: nn.GRU(3, 4, batch_first=True)(_v(3)),
         ValueError,
-        "GRU: the input is (batch, steps, features), or (steps, features) for "
-        "one sequence, with 3 features; got the shape (3,)",
+        "GRU: the input is (batch, steps, features), or (steps, features) for one sequence, with 3 features; got the "
+        "shape (3,)",
     ),
     (
         lambda: nn.RNN(3, 4)(_v(0, 2, 3)),

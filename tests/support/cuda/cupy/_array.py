@@ -142,8 +142,8 @@ class ndarray:
 
     def __array__(self, dtype: Any = None) -> numpy.ndarray:
         raise TypeError(
-            "Implicit conversion to a NumPy array is not allowed. "
-            "Please use `.get()` to construct a NumPy array explicitly."
+            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array "
+            "explicitly."
         )
 
     def __reduce__(self) -> Any:

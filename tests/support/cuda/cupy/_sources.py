@@ -224,8 +224,8 @@ class ElementwiseKernel:
         nin = len(self.in_params)
         if len(args) not in (nin, len(self.params)):
             raise TypeError(
-                f"Wrong number of arguments for {self.name!r}. "
-                f"It must be either {nin} or {len(self.params)} (with outputs), but given {len(args)}."
+                f"Wrong number of arguments for {self.name!r}. It must be either {nin} or {len(self.params)} (with "
+                f"outputs), but given {len(args)}."
             )
         for argument in args:
             if isinstance(argument, ndarray):

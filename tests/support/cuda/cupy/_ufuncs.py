@@ -55,8 +55,8 @@ class ufunc:
     def __call__(self, *args: Any, out: Any = None, dtype: Any = None, casting: str = "same_kind") -> Any:
         if not self.nin <= len(args) <= self.nargs:
             raise TypeError(
-                f"Wrong number of arguments for {self.name!r}. "
-                f"It must be either {self.nin} or {self.nargs} (with outputs), but given {len(args)}."
+                f"Wrong number of arguments for {self.name!r}. It must be either {self.nin} or {self.nargs} (with "
+                f"outputs), but given {len(args)}."
             )
         given, outs = args[: self.nin], list(args[self.nin :])
         if out is not None:
