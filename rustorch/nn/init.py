@@ -58,7 +58,7 @@ def normal_(tensor: Variable, mean: float = 0.0, std: float = 1.0) -> Variable:
     """
     _check_numbers("normal_", mean=mean, std=std)
     if std < 0:
-        raise ValueError(f"normal_: std is not negative, as {std} is")
+        raise ValueError(f"normal_: std must be at least 0, not {std}")
     return _fill(tensor, weights("normal", tensor.shape, tensor.dtype, scale=std, shift=mean, device=tensor.device))
 
 

@@ -256,7 +256,7 @@ def test_sparse_fills_a_part_of_every_column_with_zeros(backend: Target) -> None
         (lambda x: init.uniform_(x, 0.0, numpy.inf), ValueError, "uniform_: b is finite, not inf"),
         (lambda x: init.uniform_(x, numpy.nan), ValueError, "uniform_: a is finite, not nan"),
         (lambda x: init.uniform_(x, "0"), TypeError, "uniform_: a is a number, not '0'"),
-        (lambda x: init.normal_(x, 0.0, -1.0), ValueError, "normal_: std is not negative, as -1.0 is"),
+        (lambda x: init.normal_(x, 0.0, -1.0), ValueError, "normal_: std must be at least 0, not -1.0"),
         (lambda x: init.normal_(x, 0.0, numpy.nan), ValueError, "normal_: std is finite, not nan"),
         (lambda x: init.normal_(x, None), TypeError, "normal_: mean is a number, not None"),
         (lambda x: init.trunc_normal_(x, numpy.nan), ValueError, "trunc_normal_: mean is finite, not nan"),
