@@ -103,5 +103,5 @@ def sizes_of(name: str, shape: int | Sequence[int]) -> Shape:
     """
     sizes = shape_of(shape, name)
     if any(n < 0 for n in sizes):
-        raise ValueError(f"{name}: sizes must be at least 0, not {sizes}")
+        raise ValueError(f"{name}: sizes are not negative, as they are in {sizes}")
     return sizes

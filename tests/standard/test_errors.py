@@ -384,7 +384,7 @@ IN_ARRAYS = {
 SIZES: dict[str, tuple[Call, str]] = {
     "zeros": (
         lambda b: rustorch.zeros((2, -1), device=b.device),
-        r"zeros: sizes must be at least 0, not \(2, -1\)",
+        r"zeros: sizes are not negative, as they are in \(2, -1\)",
     ),
     "ones": (lambda b: rustorch.ones(-1, device=b.device), "ones: sizes are not negative"),
     "empty": (lambda b: rustorch.empty(-1, device=b.device), "empty: sizes are not negative"),
