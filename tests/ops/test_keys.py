@@ -132,6 +132,10 @@ def test_writing(backend: Target) -> None:
                 x[_on(backend, key)] = backend.variable(value)
             numpy.testing.assert_array_equal(backend.numpy(x), a)
             return
+        times_written = numpy.zeros(a.shape)
+        numpy.add.at(times_written, key, 1)
+        if backend.device == "cuda" and times_written.max(initial=0) > 1:
+            return  # a GPU may write any of several values last
         x = backend.variable(a)
         memory = x.data
         x[_on(backend, key)] = backend.variable(value)
