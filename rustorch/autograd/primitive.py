@@ -267,7 +267,13 @@ def variable_namespace(module: Any) -> Namespace:
             primitive = REGISTRY.get(name)
             # a primitive returns its output alone; a rule that calls a kernel with by-products needs all of them
             return partial(KERNELS[name], namespace) if primitive is None or primitive.aux else primitive
-        return getattr(module, name)
+        try:
+            return getattr(module, name)
+        except AttributeError:
+            raise AttributeError(
+                f"xp.{name}: a rule may call the functions of the standard and the kernels in backends/kernels; {name} "
+                f"is neither. Make it a kernel, and for its own derivatives a primitive of the same name"
+            ) from None
 
     namespace: Namespace = Namespace("rustorch", find)
     return namespace

@@ -114,3 +114,12 @@ def test_a_call_without_an_array_is_refused() -> None:
         rustorch.add(1, 2)
     with pytest.raises(TypeError, match=r"sin takes Variables, arrays and Python numbers, not list.*rustorch\.asarray"):
         rustorch.sin([1.0, 2.0])
+
+
+def test_a_rule_that_calls_no_kernel_says_what_it_may_call() -> None:
+    odd = Primitive("odd", lambda xp, x, /: xp.exp(x), x=lambda xp, g, x: xp.odd_grad(g, x), register=False)
+    x = rustorch.tensor([1.0], requires_grad=True)
+    with pytest.raises(
+        AttributeError, match=r"xp\.odd_grad: a rule may call the functions of the standard and the kernels"
+    ):
+        rustorch.grad(odd(x).sum(), x, create_graph=True)
