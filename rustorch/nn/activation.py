@@ -122,7 +122,7 @@ class GELU(Stateless):
     def __init__(self, approximate: str = "none", *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         if approximate not in ("none", "tanh"):
-            raise ValueError(f"GELU: approximate is 'none' or 'tanh', not {approximate!r}")
+            raise ValueError(f"{type(self).__name__}: approximate is 'none' or 'tanh', not {approximate!r}")
         self.approximate = approximate
 
     def forward(self, input: ArrayLike) -> Variable:
@@ -182,7 +182,7 @@ class Softplus(Stateless):
     ):
         super().__init__(device=device, dtype=dtype)
         if not beta:
-            raise ValueError("Softplus: beta is a divisor and must not be 0")
+            raise ValueError(f"{type(self).__name__}: beta is a divisor and must not be 0")
         self.beta = beta
         self.threshold = threshold
 
@@ -294,6 +294,7 @@ class Softmax2d(Stateless):
         x = adopt(input, "Softmax2d")
         if x.ndim not in (3, 4):
             raise ValueError(
-                f"Softmax2d: the input is (n, channels, height, width) or (channels, height, width), not {x.shape}"
+                f"{type(self).__name__}: the input is (n, channels, height, width) or (channels, height, width), "
+                f"not {x.shape}"
             )
         return F.softmax(x, -3)

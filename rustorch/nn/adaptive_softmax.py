@@ -82,13 +82,11 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         starts = [index(c) if hasattr(c, "__index__") else 0 for c in cutoffs]
         if not starts or starts != sorted(set(starts)) or starts[0] < 1 or starts[-1] >= n_classes:
             raise ValueError(
-                f"AdaptiveLogSoftmaxWithLoss: cutoffs are increasing integers, at least one, in [1, {n_classes - 1}], "
+                f"{type(self).__name__}: cutoffs are increasing integers, at least one, in [1, {n_classes - 1}], "
                 f"not {cutoffs!r}"
             )
         if not div_value > 0:
-            raise ValueError(
-                f"AdaptiveLogSoftmaxWithLoss: div_value is a divisor and must be positive, not {div_value!r}"
-            )
+            raise ValueError(f"{type(self).__name__}: div_value is a divisor and must be positive, not {div_value!r}")
         self.in_features = in_features
         self.n_classes = n_classes
         self.cutoffs = [*starts, n_classes]
@@ -115,7 +113,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         x = real(input, "AdaptiveLogSoftmaxWithLoss")
         if x.ndim not in (1, 2) or x.shape[-1] != self.in_features:
             raise ValueError(
-                f"AdaptiveLogSoftmaxWithLoss: the input is (n, {self.in_features}) or ({self.in_features},), not of "
+                f"{type(self).__name__}: the input is (n, {self.in_features}) or ({self.in_features},), not of "
                 f"shape {x.shape}"
             )
         return x
@@ -149,7 +147,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             row_numbers.append(rows)
             log_probabilities.append(log)
         if not row_numbers:
-            raise ValueError("AdaptiveLogSoftmaxWithLoss: there is no sample to take a mean of")
+            raise ValueError(f"{type(self).__name__}: there is no sample to take a mean of")
         output = ops.take(ops.concat(log_probabilities), ops.argsort(ops.concat(row_numbers)), axis=0)
         return _Output(output[0] if is_single else output, -ops.mean(output))
 

@@ -104,11 +104,11 @@ class MultiheadAttention(Module):
         kdim, vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
         for name, size in (("embed_dim", embed_dim), ("num_heads", num_heads), ("kdim", kdim), ("vdim", vdim)):
             if not isinstance(size, (int, Integral)) or isinstance(size, bool) or size <= 0:
-                raise ValueError(f"MultiheadAttention: {name} is a positive integer, not {size!r}")
+                raise ValueError(f"{type(self).__name__}: {name} is a positive integer, not {size!r}")
         if embed_dim % num_heads:
-            raise ValueError(f"MultiheadAttention: {embed_dim} features cannot be divided among {num_heads} heads")
+            raise ValueError(f"{type(self).__name__}: {embed_dim} features cannot be divided among {num_heads} heads")
         if isinstance(dropout, bool) or not isinstance(dropout, (float, Real)) or not 0 <= dropout <= 1:
-            raise ValueError(f"MultiheadAttention: dropout is a share in [0, 1], not {dropout!r}")
+            raise ValueError(f"{type(self).__name__}: dropout is a share in [0, 1], not {dropout!r}")
         self.embed_dim = embed_dim
         self.kdim = kdim
         self.vdim = vdim

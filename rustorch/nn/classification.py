@@ -59,7 +59,7 @@ class CrossEntropyLoss(Loss):
         weight, reduction = reduction_first(weight, reduction)
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if not 0 <= label_smoothing <= 1:
-            raise ValueError(f"CrossEntropyLoss: label_smoothing is in [0, 1], not {label_smoothing}")
+            raise ValueError(f"{type(self).__name__}: label_smoothing is in [0, 1], not {label_smoothing}")
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
@@ -161,7 +161,7 @@ class MultiMarginLoss(Loss):
     ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if p not in (1, 2):
-            raise ValueError(f"MultiMarginLoss: p is 1 or 2, not {p!r}")
+            raise ValueError(f"{type(self).__name__}: p is 1 or 2, not {p!r}")
         self.register_buffer("weight", None if weight is None else Variable(weight, device=device, dtype=dtype))
         self.p = p
         self.margin = margin
@@ -284,7 +284,7 @@ class CTCLoss(Loss):
         dtype: DTypeLike = None,
     ):
         super().__init__(reduction, device=device, dtype=dtype)
-        tuple_of("CTCLoss", "blank", blank, 1, 0)
+        tuple_of(type(self).__name__, "blank", blank, 1, 0)
         self.blank = blank
         self.zero_infinity = zero_infinity
 

@@ -199,7 +199,7 @@ class TripletMarginLoss(Loss):
     ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if not margin > 0:
-            raise ValueError(f"TripletMarginLoss: the margin is positive, not {margin}")
+            raise ValueError(f"{type(self).__name__}: the margin is positive, not {margin}")
         self.margin = margin
         self.p = p
         self.eps = eps
@@ -246,7 +246,7 @@ class TripletMarginWithDistanceLoss(Loss):
     ):
         super().__init__(reduction, device=device, dtype=dtype)
         if not margin > 0:
-            raise ValueError(f"TripletMarginWithDistanceLoss: the margin is positive, not {margin}")
+            raise ValueError(f"{type(self).__name__}: the margin is positive, not {margin}")
         self.distance_function = PairwiseDistance() if distance_function is None else distance_function
         self.margin = margin
         self.swap = swap

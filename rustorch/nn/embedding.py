@@ -248,7 +248,7 @@ class EmbeddingBag(_Table):
         dtype: DTypeLike = None,
     ):
         if mode not in ("sum", "mean", "max"):
-            raise ValueError(f"EmbeddingBag: mode is 'sum', 'mean' or 'max', not {mode!r}")
+            raise ValueError(f"{type(self).__name__}: mode is 'sum', 'mean' or 'max', not {mode!r}")
         super().__init__(
             num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, sparse, _weight, False, device, dtype
         )

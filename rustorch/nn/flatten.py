@@ -41,7 +41,9 @@ class Flatten(Stateless):
         shape = x.shape
         first, last = (one_axis(dim, len(shape) or 1, "Flatten") for dim in (self.start_dim, self.end_dim))
         if last < first:
-            raise ValueError(f"Flatten: start_dim={self.start_dim} comes after end_dim={self.end_dim} in shape {shape}")
+            raise ValueError(
+                f"{type(self).__name__}: start_dim={self.start_dim} comes after end_dim={self.end_dim} in shape {shape}"
+            )
         return ops.reshape(x, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
 
     def extra_repr(self) -> str:
@@ -70,14 +72,18 @@ class Unflatten(Stateless):
     ):
         super().__init__(device=device, dtype=dtype)
         if not isinstance(dim, (int, Integral)) or isinstance(dim, bool):
-            raise TypeError(f"Unflatten: dim is an integer, not {dim!r}")
+            raise TypeError(f"{type(self).__name__}: dim is an integer, not {dim!r}")
         if not isinstance(unflattened_size, (tuple, list)):
-            raise TypeError(f"Unflatten: unflattened_size is a tuple of sizes, not {unflattened_size!r}")
+            raise TypeError(f"{type(self).__name__}: unflattened_size is a tuple of sizes, not {unflattened_size!r}")
         for i, size in enumerate(unflattened_size):
             if not isinstance(size, (int, Integral)) or isinstance(size, bool):
-                raise TypeError(f"Unflatten: unflattened_size is a tuple of integers, but there is {size!r} at {i}")
+                raise TypeError(
+                    f"{type(self).__name__}: unflattened_size is a tuple of integers, but there is {size!r} at {i}"
+                )
         if any(size < -1 for size in unflattened_size) or list(unflattened_size).count(-1) > 1:
-            raise ValueError(f"Unflatten: sizes are not negative, and one may be -1, not as in {unflattened_size!r}")
+            raise ValueError(
+                f"{type(self).__name__}: sizes are not negative, and one may be -1, not as in {unflattened_size!r}"
+            )
         self.dim = dim
         self.unflattened_size = unflattened_size
 
@@ -90,14 +96,14 @@ class Unflatten(Stateless):
         if -1 in sizes:
             if not known:
                 raise ValueError(
-                    f"Unflatten: dimension {axis} of shape {shape} cannot become {tuple(self.unflattened_size)}: -1 "
-                    f"can be any size beside a 0"
+                    f"{type(self).__name__}: dimension {axis} of shape {shape} cannot become "
+                    f"{tuple(self.unflattened_size)}: -1 can be any size beside a 0"
                 )
             sizes[sizes.index(-1)] = shape[axis] // known
         if prod(sizes) != shape[axis]:
             raise ValueError(
-                f"Unflatten: dimension {axis} of shape {shape} cannot become {tuple(self.unflattened_size)}: "
-                f"{shape[axis]} is not their product"
+                f"{type(self).__name__}: dimension {axis} of shape {shape} cannot become "
+                f"{tuple(self.unflattened_size)}: {shape[axis]} is not their product"
             )
         return ops.reshape(x, (*shape[:axis], *sizes, *shape[axis + 1 :]))
 

@@ -95,7 +95,7 @@ class Fold(Unfold):
         dtype: DTypeLike = None,
     ):
         super().__init__(kernel_size, dilation, padding, stride, device=device, dtype=dtype)
-        tuple_of("Fold", "output_size", output_size, 2)
+        tuple_of(type(self).__name__, "output_size", output_size, 2)
         self.output_size = output_size
 
     def forward(self, input: ArrayLike) -> Variable:

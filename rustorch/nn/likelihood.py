@@ -226,7 +226,7 @@ class GaussianNLLLoss(Loss):
     ):
         super().__init__(reduction, device=device, dtype=dtype)
         if not eps > 0:
-            raise ValueError(f"GaussianNLLLoss: eps is positive, not {eps}")
+            raise ValueError(f"{type(self).__name__}: eps is positive, not {eps}")
         self.full = full
         self.eps = eps
 

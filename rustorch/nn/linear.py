@@ -59,7 +59,7 @@ class Linear(Module, LinearNames):
         self, in_features: int, out_features: int, bias: bool = True, device: str | None = None, dtype: DTypeLike = None
     ):
         super().__init__()
-        _check_sizes("Linear", in_features=in_features, out_features=out_features)
+        _check_sizes(type(self).__name__, in_features=in_features, out_features=out_features)
         self.in_features = in_features
         self.out_features = out_features
         self.weight = Parameter(ops.empty((out_features, in_features), device=device, dtype=dtype))
@@ -122,9 +122,11 @@ class Bilinear(Module):
         dtype: DTypeLike = None,
     ):
         super().__init__()
-        _check_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
+        _check_sizes(
+            type(self).__name__, in1_features=in1_features, in2_features=in2_features, out_features=out_features
+        )
         if not in1_features:
-            raise ValueError("Bilinear: in1_features is positive, not 0")
+            raise ValueError(f"{type(self).__name__}: in1_features is positive, not 0")
         self.in1_features = in1_features
         self.in2_features = in2_features
         self.out_features = out_features

@@ -76,18 +76,17 @@ class LinearCrossEntropyLoss(Module):
         options: None = None,
     ):
         super().__init__()
-        check_reduction("LinearCrossEntropyLoss", reduction)
+        check_reduction(type(self).__name__, reduction)
         if not 0 <= label_smoothing <= 1:
-            raise ValueError(f"LinearCrossEntropyLoss: label_smoothing is in [0, 1], not {label_smoothing}")
+            raise ValueError(f"{type(self).__name__}: label_smoothing is in [0, 1], not {label_smoothing}")
         if options is not None:
             raise ValueError(
-                "LinearCrossEntropyLoss: options choose how PyTorch saves memory; the only one here is None"
+                f"{type(self).__name__}: options choose how PyTorch saves memory; the only one here is None"
             )
         class_weight = None if weight is None else Variable(weight, device=device, dtype=dtype)
         if class_weight is not None and class_weight.shape != (num_classes,):
             raise ValueError(
-                f"LinearCrossEntropyLoss: the weight has shape {class_weight.shape}, but there are {num_classes} "
-                f"classes"
+                f"{type(self).__name__}: the weight has shape {class_weight.shape}, but there are {num_classes} classes"
             )
         self.register_buffer("weight", class_weight)
         self.reduction = reduction

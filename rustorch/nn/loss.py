@@ -122,7 +122,7 @@ class SmoothL1Loss(Loss):
     ):
         super().__init__(reduction, size_average, reduce, device=device, dtype=dtype)
         if not beta >= 0:
-            raise ValueError(f"SmoothL1Loss: beta must be at least 0, not {beta}")
+            raise ValueError(f"{type(self).__name__}: beta must be at least 0, not {beta}")
         self.beta = beta
 
     def forward(self, input: ArrayLike, target: ArrayLike) -> Variable:
@@ -153,7 +153,7 @@ class HuberLoss(Loss):
     ):
         super().__init__(reduction, device=device, dtype=dtype)
         if not delta > 0:
-            raise ValueError(f"HuberLoss: delta is positive, not {delta}")
+            raise ValueError(f"{type(self).__name__}: delta is positive, not {delta}")
         self.delta = delta
 
     def forward(self, input: ArrayLike, target: ArrayLike) -> Variable:

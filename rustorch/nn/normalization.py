@@ -104,7 +104,7 @@ class LayerNorm(Affine):
         dtype: DTypeLike = None,
     ):
         super().__init__()
-        self.normalized_shape = _sizes("LayerNorm", normalized_shape)
+        self.normalized_shape = _sizes(type(self).__name__, normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         self._register(self.normalized_shape, elementwise_affine, elementwise_affine and bias, device, dtype)
@@ -161,7 +161,7 @@ class RMSNorm(Affine):
         dtype: DTypeLike = None,
     ):
         super().__init__()
-        self.normalized_shape = _sizes("RMSNorm", normalized_shape)
+        self.normalized_shape = _sizes(type(self).__name__, normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         weight = Parameter(ops.ones(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
@@ -218,10 +218,11 @@ class GroupNorm(Affine):
         bias: bool = True,
     ):
         super().__init__()
-        check_positive("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        check_positive(type(self).__name__, num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ValueError(
-                f"GroupNorm: num_channels is a multiple of num_groups, and {num_channels} is none of {num_groups}"
+                f"{type(self).__name__}: num_channels is a multiple of num_groups, and {num_channels} is none of "
+                f"{num_groups}"
             )
         self.num_groups = num_groups
         self.num_channels = num_channels
@@ -233,7 +234,9 @@ class GroupNorm(Affine):
         """input: (N, C, ...) -> the same shape, normalized over groups of channels."""
         shape = tuple(input.shape)
         if len(shape) < 2 or shape[1] != self.num_channels:
-            raise ValueError(f"GroupNorm: the input has shape {shape}; it takes (n, {self.num_channels}, ...)")
+            raise ValueError(
+                f"{type(self).__name__}: the input has shape {shape}; it takes (n, {self.num_channels}, ...)"
+            )
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -276,7 +279,7 @@ class LocalResponseNorm(Stateless):
         dtype: DTypeLike = None,
     ):
         super().__init__(device=device, dtype=dtype)
-        check_positive("LocalResponseNorm", size=size)
+        check_positive(type(self).__name__, size=size)
         self.size = size
         self.alpha = alpha
         self.beta = beta

@@ -83,7 +83,7 @@ class ParameterList(_Values):
         """The name of the attribute at position ``i``."""
         i = index(i)
         if not -self._size <= i < self._size:
-            raise IndexError(f"ParameterList has {self._size} values; there is none at {i}")
+            raise IndexError(f"{type(self).__name__} has {self._size} values; there is none at {i}")
         return str(i % self._size)
 
     def __getitem__(self, i: Any) -> Any:
@@ -162,7 +162,7 @@ class ParameterDict(_Values):
         if not isinstance(key, str) or not key or "." in key:
             raise KeyError(f"a key is a string with no dot in it, not {key!r}")
         if key not in self._keys and key in self.__dict__:
-            raise KeyError(f"ParameterDict has an attribute {key!r} already")
+            raise KeyError(f"{type(self).__name__} has an attribute {key!r} already")
         self._assign(key, value)
         self._keys[key] = None
 

@@ -111,9 +111,9 @@ class AvgPool1d(Pool):
         dtype: DTypeLike = None,
     ):
         super().__init__(device=device, dtype=dtype)
-        self.kernel_size = sizes_of("AvgPool1d", "kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else sizes_of("AvgPool1d", "stride", stride, 1)
-        self.padding = sizes_of("AvgPool1d", "padding", padding, 1, 0)
+        self.kernel_size = sizes_of(type(self).__name__, "kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else sizes_of(type(self).__name__, "stride", stride, 1)
+        self.padding = sizes_of(type(self).__name__, "padding", padding, 1, 0)
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 

@@ -95,7 +95,9 @@ class PReLU(Module):
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: str | None = None, dtype: DTypeLike = None):
         super().__init__()
         if not isinstance(num_parameters, (int, Integral)) or isinstance(num_parameters, bool) or num_parameters < 1:
-            raise ValueError(f"PReLU: num_parameters is 1 or a number of channels, not {num_parameters!r}")
+            raise ValueError(
+                f"{type(self).__name__}: num_parameters is 1 or a number of channels, not {num_parameters!r}"
+            )
         self.num_parameters = num_parameters
         self.init = init
         self.weight = Parameter(ops.full((num_parameters,), float(init), device=device, dtype=dtype))
@@ -140,7 +142,7 @@ class RReLU(InPlace):
     ):
         super().__init__(inplace, device=device, dtype=dtype)
         if not lower <= upper:
-            raise ValueError(f"RReLU: lower={lower} is above upper={upper}")
+            raise ValueError(f"{type(self).__name__}: lower={lower} is above upper={upper}")
         self.lower, self.upper = lower, upper
 
     def forward(self, input: ArrayLike) -> Variable:
@@ -203,7 +205,7 @@ class CELU(InPlace):
     ):
         super().__init__(inplace, device=device, dtype=dtype)
         if not alpha:
-            raise ValueError("CELU: alpha is a divisor and must not be 0")
+            raise ValueError(f"{type(self).__name__}: alpha is a divisor and must not be 0")
         self.alpha = alpha
 
     def forward(self, input: ArrayLike) -> Variable:

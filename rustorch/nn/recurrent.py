@@ -175,7 +175,7 @@ class RNN(_Recurrent):
         device: str | None = None,
         dtype: DTypeLike = None,
     ):
-        check_nonlinearity("RNN", nonlinearity)
+        check_nonlinearity(type(self).__name__, nonlinearity)
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype
         )

@@ -84,7 +84,7 @@ class RNNCell(_Cell):
         device: str | None = None,
         dtype: DTypeLike = None,
     ):
-        check_nonlinearity("RNNCell", nonlinearity)
+        check_nonlinearity(type(self).__name__, nonlinearity)
         super().__init__(input_size, hidden_size, bias, device, dtype)
         self.nonlinearity = nonlinearity
 

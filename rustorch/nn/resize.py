@@ -154,7 +154,7 @@ class PixelShuffle(Stateless):
 
     def __init__(self, upscale_factor: int, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
-        (self.upscale_factor,) = tuple_of("PixelShuffle", "upscale_factor", upscale_factor, 1)
+        (self.upscale_factor,) = tuple_of(type(self).__name__, "upscale_factor", upscale_factor, 1)
 
     def forward(self, input: ArrayLike) -> Variable:
         """input: (..., C * r * r, H, W) -> (..., C, H * r, W * r)."""
@@ -182,7 +182,7 @@ class PixelUnshuffle(Stateless):
 
     def __init__(self, downscale_factor: int, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
-        (self.downscale_factor,) = tuple_of("PixelUnshuffle", "downscale_factor", downscale_factor, 1)
+        (self.downscale_factor,) = tuple_of(type(self).__name__, "downscale_factor", downscale_factor, 1)
 
     def forward(self, input: ArrayLike) -> Variable:
         """input: (..., C, H * r, W * r) -> (..., C * r * r, H, W)."""
@@ -208,7 +208,7 @@ class ChannelShuffle(Stateless):
 
     def __init__(self, groups: int, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
-        (self.groups,) = tuple_of("ChannelShuffle", "groups", groups, 1)
+        (self.groups,) = tuple_of(type(self).__name__, "groups", groups, 1)
 
     def forward(self, input: ArrayLike) -> Variable:
         """input: (N, C, ...) -> the same shape, with its channels in another order."""

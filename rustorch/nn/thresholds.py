@@ -85,7 +85,7 @@ class Hardtanh(InPlace):
         min_val = min_val if min_value is None else min_value
         max_val = max_val if max_value is None else max_value
         if min_val >= max_val:
-            raise ValueError(f"Hardtanh: min_val={min_val} is not below max_val={max_val}")
+            raise ValueError(f"{type(self).__name__}: min_val={min_val} is not below max_val={max_val}")
         self.min_val = min_val
         self.max_val = max_val
 
@@ -206,7 +206,7 @@ class Softshrink(Stateless):
     def __init__(self, lambd: float = 0.5, *, device: str | None = None, dtype: DTypeLike = None):
         super().__init__(device=device, dtype=dtype)
         if not lambd >= 0:
-            raise ValueError(f"Softshrink: lambd must be at least 0, not {lambd}")
+            raise ValueError(f"{type(self).__name__}: lambd must be at least 0, not {lambd}")
         self.lambd = lambd
 
     def forward(self, input: ArrayLike) -> Variable:

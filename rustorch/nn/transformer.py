@@ -209,8 +209,8 @@ class Transformer(Module):
         dtype: DTypeLike = None,
     ):
         super().__init__()
-        _check_layers("Transformer", "num_encoder_layers", num_encoder_layers)
-        _check_layers("Transformer", "num_decoder_layers", num_decoder_layers)
+        _check_layers(type(self).__name__, "num_encoder_layers", num_encoder_layers)
+        _check_layers(type(self).__name__, "num_decoder_layers", num_decoder_layers)
         options = (
             d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, device,
             dtype,
@@ -257,11 +257,12 @@ class Transformer(Module):
         batch = 0 if self.batch_first else 1
         if src.ndim != tgt.ndim or src.ndim not in (2, 3) or (src.ndim == 3 and src.shape[batch] != tgt.shape[batch]):
             raise ValueError(
-                f"Transformer: src {tuple(src.shape)} and tgt {tuple(tgt.shape)} are batches of different sizes"
+                f"{type(self).__name__}: src {tuple(src.shape)} and tgt {tuple(tgt.shape)} are batches of different "
+                f"sizes"
             )
         if not src.shape[-1] == tgt.shape[-1] == self.d_model:
             raise ValueError(
-                f"Transformer: src {tuple(src.shape)} and tgt {tuple(tgt.shape)} need {self.d_model} features"
+                f"{type(self).__name__}: src {tuple(src.shape)} and tgt {tuple(tgt.shape)} need {self.d_model} features"
             )
         first_layer = next(iter(getattr(self.decoder, "layers", ())), None)
         if isinstance(first_layer, TransformerDecoderLayer) and isinstance(self.encoder, TransformerEncoder):

@@ -103,6 +103,14 @@ def test_bad_input_raises_by_name_and_changes_nothing(line: str) -> None:
         assert any(note.startswith(f"in {name}") for note in error.__notes__)
 
 
+@pytest.mark.parametrize("line", [line for line in LINES if not line.startswith("F.") and ")(" not in line])
+def test_an_error_of_a_constructor_names_the_subclass(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = line.split("(")[0]
+    expected = str(_error(line, CPU))
+    monkeypatch.setattr(nn, name, type("Derived", (getattr(nn, name),), {}))
+    assert str(_error(line, CPU)) == re.sub(rf"^{name}\b", "Derived", expected)
+
+
 @pytest.mark.parametrize("line", MESSAGES)
 def test_the_message_is_the_same_on_every_backend(line: str, backend: Target) -> None:
     if line in BY_VALUE and not backend.library.readable:
