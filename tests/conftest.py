@@ -24,13 +24,11 @@ import rustorch
 from rustorch import backends
 from tests.support import skips
 from tests.support.launches import is_stand_in
-from tests.support.target import Target
+from tests.support.target import BACKENDS, Target
 
 ROOT = Path(__file__).parents[1]
 #: The folder with the stand-in for CuPy.
 STAND_IN = Path(__file__).parent / "support" / "cuda"
-
-BACKENDS = ("cpu", "strict", "jax", "torch", "cuda")
 
 #: The backends that tests ran on, and the tests that passed.
 _ran: set[str] = set()

@@ -17,11 +17,10 @@ import numpy
 from rustorch import backends
 from tests.specs import INTERNAL, SPECS, Spec
 from tests.support.differences import check
-from tests.support.target import Target
+from tests.support.target import BACKENDS, Target
 from tests.support.values import assert_cpus_value, assert_numpys_value
 from tests.values import VALUES, Value
 
-BACKENDS = ("cpu", "strict", "jax", "torch", "cuda")
 #: Value, first derivative, second derivative, both of them of complex numbers.
 SIGNS = ("v", "1", "2", "c")
 NOTHING = "-"

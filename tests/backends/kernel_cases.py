@@ -576,10 +576,10 @@ CASES: dict[str, list[tuple]] = {
         (0.5, I(2.0), draw(3, 50000), draw(9, 9).T),
     ],
 }
-#: Number of parameters of an activation's kernel -> arguments: of the function (x), and of its gradient (g, x).
+#: Parameters of an activation's kernel -> arguments: of a function of x alone, and of a gradient that takes g and x.
 _ACTIVATION = {
-    1: [(EDGES,), (numpy.linspace(-30, 30, 70000),), (draw(0, 2),), (numpy.array(-1.0),), (draw(4, 3).T,)],
-    2: [
+    ("x",): [(EDGES,), (numpy.linspace(-30, 30, 70000),), (draw(0, 2),), (numpy.array(-1.0),), (draw(4, 3).T,)],
+    ("g", "x"): [
         (draw(3, 3), EDGES),
         (numpy.array(2.0), draw(70000)),
         (draw(0, 2),) * 2,
@@ -587,11 +587,11 @@ _ACTIVATION = {
         (draw(3, 4), draw(4, 3).T),
     ],
 }
-# A new activation needs no line here.
+# A new activation needs a line in CASES only if it has an option, or if its gradient takes something else than g and x.
 for _name in FAMILIES["activation"]:
-    _count = len(signature(KERNELS[_name]).parameters) - 1
-    if _name not in CASES and _count in _ACTIVATION:
-        CASES[_name] = _ACTIVATION[_count]
+    _parameters = tuple(signature(KERNELS[_name]).parameters)[1:]
+    if _name not in CASES and _parameters in _ACTIVATION:
+        CASES[_name] = _ACTIVATION[_parameters]
 
 
 def converted(value: Any, make: Any) -> Any:

@@ -200,7 +200,8 @@ def test_the_default_device_is_set_for_one_thread(backend: Target) -> None:
 
 def test_status_has_a_line_for_every_family() -> None:
     rows = dict(backends.status())
-    assert list(rows)[:5] == ["cpu", "cuda", "strict", "jax", "torch"]
+    families = ["cpu", "cuda", "strict", "jax", "torch"]
+    assert [family for family in rows if family in families] == families
     assert rows["cpu"].startswith("usable: NumPy")
     for state in rows.values():
         assert state.startswith(("usable: ", "not usable: "))

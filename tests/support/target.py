@@ -11,6 +11,9 @@ import rustorch
 from rustorch import backends
 from rustorch.backends import dtypes
 
+#: The devices that tests run on. The table of derivatives has a column for each.
+BACKENDS = ("cpu", "strict", "jax", "torch", "cuda")
+
 
 @dataclass(frozen=True)
 class Target:
