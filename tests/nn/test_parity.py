@@ -5,7 +5,9 @@ The cases are the tables of ``cases/``. Without PyTorch, the tests compare with 
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -20,6 +22,8 @@ from tests.support.target import Target
 RTOL, ATOL = 1e-6, 1e-9
 #: Public classes that are not layers.
 NOT_LAYERS = {"Module": "the class that layers derive from"}
+#: Public layers that PyTorch lacks, each with the file in tests/nn that compares it with its formula.
+OWN_LAYERS: dict[str, str] = {}
 
 _ids = "/".join
 _theirs: dict[tuple[str, str], Result] = {}
@@ -54,9 +58,19 @@ def _assert_digest(actual: dict[str, Any], expected: dict[str, Any]) -> None:
             numpy.testing.assert_allclose(left[:2], right[:2], RTOL, max(ATOL, RTOL * right[1]) * size, err_msg=name)
 
 
+def _committed(key: tuple[str, str]) -> dict[str, Any]:
+    """PyTorch's numbers for a case, as `tests.reference.make` wrote them."""
+    family, name = key
+    command = f"python -m tests.reference.make nn_{family}"
+    try:
+        return load(f"nn_{family}")[name]
+    except (KeyError, FileNotFoundError):
+        pytest.fail(f"PyTorch's numbers for {name} are missing; with PyTorch installed, write them: {command}")
+
+
 def _check(key: tuple[str, str], case: Case, target: Target) -> None:
     library = Ours(target)
-    reference = load(f"nn_{key[0]}")[key[1]]
+    reference = _committed(key)
     theirs = _evaluated_by_pytorch(key, case) if find_spec("torch") else None
     ours = evaluate(case, library, None if theirs is None else theirs.start)
     assert ours.repr == reference["repr"]
@@ -92,4 +106,20 @@ def test_every_public_class_is_in_the_table() -> None:
     layers = {
         name for name in nn.__all__ if isinstance(getattr(nn, name), type) and issubclass(getattr(nn, name), nn.Module)
     }
-    assert layers - set(NOT_LAYERS) == {case.cls for case in TABLE.values()}
+    assert layers - set(NOT_LAYERS) - set(OWN_LAYERS) == {case.cls for case in TABLE.values()}
+    assert set(OWN_LAYERS) <= layers
+
+
+def test_layers_that_pytorch_lacks_have_tests_of_their_own() -> None:
+    for name, file in OWN_LAYERS.items():
+        assert name in (Path(__file__).parent / file).read_text(encoding="utf-8"), f"{file} has no test of {name}"
+    if find_spec("torch"):
+        torch = import_module("torch")
+        assert [name for name in OWN_LAYERS if hasattr(torch.nn, name)] == []
+
+
+@pytest.mark.parametrize("key", [("activation", "NoSuchLayer()"), ("no_such_family", "ReLU()")], ids=_ids)
+def test_an_error_about_missing_numbers_says_how_to_write_them(key: tuple[str, str]) -> None:
+    with pytest.raises(pytest.fail.Exception, match=rf"{key[0]}$") as caught:
+        _committed(key)
+    assert key[1] in str(caught.value) and "python -m tests.reference.make nn_" in str(caught.value)
