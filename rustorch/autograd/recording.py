@@ -222,7 +222,8 @@ def call(primitive: Primitive, x: Any, *others: Any) -> Variable:
 
 def unary_function(primitive: Primitive) -> Callable[[ArrayLike], Variable]:
     """The function of one array that calls a primitive whose forward is a function of ``xp`` with the same name."""
-    name, bound, plan = primitive.name, _Functions(primitive.name), primitive.plan(1)
+    name, plan = primitive.name, primitive.plan(1)
+    bound: dict[type, Callable[..., Any]] = {}
     runs, keeps_x, keeps_out = plan.runs, 0 in plan.keep, 1 in plan.keep
 
     def function(x: Any, /) -> Any:
@@ -231,7 +232,7 @@ def unary_function(primitive: Primitive) -> Callable[[ArrayLike], Variable]:
         a = x._native
         array_type = type(a)
         try:
-            out = bound[array_type](a)
+            out = (bound.get(array_type) or _bind(bound, name, array_type))(a)
         except Exception as error:
             raise explain(name, (a,), error) from error
         if type(out) is not array_type:
@@ -253,41 +254,36 @@ def binary_operator(primitive: Primitive) -> Callable[[Any, Any], Variable]:
 
     It serves operators such as ``x1 + x2`` and returns NotImplemented for an operand that no backend knows.
     """
-    name, bound, plans = primitive.name, _Functions(primitive.name), [primitive.plan(mask) for mask in range(4)]
+    name, plans = primitive.name, [primitive.plan(mask) for mask in range(4)]
+    bound: dict[type, Callable[..., Any]] = {}
 
     def operator(x1: Any, x2: Any, /) -> Any:
-        if type(x1) in FAST_TYPES:
-            a = x1._native
+        if type(x1) in FAST_TYPES and type(x2) in FAST_TYPES:
+            a, b = x1._native, x2._native
             array_type = type(a)
-            mask = 1 if x1._tracked else 0
-            if type(x2) in FAST_TYPES:
-                b = x2._native
-                if type(b) is not array_type or a.dtype is not b.dtype or BY_TYPE[array_type].multi_device:
-                    return _call_promoted(primitive, x1, x2)
-                if x2._tracked:
-                    mask += 2
-            elif type(x2) in PYTHON_SCALARS:
-                weak_number(name, x2, a)
-                b = x2
-            else:
+            if type(b) is not array_type or a.dtype is not b.dtype or BY_TYPE[array_type].multi_device:
                 return _call_promoted(primitive, x1, x2)
+            tracked1, tracked2 = x1._tracked, x2._tracked
+        elif type(x1) in FAST_TYPES and type(x2) in PYTHON_SCALARS:
+            a, b = x1._native, x2
+            weak_number(name, b, a)
+            array_type, tracked1, tracked2 = type(a), x1._tracked, False
         elif type(x2) in FAST_TYPES and type(x1) in PYTHON_SCALARS:
             a, b = x1, x2._native
-            array_type = type(b)
-            weak_number(name, x1, b)
-            mask = 2 if x2._tracked else 0
+            weak_number(name, a, b)
+            array_type, tracked1, tracked2 = type(b), False, x2._tracked
         else:
             return _call_promoted(primitive, x1, x2)
         try:
-            out = bound[array_type](a, b)
+            out = (bound.get(array_type) or _bind(bound, name, array_type))(a, b)
         except Exception as error:
             raise explain(name, (a, b), error) from error
         if type(out) is not array_type:
             out = BY_TYPE[array_type].as_array(out)
-        if mask and (not switched.off or mode.on):
-            plan = plans[mask]
+        if (tracked1 or tracked2) and (not switched.off or mode.on):
+            plan = plans[tracked1 + 2 * tracked2]
             if plan.runs:
-                parents = (x1._node or x1 if mask & 1 else None, x2._node or x2 if mask & 2 else None)
+                parents = (x1._node or x1 if tracked1 else None, x2._node or x2 if tracked2 else None)
                 keep = plan.keep
                 saved = (a, b) if keep == _BOTH_INPUTS else plan.pick((a, b, out)) if keep else ()
                 return record(out, plan, parents, saved)
@@ -302,13 +298,8 @@ def _call_promoted(primitive: Primitive, x1: Any, x2: Any) -> Any:
     return NotImplemented if operands is None else general(primitive, operands)[0]
 
 
-class _Functions(dict[type, Callable[..., Any]]):
-    """Type of an array -> the function of its backend's namespace with this name, bound when it is first used."""
-
-    def __init__(self, name: str):
-        self._name = name
-
-    def __missing__(self, array_type: type) -> Callable[..., Any]:
-        backend = BY_TYPE[array_type]
-        function = self[array_type] = backend.bind(backend.function(self._name))
-        return function
+def _bind(bound: dict[type, Callable[..., Any]], name: str, array_type: type) -> Callable[..., Any]:
+    """Bind the function of this name of the namespace for an array type, and keep it in ``bound``."""
+    backend = BY_TYPE[array_type]
+    function = bound[array_type] = backend.bind(backend.function(name))
+    return function
