@@ -183,7 +183,7 @@ def test_nan_stays_nan(name: str) -> None:
     assert numpy.isnan(CPU.numpy(SMOOTH[name][0](CPU.variable([numpy.nan, numpy.nan])))).all()
 
 
-# -- in place ---------------------------------------------------------------------------------------------------------
+# -- in place ----------------------------------------------------------------------------------------------------------
 IN_PLACE: dict[str, Callable[..., Any]] = {
     "relu": F.relu_,
     "leaky_relu": F.leaky_relu_,
