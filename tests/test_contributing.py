@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md: its map of the package is complete and in order, and the files that it names exist."""
+"""CONTRIBUTING.md: its maps of the package and of the tests are complete, and the files that it names exist."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PACKAGE = Path(rustorch.__file__).parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-def entries() -> list[str]:
-    """The folders and files of the map, as paths in the package: "nn/utils/", "random.py"."""
-    text = PAGE.split("```text\nrustorch/\n")[1].split("```")[0]
+def entries(root: str = "rustorch") -> list[str]:
+    """The folders and files of a map, as paths in its first folder: "nn/utils/", "random.py"."""
+    text = PAGE.split(f"```text\n{root}/\n")[1].split("```")[0]
     found: list[str] = []
     folder = ""
     for line in text.splitlines():
@@ -37,6 +37,16 @@ def test_the_map_names_every_folder_and_every_module_at_the_top_once() -> None:
 def test_the_map_is_in_the_order_of_the_floors() -> None:
     parts = [entry.removesuffix(".py").removesuffix("/") for entry in entries()]
     assert [part for part in parts if "/" not in part] == list(FLOORS)
+
+
+def test_the_map_of_the_tests_names_every_folder_once_and_files_that_exist() -> None:
+    tests = ROOT / "tests"
+    parents = {file.relative_to(tests).parent.parts[:2] for file in tests.rglob("*.py")}
+    folders = {"/".join(parts[:n]) + "/" for parts in parents for n in range(1, len(parts) + 1)}
+    named = entries("tests")
+    assert sorted(entry for entry in named if entry.endswith("/")) == sorted(folders)
+    assert [entry for entry in named if not (tests / entry).exists()] == []
+    assert len(set(named)) == len(named)
 
 
 def test_links_lead_to_files() -> None:
