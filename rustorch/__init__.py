@@ -120,5 +120,7 @@ __all__ = [
     "Tensor",
 ]
 
-if not _typing.TYPE_CHECKING:  # a type checker cannot read computed lists; it exports what ``import *`` brings anyway
-    __all__ += [*ops.__all__, *nn.__all__, *optim.__all__]
+# In this form pyright finds the names. mypy takes those that `import *` brings, and does not see the computed lists.
+__all__ += ops.__all__  # type: ignore[attr-defined]
+__all__ += nn.__all__  # type: ignore[attr-defined]
+__all__ += optim.__all__

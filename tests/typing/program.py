@@ -89,6 +89,9 @@ def layers(x: Variable) -> None:
     assert_type(output, Variable | Any)
     assert_type(h, Variable)
     nn.Sequential(nn.Linear(3, 4), nn.Tanh())(x).sum().backward()
+    layer = rustorch.Linear(3, 4)  # layers and optimizers have their names in rustorch, too
+    assert_type(layer(x), Variable)
+    assert_type(rustorch.SGD(layer.parameters(), lr=0.1), optim.SGD)
 
 
 def functions_of_layers(x: Variable, target: Variable) -> None:
