@@ -92,7 +92,7 @@ def test_a_model_trains_as_on_the_cpu(toy: Target) -> None:
 def test_errors_name_its_device(toy: Target) -> None:
     with pytest.raises(ValueError, match="unknown device 'toy:1'; this backend has only 'toy'"):
         rustorch.ones(2, device="toy:1")
-    with pytest.raises(ValueError, match=r"unknown device 'toys'; rustorch knows 'cpu', .*'torch' and 'toy'"):
+    with pytest.raises(ValueError, match=r"unknown device 'toys'; rustorch knows 'cpu', .* and 'toy'"):
         rustorch.ones(2, device="toys")
     with pytest.raises(RuntimeError, match="operands are on different devices, 'toy' and 'cpu'"):
         rustorch.ones(2, device="toy") + rustorch.ones(2)
