@@ -13,7 +13,7 @@ from ..autograd.graph import Value, make
 from ..backends import default_device, get, of
 from ..backends.convert import host_array
 from ..backends.dtypes import complex128, float64
-from ..backends.promotion import is_numpy_scalar
+from ..backends.promotion import PYTHON_SCALARS, is_numpy_scalar
 from ..ops.from_data import asarray
 from ..pytree import tree_map
 from .dataset import ColumnBatch
@@ -66,7 +66,7 @@ def default_collate(batch: Any) -> Any:
         return batch
     if isinstance(first, Value) or of(first) is not None:
         return _collate_numbers(batch) if is_numpy_scalar(first) else _stack(batch)
-    if isinstance(first, (int, float, complex)):
+    if isinstance(first, tuple(PYTHON_SCALARS)):
         return _collate_numbers(batch)
     if isinstance(first, Mapping):
         return _mapping_like(first, {key: default_collate(_values(batch, key)) for key in first})

@@ -9,7 +9,7 @@ from ..autograd.modes import mode
 from ..autograd.primitive import Primitive
 from ..backends import device_of, dtypes, from_dlpack_array, get, of, resolve, shared, transfer
 from ..backends.convert import host_array
-from ..backends.promotion import is_numpy_scalar
+from ..backends.promotion import PYTHON_SCALARS, is_numpy_scalar
 from . import nested_lists
 from .data_type import astype
 
@@ -44,11 +44,13 @@ def clone(x: Variable) -> Variable:
 
 
 # -- from data ---------------------------------------------------------------------------------------------------------
+#: Types of data that are no arrays.
+_DATA_OF_PYTHON = (*PYTHON_SCALARS, list, tuple)
+
+
 def native_array(data: Any, dtype: DTypeLike, device: str | None) -> Array:
     """A native array of data that is not a Variable. It shares an array's memory if nothing has to change."""
-    backend = (
-        None if isinstance(data, (bool, int, float, complex, list, tuple)) and not is_numpy_scalar(data) else of(data)
-    )
+    backend = None if isinstance(data, _DATA_OF_PYTHON) and not is_numpy_scalar(data) else of(data)
     if backend is not None and not is_numpy_scalar(data):
         native = backend.adopt(data)
         if device is not None:
