@@ -53,3 +53,9 @@ def test_links_lead_to_files() -> None:
     links = re.findall(r"\]\((?!https://)([^)#]+)", PAGE)
     assert len(links) > 4
     assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+def test_the_docstring_of_autograd_names_its_files() -> None:
+    folder = Path(rustorch.autograd.__file__).parent
+    files = {file.stem for file in folder.glob("*.py")} - {"__init__"}
+    assert set(re.findall(r"`(\w+)`", rustorch.autograd.__doc__ or "")) == files

@@ -1,4 +1,14 @@
-"""Reverse-mode differentiation: what an operation is, what the graph is made of, and how gradients are computed."""
+"""Reverse-mode differentiation: what an operation is, what the graph is made of, and how gradients are computed.
+
+The files, by subject:
+
+- a call: `primitive` (an operation and its rules), `check` (its operands and errors), `recording` (what a call does),
+  `graph` (values and nodes), `modes` (whether calls are recorded), `writes` (arrays written in place);
+- backward: `engine`, `pending` (gradients on their way), `constant_gradients`, `hooks`;
+- functions for users: `grad`, `checkpoint`, `gradcheck`, `custom_primitive`, and `function` with `function_context` and
+  `function_saved`;
+- searches for faults: `anomaly`, `detect_writes`, `calling_line` (for their messages), `lost` (gradients that end).
+"""
 
 from __future__ import annotations
 
