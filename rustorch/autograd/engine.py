@@ -195,7 +195,7 @@ def _filled(gradients: list[Any], node: Node, pending: Pending) -> tuple[Any, ..
                 g = xp.zeros(
                     tuple(shape),
                     dtype=backend.public_dtype(dtype) if pending.create_graph else dtype,
-                    device=like.device,
+                    device=getattr(like, "device", None),  # a scalar of NumPy before 2.1 has none
                 )
             out.append(g)
     return tuple(out)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from operator import index
 from typing import Any
 
+from ..backends.promotion import is_numpy_scalar
 from ..random import randint
 
 _LARGEST_SEED = 2**63 - 1
@@ -79,7 +80,8 @@ def position_of(name: str, i: Any, n: int) -> int:
         If it is no integer.
     """
     try:
-        position = None if isinstance(i, bool) else index(i)
+        is_bool = isinstance(i, bool) or (is_numpy_scalar(i) and i.dtype.kind == "b")
+        position = None if is_bool else index(i)
     except TypeError:
         position = None
     if position is None:

@@ -99,7 +99,11 @@ class Interchange:
         options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
         try:
             return self._native.__dlpack__(**{name: value for name, value in options.items() if value is not None})
-        except (KeyError, ValueError) as error:  # from older versions of NumPy and JAX, for an unknown device
+        except TypeError:  # NumPy before 2.1 takes a stream alone
+            if dl_device not in (None, self.__dlpack_device__()):
+                raise BufferError(f"DLPack: {self.device!r} exports no array to the device {dl_device}") from None
+            return (self._native.copy() if copy else self._native).__dlpack__(stream=stream)
+        except (KeyError, ValueError, NotImplementedError) as error:  # older libraries, for an unknown device
             if dl_device is None:
                 raise
             raise BufferError(f"DLPack: {self.device!r} exports no array to the device {dl_device}") from error

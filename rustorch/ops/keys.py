@@ -50,7 +50,7 @@ def _part(key: Any, x: Value) -> Any:
         key = asarray(key, device=None if holds_arrays(key) else device_of(x._native))
         if not key.size and key.dtype.kind != "b":
             key = key.astype("int64")
-    if hasattr(key, "__index__") and (not hasattr(key, "shape") or is_numpy_scalar(key)):
+    if hasattr(key, "__index__") and (not hasattr(key, "shape") or (is_numpy_scalar(key) and key.dtype.kind != "b")):
         return key.__index__()
     if not isinstance(key, Value) and of(key) is None:
         raise IndexError(f"an index is {_KEYS}, not {key!r} of type {type(key).__name__}")

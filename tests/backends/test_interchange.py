@@ -114,9 +114,11 @@ def test_to_dlpack_shares_memory() -> None:
     x = rustorch.tensor([1.0, 2.0])
     a = numpy.from_dlpack(x)
     assert address(a) == address(x.data)
-    a[0] = 5.0
     x[1] = 7.0
-    assert x.tolist() == a.tolist() == [5.0, 7.0]
+    assert x.tolist() == a.tolist() == [1.0, 7.0]
+    if a.flags.writeable:  # since NumPy 2.1
+        a[0] = 5.0
+        assert x.tolist() == [5.0, 7.0]
 
 
 def test_pytorchs_tensors_share_memory() -> None:

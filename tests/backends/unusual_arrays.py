@@ -67,6 +67,7 @@ def check(kind: str, way: str, source: str, target: str) -> None:
         x = WAYS[way](array, target)
     except (ValueError, BufferError) as error:  # NumPy does not export arrays in another byte order
         refused = "copy=False" in str(error) if way == "not copied" else "byte order" in kind and way == "exporter"
+        refused |= "readonly" in str(error) and way == "exporter"  # NumPy before 2.1 does not export them
         assert refused or "native byte order" in str(error), error
         return
     result = rustorch.asarray(x.data)

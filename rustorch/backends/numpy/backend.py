@@ -20,8 +20,9 @@ _REPAIRED = {
 }  # fmt: skip
 _INT64: Any = numpy.dtype("int64")
 _UINT64: Any = numpy.dtype("uint64")
-#: Functions that later releases of NumPy have, and 2.0 has not.
-_COMPAT_SINCE = {"cumulative_sum", "cumulative_prod", "unstack"}
+#: Functions that NumPy 2.0 lacks, or whose arguments it lacks -> the release that has them. array-api-compat has all.
+_LATER = {"cumulative_sum": (2, 1), "cumulative_prod": (2, 1), "unstack": (2, 1), "clip": (2, 1)}
+_NUMPY = tuple(map(int, numpy.__version__.split(".")[:2]))
 
 
 def _keep_freed_memory() -> None:
@@ -48,7 +49,7 @@ class NumpyBackend(Backend):
         self._ones: dict[numpy.dtype, numpy.ndarray] = {}
 
     def _find(self, name: str) -> Any:
-        if name in _REPAIRED or (name not in self.overrides and name in _COMPAT_SINCE and not hasattr(numpy, name)):
+        if name in _REPAIRED or (name not in self.overrides and name in _LATER and _LATER[name] > _NUMPY):
             return getattr(import_module("array_api_compat.numpy"), name)
         return super()._find(name)
 
