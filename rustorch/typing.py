@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .backends import Array, Namespace
+from .backends.dtypes import DType
 
 if TYPE_CHECKING:
-    import numpy
-
     from .variable import Variable
 
 __all__ = ["Array", "ArrayLike", "Axes", "DType", "DTypeLike", "Namespace", "Number", "Shape", "Sizes"]
@@ -27,7 +26,5 @@ Shape: TypeAlias = tuple[int, ...]
 Sizes: TypeAlias = int | Sequence[int]
 #: The dimensions that a function works along: one, several, or None for all of them.
 Axes: TypeAlias = int | Sequence[int] | None
-#: A dtype on any device: one of the standard's, as a dtype of NumPy.
-DType: TypeAlias = "numpy.dtype[Any]"
 #: A dtype of any backend, a type of Python's, a name such as "float32", or None for the default.
 DTypeLike: TypeAlias = Any

@@ -8,7 +8,7 @@ up bfloat16 numbers in float32, and so their arrays may have it.
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy
 
@@ -25,6 +25,9 @@ float32 = numpy.dtype("float32")
 float64 = numpy.dtype("float64")
 complex64 = numpy.dtype("complex64")
 complex128 = numpy.dtype("complex128")
+
+#: A dtype on any device: one of the standard's, as a dtype of NumPy.
+DType: TypeAlias = numpy.dtype[Any]
 
 SIGNED = (int8, int16, int32, int64)
 UNSIGNED = (uint8, uint16, uint32, uint64)
