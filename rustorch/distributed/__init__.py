@@ -1,0 +1,1 @@
+"""Several processes: groups of ranks, and the exchanges between them."""
