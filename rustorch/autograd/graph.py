@@ -11,6 +11,7 @@ from ..backends import Array
 
 if TYPE_CHECKING:
     from ..variable import Variable
+    from .leaf_hooks import LeafHooks
     from .primitive import Plan, Primitive
 
 #: Numbers nodes and writes in the order in which they happen; creation order is a topological order of the graph.
@@ -53,7 +54,9 @@ class Value:
     _node: Node | None = None
     _grad: Array | None = None
     _hooks: dict[int, Callable[..., Any]] | None = None  # the hooks of a leaf; those of a computed value are its node's
+    _post_hooks: LeafHooks | None = None  # the hooks of a leaf that run when its gradient is complete
     _since: int = 0  # for a tracked leaf, its number in the order of all calls
+    _sharding: Any = None  # which piece of a parameter the array is; None if it is the whole parameter
 
     if TYPE_CHECKING:  # the other attributes of a Variable
 

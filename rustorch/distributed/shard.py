@@ -1,0 +1,108 @@
+"""Shard: one rank's piece of an array that is spread over the ranks; Sharding: which piece of a parameter a rank has."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..autograd.graph import Value
+from ..backends import BY_TYPE, device_of, of
+
+if TYPE_CHECKING:
+    from ..typing import Array, ArrayLike, DType, Shape
+
+__all__ = ["Shard", "Sharding"]
+
+
+class Sharding(NamedTuple):
+    """Which elements of a parameter this rank has: ``start`` to ``stop`` of the flattened global array, in C order.
+
+    A parameter of `nn.parallel.fully_shard` has it as ``p._sharding`` while ``p.data`` is the piece, an array of one
+    dimension. It is None while ``p.data`` is the whole array, as for every ordinary parameter.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The shape of the global array.
+    start, stop : int
+        The piece; it is empty where both are equal.
+    group : ProcessGroup
+        The ranks that have the pieces.
+    """
+
+    shape: Shape
+    start: int
+    stop: int
+    group: Any
+
+
+class Shard:
+    """One rank's piece of an array: the elements from ``start`` on of the flattened global array, in C order.
+
+    Parameters
+    ----------
+    array : Variable or native array of one dimension
+        The elements. Its memory is shared.
+    shape : tuple of int
+        The shape of the global array.
+    start : int
+        The place of the first element in the flattened global array.
+
+    Attributes
+    ----------
+    array : native array of one dimension
+    shape : tuple of int
+    start, stop : int
+    dtype : dtype
+    device : str
+
+    Raises
+    ------
+    TypeError
+        If ``array`` is not an array of a backend.
+    ValueError
+        If it has another number of dimensions, or the piece does not lie in the global array.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> from rustorch.distributed.shard import Shard
+    >>> Shard(rustorch.zeros(3), shape=(2, 4), start=5)
+    Shard(elements 5 to 8 of the shape (2, 4), float32 on 'cpu')
+    """
+
+    __slots__ = ("array", "shape", "start")
+
+    def __init__(self, array: Array | ArrayLike, shape: Shape, start: int):
+        native: Any = array._native if isinstance(array, Value) else array
+        if of(native) is None:
+            raise TypeError(f"Shard: the piece is an array or a Variable, not {type(array).__name__}")
+        shape, start = tuple([int(n) for n in shape]), int(start)
+        if len(native.shape) != 1:
+            raise ValueError(f"Shard: the piece has one dimension, not the shape {tuple(native.shape)}")
+        if min(shape, default=0) < 0 or start < 0 or start + native.shape[0] > prod(shape):
+            raise ValueError(
+                f"Shard: the elements {start} to {start + native.shape[0]} are not all in an array of shape {shape}, "
+                f"which has {prod(shape)}"
+            )
+        self.array = native
+        self.shape = shape
+        self.start = start
+
+    @property
+    def stop(self) -> int:
+        """The place after the last element in the flattened global array."""
+        return self.start + int(self.array.shape[0])
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the elements."""
+        return BY_TYPE[type(self.array)].dtype_of(self.array)
+
+    @property
+    def device(self) -> str:
+        """The device that holds the piece."""
+        return device_of(self.array)
+
+    def __repr__(self) -> str:
+        return f"Shard(elements {self.start} to {self.stop} of the shape {self.shape}, {self.dtype} on {self.device!r})"
