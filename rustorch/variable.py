@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from . import ops
-from .autograd import engine, graph, hooks
+from .autograd import engine, graph, hooks, leaf_hooks
 from .autograd.check import native_of
 from .autograd.graph import Node, Value, make
 from .backends import BY_TYPE, Array, device_of, dtypes, of
@@ -231,7 +231,7 @@ class Variable(Operators, Interchange, VariableNames, Value):
                 "a computed Variable is not copied or pickled with its graph; use clone() inside it, or detach() it "
                 "first"
             )
-        return {name: value for name, value in self.__dict__.items() if name not in ("_hooks", "_since")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_hooks", "_post_hooks", "_since")}
 
     # -- other devices and dtypes ------------------------------------------------------------------------------------
     def to(self, target: DTypeLike = None, *, device: str | None = None, dtype: DTypeLike = None) -> Variable:
@@ -355,6 +355,34 @@ class Variable(Operators, Interchange, VariableNames, Value):
             Its ``remove()`` takes the hook away.
         """
         return hooks.register(self, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Variable], None]) -> leaf_hooks.RemovableLeafHook:
+        """Call ``hook(self)`` in each backward as soon as ``grad`` of this leaf is complete, while backward goes on.
+
+        Parameters
+        ----------
+        hook : callable
+            Gets this Variable, whose ``grad`` it may read, replace or set to None. It returns None.
+
+        Returns
+        -------
+        RemovableLeafHook
+            Its ``remove()`` takes the hook away.
+
+        Raises
+        ------
+        RuntimeError
+            If this Variable is computed, or does not require grad.
+
+        Examples
+        --------
+        >>> import rustorch
+        >>> x = rustorch.Variable([1.0, 2.0], requires_grad=True)
+        >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+        >>> (x * x).sum().backward()
+        [2. 4.]
+        """
+        return leaf_hooks.watch(self, hook)
 
     # -- indexing ------------------------------------------------------------------------------------------------------
     def __getitem__(self, key: Any) -> Variable:

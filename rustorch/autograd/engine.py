@@ -19,8 +19,9 @@ from ..backends import BY_TYPE, Array, Namespace, device_of, of
 from .check import adopt
 from .constant_gradients import dependent
 from .graph import FAST_TYPES, Node, Value, make
+from .leaf_hooks import refuse, registered, schedule
 from .modes import mode
-from .pending import Pending, backend_of, name_of
+from .pending import Pending, backend_of, freed, name_of
 from .primitive import SELECT, Plan, Primitive
 from .recording import floating
 from .writes import writes
@@ -63,6 +64,11 @@ def propagate(
     if len(roots) == 1 and targets is None and not create_graph and FAST_TYPES and type(roots[0][0]._node) is Node:
         return _propagate_fast(roots[0][0]._node, roots[0][1], retain_graph)
     pending = Pending(_variables if create_graph else None)
+    if registered.count:
+        if targets is None:
+            schedule([value for value, _ in roots], roots[0][1], pending, _finish)
+        else:
+            refuse(targets)
     needed = None if targets is None else _leading_to(roots, targets)
     target_seqs = () if targets is None else {t._node.seq for t in targets if t._node is not None}
     target_gradients: dict[int, Any] = {}
@@ -90,7 +96,7 @@ def _saved_by(node: Node) -> tuple[Any, ...]:
     """What a node saved, after the check that it is still there and unchanged."""
     saved = node.saved
     if saved is None:
-        raise _freed(node)
+        raise freed(node)
     if node.seq < writes.last:
         writes.check(node, saved)
     return saved
@@ -100,6 +106,14 @@ def _run_leaf_hooks(leaves: dict[int, list[Any]], create_graph: bool) -> None:
     for entry in leaves.values():
         if entry[0]._hooks is not None:
             entry[1], entry[2] = _run_hooks(entry[0]._hooks, entry[1], create_graph), False
+
+
+def _finish(entry: list[Any]) -> None:
+    """Run the hooks of a leaf whose gradient is complete, and store the gradient."""
+    leaf, g, owned = entry
+    if leaf._hooks is not None:
+        g, owned = _run_hooks(leaf._hooks, g, False), False
+    store(leaf, g, owned)
 
 
 def _run_rules(node: Node, g: Any, saved: tuple[Any, ...], pending: Pending, needed: dict[Any, Any] | None) -> None:
@@ -150,13 +164,6 @@ def _is_new(r: Any, g: Any, gradients: Sequence[Any]) -> bool:
     return not any(r is part for part in arrived) and sum(r is other for other in gradients) == 1
 
 
-def _freed(node: Node) -> RuntimeError:
-    return RuntimeError(
-        f"the graph behind {node.primitive.name} was freed by an earlier backward; to go through it again, call the "
-        f"earlier one with retain_graph=True"
-    )
-
-
 def _leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) -> dict[int, bool]:
     """The nodes and leaves on the ways from the roots to the targets.
 
@@ -175,7 +182,7 @@ def _leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) ->
     needed = {id(target._node or target): False for target in targets}
     for node in nodes.values():
         if node.saved is None and id(node) not in needed:  # a freed node has lost its parents
-            raise _freed(node)
+            raise freed(node)
     for seq in sorted(nodes):
         node = nodes[seq]
         if any(parent is not None and id(parent) in needed for parent in node.parents):
@@ -240,6 +247,7 @@ def _as_input(parent: Any, value: Array) -> Any:
 def _run_hooks(hooks: dict[int, Callable[..., Any]], g: Any, create_graph: bool) -> Any:
     """The gradient after all hooks. The hook of ``retain_grad`` (key 0) runs last. Mode 2 records what they compute."""
     before, mode.enabled = mode.enabled, create_graph
+    g = g if create_graph else backend_of(g).as_array(g)  # NumPy returns scalars for 0-d arrays
     try:
         for key in sorted(hooks, key=lambda key: (key == 0, key)):
             result = hooks[key](g if create_graph else make(g))
@@ -267,6 +275,8 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
     """
     pending = Pending(None)
     heap, nodes, leaves = pending.heap, pending.nodes, pending.leaves
+    if registered.count:
+        schedule([make(g, root)], g, pending, _finish)
     single: Any = root  # the pending node, while there is only one
     single_g, single_owned = g, False
     array_type: Any = None

@@ -138,6 +138,14 @@ def backend_of(array: Array) -> Backend:
     return BY_TYPE.get(type(array)) or of(array)  # type: ignore[return-value] # an array always has one
 
 
+def freed(node: Node) -> RuntimeError:
+    """The error for a node that an earlier backward has freed."""
+    return RuntimeError(
+        f"the graph behind {node.primitive.name} was freed by an earlier backward; to go through it again, call the "
+        f"earlier one with retain_graph=True"
+    )
+
+
 def name_of(node: Any) -> str:
     """The name of a node's primitive, for errors."""
     return node.primitive.name if type(node) is Node else "backward"

@@ -19,6 +19,13 @@ def test_a_hook_of_a_leaf_sees_and_replaces_its_gradient(backend: Target) -> Non
     numpy.testing.assert_allclose(backend.numpy(x.grad), [30.0, 50.0])
 
 
+def test_a_hook_gets_an_array_without_dimensions_as_an_array(backend: Target) -> None:
+    x = backend.variable(1.0, requires_grad=True)
+    x.register_hook(lambda g: g * 10)
+    (x * 2 + x * 3).backward()
+    assert float(backend.numpy(x.grad)) == 50.0
+
+
 def test_a_hook_of_a_computed_value_changes_what_flows_on(backend: Target) -> None:
     x = backend.variable([1.0, 2.0], requires_grad=True)
     y = x * 3
