@@ -173,6 +173,10 @@ class Backend:
         strides: tuple[int, ...] = getattr(array, "strides", ())
         return strides
 
+    def contiguous(self, array: Array) -> bool:
+        """Whether the elements lie one after the other in C order, as far as the library lets one see it."""
+        return True
+
     def owner(self, array: Array) -> Any:
         """The object that owns the memory of ``array``: the array itself, or what it is a view of."""
         return array

@@ -52,6 +52,10 @@ class StrictBackend(StandardBackend):
         writable: bool = array._array.flags.writeable
         return writable
 
+    def contiguous(self, array: Array) -> bool:
+        contiguous: bool = array._array.flags.c_contiguous
+        return contiguous
+
     def strides(self, array: Array) -> tuple[int, ...]:
         strides: tuple[int, ...] = array._array.strides
         return strides

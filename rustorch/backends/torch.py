@@ -88,6 +88,10 @@ class TorchBackend(StandardBackend):
         # PyTorch keeps an integer apart from the arrays; in NumPy it is one of them
         return not (kinds & {"array", "mask"} and kinds & {"integer", "0-d array"})
 
+    def contiguous(self, array: Array) -> bool:
+        contiguous: bool = array.is_contiguous()
+        return contiguous
+
     def owner(self, array: Array) -> Any:
         return array if array._base is None else array._base
 

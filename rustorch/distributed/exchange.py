@@ -23,8 +23,8 @@ class Exchange:
     name : str
         The name of the engine: "mpi", "nccl" or "alone".
     on_host : bool
-        Whether the arrays are NumPy arrays; else they are CuPy arrays on this rank's GPU. Arrays of other libraries, and
-        of other memory, are copied to the host and back around an exchange that works there.
+        Whether the arrays are NumPy arrays; else they are CuPy arrays on this rank's GPU. Arrays of other libraries,
+        and of other memory, are copied to the host and back around an exchange that works there.
     checked : bool
         Whether comparing the calls of all ranks before an exchange is cheap.
     """

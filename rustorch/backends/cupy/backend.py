@@ -148,6 +148,10 @@ class CupyBackend(Backend):
                 self._ones[key] = cupy.ones((), like.dtype)
         return self._ones[key]
 
+    def contiguous(self, array: Array) -> bool:
+        contiguous: bool = array.flags.c_contiguous
+        return contiguous
+
     def owner(self, array: Array) -> Any:
         while array.base is not None:
             array = array.base

@@ -107,6 +107,9 @@ class NumpyBackend(Backend):
     def writable(self, array: numpy.ndarray) -> bool:
         return array.flags.writeable
 
+    def contiguous(self, array: numpy.ndarray) -> bool:
+        return array.flags.c_contiguous
+
     def owner(self, array: numpy.ndarray) -> Any:
         while type(array.base) is numpy.ndarray:
             array = array.base

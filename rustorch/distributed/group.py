@@ -1,0 +1,253 @@
+"""Groups of ranks: who belongs to them, and what carries their arrays."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from ..backends import Array, Backend, of
+from .calls import Calls
+from .exchange import Alone, Exchange
+
+__all__ = [
+    "ProcessGroup", "get_backend", "get_global_rank", "get_group_rank", "get_process_group_ranks", "get_rank",
+    "get_world_size", "is_initialized", "local_rank", "new_group",
+]  # fmt: skip
+
+
+class ProcessGroup:
+    """Some of the ranks of a job. `new_group` and `init_process_group` make it.
+
+    Attributes
+    ----------
+    ranks : tuple of int
+        The members: their ranks in the world.
+    rank : int
+        This process's rank in the group; -1 if it is not a member.
+    size : int
+        The number of members.
+    """
+
+    _numbers = itertools.count()
+
+    def __init__(
+        self, ranks: Sequence[int], rank: int, host: Exchange | None, gpu: Exchange | None, backend: str | None
+    ):
+        self.ranks = tuple(ranks)
+        self.rank = rank
+        self.size = len(self.ranks)
+        self.calls = Calls(next(self._numbers), self.ranks)
+        self.host = host
+        self._gpu = gpu
+        self._gpu_tried = gpu is not None
+        self.backend = backend
+
+    def __repr__(self) -> str:
+        return f"<group of ranks {', '.join(map(str, self.ranks))}>"
+
+    def exchange_for(self, array: Array, function: str) -> Exchange:
+        """What carries an array of this kind, after the check that this process is a member."""
+        if self.rank < 0:
+            raise ValueError(f"{function}: rank {get_rank()} is not in the group of ranks {self.ranks}")
+        if type(self.host) is Alone and self.backend != "nccl":
+            return self.host
+        backend = of(array)
+        assert backend is not None
+        if backend.name == "cuda" and self.backend != "mpi":
+            gpu = self._connected(backend, array)
+            if gpu is not None:
+                return gpu
+        if self.backend == "nccl" or self.host is None:
+            raise ValueError(
+                f"{function}: NCCL exchanges arrays on GPUs, and this one is on {backend.device_of(array)!r}; move it "
+                f"with .to('cuda'), or call init_process_group() without a backend under mpiexec, which exchanges both"
+            )
+        return self.host
+
+    def _connected(self, backend: Backend, array: Array) -> Exchange | None:
+        """The exchange over NCCL, where every rank has a GPU of its own. All ranks ask for it in the same call."""
+        if not self._gpu_tried and self.host is not None:
+            from . import nccl
+
+            self._gpu = nccl.connect(self.host, self.rank, self.size, backend, array, required=self.backend == "nccl")
+            self._gpu_tried = True
+        return self._gpu
+
+    @property
+    def exchange(self) -> Exchange:
+        """What carries bytes: MPI if there is one."""
+        found = self.host or self._gpu
+        assert found is not None
+        return found
+
+    def position(self, rank: int, function: str) -> int:
+        """The number within the group of a rank of the world."""
+        if type(rank) is not int:
+            raise TypeError(f"{function}: a rank is an int, not {type(rank).__name__}")
+        if rank not in self.ranks:
+            raise ValueError(f"{function}: rank {rank} is not in the group, which has the ranks {self.ranks}")
+        return self.ranks.index(rank)
+
+    def close(self) -> None:
+        """Free the exchanges."""
+        for exchange in (self._gpu, self.host):
+            if exchange is not None and self.rank >= 0:
+                exchange.close()
+
+
+class _World:
+    """The state of this process."""
+
+    group: ProcessGroup | None = None
+    others: list[ProcessGroup]
+    checks = "sync"
+
+    def __init__(self) -> None:
+        self.others = []
+
+
+state = _World()
+
+
+def world(function: str = "rustorch.distributed") -> ProcessGroup:
+    """The group of all ranks.
+
+    Raises
+    ------
+    RuntimeError
+        If there is none.
+    """
+    if state.group is None:
+        raise RuntimeError(
+            f"{function}: there is no process group; call rustorch.distributed.init_process_group() first (it also "
+            f"works in a single process)"
+        )
+    return state.group
+
+
+def resolved(group: ProcessGroup | None, function: str) -> ProcessGroup:
+    """The group, or the world for None."""
+    everyone = world(function)
+    if group is None:
+        return everyone
+    if not isinstance(group, ProcessGroup):
+        raise TypeError(f"{function}: group must come from new_group(), not {type(group).__name__}")
+    if group is not everyone and group not in state.others:
+        raise RuntimeError(f"{function}: the group of ranks {group.ranks} was destroyed")
+    return group
+
+
+def is_initialized() -> bool:
+    """Whether `init_process_group` was called, and `destroy_process_group` was not called since."""
+    return state.group is not None
+
+
+def get_rank(group: ProcessGroup | None = None) -> int:
+    """This process's rank in the world, or in a group: 0 to size - 1; -1 for a group that it does not belong to.
+
+    Raises
+    ------
+    RuntimeError
+        If there is no process group.
+    """
+    return resolved(group, "get_rank").rank
+
+
+def get_world_size(group: ProcessGroup | None = None) -> int:
+    """The number of ranks of the world, or of a group; -1 for a group that this process does not belong to.
+
+    Raises
+    ------
+    RuntimeError
+        If there is no process group.
+    """
+    found = resolved(group, "get_world_size")
+    return found.size if found.rank >= 0 else -1
+
+
+def get_backend(group: ProcessGroup | None = None) -> str:
+    """What carries the arrays of a group: "mpi", "nccl" or, in a world of one without a launcher, "alone"."""
+    found = resolved(group, "get_backend")
+    return found.backend or found.exchange.name
+
+
+def get_process_group_ranks(group: ProcessGroup | None = None) -> list[int]:
+    """The ranks in the world of a group's members."""
+    return list(resolved(group, "get_process_group_ranks").ranks)
+
+
+def get_group_rank(group: ProcessGroup, global_rank: int) -> int:
+    """The rank within a group of a rank of the world."""
+    return resolved(group, "get_group_rank").position(global_rank, "get_group_rank")
+
+
+def get_global_rank(group: ProcessGroup, group_rank: int) -> int:
+    """The rank in the world of a rank within a group."""
+    found = resolved(group, "get_global_rank")
+    if not 0 <= group_rank < found.size:
+        raise ValueError(f"get_global_rank: the group has ranks 0 to {found.size - 1}, not {group_rank}")
+    return found.ranks[group_rank]
+
+
+#: Where launchers say which process on its host this one is: MPICH, Open MPI, Intel MPI, Slurm, torchrun.
+_LOCAL_RANKS = ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "LOCAL_RANK")
+
+
+def local_rank() -> int:
+    """The number of this process among those on the same host: which GPU to take, as in ``f"cuda:{local_rank()}"``.
+
+    The launcher says it in an environment variable; without a launcher it is 0.
+    """
+    for name in _LOCAL_RANKS:
+        value = os.environ.get(name, "")
+        if value.isdecimal():
+            return int(value)
+    return 0
+
+
+def new_group(ranks: Sequence[int] | None = None) -> ProcessGroup:
+    """A group of some of the ranks. All ranks of the world call it, also those that are not members.
+
+    Parameters
+    ----------
+    ranks : sequence of int, optional
+        The members: ranks of the world. Default: all.
+
+    Returns
+    -------
+    ProcessGroup
+        For the argument ``group`` of the collectives. Ranks that are not members may not use it.
+
+    Raises
+    ------
+    ValueError
+        If a rank does not exist, comes twice, or if the ranks do not all pass the same members.
+
+    Examples
+    --------
+    >>> import rustorch.distributed as dist
+    >>> dist.init_process_group()
+    >>> dist.get_world_size(dist.new_group([0]))
+    1
+    >>> dist.destroy_process_group()
+    """
+    everyone = world("new_group")
+    members = tuple(everyone.ranks if ranks is None else sorted(ranks))
+    for rank in members:
+        everyone.position(rank, "new_group")
+    if len(set(members)) != len(members) or not members:
+        raise ValueError(f"new_group: a group has at least one rank, and each once; these are {list(members)}")
+    described = [part.decode() for part in everyone.exchange.gather_bytes(repr(list(members)).encode())]
+    if len(set(described)) > 1:
+        lines = "".join(f"\n  rank {rank}: {text}" for rank, text in enumerate(described))
+        raise ValueError(f"new_group: all ranks pass the same members, and these differ:{lines}")
+    position = members.index(everyone.rank) if everyone.rank in members else -1
+    host = everyone.host.split(members) if everyone.host is not None else None
+    gpu: Any = None
+    if everyone.host is None:
+        gpu = everyone.exchange.split(members)
+    group = ProcessGroup(members, position, host, gpu, everyone.backend)
+    state.others.append(group)
+    return group

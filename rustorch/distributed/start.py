@@ -1,0 +1,152 @@
+"""The start and the end of the process group: which launcher runs, and what carries the arrays."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+from typing import Any
+
+from .exchange import Alone, Exchange
+from .group import ProcessGroup, state
+from .watchdog import Watchdog
+
+__all__ = ["destroy_process_group", "init_process_group", "is_available"]
+
+#: Where launchers of MPI programs say how many processes they started: MPICH and Intel MPI, Open MPI, Slurm.
+_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+_BACKENDS = ("mpi", "nccl")
+_CHECKS = {None: "sync", False: "off", True: "all"}
+_watchdog: Watchdog | None = None
+
+
+def is_available() -> bool:
+    """Whether process groups can be used: always, for a world of one. Exchanges between processes need mpi4py."""
+    return True
+
+
+def _launched_by_mpi() -> int:
+    """How many processes a launcher of MPI programs started; 0 if this one was started without such a launcher."""
+    for name in _SIZES:
+        value = os.environ.get(name, "")
+        if value.isdecimal():
+            return int(value)
+    if "PMIX_RANK" in os.environ or ("SLURM_PROCID" in os.environ and "PMI_FD" in os.environ):
+        return max(1, int(os.environ.get("SLURM_NTASKS", "1")))
+    running = sys.modules.get("mpi4py.MPI")
+    return int(running.COMM_WORLD.size) if running is not None and running.COMM_WORLD.size > 1 else 0
+
+
+def _launched_by_torchrun() -> bool:
+    return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR"))
+
+
+def init_process_group(
+    backend: str | None = None, timeout: float | datetime.timedelta | None = None, *, debug: bool | None = None
+) -> None:
+    """Start the group of all processes that a launcher started. Every process calls it, once, before anything else.
+
+    Start a program with ``mpiexec -n 4 python -m mpi4py train.py``. Without a launcher the world has one rank, in which
+    every function works.
+
+    Parameters
+    ----------
+    backend : {"mpi", "nccl"}, optional
+        What carries the arrays. By default, MPI carries what lies on the host, and NCCL what lies on GPUs, if each rank
+        has a GPU of its own; ranks that share a GPU exchange through MPI. "mpi" uses MPI alone. "nccl" refuses
+        arrays that are not on a GPU; it also starts without MPI from the variables that torchrun sets (RANK,
+        WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT).
+    timeout : float or datetime.timedelta, optional
+        Seconds after which a rank that does not come to a collective ends the job, with a report of what each rank
+        waits for. Default: 600.
+    debug : bool, optional
+        By default, ranks compare what they call before each exchange through MPI that they wait for, which takes
+        microseconds. True compares all exchanges, also those in the background and on GPUs, and makes them wait for one
+        another. False compares none. The environment variable RUSTORCH_DISTRIBUTED_DEBUG, 0 or 1, is the default.
+
+    Raises
+    ------
+    RuntimeError
+        If a group exists already, if mpi4py or NCCL is missing, or if mpiexec belongs to another MPI than mpi4py.
+    ValueError
+        If the backend is unknown.
+
+    Examples
+    --------
+    >>> import rustorch.distributed as dist
+    >>> dist.init_process_group()
+    >>> dist.get_rank(), dist.get_world_size()
+    (0, 1)
+    >>> dist.destroy_process_group()
+    """
+    global _watchdog
+    seconds, checks = _checked(backend, timeout, debug)
+    count = _launched_by_mpi()
+    host: Exchange | None = None
+    gpu: Any = None
+    if backend == "mpi" or count:
+        from . import mpi
+
+        host = mpi.start(count)
+        rank, size = mpi.rank_and_size(host)
+    elif _launched_by_torchrun() and (backend == "nccl" or int(os.environ["WORLD_SIZE"]) > 1):
+        from . import nccl
+
+        gpu, rank, size = nccl.start(seconds)
+        backend = "nccl"
+    else:
+        host, rank, size = Alone(), 0, 1
+    state.group = ProcessGroup(range(size), rank, host, gpu, backend)
+    state.checks = checks
+    if host is not None and size > 1:
+        _watchdog = Watchdog(mpi.Control(count), seconds)
+        _watchdog.start()
+
+
+def _checked(backend: Any, timeout: Any, debug: Any) -> tuple[float, str]:
+    """The time limit in seconds and what is compared, after the check of the arguments."""
+    if state.group is not None:
+        raise RuntimeError(
+            "init_process_group: the process group exists already; call it once, at the start of the program, or "
+            "destroy_process_group() before"
+        )
+    if backend is not None and backend not in _BACKENDS:
+        raise ValueError(
+            f"init_process_group: unknown backend {backend!r}; use 'mpi' or 'nccl', or None to choose for each array"
+        )
+    seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else timeout
+    seconds = 600.0 if seconds is None else seconds
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise ValueError(f"init_process_group: timeout is a number of seconds above 0, not {timeout!r}")
+    if debug is None:
+        debug = {"0": False, "1": True}.get(os.environ.get("RUSTORCH_DISTRIBUTED_DEBUG", ""))
+    if debug not in _CHECKS:
+        raise ValueError(f"init_process_group: debug is True, False or None, not {debug!r}")
+    return float(seconds), _CHECKS[debug]
+
+
+def destroy_process_group(group: ProcessGroup | None = None) -> None:
+    """End a group, or for None all groups. Every member calls it, and waits until all others have come here.
+
+    Raises
+    ------
+    RuntimeError
+        If there is no such group.
+    """
+    global _watchdog
+    from .collectives import barrier
+    from .group import resolved
+
+    found = resolved(group, "destroy_process_group")
+    if group is not None and group is not state.group:
+        state.others.remove(found)
+        found.close()
+        return
+    barrier(found)
+    if _watchdog is not None:
+        _watchdog.stop()
+        _watchdog = None
+    for other in [*state.others, found]:
+        other.close()
+    state.others.clear()
+    state.group = None
