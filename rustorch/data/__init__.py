@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .collate import default_collate, default_convert
 from .dataset import ArrayDataset, ChainDataset, ConcatDataset, Dataset, IterableDataset, Subset, random_split
+from .distributed import DistributedSampler
 from .loader import DataLoader
 from .sampler import (
     BatchSampler,
@@ -15,7 +16,7 @@ from .sampler import (
 )
 
 __all__ = [
-    "ArrayDataset", "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "IterableDataset",
-    "RandomSampler", "Sampler", "SequentialSampler", "Subset", "SubsetRandomSampler", "WeightedRandomSampler",
-    "default_collate", "default_convert", "random_split",
+    "ArrayDataset", "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "DistributedSampler",
+    "IterableDataset", "RandomSampler", "Sampler", "SequentialSampler", "Subset", "SubsetRandomSampler",
+    "WeightedRandomSampler", "default_collate", "default_convert", "random_split",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from .batches import BatchMaker, IndexedBatchMaker, Progress, StreamBatches
 from .checks import checked_bool, checked_integer, given_or_drawn_seed, length_of
 from .collate import default_collate, default_convert
 from .dataset import is_stream
-from .sampler import BatchSampler, RandomSampler, SequentialSampler
+from .sampler import BatchSampler, RandomSampler, SeededSampler, SequentialSampler
 
 #: Arguments of PyTorch's loader about its processes. They have no effect here.
 _IGNORED = ("pin_memory", "pin_memory_device", "persistent_workers", "multiprocessing_context", "timeout", "in_order")
@@ -196,7 +196,13 @@ class DataLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Start the next pass at the beginning of this epoch. Each pass adds 1 to the number by itself."""
-        self._progress = Progress(checked_integer("DataLoader.set_epoch", "epoch", epoch))
+        self._go_to(Progress(checked_integer("DataLoader.set_epoch", "epoch", epoch)))
+
+    def _go_to(self, progress: Progress) -> None:
+        """Start the next pass here, also if the epoch of the sampler was set before."""
+        self._progress = progress
+        if isinstance(sampler := self._epoch_sampler, SeededSampler):
+            sampler.epoch_was_set = False
 
     def __len__(self) -> int:
         """The number of batches of an epoch."""
@@ -207,8 +213,11 @@ class DataLoader:
 
     # -- batches -------------------------------------------------------------------------------------------------------
     def __iter__(self) -> Iterator[Any]:
-        self._progress = self._progress.next_pass()
-        return self._pass(self._progress)
+        progress, sampler = self._progress.next_pass(), self._epoch_sampler
+        if isinstance(sampler, SeededSampler) and sampler.epoch_was_set and sampler.epoch != progress.epoch:
+            progress = Progress(sampler.epoch, begun=True)  # the program called set_epoch of the sampler, as in PyTorch
+        self._progress = progress
+        return self._pass(progress)
 
     def _pass(self, progress: Progress) -> Iterator[Any]:
         batches = self._batches(progress.epoch, progress.batches)
@@ -222,6 +231,8 @@ class DataLoader:
         """The batches of an epoch, without the first ``skip``."""
         if (sampler := self._epoch_sampler) is not None:
             sampler.set_epoch(epoch)
+            if isinstance(sampler, SeededSampler):  # this was no call of the program
+                sampler.epoch_was_set = False
         make: BatchMaker
         read: Callable[[], list[Any]] | None = None
         if self._is_stream:
@@ -303,7 +314,7 @@ class DataLoader:
                 f"data or batch_size others?"
             )
         self._reseed(seed)
-        self._progress = Progress(epoch, batches)
+        self._go_to(Progress(epoch, batches))
 
 
 # -- checks of the arguments -------------------------------------------------------------------------------------------

@@ -65,21 +65,29 @@ class SequentialSampler(Sampler[int]):
         return len(self.data_source)
 
 
-class _Seeded(Sampler[int]):
-    """The base class of the random samplers.
+class SeededSampler(Sampler[int]):
+    """The base class of the samplers here that have a seed.
 
     The order of a pass depends only on ``(seed, epoch)``. Each pass adds 1 to ``epoch``.
+
+    Attributes
+    ----------
+    epoch_was_set : bool
+        Whether `set_epoch` was called since the latest pass began. Then a `DataLoader` starts there, too.
     """
 
     def __init__(self, seed: int | None):
         self.seed = given_or_drawn_seed(type(self).__name__, seed)
         self.epoch = 0
+        self.epoch_was_set = False
 
     def set_epoch(self, epoch: int) -> None:
         """Set the number of the next pass. Numbers start at 0, and each pass adds 1."""
         self.epoch = checked_integer(type(self).__name__, "epoch", epoch)
+        self.epoch_was_set = True
 
     def __iter__(self) -> Iterator[int]:
+        self.epoch_was_set = False
         order = self._order(keyed_stream(self.seed, _STREAM, self.epoch))
         self.epoch += 1
         return iter(order)
@@ -95,7 +103,7 @@ def permutation(stream: Backend, n: int) -> list[int]:
     return order
 
 
-class RandomSampler(_Seeded):
+class RandomSampler(SeededSampler):
     """All indices in random order, or, with replacement, independent random indices.
 
     Parameters
@@ -158,7 +166,7 @@ class RandomSampler(_Seeded):
         return self.num_samples
 
 
-class SubsetRandomSampler(_Seeded):
+class SubsetRandomSampler(SeededSampler):
     """The given indices in random order, each once.
 
     Parameters
@@ -179,7 +187,7 @@ class SubsetRandomSampler(_Seeded):
         return len(self.indices)
 
 
-class WeightedRandomSampler(_Seeded):
+class WeightedRandomSampler(SeededSampler):
     """Random indices with given probabilities, for example to draw rare classes as often as frequent ones.
 
     Parameters
