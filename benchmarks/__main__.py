@@ -16,7 +16,24 @@ import numpy
 
 import rustorch
 
-from . import adam, chain, cnn, cube, cuda, embedding, gpt, launches, loader, lstm, mlp, processes, saving
+from . import (
+    adam,
+    chain,
+    cnn,
+    cube,
+    cuda,
+    distributed,
+    embedding,
+    exchange,
+    gpt,
+    launches,
+    loader,
+    lstm,
+    mlp,
+    processes,
+    saving,
+    scaling_measured,
+)
 from .timing import medians, report
 
 _MLPS = {
@@ -103,6 +120,9 @@ _CASES: dict[str, Callable[[int], int | None]] = {
     "memory": _memory,
     "launches": _launches,
     "cuda": cuda.run,
+    "exchange": exchange.run,
+    "distributed": distributed.run,
+    "scaling": scaling_measured.run,
 }
 
 

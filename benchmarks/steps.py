@@ -47,21 +47,26 @@ class Step:
     def _start(self) -> dict[str, numpy.ndarray]:
         return {name: value.data.copy() for name, value in self.model(rustorch.nn).state_dict().items()}
 
-    def rustorch_step(self, device: str = "cpu") -> Callable[[], object]:
-        """The step in rustorch."""
+    def rustorch_step(
+        self, device: str = "cpu", wrap: Callable[[Any], Any] = lambda network: network
+    ) -> Callable[[], object]:
+        """The step in rustorch. ``wrap`` may put the network into another module."""
         network = self.model(rustorch.nn)
         network.load_state_dict(self._start)
         inputs = [rustorch.Variable(x, device=device) for x in self.inputs]
-        return self._step(rustorch, network.to(device), inputs, rustorch.Variable(self.labels, device=device))
+        labels = rustorch.Variable(self.labels, device=device)
+        return self._step(rustorch, wrap(network.to(device)), inputs, labels)
 
-    def torch_step(self, device: str = "cpu") -> Callable[[], object]:
-        """The step in PyTorch."""
+    def torch_step(
+        self, device: str = "cpu", wrap: Callable[[Any], Any] = lambda network: network
+    ) -> Callable[[], object]:
+        """The step in PyTorch. ``wrap`` may put the network into another module."""
         import torch
 
         network = self.model(torch.nn)
         network.load_state_dict({name: torch.tensor(value) for name, value in self._start.items()})
         inputs = [torch.tensor(x, device=device) for x in self.inputs]
-        return self._step(torch, network.to(device), inputs, torch.tensor(self.labels, device=device))
+        return self._step(torch, wrap(network.to(device)), inputs, torch.tensor(self.labels, device=device))
 
     def functions(self, device: str = "cpu") -> dict[str, Callable[[], object]]:
         """The step in each library that is installed and can use the device."""
