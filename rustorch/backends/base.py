@@ -177,6 +177,10 @@ class Backend:
         """Whether the elements lie one after the other in C order, as far as the library lets one see it."""
         return True
 
+    def scale_into(self, out: Array, array: Array, factor: float) -> None:
+        """Write ``array * factor`` into ``out``: the same shape and dtype, on the current device."""
+        out[...] = array * factor
+
     def owner(self, array: Array) -> Any:
         """The object that owns the memory of ``array``: the array itself, or what it is a view of."""
         return array

@@ -110,6 +110,9 @@ class NumpyBackend(Backend):
     def contiguous(self, array: numpy.ndarray) -> bool:
         return array.flags.c_contiguous
 
+    def scale_into(self, out: numpy.ndarray, array: numpy.ndarray, factor: float) -> None:
+        numpy.multiply(array, factor, out=out)  # one pass, where the plain version takes two
+
     def owner(self, array: numpy.ndarray) -> Any:
         while type(array.base) is numpy.ndarray:
             array = array.base
