@@ -1,4 +1,4 @@
-"""Shard: one rank's piece of an array that is spread over the ranks; Sharding: which piece of a parameter a rank has."""
+"""Shard: one rank's piece of an array spread over the ranks; Sharding: which piece of a parameter a rank has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..backends import BY_TYPE, device_of, of
 if TYPE_CHECKING:
     from ..typing import Array, ArrayLike, DType, Shape
 
-__all__ = ["Shard", "Sharding"]
+__all__ = ["Shard", "Sharding", "bounds"]
 
 
 class Sharding(NamedTuple):
@@ -34,6 +34,15 @@ class Sharding(NamedTuple):
     start: int
     stop: int
     group: Any
+
+
+def bounds(size: int, rank: int, n_ranks: int) -> tuple[int, int]:
+    """The piece of a rank: the first and the last element, excluded, of ``size`` elements that ``n_ranks`` ranks share.
+
+    All pieces are equally long, but for the last ones, which may be shorter or empty.
+    """
+    length = -(-size // n_ranks)
+    return min(rank * length, size), min((rank + 1) * length, size)
 
 
 class Shard:

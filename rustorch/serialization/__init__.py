@@ -1,4 +1,4 @@
-"""Save and load models, optimizers and nested objects in one safetensors file.
+"""Save and load models, optimizers and nested objects in one safetensors file, or in a folder with one of each rank.
 
 The format has named arrays, and text as metadata. It has no code, so that loading a file runs nothing. The structure of
 a nested object is stored in the metadata, as JSON.
@@ -14,6 +14,7 @@ from ..autograd.graph import make
 from ..backends import get, resolve
 
 if TYPE_CHECKING:
+    from ..distributed import ProcessGroup
     from ..variable import Variable
     from .header import Entry
     from .source import Source
@@ -22,24 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "load_metadata", "save"]
 
-#: The name of rustorch's own entry in a file's metadata.
-_OWN_ENTRY = "rustorch"
-#: The version of that entry.
-_VERSION = 1
 
-
-def _path(name: str, path: Any) -> str:
-    """The path as a string. Raises TypeError if it is no path."""
-    try:
-        return os.fsdecode(path)
-    except TypeError:
-        raise TypeError(
-            f"{name}: a path is a string or a pathlib.Path, not {type(path).__name__}; a file is what open(path, 'rb' "
-            f"or 'wb') returns"
-        ) from None
-
-
-def save(obj: Any, path: str | os.PathLike[str] | BinaryIO, metadata: Mapping[str, Any] | None = None) -> None:
+def save(
+    obj: Any,
+    path: str | os.PathLike[str] | BinaryIO,
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    sharded: bool = False,
+    rank: int | None = None,
+    group: ProcessGroup | None = None,
+) -> None:
     """Write an object into a safetensors file, completely or not at all.
 
     The bytes go into a temporary file in the same folder, which replaces ``path`` when all bytes are on the disk. If
@@ -59,6 +52,14 @@ def save(obj: Any, path: str | os.PathLike[str] | BinaryIO, metadata: Mapping[st
         that was written.
     metadata : mapping of str to object, optional
         Further values in the file, for `load_metadata`. Strings are stored as they are, other values as JSON.
+    sharded : bool
+        Whether all ranks of the process group save one object together into a folder, with a file of each rank. All
+        ranks call ``save``, each with its own part. The folder is made if it does not exist; its parent must exist.
+    rank : int, optional
+        This rank of the process group writes one file for all of them. All ranks call ``save``, each with its own part,
+        and return when the file is complete. Default: this process saves alone, and no other rank takes part.
+    group : ProcessGroup, optional
+        The ranks that save together. Default: all.
 
     Raises
     ------
@@ -70,9 +71,17 @@ def save(obj: Any, path: str | os.PathLike[str] | BinaryIO, metadata: Mapping[st
         Unicode. Nothing is written.
     OSError
         If the file cannot be written, for example without space or permission. The old file does not change.
+    RuntimeError
+        If ranks save together and it failed on another rank. Then it fails on all of them, and the old files do not
+        change.
 
     Notes
     -----
+    The object that ranks save together has the keys of all their dicts. An array that several ranks have is written by
+    one of them; a `rustorch.distributed.Shard` is a piece of an array, and all of the array's pieces are needed. Any
+    other value is that of the first rank that has it. To save a value of each rank, give each a key of its own:
+    ``{"random": {dist.get_rank(): rustorch.get_rng_state()}}``.
+
     Gradients, devices, shared memory and ``requires_grad`` are not saved. Subclasses of dicts, lists, tuples and
     numbers are loaded as the base class, and NumPy's scalars as Python's numbers. complex128 is written as pairs of
     float64, because the format lacks it.
@@ -95,55 +104,37 @@ def save(obj: Any, path: str | os.PathLike[str] | BinaryIO, metadata: Mapping[st
     >>> checkpoint["step"]
     3
     """
-    import json
-
     from ..backends.buffers import contents
-    from . import header
     from .atomic import replace
-    from .stream import is_file, target
+    from .metadata import json_names_of, texts_of, whole_header
+    from .stream import is_file, path_of, target
     from .tree import Flattened
 
+    if sharded or rank is not None or group is not None:
+        from .together import save_together
+
+        return save_together(obj, path, metadata, sharded, rank, group)
     write = target("save", path) if is_file(path, "write") else None
-    file_name = "" if write else _path("save", path)
+    file_name = "" if write else path_of("save", path)
     parts = Flattened(obj)
-    texts = _metadata_texts(metadata)
-    own_entry: dict[str, Any] = {} if parts.is_plain else {"tree": parts.node}
-    if json_names := [name for name, value in (metadata or {}).items() if not isinstance(value, str)]:
-        own_entry["json"] = json_names
-    if own_entry:
-        texts[_OWN_ENTRY] = json.dumps({"version": _VERSION, **own_entry}, separators=(",", ":"))
-    head, order = header.write(parts.described, texts)
+    texts = texts_of(metadata)
+    head, order = whole_header(parts.described, parts.node, parts.is_plain, texts, json_names_of(metadata))
     pieces = (head if name is None else contents(parts.arrays[name]) for name in (None, *order))
     if write is None:
         replace(file_name, pieces)
     else:
         write(pieces)
+    return None
 
 
-def _metadata_texts(metadata: Any) -> dict[str, str]:
-    """The user's metadata as strings: a string as it is, another value as JSON."""
-    import json
-
-    texts: dict[str, str] = {}
-    if metadata is not None and not isinstance(metadata, Mapping):
-        raise TypeError(f"save: metadata is a dict of strings or of what JSON can hold, not {type(metadata).__name__}")
-    for name, value in (metadata or {}).items():
-        if not isinstance(name, str):
-            raise TypeError(f"save: names of metadata are strings, not {name!r}")
-        if name == _OWN_ENTRY:
-            raise ValueError(f"save: the name {_OWN_ENTRY!r} in metadata is rustorch's own; take another one")
-        try:
-            texts[name] = value if isinstance(value, str) else json.dumps(value)
-            (name + texts[name]).encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(f"save: metadata[{name!r}] is no Unicode text: {error}") from error
-        except (TypeError, ValueError, RecursionError) as error:
-            raise TypeError(f"save: metadata[{name!r}] is neither a string nor what JSON can hold: {error}") from error
-    return texts
-
-
-def load(path: str | os.PathLike[str] | BinaryIO, device: str | None = None) -> Any:
-    """Read a safetensors file of rustorch, PyTorch or any other program.
+def load(
+    path: str | os.PathLike[str] | BinaryIO,
+    device: str | None = None,
+    *,
+    sharded: bool = False,
+    group: ProcessGroup | None = None,
+) -> Any:
+    """Read a safetensors file of rustorch, PyTorch or any other program, or a folder that ranks have saved together.
 
     On "cpu" the file is mapped into memory: only the parts that are used are read, and changes of the arrays do not
     change the file. Tensors go to other devices one at a time. Small files are read at once; on Windows, all files are.
@@ -156,6 +147,12 @@ def load(path: str | os.PathLike[str] | BinaryIO, device: str | None = None) -> 
         as a pipe, is read to its end.
     device : str, optional
         The device of the Variables. Default: the default device.
+    sharded : bool
+        For a folder: whether arrays that were saved in pieces are loaded in pieces, each rank its own, as
+        `rustorch.distributed.Shard`. The number of ranks may differ from that of the save. Without it, the arrays are
+        whole.
+    group : ProcessGroup, optional
+        The ranks among which ``sharded`` divides the arrays. Default: all.
 
     Returns
     -------
@@ -190,8 +187,15 @@ def load(path: str | os.PathLike[str] | BinaryIO, device: str | None = None) -> 
     [Variable([1., 1.]), (1, 'two', None)]
     """
     from . import header
+    from .metadata import own_entry
 
     device = resolve(device)
+    if _is_folder(path):
+        from .folder import load_folder
+        from .ranks import Ranks
+
+        ranks = Ranks("load", group) if sharded else None
+        return _read_folder("load", path, lambda name: load_folder(name, device, ranks))
     open_source, shown_name = _opener("load", path)
     try:
         with open_source() as source:
@@ -201,7 +205,7 @@ def load(path: str | os.PathLike[str] | BinaryIO, device: str | None = None) -> 
             size = min(available, header.end_of(head)) if source.may_go_on else available
             entries = header.entries_of(head, size)
             source.map()
-            loaded = _read_object(source, start, entries, _own_entry(texts), device)
+            loaded = _read_object(source, start, entries, own_entry(texts), device)
             source.set_end_position(start + header.end_of(head))
             return loaded
     except ValueError as error:
@@ -211,34 +215,13 @@ def load(path: str | os.PathLike[str] | BinaryIO, device: str | None = None) -> 
 def _opener(function: str, path: Any) -> tuple[Callable[[], Source], str]:
     """A function that opens a path or takes an open file, and the name of the file in error messages."""
     from .source import Source
-    from .stream import Stream, is_file
+    from .stream import Stream, is_file, path_of
 
     if is_file(path, "read"):
         stream = Stream(function, path)
         return lambda: stream, f"the {type(path).__name__}"
-    name = _path(function, path)
+    name = path_of(function, path)
     return lambda: Source(name), repr(name)
-
-
-def _own_entry(texts: Mapping[str, str]) -> dict[str, Any]:
-    """rustorch's own entry in a file's metadata; an empty dict if there is none."""
-    from . import header
-
-    if _OWN_ENTRY not in texts:
-        return {}
-    entry = header.parse(texts[_OWN_ENTRY])
-    if (
-        not isinstance(entry, dict)
-        or type(entry.get("version")) is not int
-        or not isinstance(entry.get("json", []), list)
-    ):
-        raise ValueError(f"the entry {_OWN_ENTRY!r} of its metadata is not what rustorch writes")
-    if entry["version"] > _VERSION:
-        raise ValueError(
-            f"a newer rustorch wrote it, in version {entry['version']} of the structure; this one reads up to "
-            f"{_VERSION}"
-        )
-    return entry
 
 
 def _read_object(source: Source, start: int, entries: dict[str, Entry], own_entry: dict[str, Any], device: str) -> Any:
@@ -308,21 +291,38 @@ def load_metadata(path: str | os.PathLike[str] | BinaryIO) -> dict[str, Any]:
     ValueError, TypeError, OSError
         As `load`.
     """
-    import json
-
     from . import header
+    from .metadata import own_entry, values_of
 
+    if _is_folder(path):
+        from .folder import metadata_of_folder
+
+        values: dict[str, Any] = _read_folder("load_metadata", path, lambda name: values_of(*metadata_of_folder(name)))
+        return values
     open_source, shown_name = _opener("load_metadata", path)
     try:
         with open_source() as source:
             texts = header.metadata_of(header.read(source.file, source.size)[0])
-            json_names = _own_entry(texts).get("json", ())
-            return {
-                name: json.loads(text) if name in json_names else text
-                for name, text in texts.items()
-                if name != _OWN_ENTRY
-            }
+            return values_of(texts, own_entry(texts).get("json", ()))
     except RecursionError as error:
         raise ValueError(f"load_metadata: {shown_name} cannot be read: it is nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"load_metadata: {shown_name} cannot be read: {error}") from error
+
+
+def _is_folder(path: Any) -> bool:
+    """Whether a path is that of a folder."""
+    return isinstance(path, (str, bytes, os.PathLike)) and os.path.isdir(path)
+
+
+def _read_folder(function: str, path: Any, read: Callable[[str], Any]) -> Any:
+    """The result of ``read`` for a folder. Its errors name the folder."""
+    from .stream import path_of
+
+    name = path_of(function, path)
+    try:
+        return read(name)
+    except RecursionError as error:
+        raise ValueError(f"{function}: the folder {name!r} cannot be read: it is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"{function}: the folder {name!r} cannot be read: {error}") from error

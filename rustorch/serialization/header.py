@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
-__all__ = ["METADATA", "Entry", "code_of", "end_of", "entries_of", "metadata_of", "parse", "read", "write"]
+__all__ = ["METADATA", "Entry", "code_of", "end_of", "entries_of", "is_shape", "metadata_of", "parse", "read", "write"]
 
 METADATA = "__metadata__"
 #: The format's name of a dtype -> the standard's name, and the bytes of an element.
@@ -255,7 +255,7 @@ def _entry(name: str, description: Any, size: int) -> Entry:
             f"the tensor {name!r} has the dtype {code!r:.50}; those that can be read are {', '.join(_READABLE)}. "
             f"Convert it where it comes from, in PyTorch with tensor.float()"
         )
-    if not _is_list_of_counts(shape) or len(shape) > _MOST_DIMENSIONS:
+    if not is_shape(shape):
         raise ValueError(f"the tensor {name!r} has the shape {shape!r:.100}, which is none")
     if not _is_list_of_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise ValueError(f"the tensor {name!r} has the data_offsets {offsets!r:.100}, which are not a begin and an end")
@@ -271,6 +271,11 @@ def _entry(name: str, description: Any, size: int) -> Entry:
             f"{prod(shape) * width}"
         )
     return Entry(dtype, tuple(shape), *offsets)
+
+
+def is_shape(value: Any) -> TypeGuard[list[int]]:
+    """Whether a value is a list of sizes, of which NumPy makes an array."""
+    return _is_list_of_counts(value) and len(value) <= _MOST_DIMENSIONS
 
 
 def _is_list_of_counts(value: Any) -> TypeGuard[list[int]]:

@@ -74,6 +74,11 @@ class Source:
             except OSError:  # a file system without maps
                 self._map = None
 
+    @property
+    def is_mapped(self) -> bool:
+        """Whether `bytes` returns parts of a map. Then it may be called after the file is closed."""
+        return self._map is not None
+
     def bytes(self, start: int, stop: int) -> memoryview:
         """The bytes from start to stop, in memory that can be written to."""
         if self._map is not None:

@@ -10,12 +10,23 @@ from typing import Any
 
 from .source import Source
 
-__all__ = ["Stream", "is_file", "target"]
+__all__ = ["Stream", "is_file", "path_of", "target"]
 
 
 def is_file(value: Any, method: str) -> bool:
     """Whether a value is no path, and has this method of a file."""
     return not isinstance(value, (str, bytes, os.PathLike)) and callable(getattr(value, method, None))
+
+
+def path_of(function: str, path: Any) -> str:
+    """The path as a string. Raises TypeError if it is no path."""
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise TypeError(
+            f"{function}: a path is a string or a pathlib.Path, not {type(path).__name__}; a file is what open(path, "
+            f"'rb' or 'wb') returns"
+        ) from None
 
 
 def _refuse_text(function: str, file: Any, mode: str) -> None:

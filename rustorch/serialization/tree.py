@@ -8,7 +8,8 @@ name says what the value is: ``tensor``, ``dict``, ``items`` (a dict with keys t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Container, Mapping
 from typing import Any, TypeAlias
 
 from ..autograd.check import native_of
@@ -17,10 +18,10 @@ from ..backends import Array, of
 from ..backends.promotion import is_numpy_scalar
 from .header import METADATA, code_of
 
-__all__ = ["Flattened", "unflatten"]
+__all__ = ["MARKED", "Flattened", "free_name", "is_plain", "unflatten", "where"]
 
 #: Dtypes that the structure names beside a tensor: complex128, which is stored as float64; float16, of older files.
-_MARKED = ("complex128", "float16")
+MARKED = ("complex128", "float16")
 #: The largest depth of containers. It is far below the recursion limit, so that every saved file can be loaded again.
 _DEEPEST = 200
 _COMMON = frozenset((float, int, str, bool, type(None)))
@@ -41,6 +42,9 @@ class Flattened:
     Parameters
     ----------
     value : object
+    of_rank : bool
+        Whether this is one rank's part of an object that all ranks save together. Then it may have pieces of arrays,
+        and an object with ``sharded_state_dict()`` gives the result of this method in place of ``state_dict()``.
 
     Attributes
     ----------
@@ -48,6 +52,10 @@ class Flattened:
         Name -> native array.
     described : dict
         Name -> (name of the dtype, shape).
+    pieces : dict
+        Name -> (shape, start) of the whole array, for an array that is a piece of it.
+    leaves : dict
+        Name -> the JSON that refers to the array.
     node : object
         The structure as JSON.
     is_plain : bool
@@ -61,12 +69,16 @@ class Flattened:
         If the object is nested too deeply, or contains itself.
     """
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any, of_rank: bool = False) -> None:
         self.arrays: dict[str, Array] = {}
         self.described: dict[str, tuple[str, tuple[int, ...]]] = {}
+        self.pieces: dict[str, tuple[tuple[int, ...], int]] = {}
+        self.leaves: dict[str, dict[str, Any]] = {}
+        self._of_rank = of_rank
+        # there are no shards unless this module was imported
+        self._shard_type = getattr(sys.modules.get("rustorch.distributed.shard"), "Shard", None)
         self.node = self._node(value, ())
-        body = self.node.get("dict") if isinstance(self.node, dict) else None
-        self.is_plain = body is not None and all(node == {"tensor": name} for name, node in body.items())
+        self.is_plain = is_plain(self.node)
 
     def _node(self, value: Any, path: tuple[Any, ...]) -> Any:
         """The JSON of a value, which has this path in the object."""
@@ -82,21 +94,24 @@ class Flattened:
             try:
                 native = native_of(value)
             except TypeError as error:  # an array of text or objects, or with a mask
-                raise TypeError(f"save: {_where(path)} is no array that can be saved: {error}") from error
+                raise TypeError(f"save: {where(path)} is no array that can be saved: {error}") from error
             return self._array(native, path)
         if value is None or isinstance(value, (bool, str, bytes, int, float, complex)):
             return _number_or_text(value)
         if len(path) == _DEEPEST:
             raise ValueError(
-                f"save: the object is nested more than {_DEEPEST} deep, or contains itself: {_where(path)[:100]}..."
+                f"save: the object is nested more than {_DEEPEST} deep, or contains itself: {where(path)[:100]}..."
             )
+        if self._shard_type is not None and isinstance(value, self._shard_type):
+            return self._piece(value, path)
         if not isinstance(value, type) and callable(getattr(value, "state_dict", None)):
-            value = value.state_dict()
+            of_rank = getattr(value, "sharded_state_dict", None) if self._of_rank else None
+            value = value.state_dict() if of_rank is None else of_rank()
         if isinstance(value, Mapping):
             for key in value:
                 if not _is_key(key):
                     raise TypeError(
-                        f"save: {_where(path)} has a key of type {type(key).__name__}; keys are strings, numbers and "
+                        f"save: {where(path)} has a key of type {type(key).__name__}; keys are strings, numbers and "
                         f"tuples"
                     )
             nodes = []
@@ -111,7 +126,7 @@ class Flattened:
                 nodes.append(self._node(item, (*path, i)))
             return nodes if isinstance(value, list) else {"tuple": nodes}
         raise TypeError(
-            f"save: {_where(path)} is of type {type(value).__name__}, which a file cannot hold; it takes arrays, "
+            f"save: {where(path)} is of type {type(value).__name__}, which a file cannot hold; it takes arrays, "
             f"numbers, strings, bytes, None, dicts, lists and tuples of them, and objects with a state_dict()"
         )
 
@@ -125,19 +140,49 @@ class Flattened:
         shape = tuple(native.shape)
         if code_of(dtype, shape) is None:
             raise TypeError(
-                f"save: {_where(path)} is an array of {dtype}, which cannot be saved; convert it first, as in "
+                f"save: {where(path)} is an array of {dtype}, which cannot be saved; convert it first, as in "
                 f"x.astype(rustorch.float32)"
             )
-        name = base = ".".join(map(str, path)).encode(errors="backslashreplace").decode() if path else "tensor"
-        number = 0
-        while name in self.arrays or name == METADATA:
-            name, number = f"{base}.{number}", number + 1
+        name = free_name(path, self.arrays)
         self.arrays[name] = native
         self.described[name] = dtype, shape
-        return {"tensor": [name, dtype] if dtype in _MARKED else name}
+        self.leaves[name] = leaf = {"tensor": [name, dtype] if dtype in MARKED else name}
+        return leaf
+
+    def _piece(self, shard: Any, path: tuple[Any, ...]) -> dict[str, Any]:
+        """Store a piece of an array; as the whole array if it is all of it and no other ranks save with this one."""
+        native = native_of(shard.array)
+        shape, size = tuple(shard.shape), math.prod(native.shape)
+        backend: Any = of(native)
+        if not self._of_rank:
+            if size != math.prod(shape):
+                raise TypeError(
+                    f"save: {where(path)} is a part of an array, elements {shard.start} to {shard.start + size} of "
+                    f"shape {shape}; other ranks have the rest. Call save on all ranks, with rank=0 for one file or "
+                    f"sharded=True for a folder with a file of each rank"
+                )
+            return self._array(backend.xp.reshape(native, shape), path)
+        leaf = self._array(backend.xp.reshape(native, (size,)), path)
+        self.pieces[next(reversed(self.arrays))] = shape, int(shard.start)
+        return leaf
 
 
-def _where(path: tuple[Any, ...]) -> str:
+def free_name(path: tuple[Any, ...], taken: Container[str]) -> str:
+    """The name of the array with this path, unlike all names that are taken."""
+    name = base = ".".join(map(str, path)).encode(errors="backslashreplace").decode() if path else "tensor"
+    number = 0
+    while name in taken or name == METADATA:
+        name, number = f"{base}.{number}", number + 1
+    return name
+
+
+def is_plain(node: Any) -> bool:
+    """Whether a structure is a dict of arrays whose keys are the names of its tensors."""
+    body = node.get("dict") if isinstance(node, dict) else None
+    return body is not None and all(item == {"tensor": name} for name, item in body.items())
+
+
+def where(path: tuple[Any, ...]) -> str:
     """The path of a value for an error message, such as ``the object['model'][0]``."""
     return "the object" + "".join(f"[{key!r}]" for key in path)
 
@@ -190,7 +235,7 @@ def _object(node: Any, take: Take) -> Any:
     match list(node.items()):
         case [("tensor", str() as name)]:
             return take(name, None)
-        case [("tensor", [str() as name, str() as dtype])] if dtype in _MARKED:
+        case [("tensor", [str() as name, str() as dtype])] if dtype in MARKED:
             return take(name, dtype)
         case [("dict", dict() as body)]:
             return dict(zip(body, _objects(list(body.values()), take), strict=True))
