@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as _typing
 from importlib import import_module as _import_module
 
-from . import functional, init, utils  # noqa: F401
+from . import functional, init, parallel, utils  # noqa: F401
 from .activation import *  # noqa: F403
 from .adaptive_pooling import *  # noqa: F403
 from .adaptive_softmax import *  # noqa: F403

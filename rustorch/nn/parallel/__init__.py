@@ -1,0 +1,7 @@
+"""Training on several processes: every rank has the whole module and a part of the batch."""
+
+from __future__ import annotations
+
+from .distributed import DistributedDataParallel
+
+__all__ = ["DistributedDataParallel"]
