@@ -82,7 +82,11 @@ def test_array_libraries_are_imported_in_backends_alone(name: str) -> None:
     assert not libraries or name.startswith("backends/"), f"{name} imports {sorted(libraries)}"
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("nn/", "ops/network/"))])
+#: The files of layers. nn/parallel/ has no layers: it lays out and moves memory, and needs backends for that.
+LAYERS = [n for n in NAMES if n.startswith(("nn/", "ops/network/")) and not n.startswith("nn/parallel/")]
+
+
+@pytest.mark.parametrize("name", LAYERS)
 def test_layers_know_dtypes_and_types_alone_of_backends(name: str) -> None:
     backends = {
         full_name.removeprefix("rustorch.backends.") for full_name in imported(name) if ".backends" in full_name
