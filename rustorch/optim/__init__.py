@@ -17,8 +17,9 @@ from .radam import RAdam
 from .rmsprop import RMSprop
 from .rprop import Rprop
 from .sgd import SGD
+from .zero import ZeroRedundancyOptimizer
 
 __all__ = [
     "ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "LBFGS", "Muon", "NAdam", "Optimizer",
-    "RAdam", "RMSprop", "Rprop", "SGD",
+    "RAdam", "RMSprop", "Rprop", "SGD", "ZeroRedundancyOptimizer",
 ]  # fmt: skip

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...autograd.modes import no_grad
 from ...ops import linalg
 from ...ops.inspection import run_kernel
 from ...variable import Variable
+
+if TYPE_CHECKING:
+    from ...distributed.group import ProcessGroup
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
@@ -34,6 +37,68 @@ def _norm(values: list[Variable], order: float) -> Variable:
         return linalg.vector_norm(ops.stack([linalg.vector_norm(x, ord=order) for x in values]), ord=order)
     natives = [x.data for x in values]
     return Variable(run_kernel("total_norm", order, *natives, like=natives[0]))
+
+
+def _local_norm(values: list[Variable], order: float, device: str) -> Variable:
+    """The norm of all values of the Variables on this rank."""
+    norms = [_norm(group, order).to(device) for group in _grouped([x for x in values if x.size])]
+    if len(norms) > 1:
+        norms = [linalg.vector_norm(ops.stack(norms), ord=order)]
+    return norms[0] if norms else ops.zeros((), device=device)
+
+
+def _norms_over_ranks(
+    parameters: list[Variable], values: list[Variable | None], order: float, group: ProcessGroup
+) -> list[Variable]:
+    """Norms that stand for those of whole arrays, of which every rank of a group has a piece.
+
+    Parameters
+    ----------
+    parameters : list of Variables
+        The parameters that are spread over this group: as many on all ranks.
+    values : list of Variables or None
+        This rank's pieces of the arrays that the norm is of: the parameters or their gradients.
+    """
+    from ...distributed import all_gather_into_tensor
+
+    device = parameters[0].device
+    dtype = ops.result_type(*{_real_dtype(p) for p in parameters})
+    if order > 0:  # one number for all pieces of this rank
+        pieces = [_local_norm([x for x in values if x is not None], order, device)]
+    else:  # these orders depend on where one array ends: a number for each piece
+        nothing = ops.full((), float("inf") if order < 0 else 0.0, dtype=dtype, device=device)
+        pieces = [nothing if x is None or not x.size else linalg.vector_norm(x, ord=order) for x in values]
+    own = ops.stack([ops.astype(x.to(device), dtype) for x in pieces])
+    gathered = ops.zeros((group.size, *own.shape), dtype=dtype, device=device)
+    all_gather_into_tensor(gathered, own, group)
+    norms = ops.sum(gathered, axis=0) if order == 0 else linalg.vector_norm(gathered, axis=0, ord=order)
+    return [norms[i] for i in range(norms.shape[0])]
+
+
+def _total_norm(
+    parameters: list[Variable], values: list[Variable | None], norm_type: float, error_if_nonfinite: bool
+) -> Variable:
+    """The norm of all values together. A value belongs to a parameter, and is a piece of an array if its parameter is
+    one; None stands for a gradient that there is not.
+    """
+    groups = dict.fromkeys(p._sharding.group for p in parameters if p._sharding is not None)
+    with no_grad():
+        device = next((x.device for x in values if x is not None), parameters[0].device)
+        pairs = list(zip(parameters, values, strict=True))
+        whole = [x for p, x in pairs if p._sharding is None and x is not None]
+        total = _local_norm(whole, norm_type, device)
+        if groups:
+            norms = [total] if any(x.size for x in whole) else []
+            for group in groups:
+                spread = [(p, x) for p, x in pairs if p._sharding is not None and p._sharding.group is group]
+                norms += _norms_over_ranks([p for p, _ in spread], [x for _, x in spread], norm_type, group)
+            total = linalg.vector_norm(ops.stack([x.to(device) for x in norms]), ord=norm_type)
+    if error_if_nonfinite and not ops.isfinite(total).item():
+        raise RuntimeError(
+            f"the total norm of order {norm_type} is {total.item()}: a gradient is not finite, so it cannot be "
+            f"clipped; error_if_nonfinite=False scales the gradients by it all the same"
+        )
+    return total
 
 
 def get_total_norm(
@@ -71,21 +136,12 @@ def get_total_norm(
     Variable(5.)
     """
     norm_type = float(norm_type)  # programs written for PyTorch pass "inf" too
-    values = [Variable(x) for x in ([tensors] if isinstance(tensors, Variable) else tensors)]
+    values = [
+        x if isinstance(x, Variable) else Variable(x) for x in ([tensors] if isinstance(tensors, Variable) else tensors)
+    ]
     if not values:
         return ops.zeros(())
-    with no_grad():
-        device = values[0].device
-        norms = [_norm(group, norm_type).to(device) for group in _grouped([x for x in values if x.size])]
-        if len(norms) > 1:
-            norms = [linalg.vector_norm(ops.stack(norms), ord=norm_type)]
-        total = norms[0] if norms else ops.zeros((), device=device)
-    if error_if_nonfinite and not ops.isfinite(total).item():
-        raise RuntimeError(
-            f"the total norm of order {norm_type} is {total.item()}: a gradient is not finite, so it cannot be "
-            f"clipped; error_if_nonfinite=False scales the gradients by it all the same"
-        )
-    return total
+    return _total_norm(values, [x.detach() for x in values], norm_type, error_if_nonfinite)
 
 
 def clip_grads_with_norm_(
@@ -163,8 +219,12 @@ def clip_grad_norm_(
     >>> [round(float(g), 3) for g in p.grad]
     [0.6, 0.8]
     """
-    listed = _with_gradients(parameters)
-    total = get_total_norm([parameter.grad for parameter in listed], norm_type, error_if_nonfinite)
+    listed = [parameters] if isinstance(parameters, Variable) else list(parameters)
+    if all(p._sharding is None for p in listed):
+        total = get_total_norm([p.grad for p in listed if p.grad is not None], norm_type, error_if_nonfinite)
+    else:
+        gradients = [None if p.grad is None else Variable(p.grad) for p in listed]
+        total = _total_norm(listed, gradients, float(norm_type), error_if_nonfinite)
     clip_grads_with_norm_(listed, max_norm, total)
     return total
 
