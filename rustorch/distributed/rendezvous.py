@@ -1,0 +1,289 @@
+"""How processes find each other without MPI: the variables of torchrun, and a socket that only accepts a shared token.
+
+Rank 0 listens at ``MASTER_ADDR:MASTER_PORT``, and every rank connects to it. Short bytes pass there, such as the id by
+which NCCL connects the GPUs. Arrays never do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from . import rendezvous_wire as wire
+
+__all__ = ["Launch", "Rendezvous", "launched", "read"]
+
+TOKEN = "RUSTORCH_TOKEN"
+#: The fewest characters of a token: fewer could be guessed.
+_SHORTEST = 16
+_HOW = (
+    f"export {TOKEN}=$(python -c 'import secrets; print(secrets.token_hex(16))') before the launcher is started, with "
+    f"the same value on every machine"
+)
+
+
+class Launch(NamedTuple):
+    """What a launcher says to a process."""
+
+    rank: int
+    size: int
+    host: str
+    port: int
+    token: bytes
+
+
+def launched(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a launcher such as torchrun has started this process: it sets RANK and WORLD_SIZE."""
+    return "RANK" in environment and "WORLD_SIZE" in environment
+
+
+def _number(environment: Mapping[str, str], name: str, low: int, high: int) -> int:
+    text = environment.get(name)
+    if text is None:
+        raise ValueError(f"the environment variable {name} is missing; the launcher has to set it, as torchrun does")
+    if not text.isascii() or not text.isdecimal() or not low <= int(text) <= high:
+        raise ValueError(f"the environment variable {name} must be an integer from {low} to {high}, not {text!r}")
+    return int(text)
+
+
+def read(environment: Mapping[str, str] = os.environ) -> Launch:
+    """Read what a launcher says in environment variables.
+
+    Parameters
+    ----------
+    environment : mapping
+        It has RANK and WORLD_SIZE, and for more than one rank also MASTER_ADDR, MASTER_PORT and RUSTORCH_TOKEN. The
+        token is any secret text; who has it may join the job.
+
+    Returns
+    -------
+    Launch
+        If torchrun itself listens at MASTER_PORT, as it does with TORCHELASTIC_USE_AGENT_STORE=True, the port is the
+        next one.
+
+    Raises
+    ------
+    ValueError
+        If a variable is missing or wrong. The message names it.
+
+    Examples
+    --------
+    >>> launch = read({"RANK": "0", "WORLD_SIZE": "1"})
+    >>> launch.rank, launch.size
+    (0, 1)
+    """
+    size = _number(environment, "WORLD_SIZE", 1, 1 << 20)
+    rank = _number(environment, "RANK", 0, size - 1)
+    if size == 1:
+        return Launch(rank, size, "", 0, b"")
+    host = environment.get("MASTER_ADDR", "")
+    if not host:
+        raise ValueError(
+            "the environment variable MASTER_ADDR is missing: the name or address of the machine of rank 0, which the "
+            "launcher has to set, as torchrun does"
+        )
+    port = _number(environment, "MASTER_PORT", 1, 65535)
+    if environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        port = port + 1 if port < 65535 else port - 1
+    token = environment.get(TOKEN, "")
+    if len(token) < _SHORTEST:
+        problem = f"has {len(token)} characters, and needs at least {_SHORTEST}" if token else "is missing"
+        raise ValueError(
+            f"the environment variable {TOKEN} {problem}. Processes find each other through a socket, and the token "
+            f"keeps others out: {_HOW}"
+        )
+    return Launch(rank, size, host, port, token.encode())
+
+
+# -- sockets -----------------------------------------------------------------------------------------------------------
+def _listen(launch: Launch) -> socket.socket:
+    """A listener at the address of rank 0, or on all addresses of this machine where that one is not its own."""
+    found = socket.getaddrinfo(launch.host, launch.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    for place in (address, ("", launch.port)):
+        try:
+            return socket.create_server(place[:2], family=family, backlog=512)
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL and place is address:
+                continue  # such as the address of a service in front of a container
+            raise RuntimeError(
+                f"rank 0 cannot listen at {launch.host}:{launch.port}: {error.strerror}; set MASTER_PORT to a free "
+                f"port, on every rank"
+            ) from error
+    raise AssertionError
+
+
+def _receive(connection: socket.socket, count: int) -> bytes:
+    """Exactly so many bytes.
+
+    Raises
+    ------
+    EOFError
+        If the other side closes the connection before.
+    """
+    parts = []
+    while count:
+        part = connection.recv(min(count, 1 << 20))
+        if not part:
+            raise EOFError("the connection was closed")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+class Rendezvous:
+    """This rank's connection to rank 0.
+
+    Parameters
+    ----------
+    launch : Launch
+    timeout : float
+        The seconds in which rank 0 has to be found.
+
+    Raises
+    ------
+    TimeoutError
+        If rank 0 is not found in time.
+    RuntimeError
+        If rank 0 cannot listen; if it has another token, another number of ranks, or this rank already; or if another
+        program listens there. Nothing is changed for the other ranks.
+    """
+
+    def __init__(self, launch: Launch, timeout: float = 600.0):
+        self.rank, self.size = launch.rank, launch.size
+        self._launch = launch
+        self._lock = threading.Lock()
+        self._server = None
+        if launch.rank == 0:
+            from .rendezvous_server import Server
+
+            self._server = Server(_listen(launch), launch.size, launch.token)
+        try:
+            self._socket, self._signer = self._connect(time.monotonic() + timeout, timeout)
+        except BaseException:
+            if self._server is not None:
+                self._server.close(0)
+            raise
+
+    @property
+    def _place(self) -> str:
+        return f"{self._launch.host}:{self._launch.port}"
+
+    def _connect(self, deadline: float, timeout: float) -> tuple[socket.socket, wire.Signer]:
+        pause, reason = 0.02, ""
+        while (left := deadline - time.monotonic()) > 0:
+            connection = None
+            try:
+                connection = socket.create_connection((self._launch.host, self._launch.port), min(left, 10))
+                connection.settimeout(min(left, 10))
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return connection, self._introduce(connection)
+            except (OSError, EOFError) as error:  # it has not begun to listen, or is busy
+                reason = str(error)
+            except BaseException:
+                if connection is not None:
+                    connection.close()
+                raise
+            if connection is not None:
+                connection.close()
+            time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+            pause = min(pause * 1.5, 0.5)
+        raise TimeoutError(
+            f"rank {self.rank} did not find rank 0 at {self._place} within {timeout:g} s ({reason or 'no answer'}); is "
+            f"rank 0 running, is MASTER_ADDR its machine, and does a firewall allow MASTER_PORT?"
+        )
+
+    def _introduce(self, connection: socket.socket) -> wire.Signer:
+        """Show the token, and check that the other side has it, too."""
+        launch = self._launch
+        try:
+            hello = _receive(connection, wire.HELLO)
+        except TimeoutError:
+            hello = b""
+        if not hello.startswith(wire.MAGIC):
+            raise RuntimeError(
+                f"at {self._place} another program listens, not rank 0 of rustorch ({hello[:24]!r}); set MASTER_PORT "
+                f"to a free port, on every rank"
+            )
+        nonce = secrets.token_bytes(wire.NONCE)
+        connection.sendall(wire.claim(launch.token, hello, nonce, launch.rank, launch.size))
+        verdict = _receive(connection, wire.VERDICT)
+        expected = wire.proof(launch.token, b"verdict", hello, nonce, launch.rank, launch.size)
+        if verdict[:1] != wire.ACCEPTED or not secrets.compare_digest(verdict[1:], expected):
+            raise RuntimeError(
+                f"rank {self.rank} and rank 0 at {self._place} have different tokens, so that rank 0 does not let it "
+                f"in: {_HOW}"
+            )
+        signer = wire.Signer(launch.token, hello, nonce, launch.rank, launch.size)
+        welcome, _ = self._read(connection, signer)
+        if "error" in welcome:
+            raise RuntimeError(f"rank 0 at {self._place} refuses this process: {welcome['error']}")
+        return signer
+
+    def _read(self, connection: socket.socket, signer: wire.Signer) -> tuple[dict[str, object], bytes]:
+        length, signature = wire.parse_header(_receive(connection, wire.HEADER))
+        return signer.unpack(b"from 0", signature, _receive(connection, length))
+
+    def meet(self, key: str, members: Sequence[int], value: bytes = b"", timeout: float = 600.0) -> list[bytes]:
+        """Exchange bytes with other ranks. Each member calls it with the same key, once.
+
+        Parameters
+        ----------
+        key : str
+            The name of the meeting.
+        members : sequence of int
+            The ranks that meet, the same ones on each of them.
+        value : bytes
+            What this rank brings; 64 MiB in all.
+        timeout : float
+            The seconds that the others have.
+
+        Returns
+        -------
+        list of bytes
+            What each member brought, in the order of ``members``.
+
+        Raises
+        ------
+        TimeoutError
+            If a member has not come in time. The message names it, and every member gets this error.
+        RuntimeError
+            If a member has ended, or if the members do not agree who meets.
+        ValueError
+            If the value is too long.
+        """
+        if len(value) > wire.LIMIT:
+            raise ValueError(f"at most {wire.LIMIT} bytes pass between ranks at once, not {len(value)}")
+        request = {"key": key, "members": list(members), "timeout": timeout}
+        with self._lock:
+            try:
+                self._socket.settimeout(timeout + 30)  # rank 0 answers earlier, unless its machine is gone
+                self._socket.sendall(self._signer.pack(b"to 0", request, value))
+                answer, values = self._read(self._socket, self._signer)
+            except (OSError, EOFError, wire.Garbage) as error:
+                raise RuntimeError(
+                    f"rank {self.rank} has lost rank 0 at {self._place}, which has ended: {error}"
+                ) from error
+        if "error" in answer:
+            kind = TimeoutError if answer.get("kind") == "timeout" else RuntimeError
+            raise kind(str(answer["error"]))
+        sizes = answer["sizes"]
+        assert isinstance(sizes, list)
+        ends = list(itertools.accumulate(sizes))
+        return [values[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Leave. Rank 0 waits a moment until the others have left, so that each gets its last answer."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        if self._server is not None:
+            self._server.close(timeout)

@@ -1,0 +1,118 @@
+"""What ranks without MPI exchange on the host: bytes, through the rendezvous."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from ..backends import Array
+from .exchange import Exchange
+from .rendezvous import Rendezvous, read
+from .work import Done, Request
+
+__all__ = ["RendezvousExchange", "start"]
+
+
+def start(timeout: float = 600.0, environment: Mapping[str, str] = os.environ) -> RendezvousExchange:
+    """Connect this process with the others that a launcher such as torchrun has started.
+
+    Raises
+    ------
+    ValueError, RuntimeError, TimeoutError
+        As `read` and `Rendezvous` say.
+    """
+    launch = read(environment)
+    rendezvous = Rendezvous(launch, timeout) if launch.size > 1 else None
+    return RendezvousExchange(rendezvous, tuple(range(launch.size)), launch.rank, timeout)
+
+
+class RendezvousExchange(Exchange):
+    """What a group without MPI exchanges on the host: bytes alone. Its arrays are on GPUs, and NCCL exchanges them.
+
+    Parameters
+    ----------
+    rendezvous : Rendezvous or None
+        None in a world of one.
+    members : tuple of int
+        The ranks of the group, in the world.
+    rank : int
+        This process's rank in the world.
+    timeout : float
+        The seconds after which a missing rank is named.
+    """
+
+    name = "nccl"
+
+    def __init__(self, rendezvous: Rendezvous | None, members: tuple[int, ...], rank: int, timeout: float):
+        self._rendezvous = rendezvous
+        self._members = members
+        self._owns = rendezvous is not None and len(members) == rendezvous.size
+        self.timeout = timeout
+        self.rank, self.size = members.index(rank), len(members)
+        self._name = ""
+        self._count = 0
+
+    def gather_bytes(self, data: bytes) -> list[bytes]:
+        if self._rendezvous is None or self.size == 1:
+            return [data]
+        self._count += 1
+        key = f"{self._name or 'world'}: exchange {self._count}"
+        return self._rendezvous.meet(key, self._members, data, self.timeout)
+
+    def broadcast_bytes(self, data: bytes, root: int) -> bytes:
+        return self.gather_bytes(data if self.rank == root else b"")[root]
+
+    def barrier(self) -> Request:
+        self.gather_bytes(b"")
+        return Done()
+
+    def split(self, members: tuple[int, ...] | None) -> RendezvousExchange | None:
+        self._count += 1  # as on the ranks that are not in the new group
+        if members is None or self.rank not in members:
+            return None
+        ranks = tuple(self._members[r] for r in members)
+        group = RendezvousExchange(self._rendezvous, ranks, self._members[self.rank], self.timeout)
+        group._owns = False
+        group._name = f"{self._name}/{self._count}" if self._name else f"group {self._count}"
+        return group
+
+    def close(self) -> None:
+        if self._owns and self._rendezvous is not None:
+            self._rendezvous.close()
+
+    # -- arrays --------------------------------------------------------------------------------------------------------
+    def _refuse(self, array: Array | None) -> Request:
+        raise ValueError(
+            "without MPI, arrays are exchanged by NCCL, and this one is not on a GPU; move it with .to('cuda'), or "
+            "start the program by mpiexec -n 4 python -m mpi4py program.py"
+        )
+
+    def all_reduce(self, array: Array, op: str) -> Request:
+        return self._refuse(array)
+
+    def reduce(self, array: Array, root: int, op: str) -> Request:
+        return self._refuse(array)
+
+    def broadcast(self, array: Array, root: int) -> Request:
+        return self._refuse(array)
+
+    def all_gather(self, output: Array, array: Array) -> Request:
+        return self._refuse(array)
+
+    def gather(self, output: Array | None, array: Array, root: int) -> Request:
+        return self._refuse(array)
+
+    def scatter(self, array: Array, values: Array | None, root: int) -> Request:
+        return self._refuse(array)
+
+    def reduce_scatter(self, output: Array, values: Array, op: str) -> Request:
+        return self._refuse(array=values)
+
+    def all_to_all(self, output: Array, values: Array) -> Request:
+        return self._refuse(values)
+
+    def send(self, array: Array, to: int, tag: int) -> Request:
+        return self._refuse(array)
+
+    def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, int]:
+        return self._refuse(array), -1
