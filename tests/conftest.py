@@ -26,6 +26,8 @@ from tests.support import skips
 from tests.support.launches import is_stand_in
 from tests.support.target import BACKENDS, Target
 
+pytest_plugins = ("tests.support.ranks",)
+
 ROOT = Path(__file__).parents[1]
 #: The folder with the stand-in for CuPy.
 STAND_IN = Path(__file__).parent / "support" / "cuda"
