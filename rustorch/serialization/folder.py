@@ -93,7 +93,9 @@ class _Index:
         self.tree = index.get("tree")
         self.metadata = header.metadata_of({header.METADATA: index.get("metadata")})
         self.json_names = index.get("json")
-        if not isinstance(self.json_names, list) or not all(name in self.metadata for name in self.json_names):
+        if not isinstance(self.json_names, list) or not all(
+            isinstance(name, str) and name in self.metadata for name in self.json_names
+        ):
             raise ValueError(f"its {INDEX} calls metadata JSON that it does not have")
 
 
@@ -189,7 +191,7 @@ class _Part:
             with Source(path) as source:
                 if source.size != size:
                     raise ValueError(
-                        f"it has {source.size} bytes, where {INDEX} has {size}: it was cut short or replaced"
+                        f"it has {source.size} bytes, not the {size} of {INDEX}: it was cut short or changed"
                     )
                 head, self._start = header.read(source.file, source.size)
                 self.entries = header.entries_of(head, source.size - self._start)

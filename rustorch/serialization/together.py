@@ -27,7 +27,7 @@ __all__ = ["INDEX", "PART", "VERSION", "save_together"]
 #: The file of a folder that names the others.
 INDEX = "index.json"
 #: The names of the others: a random number for each save, and the rank.
-PART = re.compile(r"part-[0-9a-f]{16}-\d{5,9}\.safetensors")
+PART = re.compile(r"part-[0-9a-f]{16}-[0-9]{5,9}\.safetensors")
 #: The version of the index.
 VERSION = 1
 

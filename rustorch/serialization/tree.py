@@ -44,7 +44,7 @@ class Flattened:
     value : object
     of_rank : bool
         Whether this is one rank's part of an object that all ranks save together. Then it may have pieces of arrays,
-        and an object with ``sharded_state_dict()`` gives the result of this method in place of ``state_dict()``.
+        and an object with ``local_state_dict()`` gives the result of this method in place of ``state_dict()``.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class Flattened:
         if self._shard_type is not None and isinstance(value, self._shard_type):
             return self._piece(value, path)
         if not isinstance(value, type) and callable(getattr(value, "state_dict", None)):
-            of_rank = getattr(value, "sharded_state_dict", None) if self._of_rank else None
+            of_rank = getattr(value, "local_state_dict", None) if self._of_rank else None
             value = value.state_dict() if of_rank is None else of_rank()
         if isinstance(value, Mapping):
             for key in value:
