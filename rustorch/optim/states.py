@@ -51,7 +51,7 @@ def _pairs(xp: Namespace, z: Array) -> Array:
 
 def _complex(xp: Namespace, pairs: Array, dtype: Any) -> Array:
     """The inverse of `_pairs`."""
-    return xp.astype(pairs[..., 0] + 1j * pairs[..., 1], dtype)
+    return xp.astype(BY_TYPE[type(pairs)].as_array(pairs[..., 0] + 1j * pairs[..., 1]), dtype)
 
 
 # -- loading -----------------------------------------------------------------------------------------------------------

@@ -181,6 +181,19 @@ def test_a_complex_parameter_is_updated_as_a_pair_of_real_ones(name: str, backen
     numpy.testing.assert_allclose(numpy.stack([actual.real, actual.imag]), expected, rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.parametrize("cls", [cls for cls in STEPWISE if cls != "Muon"])
+def test_a_complex_number_is_updated_as_a_pair_of_real_ones(cls: str, backend: Target) -> None:
+    z = backend.variable(1 + 2j, "complex128", requires_grad=True)
+    pair = backend.variable([1.0, 2.0], requires_grad=True)
+    optimizers = [getattr(optim, cls)([p], lr=0.1) for p in (z, pair)]
+    for _ in range(3):
+        z.grad, pair.grad = backend.array(0.5 - 0.1j, "complex128"), backend.array([0.5, -0.1])
+        for optimizer in optimizers:
+            optimizer.step()
+    assert z.shape == ()
+    numpy.testing.assert_allclose([backend.numpy(z).real, backend.numpy(z).imag], backend.numpy(pair), rtol=1e-14)
+
+
 @pytest.mark.parametrize("cls", ["Adam", "Adagrad", "Rprop", "RMSprop"])
 def test_states_of_complex_parameters_are_those_of_pytorch(cls: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed to be asked")
