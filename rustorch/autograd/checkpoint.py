@@ -8,18 +8,16 @@ as without a checkpoint: hooks, gradients of some inputs, and derivatives of eve
 
 from __future__ import annotations
 
-import copy
 import threading
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ..backends import default_device, rng_restore, rng_snapshot, set_default_device
 from ..pytree import tree_flatten, tree_leaves, tree_unflatten
-from . import engine
 from .graph import Node, Value, make, next_seq
 from .modes import enable_grad, mode
-from .primitive import SELECT, Plan
+from .primitive import SELECT
+from .tickets import Redeeming, Ticket
 from .writes import writes
 
 
@@ -104,58 +102,18 @@ def checkpoint(
     return result
 
 
-class Ticket:
-    """A node's only saved value: the promise of the values that were dropped."""
+class SegmentTicket(Ticket):
+    """A ticket for values that were dropped. The first one of a segment that is asked computes them again."""
 
-    __slots__ = ("node", "place", "saved", "segment")
+    __slots__ = ("place", "segment")
 
-    def __init__(self, node: Node, segment: Segment, place: int):
-        self.node = weakref.ref(node)  # the node owns the ticket
+    def __init__(self, segment: Segment, place: int):
+        super().__init__()
         self.segment = segment
         self.place = place
-        self.saved: tuple[Any, ...] | None = None
 
-    def redeem(self) -> tuple[Any, ...]:
-        """The dropped values. The first ticket of a segment computes them again."""
-        if self.saved is None:
-            self.saved = self.segment.take(self.place)
-        return self.saved
-
-
-class Redeeming(Plan):
-    """A plan for nodes with tickets: it runs the rules of another plan on the values that a ticket stands for."""
-
-    __slots__ = ("plan",)
-
-    def __init__(self, plan: Plan):
-        self.plan = plan
-        # the ticket takes the place of an option, which the engine passes on unchanged
-        self.keep, self.pick, self.shapes, self.runs = [plan.primitive.arity], plan.pick, False, plan.runs
-        self.primitive, self.joint = plan.primitive, None
-        last = len(plan.calls) - 1
-        self.calls = [
-            (k, self._rule(rule, indices, i == last), 1, 0, 0, (0,))
-            for i, (k, rule, _, _, _, indices) in enumerate(plan.calls)
-        ]
-        if plan.joint is not None:
-            self.primitive = copy.copy(plan.primitive)
-            self.primitive.joint = self._rule(plan.primitive.joint, plan.joint, True)
-            self.joint = (0,)
-
-    def _rule(self, rule: Any, indices: Sequence[int], last: bool) -> Callable[..., Any]:
-        plan = self.plan
-
-        def redeeming(xp: Any, g: Any, ticket: Ticket) -> Any:
-            saved = ticket.redeem()
-            if isinstance(g[0] if type(g) is tuple else g, Value):
-                # in mode 2 a rule takes Variables with their places in the graph
-                saved = engine.wrapped(ticket.node(), plan, saved)  # type: ignore[arg-type] # the engine holds the node
-            result = rule(xp, g, *[saved[i] for i in indices])
-            if last:
-                ticket.saved = None
-            return result
-
-        return redeeming
+    def find(self) -> tuple[Any, ...]:
+        return self.segment.take(self.place)
 
 
 class Segment:
@@ -197,7 +155,7 @@ class Segment:
             plan = node.plan
             if type(plan) is not Redeeming:
                 plan = plans.get(id(plan)) or plans.setdefault(id(plan), Redeeming(plan))
-            node.plan, node.saved = plan, (Ticket(node, self, place),)
+            node.plan, node.saved = plan, (SegmentTicket(self, place),)
 
     # -- the second call -----------------------------------------------------------------------------------------------
     def take(self, place: int) -> tuple[Any, ...]:
@@ -310,7 +268,7 @@ def _described(nodes: list[Node], start: int) -> list[tuple[Any, ...]]:
 
 def _values(saved: tuple[Any, ...]) -> tuple[Any, ...]:
     """The saved values. In a checkpoint inside a checkpoint, a node has a ticket for them."""
-    return saved[0].redeem() if type(saved[0]) is Ticket else saved
+    return saved[0].redeem() if isinstance(saved[0], Ticket) else saved
 
 
 def _other(what: str) -> RuntimeError:

@@ -24,6 +24,7 @@ from .modes import mode
 from .pending import Pending, backend_of, freed, name_of
 from .primitive import SELECT, Plan, Primitive
 from .recording import floating
+from .tickets import Redeemed, Redeeming
 from .writes import writes
 
 #: The namespace of mode 2; set once by the public face.
@@ -210,6 +211,10 @@ def _filled(gradients: list[Any], node: Node, pending: Pending) -> tuple[Any, ..
 
 def wrapped(node: Node, plan: Plan, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     """The saved values of a node as Variables with their places in the graph, for rules that run in mode 2."""
+    if isinstance(plan, Redeeming):
+        ticket = saved[0]
+        values_of_ticket, ticket.saved = ticket.redeem(), None
+        return (Redeemed(wrapped(node, plan.plan, values_of_ticket)),)
     primitive = plan.primitive
     arity, out_at = primitive.arity, primitive.arity + primitive.n_options
     by_products: tuple[Any, ...] | None = None

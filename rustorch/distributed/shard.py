@@ -1,4 +1,4 @@
-"""Shard: one rank's piece of an array spread over the ranks; Sharding: which piece of a parameter a rank has."""
+"""Shard: one rank's piece of an array that is spread over ranks; Sharding: which piece of a parameter a rank has."""
 
 from __future__ import annotations
 
