@@ -5,6 +5,7 @@ The thread in `watchdog` reads it, to say what each rank waits for when one of t
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from pathlib import Path
@@ -16,12 +17,30 @@ _PACKAGE = str(Path(__file__).parents[1])
 
 
 class Call(NamedTuple):
-    """A collective that is not done yet: its number in its group, what it is, when it began, and in which line."""
+    """A call that is not done yet.
+
+    Attributes
+    ----------
+    number : int
+        For a collective, how many its group had called with it, which is the same on all ranks; 0 for send and recv.
+    text : str
+        The function with what has to be equal on all ranks.
+    since : float
+        When it began, by ``time.monotonic``.
+    line : str
+        Where it was called.
+    partners : tuple of int
+        The ranks of the world that it waits for.
+    """
 
     number: int
     text: str
     since: float
     line: str
+    partners: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"collective {self.number}, {self.text}" if self.number else self.text
 
 
 class Calls:
@@ -41,44 +60,44 @@ class Calls:
         self.key = key
         self.ranks = ranks
         self.count = 0
-        self.open: dict[int, Call] = {}
-        self.last = ""
+        self._open: dict[int, Call] = {}
+        self._keys = itertools.count()
 
-    def begin(self, text: str) -> int:
-        """Note that a collective begins, and return its number."""
-        self.count = number = self.count + 1
-        self.last = text
-        self.open[number] = Call(number, text, time.monotonic(), line_of(sys._getframe(1)))
-        return number
+    def begin(self, text: str, partners: tuple[int, ...] = ()) -> int:
+        """Note that a call begins: a collective, or send or recv with ``partners``. `end` takes what it returns."""
+        if not partners:
+            self.count += 1
+        key = next(self._keys)
+        line = line_of(sys._getframe(1))
+        self._open[key] = Call(0 if partners else self.count, text, time.monotonic(), line, partners or self.ranks)
+        return key
 
-    def end(self, number: int) -> None:
-        """Note that a collective is done."""
-        self.open.pop(number, None)
+    def end(self, key: int) -> None:
+        """Note that a call is done."""
+        self._open.pop(key, None)
 
     def oldest(self) -> Call | None:
-        """The collective that has waited longest."""
-        for call in self.open.copy().values():
-            return call
-        return None
+        """The call that has waited longest."""
+        return next(iter(self._open.copy().values()), None)
 
 
 class Watched:
     """A request that stays in the record until it is done."""
 
-    def __init__(self, request: Request, calls: Calls, number: int):
+    def __init__(self, request: Request, calls: Calls, key: int):
         self._request = request
         self._calls = calls
-        self._number = number
+        self._key = key
 
     def wait(self) -> None:
         try:
             self._request.wait()
         finally:
-            self._calls.end(self._number)
+            self._calls.end(self._key)
 
     def done(self) -> bool:
         if self._request.done():
-            self._calls.end(self._number)
+            self._calls.end(self._key)
             return True
         return False
 

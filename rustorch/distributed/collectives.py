@@ -34,14 +34,14 @@ def run(
 ) -> Work | None:
     """Compare the calls of all ranks, start an exchange, and wait for it unless ``async_op``."""
     text = f"{function}({details})"
-    number = group.calls.begin(text)
+    key = group.calls.begin(text)
     try:
         compare(group, function, text, exchange.checked, async_op)
         request = start()
     except BaseException:
-        group.calls.end(number)
+        group.calls.end(key)
         raise
-    work = Work(Watched(request, group.calls, number), finish)
+    work = Work(Watched(request, group.calls, key), finish)
     if async_op:
         return work
     work.wait()

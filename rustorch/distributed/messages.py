@@ -59,8 +59,8 @@ def _sent(tensor: Any, dst: int, group: ProcessGroup | None, tag: int, function:
         raise ValueError(f"{function}: rank {dst} is this rank itself; send to another one")
     _check_tag(tag, function)
     staged = Staged(exchange, function)
-    number = members.calls.begin(f"{function}({like(array)}, dst={dst}, tag={tag})")
-    return Work(Watched(exchange.send(staged.read(array), position, tag), members.calls, number))
+    key = members.calls.begin(f"{function}({like(array)}, dst={dst}, tag={tag})", (dst,))
+    return Work(Watched(exchange.send(staged.read(array), position, tag), members.calls, key))
 
 
 def irecv(tensor: Variable | Array, src: int | None = None, group: ProcessGroup | None = None, tag: int = 0) -> Work:
@@ -112,13 +112,14 @@ def _received(
         raise ValueError(f"{function}: rank {src} is this rank itself; receive from another one")
     _check_tag(tag, function)
     staged = Staged(exchange, function)
-    number = members.calls.begin(f"{function}({like(array)}, src={src}, tag={tag})")
+    others = tuple(rank for rank in members.ranks if rank != members.ranks[members.rank])
+    key = members.calls.begin(f"{function}({like(array)}, src={src}, tag={tag})", others if src is None else (src,))
     try:
         request, source = exchange.recv(staged.write(tensor, array), position, tag)
     except BaseException:
-        members.calls.end(number)
+        members.calls.end(key)
         raise
-    return Work(Watched(request, members.calls, number), staged.finish), members, source
+    return Work(Watched(request, members.calls, key), staged.finish), members, source
 
 
 def _check_tag(tag: Any, function: str) -> None:
@@ -158,13 +159,13 @@ def broadcast_object(obj: Any, src: int = 0, group: ProcessGroup | None = None) 
     _check_member(members, "broadcast_object")
     root = members.position(src, "broadcast_object")
     data = _encoded(obj, members) if members.rank == root else b""
-    number = members.calls.begin(f"broadcast_object(src={src})")
+    key = members.calls.begin(f"broadcast_object(src={src})")
     try:
         exchange = members.exchange
         compare(members, "broadcast_object", f"broadcast_object(src={src})", exchange.checked, False)
         return _decoded([exchange.broadcast_bytes(data, root)], "broadcast_object")[0]
     finally:
-        members.calls.end(number)
+        members.calls.end(key)
 
 
 def all_gather_object(obj: Any, group: ProcessGroup | None = None) -> list[Any]:
@@ -183,13 +184,13 @@ def all_gather_object(obj: Any, group: ProcessGroup | None = None) -> list[Any]:
     members = resolved(group, "all_gather_object")
     _check_member(members, "all_gather_object")
     data = _encoded(obj, members)
-    number = members.calls.begin("all_gather_object()")
+    key = members.calls.begin("all_gather_object()")
     try:
         exchange = members.exchange
         compare(members, "all_gather_object", "all_gather_object()", exchange.checked, False)
         return _decoded(exchange.gather_bytes(data), "all_gather_object")
     finally:
-        members.calls.end(number)
+        members.calls.end(key)
 
 
 def _check_member(members: ProcessGroup, function: str) -> None:

@@ -19,6 +19,8 @@ from .group import state
 _PERIOD = 0.1
 #: How long a rank has to answer what it is doing.
 _PATIENCE = 1.0
+#: How long the launcher has to pass on what this process wrote, before the job ends.
+_FLUSH = 0.1
 
 
 class Watchdog:
@@ -83,6 +85,7 @@ class Watchdog:
     def _abort(self) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        time.sleep(_FLUSH)
         self._control.abort()
 
     # -- the thread ----------------------------------------------------------------------------------------------------
@@ -112,24 +115,28 @@ class Watchdog:
         frame = sys._current_frames().get(self._main or 0)
         return {
             "count": calls.count if calls is not None else 0,
-            "waits": None if call is None else [call.number, call.text, call.line],
+            "waits": None if call is None else [str(call), call.line],
             "elsewhere": None if other is None else f"{other.text}, called at {other.line}",
             "line": line_of(frame),
         }
 
     def _look_at(self, calls: Calls, call: Call) -> None:
         """End the job if a member of the group has left it, or if the time is over."""
-        for rank in calls.ranks:
-            counts = self._gone.get(rank)
-            if counts is not None and counts.get(str(calls.key), 0) < call.number and "(src=" not in call.text:
+        own = self._control.rank
+        gone = [rank for rank in call.partners if rank in self._gone]
+        for rank in gone:
+            count = self._gone[rank].get(str(calls.key), 0)
+            if count < call.number:
                 self._report(
-                    f"rank {rank} left the program after {counts.get(str(calls.key), 0)} collectives of this group, "
-                    f"and rank {self._control.rank} waits for it",
+                    f"rank {rank} left the program after {count} collectives of this group; rank {own} waits for it",
                     calls,
                     call,
                 )
-        if time.monotonic() - call.since > self._timeout:
-            self._report(f"a collective has not ended after {self._timeout:g} s", calls, call)
+        waited = time.monotonic() - call.since
+        if not call.number and len(gone) == len(call.partners) and waited > _PATIENCE:  # what was sent has arrived
+            self._report(f"rank {gone[0]} left the program, and rank {own} waits for it", calls, call)
+        if waited > self._timeout:
+            self._report(f"{call} has not ended after {self._timeout:g} s", calls, call)
 
     def _report(self, reason: str, calls: Calls, call: Call) -> None:
         """Ask all members what they do, and print it; the first rank that waits prints, and ends the job."""
@@ -150,8 +157,8 @@ class Watchdog:
             while time.monotonic() < until and not self._stop.is_set():
                 self._read_messages()
                 time.sleep(0.05)
-        lines = [f"rustorch.distributed: {reason}.", f"  {call.text} is number {call.number} of {_name(calls)}:"]
-        lines += [f"  rank {rank}: {self._line(rank, call)}" for rank in calls.ranks]
+        lines = [f"rustorch.distributed: {reason}. What {_name(calls)} do:"]
+        lines += [f"  rank {rank}: {self._line(rank)}" for rank in calls.ranks]
         lines.append(
             "Every rank must call the same collectives in the same order; init_process_group(debug=True) compares them "
             "all. The job ends."
@@ -159,19 +166,19 @@ class Watchdog:
         print("\n".join(lines), file=sys.stderr)
         self._abort()
 
-    def _line(self, rank: int, call: Call) -> str:
+    def _line(self, rank: int) -> str:
         if rank in self._gone:
             return "has left the program"
         answer = self._answers.get(rank)
         if answer is None:
             return "does not answer: it is stopped, or a function that holds the interpreter's lock runs"
         if answer["waits"]:
-            number, text, line = answer["waits"]
-            return f"waits in number {number}, {text}, called at {line}"
+            text, line = answer["waits"]
+            return f"waits in {text}, called at {line}"
         where = (
             f"waits in another group, in {answer['elsewhere']}" if answer["elsewhere"] else f"is at {answer['line']}"
         )
-        return f"has called {answer['count']}, and {where}"
+        return f"has called {answer['count']} collectives, and {where}"
 
 
 def _name(calls: Calls) -> str:
