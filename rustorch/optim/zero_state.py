@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import distributed as dist
 from .. import ops
 from ..autograd.graph import Value, make
-from ..backends import BY_TYPE
+from ..backends import BY_TYPE, of
 from ..backends.dtypes import as_dtype
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ Descriptions = dict[int, dict[str, Any]]
 def _describe(value: Any, arrays: list[Array]) -> dict[str, Any]:
     """An entry of a state without the numbers in its arrays, which are appended to ``arrays``."""
     native = value._native if isinstance(value, Value) else value
-    if type(native) in BY_TYPE:
+    if (backend := of(native)) is not None:
+        native = backend.as_array(native)  # it may be a scalar of NumPy
         arrays.append(native)
-        return {"shape": list(native.shape), "dtype": str(BY_TYPE[type(native)].dtype_of(native))}
+        return {"shape": list(native.shape), "dtype": str(backend.dtype_of(native))}
     if isinstance(value, (list, tuple)):
         return {"list": [_describe(v, arrays) for v in value]}
     return {"value": value}
