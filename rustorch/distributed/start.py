@@ -37,10 +37,6 @@ def _launched_by_mpi() -> int:
     return int(running.COMM_WORLD.size) if running is not None and running.COMM_WORLD.size > 1 else 0
 
 
-def _launched_by_torchrun() -> bool:
-    return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR"))
-
-
 def init_process_group(
     backend: str | None = None, timeout: float | datetime.timedelta | None = None, *, debug: bool | None = None
 ) -> None:
@@ -82,23 +78,22 @@ def init_process_group(
     global _watchdog
     seconds, checks = _checked(backend, timeout, debug)
     count = _launched_by_mpi()
-    host: Exchange | None = None
-    gpu: Any = None
+    host: Exchange
     if backend == "mpi" or count:
         from . import mpi
 
         host = mpi.start(count)
         rank, size = mpi.rank_and_size(host)
-    elif _launched_by_torchrun() and (backend == "nccl" or int(os.environ["WORLD_SIZE"]) > 1):
-        from . import nccl
+    elif "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":  # torchrun, and what sets the same
+        from . import rendezvous_exchange
 
-        gpu, rank, size = nccl.start(seconds)
-        backend = "nccl"
+        host = met = rendezvous_exchange.start(seconds)
+        rank, size, backend = met.rank, met.size, "nccl"
     else:
         host, rank, size = Alone(), 0, 1
-    state.group = ProcessGroup(range(size), rank, host, gpu, backend)
+    state.group = ProcessGroup(range(size), rank, host, None, backend)
     state.checks = checks
-    if host is not None and size > 1:
+    if host.name == "mpi" and size > 1:
         _watchdog = Watchdog(mpi.Control(count), seconds)
         _watchdog.start()
 

@@ -68,7 +68,14 @@ class Device:
         return self
 
     def synchronize(self) -> None:
+        from . import _stream
+
         record("sync", "Device.synchronize")
+        _stream.synchronize(self.id)
+
+    @property
+    def pci_bus_id(self) -> str:
+        return f"0000:{self.id + 1:02X}:00.0"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Device) and other.id == self.id

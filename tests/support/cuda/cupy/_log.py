@@ -48,17 +48,24 @@ class Event(_Event):
 LOG: list[Event] = []
 
 
+def on_launch() -> None:
+    """Count a launch on the current stream. `_stream` puts its own function here."""
+
+
 def record(kind: str, name: str) -> None:
     """Add an event to the log."""
     event = Event(kind, name)
     if kind in ("sync", "h2d"):
         event.callers = _callers()
+    if kind == "h2d":
+        on_launch()
     LOG.append(event)
 
 
 def launch(name: str, size: int = 1) -> None:
     """Add a launch to the log. For 0 elements there is no launch."""
     if size:
+        on_launch()
         LOG.append(Event("launch", name))
 
 

@@ -1,10 +1,9 @@
-"""``cupy.cuda``: devices, the runtime, cuBLAS."""
+"""``cupy.cuda``: devices, streams, the runtime, cuBLAS, NCCL."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from .._device import Device, current
+from .._stream import Event, Stream, get_current_stream
 from . import cublas, device, runtime
 from .device import get_cublas_handle
 
@@ -12,6 +11,7 @@ get_device_id = current
 
 __all__ = [
     "Device",
+    "Event",
     "Stream",
     "cublas",
     "device",
@@ -21,28 +21,6 @@ __all__ = [
     "is_available",
     "runtime",
 ]
-
-
-class Stream:
-    """A queue of launches. There is only one, and each launch runs when it is queued."""
-
-    ptr = 0
-
-    def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False):
-        pass
-
-    def synchronize(self) -> None:
-        runtime.streamSynchronize(self.ptr)
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        pass
-
-
-def get_current_stream() -> Stream:
-    return Stream()
 
 
 def is_available() -> bool:

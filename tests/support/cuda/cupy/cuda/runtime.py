@@ -7,6 +7,7 @@ from typing import Any
 from .._device import CUDARuntimeError, choose, current
 from .._device import count as getDeviceCount
 from .._log import record
+from .._stream import of_address, synchronize
 
 __all__ = [
     "CUDARuntimeError", "deviceSynchronize", "driverGetVersion", "getDevice", "getDeviceCount", "getDeviceProperties",
@@ -23,10 +24,11 @@ def getDeviceProperties(number: int) -> dict[str, Any]:
 
 def deviceSynchronize() -> None:
     record("sync", "deviceSynchronize")
+    synchronize(current())
 
 
 def streamSynchronize(stream: int) -> None:
-    record("sync", "streamSynchronize")
+    of_address(stream).synchronize()
 
 
 def driverGetVersion() -> int:
