@@ -74,15 +74,17 @@ class detect_anomaly:
         _settings.infinity = self._before.pop()
 
 
-def _watch(primitive: Primitive, out: Any, plan: Plan | None, saved: tuple[Any, ...]) -> Plan | None:
+def _watch(
+    primitive: Primitive, out: Any, plan: Plan | None, saved: tuple[Any, ...]
+) -> tuple[Plan | None, tuple[Any, ...]]:
     """Check the outputs of a call, and return a plan that checks its gradients."""
     if not _settings.depth:
-        return plan
+        return plan, saved
     line = calling_line()
     if not _settings.in_rule:
         for native in out if primitive.multiple else (out,):
             _check(native, f"the result of {primitive.name}", primitive.name, line, _settings.infinity)
-    return None if plan is None else _checked(plan, line)
+    return (None if plan is None else _checked(plan, line)), saved
 
 
 def _checked(plan: Plan, line: str) -> Plan:

@@ -97,17 +97,19 @@ def _arrays(value: Any, label: str) -> Iterator[tuple[str, Any]]:
             yield label, value
 
 
-def _watch(primitive: Primitive, out: Any, plan: Plan | None, saved: tuple[Any, ...]) -> Plan | None:
+def _watch(
+    primitive: Primitive, out: Any, plan: Plan | None, saved: tuple[Any, ...]
+) -> tuple[Plan | None, tuple[Any, ...]]:
     """The plan with rules that compare the checksums of their saved values first."""
     if plan is None or not _settings.depth:
-        return plan
+        return plan, saved
     line = calling_line()
     digests = [
         [(name, _digest(array)) for name, array in _arrays(value, primitive.values[index])]
         for index, value in zip(plan.keep, saved, strict=True)
     ]
     if not any(digests):
-        return plan
+        return plan, saved
     out_at = primitive.arity + primitive.n_options
     # a second derivative computes these by-products anew, on Variables, and so their bits may differ
     computed_anew = {
@@ -139,4 +141,4 @@ def _watch(primitive: Primitive, out: Any, plan: Plan | None, saved: tuple[Any, 
     if plan.joint is not None and plan.primitive.joint is not None:
         checked.primitive = copy.copy(plan.primitive)
         checked.primitive.joint = checking(plan.primitive.joint, plan.joint)
-    return checked
+    return checked, saved

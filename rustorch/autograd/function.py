@@ -107,7 +107,7 @@ class Function:
             ctx._kept = Kept(cls, Context, args, tracked, parents)
         out = natives if several else natives[0]
         saved = plan.pick((*args, ctx, shapes, out))
-        plan = watch_call(plan.primitive, out, plan, saved)
+        plan, saved = watch_call(plan.primitive, out, plan, saved)
         if several:
             node = node_of_several(plan, parents, saved, natives)
             ctx._seq = node.seq

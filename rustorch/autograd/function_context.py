@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..backends import Array
@@ -65,7 +66,15 @@ class Context:
 
     def saved_arrays(self) -> list[tuple[str, Array]]:
         """The saved arrays except for outputs, with names; for `detect_writes`."""
-        return [(f"saved value {i}", entry[0]) for i, entry in enumerate(self._saved) if type(entry) is tuple]
+        entries = [(f"saved value {i}", entry[0]) for i, entry in enumerate(self._saved) if type(entry) is tuple]
+        return [(name, array) for name, array in entries if not hasattr(array, "packed")]
+
+    def pack(self, function: Callable[[Array], Any]) -> None:
+        """Replace the saved arrays, except for outputs, by what a function returns for them.
+
+        Backward reads each from the method ``array(name)`` of that.
+        """
+        self._saved = [(function(entry[0]), *entry[1:]) if type(entry) is tuple else entry for entry in self._saved]
 
     def set_barriers(self) -> None:
         """Put attributes that hold arrays behind barriers; see `Kept.behind_barrier`."""
@@ -82,6 +91,8 @@ class Context:
 
     def _input(self, native: Array, source: Any, place: int | None) -> Any:
         """A saved array as a Variable, with its place in the graph if backward runs in mode 2."""
+        if hasattr(native, "packed"):
+            native = native.array("saved_tensors")
         if self._seq < writes.last and writes.since(self._seq, native):
             raise RuntimeError(
                 f"a Variable of shape {tuple(native.shape)} that was saved for backward was changed in place after the "

@@ -34,11 +34,13 @@ class Watch(Protocol):
     """A function that sees every call of every thread, for as long as `watched_by` has it.
 
     It gets the primitive, the output (a tuple where there are several), the plan with which the call will be recorded
-    (None if it will not), and the values that are saved. It returns the plan to record with: the same, or one whose
-    rules do more.
+    (None if it will not), and the values that are saved. It returns the plan and the saved values to record with: the
+    same, or a plan whose rules do more, and what these rules take.
     """
 
-    def __call__(self, primitive: Primitive, out: Any, plan: Plan | None, saved: tuple[Any, ...]) -> Plan | None: ...
+    def __call__(
+        self, primitive: Primitive, out: Any, plan: Plan | None, saved: tuple[Any, ...]
+    ) -> tuple[Plan | None, tuple[Any, ...]]: ...
 
 
 class _Watches:
@@ -125,7 +127,7 @@ def general(primitive: Primitive, args: tuple[Any, ...]) -> tuple[Any, Sequence[
     elif type(out) is not array_type:
         out = _as_array(out, array_type)
     plan: Plan | None = None
-    saved = ()
+    saved: tuple[Any, ...] = ()
     if mask and (not switched.off or mode.on):
         plan = primitive.plans.get(mask) or primitive.plan(mask)
         if plan.runs:
@@ -136,7 +138,7 @@ def general(primitive: Primitive, args: tuple[Any, ...]) -> tuple[Any, Sequence[
         else:
             plan = None
     for watch in _watches.functions:
-        plan = watch(primitive, out, plan, saved)
+        plan, saved = watch(primitive, out, plan, saved)
     if primitive.multiple:
         return _several(out, plan, tuple(parents), saved), by_products
     return (make(out) if plan is None else record(out, plan, tuple(parents), saved)), by_products
@@ -190,11 +192,11 @@ def outputs_of(node: Node, outs: tuple[Any, ...], constant: Sequence[bool]) -> t
     )
 
 
-def watch_call(primitive: Primitive, out: Any, plan: Plan, saved: tuple[Any, ...]) -> Plan:
-    """Let the watches see a call that is recorded by other means than `general`, and return the plan to record with."""
+def watch_call(primitive: Primitive, out: Any, plan: Plan, saved: tuple[Any, ...]) -> tuple[Plan, tuple[Any, ...]]:
+    """Let the watches see a call that is recorded by other means than `general`. Returns what to record it with."""
     for watch in _watches.functions:
-        plan = watch(primitive, out, plan, saved)  # type: ignore[assignment]
-    return plan
+        plan, saved = watch(primitive, out, plan, saved)  # type: ignore[assignment]
+    return plan, saved
 
 
 # -- the fast paths ----------------------------------------------------------------------------------------------------
