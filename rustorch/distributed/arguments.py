@@ -44,7 +44,7 @@ def native(x: Any, function: str, name: str = "tensor", written: bool = True) ->
     if not backend.contiguous(array):
         raise ValueError(
             f"{function}: {name} of shape {tuple(array.shape)} is not contiguous (strides {backend.strides(array)}); "
-            f"exchange a contiguous copy, as in rustorch.asarray({name}, copy=True)"
+            f"exchange a copy in C order, such as rustorch.reshape({name}, (-1,))"
         )
     if written and backend.mutable and not backend.writable(array):
         raise ValueError(f"{function}: {name} is read-only; exchange a copy")

@@ -111,12 +111,12 @@ class Watchdog:
         """What this rank is doing, for a rank that waits in a group."""
         calls = next((calls for calls in _all_calls() if calls.key == key), None)
         call = calls.oldest() if calls is not None else None
-        other = next((call for calls in _all_calls() if (call := calls.oldest()) is not None), None)
+        other = next(filter(None, [others.oldest() for others in _all_calls()]), None)
         frame = sys._current_frames().get(self._main or 0)
         return {
             "count": calls.count if calls is not None else 0,
             "waits": None if call is None else [str(call), call.line],
-            "elsewhere": None if other is None else f"{other.text}, called at {other.line}",
+            "elsewhere": None if other is None else f"{other}, called at {other.line}",
             "line": line_of(frame),
         }
 
@@ -151,7 +151,7 @@ class Watchdog:
             self._read_messages()
             time.sleep(0.01)
         self._answers[own] = self._status(calls.key)
-        waiting = [rank for rank in sorted(self._answers) if self._answers[rank]["waits"]]
+        waiting = [rank for rank, answer in sorted(self._answers.items()) if answer["waits"] or answer["elsewhere"]]
         if waiting and waiting[0] != own:  # that rank prints the same report; if it cannot, this one does
             until = time.monotonic() + 3 * _PATIENCE
             while time.monotonic() < until and not self._stop.is_set():
