@@ -8,6 +8,7 @@ from typing import Any
 
 from ... import distributed as dist
 from ...autograd.modes import is_grad_enabled
+from ...distributed import tracing
 from ...distributed.group import resolved
 from ...ops.inspection import resolved_device
 from ...pytree import tree_map
@@ -169,6 +170,9 @@ class DistributedDataParallel(Module):
             self._prepare(self._reducer)
         if self.device_ids is not None:
             inputs, kwargs = self._moved(inputs), self._moved(kwargs)
+        if tracing.active is not None:
+            with tracing.active.span("forward"):
+                return self.module(*inputs, **kwargs)
         return self.module(*inputs, **kwargs)
 
     def _moved(self, values: Any) -> Any:

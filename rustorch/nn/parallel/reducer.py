@@ -11,6 +11,7 @@ from ... import distributed as dist
 from ...autograd.graph import Value
 from ...autograd.leaf_hooks import RemovableLeafHook, Watcher, watch
 from ...backends import Array, Backend, dtypes, of
+from ...distributed import tracing
 from ...variable import Variable
 from .buckets import Bucket, plan
 
@@ -117,6 +118,7 @@ class Reducer:
         self._flags: Any = None  # for each parameter, whether the loss of any rank depends on it
         self._flags_work: dist.Work | None = None
         self._never_used: set[int] | None = None  # the parameters without a flag
+        self._bar: tracing.Span | None = None  # of this backward, while a trace is recorded
         self._layout(list(reversed(range(len(self.parameters)))))
         hook = _Hook(self)
         handles = [watch(p, hook) for p in self.parameters]
@@ -145,6 +147,8 @@ class Reducer:
         reached = {self._number[id(leaf)] for leaf in leaves}
         unused = [i for i in range(len(self.parameters)) if i not in reached]
         self._check_unused(unused)
+        if tracing.active is not None:
+            self._bar = tracing.active.begin("backward")
         self._start(unused)
 
     def _check_unused(self, unused: Sequence[int]) -> None:
@@ -228,6 +232,8 @@ class Reducer:
 
     def end(self) -> None:
         """Wait for all buckets, and give each parameter its averaged gradient."""
+        if self._bar is not None:
+            self._bar = self._bar.followed_by("wait for exchanges")
         arrived = set(self._finished)
         if len(arrived) + len(self._unused) < len(self.parameters):  # a rule returned no gradient
             arrived.update(self._unused)
@@ -246,6 +252,9 @@ class Reducer:
         self._flying.clear()
         self.running = False
         self._exchanged = True
+        if self._bar is not None:
+            self._bar.end()
+            self._bar = None
 
     def _wait_for_flags(self) -> set[int] | None:
         """The parameters that no rank's loss depends on, so that their gradients stay as they are; None if unknown."""
@@ -273,6 +282,7 @@ class Reducer:
         """Wait for the exchanges of a backward that an error ended, so that the next one begins anew."""
         if self.running:
             self.running = False
+            self._bar = None
             self._wait_for_flags()
             for bucket in self.buckets[: self._next]:
                 bucket.wait()
