@@ -28,6 +28,7 @@ __all__ = ["INDEX", "PART", "VERSION", "save_together"]
 INDEX = "index.json"
 #: The names of the others: a random number for each save, and the rank.
 PART = re.compile(r"part-[0-9a-f]{16}-[0-9]{5,9}\.safetensors")
+_PART_IN_INDEX = re.compile(PART.pattern.encode())
 #: The version of the index.
 VERSION = 1
 
@@ -93,7 +94,8 @@ def _save_in_parts(ranks: Ranks, obj: Any, folder: str, metadata: Any) -> None:
                     os.rmdir(folder)
         raise
     if ranks.rank == 0:
-        _remove_others(folder, {name for name, _ in files})
+        with contextlib.suppress(OSError):
+            _remove_others(folder)
 
 
 def _make_folder(folder: str) -> bool:
@@ -105,6 +107,7 @@ def _make_folder(folder: str) -> bool:
             raise FileExistsError(
                 f"save: {folder!r} is a file, and sharded=True writes a folder; remove the file or take another name"
             ) from None
+        _remove_others(folder)  # here too, so that saves that are killed one after another do not fill the disk
         return False
     return True
 
@@ -153,11 +156,14 @@ def _write_index(folder: str, merged: Merged, files: list[list[Any]], told: dict
     replace(os.path.join(folder, INDEX), [json.dumps(index, separators=(",", ":")).encode()])
 
 
-def _remove_others(folder: str, kept: set[str]) -> None:
-    """Remove files of other saves from a folder."""
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+def _remove_others(folder: str) -> None:
+    """Remove files that the index does not name: those of killed saves, and of the object saved before."""
+    named: set[bytes] = set()
+    with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, INDEX), "rb") as index:
+        named.update(_PART_IN_INDEX.findall(index.read()))
+    with os.scandir(folder) as entries:
         for entry in entries:
-            if PART.fullmatch(entry.name) and entry.name not in kept:
+            if PART.fullmatch(entry.name) and entry.name.encode() not in named:
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)
 
