@@ -283,10 +283,9 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
     if registered.count:
         schedule([make(g, root)], g, pending, _finish)
     single: Any = root  # the pending node, while there is only one
-    single_g, single_owned = g, False
+    single_g, single_owned, one_device = g, False, False
     array_type: Any = None
     xp: Any = None
-    one_device = False
     while single is not None or heap:
         if single is not None:
             node, g, single = single, single_g, None
