@@ -126,10 +126,12 @@ class Reducer:
 
     def _layout(self, order: Sequence[int]) -> None:
         """Make the buckets for this order of the gradients."""
+        self.buckets: list[Bucket] = []  # before new ones take memory
+        self._place: list[Any] = []
         self.buckets = [
             Bucket([self.parameters[i] for i in members], members) for members in plan(self.parameters, order, self.cap)
         ]
-        self._place: list[Any] = [None] * len(self.parameters)
+        self._place = [None] * len(self.parameters)
         for bucket in self.buckets:
             for place, i in enumerate(bucket.numbers):
                 self._place[i] = (bucket, place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import tracemalloc
 import weakref
 from functools import partial
 from types import ModuleType
@@ -70,6 +71,38 @@ def test_gradients_are_parts_of_the_buckets(dist: ModuleType) -> None:
         assert ddp._reducer is not None
         (bucket,) = ddp._reducer.buckets
         assert all(numpy.shares_memory(p.grad, bucket.flat) for p in ddp.parameters())
+
+
+def test_gradients_take_no_memory_beside_the_buckets(dist: ModuleType) -> None:
+    backend = Target("cpu")
+    model = nn.Sequential(*[nn.Linear(256, 256, bias=False) for _ in range(8)])
+    ddp = DistributedDataParallel(model, bucket_cap_mb=0.5)
+    total = sum(p.data.nbytes for p in ddp.parameters())
+    for _ in range(2):
+        ddp.zero_grad()
+        loss = squares(ddp(batch(backend, dist.get_rank(), 0, (2, 256)).float()))
+        tracemalloc.start()
+        loss.backward()
+        now, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        if dist.get_world_size() > 1:
+            assert now < 0.1 * total
+            assert peak < 0.4 * total  # a gradient on its way into its bucket
+        else:
+            assert 0.9 * total < now < 1.1 * total
+
+
+def test_all_ranks_stay_equal_bit_for_bit(dist: ModuleType) -> None:
+    rustorch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 31), nn.Tanh(), nn.Linear(31, 7))
+    ddp = DistributedDataParallel(model, bucket_cap_mb=TINY)
+    optimizer = rustorch.optim.Adam(ddp.parameters(), lr=0.05)
+    for step in range(20):
+        optimizer.zero_grad()
+        squares(ddp(batch(Target("cpu"), dist.get_rank(), step, (8, 20)).float()) - 1).backward()
+        optimizer.step()
+    states = dist.all_gather_object([p.data.tobytes().hex() for p in ddp.parameters()])
+    assert all(state == states[0] for state in states)
 
 
 def test_exchanges_begin_while_backward_goes_on(dist: ModuleType, backend: Target) -> None:
