@@ -102,7 +102,9 @@ class Server:
         """One connection, from its first to its last byte."""
         self._strangers[writer] = None
         if len(self._strangers) > STRANGERS:
-            next(iter(self._strangers)).transport.abort()
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.transport.abort()
         try:
             async with asyncio.timeout(self._patience):
                 found = await self._handshake(reader, writer)
@@ -207,9 +209,9 @@ class Server:
         if meeting is None:
             meeting = self._meetings[key] = _Meeting(key, tuple(members))
         if meeting.members != tuple(members):
-            raise _Failed(
-                "usage", f"rank {rank} meets ranks {members} at {key!r}, but others meet {list(meeting.members)} there"
-            )
+            text = f"rank {rank} meets ranks {members} at {key!r}, but others meet {list(meeting.members)} there"
+            meeting.fail("usage", text)
+            raise _Failed("usage", text)
         meeting.values[rank] = value
         missing = meeting.missing()
         if gone := [r for r in missing if r in self._left]:
