@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys as _sys
 import typing as _typing
 
-from . import backends, cuda, fft, func, linalg, nn, ops, optim, pytree, random, serialization
+from . import backends, cuda, distributed, fft, func, linalg, nn, ops, optim, pytree, random, serialization
 from .autograd import (
     checkpoint,
     custom_primitive,
@@ -74,6 +74,7 @@ __all__ = [
     "custom_primitive",
     "data",
     "detect_anomaly",
+    "distributed",
     "fft",
     "func",
     "gradcheck",
