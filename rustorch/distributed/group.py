@@ -47,6 +47,9 @@ class ProcessGroup:
     def __repr__(self) -> str:
         return f"<group of ranks {', '.join(map(str, self.ranks))}>"
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> ProcessGroup:
+        return self  # a copy of a module that has a group exchanges with the same ranks
+
     def exchange_for(self, array: Array, function: str) -> Exchange:
         """What carries an array of this kind, after the check that this process is a member."""
         if self.rank < 0:

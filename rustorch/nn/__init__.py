@@ -35,6 +35,7 @@ from .rectifier import *  # noqa: F403
 from .recurrent import *  # noqa: F403
 from .recurrent_cells import *  # noqa: F403
 from .resize import *  # noqa: F403
+from .sync_batchnorm import *  # noqa: F403
 from .thresholds import *  # noqa: F403
 from .transformer import *  # noqa: F403
 from .transformer_layers import *  # noqa: F403
@@ -46,7 +47,7 @@ if not _typing.TYPE_CHECKING:  # type checkers cannot read a computed list; with
         "container", "convolution", "distance", "dropout", "embedding", "flatten", "folding",
         "fractional_pooling", "likelihood", "linear", "linear_loss", "loss", "max_pooling", "module",
         "normalization", "padding", "parameter", "parameters", "pooling", "rectifier", "recurrent",
-        "recurrent_cells", "resize", "thresholds", "transformer", "transformer_layers",
+        "recurrent_cells", "resize", "sync_batchnorm", "thresholds", "transformer", "transformer_layers",
         "transposed_convolution",
     )  # fmt: skip
     __all__ = [name for file in _FILES for name in _import_module(f"{__name__}.{file}").__all__]

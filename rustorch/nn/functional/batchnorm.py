@@ -32,7 +32,7 @@ def _normalized_by(
     return x * along_channels(scale, x.ndim) + along_channels(shift if bias is None else shift + bias, x.ndim)
 
 
-def _running_variables(name: str, running_mean: Any, running_var: Any) -> tuple[Variable | None, Variable | None]:
+def running_variables(name: str, running_mean: Any, running_var: Any) -> tuple[Variable | None, Variable | None]:
     """Both running statistics. Raises TypeError unless they are Variables, because they are updated in place."""
     for what, value in (("running_mean", running_mean), ("running_var", running_var)):
         if value is not None and not isinstance(value, Value):
@@ -46,7 +46,7 @@ def _update(running: Variable, value: Variable, momentum: float) -> None:
         running[...] = running * (1 - momentum) + ops.astype(value, running.dtype, copy=False) * momentum
 
 
-def _update_both(
+def update_running(
     running_mean: Variable | None,
     running_var: Variable | None,
     mean: Array,
@@ -135,7 +135,7 @@ def batch_norm(
         raise ValueError(
             f"batch_norm: training needs more than one value per channel; an input of shape {shape} has {count}"
         )
-    updated_mean, updated_var = _running_variables("batch_norm", running_mean, running_var)
+    updated_mean, updated_var = running_variables("batch_norm", running_mean, running_var)
     one_dtype("batch_norm", input=x, running_mean=updated_mean, running_var=updated_var)
     if not count:  # an empty batch has no moments
         return scale_and_shift(x, w, b)
@@ -143,7 +143,7 @@ def batch_norm(
         w = ops.ones_like(b)  # one rule computes the gradients of both
     out, (mean, var, _) = network.batch_norm.with_by_products(x, w, b, float(eps))
     if (updated_mean is not None or updated_var is not None) and not is_repeating():
-        _update_both(updated_mean, updated_var, mean, var, momentum, count / (count - 1))
+        update_running(updated_mean, updated_var, mean, var, momentum, count / (count - 1))
     return out
 
 
@@ -205,7 +205,7 @@ def instance_norm(
         raise ValueError(
             f"instance_norm: running statistics are means over the samples, but an input of shape {x.shape} has none"
         )
-    updated_mean, updated_var = _running_variables("instance_norm", running_mean, running_var)
+    updated_mean, updated_var = running_variables("instance_norm", running_mean, running_var)
     if not count:
         return scale_and_shift(x, w, b)
     flat = ops.reshape(x, (n * channels, count))
