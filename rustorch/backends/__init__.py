@@ -19,7 +19,7 @@ from .registry import (
     when_loaded,
 )
 from .standard_backend import StandardBackend
-from .streams import host_stream, keyed_stream, rng_restore, rng_snapshot
+from .streams import host_stream, keyed_seed, keyed_stream, rng_restore, rng_snapshot, seed_global_generators
 
 __all__ = [
     "BY_TYPE",
@@ -33,6 +33,7 @@ __all__ = [
     "from_dlpack_array",
     "get",
     "host_stream",
+    "keyed_seed",
     "keyed_stream",
     "loaded",
     "of",
@@ -40,6 +41,7 @@ __all__ = [
     "resolve",
     "rng_restore",
     "rng_snapshot",
+    "seed_global_generators",
     "set_default_device",
     "shared",
     "status",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy
@@ -25,6 +26,22 @@ def keyed_stream(seed: int, *key: int) -> Backend:
     stream = NumpyBackend()
     stream._generator = new_generator(numpy.random.SeedSequence(seed, spawn_key=key))
     return stream
+
+
+def keyed_seed(seed: int, *key: int) -> int:
+    """A seed below 2**63 that these integers determine."""
+    return int(numpy.random.SeedSequence(seed, spawn_key=key).generate_state(1, numpy.uint64)[0] >> 1)
+
+
+def seed_global_generators(seed: int) -> None:
+    """Seed the generators that belong to a whole process: Python's, NumPy's, and PyTorch's if it is imported."""
+    import random  # programs without worker processes do not need it
+
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)  # noqa: NPY002 (programs use the old functions, too)
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "manual_seed"):
+        torch.manual_seed(seed)
 
 
 def rng_snapshot() -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ libraries that compute and sets their threads. Without it, everything runs in th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -77,6 +78,18 @@ if hasattr(os, "register_at_fork"):
 def in_use() -> bool:
     """Whether several threads worked a moment ago, so that they will probably work again soon."""
     return _threads is not None and _threads.count > 1 and monotonic() - _threads.last_used < PAUSE
+
+
+def use_one_thread() -> None:
+    """Let this process compute with one thread: the calling one, which is named after rustorch.
+
+    A worker process of a data loader calls it once, because the workers share the cores.
+    """
+    threading.current_thread().name = "rustorch worker"  # `spread` starts no threads from such a thread
+    with contextlib.suppress(ImportError):
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1)
 
 
 def with_one_blas_thread(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -83,6 +84,42 @@ class IndexedBatchMaker(BatchMaker):
     def samples(self, task: Any) -> Any:
         """The samples with these indices, or the sample with this index."""
         return read_samples(self.dataset, task) if self.batched else self.dataset[task]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the batches of a loader are made. It can be sent to another process, if the dataset can.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    is_stream : bool
+        Whether the dataset yields its samples one after another.
+    is_batched : bool
+        Whether samples are collected into batches.
+    batch_size : int or None
+    drop_last : bool
+    collate : callable
+        Makes a batch of samples; without batches, converts a sample.
+    """
+
+    dataset: Any
+    is_stream: bool
+    is_batched: bool
+    batch_size: int | None
+    drop_last: bool
+    collate: Callable[[Any], Any]
+
+    def maker(self, device: str | None = None) -> BatchMaker:
+        """The function from a task to a batch."""
+        if not self.is_stream:
+            return IndexedBatchMaker(self.dataset, self.is_batched, self.collate, device)
+        collate = self.collate
+        return BatchMaker(collate if self.is_batched else lambda samples: collate(samples[0]), device)
+
+    def stream(self) -> StreamBatches:
+        """A new pass through an iterable dataset, whose items are tasks."""
+        return StreamBatches(self.dataset, self.batch_size, self.drop_last)
 
 
 class StreamBatches:

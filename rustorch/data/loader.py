@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..backends import resolve
-from .batches import BatchMaker, IndexedBatchMaker, Progress, StreamBatches
+from .batches import Progress, Recipe
 from .checks import checked_bool, checked_integer, given_or_drawn_seed, length_of
 from .collate import default_collate, default_convert
 from .dataset import is_stream
+from .options import (
+    check_hints,
+    check_kinds,
+    check_worker_options,
+    checked_prefetch_factor,
+    names_of_true,
+    part_of,
+)
 from .sampler import BatchSampler, RandomSampler, SeededSampler, SequentialSampler
 
-#: Arguments of PyTorch's loader about its processes. They have no effect here.
-_IGNORED = ("pin_memory", "pin_memory_device", "persistent_workers", "multiprocessing_context", "timeout", "in_order")
-#: Arguments of PyTorch's loader that are refused -> what an error says about them.
-_REFUSED = {
-    "generator": "the order of the epochs follows from seed=...",
-    "worker_init_fn": "the workers are threads and share the dataset, which is as it was made",
-}
+if TYPE_CHECKING:
+    from .processes import Workers
 
 
 class DataLoader:
@@ -43,9 +46,8 @@ class DataLoader:
     batch_sampler : Sampler or iterable of lists of int, optional
         Batches of indices, in place of ``batch_size``, ``shuffle``, ``sampler`` and ``drop_last``.
     num_workers : int
-        The number of background threads that prepare batches ahead. With 0, the loop's thread makes each batch when it
-        needs it. The dataset is not copied: several threads call its ``__getitem__`` at the same time. NumPy releases
-        the GIL while it copies and computes; a dataset that is slow in Python code gains nothing from threads.
+        The number of background workers that prepare batches ahead. With 0, the loop's thread makes each batch when it
+        needs it.
     collate_fn : callable, optional
         Makes a batch of a list of samples. Default: `default_collate`, or `default_convert` for ``batch_size=None``.
     drop_last : bool
@@ -58,13 +60,26 @@ class DataLoader:
     device : str, optional
         The device of the batches' arrays; workers move them in the background. Default: arrays stay on the dataset's
         device, and numbers go to the default device.
+    worker : {"thread", "process"}
+        Threads share the dataset: several of them call its ``__getitem__`` at the same time. NumPy releases the GIL
+        while it copies and computes; a dataset that is slow in Python code gains nothing from threads. Each process has
+        a copy of the dataset, and sends its batches through shared memory. The program starts its work under
+        ``if __name__ == "__main__":`` then. The next four arguments are for processes; threads ignore them.
+    worker_init_fn : callable, optional
+        Each process calls it with its number, once, before its first batch. Only with processes.
+    multiprocessing_context : str or context of multiprocessing, optional
+        How processes are started. Default: "spawn". "fork" is faster, but not safe beside threads, MPI and CUDA.
+    timeout : float
+        The largest number of seconds to wait for a batch; 0 for no limit.
+    persistent_workers : bool
+        Whether the processes stay for the next epoch. Changes of the dataset after their start do not reach them.
     **hints
-        PyTorch's arguments about its processes, such as ``pin_memory``, ``persistent_workers`` and ``timeout``. They
-        have no effect.
+        PyTorch's arguments ``pin_memory``, ``pin_memory_device`` and ``in_order``. They have no effect.
 
     Attributes
     ----------
-    dataset, batch_size, sampler, batch_sampler, num_workers, collate_fn, drop_last, prefetch_factor, device
+    dataset, batch_size, sampler, batch_sampler, num_workers, collate_fn, drop_last, prefetch_factor, device, worker, \
+    worker_init_fn, multiprocessing_context, timeout, persistent_workers
         As given.
 
     Raises
@@ -76,8 +91,11 @@ class DataLoader:
 
     Notes
     -----
-    An error of the dataset is raised in the loop, in place of its batch, with its original traceback. The threads end
-    with the epoch, after an error, and when the loop is left.
+    An error of the dataset is raised in the loop, in place of its batch, with its original traceback; a process's
+    traceback is in the notes of the error. The workers end with the epoch, after an error, and when the loop is left.
+
+    A process seeds its random numbers (rustorch's, Python's, NumPy's and, if it is imported, PyTorch's) before each
+    batch. The seed follows from the loader's seed, the epoch, the number of the batch, and the rank.
 
     The result of a ``collate_fn`` is returned as it is. With ``device``, its arrays become Variables on that device.
 
@@ -109,19 +127,30 @@ class DataLoader:
         prefetch_factor: int | None = None,
         seed: int | None = None,
         device: str | None = None,
+        worker: str = "thread",
+        worker_init_fn: Callable[[int], Any] | None = None,
+        multiprocessing_context: Any = None,
+        timeout: float = 0,
+        persistent_workers: bool = False,
         **hints: Any,
     ):
         name = "DataLoader"
-        _check_hints(hints)
+        check_hints(hints)
         self.num_workers = checked_integer(name, "num_workers", num_workers)
-        self.prefetch_factor = _checked_prefetch_factor(prefetch_factor, self.num_workers)
+        self.prefetch_factor = checked_prefetch_factor(prefetch_factor, self.num_workers)
+        check_worker_options(
+            self.num_workers, worker, worker_init_fn, multiprocessing_context, timeout, persistent_workers
+        )
+        self.worker, self.worker_init_fn, self.multiprocessing_context = worker, worker_init_fn, multiprocessing_context
+        self.timeout, self.persistent_workers = timeout, persistent_workers
+        self._uses_processes = worker == "process" and self.num_workers > 0
         shuffle = checked_bool(name, "shuffle", False if shuffle is None else shuffle)
         self.drop_last = checked_bool(name, "drop_last", drop_last)
-        _check_kinds(sampler, batch_sampler, collate_fn)
+        check_kinds(sampler, batch_sampler, collate_fn)
         if sampler is not None and shuffle:
             raise ValueError("DataLoader: a sampler decides the order, so shuffle=True cannot; leave one of them out")
         if batch_sampler is not None:
-            excluded = _names_of_true(
+            excluded = names_of_true(
                 batch_size=batch_size != 1, shuffle=shuffle, sampler=sampler is not None, drop_last=drop_last
             )
             if excluded:
@@ -137,7 +166,7 @@ class DataLoader:
 
         self._is_stream = is_stream(dataset)
         if self._is_stream:
-            excluded = _names_of_true(
+            excluded = names_of_true(
                 shuffle=shuffle, sampler=sampler is not None, batch_sampler=batch_sampler is not None
             )
             if excluded:
@@ -161,7 +190,10 @@ class DataLoader:
         self._seed = seed or 0
         if seed is not None:
             self._reseed(seed)
+        elif self._uses_processes and not hasattr(self._epoch_sampler, "seed"):
+            self._seed = given_or_drawn_seed(name, None)  # the seeds of the processes follow from it
         self._progress = Progress(0)
+        self._workers: Workers | None = None  # processes that stay from pass to pass
 
     # -- the order -----------------------------------------------------------------------------------------------------
     @property
@@ -233,23 +265,45 @@ class DataLoader:
             sampler.set_epoch(epoch)
             if isinstance(sampler, SeededSampler):  # this was no call of the program
                 sampler.epoch_was_set = False
-        make: BatchMaker
+        recipe = Recipe(
+            self.dataset, self._is_stream, self._is_batched, self.batch_size, self.drop_last, self.collate_fn
+        )
+        if self._uses_processes:
+            return self._from_processes(recipe, epoch, skip)
+        make = recipe.maker(self.device)
         read: Callable[[], list[Any]] | None = None
         if self._is_stream:
-            stream = StreamBatches(self.dataset, self.batch_size, self.drop_last)
+            stream = recipe.stream()
             for _ in range(skip):
                 stream.read()
-            collate = self.collate_fn
-            make = BatchMaker(collate if self._is_batched else lambda samples: collate(samples[0]), self.device)
             read = stream.read
-        else:
-            make = IndexedBatchMaker(self.dataset, self._is_batched, self.collate_fn, self.device)
         if not self.num_workers:
             return map(make, iter(read, []) if read is not None else islice(iter(self._tasks), skip, None))
         from .prefetch import Prefetch  # imported late, because it imports modules for threads
 
         tasks = repeat(None) if read is not None else islice(iter(self._tasks), skip, None)
         return Prefetch(make, tasks, self.num_workers, self.num_workers * (self.prefetch_factor or 1), read)
+
+    def _from_processes(self, recipe: Recipe, epoch: int, skip: int) -> Iterator[Any]:
+        """The batches of an epoch, without the first ``skip``, which worker processes make."""
+        from .process_prefetch import ProcessPrefetch  # imported late, because they import multiprocessing
+        from .processes import Workers
+
+        workers = self._workers
+        if is_new := workers is None or not workers.is_free:
+            workers = Workers(recipe, self.num_workers, self.worker_init_fn, self.multiprocessing_context, self.timeout)
+            if self.persistent_workers and (self._workers is None or self._workers.is_closed):
+                self._workers, is_new = workers, False
+        return ProcessPrefetch(
+            workers,
+            repeat(None) if self._is_stream else islice(iter(self._tasks), skip, None),
+            self.num_workers * (self.prefetch_factor or 1),
+            key=(self.seed, epoch, part_of(self._epoch_sampler)),
+            first=0 if self._is_stream else skip,
+            n_skipped=skip if self._is_stream else 0,
+            device=self.device,
+            is_last=is_new,
+        )
 
     # -- states --------------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, int]:
@@ -315,36 +369,3 @@ class DataLoader:
             )
         self._reseed(seed)
         self._go_to(Progress(epoch, batches))
-
-
-# -- checks of the arguments -------------------------------------------------------------------------------------------
-def _check_hints(hints: Mapping[str, Any]) -> None:
-    """Refuse unknown arguments, and those of PyTorch that cannot be ignored."""
-    for what, value in hints.items():
-        if what not in _IGNORED and (what not in _REFUSED or value is not None):
-            raise TypeError(
-                f"DataLoader has no argument {what!r}" + (f": {_REFUSED[what]}" if what in _REFUSED else "")
-            )
-
-
-def _checked_prefetch_factor(value: int | None, num_workers: int) -> int | None:
-    """The number of batches that each worker may be ahead; None without workers."""
-    if not num_workers:
-        if value is not None:
-            raise ValueError("DataLoader: prefetch_factor needs num_workers > 0")
-        return None
-    return 2 if value is None else checked_integer("DataLoader", "prefetch_factor", value, 1)
-
-
-def _check_kinds(sampler: Any, batch_sampler: Any, collate_fn: Any) -> None:
-    """Refuse samplers that are no iterables, and a collate_fn that is no function."""
-    for what, value in (("sampler", sampler), ("batch_sampler", batch_sampler)):
-        if value is not None and not hasattr(value, "__iter__"):
-            raise TypeError(f"DataLoader: a {what} is an iterable of indices, not {type(value).__name__}")
-    if collate_fn is not None and not callable(collate_fn):
-        raise TypeError(f"DataLoader: a collate_fn is a function of a list of samples, not {type(collate_fn).__name__}")
-
-
-def _names_of_true(**conditions: bool) -> str:
-    """The names of the conditions that hold, separated by commas."""
-    return ", ".join([name for name, holds in conditions.items() if holds])

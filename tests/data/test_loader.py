@@ -396,7 +396,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
         "batch_sampler decides what batch_size, sampler, drop_last would",
     ),
     ({"generator": 3}, TypeError, "DataLoader has no argument 'generator': the order of the epochs follows from seed="),
-    ({"worker_init_fn": print}, TypeError, "DataLoader has no argument 'worker_init_fn': the workers are threads"),
+    ({"worker_init_fn": print}, TypeError, 'worker_init_fn needs worker="process"; threads share the dataset'),
     ({"shufle": True}, TypeError, "DataLoader has no argument 'shufle'$"),
     ({"batch_size": None, "drop_last": True}, ValueError, "drop_last needs batches, and batch_size=None makes none"),
     ({"sampler": 3}, TypeError, "a sampler is an iterable of indices, not int"),
