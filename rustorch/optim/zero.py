@@ -83,11 +83,13 @@ class ZeroRedundancyOptimizer(Optimizer):
     >>> model(rustorch.ones(4, 3)).sum().backward()
     >>> optimizer.step()
 
-    A checkpoint of any optimizer, also on another number of ranks:
+    Save it from all ranks together. The file can be loaded into `Adam`, and on another number of ranks:
 
-    >>> optimizer.consolidate_state_dict(to=0)
-    >>> if dist.get_rank() == 0:
-    ...     state = optimizer.state_dict()
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "checkpoint.safetensors")
+    ...     rustorch.save({"model": model, "optimizer": optimizer}, path, rank=0)
+    ...     optimizer.load_state_dict(rustorch.load(path)["optimizer"])
     >>> dist.destroy_process_group()
     """
 
@@ -299,7 +301,7 @@ class ZeroRedundancyOptimizer(Optimizer):
             raise RuntimeError(
                 f"{self._name}: rank {self._rank} does not have the state of all ranks after the last step. Call "
                 f"consolidate_state_dict(to={self._rank}) on all ranks first, and state_dict() on this rank alone; or "
-                f"call local_state_dict() on all ranks, and save the results with save(..., sharded=True)"
+                f"save the optimizer from all ranks at once, with rustorch.save(optimizer, path, rank=0)"
             )
         else:
             return self.local_state_dict()
@@ -308,7 +310,8 @@ class ZeroRedundancyOptimizer(Optimizer):
     def local_state_dict(self) -> dict[str, Any]:
         """The options and the state, of which the arrays are those of this rank alone. All ranks call it.
 
-        Together, the results of all ranks make the whole state, as ``rustorch.save(..., sharded=True)`` stores it.
+        Together, the results of all ranks make the whole state. `rustorch.save` takes them for an optimizer that all
+        ranks save together, with ``sharded=True`` or with a ``rank``.
 
         Returns
         -------

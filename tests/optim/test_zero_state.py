@@ -86,6 +86,28 @@ def test_the_pieces_of_all_ranks_make_the_whole_state(dist: ModuleType, backend:
 
 
 @pytest.mark.ranks
+@pytest.mark.parametrize("how", [{"sharded": True}, {"rank": 0}])
+@pytest.mark.parametrize("cls", ["SGD", "Adam", "Adafactor", "Muon"])
+def test_it_is_saved_by_all_ranks_together(
+    how: dict[str, Any], cls: str, dist: ModuleType, tmp_path: Path, backend: Target
+) -> None:
+    path = Path(dist.broadcast_object(str(tmp_path))) / "checkpoint"
+    params, expected = (parameters_on(backend, shapes_of(cls)) for _ in range(2))
+    optimizer, reference = Zero(params, getattr(optim, cls), lr=0.1), getattr(optim, cls)(expected, lr=0.1)
+    _steps(backend, params, optimizer, range(2))
+    _steps(backend, expected, reference, range(2))
+    rustorch.save({"optimizer": optimizer, "step": 2}, path, **how)
+    loaded = rustorch.load(path)
+    assert_same_state(loaded["optimizer"], reference.state_dict())
+    resumed = Zero(params, getattr(optim, cls))
+    resumed.load_state_dict(loaded["optimizer"])
+    _steps(backend, params, resumed, range(2, 4))
+    _steps(backend, expected, reference, range(2, 4))
+    assert_same(backend, params, expected)
+    dist.barrier()  # rank 0 deletes the folder
+
+
+@pytest.mark.ranks
 def test_the_whole_state_is_that_of_the_last_step(dist: ModuleType, backend: Target) -> None:
     params = parameters_on(backend, [(3, 3), (3,)])
     optimizer = Zero(params, optim.Adam)
