@@ -445,3 +445,51 @@ def test_a_folder_that_is_replaced_while_it_is_read_is_read_again(
     monkeypatch.setattr(folders, "_Part", replace)
     assert_same(rustorch.load(folder), {"x": numpy.full(3, 3)})
     assert len(replaced) == 3
+
+
+# -- optimizers whose state is spread ----------------------------------------------------------------------------------
+def trained(cls: Any) -> tuple[Any, Any]:
+    """A module after three steps, and its optimizer."""
+    rustorch.manual_seed(0)
+    model = rustorch.nn.Sequential(rustorch.nn.Linear(3, 5), rustorch.nn.Linear(5, 2)).to(dtype=rustorch.float64)
+    optimizer = cls(model.parameters())
+    for step in range(3):
+        optimizer.zero_grad()
+        (model(rustorch.full((4, 3), step + 1.0, dtype=rustorch.float64)) ** 2).sum().backward()
+        optimizer.step()
+    return model, optimizer
+
+
+@pytest.mark.ranks
+@form
+def test_the_state_of_a_zero_optimizer_is_saved_by_all_ranks(dist: ModuleType, shared: Path, options: Any) -> None:
+    def zero(parameters: Any) -> Any:
+        return rustorch.optim.ZeroRedundancyOptimizer(parameters, rustorch.optim.Adam, lr=0.1)
+
+    model, optimizer = trained(zero)
+    _, plain = trained(lambda parameters: rustorch.optim.Adam(parameters, lr=0.1))
+    rustorch.save({"model": model, "optimizer": optimizer, "list": [optimizer]}, shared / "saved", **options)
+    loaded = rustorch.load(shared / "saved")
+    expected = plain.state_dict()
+    assert loaded["optimizer"]["state"].keys() == expected["state"].keys()
+    for number, entries in expected["state"].items():
+        assert_same(loaded["optimizer"]["state"][number], entries)
+        assert_same(loaded["list"][0]["state"][number], entries)
+    plain.load_state_dict(loaded["optimizer"])
+    optimizer.load_state_dict(loaded["optimizer"])
+
+
+@pytest.mark.ranks
+@form
+def test_an_error_beside_a_zero_optimizer_leaves_no_rank_waiting(dist: ModuleType, saved: Path, options: Any) -> None:
+    before = all_files(saved)
+    _, optimizer = trained(lambda parameters: rustorch.optim.ZeroRedundancyOptimizer(parameters, rustorch.optim.Adam))
+    last = dist.get_world_size() - 1
+    state = {"first": {1} if dist.get_rank() == last else 1, "optimizer": optimizer}
+    with pytest.raises(TypeError if dist.get_rank() == last else RuntimeError, match="is of type set"):
+        rustorch.save(state, saved / "saved", **options)
+    if last > 0:
+        with pytest.raises(ValueError, match=r"is saved by all of them; the ranks have \[1, .*0\] such objects"):
+            rustorch.save({"optimizer": optimizer if dist.get_rank() == 0 else 1}, saved / "saved", **options)
+    dist.barrier()
+    assert all_files(saved) == before

@@ -57,9 +57,23 @@ def _prepared(ranks: Ranks, obj: Any, metadata: Any) -> tuple[Flattened, Merged,
 
     def prepare() -> dict[str, Any]:
         own.append(Flattened(obj, of_rank=True))
-        return {"metadata": texts_of(metadata), "json": json_names_of(metadata), "save": os.urandom(8).hex()}
+        return {
+            "metadata": texts_of(metadata),
+            "json": json_names_of(metadata),
+            "save": os.urandom(8).hex(),
+            "postponed": len(own[0].postponed),
+        }
 
-    told: dict[str, Any] = ranks.run(prepare)[0]
+    prepared = ranks.run(prepare)
+    told: dict[str, Any] = prepared[0]
+    counts = [one["postponed"] for one in prepared]
+    if len(set(counts)) > 1:
+        raise ValueError(
+            f"save: an object whose state is spread over the ranks is saved by all of them; the ranks have {counts} "
+            f"such objects"
+        )
+    if counts[0]:
+        ranks.run(own[0].add_postponed)
     node = description(own[0])
     base = ranks.share(node)
     nodes = [restored(other, base) for other in ranks.gather(shortened(node, base))]

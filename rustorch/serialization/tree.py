@@ -44,7 +44,7 @@ class Flattened:
     value : object
     of_rank : bool
         Whether this is one rank's part of an object that all ranks save together. Then it may have pieces of arrays,
-        and an object with ``local_state_dict()`` gives the result of this method in place of ``state_dict()``.
+        and the structure lacks objects with ``local_state_dict()`` until `add_postponed` is called.
 
     Attributes
     ----------
@@ -56,6 +56,8 @@ class Flattened:
         Name -> (shape, start) of the whole array, for an array that is a piece of it.
     leaves : dict
         Name -> the JSON that refers to the array.
+    postponed : list
+        Objects whose ``local_state_dict()`` replaces ``state_dict()``, with their paths and their JSON, which is empty.
     node : object
         The structure as JSON.
     is_plain : bool
@@ -74,11 +76,25 @@ class Flattened:
         self.described: dict[str, tuple[str, tuple[int, ...]]] = {}
         self.pieces: dict[str, tuple[tuple[int, ...], int]] = {}
         self.leaves: dict[str, dict[str, Any]] = {}
+        self.postponed: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
         self._of_rank = of_rank
         # there are no shards unless this module was imported
         self._shard_type = getattr(sys.modules.get("rustorch.distributed.shard"), "Shard", None)
         self.node = self._node(value, ())
         self.is_plain = is_plain(self.node)
+
+    def add_postponed(self) -> None:
+        """Add the state of each postponed object. All ranks call it, since ``local_state_dict()`` may be a collective.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for the other values. All collectives have been called then.
+        """
+        postponed, self.postponed = self.postponed, []
+        states = [value.local_state_dict() for value, _, _ in postponed]
+        for state, (_, path, node) in zip(states, postponed, strict=True):
+            node.update(self._node(dict(state), path))
 
     def _node(self, value: Any, path: tuple[Any, ...]) -> Any:
         """The JSON of a value, which has this path in the object."""
@@ -105,8 +121,11 @@ class Flattened:
         if self._shard_type is not None and isinstance(value, self._shard_type):
             return self._piece(value, path)
         if not isinstance(value, type) and callable(getattr(value, "state_dict", None)):
-            of_rank = getattr(value, "local_state_dict", None) if self._of_rank else None
-            value = value.state_dict() if of_rank is None else of_rank()
+            if self._of_rank and callable(getattr(value, "local_state_dict", None)):
+                node: dict[str, Any] = {}
+                self.postponed.append((value, path, node))
+                return node
+            value = value.state_dict()
         if isinstance(value, Mapping):
             for key in value:
                 if not _is_key(key):
