@@ -108,9 +108,9 @@ class Reducer:
         self.divisor = group.size
         self.running = False
         self._number = {id(p): i for i, p in enumerate(self.parameters)}
-        self._finished: list[int] = []
-        self._exchanged = False  # whether there was an exchange, in which all ranks took part
-        self._reordered = self.finds_unused
+        self.buckets: list[Bucket] = []
+        self._place: list[Any] = []  # for each parameter, its bucket and its place in it
+        self._arrived: set[int] = set()
         self._next = 0
         self._flying: deque[Bucket] = deque()
         self._unused: list[int] = []
@@ -119,15 +119,27 @@ class Reducer:
         self._flags_work: dist.Work | None = None
         self._never_used: set[int] | None = None  # the parameters without a flag
         self._bar: tracing.Span | None = None  # of this backward, while a trace is recorded
-        self._layout(list(reversed(range(len(self.parameters)))))
         hook = _Hook(self)
         handles = [watch(p, hook) for p in self.parameters]
         weakref.finalize(self, _remove, handles).atexit = False
 
-    def _layout(self, order: Sequence[int]) -> None:
-        """Make the buckets for this order of the gradients."""
-        self.buckets: list[Bucket] = []  # before new ones take memory
-        self._place: list[Any] = []
+    def _layout(self, reached: Sequence[int]) -> None:
+        """Make the buckets, in the first backward that exchanges gradients.
+
+        Rank 0 says in which order its gradients will be complete. The order never changes later, so that a run which
+        goes on from a checkpoint adds the same numbers in the same order. Where each backward may reach other
+        parameters, their order in the module says it.
+
+        Parameters
+        ----------
+        reached : sequence of int
+            The numbers of the parameters, in the order in which this rank's gradients will be complete.
+        """
+        order = list(reversed(range(len(self.parameters))))
+        if not self.finds_unused:
+            known = set(reached)
+            order = [*reached, *[i for i in order if i not in known]]
+            order = dist.broadcast_object(order, dist.get_global_rank(self.group, 0), self.group)
         self.buckets = [
             Bucket([self.parameters[i] for i in members], members) for members in plan(self.parameters, order, self.cap)
         ]
@@ -146,12 +158,13 @@ class Reducer:
         self._abandon()
         if not self.exchanges:
             return
-        reached = {self._number[id(leaf)] for leaf in leaves}
-        unused = [i for i in range(len(self.parameters)) if i not in reached]
+        reached = [self._number[id(leaf)] for leaf in leaves]
+        known = set(reached)
+        unused = [i for i in range(len(self.parameters)) if i not in known]
         self._check_unused(unused)
         if tracing.active is not None:
             self._bar = tracing.active.begin("backward")
-        self._start(unused)
+        self._start(reached, unused)
 
     def _check_unused(self, unused: Sequence[int]) -> None:
         """Raise RuntimeError if the loss does not depend on parameters on which it should."""
@@ -171,13 +184,14 @@ class Reducer:
                 f"them with requires_grad_(False) before the module is wrapped"
             )
 
-    def _start(self, unused: list[int], empty: bool = False) -> None:
-        self._reorder()
+    def _start(self, reached: Sequence[int], unused: list[int], empty: bool = False) -> None:
+        if not self.buckets:
+            self._layout(reached)
         for bucket in self.buckets:
             bucket.missing = len(bucket.parameters)
         self.running = True
         self._next = 0
-        self._finished = []
+        self._arrived = set()
         self._unused = unused
         if self.finds_unused and not (self.static and self._never_used is not None):
             self._exchange_flags(unused)
@@ -215,7 +229,7 @@ class Reducer:
                 f"{tuple(gradient.shape)}, and was {view.dtype} {tuple(view.shape)} when the module was wrapped; "
                 f"convert a module before you wrap it"
             )
-        self._finished.append(i)
+        self._arrived.add(i)
         bucket.put(place, gradient, 1.0 / self.divisor)
         if self.as_views and view is not None:
             leaf._grad = view
@@ -236,12 +250,9 @@ class Reducer:
         """Wait for all buckets, and give each parameter its averaged gradient."""
         if self._bar is not None:
             self._bar = self._bar.followed_by("wait for exchanges")
-        arrived = set(self._finished)
-        if len(arrived) + len(self._unused) < len(self.parameters):  # a rule returned no gradient
-            arrived.update(self._unused)
-            for i in range(len(self.parameters)):
-                if i not in arrived:
-                    self._fill(i)
+        if len(self._arrived) + len(self._unused) < len(self.parameters):  # a rule returned no gradient
+            for i in set(range(len(self.parameters))).difference(self._arrived, self._unused):
+                self._fill(i)
             self._launch()
         never_used = self._wait_for_flags()
         kept = set(self._unused) if never_used is None else never_used
@@ -253,7 +264,6 @@ class Reducer:
                     self._give(self.parameters[i], total, bucket)
         self._flying.clear()
         self.running = False
-        self._exchanged = True
         if self._bar is not None:
             self._bar.end()
             self._bar = None
@@ -290,26 +300,13 @@ class Reducer:
                 bucket.wait()
             self._flying.clear()
 
-    def _reorder(self) -> None:
-        """After the first exchange, lay the buckets out in the order in which rank 0 finished its gradients."""
-        if self._reordered or not self._exchanged:
-            return
-        self._reordered = True
-        finished = set(self._finished)
-        order = [*self._finished, *[i for i in reversed(range(len(self.parameters))) if i not in finished]]
-        order = dist.broadcast_object(order, dist.get_global_rank(self.group, 0), self.group)
-        if plan(self.parameters, order, self.cap) == [bucket.numbers for bucket in self.buckets]:
-            return
-        self._layout(order)
-
     # -- a rank that has no batch left ---------------------------------------------------------------------------------
     def shadow(self) -> None:
         """Take part in the exchanges of one backward of the other ranks, with zeros."""
         self._abandon()
-        self._start(list(range(len(self.parameters))), empty=True)
+        self._start([], list(range(len(self.parameters))), empty=True)
         self._wait_for_flags()
         for bucket in self.buckets:
             bucket.wait()
         self._flying.clear()
         self.running = False
-        self._exchanged = True

@@ -130,6 +130,7 @@ def test_a_parameter_that_is_to_be_trained_after_wrapping(dist: ModuleType, back
 @pytest.mark.ranks
 def test_a_module_that_is_converted_after_wrapping(dist: ModuleType) -> None:
     ddp = DistributedDataParallel(network(CPU))
+    squares(ddp(batch(CPU, 0))).backward()
     ddp.float()
     loss = squares(ddp(batch(CPU, 0).float()))
     if dist.get_world_size() > 1:
