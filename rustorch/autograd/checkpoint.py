@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from ..backends import default_device, rng_restore, rng_snapshot, set_default_device
 from ..pytree import tree_flatten, tree_leaves, tree_unflatten
 from .graph import Node, Value, make, next_seq
 from .modes import enable_grad, mode
-from .primitive import SELECT
 from .tickets import Redeeming, Ticket
 from .writes import writes
 
@@ -28,6 +28,9 @@ class _Repeating(threading.local):
 
 
 _repeating = _Repeating()
+
+#: Functions that are called when a checkpoint begins. Each returns a function that makes a context for repetitions.
+surroundings: list[Callable[[], Callable[[], AbstractContextManager[Any]]]] = []
 
 
 def is_repeating() -> bool:
@@ -133,6 +136,7 @@ class Segment:
         ]
         self.values = [isinstance(leaf, Value) for leaf in leaves]
         self.device = default_device()
+        self.surroundings = [capture() for capture in surroundings]
         self.random = rng_snapshot() if preserve else None
         self.nodes: list[tuple[Any, ...]] = []
         self.read: list[tuple[Value, Any]] = []
@@ -149,8 +153,8 @@ class Segment:
         leaves = {id(p): p for node in nodes for p in node.parents if isinstance(p, Value) and p._since < self.start}
         self.read = [(leaf, leaf._native) for leaf in leaves.values()]
         for place, node in enumerate(nodes):
-            # the engine reads the output's number in SELECT's nodes; a node without parents was freed
-            if not node.saved or not node.parents or node.plan.primitive is SELECT:
+            # a node without parents was freed
+            if not node.saved or not node.parents or node.plan.primitive.keeps_saved:
                 continue
             plan = node.plan
             if type(plan) is not Redeeming:
@@ -173,9 +177,12 @@ class Segment:
         try:
             if self.random is not None:
                 rng_restore(self.random)
-            again = next_seq()
-            with enable_grad(), set_default_device(self.device):
-                result = self.function(*arguments, **options)
+            with ExitStack() as stack:
+                for context in self.surroundings:
+                    stack.enter_context(context())
+                again = next_seq()
+                with enable_grad(), set_default_device(self.device):
+                    result = self.function(*arguments, **options)
         finally:
             _repeating.on = outer
             if before is not None:

@@ -149,6 +149,8 @@ class Primitive:
         self.needs = [[] if rule is None else self._needs(rule) for rule in self.rules]
         self.joint = joint
         self.joint_needs = [] if joint is None else self._needs(joint)
+        #: Whether others read what its nodes saved, so that `checkpoint` must not drop it
+        self.keeps_saved = False
         #: Whether it takes real numbers alone and refuses complex ones
         self.real = False
         #: Whether it takes one array and has one output and no by-products, so that the fast path may call it
@@ -198,6 +200,7 @@ class Primitive:
 
 #: Leads from one output of a primitive with several outputs to its node. The engine puts the gradient at ``index``.
 SELECT = Primitive("select", lambda xp, x, /, index: x, register=False, x=lambda xp, g, index: g)
+SELECT.keeps_saved = True
 Primitive.select = SELECT.plan(1)
 
 

@@ -49,6 +49,12 @@ class _Writes:
     def _forget(self, key: int, ref: weakref.ref[Any]) -> None:
         self._seqs.pop(key, None)
 
+    def forget(self, array: Array) -> None:
+        """Forget the writes into an array that was made a moment ago, and that no call has saved yet."""
+        backend = of(array)
+        for owner in (array if backend is None else backend.owner(array), array):
+            self._seqs.pop(id(owner), None)
+
     def since(self, seq: int, value: Any) -> bool:
         """Whether the array ``value`` was written into after call number ``seq``."""
         backend = of(value)

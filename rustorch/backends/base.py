@@ -177,6 +177,12 @@ class Backend:
         """Whether the elements lie one after the other in C order, as far as the library lets one see it."""
         return True
 
+    def offset(self, array: Array, flat: Array) -> int | None:
+        """The place in ``flat``, an array of one dimension, where the first element of ``array``, a view of it, lies.
+        None if the library does not tell.
+        """
+        return None
+
     def scale_into(self, out: Array, array: Array, factor: float) -> None:
         """Write ``array * factor`` into ``out``: the same shape and dtype, on the current device."""
         out[...] = array * factor

@@ -152,6 +152,10 @@ class CupyBackend(Backend):
         contiguous: bool = array.flags.c_contiguous
         return contiguous
 
+    def offset(self, array: Array, flat: Array) -> int | None:
+        distance: int = array.data.ptr - flat.data.ptr
+        return distance // flat.itemsize
+
     def scale_into(self, out: Array, array: Array, factor: float) -> None:
         cupy.multiply(array, factor, out=out)  # one pass, where the plain version takes two
 

@@ -110,6 +110,10 @@ class NumpyBackend(Backend):
     def contiguous(self, array: numpy.ndarray) -> bool:
         return array.flags.c_contiguous
 
+    def offset(self, array: numpy.ndarray, flat: numpy.ndarray) -> int | None:
+        distance: int = array.__array_interface__["data"][0] - flat.__array_interface__["data"][0]
+        return distance // flat.itemsize
+
     def scale_into(self, out: numpy.ndarray, array: numpy.ndarray, factor: float) -> None:
         numpy.multiply(array, factor, out=out)  # one pass, where the plain version takes two
 

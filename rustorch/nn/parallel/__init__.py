@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .distributed import DistributedDataParallel
+from .fully_shard import FSDPModule, fully_shard
 
-__all__ = ["DistributedDataParallel"]
+__all__ = ["DistributedDataParallel", "FSDPModule", "fully_shard"]

@@ -1,0 +1,143 @@
+"""A unit of fully_shard: the parameters that are gathered and freed together."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from ... import distributed as dist
+from ...autograd.checkpoint import is_repeating
+from ...autograd.modes import mode
+from ...backends import Array
+from ..parameter import Parameter
+from .fully_shard_call import Call, Gathered, state
+from .fully_shard_flat import Flat, Gradients
+
+__all__ = ["Unit"]
+
+
+class Unit:
+    """The parameters of a module that no inner unit has.
+
+    Attributes
+    ----------
+    name : str
+        The module's class, for errors.
+    flats : list of Flat
+        The parameters by dtype, device, and whether they require grad.
+    reshard : bool or None
+        Whether the whole parameters are freed after forward. None: unless this is the outermost call.
+    sync : bool
+        Whether backward averages the gradients.
+    kept : dict
+        Number of a flat array -> gradients of backwards with ``sync`` off.
+    """
+
+    def __init__(
+        self, name: str, parameters: list[tuple[str, Parameter]], group: dist.ProcessGroup, reshard: bool | None
+    ):
+        self.name = name
+        self.group = group
+        self.reshard = reshard
+        self.sync = True
+        self.kept: dict[int, Gradients] = {}
+        together: dict[Any, list[tuple[str, Parameter]]] = {}
+        for named in parameters:
+            p = named[1]
+            together.setdefault((p.dtype, p.device, p.requires_grad), []).append(named)
+        self.flats = [Flat(named, group) for named in together.values()]
+        self._next: weakref.ref[Unit] | None = None
+        self._ahead: Gathered | None = None
+        self._summoned: list[Array] | None = None  # the whole parameters, while they are shown outside of forward
+        self._gradients: list[list[Any]] = []
+        for flat in self.flats:
+            flat.hide()
+
+    # -- a call --------------------------------------------------------------------------------------------------------
+    def run(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the module's forward with whole parameters."""
+        if not self.flats or any(call.unit is self for call in state.running):
+            return forward(*args, **kwargs)
+        if self._summoned is not None:
+            if mode.enabled and any(p.requires_grad for flat in self.flats for p in flat.params):
+                raise RuntimeError(
+                    f"fully_shard: {self.name} was called inside of summon_full_params(), where gradients are not "
+                    f"spread over the ranks; call it outside, or under no_grad()"
+                )
+            return forward(*args, **kwargs)
+        outermost, repeating = not state.running, is_repeating()
+        call = self._begin(repeating)
+        try:
+            state.running.append(call)
+            call.show()
+            output = forward(*args, **kwargs)
+        finally:
+            state.running.remove(call)
+            call.hide()
+            if outermost and not repeating:
+                self._end()
+        call.check_unchanged()
+        if not repeating and (self.reshard if self.reshard is not None else not outermost):
+            call.release_after_forward(output)
+        return output
+
+    def _begin(self, repeating: bool) -> Call:
+        """Gather the parameters, and start with those of the next unit."""
+        gathered, self._ahead = self._ahead or Gathered(self), None
+        if repeating:  # this call comes from backward, where another unit is next
+            return Call(self, None, gathered)
+        call = Call(self, state.last, gathered)
+        if state.last is not None:
+            state.last.unit._next = weakref.ref(self)
+        state.last = call
+        following = None if self._next is None else self._next()
+        if following is not None and following._ahead is None and following._may_gather():
+            following._ahead = Gathered(following)
+            state.ahead.append(following)
+        return call
+
+    def _may_gather(self) -> bool:
+        return self._summoned is None and not any(call.unit is self for call in state.running)
+
+    def _end(self) -> None:
+        """At the end of the outermost call: let go of what was gathered ahead and not used."""
+        state.last = None
+        for unit in state.ahead:
+            if unit._ahead is not None:
+                unit._ahead.wait()
+                unit._ahead = None
+        state.ahead.clear()
+
+    # -- whole parameters outside of forward ---------------------------------------------------------------------------
+    def summon(self) -> None:
+        """Show the whole parameters, without gradients."""
+        if state.running:
+            raise RuntimeError(
+                f"fully_shard: the whole parameters of {self.name} cannot be summoned while forward runs, which has "
+                f"whole parameters already"
+            )
+        if self._summoned is not None:
+            raise RuntimeError(f"fully_shard: the whole parameters of {self.name} are summoned already")
+        self._summoned = Gathered(self).wait()
+        for flat, full in zip(self.flats, self._summoned, strict=True):
+            self._gradients.append([p._grad for p in flat.params])
+            for p, view in zip(flat.params, flat.views(full), strict=True):
+                p._native, p._grad, p._sharding = view, None, None
+
+    def dismiss(self, writeback: bool) -> None:
+        """Show the pieces again; with ``writeback``, with the values that the whole parameters have now."""
+        fulls, self._summoned = self._summoned or [], None
+        gradients, self._gradients = self._gradients, []
+        for flat, full, grads in zip(self.flats, fulls, gradients, strict=True):
+            natives = [p._native for p in flat.params]
+            flat.hide()
+            for p, g in zip(flat.params, grads, strict=True):
+                p._grad = g
+            if writeback:
+                flat.write(full, natives)
+
+    @property
+    def is_summoned(self) -> bool:
+        """Whether the whole parameters are shown outside of forward."""
+        return self._summoned is not None
