@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -137,12 +139,24 @@ def test_a_rank_that_leaves_after_its_part_ends_nothing() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "the end [0. 0.]"), done.stderr
 
 
-def test_mpiexec_of_another_mpi_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mpiexec_of_another_mpi_is_noticed() -> None:
     jobs.mpiexec()  # skips without mpi4py
-    done = jobs.run(
-        "import os; os.environ['OMPI_COMM_WORLD_SIZE'] = os.environ.pop('SIZE')\n"
-        "import rustorch.distributed as dist; dist.init_process_group()",
-        1,
-        env={"SIZE": "4"},
+    program = "import rustorch.distributed as dist; dist.init_process_group()"
+    env = jobs.environment(OMPI_COMM_WORLD_SIZE="4")  # as if four such processes were started by an mpiexec of Open MPI
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "the launcher started 4 processes, but MPI sees one in each: mpiexec belongs to another MPI" in done.stderr
+
+
+def test_a_group_can_be_started_again() -> None:
+    source = (
+        "import numpy, rustorch.distributed as dist\n"
+        "for seconds in (10, 20):\n"
+        "    dist.init_process_group(timeout=seconds)\n"
+        "    x = numpy.ones(1)\n"
+        "    dist.all_reduce(x, group=dist.new_group())\n"
+        "    dist.destroy_process_group()\n"
+        "    print(x, dist.is_initialized())\n"
     )
-    assert "the launcher started 4 processes, but MPI sees one in each" in done.stderr or done.returncode == 0
+    done = jobs.run(source, 2)
+    assert done.stdout.count("[2.] False") == 4, done.stderr
