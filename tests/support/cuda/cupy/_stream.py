@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import _device, _log
@@ -39,8 +39,8 @@ class Stream:
         #: The place of the last kernel in the queue.
         self._kernels = 0
         self._seen: dict[Stream, int] = {}
-        #: The exchanges that nobody has waited for: their place in the queue, and what ends them.
-        self._pending: list[tuple[int, Callable[[], None]]] = []
+        #: The exchanges that nobody has waited for: their place in the queue, what ends them, and their memory.
+        self._pending: list[tuple[int, Callable[[], None], Sequence[Any]]] = []
         self._before: list[Any] = []
         if not null:
             _STREAMS[self.device_id, self.ptr] = self
@@ -48,29 +48,32 @@ class Stream:
     def __repr__(self) -> str:
         return f"<Stream {self.ptr:#x} (device {self.device_id})>"
 
-    def _add(self, finish: Callable[[], None]) -> None:
+    def _add(self, finish: Callable[[], None], memory: Sequence[Any]) -> None:
         """Queue an exchange. It ends at once if its results are used on this same stream."""
         self._count += 1
         if get_current_stream() is self:
             finish()
         else:
-            self._pending.append((self._count, finish))
+            self._pending.append((self._count, finish, memory))
 
     def _end(self, count: int) -> None:
         """End what is among the first ``count`` launches."""
         while self._pending and self._pending[0][0] <= count:
             self._pending.pop(0)[1]()
 
-    def _check_order(self, name: str) -> None:
-        """Fail if a kernel of the same GPU may still run when what is launched here now begins."""
-        for other in list(_all_streams()):
-            ordered_by_itself = 0 in (other.ptr, self.ptr) and not (other.is_non_blocking or self.is_non_blocking)
-            if other is self or other.device_id != self.device_id or ordered_by_itself:
-                continue
-            assert self._seen.get(other, 0) >= other._kernels, (
-                f"{name} on {self} is not ordered after the kernels that were launched on {other}: let its stream wait "
-                f"for an event that was recorded there"
-            )
+    def _check_order(self, name: str, memory: Sequence[Any]) -> None:
+        """Fail if what uses the memory now may still run when what is launched here begins."""
+        current = get_current_stream()
+        ordered_by_itself = 0 in (current.ptr, self.ptr) and not (current.is_non_blocking or self.is_non_blocking)
+        assert current is self or ordered_by_itself or self._seen.get(current, 0) >= current._kernels, (
+            f"{name} on {self} is not ordered after the kernels that were launched on {current}: let its stream wait "
+            f"for an event that was recorded there"
+        )
+        for stream in _all_streams():
+            for count, _, used in list(stream._pending):
+                if any(one.overlaps(other) for one in memory for other in used):
+                    assert stream is self, f"{name} on {self} uses an array of an exchange that runs on {stream}"
+                    self._end(count)  # it is ordered after that one
 
     def record(self, event: Event | None = None) -> Event:
         event = Event() if event is None else event

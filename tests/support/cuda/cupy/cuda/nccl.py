@@ -77,6 +77,10 @@ class _Memory(NamedTuple):
         assert block is not None, "memory was freed before anybody had waited for the exchange that uses it"
         return numpy.asarray(block)[self.start : self.start + self.size]
 
+    def overlaps(self, other: _Memory) -> bool:
+        same = self.block() is not None and self.block() is other.block()
+        return same and self.start < other.start + other.size and other.start < self.start + self.size
+
 
 def _memory(name: str, address: int, size: int, device: int) -> _Memory:
     """The memory of a call's argument, after the check that it exists on this GPU."""
@@ -269,7 +273,7 @@ class NcclCommunicator:
         LOG.append(Event("launch", call.name))
         target = call.target if result is not None else None
         before = call.source.bytes().copy() if call.source is not None else None
-        in_place = target is not None and call.source is not None and _overlap(target, call.source)
+        in_place = target is not None and call.source is not None and target.overlaps(call.source)
         hidden = None
         if target is not None:
             target.bytes()[...] = PATTERN
@@ -287,7 +291,7 @@ class NcclCommunicator:
                 )
                 target.bytes()[...] = numpy.frombuffer(result.tobytes(), numpy.uint8)
 
-        stream._add(finish)
+        stream._add(finish, [memory for memory in (call.source, target) if memory is not None])
 
     # -- CuPy's methods ------------------------------------------------------------------------------------------------
     def _start(
@@ -303,9 +307,9 @@ class NcclCommunicator:
         assert stream.device_id == self._device, (
             f"{name}: the stream belongs to GPU {stream.device_id}, the communicator to GPU {self._device}"
         )
-        stream._check_order(name)
         read = _memory(name, source, sizes[0] * item, self._device) if sizes[0] else None
         written = _memory(name, target, sizes[1] * item, self._device) if sizes[1] else None
+        stream._check_order(name, [memory for memory in (read, written) if memory is not None])
         call = _Call(name, read, written, _DTYPES[dtype], details)
         _group.calls.append((self, call, stream))
         if not _group.depth:
@@ -369,8 +373,3 @@ class NcclCommunicator:
         self._peers.clear()
 
     abort = destroy
-
-
-def _overlap(one: _Memory, other: _Memory) -> bool:
-    same = one.block() is other.block()
-    return same and one.start < other.start + other.size and other.start < one.start + one.size
