@@ -144,20 +144,51 @@ class Bucket:
 
 def broadcast_together(values: Sequence[Variable], src: int, group: dist.ProcessGroup) -> None:
     """Replace the values on all ranks with those of rank ``src`` (a rank of the world), several in one message."""
-    for members in _pieces(values):
-        backend: Any = of(members[0].data)
-        xp = backend.xp
-        with backend.guard(members[0].data):
-            flat = Variable(xp.concat([xp.reshape(value.data, (-1,)) for value in members]))
-            before = None if dist.get_rank() == src or not backend.readable else xp.asarray(flat.data, copy=True)
-            dist.broadcast(flat, src, group)
-            if dist.get_rank() == src or (before is not None and bool(xp.all(before == flat.data))):
-                continue  # a write would make the values unusable for the gradients of earlier calls
-            start = 0
-            with no_grad():
-                for value in members:
-                    value[...] = xp.reshape(flat.data[start : start + value.size], value.shape)
-                    start += value.size
+    sends = dist.get_rank() == src
+    for several in _batches(values):
+        messages = []
+        for members in several:
+            backend: Any = of(members[0].data)
+            xp = backend.xp
+            with backend.guard(members[0].data):
+                flat = Variable(xp.concat([xp.reshape(value.data, (-1,)) for value in members]))
+                before = None if sends or not backend.readable else xp.asarray(flat.data, copy=True)
+            messages.append((members, flat, before, dist.broadcast(flat, src, group, async_op=True)))
+        for members, flat, before, work in messages:
+            work.wait()  # type: ignore[union-attr] # with async_op there is a handle
+            if not sends:
+                _write(members, flat.data, before)
+
+
+def _write(values: Sequence[Variable], flat: Array, before: Array | None) -> None:
+    """Write the parts of an array into these values, unless they are equal already.
+
+    A write that changes nothing would still make the values unusable for the gradients of earlier calls.
+    """
+    backend: Any = of(flat)
+    xp = backend.xp
+    with backend.guard(flat), no_grad():
+        if before is not None and bool(xp.all(before == flat)):
+            return
+        start = 0
+        for value in values:
+            value[...] = xp.reshape(flat[start : start + value.size], value.shape)
+            start += value.size
+
+
+def _batches(values: Sequence[Variable]) -> Iterator[list[list[Variable]]]:
+    """The pieces of the values, as many at once as `BROADCAST_BYTES` allows."""
+    batch: list[list[Variable]] = []
+    size = 0
+    for piece in _pieces(values):
+        nbytes = sum(prod(value.shape) * value.dtype.itemsize for value in piece)
+        if batch and size + nbytes > BROADCAST_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(piece)
+        size += nbytes
+    if batch:
+        yield batch
 
 
 def _pieces(values: Sequence[Variable]) -> Iterator[list[Variable]]:

@@ -125,7 +125,7 @@ class DistributedDataParallel(Module):
                 raise RuntimeError(f"DistributedDataParallel: {name} is spread over the ranks by fully_shard")
         device = _device(module, device_ids, output_device)
         if init_sync and group.size > 1:
-            _check_equal(named, group)
+            _check_equal(module, group)
             values = [*[p for _, p in named], *module.buffers()]
             broadcast_together(values, dist.get_global_rank(group, 0), group)
         super().__init__()
@@ -148,6 +148,8 @@ class DistributedDataParallel(Module):
         """Let backward exchange the gradients."""
         named = list(self.module.named_parameters())
         self._frozen = [(name, p) for name, p in named if not p.requires_grad]
+        tables = [module._buffers for module in self.module.modules()]
+        self._buffer_places = [(table, name) for table in tables for name in table]
         self._reducer: Reducer | None = None
         if self.process_group.size > 1:
             self._reducer = Reducer(
@@ -194,13 +196,19 @@ class DistributedDataParallel(Module):
         if self._join is not None:
             source = self._join.announce(self.require_backward_grad_sync)
         if self._syncs_buffers and self.broadcast_buffers:
-            buffers = list(self.module.buffers())
-            if buffers:
-                broadcast_together(buffers, source, self.process_group)
+            self._broadcast_buffers(source)
         # as in PyTorch, buffers that no forward has changed since are not sent again
         self._syncs_buffers = recording and self.require_backward_grad_sync
         if recording:
             reducer.exchanges = self.require_backward_grad_sync
+
+    def _broadcast_buffers(self, source: int) -> None:
+        """Replace the buffers with those of a rank of the world."""
+        if self._buffer_places:  # looked up once, because a search of all modules takes long for each forward
+            found = [table.get(name) for table, name in self._buffer_places]
+            buffers = list({id(buffer): buffer for buffer in found if buffer is not None}.values())
+            if buffers:
+                broadcast_together(buffers, source, self.process_group)
 
     # -- accumulation and uneven batches -------------------------------------------------------------------------------
     @contextmanager
@@ -264,7 +272,7 @@ class DistributedDataParallel(Module):
     # -- copies --------------------------------------------------------------------------------------------------------
     def __getstate__(self) -> dict[str, Any]:
         """The attributes of a copy: all but the group and the buckets."""
-        left_out = ("_reducer", "process_group", "_join", "_frozen")
+        left_out = ("_reducer", "process_group", "_join", "_frozen", "_buffer_places")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -302,9 +310,10 @@ def _device(module: Module, device_ids: Any, output_device: Any) -> str | None:
     return device
 
 
-def _check_equal(named: Sequence[tuple[str, Variable]], group: dist.ProcessGroup) -> None:
-    """Raise RuntimeError on every rank unless all ranks have the same parameters."""
-    own = [f"{name} {p.dtype} {p.shape}" + ("" if p.requires_grad else " frozen") for name, p in named]
+def _check_equal(module: Module, group: dist.ProcessGroup) -> None:
+    """Raise RuntimeError on every rank unless all ranks have the same parameters and buffers."""
+    own = [f"{name} {p.dtype} {p.shape}{'' if p.requires_grad else ' frozen'}" for name, p in module.named_parameters()]
+    own += [f"{name} {value.dtype} {value.shape} buffer" for name, value in module.named_buffers()]
     import hashlib  # only a job of several ranks pays for these imports
     import json
 
@@ -315,8 +324,8 @@ def _check_equal(named: Sequence[tuple[str, Variable]], group: dist.ProcessGroup
     lists = dist.all_gather_object(own if group.rank in (0, other) else [], group)
     first, second = lists[0], lists[other]
     raise RuntimeError(
-        f"DistributedDataParallel: all ranks need the same parameters in the same order, and those of ranks 0 and "
-        f"{other} differ.\n"
+        f"DistributedDataParallel: all ranks need the same parameters and buffers in the same order, and those of "
+        f"ranks 0 and {other} differ.\n"
         f"  only on rank 0: {[p for p in first if p not in second] or 'none'}\n"
         f"  only on rank {other}: {[p for p in second if p not in first] or 'none'}\n"
         f"  all of rank 0: {first}\n"

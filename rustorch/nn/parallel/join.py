@@ -95,8 +95,8 @@ class Join:
                 break
             self._check_early(active)
             last = False
-            if ddp._syncs_buffers and ddp.broadcast_buffers and (buffers := list(ddp.module.buffers())):
-                broadcast_together(buffers, source, self._group)
+            if ddp._syncs_buffers and ddp.broadcast_buffers:
+                ddp._broadcast_buffers(source)
             ddp._syncs_buffers = exchanges
             if exchanges and ddp._reducer is not None:
                 ddp._reducer.shadow()

@@ -54,7 +54,7 @@ def test_arguments_are_moved_to_the_device_and_the_module_must_be_there(dist: Mo
 
 
 @pytest.mark.ranks
-@pytest.mark.parametrize("difference", ["shape", "name", "dtype", "frozen", "fewer"])
+@pytest.mark.parametrize("difference", ["shape", "name", "dtype", "frozen", "fewer", "buffer"])
 def test_parameters_that_differ_between_ranks_are_listed_on_every_rank(dist: ModuleType, difference: str) -> None:
     rank, size = dist.get_rank(), dist.get_world_size()
     last = rank == size - 1 and size > 1
@@ -67,6 +67,8 @@ def test_parameters_that_differ_between_ranks_are_listed_on_every_rank(dist: Mod
         layers["b"].double()
     elif last and difference == "frozen":
         layers["b"].requires_grad_(False)
+    elif last and difference == "buffer":
+        layers["b"].register_buffer("mean", rustorch.zeros(5))
     elif last and difference == "fewer":
         del layers["b"]
     module = nn.ModuleDict(layers)
@@ -83,10 +85,12 @@ def test_parameters_that_differ_between_ranks_are_listed_on_every_rank(dist: Mod
         "name": "c.weight float32 (2, 3)",
         "dtype": "b.weight float64 (2, 3)",
         "frozen": "b.weight float32 (2, 3) frozen",
+        "buffer": "b.mean float32 (5,) buffer",
         "fewer": "only on rank " + str(size - 1) + ": none",
     }[difference]
     assert on_last in text
-    assert "b.weight float32 (2, 3)'" in text.split("only on rank 0")[1].splitlines()[0]
+    only_on_0 = text.split("only on rank 0")[1].splitlines()[0]
+    assert ("none" if difference == "buffer" else "b.weight float32 (2, 3)'") in only_on_0
     for name, value in module.state_dict().items():
         assert bool((value == before[name]).all())
     assert all(p._post_hooks is None for p in module.parameters())
