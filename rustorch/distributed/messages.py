@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from ..backends import Array
@@ -200,6 +199,8 @@ def _check_member(members: ProcessGroup, function: str) -> None:
 
 def _encoded(obj: Any, members: ProcessGroup) -> bytes:
     """A value as JSON; a refusal is sent in its place, so that no rank waits for the one that is wrong."""
+    import json  # here, so that `import rustorch` stays fast
+
     try:
         _check_keys(obj)
         return b"v" + json.dumps(obj).encode()
@@ -219,6 +220,8 @@ def _check_keys(obj: Any) -> None:
 
 
 def _decoded(messages: list[bytes], function: str) -> list[Any]:
+    import json
+
     refused = [message[1:].decode() for message in messages if message[:1] == b"e"]
     if refused:
         raise TypeError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -233,6 +232,8 @@ def trace(file: str | os.PathLike[str], ranks: Sequence[int] | None = None) -> I
     >>> dist.destroy_process_group()
     """
     global active
+    import json  # here, so that `import rustorch` stays fast
+
     group = world("trace")
     if active is not None:
         raise RuntimeError("trace: another trace is being recorded; end it before this one begins")
