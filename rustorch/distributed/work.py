@@ -68,6 +68,10 @@ class Work:
             self._end()
         return self._request is None
 
+    def progress(self) -> bool:
+        """Move the data on, and return whether all have moved. The results reach the arrays in `wait`."""
+        return self._request is None or self._request.done()
+
     def _end(self) -> None:
         self._request = None
         finish, self._finish = self._finish, None

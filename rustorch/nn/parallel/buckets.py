@@ -127,9 +127,8 @@ class Bucket:
 
     def advance(self) -> bool:
         """Move the data on; returns whether the exchange is done."""
-        request = None if self._work is None else self._work._request
         # not is_completed(), which notes the write: then each later rule would look up whether its values were changed
-        return request is None or request.done()
+        return self._work is None or self._work.progress()
 
     def wait(self) -> list[Array]:
         """Wait for the exchange, and return the sum of each gradient."""
