@@ -48,7 +48,7 @@ class _Team:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.prefix = f"rustorch_{secrets.token_hex(4)}_"
+        self.prefix = f"rustorch{os.getpid():x}_{secrets.token_hex(3)}_"  # short: macOS allows 30 characters
         self.start: sharing.Segment | None = None
         self.processes: list[Any] = []
         self.tasks: list[Connection] = []
