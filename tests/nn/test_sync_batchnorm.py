@@ -170,7 +170,8 @@ def test_tiny_and_huge_values(scale: float, backend: Target, dist: ModuleType) -
     size = dist.get_world_size()
     values = [(v * scale).astype("float32") for v in batches(size, (4, 3))]
     x = backend.variable(values[dist.get_rank()], rustorch.float32)
-    out, (_, var), _ = batch_norm(x, None, None, 1e-5, dist.new_group())
+    with numpy.errstate(over="ignore"):  # array-api-strict warns that the variance is too large for its dtype
+        out, (_, var), _ = batch_norm(x, None, None, 1e-5, dist.new_group())
     whole = numpy.concatenate(values).astype("float64")
     expected = (whole - whole.mean(axis=0)) / numpy.sqrt(whole.var(axis=0) + 1e-5)
     own = expected[4 * dist.get_rank() : 4 * dist.get_rank() + 4]
