@@ -36,6 +36,7 @@ from .group import (
     local_rank,
     new_group,
 )
+from .hierarchical import new_hierarchical_group
 from .lists import all_gather, all_to_all, gather, reduce_scatter, scatter
 from .messages import all_gather_object, broadcast_object, irecv, isend, recv, send
 from .reduce_op import ReduceOp
@@ -48,6 +49,6 @@ __all__ = [
     "all_reduce", "all_to_all", "all_to_all_single", "barrier", "broadcast", "broadcast_object",
     "destroy_process_group", "gather", "get_backend", "get_global_rank", "get_group_rank",
     "get_process_group_ranks", "get_rank", "get_world_size", "init_process_group", "irecv", "is_available",
-    "is_initialized", "isend", "local_rank", "new_group", "recv", "reduce", "reduce_scatter",
-    "reduce_scatter_tensor", "scatter", "send", "trace",
+    "is_initialized", "isend", "local_rank", "new_group", "new_hierarchical_group", "recv", "reduce",
+    "reduce_scatter", "reduce_scatter_tensor", "scatter", "send", "trace",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ def _engine() -> Any:
     return nccl
 
 
-def _machine() -> str:
+def machine() -> str:
     """What differs between machines, also where containers have the same name."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -62,7 +62,7 @@ def connect(
     """
     engine = _engine()
     device = backend.device_of(array)
-    own = {"device": device, "machine": _machine(), "bus": engine.bus(array), "missing": engine.why_not()}
+    own = {"device": device, "machine": machine(), "bus": engine.bus(array), "missing": engine.why_not()}
     ranks = [json.loads(data) for data in host.gather_bytes(json.dumps(own).encode())]
     problem = _shared(ranks) or _missing(ranks)
     if problem:
