@@ -10,8 +10,10 @@ from ..backends import BY_TYPE, device_of, of
 
 if TYPE_CHECKING:
     from ..typing import Array, ArrayLike, DType, Shape
+    from ..variable import Variable
+    from ..variable import Variable
 
-__all__ = ["Shard", "Sharding", "bounds"]
+__all__ = ["Shard", "Sharding", "piece_of"]
 
 
 class Sharding(NamedTuple):
@@ -34,15 +36,6 @@ class Sharding(NamedTuple):
     start: int
     stop: int
     group: Any
-
-
-def bounds(size: int, rank: int, n_ranks: int) -> tuple[int, int]:
-    """The piece of a rank: the first and the last element, excluded, of ``size`` elements that ``n_ranks`` ranks share.
-
-    All pieces are equally long, but for the last ones, which may be shorter or empty.
-    """
-    length = -(-size // n_ranks)
-    return min(rank * length, size), min((rank + 1) * length, size)
 
 
 class Shard:
@@ -113,5 +106,48 @@ class Shard:
         """The device that holds the piece."""
         return device_of(self.array)
 
+    def elements(self, start: int, stop: int) -> Array:
+        """Elements ``start`` to ``stop`` of the flattened global array, which are in this piece: a view."""
+        return self.array[start - self.start : stop - self.start]
+
     def __repr__(self) -> str:
         return f"Shard(elements {self.start} to {self.stop} of the shape {self.shape}, {self.dtype} on {self.device!r})"
+
+
+def piece_of(value: Any, sharding: Sharding) -> Variable:
+    """The elements of a value that belong to a rank's piece of a parameter.
+
+    Parameters
+    ----------
+    value : Shard, Variable or array
+        A piece with at least these elements, or the whole array.
+    sharding : Sharding
+
+    Returns
+    -------
+    Variable
+        One dimension.
+
+    Raises
+    ------
+    ValueError
+        If the global shape is another one, or a piece lacks elements.
+    TypeError
+        If the value is no array.
+    """
+    from ..variable import Variable
+
+    shape, start, stop, _ = sharding
+    if not isinstance(value, Shard):
+        whole = Variable(value).detach()
+        if whole.shape != shape:
+            raise ValueError(f"{whole.shape} given, {shape} needed")
+        return whole.reshape((-1,))[start:stop]
+    if value.shape != shape:
+        raise ValueError(f"a piece of {value.shape} given, {shape} needed")
+    if not value.start <= start <= stop <= value.stop:
+        raise ValueError(
+            f"a piece with the elements {value.start} to {value.stop} given, {start} to {stop} needed; the pieces of "
+            f"another number of ranks are put together by rustorch.load of the folder to which all of them saved"
+        )
+    return Variable(value.elements(start, stop)).detach()

@@ -15,6 +15,22 @@ if TYPE_CHECKING:
     from .module import Module
 
 
+def _detached(value: Variable) -> Any:
+    """A parameter or buffer for a state_dict."""
+    if value._sharding is None:
+        return value.detach()
+    from ..distributed.shard import Shard  # most programs have no pieces
+
+    return Shard(value.data, value._sharding.shape, value._sharding.start)
+
+
+def _piece(value: Any, target: Variable) -> Variable:
+    """The elements of a whole array or a piece that belong to this rank's piece of a parameter."""
+    from ..distributed.shard import piece_of
+
+    return piece_of(value, target._sharding)
+
+
 class _IncompatibleKeys(NamedTuple):
     """The names that `Stateful.load_state_dict` did not find on one of both sides."""
 
@@ -57,15 +73,16 @@ class Stateful(Hooked):
         Returns
         -------
         dict of str to Variable
+            With a `distributed.Shard` for each parameter that `parallel.fully_shard` spreads over the ranks.
         """
-        return {name: value if keep_vars else value.detach() for name, value in self._state(prefix)}
+        return {name: value if keep_vars else _detached(value) for name, value in self._state(prefix)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> _IncompatibleKeys:
         """Copy values into the parameters and buffers, by name. Each keeps its device and dtype.
 
         Parameters
         ----------
-        state_dict : mapping of str to Variable or array
+        state_dict : mapping of str to Variable, array or Shard
             From `state_dict`, from PyTorch's ``state_dict()``, or any other arrays by name.
         strict : bool
             Whether the names must be exactly the names of this module.
@@ -90,6 +107,9 @@ class Stateful(Hooked):
         for name, target in own.items():
             if name in state_dict:
                 try:
+                    if target._sharding is not None:
+                        values[name] = _piece(state_dict[name], target)
+                        continue
                     value = Variable(state_dict[name])
                 except (TypeError, ValueError) as error:
                     differences.append(f"value of {name}: {error}")

@@ -75,6 +75,7 @@ class Adafactor(Optimizer):
     """
 
     kernel = "adafactor"
+    elementwise = False
     state_names = ("row_var", "col_var", "variance")
 
     def __init__(

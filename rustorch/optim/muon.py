@@ -77,6 +77,7 @@ class Muon(Optimizer):
     """
 
     kernel = "muon"
+    elementwise = False
     state_names = ("momentum_buffer",)
 
     def __init__(

@@ -89,6 +89,9 @@ class Optimizer(OptimizerNames):
     #: Whether a complex parameter is updated as a real one with an additional dimension of size 2. An update that is
     #: linear in the gradient does not need that.
     complex_as_pairs = True
+    #: Whether the step of each element depends on this element alone. Only then can the parameters be pieces, as
+    #: `nn.parallel.fully_shard` makes them.
+    elementwise = True
     #: Options that a state_dict of an older version may lack, with the values that they had then.
     added_options: Mapping[str, Any] = {"maximize": False, "decoupled_weight_decay": False}
 
@@ -153,6 +156,7 @@ class Optimizer(OptimizerNames):
             if id(p) in seen:
                 raise ValueError(f"{self._name}: parameter {i} (shape {tuple(p._native.shape)}) is listed twice")
             dtypes.trainable(p.dtype)
+            self.check_whole(p, f"parameter {i}")  # type: ignore[arg-type]
             self.check_parameter(p, i)  # type: ignore[arg-type]
             seen.add(id(p))
         options = {**self.defaults, **{k: v for k, v in param_group.items() if k != "params"}}
@@ -168,6 +172,15 @@ class Optimizer(OptimizerNames):
 
     def check_parameter(self, p: Variable, number: int) -> None:
         """Raise ValueError if this optimizer cannot train a parameter, the one with this number in its group."""
+
+    def check_whole(self, p: Variable, name: str) -> None:
+        """Raise ValueError if a parameter is a piece, and this optimizer needs whole parameters."""
+        if p._sharding is not None and not self.elementwise:
+            raise ValueError(
+                f"{self._name}: {name}, of shape {p._sharding.shape}, is spread over the ranks by fully_shard, and "
+                f"{self._name} needs whole parameters; take an elementwise optimizer such as AdamW, or "
+                f"ZeroRedundancyOptimizer without fully_shard"
+            )
 
     def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         """The state of a parameter before its first step: native arrays, and numbers under the names in
@@ -299,7 +312,7 @@ class Optimizer(OptimizerNames):
         state = {
             numbers[id(p)]: public
             for p, entries in self.state.items()
-            if (public := {name: states.public(value) for name, value in entries.items() if value is not None})
+            if (public := {name: states.public(value, p) for name, value in entries.items() if value is not None})
         }
         return {"state": state, "param_groups": groups}
 

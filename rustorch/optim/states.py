@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 NUMBERS = frozenset({"step", "mu_product", "eta", "mu"})
 
 
-def public(value: Any) -> Any:
-    """An entry as a state_dict shows it: an array becomes a Variable that shares its memory."""
+def public(value: Any, p: Variable | None = None) -> Any:
+    """An entry of a parameter's state as a state_dict shows it: an array becomes a Variable that shares its memory, and
+    a Shard where the parameter is a piece (see `nn.parallel.fully_shard`).
+    """
     if type(value) in BY_TYPE:
+        if p is not None and p._sharding is not None and tuple(value.shape) == p.shape:
+            from ..distributed.shard import Shard  # most programs have no pieces
+
+            return Shard(value, p._sharding.shape, p._sharding.start)
         return Variable(value)
-    return [public(v) for v in value] if type(value) is list else value
+    return [public(v, p) for v in value] if type(value) is list else value
 
 
 def entry_or_zeros(xp: Namespace, state: dict[str, Any], name: str, p: Array) -> Array:
@@ -184,6 +190,14 @@ def _copy(name: str, value: Any, start: Any, p: Variable, differences: list[str]
     try:
         if name in NUMBERS:
             return number(name, value)
+        if (
+            p._sharding is not None
+            and value is not None
+            and (start is None or getattr(start, "shape", None) == p.shape)
+        ):
+            from ..distributed.shard import piece_of
+
+            value = piece_of(value, p._sharding)
         if type(start) in BY_TYPE:
             return array(name, value, tuple(start.shape), p.device, BY_TYPE[type(start)].dtype_of(start))
         if value is None or (start is not None and _is_simple(value)):

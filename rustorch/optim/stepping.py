@@ -93,6 +93,7 @@ def _updated(
 ) -> Array:
     """The new value of one parameter, computed by `Optimizer.update`. Makes the state before the first step."""
     if (state := optimizer.state.get(p)) is None:
+        optimizer.check_whole(p, "a parameter")
         state = optimizer.state[p] = optimizer.start(xp, native, options)
     if optimizer.complex_as_pairs and BY_TYPE[type(native)].dtype_of(native).kind == "c":
         return states.update_as_pairs(optimizer.update, xp, native, g, state, options)
@@ -134,6 +135,7 @@ def _update_together(optimizer: Optimizer, kernel_name: str, backend: Backend, e
     calls: list[tuple[tuple[Array | None, ...], dict[str, Any]]] = []
     for p, native, g, _, options in real_entries:
         if (state := optimizer.state.get(p)) is None:
+            optimizer.check_whole(p, "a parameter")
             state = optimizer.state[p] = optimizer.start(xp, native, options)
         calls.append(optimizer.call_kernel(_arguments, xp, native, g, state, options))
     for (p, native, *_), (new, *results) in zip(real_entries, backend.steps(kernel_name, calls), strict=True):
