@@ -1,4 +1,4 @@
-"""Training on several processes: every rank has the whole module and a part of the batch."""
+"""Training on several processes: every rank has a part of the batch, and the whole module or a piece of it."""
 
 from __future__ import annotations
 
