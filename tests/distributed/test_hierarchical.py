@@ -12,6 +12,7 @@ import rustorch
 from rustorch import nn
 from rustorch.distributed import hierarchical
 from rustorch.distributed.hierarchical import _Hierarchical, _Places
+from tests.support.target import Target, host
 
 pytestmark = pytest.mark.ranks
 
@@ -113,6 +114,37 @@ def test_data_parallel_training_over_it(dist, group):
         return [value for p in model.parameters() for value in p.data.ravel().tolist()]
 
     assert trained(group) == pytest.approx(trained(None), rel=1e-12)
+
+
+def test_arrays_on_gpus_go_on_in_the_background(cuda: Target, dist, group):
+    """Under the stand-in: ``CUPY_STAND_IN_GPUS=4 mpiexec -n 4 python -m pytest --stand-in --backend cuda ...``."""
+    from rustorch.backends.cupy import nccl as engine
+
+    rank, size = dist.get_rank(), dist.get_world_size()
+    if engine.why_not() or rustorch.cuda.device_count() < size:
+        pytest.skip(f"needs NCCL, and a GPU for each of {size} ranks")
+    device = f"cuda:{rank}" if rank else "cuda"
+
+    def on_gpu(values: numpy.ndarray) -> Any:
+        return rustorch.Variable(values, device=device)
+
+    for n in (1, 3, 8, 9):
+        summed, largest = on_gpu(of_rank(rank, n)), on_gpu(of_rank(rank, n, "int32"))
+        works = [dist.all_reduce(summed, "sum", group, True), dist.all_reduce(largest, "max", group, True)]
+        for work in works:
+            work.wait()
+        numpy.testing.assert_array_equal(host(summed), numpy.sum([of_rank(r, n) for r in range(size)], axis=0))
+        numpy.testing.assert_array_equal(host(largest), numpy.max([of_rank(r, n) for r in range(size)], axis=0))
+        whole, part = on_gpu(numpy.zeros((size, n))), on_gpu(numpy.zeros(n))
+        dist.all_gather_into_tensor(whole, on_gpu(of_rank(rank, n)), group=group)
+        numpy.testing.assert_array_equal(host(whole), [of_rank(r, n) for r in range(size)])
+        dist.reduce_scatter_tensor(part, on_gpu(of_rank(rank, n * size)), group=group)
+        total = numpy.sum([of_rank(r, n * size) for r in range(size)], axis=0)
+        numpy.testing.assert_array_equal(host(part), total[rank * n : (rank + 1) * n])
+        dist.broadcast(part, size - 1, group=group)
+        numpy.testing.assert_array_equal(host(part), total[(size - 1) * n :])
+    if size == 4:
+        assert isinstance(group.exchange_for(part.data, "test"), _Hierarchical)
 
 
 def test_nodes_of_one_rank_or_one_node_make_a_plain_group(dist):
