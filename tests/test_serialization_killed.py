@@ -35,7 +35,8 @@ SAVES = (
 import os, sys
 import numpy, rustorch
 import rustorch.distributed as dist
-from rustorch.distributed.shard import Shard, bounds
+from rustorch.distributed.shard import Shard
+from tests.support.saved import bounds
 
 path, form, victim, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 dist.init_process_group()

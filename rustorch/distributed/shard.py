@@ -11,7 +11,6 @@ from ..backends import BY_TYPE, device_of, of
 if TYPE_CHECKING:
     from ..typing import Array, ArrayLike, DType, Shape
     from ..variable import Variable
-    from ..variable import Variable
 
 __all__ = ["Shard", "Sharding", "piece_of"]
 

@@ -127,13 +127,7 @@ def save(
     return None
 
 
-def load(
-    path: str | os.PathLike[str] | BinaryIO,
-    device: str | None = None,
-    *,
-    sharded: bool = False,
-    group: ProcessGroup | None = None,
-) -> Any:
+def load(path: str | os.PathLike[str] | BinaryIO, device: str | None = None, *, sharded: bool = False) -> Any:
     """Read a safetensors file of rustorch, PyTorch or any other program, or a folder that ranks have saved together.
 
     On "cpu" the file is mapped into memory: only the parts that are used are read, and changes of the arrays do not
@@ -148,11 +142,10 @@ def load(
     device : str, optional
         The device of the Variables. Default: the default device.
     sharded : bool
-        For a folder: whether arrays that were saved in pieces are loaded in pieces, each rank its own, as
-        `rustorch.distributed.Shard`. The number of ranks may differ from that of the save. Without it, the arrays are
-        whole.
-    group : ProcessGroup, optional
-        The ranks among which ``sharded`` divides the arrays. Default: all.
+        For a folder: whether arrays that were saved in pieces stay in the files until ``load_state_dict`` of a module
+        of `nn.parallel.fully_shard`, or of its optimizer, reads this rank's piece. They are
+        `rustorch.distributed.Shard` objects. The number of ranks may differ from that of the save. Without it, the
+        arrays are whole.
 
     Returns
     -------
@@ -192,10 +185,8 @@ def load(
     device = resolve(device)
     if _is_folder(path):
         from .folder import load_folder
-        from .ranks import Ranks
 
-        ranks = Ranks("load", group) if sharded else None
-        return _read_folder("load", path, lambda name: load_folder(name, device, ranks))
+        return _read_folder("load", path, lambda name: load_folder(name, device, sharded))
     open_source, shown_name = _opener("load", path)
     try:
         with open_source() as source:

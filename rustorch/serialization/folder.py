@@ -1,170 +1,33 @@
-"""Read the folder that all ranks have saved: the index, and the files that it names.
-
-Every value of the index is checked before it is used, and every file against the index.
-"""
+"""Read the folder that all ranks have saved. Every file is checked against the index."""
 
 from __future__ import annotations
 
 import os
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..autograd.graph import make
 from ..backends import Array, get
 from ..backends.buffers import from_contents
+from ..backends.dtypes import as_dtype
+from ..distributed.shard import Shard
 from . import header
+from .index import Index, content_of
 from .source import Source
-from .together import INDEX, PART, VERSION
+from .together import INDEX
 from .tree import unflatten
 
 if TYPE_CHECKING:
-    from .ranks import Ranks
+    from ..typing import DType
 
-__all__ = ["is_folder", "load_folder", "metadata_of_folder"]
+__all__ = ["StoredShard", "load_folder", "metadata_of_folder"]
 
-#: The most bytes of an index.
-_LONGEST = 1_000_000_000
 #: How often the index is read again because a save has replaced it, and removed files that it named.
 _MOST_TRIES = 20
 
 
-class _Piece(NamedTuple):
-    """Elements start to stop of an array, in C order, and the number of the file that they are in."""
-
-    file: int
-    start: int
-    stop: int
-
-
-class _Tensor(NamedTuple):
-    """An array in an index, checked."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    is_sharded: bool
-    pieces: tuple[_Piece, ...]
-
-
 class _Replaced(Exception):
     """A file that the index names is missing."""
-
-
-def is_folder(path: Any) -> bool:
-    """Whether a path is that of a folder."""
-    return isinstance(path, (str, bytes, os.PathLike)) and os.path.isdir(path)
-
-
-# -- the index ---------------------------------------------------------------------------------------------------------
-class _Index:
-    """The index of a folder, checked.
-
-    Attributes
-    ----------
-    content : bytes
-    files : list of (str, int)
-        The names and sizes of the files.
-    tensors : dict
-        Name -> _Tensor.
-    tree : object
-        The structure as JSON, which is not checked yet.
-    metadata : dict of str to str
-    json_names : list of str
-        The names of metadata that are JSON.
-
-    Raises
-    ------
-    ValueError
-        If there is no index, or something in it is wrong.
-    """
-
-    def __init__(self, folder: str) -> None:
-        self.content = _content(folder)
-        try:
-            index = header.parse(self.content.decode())
-        except ValueError as error:
-            raise ValueError(f"its {INDEX} is no JSON that rustorch writes: {error}") from error
-        version = index.get("rustorch") if isinstance(index, dict) else None
-        if type(version) is not int:
-            raise ValueError(f"its {INDEX} is not what rustorch writes")
-        if version > VERSION:
-            raise ValueError(f"a newer rustorch wrote it, in version {version}; this one reads up to {VERSION}")
-        self.files = _files(index.get("files"))
-        self.tensors = _tensors(index.get("tensors"), len(self.files))
-        self.tree = index.get("tree")
-        self.metadata = header.metadata_of({header.METADATA: index.get("metadata")})
-        self.json_names = index.get("json")
-        if not isinstance(self.json_names, list) or not all(
-            isinstance(name, str) and name in self.metadata for name in self.json_names
-        ):
-            raise ValueError(f"its {INDEX} calls metadata JSON that it does not have")
-
-
-def _content(folder: str) -> bytes:
-    """The bytes of the index."""
-    path = os.path.join(folder, INDEX)
-    try:
-        with Source(path) as source:
-            if source.size > _LONGEST:
-                raise ValueError(f"its {INDEX} has {source.size} bytes, which is more than rustorch writes")
-            return bytes(source.file.read())
-    except FileNotFoundError:
-        raise ValueError(
-            f"it is a folder without {INDEX}: no checkpoint, or the first save into it was not completed"
-        ) from None
-
-
-def _files(files: Any) -> list[tuple[str, int]]:
-    """The names and sizes of the files, checked."""
-    if not isinstance(files, list):
-        raise ValueError(f"its {INDEX} has no list of files")
-    for entry in files:
-        if not isinstance(entry, list) or len(entry) != 2 or type(entry[1]) is not int or entry[1] < 0:
-            raise ValueError(f"its {INDEX} has {entry!r:.100} for the name and the size of a file")
-        if not isinstance(entry[0], str) or not PART.fullmatch(entry[0]):  # so no other folder can be meant
-            raise ValueError(f"its {INDEX} names the file {entry[0]!r:.100}; such a name is not what rustorch writes")
-    if len({name for name, _ in files}) < len(files):
-        raise ValueError(f"its {INDEX} names a file twice")
-    return [(name, size) for name, size in files]
-
-
-def _tensors(tensors: Any, n_files: int) -> dict[str, _Tensor]:
-    """The arrays, checked."""
-    if not isinstance(tensors, dict):
-        raise ValueError(f"its {INDEX} has no object of tensors")
-    return {name: _tensor(name, described, n_files) for name, described in tensors.items()}
-
-
-def _tensor(name: str, described: Any, n_files: int) -> _Tensor:
-    """An array, checked: its pieces cover it, without gap and without overlap."""
-    if not isinstance(described, dict):
-        raise ValueError(f"the tensor {name!r} is described by no JSON object, but by {described!r:.50}")
-    dtype, shape, is_sharded, pieces = (described.get(key) for key in ("dtype", "shape", "sharded", "pieces"))
-    if not header.is_shape(shape):
-        raise ValueError(f"the tensor {name!r} has the shape {shape!r:.100}, which is none")
-    if not isinstance(dtype, str) or header.code_of(dtype, tuple(shape)) is None:
-        raise ValueError(f"the tensor {name!r} has the dtype {dtype!r:.50}, which rustorch does not write")
-    if not isinstance(is_sharded, bool) or not isinstance(pieces, list):
-        raise ValueError(f"the tensor {name!r} has the pieces {pieces!r:.100}, which are none")
-    checked: list[_Piece] = []
-    end, size = 0, prod(shape)
-    for piece in pieces:
-        if not isinstance(piece, list) or len(piece) != 2 or not all(type(n) is int for n in piece):
-            raise ValueError(
-                f"the tensor {name!r} has a piece {piece!r:.50}; it is the number of a file and an element"
-            )
-        file, stop = piece
-        if not 0 <= file < n_files:
-            raise ValueError(f"the tensor {name!r} has a piece in file number {file}, of {n_files} files")
-        if not (end < stop <= size or (stop == size == 0 and len(pieces) == 1)):
-            raise ValueError(
-                f"the tensor {name!r} of {size} elements has a piece from element {end} to {stop}, which is none"
-            )
-        checked.append(_Piece(file, end, end := stop))
-    if end != size:
-        raise ValueError(f"the tensor {name!r} of shape {tuple(shape)} has no piece with its elements {end} to {size}")
-    if len({piece.file for piece in checked}) < len(checked):
-        raise ValueError(f"the tensor {name!r} has two pieces in one file")
-    return _Tensor(dtype, tuple(shape), is_sharded, tuple(checked))
 
 
 # -- the files ---------------------------------------------------------------------------------------------------------
@@ -238,12 +101,17 @@ def _stored(dtype: str) -> str:
     return "float64" if dtype == "complex128" else dtype
 
 
+def _loaded(dtype: str) -> str:
+    """The dtype of a loaded array. rustorch does not calculate in float16."""
+    return "float32" if dtype == "float16" else dtype
+
+
 class _Folder:
     """The arrays of a folder. A file is opened when something in it is needed first."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.index = _Index(folder)
+        self.index = Index(folder)
         self._expected: list[dict[str, tuple[str, tuple[int, ...]]]] = [{} for _ in self.index.files]
         for name, tensor in self.index.tensors.items():
             for piece in tensor.pieces:
@@ -264,8 +132,7 @@ class _Folder:
         """Elements start to stop of an array, on the host: a part of a mapped file if they are in one of them."""
         tensor = self.index.tensors[name]
         stored = _stored(tensor.dtype)
-        # rustorch does not calculate in float16
-        dtype = "float32" if tensor.dtype == "float16" else tensor.dtype
+        dtype = _loaded(tensor.dtype)
         found = []
         for piece in tensor.pieces:
             first, last = max(start, piece.start), min(stop, piece.stop)
@@ -282,29 +149,84 @@ class _Folder:
         return get("cpu").xp.concat(found) if found else from_contents(memoryview(b""), stored, dtype, (0,))
 
 
+class StoredShard(Shard):
+    """A whole array in a folder. What is asked for is read from the files, and nothing else.
+
+    Parameters
+    ----------
+    opened : _Folder
+    name : str
+    device : str
+        The device of the elements that are read.
+    """
+
+    __slots__ = ("_device", "_name", "_opened")
+
+    def __init__(self, opened: _Folder, name: str, device: str) -> None:
+        self._opened, self._name, self._device = opened, name, device
+        self.shape = opened.index.tensors[name].shape
+        self.start = 0
+
+    @property
+    def array(self) -> Array:
+        """All elements, read again each time."""
+        return self.elements(0, self.stop)
+
+    @property
+    def stop(self) -> int:
+        """The number of all elements."""
+        return prod(self.shape)
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the elements."""
+        return as_dtype(_loaded(self._opened.index.tensors[self._name].dtype))
+
+    @property
+    def device(self) -> str:
+        """The device of the elements that are read."""
+        return self._device
+
+    def elements(self, start: int, stop: int) -> Array:
+        """Elements ``start`` to ``stop`` of the flattened array.
+
+        Raises
+        ------
+        ValueError
+            If a file differs from the index, or a later save has removed it.
+        """
+        try:
+            return get(self._device).from_numpy(self._opened.array(self._name, start, stop), self._device)
+        except _Replaced as error:
+            problem = f"its file {str(error)!r} was removed, perhaps by a later save; read pieces before the next one"
+        except ValueError as error:
+            problem = str(error)
+        raise ValueError(f"load: {self._name!r} of the folder {self._opened.folder!r} cannot be read: {problem}")
+
+
 # -- the object --------------------------------------------------------------------------------------------------------
-def load_folder(folder: str, device: str, ranks: Ranks | None) -> Any:
+def load_folder(folder: str, device: str, in_pieces: bool) -> Any:
     """The object of a folder.
 
     Parameters
     ----------
     folder : str
     device : str
-    ranks : Ranks, optional
-        With them, this rank's pieces of the arrays that were saved in pieces; without them, whole arrays.
+    in_pieces : bool
+        Whether an array that was saved in pieces is a `StoredShard` instead of a whole array.
     """
     for _ in range(_MOST_TRIES):
         opened = _Folder(folder)
         try:
-            return _read_object(opened, device, ranks)
+            return _read_object(opened, device, in_pieces)
         except _Replaced as error:
             missing = str(error)
-        if _content(folder) == opened.index.content:
+        if content_of(folder) == opened.index.content:
             raise ValueError(f"its {INDEX} names the file {missing!r}, which is missing")
     raise ValueError(f"saves have replaced its {INDEX} again and again while it was read")
 
 
-def _read_object(opened: _Folder, device: str, ranks: Ranks | None) -> Any:
+def _read_object(opened: _Folder, device: str, in_pieces: bool) -> Any:
     """Build the object."""
     left = dict(opened.index.tensors)
     backend = get(device)
@@ -317,11 +239,8 @@ def _read_object(opened: _Folder, device: str, ranks: Ranks | None) -> Any:
         if dtype is not None and dtype != tensor.dtype:
             raise ValueError(f"its structure calls the tensor {name!r} of {tensor.dtype} one of {dtype}")
         size = prod(tensor.shape)
-        if ranks is not None and tensor.is_sharded:
-            from ..distributed.shard import Shard, bounds
-
-            start, stop = bounds(size, ranks.rank, ranks.size)
-            return Shard(backend.from_numpy(opened.array(name, start, stop), device), tensor.shape, start)
+        if in_pieces and tensor.is_sharded:
+            return StoredShard(opened, name, device)
         array = opened.array(name, 0, size)
         try:
             array = array.reshape(tensor.shape)
@@ -329,7 +248,7 @@ def _read_object(opened: _Folder, device: str, ranks: Ranks | None) -> Any:
             raise ValueError(f"the tensor {name!r} of shape {tensor.shape} is no array: {error}") from error
         return make(backend.from_numpy(array, device))
 
-    if ranks is None:
+    if not in_pieces:
         for number in range(len(opened.index.files)):
             opened.part(number)
     result = unflatten(opened.index.tree, take)
@@ -340,5 +259,5 @@ def _read_object(opened: _Folder, device: str, ranks: Ranks | None) -> Any:
 
 def metadata_of_folder(folder: str) -> tuple[dict[str, str], list[str]]:
     """The metadata of a folder, and the names of those that are JSON."""
-    index = _Index(folder)
+    index = Index(folder)
     return index.metadata, index.json_names

@@ -52,3 +52,9 @@ def bits(rng: numpy.random.Generator, dtype: Any, shape: tuple[int, ...]) -> num
         return rng.integers(0, 2, shape).astype(bool)
     raw = rng.integers(0, 256, (*shape, dtype.itemsize), dtype=numpy.uint8)
     return raw.view(dtype)[..., 0]
+
+
+def bounds(size: int, rank: int, n_ranks: int) -> tuple[int, int]:
+    """The first and the last element, excluded, of a rank's piece of an array; the last pieces may be empty."""
+    length = -(-size // n_ranks)
+    return min(rank * length, size), min((rank + 1) * length, size)
