@@ -214,9 +214,10 @@ class Call:
 
     def redeemed(self) -> None:
         """Count a ticket. After the last one, backward needs the arrays no more."""
+        if self._left == 0:  # backward comes again, after one with retain_graph
+            self._left = self._tickets
         self._left -= 1
         if self._left == 0:
-            self._left = self._tickets  # backward may come again, with retain_graph
             self.free()
 
     def collect(self, number: int, g: Array) -> Array:
