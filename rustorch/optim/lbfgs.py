@@ -90,6 +90,8 @@ class LBFGS(Optimizer):
     [1.0, 1.0]
     """
 
+    elementwise = False
+
     def __init__(
         self,
         params: Params,
@@ -143,10 +145,11 @@ class LBFGS(Optimizer):
 
     # -- flat arrays ---------------------------------------------------------------------------------------------------
     def _flat_gradient(self, xp: Namespace) -> Array:
-        """The gradients of all parameters, one after the other, in one vector."""
+        """The gradients of all parameters, one after the other, in one vector; or this optimizer's piece of it."""
         gradients = {id(p): g for p, _, g, *_ in stepping.gather(self)[0]}
         natives = [(id(p), p._native) for p in self._parameters()]
-        return xp.concat([xp.reshape(gradients.get(key, xp.zeros_like(native)), (-1,)) for key, native in natives])
+        flat = xp.concat([xp.reshape(gradients.get(key, xp.zeros_like(native)), (-1,)) for key, native in natives])
+        return self._piece(flat)
 
     def _put(self, values: Iterable[Array]) -> None:
         """Give all parameters new values."""
@@ -166,6 +169,26 @@ class LBFGS(Optimizer):
                 for part, old in zip(parts, start, strict=True)
             ]
         )
+
+    # -- numbers of flat arrays: a subclass may have a piece of each one -----------------------------------------------
+    def _piece(self, flat: Array) -> Array:
+        """What this optimizer keeps of a flat array of all parameters."""
+        return flat
+
+    def _dot(self, xp: Namespace, a: Array, b: Array) -> float:
+        return float(xp.vecdot(a, b))
+
+    def _total(self, xp: Namespace, x: Array) -> float:
+        """The sum of the absolute values."""
+        return float(xp.sum(xp.abs(x)))
+
+    def _largest(self, xp: Namespace, x: Array) -> float:
+        """The largest absolute value."""
+        return float(xp.max(xp.abs(x)))
+
+    def _loss(self, xp: Namespace, loss: float) -> float:
+        """The loss that decides about the next iteration."""
+        return loss
 
     # -- the step ------------------------------------------------------------------------------------------------------
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -225,20 +248,17 @@ class LBFGS(Optimizer):
                 raise TypeError("LBFGS: the closure returned None; it returns the loss")
             state["func_evals"] += 1
             with no_grad():  # the closure has computed the gradients already
-                return result, float(result), self._flat_gradient(xp)
-
-        def largest(x: Array) -> float:
-            return float(xp.max(xp.abs(x)))
+                return result, self._loss(xp, float(result)), self._flat_gradient(xp)
 
         evaluated = state["func_evals"]
         result, loss, gradient = evaluate()
-        if largest(gradient) <= group["tolerance_grad"]:
+        if self._largest(xp, gradient) <= group["tolerance_grad"]:
             return result
         for iteration in range(1, group["max_iter"] + 1):
             d = self._direction(xp, gradient, state, group["history_size"])
             first = state["n_iter"] == 1
-            t = min(1.0, 1.0 / float(xp.sum(xp.abs(gradient)))) * lr if first else lr
-            slope = float(xp.vecdot(gradient, d))
+            t = min(1.0, 1.0 / self._total(xp, gradient)) * lr if first else lr
+            slope = self._dot(xp, gradient, d)
             state.update(d=d, t=t, prev_flat_grad=gradient, prev_loss=loss)
             if slope > -tolerance:
                 break
@@ -249,11 +269,13 @@ class LBFGS(Optimizer):
                 def point_at(t: float, start: list[Array] = start, d: Array = d) -> Point:
                     self._move(xp, start, t, d)
                     _, loss, gradient = evaluate()
-                    return Point(t, loss, gradient, float(xp.vecdot(gradient, d)))
+                    return Point(t, loss, gradient, self._dot(xp, gradient, d))
 
                 max_points = group["max_eval"] - (state["func_evals"] - evaluated)
                 first_point = Point(0.0, loss, gradient, slope)
-                best = strong_wolfe(point_at, first_point, t, size=largest(d), tolerance=1e-9, max_points=max_points)
+                best = strong_wolfe(
+                    point_at, first_point, t, size=self._largest(xp, d), tolerance=1e-9, max_points=max_points
+                )
                 t, loss, gradient = best.t, best.loss, best.gradient
                 self._move(xp, start, t, d)
             else:
@@ -263,8 +285,8 @@ class LBFGS(Optimizer):
             state["t"] = t
             if (
                 state["func_evals"] - evaluated >= group["max_eval"]
-                or largest(gradient) <= group["tolerance_grad"]
-                or largest(t * d) <= tolerance
+                or self._largest(xp, gradient) <= group["tolerance_grad"]
+                or self._largest(xp, t * d) <= tolerance
                 or abs(loss - before) < tolerance
             ):
                 break
@@ -278,7 +300,7 @@ class LBFGS(Optimizer):
             return -gradient
         changes, steps, ro = state["old_dirs"], state["old_stps"], state["ro"]
         y, s = gradient - state["prev_flat_grad"], state["t"] * state["d"]
-        ys = float(xp.vecdot(y, s))
+        ys = self._dot(xp, y, s)
         if ys > 1e-10:  # a step without positive curvature does not enter the history
             if len(changes) == history_size:
                 for history in (changes, steps, ro):
@@ -286,14 +308,14 @@ class LBFGS(Optimizer):
             changes.append(y)
             steps.append(s)
             ro.append(1.0 / ys)
-            state["H_diag"] = ys / float(xp.vecdot(y, y))
+            state["H_diag"] = ys / self._dot(xp, y, y)
         q, factors = -gradient, []
         for y, s, r in zip(reversed(changes), reversed(steps), reversed(ro), strict=True):
-            factors.append(a := r * float(xp.vecdot(s, q)))
+            factors.append(a := r * self._dot(xp, s, q))
             q = q - a * y
         q = state["H_diag"] * q
         for y, s, r, a in zip(changes, steps, ro, reversed(factors), strict=True):
-            q = q + (a - r * float(xp.vecdot(y, q))) * s
+            q = q + (a - r * self._dot(xp, y, q)) * s
         return q
 
     # -- state ---------------------------------------------------------------------------------------------------------
@@ -314,7 +336,7 @@ class LBFGS(Optimizer):
             try:
                 if name in _NUMBERS or name == "ro":
                     return states.number(name, value)
-                return states.array(name, value, (size,), p.device)
+                return self._piece(states.array(name, value, (size,), p.device))
             except ValueError as error:
                 differences.append(str(error))
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..variable import Variable
 from . import states
+from .lbfgs import LBFGS
 from .optimizer import Optimizer
 
 if TYPE_CHECKING:
     from ..distributed.group import ProcessGroup
     from .optimizer import Params
+    from .zero_lbfgs import InPieces
 
 # The methods below import rustorch.distributed and the modules beside this one when they are called, so that `import
 # rustorch` stays fast.
@@ -28,7 +30,9 @@ class ZeroRedundancyOptimizer(Optimizer):
 
     Each parameter has one rank that owns it. The owner alone keeps its state, updates it, and sends it to the others.
     With N ranks, each one keeps about 1/N of the state. The parameters after a step are those of the plain optimizer,
-    bit for bit.
+    bit for bit. `LBFGS` has one state for all parameters: each rank keeps a piece of it, all make the same step, and
+    dot products are summed over the ranks, which rounds them differently. The mean of the ranks' losses decides about
+    its line search.
 
     All ranks make it with the same parameters in the same order, and call its methods together. Gradients must be equal
     on all ranks, which `nn.parallel.DistributedDataParallel` provides; `nn.utils.clip_grad_norm_` works as without it.
@@ -127,10 +131,19 @@ class ZeroRedundancyOptimizer(Optimizer):
         self._owners: dict[Variable, int] = {}
         self._exchange = Exchange(group, parameters_as_bucket_view)
         self._collected: dict[int, dict[str, Any]] | None = None
+        if issubclass(optimizer_class, LBFGS):
+            from .zero_lbfgs import in_pieces
+
+            optimizer_class = in_pieces(optimizer_class)
         with self._together() as described:
             self.optim = optimizer_class(params, **defaults)
-            described += _description(self.optim.param_groups, 0)
+            described += self._exchange.describe(self.optim.param_groups, 0)
         self.defaults = self.optim.defaults
+        #: The local optimizer, if the ranks have pieces of the state of all parameters, not parameters of their own.
+        self._in_pieces: InPieces | None = None
+        if issubclass(optimizer_class, LBFGS):
+            self._in_pieces = cast("InPieces", self.optim)
+            self._in_pieces.group = group
         self._take_over()
 
     @property
@@ -179,7 +192,7 @@ class ZeroRedundancyOptimizer(Optimizer):
                 local["params"] = group["params"]  # a parameter of another rank must not be added again
             with self._together() as described:
                 self.optim.add_param_group(param_group)
-                described += _description(self.optim.param_groups[count:], count)
+                described += self._exchange.describe(self.optim.param_groups[count:], count)
         except BaseException:
             del self.optim.param_groups[count:]
             raise
@@ -199,21 +212,17 @@ class ZeroRedundancyOptimizer(Optimizer):
             yield described
         except Exception as error:
             failure = error
-        all_ranks = self._exchange.gather(None if failure else described)
-        if failure is not None:
-            raise failure
-        for rank, other in zip(self.process_group.ranks, all_ranks, strict=True):
-            if other is None:
-                raise ValueError(f"{self._name}: rank {rank} raised an error; no parameters were added on any rank")
-            if other != described:
-                _refuse(self._name, self._rank, described, rank, other)
+        self._exchange.compare(described, failure)
 
     def _take_over(self) -> None:
         """Give the new groups of ``optim`` to the whole optimizer, and leave ``optim`` what this rank owns."""
         rank = self.process_group.rank
         for local in self.optim.param_groups[len(self.param_groups) :]:
             whole = dict(local)
-            self._owners.update(self._exchange.spread(whole["params"]))
+            if self._in_pieces is None:
+                self._owners.update(self._exchange.spread(whole["params"]))
+            else:
+                self._owners.update(dict.fromkeys(whole["params"], rank))
             self.param_groups.append(whole)
             is_own = [self._owners[p] == rank for p in whole["params"]]
             for name in _MEMBERS:
@@ -223,7 +232,8 @@ class ZeroRedundancyOptimizer(Optimizer):
         self._owners = {p: self._owners[p] for p in self._parameters()}
         self.state = {p: entries for p, entries in self.state.items() if self._owners[p] == rank}
         self._collected = None
-        self._exchange.arrange(self._owners)
+        if self._in_pieces is None:
+            self._exchange.arrange(self._owners)
 
     # -- the step ------------------------------------------------------------------------------------------------------
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -248,7 +258,8 @@ class ZeroRedundancyOptimizer(Optimizer):
             local.update({name: value for name, value in group.items() if name not in _MEMBERS})
         loss = self.optim.step(closure)
         self._collected = None
-        self._exchange.share(self._owners)
+        if self._in_pieces is None:
+            self._exchange.share(self._owners)
         self.steps += 1
         return loss
 
@@ -281,6 +292,10 @@ class ZeroRedundancyOptimizer(Optimizer):
 
         group = self.process_group
         group.position(to, f"{self._name}.consolidate_state_dict")
+        if self._in_pieces is not None:
+            whole = self._in_pieces.whole_state(self._numbered())
+            self._collected = whole if self._rank == to else None
+            return
         devices = {i: p.device for i, p in enumerate(self._parameters())}
         self._collected = zero_state.collect(self._numbered(), devices, group, to)
 
@@ -322,6 +337,8 @@ class ZeroRedundancyOptimizer(Optimizer):
         from . import zero_state
 
         own = self._numbered()
+        if self._in_pieces is not None:
+            return {"state": self._in_pieces.pieces(own), "param_groups": self._groups()}
         described, _ = zero_state.described_everywhere(own, self.process_group)
         state: dict[int, dict[str, Any]] = {}
         for one in described:
@@ -352,29 +369,3 @@ class ZeroRedundancyOptimizer(Optimizer):
         for group, loaded in zip(self.param_groups, groups, strict=True):
             group.update(loaded)
         self._collected = None
-
-
-def _description(groups: list[dict[str, Any]], first: int) -> list[str]:
-    """A line about each parameter of groups, of which the first has the number ``first``."""
-    lines = []
-    for i, group in enumerate(groups, first):
-        for j, p in enumerate(group["params"]):
-            if getattr(p, "_sharding", None) is not None:
-                raise ValueError(
-                    f"ZeroRedundancyOptimizer: parameter {j} of group {i} is a shard of fully_shard, whose state is "
-                    f"spread over the ranks already; use the optimizer itself"
-                )
-            frozen = "" if p.requires_grad else ", frozen"
-            lines.append(f"group {i}, parameter {j}: {tuple(p.shape)} {p.dtype}{frozen}")
-    return lines
-
-
-def _refuse(name: str, rank: int, own: list[str], other_rank: int, other: list[str]) -> None:
-    """Raise an error that shows the first difference between two ranks' parameters."""
-    pairs = [(a, b) for a, b in zip(own, other, strict=False) if a != b]
-    a, b = pairs[0] if pairs else (f"{len(own)} parameters", f"{len(other)} parameters")
-    raise ValueError(
-        f"{name}: all ranks need the same parameters in the same order, and nothing was added. Rank {rank} has "
-        f"{len(own)} and rank {other_rank} has {len(other)}; the first difference is:\n"
-        f"  rank {rank}: {a}\n  rank {other_rank}: {b}"
-    )

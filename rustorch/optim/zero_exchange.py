@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..distributed.group import ProcessGroup
     from ..typing import Array
 
+_NAME = "ZeroRedundancyOptimizer"
 #: Parameters with fewer bytes are sent together with others, because each message costs time of its own.
 SMALL = 1 << 16
 #: The parameters in a bucket begin at multiples of so many elements, where loops over them are fast.
@@ -45,9 +46,37 @@ class Exchange:
         #: The bytes that each rank owns, of parameters that require grad (True) and of others (False), without state.
         self._loads = {True: [0] * group.size, False: [0] * group.size}
 
-    def gather(self, value: Any) -> list[Any]:
-        """A JSON-like value of every rank."""
-        return dist.all_gather_object(value, self._group)
+    def describe(self, groups: list[dict[str, Any]], first: int) -> list[str]:
+        """A line about each parameter of groups, of which the first has the number ``first``."""
+        lines = []
+        for i, group in enumerate(groups, first):
+            for j, p in enumerate(group["params"]):
+                if p._sharding is not None:
+                    raise ValueError(
+                        f"{_NAME}: parameter {j} of group {i} is spread over the ranks by fully_shard, with its state; "
+                        f"use the optimizer itself"
+                    )
+                frozen = "" if p.requires_grad else ", frozen"
+                lines.append(f"group {i}, parameter {j}: {tuple(p.shape)} {p.dtype}{frozen}")
+        return lines
+
+    def compare(self, described: list[str], failure: Exception | None) -> None:
+        """Raise ``failure``; or ValueError, if another rank failed or has described other parameters."""
+        all_ranks = dist.all_gather_object(None if failure else described, self._group)
+        if failure is not None:
+            raise failure
+        own_rank = self._group.ranks[self._group.rank]
+        for rank, other in zip(self._group.ranks, all_ranks, strict=True):
+            if other is None:
+                raise ValueError(f"{_NAME}: rank {rank} raised an error; no parameters were added on any rank")
+            if other != described:
+                pairs = [(a, b) for a, b in zip(described, other, strict=False) if a != b]
+                a, b = pairs[0] if pairs else (f"{len(described)} parameters", f"{len(other)} parameters")
+                raise ValueError(
+                    f"{_NAME}: all ranks need the same parameters in the same order, and nothing was added. Rank "
+                    f"{own_rank} has {len(described)} and rank {rank} has {len(other)}; the first difference is:\n"
+                    f"  rank {own_rank}: {a}\n  rank {rank}: {b}"
+                )
 
     def spread(self, params: list[Variable]) -> dict[Variable, int]:
         """The owner of each parameter: the largest ones come first, each to the rank with the fewest bytes so far."""
