@@ -15,6 +15,7 @@ import pytest
 import rustorch
 from rustorch.backends import dtypes
 from rustorch.distributed.shard import Shard, Sharding, piece_of
+from rustorch.nn.parallel import fully_shard
 from rustorch.serialization import atomic, source, together
 from rustorch.serialization import folder as folders
 from tests.support import jobs
@@ -504,3 +505,64 @@ def test_an_error_beside_a_zero_optimizer_leaves_no_rank_waiting(dist: ModuleTyp
             rustorch.save({"optimizer": optimizer if dist.get_rank() == 0 else 1}, saved / "saved", **options)
     dist.barrier()
     assert all_files(saved) == before
+
+
+# -- parameters that are spread ----------------------------------------------------------------------------------------
+def spread_and_trained(n_steps: int, seed: int = 0) -> tuple[Any, Any]:
+    """A module of `fully_shard` after some steps, and its optimizer."""
+    rustorch.manual_seed(seed)
+    layers = [rustorch.nn.Linear(3, 5), rustorch.nn.BatchNorm1d(5), rustorch.nn.Linear(5, 2)]
+    model = rustorch.nn.Sequential(*layers).to(dtype=rustorch.float64)
+    for part in (model[0], model[2], model):
+        fully_shard(part)
+    optimizer = rustorch.optim.Adam(model.parameters(), lr=0.1, amsgrad=True)
+    train_more(model, optimizer, range(n_steps))
+    return model, optimizer
+
+
+def train_more(model: Any, optimizer: Any, steps: range) -> None:
+    for step in steps:
+        optimizer.zero_grad()
+        x = rustorch.Variable(numpy.random.default_rng(step).normal(size=(4, 3)))
+        (model(x) ** 2).sum().backward()
+        optimizer.step()
+
+
+@pytest.mark.ranks
+@pytest.mark.parametrize("sharded", [False, True], ids=["whole", "lazy"])
+@form
+def test_a_fully_sharded_training_goes_on(dist: ModuleType, shared: Path, options: Any, sharded: bool) -> None:
+    model, optimizer = spread_and_trained(3)
+    parts = {"model": model, "optimizer": optimizer}
+    rustorch.save(parts, shared / "saved", **options)
+    train_more(model, optimizer, range(3, 6))
+    resumed, resumed_optimizer = spread_and_trained(0, seed=1)
+    saved = rustorch.load(shared / "saved", sharded=sharded)
+    assert isinstance(saved["optimizer"]["state"][0]["exp_avg"], Shard if sharded and "sharded" in options else object)
+    resumed.load_state_dict(saved["model"])
+    resumed_optimizer.load_state_dict(saved["optimizer"])
+    train_more(resumed, resumed_optimizer, range(3, 6))
+    for (name, p), q in zip(model.named_parameters(), resumed.parameters(), strict=True):
+        assert p.data.tobytes() == q.data.tobytes(), name
+    dist.barrier()
+
+
+@pytest.mark.ranks
+@form
+def test_a_fully_sharded_module_is_saved_as_a_whole_one(dist: ModuleType, shared: Path, options: Any) -> None:
+    model, optimizer = spread_and_trained(2)
+    rustorch.save({"model": model, "optimizer": optimizer}, shared / "saved", **options)
+    loaded = rustorch.load(shared / "saved")
+    with model.summon_full_params():
+        whole = {name: p.data.copy() for name, p in model.named_parameters()}
+    plain = rustorch.nn.Sequential(rustorch.nn.Linear(3, 5), rustorch.nn.BatchNorm1d(5), rustorch.nn.Linear(5, 2))
+    plain.to(dtype=rustorch.float64).load_state_dict(loaded["model"])
+    for name, p in plain.named_parameters():
+        assert p.data.tobytes() == whole[name].tobytes(), name
+    rustorch.optim.Adam(plain.parameters(), amsgrad=True).load_state_dict(loaded["optimizer"])
+    for number, p in enumerate(plain.parameters()):
+        entries = loaded["optimizer"]["state"][number]
+        assert {name: entries[name].shape for name in entries if name != "step"} == dict.fromkeys(
+            ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"), p.shape
+        )
+    dist.barrier()
