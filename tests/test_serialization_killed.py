@@ -162,9 +162,10 @@ import numpy, rustorch
 import rustorch.distributed as dist
 from rustorch import nn, optim
 from rustorch.data import ArrayDataset, DataLoader, DistributedSampler
-from rustorch.nn.parallel import DistributedDataParallel
+from rustorch.nn.parallel import DistributedDataParallel, fully_shard
 
-path, (steps, victim, killed_after), (dropout, moment) = sys.argv[1], map(int, sys.argv[2:5]), map(float, sys.argv[5:])
+path, kind = sys.argv[1:3]
+(steps, victim, killed_after), (dropout, moment) = map(int, sys.argv[3:6]), map(float, sys.argv[6:])
 dist.init_process_group()
 rank, size = dist.get_rank(), dist.get_world_size()
 random = numpy.random.default_rng(0)
@@ -172,14 +173,18 @@ data = ArrayDataset(random.normal(size=(40, 6)), random.normal(size=(40, 2)))
 rustorch.manual_seed(0)
 network = nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Dropout(dropout), nn.Linear(9, 2)).to(dtype=rustorch.float64)
 rustorch.manual_seed(rank)  # each rank drops other elements
-model = DistributedDataParallel(network)
-optimizer = optim.ZeroRedundancyOptimizer(model.parameters(), optim.Adam, lr=0.05)
+if kind == "zero":
+    model = DistributedDataParallel(network)
+    optimizer = optim.ZeroRedundancyOptimizer(model.parameters(), optim.Adam, lr=0.05)
+else:
+    model = fully_shard(network)
+    optimizer = optim.Adam(model.parameters(), lr=0.05)
 scheduler = optim.lr_scheduler.ExponentialLR(optimizer, 0.95)
 loader = DataLoader(data, batch_size=8 // size, sampler=DistributedSampler(data, seed=7))
 parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "loader": loader}
 step = 0
 if os.path.exists(os.path.join(path, "index.json")):
-    saved = rustorch.load(path)
+    saved = rustorch.load(path, sharded=kind == "fully_shard")
     for name, part in parts.items():
         part.load_state_dict(saved[name])
     if rank in saved["random"]:
@@ -200,43 +205,48 @@ while step < steps:
             kill_after(moment * (time.perf_counter() - before))  # at a random moment of the next step
         if step == steps:
             break
+if kind == "fully_shard":
+    network.unshard()
 if rank == 0:
     print(json.dumps({"start": start, "weights": [p.data.ravel().tolist() for p in network.parameters()]}))
 """
 )
 
 
-def train(path: Path, ranks: int, dropout: float, victim: int = -1, killed_after: int = 0, moment: float = 0) -> Any:
+def train(
+    path: Path, kind: str, ranks: int, dropout: float, victim: int = -1, killed_after: int = 0, moment: float = 0
+) -> Any:
     """Train up to step 40, or until a rank is killed in the step that follows ``killed_after`` others; the moment is a
     part of the time of a step. Returns what the job prints, or else the step of the checkpoint.
     """
-    done = jobs.run(TRAINING, ranks, *map(str, (path, 40, victim, killed_after, dropout, moment)))
+    done = jobs.run(TRAINING, ranks, *map(str, (path, kind, 40, victim, killed_after, dropout, moment)))
     assert (done.returncode == 0) == (victim < 0), done.stderr
     return json.loads(done.stdout) if victim < 0 else rustorch.load(path)["step"]
 
 
 @posix
 def test_a_killed_training_goes_on_bit_for_bit_on_the_same_number_of_ranks(tmp_path: Path) -> None:
-    whole = train(tmp_path / "whole", 2, 0.2)
+    whole = train(tmp_path / "whole", "zero", 2, 0.2)
     rng, step = random.Random(1), 0
     for victim in (1, 0):
-        killed_at = train(tmp_path / "killed", 2, 0.2, victim, rng.randrange(1, 9), rng.random())
+        killed_at = train(tmp_path / "killed", "zero", 2, 0.2, victim, rng.randrange(1, 9), rng.random())
         assert step < killed_at < 40
         step = killed_at
-    resumed = train(tmp_path / "killed", 2, 0.2)
+    resumed = train(tmp_path / "killed", "zero", 2, 0.2)
     assert whole["start"] == 0 and resumed["start"] == step
     assert resumed["weights"] == whole["weights"]
 
 
 @posix
-def test_a_killed_training_goes_on_on_other_numbers_of_ranks(tmp_path: Path) -> None:
-    whole = train(tmp_path / "whole", 1, 0.0)
+@pytest.mark.parametrize("kind", ["zero", "fully_shard"])
+def test_a_killed_training_goes_on_on_other_numbers_of_ranks(kind: str, tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole", kind, 1, 0.0)
     rng, step = random.Random(2), 0
     for ranks in (2, 4, 1):
-        killed_at = train(tmp_path / "killed", ranks, 0.0, ranks - 1, rng.randrange(1, 9), rng.random())
+        killed_at = train(tmp_path / "killed", kind, ranks, 0.0, ranks - 1, rng.randrange(1, 9), rng.random())
         assert step < killed_at < 40
         step = killed_at
-    resumed = train(tmp_path / "killed", 2, 0.0)
+    resumed = train(tmp_path / "killed", kind, 2, 0.0)
     assert resumed["start"] == step
     for weights, expected in zip(resumed["weights"], whole["weights"], strict=True):
         numpy.testing.assert_allclose(weights, expected, rtol=0, atol=1e-12)
