@@ -1,0 +1,100 @@
+"""docs/examples/distributed.py: the same result on one and on two processes, and lines that are printed once."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.examples.test_char_gpt import poem
+from tests.examples.test_mnist_cnn import files, written
+from tests.support import examples, jobs
+
+for package in ("matplotlib", "tqdm"):
+    pytest.importorskip(package, reason=f"the example needs {package}: pip install '.[examples]'")
+
+NAME = "distributed.py"
+SHORT = ("--batch-size", 16, "--lr", 0.02, "--epochs", 2)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder with images that are easy to distinguish."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    return written(folder, files(100))
+
+
+def run(ranks: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    if ranks == 1:
+        return examples.run(NAME, *arguments)
+    return jobs.run(examples.FOLDER / NAME, ranks, *map(str, arguments), timeout=120)
+
+
+def losses(process: subprocess.CompletedProcess[str]) -> list[str]:
+    """What the lines of the epochs say, without the speed."""
+    assert process.returncode == 0, process.stderr
+    return re.findall(r"^(epoch +\d+ +loss [\d.]+ +\w+ \w+ [\d.]+%?) +[\d,]+ samples a second$", process.stdout, re.M)
+
+
+def test_two_processes_learn_what_one_learns_and_print_once(images):
+    one, two = (run(ranks, "--data", images, *SHORT) for ranks in (1, 2))
+    assert losses(one) == losses(two)
+    assert len(losses(two)) == 2
+    assert "1 process, 16 samples a step, 80 to learn from; device cpu\n" in one.stdout
+    assert two.stdout.startswith("2 processes, 16 samples a step, 80 to learn from; device cpu\n")
+    assert two.stderr.count("| 0/5 ") == 2  # one progress bar an epoch
+    expected = (
+        r"a step of 16 samples takes [\d.]+ ms on 1 process and [\d.]+ ms on 2 processes: [\d.]+ times as fast\n$"
+    )
+    assert re.search(expected, two.stdout)
+
+
+def test_a_run_goes_on_from_its_file_on_another_number_of_processes(images, tmp_path):
+    whole = losses(run(1, "--data", images, *SHORT))
+    file = tmp_path / "run.safetensors"
+    first = losses(run(2, "--data", images, *SHORT[:-1], 1, "--save", file))
+    second = losses(run(1, "--data", images, *SHORT, "--save", file))
+    assert [*first, *second] == whole
+    assert losses(run(1, "--data", images, *SHORT, "--save", file)) == []  # all epochs are done
+
+
+def test_gpt_and_timeline(tmp_path):
+    (tmp_path / "poem.txt").write_text(poem())
+    timeline = tmp_path / "step.json"
+    process = run(
+        2, "--model", "gpt", "--data", tmp_path / "poem.txt", "--epochs", 1, "--steps", 3, "--batch-size", 2,
+        "--trace", timeline,
+    )  # fmt: skip
+    (line,) = losses(process)
+    assert "validation loss" in line
+    assert f"timeline: {timeline}\n" in process.stdout
+    names = [(event["pid"], event["name"]) for event in json.loads(timeline.read_text())["traceEvents"]]
+    assert [names.count((rank, "backward")) for rank in (0, 1)] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "{}/nowhere"], "nowhere: no such folder"),
+        (["--data", "{}/images", "--batch-size", "3"], "--batch-size 3 cannot be divided by 2 processes"),
+        (["--device", "abacus"], "invalid choice: 'abacus'"),
+    ],
+)
+def test_bad_arguments_are_named_once(arguments, message, images, tmp_path):
+    process = run(2, *[argument.format(tmp_path) for argument in arguments])
+    assert process.returncode != 0
+    assert process.stderr.count(message) == 1, process.stderr
+    assert "Traceback" not in process.stderr
+    assert process.stdout == ""
+
+
+def test_without_a_gpu_it_says_so(images):
+    import rustorch
+
+    if rustorch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    examples.assert_refused(run(1, "--device", "cuda", "--data", images), "cuda")
