@@ -5,6 +5,7 @@
     mpiexec -n 4 python -m mpi4py docs/examples/distributed.py --device cuda  each process takes a GPU of its machine
     python docs/examples/distributed.py                                       the same program in one process
     ... --trace step.json         a timeline of backward and exchanges, for https://ui.perfetto.dev
+    ... --plot run.png            draw the curves, and the time of a step
     ... --save run.safetensors    save after each epoch, and go on from there if the file exists
 
 The networks and the data are those of mnist_cnn.py and char_gpt.py. The result does not depend on the number of
@@ -128,8 +129,8 @@ def train_epoch(
     return total.item() / steps, steps
 
 
-def train(task: Task, options: argparse.Namespace, device: str) -> float:
-    """Train on all processes; returns the last score."""
+def train(task: Task, options: argparse.Namespace, device: str) -> list[tuple[float, float]]:
+    """Train on all processes; returns the loss and the score of each epoch."""
     plain = nn.SyncBatchNorm.convert_sync_batchnorm(task.make())
     model = DistributedDataParallel(plain)
     optimizer = task.optimizer(model.parameters())
@@ -141,14 +142,15 @@ def train(task: Task, options: argparse.Namespace, device: str) -> float:
         plain.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["epoch"]
-    score = evaluate(task, plain, device) if first >= options.epochs else 0.0
+    history = []
     for epoch in range(first, options.epochs):
         sampler.set_epoch(epoch)
         start = time.perf_counter()
         loss, steps = train_epoch(task, model, optimizer, batches, options.steps, device)
         rate = steps * task.batch_size / (time.perf_counter() - start)
-        score = evaluate(task, plain, device)
-        report(f"epoch {epoch + 1:3}   loss {loss:.4f}   {task.score.format(score)}   {rate:,.0f} samples a second")
+        history.append((loss, evaluate(task, plain, device)))
+        score = task.score.format(history[-1][1])
+        report(f"epoch {epoch + 1:3}   loss {loss:.4f}   {score}   {rate:,.0f} samples a second")
         if options.save is not None:
             state = {"model": plain.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch + 1}
             rustorch.save(state, options.save, rank=0)
@@ -156,7 +158,7 @@ def train(task: Task, options: argparse.Namespace, device: str) -> float:
         with dist.trace(options.trace):
             train_epoch(task, model, optimizer, batches, 3, device)
         report(f"timeline: {options.trace}")
-    return score
+    return history
 
 
 def processes(number: int) -> str:
@@ -185,8 +187,8 @@ def seconds_of_a_step(task: Task, model: nn.Module, batch: Batch, repeats: int =
     return statistics.median(times[2:])
 
 
-def measure_scaling(task: Task, device: str) -> None:
-    """Compare a step of one process, while the others wait, with a step of all of them."""
+def measure_scaling(task: Task, device: str) -> tuple[float, float]:
+    """The seconds of a step of one process, while the others wait, and of a step of all of them."""
     rank, size = dist.get_rank(), dist.get_world_size()
     whole = next(iter(DataLoader(task.training, task.batch_size, device=device)))
     alone = seconds_of_a_step(task, task.make(), whole) if rank == 0 else 0.0
@@ -199,6 +201,28 @@ def measure_scaling(task: Task, device: str) -> None:
         f"a step of {whole[0].shape[0]} samples takes {alone * 1e3:.1f} ms on 1 process and {together * 1e3:.1f} ms on "
         f"{processes(size)}: {alone / together:.2f} times as fast"
     )
+    return alone, together
+
+
+# -- the picture -------------------------------------------------------------------------------------------------------
+def plot(file: Path, task: Task, history: list[tuple[float, float]], seconds: tuple[float, float]) -> None:
+    """Draw the loss, the score, and the time of a step on one process and on all of them."""
+    from matplotlib.figure import Figure  # without pyplot: needs no display
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    epochs = range(1, len(history) + 1)
+    left, middle, right = figure.subplots(1, 3)
+    for axes, title, values in zip(
+        (left, middle), ("training loss", task.score.split(" {")[0]), zip(*history, strict=True), strict=True
+    ):
+        axes.plot(epochs, values, "o-", markersize=3)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    names = ["1 process\nalone", f"{processes(dist.get_world_size())}\ntogether"]
+    right.bar(names, [1e3 * once for once in seconds], color=["tab:gray", "tab:blue"])
+    right.set_title("milliseconds of a step")
+    figure.savefig(file, dpi=120)
 
 
 # -- the program -------------------------------------------------------------------------------------------------------
@@ -227,6 +251,7 @@ def read_options(arguments: list[str] | None) -> tuple[argparse.Namespace, Task,
     parser.add_argument("--data", type=Path, help="a folder with MNIST's files, or a text for --model gpt")
     parser.add_argument("--save", type=Path, metavar="FILE", help="the file to go on from, and to save to")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="draw a timeline of three more steps")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the result into a file such as run.png")
     options = parser.parse_args(arguments)
     size = dist.get_world_size()
     try:
@@ -235,6 +260,9 @@ def read_options(arguments: list[str] | None) -> tuple[argparse.Namespace, Task,
         if device == "cuda":
             device = f"cuda:{dist.local_rank() % max(1, rustorch.cuda.device_count())}"
         rustorch.empty(0, device=device)  # raises if the device cannot be used, before any download
+        for name, file in (("save", options.save), ("trace", options.trace), ("plot", options.plot)):
+            if file is not None and not file.parent.is_dir():
+                raise ValueError(f"--{name} {file}: there is no folder {file.parent}")
         if options.model == "gpt" and options.steps is None:
             options.steps = 300
         task = {"cnn": digits_task, "gpt": text_task}[options.model](options, device)
@@ -245,8 +273,8 @@ def read_options(arguments: list[str] | None) -> tuple[argparse.Namespace, Task,
     return options, task, device
 
 
-def main(arguments: list[str] | None = None) -> float:
-    """Run the program; returns the last score."""
+def main(arguments: list[str] | None = None) -> list[tuple[float, float]]:
+    """Run the program; returns the loss and the score of each epoch."""
     dist.init_process_group()
     with silent(dist.get_rank() > 0):
         options, task, device = read_options(arguments)
@@ -254,10 +282,13 @@ def main(arguments: list[str] | None = None) -> float:
         f"{processes(dist.get_world_size())}, {task.batch_size} samples a step, {len(task.training):,} to learn from; "
         f"device {options.device}"
     )
-    score = train(task, options, device)
-    measure_scaling(task, device)
+    history = train(task, options, device)
+    seconds = measure_scaling(task, device)
+    if options.plot is not None and history and dist.get_rank() == 0:
+        plot(options.plot, task, history, seconds)
+        report(f"picture: {options.plot}")
     dist.destroy_process_group()
-    return score
+    return history
 
 
 if __name__ == "__main__":

@@ -67,8 +67,9 @@ def test_gpt_and_timeline(tmp_path):
     timeline = tmp_path / "step.json"
     process = run(
         2, "--model", "gpt", "--data", tmp_path / "poem.txt", "--epochs", 1, "--steps", 3, "--batch-size", 2,
-        "--trace", timeline,
+        "--trace", timeline, "--plot", tmp_path / "run.png",
     )  # fmt: skip
+    examples.assert_picture(tmp_path / "run.png")
     (line,) = losses(process)
     assert "validation loss" in line
     assert f"timeline: {timeline}\n" in process.stdout
@@ -81,6 +82,7 @@ def test_gpt_and_timeline(tmp_path):
     [
         (["--data", "{}/nowhere"], "nowhere: no such folder"),
         (["--data", "{}/images", "--batch-size", "3"], "--batch-size 3 cannot be divided by 2 processes"),
+        (["--save", "{}/nowhere/run.safetensors"], "there is no folder"),
         (["--device", "abacus"], "invalid choice: 'abacus'"),
     ],
 )

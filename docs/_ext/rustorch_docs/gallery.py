@@ -94,6 +94,14 @@ GALLERY = (
         "A training that survives being killed",
         (("--steps", "600", "--kill-after", "250"), ("--steps", "600", "--compare")),
     ),
+    Example(
+        "distributed",
+        "Several processes",
+        (("--data", ".", "--epochs", "3"),),
+        "For this page, the program ran in one process, and read scikit-learn's digits, enlarged to MNIST's 28 x 28 "
+        "pixels. Without `--data`, it fetches images of MNIST.",
+        images,
+    ),
     Example("newton_logistic", "Newton's method", ((),)),
 )
 
