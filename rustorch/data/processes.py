@@ -196,7 +196,7 @@ class Workers:
         """Begin a pass, and return its number. The workers skip what is left of the pass before it."""
         self.n_passes += 1
         for worker in range(self.count):
-            self._send(worker, Pass(self.n_passes, key, default_device(), is_grad_enabled()), "it waited")
+            self._send(worker, Pass(self.n_passes, key, default_device(), is_grad_enabled()))
         return self.n_passes
 
     def send(self, worker: int, number: int, item: Any, is_skipped: bool) -> None:
@@ -204,13 +204,11 @@ class Workers:
         freed, queue = [], self._team.freed[worker]
         while queue:
             freed.append(queue.popleft())
-        self._send(worker, (self.n_passes, number, item, is_skipped, freed), f"batch {number} was sent to it")
+        self._send(worker, (self.n_passes, number, item, is_skipped, freed))
 
-    def _send(self, worker: int, message: Any, when: str) -> None:
-        try:
+    def _send(self, worker: int, message: Any) -> None:
+        with contextlib.suppress(OSError):  # the worker has died: `receive` says so when its batch is due
             self._team.tasks[worker].send(message)
-        except OSError:
-            raise self._died(worker, when) from None
 
     def receive(self, worker: int, number: int) -> Reply:
         """The next reply of a worker, which is due because of task ``number``, with the batch in place of its pickle.
@@ -220,7 +218,7 @@ class Workers:
         RuntimeError
             If the worker has died, or does not answer in time. Then all workers are ended.
         """
-        team, when = self._team, f"it made batch {number}"
+        team = self._team
         connection, sentinel = team.results[worker], team.processes[worker].sentinel
         ready = wait([connection, sentinel], self.timeout or None)
         if not ready:
@@ -231,12 +229,12 @@ class Workers:
                 f"{self.timeout:g} seconds; find out what its dataset waits for, or use a longer timeout"
             )
         if connection not in ready and not connection.poll():
-            raise self._died(worker, when)
+            raise self._died(worker, number)
         try:
             reply: Reply = connection.recv()
             arrays = [] if reply.slot is not None else [bytearray(connection.recv_bytes()) for _ in reply.sizes]
         except (EOFError, OSError):
-            raise self._died(worker, when) from None
+            raise self._died(worker, number) from None
         self._heard.add(worker)
         return self._opened(worker, reply, arrays)
 
@@ -265,7 +263,7 @@ class Workers:
                 team.release(worker, slot)
         return Reply(reply.of_pass, reply.number, DONE, (batch,))
 
-    def _died(self, worker: int, when: str) -> RuntimeError:
+    def _died(self, worker: int, number: int) -> RuntimeError:
         """The error for a worker that has ended; ends the others, too."""
         process = self._team.processes[worker]
         process.join(_GRACE)
@@ -280,7 +278,9 @@ class Workers:
                 "; the output above may have the reason. A program with worker processes does its work under "
                 '`if __name__ == "__main__":`, because each of them imports it'
             )
-        return RuntimeError(f"DataLoader: worker process {worker} (pid {pid}) {reason} while {when}{hint}")
+        return RuntimeError(
+            f"DataLoader: worker process {worker} (pid {pid}) {reason} while it made batch {number}{hint}"
+        )
 
 
 # -- what the workers get ----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ def segments(pid: int | None = None) -> set[str]:
 
 def workers() -> list[str]:
     """The names of the worker processes that run."""
-    return [child.name for child in multiprocessing.active_children() if child.name.startswith("rustorch data")]
+    return sorted(child.name for child in multiprocessing.active_children() if child.name.startswith("rustorch data"))
 
 
 def open_files() -> int:
