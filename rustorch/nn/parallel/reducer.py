@@ -114,6 +114,7 @@ class Reducer:
         self._next = 0
         self._flying: deque[Bucket] = deque()
         self._unused: list[int] = []
+        self._touched: set[int] = set()  # the parameters that backwards without an exchange have reached since the last
         self._static_unused: list[int] | None = None  # of this rank's first backward
         self._flags: Any = None  # for each parameter, whether the loss of any rank depends on it
         self._flags_work: dist.Work | None = None
@@ -156,9 +157,11 @@ class Reducer:
     def begin(self, leaves: Sequence[Value]) -> None:
         """Prepare the buckets for a backward that reaches these parameters."""
         self._abandon()
-        if not self.exchanges:
-            return
         reached = [self._number[id(leaf)] for leaf in leaves]
+        if not self.exchanges:
+            if self.finds_unused:
+                self._touched.update(reached)
+            return
         known = set(reached)
         unused = [i for i in range(len(self.parameters)) if i not in known]
         self._check_unused(unused)
@@ -200,10 +203,11 @@ class Reducer:
         self._launch()
 
     def _exchange_flags(self, unused: Sequence[int]) -> None:
-        """Begin to find out which parameters no rank's loss depends on."""
+        """Begin to find out which parameters no rank's loss depends on, those of `no_sync` before included."""
         first = self.parameters[0]._native
         backend: Backend = of(first)  # type: ignore[assignment] # a Variable's array has a backend
-        missing = set(unused)
+        missing = set(unused) - self._touched
+        self._touched = set()
         flags = [0 if i in missing else 1 for i in range(len(self.parameters))]
         self._flags = Variable(flags, device=backend.device_of(first), dtype=dtypes.int32)
         self._flags_work = dist.all_reduce(self._flags, dist.ReduceOp.MAX, self.group, async_op=True)
