@@ -84,7 +84,7 @@ class ZeroRedundancyOptimizer(Optimizer):
     >>> dist.init_process_group()
     >>> model = nn.Linear(3, 2)
     >>> optimizer = optim.ZeroRedundancyOptimizer(model.parameters(), optim.Adam, lr=0.01)
-    >>> model(rustorch.ones(4, 3)).sum().backward()
+    >>> model(rustorch.ones((4, 3))).sum().backward()
     >>> optimizer.step()
 
     Save it from all ranks together. The file can be loaded into `Adam`, and on another number of ranks:

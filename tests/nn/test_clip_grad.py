@@ -46,6 +46,14 @@ def test_the_norm_is_that_of_all_gradients_together(order: float, dtypes: tuple[
         )  # the old array is unchanged
 
 
+@pytest.mark.parametrize("dtypes", [("float64",), ("float64", "float32")])
+def test_order_0_counts_the_gradients_that_are_not_zero(dtypes: tuple[str, ...], backend: Target) -> None:
+    parameters = _parameters(backend, [(3, 4), (2,), (5,), (4, 1)], dtypes)
+    parameters[1].grad = backend.array(numpy.zeros(2), parameters[1].dtype)
+    assert utils.clip_grad_norm_(parameters, 1e9, 0.0).item() == 3
+    assert utils.clip_grad_norm_(parameters[:1], 1e9, 0.0).item() == 1
+
+
 def test_gradients_need_not_be_contiguous(backend: Target) -> None:
     p = backend.variable(numpy.zeros((3, 4)), requires_grad=True)
     values = cases.numbers((4, 3))

@@ -33,17 +33,26 @@ def _grouped(values: Iterable[Variable]) -> list[list[Variable]]:
 
 def _norm(values: list[Variable], order: float) -> Variable:
     """The norm of all values of the Variables, which have one device and dtype. None of them is empty."""
-    if not order > 0 or values[0].dtype.kind not in "fc":
+    if values[0].dtype.kind not in "fc":
         return linalg.vector_norm(ops.stack([linalg.vector_norm(x, ord=order) for x in values]), ord=order)
     natives = [x.data for x in values]
     return Variable(run_kernel("total_norm", order, *natives, like=natives[0]))
 
 
-def _local_norm(values: list[Variable], order: float, device: str) -> Variable:
-    """The norm of all values of the Variables on this rank."""
-    norms = [_norm(group, order).to(device) for group in _grouped([x for x in values if x.size])]
-    if len(norms) > 1:
-        norms = [linalg.vector_norm(ops.stack(norms), ord=order)]
+def _norms(values: list[Variable], order: float, device: str) -> list[Variable]:
+    """Norms, of which the norm is that of all values: one for each device and dtype. Orders that are not above 0 depend
+    on where one array ends, and need a norm for each.
+    """
+    filled = [x for x in values if x.size]
+    if order > 0:
+        return [_norm(group, order).to(device) for group in _grouped(filled)]
+    return [linalg.vector_norm(x, ord=order).to(device) for x in filled]
+
+
+def _together(norms: list[Variable], order: float, device: str) -> Variable:
+    """The norm of norms. Order 0 counts those that are not 0, as in PyTorch."""
+    if len(norms) > 1 or (norms and order == 0):
+        return linalg.vector_norm(ops.stack(norms), ord=order)
     return norms[0] if norms else ops.zeros((), device=device)
 
 
@@ -64,8 +73,8 @@ def _norms_over_ranks(
     device = parameters[0].device
     dtype = ops.result_type(*{_real_dtype(p) for p in parameters})
     if order > 0:  # one number for all pieces of this rank
-        pieces = [_local_norm([x for x in values if x is not None], order, device)]
-    else:  # these orders depend on where one array ends: a number for each piece
+        pieces = [_together(_norms([x for x in values if x is not None], order, device), order, device)]
+    else:
         nothing = ops.full((), float("inf") if order < 0 else 0.0, dtype=dtype, device=device)
         pieces = [nothing if x is None or not x.size else linalg.vector_norm(x, ord=order) for x in values]
     own = ops.stack([ops.astype(x.to(device), dtype) for x in pieces])
@@ -86,13 +95,12 @@ def _total_norm(
         device = next((x.device for x in values if x is not None), parameters[0].device)
         pairs = list(zip(parameters, values, strict=True))
         whole = [x for p, x in pairs if p._sharding is None and x is not None]
-        total = _local_norm(whole, norm_type, device)
-        if groups:
-            norms = [total] if any(x.size for x in whole) else []
-            for group in groups:
-                spread = [(p, x) for p, x in pairs if p._sharding is not None and p._sharding.group is group]
-                norms += _norms_over_ranks([p for p, _ in spread], [x for _, x in spread], norm_type, group)
-            total = linalg.vector_norm(ops.stack([x.to(device) for x in norms]), ord=norm_type)
+        norms = _norms(whole, norm_type, device)
+        for group in groups:
+            spread = [(p, x) for p, x in pairs if p._sharding is not None and p._sharding.group is group]
+            over_ranks = _norms_over_ranks([p for p, _ in spread], [x for _, x in spread], norm_type, group)
+            norms += [norm.to(device) for norm in over_ranks]
+        total = _together(norms, norm_type, device)
     if error_if_nonfinite and not ops.isfinite(total).item():
         raise RuntimeError(
             f"the total norm of order {norm_type} is {total.item()}: a gradient is not finite, so it cannot be "
@@ -122,7 +130,9 @@ def get_total_norm(
     Returns
     -------
     Variable, ()
-        The norm, on the device of the first tensor. 0 if there are no tensors.
+        The norm, on the device of the first tensor. 0 if there are no tensors. Parameters that `parallel.fully_shard`
+        has spread over ranks count as whole, and all ranks call this; of their gradients, which are plain arrays, it
+        is the norm of this rank's pieces.
 
     Raises
     ------
@@ -183,7 +193,8 @@ def clip_grad_norm_(
     """Scale all gradients so that the norm of all of them together is at most ``max_norm``.
 
     Call it between ``backward()`` and ``optimizer.step()``. The scaled gradients are new arrays, so that a gradient
-    that was taken from ``grad`` before does not change.
+    that was taken from ``grad`` before does not change. With `parallel.fully_shard`, whose gradients are pieces, the
+    norm is that of the whole gradients: all ranks call it with the same parameters.
 
     Parameters
     ----------
