@@ -40,13 +40,14 @@ from .hierarchical import new_hierarchical_group
 from .lists import all_gather, all_to_all, gather, reduce_scatter, scatter
 from .messages import all_gather_object, broadcast_object, irecv, isend, recv, send
 from .reduce_op import ReduceOp
+from .shard import Shard
 from .start import destroy_process_group, init_process_group, is_available
 from .tracing import Timeline, trace
 from .work import Work
 
 __all__ = [
-    "ProcessGroup", "ReduceOp", "Timeline", "Work", "all_gather", "all_gather_into_tensor", "all_gather_object",
-    "all_reduce", "all_to_all", "all_to_all_single", "barrier", "broadcast", "broadcast_object",
+    "ProcessGroup", "ReduceOp", "Shard", "Timeline", "Work", "all_gather", "all_gather_into_tensor",
+    "all_gather_object", "all_reduce", "all_to_all", "all_to_all_single", "barrier", "broadcast", "broadcast_object",
     "destroy_process_group", "gather", "get_backend", "get_global_rank", "get_group_rank",
     "get_process_group_ranks", "get_rank", "get_world_size", "init_process_group", "irecv", "is_available",
     "is_initialized", "isend", "local_rank", "new_group", "new_hierarchical_group", "recv", "reduce",

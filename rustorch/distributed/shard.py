@@ -67,7 +67,7 @@ class Shard:
     Examples
     --------
     >>> import rustorch
-    >>> from rustorch.distributed.shard import Shard
+    >>> from rustorch.distributed import Shard
     >>> Shard(rustorch.zeros(3), shape=(2, 4), start=5)
     Shard(elements 5 to 8 of the shape (2, 4), float32 on 'cpu')
     """
