@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rustorch import backends
+from rustorch import backends, distributed
 from tests.docs.pages import PAGES, Block, blocks, name
 
 DEVICES = ("cuda", "jax", "torch", "strict")
@@ -57,8 +57,11 @@ def run_page(page: Path, namespace: dict[str, Any], mark: str | None = None, bef
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder into which blocks can write files."""
+    """A folder into which blocks can write files. A process group that they start, and do not end, ends with the test."""
     monkeypatch.chdir(tmp_path)
+    yield
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=name)
