@@ -38,7 +38,7 @@ def _method(name: str) -> Callable[[], object]:
         for layer in network:
             if list(layer.parameters()):
                 fully_shard(layer)
-        return network
+        return fully_shard(network)
 
     return step.rustorch_step(wrap=shard)
 

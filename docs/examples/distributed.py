@@ -219,8 +219,8 @@ def plot(file: Path, task: Task, history: list[tuple[float, float]], seconds: tu
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-    names = ["1 process\nalone", f"{processes(dist.get_world_size())}\ntogether"]
-    right.bar(names, [1e3 * once for once in seconds], color=["tab:gray", "tab:blue"])
+    bars = {processes(number): 1e3 * once for number, once in zip((1, dist.get_world_size()), seconds, strict=True)}
+    right.bar(list(bars), list(bars.values()), width=0.5)
     right.set_title("milliseconds of a step")
     figure.savefig(file, dpi=120)
 

@@ -57,7 +57,7 @@ def run_page(page: Path, namespace: dict[str, Any], mark: str | None = None, bef
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder into which blocks can write files. A process group that they start, and do not end, ends with the test."""
+    """A folder into which blocks can write files. A process group that they leave open ends with the test."""
     monkeypatch.chdir(tmp_path)
     yield
     if distributed.is_initialized():
