@@ -29,6 +29,15 @@ _WORKERS, _BATCHES = 3, 4
 #: How a task ended: with a batch, with an error, or because the stream has no more samples.
 DONE, FAILED, EXHAUSTED = range(3)
 
+#: Held while a segment is made, until the process that removes forgotten segments knows it.
+_creating = threading.Lock()
+
+
+def _exit() -> None:
+    """End this process at once, because the loop's process has ended."""
+    with _creating:
+        os._exit(1)
+
 
 @dataclass(frozen=True)
 class Parcel:
@@ -128,7 +137,8 @@ class _Slots:
             slot = min(fitting, key=lambda slot: self.segments[slot].size)
             self.free.discard(slot)
             return slot, None
-        segment = sharing.create_segment(f"{self.prefix}{self.made}", size)
+        with _creating:
+            segment = sharing.create_segment(f"{self.prefix}{self.made}", size)
         if segment is None:
             return None, None
         self.made += 1
@@ -157,11 +167,11 @@ class _Inbox:
         parent: Any = multiprocessing.parent_process()
         while True:
             if self.tasks not in wait([self.tasks, parent.sentinel]):
-                os._exit(1)
+                _exit()
             try:
                 message = self.tasks.recv()
             except (EOFError, OSError):
-                os._exit(1)
+                _exit()
             if isinstance(message, Pass):
                 self.current = message.number
             self.messages.put(message)
