@@ -70,7 +70,10 @@ class RemovableLeafHook:
 
 
 class Watcher:
-    """A hook of several leaves that is also told when a backward begins and ends."""
+    """A hook of several leaves that is also told when a backward begins and ends.
+
+    Its methods run in the grad mode in which backward was called.
+    """
 
     def begin(self, leaves: Sequence[Value]) -> None:
         """Called before the first rule runs, with the watched leaves that the backward reaches. It may raise."""
@@ -210,32 +213,36 @@ class _Firing:
 
     def joint(self, xp: Any, g: Any) -> tuple[()]:
         """Finish the leaves whose turn it is. There are no inputs, so it returns no gradients."""
-        before, mode.enabled = mode.enabled, False
-        try:
-            if self.next == len(self.groups):
-                for watcher in self.watchers:
-                    watcher.end()
-                return ()
-            for leaf in self.groups[self.next][1]:
-                entry = self.pending.leaves.pop(id(leaf), None)
-                if entry is not None:
-                    self.finish(entry)
-                    _run(leaf)
-        finally:
-            mode.enabled = before
+        if self.next == len(self.groups):
+            for watcher in self.watchers:
+                watcher.end()
+            return ()
+        leaves = self.pending.leaves
+        for leaf in self.groups[self.next][1]:
+            entry = leaves.pop(id(leaf), None)
+            if entry is None:
+                continue
+            self.finish(entry)
+            for hook in tuple(leaf._post_hooks.values()) if leaf._post_hooks else ():
+                if isinstance(hook, Watcher):
+                    hook.ready(leaf)
+                else:
+                    _call(hook, leaf)
         self.next += 1
         if self.next < len(self.groups) or self.watchers:
             self.push()
         return ()
 
 
-def _run(leaf: Value) -> None:
-    """Run the hooks of a leaf in the order of registration."""
-    for hook in list(leaf._post_hooks.values()) if leaf._post_hooks else ():
-        if isinstance(hook, Watcher):
-            hook.ready(leaf)
-        elif (result := hook(leaf)) is not None:
-            raise TypeError(
-                f"a hook of register_post_accumulate_grad_hook returns None, not {type(result).__name__}; to change "
-                f"the gradient, assign to {type(leaf).__name__}.grad"
-            )
+def _call(hook: Callable[[Value], Any], leaf: Value) -> None:
+    """Call a user's hook, in which nothing is recorded."""
+    before, mode.enabled = mode.enabled, False
+    try:
+        result = hook(leaf)
+    finally:
+        mode.enabled = before
+    if result is not None:
+        raise TypeError(
+            f"a hook of register_post_accumulate_grad_hook returns None, not {type(result).__name__}; to change the "
+            f"gradient, assign to {type(leaf).__name__}.grad"
+        )
