@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import cupy
 import numpy
 
 import rustorch
+import rustorch.distributed
 from rustorch import nn
 
 F = nn.functional
@@ -297,6 +302,49 @@ def dlpack() -> str:
     return f"with PyTorch {torch.__version__}"
 
 
+# -- several processes -------------------------------------------------------------------------------------------------
+def world_of_one() -> str:
+    """NCCL exchanges arrays also in a world of one rank."""
+    from rustorch.backends.cupy import nccl
+
+    if reason := nccl.why_not():
+        return reason
+    dist: Any = rustorch.distributed
+    dist.init_process_group("nccl")
+    try:
+        for dtype in ("float32", "int16", "bool", "complex64"):
+            x = rustorch.Variable(numpy.array([0, 1, 2]).astype(dtype), device=DEVICE)
+            out = rustorch.zeros_like(x)
+            works = [dist.all_reduce(x, async_op=True), dist.broadcast(x, 0, async_op=True)]
+            works.append(dist.all_gather_into_tensor(out, x, async_op=True))
+            for work in works:
+                work.wait()
+            dist.all_to_all_single(x, out)
+            expected = numpy.array([0, 1, 2]).astype(dtype)
+            numpy.testing.assert_array_equal(x.to("cpu").data, expected, err_msg=dtype)
+        model = nn.parallel.DistributedDataParallel(_mlp().to(DEVICE))
+        rustorch.sum(model(rustorch.ones((2, 8), device=DEVICE))).backward()
+        engine = dist.group.world().exchange_for(x.data, "check").name
+    finally:
+        dist.destroy_process_group()
+    assert engine == "nccl", engine
+    return "all_reduce, broadcast, all_gather, all_to_all, DistributedDataParallel"
+
+
+def two_ranks() -> str:
+    """Two processes train together, on two GPUs by NCCL or on one GPU through the memory of the host."""
+    mpiexec = str(Path(sys.executable).parent / "mpiexec")
+    found = mpiexec if Path(mpiexec).exists() else shutil.which("mpiexec")
+    if found is None or find_spec("mpi4py") is None:
+        return "left out: it needs mpi4py and mpiexec, as in pip install 'rustorch[mpi]'"
+    command = [found, "-n", "2", sys.executable, "-m", "mpi4py", "-m", "tests.gpu.ranks"]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-600:]
+    return done.stdout.strip()
+
+
 CHECKS: dict[str, Callable[[], object]] = {
     "versions": versions,
     "first array": first_array,
@@ -316,5 +364,7 @@ CHECKS: dict[str, Callable[[], object]] = {
     "matrices with nan": matrices_with_nan,
     "fft": fft,
     "dlpack": dlpack,
+    "world of one by NCCL": world_of_one,
+    "two ranks": two_ranks,
     "indices out of range": out_of_range,
 }

@@ -30,10 +30,19 @@ esac
 """
 
 
+#: A stub of mpiexec.
+MPIEXEC = r"""#!/bin/bash
+echo "$1 $2"
+shift 2
+"$@" tests/backends/test_kernels.py
+"""
+
+
 def run(folder: Path, *arguments: object, **environment: str) -> subprocess.CompletedProcess:
     stub = folder / "an interpreter"
-    stub.write_text(STUB)
-    stub.chmod(0o755)
+    for path, text in ((stub, STUB), (folder / "mpiexec", MPIEXEC)):
+        path.write_text(text)
+        path.chmod(0o755)
     (folder / "tmp").mkdir(exist_ok=True)
     variables = {**os.environ, "PYTHON": str(stub), "FOLDER": str(folder), "TMPDIR": str(folder / "tmp"), **environment}
     variables.pop("CUPY_CACHE_DIR", None)
@@ -53,10 +62,11 @@ def test_a_failing_step_does_not_stop_the_next_and_a_hanging_step_is_ended(tmp_p
     done = run(tmp_path, "--limit", "benchmarks=1", tmp_path / "the output")
     assert done.returncode == 1, done.stderr
     assert time.monotonic() - start < 60
-    summary = [line.split("  ")[0] for line in done.stdout.partition("== summary")[2].splitlines()[1:5]]
-    assert summary == ["smoke", "kernels", "benchmarks", "tests"]
+    summary = [line.split("  ")[0] for line in done.stdout.partition("== summary")[2].splitlines()[1:6]]
+    assert summary == ["smoke", "kernels", "benchmarks", "tests", "ranks"]
     words = done.stdout.partition("== summary")[2]
-    for name, word in (("smoke", "ok"), ("kernels", "ok"), ("benchmarks", "timed out"), ("tests", "failed (1)")):
+    expected = {"smoke": "ok", "kernels": "ok", "benchmarks": "timed out", "tests": "failed (1)", "ranks": "ok"}
+    for name, word in expected.items():
         assert f"\n{name:12}{word:14}" in words
     assert words.splitlines()[-1] == f"logs: {tmp_path / 'the output'}"
     for text in ("a card", "ok    first array", "3 passed", "begun", "FAILED tests/a.py::b - no"):
