@@ -8,6 +8,7 @@ import shutil
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy
@@ -71,7 +72,7 @@ def refuse(folder: Path, message: str) -> None:
         rustorch.load(folder, sharded=True)["x"].elements(0, 12)
 
 
-def test_the_folder_is_what_rustorch_writes(folder: Path) -> None:
+def test_the_folder_is_what_rustorch_writes(dist: ModuleType, folder: Path) -> None:
     assert_same(rustorch.load(folder), {"x": X, "y": numpy.ones(2)})
     assert rustorch.load_metadata(folder) == {"step": 3}
     rustorch.save({"x": X, "y": numpy.ones(2)}, folder, {"step": 3}, sharded=True)
@@ -286,7 +287,7 @@ def test_a_broken_file_is_refused(folder: Path) -> None:
         rustorch.load(folder)
 
 
-def test_pieces_with_wrong_bools_are_refused(folder: Path) -> None:
+def test_pieces_with_wrong_bools_are_refused(dist: ModuleType, folder: Path) -> None:
     rustorch.save({"x": numpy.array([True, False])}, folder, sharded=True)
     (part,) = (entry for entry in folder.iterdir() if entry.name != together.INDEX)
     part.write_bytes(part.read_bytes()[:-1] + b"\x02")

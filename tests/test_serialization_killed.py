@@ -103,6 +103,7 @@ CHILDREN = """
 import os, random, signal, sys, time
 import numpy, rustorch
 
+rustorch.distributed.init_process_group()
 folder, rounds = sys.argv[1], int(sys.argv[2])
 rng = random.Random(0)
 

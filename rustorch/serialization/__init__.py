@@ -72,8 +72,8 @@ def save(
     OSError
         If the file cannot be written, for example without space or permission. The old file does not change.
     RuntimeError
-        If ranks save together and it failed on another rank. Then it fails on all of them, and the old files do not
-        change.
+        If ranks save together and it failed on another rank: it fails on all of them then, and the old files do not
+        change. Or if `rustorch.distributed.init_process_group` was not called before.
 
     Notes
     -----

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..distributed.group import ProcessGroup, get_rank, resolved
+from ..distributed.messages import all_gather_object, broadcast_object
+
 __all__ = ["Ranks"]
 
 
 class Ranks:
-    """The ranks of a process group. Without a process group, it is this process alone.
+    """The ranks of a process group.
 
     Parameters
     ----------
-    function : str
-        The function that errors name.
     group : ProcessGroup, optional
         Default: all ranks.
 
@@ -29,56 +30,34 @@ class Ranks:
 
     Raises
     ------
+    RuntimeError
+        If there is no process group.
     ValueError
         If this process is not in the group.
     """
 
-    def __init__(self, function: str, group: Any = None) -> None:
-        from .. import distributed
-
-        self.group = group
-        self.rank, self.size = 0, 1
+    def __init__(self, group: ProcessGroup | None = None) -> None:
+        self.group = resolved(group, "save")
+        self.rank, self.size = self.group.rank, self.group.size
         self.have_failed = False
-        if group is not None or distributed.is_initialized():
-            self.rank, self.size = distributed.get_rank(group), distributed.get_world_size(group)
-            if self.rank < 0:
-                raise ValueError(
-                    f"{function}: rank {distributed.get_rank()} is not in {group}; only its members call it"
-                )
+        if self.rank < 0:
+            raise ValueError(f"save: rank {get_rank()} is not in {self.group}; only its members call it")
 
     def share(self, value: Any) -> Any:
         """The value of the first rank. It is one that JSON can hold."""
-        if self.size == 1:
-            return value
-        from .. import distributed
-
-        return distributed.broadcast_object(value, self.in_world(0), group=self.group)
+        return value if self.size == 1 else broadcast_object(value, self.in_world(0), self.group)
 
     def gather(self, value: Any) -> list[Any]:
         """The values of all ranks. They are ones that JSON can hold."""
-        if self.size == 1:
-            return [value]
-        from .. import distributed
-
-        return distributed.all_gather_object(value, group=self.group)
+        return [value] if self.size == 1 else all_gather_object(value, self.group)
 
     def in_world(self, rank: int) -> int:
         """The rank in the world of a rank of the group."""
-        from .. import distributed
-
-        return rank if self.group is None else distributed.get_global_rank(self.group, rank)
+        return self.group.ranks[rank]
 
     def number(self, rank: Any) -> int:
-        """The number within the group of a rank of the world."""
-        from .. import distributed
-
-        if not isinstance(rank, int) or isinstance(rank, bool):
-            raise TypeError(f"save: rank is the number of the rank that writes the file, not {type(rank).__name__}")
-        if self.group is not None:
-            return distributed.get_group_rank(self.group, rank)
-        if not 0 <= rank < self.size:
-            raise ValueError(f"save: the rank that writes the file is one of 0 to {self.size - 1}, not {rank}")
-        return rank
+        """The number within the group of a rank of the world. Raises TypeError or ValueError if there is none."""
+        return self.group.position(rank, "save")
 
     def run(self, action: Callable[[], Any]) -> list[Any]:
         """Run an action on each rank.

@@ -44,7 +44,7 @@ def save_together(obj: Any, path: Any, metadata: Any, sharded: bool, rank: int |
             "writes; give one of the two"
         )
     name = path_of("save", path)
-    ranks = Ranks("save", group)
+    ranks = Ranks(group)
     if sharded:
         return _save_in_parts(ranks, obj, name, metadata)
     writer = ranks.number(rank)
