@@ -100,6 +100,12 @@ def init_process_group(
 
 def _checked(backend: Any, timeout: Any, debug: Any) -> tuple[float, str]:
     """The time limit in seconds and what is compared, after the check of the arguments."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is not None and multiprocessing.current_process().name.startswith("rustorch data"):
+        raise RuntimeError(
+            "init_process_group: this process is a worker of a DataLoader, and no rank. Workers import the program: "
+            'put what the program does under `if __name__ == "__main__":`'
+        )
     if state.group is not None:
         raise RuntimeError(
             "init_process_group: the process group exists already; call it once, at the start of the program, or "

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections import Counter
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy
@@ -13,6 +13,7 @@ import pytest
 
 import rustorch
 from rustorch.data import ArrayDataset, DataLoader, DistributedSampler, IterableDataset, RandomSampler
+from tests.support import jobs
 
 SIZES = [(n, ranks) for n in (0, 1, 2, 3, 7, 8, 12, 13) for ranks in (1, 2, 3, 4, 8)]
 
@@ -133,16 +134,83 @@ def test_set_epoch_of_the_sampler_works_as_in_pytorch() -> None:
     assert [batch.item() for batch in DataLoader(range(9), sampler=random)] == orders[3]
 
 
-def test_ranks_are_those_of_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    group = SimpleNamespace(get_world_size=lambda: 4, get_rank=lambda: 2)
-    monkeypatch.setattr(rustorch, "distributed", group, raising=False)
-    monkeypatch.setitem(sys.modules, "rustorch.distributed", group)  # type: ignore[arg-type]
-    sampler = DistributedSampler(range(20), shuffle=False)
-    assert (sampler.num_replicas, sampler.rank, list(sampler)) == (4, 2, [2, 6, 10, 14, 18])
-    assert DistributedSampler(range(20), num_replicas=3).rank == 2
-    assert DistributedSampler(range(20), rank=1).num_replicas == 4
-    with pytest.raises(ValueError, match="rank 2 of 2 parts; ranks are 0 to 1"):
-        DistributedSampler(range(20), num_replicas=2)
+@pytest.mark.ranks
+def test_ranks_are_those_of_the_group(dist: ModuleType) -> None:
+    rank, size = dist.get_rank(), dist.get_world_size()
+    sampler = DistributedSampler(range(23), seed=2)
+    assert (sampler.num_replicas, sampler.rank) == (size, rank)
+    assert DistributedSampler(range(20), num_replicas=5).rank == rank
+    assert DistributedSampler(range(20), rank=0).num_replicas == size
+    if rank:
+        with pytest.raises(ValueError, match=f"rank {rank} of 1 parts; ranks are 0 to 0"):
+            DistributedSampler(range(20), num_replicas=1)
+    for _ in range(2):
+        mine = list(sampler)
+        everything = list(itertools.chain(*dist.all_gather_object(mine)))
+        assert len(everything) == sampler.total_size and set(everything) == set(range(23))
+
+
+@pytest.mark.ranks
+def test_batches_of_all_ranks_are_those_of_one_process(dist: ModuleType) -> None:
+    data = numpy.arange(48.0)
+    one = DataLoader(ArrayDataset(data), 12, shuffle=True, seed=6)
+    mine = DataLoader(ArrayDataset(data), 12 // dist.get_world_size(), sampler=DistributedSampler(data, seed=6))
+    for _ in range(2):
+        for (whole,), (part,) in zip(one, mine, strict=True):
+            total = (part**2).sum()
+            dist.all_reduce(total)
+            assert total.item() == (whole**2).sum().item()
+
+
+def test_without_a_group_the_ranks_have_to_be_given() -> None:
+    with pytest.raises(RuntimeError, match="init_process_group"):
+        DistributedSampler(range(4))
+
+
+WITH_PROCESSES = """
+import rustorch
+import rustorch.distributed as dist
+from rustorch.data import DataLoader, DistributedSampler
+from tests.data.process_samples import Numbers, drawn
+
+if __name__ == "__main__":
+    dist.init_process_group()
+    data = Numbers(13, drawn)
+    loader = DataLoader(data, 2, sampler=DistributedSampler(data), num_workers=2, worker="process", seed=1)
+    seen = []
+    for batch in loader:
+        seen += batch[0].tolist()
+        dist.all_reduce(batch[0])  # exchanges work beside the processes, and on the memory that they share
+    every = [number for part in dist.all_gather_object(seen) for number in part]
+    assert len(set(every)) == len(every) == 14, every  # no two ranks draw the same numbers
+    if dist.get_rank() == 0:
+        print("every rank has its own numbers")
+    dist.destroy_process_group()
+"""
+
+UNGUARDED = """
+import rustorch.distributed as dist
+from rustorch.data import DataLoader
+
+dist.init_process_group()
+list(DataLoader(range(3), num_workers=1, worker="process"))
+"""
+
+
+def test_worker_processes_run_beside_mpi(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(WITH_PROCESSES, encoding="utf-8")
+    done = jobs.run(program, 2, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "every rank has its own numbers\n", "")
+
+
+def test_a_program_without_a_guard_does_not_start_mpi_in_its_workers(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(UNGUARDED, encoding="utf-8")
+    done = jobs.run(program, 2, timeout=120)
+    assert done.returncode != 0
+    assert "init_process_group: this process is a worker of a DataLoader, and no rank" in done.stderr
+    assert "each of them imports it" in done.stderr
 
 
 def test_attributes_have_the_given_values_and_defaults() -> None:
