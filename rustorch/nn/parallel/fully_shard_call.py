@@ -100,6 +100,7 @@ class Call:
         self._gradients: dict[int, Gradients] = {}
         self._tickets = 0
         self._left = 0
+        self.repeated = False  # whether checkpoints inside of it are repeated in backward, and read the parameters
         self.seq = next_seq()
         self._made: list[list[Node | None]] | None = self._make_nodes()
         # the nodes know the call: a reference from here would close a cycle
@@ -217,7 +218,7 @@ class Call:
         if self._left == 0:  # backward comes again, after one with retain_graph
             self._left = self._tickets
         self._left -= 1
-        if self._left == 0:
+        if self._left == 0 and not self.repeated:
             self.free()
 
     def collect(self, number: int, g: Array) -> Array:
@@ -328,6 +329,8 @@ def _recorded(output: Any, start: int) -> list[Node]:
 def _capture() -> Callable[[], AbstractContextManager[None]]:
     """When a checkpoint begins: the calls that run now, whose parameters its repetition reads."""
     calls = tuple(state.running)
+    for call in calls:
+        call.repeated = True
     return lambda: _shown(calls)
 
 

@@ -47,7 +47,9 @@ class Unit:
             p = named[1]
             together.setdefault((p.dtype, p.device, p.requires_grad), []).append(named)
         self.flats = [Flat(named, group) for named in together.values()]
-        self._next: weakref.ref[Unit] | None = None
+        self._next: weakref.ref[Unit] | None = None  # the unit after this one in the latest forward...
+        self._before: weakref.ref[Unit] | None = None  # ... and the one before
+        self._repeats = False  # whether a checkpoint in backward calls this unit
         self._ahead: Gathered | None = None
         self._summoned: list[Array] | None = None  # the whole parameters, while they are shown outside of forward
         self._gradients: list[list[Any]] = []
@@ -67,6 +69,8 @@ class Unit:
                 )
             return forward(*args, **kwargs)
         outermost, repeating = not state.running, is_repeating()
+        if outermost and not repeating:
+            self._clear()
         call = self._begin(repeating)
         try:
             state.running.append(call)
@@ -76,7 +80,7 @@ class Unit:
             state.running.remove(call)
             call.hide()
             if outermost and not repeating:
-                self._end()
+                self._clear()
         call.check_unchanged()
         if not repeating and (self.reshard if self.reshard is not None else not outermost):
             call.release_after_forward(output)
@@ -85,23 +89,30 @@ class Unit:
     def _begin(self, repeating: bool) -> Call:
         """Gather the parameters, and start with those of the next unit."""
         gathered, self._ahead = self._ahead or Gathered(self), None
-        if repeating:  # this call comes from backward, where another unit is next
-            return Call(self, None, gathered)
+        if repeating:  # this call comes from a checkpoint in backward, where the unit before is next
+            call = Call(self, None, gathered)
+            self._repeats = True
+            before = None if self._before is None else self._before()
+            if before is not None and before._repeats:
+                before._gather_ahead()
+            return call
         call = Call(self, state.last, gathered)
         if state.last is not None:
-            state.last.unit._next = weakref.ref(self)
+            state.last.unit._next, self._before = weakref.ref(self), weakref.ref(state.last.unit)
         state.last = call
         following = None if self._next is None else self._next()
-        if following is not None and following._ahead is None and following._may_gather():
-            following._ahead = Gathered(following)
-            state.ahead.append(following)
+        if following is not None:
+            following._gather_ahead()
         return call
 
-    def _may_gather(self) -> bool:
-        return self._summoned is None and not any(call.unit is self for call in state.running)
+    def _gather_ahead(self) -> None:
+        """Start to gather the parameters, because this unit is used next."""
+        if self._ahead is None and self._summoned is None and not any(call.unit is self for call in state.running):
+            self._ahead = Gathered(self)
+            state.ahead.append(self)
 
-    def _end(self) -> None:
-        """At the end of the outermost call: let go of what was gathered ahead and not used."""
+    def _clear(self) -> None:
+        """At both ends of the outermost call: let go of what was gathered ahead and not used."""
         state.last = None
         for unit in state.ahead:
             if unit._ahead is not None:

@@ -12,7 +12,7 @@ import pytest
 import rustorch
 from rustorch import nn
 from rustorch.distributed.shard import Shard
-from rustorch.nn.parallel import FSDPModule, fully_shard
+from rustorch.nn.parallel import FSDPModule, fully_shard, fully_shard_call, fully_shard_flat, fully_shard_unit
 from tests.support.sharded_models import MODELS, Gpt, batch, loss_of, made, mlp, shard
 from tests.support.target import Target
 
@@ -534,48 +534,59 @@ def test_nothing_is_left_after_a_step(dist: ModuleType) -> None:
     assert not held
 
 
-def test_parameters_are_gathered_ahead(dist: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rustorch.nn.parallel import fully_shard_call, fully_shard_flat
-
-    events: list[str] = []
-    model = made("gpt")
-    shard(model, list(model.blocks), reshard_after_forward=True)
-    names = {id(block._unit): f"block {i}" for i, block in enumerate(model.blocks)} | {id(model._unit): "model"}
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What happens to units, which have the attribute ``label``."""
+    found: list[str] = []
 
     class Logged(fully_shard_call.Gathered):
         def __init__(self, unit: Any):
-            events.append(f"gather {names[id(unit)]}")
-            self.name = names[id(unit)]
+            self.label = unit.label
+            found.append(f"gather {self.label}")
             super().__init__(unit)
 
         def wait(self) -> Any:
-            events.append(f"use {self.name}")
+            found.append(f"use {self.label}")
             return super().wait()
 
-    from rustorch.nn.parallel import fully_shard_unit
+    average, show = fully_shard_flat.Gradients.average, fully_shard_call.Call.show
+
+    def logged_show(self: Any) -> Any:
+        found.append(f"forward {self.unit.label}")
+        return show(self)
+
+    def logged(self: Any) -> Any:
+        found.append("average")
+        return average(self)
 
     monkeypatch.setattr(fully_shard_call, "Gathered", Logged)
     monkeypatch.setattr(fully_shard_unit, "Gathered", Logged)
-    average = fully_shard_flat.Gradients.average
-
-    def logged(self: Any) -> Any:
-        events.append("average")
-        return average(self)
-
     monkeypatch.setattr(fully_shard_flat.Gradients, "average", logged)
+    monkeypatch.setattr(fully_shard_call.Call, "show", logged_show)
+    return found
+
+
+@pytest.mark.parametrize("checkpointed", ["", "outside"])
+def test_parameters_are_gathered_ahead(dist: ModuleType, events: list[str], checkpointed: str) -> None:
+    model = Gpt(3, checkpointed=checkpointed)
+    shard(model, list(model.blocks), reshard_after_forward=True)
+    for i, block in enumerate(model.blocks):
+        block._unit.label = str(i)
+    model._unit.label = "model"
     x = batch("gpt", 0, dist.get_rank(), 2)
-    loss_of(model(x)).backward()  # finds the order
+    for _ in range(2):
+        loss_of(model(x)).backward()  # finds the order
     events.clear()
     loss = loss_of(model(x))
     forward, events[:] = list(events), []
     loss.backward()
     assert forward == [
-        "gather model", "use model", "gather block 0", "use block 0", "gather block 1", "use block 1"
+        "gather model", "use model", "gather 0", "forward model", "use 0", "gather 1", "forward 0", "use 1", "gather 2",
+        "forward 1", "use 2", "forward 2",
     ]  # fmt: skip
-    # the model's own parameters come first in backward and last out of it
-    assert events == [
-        "gather model", "use model", "gather block 1", "use block 1", "gather block 0", "average", "use block 0",
-        "average", "average",
+    assert [event for event in events if "forward" not in event] == [
+        "gather model", "use model", "gather 2", "use 2", "gather 1", "average", "use 1", "gather 0", "average",
+        "use 0", "average", "average",
     ]  # fmt: skip
 
 
