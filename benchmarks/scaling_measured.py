@@ -129,7 +129,7 @@ def run(rounds: int) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         print(f"\nstep of the MLP {SIZES} with Adam, batch {BATCH} over all ranks, one thread a rank, {cores} cores")
         for ranks, name, measured, said in compared(rounds, cores):
-            print(f"  {ranks} ranks, {name:14}{measured * 1e3:8.2f} ms, the model says {said * 1e3:8.2f} ms")
+            print(f"  ranks: {ranks}, {name:14}{measured * 1e3:8.2f} ms, the model says {said * 1e3:8.2f} ms")
     print(tables())
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from benchmarks import exchange, jobs
 from benchmarks.scaling import (
+    BUCKET,
     METHODS,
+    WORKLOADS,
     Cluster,
     Link,
     Measured,
@@ -143,3 +148,41 @@ def test_tables_have_a_line_for_each_network_and_number_of_ranks():
     for gigabits in (25, 100, 400):
         for ranks in (8, 64, 512, 4096):
             assert text.count(f"\n  {gigabits:6} {ranks:6}") == 3  # two workloads, and the bucket
+
+
+def test_page_shows_what_the_model_says():
+    page = (Path(__file__).parents[1] / "docs" / "explanation" / "benchmarks.md").read_text(encoding="utf-8")
+    work = WORKLOADS["a GPT of 124 M parameters"]
+    for ranks in (8, 64, 512, 4096):
+        for gigabits in (25, 100, 400):
+            times = [method(work, cluster(gigabits), ranks).seconds for method in METHODS.values()]
+            cells = " | ".join(f"{1e3 * seconds:.0f} ms" for seconds in times)
+            assert f"\n| {gigabits} Gbit/s | {ranks:,} | {cells} |\n" in page
+        levels = [cluster(100, name) for name in ("ring", "scattered", "halving", "hierarchical")]
+        cells = " | ".join(f"{1e3 * level.seconds('all_reduce', ranks, BUCKET):.1f}" for level in levels)
+        assert f"\n| {ranks:,} | {cells} |\n" in page
+
+
+# -- figures of this machine -------------------------------------------------------------------------------------------
+def test_exchanges_are_measured_on_ranks_that_the_program_starts():
+    reason = jobs.missing()
+    if reason is not None:
+        pytest.skip(reason)
+    figures = exchange.figures(2, 1, (8, 1 << 15))
+    assert set(figures) > {"bare", "ratio", "all_reduce", "reduce_scatter", "all_gather"}
+    for name, by_size in figures.items():
+        assert list(by_size) == [8, 1 << 15], name
+        assert min(by_size.values()) > 0
+    assert Measured({2: figures}).seconds("all_gather", 2, 1000) > 0
+
+
+def test_a_job_that_fails_says_why():
+    reason = jobs.missing()
+    if reason is not None:
+        pytest.skip(reason)
+    with pytest.raises(RuntimeError, match=r"on 2 ranks failed with status \d+:(.|\n)*invalid int value: 'many'"):
+        jobs.run("benchmarks.exchange", 2, "many")
+
+
+def test_line_is_the_latency_and_the_slope():
+    assert exchange.line({10: 1.0, 20: 3.0, 30: 5.0}) == (1.0, pytest.approx(5.0))
