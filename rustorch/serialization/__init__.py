@@ -103,6 +103,16 @@ def save(
     _IncompatibleKeys(missing_keys=[], unexpected_keys=[])
     >>> checkpoint["step"]
     3
+
+    On several ranks, rank 0 writes a file for all. The line runs on every rank:
+
+    >>> rustorch.distributed.init_process_group()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "checkpoint.safetensors")
+    ...     rustorch.save({"model": model, "random": {0: rustorch.get_rng_state()}}, path, rank=0)
+    ...     sorted(rustorch.load(path))
+    ['model', 'random']
+    >>> rustorch.distributed.destroy_process_group()
     """
     from ..backends.buffers import contents
     from .atomic import replace

@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
-from ..backends import Array, transfer
+from ..backends import Array, device_of, transfer
 from ..backends.buffers import contents, from_contents
+from ..distributed.collectives import all_reduce
+from ..distributed.group import get_backend, local_rank
+from ..distributed.messages import recv, send
 from . import header
 from .atomic import replace
 from .merging import Merged, Part, Tensor, description, n_bytes, restored, shortened
@@ -190,14 +193,15 @@ def _save_in_one_file(ranks: Ranks, obj: Any, path: str, metadata: Any, writer: 
     described = {name: (tensor.dtype, tensor.shape) for name, tensor in merged.tensors.items()}
     head, order = whole_header(described, merged.node, is_plain(merged.node), told["metadata"], told["json"])
     parts = [(merged.tensors[name], part) for name in order for part in merged.tensors[name].parts]
+    post = _Post(ranks, own)
 
     def write() -> None:
         if ranks.rank != writer:
             for tensor, part in parts:
                 if part.rank == ranks.rank:
-                    _send(ranks, tensor, part, own.arrays[part.name], writer)
+                    post.send(tensor, part, writer)
             return
-        pieces = _pieces(ranks, own, parts)
+        pieces = post.pieces(parts)
         try:
             replace(path, _chained(head, pieces))
         except Exception:
@@ -216,14 +220,42 @@ def _chained(head: bytes, pieces: Iterator[memoryview]) -> Iterator[bytes | memo
         del piece
 
 
-def _pieces(ranks: Ranks, own: Flattened, parts: list[tuple[Tensor, Part]]) -> Iterator[memoryview]:
-    """The bytes of all parts: this rank's own, and what the others send."""
-    for tensor, part in parts:
-        if part.rank == ranks.rank:
-            yield contents(own.arrays[part.name])
-            continue
+class _Post:
+    """Carries bytes of arrays to the rank that writes. All ranks make it together."""
+
+    def __init__(self, ranks: Ranks, own: Flattened) -> None:
+        self._ranks = ranks
+        self._own = own
+        self._device = "cpu"
+        if ranks.size > 1 and get_backend(ranks.group) == "nccl":  # without MPI, NCCL carries everything
+            devices = [device for device in map(device_of, own.arrays.values()) if device.startswith("cuda")]
+            self._device = devices[0] if devices else f"cuda:{local_rank()}"
+            # a collective of all ranks connects their GPUs; later only two of them exchange something
+            all_reduce(self._message(memoryview(bytearray(1))), group=ranks.group)
+
+    def _message(self, memory: memoryview) -> Array:
+        """Bytes as an array, in memory from which the group can exchange it."""
+        array = from_contents(memory, "uint8", "uint8", (len(memory),))
+        return array if self._device == "cpu" else transfer(array, self._device)
+
+    def send(self, tensor: Tensor, part: Part, writer: int) -> None:
+        """Send a part that this rank has."""
+        memory, start = contents(self._own.arrays[part.name]), 0
         for count in _messages(tensor, part):
-            yield _receive(ranks, count, part.rank)
+            message = self._message(memory[start : start + count])
+            send(message, self._ranks.in_world(writer), group=self._ranks.group)
+            start += count
+
+    def pieces(self, parts: list[tuple[Tensor, Part]]) -> Iterator[memoryview]:
+        """The bytes of all parts: this rank's own, and what the others send."""
+        for tensor, part in parts:
+            if part.rank == self._ranks.rank:
+                yield contents(self._own.arrays[part.name])
+                continue
+            for count in _messages(tensor, part):
+                message = self._message(memoryview(bytearray(count)))
+                recv(message, self._ranks.in_world(part.rank), group=self._ranks.group)
+                yield contents(message)
 
 
 def _messages(tensor: Tensor, part: Part) -> Iterator[int]:
@@ -232,33 +264,3 @@ def _messages(tensor: Tensor, part: Part) -> Iterator[int]:
     while left:
         yield min(left, _MESSAGE)
         left -= min(left, _MESSAGE)
-
-
-def _send(ranks: Ranks, tensor: Tensor, part: Part, array: Array, writer: int) -> None:
-    """Send a part to the rank that writes."""
-    from .. import distributed
-
-    memory, start = contents(array), 0
-    for count in _messages(tensor, part):
-        message = _message(ranks, memory[start : start + count])
-        distributed.send(message, ranks.in_world(writer), group=ranks.group)
-        start += count
-
-
-def _receive(ranks: Ranks, count: int, rank: int) -> memoryview:
-    """The bytes of a message."""
-    from .. import distributed
-
-    message = _message(ranks, memoryview(bytearray(count)))
-    distributed.recv(message, ranks.in_world(rank), group=ranks.group)
-    return contents(message)
-
-
-def _message(ranks: Ranks, memory: memoryview) -> Array:
-    """Bytes as an array, in memory from which the group can exchange it."""
-    from .. import distributed
-
-    array = from_contents(memory, "uint8", "uint8", (len(memory),))
-    if distributed.get_backend(ranks.group) == "nccl":
-        return transfer(array, f"cuda:{distributed.local_rank()}")
-    return array
