@@ -138,7 +138,7 @@ class ZeroRedundancyOptimizer(Optimizer):
         with self._together() as described:
             self.optim = optimizer_class(params, **defaults)
             described += self._exchange.describe(self.optim.param_groups, 0)
-        self.defaults = self.optim.defaults
+        self.defaults, self.added_options = self.optim.defaults, self.optim.added_options
         #: The local optimizer, if the ranks have pieces of the state of all parameters, not parameters of their own.
         self._in_pieces: InPieces | None = None
         if issubclass(optimizer_class, LBFGS):

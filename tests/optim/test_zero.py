@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy
@@ -312,7 +312,9 @@ def test_a_closure_runs_once_and_its_loss_is_returned(dist: ModuleType, backend:
 
 def test_an_optimizer_of_a_user(dist: ModuleType, backend: Target) -> None:
     class Counting(rustorch.Optimizer):
-        """With state of many kinds."""
+        """With state of many kinds, and an option that old states lack."""
+
+        added_options = MappingProxyType({"lr": 0.2})
 
         def __init__(self, params: Any, lr: float = 0.1):
             super().__init__(params, {"lr": lr})
@@ -337,6 +339,10 @@ def test_an_optimizer_of_a_user(dist: ModuleType, backend: Target) -> None:
     found = whole_state(dist, optimizer)
     if found is not None:
         assert_same_state(found, reference.state_dict())
+    old = {**reference.state_dict(), "state": {}}
+    del old["param_groups"][0]["lr"]
+    optimizer.load_state_dict(old)
+    assert optimizer.lr == 0.2
 
 
 def test_a_smaller_group(dist: ModuleType) -> None:

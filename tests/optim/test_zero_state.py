@@ -191,6 +191,12 @@ def test_bad_arguments(dist: ModuleType, backend: Target) -> None:
         Zero(params, optim.Muon)
     with pytest.raises(TypeError, match="group must come from new_group"):
         Zero(params, optim.Adam, process_group="all")  # type: ignore[arg-type]
+    spread = nn.Linear(3, 2)
+    nn.parallel.fully_shard(spread)
+    with pytest.raises(
+        ValueError, match="parameter 0 of group 0 is spread over the ranks by fully_shard, with its state"
+    ):
+        Zero(spread.parameters(), optim.Adam)
     optimizer = Zero(params, optim.Adam)
     more = parameters_on(backend, [(2, 2)])
     for group, error in (
