@@ -113,8 +113,13 @@ class Flat:
         return self.local
 
     def gather(self) -> tuple[Array, dist.Work | None]:
-        """Start to gather the pieces of all ranks; returns the flat array, and the handle of the exchange."""
+        """Start to gather the pieces of all ranks; returns the flat array, and the handle of the exchange.
+
+        In a group of one rank, the piece itself is the flat array.
+        """
         local = self.current()
+        if self.group.size == 1:
+            return local, None
         backend: Any = of(local)
         with backend.guard(local):
             full = backend.new("empty", device_of(local), local.dtype, (self.chunk * self.group.size,))
@@ -122,26 +127,24 @@ class Flat:
 
     def views(self, full: Array) -> list[Array]:
         """The whole parameters in the flat array."""
-        writes.forget(full)  # the exchange noted a write into an array that is new
+        if full is not self.local:
+            writes.forget(full)  # the exchange noted a write into an array that is new
         xp: Any = of(full).xp  # type: ignore[union-attr]
         return [
             xp.reshape(full[start:stop], shape) for shape, (start, stop) in zip(self.shapes, self.bounds, strict=True)
         ]
 
-    def write(self, full: Array, natives: list[Array]) -> None:
-        """Take this rank's piece from whole parameters: views of ``full``, or other arrays of their shapes.
-
-        Raises
-        ------
-        ValueError
-            If an array has another shape. Nothing changes then.
-        """
+    def check_shapes(self, natives: list[Array]) -> None:
+        """Raise ValueError unless these arrays have the shapes of the whole parameters."""
         for name, native, shape in zip(self.names, natives, self.shapes, strict=True):
             if tuple(native.shape) != shape:
                 raise ValueError(
                     f"fully_shard: the data of {name} was replaced with an array of shape {tuple(native.shape)}; its "
                     f"shape is {shape}. No parameter of the unit was changed"
                 )
+
+    def write(self, full: Array, natives: list[Array]) -> None:
+        """Take this rank's piece from whole parameters: views of ``full``, or other arrays of their shapes."""
         backend: Any = of(full)
         with backend.guard(full):
             for native, (start, stop), shape in zip(natives, self.bounds, self.shapes, strict=True):
@@ -199,9 +202,11 @@ class Gradients:
         flat, rows = self.flat, self.rows
         backend: Any = of(rows)
         with backend.guard(rows):
-            out = backend.new("empty", device_of(rows), rows.dtype, (rows.shape[1],))
-            dist.reduce_scatter_tensor(out, backend.xp.reshape(rows, (-1,)), dist.ReduceOp.AVG, group=flat.group)
-            writes.forget(out)
+            out = backend.xp.reshape(rows, (-1,))
+            if flat.group.size > 1:
+                whole, out = out, backend.new("empty", device_of(rows), rows.dtype, (rows.shape[1],))
+                dist.reduce_scatter_tensor(out, whole, dist.ReduceOp.AVG, group=flat.group)
+                writes.forget(out)
             flags: Any = None
             if len(self.used) < len(flat.params):  # a rank that used all of them need not read what others did
                 flags = backend.to_numpy(out[flat.chunk :])

@@ -9,7 +9,7 @@ from typing import Any
 from ... import distributed as dist
 from ...autograd.checkpoint import is_repeating
 from ...autograd.modes import mode
-from ...backends import Array
+from ...backends import BY_TYPE, Array
 from ..parameter import Parameter
 from .fully_shard_call import Call, Gathered, state
 from .fully_shard_flat import Flat, Gradients
@@ -131,6 +131,8 @@ class Unit:
         if self._summoned is not None:
             raise RuntimeError(f"fully_shard: the whole parameters of {self.name} are summoned already")
         self._summoned = Gathered(self).wait()
+        if self.group.size == 1:  # these are the pieces themselves, and a change may have to be undone
+            self._summoned = [BY_TYPE[type(full)].xp.asarray(full, copy=True) for full in self._summoned]
         for flat, full in zip(self.flats, self._summoned, strict=True):
             self._gradients.append([p._grad for p in flat.params])
             for p, view in zip(flat.params, flat.views(full), strict=True):
@@ -140,13 +142,16 @@ class Unit:
         """Show the pieces again; with ``writeback``, with the values that the whole parameters have now."""
         fulls, self._summoned = self._summoned or [], None
         gradients, self._gradients = self._gradients, []
-        for flat, full, grads in zip(self.flats, fulls, gradients, strict=True):
-            natives = [p._native for p in flat.params]
+        natives = [[p._native for p in flat.params] for flat in self.flats]
+        for flat, grads in zip(self.flats, gradients, strict=True):
             flat.hide()
             for p, g in zip(flat.params, grads, strict=True):
                 p._grad = g
-            if writeback:
-                flat.write(full, natives)
+        if writeback:
+            for flat, arrays in zip(self.flats, natives, strict=True):
+                flat.check_shapes(arrays)
+            for flat, full, arrays in zip(self.flats, fulls, natives, strict=True):
+                flat.write(full, arrays)
 
     @property
     def is_summoned(self) -> bool:

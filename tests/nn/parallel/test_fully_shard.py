@@ -397,6 +397,13 @@ def test_summoned_parameters(dist: ModuleType) -> None:
     with pytest.raises(ValueError, match=message), model.summon_full_params():
         model[0].weight.data = numpy.zeros(2)
     assert float(whole(backend, model)["0.weight"].max()) == 1.5
+    mixed = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1, dtype=rustorch.float64))
+    fully_shard(mixed)
+    with pytest.raises(ValueError, match=r"1.bias was replaced"), mixed.summon_full_params():
+        mixed[0].bias.data[...] = 9
+        mixed[1].bias.data = numpy.zeros(2)
+    assert all(p.ndim == 1 and p._sharding is not None for p in mixed.parameters())
+    assert float(whole(backend, mixed)["0.bias"].max()) < 9
     model.unshard()
     assert model[0].weight.shape == (7, 5)
     model.reshard()
