@@ -45,14 +45,23 @@ class Gathered:
     """The flat arrays of a unit, on their way or complete."""
 
     def __init__(self, unit: Unit):
-        self._parts = [flat.gather() for flat in unit.flats]
+        self._fulls: list[Array] = []
+        self._works: list[dist.Work] = []
+        for flat in unit.flats:
+            full, work = flat.gather()
+            self._fulls.append(full)
+            if work is not None:
+                self._works.append(work)
 
     def wait(self) -> list[Array]:
         """The complete arrays."""
-        works: list[dist.Work] = [work for _, work in self._parts if work is not None]
-        for work in works:
-            work.wait()
-        return [full for full, _ in self._parts]
+        while self._works:
+            self._works.pop().wait()
+        return self._fulls
+
+    def __del__(self) -> None:
+        if self._works and dist.is_initialized():  # nobody used the arrays, but the exchange still writes into them
+            self.wait()
 
 
 # -- the nodes of a call -----------------------------------------------------------------------------------------------

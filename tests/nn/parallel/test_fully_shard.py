@@ -597,6 +597,33 @@ def test_parameters_are_gathered_ahead(dist: ModuleType, events: list[str], chec
     ]  # fmt: skip
 
 
+def test_what_was_gathered_ahead_and_not_used_is_waited_for(dist: ModuleType) -> None:
+    model = made("mlp")
+    shard(model, MODELS["mlp"][2](model), reshard_after_forward=True)
+    flat = model[0]._unit.flats[0]
+    works: list[Any] = []
+    gather = flat.gather
+
+    def logged() -> Any:
+        full, work = gather()
+        works.append(work)
+        return full, work
+
+    flat.gather = logged
+    x = batch("mlp", 0, dist.get_rank(), 2)
+    loss = loss_of(model(x))
+    handle = model[0].register_full_backward_pre_hook(lambda module, g: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        loss_of(model(x)).backward()  # stops when the first layer's parameters are on their way
+    del loss
+    gc.collect()
+    handle.remove()
+    assert len(works) >= 2
+    assert all(work is None or work._request is None for work in works)
+    loss_of(model(x)).backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
 def test_eval_needs_no_backward(dist: ModuleType) -> None:
     reference, model = made("gpt"), made("gpt")
     shard(model, list(model.blocks))
