@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..backends import Array, Backend, of
 from .exchange import Exchange
 from .group import ProcessGroup, new_group, state, world
-from .nccl import NcclExchange, connect, machine
 from .work import Done, Request
 
 __all__ = ["new_hierarchical_group"]
@@ -53,10 +51,12 @@ def new_hierarchical_group(ranks_per_node: int | None = None) -> ProcessGroup:
     >>> dist.all_reduce(rustorch.ones(3), group=group)
     >>> dist.destroy_process_group()
     """
+    from .nccl import machine  # here, so that `import rustorch` stays fast
+
     everyone = world("new_hierarchical_group")
     own = machine() if ranks_per_node is None else _node_of(everyone, ranks_per_node)
     nodes: dict[str, list[int]] = {}
-    for rank, data in enumerate(everyone.exchange.gather_bytes(json.dumps(own).encode())):
+    for rank, data in enumerate(everyone.exchange.gather_bytes(str(own).encode())):
         nodes.setdefault(data.decode(), []).append(rank)
     members = list(nodes.values())
     local, count = len(members[0]), len(members)
@@ -110,6 +110,8 @@ class _HierarchicalGroup(ProcessGroup):
 
     def _connected(self, backend: Backend, array: Array) -> Exchange | None:
         if not self._gpu_tried:
+            from .nccl import NcclExchange, connect
+
             flat = super()._connected(backend, array)
             if isinstance(flat, NcclExchange):
                 from ..backends.cupy.ordered import Ordered

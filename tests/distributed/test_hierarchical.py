@@ -10,7 +10,7 @@ import pytest
 
 import rustorch
 from rustorch import nn
-from rustorch.distributed import hierarchical
+from rustorch.distributed import nccl
 from rustorch.distributed.hierarchical import _Hierarchical, _Places
 from tests.support.target import Target, host
 
@@ -28,7 +28,7 @@ def group(dist: ModuleType, request: pytest.FixtureRequest, monkeypatch: pytest.
     if size % 2:
         pytest.skip("an odd number of ranks does not fill two nodes")
     node = {"blocks": rank // (size // 2), "in turn": rank % 2, "mixed": int(rank in (0, size - 1))}[request.param]
-    monkeypatch.setattr(hierarchical, "machine", lambda: f"node {node}")
+    monkeypatch.setattr(nccl, "machine", lambda: f"node {node}")
     made = dist.new_hierarchical_group()
     yield made
     dist.barrier()
@@ -163,7 +163,7 @@ def test_bad_nodes_are_refused_on_every_rank(dist, monkeypatch):
         with pytest.raises(ValueError, match="ranks_per_node is a whole number that divides the"):
             dist.new_hierarchical_group(wrong)
     if size > 2:
-        monkeypatch.setattr(hierarchical, "machine", lambda: str(dist.get_rank() == 0))
+        monkeypatch.setattr(nccl, "machine", lambda: str(dist.get_rank() == 0))
         with pytest.raises(ValueError, match=r"same number of ranks, and these are on the nodes: \[0\]; \[1, 2"):
             dist.new_hierarchical_group()
 
