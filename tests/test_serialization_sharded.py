@@ -224,6 +224,24 @@ def test_a_rank_loads_its_pieces_alone(dist: ModuleType, tmp_path: Path) -> None
     assert (rustorch.load(tmp_path / "saved")["0"].data == 1).all()
 
 
+@pytest.mark.ranks
+@pytest.mark.parametrize("options", [{"sharded": True}, {"rank": 0}], ids=["folder", "file"])
+def test_no_rank_holds_more_than_one_array_of_the_others(
+    dist: ModuleType, shared: Path, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "_MESSAGE", 1 << 18)
+    last, rank = dist.get_world_size() - 1, dist.get_rank()
+    state = {str(i): numpy.full(125_000, i * 1.0) for i in range(20)} if rank == last else {}
+    tracemalloc.start()
+    try:
+        rustorch.save(state, shared / "saved", **options)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3_000_000, "20 arrays of 1 MB"
+    assert [float(x.data[-1]) for x in rustorch.load(shared / "saved").values()] == list(range(20))
+
+
 # -- errors ------------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def saved(dist: ModuleType, shared: Path, options: dict[str, Any]) -> Path:
