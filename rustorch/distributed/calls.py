@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import itertools
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +62,8 @@ class Calls:
         self.key = key
         self.ranks = ranks
         self.count = 0
+        #: What the group's oldest exchange on a GPU is, and when it began, if one runs: `end` does not wait for it.
+        self.on_gpu: Callable[[], tuple[str, float] | None] = lambda: None
         self._open: dict[int, Call] = {}
         self._keys = itertools.count()
 
@@ -78,7 +82,14 @@ class Calls:
 
     def oldest(self) -> Call | None:
         """The call that has waited longest."""
-        return next(iter(self._open.copy().values()), None)
+        for call in self._open.copy().values():
+            return call
+        running = self.on_gpu()
+        if running is None:
+            return None
+        what, since = running
+        frame = sys._current_frames().get(threading.main_thread().ident or 0)
+        return Call(self.count, f"or an earlier one: {what} runs on the GPU", since, line_of(frame), self.ranks)
 
 
 class Watched:

@@ -74,8 +74,10 @@ class ProcessGroup:
         if not self._gpu_tried and self.host is not None:
             from . import nccl
 
-            self._gpu = nccl.connect(self.host, self.rank, self.size, backend, array, required=self.backend == "nccl")
-            self._gpu_tried = True
+            found = nccl.connect(self.host, self.rank, self.size, backend, array, required=self.backend == "nccl")
+            self._gpu, self._gpu_tried = found, True
+            if found is not None:
+                self.calls.on_gpu = found.oldest
         return self._gpu
 
     @property

@@ -196,9 +196,9 @@ class NcclExchange(Exchange):
     def split(self, members: tuple[int, ...] | None) -> Exchange | None:
         return self._host.split(members)
 
-    def late(self, seconds: float) -> str:
-        """Which exchange was started more than ``seconds`` ago and is not done, or nothing."""
-        found: str = self._communicator.late(seconds)
+    def oldest(self) -> tuple[str, float] | None:
+        """What the oldest exchange that still runs is, and when it began, by ``time.monotonic``. Any thread may ask."""
+        found: tuple[str, float] | None = self._communicator.oldest()
         return found
 
     def close(self) -> None:

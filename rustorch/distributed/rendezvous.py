@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import json
 import os
 import secrets
 import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import rendezvous_wire as wire
 
@@ -147,6 +148,8 @@ class Rendezvous:
     launch : Launch
     timeout : float
         The seconds in which rank 0 has to be found.
+    control : bool
+        Whether this is the second connection of the rank, for `mail`.
 
     Raises
     ------
@@ -157,12 +160,13 @@ class Rendezvous:
         program listens there. Nothing is changed for the other ranks.
     """
 
-    def __init__(self, launch: Launch, timeout: float = 600.0):
+    def __init__(self, launch: Launch, timeout: float = 600.0, control: bool = False):
         self.rank, self.size = launch.rank, launch.size
+        self._number = launch.rank | wire.CONTROL if control else launch.rank
         self._launch = launch
         self._lock = threading.Lock()
         self._server = None
-        if launch.rank == 0:
+        if launch.rank == 0 and not control:
             from .rendezvous_server import Server
 
             self._server = Server(_listen(launch), launch.size, launch.token)
@@ -214,15 +218,15 @@ class Rendezvous:
                 f"to a free port, on every rank"
             )
         nonce = secrets.token_bytes(wire.NONCE)
-        connection.sendall(wire.claim(launch.token, hello, nonce, launch.rank, launch.size))
+        connection.sendall(wire.claim(launch.token, hello, nonce, self._number, launch.size))
         verdict = _receive(connection, wire.VERDICT)
-        expected = wire.proof(launch.token, b"verdict", hello, nonce, launch.rank, launch.size)
+        expected = wire.proof(launch.token, b"verdict", hello, nonce, self._number, launch.size)
         if verdict[:1] != wire.ACCEPTED or not secrets.compare_digest(verdict[1:], expected):
             raise RuntimeError(
                 f"rank {self.rank} and rank 0 at {self._place} have different tokens, so that rank 0 does not let it "
                 f"in: {_HOW}"
             )
-        signer = wire.Signer(launch.token, hello, nonce, launch.rank, launch.size)
+        signer = wire.Signer(launch.token, hello, nonce, self._number, launch.size)
         welcome, _ = self._read(connection, signer)
         if "error" in welcome:
             raise RuntimeError(f"rank 0 at {self._place} refuses this process: {welcome['error']}")
@@ -262,7 +266,30 @@ class Rendezvous:
         """
         if len(value) > wire.LIMIT:
             raise ValueError(f"at most {wire.LIMIT} bytes pass between ranks at once, not {len(value)}")
-        request = {"key": key, "members": list(members), "timeout": timeout}
+        return self._ask({"key": key, "members": list(members), "timeout": timeout}, value, timeout)
+
+    def mail(self, to: int | None = None, message: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Send a message to the second connection of another rank, and return what has arrived for this one.
+
+        Returns
+        -------
+        list of dict
+            For each message, the rank it is "from" and the "message". After the end of a rank there is a last one:
+            ``{"ended": True}``.
+        """
+        request = {} if to is None else {"to": to, "message": message}
+        return [json.loads(letter) for letter in self._ask(request, b"", 30)]
+
+    def second(self, timeout: float = 600.0) -> Rendezvous:
+        """Another connection of this rank, for `mail`."""
+        return Rendezvous(self._launch, timeout, control=True)
+
+    def say_goodbye(self) -> None:
+        """Let the end of this second connection be no news for the other ranks."""
+        self._ask({"bye": True}, b"", 30)
+
+    def _ask(self, request: dict[str, Any], value: bytes, timeout: float) -> list[bytes]:
+        """Send a request to rank 0, and return its answer."""
         with self._lock:
             try:
                 self._socket.settimeout(timeout + 30)  # rank 0 answers earlier, unless its machine is gone

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
+from collections import deque
 from collections.abc import Mapping
+from typing import Any
 
 from ..backends import Array
 from .exchange import Exchange
 from .rendezvous import Rendezvous, read
 from .work import Done, Request
 
-__all__ = ["RendezvousExchange", "start"]
+__all__ = ["RendezvousControl", "RendezvousExchange", "start"]
 
 
 def start(timeout: float = 600.0, environment: Mapping[str, str] = os.environ) -> RendezvousExchange:
-    """Connect this process with the others that a launcher such as torchrun has started.
+    """Connect this process with the others that a launcher such as torchrun has started, and wait for all of them.
 
     Raises
     ------
@@ -23,6 +27,12 @@ def start(timeout: float = 600.0, environment: Mapping[str, str] = os.environ) -
     """
     launch = read(environment)
     rendezvous = Rendezvous(launch, timeout) if launch.size > 1 else None
+    if rendezvous is not None:
+        try:
+            rendezvous.meet("the start", range(launch.size), b"", timeout)
+        except BaseException:
+            rendezvous.close(0)
+            raise
     return RendezvousExchange(rendezvous, tuple(range(launch.size)), launch.rank, timeout)
 
 
@@ -80,6 +90,11 @@ class RendezvousExchange(Exchange):
         if self._owns and self._rendezvous is not None:
             self._rendezvous.close()
 
+    def control(self) -> RendezvousControl:
+        """A second connection of this rank, for the thread that watches over the ranks."""
+        assert self._rendezvous is not None
+        return RendezvousControl(self._rendezvous.second(self.timeout))
+
     # -- arrays --------------------------------------------------------------------------------------------------------
     def _refuse(self, array: Array | None) -> Request:
         raise ValueError(
@@ -116,3 +131,54 @@ class RendezvousExchange(Exchange):
 
     def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, int]:
         return self._refuse(array), -1
+
+
+class RendezvousControl:
+    """Short messages between all ranks beside the exchanges, for the thread that watches over them."""
+
+    usable = True
+
+    def __init__(self, rendezvous: Rendezvous):
+        self._rendezvous = rendezvous
+        self.rank, self.size = rendezvous.rank, rendezvous.size
+        self._arrived: deque[tuple[int, dict[str, Any]]] = deque()
+        self._known_to_be_gone: set[int] = set()
+        self._asked = 0.0
+        #: Seconds between two questions for mail: many ranks must not keep rank 0 busy.
+        self._period = 0.1 + self.size / 2000
+
+    def _exchange(self, *letter: Any) -> None:
+        """Send a message, if there is one, and take what has arrived. The end of rank 0 counts as a message of it."""
+        self._asked = time.monotonic()
+        try:
+            letters = self._rendezvous.mail(*letter)
+        except RuntimeError:
+            letters = [{"from": 0, "message": {"ended": True}}]
+        for one in letters:
+            rank, message = one["from"], one["message"]
+            if "gone" in message or "ended" in message:
+                if rank not in self._known_to_be_gone:
+                    self._arrived.append((rank, {"gone": message.get("gone", {})}))
+                self._known_to_be_gone.add(rank)
+            else:
+                self._arrived.append((rank, message))
+
+    def send(self, rank: int, message: dict[str, Any]) -> None:
+        """Send a message. It does not wait for the other rank."""
+        self._exchange(rank, message)
+
+    def receive(self) -> tuple[int, dict[str, Any]] | None:
+        """The rank and the message of the next message that has arrived, or None."""
+        if not self._arrived and time.monotonic() - self._asked > self._period:
+            self._exchange()
+        return self._arrived.popleft() if self._arrived else None
+
+    def abort(self) -> None:
+        """End this process at once, with exit status 1. The others see that it has ended, and end as well."""
+        os._exit(1)
+
+    def close(self) -> None:
+        """End the connection. The other ranks do not take it for a failure."""
+        with contextlib.suppress(RuntimeError):
+            self._rendezvous.say_goodbye()
+        self._rendezvous.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import secrets
 import socket
 import threading
@@ -19,6 +20,8 @@ from . import rendezvous_wire as wire
 STRANGERS = 128
 #: The longest key of a meeting, in characters.
 KEY = 1024
+#: The most messages that wait for one rank.
+MAIL = 10_000
 
 
 class _Failed(Exception):
@@ -67,6 +70,8 @@ class Server:
         self._ranks: dict[int, asyncio.StreamWriter] = {}
         self._left: set[int] = set()
         self._meetings: dict[str, _Meeting] = {}
+        self._mail: list[list[bytes]] = [[] for _ in range(size)]
+        self._said_goodbye: set[int] = set()
         self._loop = asyncio.new_event_loop()
         self._all_left = asyncio.Event()
         self._thread = threading.Thread(target=self._run, args=(listener,), name="rustorch rendezvous", daemon=True)
@@ -141,13 +146,14 @@ class Server:
             return None
         return rank, signer
 
-    def _no_place(self, rank: int, size: int) -> str:
+    def _no_place(self, place: int, size: int) -> str:
         """Why a process with the token is no rank, or nothing."""
+        rank = place & ~wire.CONTROL
         if size != self._size:
             return f"rank {rank} was started with WORLD_SIZE={size}, but rank 0 with WORLD_SIZE={self._size}"
         if not 0 <= rank < size:
             return f"RANK={rank} is not below WORLD_SIZE={size}"
-        if rank in self._ranks or rank in self._left:
+        if place in self._ranks or place in self._left:
             return f"there is another process with RANK={rank}; each process needs a RANK of its own"
         return ""
 
@@ -177,7 +183,10 @@ class Server:
         for key, meeting in list(self._meetings.items()):
             if rank in meeting.missing():
                 meeting.fail("left", f"rank {rank} has ended, and does not come to {key!r} any more")
-        if len(self._left) == self._size:
+        if rank & wire.CONTROL and rank & ~wire.CONTROL not in self._said_goodbye:
+            for mail in self._mail:
+                _deliver(mail, {"from": rank & ~wire.CONTROL, "message": {"ended": True}})
+        if sum(place < wire.CONTROL for place in self._left) == self._size:
             self._all_left.set()
 
     # -- meetings ------------------------------------------------------------------------------------------------------
@@ -194,7 +203,21 @@ class Server:
             writer.write(message)
             await writer.drain()
 
+    def _pass_on(self, rank: int, request: dict[str, Any]) -> list[bytes]:
+        """Put a message into another rank's mail, and return what is in this rank's mail."""
+        to = request.get("to")
+        if request.get("bye"):
+            self._said_goodbye.add(rank)
+        if to is not None:
+            if not isinstance(to, int) or not 0 <= to < self._size:
+                raise _Failed("usage", f"there is no rank {to!r:.100} to send a message to")
+            _deliver(self._mail[to], {"from": rank, "message": request.get("message")})
+        found, self._mail[rank] = self._mail[rank], []
+        return found
+
     async def _meet(self, rank: int, request: dict[str, Any], value: bytes) -> list[bytes]:
+        if rank & wire.CONTROL:
+            return self._pass_on(rank & ~wire.CONTROL, request)
         key, members, timeout = request.get("key"), request.get("members"), request.get("timeout")
         if (
             not isinstance(key, str)
@@ -230,3 +253,8 @@ class Server:
             names = f"rank{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"
             meeting.fail("timeout", f"after {timeout:g} s, {names} had not come to {key!r}, where rank {rank} waited")
             return meeting.outcome.result()
+
+
+def _deliver(mail: list[bytes], letter: dict[str, Any]) -> None:
+    if len(mail) < MAIL:
+        mail.append(json.dumps(letter).encode())

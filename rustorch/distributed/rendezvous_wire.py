@@ -14,6 +14,8 @@ NONCE = PROOF = 32
 #: The sizes of the three messages of the handshake: from rank 0, to rank 0, from rank 0.
 HELLO, CLAIM, VERDICT = len(MAGIC) + NONCE, len(MAGIC) + 8 + NONCE + PROOF, 1 + PROOF
 ACCEPTED, REFUSED = b"\x01", b"\x00"
+#: Added to the rank in the claim of its second connection, which carries messages between the threads that watch.
+CONTROL = 1 << 31
 #: At most so many bytes are sent as one message. A longer one is refused before its bytes are read.
 LIMIT = 64 << 20
 HEADER = 8 + PROOF

@@ -79,22 +79,25 @@ def init_process_group(
     seconds, checks = _checked(backend, timeout, debug)
     count = _launched_by_mpi()
     host: Exchange
+    control: Any = None
     if backend == "mpi" or count:
         from . import mpi
 
         host = mpi.start(count)
         rank, size = mpi.rank_and_size(host)
+        control = mpi.Control(count) if size > 1 else None
     elif "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":  # torchrun, and what sets the same
         from . import rendezvous_exchange
 
         host = met = rendezvous_exchange.start(seconds)
         rank, size, backend = met.rank, met.size, "nccl"
+        control = met.control()
     else:
         host, rank, size = Alone(), 0, 1
     state.group = ProcessGroup(range(size), rank, host, None, backend)
     state.checks = checks
-    if host.name == "mpi" and size > 1:
-        _watchdog = Watchdog(mpi.Control(count), seconds)
+    if control is not None:
+        _watchdog = Watchdog(control, seconds)
         _watchdog.start()
 
 

@@ -212,7 +212,7 @@ dist.destroy_process_group()
 
 
 @pytest.mark.parametrize("end", ["raise KeyError('the disk is full')", "os.kill(os.getpid(), 9)", "sys.exit(0)"])
-def test_the_end_of_a_rank_is_told_where_others_wait_for_it(end: str) -> None:
+def test_the_end_of_a_rank_ends_the_others(end: str) -> None:
     program = f"""
 dist.init_process_group(timeout=60)
 dist.barrier()
@@ -221,11 +221,60 @@ if dist.get_rank() == 1:
 dist.barrier()
 """
     token, start = secrets.token_hex(16), time.monotonic()
-    (status, _, err), (other, _, _) = Torchrun(program, (0, token), (1, token)).end()
+    (status, _, err), (other, _, other_err) = Torchrun(program, (0, token), (1, token)).end()
     assert status == 1
-    assert "RuntimeError: rank 1 has ended, and does not come to 'world: exchange 2' any more" in err
+    assert "rank 1 has ended, and does not come to 'world: exchange 2' any more" in err or "rank 1 left the" in err
     assert other in (1, -9, 0)
+    assert other_err.count("KeyError: 'the disk is full'") == ("KeyError" in end)
     assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize("launcher", ["mpiexec", "torchrun"])
+def test_a_rank_that_does_not_come_is_named(launcher: str) -> None:
+    program = """
+dist.init_process_group(timeout=6)
+x = rustorch.ones(3, device=f"cuda:{dist.get_rank()}")
+dist.all_reduce(x)
+def evaluate():
+    time.sleep(15)
+if dist.get_rank() == 1:
+    evaluate()
+dist.all_reduce(x)
+"""
+    if launcher == "mpiexec":
+        done = jobs.run(START + program, 2, env=environment())
+        status, err = done.returncode, done.stderr
+    else:
+        token = secrets.token_hex(16)
+        (status, _, err), _ = Torchrun(program, (0, token), (1, token)).end()
+    assert status != 0
+    assert "rustorch.distributed: collective 2, all_reduce(float32 (3,), sum) has not ended after 6 s" in err
+    assert "rank 0: waits in collective 2, all_reduce(float32 (3,), sum), called at <string>:" in err
+    assert "rank 1: has called 1 collectives, and is at <string>:" in err
+    assert "in evaluate" in err
+
+
+def test_an_exchange_that_hangs_on_the_gpu_is_named() -> None:
+    """On a GPU a call returns at once, and the program waits when it reads the result."""
+    program = """
+from rustorch.backends.cupy import nccl
+dist.init_process_group(timeout=1)
+x = rustorch.ones(3, device=f"cuda:{dist.get_rank()}")
+dist.all_reduce(x)
+cupy._stream._LATE = 10**9
+def read(x):
+    time.sleep(60)
+if dist.get_rank() == 0:
+    wait, nccl.Pending.wait = nccl.Pending.wait, lambda self: None
+dist.all_reduce(x)
+read(x)
+"""
+    done = jobs.run(START + program, 2, env=environment())
+    assert done.returncode != 0
+    text = "collective 2, or an earlier one: all_reduce runs on the GPU"
+    assert f"rustorch.distributed: {text} has not ended after 1 s" in done.stderr
+    assert f"rank 0: waits in {text}, called at <string>:" in done.stderr
+    assert "in read" in done.stderr
 
 
 def test_a_token_is_needed() -> None:

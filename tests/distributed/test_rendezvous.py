@@ -207,6 +207,44 @@ def test_long_values_are_refused(port: int, monkeypatch: pytest.MonkeyPatch) -> 
         assert at_once(*[lambda r=r: ranks[r].meet("next", [0, 1]) for r in (0, 1)]) == [[b"", b""]] * 2
 
 
+def test_messages_wait_for_the_rank_that_they_are_for(port: int) -> None:
+    with met(3, port) as ranks:
+        first, second, third = at_once(
+            *[lambda r=r: Rendezvous(launch(r, 3, port), 10, control=True) for r in range(3)]
+        )
+        assert first.mail() == []
+        assert first.mail(1, {"ask": 7}) == []
+        assert third.mail(1, {"ask": 8}) == []
+        assert first.mail(0, {"to": "itself"}) == [{"from": 0, "message": {"to": "itself"}}]
+        assert second.mail() == [{"from": 0, "message": {"ask": 7}}, {"from": 2, "message": {"ask": 8}}]
+        assert second.mail() == []
+        with pytest.raises(RuntimeError, match="there is no rank 3 to send a message to"):
+            second.mail(3, {})
+        third.close()
+        until, found = time.monotonic() + 5, []
+        while not found:
+            assert time.monotonic() < until
+            found = second.mail()
+        assert found == [{"from": 2, "message": {"ended": True}}]
+        first.say_goodbye()
+        first.close()
+        assert at_once(*[lambda r=r: ranks[r].meet("x", range(3)) for r in range(3)]) == [[b""] * 3] * 3
+        assert second.mail() == []
+        second.close()
+
+
+def test_mail_of_a_rank_has_a_limit(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendezvous_server, "MAIL", 3)
+    with met(2, port):
+        control = Rendezvous(launch(0, 2, port), 10, control=True)
+        for i in range(5):
+            control.mail(1, {"i": i})
+        other = Rendezvous(launch(1, 2, port), 10, control=True)
+        assert [letter["message"] for letter in other.mail()] == [{"i": 0}, {"i": 1}, {"i": 2}]
+        control.close()
+        other.close()
+
+
 # -- who is kept out ---------------------------------------------------------------------------------------------------
 def raw(port: int) -> tuple[socket.socket, bytes]:
     """A connection that shows nothing yet, and rank 0's first message."""
@@ -302,12 +340,11 @@ def test_a_claim_is_worth_nothing_in_another_connection(first: Rendezvous, port:
     ],
 )
 def test_a_process_without_a_place_is_told_why(
-    rank: int, size: int, message: str, first: Rendezvous, port: int, monkeypatch: pytest.MonkeyPatch
+    rank: int, size: int, message: str, first: Rendezvous, port: int
 ) -> None:
-    monkeypatch.setattr(rendezvous_server, "Server", None)  # this rank 0 must not listen itself
     place = launch(rank, size, port)
     connection = object.__new__(Rendezvous)
-    connection.rank, connection.size, connection._launch = rank, size, place
+    connection.rank, connection.size, connection._launch, connection._number = rank, size, place, rank
     with pytest.raises(RuntimeError, match=f"rank 0 at .* refuses this process: {message}"):
         connection._connect(time.monotonic() + 5, 5)
 
@@ -409,6 +446,12 @@ def test_a_group_exchanges_bytes(port: int) -> None:
     for group in [*members, alone, *reversed(everyone)]:
         assert group is not None
         group.close()
+
+
+def test_a_rank_that_does_not_come_to_the_start_is_named(port: int) -> None:
+    variables = {**VARIABLES, "MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": "0"}
+    with pytest.raises(TimeoutError, match=r"after 0\.2 s, rank 1 had not come to 'the start', where rank 0 waited"):
+        start(0.2, variables)
 
 
 def test_a_world_of_one_needs_no_socket() -> None:

@@ -122,7 +122,7 @@ class Communicator:
         self._running: deque[tuple[Any, str, float, Sequence[Pending]]] = deque()
         self._later: list[tuple[Pending, Callable[[int], None]]] = []
         with self.gpu:
-            with self._explained("connect the GPUs of the ranks"):
+            with self._explained("the connection of the ranks"):
                 try:
                     self._comm = nccl.NcclCommunicator(size, unique_id, rank)
                 except TypeError:  # CuPy 13
@@ -136,13 +136,13 @@ class Communicator:
             yield
         except self._nccl.NcclError as error:
             raise RuntimeError(
-                f"NCCL cannot {what}, on rank {self.rank} of {self.size} with GPU {self.gpu.id}: {error}; the "
+                f"NCCL failed in {what}, on rank {self.rank} of {self.size} with GPU {self.gpu.id}: {error}; the "
                 f"environment variable NCCL_DEBUG=INFO makes it say more"
             ) from error
 
     def check(self) -> None:
         """Raise RuntimeError if an exchange has failed, such as one with a process that has ended."""
-        with self._explained("go on"):
+        with self._explained("an exchange"):
             self._comm.check_async_error()
 
     def close(self) -> None:
@@ -158,12 +158,12 @@ class Communicator:
         self._later.clear()
         self._comm.abort()
 
-    def late(self, seconds: float) -> str:
-        """What was launched more than ``seconds`` ago and is not done, or nothing. Another thread may ask."""
+    def oldest(self) -> tuple[str, float] | None:
+        """What the oldest exchange that still runs is, and when it began, by ``time.monotonic``. Any thread may ask."""
         for event, what, since, _ in list(self._running):
             if not event.done:
-                return what if time.monotonic() - since > seconds else ""
-        return ""
+                return what, since
+        return None
 
     # -- launches ------------------------------------------------------------------------------------------------------
     def _launch(self, what: str, arrays: Sequence[Array], enqueue: Callable[[int], None]) -> Pending:
@@ -208,7 +208,7 @@ class Communicator:
                     for _, call in later:
                         call(stream)
 
-            self._enqueue("send and receive", [pending for pending, _ in later], enqueue)
+            self._enqueue("send and recv", [pending for pending, _ in later], enqueue)
 
     # -- reductions ----------------------------------------------------------------------------------------------------
     def _reduction(self, array: Array, op: str) -> tuple[Any, Any, int, int] | None:
@@ -240,7 +240,7 @@ class Communicator:
             self._comm.allReduce(wide.data.ptr, wide.data.ptr, wide.size * parts, dtype, code, stream)
             self._write_back(array, wide)
 
-        return self._launch("reduce an array", (array, wide), enqueue)
+        return self._launch("all_reduce", (array, wide), enqueue)
 
     def reduce(self, array: Array, root: int, op: str) -> Pending:
         """The same on rank ``root`` alone."""
@@ -254,7 +254,7 @@ class Communicator:
             if self.rank == root:
                 self._write_back(array, wide)
 
-        return self._launch("reduce an array", (array, wide), enqueue)
+        return self._launch("reduce", (array, wide), enqueue)
 
     def reduce_scatter(self, output: Array, values: Array, op: str) -> Pending:
         """Write this rank's part of the reduction of ``values`` into ``output``."""
@@ -269,7 +269,7 @@ class Communicator:
             self._comm.reduceScatter(wide.data.ptr, part.data.ptr, part.size * parts, dtype, code, stream)
             self._write_back(output, part)
 
-        return self._launch("reduce an array and scatter it", (output, part, wide), enqueue)
+        return self._launch("reduce_scatter", (output, part, wide), enqueue)
 
     def _write_back(self, array: Array, wide: Array) -> None:
         """Convert a result to the array's dtype, on the stream of the exchange."""
@@ -290,7 +290,7 @@ class Communicator:
                     part = every[:, first : first + output.size]
                     output[...] = cupy.prod(part, axis=0).reshape(output.shape)
 
-        return self._launch("multiply arrays", (output, values, every), enqueue)
+        return self._launch("product of complex arrays", (output, values, every), enqueue)
 
     # -- copies: bytes, so that every dtype can be sent ----------------------------------------------------------------
     def broadcast(self, array: Array, root: int) -> Pending:
@@ -300,7 +300,7 @@ class Communicator:
         def enqueue(stream: int) -> None:
             self._comm.broadcast(pointer, pointer, array.nbytes, code, root, stream)
 
-        return self._launch("broadcast an array", (array,), enqueue)
+        return self._launch("broadcast", (array,), enqueue)
 
     def all_gather(self, output: Array, array: Array) -> Pending:
         """Write the arrays of all ranks one after the other into ``output``."""
@@ -308,7 +308,7 @@ class Communicator:
         def enqueue(stream: int) -> None:
             self._comm.allGather(array.data.ptr, output.data.ptr, array.nbytes, self._types["uint8"], stream)
 
-        return self._launch("gather arrays", (output, array), enqueue)
+        return self._launch("all_gather", (output, array), enqueue)
 
     def _parts(self, array: Array) -> list[Array]:
         """One part of the elements for each rank."""
@@ -330,7 +330,7 @@ class Communicator:
                 for rank, part in enumerate([] if output is None else self._parts(output)):
                     self._recv(part, rank, stream)
 
-        return self._launch("gather arrays", (output, array), enqueue)
+        return self._launch("gather", (output, array), enqueue)
 
     def scatter(self, array: Array, values: Array | None, root: int) -> Pending:
         """Write this rank's part of ``values`` on rank ``root`` into ``array``; ``values`` is None on the others."""
@@ -341,7 +341,7 @@ class Communicator:
                     self._send(part, rank, stream)
                 self._recv(array, root, stream)
 
-        return self._launch("scatter an array", (array, values), enqueue)
+        return self._launch("scatter", (array, values), enqueue)
 
     def all_to_all(self, output: Array, values: Array) -> Pending:
         """Send part r of ``values`` to rank r, and write what arrives from rank r into part r of ``output``."""
@@ -352,7 +352,7 @@ class Communicator:
                     self._send(part, rank, stream)
                     self._recv(place, rank, stream)
 
-        return self._launch("exchange parts of arrays", (output, values), enqueue)
+        return self._launch("all_to_all", (output, values), enqueue)
 
     # -- from one rank to another --------------------------------------------------------------------------------------
     def send(self, array: Array, to: int) -> Pending:
