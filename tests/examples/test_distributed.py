@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import rustorch
 from tests.examples.test_char_gpt import poem
 from tests.examples.test_mnist_cnn import files, written
 from tests.support import examples, jobs
+from tests.support.launches import is_stand_in
 
 for package in ("matplotlib", "tqdm"):
     pytest.importorskip(package, reason=f"the example needs {package}: pip install '.[examples]'")
@@ -94,9 +96,20 @@ def test_bad_arguments_are_named_once(arguments, message, images, tmp_path):
     assert process.stdout == ""
 
 
-def test_without_a_gpu_it_says_so(images):
-    import rustorch
+def test_each_process_takes_a_gpu_of_its_own(cuda, images, monkeypatch):
+    """With one real GPU both processes take it, and exchange through the host."""
+    if is_stand_in():
+        monkeypatch.setenv("CUPY_STAND_IN_GPUS", "2")
+    arguments = ("--data", images, "--samples", 32, *SHORT[:-1], 1)
+    on_gpus = run(2, *arguments, "--device", "cuda")
+    assert "device cuda\n" in on_gpus.stdout
+    [[loss], [expected]] = [
+        re.findall(r"loss ([\d.]+)", line) for process in (on_gpus, run(1, *arguments)) for line in losses(process)
+    ]
+    assert float(loss) == pytest.approx(float(expected), abs=2e-3)
 
+
+def test_without_a_gpu_it_says_so(images):
     if rustorch.cuda.is_available():
         pytest.skip("there is a GPU")
     examples.assert_refused(run(1, "--device", "cuda", "--data", images), "cuda")
