@@ -13,7 +13,7 @@ import numpy
 import pytest
 
 import rustorch
-from rustorch.backends import dtypes
+from rustorch.backends import buffers, dtypes
 from rustorch.distributed.shard import Shard, Sharding, piece_of
 from rustorch.nn.parallel import fully_shard
 from rustorch.serialization import atomic, source, together
@@ -312,6 +312,33 @@ def test_a_full_disk_on_one_rank_is_an_error_on_all_and_changes_nothing(
     assert all_files(saved) == before and {entry.name for entry in saved.iterdir()} == {"saved"}
     rustorch.save(state, saved / "saved", **options)
     assert_same(rustorch.load(saved / "saved")["x"], numpy.zeros(100_000))
+
+
+@pytest.mark.ranks
+@form
+def test_an_array_that_cannot_be_read_is_an_error_on_all(
+    dist: ModuleType, saved: Path, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = all_files(saved)
+    last = dist.get_world_size() - 1
+    read = buffers.contents
+
+    def lost(array: Any) -> Any:
+        if array.shape == (7,):
+            raise MemoryError("lost")
+        return read(array)
+
+    state = {dist.get_rank(): [numpy.ones(5), numpy.zeros(7 if dist.get_rank() == last else 6), numpy.ones(3)]}
+    with monkeypatch.context() as patch:
+        patch.setattr(together, "contents", lost)
+        with pytest.raises(
+            MemoryError if dist.get_rank() == last else RuntimeError, match=r"lost|rank . could not read"
+        ):
+            rustorch.save(state, saved / "saved", **options)
+    dist.barrier()
+    assert all_files(saved) == before
+    rustorch.save(state, saved / "saved", **options)
+    assert_same(rustorch.load(saved / "saved")[last][1], numpy.zeros(7))
 
 
 @pytest.mark.parametrize("options", [{"sharded": True}], ids=["folder"])

@@ -197,9 +197,7 @@ def _save_in_one_file(ranks: Ranks, obj: Any, path: str, metadata: Any, writer: 
 
     def write() -> None:
         if ranks.rank != writer:
-            for tensor, part in parts:
-                if part.rank == ranks.rank:
-                    post.send(tensor, part, writer)
+            post.send(parts, writer)
             return
         pieces = post.pieces(parts)
         try:
@@ -238,13 +236,30 @@ class _Post:
         array = from_contents(memory, "uint8", "uint8", (len(memory),))
         return array if self._device == "cpu" else transfer(array, self._device)
 
-    def send(self, tensor: Tensor, part: Part, writer: int) -> None:
-        """Send a part that this rank has."""
-        memory, start = contents(self._own.arrays[part.name]), 0
-        for count in _messages(tensor, part):
-            message = self._message(memory[start : start + count])
-            send(message, self._ranks.in_world(writer), group=self._ranks.group)
-            start += count
+    def send(self, parts: list[tuple[Tensor, Part]], writer: int) -> None:
+        """Send the parts that this rank has, then a byte that says whether all of them could be read.
+
+        Raises
+        ------
+        Exception
+            If one could not be read, for example from a GPU. The writer gets zeros for it, and then the byte.
+        """
+        failure: Exception | None = None
+        to, own = self._ranks.in_world(writer), [pair for pair in parts if pair[1].rank == self._ranks.rank]
+        for tensor, part in own:
+            try:
+                memory = contents(self._own.arrays[part.name])
+            except Exception as error:
+                failure = error
+            start = 0
+            for count in _messages(tensor, part):
+                piece = memory[start : start + count] if failure is None else memoryview(bytearray(count))
+                send(self._message(piece), to, group=self._ranks.group)
+                start += count
+        if own:
+            send(self._message(memoryview(bytearray([failure is None]))), to, group=self._ranks.group)
+        if failure is not None:
+            raise failure
 
     def pieces(self, parts: list[tuple[Tensor, Part]]) -> Iterator[memoryview]:
         """The bytes of all parts: this rank's own, and what the others send."""
@@ -253,9 +268,17 @@ class _Post:
                 yield contents(self._own.arrays[part.name])
                 continue
             for count in _messages(tensor, part):
-                message = self._message(memoryview(bytearray(count)))
-                recv(message, self._ranks.in_world(part.rank), group=self._ranks.group)
-                yield contents(message)
+                yield self._received(part.rank, count)
+        others = sorted({part.rank for _, part in parts} - {self._ranks.rank})
+        failed = [self._ranks.in_world(rank) for rank in others if not self._received(rank, 1)[0]]
+        if failed:
+            raise RuntimeError(f"save: nothing was saved, because rank {failed[0]} could not read its arrays")
+
+    def _received(self, rank: int, count: int) -> memoryview:
+        """The next message of a rank."""
+        message = self._message(memoryview(bytearray(count)))
+        recv(message, self._ranks.in_world(rank), group=self._ranks.group)
+        return contents(message)
 
 
 def _messages(tensor: Tensor, part: Part) -> Iterator[int]:
