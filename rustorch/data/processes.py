@@ -10,7 +10,7 @@ import secrets
 import signal
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from time import monotonic
 from typing import Any
@@ -25,22 +25,29 @@ from .worker import DONE, Parcel, Pass, Reply, run
 _GRACE = 2.0
 #: The largest number of batches in shared memory that the loop may keep. It gets copies of further ones.
 _LENT = 3
+#: The launchers of MPICH, Intel MPI, Open MPI and MVAPICH, and Slurm.
+_VARIABLES_OF_MPI = ("PMI", "OMPI_", "MPI_LOCAL", "MPIR_", "MV2_", "HYDRA_", "HYDI_", "MPIEXEC_")
 _HINTS = {
     "SIGKILL": "; the system kills processes when memory runs out: use fewer workers or smaller batches",
     "SIGBUS": "; shared memory may have run out",
 }
 
 
-def _start_quietly(process: Any) -> None:
-    """Start a process in which Ctrl-C waits until the process handles it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        process.start()
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+@contextlib.contextmanager
+def _environment_of_workers() -> Iterator[None]:
+    """Start processes in this context. They do not get the variables that tell MPI which rank this is: workers are no
+    ranks, and MPI would end the job when a worker imports it. Ctrl-C waits until the process handles it.
+    """
+    removed = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_VARIABLES_OF_MPI)}
+    before = None
+    if hasattr(signal, "pthread_sigmask"):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        process.start()
+        yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.environ.update(removed)
+        if before is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Team:
@@ -175,7 +182,8 @@ class Workers:
             daemon=True,
         )
         try:
-            _start_quietly(process)
+            with _environment_of_workers():
+                process.start()
         except (AttributeError, TypeError, pickle.PicklingError) as error:
             raise _unpicklable("the dataset, collate_fn or worker_init_fn", error) from error
         finally:

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SHARED = Path("/dev/shm")
+#: Whether the system lists the segments of shared memory. Linux does.
+LISTED = SHARED.is_dir()
 
 
 def segments(pid: int | None = None) -> set[str]:
-    """The names of the shared memory of a process's loaders. Only on Linux they can be listed."""
+    """The names of the shared memory of a process's loaders. Empty where the system lists none."""
     prefix = f"rustorch{os.getpid() if pid is None else pid:x}_"
-    return {file.name for file in SHARED.glob(f"{prefix}*")} if SHARED.is_dir() else set()
+    return {file.name for file in SHARED.glob(f"{prefix}*")} if LISTED else set()
 
 
 def workers() -> list[str]:

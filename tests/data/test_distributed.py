@@ -168,6 +168,8 @@ def test_without_a_group_the_ranks_have_to_be_given() -> None:
 
 
 WITH_PROCESSES = """
+from mpi4py import MPI  # the processes import it, too
+
 import rustorch
 import rustorch.distributed as dist
 from rustorch.data import DataLoader, DistributedSampler
@@ -184,7 +186,7 @@ if __name__ == "__main__":
     every = [number for part in dist.all_gather_object(seen) for number in part]
     assert len(set(every)) == len(every) == 14, every  # no two ranks draw the same numbers
     if dist.get_rank() == 0:
-        print("every rank has its own numbers")
+        print(MPI.COMM_WORLD.size, "ranks, and every one has its own numbers")
     dist.destroy_process_group()
 """
 
@@ -201,7 +203,7 @@ def test_worker_processes_run_beside_mpi(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(WITH_PROCESSES, encoding="utf-8")
     done = jobs.run(program, 2, timeout=120)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "every rank has its own numbers\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2 ranks, and every one has its own numbers\n", "")
 
 
 def test_a_program_without_a_guard_does_not_start_mpi_in_its_workers(tmp_path: Path) -> None:
