@@ -153,8 +153,8 @@ class CupyBackend(Backend):
         return contiguous
 
     def offset(self, array: Array, flat: Array) -> int | None:
-        distance: int = array.data.ptr - flat.data.ptr
-        return distance // flat.itemsize
+        distance: int = (array.data.ptr - flat.data.ptr) // flat.itemsize
+        return distance
 
     def scale_into(self, out: Array, array: Array, factor: float) -> None:
         cupy.multiply(array, factor, out=out)  # one pass, where the plain version takes two
