@@ -225,13 +225,16 @@ class Variable(Operators, Interchange, VariableNames, Value):
     __hash__ = object.__hash__
 
     def __getstate__(self) -> dict[str, Any]:
-        """The attributes that copies and pickles of a leaf hold: all but its hooks and its number in the graph."""
+        """The attributes that copies and pickles of a leaf hold: all but its hooks, its number in the graph, and its group
+        of ranks. The copy of a piece is an array for itself.
+        """
         if self._node is not None:
             raise RuntimeError(
                 "a computed Variable is not copied or pickled with its graph; use clone() inside it, or detach() it "
                 "first"
             )
-        return {name: value for name, value in self.__dict__.items() if name not in ("_hooks", "_post_hooks", "_since")}
+        left_out = ("_hooks", "_post_hooks", "_since", "_sharding")
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     # -- other devices and dtypes ------------------------------------------------------------------------------------
     def to(self, target: DTypeLike = None, *, device: str | None = None, dtype: DTypeLike = None) -> Variable:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 from types import ModuleType
 from typing import Any
 
@@ -476,13 +478,16 @@ def test_immutable_arrays_are_refused(dist: ModuleType) -> None:
 
 
 def test_copies_are_refused(dist: ModuleType) -> None:
-    import copy
-    import pickle
-
     model = fully_shard(nn.Linear(2, 2))
     for function in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="is spread over the ranks and cannot be"):
             function(model)
+
+
+def test_copies_of_pieces_are_arrays_for_themselves(dist: ModuleType) -> None:
+    p = fully_shard(nn.Linear(2, 2)).weight
+    for twin in (copy.deepcopy(p), pickle.loads(pickle.dumps(p))):
+        assert twin._sharding is None and twin.data.tolist() == p.data.tolist() and twin.data is not p.data
 
 
 def test_groups_spread_for_themselves(dist: ModuleType) -> None:
