@@ -225,8 +225,8 @@ class Variable(Operators, Interchange, VariableNames, Value):
     __hash__ = object.__hash__
 
     def __getstate__(self) -> dict[str, Any]:
-        """The attributes that copies and pickles of a leaf hold: all but its hooks, its number in the graph, and its group
-        of ranks. The copy of a piece is an array for itself.
+        """The attributes that copies and pickles of a leaf hold: all but its hooks, its number in the graph, and its
+        group of ranks. The copy of a piece is an array for itself.
         """
         if self._node is not None:
             raise RuntimeError(
