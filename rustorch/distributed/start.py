@@ -50,8 +50,9 @@ def init_process_group(
     backend : {"mpi", "nccl"}, optional
         What carries the arrays. By default, MPI carries what lies on the host, and NCCL what lies on GPUs, if each rank
         has a GPU of its own; ranks that share a GPU exchange through MPI. "mpi" uses MPI alone. "nccl" refuses
-        arrays that are not on a GPU; it also starts without MPI from the variables that torchrun sets (RANK,
-        WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT).
+        arrays that are not on a GPU; it also starts without MPI, from the variables that torchrun sets (RANK,
+        WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) and RUSTORCH_TOKEN: a secret text, the same one for all
+        processes, without which nobody can join the job.
     timeout : float or datetime.timedelta, optional
         Seconds after which a rank that does not come to a collective ends the job, with a report of what each rank
         waits for. Default: 600.

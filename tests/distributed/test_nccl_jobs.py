@@ -122,6 +122,50 @@ def test_torchruns_variables_start_nccl_without_mpi() -> None:
         assert out == "nccl nccl\n"
 
 
+def test_torchrun_itself_starts_nccl(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torchrun comes with PyTorch")
+    program = tmp_path / "train.py"
+    program.write_text(START + COLLECTIVES.replace("BACKEND", "None"))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(program)]
+    variables = jobs.environment(**environment(RUSTORCH_TOKEN=secrets.token_hex(16)))
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "nccl nccl\n" * 2
+
+
+def test_models_train_without_mpi(tmp_path: Path) -> None:
+    program = f"""
+sys.modules['mpi4py'] = None
+from rustorch import nn, optim
+from tests.gpu import ranks
+ranks.main()
+
+dist.init_process_group("nccl", timeout=60)
+rank, device = dist.get_rank(), f"cuda:{{dist.get_rank()}}"
+model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)).to(device)
+model = nn.parallel.DistributedDataParallel(nn.SyncBatchNorm.convert_sync_batchnorm(model))
+steps = optim.ZeroRedundancyOptimizer(model.parameters(), optim.Adam, lr=0.1)
+for _ in range(3):
+    steps.zero_grad()
+    rustorch.sum(model(rustorch.randn(5, 4, device=device)) ** 2).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    steps.step()
+weights = dist.all_gather_object([p.tolist() for p in model.parameters()])
+assert weights[0] == weights[1]
+whole = nn.parallel.fully_shard(nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2)).to(device))
+rustorch.sum(whole(rustorch.ones((5, 4), device=device))).backward()
+optim.Adam(whole.parameters()).step()
+rustorch.save(whole.state_dict(), {str(tmp_path / "sharded")!r}, sharded=True)
+assert sorted(rustorch.load({str(tmp_path / "sharded")!r})) == ["0.bias", "0.weight", "1.bias", "1.weight"]
+dist.destroy_process_group()
+"""
+    token = secrets.token_hex(16)
+    ends = Torchrun(program, (0, token), (1, token)).end()
+    for status, _, err in ends:
+        assert status == 0, err
+    assert ends[0][1] == "2 ranks on 2 GPUs exchange by nccl\n"
+
+
 # -- errors ------------------------------------------------------------------------------------------------------------
 def test_ranks_that_share_a_gpu_are_named_where_nccl_was_asked_for() -> None:
     program = """
