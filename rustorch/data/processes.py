@@ -27,6 +27,7 @@ _GRACE = 2.0
 _LENT = 3
 #: The launchers of MPICH, Intel MPI, Open MPI and MVAPICH, and Slurm.
 _VARIABLES_OF_MPI = ("PMI", "OMPI_", "MPI_LOCAL", "MPIR_", "MV2_", "HYDRA_", "HYDI_", "MPIEXEC_")
+_VARIABLES_OF_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _HINTS = {
     "SIGKILL": "; the system kills processes when memory runs out: use fewer workers or smaller batches",
     "SIGBUS": "; shared memory may have run out",
@@ -36,9 +37,12 @@ _HINTS = {
 @contextlib.contextmanager
 def _environment_of_workers() -> Iterator[None]:
     """Start processes in this context. They do not get the variables that tell MPI which rank this is: workers are no
-    ranks, and MPI would end the job when a worker imports it. Ctrl-C waits until the process handles it.
+    ranks, and MPI would end the job when a worker imports it. They compute with one thread, because they share the
+    cores. Ctrl-C waits until they handle it.
     """
     removed = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_VARIABLES_OF_MPI)}
+    added = [name for name in _VARIABLES_OF_THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(added, "1"))
     before = None
     if hasattr(signal, "pthread_sigmask"):
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -46,6 +50,8 @@ def _environment_of_workers() -> Iterator[None]:
         yield
     finally:
         os.environ.update(removed)
+        for name in added:
+            os.environ.pop(name, None)
         if before is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -55,6 +55,21 @@ def image(i: int) -> Any:
     return numpy.full((40, 50), i, "float32")
 
 
+def strided(i: int) -> Any:
+    """Variables whose elements do not lie one after another."""
+    block = numpy.arange(i, i + 4000.0).reshape(2, 40, 50)
+    return (
+        rustorch.asarray(block[:, ::2]),
+        rustorch.asarray(numpy.moveaxis(block, 0, 1)),
+        rustorch.asarray(block[0, 0, 0]),
+    )
+
+
+def environment(i: int) -> dict[str, Any]:
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "OTHER")
+    return {name: os.environ.get(name) for name in names}
+
+
 def growing(i: int) -> Any:
     return numpy.full(1000 * (i % 7 + 1), i)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import multiprocessing
+import os
 import subprocess
 import sys
 import weakref
@@ -79,6 +80,7 @@ def test_batches_equal_those_without_workers(context: str) -> None:
         (ArrayDataset(numpy.arange(7000.0).reshape(7, 1000)), {"batch_size": 2, "drop_last": True}),
         (range(1200), {"batch_size": 500, "collate_fn": samples.native}),
         (samples.Numbers(3, samples.image), {"batch_size": None}),
+        (samples.Numbers(3, samples.strided), {"batch_size": None}),
         (samples.Numbers(0), {}),
         (["a", "b"], {"sampler": [1, 0, 1]}),
         (range(9), {"batch_sampler": [[8, 1], [5]]}),
@@ -237,6 +239,21 @@ def test_workers_know_who_they_are() -> None:
     assert get_worker_info() is None
     info = WorkerInfo(0, 2, 7, None)
     assert (info.id, info.num_workers, info.seed, info.dataset) == (0, 2, 7, None)
+
+
+def test_workers_get_one_thread_and_no_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"OMP_NUM_THREADS": "3", "PMI_RANK": "1", "OMPI_COMM_WORLD_RANK": "1", "OTHER": "kept"}
+    for name, value in changes.items():
+        monkeypatch.setenv(name, value)
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    (seen,) = loader(samples.Numbers(1, samples.environment), None, num_workers=1, multiprocessing_context="spawn")
+    assert seen == {
+        "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PMI_RANK": None,
+        "OMPI_COMM_WORLD_RANK": None, "OTHER": "kept",
+    }  # fmt: skip
+    assert dict(os.environ) == before
 
 
 def test_random_numbers_follow_from_seed_epoch_rank_and_batch_alone() -> None:
