@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import itertools
 import json
 import os
@@ -105,21 +106,46 @@ def read(environment: Mapping[str, str] = os.environ) -> Launch:
 
 
 # -- sockets -----------------------------------------------------------------------------------------------------------
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _listen(launch: Launch) -> socket.socket:
-    """A listener at the address of rank 0, or on all addresses of this machine where that one is not its own."""
-    found = socket.getaddrinfo(launch.host, launch.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, _, _, _, address = found[0]
-    for place in (address, ("", launch.port)):
-        try:
-            return socket.create_server(place[:2], family=family, backlog=512)
-        except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL and place is address:
-                continue  # such as the address of a service in front of a container
-            raise RuntimeError(
-                f"rank 0 cannot listen at {launch.host}:{launch.port}: {error.strerror}; set MASTER_PORT to a free "
-                f"port, on every rank"
-            ) from error
-    raise AssertionError
+    """A listener at the address of rank 0.
+
+    It listens on all addresses of this machine where MASTER_ADDR is none of them, such as the address of a service in
+    front of a container, or where only this machine takes its name for the loopback address, as Debian does.
+    """
+    try:
+        found = socket.getaddrinfo(launch.host, launch.port, type=socket.SOCK_STREAM)
+        family, _, _, _, address = found[0]
+        if not _is_loopback(str(address[0])) or _is_loopback(launch.host):
+            return socket.create_server(address[:2], family=family, backlog=512)
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL and not isinstance(error, socket.gaierror):
+            raise _cannot_listen(launch, error) from error
+    try:
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(("", launch.port), family=socket.AF_INET6, backlog=512, dualstack_ipv6=True)
+        return socket.create_server(("", launch.port), backlog=512)
+    except OSError as error:
+        raise _cannot_listen(launch, error) from error
+
+
+def _cannot_listen(launch: Launch, error: OSError) -> RuntimeError:
+    return RuntimeError(
+        f"rank 0 cannot listen at {launch.host}:{launch.port}: {error.strerror}; set MASTER_PORT to a free port, on "
+        f"every rank"
+    )
+
+
+def _own_address(listener: socket.socket) -> str:
+    """The host at which this process itself reaches its listener."""
+    host = str(listener.getsockname()[0])
+    return "127.0.0.1" if host in ("::", "0.0.0.0") else host
 
 
 def _receive(connection: socket.socket, count: int) -> bytes:
@@ -169,7 +195,9 @@ class Rendezvous:
         if launch.rank == 0 and not control:
             from .rendezvous_server import Server
 
-            self._server = Server(_listen(launch), launch.size, launch.token)
+            listener = _listen(launch)
+            self._launch = launch._replace(host=_own_address(listener))
+            self._server = Server(listener, launch.size, launch.token)
         try:
             self._socket, self._signer = self._connect(time.monotonic() + timeout, timeout)
         except BaseException:

@@ -14,7 +14,10 @@ import pytest
 from tests.gpu.stand_in import needs_compiler
 from tests.support import jobs
 
-pytestmark = needs_compiler
+pytestmark = [
+    needs_compiler,
+    pytest.mark.skipif(sys.platform != "linux", reason="the stand-in for NCCL needs Linux"),
+]
 
 STAND_IN = jobs.ROOT / "tests" / "support" / "cuda"
 START = """

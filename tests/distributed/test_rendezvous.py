@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rustorch.distributed import rendezvous_server
+from rustorch.distributed import rendezvous, rendezvous_server
 from rustorch.distributed import rendezvous_wire as wire
 from rustorch.distributed.rendezvous import Launch, Rendezvous, launched, read
 from rustorch.distributed.rendezvous_exchange import RendezvousExchange, start
@@ -413,6 +413,36 @@ def test_a_port_in_use_is_named(port: int) -> None:
         pytest.raises(RuntimeError, match=rf"rank 0 cannot listen at 127.0.0.1:{port}: .*; set MASTER_PORT to a free"),
     ):
         Rendezvous(launch(0, 2, port), 5)
+
+
+@pytest.mark.parametrize(
+    ("host", "found", "everywhere"),
+    [
+        ("127.0.0.1", "127.0.0.1", False),
+        ("localhost", "127.0.0.1", False),
+        ("node7", "127.0.0.1", True),  # in /etc/hosts, for this machine alone
+        ("service", "192.0.2.1", True),  # the address is not one of this machine
+        ("unknown", None, True),
+    ],
+)
+def test_rank_0_listens_where_others_can_reach_it(
+    host: str, found: str | None, everywhere: bool, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = socket.getaddrinfo
+
+    def resolve(name: str, *args: Any, **options: Any) -> Any:
+        if name == host and found is None:
+            raise socket.gaierror(-2, "Name or service not known")
+        return original(found if name == host else name, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with rendezvous._listen(launch(0, 2, port)._replace(host=host)) as listener:
+        assert (listener.getsockname()[0] in ("::", "0.0.0.0")) == everywhere
+    first = Rendezvous(launch(0, 2, port)._replace(host=host), 5)
+    second = Rendezvous(launch(1, 2, port), 5)
+    assert at_once(lambda: first.meet("x", [0, 1]), lambda: second.meet("x", [0, 1])) == [[b"", b""]] * 2
+    second.close()
+    first.close()
 
 
 def test_a_rank_0_that_never_comes_is_named(port: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import platform
 import secrets
 import threading
 import time
@@ -178,7 +179,7 @@ class NcclCommunicator:
         self._peers: dict[int, Connection] = {}
         if ndev > 1:
             self._connect(commId.decode()[:32])
-        machines = self._together(("communicator", self._device, os.uname().nodename))
+        machines = self._together(("communicator", self._device, platform.node()))
         if len({place[1:] for place in machines}) < ndev:
             self.destroy()
             raise NcclError(5)  # two ranks share a GPU
