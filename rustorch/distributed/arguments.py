@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from ..autograd.graph import Value
@@ -55,7 +56,10 @@ def like(array: Array) -> str:
     """The dtype and shape of an array, for messages and comparisons."""
     backend = of(array)
     assert backend is not None
-    return f"{backend.dtype_of(array)} {tuple(array.shape)}"
+    return f"{_text(backend.dtype_of(array))} {tuple(array.shape)}"
+
+
+_text = cache(str)  # NumPy takes microseconds for the name of a dtype
 
 
 class Staged:

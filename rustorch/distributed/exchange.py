@@ -128,12 +128,6 @@ class Alone(Exchange):
     def all_to_all(self, output: Array, values: Array) -> Request:
         return _copied(output, values)
 
-    def send(self, array: Array, to: int, tag: int) -> Request:
-        raise ValueError("send: a world of one has no other rank to send to")
-
-    def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, int]:
-        raise ValueError("recv: a world of one has no other rank to receive from")
-
     def barrier(self) -> Request:
         return Done()
 

@@ -109,6 +109,8 @@ def _received(
     position = None if src is None else members.position(src, function)
     if position == members.rank:
         raise ValueError(f"{function}: rank {src} is this rank itself; receive from another one")
+    if members.size == 1:
+        raise ValueError(f"{function}: this rank is the only one of its group; there is no other to receive from")
     _check_tag(tag, function)
     staged = Staged(exchange, function)
     others = tuple(rank for rank in members.ranks if rank != members.ranks[members.rank])

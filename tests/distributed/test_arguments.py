@@ -158,8 +158,11 @@ def test_ranks_outside_of_the_group(dist: ModuleType) -> None:
     for ranks in ([], [0, 0]):
         with pytest.raises(ValueError, match="new_group: a group has at least one rank, and each once"):
             dist.new_group(ranks)
-    with pytest.raises(ValueError, match="tag is an int from 0 to 32767, not -1"):
-        dist.irecv(x, None, tag=-1)
+    if size > 1:
+        with pytest.raises(ValueError, match="isend: tag is an int from 0 to 32767, not -1"):
+            dist.isend(x, (dist.get_rank() + 1) % size, tag=-1)
+        with pytest.raises(ValueError, match=r"irecv: tag is an int from 0 to 32767, not 1\.5"):
+            dist.irecv(x, tag=1.5)
 
 
 @ranks
@@ -226,6 +229,6 @@ def test_debug_mode_compares_exchanges_in_the_background() -> None:
         "except ValueError as error: print(str(error).splitlines()[-1].strip(), flush=True)\n"
     )
     done = jobs.run(source.format(debug=True), 2)
-    assert done.stdout.splitlines() == ["rank 1: all_reduce(float64 (3,), sum)"] * 2
+    assert done.stdout.count("rank 1: all_reduce(float64 (3,), sum)") == 2
     done = jobs.run(source.format(debug=None), 2, env={"RUSTORCH_DISTRIBUTED_DEBUG": "1"})
-    assert done.stdout.splitlines() == ["rank 1: all_reduce(float64 (3,), sum)"] * 2
+    assert done.stdout.count("rank 1: all_reduce(float64 (3,), sum)") == 2

@@ -147,6 +147,34 @@ def test_lists_on_every_backend(dist: ModuleType, backend: Target) -> None:
     numpy.testing.assert_array_equal(backend.numpy(out), [2.0 * rank])
 
 
+def test_exchanges_in_pieces_keep_their_order(dist: ModuleType) -> None:
+    rank, size = dist.get_rank(), dist.get_world_size()
+    others = dist.new_group()
+    long, longer = numpy.full(2_500_000, 1.0), numpy.full(3_000_001, 2.0)  # 20 MB and 24 MB
+    small, message = numpy.full(3, 3.0), numpy.full(2, float(rank))
+    works = [dist.all_reduce(x, async_op=True) for x in (long, longer)]
+    if rank % 2:  # ranks that wait in different orders: none may keep the others waiting
+        works[1].wait()
+    else:
+        works[0].wait()
+    if size > 1 and rank < 2:
+        dist.send(message, 1 - rank) if rank == 0 else dist.recv(message, 0)
+    dist.all_reduce(small, group=others)
+    received = numpy.zeros(2)
+    pending = [dist.irecv(received, 0)] if size > 1 and rank == 1 else []
+    works.append(dist.all_reduce(longer, async_op=True))
+    if rank == 0:
+        works[-1].wait()
+        if size > 1:
+            dist.send(message, 1)
+    for work in [*pending, *works]:
+        work.wait()
+    assert small.tolist() == [3.0 * size] * 3
+    assert (long == size).all()
+    assert (longer == 2.0 * size**2).all()
+    dist.destroy_process_group(others)
+
+
 def test_handles(dist: ModuleType) -> None:
     size = dist.get_world_size()
     arrays = [numpy.full(4, float(i)) for i in range(5)]
@@ -172,7 +200,7 @@ def test_arrays_from_rank_to_rank(dist: ModuleType) -> None:
     if size == 1:
         with pytest.raises(ValueError, match="rank 0 is this rank itself; send to another one"):
             dist.send(numpy.ones(1), 0)
-        with pytest.raises(ValueError, match="a world of one has no other rank to receive from"):
+        with pytest.raises(ValueError, match="this rank is the only one of its group; there is no other"):
             dist.recv(numpy.ones(1))
         return
     after, before = (rank + 1) % size, (rank - 1) % size
