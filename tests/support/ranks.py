@@ -8,13 +8,17 @@ any rank.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import rustorch.distributed as distributed
 
+_FOLDER: pytest.StashKey[tempfile.TemporaryDirectory[str]] = pytest.StashKey()
+_FAILED: pytest.StashKey[list[str]] = pytest.StashKey()
 #: The seconds after which a rank that does not come to a collective ends the run.
 _TIMEOUT = 60
 
@@ -29,6 +33,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the ranks, let rank 0 alone print, and let all show why a run that hangs is ended."""
     if size() > 1:
         distributed.init_process_group(timeout=_TIMEOUT)
+        # a folder of its own for each rank: pytest removes old ones at its end, and would do so in each other's way
+        session.config.stash[_FOLDER] = folder = tempfile.TemporaryDirectory()
+        session.config._tmp_path_factory._given_basetemp = Path(folder.name) / "pytest"  # type: ignore[attr-defined]
         plugins = session.config.pluginmanager
         if distributed.get_rank() > 0:
             plugins.unregister(name="terminalreporter")
@@ -38,10 +45,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         capture.start_global_capturing()
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """End them together."""
     if size() > 1 and distributed.is_initialized():
         distributed.destroy_process_group()
+        config.stash[_FOLDER].cleanup()
 
 
 @pytest.hookimpl(trylast=True)
@@ -82,9 +90,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.outcome = "failed"
             report.longrepr = "\n\n".join(failed)
     return report  # type: ignore[return-value]
-
-
-_FAILED: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def _gathered(texts: list[str]) -> list[list[str]]:
