@@ -27,8 +27,8 @@ class Call(NamedTuple):
         For a collective, how many its group had called with it, which is the same on all ranks; 0 for send and recv.
     text : str
         The function with what has to be equal on all ranks.
-    since : float
-        When it began, by ``time.monotonic``.
+    since : float or None
+        When the program began to wait for it, by ``time.monotonic``; None while nobody waits for it.
     line : str
         Where it was called.
     partners : tuple of int
@@ -37,7 +37,7 @@ class Call(NamedTuple):
 
     number: int
     text: str
-    since: float
+    since: float | None
     line: str
     partners: tuple[int, ...]
 
@@ -76,14 +76,21 @@ class Calls:
         self._open[key] = Call(0 if partners else self.count, text, time.monotonic(), line, partners or self.ranks)
         return key
 
+    def wait(self, key: int, waits: bool = True) -> None:
+        """Note that the program waits for the end of a call, or that it does not, and goes on."""
+        call = self._open.get(key)
+        if call is not None and (call.since is not None) != waits:
+            self._open[key] = call._replace(since=time.monotonic() if waits else None)
+
     def end(self, key: int) -> None:
         """Note that a call is done."""
         self._open.pop(key, None)
 
     def oldest(self) -> Call | None:
-        """The call that has waited longest."""
+        """The first call that the program waits for."""
         for call in self._open.copy().values():
-            return call
+            if call.since is not None:
+                return call
         running = self.on_gpu()
         if running is None:
             return None
@@ -93,24 +100,33 @@ class Calls:
 
 
 class Watched:
-    """A request that stays in the record until it is done."""
+    """A request that stays in the record until it is done, or until the program drops it.
 
-    def __init__(self, request: Request, calls: Calls, key: int):
+    The program waits for it from the first call of `wait` or `done` on, or, if ``waits``, from the beginning.
+    """
+
+    def __init__(self, request: Request, calls: Calls, key: int, waits: bool):
         self._request = request
         self._calls = calls
         self._key = key
+        calls.wait(key, waits)
 
     def wait(self) -> None:
+        self._calls.wait(self._key)
         try:
             self._request.wait()
         finally:
             self._calls.end(self._key)
 
     def done(self) -> bool:
+        self._calls.wait(self._key)
         if self._request.done():
             self._calls.end(self._key)
             return True
         return False
+
+    def __del__(self) -> None:
+        self._calls.end(self._key)
 
 
 def line_of(frame: Any) -> str:

@@ -41,7 +41,7 @@ def run(
     except BaseException:
         group.calls.end(key)
         raise
-    work = Work(Watched(request, group.calls, key), finish)
+    work = Work(Watched(request, group.calls, key, waits=not async_op), finish)
     if async_op:
         return work
     work.wait()

@@ -59,7 +59,7 @@ def _sent(tensor: Any, dst: int, group: ProcessGroup | None, tag: int, function:
     _check_tag(tag, function)
     staged = Staged(exchange, function)
     key = members.calls.begin(f"{function}({like(array)}, dst={dst}, tag={tag})", (dst,))
-    return Work(Watched(exchange.send(staged.read(array), position, tag), members.calls, key))
+    return Work(Watched(exchange.send(staged.read(array), position, tag), members.calls, key, waits=False))
 
 
 def irecv(tensor: Variable | Array, src: int | None = None, group: ProcessGroup | None = None, tag: int = 0) -> Work:
@@ -120,7 +120,7 @@ def _received(
     except BaseException:
         members.calls.end(key)
         raise
-    return Work(Watched(request, members.calls, key), staged.finish), members, source
+    return Work(Watched(request, members.calls, key, waits=False), staged.finish), members, source
 
 
 def _check_tag(tag: Any, function: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ..backends import Array
 from .exchange import Exchange
+from .mpi_requests import PIECE, Pieces, Several, Unfinished, start_latest
 from .work import Done, Request
 
 __all__ = ["Control", "MpiExchange", "launched", "start"]
@@ -17,10 +17,6 @@ _MISSING = (
     "rustorch.distributed exchanges arrays between processes through MPI, and mpi4py cannot be imported: "
     "pip install 'rustorch[mpi]' (mpi4py, and an MPI where the system has none)"
 )
-#: Long arrays are reduced in pieces of this many bytes, a few at a time. MPI's scratch buffers stay small then, and in
-#: the cache: 100 MB on two ranks take half of the time of one call.
-_PIECE = 1 << 22
-_PIECES_AT_A_TIME = 2
 
 
 def _mpi() -> Any:
@@ -59,87 +55,6 @@ def rank_and_size(exchange: MpiExchange) -> tuple[int, int]:
     return exchange.rank, exchange.size
 
 
-class _Pieces:
-    """An exchange in pieces, which start in order, a few at a time.
-
-    All ranks must start all collectives in the same order, and another rank may wait for this exchange before it comes
-    to what this rank waits for next. So every other exchange, of all communicators, first calls `_start_latest`.
-    """
-
-    latest: _Pieces | None = None
-
-    def __init__(self, pieces: Sequence[Callable[[], Any]], finish: Callable[[], None] | None):
-        _Pieces.latest = self
-        self._later = deque(pieces)
-        self._flying: deque[Any] = deque()
-        self._finish = finish
-        self._start(_PIECES_AT_A_TIME)
-
-    def _start(self, most: int) -> None:
-        while self._later and len(self._flying) < most:
-            self._flying.append(self._later.popleft()())
-
-    def wait(self) -> None:
-        while self._flying:
-            self._flying.popleft().Wait()
-            self._start(_PIECES_AT_A_TIME)
-        self._end()
-
-    def done(self) -> bool:
-        while self._flying and self._flying[0].Test():
-            self._flying.popleft()
-            self._start(_PIECES_AT_A_TIME)
-        if self._flying:
-            return False
-        self._end()
-        return True
-
-    def _end(self) -> None:
-        finish, self._finish = self._finish, None
-        if finish is not None:
-            finish()
-
-
-def _start_latest() -> None:
-    """Start all pieces of the latest exchange in pieces."""
-    pieces, _Pieces.latest = _Pieces.latest, None
-    if pieces is not None:
-        pieces._start(len(pieces._flying) + len(pieces._later))
-
-
-class _Several:
-    """Several MPI requests as one, and what to do before waiting for them and when they are done."""
-
-    def __init__(
-        self,
-        requests: Sequence[Any],
-        finish: Callable[[], None] | None = None,
-        before: Callable[[], None] | None = None,
-    ):
-        self._requests = requests
-        self._finish = finish
-        self._before = before
-
-    def wait(self) -> None:
-        if self._before is not None:
-            self._before()
-        for request in self._requests:
-            request.Wait()
-        self._end()
-
-    def done(self) -> bool:
-        if all(request.Test() for request in self._requests):
-            self._end()
-            return True
-        return False
-
-    def _end(self) -> None:
-        self._requests = ()
-        finish, self._finish = self._finish, None
-        if finish is not None:
-            finish()
-
-
 class MpiExchange(Exchange):
     """The collectives of one MPI communicator."""
 
@@ -158,7 +73,7 @@ class MpiExchange(Exchange):
     @property
     def _comm(self) -> Any:
         """The communicator for the next collective."""
-        _start_latest()
+        start_latest()
         return self._messages
 
     # -- reductions ----------------------------------------------------------------------------------------------------
@@ -173,15 +88,15 @@ class MpiExchange(Exchange):
             return Done()
         wide, finish = _widened(array)
         flat = wide.reshape(-1)
-        step = max(1, _PIECE // flat.dtype.itemsize)
+        step = max(1, PIECE // flat.dtype.itemsize)
         comm, in_place, native_op = self._comm, self._mpi.IN_PLACE, self._op(wide, op)
         if flat.size <= step:
-            return _Several((comm.Iallreduce(in_place, flat, native_op),), finish)
+            return Several((comm.Iallreduce(in_place, flat, native_op),), (flat,), finish)
 
         def piece(i: int) -> Callable[[], Any]:
             return lambda: comm.Iallreduce(in_place, flat[i : i + step], native_op)
 
-        return _Pieces([piece(i) for i in range(0, flat.size, step)], finish)
+        return Pieces([piece(i) for i in range(0, flat.size, step)], flat, finish)
 
     def reduce(self, array: Array, root: int, op: str) -> Request:
         if not array.size:
@@ -189,8 +104,8 @@ class MpiExchange(Exchange):
         wide, finish = _widened(array)
         native_op = self._op(wide, op)
         if self.rank == root:
-            return _Several([self._comm.Ireduce(self._mpi.IN_PLACE, wide, native_op, root)], finish)
-        return _Several([self._comm.Ireduce(wide, None, native_op, root)])
+            return Several([self._comm.Ireduce(self._mpi.IN_PLACE, wide, native_op, root)], (wide,), finish)
+        return Several([self._comm.Ireduce(wide, None, native_op, root)], (wide,))
 
     def reduce_scatter(self, output: Array, values: Array, op: str) -> Request:
         if not values.size:
@@ -198,39 +113,45 @@ class MpiExchange(Exchange):
         wide, _ = _widened(values)
         wide_output, finish = _widened(output)
         request = self._comm.Ireduce_scatter_block(wide, wide_output, self._op(wide, op))
-        return _Several([request], finish)
+        return Several([request], (wide, wide_output), finish)
 
     # -- copies: bytes, so that every dtype can be sent ----------------------------------------------------------------
     def _bytes(self, array: Array | None) -> Any:
         return None if array is None else [array, self._mpi.BYTE]
 
     def broadcast(self, array: Array, root: int) -> Request:
-        return _Several([self._comm.Ibcast(self._bytes(array), root)]) if array.size else Done()
+        return Several([self._comm.Ibcast(self._bytes(array), root)], (array,)) if array.size else Done()
 
     def all_gather(self, output: Array, array: Array) -> Request:
-        return _Several([self._comm.Iallgather(self._bytes(array), self._bytes(output))]) if array.size else Done()
+        if not array.size:
+            return Done()
+        return Several([self._comm.Iallgather(self._bytes(array), self._bytes(output))], (array, output))
 
     def gather(self, output: Array | None, array: Array, root: int) -> Request:
-        return _Several([self._comm.Igather(self._bytes(array), self._bytes(output), root)]) if array.size else Done()
+        if not array.size:
+            return Done()
+        return Several([self._comm.Igather(self._bytes(array), self._bytes(output), root)], (array, output))
 
     def scatter(self, array: Array, values: Array | None, root: int) -> Request:
-        return _Several([self._comm.Iscatter(self._bytes(values), self._bytes(array), root)]) if array.size else Done()
+        if not array.size:
+            return Done()
+        return Several([self._comm.Iscatter(self._bytes(values), self._bytes(array), root)], (array, values))
 
     def all_to_all(self, output: Array, values: Array) -> Request:
         if not values.size:
             return Done()
-        return _Several([self._comm.Ialltoall(self._bytes(values), self._bytes(output))])
+        return Several([self._comm.Ialltoall(self._bytes(values), self._bytes(output))], (values, output))
 
     # -- from one rank to another --------------------------------------------------------------------------------------
     def send(self, array: Array, to: int, tag: int) -> Request:
-        _start_latest()
+        start_latest()
         header = json.dumps(_header(array)).encode()
         requests = [self._headers.Isend([header, self._mpi.BYTE], to, tag)]
         requests.append(self._messages.Isend(self._bytes(array), to, tag))
-        return _Several(requests, before=_start_latest)
+        return Several(requests, (header, array), before=start_latest)
 
     def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, int]:
-        _start_latest()
+        start_latest()
         receive = _Receive(self, array, source, tag)
         self._receives.append(receive)
         receive.start(wait=source is None)
@@ -254,7 +175,7 @@ class MpiExchange(Exchange):
 
     # -- everything else -----------------------------------------------------------------------------------------------
     def barrier(self) -> Request:
-        return _Several([self._comm.Ibarrier()])
+        return Several([self._comm.Ibarrier()])
 
     def gather_bytes(self, data: bytes) -> list[bytes]:
         return [bytes(part) for part in _gathered(self._mpi, self._comm, data)]
@@ -290,10 +211,11 @@ class MpiExchange(Exchange):
         self._comm.Free()
 
 
-class _Receive:
+class _Receive(Unfinished):
     """An array on its way to this rank. Its header comes first, and is compared with the array that waits for it."""
 
     def __init__(self, exchange: MpiExchange, array: Array, source: int | None, tag: int):
+        super().__init__((array,))
         self._exchange = exchange
         self._array = array
         self._tag = tag
@@ -303,6 +225,8 @@ class _Receive:
     def start(self, wait: bool) -> bool:
         """Receive the header, then start to receive the array. Earlier receives come first."""
         exchange = self._exchange
+        if self not in exchange._receives:  # it has raised an error before
+            exchange._receives.append(self)
         for earlier in exchange._receives[: exchange._receives.index(self)]:
             same = None in (earlier.source, self.source) or earlier.source == self.source
             if same and earlier._tag == self._tag and not earlier.start(wait):
@@ -314,6 +238,7 @@ class _Receive:
         exchange._receives.remove(self)
         if header != _header(self._array):
             exchange._announced.insert(0, (rank, self._tag, header))
+            self._end()
             (dtype, shape), (own_dtype, own_shape) = header, _header(self._array)
             raise ValueError(
                 f"recv: rank {rank} sends an array of {dtype} of shape {tuple(shape)}, and the array to receive it in "
@@ -324,13 +249,21 @@ class _Receive:
         return True
 
     def wait(self) -> None:
-        _start_latest()
+        start_latest()
         if self._request is None:
             self.start(wait=True)
         self._request.Wait()
+        self._end()
 
     def done(self) -> bool:
-        return (self._request is not None or self.start(wait=False)) and self._request.Test()
+        if (self._request is None and not self.start(wait=False)) or not self._request.Test():
+            return False
+        self._end()
+        return True
+
+    def look(self) -> None:
+        if self._request is not None:  # else the header may be wrong, which is an error of who waits
+            self.done()
 
 
 def _header(array: Array) -> list[Any]:
@@ -365,7 +298,7 @@ class Control:
     def __init__(self, count: int):
         self._mpi = _mpi()
         self._comm = launched(count).Dup()
-        self._sent: list[Any] = []
+        self._sent: list[tuple[Any, bytes]] = []  # requests, with the bytes that MPI still reads
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
         #: Whether another thread may call MPI while an exchange waits.
@@ -374,8 +307,8 @@ class Control:
     def send(self, rank: int, message: dict[str, Any]) -> None:
         """Send a message. It does not wait for the other rank."""
         data = json.dumps(message).encode()
-        self._sent = [request for request in self._sent if not request.Test()]
-        self._sent.append(self._comm.Isend([data, self._mpi.BYTE], rank))
+        self._sent = [(request, sent) for request, sent in self._sent if not request.Test()]
+        self._sent.append((self._comm.Isend([data, self._mpi.BYTE], rank), data))
 
     def receive(self) -> tuple[int, dict[str, Any]] | None:
         """The rank and the message of the next message that has arrived, or None."""

@@ -132,7 +132,7 @@ class Watchdog:
                     calls,
                     call,
                 )
-        waited = time.monotonic() - call.since
+        waited = time.monotonic() - (call.since or 0.0)
         if not call.number and len(gone) == len(call.partners) and waited > _PATIENCE:  # what was sent has arrived
             self._report(f"rank {gone[0]} left the program, and rank {own} waits for it", calls, call)
         if waited > self._timeout:

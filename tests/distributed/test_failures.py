@@ -139,6 +139,32 @@ def test_a_rank_that_leaves_after_its_part_ends_nothing() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "the end [0. 0.]"), done.stderr
 
 
+def test_a_handle_that_nobody_waits_for_ends_nothing() -> None:
+    source = (
+        "import numpy, time, rustorch.distributed as dist\n"
+        "dist.init_process_group(timeout=0.5)\n"
+        "kept = dist.all_reduce(numpy.ones(2), async_op=True)\n"
+        "dist.barrier(async_op=True)\n"
+        "time.sleep(1.5)\n"
+        "dist.destroy_process_group(); print('the end')\n"
+    )
+    done = jobs.run(source, 2)
+    assert (done.returncode, done.stdout.count("the end")) == (0, 2), done.stderr
+
+
+def test_polling_for_a_rank_that_does_not_come_ends() -> None:
+    source = (
+        "import numpy, time, rustorch.distributed as dist\n"
+        "dist.init_process_group(timeout=0.5)\n"
+        "if dist.get_rank(): time.sleep(100)\n"
+        "work = dist.all_reduce(numpy.ones(2), async_op=True)\n"
+        "while not work.is_completed(): time.sleep(0.01)\n"
+    )
+    done = jobs.run(source, 2)
+    assert done.returncode != 0
+    assert "all_reduce(float64 (2,), sum) has not ended after 0.5 s" in done.stderr
+
+
 def test_mpiexec_of_another_mpi_is_noticed() -> None:
     jobs.mpiexec()  # skips without mpi4py
     program = "import rustorch.distributed as dist; dist.init_process_group()"
