@@ -16,8 +16,8 @@ _NAME = "DistributedSampler"
 class DistributedSampler(SeededSampler):
     """The indices of one rank. All ranks together get every index, in an order that follows from the seed alone.
 
-    Rank r of n gets the items r, r + n, r + 2n, ... of an order that all ranks share. So batch k of all ranks together
-    has the same samples as batch k of one process with the n-fold ``batch_size``.
+    Rank r of n gets the items r, r + n, r + 2n, ... of an order that all ranks share. So batch number k of all ranks
+    together has the same samples as batch number k of one process whose ``batch_size`` is n times as large.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class DistributedSampler(SeededSampler):
     shuffle : bool
         Whether each epoch has a random order of its own. It is that of ``RandomSampler(dataset, seed=seed)``.
     seed : int
-        Not negative, and the same on every rank. The order of pass number e depends only on ``(seed, e)``.
+        Not negative, and the same on every rank. The order of epoch e depends only on ``(seed, e)``.
     drop_last : bool
         Every rank gets the same number of indices. If the length is not divisible by the number of ranks, the first
         indices of the order come again at its end. With ``drop_last``, the last indices are left out instead.
@@ -41,7 +41,7 @@ class DistributedSampler(SeededSampler):
     dataset, num_replicas, rank, shuffle, seed, drop_last
         As given.
     epoch : int
-        The number of the next pass. Each pass adds 1.
+        The number of the next epoch. Each pass adds 1, so `set_epoch` is not necessary.
 
     Raises
     ------

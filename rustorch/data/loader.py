@@ -63,10 +63,11 @@ class DataLoader:
     worker : {"thread", "process"}
         Threads share the dataset: several of them call its ``__getitem__`` at the same time. NumPy releases the GIL
         while it copies and computes; a dataset that is slow in Python code gains nothing from threads. Each process has
-        a copy of the dataset, and sends its batches through shared memory. The program starts its work under
-        ``if __name__ == "__main__":`` then. The next four arguments are for processes; threads ignore them.
+        a copy of the dataset, and sends its batches through shared memory. Then the program must do its work under
+        ``if __name__ == "__main__":``. The next four arguments are for processes. Threads refuse ``worker_init_fn``,
+        and ignore the other three.
     worker_init_fn : callable, optional
-        Each process calls it with its number, once, before its first batch. Only with processes.
+        Each process calls it with its number, once, before its first batch.
     multiprocessing_context : str or context of multiprocessing, optional
         How processes are started. Default: "spawn". "fork" is faster, but not safe beside threads, MPI and CUDA.
     timeout : float

@@ -9,8 +9,8 @@ group, and calls the same collectives in the same order::
     x = rustorch.ones(3) * dist.get_rank()
     dist.all_reduce(x)          # the sum over all ranks, on every rank
 
-MPI carries arrays on the host (``pip install 'rustorch[mpi]'``), NCCL carries those on GPUs. Without a launcher the
-world has one rank.
+MPI carries arrays on the host (``pip install 'rustorch[mpi]'``), NCCL carries arrays on GPUs. Without a launcher there
+is one rank.
 """
 
 from __future__ import annotations

@@ -120,7 +120,8 @@ def reduce(
 ) -> Work | None:
     """Replace rank ``dst``'s array with the reduction over all ranks. The other ranks' arrays do not change.
 
-    Parameters, returned handle and errors are those of `all_reduce`.
+    ``dst`` is a rank of the world, also with ``group``. Other parameters, returned handle and errors are those of
+    `all_reduce`.
 
     Examples
     --------
@@ -151,7 +152,8 @@ def broadcast(
 ) -> Work | None:
     """Replace every rank's array with that of rank ``src``.
 
-    Parameters, returned handle and errors are those of `all_reduce`.
+    ``src`` is a rank of the world, also with ``group``. Other parameters, returned handle and errors are those of
+    `all_reduce`.
 
     Examples
     --------

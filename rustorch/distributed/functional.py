@@ -73,8 +73,8 @@ def all_reduce(tensor: ArrayLike, op: str = ReduceOp.SUM, group: ProcessGroup | 
     tensor : Variable or array
         The same shape and dtype on every rank.
     op : str
-        A reduction of `ReduceOp`. The smallest and the largest value and the product are computed from the arrays of
-        all ranks, which every rank then holds.
+        A reduction of `ReduceOp`. For ``MIN``, ``MAX`` and ``PRODUCT``, each rank needs memory for the arrays of all
+        ranks.
     group : ProcessGroup, optional
         Default: all ranks.
 
@@ -112,10 +112,10 @@ def all_reduce(tensor: ArrayLike, op: str = ReduceOp.SUM, group: ProcessGroup | 
 
 
 def broadcast(tensor: ArrayLike, src: int, group: ProcessGroup | None = None) -> Variable:
-    """The array of rank ``src``, on every rank. The gradients of all ranks are added up there.
+    """The array of rank ``src``, on every rank. In backward, rank ``src`` gets the sum of the gradients of all ranks.
 
-    The gradient on the other ranks is zero: they give shape, dtype and ``requires_grad``. Errors are those of
-    `all_reduce`.
+    The other ranks pass an array that gives only shape, dtype and ``requires_grad``. Its gradient is zero. Errors are
+    those of `all_reduce`.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def _linear(op: str, x: Variable, function: str) -> str:
 def all_gather(tensor: ArrayLike, group: ProcessGroup | None = None) -> tuple[Variable, ...]:
     """The arrays of all ranks, on every rank: number r is that of rank r.
 
-    The gradient of an array is the sum of those that the ranks have for it. Errors are those of `all_reduce`.
+    The gradient of an array is the sum of its gradients on all ranks. Errors are those of `all_reduce`.
 
     Examples
     --------
@@ -178,7 +178,7 @@ def all_gather(tensor: ArrayLike, group: ProcessGroup | None = None) -> tuple[Va
 def all_gather_into_tensor(tensor: ArrayLike, group: ProcessGroup | None = None) -> Variable:
     """The arrays of all ranks as one: (n, ...) on each rank -> (ranks * n, ...) on every rank.
 
-    Errors are those of `all_reduce`; an array without dimensions is another.
+    Errors are those of `all_reduce`. An array without dimensions is a ValueError, too.
 
     Examples
     --------
@@ -228,7 +228,7 @@ def reduce_scatter(
 def reduce_scatter_tensor(input: ArrayLike, op: str = ReduceOp.SUM, group: ProcessGroup | None = None) -> Variable:
     """This rank's part of the sum or the average over all ranks: (ranks * n, ...) -> (n, ...).
 
-    Errors are those of `all_reduce`; a first size that the number of ranks does not divide is another.
+    Errors are those of `all_reduce`. If the number of ranks does not divide the first size, it is a ValueError, too.
 
     Examples
     --------
@@ -284,7 +284,7 @@ def scatter(tensors: Sequence[ArrayLike], src: int = 0, group: ProcessGroup | No
 
 
 def all_to_all(tensors: Sequence[ArrayLike], group: ProcessGroup | None = None) -> tuple[Variable, ...]:
-    """What every rank has for this one: ``tensors[r]`` goes to rank r, and result r comes from rank r.
+    """Send ``tensors[r]`` to rank r, and return the arrays that come from all ranks: number r is from rank r.
 
     Errors are those of `reduce_scatter`.
 

@@ -173,7 +173,10 @@ def get_world_size(group: ProcessGroup | None = None) -> int:
 
 
 def get_backend(group: ProcessGroup | None = None) -> str:
-    """What carries the arrays of a group: "mpi", "nccl" or, in a world of one without a launcher, "alone"."""
+    """What carries the arrays of a group: "mpi", "nccl", or "alone" for one rank without a launcher.
+
+    It is "mpi" also where NCCL carries arrays on GPUs beside MPI.
+    """
     found = resolved(group, "get_backend")
     return found.backend or found.exchange.name
 
@@ -203,7 +206,7 @@ _LOCAL_RANKS = ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"
 def local_rank() -> int:
     """The number of this process among those on the same host: which GPU to take, as in ``f"cuda:{local_rank()}"``.
 
-    The launcher says it in an environment variable; without a launcher it is 0.
+    The launcher sets an environment variable with this number. Without a launcher it is 0.
     """
     for name in _LOCAL_RANKS:
         value = os.environ.get(name, "")
@@ -228,7 +231,7 @@ def new_group(ranks: Sequence[int] | None = None) -> ProcessGroup:
     Raises
     ------
     ValueError
-        If a rank does not exist, comes twice, or if the ranks do not all pass the same members.
+        If a rank does not exist or comes twice, or if the ranks do not all pass the same members.
 
     Examples
     --------

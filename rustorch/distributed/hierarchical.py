@@ -16,14 +16,16 @@ __all__ = ["new_hierarchical_group"]
 def new_hierarchical_group(ranks_per_node: int | None = None) -> ProcessGroup:
     """A group of all ranks whose large exchanges go through the network once for each node, not once for each rank.
 
-    An ``all_reduce`` adds up inside of each node, so that every rank has a part of the sum; the ranks that have the
-    same part add it up between the nodes; then the nodes gather the parts. ``reduce_scatter_tensor``,
-    ``all_gather_into_tensor`` and ``broadcast`` work alike. All other collectives are those of `new_group`.
+    ``all_reduce`` has three steps. The ranks of each node add up, so that each of them has a part of the node's sum.
+    The ranks with the same part add it up between the nodes. Then the ranks of each node gather the parts.
+    ``reduce_scatter_tensor``, ``all_gather_into_tensor`` and ``broadcast`` work alike. All other collectives are those
+    of `new_group`.
 
-    It pays where a launcher deals the ranks to the nodes one by one (rank 0 on the first, rank 1 on the second, and so
-    on), and against rings over many nodes. Where each node has consecutive ranks, MPI exchanges in a similar order on
-    its own. ``python -m benchmarks --only scaling`` computes what to expect. Arrays on the host are exchanged before
-    the call returns, also with ``async_op=True``; those on GPUs go on in the background.
+    It is faster in two cases: if a launcher deals the ranks to the nodes one by one (rank 0 on the first, rank 1 on the
+    second, and so on), and if exchanges would go around a ring over many nodes. If each node has consecutive ranks, MPI
+    exchanges in a similar order by itself. ``python -m benchmarks --only scaling`` computes what to expect. Arrays on
+    the host are exchanged before the call returns, also with ``async_op=True``. Arrays on GPUs are exchanged in the
+    background.
 
     Parameters
     ----------

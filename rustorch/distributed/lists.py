@@ -168,7 +168,7 @@ def gather(
     gather_list : list of Variable or native array, optional
         On rank ``dst``: one for each rank. None on the others.
     dst : int
-        The rank that receives.
+        The rank that receives: a rank of the world.
     group, async_op
         As in `all_reduce`, which also has the errors.
 
@@ -215,7 +215,7 @@ def scatter(
     scatter_list : list of Variable or native array, optional
         On rank ``src``: one for each rank. None on the others.
     src : int
-        The rank that sends.
+        The rank that sends: a rank of the world.
     group, async_op
         As in `all_reduce`, which also has the errors.
 

@@ -39,7 +39,7 @@ def send(tensor: Variable | Array, dst: int, group: ProcessGroup | None = None, 
     group : ProcessGroup, optional
         Default: all ranks.
     tag : int
-        `recv` receives what was sent with its own tag.
+        A number that tells messages apart: `recv` receives only what was sent with the same tag.
 
     Raises
     ------
@@ -93,7 +93,8 @@ def recv(tensor: Variable | Array, src: int | None = None, group: ProcessGroup |
     Raises
     ------
     ValueError
-        If the array that was sent has another shape or dtype. It can still be received, in an array like it.
+        If the array that was sent has another shape or dtype. It can still be received, with an array of that shape
+        and dtype.
     """
     work, members, source = _received(tensor, src, group, tag, "recv")
     work.wait()
@@ -131,22 +132,22 @@ def _check_tag(tag: Any, function: str) -> None:
 def broadcast_object(obj: Any, src: int = 0, group: ProcessGroup | None = None) -> Any:
     """The value that rank ``src`` passes, on every rank.
 
-    Only values that JSON has are sent, so that nothing can be executed by a message: None, booleans, numbers, strings,
-    and lists and dicts of these. Keys of dicts are strings. A tuple arrives as a list.
+    The value is sent as JSON, so a message cannot contain code. It is None, a boolean, a number, a string, or a list or
+    dict of these. Keys of dicts are strings. A tuple arrives as a list.
 
     Parameters
     ----------
     obj : JSON-like value
-        It counts on rank ``src`` alone.
+        The value on rank ``src``. What other ranks pass is ignored.
     src : int
-        The rank that sends.
+        The rank that sends: a rank of the world.
     group : ProcessGroup, optional
         Default: all ranks.
 
     Raises
     ------
     TypeError
-        If the value is not such a value. Every rank raises then.
+        If the value cannot be sent. Every rank raises then.
 
     Examples
     --------

@@ -10,9 +10,9 @@ __all__ = ["ReduceOp", "reduction"]
 
 
 class ReduceOp:
-    """The reductions of `all_reduce`, `reduce` and `reduce_scatter`. Their names as strings do as well.
+    """The reductions of `all_reduce`, `reduce` and `reduce_scatter`. Strings such as ``"sum"`` mean the same.
 
-    ``AVG`` is the sum divided by the number of ranks; it is for floating-point and complex arrays. For booleans,
+    ``AVG`` is the sum divided by the number of ranks, for floating-point and complex arrays. For booleans,
     ``SUM`` and ``MAX`` mean "or", ``PRODUCT`` and ``MIN`` mean "and".
     """
 

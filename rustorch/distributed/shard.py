@@ -62,7 +62,7 @@ class Shard:
     TypeError
         If ``array`` is not an array of a backend.
     ValueError
-        If it has another number of dimensions, or the piece does not lie in the global array.
+        If ``array`` does not have one dimension, or the piece does not lie in the global array.
 
     Examples
     --------

@@ -21,7 +21,7 @@ _watchdog: Watchdog | None = None
 
 
 def is_available() -> bool:
-    """Whether process groups can be used: always, for a world of one. Exchanges between processes need mpi4py."""
+    """Whether process groups can be used: always True, because one rank needs nothing. More need mpi4py or NCCL."""
     return True
 
 
@@ -48,18 +48,19 @@ def init_process_group(
     Parameters
     ----------
     backend : {"mpi", "nccl"}, optional
-        What carries the arrays. By default, MPI carries what lies on the host, and NCCL what lies on GPUs, if each rank
-        has a GPU of its own; ranks that share a GPU exchange through MPI. "mpi" uses MPI alone. "nccl" refuses
-        arrays that are not on a GPU; it also starts without MPI, from the variables that torchrun sets (RANK,
-        WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) and RUSTORCH_TOKEN: a secret text, the same one for all
-        processes, without which nobody can join the job.
+        What carries the arrays. By default, MPI carries arrays on the host, and NCCL arrays on GPUs, if each rank has a
+        GPU of its own. Ranks that share a GPU exchange through MPI. "mpi" uses MPI alone. "nccl" refuses arrays that
+        are not on a GPU. Under torchrun, "nccl" is the default and starts without MPI, from the variables that torchrun
+        sets (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) and from RUSTORCH_TOKEN. This is a secret text,
+        the same for all processes. A process without it cannot join the job.
     timeout : float or datetime.timedelta, optional
-        Seconds after which a rank that does not come to a collective ends the job, with a report of what each rank
-        waits for. Default: 600.
+        How many seconds ranks wait for one that does not come to a collective. Then they end the job, and report what
+        each rank waits for. Default: 600.
     debug : bool, optional
-        By default, ranks compare what they call before each exchange through MPI that they wait for, which takes
-        microseconds. True compares all exchanges, also those in the background and on GPUs, and makes them wait for one
-        another. False compares none. The environment variable RUSTORCH_DISTRIBUTED_DEBUG, 0 or 1, is the default.
+        Whether ranks compare what they call before an exchange. True compares all exchanges, also those in the
+        background and on GPUs, and makes the ranks wait for one another. False compares none. None compares the
+        exchanges through MPI that the ranks wait for anyway, which takes microseconds. The environment variable
+        RUSTORCH_DISTRIBUTED_DEBUG, 0 or 1, replaces None.
 
     Raises
     ------
@@ -131,7 +132,7 @@ def _checked(backend: Any, timeout: Any, debug: Any) -> tuple[float, str]:
 
 
 def destroy_process_group(group: ProcessGroup | None = None) -> None:
-    """End a group, or for None all groups. Every member calls it, and waits until all others have come here.
+    """End a group, or for None all groups. Every member calls it. For None, it waits until all ranks have called it.
 
     Raises
     ------

@@ -192,9 +192,9 @@ def trace(file: str | os.PathLike[str], ranks: Sequence[int] | None = None) -> I
     shows what it computes, and the rows below show the collectives that go on meanwhile. DistributedDataParallel marks
     forward, backward, and the moment at which a bucket of gradients is full; `Timeline.span` marks other parts.
 
-    All ranks enter and leave it together, because the zero of their clocks is taken at the beginning, and the events go
-    to rank 0 at the end. If the body raises, each rank writes its events into a file of its own, with ``.rank0`` and so
-    on in its name, without waiting for the others.
+    All ranks enter the context together, and set their clocks to zero there. They also leave it together, and send
+    their events to rank 0. If the body raises an error, each rank writes its events into a file of its own, with
+    ``.rank0`` and so on in its name, and does not wait for the others.
 
     Parameters
     ----------

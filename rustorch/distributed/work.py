@@ -30,7 +30,7 @@ class Done:
 
 
 class Work:
-    """A collective that was called with ``async_op=True``.
+    """An exchange in progress: that of a collective with ``async_op=True``, of `isend`, or of `irecv`.
 
     Its arrays belong to the exchange until `wait` returns: do not read or write them before.
 
@@ -55,7 +55,8 @@ class Work:
         Returns
         -------
         bool
-            True. On a GPU the exchange is done in the order of its stream: what is launched from here on runs after it.
+            True. On a GPU the host does not wait: what is launched on the current stream from now on runs after the
+            exchange.
         """
         if self._request is not None:
             self._request.wait()
@@ -63,7 +64,7 @@ class Work:
         return True
 
     def is_completed(self) -> bool:
-        """Whether the exchange is done. Between hosts, asking is what moves the data on: ask now and then."""
+        """Whether the exchange is done. MPI moves arrays on the host only during such calls: call it now and then."""
         if self._request is not None and self._request.done():
             self._end()
         return self._request is None

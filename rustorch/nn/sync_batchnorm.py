@@ -27,10 +27,10 @@ AnyModule = TypeVar("AnyModule", bound=Module)
 class SyncBatchNorm(_BatchNorm):
     """Batch normalization with the mean and the variance of the batches of all ranks together.
 
-    Layers with `BatchNorm1d` and its like normalize by the batch of one rank, which is small if there are many ranks.
-    This layer exchanges its moments in each forward in training, and two sums per channel in backward: the ranks
-    compute what one process would compute for the whole batch. Their batches may have different sizes, and some may be
-    empty. In evaluation, in a world of one, and without a process group it is the ordinary batch norm.
+    `BatchNorm1d` and its like normalize by the batch of one rank, which is small if there are many ranks. In training,
+    this layer exchanges its moments in each forward, and two sums per channel in backward. So the ranks compute what
+    one process would compute for the whole batch. Their batches may have different sizes, and some may be empty. In
+    evaluation, with one rank, and without a process group it is the ordinary batch norm.
 
     Parameters
     ----------

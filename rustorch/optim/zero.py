@@ -28,25 +28,28 @@ _MEMBERS = ("params", "param_names")
 class ZeroRedundancyOptimizer(Optimizer):
     """Any optimizer, with its state spread over the ranks of a process group.
 
-    Each parameter has one rank that owns it. The owner alone keeps its state, updates it, and sends it to the others.
-    With N ranks, each one keeps about 1/N of the state. The parameters after a step are those of the plain optimizer,
-    bit for bit. `LBFGS` has one state for all parameters: each rank keeps a piece of it, all make the same step, and
-    dot products are summed over the ranks, which rounds them differently. The mean of the ranks' losses decides about
-    its line search.
+    Each parameter is owned by one rank. Only the owner keeps the state of the parameter. It updates the parameter, and
+    sends it to the other ranks. With N ranks, each one keeps about 1/N of the state. The parameters after a step are
+    those of the plain optimizer, bit for bit.
 
-    All ranks make it with the same parameters in the same order, and call its methods together. Gradients must be equal
-    on all ranks, which `nn.parallel.DistributedDataParallel` provides; `nn.utils.clip_grad_norm_` works as without it.
+    `LBFGS` is different, because it has one state for all parameters. Each rank keeps a piece of it, and all make the
+    same step. Dot products are summed over the ranks, which rounds them differently. The line search uses the mean of
+    the ranks' losses.
+
+    All ranks make the optimizer with the same parameters in the same order, and call its methods together. Gradients
+    must be equal on all ranks, as after backward of `nn.parallel.DistributedDataParallel`. `nn.utils.clip_grad_norm_`
+    works as with a plain optimizer.
 
     Parameters
     ----------
     params : iterable of Variables, of (name, Variable) pairs, or of dicts
-        See `Optimizer`. A parameter is not split: one that is larger than all others together limits what is saved.
+        See `Optimizer`. A parameter is not split between ranks, so a very large one limits how much memory is saved.
     optimizer_class : type
         A subclass of `Optimizer`, such as ``rustorch.Adam``.
     process_group : ProcessGroup, optional
         Default: all ranks.
     parameters_as_bucket_view : bool
-        Whether the parameters of a rank become views of one array, which is sent without copies.
+        Whether the parameters of a rank become views of one array. Sending this array needs no copies.
     overlap_with_ddp : bool
         PyTorch's argument; only False is supported.
     **defaults

@@ -56,8 +56,9 @@ def save(
         Whether all ranks of the process group save one object together into a folder, with a file of each rank. All
         ranks call ``save``, each with its own part. The folder is made if it does not exist; its parent must exist.
     rank : int, optional
-        This rank of the process group writes one file for all of them. All ranks call ``save``, each with its own part,
-        and return when the file is complete. Default: this process saves alone, and no other rank takes part.
+        The rank (of the world) that writes one file for all ranks. All ranks call ``save``, each with its own part, and
+        return when the file is complete. Without ``rank`` and ``sharded``, this process saves alone, and no other rank
+        takes part.
     group : ProcessGroup, optional
         The ranks that save together. Default: all.
 
@@ -72,14 +73,14 @@ def save(
     OSError
         If the file cannot be written, for example without space or permission. The old file does not change.
     RuntimeError
-        If ranks save together and it failed on another rank: it fails on all of them then, and the old files do not
-        change. Or if `rustorch.distributed.init_process_group` was not called before.
+        If ranks save together and one of them fails. Then all ranks raise an error, and the old files do not change.
+        Also if ranks save together without `rustorch.distributed.init_process_group`.
 
     Notes
     -----
-    The object that ranks save together has the keys of all their dicts. An array that several ranks have is written by
-    one of them; a `rustorch.distributed.Shard` is a piece of an array, and all of the array's pieces are needed. Any
-    other value is that of the first rank that has it. To save a value of each rank, give each a key of its own:
+    The object that ranks save together has the keys of all their dicts. One rank writes an array that several ranks
+    have. A `rustorch.distributed.Shard` is a piece of an array, and the ranks must have all pieces of it. Any other
+    value is that of the first rank that has it. To save a value of each rank, give each a key of its own:
     ``{"random": {dist.get_rank(): rustorch.get_rng_state()}}``.
 
     Gradients, devices, shared memory and ``requires_grad`` are not saved. Subclasses of dicts, lists, tuples and
@@ -152,10 +153,10 @@ def load(path: str | os.PathLike[str] | BinaryIO, device: str | None = None, *, 
     device : str, optional
         The device of the Variables. Default: the default device.
     sharded : bool
-        For a folder: whether arrays that were saved in pieces stay in the files until ``load_state_dict`` of a module
-        of `nn.parallel.fully_shard`, or of its optimizer, reads this rank's piece. They are
-        `rustorch.distributed.Shard` objects. The number of ranks may differ from that of the save. Without it, the
-        arrays are whole.
+        For a folder: whether arrays that were saved in pieces stay in the files. They are loaded as
+        `rustorch.distributed.Shard` objects, from which ``load_state_dict`` of a module of `nn.parallel.fully_shard`,
+        or of its optimizer, reads this rank's piece. The number of ranks may differ from that of the save. With False,
+        the arrays are whole.
 
     Returns
     -------

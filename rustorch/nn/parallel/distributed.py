@@ -25,18 +25,18 @@ class DistributedDataParallel(Module):
     """Train a module on several ranks: each computes the gradients of its own batch, and backward averages them.
 
     The ranks start with rank 0's parameters and buffers. In backward, gradients are collected in buckets, and a bucket
-    is exchanged as soon as it is full, while backward goes on with the layers before. When ``backward()`` returns,
-    every rank has the same gradients, so that the same optimizer step on each keeps the parameters equal. If the loss
+    is exchanged as soon as it is full, while backward goes on with earlier layers. When ``backward()`` returns, every
+    rank has the same gradients. All ranks then make the same optimizer step, and the parameters stay equal. If the loss
     is the mean over a rank's batch, and all batches have the same size, the gradients are those of the mean over all
     batches together.
 
-    In a world of one, a call is a call of the module, and nothing else happens.
+    With one rank, a call only calls the module.
 
     Parameters
     ----------
     module : Module
-        It stays reachable as ``ddp.module``; its parameters keep their identity, so that an optimizer may be made
-        before or after.
+        It stays reachable as ``ddp.module``. Its parameters stay the same objects, so an optimizer may be made before
+        or after.
     device_ids : sequence of one int or str, optional
         The device of the module, to which Variables among the arguments of a call are moved. Default: arguments stay
         where they are, and the module may be on several devices.
@@ -45,20 +45,19 @@ class DistributedDataParallel(Module):
     dim : int
         Accepted for programs written for PyTorch: the batch is not split.
     broadcast_buffers : bool
-        Whether buffers, such as running means, are replaced with rank 0's at the start of a forward.
+        Whether each forward first replaces buffers, such as running means, with those of rank 0.
     init_sync : bool
-        Whether the parameters are compared, and rank 0's parameters and buffers copied to all ranks.
+        Whether the ranks compare their parameters, and then copy the parameters and buffers of rank 0.
     process_group : ProcessGroup, optional
         The ranks. Default: all.
     bucket_cap_mb : float
         The size of a bucket in MiB. Larger buckets are exchanged faster, smaller ones earlier.
     find_unused_parameters : bool
-        Whether a loss may depend on a part of the parameters alone, on each rank another one. It costs one more small
-        exchange in each backward. A parameter that no rank uses keeps its gradient.
+        Whether a loss may depend on only some of the parameters. They may differ between ranks. This costs one more
+        small exchange in each backward. A parameter that no rank uses keeps its gradient.
     gradient_as_bucket_view : bool
-        Whether ``grad`` is a part of the bucket, which saves memory and a copy. Its values are replaced by later
-        backwards. False gives each gradient memory of its own. (The default is PyTorch's recommendation; PyTorch's
-        own default is False.)
+        Whether ``grad`` is a part of the bucket. This saves memory and a copy, but the next backward replaces its
+        values. False gives each gradient memory of its own. (PyTorch's default is False.)
     static_graph : bool
         Whether each loss depends on the same parameters as the first one. Parameters that no loss depends on are found
         in the first backward.
@@ -73,10 +72,10 @@ class DistributedDataParallel(Module):
 
     Notes
     -----
-    In `backward`, a RuntimeError names the parameters that the loss does not depend on, without
-    ``find_unused_parameters``. `rustorch.grad` with respect to parameters is refused: averaged gradients exist in
-    ``grad`` alone. All ranks call forward and backward equally often; see `join` where they have different numbers of
-    batches.
+    If the loss does not depend on all parameters, `backward` raises a RuntimeError that names the others, unless
+    ``find_unused_parameters`` is set. `rustorch.grad` with respect to parameters raises an error, because only the
+    attribute ``grad`` gets averaged gradients. All ranks must call forward and backward equally often. If they have
+    different numbers of batches, see `join`.
 
     Examples
     --------
@@ -215,8 +214,7 @@ class DistributedDataParallel(Module):
     def no_sync(self) -> Iterator[None]:
         """A context in which gradients add up on each rank, and are not exchanged.
 
-        The first backward of a forward outside of it exchanges the sum. The forward has to be inside of the context,
-        too.
+        Put forward and backward inside of the context. The first forward and backward after it exchange the sum.
 
         Examples
         --------
@@ -243,6 +241,9 @@ class DistributedDataParallel(Module):
 
         A rank that leaves the loop early takes part in the exchanges of the others with zeros, until all have left.
         Then all ranks get the parameters and buffers of a rank that was among the last.
+
+        Such a rank knows only the exchanges of this module's forward and backward. Other exchanges in the loop would
+        wait for it for ever: those of `nn.SyncBatchNorm`, of `optim.ZeroRedundancyOptimizer`, and your own.
 
         Parameters
         ----------

@@ -33,8 +33,10 @@ class FSDPModule(Module):
         return [module._unit for module in modules if isinstance(module, FSDPModule)]
 
     def set_requires_gradient_sync(self, requires_gradient_sync: bool, *, recurse: bool = True) -> None:
-        """Set whether backward averages the gradients over the ranks. Without it, whole gradients are kept, and the
-        next backward that averages adds them: for the accumulation of several batches.
+        """Set whether backward averages the gradients over the ranks.
+
+        Without it, each rank keeps whole gradients, and the next backward that averages adds them. This accumulates the
+        gradients of several batches.
 
         Parameters
         ----------
@@ -74,12 +76,12 @@ class FSDPModule(Module):
         recurse : bool
             Whether to do so for the units below this module, too. They need memory for all parameters then.
         writeback : bool
-            Whether changes of the parameters stay. Each rank keeps its own piece, so make the same changes on each.
+            Whether changes of the parameters stay. Each rank keeps its own piece, so make equal changes on all ranks.
 
         Raises
         ------
         RuntimeError
-            If forward runs, or a context is open already.
+            If it is called during forward, or if a context is open already.
         ValueError
             At the end, if a parameter was given an array of another shape.
         """
@@ -142,7 +144,8 @@ def fully_shard(
         The ranks. Default: all.
     reshard_after_forward : bool, optional
         Whether the whole parameters are freed between forward and backward. False keeps them, which saves an exchange
-        and costs their memory. Default: they are freed, except for the outermost call, whose backward begins at once.
+        and costs their memory. Default: they are freed, except those of the outermost module, because its backward
+        begins at once.
 
     Returns
     -------
@@ -154,15 +157,15 @@ def fully_shard(
     TypeError
         If ``module`` is not a Module, or its arrays cannot be changed in place.
     RuntimeError
-        If there is no process group, the module is a unit already, a parameter belongs to another unit too or has a
-        gradient, or the parameters differ between the ranks (with the differences, on every rank).
+        If there is no process group; if the module is a unit already; if a parameter also belongs to another unit, or
+        has a gradient; if the parameters differ between the ranks (with the differences, on every rank).
     ValueError
         If this rank is not in the group.
 
     Notes
     -----
-    - Parameters are whole only while forward of their unit runs. What uses a layer's parameters from the outside, such
-      as tied weights, belongs into one unit with the layer.
+    - Parameters are whole only while forward of their unit runs. If other layers use a layer's parameters, as with tied
+      weights, put all of these layers into one unit.
     - A parameter that no rank uses keeps its gradient. All ranks call the same units in the same order.
     - `state_dict` has a `Shard` for each parameter, and `load_state_dict` takes such pieces or whole arrays.
     - Elementwise optimizers (SGD, Adam, AdamW, ...) do the same as on whole parameters. Adafactor, Muon and LBFGS need
