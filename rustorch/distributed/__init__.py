@@ -34,14 +34,13 @@ from .group import (
     get_world_size,
     is_initialized,
     local_rank,
-    new_group,
 )
 from .hierarchical import new_hierarchical_group
 from .lists import all_gather, all_to_all, gather, reduce_scatter, scatter
 from .messages import all_gather_object, broadcast_object, irecv, isend, recv, send
 from .reduce_op import ReduceOp
 from .shard import Shard
-from .start import destroy_process_group, init_process_group, is_available
+from .start import destroy_process_group, init_process_group, is_available, new_group
 from .tracing import Timeline, trace
 from .work import Work
 

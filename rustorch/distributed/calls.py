@@ -76,6 +76,10 @@ class Calls:
         self._open[key] = Call(0 if partners else self.count, text, time.monotonic(), line, partners or self.ranks)
         return key
 
+    def during(self, text: str) -> _During:
+        """A context in which this rank waits for the others, in a collective of this name."""
+        return _During(self, text)
+
     def wait(self, key: int, waits: bool = True) -> None:
         """Note that the program waits for the end of a call, or that it does not, and goes on."""
         call = self._open.get(key)
@@ -97,6 +101,20 @@ class Calls:
         what, since = running
         frame = sys._current_frames().get(threading.main_thread().ident or 0)
         return Call(self.count, f"or an earlier one: {what} runs on the GPU", since, line_of(frame), self.ranks)
+
+
+class _During:
+    """A collective that begins and ends with a ``with`` statement."""
+
+    def __init__(self, calls: Calls, text: str):
+        self._calls = calls
+        self._text = text
+
+    def __enter__(self) -> None:
+        self._key = self._calls.begin(self._text)
+
+    def __exit__(self, *exc: object) -> None:
+        self._calls.end(self._key)
 
 
 class Watched:

@@ -33,7 +33,7 @@ def run(
     finish: Callable[[], None] | None = None,
 ) -> Work | None:
     """Compare the calls of all ranks, start an exchange, and wait for it unless ``async_op``."""
-    text = f"{function}({details})"
+    text = f"{function}({details}{', async_op=True' if async_op else ''})"
     key = group.calls.begin(text)
     try:
         compare(group, function, text, exchange.checked, async_op)
@@ -62,7 +62,7 @@ def all_reduce(
     group : ProcessGroup, optional
         Default: all ranks.
     async_op : bool
-        Return at once, with a handle whose ``wait`` ends the exchange.
+        Return at once, with a handle whose ``wait`` ends the exchange. The same on all ranks.
 
     Returns
     -------

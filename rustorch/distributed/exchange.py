@@ -7,6 +7,7 @@ on. Ranks are numbers within the group. Every method but `barrier` starts the ex
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..backends import Array, of
@@ -69,8 +70,11 @@ class Exchange:
         """Send an array to one rank."""
         raise NotImplementedError
 
-    def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, int]:
-        """Receive into ``array`` from one rank, or from any for None; also returns the rank that it comes from."""
+    def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, Callable[[], int]]:
+        """Receive into ``array`` from one rank, or from any for None.
+
+        Also returns a function that says which rank it came from, once it has arrived.
+        """
         raise NotImplementedError
 
     def barrier(self) -> Request:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..backends import Array, Backend, of
@@ -13,7 +13,7 @@ from .exchange import Alone, Exchange
 
 __all__ = [
     "ProcessGroup", "get_backend", "get_global_rank", "get_group_rank", "get_process_group_ranks", "get_rank",
-    "get_world_size", "is_initialized", "local_rank", "new_group",
+    "get_world_size", "is_initialized", "local_rank",
 ]  # fmt: skip
 
 
@@ -74,11 +74,38 @@ class ProcessGroup:
         if not self._gpu_tried and self.host is not None:
             from . import nccl
 
-            found = nccl.connect(self.host, self.rank, self.size, backend, array, required=self.backend == "nccl")
+            required = self.backend == "nccl"
+            with self.calls.during("connect the GPUs by NCCL"):
+                found = nccl.connect(self.host, self.rank, self.size, backend, array, required=required)
             self._gpu, self._gpu_tried = found, True
             if found is not None:
-                self.calls.on_gpu = found.oldest
+                self._watch_gpu(found.oldest)
         return self._gpu
+
+    def _watch_gpu(self, oldest: Callable[[], tuple[str, float] | None]) -> None:
+        """Let the watchdog ask which exchange on the GPU has run longest."""
+        calls = getattr(self.calls, "original", self.calls)  # while a trace is recorded, another record is before it
+        calls.on_gpu = oldest
+
+    def exchange_for_message(self, array: Array, function: str) -> Exchange:
+        """What carries an array to one other rank: MPI, or NCCL where there is no MPI.
+
+        Raises
+        ------
+        RuntimeError
+            If NCCL would have to connect all ranks first, which only a call of all of them can do.
+        """
+        backend = of(array)
+        assert backend is not None
+        on_gpu = backend.name == "cuda"
+        if self.host is not None and self.host.name == "mpi" and (on_gpu or self.backend != "nccl"):
+            return self.host
+        if on_gpu and self.rank >= 0 and self.size > 2 and not self._gpu_tried:
+            raise RuntimeError(
+                f"{function}: without MPI, the first exchange of a group connects the GPUs of all its ranks; call "
+                f"all_reduce or broadcast with a GPU array on all {self.size} ranks before"
+            )
+        return self.exchange_for(array, function)
 
     @property
     def exchange(self) -> Exchange:
@@ -178,6 +205,8 @@ def get_backend(group: ProcessGroup | None = None) -> str:
     It is "mpi" also where NCCL carries arrays on GPUs beside MPI.
     """
     found = resolved(group, "get_backend")
+    if found.rank < 0:  # what carries its arrays is known to its members alone
+        return get_backend()
     return found.backend or found.exchange.name
 
 
@@ -199,7 +228,8 @@ def get_global_rank(group: ProcessGroup, group_rank: int) -> int:
     return found.ranks[group_rank]
 
 
-#: Where launchers say which process on its host this one is: MPICH, Open MPI, Intel MPI, Slurm, torchrun.
+#: Where launchers say which process on its host this one is: MPICH and Intel MPI, Open MPI, Slurm, torchrun. Workers of
+#: torchrun also see the variables of a launcher that started torchrun itself.
 _LOCAL_RANKS = ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "LOCAL_RANK")
 
 
@@ -208,54 +238,9 @@ def local_rank() -> int:
 
     The launcher sets an environment variable with this number. Without a launcher it is 0.
     """
-    for name in _LOCAL_RANKS:
+    names = ("LOCAL_RANK", *_LOCAL_RANKS) if "TORCHELASTIC_RUN_ID" in os.environ else _LOCAL_RANKS
+    for name in names:
         value = os.environ.get(name, "")
         if value.isdecimal():
             return int(value)
     return 0
-
-
-def new_group(ranks: Sequence[int] | None = None) -> ProcessGroup:
-    """A group of some of the ranks. All ranks of the world call it, also those that are not members.
-
-    Parameters
-    ----------
-    ranks : sequence of int, optional
-        The members: ranks of the world. Default: all.
-
-    Returns
-    -------
-    ProcessGroup
-        For the argument ``group`` of the collectives. Ranks that are not members may not use it.
-
-    Raises
-    ------
-    ValueError
-        If a rank does not exist or comes twice, or if the ranks do not all pass the same members.
-
-    Examples
-    --------
-    >>> import rustorch.distributed as dist
-    >>> dist.init_process_group()
-    >>> dist.get_world_size(dist.new_group([0]))
-    1
-    >>> dist.destroy_process_group()
-    """
-    everyone = world("new_group")
-    members = tuple(everyone.ranks if ranks is None else sorted(ranks))
-    for rank in members:
-        everyone.position(rank, "new_group")
-    if len(set(members)) != len(members) or not members:
-        raise ValueError(f"new_group: a group has at least one rank, and each once; these are {list(members)}")
-    described = [part.decode() for part in everyone.exchange.gather_bytes(repr(list(members)).encode())]
-    if len(set(described)) > 1:
-        lines = "".join(f"\n  rank {rank}: {text}" for rank, text in enumerate(described))
-        raise ValueError(f"new_group: all ranks pass the same members, and these differ:{lines}")
-    position = members.index(everyone.rank) if everyone.rank in members else -1
-    host = everyone.host.split(members) if everyone.host is not None else None
-    gpu: Any = None
-    if everyone.host is None:
-        gpu = everyone.exchange.split(members)
-    group = ProcessGroup(members, position, host, gpu, everyone.backend)
-    state.others.append(group)
-    return group

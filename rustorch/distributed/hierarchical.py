@@ -7,7 +7,8 @@ from typing import Any
 
 from ..backends import Array, Backend, of
 from .exchange import Exchange
-from .group import ProcessGroup, new_group, state, world
+from .group import ProcessGroup, state, world
+from .start import new_group
 from .work import Done, Request
 
 __all__ = ["new_hierarchical_group"]
@@ -58,8 +59,9 @@ def new_hierarchical_group(ranks_per_node: int | None = None) -> ProcessGroup:
     everyone = world("new_hierarchical_group")
     own = machine() if ranks_per_node is None else _node_of(everyone, ranks_per_node)
     nodes: dict[str, list[int]] = {}
-    for rank, data in enumerate(everyone.exchange.gather_bytes(str(own).encode())):
-        nodes.setdefault(data.decode(), []).append(rank)
+    with everyone.calls.during("new_hierarchical_group()"):
+        for rank, data in enumerate(everyone.exchange.gather_bytes(str(own).encode())):
+            nodes.setdefault(data.decode(), []).append(rank)
     members = list(nodes.values())
     local, count = len(members[0]), len(members)
     if any(len(ranks) != local for ranks in members):
@@ -71,7 +73,8 @@ def new_hierarchical_group(ranks_per_node: int | None = None) -> ProcessGroup:
     if local == 1 or count == 1:
         return new_group()
     places = {rank: (node, place) for node, ranks in enumerate(members) for place, rank in enumerate(ranks)}
-    group = _HierarchicalGroup(everyone, [places[rank] for rank in range(everyone.size)], members)
+    with everyone.calls.during("new_hierarchical_group()"):
+        group = _HierarchicalGroup(everyone, [places[rank] for rank in range(everyone.size)], members)
     state.others.append(group)
     return group
 
@@ -119,9 +122,12 @@ class _HierarchicalGroup(ProcessGroup):
                 from ..backends.cupy.ordered import Ordered
 
                 at = self._at
-                inside = connect(self._levels[0], at.place, at.local, backend, array, required=True)
-                between = connect(self._levels[1], at.node, at.nodes, backend, array, required=True)
+                with self.calls.during("connect the GPUs by NCCL"):
+                    inside = connect(self._levels[0], at.place, at.local, backend, array, required=True)
+                    between = connect(self._levels[1], at.node, at.nodes, backend, array, required=True)
                 assert inside is not None and between is not None
+                levels = (flat, inside, between)
+                self._watch_gpu(lambda: next(filter(None, [level.oldest() for level in levels]), None))
                 self._gpu = _Hierarchical(flat, inside, between, at, Ordered(array).launch)
         return self._gpu
 
@@ -272,7 +278,7 @@ class _Hierarchical(Exchange):
     def send(self, array: Array, to: int, tag: int) -> Request:
         return self._flat.send(array, to, tag)
 
-    def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, int]:
+    def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, Callable[[], int]]:
         return self._flat.recv(array, source, tag)
 
     def barrier(self) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..backends import Array
@@ -52,14 +53,19 @@ def send(tensor: Variable | Array, dst: int, group: ProcessGroup | None = None, 
 def _sent(tensor: Any, dst: int, group: ProcessGroup | None, tag: int, function: str) -> Work:
     members = resolved(group, function)
     array = native(tensor, function, written=False)
-    exchange = members.exchange_for(array, function)
     position = members.position(dst, function)
     if position == members.rank:
         raise ValueError(f"{function}: rank {dst} is this rank itself; send to another one")
     _check_tag(tag, function)
+    exchange = members.exchange_for_message(array, function)
     staged = Staged(exchange, function)
     key = members.calls.begin(f"{function}({like(array)}, dst={dst}, tag={tag})", (dst,))
-    return Work(Watched(exchange.send(staged.read(array), position, tag), members.calls, key, waits=False))
+    try:
+        request = exchange.send(staged.read(array), position, tag)
+    except BaseException:
+        members.calls.end(key)
+        raise
+    return Work(Watched(request, members.calls, key, waits=False))
 
 
 def irecv(tensor: Variable | Array, src: int | None = None, group: ProcessGroup | None = None, tag: int = 0) -> Work:
@@ -98,21 +104,21 @@ def recv(tensor: Variable | Array, src: int | None = None, group: ProcessGroup |
     """
     work, members, source = _received(tensor, src, group, tag, "recv")
     work.wait()
-    return members.ranks[source]
+    return members.ranks[source()]
 
 
 def _received(
     tensor: Any, src: int | None, group: ProcessGroup | None, tag: int, function: str
-) -> tuple[Work, ProcessGroup, int]:
+) -> tuple[Work, ProcessGroup, Callable[[], int]]:
     members = resolved(group, function)
     array = native(tensor, function)
-    exchange = members.exchange_for(array, function)
     position = None if src is None else members.position(src, function)
     if position == members.rank:
         raise ValueError(f"{function}: rank {src} is this rank itself; receive from another one")
     if members.size == 1:
         raise ValueError(f"{function}: this rank is the only one of its group; there is no other to receive from")
     _check_tag(tag, function)
+    exchange = members.exchange_for_message(array, function)
     staged = Staged(exchange, function)
     others = tuple(rank for rank in members.ranks if rank != members.ranks[members.rank])
     key = members.calls.begin(f"{function}({like(array)}, src={src}, tag={tag})", others if src is None else (src,))

@@ -150,12 +150,12 @@ class MpiExchange(Exchange):
         requests.append(self._messages.Isend(self._bytes(array), to, tag))
         return Several(requests, (header, array), before=start_latest)
 
-    def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, int]:
+    def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, Callable[[], int]]:
         start_latest()
         receive = _Receive(self, array, source, tag)
         self._receives.append(receive)
-        receive.start(wait=source is None)
-        return receive, receive.source if receive.source is not None else -1
+        receive.start(wait=False)
+        return receive, receive.came_from
 
     def _next_header(self, source: int | None, tag: int, wait: bool) -> tuple[int, list[Any]] | None:
         """The rank and the header of the next array from a rank (or from any), or None if there is none yet."""
@@ -247,6 +247,11 @@ class _Receive(Unfinished):
         self.source = rank
         self._request = exchange._messages.Irecv(exchange._bytes(self._array), rank, self._tag)
         return True
+
+    def came_from(self) -> int:
+        """The rank that has sent the array."""
+        assert self.source is not None
+        return self.source
 
     def wait(self) -> None:
         start_latest()

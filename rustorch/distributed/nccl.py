@@ -165,18 +165,12 @@ class NcclExchange(Exchange):
 
     # -- from one rank to another --------------------------------------------------------------------------------------
     def send(self, array: Array, to: int, tag: int) -> Request:
-        if self._host.name == "mpi":
-            return self._host.send(self._backend.to_numpy(array), to, tag)
         self._check_peer("send", to, tag)
         return self._start("send", lambda: self._communicator.send(array, to), array)
 
-    def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, int]:
-        if self._host.name == "mpi":
-            arriving = _Arriving(self._backend, array)
-            arriving.request, found = self._host.recv(arriving.on_host, source, tag)
-            return arriving, found
+    def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, Callable[[], int]]:
         self._check_peer("recv", source, tag)
-        return self._start("recv", lambda: self._communicator.recv(array, source), array), source or 0
+        return self._start("recv", lambda: self._communicator.recv(array, source), array), lambda: source or 0
 
     def _check_peer(self, function: str, rank: int | None, tag: int) -> None:
         if rank is None or tag:
@@ -203,30 +197,3 @@ class NcclExchange(Exchange):
 
     def close(self) -> None:
         self._communicator.close()
-
-
-class _Arriving:
-    """An array that arrives in the memory of the host, and is copied to the GPU then."""
-
-    request: Request
-
-    def __init__(self, backend: Backend, array: Array):
-        self._backend = backend
-        self._array: Array | None = array
-        self.on_host = backend.to_numpy(array)
-
-    def wait(self) -> None:
-        self.request.wait()
-        self._copy()
-
-    def done(self) -> bool:
-        if not self.request.done():
-            return False
-        self._copy()
-        return True
-
-    def _copy(self) -> None:
-        array, self._array = self._array, None
-        if array is not None:
-            with self._backend.guard(array):
-                array[...] = self._backend.from_numpy(self.on_host, self._backend.device_of(array))

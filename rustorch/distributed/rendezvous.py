@@ -320,7 +320,7 @@ class Rendezvous:
         """Send a request to rank 0, and return its answer."""
         with self._lock:
             try:
-                self._socket.settimeout(timeout + 30)  # rank 0 answers earlier, unless its machine is gone
+                self._socket.settimeout(min(timeout + 30, 1e8))  # rank 0 answers earlier, unless its machine is gone
                 self._socket.sendall(self._signer.pack(b"to 0", request, value))
                 answer, values = self._read(self._socket, self._signer)
             except (OSError, EOFError, wire.Garbage) as error:

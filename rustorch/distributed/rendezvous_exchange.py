@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..backends import Array
@@ -83,7 +83,8 @@ class RendezvousExchange(Exchange):
         ranks = tuple(self._members[r] for r in members)
         group = RendezvousExchange(self._rendezvous, ranks, self._members[self.rank], self.timeout)
         group._owns = False
-        group._name = f"{self._name}/{self._count}" if self._name else f"group {self._count}"
+        # ranks may be split into several groups in one call: the first member tells them apart
+        group._name = f"{self._name or 'group'}/{self._count} from {ranks[0]}"
         return group
 
     def close(self) -> None:
@@ -129,8 +130,8 @@ class RendezvousExchange(Exchange):
     def send(self, array: Array, to: int, tag: int) -> Request:
         return self._refuse(array)
 
-    def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, int]:
-        return self._refuse(array), -1
+    def recv(self, array: Array, source: int | None, tag: int) -> tuple[Request, Callable[[], int]]:
+        return self._refuse(array), lambda: -1
 
 
 class RendezvousControl:

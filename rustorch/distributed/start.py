@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+from .checks import compare
 from .exchange import Alone, Exchange
-from .group import ProcessGroup, state
+from .group import ProcessGroup, state, world
 from .watchdog import Watchdog
 
-__all__ = ["destroy_process_group", "init_process_group", "is_available"]
+__all__ = ["destroy_process_group", "init_process_group", "is_available", "new_group"]
 
 #: Where launchers of MPI programs say how many processes they started: MPICH and Intel MPI, Open MPI, Slurm.
 _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
@@ -31,8 +33,9 @@ def _launched_by_mpi() -> int:
         value = os.environ.get(name, "")
         if value.isdecimal():
             return int(value)
-    if "PMIX_RANK" in os.environ or ("SLURM_PROCID" in os.environ and "PMI_FD" in os.environ):
-        return max(1, int(os.environ.get("SLURM_NTASKS", "1")))
+    by_slurm = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))  # of srun
+    if by_slurm > 1 or "PMIX_RANK" in os.environ:
+        return by_slurm
     running = sys.modules.get("mpi4py.MPI")
     return int(running.COMM_WORLD.size) if running is not None and running.COMM_WORLD.size > 1 else 0
 
@@ -79,7 +82,10 @@ def init_process_group(
     """
     global _watchdog
     seconds, checks = _checked(backend, timeout, debug)
-    count = _launched_by_mpi()
+    # workers of torchrun also see the variables of a launcher that started torchrun itself
+    count = 0 if "TORCHELASTIC_RUN_ID" in os.environ else _launched_by_mpi()
+    if backend == "mpi" and not count and "RANK" in os.environ:
+        count = int(os.environ.get("WORLD_SIZE", "1"))
     host: Exchange
     control: Any = None
     if backend == "mpi" or count:
@@ -118,7 +124,8 @@ def _checked(backend: Any, timeout: Any, debug: Any) -> tuple[float, str]:
         )
     if backend is not None and backend not in _BACKENDS:
         raise ValueError(
-            f"init_process_group: unknown backend {backend!r}; use 'mpi' or 'nccl', or None to choose for each array"
+            f"init_process_group: unknown backend {backend!r}; use 'mpi' (on CPUs, where PyTorch has 'gloo') or "
+            f"'nccl', or None to choose for each array"
         )
     seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else timeout
     seconds = 600.0 if seconds is None else seconds
@@ -129,6 +136,52 @@ def _checked(backend: Any, timeout: Any, debug: Any) -> tuple[float, str]:
     if debug not in _CHECKS:
         raise ValueError(f"init_process_group: debug is True, False or None, not {debug!r}")
     return float(seconds), _CHECKS[debug]
+
+
+def new_group(ranks: Sequence[int] | None = None) -> ProcessGroup:
+    """A group of some of the ranks. All ranks of the world call it, also those that are not members.
+
+    Parameters
+    ----------
+    ranks : sequence of int, optional
+        The members: ranks of the world. Default: all.
+
+    Returns
+    -------
+    ProcessGroup
+        For the argument ``group`` of the collectives. Ranks that are not members may not use it.
+
+    Raises
+    ------
+    ValueError
+        If a rank does not exist or comes twice, or if the ranks do not all pass the same members.
+
+    Examples
+    --------
+    >>> import rustorch.distributed as dist
+    >>> dist.init_process_group()
+    >>> dist.get_world_size(dist.new_group([0]))
+    1
+    >>> dist.destroy_process_group()
+    """
+    everyone = world("new_group")
+    members = tuple(everyone.ranks if ranks is None else sorted(ranks))
+    for rank in members:
+        everyone.position(rank, "new_group")
+    if len(set(members)) != len(members) or not members:
+        raise ValueError(f"new_group: a group has at least one rank, and each once; these are {list(members)}")
+    with everyone.calls.during(f"new_group({list(members)})"):
+        compare(everyone, "new_group", "new_group()", everyone.exchange.checked, False)
+        described = [part.decode() for part in everyone.exchange.gather_bytes(repr(list(members)).encode())]
+        if len(set(described)) > 1:
+            lines = "".join(f"\n  rank {rank}: {text}" for rank, text in enumerate(described))
+            raise ValueError(f"new_group: all ranks pass the same members, and these differ:{lines}")
+        position = members.index(everyone.rank) if everyone.rank in members else -1
+        host = everyone.host.split(members) if everyone.host is not None else None
+        gpu = everyone.exchange.split(members) if everyone.host is None else None
+    group = ProcessGroup(members, position, host, gpu, everyone.backend)
+    state.others.append(group)
+    return group
 
 
 def destroy_process_group(group: ProcessGroup | None = None) -> None:

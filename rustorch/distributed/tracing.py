@@ -239,10 +239,12 @@ def trace(file: str | os.PathLike[str], ranks: Sequence[int] | None = None) -> I
         raise RuntimeError("trace: another trace is being recorded; end it before this one begins")
     file = Path(file)
     shown = {group.position(rank, "trace") for rank in (group.ranks if ranks is None else ranks)}
-    reason = _refused(file, group)
+    with group.calls.during("trace()"):
+        reason = _refused(file, group)
     if reason:
         raise FileNotFoundError(reason)
-    group.exchange.barrier().wait()  # the ranks leave it within microseconds, and begin to count the time there
+    with group.calls.during("trace()"):
+        group.exchange.barrier().wait()  # the ranks leave it within microseconds, and begin to count the time there
     active = timeline = Timeline(group.rank)
     groups = [known for known in (group, *state.others) if known.rank >= 0]
     traced = [_TracedCalls(known.calls, timeline) for known in groups]
@@ -258,6 +260,7 @@ def trace(file: str | os.PathLike[str], ranks: Sequence[int] | None = None) -> I
         for known, calls in zip(groups, traced, strict=True):
             known.calls = calls.original
     part = json.dumps(timeline.with_names()) if group.rank in shown else "[]"
-    parts = group.exchange.gather_bytes(part.encode())
+    with group.calls.during("the end of trace()"):
+        parts = group.exchange.gather_bytes(part.encode())
     if group.rank == 0:
         _write(file, [part.decode() for part in parts])

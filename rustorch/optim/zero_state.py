@@ -96,6 +96,8 @@ def collect(
         A rank of the world.
     """
     descriptions, own = described_everywhere(state, group)
+    if devices and dist.get_backend(group) == "nccl":  # only a collective connects the GPUs, and below are messages
+        dist.all_reduce(ops.zeros(1, device=next(iter(devices.values()))), group=group)
     here = group.ranks[group.rank]
     collected: dict[int, dict[str, Any]] = {}
     owners = sorted((number, rank) for rank, one in enumerate(descriptions) for number in one)

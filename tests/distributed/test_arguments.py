@@ -47,7 +47,10 @@ def test_nothing_works_without_a_group() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"backend": "gloo"}, "unknown backend 'gloo'; use 'mpi' or 'nccl', or None to choose for each array"),
+        (
+            {"backend": "gloo"},
+            r"unknown backend 'gloo'; use 'mpi' \(on CPUs, where PyTorch has 'gloo'\) or 'nccl', or None",
+        ),
         ({"timeout": 0}, "timeout is a number of seconds above 0, not 0"),
         ({"timeout": "1"}, "timeout is a number of seconds above 0, not '1'"),
         ({"timeout": float("nan")}, "timeout is a number of seconds above 0, not nan"),
@@ -229,6 +232,6 @@ def test_debug_mode_compares_exchanges_in_the_background() -> None:
         "except ValueError as error: print(str(error).splitlines()[-1].strip(), flush=True)\n"
     )
     done = jobs.run(source.format(debug=True), 2)
-    assert done.stdout.count("rank 1: all_reduce(float64 (3,), sum)") == 2
+    assert done.stdout.count("rank 1: all_reduce(float64 (3,), sum, async_op=True)") == 2
     done = jobs.run(source.format(debug=None), 2, env={"RUSTORCH_DISTRIBUTED_DEBUG": "1"})
-    assert done.stdout.count("rank 1: all_reduce(float64 (3,), sum)") == 2
+    assert done.stdout.count("rank 1: all_reduce(float64 (3,), sum, async_op=True)") == 2

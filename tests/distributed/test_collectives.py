@@ -240,6 +240,16 @@ def test_arrays_from_rank_to_rank(dist: ModuleType) -> None:
         assert not big.any()
 
 
+def test_receiving_from_any_rank_begins_at_once(dist: ModuleType) -> None:
+    if dist.get_world_size() == 1 or dist.get_rank() > 1:
+        return
+    received, other = numpy.zeros(2), 1 - dist.get_rank()
+    work = dist.irecv(received)
+    dist.send(numpy.full(2, float(dist.get_rank())), other)
+    work.wait()
+    assert received.tolist() == [other, other]
+
+
 def test_receives_keep_their_order(dist: ModuleType) -> None:
     if dist.get_world_size() == 1 or dist.get_rank() > 1:
         return

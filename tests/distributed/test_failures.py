@@ -40,14 +40,15 @@ if rank == 1:
         case "sleeps": evaluate()
         case "does not answer": hold_the_lock()
         case "is elsewhere": dist.barrier(group=dist.new_group())
+        case "makes no group": sys.exit(0)
         case "receives": dist.recv(np.ones(1), 0)
     sys.exit(0)
 if sys.argv[1] == "is elsewhere":
     dist.new_group()
+if sys.argv[1] == "makes no group":
+    dist.new_group([0])
 if sys.argv[1] == "receives":
     sys.exit(0)
-if sys.argv[1] == "leaves a receiver":
-    dist.recv(np.ones(1), 1)
 dist.all_reduce(np.ones(3))  # waits for rank 1
 """
 
@@ -107,16 +108,24 @@ def test_a_program_without_mpi4py_in_its_command_ends_as_well() -> None:
     [
         ("sleeps", r"rank 1: has called 1 collectives, and is at .*train.py:10 in evaluate"),
         ("does not answer", r"rank 1: does not answer: it is stopped, or a function that holds the interpreter's lock"),
-        ("is elsewhere", r"rank 1: has called 1 collectives, and waits in another group, in collective 1, barrier\(\)"),
+        ("is elsewhere", r"rank 1: has called 2 collectives, and waits in another group, in collective 1, barrier\(\)"),
     ],
 )
 def test_a_rank_that_never_comes_is_named(program: Path, way: str, line: str) -> None:
     done = jobs.run(program, 3, way, "1")
     assert done.returncode != 0
     assert re.search(line, done.stderr), done.stderr
-    assert re.search(r"collective [12], \w+\(.*\) has not ended after 1 s", done.stderr)
-    assert re.search(r"rank 2: waits in collective [12], \w+\(.*\), called at .*train.py:\d+ in <module>", done.stderr)
+    assert re.search(r"collective [123], \w+\(.*\) has not ended after 1 s", done.stderr)
+    assert re.search(r"rank 2: waits in collective [123], \w+\(.*\), called at .*train.py:\d+ in <module>", done.stderr)
     assert done.stderr.count("rustorch.distributed:") == 1
+
+
+def test_a_rank_that_makes_no_group_is_noticed(program: Path) -> None:
+    done = jobs.run(program, 2, "makes no group", "600")
+    assert done.returncode != 0
+    assert re.search(r"rank 0: waits in collective 2, new_group\(\[0\]\), called at .*train.py:\d+", done.stderr), (
+        done.stderr
+    )
 
 
 def test_a_receiver_is_told_that_the_sender_has_left(program: Path) -> None:
@@ -162,7 +171,7 @@ def test_polling_for_a_rank_that_does_not_come_ends() -> None:
     )
     done = jobs.run(source, 2)
     assert done.returncode != 0
-    assert "all_reduce(float64 (2,), sum) has not ended after 0.5 s" in done.stderr
+    assert "all_reduce(float64 (2,), sum, async_op=True) has not ended after 0.5 s" in done.stderr
 
 
 def test_mpiexec_of_another_mpi_is_noticed() -> None:

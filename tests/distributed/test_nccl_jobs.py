@@ -96,7 +96,7 @@ class Torchrun:
                 )
             )
 
-    def end(self, timeout: float = 60) -> list[tuple[int, str, str]]:
+    def end(self, timeout: float = 150) -> list[tuple[int, str, str]]:
         """The exit status and the output of each process."""
         try:
             return [(process.wait(timeout), *process.communicate()) for process in self.processes]  # type: ignore[misc]
@@ -172,7 +172,7 @@ dist.destroy_process_group()
 # -- errors ------------------------------------------------------------------------------------------------------------
 def test_ranks_that_share_a_gpu_are_named_where_nccl_was_asked_for() -> None:
     program = """
-dist.init_process_group("nccl", timeout=30)
+dist.init_process_group("nccl", timeout=60)
 x = rustorch.ones(3, device="cuda")
 for _ in range(2):
     refused(lambda: dist.all_reduce(x), RuntimeError, "NCCL cannot connect the 2 ranks: ranks 0, 1 have arrays on the "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ... import distributed as dist
 from ...backends import dtypes
 from ...variable import Variable
+from ..sync_batchnorm import SyncBatchNorm
 from .buckets import broadcast_together
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ class Join:
         if self._enable:
             if self._ddp._join is not None:
                 raise RuntimeError("DistributedDataParallel.join: the module is inside of join() already")
+            waiting = [name for name, module in self._ddp.module.named_modules() if isinstance(module, SyncBatchNorm)]
+            if waiting:
+                raise RuntimeError(
+                    f"DistributedDataParallel.join: {waiting} are SyncBatchNorm, whose forward waits for all ranks, "
+                    f"also for those without batches; give all ranks as many batches, as DistributedSampler does"
+                )
             self._ddp._join = self
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:

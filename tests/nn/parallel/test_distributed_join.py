@@ -146,3 +146,15 @@ def test_join_may_be_switched_off_and_is_entered_once(dist: ModuleType, backend:
     with pytest.raises(ZeroDivisionError), ddp.join():
         raise ZeroDivisionError
     assert ddp._join is None
+
+
+def test_join_refuses_layers_that_wait_for_all_ranks(dist: ModuleType, backend: Target) -> None:
+    model = nn.Sequential(nn.Linear(3, 2, device=backend.device), nn.SyncBatchNorm(2, device=backend.device))
+    ddp = DistributedDataParallel(model)
+    if dist.get_world_size() > 1:
+        with (
+            pytest.raises(RuntimeError, match=r"\['1'\] are SyncBatchNorm, whose forward waits for all ranks"),
+            ddp.join(),
+        ):
+            pass
+    assert ddp._join is None
