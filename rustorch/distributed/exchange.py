@@ -149,8 +149,10 @@ class Alone(Exchange):
 
 
 def _copied(output: Any, array: Any) -> Request:
-    backend = of(output)
-    assert backend is not None
+    backend, other = of(output), of(array)
+    assert backend is not None and other is not None
+    if other is not backend:  # the library's arrays cannot be changed, so that the output is one on the host
+        array = other.to_numpy(array)
     with backend.guard(output):
         output[...] = backend.xp.reshape(array, output.shape)
     return Done()

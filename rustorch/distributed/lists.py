@@ -55,15 +55,15 @@ class _Parts:
                 joined = xp.empty_like(xp.concat(flat))
         self.whole = staged.read(joined)
         if not reads:
-            if self.whole is not joined or not backend.mutable:
-                self.whole = self.whole.copy()
+            on_host = exchange.on_host or not backend.mutable
+            if on_host:
+                self.whole = backend.to_numpy(joined).copy()
 
             def spread() -> None:
-                parts = self.whole.reshape(len(arrays), -1)
-                if self.whole is not joined:
-                    parts = backend.from_numpy(parts, backend.device_of(arrays[0]))
+                whole = backend.from_numpy(self.whole, backend.device_of(arrays[0])) if on_host else joined
+                parts = xp.reshape(whole, (len(arrays), -1))
                 for tensor, array, i in zip(tensors, arrays, range(len(arrays)), strict=True):
-                    put = backend.xp.reshape(parts[i, ...], array.shape)
+                    put = xp.reshape(parts[i, ...], array.shape)
                     if backend.mutable:
                         with backend.guard(array):
                             array[...] = put
