@@ -96,6 +96,27 @@ def test_every_elementwise_optimizer(dist: ModuleType, name: str) -> None:
     compare(backend, model, reference)
 
 
+def test_whole_parameters_may_stay_until_backward(dist: ModuleType) -> None:
+    model = made("mlp")
+    shard(model, MODELS["mlp"][2](model), reshard_after_forward=True)
+    calls = rustorch.distributed.tracing.world("test").calls
+
+    def gathers_of_backward() -> int:
+        loss = loss_of(model(batch("mlp", 0, dist.get_rank(), 2)))
+        before = calls.count
+        loss.backward()
+        return calls.count - before
+
+    freed = gathers_of_backward()
+    model.set_reshard_after_forward(False)
+    kept = gathers_of_backward()
+    units = [module for module in model.modules() if isinstance(module, FSDPModule) and module._unit.flats]
+    several = dist.get_world_size() > 1
+    assert freed - kept == (len(units) if several else 0)
+    units[-1].set_reshard_after_forward(True, recurse=False)
+    assert gathers_of_backward() == kept + several
+
+
 def test_each_rank_has_an_equal_piece(dist: ModuleType) -> None:
     rank, ranks = dist.get_rank(), dist.get_world_size()
     model = made("gpt")
