@@ -166,6 +166,10 @@ def _receive(connection: socket.socket, count: int) -> bytes:
     return b"".join(parts)
 
 
+#: Where this process has been a rank and left: it may start another group there.
+_left: set[str] = set()
+
+
 class Rendezvous:
     """This rank's connection to rank 0.
 
@@ -256,6 +260,8 @@ class Rendezvous:
             )
         signer = wire.Signer(launch.token, hello, nonce, self._number, launch.size)
         welcome, _ = self._read(connection, signer)
+        if welcome.get("taken") and self._place in _left:  # rank 0 has not closed the earlier group yet: try again
+            raise EOFError(str(welcome["error"]))
         if "error" in welcome:
             raise RuntimeError(f"rank 0 at {self._place} refuses this process: {welcome['error']}")
         return signer
@@ -337,6 +343,7 @@ class Rendezvous:
 
     def close(self, timeout: float = 5.0) -> None:
         """Leave. Rank 0 waits a moment until the others have left, so that each gets its last answer."""
+        _left.add(self._place)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

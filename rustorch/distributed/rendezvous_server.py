@@ -138,7 +138,8 @@ class Server:
         signer = wire.Signer(self._token, hello, nonce, rank, size)
         writer.write(wire.ACCEPTED + wire.proof(self._token, b"verdict", hello, nonce, rank, size))
         reason = self._no_place(rank, size)
-        writer.write(signer.pack(b"from 0", {"error": reason} if reason else {}))
+        taken = rank in self._ranks or rank in self._left
+        writer.write(signer.pack(b"from 0", {"error": reason, "taken": taken} if reason else {}))
         await writer.drain()
         if reason:
             writer.close()

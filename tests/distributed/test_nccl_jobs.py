@@ -295,9 +295,10 @@ dist.all_reduce(x)
         token = secrets.token_hex(16)
         (status, _, err), _ = Torchrun(program, (0, token), (1, token)).end()
     assert status != 0
-    assert "rustorch.distributed: collective 2, all_reduce(float32 (3,), sum) has not ended after 6 s" in err
-    assert "rank 0: waits in collective 2, all_reduce(float32 (3,), sum), called at <string>:" in err
-    assert "rank 1: has called 1 collectives, and is at <string>:" in err
+    # the first collective connected the GPUs
+    assert "rustorch.distributed: collective 3, all_reduce(float32 (3,), sum) has not ended after 6 s" in err
+    assert "rank 0: waits in collective 3, all_reduce(float32 (3,), sum), called at <string>:" in err
+    assert "rank 1: has called 2 collectives, and is at <string>:" in err
     assert "in evaluate" in err
 
 
@@ -318,7 +319,7 @@ read(x)
 """
     done = jobs.run(START + program, 2, env=environment())
     assert done.returncode != 0
-    text = "collective 2, or an earlier one: all_reduce runs on the GPU"
+    text = "collective 3, or an earlier one: all_reduce runs on the GPU"
     assert f"rustorch.distributed: {text} has not ended after 1 s" in done.stderr
     assert f"rank 0: waits in {text}, called at <string>:" in done.stderr
     assert "in read" in done.stderr

@@ -73,6 +73,19 @@ def met(size: int, port: int) -> Iterator[list[Rendezvous]]:
             rank.close()
 
 
+def test_a_group_can_start_again_at_its_port_before_rank_0_has_left(port: int) -> None:
+    def run(rank: int) -> list[list[bytes]]:
+        found = []
+        for _ in range(3):
+            one = Rendezvous(launch(rank, 2, port), 10)
+            found.append(one.meet("key", [0, 1], str(rank).encode(), 10))
+            time.sleep(0.3 if rank == 0 else 0)
+            one.close()
+        return found
+
+    assert at_once(lambda: run(0), lambda: run(1)) == [[[b"0", b"1"]] * 3] * 2
+
+
 # -- what the launcher says --------------------------------------------------------------------------------------------
 def test_the_variables_of_torchrun_are_read() -> None:
     assert read(VARIABLES) == Launch(1, 3, "node7", 29500, TOKEN)
