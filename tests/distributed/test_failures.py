@@ -84,7 +84,7 @@ def test_a_rank_that_fails_ends_the_job(program: Path, way: str, ranks: int) -> 
     if "without" not in way:  # the launcher ends that job itself, with the status of the rank
         assert done.returncode != 0
     assert done.stderr.count("KeyError: 'the disk is full'") == done.stderr.count("Traceback") == (way == "raises")
-    if way.startswith("exits") and "without" not in way:
+    if way == "exits":  # with another status, mpi4py may be the first to end the job
         assert done.stderr.count("rank 1 left the program after 1 collectives of this group; rank 0 waits") == 1
         assert re.search(
             r"rank 0: waits in collective 2, all_reduce\(float64 \(3,\), sum\), called at .*train.py:\d+", done.stderr
@@ -191,7 +191,7 @@ def test_a_group_can_be_started_again() -> None:
         "    x = numpy.ones(1)\n"
         "    dist.all_reduce(x, group=dist.new_group())\n"
         "    dist.destroy_process_group()\n"
-        "    print(x, dist.is_initialized())\n"
+        "    print(f'{x} {dist.is_initialized()}')\n"
     )
     done = jobs.run(source, 2)
     assert done.stdout.count("[2.] False") == 4, done.stderr

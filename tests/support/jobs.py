@@ -32,6 +32,7 @@ def environment(**changes: str) -> dict[str, str]:
     launchers = ("PMI_", "PMIX_", "MPI_", "OMPI_", "SLURM_", "HYDRA_", "MPIR_")
     torchrun = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "RUSTORCH_DISTRIBUTED_DEBUG")
     env = {key: value for key, value in os.environ.items() if not key.startswith(launchers) and key not in torchrun}
+    env.pop("PYTHONUNBUFFERED", None)  # else the parts of a line are written one by one, and those of two ranks mix
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH", "")]))
     return {**env, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **changes}
 
