@@ -93,22 +93,28 @@ def all_reduce(
     exchange = members.exchange_for(array, "all_reduce")
     staged = Staged(exchange, "all_reduce")
     here = staged.write(tensor, array)
-    if name == "avg":
-        staged.then(lambda: divide(here, members.size))
+    operation = exchanged(name, staged, here, members.size)
 
     def start() -> Request:
-        return exchange.all_reduce(here, "sum" if name == "avg" else name)
+        return exchange.all_reduce(here, operation)
 
     return run(members, exchange, "all_reduce", f"{like(array)}, {name}", async_op, start, staged.finish)
 
 
-def divide(array: Array, size: int) -> None:
-    """Divide an array by the number of ranks, in place."""
-    if size > 1:
+def exchanged(name: str, staged: Staged, output: Array | None, size: int) -> str:
+    """The reduction that the exchange makes. For an average it is the sum; ``output``, if any, is divided after it."""
+    if name != "avg":
+        return name
+
+    def divide(array: Array) -> None:
         backend = of(array)
         assert backend is not None
         with backend.guard(array):
             array /= size
+
+    if size > 1 and output is not None:
+        staged.then(lambda: divide(output))
+    return "sum"
 
 
 def reduce(
@@ -138,11 +144,10 @@ def reduce(
     staged = Staged(exchange, "reduce")
     receives = members.rank == root
     here = staged.write(tensor, array) if receives else staged.read(array)
-    if name == "avg" and receives:
-        staged.then(lambda: divide(here, members.size))
+    operation = exchanged(name, staged, here if receives else None, members.size)
 
     def start() -> Request:
-        return exchange.reduce(here, root, "sum" if name == "avg" else name)
+        return exchange.reduce(here, root, operation)
 
     return run(members, exchange, "reduce", f"{like(array)}, {name}, dst={dst}", async_op, start, staged.finish)
 
@@ -252,11 +257,10 @@ def reduce_scatter_tensor(
     exchange = members.exchange_for(values, function)
     staged = Staged(exchange, function)
     here, there = staged.read(values), staged.write(output, part)
-    if name == "avg":
-        staged.then(lambda: divide(there, members.size))
+    operation = exchanged(name, staged, there, members.size)
 
     def start() -> Request:
-        return exchange.reduce_scatter(there, here, "sum" if name == "avg" else name)
+        return exchange.reduce_scatter(there, here, operation)
 
     return run(members, exchange, function, f"{like(part)}, {name}", async_op, start, staged.finish)
 
@@ -305,8 +309,7 @@ def barrier(group: ProcessGroup | None = None, async_op: bool = False) -> Work |
     >>> dist.destroy_process_group()
     """
     members = resolved(group, "barrier")
-    if members.rank < 0:
-        raise ValueError(f"barrier: this rank is not in the group of ranks {members.ranks}")
+    members.check_member("barrier")
     exchange = members.exchange
     return run(members, exchange, "barrier", "", async_op, exchange.barrier)
 

@@ -50,10 +50,14 @@ class ProcessGroup:
     def __deepcopy__(self, memo: dict[int, Any]) -> ProcessGroup:
         return self  # a copy of a module that has a group exchanges with the same ranks
 
-    def exchange_for(self, array: Array, function: str) -> Exchange:
-        """What carries an array of this kind, after the check that this process is a member."""
+    def check_member(self, function: str) -> None:
+        """Raise ValueError if this process is not a member."""
         if self.rank < 0:
             raise ValueError(f"{function}: rank {get_rank()} is not in the group of ranks {self.ranks}")
+
+    def exchange_for(self, array: Array, function: str) -> Exchange:
+        """What carries an array of this kind, after the check that this process is a member."""
+        self.check_member(function)
         if type(self.host) is Alone and self.backend != "nccl":
             return self.host
         backend = of(array)

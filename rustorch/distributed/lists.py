@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends import Array, of
 from .arguments import Staged, like, native
-from .collectives import divide, run
+from .collectives import exchanged, run
 from .exchange import Exchange
 from .group import ProcessGroup, resolved
 from .reduce_op import ReduceOp, reduction
@@ -143,11 +143,10 @@ def reduce_scatter(
     exchange = members.exchange_for(part, "reduce_scatter")
     staged = Staged(exchange, "reduce_scatter")
     here, there = _Parts(exchange, input_list, arrays, staged, True).whole, staged.write(output, part)
-    if name == "avg":
-        staged.then(lambda: divide(there, members.size))
+    operation = exchanged(name, staged, there, members.size)
 
     def start() -> Request:
-        return exchange.reduce_scatter(there, here, "sum" if name == "avg" else name)
+        return exchange.reduce_scatter(there, here, operation)
 
     return run(members, exchange, "reduce_scatter", f"{like(part)}, {name}", async_op, start, staged.finish)
 

@@ -164,7 +164,7 @@ def broadcast_object(obj: Any, src: int = 0, group: ProcessGroup | None = None) 
     >>> dist.destroy_process_group()
     """
     members = resolved(group, "broadcast_object")
-    _check_member(members, "broadcast_object")
+    members.check_member("broadcast_object")
     root = members.position(src, "broadcast_object")
     data = _encoded(obj, members) if members.rank == root else b""
     key = members.calls.begin(f"broadcast_object(src={src})")
@@ -190,7 +190,7 @@ def all_gather_object(obj: Any, group: ProcessGroup | None = None) -> list[Any]:
     >>> dist.destroy_process_group()
     """
     members = resolved(group, "all_gather_object")
-    _check_member(members, "all_gather_object")
+    members.check_member("all_gather_object")
     data = _encoded(obj, members)
     key = members.calls.begin("all_gather_object()")
     try:
@@ -199,11 +199,6 @@ def all_gather_object(obj: Any, group: ProcessGroup | None = None) -> list[Any]:
         return _decoded(exchange.gather_bytes(data), "all_gather_object")
     finally:
         members.calls.end(key)
-
-
-def _check_member(members: ProcessGroup, function: str) -> None:
-    if members.rank < 0:
-        raise ValueError(f"{function}: this rank is not in the group of ranks {members.ranks}")
 
 
 def _encoded(obj: Any, members: ProcessGroup) -> bytes:

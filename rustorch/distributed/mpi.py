@@ -266,8 +266,8 @@ class _Receive(Unfinished):
         self._end()
         return True
 
-    def look(self) -> None:
-        if self._request is not None:  # else the header may be wrong, which is an error of who waits
+    def remove_if_done(self) -> None:
+        if self._request is not None:  # before that, a wrong header raises an error, which belongs to `wait`
             self.done()
 
 

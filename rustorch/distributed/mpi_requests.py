@@ -22,23 +22,24 @@ class Unfinished:
     """
 
     _all: ClassVar[dict[int, Unfinished]] = {}
-    _look_at = 32  # look which are done when there are so many
+    #: A new exchange removes those that are done if so many are here. Most are removed when the program waits for them.
+    _limit = 32
 
     def __init__(self, arrays: Sequence[Any], finish: Callable[[], None] | None = None):
         self._arrays = arrays
         self._finish = finish
-        if len(self._all) >= Unfinished._look_at:
+        if len(self._all) >= Unfinished._limit:
             for other in list(self._all.values()):
-                other.look()
-            Unfinished._look_at = max(32, 2 * len(self._all))
+                other.remove_if_done()
+            Unfinished._limit = max(32, 2 * len(self._all))
         self._all[id(self)] = self
 
     def done(self) -> bool:
         """Whether MPI has finished it."""
         raise NotImplementedError
 
-    def look(self) -> None:
-        """Let it go if MPI has finished it."""
+    def remove_if_done(self) -> None:
+        """Remove it from here if MPI has finished it."""
         self.done()
 
     def _end(self) -> None:

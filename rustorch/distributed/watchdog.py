@@ -16,10 +16,11 @@ from typing import Any
 from .calls import Call, Calls, line_of
 from .group import state
 
+#: Seconds between two looks at the record.
 _PERIOD = 0.1
-#: How long a rank has to answer what it is doing.
+#: How many seconds a rank has to answer the question what it is doing.
 _PATIENCE = 1.0
-#: How long the launcher has to pass on what this process wrote, before the job ends.
+#: Seconds between the last line that this process writes and the end of the job: the launcher passes on the line.
 _FLUSH = 0.1
 
 
