@@ -9,6 +9,7 @@ import numpy
 from numpy import add, divide, exp, multiply
 
 from ..kernels import elementwise as plain
+from .constants import numbers_of
 from .namespace import NUMPY
 from .pieces import PIECE
 
@@ -21,15 +22,23 @@ def tanh_slope(x: Array) -> Array:
     if x.dtype.kind != "f":
         return plain.tanh_slope(NUMPY, x)
     out = numpy.empty(x.shape, x.dtype)
+    if x.ndim and x.size <= PIECE:  # without views of a piece, 8 elements take 0.6 of the time
+        return _slope(x, out)
     source, target = numpy.ascontiguousarray(x).reshape(-1), out.reshape(-1)
     for i in range(0, target.size, PIECE):
-        e = target[i : i + PIECE]
-        numpy.copysign(source[i : i + PIECE], -1, e)
-        exp(e, e)
-        denominator = multiply(e, e)
-        divide(e, add(denominator, 1, denominator), e)
-        multiply(multiply(e, e, e), 4, e)
+        _slope(source[i : i + PIECE], target[i : i + PIECE])
     return out
+
+
+def _slope(x: Array, e: Array) -> Array:
+    """`tanh_slope` of an array with dimensions, written into ``e``."""
+    minus, one, four = numbers_of(x.dtype, -1.0, 1.0, 4.0)
+    numpy.copysign(x, minus, e)
+    exp(e, e)
+    denominator = multiply(e, e)
+    divide(e, add(denominator, one, denominator), e)
+    multiply(e, e, e)
+    return multiply(e, four, e)
 
 
 def apply_mask(x: Array, mask: Array) -> Array:
