@@ -1,11 +1,16 @@
-"""Work on many samples in Python threads. NumPy and BLAS release the interpreter lock, so the threads run in parallel.
+"""The threads that share work: one team for compiled kernels and for NumPy's, of Python threads.
 
-While they run, BLAS is limited to one thread of its own for each. This needs the package threadpoolctl, which finds the
-libraries that compute and sets their threads. Without it, everything runs in the calling thread.
+A compiled kernel runs without the interpreter, and so do the threads that share it. NumPy and BLAS release the
+interpreter's lock while they compute, so a Python function that calls them can be shared, too. While it is, BLAS is
+limited to one thread of its own for each; this needs the package threadpoolctl, which finds the libraries that compute
+and sets their threads. Without it, such functions run in the calling thread.
+
+The team serves one caller at a time. Another caller, or a thread of the team itself, works alone.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import threading
@@ -16,7 +21,7 @@ from itertools import pairwise
 from time import monotonic
 from typing import Any
 
-#: The number of multiplications below which it takes longer to share work than to do it.
+#: The number of multiplications below which it takes longer to share work of NumPy than to do it.
 LEAST = 1 << 22
 #: The cost of a pass over one element, in multiplications of a matrix product.
 PASS = 16
@@ -25,28 +30,311 @@ PASS = 16
 BLOCK = 1 << 20
 #: Seconds. It is longer than the pause between two convolutions of a network.
 PAUSE = 0.1
+#: How often a thread looks for more work before it sleeps: about a millisecond.
+SPINS = 2000
+
+at_exit = atexit.register
 
 
-class _Threads:
-    """The threads, as many as BLAS would use. They are made when they are first needed."""
+# -- how many ----------------------------------------------------------------------------------------------------------
+_chosen: int | None = None
+
+
+def default_num_threads() -> int:
+    """``RUSTORCH_NUM_THREADS``, or ``OMP_NUM_THREADS``, or the number of processors that this process may use."""
+    for name in ("RUSTORCH_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(name, "").split(",")[0].strip()
+        if text.isdecimal() and int(text):
+            return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def get_num_threads() -> int:
+    """The number of threads that compute on device "cpu", the calling one included.
+
+    It is what `set_num_threads` was given. Before, it is the environment variable ``RUSTORCH_NUM_THREADS``, else
+    ``OMP_NUM_THREADS``, else the number of processors that the process may use: its affinity, which containers and
+    batch systems set.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> rustorch.get_num_threads() >= 1
+    True
+    """
+    global _chosen
+    if _chosen is None:
+        _chosen = default_num_threads()
+    return _chosen
+
+
+def set_num_threads(count: int) -> None:
+    """Compute with this number of threads on device "cpu".
+
+    The threads of BLAS, which matrix products use, are set to the same number if the package threadpoolctl is
+    installed.
+
+    Parameters
+    ----------
+    count : int
+        At least 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is not a positive integer. Nothing changes then.
+
+    Examples
+    --------
+    >>> import rustorch
+    >>> before = rustorch.get_num_threads()
+    >>> rustorch.set_num_threads(1)
+    >>> rustorch.get_num_threads()
+    1
+    >>> rustorch.set_num_threads(before)
+    """
+    global _chosen
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"set_num_threads takes an integer, not {count!r}")
+    if count < 1:
+        raise ValueError(f"set_num_threads takes at least 1 thread, not {count}")
+    with _lock:
+        _chosen = count
+        _dismiss()
+    with contextlib.suppress(ImportError):
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(count, user_api="blas")
+
+
+def use_one_thread() -> None:
+    """Let this process compute with one thread. A worker process of a data loader calls it once, because the workers
+    share the cores.
+    """
+    set_num_threads(1)
+
+
+# -- the team ----------------------------------------------------------------------------------------------------------
+class _Job:
+    """Parts of one piece of work for Python, which threads take one after the other."""
+
+    def __init__(self, work: Callable[[int, int], Any], parts: list[tuple[int, int]]):
+        self._work, self._parts = work, parts
+        self._next = iter(range(len(parts)))
+        self._lock = threading.Lock()
+        self._left = len(parts)
+        self._context = [copy_context() for _ in parts]
+        self.results: list[Any] = [None] * len(parts)
+        self.error: BaseException | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+    def help(self) -> None:
+        """Do parts until none is left."""
+        while True:
+            with self._lock:
+                i = next(self._next, None)
+            if i is None:
+                return
+            try:
+                self.results[i] = self._context[i].run(self._work, *self._parts[i])
+            except BaseException as error:  # the caller raises it
+                self.error = self.error or error
+            finally:
+                with self._lock:
+                    self._left -= 1
+                    if not self._left:
+                        self.done.release()
+
+
+class _Team:
+    """The caller's helpers: ``count - 1`` threads, which start when they are first needed."""
+
+    def __init__(self, count: int):
+        self.count = count
+        self.busy = threading.Lock()
+        self.ticket = 0
+        self.job: _Job | None = None
+        self.stopped = False
+        self._idle: dict[int, bool] = {}
+        self._wake = [threading.Lock() for _ in range(count - 1)]
+        for lock in self._wake:
+            lock.acquire()
+        self.native = _native(count)
+        self._threads = [
+            threading.Thread(target=self._serve, args=(i,), name=f"rustorch {i + 1}", daemon=True)
+            for i in range(count - 1)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _serve(self, i: int) -> None:
+        _member.on = True
+        seen = 0
+        while True:
+            if self.native is not None and self.native.serve(i):
+                self._wake[i].acquire()
+            elif self.native is None:
+                self._idle[i] = True
+                if self.ticket == seen or self._idle.pop(i, None) is None:
+                    self._wake[i].acquire()
+            if self.stopped:
+                return
+            seen, job = self.ticket, self.job
+            if job is not None:
+                job.help()
+
+    def offer(self, job: _Job) -> None:
+        """Let the threads take part in a piece of work for Python. ``busy`` is locked."""
+        self.job = job
+        self.ticket += 1
+        if self.native is not None:
+            for i in self.native.offer():
+                self._wake[i].release()
+            return
+        for i in range(self.count - 1):
+            if self._idle.pop(i, None):
+                self._wake[i].release()
+
+    def close(self) -> None:
+        """No thread begins with the offered work any more."""
+        self.job = None
+        if self.native is not None:
+            self.native.finish()
+
+    def run(self, packed: bytes, items: int, chunk: int, keep: Any) -> None:
+        """Run a compiled kernel. ``busy`` is locked."""
+        native = self.native
+        assert native is not None
+        native.keep = keep  # after an interrupt, threads may still be at work
+        try:
+            for i in native.begin(packed, items, chunk):
+                self._wake[i].release()
+        finally:
+            native.finish()
+
+    def stop(self) -> None:
+        """End the threads, after what they are doing."""
+        with self.busy:
+            self.stopped = True
+            if self.native is not None:
+                self.native.stop()
+            for i, lock in enumerate(self._wake):
+                if self.native is not None or self._idle.pop(i, None):
+                    with contextlib.suppress(RuntimeError):
+                        lock.release()
+            if self.native is None:
+                self.offer(_Job(lambda start, stop: None, []))
+        for thread in self._threads:
+            thread.join()
+
+
+_member = threading.local()
+_team: _Team | None = None
+_lock = threading.RLock()
+_left = False
+
+
+def _native(count: int) -> Any:
+    """The compiled part of a team, or None without compiled kernels."""
+    from .numba import team
+
+    return team.make(count, SPINS)
+
+
+def _dismiss() -> None:
+    global _team
+    team, _team = _team, None
+    if team is not None:
+        team.stop()
+
+
+def _current_team() -> _Team | None:
+    """The team, or None where the calling thread should work alone."""
+    global _team
+    if _left or getattr(_member, "on", False) or get_num_threads() < 2:
+        return None
+    if _team is None:
+        with _lock:
+            _team = _team or _Team(get_num_threads())
+    return _team
+
+
+def leaving() -> bool:
+    """Whether the interpreter is about to end."""
+    return _left
+
+
+@at_exit
+def _leave() -> None:
+    global _left
+    _left = True
+    with _lock:
+        _dismiss()
+
+
+def _forget() -> None:
+    """Drop the threads: a forked process has none."""
+    global _team, _lock, _blas
+    _team, _lock, _blas = None, threading.RLock(), None
+    _member.on = False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def share(packed: bytes, items: int, size: int, keep: Any) -> bool:
+    """Run a compiled kernel with the team. Returns False if the caller should run it alone.
+
+    Parameters
+    ----------
+    packed : bytes
+        The kernel's address and its arguments.
+    items : int
+        The number of its items.
+    size : int
+        About the number of elements in all items. It decides how the items are cut.
+    keep : tuple
+        The arrays behind the arguments. They stay alive as long as a thread may use them.
+    """
+    team = _team or _current_team()
+    if team is None or team.native is None or getattr(_member, "on", False) or not team.busy.acquire(False):
+        return False
+    try:
+        # four pieces a thread, so that one that comes late takes less
+        team.run(packed, items, max(1, -(-items // (4 * team.count)), items * _GRAIN // size), keep)
+    finally:
+        team.busy.release()
+    return True
+
+
+#: Elements of a piece that one thread takes at least.
+_GRAIN = 1 << 12
+
+
+# -- BLAS --------------------------------------------------------------------------------------------------------------
+class _Blas:
+    """The threads of BLAS, which are limited to one while several of rustorch's threads call it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self.last_used = monotonic()
         self._limits: Any = None
-        # this imports logging, so not every program should pay for it
-        from concurrent.futures import ThreadPoolExecutor, wait
-
-        self.wait = wait
         try:
             from threadpoolctl import ThreadpoolController
         except ImportError:
-            self.count = 1
+            self.known = False
             return
+        self.known = True
         self._libraries = ThreadpoolController().select(user_api="blas")
-        self.count = max([library.num_threads for library in self._libraries.lib_controllers], default=1)
-        self.pool = ThreadPoolExecutor(self.count, "rustorch")
 
     def __enter__(self) -> None:
         with self._lock:  # the first user saves the limits that the last one restores, whichever threads they are in
@@ -61,35 +349,13 @@ class _Threads:
                 self._limits.restore_original_limits()
 
 
-_threads: _Threads | None = None
-_lock = threading.Lock()
-
-
-def _forget() -> None:
-    """Drop the threads: a forked process has none."""
-    global _threads, _lock
-    _threads, _lock = None, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+_blas: _Blas | None = None
+_last_used = float("-inf")
 
 
 def in_use() -> bool:
-    """Whether several threads worked a moment ago, so that they will probably work again soon."""
-    return _threads is not None and _threads.count > 1 and monotonic() - _threads.last_used < PAUSE
-
-
-def use_one_thread() -> None:
-    """Let this process compute with one thread: the calling one, which is named after rustorch.
-
-    A worker process of a data loader calls it once, because the workers share the cores.
-    """
-    threading.current_thread().name = "rustorch worker"  # `spread` starts no threads from such a thread
-    with contextlib.suppress(ImportError):
-        from threadpoolctl import threadpool_limits
-
-        threadpool_limits(1)
+    """Whether several threads worked on Python functions a moment ago, so that they will probably work again soon."""
+    return monotonic() - _last_used < PAUSE
 
 
 def with_one_blas_thread(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,9 +365,9 @@ def with_one_blas_thread(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def run(*args: Any) -> Any:
-        if not in_use():
+        if not in_use() or _blas is None:
             return function(*args)
-        with _threads:  # type: ignore[union-attr]
+        with _blas:
             return function(*args)
 
     return run
@@ -126,26 +392,33 @@ def spread(n: int, cost: float, work: Callable[[int, int], Any], mark_in_use: bo
     list
         The results of the calls, in order.
     """
-    global _threads
+    global _blas, _last_used
     if n < 2 or cost < LEAST:
         return [work(0, n)]
-    if _threads is None:
+    team = _current_team()
+    if _blas is None:
         with _lock:
-            _threads = _threads or _Threads()
-    threads, count = _threads, min(_threads.count, n)
-    if count < 2 or threading.current_thread().name.startswith("rustorch"):
+            _blas = _blas or _Blas()
+    blas = _blas
+    if team is None or not blas.known or not team.busy.acquire(False):
         return [work(0, n)]
-    if mark_in_use:
-        threads.last_used = monotonic()
-    bounds = [n * i // count for i in range(count + 1)]
-    with threads:
-        run: Any = work
-        futures = [threads.pool.submit(copy_context().run, run, *part) for part in pairwise(bounds[1:])]
-        try:
-            first = work(0, bounds[1])
-        finally:  # after an error, too, no thread may write when this function returns
-            threads.wait(futures)
-    return [first, *[future.result() for future in futures]]
+    try:
+        if mark_in_use:
+            _last_used = monotonic()
+        count = min(team.count, n)
+        job = _Job(work, list(pairwise([n * i // count for i in range(count + 1)])))
+        with blas:
+            team.offer(job)
+            try:
+                job.help()
+            finally:  # after an error, too, no thread may write when this function returns
+                job.done.acquire()
+                team.close()
+    finally:
+        team.busy.release()
+    if job.error is not None:
+        raise job.error
+    return job.results
 
 
 def in_blocks(n: int, cost: float, size: int, work: Callable[[int, int], Any]) -> None:

@@ -20,13 +20,13 @@ threadpoolctl = pytest.importorskip(
 @pytest.fixture(autouse=True)
 def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two threads on every machine, for work of any size."""
-    pool = threads._Threads()
-    pool.count = 2
-    monkeypatch.setattr(threads, "_threads", pool)
+    threads._dismiss()
+    monkeypatch.setattr(threads, "_chosen", 2)
     monkeypatch.setattr(threads, "LEAST", 0)
     monkeypatch.setattr(linear, "LEAST", 0)
+    threads.spread(2, 1e9, lambda start, stop: None)  # the first call may load libraries that have a BLAS, too
     yield
-    pool.pool.shutdown()
+    threads._dismiss()
 
 
 def _limits() -> list[int]:
@@ -136,6 +136,7 @@ def test_blocks_cover_the_range_once() -> None:
 
 
 def test_threads_are_in_use_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads.spread(4, 1e9, lambda start, stop: None)
     assert threads.in_use()
     now = threads.monotonic() + threads.PAUSE * 2
     monkeypatch.setattr(threads, "monotonic", lambda: now)
@@ -148,6 +149,6 @@ def test_threads_are_in_use_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_without_threadpoolctl_there_is_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "threadpoolctl", None)
-    monkeypatch.setattr(threads, "_threads", None)
+    monkeypatch.setattr(threads, "_blas", None)
     assert threads.spread(4, 1e9, lambda start, stop: (start, stop)) == [(0, 4)]
     assert not threads.in_use()

@@ -10,8 +10,9 @@ from typing import Any
 import cupy
 
 from ..base import Array
+from ..fusing import Loop
 from ..kernels import activation as plain
-from .fusing import Loop
+from .fusing import CUDA
 from .launch import overrides
 
 _relu = cupy.ElementwiseKernel("T x", "T out", "out = x <= (T)0 ? (T)0 : x", "rustorch_relu")
@@ -44,7 +45,7 @@ def _compiled(function: Callable[..., Any], arrays: tuple[str, ...], numbers: in
     """The loop of a plain function, and its kernel. The kernel takes the arrays and the loop's constants."""
     loop = Loop(lambda xp, *args: (function(xp, *args),), arrays, [1.0] * numbers)
     inputs = ", ".join([f"T {name}" for name in [*arrays, *[f"c{i}" for i in range(len(loop.constants))]]])
-    body = "\n".join([*loop.lines, f"result_ = {loop.results[0]};"])
+    body = "\n".join([*loop.body(CUDA), f"result_ = {loop.results(CUDA)[0]};"])
     return loop, cupy.ElementwiseKernel(inputs, "T result_", body, f"rustorch_{function.__name__}")
 
 

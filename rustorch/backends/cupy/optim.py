@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cupy
 
+from ..fusing import Loop
 from ..kernels import KERNELS
 from ..kernels.optim import ELEMENTWISE
 from ..registry import of
 from . import adafactor, muon
-from .fusing import Loop
+from .fusing import CUDA
 from .launch import REAL
 from .tables import CHUNK, Contiguous, Tables, Tensor
 
@@ -106,8 +107,8 @@ class _Elementwise(NamedTuple):
             old = [
                 p,
                 *[
-                    cupy.empty_like(p) if a is None and made else a
-                    for a, made in zip(state, self.loop.results[1:], strict=True)
+                    cupy.empty_like(p) if a is None and made is not None else a
+                    for a, made in zip(state, self.loop.outputs[1:], strict=True)
                 ],
             ]
             results.append(tuple(old))
@@ -138,12 +139,14 @@ def _elementwise(name: str, absent: tuple[bool, ...], values: tuple[Any, ...]) -
         present = [None if is_none else name for is_none, name in zip(absent, names, strict=True)]
         loop = Loop(by_position, present, values)
         written = [
-            (n, result) for n, result in zip([names[0], *names[2:]], loop.results, strict=True) if result is not None
+            (n, result)
+            for n, result in zip([names[0], *names[2:]], loop.results(CUDA), strict=True)
+            if result is not None
         ]
         arrays = [*[n for n, _ in written], "g"]
         pointers = [f"T* {n}_ = ARRAY({i});" for i, n in enumerate(arrays)]
         reads = [f"T {n} = {n}_[i];" for n in present if n is not None]
-        body = "\n        ".join(reads + loop.lines + [f"{n}_[i] = {result};" for n, result in written])
+        body = "\n        ".join(reads + loop.body(CUDA) + [f"{n}_[i] = {result};" for n, result in written])
         constants = "".join([f", T c{i}" for i in range(len(loop.constants))])
         function = f"rustorch_{name}"
         text = f"""

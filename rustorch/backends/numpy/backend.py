@@ -10,6 +10,7 @@ import numpy
 from .. import dtypes
 from ..base import Array, Backend
 from ..kernels.elementwise import SMALL_POWERS
+from ..numba.overrides import either
 from . import OVERRIDES
 
 #: Functions of NumPy that differ from the standard. array-api-compat repairs them; it is imported when one of them is
@@ -50,8 +51,10 @@ class NumpyBackend(Backend):
 
     def _find(self, name: str) -> Any:
         if name in _REPAIRED or (name not in self.overrides and name in _LATER and _LATER[name] > _NUMPY):
-            return getattr(import_module("array_api_compat.numpy"), name)
-        return super()._find(name)
+            usual = getattr(import_module("array_api_compat.numpy"), name)
+        else:
+            usual = super()._find(name)
+        return either(name, usual) if callable(usual) else usual
 
     def _pow(self, x1: Any, x2: Any, /) -> Array:
         if type(x2) in (int, float) and x2 not in SMALL_POWERS and x2 % 1 == 0 and x1.dtype.kind == "f":

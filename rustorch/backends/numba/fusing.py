@@ -1,0 +1,303 @@
+"""Plain elementwise functions as compiled loops over NumPy's arrays. See `rustorch.backends.fusing`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from inspect import signature
+from math import isinf, isnan, prod
+from typing import Any
+
+import numpy
+
+from ..fusing import Language, Loop
+from .kernel import LEAST, Kernel
+
+
+_CALLS = ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "exp",
+          "expm1", "floor", "hypot", "log", "log10", "log1p", "log2", "logaddexp", "pow", "remainder", "sign", "sin",
+          "sinh", "sqrt", "tan", "tanh", "trunc")  # fmt: skip
+_TWO = frozenset({"atan2", "copysign", "hypot", "logaddexp", "pow", "remainder"})
+_SIGNS = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "greater": ">", "less_equal": "<=",
+    "greater_equal": ">=", "equal": "==", "not_equal": "!=", "logical_and": "&", "logical_or": "|", "logical_xor": "^",
+}  # fmt: skip
+
+
+def _literal(value: float) -> str:
+    if isnan(value):
+        return 'T(float("nan"))'
+    return f'T(float("{value}"))' if isinf(value) else f"T({value!r})"
+
+
+PYTHON = Language(
+    operations={
+        **{name: f"{name}({{0}}, {{1}})" if name in _TWO else f"{name}({{0}})" for name in _CALLS},
+        **{name: f"{{0}} {sign} {{1}}" for name, sign in _SIGNS.items()},
+        "abs": "abs({0})",
+        "negative": "-{0}",
+        "logical_not": "not {0}",
+        "isnan": "{0} != {0}",
+        "isinf": 'abs({0}) == T(float("inf"))',
+        "isfinite": 'abs({0}) < T(float("inf"))',
+        "signbit": "copysign(T(1.0), {0}) < T(0.0)",
+        "round": "rint({0})",
+        "value": "{0}",
+        "number": "T(1.0) if {0} else T(0.0)",
+        "maximum": "{0} if ({0} > {1}) | ({0} != {0}) else {1}",
+        "minimum": "{0} if ({0} < {1}) | ({0} != {0}) else {1}",
+        "where": "{1} if {0} else {2}",
+        "floor_divide": "floor({0} / {1})",
+    },
+    literal=_literal,
+    assign="{0} = {1}",
+    assign_truth="{0} = {1}",
+)
+#: Operations that take as long as many additions.
+_SLOW = frozenset(_CALLS) - {"abs", "ceil", "copysign", "floor", "sign", "sqrt", "trunc"}
+
+
+def _cost(loop: Loop) -> int:
+    """About how many additions an element takes."""
+    return 1 + sum([8 if line.operation in _SLOW else 1 for line in loop.lines]) // 6
+
+
+class Variant:
+    """The compiled loop of a function for one kind of arguments.
+
+    Parameters
+    ----------
+    plain : callable
+        ``plain(xp, *arrays, *numbers)``. It returns a tuple, in which None stands for a result that there is not.
+    kinds : str
+        A letter for each array: ``v`` for one element an item, ``s`` for one element for all items of a row, ``m`` and
+        ``n`` for the same with truth values, and ``-`` for None.
+    numbers : sequence of float or bool
+        The numbers of a call; the loop serves all calls in which the same ones are true.
+    rows : bool
+        Whether the items are rows, whose elements lie at places of their own in each array. Otherwise they are the
+        elements of flat arrays.
+    targets : sequence of int, optional
+        For each result, the array that it is written into, or -1 for an array of its own.
+    """
+
+    def __init__(
+        self,
+        plain: Callable[..., Any],
+        kinds: str,
+        numbers: Sequence[Any],
+        rows: bool,
+        targets: Sequence[int] | None = None,
+        name: str | None = None,
+    ):
+        variables = [None if kind == "-" else f"e{i}" for i, kind in enumerate(kinds)]
+        truths = [f"e{i}" for i, kind in enumerate(kinds) if kind in "mn"]
+        self.loop = loop = Loop(plain, variables, numbers, truths)
+        self.cost = _cost(loop)
+        #: Whether each result is a truth value; None for a result that there is not.
+        self.truths = [None if out is None else getattr(out, "is_truth", False) for out in loop.outputs]
+        if targets is None:
+            targets = [-1] * len(loop.outputs)
+        text, tokens = _source(loop, kinds, rows, targets)
+        names: dict[str, Any] = {}
+        exec(text, names)  # written above; no part of it comes from outside
+        self.kernel = Kernel(names["loop"], tokens, name=name or plain.__name__)
+        self.of = self.kernel.of
+
+    def values(self, numbers: Sequence[Any]) -> list[float]:
+        return self.loop.values(numbers)
+
+
+def _source(loop: Loop, kinds: str, rows: bool, targets: Sequence[int]) -> tuple[str, str]:
+    """The text of the loop, and the types of its arguments: arrays, results of their own, constants; for rows, then
+    the places of the arrays' rows, and the sizes.
+    """
+    parameters, tokens, before, inside = [], [], [], []
+    used = {i for i, kind in enumerate(kinds) if kind != "-"}
+    for i in sorted(used):
+        parameters.append(f"a{i}")
+        tokens.append("u1[]" if kinds[i] in "mn" else "T[]")
+        place = f"a * p{i} + b * q{i}"
+        if kinds[i] in "vm":
+            before.append(f"x{i} = a{i}[{place}:{place} + length]" if rows else f"x{i} = a{i}[start:stop]")
+            inside.append(f"e{i} = x{i}[i]" + (" != 0" if kinds[i] == "m" else ""))
+        else:
+            before.append(f"e{i} = a{i}[{place if rows else 0}]" + (" != 0" if kinds[i] == "n" else ""))
+    results = loop.results(PYTHON)
+    inside += loop.body(PYTHON)
+    size = None
+    for j, (result, target) in enumerate(zip(results, targets, strict=True)):
+        if result is None:
+            continue
+        if target < 0:
+            parameters.append(f"r{j}")
+            tokens.append("u1[]" if getattr(loop.outputs[j], "is_truth", False) else "T[]")
+            before.append(f"y{j} = r{j}[r * length:r * length + length]" if rows else f"y{j} = r{j}[start:stop]")
+            inside.append(f"y{j}[i] = {result}")
+            size = size or f"y{j}"
+        else:
+            inside.append(f"x{target}[i] = {result}")
+            size = size or f"x{target}"
+    for i in range(len(loop.constants)):
+        parameters.append(f"c{i}")
+        tokens.append("T")
+    if rows:
+        for i in sorted(used):
+            parameters += [f"p{i}", f"q{i}"]
+            tokens += ["int", "int"]
+        parameters += ["columns", "length"]
+        tokens += ["int", "int"]
+    body = "\n".join([f"        {line}" for line in inside])
+    heads = "\n".join([f"        {line}" if rows else f"    {line}" for line in before])
+    arguments = ", ".join([*parameters, "start", "stop"])
+    if not rows:
+        text = f"def loop({arguments}):\n{heads}\n    for i in range({size}.size):\n{body}\n"
+    else:
+        body = "\n".join([f"    {line}" for line in body.split("\n")])
+        text = (
+            f"def loop({arguments}):\n    for r in range(start, stop):\n        a = r // columns\n"
+            f"        b = r - a * columns\n{heads}\n        for i in range({size}.size):\n{body}\n"
+        )
+    return text, " ".join(tokens)
+
+
+_FLOATS = (numpy.dtype("float32"), numpy.dtype("float64"))
+_BOOL = numpy.dtype("bool")
+
+
+class Fused:
+    """A plain elementwise function that runs as one compiled loop, where that is possible and worth it.
+
+    Parameters
+    ----------
+    plain : callable
+        ``plain(xp, *arrays, *numbers)``.
+    numbers : int
+        How many of its last parameters are numbers.
+    single : bool
+        Whether it returns one array, and not a tuple.
+
+    A call returns NotImplemented where NumPy should serve: for small arrays, for other dtypes than float32 and float64
+    (and bool), and while the loop is not compiled.
+    """
+
+    def __init__(self, plain: Callable[..., Any], numbers: int = 0, single: bool = True):
+        self.__name__ = plain.__name__
+        self.__doc__ = plain.__doc__
+        self._plain = plain
+        self._traced = (lambda xp, *args: (plain(xp, *args),)) if single else plain
+        self._single = single
+        parameters = list(signature(plain).parameters.values())[1:]
+        self.__signature__ = signature(plain).replace(parameters=parameters)
+        self._count = len(parameters) - numbers
+        self._variants: dict[Any, Variant] = {}
+
+    def __call__(self, *args: Any) -> Any:
+        arrays, numbers = args[: self._count], args[self._count :]
+        first = arrays[0]
+        size, dtype, shape = first.size, first.dtype, first.shape
+        same = dtype in _FLOATS
+        kinds = "v"
+        for a in arrays[1:]:
+            if a is None:
+                kinds += "-"
+                continue
+            kinds += "v"
+            if type(a) is not numpy.ndarray or a.dtype is not dtype or a.shape != shape:
+                same = False
+                break
+        if not same:
+            return self._broadcast(arrays, numbers)
+        if size < LEAST:
+            return NotImplemented
+        variant = self.variant(kinds, numbers, False)
+        launch = variant.of(dtype, size)
+        if launch is None:
+            return NotImplemented
+        given = [
+            a if (flags := a.flags).c_contiguous and flags.aligned else numpy.array(a, order="C")
+            for a in arrays
+            if a is not None
+        ]
+        outs = [None if truth is None else numpy.empty(shape, _BOOL if truth else dtype) for truth in variant.truths]
+        launch(size, size * variant.cost, *given, *[o for o in outs if o is not None], *variant.values(numbers))
+        return outs[0] if self._single else tuple(outs)
+
+    def variant(self, kinds: str, numbers: Sequence[Any], rows: bool) -> Variant:
+        """The loop for this kind of arguments."""
+        key = (kinds, rows, *[(type(n) is bool, bool(n)) for n in numbers])
+        found = self._variants.get(key)
+        if found is None:
+            found = self._variants[key] = Variant(self._traced, kinds, numbers, rows, name=self.__name__)
+        return found
+
+    def _broadcast(self, arrays: Sequence[Any], numbers: Sequence[Any]) -> Any:
+        """The call for arrays of different shapes, or with bool among them."""
+        present = [a for a in arrays if a is not None]
+        if not all(isinstance(a, numpy.ndarray) and a.dtype.isnative for a in present):
+            return NotImplemented
+        dtypes = {a.dtype for a in present} - {_BOOL}
+        if len(dtypes) != 1 or not dtypes <= set(_FLOATS):
+            return NotImplemented
+        (dtype,) = dtypes
+        shape = numpy.broadcast_shapes(*[a.shape for a in present])
+        size = prod(shape)
+        if size < LEAST:
+            return NotImplemented
+        plan = rows_of(shape, [a.shape for a in present])
+        if plan is None:
+            return NotImplemented
+        (first, columns, length), places, vectors = plan
+        rows = first * columns > 1
+        letters = iter(
+            [("m" if vector else "n") if a.dtype == _BOOL else ("v" if vector else "s")
+             for a, vector in zip(present, vectors, strict=True)]
+        )  # fmt: skip
+        kinds = "".join(["-" if a is None else next(letters) for a in arrays])
+        variant = self.variant(kinds, numbers, rows)
+        launch = variant.of(dtype, size)
+        if launch is None:
+            return NotImplemented
+        given = [numpy.ascontiguousarray(a).reshape(-1) for a in present]
+        outs = [None if truth is None else numpy.empty(shape, _BOOL if truth else dtype) for truth in variant.truths]
+        results = [o for o in outs if o is not None]
+        layout = [*[n for place in places for n in place], columns, length] if rows else []
+        items = first * columns if rows else length
+        launch(items, size * variant.cost, *given, *results, *variant.values(numbers), *layout)
+        return outs[0] if self._single else tuple(outs)
+
+
+def rows_of(
+    shape: Sequence[int], shapes: Sequence[Sequence[int]]
+) -> tuple[tuple[int, int, int], list[tuple[int, int]], list[bool]] | None:
+    """How contiguous arrays of these shapes, broadcast to ``shape``, look as rows of three axes.
+
+    Returns
+    -------
+    (first, columns, length), places, vectors
+        The axes; for each array, how far its rows are apart along the first two; and whether it has the last axis. None
+        if three axes are not enough.
+    """
+    full = [(1,) * (len(shape) - len(s)) + tuple(s) for s in shapes]
+    axes: list[tuple[int, tuple[bool, ...]]] = []
+    for i, n in enumerate(shape):
+        if n == 1:
+            continue
+        pattern = tuple([s[i] != 1 for s in full])
+        if axes and axes[-1][1] == pattern:
+            axes[-1] = (axes[-1][0] * n, pattern)
+        else:
+            axes.append((n, pattern))
+    if len(axes) > 3:
+        return None
+    axes = [(1, (False,) * len(shapes))] * (3 - len(axes)) + axes
+    (first, a), (columns, b), (length, c) = axes
+    places = []
+    for k in range(len(shapes)):
+        inner = length if c[k] else 1
+        places.append((inner * (columns if b[k] else 1) if a[k] else 0, inner if b[k] else 0))
+    return (first, columns, length), places, list(c)
+
+
+def fused(*functions: Callable[..., Any], numbers: int = 0) -> dict[str, Callable[..., Any]]:
+    """Overrides for plain elementwise functions whose last ``numbers`` parameters are numbers."""
+    return {function.__name__: Fused(function, numbers) for function in functions}

@@ -1,0 +1,332 @@
+"""Kernels that are compiled for a dtype when they are first used.
+
+A kernel is the body of a loop over items: elements, rows, samples. Compiled, it runs over any part of them, so that
+several threads can share the items. `Kernel.of` says whether it is worth it, and gives None where NumPy should serve.
+"""
+
+from __future__ import annotations
+
+import builtins
+import ctypes
+import hashlib
+import os
+import struct
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from .. import threads
+from . import store
+from .availability import Unavailable, check
+
+if TYPE_CHECKING:
+    from ..base import Array
+
+#: Elements below which NumPy serves: the call of a compiled kernel would not pay.
+LEAST = 1 << 11
+#: Elements from which a call waits until its kernel is compiled. Below, NumPy serves meanwhile.
+PATIENT = 1 << 16
+#: Elements of a piece of work that one thread takes at least.
+GRAIN = 1 << 13
+
+_NAMES = {numpy.dtype("float32"): "f4", numpy.dtype("float64"): "f8"}
+_SCRATCH = ctypes.create_string_buffer(64)
+_ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64)
+_FOLDER = Path(__file__).parent
+
+
+class State:
+    """What is known about compiling in this process. It is found out when the first kernel is needed."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.problem: str | None = None
+        self.folder: Path | None = None
+        self.folder_problem: str | None = None
+        self.known = False
+        self.key = ""
+        self.offset = 0
+        #: Name of a kernel -> why it could not be compiled.
+        self.failures: dict[str, str] = {}
+        self.loaded = self.compiled = 0
+
+    def find_out(self) -> None:
+        with self.lock:
+            if self.known:
+                return
+            try:
+                self._find_out()
+            except Unavailable as error:
+                self.problem = str(error)
+            except Exception as error:
+                self.problem = f"{type(error).__name__}: {error}"
+            self.known = True
+
+    def _find_out(self) -> None:
+        version = check()
+        self.offset = _data_offset()
+        from . import machine
+
+        sources = b"".join([(_FOLDER / name).read_bytes() for name in sorted(os.listdir(_FOLDER)) if name in _PARTS])
+        parts = (version, machine.processor(), numpy.__version__, str(self.offset), sources)
+        self.key = _digest(*parts)
+        self.folder = store.folder()
+        self.folder_problem = store.problem(self.folder)
+        if self.folder_problem:
+            self.folder = None
+
+
+#: Files whose content is part of every compiled kernel.
+_PARTS = {"compiler.py", "atomics.py", "mathematics.py", "mathematics_single.py", "team_work.py"}
+STATE = State()
+
+
+def _data_offset() -> int:
+    """Where an array object holds the address of its elements, in bytes."""
+    arrays = [numpy.empty(3), numpy.empty((2, 2), "float32")]
+    for offset in range(8, 96, 8):
+        if all(ctypes.c_int64.from_address(id(a) + offset).value == a.__array_interface__["data"][0] for a in arrays):
+            return offset
+    raise Unavailable("this Python lays out its objects in an unknown way")
+
+
+def _digest(*parts: Any) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else str(part).encode()
+        digest.update(str(len(data)).encode() + b":" + data)
+    return digest.hexdigest()
+
+
+def _fingerprint(value: Any, names: dict[str, Any]) -> str:
+    """Text that changes with what a function computes: its code, and the constants and functions it uses."""
+    if isinstance(value, FunctionType):
+        return _fingerprint(value.__code__, value.__globals__)
+    if isinstance(value, CodeType):
+        inner = [_fingerprint(c, names) for c in value.co_consts if not isinstance(c, str)]
+        used = [_fingerprint(names[n], names) if n in names else n for n in value.co_names]
+        return f"({value.co_code.hex()} {value.co_varnames} {inner} {used})"
+    return repr(value) if isinstance(value, (int, float, bool, tuple, type(None))) else type(value).__name__
+
+
+def _offered(name: str) -> Any:
+    """A function that a body may call by name, or None."""
+    from . import atomics
+
+    if hasattr(atomics, name):
+        return getattr(atomics, name)
+    from . import mathematics
+
+    return getattr(mathematics, name, None)
+
+
+@cache
+def _jitted(function: FunctionType, flags: frozenset[str], dtype: str) -> Any:
+    """A helper of a body, for Numba."""
+    import numba
+
+    from . import compiler
+
+    return numba.njit(**compiler.options(flags))(_complete(function, flags, dtype))
+
+
+def _complete(function: FunctionType, flags: frozenset[str], dtype: str) -> FunctionType:
+    """The function with everything it names: mathematics, compiled versions of its module's own helpers, and T."""
+    import dis
+
+    from . import compiler
+
+    names = {**function.__globals__, "T": compiler.SCALARS[dtype]}
+    for name in {line.argval for line in dis.get_instructions(function) if line.opname == "LOAD_GLOBAL"}:
+        if isinstance(names.get(name), FunctionType):
+            names[name] = _jitted(names[name], flags, dtype)
+        elif name not in names and not hasattr(builtins, name):
+            names[name] = _offered(name)
+    return FunctionType(function.__code__, names, function.__name__, function.__defaults__)
+
+
+class Kernel:
+    """A loop over items, compiled for float32 or float64 when it is first needed.
+
+    Parameters
+    ----------
+    body : callable
+        ``body(*arguments, start, stop)`` works on the items from start to stop, and writes only what belongs to them.
+        It may call the functions of `mathematics` by name, and plain functions of its own module. It is plain Python
+        that Numba compiles: index loops, no allocation, no exceptions. Arrays are flat and have no known size: slice
+        them first (``row = x[r * n : (r + 1) * n]``) and loop over ``range(row.size)``.
+    tokens : str
+        The types of the arguments, separated by spaces: ``T[]`` (an array of the kernel's dtype), ``f8[]``, ``i8[]``,
+        ``i4[]``, ``u1[]`` (arrays of these dtypes; bool is u1), the same with ``?`` at the end where None is allowed
+        (the body must not touch it then), ``int``, ``T`` and ``f8`` (numbers).
+    sums : bool
+        Whether the order of additions may change, so that sums use all lanes of the processor.
+    name : str, optional
+        A name for messages; by default the body's.
+    """
+
+    def __init__(self, body: Callable[..., None], tokens: str, sums: bool = False, name: str | None = None):
+        self.body: Any = body
+        self.name = name or body.__name__.lstrip("_")
+        self._optional = [token.endswith("?") for token in tokens.split()]
+        self.tokens = [token.rstrip("?") for token in tokens.split()]
+        self._sums = sums
+        self._launches: dict[Any, Any] = {}
+        self._wanted: set[str] = set()
+
+    def of(self, dtype: Any, size: int) -> Callable[..., None] | None:
+        """The compiled kernel for arrays of a dtype and about ``size`` elements, or None where NumPy should serve.
+
+        The result is called as ``launch(items, size, *arguments)``. Arrays must be contiguous, aligned and of the
+        dtypes that the tokens say; those that are written must be writable. The items are shared between the threads
+        if ``size``, about the number of elements that all items have (or of as much work), is large enough.
+        """
+        if size < LEAST:
+            return None
+        launch: Callable[..., None] | None = self._launches.get(dtype, self)  # type: ignore[assignment]
+        return self._find(dtype, size) if launch is self else launch
+
+    def _find(self, dtype: Any, size: int) -> Callable[..., None] | None:
+        """Load or compile the kernel. None if that is impossible, or if it is not worth waiting for."""
+        name = _NAMES.get(dtype)
+        STATE.find_out()
+        if name is None or STATE.problem:
+            self._launches[dtype] = None
+            return None
+        if _in_background():
+            return None  # the compiling thread computes nothing itself
+        key = self.key(name)
+        with STATE.lock:
+            data = store.read(STATE.folder, key)
+            if data is None and size < PATIENT:
+                if key not in self._wanted:
+                    self._wanted.add(key)
+                    _compile_later(self, dtype)
+                return None
+            return self._compile(dtype, data)
+
+    def key(self, name: str) -> str:
+        """What identifies the machine code: everything that it depends on."""
+        return _digest(STATE.key, _fingerprint(self.body, self.body.__globals__), self.tokens, name, self._sums)
+
+    def _compile(self, dtype: Any, data: bytes | None = None) -> Callable[..., None] | None:
+        with STATE.lock:
+            if dtype in self._launches:
+                found: Callable[..., None] | None = self._launches[dtype]
+                return found
+            launch = None
+            try:
+                launch = self._launch(self.address(_NAMES[dtype], data))
+            except Exception as error:  # whatever Numba and LLVM raise: NumPy serves
+                STATE.failures[f"{self.name} ({dtype})"] = f"{type(error).__name__}: {error}".split("\n")[0]
+            self._launches[dtype] = launch
+            return launch
+
+    def address(self, name: str, data: bytes | None = None) -> int:
+        """The address of the machine code, from the cache or from Numba."""
+        from . import machine
+
+        key = self.key(name)
+        symbol = f"rustorch_{key}"
+        data = store.read(STATE.folder, key) if data is None else data
+        if data is not None:
+            STATE.loaded += 1
+        else:
+            from . import compiler
+
+            flags = compiler.SUMS if self._sums else compiler.EXACT
+            body = _complete(self.body, flags, name)
+            data = compiler.compile_object(body, self.tokens, name, symbol, STATE.offset, flags)
+            store.write(STATE.folder, key, data)
+            STATE.compiled += 1
+        return machine.load(data, symbol)
+
+    def _launch(self, address: int) -> Callable[..., None]:
+        """The function that packs the arguments and runs the machine code."""
+        parameters = [f"a{i}" for i in range(len(self.tokens))]
+        values, arrays, form = [], [], "q"
+        for name, token, optional in zip(parameters, self.tokens, self._optional, strict=True):
+            is_array = token.endswith("[]")
+            values.append((f"0 if {name} is None else id({name})" if optional else f"id({name})") if is_array else name)
+            arrays += [name] if is_array else []
+            form += "q" if is_array or token == "int" else "d"
+        names = {
+            "pack": struct.Struct(form).pack, "address": address, "entry": _ENTRY(address), "scratch": _SCRATCH,
+            "share": threads.share, "GRAIN": GRAIN, "view": memoryview,
+        }  # fmt: skip
+        exec(_LAUNCH.format(", ".join(parameters), ", ".join(values), ", ".join([*arrays, ""])), names)
+        launch: Callable[..., None] = names["launch"]  # type: ignore[assignment]
+        return launch
+
+
+#: Small work runs at once. The arrays are passed on to keep them alive.
+_LAUNCH = """
+def launch(items, size, {0}):
+    packed = pack(address, {1})
+    if size < 2 * GRAIN or items < 2 or not share(packed, items, size, ({2})):
+        entry(scratch, scratch, packed[8:], 0, items)
+"""
+
+
+# -- compiling in the background ---------------------------------------------------------------------------------------
+_compiling = threading.local()
+_queue: list[tuple[Kernel, Any]] = []
+_worker: threading.Thread | None = None
+
+
+def _in_background() -> bool:
+    return getattr(_compiling, "on", False)
+
+
+def _compile_later(kernel: Kernel, dtype: Any) -> None:
+    """Compile a kernel in a thread, while NumPy serves."""
+    global _worker
+    _queue.append((kernel, dtype))
+    if _worker is None or not _worker.is_alive():
+        _worker = threading.Thread(target=_compile_queue, name="rustorch compiler", daemon=True)
+        _worker.start()
+
+
+def _compile_queue() -> None:
+    _compiling.on = True
+    while _queue and not threads.leaving():
+        kernel, dtype = _queue.pop(0)
+        kernel._compile(dtype)
+
+
+def wait() -> None:
+    """Wait until all kernels that are compiled in the background are there."""
+    worker = _worker
+    if worker is not None and worker is not threading.current_thread():
+        worker.join()
+
+
+def _wait_at_exit() -> None:
+    """Let the compiler finish the kernel it is at: the interpreter must not end below it."""
+    _queue.clear()
+    wait()
+
+
+def _forget() -> None:
+    """In a forked process, the thread that compiles is missing."""
+    global _worker
+    _worker = None
+    _queue.clear()
+    STATE.lock.release()
+
+
+threads.at_exit(_wait_at_exit)
+if hasattr(os, "register_at_fork"):
+    # a fork waits for the kernel that is compiled right now: Numba's own locks would stay locked in the new process
+    os.register_at_fork(before=STATE.lock.acquire, after_in_parent=STATE.lock.release, after_in_child=_forget)
+
+
+def flat(x: Array) -> Array:
+    """The array itself if kernels can take it, else a copy whose elements lie one after another."""
+    flags = x.flags
+    return x if flags.c_contiguous and flags.aligned else numpy.array(x, order="C")
