@@ -21,7 +21,7 @@ from .constant_gradients import dependent
 from .graph import FAST_TYPES, Node, Value, make
 from .leaf_hooks import refuse, registered, schedule
 from .modes import mode
-from .pending import Pending, backend_of, freed, name_of
+from .pending import Pending, accumulate, backend_of, freed, name_of
 from .primitive import SELECT, Plan, Primitive
 from .recording import floating
 from .tickets import Redeemed, Redeeming
@@ -326,12 +326,20 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
                     elif fits and not heap:
                         single, single_g, single_owned = to, r, r is not g
                         continue
-                    if fits and to.seq not in nodes:
-                        nodes[to.seq] = [to, r, r is not g]
-                        heappush(heap, -to.seq)
+                    if fits:
+                        entry = nodes.get(to.seq)
+                        if entry is None:
+                            nodes[to.seq] = [to, r, r is not g]
+                            heappush(heap, -to.seq)
+                        else:
+                            accumulate(entry, r, r is not g)
                         continue
-                elif id(to) not in leaves and r.dtype is to._native.dtype and r.shape == to._native.shape:
-                    leaves[id(to)] = [to, r, r is not g]
+                elif r.dtype is (native := to._native).dtype and r.shape == native.shape:
+                    entry = leaves.get(id(to))
+                    if entry is None:
+                        leaves[id(to)] = [to, r, r is not g]
+                    else:
+                        accumulate(entry, r, r is not g)
                     continue
                 pending.add(to, r, r is not g, node, k)
         if not retain_graph:
@@ -370,7 +378,11 @@ def start_of(output: Value, gradient: Any, name: str) -> Array:
 
 def run_backward(root: Any, seed: Any, retain_graph: bool) -> None:
     """``root.backward()``: add the gradients of all leaves that require grad to their ``grad``."""
-    leaves = propagate(((root, seed),), retain_graph, False)
+    node = root._node
+    if FAST_TYPES and type(node) is Node:
+        leaves = _propagate_fast(node, seed, retain_graph)
+    else:
+        leaves = propagate(((root, seed),), retain_graph, False)
     for leaf, g, owned in leaves.values():
         if leaf._grad is None and owned and type(g) is type(leaf._native) and BY_TYPE[type(g)].owns(g):
             leaf._grad = g  # as `store` does, with fewer checks

@@ -67,7 +67,7 @@ class Pending:
         elif self.create_graph:
             entry[1] = entry[1] + g
         else:
-            _accumulate(entry, g, owned)
+            accumulate(entry, g, owned)
 
     def several_devices(self, g: Any) -> bool:
         """Whether a gradient may be on another device than the current one: then it needs `add_on_device`."""
@@ -98,11 +98,11 @@ class Pending:
         return xp.astype(g, backend.public_dtype(dtype) if self.create_graph else dtype)
 
 
-def _accumulate(entry: list[Any], g: Array, owned: bool) -> None:
+def accumulate(entry: list[Any], g: Array, owned: bool) -> None:
     """Add ``g`` to the gradient of an entry, in place if the memory of one of the two belongs to nothing else."""
     total = entry[1]
     backend = backend_of(total)
-    if backend.mutable and total.shape:
+    if backend.mutable and total.ndim:
         if entry[2] and backend.owns(total):
             total += g
             return
