@@ -83,7 +83,7 @@ for _name, _operation in (_OPERATORS | _LOGICAL).items():
     setattr(Symbol, f"__r{_name}__", lambda a, b, operation=_operation: a.record(operation, b, a))
 for _name, _operation in {"neg": "negative", "abs": "abs", "invert": "logical_not"}.items():
     setattr(Symbol, f"__{_name}__", lambda a, operation=_operation: a.record(operation, a))
-Symbol.__hash__ = object.__hash__  # type: ignore[method-assign] - __eq__ is a comparison of elements
+setattr(Symbol, "__hash__", object.__hash__)  # noqa: B010 - __eq__, which compares elements, took it away
 for _name in _OPERATORS:
     _function = getattr(operator, _name)
     setattr(Number, f"__{_name}__", lambda a, b, function=_function: _combine(function, a, b))
@@ -98,13 +98,13 @@ _OF_TRUTHS = frozenset({*_LOGICAL.values(), "logical_not"})
 #: Operations of one, two and three values besides those of the operators.
 _UNARY = (
     "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "erf", "exp", "expm1", "floor",
-    "isfinite", "isinf", "isnan", "log", "log10", "log1p", "log2", "logical_not", "negative", "round", "sign", "signbit",
-    "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
+    "isfinite", "isinf", "isnan", "log", "log10", "log1p", "log2", "logical_not", "negative", "round", "sign",
+    "signbit", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
 )  # fmt: skip
 _BINARY = (
     "add", "atan2", "copysign", "divide", "equal", "floor_divide", "greater", "greater_equal", "hypot", "less",
-    "less_equal", "logaddexp", "logical_and", "logical_or", "logical_xor", "maximum", "minimum", "multiply", "not_equal",
-    "pow", "remainder", "subtract",
+    "less_equal", "logaddexp", "logical_and", "logical_or", "logical_xor", "maximum", "minimum", "multiply",
+    "not_equal", "pow", "remainder", "subtract",
 )  # fmt: skip
 
 

@@ -183,7 +183,7 @@ class _Team:
                 self._wake[i].acquire()
             elif self.native is None:
                 self._idle[i] = True
-                if self.ticket == seen or self._idle.pop(i, None) is None:
+                if self.ticket == seen or not self._idle.pop(i, False):
                     self._wake[i].acquire()
             if self.stopped:
                 return
@@ -200,7 +200,7 @@ class _Team:
                 self._wake[i].release()
             return
         for i in range(self.count - 1):
-            if self._idle.pop(i, None):
+            if self._idle.pop(i, False):
                 self._wake[i].release()
 
     def close(self) -> None:
@@ -227,7 +227,7 @@ class _Team:
             if self.native is not None:
                 self.native.stop()
             for i, lock in enumerate(self._wake):
-                if self.native is not None or self._idle.pop(i, None):
+                if self.native is not None or self._idle.pop(i, False):
                     with contextlib.suppress(RuntimeError):
                         lock.release()
             if self.native is None:
@@ -244,6 +244,10 @@ _left = False
 
 def _native(count: int) -> Any:
     """The compiled part of a team, or None without compiled kernels."""
+    from .numba.availability import wanted
+
+    if not wanted():
+        return None
     from .numba import team
 
     return team.make(count, SPINS)

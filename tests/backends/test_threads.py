@@ -150,5 +150,6 @@ def test_threads_are_in_use_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_without_threadpoolctl_there_is_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "threadpoolctl", None)
     monkeypatch.setattr(threads, "_blas", None)
+    monkeypatch.setattr(threads, "_last_used", float("-inf"))
     assert threads.spread(4, 1e9, lambda start, stop: (start, stop)) == [(0, 4)]
     assert not threads.in_use()

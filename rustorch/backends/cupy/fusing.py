@@ -6,9 +6,11 @@ from math import isinf, isnan
 
 from ..fusing import Language
 
-_FUNCTIONS = ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "exp",
-              "expm1", "floor", "hypot", "isinf", "isnan", "isfinite", "log", "log10", "log1p", "log2", "pow", "signbit",
-              "sin", "sinh", "sqrt", "tan", "tanh", "trunc")  # fmt: skip
+_FUNCTIONS = (
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "exp",
+    "expm1", "floor", "hypot", "isinf", "isnan", "isfinite", "log", "log10", "log1p", "log2", "pow", "signbit", "sin", "sinh",
+    "sqrt", "tan", "tanh", "trunc",
+)  # fmt: skip
 _TWO = frozenset({"atan2", "copysign", "hypot", "pow"})
 _SIGNS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "greater": ">", "less_equal": "<=",

@@ -12,7 +12,6 @@ import numpy
 from ..fusing import Language, Loop
 from .kernel import LEAST, Kernel
 
-
 _CALLS = ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "exp",
           "expm1", "floor", "hypot", "log", "log10", "log1p", "log2", "logaddexp", "pow", "remainder", "sign", "sin",
           "sinh", "sqrt", "tan", "tanh", "trunc")  # fmt: skip

@@ -37,7 +37,6 @@ GRAIN = 1 << 13
 _NAMES = {numpy.dtype("float32"): "f4", numpy.dtype("float64"): "f8"}
 _SCRATCH = ctypes.create_string_buffer(64)
 _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64)
-_FOLDER = Path(__file__).parent
 
 
 class State:
@@ -72,18 +71,20 @@ class State:
         self.offset = _data_offset()
         from . import machine
 
-        sources = b"".join([(_FOLDER / name).read_bytes() for name in sorted(os.listdir(_FOLDER)) if name in _PARTS])
-        parts = (version, machine.processor(), numpy.__version__, str(self.offset), sources)
-        self.key = _digest(*parts)
+        self.key = _digest(version, machine.processor(), str(self.offset), *_sources())
         self.folder = store.folder()
         self.folder_problem = store.problem(self.folder)
         if self.folder_problem:
             self.folder = None
 
 
-#: Files whose content is part of every compiled kernel.
-_PARTS = {"compiler.py", "atomics.py", "mathematics.py", "mathematics_single.py", "team_work.py"}
 STATE = State()
+
+
+def _sources() -> list[bytes]:
+    """The modules that write machine code, and so are part of every kernel: those that use Numba or LLVM."""
+    texts = [file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))]
+    return [text for text in texts if b"import numba" in text or b"from numba" in text or b"llvmlite" in text]
 
 
 def _data_offset() -> int:
@@ -176,7 +177,7 @@ class Kernel:
         self._optional = [token.endswith("?") for token in tokens.split()]
         self.tokens = [token.rstrip("?") for token in tokens.split()]
         self._sums = sums
-        self._launches: dict[Any, Any] = {}
+        self._launches: dict[Any, Any] = {}  # None where NumPy serves
         self._wanted: set[str] = set()
 
     def of(self, dtype: Any, size: int) -> Callable[..., None] | None:
@@ -188,8 +189,10 @@ class Kernel:
         """
         if size < LEAST:
             return None
-        launch: Callable[..., None] | None = self._launches.get(dtype, self)  # type: ignore[assignment]
-        return self._find(dtype, size) if launch is self else launch
+        launch: Any = self._launches.get(dtype, self)
+        if launch is self:
+            launch = self._find(dtype, size)
+        return launch  # type: ignore[no-any-return]
 
     def _find(self, dtype: Any, size: int) -> Callable[..., None] | None:
         """Load or compile the kernel. None if that is impossible, or if it is not worth waiting for."""

@@ -25,7 +25,7 @@ class Native:
     def __init__(self, addresses: tuple[int, int, int], count: int, spins: int):
         self._begin, self._finish, self._serve = [_ENTRY(address) for address in addresses]
         self._array = numpy.zeros(work.WORDS, numpy.int64)
-        self._words = memoryview(self._array)
+        self._words = self._array.data
         self._bytes = self._words.cast("B")
         self._argument = struct.pack("q", id(self._array))
         self._words[work.WORKERS] = min(count - 1, work.MOST)
@@ -80,7 +80,7 @@ def make(count: int, spins: int) -> Native | None:
 
 def _yield_address() -> int:
     """The address of the system's function that offers the processor to other threads."""
-    library: Any = ctypes.WinDLL("kernel32") if sys.platform == "win32" else ctypes.CDLL(None)
+    library: Any = ctypes.CDLL("kernel32" if sys.platform == "win32" else None)
     function = library.SwitchToThread if sys.platform == "win32" else library.sched_yield
     address = ctypes.cast(function, ctypes.c_void_p).value
     assert address is not None

@@ -1,8 +1,8 @@
 """What the threads of a team run between two pieces of work: they look for the next one without the interpreter.
 
-A thread that has just worked stays awake for a moment, because the next piece of work usually comes soon: then it starts
-within a microsecond, where waking a sleeping thread takes thirty. While it looks, it offers its processor to every other
-thread (``yield``), above all to those of BLAS. The bodies here are compiled as kernels are.
+A thread that has just worked stays awake for a moment, because the next piece of work usually comes soon: then it
+starts within a microsecond, where waking a sleeping thread takes thirty. While it looks, it offers its processor to
+every other thread (``yield``), above all to those of BLAS. The bodies here are compiled as kernels are.
 
 The state of a team is an array of integers. A thread may be in the midst of a piece of work only while it is counted in
 ACTIVE, and it enters only while OPEN holds the ticket of that work. So the work is over when OPEN is 0 and ACTIVE is 0.
@@ -38,8 +38,8 @@ def _work(state: Any) -> None:
 
 
 def begin(state: Any, items: int, chunk: int) -> None:
-    """Offer a piece of work. It is done when this returns, unless WAKE is not 0: these threads have to be woken, and then
-    `finish` called.
+    """Offer a piece of work. It is done when this returns, unless WAKE is not 0: then these threads have to be woken,
+    and `finish` has to be called.
     """
     state[ITEMS] = items
     state[CHUNK] = chunk
