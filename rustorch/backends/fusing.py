@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import inf, nan
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from .kernels import KERNELS
 from .kernels.elementwise import SMALL_POWERS, small_power
 
 #: What a branch on the elements raises.
@@ -122,8 +124,17 @@ def _clip(x: Symbol, low: Any = None, high: Any = None) -> Symbol:
     return x if high is None else x.record("minimum", x, high)
 
 
-#: The functions of the standard that elementwise kernels use, for real numbers, and the kernels among them.
-FUNCTIONS: Any = SimpleNamespace(
+class _Functions(SimpleNamespace):
+    """A namespace of functions of symbols. A kernel that is missing is its plain version."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in KERNELS:
+            raise AttributeError(name)
+        return partial(KERNELS[name], self)
+
+
+#: The functions of the standard that elementwise kernels use, for real numbers.
+FUNCTIONS: Any = _Functions(
     **{name: _recording(name) for name in (*_UNARY, *_BINARY, "where")},
     asarray=lambda x, copy=None: x,
     clip=_clip,

@@ -17,26 +17,24 @@ def erf(xp: Namespace, x: Array) -> Array:
     return xp.erf(x)
 
 
-OVERRIDES: dict[str, Callable[..., Any]] = {
-    **fused(
-        plain.relu,
-        plain.relu_grad,
-        plain.prelu_slope,
-        erf,
-        plain.sigmoid,
-        plain.sigmoid_grad,
-        plain.silu,
-        plain.silu_grad,
-        plain.mish,
-        plain.mish_grad,
-        plain.tanh_softplus,
-        plain.tanh_softplus_grad,
-        plain.tanhshrink,
-        plain.gelu,
-        plain.gelu_grad,
-        plain.gelu_tanh,
-        plain.gelu_tanh_grad,
-        plain.gelu_tanh_gate_grad,
-    ),
-    **fused(plain.gaussian, numbers=1),
-}
+OVERRIDES: dict[str, Callable[..., Any]] = fused(
+    plain.relu,
+    plain.relu_grad,
+    plain.prelu_slope,
+    erf,
+    plain.sigmoid,
+    plain.sigmoid_grad,
+    plain.silu,
+    plain.silu_grad,
+    plain.mish,
+    plain.mish_grad,
+    plain.tanh_softplus,
+    plain.tanh_softplus_grad,
+    plain.tanhshrink,
+    plain.gaussian,
+    plain.gelu,
+    plain.gelu_grad,
+    plain.gelu_tanh,
+    plain.gelu_tanh_grad,
+    plain.gelu_tanh_gate_grad,
+)

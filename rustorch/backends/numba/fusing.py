@@ -66,7 +66,8 @@ class Variant:
     Parameters
     ----------
     plain : callable
-        ``plain(xp, *arrays, *numbers)``. It returns a tuple, in which None stands for a result that there is not.
+        ``plain(xp, *arrays, *numbers)``. It returns a tuple, in which None stands for a result that there is not, or a
+        list of one result.
     kinds : str
         A letter for each array: ``v`` for one element an item, ``s`` for one element for all items of a row, ``m`` and
         ``n`` for the same with truth values, and ``-`` for None.
@@ -90,7 +91,16 @@ class Variant:
     ):
         variables = [None if kind == "-" else f"e{i}" for i, kind in enumerate(kinds)]
         truths = [f"e{i}" for i, kind in enumerate(kinds) if kind in "mn"]
-        self.loop = loop = Loop(plain, variables, numbers, truths)
+        outputs: Any = None
+
+        def traced(xp: Any, *values: Any) -> Any:
+            nonlocal outputs
+            outputs = plain(xp, *values)
+            return outputs
+
+        self.loop = loop = Loop(traced, variables, numbers, truths)
+        #: Whether the function returns one array, and not a tuple.
+        self.single = not isinstance(outputs, tuple)
         self.cost = _cost(loop)
         #: Whether each result is a truth value; None for a result that there is not.
         self.truths = [None if out is None else getattr(out, "is_truth", False) for out in loop.outputs]
@@ -103,7 +113,13 @@ class Variant:
         self.of = self.kernel.of
 
     def values(self, numbers: Sequence[Any]) -> list[float]:
+        """The constants for the numbers of a call."""
         return self.loop.values(numbers)
+
+    def outputs(self, shape: Any, dtype: Any) -> tuple[list[Any], list[Any]]:
+        """New arrays for the results, with None where there is none, and without."""
+        outs = [None if truth is None else numpy.empty(shape, _BOOL if truth else dtype) for truth in self.truths]
+        return outs, [out for out in outs if out is not None]
 
 
 def _source(loop: Loop, kinds: str, rows: bool, targets: Sequence[int]) -> tuple[str, str]:
@@ -159,110 +175,136 @@ def _source(loop: Loop, kinds: str, rows: bool, targets: Sequence[int]) -> tuple
     return text, " ".join(tokens)
 
 
-_FLOATS = (numpy.dtype("float32"), numpy.dtype("float64"))
+_FLOATS = {numpy.dtype("float32"), numpy.dtype("float64")}
 _BOOL = numpy.dtype("bool")
+_NUMBERS = frozenset({int, float, bool})
+#: The largest number of variants of one function. Beyond, NumPy serves.
+_MOST = 64
 
 
 class Fused:
     """A plain elementwise function that runs as one compiled loop, where that is possible and worth it.
 
+    A call returns NotImplemented where NumPy should serve: for small arrays, for other dtypes than float32 and float64
+    (and bool), for values of other types than arrays, numbers and None, while the loop is not compiled, and if the
+    function does more than a loop can.
+
     Parameters
     ----------
     plain : callable
-        ``plain(xp, *arrays, *numbers)``.
-    numbers : int
-        How many of its last parameters are numbers.
-    single : bool
-        Whether it returns one array, and not a tuple.
-
-    A call returns NotImplemented where NumPy should serve: for small arrays, for other dtypes than float32 and float64
-    (and bool), and while the loop is not compiled.
+        ``plain(xp, *values)``. It returns an array, or a tuple.
+    least : int
+        The number of elements from which a loop is worth it.
+    bakes : bool
+        Whether Python's numbers become part of the loop: each new one then needs a new loop. It is for functions that
+        look at a number's value.
     """
 
-    def __init__(self, plain: Callable[..., Any], numbers: int = 0, single: bool = True):
+    def __init__(self, plain: Callable[..., Any], least: int = LEAST, bakes: bool = False):
         self.__name__ = plain.__name__
         self.__doc__ = plain.__doc__
-        self._plain = plain
-        self._traced = (lambda xp, *args: (plain(xp, *args),)) if single else plain
-        self._single = single
-        parameters = list(signature(plain).parameters.values())[1:]
-        self.__signature__ = signature(plain).replace(parameters=parameters)
-        self._count = len(parameters) - numbers
-        self._variants: dict[Any, Variant] = {}
+        form = signature(plain)
+        self.__signature__ = form.replace(parameters=list(form.parameters.values())[1:])
+        self._plain, self._least, self._bakes = plain, least, bakes
+        self._variants: dict[Any, Variant | None] = {}
 
     def __call__(self, *args: Any) -> Any:
-        arrays, numbers = args[: self._count], args[self._count :]
-        first = arrays[0]
-        size, dtype, shape = first.size, first.dtype, first.shape
-        same = dtype in _FLOATS
-        kinds = "v"
-        for a in arrays[1:]:
-            if a is None:
+        arrays, numbers, kinds, dtype, shape, same = [], [], "", None, None, True
+        for a in args:
+            if type(a) is numpy.ndarray:
+                if not arrays:
+                    dtype, shape = a.dtype, a.shape
+                    same = dtype in _FLOATS
+                elif a.dtype is not dtype or a.shape != shape:
+                    same = False
+                arrays.append(a)
+                kinds += "v"
+            elif a is None:
                 kinds += "-"
-                continue
-            kinds += "v"
-            if type(a) is not numpy.ndarray or a.dtype is not dtype or a.shape != shape:
+            elif type(a) in _NUMBERS:
+                numbers.append(a)
+                kinds += "#"
+            elif isinstance(a, numpy.generic):  # NumPy's scalar for an array without dimensions
+                arrays.append(numpy.asarray(a))
+                kinds += "v"
                 same = False
-                break
+            else:
+                return NotImplemented
+        if not arrays:
+            return NotImplemented
         if not same:
-            return self._broadcast(arrays, numbers)
-        if size < LEAST:
+            return self._broadcast(arrays, numbers, kinds)
+        size = arrays[0].size
+        if size < self._least:
             return NotImplemented
         variant = self.variant(kinds, numbers, False)
-        launch = variant.of(dtype, size)
-        if launch is None:
+        launch = None if variant is None else variant.of(dtype, size)
+        if launch is None or variant is None:
             return NotImplemented
-        given = [
-            a if (flags := a.flags).c_contiguous and flags.aligned else numpy.array(a, order="C")
-            for a in arrays
-            if a is not None
-        ]
-        outs = [None if truth is None else numpy.empty(shape, _BOOL if truth else dtype) for truth in variant.truths]
-        launch(size, size * variant.cost, *given, *[o for o in outs if o is not None], *variant.values(numbers))
-        return outs[0] if self._single else tuple(outs)
+        given = [a if (flags := a.flags).c_contiguous and flags.aligned else numpy.array(a, order="C") for a in arrays]
+        outs, results = variant.outputs(shape, dtype)
+        launch(size, size * variant.cost, *given, *results, *variant.values(numbers))
+        return outs[0] if variant.single else tuple(outs)
 
-    def variant(self, kinds: str, numbers: Sequence[Any], rows: bool) -> Variant:
-        """The loop for this kind of arguments."""
-        key = (kinds, rows, *[(type(n) is bool, bool(n)) for n in numbers])
-        found = self._variants.get(key)
-        if found is None:
-            found = self._variants[key] = Variant(self._traced, kinds, numbers, rows, name=self.__name__)
-        return found
+    def variant(self, kinds: str, numbers: Sequence[Any], rows: bool) -> Variant | None:
+        """The loop for this kind of arguments; None if the function cannot be one."""
+        key = (kinds, rows, *(numbers if self._bakes else [(type(n) is bool, bool(n)) for n in numbers]))
+        if key not in self._variants:
+            if len(self._variants) >= _MOST:
+                return None
+            try:
+                self._variants[key] = Variant(
+                    self._by_position(kinds, numbers),
+                    kinds.replace("#", ""),
+                    [] if self._bakes else numbers,
+                    rows,
+                    name=self.__name__,
+                )
+            except (TypeError, AttributeError, KeyError):  # more than a loop of elements: NumPy serves
+                self._variants[key] = None
+        return self._variants[key]
 
-    def _broadcast(self, arrays: Sequence[Any], numbers: Sequence[Any]) -> Any:
+    def _by_position(self, kinds: str, numbers: Sequence[Any]) -> Callable[..., tuple[Any, ...]]:
+        """The function of the arrays, then the numbers. It returns a tuple, or a single result in a list."""
+        plain, baked = self._plain, list(numbers) if self._bakes else None
+        count = len(kinds) - kinds.count("#")
+
+        def function(xp: Any, *values: Any) -> Any:
+            arrays, rest = iter(values[:count]), iter(baked if baked is not None else values[count:])
+            out = plain(xp, *[next(rest) if kind == "#" else next(arrays) for kind in kinds])
+            return out if isinstance(out, tuple) else [out]
+
+        return function
+
+    def _broadcast(self, arrays: Sequence[Any], numbers: Sequence[Any], kinds: str) -> Any:
         """The call for arrays of different shapes, or with bool among them."""
-        present = [a for a in arrays if a is not None]
-        if not all(isinstance(a, numpy.ndarray) and a.dtype.isnative for a in present):
-            return NotImplemented
-        dtypes = {a.dtype for a in present} - {_BOOL}
-        if len(dtypes) != 1 or not dtypes <= set(_FLOATS):
+        dtypes = {a.dtype for a in arrays} - {_BOOL}
+        if len(dtypes) != 1 or not dtypes <= _FLOATS:
             return NotImplemented
         (dtype,) = dtypes
-        shape = numpy.broadcast_shapes(*[a.shape for a in present])
+        shape = numpy.broadcast_shapes(*[a.shape for a in arrays])
         size = prod(shape)
-        if size < LEAST:
+        if size < self._least:
             return NotImplemented
-        plan = rows_of(shape, [a.shape for a in present])
+        plan = rows_of(shape, [a.shape for a in arrays])
         if plan is None:
             return NotImplemented
         (first, columns, length), places, vectors = plan
         rows = first * columns > 1
-        letters = iter(
-            [("m" if vector else "n") if a.dtype == _BOOL else ("v" if vector else "s")
-             for a, vector in zip(present, vectors, strict=True)]
-        )  # fmt: skip
-        kinds = "".join(["-" if a is None else next(letters) for a in arrays])
-        variant = self.variant(kinds, numbers, rows)
-        launch = variant.of(dtype, size)
-        if launch is None:
+        letters = iter([
+            ("m" if vector else "n") if a.dtype == _BOOL else ("v" if vector else "s")
+            for a, vector in zip(arrays, vectors, strict=True)
+        ])  # fmt: skip
+        variant = self.variant("".join([next(letters) if kind == "v" else kind for kind in kinds]), numbers, rows)
+        launch = None if variant is None else variant.of(dtype, size)
+        if launch is None or variant is None:
             return NotImplemented
-        given = [numpy.ascontiguousarray(a).reshape(-1) for a in present]
-        outs = [None if truth is None else numpy.empty(shape, _BOOL if truth else dtype) for truth in variant.truths]
-        results = [o for o in outs if o is not None]
+        given = [numpy.ascontiguousarray(a).reshape(-1) for a in arrays]
+        outs, results = variant.outputs(shape, dtype)
         layout = [*[n for place in places for n in place], columns, length] if rows else []
         items = first * columns if rows else length
         launch(items, size * variant.cost, *given, *results, *variant.values(numbers), *layout)
-        return outs[0] if self._single else tuple(outs)
+        return outs[0] if variant.single else tuple(outs)
 
 
 def rows_of(
@@ -297,6 +339,6 @@ def rows_of(
     return (first, columns, length), places, list(c)
 
 
-def fused(*functions: Callable[..., Any], numbers: int = 0) -> dict[str, Callable[..., Any]]:
-    """Overrides for plain elementwise functions whose last ``numbers`` parameters are numbers."""
-    return {function.__name__: Fused(function, numbers) for function in functions}
+def fused(*functions: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """Overrides for plain elementwise functions."""
+    return {function.__name__: Fused(function) for function in functions}
