@@ -117,10 +117,11 @@ def _fingerprint(value: Any, names: dict[str, Any]) -> str:
 
 def _offered(name: str) -> Any:
     """A function that a body may call by name, or None."""
-    from . import atomics
+    from . import atomics, reductions
 
-    if hasattr(atomics, name):
-        return getattr(atomics, name)
+    for module in (atomics, reductions):
+        if hasattr(module, name):
+            return getattr(module, name)
     from . import mathematics
 
     return getattr(mathematics, name, None)
@@ -158,9 +159,9 @@ class Kernel:
     ----------
     body : callable
         ``body(*arguments, start, stop)`` works on the items from start to stop, and writes only what belongs to them.
-        It may call the functions of `mathematics` by name, and plain functions of its own module. It is plain Python
-        that Numba compiles: index loops, no allocation, no exceptions. Arrays are flat and have no known size: slice
-        them first (``row = x[r * n : (r + 1) * n]``) and loop over ``range(row.size)``.
+        It may call the functions of `mathematics` and `reductions` by name, and plain functions of its own module. It
+        is plain Python that Numba compiles: index loops, no allocation, no exceptions. Arrays are flat and have no
+        known size: slice them first (``row = x[r * n : (r + 1) * n]``) and loop over ``range(row.size)``.
     tokens : str
         The types of the arguments, separated by spaces: ``T[]`` (an array of the kernel's dtype), ``f8[]``, ``i8[]``,
         ``i4[]``, ``u1[]`` (arrays of these dtypes; bool is u1), the same with ``?`` at the end where None is allowed

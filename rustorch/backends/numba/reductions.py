@@ -1,0 +1,57 @@
+"""What loops over rows need besides arithmetic: sums and maxima that use all lanes, and scratch on the stack.
+
+A body calls these functions by name. Sums and maxima keep the rest of the body exact: LLVM may change the order of
+these additions alone, so ``(x - a) - b`` stays as it is written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core.typing.templates import Signature
+from numba.extending import intrinsic
+
+
+@intrinsic
+def plus(typing_context: Any, total: Any, value: Any) -> Any:
+    """``total + value`` in a loop that sums: the additions may be made in any order."""
+
+    def generate(context: Any, builder: Any, signature: Signature, values: Any) -> Any:
+        return builder.fadd(*values, flags=("reassoc", "nsz", "contract"))
+
+    return total(total, total), generate
+
+
+@intrinsic
+def maximum(typing_context: Any, a: Any, b: Any) -> Any:
+    """The larger number, or nan if one of them is nan. Which 0 it returns does not matter."""
+
+    def generate(context: Any, builder: Any, signature: Signature, values: Any) -> Any:
+        kind = values[0].type
+        function = builder.module.declare_intrinsic("llvm.maximum", [kind], ir.FunctionType(kind, [kind, kind]))
+        return builder.call(function, values, fastmath=("nsz",))
+
+    return a(a, a), generate
+
+
+@intrinsic(prefer_literal=True)
+def scratch(typing_context: Any, scalar: Any, size: Any) -> Any:
+    """An array of ``size`` numbers, a constant, of a scalar's dtype. It lives until the kernel ends, and its content is
+    undefined at first.
+    """
+    array_type = types.Array(scalar, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Signature, values: Any) -> Any:
+        word, kind = ir.IntType(64), context.get_data_type(scalar)
+        with builder.goto_entry_block():
+            data = builder.alloca(kind, size=word(size.literal_value))
+            data.align = 64
+        array = context.make_array(array_type)(context, builder)
+        item = word(context.get_abi_sizeof(kind))
+        shape, strides = [word(size.literal_value)], [item]
+        context.populate_array(array, data=data, shape=shape, strides=strides, itemsize=item, meminfo=None)
+        return array._getvalue()
+
+    return array_type(scalar, size), generate
