@@ -31,7 +31,15 @@ class Namespace:
     """The functions that a rule may call: those of the standard, and the kernels by their own names.
 
     An attribute is looked up once, by ``find``, and then stored.
+
+    Attributes
+    ----------
+    fuse : callable or None
+        For a rule of an elementwise function: ``fuse(rule)`` is one loop that computes what the rule does, without
+        ``xp``. It returns NotImplemented where the rule should be called. None on backends that have no such loops.
     """
+
+    fuse: Callable[..., Any] | None = None
 
     def __init__(self, name: str, find: Callable[[str], Any]):
         self.__name__ = name

@@ -19,6 +19,7 @@ from math import log as _ln
 from typing import TYPE_CHECKING, Any
 
 from ..autograd.check import adopt, common_backend, mixed_kinds, weak, weak_number
+from ..autograd.fusable import fusable
 from ..autograd.grad import grad
 from ..autograd.graph import VARIABLES
 from ..autograd.primitive import Primitive, Rule, binary, unary
@@ -78,7 +79,7 @@ _BINARY = """{summary}
 
 def _unary(name: str, summary: str, x: Rule | None = None) -> UnaryFunction:
     """The standard's function ``name`` of one array, with the rule for its gradient."""
-    function = unary(name, x)
+    function = unary(name, _fused(name, x))
     function.__doc__ = _UNARY.format(summary=summary)
     function.__module__ = __name__
     return function
@@ -86,10 +87,22 @@ def _unary(name: str, summary: str, x: Rule | None = None) -> UnaryFunction:
 
 def _binary(name: str, summary: str, x1: Rule | None = None, x2: Rule | None = None) -> BinaryFunction:
     """The standard's function ``name`` of two arrays, with the rules for the gradients of each."""
-    function = binary(name, x1, x2)
+    function = binary(name, _fused(name, x1), _fused(name, x2))
     function.__doc__ = _BINARY.format(summary=summary)
     function.__module__ = __name__
     return function
+
+
+_PASS_ON: Rule = lambda xp, g: g  # noqa: E731 - the rules that it is compared with are such functions
+
+
+def _fused(name: str, rule: Rule | None) -> Rule | None:
+    """The rule as one loop, unless it only passes its gradient on."""
+    if rule is None or rule.__code__.co_code == _PASS_ON.__code__.co_code:
+        return rule
+    if rule.__name__ == "<lambda>":
+        rule.__name__ = f"{name}_rule"  # messages name it
+    return fusable(rule)
 
 
 # -- rules of more than one line ---------------------------------------------------------------------------------------

@@ -205,7 +205,8 @@ class Fused:
         self.__doc__ = plain.__doc__
         form = signature(plain)
         self.__signature__ = form.replace(parameters=list(form.parameters.values())[1:])
-        self._plain, self._least, self._bakes = plain, least, bakes
+        self.least, self.arity = least, len(self.__signature__.parameters)
+        self._plain, self._bakes = plain, bakes
         self._variants: dict[Any, Variant | None] = {}
 
     def __call__(self, *args: Any) -> Any:
@@ -232,18 +233,17 @@ class Fused:
                 return NotImplemented
         if not arrays:
             return NotImplemented
-        if not same:
+        if not same or not all(a.flags.c_contiguous for a in arrays):
             return self._broadcast(arrays, numbers, kinds)
         size = arrays[0].size
-        if size < self._least:
+        if size < self.least:
             return NotImplemented
         variant = self.variant(kinds, numbers, False)
         launch = None if variant is None else variant.of(dtype, size)
         if launch is None or variant is None:
             return NotImplemented
-        given = [a if (flags := a.flags).c_contiguous and flags.aligned else numpy.array(a, order="C") for a in arrays]
         outs, results = variant.outputs(shape, dtype)
-        launch(size, size * variant.cost, *given, *results, *variant.values(numbers))
+        launch(size, size * variant.cost, *map(aligned, arrays), *results, *variant.values(numbers))
         return outs[0] if variant.single else tuple(outs)
 
     def variant(self, kinds: str, numbers: Sequence[Any], rows: bool) -> Variant | None:
@@ -277,15 +277,16 @@ class Fused:
         return function
 
     def _broadcast(self, arrays: Sequence[Any], numbers: Sequence[Any], kinds: str) -> Any:
-        """The call for arrays of different shapes, or with bool among them."""
+        """The call for arrays of different shapes, for views, and with bool among them."""
         dtypes = {a.dtype for a in arrays} - {_BOOL}
         if len(dtypes) != 1 or not dtypes <= _FLOATS:
             return NotImplemented
         (dtype,) = dtypes
         shape = numpy.broadcast_shapes(*[a.shape for a in arrays])
         size = prod(shape)
-        if size < self._least:
+        if size < self.least:
             return NotImplemented
+        arrays = [_without_repeats(a) for a in arrays]
         plan = rows_of(shape, [a.shape for a in arrays])
         if plan is None:
             return NotImplemented
@@ -299,12 +300,24 @@ class Fused:
         launch = None if variant is None else variant.of(dtype, size)
         if launch is None or variant is None:
             return NotImplemented
-        given = [numpy.ascontiguousarray(a).reshape(-1) for a in arrays]
+        given = [aligned(numpy.ascontiguousarray(a)) for a in arrays]
         outs, results = variant.outputs(shape, dtype)
         layout = [*[n for place in places for n in place], columns, length] if rows else []
         items = first * columns if rows else length
         launch(items, size * variant.cost, *given, *results, *variant.values(numbers), *layout)
         return outs[0] if variant.single else tuple(outs)
+
+
+def aligned(x: Any) -> Any:
+    """The array, or a copy of it if its elements do not lie at multiples of their size."""
+    return x if x.flags.aligned else x.copy()
+
+
+def _without_repeats(x: Any) -> Any:
+    """The array with size 1 along axes on which all elements are the same in memory, as in the gradient of a sum."""
+    if 0 not in x.strides or not x.size:
+        return x
+    return x[tuple([slice(0, 1) if stride == 0 else slice(None) for stride in x.strides])]
 
 
 def rows_of(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import WRAPPER_ASSIGNMENTS, update_wrapper
 from importlib import import_module
 from typing import Any
 
+from numpy import ndarray
+
 from .availability import wanted
 
-_FAMILIES = ("activation",)
+_FAMILIES = ("activation", "standard")
 
 
 def _all() -> dict[str, Callable[..., Any]]:
@@ -33,12 +35,47 @@ def either(name: str, usual: Callable[..., Any]) -> Callable[..., Any]:
     if compiled is None:
         return usual
 
-    @wraps(usual)
-    def function(*args: Any, **options: Any) -> Any:
+    return _checked(compiled, usual)
+
+
+def _checked(compiled: Any, usual: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that calls the compiled one only for arrays that are large enough, and the usual one else. With a call
+    for every small array, chains of small operations would be slower than without compiled functions.
+    """
+    least, arity = getattr(compiled, "least", 0), getattr(compiled, "arity", 0)
+
+    def of_one(x: Any, /) -> Any:
+        if x.size >= least and (out := compiled(x)) is not NotImplemented:
+            return out
+        return usual(x)
+
+    def of_two(x1: Any, x2: Any, /) -> Any:
+        if ((type(x1) is ndarray and x1.size >= least) or (type(x2) is ndarray and x2.size >= least)) and (
+            out := compiled(x1, x2)
+        ) is not NotImplemented:
+            return out
+        return usual(x1, x2)
+
+    def of_any(*args: Any, **options: Any) -> Any:
         out = compiled(*args, **options)
         return usual(*args, **options) if out is NotImplemented else out
 
+    function = {1: of_one, 2: of_two}.get(arity, of_any)
+    update_wrapper(function, usual, [a for a in WRAPPER_ASSIGNMENTS if hasattr(usual, a)])
     return function
+
+
+_rules: dict[Any, Any] = {}
+
+
+def fuse(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """The loop of a rule: `rustorch.backends.base.Namespace.fuse`."""
+    found: Callable[..., Any] | None = _rules.get(rule)
+    if found is None:
+        from .fusing import Fused
+
+        found = _rules[rule] = Fused(rule, bakes="pow" in rule.__name__)
+    return found
 
 
 def report() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy
 from .. import dtypes
 from ..base import Array, Backend
 from ..kernels.elementwise import SMALL_POWERS
-from ..numba.overrides import either
-from . import OVERRIDES
+from ..numba.availability import wanted
+from ..numba.overrides import either, fuse
+from . import OVERRIDES, optim
 
 #: Functions of NumPy that differ from the standard. array-api-compat repairs them; it is imported when one of them is
 #: first used, because it would double the time of importing rustorch.
@@ -42,10 +44,13 @@ class NumpyBackend(Backend):
 
     name = "cpu"
     module = numpy
+    together = True
     overrides = OVERRIDES
 
     def __init__(self) -> None:
         super().__init__()
+        if wanted():
+            self.xp.fuse = fuse
         _keep_freed_memory()
         self._ones: dict[numpy.dtype, numpy.ndarray] = {}
 
@@ -62,6 +67,9 @@ class NumpyBackend(Backend):
             out = numpy.power(numpy.abs(x1), x2)
             return numpy.copysign(out, x1) if x2 % 2 else out
         return super()._pow(x1, x2)
+
+    def steps(self, kernel: str, calls: Sequence[optim.Call]) -> Sequence[tuple[Array | None, ...]]:
+        return optim.steps(kernel, self.function(kernel), calls)
 
     def is_array(self, value: Any) -> bool:
         return isinstance(value, (numpy.ndarray, numpy.generic))
