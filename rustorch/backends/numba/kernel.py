@@ -82,9 +82,10 @@ STATE = State()
 
 
 def _sources() -> list[bytes]:
-    """The modules that write machine code, and so are part of every kernel: those that use Numba or LLVM."""
+    """The modules that write machine code, and so are part of every kernel: those that use Numba, LLVM or Scalars."""
     texts = [file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))]
-    return [text for text in texts if b"import numba" in text or b"from numba" in text or b"llvmlite" in text]
+    signs = b"import numba", b"from numba", b"llvmlite", b"from .scalar import"
+    return [text for text in texts if any(sign in text for sign in signs)]
 
 
 def _data_offset() -> int:
@@ -147,7 +148,7 @@ def _complete(function: FunctionType, flags: frozenset[str], dtype: str) -> Func
     for name in {line.argval for line in dis.get_instructions(function) if line.opname == "LOAD_GLOBAL"}:
         if isinstance(names.get(name), FunctionType):
             names[name] = _jitted(names[name], flags, dtype)
-        elif name not in names and not hasattr(builtins, name):
+        elif name not in names and (name == "pow" or not hasattr(builtins, name)):
             names[name] = _offered(name)
     return FunctionType(function.__code__, names, function.__name__, function.__defaults__)
 

@@ -81,6 +81,21 @@ def _minimum(x1: Scalar, x2: Scalar) -> Scalar:
     return select(x1.is_nan() | (x1 < x2), x1, x2)
 
 
+def _remainder(x1: Scalar, x2: Scalar) -> Scalar:
+    """``x1 - floor(x1 / x2) * x2`` without rounding, as NumPy's remainder. It calls the C library's fmod, so LLVM cannot
+    make a loop with it one of vectors.
+    """
+    rest = Scalar(x1.builder, x1.builder.frem(x1.value, x2.value))
+    moved = select((rest < 0.0).equals(x2 < 0.0), rest, rest + x2)
+    return select(rest.equals(0.0), rest.call("copysign", x2), moved)
+
+
+def _logaddexp(x1: Scalar, x2: Scalar) -> Scalar:
+    """``log(exp(x1) + exp(x2))``."""
+    distance = select(x1.equals(x2), x1.like(0.0), (x1 - x2).call("fabs"))
+    return _maximum(x1, x2) + logarithms.log1p(exponentials.exp(-distance))
+
+
 def _isinf(x: Scalar) -> Scalar:
     """Whether a number is infinite."""
     return x.call("fabs").equals(inf)
@@ -118,6 +133,8 @@ atan = _function("atan", trigonometry.atan)
 atan2 = _function("atan2", trigonometry.atan2, 2)
 pow = _function("pow", powers.pow, 2)
 hypot = _function("hypot", powers.hypot, 2)
+logaddexp = _function("logaddexp", _logaddexp, 2)
+remainder = _function("remainder", _remainder, 2)
 
 sqrt = _function("sqrt", _of_llvm("sqrt"))
 abs = _function("abs", _of_llvm("fabs"))

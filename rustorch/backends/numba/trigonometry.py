@@ -302,8 +302,10 @@ def atan(x: Scalar) -> Scalar:
 def atan2(y: Scalar, x: Scalar) -> Scalar:
     """The angle of the point (x, y), from -pi to pi."""
     of_y, of_x = absolute(y), absolute(x)
-    huge = x.pick(2.0**125, 2.0**1021)
-    scale = where((of_x > huge) | (of_y > huge), x.like(0.125), 1.0)
+    # Scaled by a power of two, sums do not overflow, and a product with ATAN_BREAK is not subnormal.
+    huge, least = x.pick(2.0**125, 2.0**1021), x.format.smallest
+    scale = where((of_x < least) & (of_y < least), x.like(2.0 ** (x.format.digits + 2)), 1.0)
+    scale = where((of_x > huge) | (of_y > huge), x.like(0.125), scale)
     both_infinite, both_zero = of_x.equals(inf) & of_y.equals(inf), of_x.equals(0.0) & of_y.equals(0.0)
     down = where(both_infinite | both_zero, x.like(1.0), of_x * scale)
     up = where(both_infinite, x.like(1.0), of_y * scale)
