@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import platform
 import sys
 import tempfile
 import time
@@ -12,43 +10,31 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy
-
 import rustorch
 
 from . import (
     adam,
+    attention,
     chain,
-    cnn,
     cube,
     cuda,
     distributed,
     embedding,
     exchange,
-    gpt,
+    first_step,
     launches,
     loader,
-    lstm,
+    machine,
+    memory,
     mlp,
     ops,
     processes,
     saving,
     scaling_measured,
+    threads,
 )
+from .networks import MLPS, NETWORKS
 from .timing import medians, report
-
-_MLPS = {
-    "small": ([2, 4, 2], 32),
-    "medium": ([784, 256, 128, 10], 64),
-    "large": ([1024, 1024, 1024, 10], 1024),
-}
-_NETWORKS = {
-    "cnn": ("a CNN on 28 x 28 pixels, batch 64", cnn.step),
-    "gpt": ("a GPT of 2 layers, width 128, 64 tokens, batch 8", gpt.step),
-    "adam": (f"{adam.SIZES} with Adam, batch {adam.BATCH}", adam.step),
-    "adamw": ("the GPT with AdamW", lambda: gpt.step("AdamW")),
-    "lstm": ("an LSTM, 64 features, 128 hidden, 32 steps, batch 32", lstm.step),
-}
 
 
 def _chain(rounds: int) -> None:
@@ -56,13 +42,13 @@ def _chain(rounds: int) -> None:
 
 
 def _mlp(name: str, rounds: int) -> None:
-    sizes, batch = _MLPS[name]
+    sizes, batch = MLPS[name]
     report(f"training step of {sizes}, batch {batch}", medians(mlp.functions(sizes, batch), rounds))
 
 
 def _network(name: str, rounds: int) -> None:
-    title, step = _NETWORKS[name]
-    report(f"training step of {title}", medians(step().functions(), rounds))
+    network = NETWORKS[name]
+    report(f"training step of {network.title}", medians(network.step().functions(), rounds))
     if name == "adam":
         report("Adam's update in this step", medians(adam.updates(), rounds))
 
@@ -97,12 +83,6 @@ def _import(rounds: int) -> None:
         print(f"  {name:10}{seconds * 1e3:12.0f} ms")
 
 
-def _memory(rounds: int) -> None:
-    print("\npeak memory of five steps of [1024, 1024, 1024, 10], batch 1024")
-    for name, (before, peak) in processes.memory().items():
-        print(f"  {name:10}{peak:12.0f} MiB, {peak - before:.0f} MiB of them in the steps")
-
-
 def _launches(rounds: int) -> int:
     return launches.run()
 
@@ -111,31 +91,24 @@ def _launches(rounds: int) -> int:
 #: failures.
 _CASES: dict[str, Callable[[int], int | None]] = {
     "chain": _chain,
-    **{name: partial(_mlp, name) for name in _MLPS},
-    **{name: partial(_network, name) for name in _NETWORKS},
+    **{name: partial(_mlp, name) for name in MLPS},
+    **{name: partial(_network, name) for name in NETWORKS if name not in MLPS},
     "ops": ops.run,
     "cube": _cube,
     "embedding": _embedding,
     "loader": _loader,
     "saving": _saving,
     "import": _import,
-    "memory": _memory,
+    "memory": memory.run,
+    "attention": attention.run,
+    "threads": threads.run,
+    "first_step": first_step.run,
     "launches": _launches,
     "cuda": cuda.run,
     "exchange": exchange.run,
     "distributed": distributed.run,
     "scaling": scaling_measured.run,
 }
-
-
-def _versions() -> str:
-    versions = []
-    for name in ("numpy", "torch", "jax", "autograd", "mygrad"):
-        try:
-            versions.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ", ".join(versions)
 
 
 def main() -> int:
@@ -149,13 +122,13 @@ def main() -> int:
     if options.rounds < 9:
         parser.error("a median of fewer than 9 rounds says little")
     chosen = options.only or [name for name in _CASES if name != "cuda" or rustorch.cuda.is_available()]
-    print(f"rustorch {rustorch.__version__}, Python {platform.python_version()}, {_versions()}; {platform.machine()}")
+    print(machine.header())
     return sum([case(options.rounds) or 0 for name, case in _CASES.items() if name in chosen])
 
 
 if __name__ == "__main__":
     start = time.perf_counter()
     failures = main()
-    print(f"\n{time.perf_counter() - start:.0f} s in all, on numpy {numpy.__version__}")
+    print(f"\n{time.perf_counter() - start:.0f} s in all")
     if failures:
         sys.exit(f"{failures} of the above failed")

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import rustorch
-
 from . import mlp
 from .steps import Step, torch_on
 
@@ -28,6 +26,8 @@ def step() -> Step:
 
 def updates(device: str = "cpu") -> dict[str, Callable[[], object]]:
     """``optimizer.step()`` alone, in each library that is installed."""
+    import rustorch
+
     network = model(rustorch.nn).to(device)
     for p in network.parameters():
         p.grad = rustorch.full(p.shape, 1e-3, device=device).data

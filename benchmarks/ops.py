@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy
 
-import rustorch
-
 from .ops_checks import Results
 from .ops_inputs import Input
 from .ops_table import OPERATIONS, Operation
@@ -62,6 +60,8 @@ def prepare(library: Any, operation: Operation, inputs: Sequence[Input]) -> Call
 
 def time_operation(operation: Operation, inputs: Sequence[Input], rounds: int) -> dict[str, tuple[float, float]]:
     """Compare the results of the libraries, and time them. See `timing.medians` for the result."""
+    import rustorch
+
     calls = {"rustorch": prepare(rustorch, operation, inputs)}
     if torch := torch_on("cpu"):
         calls["torch"] = prepare(torch, operation, inputs)

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy
 
-import rustorch
-
 
 def torch_on(device: str) -> Any:
     """PyTorch if it is installed and can use the device, else None."""
@@ -45,12 +43,16 @@ class Step:
 
     @cached_property
     def _start(self) -> dict[str, numpy.ndarray]:
+        import rustorch
+
         return {name: value.data.copy() for name, value in self.model(rustorch.nn).state_dict().items()}
 
     def rustorch_step(
         self, device: str = "cpu", wrap: Callable[[Any], Any] = lambda network: network
     ) -> Callable[[], object]:
         """The step in rustorch. ``wrap`` may put the network into another module."""
+        import rustorch
+
         network = self.model(rustorch.nn)
         network.load_state_dict(self._start)
         inputs = [rustorch.Variable(x, device=device) for x in self.inputs]
@@ -67,6 +69,13 @@ class Step:
         network.load_state_dict({name: torch.tensor(value) for name, value in self._start.items()})
         inputs = [torch.tensor(x, device=device) for x in self.inputs]
         return self._step(torch, wrap(network.to(device)), inputs, torch.tensor(self.labels, device=device))
+
+    def alone(self, library: Any) -> Callable[[], object]:
+        """The step in one library, ``rustorch`` or ``torch``. It starts from values of its own: the other library need
+        not be imported.
+        """
+        tensors = [library.tensor(x) for x in (*self.inputs, self.labels)]
+        return self._step(library, self.model(library.nn), tensors[:-1], tensors[-1])
 
     def functions(self, device: str = "cpu") -> dict[str, Callable[[], object]]:
         """The step in each library that is installed and can use the device."""
