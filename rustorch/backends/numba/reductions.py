@@ -25,7 +25,7 @@ def plus(typing_context: Any, total: Any, value: Any) -> Any:
 
 
 @intrinsic
-def maximum(typing_context: Any, a: Any, b: Any) -> Any:
+def larger(typing_context: Any, a: Any, b: Any) -> Any:
     """The larger number, or nan if one of them is nan. Which 0 it returns does not matter."""
 
     def generate(context: Any, builder: Any, signature: Signature, values: Any) -> Any:
