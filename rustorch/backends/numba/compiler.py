@@ -29,22 +29,45 @@ EXACT, SUMS = frozenset({"contract"}), frozenset({"contract", "reassoc", "nsz"})
 @intrinsic
 def _array(typing_context: Any, arguments: Any, place: Any, offset: Any, scalar: Any) -> Any:
     """The array whose address stands at a place of the arguments: the pointer at ``offset`` leads to its elements."""
-    array_type = types.Array(scalar.dtype, 1, "C")
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        word = ir.IntType(64)
-        base, place_, offset_, _ = values
-        address = builder.load(builder.gep(base, [place_]))
-        is_none = builder.icmp_signed("==", address, word(0))
-        field = builder.select(is_none, base, builder.inttoptr(builder.add(address, offset_), word.as_pointer()))
-        data = builder.load(field)
-        array = context.make_array(array_type)(context, builder)
-        size = word(context.get_abi_sizeof(context.get_data_type(scalar.dtype)))
-        pointer = builder.inttoptr(data, context.get_data_type(scalar.dtype).as_pointer())
-        context.populate_array(array, data=pointer, shape=[word(_ENDLESS)], strides=[size], itemsize=size, meminfo=None)
-        return array._getvalue()
+        base, place, offset_, _ = values
+        address = builder.load(builder.gep(base, [place]))
+        return array_at(context, builder, scalar.dtype, address, offset_)
 
-    return array_type(arguments, place, offset, scalar), generate
+    return types.Array(scalar.dtype, 1, "C")(arguments, place, offset, scalar), generate
+
+
+def array_at(context: Any, builder: Any, scalar: Any, address: Any, offset: Any) -> Any:
+    """The array object at an address, as a kernel sees it: elements without an end. The address 0 is that of None."""
+    word = ir.IntType(64)
+    is_none = builder.icmp_signed("==", address, word(0))
+    with builder.goto_entry_block():  # not in a loop, where it would take more of the stack each time
+        somewhere = builder.alloca(word)
+    field = builder.select(is_none, somewhere, builder.inttoptr(builder.add(address, offset), word.as_pointer()))
+    data = builder.load(field)
+    array = context.make_array(types.Array(scalar, 1, "C"))(context, builder)
+    kind = context.get_data_type(scalar)
+    size = word(context.get_abi_sizeof(kind))
+    context.populate_array(
+        array,
+        data=builder.inttoptr(data, kind.as_pointer()),
+        shape=[word(_ENDLESS)],
+        strides=[size],
+        itemsize=size,
+        meminfo=None,
+    )
+    return array._getvalue()
+
+
+@intrinsic
+def array_of(typing_context: Any, address: Any, offset: Any, scalar: Any) -> Any:
+    """The array object at an address, for bodies that read addresses from a table. The offset is the global OFFSET."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return array_at(context, builder, scalar.dtype, values[0], values[1])
+
+    return types.Array(scalar.dtype, 1, "C")(types.int64, types.int64, scalar), generate
 
 
 @intrinsic

@@ -13,9 +13,9 @@ from ..fusing import Language, Loop
 from .kernel import LEAST, Kernel
 
 _CALLS = ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "exp",
-          "expm1", "floor", "hypot", "log", "log10", "log1p", "log2", "logaddexp", "pow", "remainder", "sign", "sin",
-          "sinh", "sqrt", "tan", "tanh", "trunc")  # fmt: skip
-_TWO = frozenset({"atan2", "copysign", "hypot", "logaddexp", "pow", "remainder"})
+          "expm1", "floor", "fmod", "hypot", "log", "log10", "log1p", "log2", "pow", "sign", "sin", "sinh", "sqrt",
+          "tan", "tanh", "trunc")  # fmt: skip
+_TWO = frozenset({"atan2", "copysign", "fmod", "hypot", "pow"})
 _SIGNS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "greater": ">", "less_equal": "<=",
     "greater_equal": ">=", "equal": "==", "not_equal": "!=", "logical_and": "&", "logical_or": "|", "logical_xor": "^",
@@ -45,7 +45,6 @@ PYTHON = Language(
         "maximum": "{0} if ({0} > {1}) | ({0} != {0}) else {1}",
         "minimum": "{0} if ({0} < {1}) | ({0} != {0}) else {1}",
         "where": "{1} if {0} else {2}",
-        "floor_divide": "floor({0} / {1})",
     },
     literal=_literal,
     assign="{0} = {1}",
@@ -55,7 +54,7 @@ PYTHON = Language(
 _SLOW = frozenset(_CALLS) - {"abs", "ceil", "copysign", "floor", "sign", "sqrt", "trunc"}
 
 
-def _cost(loop: Loop) -> int:
+def cost_of(loop: Loop) -> int:
     """About how many additions an element takes."""
     return 1 + sum([8 if line.operation in _SLOW else 1 for line in loop.lines]) // 6
 
@@ -101,7 +100,7 @@ class Variant:
         self.loop = loop = Loop(traced, variables, numbers, truths)
         #: Whether the function returns one array, and not a tuple.
         self.single = not isinstance(outputs, tuple)
-        self.cost = _cost(loop)
+        self.cost = cost_of(loop)
         #: Whether each result is a truth value; None for a result that there is not.
         self.truths = [None if out is None else getattr(out, "is_truth", False) for out in loop.outputs]
         if targets is None:

@@ -118,9 +118,9 @@ def _fingerprint(value: Any, names: dict[str, Any]) -> str:
 
 def _offered(name: str) -> Any:
     """A function that a body may call by name, or None."""
-    from . import atomics, reductions
+    from . import atomics, compiler, reductions
 
-    for module in (atomics, reductions):
+    for module in (atomics, compiler, reductions):
         if hasattr(module, name):
             return getattr(module, name)
     from . import mathematics
@@ -144,7 +144,7 @@ def _complete(function: FunctionType, flags: frozenset[str], dtype: str) -> Func
 
     from . import compiler
 
-    names = {**function.__globals__, "T": compiler.SCALARS[dtype]}
+    names = {**function.__globals__, "T": compiler.SCALARS[dtype], "OFFSET": STATE.offset}
     for name in {line.argval for line in dis.get_instructions(function) if line.opname == "LOAD_GLOBAL"}:
         if isinstance(names.get(name), FunctionType):
             names[name] = _jitted(names[name], flags, dtype)
