@@ -20,7 +20,8 @@ class _Writes:
 
     def __init__(self) -> None:
         self.last = 0
-        self._seqs: dict[int, tuple[int, weakref.ref[Any]]] = {}
+        #: id of an array -> the number of its last write, and a reference to it.
+        self._seqs: dict[int, list[Any]] = {}
 
     def note_all(self, arrays: Sequence[Array]) -> None:
         """Note that these arrays have just been written into."""
@@ -29,7 +30,7 @@ class _Writes:
         for array in arrays:
             known = seqs.get(id(array))
             if known is not None and known[1]() is array:  # an earlier write has found the key for this memory
-                seqs[id(array)] = (seq, known[1])
+                known[0] = seq
             else:
                 self._note(of(array), array, seq)  # type: ignore[arg-type]
         self.last = seq
@@ -43,7 +44,7 @@ class _Writes:
                 ref = known[1] if known else weakref.ref(owner, partial(self._forget, key))
             except TypeError:
                 continue
-            self._seqs[key] = (seq, ref)
+            self._seqs[key] = [seq, ref]
             return
 
     def _forget(self, key: int, ref: weakref.ref[Any]) -> None:

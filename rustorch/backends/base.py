@@ -129,9 +129,9 @@ class Backend:
 
     def steps(
         self, kernel: str, calls: Sequence[tuple[Sequence[Array | None], dict[str, Any]]]
-    ) -> Sequence[tuple[Array | None, ...]]:
+    ) -> Sequence[tuple[Array | None, ...] | None]:
         """What a kernel of ``kernels/optim.py`` returns for each call, which is a pair of its arrays and its numbers by
-        name. All arrays are on the current device.
+        name; or None where it wrote all results into the arrays it got. All arrays are on the current device.
         """
         raise NotImplementedError
 

@@ -230,8 +230,13 @@ class Optimizer(OptimizerNames):
         """Call a kernel for a step of one parameter, and return its result.
 
         It counts the step in ``state``, and passes the arrays by position and the numbers by keyword. The other
-        arguments are those of `update`.
+        arguments are those of `update`. A subclass whose numbers are the same for all parameters of a group defines
+        `group_numbers` instead.
         """
+        return kernel(p, g, *[state[name] for name in self.state_names], **self.group_numbers(options))
+
+    def group_numbers(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The numbers of the kernel, by name, for all parameters of a group."""
         raise NotImplementedError
 
     # -- the step ------------------------------------------------------------------------------------------------------
@@ -257,11 +262,13 @@ class Optimizer(OptimizerNames):
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        entries, together = stepping.gather(self)
+        entries, backends = stepping.gather(self)
         # an update that a subclass or an instance overrides takes one parameter at a time
         kernel = self.kernel if getattr(self.update, "__func__", None) is Optimizer.update else None
-        if together and kernel is not None:
-            written = stepping.update_by_device(self, kernel, entries)
+        if kernel is not None and any(backend.together for backend in backends):
+            shared = getattr(self.call_kernel, "__func__", None) is Optimizer.call_kernel
+            numbers_of = self.group_numbers if shared else None
+            written = stepping.update_by_device(self, kernel, entries, backends, numbers_of)
         else:
             written = stepping.update_in_turn(self, kernel, entries)
         if written:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import checks
@@ -105,23 +104,12 @@ class SGD(Optimizer):
     def start(self, xp: Namespace, p: Array, options: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": None}
 
-    def call_kernel(
-        self,
-        kernel: Callable[..., Any],
-        xp: Namespace,
-        p: Array,
-        g: Array,
-        state: dict[str, Any],
-        options: dict[str, Any],
-    ) -> Any:
-        return kernel(
-            p,
-            g,
-            state["momentum_buffer"],
-            lr=options["lr"],
-            momentum=options["momentum"],
-            dampening=options["dampening"],
-            weight_decay=options["weight_decay"],
-            nesterov=options["nesterov"],
-            maximize=options["maximize"],
-        )
+    def group_numbers(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "lr": options["lr"],
+            "momentum": options["momentum"],
+            "dampening": options["dampening"],
+            "weight_decay": options["weight_decay"],
+            "nesterov": options["nesterov"],
+            "maximize": options["maximize"],
+        }

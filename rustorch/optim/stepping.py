@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from ..backends import BY_TYPE, Backend, device_of
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 Entry: TypeAlias = tuple[Variable, "Array", "Array", Backend, dict[str, Any]]
 
 
-def gather(optimizer: Optimizer) -> tuple[list[Entry], bool]:
-    """The parameters that have a gradient, checked before the first one changes; and whether one of their backends
-    updates several parameters in one call.
+def gather(optimizer: Optimizer) -> tuple[list[Entry], list[Backend]]:
+    """The parameters that have a gradient, checked before the first one changes, and their backends.
 
     Raises
     ------
@@ -26,7 +26,10 @@ def gather(optimizer: Optimizer) -> tuple[list[Entry], bool]:
         If the shape, dtype or device of a gradient is not that of its parameter.
     """
     entries: list[Entry] = []
-    together = False
+    backends: list[Backend] = []
+    array_type: Any = None
+    backend: Any = None
+    several_devices = False
     for group in optimizer.param_groups:
         # a user may have set a NumPy scalar, which would promote the parameters
         if type(lr := group.get("lr", 0.0)) is not float:
@@ -36,15 +39,21 @@ def gather(optimizer: Optimizer) -> tuple[list[Entry], bool]:
             if g is None:
                 continue
             native = p._native
-            array_type = type(native)
-            if type(g) is not array_type or g.dtype != native.dtype or g.shape != native.shape:
+            if type(native) is not array_type:
+                array_type = type(native)
+                backend = BY_TYPE[array_type]
+                several_devices = backend.multi_device
+                if backend not in backends:
+                    backends.append(backend)
+            if (
+                type(g) is not array_type
+                or (g.dtype is not native.dtype and g.dtype != native.dtype)  # comparing dtypes takes longest
+                or g.shape != native.shape
+                or (several_devices and device_of(g) != device_of(native))
+            ):
                 _mismatch(optimizer, p, g)
-            backend = BY_TYPE[array_type]
-            if backend.multi_device and device_of(g) != device_of(native):
-                _mismatch(optimizer, p, g)
-            together = together or backend.together
             entries.append((p, native, g, backend, group))
-    return entries, together
+    return entries, backends
 
 
 def _mismatch(optimizer: Optimizer, p: Variable, g: Array) -> NoReturn:
@@ -100,10 +109,25 @@ def _updated(
     return optimizer.update(xp, native, g, state, options)
 
 
-def update_by_device(optimizer: Optimizer, kernel_name: str, entries: list[Entry]) -> list[Array]:
+def update_by_device(
+    optimizer: Optimizer,
+    kernel_name: str,
+    entries: list[Entry],
+    backends: list[Backend],
+    numbers_of: Callable[[dict[str, Any]], dict[str, Any]] | None,
+) -> list[Array]:
     """Update all parameters on a device in one call, where its backend can. Returns the arrays that were written in
     place.
+
+    Parameters
+    ----------
+    optimizer, kernel_name, entries, backends
+        The backends are those of the entries.
+    numbers_of : callable or None
+        The kernel's numbers for all parameters of a group; None if each parameter may have numbers of its own.
     """
+    if len(backends) == 1 and not backends[0].multi_device:
+        return _update_together(optimizer, kernel_name, backends[0], entries, numbers_of)
     devices: dict[str, list[Entry]] = {}
     for entry in entries:
         devices.setdefault(device_of(entry[1]), []).append(entry)
@@ -112,7 +136,7 @@ def update_by_device(optimizer: Optimizer, kernel_name: str, entries: list[Entry
         first, backend = on_device[0][1], on_device[0][3]
         with backend.guard(first):
             if backend.together:
-                written += _update_together(optimizer, kernel_name, backend, on_device)
+                written += _update_together(optimizer, kernel_name, backend, on_device, numbers_of)
             else:
                 written += update_in_turn(optimizer, kernel_name, on_device)
     return written
@@ -123,26 +147,64 @@ def _arguments(*arrays: Array | None, **numbers: Any) -> tuple[tuple[Array | Non
     return arrays, numbers
 
 
-def _update_together(optimizer: Optimizer, kernel_name: str, backend: Backend, entries: list[Entry]) -> list[Array]:
+def _update_together(
+    optimizer: Optimizer,
+    kernel_name: str,
+    backend: Backend,
+    entries: list[Entry],
+    numbers_of: Callable[[dict[str, Any]], dict[str, Any]] | None,
+) -> list[Array]:
     """Update all parameters of a device in one call. A complex parameter that becomes pairs has a call of its own."""
-    xp = backend.xp
-    complex_entries: list[Entry] = []
-    real_entries: list[Entry] = []
-    for entry in entries:
-        is_complex = optimizer.complex_as_pairs and backend.dtype_of(entry[1]).kind == "c"
-        (complex_entries if is_complex else real_entries).append(entry)
-    written = update_in_turn(optimizer, kernel_name, complex_entries)
+    xp, state_of, names = backend.xp, optimizer.state, optimizer.state_names
+    written: list[Array] = []
+    if optimizer.complex_as_pairs:
+        entries, complex_entries = _without_complex(backend, entries)
+        if complex_entries:
+            written = update_in_turn(optimizer, kernel_name, complex_entries)
     calls: list[tuple[tuple[Array | None, ...], dict[str, Any]]] = []
-    for p, native, g, _, options in real_entries:
-        if (state := optimizer.state.get(p)) is None:
+    states_of_calls: list[dict[str, Any]] = []
+    group: Any = None
+    numbers: dict[str, Any] = {}
+    single = names[0] if len(names) == 1 else None
+    for p, native, g, _, options in entries:
+        state = state_of.get(p)
+        if state is None:
             optimizer.check_whole(p, "a parameter")
-            state = optimizer.state[p] = optimizer.start(xp, native, options)
-        calls.append(optimizer.call_kernel(_arguments, xp, native, g, state, options))
-    for (p, native, *_), (new, *results) in zip(real_entries, backend.steps(kernel_name, calls), strict=True):
-        optimizer._store(optimizer.state[p], results)
+            state = state_of[p] = optimizer.start(xp, native, options)
+        states_of_calls.append(state)
+        if numbers_of is None:
+            calls.append(optimizer.call_kernel(_arguments, xp, native, g, state, options))
+            continue
+        if options is not group:
+            group, numbers = options, numbers_of(options)
+        arrays = (native, g, state[single]) if single else (native, g, *[state[name] for name in names])
+        calls.append((arrays, numbers))
+    outcomes = backend.steps(kernel_name, calls)
+    for (p, native, _, _, _), state, outcome in zip(entries, states_of_calls, outcomes, strict=True):
+        if outcome is None:
+            written.append(native)
+            continue
+        new, *results = outcome
+        for name, value in zip(names, results, strict=True):
+            if value is not None:
+                state[name] = value
         if new is native or write(p, native, new):
             written.append(native)
     return written
+
+
+def _without_complex(backend: Backend, entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """The entries of real and of complex parameters."""
+    real: list[Entry] = []
+    complex_: list[Entry] = []
+    dtype: Any = None
+    chosen = real
+    for entry in entries:
+        if entry[1].dtype is not dtype:
+            dtype = entry[1].dtype
+            chosen = complex_ if backend.dtype_of(entry[1]).kind == "c" else real
+        chosen.append(entry)
+    return real, complex_
 
 
 def write(p: Variable, native: Array, new: Array) -> bool:

@@ -154,6 +154,75 @@ def test_views_are_updated_in_place(cls: str, dtype: str, backend: Target) -> No
         assert (backend.numpy(bases[number])[~mask] != before[number][~mask]).all()
 
 
+def _many(dtype: str) -> list[Any]:
+    """Small arrays, some of which are transposed, read-only, empty, or without dimensions; and a large one."""
+    shapes = [(4,), (3, 4), (), (2, 3, 5), (0, 3), (1, 1), (7,), (7,), (3, 2), (100, 50), (5,), (2, 2)]
+    arrays = [numpy.asarray(cases.numbers(shape, 0.3 * i), dtype) for i, shape in enumerate(shapes)]
+    arrays[1] = arrays[1].T
+    arrays[6].flags.writeable = False
+    return arrays
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        *[(cls, {}) for cls in CLASSES if cls not in WITH_MEANS],
+        ("SGD", {"momentum": 0.9}),
+        ("RMSprop", {"momentum": 0.9, "centered": True}),
+        ("Adam", {"amsgrad": True, "weight_decay": 0.1}),
+    ],
+)
+def test_many_small_parameters_on_the_cpu(cls: str, options: dict[str, Any], dtype: str) -> None:
+    """They are updated as one. Two groups have different learning rates, and one parameter starts late."""
+    ours, theirs = ([rustorch.Variable(a, requires_grad=True) for a in _many(dtype)] for _ in range(2))
+    natives = [p.data for p in ours]
+    one, other = (
+        make([{"params": ps[:9], "lr": 0.02}, {"params": ps[9:]}], **options)
+        for make, ps in ((getattr(optim, cls), ours), (_plain(cls), theirs))
+    )
+    for step in range(3):
+        for i, (p, q) in enumerate(zip(ours, theirs, strict=True)):
+            g = numpy.asarray(cases.numbers(p.shape, 0.7 * i + step), dtype)
+            p.grad, q.grad = (g, g.copy()) if step or i != 3 else (None, None)
+        one.step()
+        other.step()
+    host = Target("cpu")
+    _assert_same(host, ours, theirs, "parameter")
+    for i, (p, q, native) in enumerate(zip(ours, theirs, natives, strict=True)):
+        _assert_same(host, _arrays(one, p), _arrays(other, q), f"parameter {i}: state")
+        assert _numbers(one, p) == _numbers(other, q)
+        assert (p.data is native) == native.flags.writeable
+    assert natives[6].tolist() == _many(dtype)[6].tolist(), "read-only"
+
+
+@pytest.mark.parametrize("cls", ["SGD", "Adam", "RMSprop"])
+def test_foreign_writes_into_small_parameters_and_their_state_are_seen(cls: str) -> None:
+    """Arrays of the state stay the same objects, and what a program writes into them counts."""
+    parameters = [rustorch.Variable(numpy.full(3, 1.0 + i), requires_grad=True) for i in range(10)]
+    alone = [rustorch.Variable(numpy.full(3, 1.0 + i), requires_grad=True) for i in range(10)]
+    options: dict[str, Any] = {"momentum": 0.9} if cls == "SGD" else {}
+    one = getattr(optim, cls)(parameters, **options)
+    others = [getattr(optim, cls)([p], **options) for p in alone]
+    kept: list[Any] = []
+    for step in range(4):
+        for p, q in zip(parameters, alone, strict=True):
+            p.grad, q.grad = numpy.full(3, 0.5 + step), numpy.full(3, 0.5 + step)
+        one.step()
+        for other in others:
+            other.step()
+        if step == 1:
+            for optimizer, p in ((one, parameters[4]), (others[4], alone[4])):
+                p.data[1] = 7.0
+                name, state = next((name, a) for name, a in optimizer.state[p].items() if hasattr(a, "shape"))
+                state[0] = 3.0
+                optimizer.state[p][name] = state.copy()
+            kept = [_arrays(one, p) for p in parameters]
+    _assert_same(Target("cpu"), parameters, alone)
+    for before, p in zip(kept, parameters, strict=True):
+        assert all(a is b for a, b in zip(before, _arrays(one, p), strict=True))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(700, 40), (70, 3, 5), (2, 2, 600, 3), (2, 3000), (40_000,), (1, 9), (9, 1)])
 def test_adafactor_sums_long_rows_and_columns(shape: tuple[int, ...], dtype: str, backend: Target) -> None:

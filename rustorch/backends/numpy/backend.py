@@ -68,7 +68,7 @@ class NumpyBackend(Backend):
             return numpy.copysign(out, x1) if x2 % 2 else out
         return super()._pow(x1, x2)
 
-    def steps(self, kernel: str, calls: Sequence[optim.Call]) -> Sequence[tuple[Array | None, ...]]:
+    def steps(self, kernel: str, calls: Sequence[optim.Call]) -> Sequence[optim.Outcome | None]:
         return optim.steps(kernel, self.function(kernel), calls)
 
     def is_array(self, value: Any) -> bool:

@@ -6,7 +6,7 @@ run the plain version on each block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy
 from numpy import add, divide, maximum, multiply, negative, sqrt, subtract
 
 from ..kernels import optim as plain
+from .constants import numbers_of
 
 if TYPE_CHECKING:
     from ..base import Array
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
 #: Elements in a block: 512 KiB of float32. A smaller block would stay in a nearer cache, but the additional calls cost
 #: more than that saves.
 BLOCK = 1 << 17
-
-
-def _scalars(dtype: numpy.dtype, *values: float) -> list[Array]:
-    """Numbers as 0-d arrays. A call with them takes half as long as with Python's numbers, whose promotion NumPy has to
-    look up.
-    """
-    array = numpy.array(values, dtype)
-    return [array[i, ...] for i in range(len(values))]
 
 
 def writable(p: Array) -> Array:
@@ -83,7 +76,7 @@ def sgd(
     """As the plain version, in place: with one scratch buffer of a block's size."""
     p = writable(p)
     if p.size <= 8 * BLOCK and not (momentum or weight_decay or maximize):  # the expression makes one temporary only
-        return subtract(p, multiply(g, lr), p), buffer
+        return subtract(p, multiply(g, *numbers_of(p.dtype, lr)), p), buffer
     first = momentum and buffer is None
     if first:
         buffer = numpy.empty_like(p)
@@ -131,7 +124,7 @@ def adam(
     p = writable(p)
     # mean / correction1 / (sqrt(square / correction2) + eps) is mean * root / correction1 / (sqrt(square) + eps * root)
     root, gain = correction2**0.5, beta1 - 1 if maximize else 1 - beta1
-    rate, eps_, decay, shrink, keep1, gain_, keep2, gain2 = _scalars(
+    rate, eps_, decay, shrink, keep1, gain_, keep2, gain2 = numbers_of(
         p.dtype,
         lr * root / correction1,
         eps * root,
@@ -161,6 +154,133 @@ def adam(
         multiply(scratch, rate, scratch)
         subtract(p_, scratch, p_)
     return p, mean, square, top
+
+
+# -- several parameters ------------------------------------------------------------------------------------------------
+#: What a kernel is called with: its arrays (or None) by position, and its numbers by keyword.
+Call = tuple[Sequence["Array | None"], dict[str, Any]]
+#: What it returns: the new parameter, and the new state.
+Outcome = tuple["Array | None", ...]
+#: Elements of a parameter that is updated together with others. A longer one has a call of its own: the copies would
+#: take longer than the calls that they save.
+SMALL = 1 << 12
+#: Parameters from which on the copies take less time than the calls.
+MANY = 6
+
+
+def steps(name: str, update: Callable[..., Outcome], calls: Sequence[Call]) -> Sequence[Outcome | None]:
+    """What the kernel ``update`` returns for each of several calls; None where it wrote into the arrays it got.
+
+    Small parameters with the same dtype and numbers are updated as one: they are copied into one array, and the results
+    back. So a step of Adam for 40 parameters of 256 elements takes 0.6 of the time.
+    """
+    if name == "sgd" and _is_plain(calls):
+        return _descend(update, calls)
+    outcomes: list[Any] = [None] * len(calls)
+    groups: dict[Any, list[int]] = {}
+    for i, (arrays, numbers) in enumerate(calls):
+        p: Any = arrays[0]
+        dtype = p.dtype
+        if (
+            p.size > SMALL
+            or dtype.kind != "f"
+            or name not in plain.ELEMENTWISE
+            or not p.flags.c_contiguous
+            or not p.flags.writeable
+        ):
+            outcomes[i] = update(*arrays, **numbers)
+        else:
+            groups.setdefault((dtype, *numbers.values()), []).append(i)
+    for members in groups.values():
+        _update_as_one(update, [calls[i] for i in members], members, outcomes)
+    return outcomes
+
+
+def _is_plain(calls: Sequence[Call]) -> bool:
+    """Whether SGD subtracts the gradient times the learning rate, and does nothing else."""
+    last: Any = None
+    for _, numbers in calls:
+        if numbers is not last and (numbers["momentum"] or numbers["weight_decay"] or numbers["maximize"]):
+            return False
+        last = numbers
+    return True
+
+
+def _descend(update: Callable[..., Outcome], calls: Sequence[Call]) -> Sequence[Outcome | None]:
+    """`steps` for plain SGD. Two calls of NumPy for each parameter are faster than copies into one array."""
+    outcomes: list[Outcome | None] = []
+    last: Any = None
+    dtype: Any = None
+    rate: Any = None
+    for arrays, numbers in calls:
+        p: Any = arrays[0]
+        g: Any = arrays[1]
+        if p.dtype is not dtype or numbers is not last:
+            dtype, last = p.dtype, numbers
+            (rate,) = numbers_of(dtype, numbers["lr"])
+        outcome = None
+        try:
+            if p.size > SMALL:
+                outcome = update(*arrays, **numbers)
+            else:
+                subtract(p, multiply(g, rate), p)
+        except ValueError:  # it cannot be written: asking each parameter would take longer
+            outcome = update(*arrays, **numbers)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _update_as_one(
+    update: Callable[..., Outcome], calls: Sequence[Call], members: Sequence[int], outcomes: list[Any]
+) -> None:
+    """Update contiguous parameters of one dtype with the same numbers by one call. Store what is not written in place
+    in ``outcomes``, at the places ``members``.
+    """
+    p: Any = calls[0][0][0]
+    columns = list(zip(*[arrays for arrays, _ in calls], strict=True))
+    if len(calls) < MANY or not all(_is_uniform(column, p.dtype) for column in columns):
+        for i, (arrays, numbers) in zip(members, calls, strict=True):
+            outcomes[i] = update(*arrays, **numbers)
+        return
+    flat = [None if column[0] is None else _joined(column, p.dtype) for column in columns]
+    results = update(*flat, **calls[0][1])
+    del columns[1]
+    made = [_written(column, columns[0], result) for column, result in zip(columns, results, strict=True)]
+    if any(parts is not column for parts, column in zip(made, columns, strict=True)):
+        for i, outcome in zip(members, zip(*made, strict=True), strict=True):
+            outcomes[i] = outcome
+
+
+def _written(column: Sequence[Array | None], like: Sequence[Array], result: Array | None) -> Sequence[Array | None]:
+    """The arrays of a column with the parts of ``result`` written into them; new arrays if there were none."""
+    if result is None:
+        return column
+    parts: list[Array] = []
+    start = 0
+    for target, p in zip(column, like, strict=True):
+        shape, stop = p.shape, start + p.size
+        part = result[start:stop] if len(shape) == 1 else result[start:stop].reshape(shape)
+        start = stop
+        if target is None:
+            parts.append(part.copy())
+        else:
+            target[...] = part
+    return parts or column
+
+
+def _is_uniform(column: Sequence[Array | None], dtype: numpy.dtype) -> bool:
+    """Whether all arrays have this dtype, or all are None."""
+    if column[0] is None:
+        return all(a is None for a in column)
+    return all(a is not None and a.dtype is dtype for a in column)
+
+
+def _joined(arrays: Sequence[Array], dtype: numpy.dtype) -> Array:
+    """The elements of several arrays, one after another, in an array of its own."""
+    try:
+        return numpy.frombuffer(bytearray().join(arrays), dtype)  # in a sixth of the time that concatenate takes
+    except (BufferError, ValueError):  # an array that is not contiguous
+        return numpy.concatenate(arrays, axis=None)
 
 
 OVERRIDES: dict[str, Callable[..., Any]] = {name: _in_blocks(name) for name in plain.ELEMENTWISE} | {
