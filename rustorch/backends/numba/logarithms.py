@@ -146,8 +146,8 @@ def log1p(x: Scalar) -> Scalar:
 
 
 def _many(x: Scalar) -> float:
-    """A number from which on x and the root of ``x * x + 1`` are the same to rounding, and their sum is 2 * x."""
-    return float(2.0 ** (x.format.digits // 2 + 4))
+    """A number from which on ``x + 1`` and ``sqrt(x * x + 1)`` are x to rounding."""
+    return float(2.0 ** (x.format.digits + 2))
 
 
 def asinh(x: Scalar) -> Scalar:
@@ -178,5 +178,8 @@ def acosh(x: Scalar) -> Scalar:
 def atanh(x: Scalar) -> Scalar:
     """The inverse hyperbolic tangent, ``log1p(2 * x / (1 - x)) / 2`` for the size of x."""
     size = absolute(x)
-    ratio = (size + size) / (1.0 - size)
-    return copysign(0.5 * _at_ends(_log_of_one_and(ratio), ratio, -1.0), x)
+    twice, below = size + size, 1.0 - size
+    inverse = 1.0 / below
+    ratio = twice * inverse
+    rest = (fma(-ratio, below, twice) - ratio * ((1.0 - below) - size)) * inverse
+    return copysign(0.5 * _at_ends(_log_of_one_and(ratio, rest), ratio, -1.0), x)

@@ -81,11 +81,16 @@ def _minimum(x1: Scalar, x2: Scalar) -> Scalar:
     return select(x1.is_nan() | (x1 < x2), x1, x2)
 
 
-def _remainder(x1: Scalar, x2: Scalar) -> Scalar:
-    """``x1 - floor(x1 / x2) * x2`` without rounding, as NumPy's remainder. It calls the C library's fmod, so LLVM cannot
-    make a loop with it one of vectors.
+def _fmod(x1: Scalar, x2: Scalar) -> Scalar:
+    """``x1 - trunc(x1 / x2) * x2`` without rounding. It calls the C library, so LLVM cannot make a loop with it one of
+    vectors.
     """
-    rest = Scalar(x1.builder, x1.builder.frem(x1.value, x2.value))
+    return Scalar(x1.builder, x1.builder.frem(x1.value, x2.value))
+
+
+def _remainder(x1: Scalar, x2: Scalar) -> Scalar:
+    """``x1 - floor(x1 / x2) * x2`` without rounding, as NumPy's remainder. It is as slow as `_fmod`."""
+    rest = _fmod(x1, x2)
     moved = select((rest < 0.0).equals(x2 < 0.0), rest, rest + x2)
     return select(rest.equals(0.0), rest.call("copysign", x2), moved)
 
@@ -134,6 +139,7 @@ atan2 = _function("atan2", trigonometry.atan2, 2)
 pow = _function("pow", powers.pow, 2)
 hypot = _function("hypot", powers.hypot, 2)
 logaddexp = _function("logaddexp", _logaddexp, 2)
+fmod = _function("fmod", _fmod, 2)
 remainder = _function("remainder", _remainder, 2)
 
 sqrt = _function("sqrt", _of_llvm("sqrt"))

@@ -262,7 +262,8 @@ def asin(x: Scalar) -> Scalar:
     """The inverse sine, near 1 by ``pi / 2 - 2 * asin(sqrt((1 - x) / 2))``."""
     large, y, rest = _asin_parts(x)
     high, low = x.pick(HALF_PI_SINGLE, HALF_PI)
-    far = (high - (y + y)) - ((rest + rest) - low)
+    far, far_rest = _fast_two_sum(y.like(high), -(y + y))
+    far = far + (far_rest - ((rest + rest) - low))
     return copysign(where(large, far, y + rest), x)
 
 
