@@ -10,39 +10,14 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import inf, nan
+from math import log as _ln
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from .dtypes import bool as BOOL
 from .kernels import KERNELS
 from .kernels.elementwise import SMALL_POWERS, small_power
-
-#: What a branch on the elements raises.
-_NO_BRANCH = "an elementwise kernel can branch on the numbers it is given, and on nothing computed"
-
-
-class Number:
-    """A number that is known when the loop is called. The host computes it, in double precision."""
-
-    def __init__(self, value: Callable[[Sequence[float]], float], truth: bool | None = None):
-        self.value, self.truth = value, truth
-
-    def __bool__(self) -> bool:
-        if self.truth is None:
-            raise TypeError(_NO_BRANCH)
-        return self.truth
-
-    def __neg__(self) -> Number:
-        return Number(lambda given: -self.value(given))
-
-
-def _value(number: Any, given: Sequence[float]) -> float:
-    return number.value(given) if isinstance(number, Number) else float(number)
-
-
-def _combine(function: Callable[[float, float], float], a: Any, b: Any) -> Any:
-    if isinstance(a, Symbol) or isinstance(b, Symbol):
-        return NotImplemented  # Python then calls the symbol's operator
-    return Number(lambda given: function(_value(a, given), _value(b, given)))
+from .symbols import COMPARISONS, LOGICAL, Number, Refused, Symbol, Unfit
 
 
 class Line(NamedTuple):
@@ -54,49 +29,14 @@ class Line(NamedTuple):
     is_truth: bool
 
 
-class Symbol:
-    """An element of an array: a variable of type T in the loop, or a truth value.
-
-    A number that is combined with it is rounded to T first, as NumPy does with Python's numbers.
-    """
-
-    dtype = None
-
-    def __init__(self, loop: Loop, name: str, is_truth: bool = False):
-        self.loop, self.name, self.is_truth = loop, name, is_truth
-
-    def __bool__(self) -> bool:
-        raise TypeError(_NO_BRANCH)
-
-    def record(self, operation: str, *values: Any) -> Symbol:
-        """Append a line to the loop: a new variable with the result of an operation."""
-        return self.loop.record(operation, *values)
-
-
-#: Operators of Python -> operations. Both orders of the operands, where Python has them.
-_OPERATORS = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "pow"}
-_COMPARISONS = {"lt": "less", "gt": "greater", "le": "less_equal", "ge": "greater_equal", "eq": "equal",
-                "ne": "not_equal"}  # fmt: skip
-_LOGICAL = {"and": "logical_and", "or": "logical_or", "xor": "logical_xor"}
-
-for _name, _operation in (_OPERATORS | _COMPARISONS | _LOGICAL).items():
-    setattr(Symbol, f"__{_name}__", lambda a, b, operation=_operation: a.record(operation, a, b))
-for _name, _operation in (_OPERATORS | _LOGICAL).items():
-    setattr(Symbol, f"__r{_name}__", lambda a, b, operation=_operation: a.record(operation, b, a))
-for _name, _operation in {"neg": "negative", "abs": "abs", "invert": "logical_not"}.items():
-    setattr(Symbol, f"__{_name}__", lambda a, operation=_operation: a.record(operation, a))
-setattr(Symbol, "__hash__", object.__hash__)  # noqa: B010 - __eq__, which compares elements, took it away
-for _name in _OPERATORS:
-    _function = getattr(operator, _name)
-    setattr(Number, f"__{_name}__", lambda a, b, function=_function: _combine(function, a, b))
-    setattr(Number, f"__r{_name}__", lambda a, b, function=_function: _combine(function, b, a))
-
 #: Operations whose results are truth values.
 TRUTHS = frozenset({
-    *_COMPARISONS.values(), *_LOGICAL.values(), "logical_not", "isnan", "isinf", "isfinite", "signbit",
+    *COMPARISONS.values(), *LOGICAL.values(), "logical_not", "isnan", "isinf", "isfinite", "signbit",
 })  # fmt: skip
 #: Operations on truth values.
-_OF_TRUTHS = frozenset({*_LOGICAL.values(), "logical_not"})
+_OF_TRUTHS = frozenset({*LOGICAL.values(), "logical_not"})
+#: Operations that take truth values as they are, or as the numbers 1 and 0.
+_TAKE_TRUTHS = (TRUTHS - {"signbit"}) | {"number", "value", "where"}
 #: Operations of one, two and three values besides those of the operators.
 _UNARY = (
     "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "erf", "exp", "expm1", "floor",
@@ -118,6 +58,68 @@ def _recording(operation: str) -> Callable[..., Any]:
     return function
 
 
+def _bitwise(operation: str) -> Callable[..., Any]:
+    def function(*values: Any) -> Any:
+        if not all(_is_truth(v) or isinstance(v, bool) for v in values):
+            raise Refused("bits are those of integers, and a loop computes with real numbers")
+        return next(v.loop for v in values if isinstance(v, Symbol)).record(operation, *values)
+
+    return function
+
+
+def _astype(x: Symbol, dtype: Any, copy: bool = True) -> Symbol:
+    if dtype is None or dtype == x.dtype:
+        return x
+    if dtype == BOOL:
+        return x.record("not_equal", x, 0.0)
+    if dtype != x.loop.dtype:
+        raise Unfit(f"it converts to {dtype}, beside arrays of {x.loop.dtype}")
+    return x.record("number", x)
+
+
+def _both(x1: Any, x2: Any) -> tuple[Symbol, Symbol]:
+    """Two values, of which one is a symbol, as symbols."""
+    if not isinstance(x1, Symbol):
+        return x2.like(x1), x2
+    return x1, x2 if isinstance(x2, Symbol) else x1.like(x2)
+
+
+def _remainder(x1: Any, x2: Any) -> Any:
+    """As NumPy's: the sign of x2, and nan for a divisor of 0."""
+    xp = FUNCTIONS
+    x1, x2 = _both(x1, x2)
+    rest = xp.fmod(x1, x2)
+    moved = xp.where(xp.not_equal(xp.less(x2, 0.0), xp.less(rest, 0.0)), xp.add(rest, x2), rest)
+    return xp.where(xp.equal(rest, 0.0), xp.copysign(0.0, x2), moved)
+
+
+def _floor_divide(x1: Any, x2: Any) -> Any:
+    """As NumPy's: from the remainder, so that 1 // 0.1 is 9."""
+    xp = FUNCTIONS
+    x1, x2 = _both(x1, x2)
+    rest = xp.fmod(x1, x2)
+    whole = xp.divide(xp.subtract(x1, rest), x2)
+    moved = xp.logical_and(xp.not_equal(rest, 0.0), xp.not_equal(xp.less(x2, 0.0), xp.less(rest, 0.0)))
+    whole = xp.where(moved, xp.subtract(whole, 1.0), whole)
+    down = xp.floor(whole)
+    down = xp.where(xp.greater(xp.subtract(whole, down), 0.5), xp.add(down, 1.0), down)
+    quotient = xp.divide(x1, x2)
+    return xp.where(xp.equal(x2, 0.0), quotient, xp.where(xp.equal(whole, 0.0), xp.copysign(0.0, quotient), down))
+
+
+for _name, _function in {"floordiv": _floor_divide, "mod": _remainder}.items():
+    setattr(Symbol, f"__{_name}__", lambda a, b, function=_function: function(a, b))
+    setattr(Symbol, f"__r{_name}__", lambda a, b, function=_function: function(b, a))
+
+
+def _logaddexp(x1: Any, x2: Any) -> Any:
+    """As NumPy's, also for equal infinities."""
+    xp = FUNCTIONS
+    x1, x2 = _both(x1, x2)
+    far = xp.log1p(xp.exp(xp.negative(xp.abs(xp.subtract(x1, x2)))))
+    return xp.add(xp.maximum(x1, x2), xp.where(xp.equal(x1, x2), _ln(2), far))
+
+
 def _clip(x: Symbol, low: Any = None, high: Any = None) -> Symbol:
     if low is not None:
         x = x.record("maximum", x, low)
@@ -133,20 +135,24 @@ class _Functions(SimpleNamespace):
         return partial(KERNELS[name], self)
 
 
-#: The functions of the standard that elementwise kernels use, for real numbers.
+#: The elementwise functions of the standard, for real numbers.
 FUNCTIONS: Any = _Functions(
-    **{name: _recording(name) for name in (*_UNARY, *_BINARY, "where")},
+    **{name: _recording(name) for name in (*_UNARY, *_BINARY, "fmod", "where")}
+    | {f"bitwise_{name}": _bitwise(f"logical_{name}") for name in LOGICAL}
+    | {"floor_divide": _floor_divide, "logaddexp": _logaddexp, "remainder": _remainder},
+    astype=_astype,
+    bitwise_invert=_bitwise("logical_not"),
     asarray=lambda x, copy=None: x,
     clip=_clip,
     conj=lambda x: x,
     real=lambda x: x,
-    full_like=lambda x, value: x.record("value", value),
+    full_like=lambda x, value: x.like(value),
     isdtype=lambda dtype, kind: False,
-    ones_like=lambda x: x.record("value", 1.0),
+    ones_like=lambda x: x.like(1.0),
     positive=lambda x: x,
     reciprocal=lambda x: x.record("divide", 1.0, x),
     square=lambda x: x.record("multiply", x, x),
-    zeros_like=lambda x: x.record("value", 0.0),
+    zeros_like=lambda x: x.like(0.0),
     inf=inf,
     nan=nan,
 )
@@ -193,6 +199,8 @@ class Loop:
         What the function returned.
     constants : list of Number
         The values that the host computes for each call. The body names them c0, c1, ...
+    dtype : dtype or None
+        The dtype of the arrays, if the function was told one. It must not ask for one otherwise.
     """
 
     def __init__(
@@ -204,30 +212,47 @@ class Loop:
     ):
         self.lines: list[Line] = []
         self.constants: list[Number] = []
-        elements = [None if name is None else Symbol(self, name, name in truths) for name in names]
+        self.dtype: Any = None
+        self._known: dict[Any, Symbol] = {}
+        elements = [None if name is None else Symbol(self, name, name in truths, frozenset({name})) for name in names]
         given = [n if isinstance(n, bool) else Number(operator.itemgetter(i), bool(n)) for i, n in enumerate(numbers)]
         self.outputs = list(plain(FUNCTIONS, *elements, *given))
+        self._known.clear()
+        self.lines = _needed(self.lines, self.outputs)
         for value in [*self.outputs, *[v for line in self.lines for v in line.values]]:
-            if isinstance(value, Number) and value not in self.constants:
+            if isinstance(value, Number) and all(value is not constant for constant in self.constants):
                 self.constants.append(value)
 
-    def record(self, operation: str, *values: Any) -> Symbol:
-        """Append a line. A truth value that is computed with counts as 1 or 0, and a number is true unless it is 0."""
+    def record(self, operation: str, *values: Any, sources: frozenset[str] = frozenset()) -> Symbol:
+        """Append a line, unless there is the same one already.
+
+        A truth value that is computed with counts as 1 or 0, and a number is true unless it is 0.
+        """
+        symbols = [v for v in values if isinstance(v, Symbol)]
+        if self.dtype is not None and symbols and operation not in _TAKE_TRUTHS and all(map(_is_truth, symbols)):
+            raise Refused("arithmetic with booleans; convert them, as in rustorch.astype(x > 0, x.dtype)")
         if operation == "pow" and isinstance(values[1], (int, float)) and values[1] in SMALL_POWERS:
             power: Symbol = small_power(FUNCTIONS, values[0], int(values[1]))
             return power
         if operation in _OF_TRUTHS:
             values = tuple([v if _is_truth(v) else self.record("not_equal", v, 0.0) for v in values])
         elif operation == "where":
+            if any(map(_is_truth, values[1:])):
+                values = tuple([self.record("not_equal", float(v), 0.0) if isinstance(v, bool) else v for v in values])
             values = (values[0] if _is_truth(values[0]) else self.record("not_equal", values[0], 0.0), *values[1:])
             if not all(_is_truth(v) for v in values[1:]):
                 values = (values[0], *[self._number(v) for v in values[1:]])
         elif operation != "number":
             values = tuple([self._number(v) for v in values])
         is_truth = operation in TRUTHS or (operation == "where" and all(_is_truth(v) for v in values[1:]))
-        line = Line(f"v{len(self.lines)}", operation, values, is_truth)
-        self.lines.append(line)
-        return Symbol(self, line.name, is_truth)
+        sources = sources.union(*[v.sources for v in symbols])
+        key = (operation, sources, *[_identity(v) for v in values])
+        found = self._known.get(key)
+        if found is None:
+            line = Line(f"v{len(self.lines)}", operation, values, is_truth)
+            self.lines.append(line)
+            found = self._known[key] = Symbol(self, line.name, is_truth, sources)
+        return found
 
     def _number(self, value: Any) -> Any:
         return self.record("number", value) if _is_truth(value) else value
@@ -237,7 +262,7 @@ class Loop:
         if isinstance(value, Symbol):
             return value.name
         if isinstance(value, Number):
-            return f"c{self.constants.index(value)}"
+            return f"c{next(i for i, constant in enumerate(self.constants) if constant is value)}"
         return language.literal(float(value))
 
     def body(self, language: Language) -> list[str]:
@@ -259,3 +284,21 @@ class Loop:
 
 def _is_truth(value: Any) -> bool:
     return isinstance(value, Symbol) and value.is_truth
+
+
+def _identity(value: Any) -> Any:
+    """What two lines have in common that do the same with a value."""
+    if isinstance(value, Symbol):
+        return value.name
+    return id(value) if isinstance(value, Number) else repr(float(value))
+
+
+def _needed(lines: Sequence[Line], outputs: Sequence[Any]) -> list[Line]:
+    """The lines that lead to the outputs."""
+    wanted = {out.name for out in outputs if isinstance(out, Symbol)}
+    kept = []
+    for line in reversed(lines):
+        if line.name in wanted:
+            kept.append(line)
+            wanted.update([v.name for v in line.values if isinstance(v, Symbol)])
+    return kept[::-1]

@@ -8,10 +8,10 @@ from ..fusing import Language
 
 _FUNCTIONS = (
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "exp",
-    "expm1", "floor", "hypot", "isinf", "isnan", "isfinite", "log", "log10", "log1p", "log2", "pow", "signbit", "sin", "sinh",
-    "sqrt", "tan", "tanh", "trunc",
+    "expm1", "floor", "fmod", "hypot", "isinf", "isnan", "isfinite", "log", "log10", "log1p", "log2", "pow", "signbit",
+    "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
 )  # fmt: skip
-_TWO = frozenset({"atan2", "copysign", "hypot", "pow"})
+_TWO = frozenset({"atan2", "copysign", "fmod", "hypot", "pow"})
 _SIGNS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "greater": ">", "less_equal": "<=",
     "greater_equal": ">=", "equal": "==", "not_equal": "!=", "logical_and": "&&", "logical_or": "||",
@@ -41,9 +41,6 @@ CUDA = Language(
         "minimum": "{0} < {1} || {0} != {0} ? {0} : {1}",
         "sign": "{0} != {0} ? {0} : (T)(({0} > 0) - ({0} < 0))",
         "where": "{0} ? {1} : {2}",
-        "floor_divide": "floor({0} / {1})",
-        "remainder": "fmod(fmod({0}, {1}) + {1}, {1})",
-        "logaddexp": "fmax({0}, {1}) + log1p(exp(-fabs({0} - {1})))",
     },
     literal=_literal,
     assign="T {0} = {1};",
