@@ -40,7 +40,7 @@ def _moments(
     decoupled: bool,
     maximize: bool,
 ) -> tuple[Array, Array, Array, Array]:
-    """What Adam, NAdam and RAdam begin with: weight decay of either kind, and the running means of the gradient and of
+    """What NAdam and RAdam begin with: weight decay of either kind, and the running means of the gradient and of
     its square. Returns ``p``, ``g``, ``mean`` and ``square``.
     """
     if decoupled:
@@ -77,7 +77,9 @@ def sgd(
     g = _direction(p, g, weight_decay, maximize)
     if momentum:
         buffer = xp.asarray(g, copy=True) if buffer is None else momentum * buffer + (1 - dampening) * g
-        g = g + momentum * buffer if nesterov else buffer
+        if nesterov:
+            p, lr = p - lr * g, lr * momentum
+        g = buffer
     return p - lr * g, buffer
 
 
@@ -114,11 +116,17 @@ def adam(
     and Hutter, "Decoupled Weight Decay Regularization", 2019, algorithm 2; AMSGrad: Reddi et al., "On the Convergence
     of Adam and Beyond", 2018, algorithm 2.
     """
-    p, g, mean, square = _moments(p, g, mean, square, lr, beta1, beta2, weight_decay, decoupled, maximize)
+    if decoupled:
+        p = (1 - lr * weight_decay) * p
+        weight_decay = 0
+    # both corrections are moved out of the quotient, and the gradient is multiplied once for both means: fewer passes
+    part, root = (1 - beta1) * _direction(p, g, weight_decay, maximize), correction2**0.5
+    mean = beta1 * mean + part
+    square = beta2 * square + (1 - beta2) / (1 - beta1) ** 2 * (part * part)
     if top is not None:
         top = xp.maximum(top, square)
-    root = xp.sqrt(square if top is None else top) / correction2**0.5
-    return p - lr / correction1 * (mean / (root + eps)), mean, square, top
+    quotient = mean / (xp.sqrt(square if top is None else top) + eps * root)
+    return p - lr * root / correction1 * quotient, mean, square, top
 
 
 def nadam(

@@ -22,8 +22,6 @@ SCALARS = {
     "f4": types.float32, "f8": types.float64, "i4": types.int32, "i8": types.int64, "u1": types.uint8,
     "u4": types.uint32, "u8": types.uint64,
 }  # fmt: skip
-#: The flags of LLVM that a kernel may use. Neither assumes that there is no nan and no infinity.
-EXACT, SUMS = frozenset({"contract"}), frozenset({"contract", "reassoc", "nsz"})
 
 
 @intrinsic
@@ -125,7 +123,7 @@ def compile_object(
     offset : int
         Where an array object holds the address of its elements, in bytes.
     flags : frozenset of str
-        `EXACT` or `SUMS`.
+        LLVM's flags for operations on floating-point numbers.
 
     Raises
     ------

@@ -34,6 +34,8 @@ PATIENT = 1 << 16
 #: Elements of a piece of work that one thread takes at least.
 GRAIN = 1 << 13
 
+#: The flags of LLVM that a kernel may use. None assumes that there is no nan and no infinity.
+_CONTRACTED, _SUMS = frozenset({"contract"}), frozenset({"contract", "reassoc", "nsz"})
 _NAMES = {numpy.dtype("float32"): "f4", numpy.dtype("float64"): "f8"}
 _SCRATCH = ctypes.create_string_buffer(64)
 _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64)
@@ -169,16 +171,25 @@ class Kernel:
         (the body must not touch it then), ``int``, ``T`` and ``f8`` (numbers).
     sums : bool
         Whether the order of additions may change, so that sums use all lanes of the processor.
+    exact : bool
+        Whether each operation is rounded by itself, as NumPy does: a product and a sum do not become one operation.
     name : str, optional
         A name for messages; by default the body's.
     """
 
-    def __init__(self, body: Callable[..., None], tokens: str, sums: bool = False, name: str | None = None):
+    def __init__(
+        self,
+        body: Callable[..., None],
+        tokens: str,
+        sums: bool = False,
+        exact: bool = False,
+        name: str | None = None,
+    ):
         self.body: Any = body
         self.name = name or body.__name__.lstrip("_")
         self._optional = [token.endswith("?") for token in tokens.split()]
         self.tokens = [token.rstrip("?") for token in tokens.split()]
-        self._sums = sums
+        self._flags = _SUMS if sums else frozenset() if exact else _CONTRACTED
         self._launches: dict[Any, Any] = {}  # None where NumPy serves
         self._wanted: set[str] = set()
 
@@ -217,7 +228,9 @@ class Kernel:
 
     def key(self, name: str) -> str:
         """What identifies the machine code: everything that it depends on."""
-        return _digest(STATE.key, _fingerprint(self.body, self.body.__globals__), self.tokens, name, self._sums)
+        return _digest(
+            STATE.key, _fingerprint(self.body, self.body.__globals__), self.tokens, name, sorted(self._flags)
+        )
 
     def _compile(self, dtype: Any, data: bytes | None = None) -> Callable[..., None] | None:
         with STATE.lock:
@@ -244,9 +257,8 @@ class Kernel:
         else:
             from . import compiler
 
-            flags = compiler.SUMS if self._sums else compiler.EXACT
-            body = _complete(self.body, flags, name)
-            data = compiler.compile_object(body, self.tokens, name, symbol, STATE.offset, flags)
+            body = _complete(self.body, self._flags, name)
+            data = compiler.compile_object(body, self.tokens, name, symbol, STATE.offset, self._flags)
             store.write(STATE.folder, key, data)
             STATE.compiled += 1
         return machine.load(data, symbol)

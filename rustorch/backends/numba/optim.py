@@ -64,7 +64,9 @@ def loop(table, {constants}start, stop):
 """
         names: dict[str, Any] = {}
         exec(text, names)  # written above; no part of it comes from outside
-        self.kernel = Kernel(names["loop"], " ".join(["i8[]", *["T"] * len(loop.constants)]), name=name)
+        # exact, so that a parameter gets the same bits, whether it is updated here or by NumPy, alone or with others
+        tokens = " ".join(["i8[]", *["T"] * len(loop.constants)])
+        self.kernel = Kernel(names["loop"], tokens, exact=True, name=name)
         self.cost = cost_of(loop)
 
 
