@@ -42,6 +42,7 @@ from .backends.dtypes import (
     uint32,
     uint64,
 )
+from .backends.threads import get_num_threads, set_num_threads
 from .nn import *  # noqa: F403
 from .ops import *  # noqa: F403
 from .ops.inspection import __array_namespace_info__ as __array_namespace_info__  # the star leaves its underscores out
@@ -91,6 +92,7 @@ __all__ = [
     "float32",
     "float64",
     "get_default_device",
+    "get_num_threads",
     "get_rng_state",
     "grad",
     "int16",
@@ -113,6 +115,7 @@ __all__ = [
     "serialization",
     "set_default_device",
     "set_grad_enabled",
+    "set_num_threads",
     "set_rng_state",
     "uint16",
     "uint32",

@@ -1,4 +1,6 @@
-"""``python -m rustorch``: print the versions, the usable devices, and why the other devices are not usable."""
+"""``python -m rustorch``: print the versions, the usable devices, why the other devices are not usable, and how the CPU
+computes.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,12 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from . import __version__, backends
+from .backends.numba.overrides import report
+from .backends.threads import get_num_threads
 
 
 def main() -> None:
-    """Print the versions, and a line for each device."""
+    """Print the versions, a line for each device, and two lines on the CPU."""
     print(f"rustorch {__version__}, Python {platform.python_version()} on {platform.platform()}")
     for package in ("numpy", "array-api-compat"):
         try:
@@ -19,6 +23,9 @@ def main() -> None:
     print()
     for device, state in backends.status():
         print(f"{device:8}{state}")
+    print()
+    print(f"threads on cpu: {get_num_threads()}")
+    print(f"compiled kernels on cpu: {report()}")
 
 
 if __name__ == "__main__":

@@ -15,11 +15,12 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
-from contextvars import copy_context
 from functools import wraps
 from itertools import pairwise
 from time import monotonic
 from typing import Any
+
+from .team import Job, Team, member
 
 #: The number of multiplications below which it takes longer to share work of NumPy than to do it.
 LEAST = 1 << 22
@@ -122,135 +123,9 @@ def use_one_thread() -> None:
 
 
 # -- the team ----------------------------------------------------------------------------------------------------------
-class _Job:
-    """Parts of one piece of work for Python, which threads take one after the other."""
-
-    def __init__(self, work: Callable[[int, int], Any], parts: list[tuple[int, int]]):
-        self._work, self._parts = work, parts
-        self._next = iter(range(len(parts)))
-        self._lock = threading.Lock()
-        self._left = len(parts)
-        self._context = [copy_context() for _ in parts]
-        self.results: list[Any] = [None] * len(parts)
-        self.error: BaseException | None = None
-        self.done = threading.Lock()
-        self.done.acquire()
-
-    def help(self) -> None:
-        """Do parts until none is left."""
-        while True:
-            with self._lock:
-                i = next(self._next, None)
-            if i is None:
-                return
-            try:
-                self.results[i] = self._context[i].run(self._work, *self._parts[i])
-            except BaseException as error:  # the caller raises it
-                self.error = self.error or error
-            finally:
-                with self._lock:
-                    self._left -= 1
-                    if not self._left:
-                        self.done.release()
-
-
-class _Team:
-    """The caller's helpers: ``count - 1`` threads, which start when they are first needed."""
-
-    def __init__(self, count: int):
-        self.count = count
-        self.busy = threading.Lock()
-        self.ticket = 0
-        self.job: _Job | None = None
-        self.stopped = False
-        self._idle: dict[int, bool] = {}
-        self._wake = [threading.Lock() for _ in range(count - 1)]
-        for lock in self._wake:
-            lock.acquire()
-        self.native = _native(count)
-        self._threads = [
-            threading.Thread(target=self._serve, args=(i,), name=f"rustorch {i + 1}", daemon=True)
-            for i in range(count - 1)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _serve(self, i: int) -> None:
-        _member.on = True
-        seen = 0
-        while True:
-            if self.native is not None and self.native.serve(i):
-                self._wake[i].acquire()
-            elif self.native is None:
-                self._idle[i] = True
-                if self.ticket == seen or not self._idle.pop(i, False):
-                    self._wake[i].acquire()
-            if self.stopped:
-                return
-            seen, job = self.ticket, self.job
-            if job is not None:
-                job.help()
-
-    def offer(self, job: _Job) -> None:
-        """Let the threads take part in a piece of work for Python. ``busy`` is locked."""
-        self.job = job
-        self.ticket += 1
-        if self.native is not None:
-            for i in self.native.offer():
-                self._wake[i].release()
-            return
-        for i in range(self.count - 1):
-            if self._idle.pop(i, False):
-                self._wake[i].release()
-
-    def close(self) -> None:
-        """No thread begins with the offered work any more."""
-        self.job = None
-        if self.native is not None:
-            self.native.finish()
-
-    def run(self, packed: bytes, items: int, chunk: int, keep: Any) -> None:
-        """Run a compiled kernel. ``busy`` is locked."""
-        native = self.native
-        assert native is not None
-        native.keep = keep  # after an interrupt, threads may still be at work
-        try:
-            for i in native.begin(packed, items, chunk):
-                self._wake[i].release()
-        finally:
-            native.finish()
-
-    def stop(self) -> None:
-        """End the threads, after what they are doing."""
-        with self.busy:
-            self.stopped = True
-            if self.native is not None:
-                self.native.stop()
-            for i, lock in enumerate(self._wake):
-                if self.native is not None or self._idle.pop(i, False):
-                    with contextlib.suppress(RuntimeError):
-                        lock.release()
-            if self.native is None:
-                self.offer(_Job(lambda start, stop: None, []))
-        for thread in self._threads:
-            thread.join()
-
-
-_member = threading.local()
-_team: _Team | None = None
+_team: Team | None = None
 _lock = threading.RLock()
 _left = False
-
-
-def _native(count: int) -> Any:
-    """The compiled part of a team, or None without compiled kernels."""
-    from .numba.availability import wanted
-
-    if not wanted():
-        return None
-    from .numba import team
-
-    return team.make(count, SPINS)
 
 
 def _dismiss() -> None:
@@ -260,14 +135,14 @@ def _dismiss() -> None:
         team.stop()
 
 
-def _current_team() -> _Team | None:
+def _current_team() -> Team | None:
     """The team, or None where the calling thread should work alone."""
     global _team
-    if _left or getattr(_member, "on", False) or get_num_threads() < 2:
+    if _left or getattr(member, "on", False) or get_num_threads() < 2:
         return None
     if _team is None:
         with _lock:
-            _team = _team or _Team(get_num_threads())
+            _team = _team or Team(get_num_threads(), SPINS)
     return _team
 
 
@@ -288,7 +163,7 @@ def _forget() -> None:
     """Drop the threads: a forked process has none."""
     global _team, _lock, _blas
     _team, _lock, _blas = None, threading.RLock(), None
-    _member.on = False
+    member.on = False
 
 
 if hasattr(os, "register_at_fork"):
@@ -310,7 +185,7 @@ def share(packed: bytes, items: int, size: int, keep: Any) -> bool:
         The arrays behind the arguments. They stay alive as long as a thread may use them.
     """
     team = _team or _current_team()
-    if team is None or team.native is None or getattr(_member, "on", False) or not team.busy.acquire(False):
+    if team is None or team.native is None or getattr(member, "on", False) or not team.busy.acquire(False):
         return False
     try:
         # four pieces a thread, so that one that comes late takes less
@@ -410,7 +285,7 @@ def spread(n: int, cost: float, work: Callable[[int, int], Any], mark_in_use: bo
         if mark_in_use:
             _last_used = monotonic()
         count = min(team.count, n)
-        job = _Job(work, list(pairwise([n * i // count for i in range(count + 1)])))
+        job = Job(work, list(pairwise([n * i // count for i in range(count + 1)])))
         with blas:
             team.offer(job)
             try:
