@@ -123,6 +123,13 @@ class Backend:
         """The function, made callable on arrays of any of this backend's devices."""
         return function
 
+    def fused(self, plain: Callable[..., Any]) -> Callable[..., Any] | None:
+        """One loop or one launch for a plain elementwise function ``plain(xp, *values)``, without ``xp``.
+
+        It returns NotImplemented where the plain function should be called. None if this backend has no such loops.
+        """
+        return None
+
     def guard(self, array: Array) -> contextlib.AbstractContextManager[Any]:
         """The context in which operations on ``array`` must run."""
         return contextlib.nullcontext()

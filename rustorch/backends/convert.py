@@ -15,6 +15,7 @@ import numpy
 
 from .dtypes import COMPLEX, admit, as_dtype, complex128
 from .promotion import PYTHON_SCALARS, dtype_of_numbers, is_number, raised_by_numbers
+from .symbols import Number
 
 _NO_NESTING = (str, bytes, bytearray, memoryview, _buffer)
 
@@ -199,6 +200,6 @@ def converted(array: numpy.ndarray, target: numpy.dtype) -> numpy.ndarray:
 
 def fits(number: Any, dtype: numpy.dtype) -> None:
     """Raise OverflowError if a finite Python number does not fit into a dtype."""
-    if type(number) is not complex and 0 <= number <= 127:
+    if isinstance(number, Number) or (type(number) is not complex and 0 <= number <= 127):
         return
     host_array(number, dtype)

@@ -72,6 +72,8 @@ def _astype(x: Symbol, dtype: Any, copy: bool = True) -> Symbol:
         return x
     if dtype == BOOL:
         return x.record("not_equal", x, 0.0)
+    if dtype.kind not in "fV":
+        raise Refused(f"it converts to {dtype}, and a loop computes with real numbers")
     if dtype != x.loop.dtype:
         raise Unfit(f"it converts to {dtype}, beside arrays of {x.loop.dtype}")
     return x.record("number", x)

@@ -60,7 +60,7 @@ def where(condition: ArrayLike, x1: ArrayLike, x2: ArrayLike, /) -> Variable:
     number1, number2 = type(x1) in PYTHON_SCALARS, type(x2) in PYTHON_SCALARS
     if number1 and number2:
         # the number of the higher kind decides the dtype
-        dtype = DEFAULTS[max((type(x1).__name__[0], type(x2).__name__[0]), key="bifc".find)]
+        dtype = DEFAULTS[max((PYTHON_SCALARS[type(x1)], PYTHON_SCALARS[type(x2)]), key="bifc".find)]
         x1, x2 = full_like(condition, x1, dtype=dtype), full_like(condition, x2, dtype=dtype)
     x1 = x1 if number1 and not number2 else adopt(x1, "where", (condition,))
     x2 = x2 if number2 and not number1 else adopt(x2, "where", (condition,))

@@ -103,8 +103,10 @@ LAUNCHES = {
     "smooth_l1_grad": 1,
     "binary_cross_entropy": 1,
     "binary_cross_entropy_grad": 1,
+    "binary_cross_entropy_grad_target": 1,
     "binary_cross_entropy_with_logits": 1,
     "binary_cross_entropy_with_logits_grad": 1,
+    "gaussian_nll_slope": 1,
     "quotient": 1,
     "quotient_or_zero": 1,
 }
@@ -347,7 +349,8 @@ def _functions() -> set[str]:
     names = set(re.findall(r"__global__\s+void\s+(\w+)", texts)) | {
         kernel.name for _, kernel in _instances("ElementwiseKernel")
     }
-    return names | {f"rustorch_{name}" for name in (*optim.ELEMENTWISE, *FAMILIES["activation"])} | {"gemm"}
+    traced = [name for family in ("activation", "elementwise", "loss") for name in FAMILIES[family]]
+    return names | {f"rustorch_{name}" for name in (*optim.ELEMENTWISE, *traced)} | {"gemm"}
 
 
 @pytest.mark.parametrize("name", ["conv", "conv_grad_input", "conv_grad_weight"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy
 from .. import dtypes
 from ..base import Array, Backend, DeviceUnavailable, Namespace
 from . import OVERRIDES, optim, standard_linalg
+from .fusing import Fused
 from .random import Generator
 
 
@@ -56,6 +57,9 @@ class CupyBackend(Backend):
         if name == "fft":
             return Namespace("cuda.fft", lambda inner: self.bind(getattr(self.module.fft, inner)))
         return self.bind(super()._find(name))
+
+    def fused(self, plain: Callable[..., Any]) -> Callable[..., Any] | None:
+        return Fused(plain)
 
     # -- devices -------------------------------------------------------------------------------------------------------
     def is_array(self, value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -67,6 +67,13 @@ class NumpyBackend(Backend):
             out = numpy.power(numpy.abs(x1), x2)
             return numpy.copysign(out, x1) if x2 % 2 else out
         return super()._pow(x1, x2)
+
+    def fused(self, plain: Callable[..., Any]) -> Callable[..., Any] | None:
+        if not wanted():
+            return None
+        from ..numba.fusing import Fused
+
+        return Fused(plain)
 
     def steps(self, kernel: str, calls: Sequence[optim.Call]) -> Sequence[optim.Outcome | None]:
         return optim.steps(kernel, self.function(kernel), calls)
