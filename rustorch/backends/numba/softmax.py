@@ -64,10 +64,9 @@ def log_sum(x: Any, top: Any) -> Any:
         part, count = T(0), T(0)
         for i in range(values.size):
             shifted = values[i] - top
-            term = exp(shifted)
-            is_top = shifted == T(0)
-            part = plus(part, T(0) if is_top else term)
-            count = plus(count, T(1) if is_top else T(0))
+            is_top = T(shifted == T(0))
+            part = plus(part, exp(shifted) - is_top)
+            count = plus(count, is_top)
         others += part
         more += count
     return log1p(T(others + more))

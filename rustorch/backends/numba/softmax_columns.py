@@ -60,10 +60,9 @@ def _log_sums(x: Any, first: int, n: int, inner: int, tops: Any, terms: Any, oth
         row = x[first + j * inner : first + j * inner + tops.size]
         for i in range(row.size):
             shifted = row[i] - tops[i]
-            term = exp(shifted)
-            is_top = shifted == T(0)
-            terms[i] = T(0) if is_top else term
-            counts[i] += T(1) if is_top else T(0)
+            is_top = T(shifted == T(0))
+            terms[i] = exp(shifted) - is_top
+            counts[i] += is_top
         for i in range(others.size):
             others[i] += terms[i]
     for i in range(terms.size):

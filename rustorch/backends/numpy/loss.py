@@ -30,7 +30,7 @@ def mse(x: Array, target: Array, divisor: float) -> Array:
 
 #: The largest number of classes for which the matrix is stored class by class: a few long loops instead of many short
 #: ones.
-_FEW = 32
+FEW = 32
 
 
 @lru_cache(maxsize=64)
@@ -41,7 +41,7 @@ def _multiples(n: int, step: int) -> Array:
 
 def _places(target: Array, n: int, classes: int) -> Array:
     """The position of each row's class in the flattened matrix. One index is faster than two."""
-    return _multiples(classes, n)[target] + _multiples(n, 1) if classes <= _FEW else target + _multiples(n, classes)
+    return _multiples(classes, n)[target] + _multiples(n, 1) if classes <= FEW else target + _multiples(n, classes)
 
 
 def cross_entropy(
@@ -51,7 +51,7 @@ def cross_entropy(
     each: Array | None = None
     if target.ndim == 1 and not (weight is None and ignore is None):
         target, each = row_weights(NUMPY, target, weight, ignore, x)
-    few = x.shape[1] <= _FEW
+    few = x.shape[1] <= FEW
     by_class = x.T.copy() if few else x
     top = maximum.reduce(by_class, 0 if few else 1)
     if math.isfinite(numpy.vdot(top, top)):
@@ -71,7 +71,7 @@ def _cross_entropy(
 ) -> tuple[Array, Array, Array, Array, Any]:
     """The loss for finite maxima ``top``. ``by_class`` is x, or its transposed copy for few classes."""
     n, classes = x.shape
-    few = classes <= _FEW
+    few = classes <= FEW
     shifted = subtract(by_class, top, by_class) if few else subtract(x, top[:, None], numpy.empty(x.shape, x.dtype))
     if target.ndim == 2:
         picked, p = _picked(target.T, shifted) if few else _picked(target.T, shifted.T), exp(shifted)
@@ -87,9 +87,7 @@ def _cross_entropy(
     if reduction == "none":
         return loss, top, (p.T if few else p), total, None
     divisor: Any = 1 if reduction == "sum" else n if each is None else add.reduce(each)
-    # few numbers may be added in any order, and BLAS starts sooner
-    summed = loss.dot(cached_ones(n, loss.dtype)) if n <= 4096 else add.reduce(loss)
-    return _over(summed, divisor), top, (p.T if few else p), total, divisor
+    return over(total_loss(loss), divisor), top, (p.T if few else p), total, divisor
 
 
 def _picked(target: Array, shifted: Array) -> Array:
@@ -102,7 +100,12 @@ def _picked(target: Array, shifted: Array) -> Array:
     return add.reduce(target * numpy.where(impossible, shifted.dtype.type(0), shifted), 0)
 
 
-def _over(total: Any, divisor: Any) -> Any:
+def total_loss(loss: Array) -> Any:
+    """The sum of losses. Few numbers may be added in any order, and BLAS starts sooner."""
+    return loss.dot(cached_ones(loss.size, loss.dtype)) if loss.size <= 4096 else add.reduce(loss)
+
+
+def over(total: Any, divisor: Any) -> Any:
     """``total / divisor``, or nan if the divisor is 0."""
     return total / divisor if divisor else total * math.nan
 
@@ -113,12 +116,12 @@ def cross_entropy_grad(
     """As the plain version. It uses the same order of memory as `cross_entropy`."""
     n, classes = p.shape
     if divisor is not None:
-        g = _over(g, divisor)
+        g = over(g, divisor)
     if target.ndim == 1 and not (weight is None and ignore is None):
         target, each = row_weights(NUMPY, target, weight, ignore, p)
         g = numpy.where(each == 0, p.dtype.type(0), g * each)
     scale = g / total
-    few = classes <= _FEW
+    few = classes <= FEW
     out = numpy.empty((classes, n) if few else p.shape, p.dtype)
     multiply(p.T if few else p, scale if few else scale[:, None], out)
     if target.ndim == 2:
