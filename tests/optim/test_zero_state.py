@@ -311,6 +311,7 @@ MEMORY = textwrap.dedent(
     optimizer = build(params, optim.Adam, parameters_as_bucket_view=views)
     for p in params:
         p.grad = rustorch.ones(p.shape)
+    optim.Adam(params, lr=0.0).step()  # what a process loads or compiles once is no state
     gc.collect()
     tracemalloc.start()
     optimizer.step()
