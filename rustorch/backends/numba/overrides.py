@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from .availability import wanted
 
-_FAMILIES = ("activation", "optim", "standard", "normalization", "softmax")
+_FAMILIES = ("activation", "optim", "standard", "normalization", "softmax", "loss")
 
 
 def _all() -> dict[str, Callable[..., Any]]:
