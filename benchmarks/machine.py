@@ -49,9 +49,9 @@ def versions() -> str:
 
 def threads() -> str:
     """The cores, and the threads that each library uses."""
-    from rustorch.backends.threads import get_num_threads
+    import rustorch
 
-    found = [f"{cores()} cores", f"rustorch: {_threads(get_num_threads())}"]
+    found = [f"{cores()} cores", f"rustorch: {_threads(rustorch.get_num_threads())}"]
     if torch := torch_on("cpu"):
         found.append(f"torch: {_threads(torch.get_num_threads())}")
     fast = os.environ.get("RUSTORCH_FAST")
