@@ -414,6 +414,17 @@ CASES: dict[str, list[tuple]] = {
         (draw(3, 4), draw(3, 4) + 1, draw(3, 1), draw(4), 1),
         (draw(2, 3, 4), draw(2, 3, 4), draw(2, 1, 1), None, 2),
     ],
+    "group_norm": [
+        (draw(2, 4, 3), draw(4), draw(4), 2, 1e-5),
+        (draw(2, 6), draw(6), None, 3, 1e-5),
+        (draw(3, 4, 2, 2).transpose(0, 1, 3, 2), None, None, 1, 0.1),
+        (draw(2, 3, 2, 2), None, draw(3), 3, 1e-5),
+    ],
+    "group_norm_grad": [
+        (draw(2, 4, 3), draw(2, 4, 3) + 1, draw(4, 1), abs(draw(4, 1)), draw(4), 2),
+        (draw(2, 6), draw(2, 6), draw(6, 1), draw(6, 1), draw(6), 3),
+        (draw(3, 2, 4).transpose(1, 2, 0), draw(2, 4, 3), draw(2, 1), draw(2, 1), None, 1),
+    ],
     "batch_norm": [
         (draw(3, 4), draw(4), draw(4), 1e-5),
         (draw(2, 3, 2, 2), None, None, 0.1),

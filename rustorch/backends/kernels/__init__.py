@@ -36,8 +36,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "quotient_or_zero",
     ),
     "normalization": (
-        "layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "batch_norm", "batch_norm_grad",
-        "running_moments",
+        "layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "group_norm", "group_norm_grad", "batch_norm",
+        "batch_norm_grad", "running_moments",
     ),
     "optim": (
         "sgd", "adam", "nadam", "radam", "adamax", "adagrad", "adadelta", "rmsprop", "rprop", "asgd",

@@ -1,4 +1,4 @@
-"""Layer norm, batch norm and RMS norm, each with one kernel for the gradients of all its inputs."""
+"""Layer norm, RMS norm, group norm and batch norm, each with one kernel for the gradients of all its inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _last(x: Array, n: int) -> tuple[int, ...]:
 
 #: Bits of a dtype -> the sizes above this one are too large to be squared and summed, and the factor for them. Both are
 #: powers of two.
-_LARGE = {32: (2.0**40, 2.0**-96), 64: (2.0**400, 2.0**-768)}
+LARGE = {32: (2.0**40, 2.0**-96), 64: (2.0**400, 2.0**-768)}
 
 
 def _scale(xp: Namespace, x: Array, axes: tuple[int, ...], eps: float) -> Array:
@@ -28,7 +28,7 @@ def _scale(xp: Namespace, x: Array, axes: tuple[int, ...], eps: float) -> Array:
     if 0 in x.shape:
         return 1.0
     top = xp.max(xp.abs(x), axis=axes, keepdims=True)
-    large, shrink = _LARGE[64 if xp.finfo(x.dtype).bits == 64 else 32]
+    large, shrink = LARGE[64 if xp.finfo(x.dtype).bits == 64 else 32]
     one = xp.ones_like(top)
     scale = xp.where(top > large, one * shrink, one)
     return scale if eps else xp.where(top < 1 / large, one / shrink, scale)
@@ -112,9 +112,57 @@ def rms_norm_grad(
     return dx, None if weight is None else xp.sum(g * h, axis=tuple(range(x.ndim - n)))
 
 
+def _groups(xp: Namespace, x: Array, groups: int) -> Array:
+    """A row for each group of channels of each sample."""
+    return xp.reshape(x, (x.shape[0] * groups, prod(x.shape[1:]) // groups))
+
+
 def _per_channel(xp: Namespace, value: Array, ndim: int) -> Array:
     """An array (channels,), in a shape that broadcasts with (n, channels, ...)."""
     return xp.reshape(value, (1, value.shape[0], *(1,) * (ndim - 2)))
+
+
+def group_norm(
+    xp: Namespace, x: Array, weight: Array | None, bias: Array | None, groups: int, eps: float
+) -> tuple[Array, Array, Array]:
+    """``(x - mean) / sqrt(var + eps) * weight + bias``: mean and variance are over a group of channels of a sample.
+
+    Source: Wu & He, "Group normalization", 2018.
+
+    Parameters
+    ----------
+    x : (n, channels, ...)
+    weight, bias : (channels,), or None
+    groups : int
+        It divides the number of channels.
+
+    Returns
+    -------
+    The output; the mean and the reciprocal of the standard deviation, both (n * groups, 1).
+    """
+    out, mean, rstd = xp.layer_norm(_groups(xp, x, groups), None, None, 1, eps)
+    out = xp.reshape(out, x.shape)
+    if weight is not None:
+        out = out * _per_channel(xp, weight, x.ndim)
+    return (out if bias is None else out + _per_channel(xp, bias, x.ndim)), mean, rstd
+
+
+def group_norm_grad(
+    xp: Namespace, g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None, groups: int
+) -> tuple[Array, Array | None, Array | None]:
+    """The gradients of `group_norm` in ``x``, ``weight`` and ``bias``; without a weight the last two are None.
+
+    They are those of `layer_norm` of each group, with ``g * weight`` for its gradient, and ``sum(g * h)`` and
+    ``sum(g)`` with ``h`` for the normalized input.
+    """
+    u = g if weight is None else g * _per_channel(xp, weight, x.ndim)
+    rows, axes = _groups(xp, x, groups), (0, *range(2, x.ndim))
+    dx, _, _ = xp.layer_norm_grad(_groups(xp, u, groups), rows, mean, rstd, None, 1)
+    dx = xp.reshape(dx, x.shape)
+    if weight is None:
+        return dx, None, None
+    h = xp.reshape((rows - mean) * rstd, x.shape)
+    return dx, xp.sum(g * h, axis=axes), xp.sum(g, axis=axes)
 
 
 def batch_norm(xp: Namespace, x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, ...]:

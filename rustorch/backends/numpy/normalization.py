@@ -15,7 +15,7 @@ from numpy import add, einsum, multiply, subtract
 from ..kernels import normalization as plain
 from ..threads import BLOCK, PASS, in_blocks, with_one_blas_thread
 from .constants import cached_ones
-from .namespace import full_namespace
+from .namespace import NUMPY, full_namespace
 
 if TYPE_CHECKING:
     from ..base import Array
@@ -122,6 +122,30 @@ def rms_norm_grad(g: Array, x: Array, rstd: Array, weight: Array | None, n: int)
     return t.reshape(x.shape), dweight
 
 
+# -- groups of channels ------------------------------------------------------------------------------------------------
+@with_one_blas_thread
+def group_norm_grad(
+    g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None, groups: int
+) -> tuple[Array, Array | None, Array | None]:
+    samples, channels = x.shape[:2]
+    size = prod(x.shape[2:])
+    rows = (samples * groups, channels // groups * size)
+    t = subtract(x.reshape(rows), mean)
+    t *= rstd
+    planes, gs = t.reshape(samples, channels, size), g.reshape(samples, channels, size)
+    dots, sums = numpy.vecdot(gs, planes), gs @ cached_ones(size, t.dtype)
+    scaled = (dots, sums) if weight is None else (dots * weight, sums * weight)
+    of_rstd, of_mean = [add.reduce(a.reshape(rows[0], channels // groups), 1, keepdims=True) for a in scaled]
+    t *= of_rstd / rows[1]
+    t += of_mean / rows[1]
+    subtract(gs if weight is None else gs * weight[:, None], planes, planes)
+    t *= rstd
+    if weight is None:
+        return t.reshape(x.shape), None, None
+    ones = cached_ones(samples, t.dtype)
+    return t.reshape(x.shape), ones @ dots, ones @ sums
+
+
 # -- per channel -------------------------------------------------------------------------------------------------------
 def _planes(x: Array) -> Array:
     """``x`` as (n, channels, size), or as (n, channels) if it has no other axes."""
@@ -204,7 +228,31 @@ def batch_norm_grad(
     return t.reshape(x.shape), None if weight is None else dweight, None if weight is None else dbias
 
 
+def running_moments(
+    mean: Array | None, var: Array | None, batch_mean: Array, batch_var: Array, share: Any, factor: float
+) -> tuple[Array | None, Array | None]:
+    """Update the running mean and variance in place."""
+    if type(share) is not float or any(a is not None and not a.flags.writeable for a in (mean, var)):
+        return plain.running_moments(NUMPY, mean, var, batch_mean, batch_var, share, factor)
+    if mean is not None:
+        multiply(mean, 1 - share, mean)
+        add(mean, batch_mean * share, mean)
+    if var is not None:
+        multiply(var, 1 - share, var)
+        add(var, batch_var * factor * share, var)
+    return mean, var
+
+
 OVERRIDES: dict[str, Callable[..., Any]] = {
     function.__name__: function
-    for function in (layer_norm, layer_norm_grad, rms_norm, rms_norm_grad, batch_norm, batch_norm_grad)
+    for function in (
+        layer_norm,
+        layer_norm_grad,
+        rms_norm,
+        rms_norm_grad,
+        group_norm_grad,
+        batch_norm,
+        batch_norm_grad,
+        running_moments,
+    )
 }

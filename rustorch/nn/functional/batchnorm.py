@@ -13,7 +13,7 @@ from ...autograd.modes import no_grad
 from ...autograd.writes import writes
 from ...ops import network
 from .dtype_checks import in_dtype_of, one_dtype
-from .normalization import along_channels, check_channels, check_eps, scale_and_shift, together
+from .normalization import along_channels, check_channels, check_eps, normalize_groups, scale_and_shift, together
 
 if TYPE_CHECKING:
     from ...typing import Array, ArrayLike
@@ -208,11 +208,11 @@ def instance_norm(
     updated_mean, updated_var = running_variables("instance_norm", running_mean, running_var)
     if not count:
         return scale_and_shift(x, w, b)
-    flat = ops.reshape(x, (n * channels, count))
-    out = scale_and_shift(ops.reshape(network.layer_norm.call(flat, None, None, 1, float(eps)), x.shape), w, b)
-    if is_repeating():
+    out = normalize_groups(x, w, b, channels, eps)
+    if is_repeating() or (updated_mean is None and updated_var is None):
         return out
     with no_grad():
+        flat = ops.reshape(x, (n * channels, count))
         if updated_mean is not None:
             _update(updated_mean, ops.mean(ops.reshape(ops.mean(flat, axis=1), (n, channels)), axis=0), momentum)
         if updated_var is not None:

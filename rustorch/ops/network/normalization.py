@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ...autograd.primitive import Primitive
 
-__all__ = ["batch_norm", "layer_norm", "rms_norm"]
+__all__ = ["batch_norm", "group_norm", "layer_norm", "rms_norm"]
 
 layer_norm = Primitive(
     "layer_norm",
@@ -22,8 +22,12 @@ rms_norm = Primitive(
     aux=("rstd",),
     joint=lambda xp, g, x, rstd, weight, n: xp.rms_norm_grad(g, x, rstd, weight, n),
 )
-
-
+group_norm = Primitive(
+    "group_norm",
+    lambda xp, x, weight, bias, /, groups, eps: xp.group_norm(x, weight, bias, groups, eps),
+    aux=("mean", "rstd"),
+    joint=lambda xp, g, x, mean, rstd, weight, groups: xp.group_norm_grad(g, x, mean, rstd, weight, groups),
+)
 batch_norm = Primitive(
     "batch_norm",
     lambda xp, x, weight, bias, /, eps: xp.batch_norm(x, weight, bias, eps),
