@@ -190,13 +190,13 @@ def tanh(x: Scalar) -> Scalar:
     """The hyperbolic tangent: near 0 by a polynomial, elsewhere ``1 - 2 / (exp(2 * x) + 1)``."""
     size = absolute(x)
     z = x * x
-    near = x + x * (z * polynomial(z, x.pick(TANH_SINGLE, TANH_DOUBLE)))
+    near = size + size * (z * polynomial(z, x.pick(TANH_SINGLE, TANH_DOUBLE)))
     # tanh is 1 from here on
     bounded = at_most(size, x.pick(10.0, 20.0))
     _, integer, r, _ = reduce(bounded + bounded)
     power = ((integer - x.format.bias) << x.format.digits).as_float()
     far = 1.0 - 2.0 / ((tail(r) + r + 1.0) * power + 1.0)
-    return where(size < TANH_BREAK, near, copysign(far, x))
+    return copysign(where(size < TANH_BREAK, near, far), x)
 
 
 def erf(x: Scalar) -> Scalar:

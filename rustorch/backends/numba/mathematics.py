@@ -53,7 +53,7 @@ def _function(name: str, formula: Callable[..., Scalar], arity: int = 1, conditi
     function = unary if arity == 1 else binary
     function.__name__ = function.__qualname__ = name
     function.__doc__ = formula.__doc__
-    return intrinsic(function)
+    return intrinsic(prefer_literal=True)(function)
 
 
 def _of_llvm(name: str) -> Callable[..., Scalar]:
@@ -158,7 +158,7 @@ isfinite = _function("isfinite", _isfinite, condition=True)
 signbit = _function("signbit", _signbit, condition=True)
 
 
-@intrinsic
+@intrinsic(prefer_literal=True)
 def where(typing_context: Any, condition: Any, x1: Any, x2: Any) -> Any:
     """``x1`` where the condition holds, and ``x2`` elsewhere. Both are computed, and LLVM selects one."""
     dtype = _common((x1, x2))

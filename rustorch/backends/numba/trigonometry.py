@@ -222,7 +222,7 @@ def _choose(x: Scalar, quarter: int) -> Scalar:
 
 def sin(x: Scalar) -> Scalar:
     """The sine."""
-    return _choose(x, 0)
+    return where(x.equals(0.0), x, _choose(x, 0))
 
 
 def cos(x: Scalar) -> Scalar:
@@ -239,11 +239,11 @@ def tan(x: Scalar) -> Scalar:
     above, above_rest = where(odd, -cosine, sine), where(odd, -cosine_rest, sine_rest)
     below, below_rest = where(odd, sine, cosine), where(odd, sine_rest, cosine_rest)
     if x.format is SINGLE:
-        return (above / below).rounded_like(x)
+        return where(x.equals(0.0), x, (above / below).rounded_like(x))
     inverse = 1.0 / below
     quotient = above * inverse
     missing = fma(-quotient, below, above) + (above_rest - quotient * below_rest)
-    return quotient + missing * inverse
+    return where(x.equals(0.0), x, quotient + missing * inverse)
 
 
 # -- the inverse functions ---------------------------------------------------------------------------------------------
