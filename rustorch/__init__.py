@@ -43,6 +43,7 @@ from .backends.dtypes import (
     uint64,
 )
 from .backends.threads import get_num_threads, set_num_threads
+from .fusion import fuse
 from .nn import *  # noqa: F403
 from .ops import *  # noqa: F403
 from .ops.inspection import __array_namespace_info__ as __array_namespace_info__  # the star leaves its underscores out
@@ -78,6 +79,7 @@ __all__ = [
     "distributed",
     "fft",
     "func",
+    "fuse",
     "gradcheck",
     "gradgradcheck",
     "linalg",
