@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from .availability import wanted
 
-_FAMILIES = ("activation", "optim", "standard", "normalization", "softmax", "loss")
+_FAMILIES = ("activation", "optim", "standard", "normalization", "softmax", "loss", "convolution")
 
 
 def _all() -> dict[str, Callable[..., Any]]:

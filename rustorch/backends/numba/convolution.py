@@ -1,0 +1,320 @@
+"""Convolutions: compiled copies to columns, and products by BLAS that rustorch's threads share.
+
+What the threads share is chosen by shape. Where there are many positions, each takes samples. Where there are few
+positions and many channels, the columns of all samples are one matrix, and each thread takes channels: so each weight
+is read once, and each element of the weight's gradient is summed by one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy
+from numpy import add, matmul
+
+from ..threads import get_num_threads, spread
+from . import winograd
+from .kernel import LEAST, flat
+from .windows import GATHER, GATHER_SMALL, SCATTER, SCATTER_SMALL, SWAP, geometry, scratch
+
+if TYPE_CHECKING:
+    from ..base import Array
+    from ..kernels.convolution import Pairs, Sizes
+
+#: Bytes of columns of one thread at a time. They fit into the second cache of a core.
+CACHE = 1 << 20
+#: Bytes of columns that all threads share.
+SHARED = 1 << 23
+#: Positions of a sample from which it has a product of its own, written where the output belongs.
+LONG = 64
+#: Positions of a sample from which its part of the weight's gradient is a product of its own.
+LONG_SUM = 512
+
+#: Channels in times out, and tiles of all samples, from which Winograd's way takes less time than columns do: 0.65 to
+#: 0.85 of it for 32 to 256 channels. Its gradient of the weight needs more, for its products are narrow.
+CHANNELS, CHANNELS_SUM, TILES = 1 << 11, 1 << 12, 96
+
+_FLOATS = (numpy.dtype("float32"), numpy.dtype("float64"))
+
+
+class _Plan:
+    """What the three convolutions of one shape have in common.
+
+    Attributes
+    ----------
+    rows, height : int
+        The rows of the columns of a group, and of all groups.
+    outs : int
+        The output channels of a group.
+    pointwise : bool
+        Whether the columns of a sample are the sample itself.
+    by_samples : bool
+        Whether threads take samples. Otherwise they take channels.
+    block : int
+        How many samples have columns at the same time.
+    """
+
+    def __init__(
+        self, x: Sizes, weight: Sizes, dtype: Any, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+    ):
+        self.geo = geo = geometry(x[2:], weight[2:], stride, padding, dilation)
+        self.batch, self.channels, self.groups, self.dtype = x[0], x[1], groups, dtype
+        self.outs = weight[0] // groups
+        self.rows = weight[1] * geo.taps
+        self.height = groups * self.rows
+        self.pointwise = geo.size == x[2:] and geo.taps == 1 and stride == (1,) * len(stride) and not padding[0][0]
+        self.cost = self.batch * weight[0] * self.rows * geo.positions
+        self.by_samples = geo.positions >= LONG and self.batch >= get_num_threads()
+        sample = max(self.height * geo.positions * dtype.itemsize, 1)
+        self.block = max(1, min(self.batch, (CACHE if self.by_samples else SHARED) // sample))
+        kernels = (GATHER, SCATTER, SWAP) if geo.table is None else (GATHER_SMALL, SCATTER_SMALL, SWAP)
+        self._gather: Any
+        self._scatter: Any
+        self.swap: Any
+        self._gather, self._scatter, self.swap = [kernel.of(dtype, self.cost) for kernel in kernels]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the kernels are compiled."""
+        return self._gather is not None and self._scatter is not None and self.swap is not None
+
+    def gather(self, x: Array, columns: Array, sample_step: int, row_step: int) -> None:
+        """Fill the columns of some samples."""
+        geo, items = self.geo, x.shape[0] * self.channels
+        if geo.table is None:
+            self._gather(items, columns.size, x, columns, geo.numbers, self.channels, sample_step, row_step)
+        else:
+            self._gather(items, columns.size, x, columns, geo.table, self.channels, geo.plane, geo.table.size,
+                         geo.positions, sample_step, row_step)  # fmt: skip
+
+    def scatter(self, columns: Array, out: Array, channels: int, first: int, sample_step: int, row_step: int) -> None:
+        """Set ``channels`` of the input's channels, from number ``first`` on, to the sums of their columns."""
+        geo, items, total = self.geo, out.shape[0] * channels, self.channels
+        if geo.table is None:
+            self._scatter(items, columns.size, columns, out, geo.numbers, channels, first, total, sample_step, row_step)
+        else:
+            self._scatter(items, columns.size, columns, out, geo.table, channels, first, total, geo.plane,
+                          geo.table.size, geo.positions, sample_step, row_step)  # fmt: skip
+
+    def each(self, x: Array) -> Array:
+        """The columns of some samples, (n, groups, rows, positions). The next call overwrites them."""
+        n, positions = x.shape[0], self.geo.positions
+        if not self.pointwise:
+            room = scratch("columns", n * self.height * positions, self.dtype)
+            self.gather(x, room, self.height * positions, positions)
+            x = room
+        return x.reshape(n, self.groups, self.rows, positions)
+
+    def joined(self, x: Array) -> Array:
+        """The columns of some samples side by side, (groups, rows, n * positions)."""
+        n, positions = x.shape[0], self.geo.positions
+        if self.pointwise:
+            return self.side_by_side("columns", x, self.rows)
+        room = scratch("columns", n * self.height * positions, self.dtype)
+        self.gather(x, room, positions, n * positions)
+        return room.reshape(self.groups, self.rows, n * positions)
+
+    def side_by_side(self, name: str, x: Array, rows: int) -> Array:
+        """(n, groups * rows, ...) as (groups, rows, n * positions)."""
+        n, positions = x.shape[0], self.geo.positions
+        if n == 1:
+            return x.reshape(self.groups, rows, positions)
+        room = scratch(name, x.size, self.dtype)
+        self.swap(self.groups * rows * n, x.size, x, None, 0, room, n, self.groups * rows, positions)
+        return room.reshape(self.groups, rows, n * positions)
+
+
+def _plan(
+    x: Sizes, weight: Sizes, arrays: tuple[Any, ...], stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> _Plan | None:
+    """The plan for these shapes, or None where NumPy should serve."""
+    dtype = arrays[0].dtype
+    if dtype not in _FLOATS or not all(a.dtype is dtype for a in arrays) or not 3 <= len(x) <= 5:
+        return None
+    if 0 in x or 0 in weight or prod(x) * prod(weight[2:]) < LEAST:
+        return None
+    plan = _Plan(x, weight, dtype, stride, padding, dilation, groups)
+    return plan if plan.ready and min(plan.geo.size) > 0 else None
+
+
+def _by_tiles(x: Sizes, weight: Sizes, stride: Sizes, dilation: Sizes, groups: int, channels: int) -> bool:
+    """Whether a convolution is computed by tiles of 2 x 2 outputs."""
+    return (
+        weight[2:] == (3, 3)
+        and groups == 1
+        and stride == dilation == (1, 1)
+        and weight[0] * weight[1] >= channels
+        and min(weight[:2]) >= 16
+        and x[0] * x[2] * x[3] >= 4 * TILES
+        and min(x[2:]) >= 6
+    )
+
+
+def conv(
+    x: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Array:
+    """As the plain version."""
+    arrays = (x, weight) if bias is None else (x, weight, bias)
+    plan = _plan(x.shape, weight.shape, arrays, stride, padding, dilation, groups)
+    if plan is None:
+        return NotImplemented
+    x, weight, positions = flat(x), flat(weight), plan.geo.positions
+    if _by_tiles(x.shape, weight.shape, stride, dilation, groups, CHANNELS):
+        out = winograd.conv(x, weight, None if bias is None else flat(bias), padding)
+        if out is not NotImplemented:
+            return out
+    rows = weight.reshape(groups, plan.outs, plan.rows)
+    out = numpy.empty((x.shape[0], weight.shape[0], *plan.geo.size), plan.dtype)
+    if not plan.by_samples:
+        _conv_by_channels(plan, x, rows, None if bias is None else flat(bias), out)
+        return out
+    added = None if bias is None else bias.reshape(-1, *[1] * len(stride))
+
+    def work(first: int, stop: int) -> None:
+        for start in range(first, stop, plan.block):
+            end = min(start + plan.block, stop)
+            target = out[start:end]
+            matmul(rows, plan.each(x[start:end]), target.reshape(end - start, groups, plan.outs, positions))
+            if added is not None:
+                add(target, added, target)
+
+    spread(plan.batch, plan.cost, work)
+    return out
+
+
+def _conv_by_channels(plan: _Plan, x: Array, rows: Array, bias: Array | None, out: Array) -> None:
+    """Each thread computes some channels of the output, for all samples of a block."""
+    for start in range(0, plan.batch, plan.block):
+        target = out[start : start + plan.block]
+        columns = plan.joined(x[start : start + plan.block])
+        in_place = len(target) == 1 and bias is None
+        results = target if in_place else scratch("results", target.size, plan.dtype)
+        results = results.reshape(plan.groups, plan.outs, columns.shape[2])
+
+        def work(first: int, stop: int, columns: Array = columns, results: Array = results) -> None:
+            matmul(rows[:, first:stop], columns, results[:, first:stop])
+
+        spread(plan.outs, plan.cost * len(target) // plan.batch, work)
+        if not in_place:
+            n, outs = target.shape[:2]
+            plan.swap(n * outs, target.size, results, bias, bias is not None, target, outs, n, plan.geo.positions)
+
+
+def conv_grad_weight(
+    g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Array:
+    """As the plain version."""
+    shape = (g.shape[1], x.shape[1] // groups, *kernel)
+    plan = _plan(x.shape, shape, (x, g), stride, padding, dilation, groups)
+    if plan is None or plan.geo.size != g.shape[2:]:
+        return NotImplemented
+    g, x, positions = flat(g), flat(x), plan.geo.positions
+    if _by_tiles(x.shape, shape, stride, dilation, groups, CHANNELS_SUM):
+        out = winograd.conv_grad_weight(g, x, padding)
+        if out is not NotImplemented:
+            return out
+    if not plan.by_samples:
+        return _grad_weight_by_channels(plan, g, x).reshape(shape)
+
+    def work(first: int, stop: int) -> Array:
+        total: Any = None
+        for start in range(first, stop, plan.block):
+            end = min(start + plan.block, stop)
+            if positions < LONG_SUM:
+                gradient = plan.side_by_side("gradient", g[start:end], plan.outs)
+                term = matmul(plan.joined(x[start:end]), gradient.swapaxes(1, 2))
+            else:
+                # the longer side first: the product takes three quarters of the time
+                gradient = g[start:end].reshape(end - start, groups, plan.outs, positions)
+                term = add.reduce(matmul(plan.each(x[start:end]), gradient.swapaxes(2, 3)), 0)
+            total = term if total is None else add(total, term, total)
+        return total
+
+    out, *others = spread(plan.batch, plan.cost, work)
+    for other in others:
+        add(out, other, out)
+    return out.swapaxes(1, 2).reshape(shape)
+
+
+def _grad_weight_by_channels(plan: _Plan, g: Array, x: Array) -> Array:
+    """Each thread computes the gradient for some channels of the output."""
+    out = numpy.empty((plan.groups, plan.outs, plan.rows), plan.dtype)
+    for start in range(0, plan.batch, plan.block):
+        columns = plan.joined(x[start : start + plan.block]).swapaxes(1, 2)
+        gradient = plan.side_by_side("gradient", g[start : start + plan.block], plan.outs)
+
+        def work(
+            first: int, stop: int, columns: Array = columns, gradient: Array = gradient, start: int = start
+        ) -> None:
+            part = out[:, first:stop]
+            if start:
+                add(part, matmul(gradient[:, first:stop], columns), part)
+            else:
+                matmul(gradient[:, first:stop], columns, part)
+
+        spread(plan.outs, plan.cost * min(plan.block, plan.batch - start) // plan.batch, work)
+    return out
+
+
+def conv_grad_input(
+    g: Array, weight: Array, size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Array:
+    """As the plain version."""
+    shape = (g.shape[0], groups * weight.shape[1], *size)
+    plan = _plan(shape, weight.shape, (g, weight), stride, padding, dilation, groups)
+    if plan is None or plan.geo.size != g.shape[2:]:
+        return NotImplemented
+    g, weight = flat(g), flat(weight)
+    if _by_tiles(g.shape, weight.shape, stride, dilation, groups, CHANNELS):
+        around = tuple([(2 - before, 2 - after) for before, after in padding])
+        out = winograd.conv(g, weight, None, around, flipped=True)
+        if out is not NotImplemented:
+            return out
+    rows = weight.reshape(groups, plan.outs, plan.rows).swapaxes(1, 2)
+    out = numpy.empty(shape, plan.dtype)
+    if not plan.by_samples:
+        _grad_input_by_channels(plan, g, rows, out)
+        return out
+    positions = plan.geo.positions
+
+    def work(first: int, stop: int) -> None:
+        for start in range(first, stop, plan.block):
+            target, n = out[start : min(start + plan.block, stop)], min(plan.block, stop - start)
+            room = target if plan.pointwise else scratch("columns", n * plan.height * positions, plan.dtype)
+            columns = room.reshape(n, groups, plan.rows, positions)
+            matmul(rows, g[start : start + n].reshape(n, groups, plan.outs, positions), columns)
+            if not plan.pointwise:
+                plan.scatter(room, target, plan.channels, 0, plan.height * positions, positions)
+
+    spread(plan.batch, plan.cost, work)
+    return out
+
+
+def _grad_input_by_channels(plan: _Plan, g: Array, rows: Array, out: Array) -> None:
+    """Each thread computes some channels of the input, or some groups of them."""
+    groups, taps = plan.groups, plan.geo.taps
+    channels = plan.channels // groups if groups > 1 else 1  # that a thread takes at least
+    for start in range(0, plan.batch, plan.block):
+        target = out[start : start + plan.block]
+        n = len(target)
+        gradient = plan.side_by_side("gradient", g[start : start + n], plan.outs)
+        width = n * plan.geo.positions
+
+        def work(first: int, stop: int, target: Array = target, gradient: Array = gradient, width: int = width) -> None:
+            first, stop = first * channels, stop * channels
+            room = scratch("columns", (stop - first) * taps * width, plan.dtype)
+            if groups > 1:
+                part = slice(first // channels, stop // channels)
+                matmul(rows[part], gradient[part], room.reshape(-1, plan.rows, width))
+            else:
+                matmul(rows[:, first * taps : stop * taps], gradient, room.reshape(1, -1, width))
+            plan.scatter(room, target, stop - first, first, plan.geo.positions, width)
+
+        spread(plan.channels // channels, plan.cost * n // plan.batch, work)
+
+
+OVERRIDES: dict[str, Callable[..., Any]] = {
+    function.__name__: function for function in (conv, conv_grad_input, conv_grad_weight)
+}

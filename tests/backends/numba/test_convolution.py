@@ -1,0 +1,178 @@
+"""Compiled convolutions are those of the plain version: any sizes, layouts and ways to share the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy
+import pytest
+
+from rustorch.backends import threads
+from rustorch.backends.kernels import convolution as plain
+from rustorch.backends.numba import convolution, windows, winograd
+from rustorch.backends.numpy.namespace import full_namespace
+from tests.backends.kernel_cases import CASES, draw
+
+NAMES = ["conv", "conv_grad_input", "conv_grad_weight"]
+#: Shapes of input and weight, stride, padding, dilation, groups.
+SHAPES: dict[str, tuple[Any, ...]] = {
+    "3x3": ((3, 4, 9, 9), (6, 4, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
+    "strides": ((3, 4, 9, 11), (6, 2, 3, 5), (2, 1), ((1, 0), (2, 1)), (1, 2), 2),
+    "wide rows": ((2, 4, 7, 40), (6, 4, 3, 5), (1, 2), ((1, 1), (2, 3)), (2, 1), 1),
+    "rows as in the input": ((2, 4, 7, 40), (6, 4, 3, 3), (1, 1), ((1, 0), (1, 1)), (1, 1), 1),
+    "elements left out": ((3, 4, 9, 25), (4, 1, 3, 3), (1, 1), ((-1, 3), (-2, 3)), (1, 1), 4),
+    "padding alone": ((2, 4, 1, 1), (6, 4, 3, 3), (1, 1), ((4, 4), (4, 4)), (1, 1), 1),
+    "wide padding": ((2, 2, 2, 3), (2, 2, 2, 2), (1, 1), ((1, 1), (20, 3)), (1, 1), 1),
+    "1 dimension": ((2, 3, 70), (4, 3, 7), (3,), ((3, 3),), (2,), 1),
+    "3 dimensions": ((2, 4, 5, 6, 7), (4, 2, 3, 2, 3), (2, 1, 2), ((1, 1), (0, 2), (2, 0)), (1, 2, 1), 2),
+    "volumes": ((2, 3, 4, 5, 20), (4, 3, 3, 3, 3), (1, 1, 1), ((1, 1),) * 3, (1, 1, 1), 1),
+    "1x1": ((5, 8, 10, 10), (6, 8, 1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1),
+    "1x1, few positions": ((5, 8, 2, 2), (6, 4, 1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 2),
+    "1x1, moved": ((5, 8, 12, 12), (6, 8, 1, 1), (1, 1), ((1, -1), (1, -1)), (1, 1), 1),
+    "1x1, strides": ((5, 8, 10, 10), (6, 4, 1, 1), (2, 2), ((0, 0), (0, 0)), (1, 1), 2),
+    "few positions": ((5, 16, 2, 2), (24, 16, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
+    "one sample": ((1, 6, 20, 21), (8, 6, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
+    "many channels": ((3, 64, 14, 13), (48, 64, 3, 3), (1, 1), ((1, 1), (0, 2)), (1, 1), 1),
+    "many channels, few tiles": ((10, 64, 6, 7), (64, 64, 3, 3), (1, 1), ((1, 2), (1, -1)), (1, 1), 1),
+    "depthwise": ((3, 5, 17, 16), (5, 1, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 5),
+    "depthwise, strides": ((3, 5, 17, 15), (5, 1, 5, 3), (2, 2), ((1, 2), (1, 1)), (1, 1), 5),
+    "depthwise, dilation": ((3, 5, 17, 16), (5, 1, 3, 7), (1, 1), ((2, 2), (-1, 6)), (2, 3), 5),
+    "depthwise, 1 dimension": ((3, 5, 90), (5, 1, 31), (1,), ((15, 15),), (1,), 5),
+    "depthwise, 3 dimensions": ((2, 3, 4, 5, 6), (3, 1, 3, 2, 3), (1, 2, 1), ((1, 1),) * 3, (1, 1, 1), 3),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolution, "LEAST", 0)
+
+
+@pytest.fixture(params=["one thread", "threads", "small blocks"])
+def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One thread, two threads that share the smallest work, and the same with blocks of one sample."""
+    before = threads.get_num_threads()
+    threads.set_num_threads(1 if request.param == "one thread" else 2)
+    monkeypatch.setattr(threads, "LEAST", 0)
+    if request.param == "small blocks":
+        for module in (convolution, winograd):
+            monkeypatch.setattr(module, "CACHE", 1)
+            monkeypatch.setattr(module, "SHARED", 1)
+    yield
+    threads.set_num_threads(before)
+
+
+def _arguments(name: str, case: str, dtype: str) -> list[Any]:
+    """Arguments of a kernel: those of the layer, with a gradient where it takes one."""
+    x_shape, weight_shape, stride, *rest = SHAPES[case]
+    x, weight = draw(*x_shape).astype(dtype), draw(*weight_shape).astype(dtype)
+    bias = draw(weight_shape[0]).astype(dtype)
+    options = [stride, *rest]
+    size = plain.conv(full_namespace(), x, weight, None, *options).shape
+    g = draw(*size).astype(dtype)
+    return {
+        "conv": [x, weight, bias, *options],
+        "conv_grad_input": [g, weight, x_shape[2:], *options],
+        "conv_grad_weight": [g, x, weight_shape[2:], *options],
+    }[name]
+
+
+def _expected(name: str, arguments: list[Any]) -> Any:
+    """The result of the plain version in float64."""
+    wide = [a.astype("float64") if isinstance(a, numpy.ndarray) else a for a in arguments]
+    return getattr(plain, name)(full_namespace(), *wide)
+
+
+def _check(name: str, arguments: list[Any]) -> None:
+    out, expected = getattr(convolution, name)(*arguments), _expected(name, arguments)
+    assert out is not NotImplemented
+    assert out.dtype == arguments[0].dtype
+    assert out.shape == expected.shape
+    scale = numpy.abs(expected).max() * numpy.finfo(out.dtype).eps
+    assert numpy.abs(out - expected).max() <= 24 * scale  # sums of up to 1,000 products; measured: 12
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", SHAPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_like_the_plain_version(name: str, case: str, dtype: str, sharing: None) -> None:
+    _check(name, _arguments(name, case, dtype))
+
+
+def test_the_cases_reach_every_way() -> None:
+    """Tiles of 2 x 2, tables of places, loops over rows, samples and channels."""
+    plans = {}
+    for case, (x, weight, stride, *options) in SHAPES.items():
+        plan = convolution._plan(x, weight, (draw(1),), stride, *options)
+        assert plan is not None
+        tiles = convolution._by_tiles(x, weight, stride, options[1], options[2], convolution.CHANNELS)
+        plans[case] = (plan.geo.table is not None, plan.by_samples, plan.pointwise, tiles)
+    assert {True, False} == {table for table, *_ in plans.values()} == {samples for _, samples, *_ in plans.values()}
+    assert [case for case, (_, _, pointwise, _) in plans.items() if pointwise] == ["1x1", "1x1, few positions"]
+    assert [case for case, (*_, tiles) in plans.items() if tiles] == ["many channels", "many channels, few tiles"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_cases_of_all_backends(name: str, dtype: str) -> None:
+    """Infinities, nan and empty arrays. Empty ones are left to NumPy."""
+    for case in CASES[name]:
+        arguments = [a.astype(dtype) if isinstance(a, numpy.ndarray) else a for a in case]
+        with numpy.errstate(all="ignore"):
+            out, expected = getattr(convolution, name)(*arguments), _expected(name, arguments)
+        assert (out is NotImplemented) == (0 in arguments[0].shape)
+        if out is not NotImplemented:
+            numpy.testing.assert_allclose(out, expected, 1e-4 if dtype == "float32" else 1e-12, 1e-5)
+
+
+@pytest.mark.parametrize("value", [numpy.inf, -numpy.inf, numpy.nan, 3e38])
+@pytest.mark.parametrize("name", NAMES)
+def test_results_that_are_not_finite(name: str, value: float) -> None:
+    """Tiles subtract inputs: the other outputs of a tile would become nan. Numbers whose sums overflow are the same."""
+    arguments = _arguments(name, "many channels, few tiles", "float32")
+    arguments[0][1, 2, 3, 4] = value
+    with numpy.errstate(all="ignore"):
+        out, expected = getattr(convolution, name)(*arguments), _expected(name, arguments).astype("float32")
+    assert numpy.array_equal(numpy.isnan(out), numpy.isnan(expected))
+    finite = numpy.isfinite(expected) & (numpy.abs(expected) < 1e30)
+    assert not finite.all()
+    assert numpy.abs(out[finite] - expected[finite]).max() < 1e-3
+    assert numpy.array_equal(out[numpy.isinf(expected)], expected[numpy.isinf(expected)])
+
+
+@pytest.mark.parametrize("case", ["3x3", "wide rows", "many channels", "depthwise"])
+@pytest.mark.parametrize("name", NAMES)
+def test_layouts(name: str, case: str) -> None:
+    """Arguments with steps between their elements, that may not be written, of the other order of bytes."""
+    arguments = _arguments(name, case, "float64")
+    for i, a in enumerate(arguments):
+        if isinstance(a, numpy.ndarray):
+            arguments[i] = numpy.repeat(a, 2, 0)[::2].swapaxes(0, -1).copy().swapaxes(0, -1)
+            arguments[i].flags.writeable = False
+    _check(name, arguments)
+    swapped = [a.astype(a.dtype.newbyteorder()) if isinstance(a, numpy.ndarray) else a for a in arguments]
+    assert getattr(convolution, name)(*swapped) is NotImplemented
+
+
+@pytest.mark.parametrize("dtype", ["float16", "complex64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_other_dtypes_are_numpys(name: str, dtype: str) -> None:
+    arguments = _arguments(name, "3x3", "float64")
+    arguments[0] = arguments[0].astype(dtype)
+    assert getattr(convolution, name)(*arguments) is NotImplemented
+
+
+def test_a_gradient_of_another_size_is_numpys() -> None:
+    g, x = draw(2, 4, 3, 3), draw(2, 4, 9, 9)
+    assert convolution.conv_grad_weight(g, x, (3, 3), (1, 1), ((0, 0),) * 2, (1, 1), 1) is NotImplemented
+    assert convolution.conv_grad_input(g, draw(4, 4, 3, 3), (9, 9), (1, 1), ((0, 0),) * 2, (1, 1), 1) is NotImplemented
+
+
+def test_scratch_memory_is_bounded() -> None:
+    """Large buffers are not kept, and small ones are used again."""
+    large = windows.scratch("test", windows.KEPT // 8 + 1, numpy.dtype("float64"))
+    assert windows.scratch("test", 10, numpy.dtype("float64")).base is not large
+    small = windows.scratch("test", 100, numpy.dtype("float64"))
+    assert numpy.shares_memory(small, windows.scratch("test", 60, numpy.dtype("float64")))
+    assert not numpy.shares_memory(small, windows.scratch("test", 60, numpy.dtype("float32")))
+    windows._buffers.__dict__.clear()
