@@ -31,7 +31,7 @@ from ..kernels.activation import (
     SMALL,
 )
 from ..threads import BLOCK, PASS, in_blocks
-from .constants import BITS
+from .constants import BITS, numbers_of
 from .pieces import PLAIN_XP, in_pieces, polynomial, ratio
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def relu(x: Array) -> Array:
     half times as long.
     """
     if x.size < 2 * _ROW or x.dtype.kind != "f" or not x.flags.c_contiguous:
-        return maximum(x, x.dtype.type(0))
+        return maximum(x, *numbers_of(x.dtype, 0.0))
     out, zeros = numpy.empty(x.shape, x.dtype), _zeros(x.dtype)
     values, target, end = x.reshape(-1), out.reshape(-1), x.size // _ROW * _ROW
     maximum(values[:end].reshape(-1, _ROW), zeros, out=target[:end].reshape(-1, _ROW))
@@ -65,8 +65,13 @@ def relu_grad(g: Array, out: Array) -> Array:
     is not, and takes an eighth of the time of ``where``.
     """
     bits = BITS.get(g.itemsize) if g.dtype.kind == "f" else None
-    if bits is None or g.size < 4096 or g.shape != out.shape:
+    if bits is None or g.shape != out.shape:
         return numpy.where(numpy.less_equal(out, 0), g.dtype.type(0), g)
+    if g.size < 4096:  # in half of the time of ``where``, if there are few elements
+        (zero,) = numbers_of(g.dtype, 0.0)
+        gradient = g.copy()
+        numpy.putmask(gradient, numpy.less_equal(out, zero), zero)
+        return gradient
     masked = numpy.empty(g.shape, g.dtype)
     source, target = g.view(bits), masked.view(bits)
     if g.flags.c_contiguous and out.flags.c_contiguous:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy
-from numpy import add, exp, maximum, multiply, subtract
+from numpy import add, exp, maximum, multiply, ndarray, subtract
 
 from ..kernels.loss import row_weights
 from .constants import cached_ones
@@ -54,7 +54,7 @@ def cross_entropy(
     few = x.shape[1] <= FEW
     by_class = x.T.copy() if few else x
     top = maximum.reduce(by_class, 0 if few else 1)
-    if math.isfinite(numpy.vdot(top, top)):
+    if math.isfinite(top.dot(top)):
         return _cross_entropy(x, by_class, top, target, each, reduction)
     finite = numpy.isfinite(top)
     if each is not None:  # nan or infinity in an ignored row must not spread
@@ -107,6 +107,8 @@ def total_loss(loss: Array) -> Any:
 
 def over(total: Any, divisor: Any) -> Any:
     """``total / divisor``, or nan if the divisor is 0."""
+    if type(total) is ndarray and not total.ndim:  # NumPy divides a scalar in a fifth of the time
+        total = total[()]
     return total / divisor if divisor else total * math.nan
 
 
