@@ -2,9 +2,9 @@
 
 Method: Payne & Hanek, "Radian reduction for trigonometric functions", SIGNUM Newsletter 18, 1983. An argument of any
 size is multiplied by the bits of 2 / pi that count for it. Leading bits whose products are multiples of 4, which is a
-full turn, are left out. A table has the bits for every exponent, so a loop needs no branch. The inverse functions
-follow Cody & Waite, "Software manual for the elementary functions", 1980. All polynomials were fitted by Remez's
-exchange with 50 digits, for the relative error. No code was copied.
+full turn, are left out. The bits for an exponent are selected or come from a table, so a loop needs no branch. The
+inverse functions follow Cody & Waite, "Software manual for the elementary functions", 1980. All polynomials were fitted
+by Remez's exchange with 50 digits, for the relative error. No code was copied.
 """
 
 from __future__ import annotations
@@ -116,25 +116,17 @@ def _parts(highest: int, digits: tuple[int, ...], shift: int) -> list[float]:
     return parts
 
 
-#: The biased exponents of float32 and the groups of 8 of float64 at which the tables start: pi / 4 is above.
-FIRST_SINGLE, FIRST_DOUBLE = 126, 127
+#: Float32 has a few groups of exponents, each with two parts of 2 / pi: up to ``2**22``, and then of 22 exponents each.
+GROUPS_SINGLE = [(0.0, _parts(0, (53, 53), 0)), *((2.0**e, _parts(25 - e, (53, 53), 0)) for e in range(22, 128, 22))]
+#: Float64 has groups of 8 exponents, in tables that start below pi / 4.
+FIRST_DOUBLE = 127
 
 
 @cache
-def tables(single: bool) -> tuple[list[float], ...]:
-    """The parts of 2 / pi for all exponents of float32, or for groups of 8 exponents of float64."""
-    if single:
-        rows = [_parts(25 - (e - SINGLE.bias), (29, 53), 0) for e in range(FIRST_SINGLE, 256)]
-    else:
-        first = [8 * group - DOUBLE.bias for group in range(FIRST_DOUBLE, 256)]
-        rows = [_parts(54 - e, (53, 53, 53, 53), e) for e in first]
-    return tuple(map(list, zip(*rows, strict=True)))
-
-
-def _look_up(index: Scalar, single: bool) -> list[Scalar]:
-    kind = "single" if single else "double"
-    index = where(index < 0, 0, index)
-    return [index.look_up(f"two_over_pi_{kind}_{i}", part) for i, part in enumerate(tables(single))]
+def tables() -> tuple[list[float], ...]:
+    """The four parts of 2 / pi for float64, each for all groups of exponents."""
+    first = [8 * group - DOUBLE.bias for group in range(FIRST_DOUBLE, 256)]
+    return tuple(map(list, zip(*[_parts(54 - e, (53, 53, 53, 53), e) for e in first], strict=True)))
 
 
 def _two_sum(a: Scalar, b: Scalar) -> tuple[Scalar, Scalar]:
@@ -158,11 +150,14 @@ def _integer(x: Scalar) -> tuple[Scalar, Scalar]:
 
 def _reduce_single(x: Scalar) -> tuple[Scalar, Scalar]:
     """A float32 as ``n * pi / 2 + r``, in float64: r, and n in the last bits."""
-    first, second = _look_up(((x.bits() >> SINGLE.digits) & 255) - FIRST_SINGLE, single=True)
-    y = x.double()
-    exact, more = y * first, y * second
-    n, integer = _integer(exact + more)
-    return ((exact - n) + more) * HALF_PI[0], integer
+    size, y = absolute(x), x.double()
+    first, second = map(y.like, GROUPS_SINGLE[0][1])
+    for start, parts in GROUPS_SINGLE[1:]:
+        above = size >= start
+        first, second = where(above, parts[0], first), where(above, parts[1], second)
+    product = y * first
+    n, integer = _integer(product)
+    return ((product - n) + (fma(y, first, -product) + y * second)) * HALF_PI[0], integer
 
 
 def _remainder_of_4(x: Scalar) -> Scalar:
@@ -173,7 +168,8 @@ def _reduce_double(x: Scalar) -> tuple[Scalar, Scalar, Scalar]:
     """A float64 as ``n * pi / 2 + r + rest``: r, the rest, and n in the last bits."""
     bits = x.bits()
     group = ((bits >> (DOUBLE.digits + 3)) & 255) - FIRST_DOUBLE
-    t1, t2, t3, t4 = _look_up(group, single=False)
+    group = where(group < 0, 0, group)
+    t1, t2, t3, t4 = (group.look_up(f"two_over_pi_{i}", part) for i, part in enumerate(tables()))
     # x times a power of two, so that neither the table nor the products are subnormal
     stored = (bits >> DOUBLE.digits) & 2047
     scaled = (bits - ((stored - (stored & 7) - DOUBLE.bias) << DOUBLE.digits)).as_float()
