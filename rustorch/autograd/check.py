@@ -219,7 +219,7 @@ known_real: dict[int, Any] = {}
 def refuse_complex(name: str, *natives: Any) -> None:
     """Raise TypeError if an array is of complex numbers."""
     for a in natives:
-        dtype = getattr(a, "dtype", None)
+        dtype = None if a is None else getattr(a, "dtype", None)
         if dtype is None or id(dtype) in known_real:
             continue
         public = BY_TYPE[type(a)].dtype_of(a)

@@ -159,6 +159,8 @@ class Primitive:
         self.plans: dict[int, Plan] = {}
         #: Type of an array -> the forward function, bound to the namespace of the array's backend
         self.bound: dict[type, Callable[..., Any]] = {}
+        if self.arity == 3 and not multiple:
+            self.call = recording.ternary_function(self)  # type: ignore[method-assign]
         if register:
             REGISTRY[name] = self
 

@@ -82,7 +82,8 @@ def cross_entropy(
         logits = x._native
         if logits.ndim == 2 and indices._native.shape == logits.shape[:1]:
             classes = logits.shape[1]
-            if not 0 <= ignore_index < classes and within(indices, classes) and dtypes.is_floating(x.dtype):
+            floating = logits.dtype is dtypes.float32 or dtypes.is_floating(x.dtype)
+            if floating and not 0 <= ignore_index < classes and within(indices, classes):
                 return network.cross_entropy.call(x, indices, None, None, "mean")
     reduction = reduction_of("cross_entropy", reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
