@@ -55,6 +55,8 @@ class State:
         #: Name of a kernel -> why it could not be compiled.
         self.failures: dict[str, str] = {}
         self.loaded = self.compiled = 0
+        #: Whether a thread compiles or loads a kernel right now.
+        self.busy = False
 
     def find_out(self) -> None:
         with self.lock:
@@ -246,22 +248,26 @@ class Kernel:
             return launch
 
     def address(self, name: str, data: bytes | None = None) -> int:
-        """The address of the machine code, from the cache or from Numba."""
-        from . import machine
+        """The address of the machine code, from the cache or from Numba. The caller holds ``STATE.lock``."""
+        STATE.busy = True
+        try:
+            from . import machine
 
-        key = self.key(name)
-        symbol = f"rustorch_{key}"
-        data = store.read(STATE.folder, key) if data is None else data
-        if data is not None:
-            STATE.loaded += 1
-        else:
-            from . import compiler
+            key = self.key(name)
+            symbol = f"rustorch_{key}"
+            data = store.read(STATE.folder, key) if data is None else data
+            if data is not None:
+                STATE.loaded += 1
+            else:
+                from . import compiler
 
-            body = _complete(self.body, self._flags, name)
-            data = compiler.compile_object(body, self.tokens, name, symbol, STATE.offset, self._flags)
-            store.write(STATE.folder, key, data)
-            STATE.compiled += 1
-        return machine.load(data, symbol)
+                body = _complete(self.body, self._flags, name)
+                data = compiler.compile_object(body, self.tokens, name, symbol, STATE.offset, self._flags)
+                store.write(STATE.folder, key, data)
+                STATE.compiled += 1
+            return machine.load(data, symbol)
+        finally:
+            STATE.busy = False
 
     def _launch(self, address: int) -> Callable[..., None]:
         """The function that packs the arguments and runs the machine code."""
@@ -302,6 +308,12 @@ def _in_background() -> bool:
 
 def _compile_later(kernel: Kernel, dtype: Any) -> None:
     """Compile a kernel in a thread, while NumPy serves."""
+    # Numba imports these, and each of them registers functions for a fork. If that happened in the thread while the
+    # program forks, Python would call only those for after the fork, which release locks.
+    import concurrent.futures.thread
+    import logging
+    import random  # noqa: F401
+
     global _worker
     _queue.append((kernel, dtype))
     if _worker is None or not _worker.is_alive():
@@ -330,17 +342,20 @@ def _wait_at_exit() -> None:
 
 
 def _forget() -> None:
-    """In a forked process, the thread that compiles is missing."""
+    """In a forked process, the thread that compiles is missing, and the locks that it held stay locked. If a kernel was
+    being compiled or loaded, nothing more is: NumPy serves where no kernel was loaded before.
+    """
     global _worker
     _worker = None
     _queue.clear()
-    STATE.lock.release()
+    STATE.lock = threading.RLock()
+    if STATE.busy:
+        STATE.known, STATE.problem = True, "this process was forked while a kernel was compiled"
 
 
 threads.at_exit(_wait_at_exit)
 if hasattr(os, "register_at_fork"):
-    # a fork waits for the kernel that is compiled right now: Numba's own locks would stay locked in the new process
-    os.register_at_fork(before=STATE.lock.acquire, after_in_parent=STATE.lock.release, after_in_child=_forget)
+    os.register_at_fork(after_in_child=_forget)
 
 
 def flat(x: Array) -> Array:

@@ -1,0 +1,222 @@
+"""When a kernel is compiled, from where it is loaded, and what happens when neither works."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+
+from rustorch.backends.numba import availability, compiler, kernel, store
+
+from . import programs
+
+_USE = """
+out = add_one(x)
+print(out is not None and bool((out == x + 1).all()), kernel.STATE.compiled, kernel.STATE.loaded, kernel.STATE.failures)
+"""
+
+
+def _add(x, y, out, factor, start, stop):  # type: ignore[no-untyped-def]
+    a, b, c = x[start:stop], y[start:stop], out[start:stop]
+    for i in range(c.size):
+        c[i] = a[i] + factor * b[i]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [0, 1, 7, 8193, 100_000])
+def test_a_kernel_works_on_every_item(dtype: str, size: int) -> None:
+    x, y = numpy.random.default_rng(0).standard_normal((2, size)).astype(dtype)
+    out = numpy.full_like(x, 9)
+    launch = kernel.Kernel(_add, "T[] T[] T[] T", exact=True).of(x.dtype, size)
+    assert launch is not None
+    launch(size, size, x, y, out, 0.1)
+    numpy.testing.assert_array_equal(out, x + x.dtype.type(0.1) * y)
+
+
+def test_other_dtypes_are_left_to_numpy() -> None:
+    for dtype in ("float16", "int64", "complex64", "bool", ">f4"):
+        assert kernel.Kernel(_add, "T[] T[] T[] T").of(numpy.dtype(dtype), 1 << 20) is None
+
+
+def test_a_second_process_loads_what_the_first_one_compiled(tmp_path: Path) -> None:
+    assert programs.run(_USE, tmp_path) == "True 4 0 {}"  # the kernel, and the three of the team
+    imported = "import sys\nprint('numba' in sys.modules)"
+    assert programs.run(_USE + imported, tmp_path) == "True 0 4 {}\nFalse"
+    if os.name == "posix":
+        assert (tmp_path.stat().st_mode & 0o077) == 0 or tmp_path.stat().st_uid == os.getuid()
+
+
+def test_a_new_folder_is_for_the_user_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    programs.run(_USE, folder)
+    assert len(list(folder.glob("*.o"))) == 4
+    assert not list(folder.glob("*.part"))
+    if os.name == "posix":
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "changed", "foreign"])
+def test_a_damaged_file_is_compiled_again(tmp_path: Path, damage: str) -> None:
+    programs.run(_USE, tmp_path)
+    files = sorted(tmp_path.glob("*.o"))
+    contents = [file.read_bytes() for file in files]
+    for file, content in zip(files, contents, strict=True):
+        changed = content[:200] + bytes([content[200] ^ 1]) + content[201:]
+        file.write_bytes({"empty": b"", "cut": content[:-9], "changed": changed, "foreign": contents[0]}[damage])
+    fine = sum(file.read_bytes() == content for file, content in zip(files, contents, strict=True))
+    assert programs.run(_USE, tmp_path) == f"True {4 - fine} {fine} {{}}"
+    assert [file.read_bytes()[:18] for file in files] == [store._MAGIC] * 4
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() == 0, reason="permissions do not bind this user")
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        assert programs.run(_USE, tmp_path) == "True 4 0 {}"
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_folder_that_is_a_file_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert programs.run(_USE + "print(kernel.STATE.folder_problem)", tmp_path / "file" / "folder") == (
+        f"True 4 0 {{}}\n{tmp_path / 'file' / 'folder'}: Not a directory"
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions as on POSIX")
+def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path) -> None:
+    programs.run(_USE, tmp_path)
+    tmp_path.chmod(0o777)
+    assert programs.run(_USE + "print(kernel.STATE.folder_problem)", tmp_path) == (
+        f"True 4 0 {{}}\n{tmp_path} can be written by other users; run chmod 700 on it"
+    )
+
+
+def test_without_a_home_folder_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RUSTORCH_CACHE", raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    assert store.folder() is None
+    assert store.problem(None) == "there is no home folder; set RUSTORCH_CACHE to a folder"
+    assert store.read(None, "key") is None
+    store.write(None, "key", b"data")
+
+
+def test_small_work_never_waits(tmp_path: Path) -> None:
+    program = """
+    x = x[:5000]
+    first = add_one(x)
+    kernel.wait()
+    second = add_one(x)
+    print(first is None, bool((second == x + 1).all()), add_one(x[:100]) is None)
+    """
+    assert programs.run(program, tmp_path) == "True True True"
+
+
+def test_a_process_may_end_while_a_kernel_is_compiled(tmp_path: Path) -> None:
+    assert programs.run("print(add_one(x[:5000]) is None)", tmp_path) == "True"
+
+
+def test_the_key_depends_on_all_that_the_code_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def first(x, start, stop):  # type: ignore[no-untyped-def]
+        x[start] = 1
+
+    def second(x, start, stop):  # type: ignore[no-untyped-def]
+        x[start] = 2
+
+    bodies = [(first, "T[]"), (second, "T[]"), (first, "f8[]")]
+    kernels = [kernel.Kernel(body, tokens) for body, tokens in bodies] + [kernel.Kernel(first, "T[]", sums=True)]
+    kernel.STATE.find_out()
+    keys = {k.key(dtype) for k in kernels for dtype in ("f4", "f8")}
+    monkeypatch.setattr(kernel.STATE, "key", "another processor")
+    assert len(keys | {kernels[0].key("f4")}) == 9
+
+
+# -- trouble -----------------------------------------------------------------------------------------------------------
+def test_a_body_that_cannot_be_compiled_is_named_once() -> None:
+    def impossible(x, start, stop):  # type: ignore[no-untyped-def]
+        x[start] = unknown_function(x[stop])  # type: ignore[name-defined] # noqa: F821
+
+    broken = kernel.Kernel(impossible, "T[]")
+    assert broken.of(numpy.dtype("float32"), 1 << 20) is None
+    assert broken.of(numpy.dtype("float32"), 1 << 20) is None
+    message = kernel.STATE.failures.pop("impossible (float32)")
+    assert "\n" not in message
+
+
+def test_code_that_calls_into_the_interpreter_is_refused() -> None:
+    def printing(x, start, stop):  # type: ignore[no-untyped-def]
+        print(start)
+
+    assert kernel.Kernel(printing, "T[]").of(numpy.dtype("float32"), 1 << 20) is None
+    assert "which not every process has" in kernel.STATE.failures.pop("printing (float32)")
+    with pytest.raises(RuntimeError, match="would call 'rustorch_none'"):
+        compiler._check_symbol("rustorch_none")
+
+
+def _reasons(monkeypatch: pytest.MonkeyPatch) -> str:
+    with pytest.raises(availability.Unavailable) as raised:
+        availability.check()
+    return str(raised.value)
+
+
+def test_why_nothing_is_compiled_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(availability, "find_spec", lambda name: None)
+    monkeypatch.delenv("RUSTORCH_FAST", raising=False)
+    assert _reasons(monkeypatch) == "Numba is not installed (pip install 'rustorch[fast]')"
+    monkeypatch.setattr(availability, "find_spec", lambda name: object())
+    import importlib.metadata
+
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.59.1")
+    assert _reasons(monkeypatch) == "Numba 0.59.1 is too old; 0.62 or newer is needed"
+    monkeypatch.setenv("RUSTORCH_FAST", "0")
+    assert _reasons(monkeypatch) == "RUSTORCH_FAST is '0'"
+
+
+def test_results_without_compiled_kernels_are_the_same(tmp_path: Path) -> None:
+    program = """
+    import rustorch
+    x = rustorch.Variable(numpy.linspace(-3, 3, 1 << 17), requires_grad=True)
+    out = rustorch.nn.functional.gelu(x) * rustorch.tanh(x)
+    out.sum().backward()
+    print(f"{float(out.sum().data):.10f} {float((x.grad * x.data).sum()):.10f}")
+    """
+    with_, without = (programs.run(program, tmp_path, RUSTORCH_FAST=fast) for fast in ("1", "0"))
+    assert with_ == without
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ({"RUSTORCH_FAST": "0"}, "compiled kernels on cpu: not used: RUSTORCH_FAST is '0'"),
+        ({}, "compiled kernels on cpu: used, kept in {cache}"),
+    ],
+)
+def test_the_report_says_what_is_used(tmp_path: Path, setting: dict[str, str], line: str) -> None:
+    program = "from rustorch.__main__ import main\nmain()"
+    lines = programs.run(program, tmp_path, **setting).splitlines()
+    assert lines[-2:] == ["threads on cpu: 2", line.format(cache=tmp_path)]
+
+
+def test_a_numba_that_fails_to_import_is_reported(tmp_path: Path) -> None:
+    package = tmp_path / "broken" / "numba"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('Numba needs NumPy 2.0 or less')")
+    paths = os.pathsep.join([str(package.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    out = programs.run(
+        """
+        print(add_one(x) is None, kernel.STATE.failures)
+        import rustorch
+        y = rustorch.nn.functional.gelu(rustorch.Variable(x))
+        print(y.shape)
+        """,
+        tmp_path / "cache",
+        PYTHONPATH=paths,
+    )
+    assert out.splitlines()[0].endswith("{'add_one (float32)': 'ImportError: Numba needs NumPy 2.0 or less'}")
+    assert out.splitlines()[0].startswith("True")
+    assert out.splitlines()[1] == "(131072,)"
