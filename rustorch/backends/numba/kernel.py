@@ -310,8 +310,8 @@ def _compile_later(kernel: Kernel, dtype: Any) -> None:
     """Compile a kernel in a thread, while NumPy serves."""
     # Numba imports these, and each of them registers functions for a fork. If that happened in the thread while the
     # program forks, Python would call only those for after the fork, which release locks.
-    import concurrent.futures.thread
-    import logging
+    import concurrent.futures.thread  # noqa: F401
+    import logging  # noqa: F401
     import random  # noqa: F401
 
     global _worker
