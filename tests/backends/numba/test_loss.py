@@ -1,0 +1,223 @@
+"""Compiled losses against the plain versions: targets, weights, reductions, layouts, special values and threads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy
+import pytest
+
+pytest.importorskip("numba", reason="compiled loops need Numba")
+
+import rustorch
+from rustorch.backends.kernels import KERNELS
+from rustorch.backends.numba import kernel, loss
+from rustorch.backends.numba.loss import OVERRIDES
+from rustorch.backends.registry import CPU
+from tests.support.plain_namespace import PLAIN
+
+DTYPES = ["float32", "float64"]
+INF, NAN = math.inf, math.nan
+#: Rows and classes: few classes in one block of rows and in several, one class, and rows of several blocks.
+SHAPES = {
+    "few": (7, 10),
+    "blocks": (150, 5),
+    "one class": (70, 1),
+    "one row": (1, 40),
+    "many": (9, 100),
+    "long": (3, 5000),
+}
+#: Whether rows have weights, and whether a class is ignored.
+OPTIONS = {"plain": (False, None), "ignore": (False, 0), "weight": (True, None), "weight, ignore": (True, 0)}
+
+
+@pytest.fixture(autouse=True)
+def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(loss, "_LEAST", 1)
+    with numpy.errstate(all="ignore"):
+        yield
+
+
+def _draw(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Any:
+    return numpy.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def _check(results: Any, expected: Any, scale: float = 1.0) -> None:
+    """Rounding errors are of size ``scale``."""
+    assert results is not NotImplemented, f"{kernel.STATE.problem} {kernel.STATE.failures}"
+    for result, value in zip(results, expected, strict=True):
+        if value is None or isinstance(value, int):
+            assert result == value
+            continue
+        assert (result.shape, result.dtype) == (value.shape, value.dtype)
+        bound = 16 * float(numpy.finfo(value.dtype).eps)
+        numpy.testing.assert_allclose(result, value, rtol=bound, atol=bound * scale)
+
+
+def _compare(x: Any, target: Any, weight: Any, ignore: int | None, reduction: str) -> None:
+    """Cross-entropy and its gradient; both take the compiled by-products."""
+    before = [a if a is None else a.copy() for a in (x, target, weight)]
+    results = OVERRIDES["cross_entropy"](x, target, weight, ignore, reduction)
+    expected = KERNELS["cross_entropy"](PLAIN, x, target, weight, ignore, reduction)
+    _check(results, expected, abs(x[numpy.isfinite(x)]).max(initial=1))
+    g = _draw(results[0].shape, x.dtype, 3)
+    arguments = (g, results[2], results[3], target, weight, results[4], ignore)
+    dx = OVERRIDES["cross_entropy_grad"](*arguments)
+    if dx is NotImplemented:  # for probabilities that are stored class by class
+        assert results[2].T.flags.c_contiguous
+        dx = CPU.xp.cross_entropy_grad(*arguments)
+    arguments = (g, expected[2], expected[3], target, weight, expected[4], ignore)
+    _check([dx], [KERNELS["cross_entropy_grad"](PLAIN, *arguments)])
+    for value, old in zip((x, target, weight), before, strict=True):
+        numpy.testing.assert_array_equal(value, old)
+
+
+def _targets(shape: tuple[int, int], dtype: str) -> tuple[Any, Any, Any]:
+    """Classes, weights of the classes, and shares of the classes in the rows."""
+    generator = numpy.random.default_rng(5)
+    classes = generator.integers(0, shape[1], shape[0])
+    classes[-1] = 0
+    weight = generator.random(shape[1]).astype(dtype)
+    weight[shape[1] // 2] = 0
+    return classes, weight, generator.random(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_cross_entropy(shape: tuple[int, int], reduction: str, dtype: str) -> None:
+    x = 3 * _draw(shape, dtype)
+    classes, weight, shares = _targets(shape, dtype)
+    for weighted, ignore in OPTIONS.values():
+        _compare(x, classes, weight if weighted else None, ignore, reduction)
+    _compare(x, classes.astype("int32"), None, None, reduction)
+    _compare(x, classes.astype("int16"), None, None, reduction)
+    _compare(x, shares, None, None, reduction)
+
+
+#: Logits of a row, beside those of 0.
+SPECIAL = {
+    "-inf": [-INF] * 40, "one -inf": [-INF, 0, 1], "its class is -inf": [0, -INF], "inf": [INF, 1, 2],
+    "its class is inf": [1, INF], "two inf": [INF, INF, -INF], "nan": [1, 0, NAN], "its class is nan": [1, NAN],
+    "last is nan": [0] * 4 + [NAN], "huge": [3e38, -3e38], "far": [1e4, 1e4, 1e4, 1e4, 1e4], "certain": [0, 200.0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("ignored", [False, True])
+@pytest.mark.parametrize("classes", [5, 40])
+def test_special_logits(classes: int, ignored: bool, dtype: str) -> None:
+    """One row at a time: nan of one would be that of all. And together, where each row has its own loss."""
+    x = numpy.zeros((len(SPECIAL), classes), dtype)
+    for row, numbers in zip(x, SPECIAL.values(), strict=True):
+        row[: len(numbers[:classes])] = numbers[:classes]
+    target = numpy.ones(len(x), "int64")
+    shares = numpy.zeros(x.shape, dtype)
+    shares[:, 1] = 1
+    weight = numpy.full(classes, 0.0 if ignored else 0.5, dtype)
+    _compare(x, target, None, 1 if ignored else None, "none")
+    _compare(x, target, weight, None, "none")
+    _compare(x, shares, None, None, "none")
+    for i in range(len(x)):
+        for reduction in ("mean", "sum"):
+            _compare(x[i : i + 1], target[:1], None, 1 if ignored else None, reduction)
+            _compare(x[i : i + 1], target[:1], weight, None, reduction)
+
+
+@pytest.mark.parametrize("classes", [5, 40])
+def test_a_class_that_does_not_exist_gives_nan(classes: int) -> None:
+    """Layers refuse such targets. A kernel must not read or write beyond its arrays all the same."""
+    x = _draw((4, classes), "float32")
+    target = numpy.asarray([0, -1, classes, 1 << 40])
+    for weight in (None, numpy.ones(classes, "float32")):
+        results = OVERRIDES["cross_entropy"](x, target, weight, None, "none")
+        numpy.testing.assert_array_equal(numpy.isnan(results[0]), [False, True, True, True])
+    p, total = numpy.ascontiguousarray(results[2]), results[3]
+    dx = OVERRIDES["cross_entropy_grad"](numpy.ones(4, "float32"), p, total, target, None, None, None)
+    numpy.testing.assert_array_equal(numpy.isnan(dx), numpy.asarray([[False], [True], [True], [True]]) + 0 * x > 0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(70, 6), (6, 70)])
+def test_views_and_read_only_arrays(shape: tuple[int, int], dtype: str) -> None:
+    classes, weight, shares = _targets(shape, dtype)
+    for x in (_draw(shape[::-1], dtype).T, _draw((2 * shape[0], 2 * shape[1]), dtype)[::-2, ::2]):
+        x.flags.writeable = False
+        _compare(x, numpy.repeat(classes, 2)[::2], numpy.repeat(weight, 2)[::2], 0, "mean")
+        _compare(x, numpy.asfortranarray(shares), None, None, "mean")
+    p = numpy.exp(x)
+    g = numpy.broadcast_to(numpy.asarray(0.5, dtype), shape[:1])
+    dx = OVERRIDES["cross_entropy_grad"](g, p.copy(), p.sum(1), classes, None, None, None)
+    _check([dx], [KERNELS["cross_entropy_grad"](PLAIN, g, p, p.sum(1), classes, None, None, None)])
+
+
+def test_numpy_serves_what_kernels_cannot_take() -> None:
+    x, target = _draw((6, 40), "float32"), numpy.zeros(6, "int64")
+    function, gradient = OVERRIDES["cross_entropy"], OVERRIDES["cross_entropy_grad"]
+    assert function(x.astype("float16"), target, None, None, "mean") is NotImplemented
+    assert function(x, target, numpy.ones(40), None, "mean") is NotImplemented  # float64
+    assert function(x, numpy.ones((6, 40)), None, None, "mean") is NotImplemented
+    assert function(x[:0], target[:0], None, None, "sum") is NotImplemented
+    assert gradient(numpy.ones(()), x, x[:, 0], target, None, 1, None) is NotImplemented
+
+
+@pytest.mark.parametrize("classes", [10, 100])
+def test_threads_return_the_same_numbers(classes: int) -> None:
+    x = _draw((30000 // classes, classes), "float32")
+    target = numpy.arange(len(x)) % classes
+    before = rustorch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 3):
+            rustorch.set_num_threads(count)
+            loss, top, p, total, n = OVERRIDES["cross_entropy"](x, target, None, None, "mean")
+            g = numpy.ones((), "float32")
+            dx = CPU.xp.cross_entropy_grad(g, p, total, target, None, n, None)
+            soft = OVERRIDES["cross_entropy"](x, abs(x), None, None, "mean")
+            soft_dx = OVERRIDES["cross_entropy_grad"](g, soft[2], soft[3], abs(x), None, n, None)
+            results.append((loss, top, p, total, dx, soft[0], soft_dx))
+    finally:
+        rustorch.set_num_threads(before)
+    for one, several in zip(*results, strict=True):
+        numpy.testing.assert_array_equal(one, several)
+
+
+# -- elementwise losses ------------------------------------------------------------------------------------------------
+EDGES = [0.0, -0.0, 1e-45, 0.25, 1 - 1e-7, 1.0, 1.5, -2.0, 30.0, -30.0, 1e30, INF, -INF, NAN]
+#: Targets of binary cross-entropy, and weights of positive ones.
+TARGETS = [0.0, 1e-45, 0.25, 1 - 1e-7, 1.0, NAN]
+#: Loss -> the number of its arrays, and its numbers.
+ELEMENTWISE = {
+    "huber": (1, (0.7,)), "huber_grad": (2, (0.7,)), "smooth_l1": (1, (0.7,)), "smooth_l1_grad": (2, (0.7,)),
+    "binary_cross_entropy": (2, ()), "binary_cross_entropy_grad": (3, ()), "binary_cross_entropy_grad_target": (2, ()),
+    "binary_cross_entropy_with_logits": (3, ()), "binary_cross_entropy_with_logits_grad": (4, ()),
+    "gaussian_nll_slope": (2, ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elementwise_losses(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    count, numbers = ELEMENTWISE[name]
+    override = OVERRIDES[name]
+    monkeypatch.setattr(override, "least", 0)
+
+    def compare(*arrays: Any) -> None:
+        result = override(*arrays, *numbers)
+        _check([result], [KERNELS[name](PLAIN, *arrays, *numbers)])
+
+    drawn = [_draw((6, 50), dtype, i) for i in range(count)]
+    compare(*drawn)
+    first = count - (1 + ("logits" in name)) * ("binary" in name)
+    grid = [numpy.asarray(a, dtype) for a in numpy.meshgrid(*[EDGES] * first, *[TARGETS] * (count - first))]
+    compare(*grid)
+    compare(*[a.T for a in drawn])
+    compare(*[a[:, ::3] for a in drawn])
+    compare(*[a[:1] if i else a for i, a in enumerate(drawn)])
+    compare(*[numpy.asarray(a[0, 0]) for a in drawn])
+    compare(*[a[:0] for a in drawn])
+    if "logits" in name:
+        compare(*drawn[:-1], None)
+        compare(*grid[:-1], None)
