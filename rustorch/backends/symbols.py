@@ -62,6 +62,14 @@ def _combine(function: Callable[[float, float], float], a: Any, b: Any) -> Any:
     return Number(lambda given: function(_value(a, given), _value(b, given)))
 
 
+def _for_the_library(frame: Any) -> None:
+    """Refuse what a program asks, also through an attribute of a Variable."""
+    while frame.f_code.co_filename == _VARIABLE:
+        frame = frame.f_back
+    if not frame.f_code.co_filename.startswith(_PACKAGE):
+        raise Refused("a loop is made once for all shapes, so it can ask for none")
+
+
 class Symbol:
     """An element of an array: a variable of type T in the loop, or a truth value.
 
@@ -84,17 +92,14 @@ class Symbol:
     @property
     def shape(self) -> tuple[int, ...]:
         """Without dimensions, for the library. A program that asks gets no answer: the loop serves all shapes."""
-        frame: Any = sys._getframe(1)
-        while frame.f_code.co_filename == _VARIABLE:
-            frame = frame.f_back
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
-            raise Refused("a loop is made once for all shapes, so it can ask for none")
+        _for_the_library(sys._getframe(1))
         return ()
 
     @property
     def ndim(self) -> int:
         """0, for the library."""
-        return len(self.shape)
+        _for_the_library(sys._getframe(1))
+        return 0
 
     def __bool__(self) -> bool:
         raise Refused(_NO_BRANCH)

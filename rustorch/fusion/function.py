@@ -254,6 +254,9 @@ class FusedFunction:
 
 def _outputs(out: Any) -> tuple[tuple[Any, ...], Callable[[Any], Any]]:
     """The results as a tuple, and what makes the function's result of such a tuple."""
+    for one in out if isinstance(out, tuple) else (out,):
+        if not isinstance(one, Value):
+            raise Refused(f"it returns a value of type {type(one).__name__}, and a fused function returns arrays")
     if not isinstance(out, tuple):
         return (out,), lambda outs: outs[0]
     if not out:

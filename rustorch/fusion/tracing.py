@@ -39,13 +39,12 @@ def _given(value: Any) -> Any:
     return Number(value.value) if isinstance(value, Number) else value
 
 
-def _symbol_of(out: Any) -> Symbol:
+def _symbol_of(out: Value) -> Symbol:
     """What stands behind a result."""
-    if not isinstance(out, Value):
-        raise Refused(f"it returns a value of type {type(out).__name__}, and a fused function returns arrays")
-    if not isinstance(out._native, Symbol):
+    native = out._native
+    if not isinstance(native, Symbol):
         raise Refused("it returns an array that it did not compute from its arguments")
-    return out._native
+    return native
 
 
 class Trace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
 from math import isinf, isnan
@@ -140,6 +141,6 @@ class Fused:
         results = [(f"r{i}", text) for i, text in enumerate(loop.results(CUDA)) if text is not None]
         outputs = [f"{'bool' if kinds_of_results[int(name[1:])] else 'T'} {name}" for name, _ in results]
         body = "\n".join([*loop.body(CUDA), *[f"{name} = {text};" for name, text in results]])
-        name = f"rustorch_{self.__name__}"
+        name = "rustorch_" + re.sub(r"\W+", "_", self.__name__).strip("_")
         launch = cupy.ElementwiseKernel(", ".join(inputs), ", ".join(outputs), body, name)
         return _Variant(loop, launch, kinds_of_results, single)
