@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .base import Array, Backend, DeviceUnavailable, Namespace
 from .interchange import from_dlpack_array, shared, transfer
+from .numpy.memory import keep_freed_memory
 from .registry import (
     BY_TYPE,
     default_device,
@@ -33,6 +34,7 @@ __all__ = [
     "from_dlpack_array",
     "get",
     "host_stream",
+    "keep_freed_memory",
     "keyed_seed",
     "keyed_stream",
     "loaded",

@@ -142,6 +142,9 @@ class Backend:
         """
         raise NotImplementedError
 
+    def prepare_training(self) -> None:
+        """Called for the first optimizer of parameters of this backend, and again for later ones."""
+
     # -- arrays --------------------------------------------------------------------------------------------------------
     def is_array(self, value: Any) -> bool:
         """Whether a value is an array of this library, or a scalar that the library returns for a 0-d array."""

@@ -120,6 +120,8 @@ class Optimizer(OptimizerNames):
         groups = listed if isinstance(listed[0], Mapping) else [{"params": listed}]
         for group in groups:
             self.add_param_group(group)
+        for backend in {BY_TYPE[type(p._native)] for group in self.param_groups for p in group["params"]}:
+            backend.prepare_training()
 
     @property
     def _name(self) -> str:

@@ -14,6 +14,7 @@ from ..kernels.elementwise import SMALL_POWERS
 from ..numba.availability import wanted
 from ..numba.overrides import either, fuse
 from . import OVERRIDES, optim
+from .memory import keep_freed_memory
 
 #: Functions of NumPy that differ from the standard. array-api-compat repairs them; it is imported when one of them is
 #: first used, because it would double the time of importing rustorch.
@@ -28,17 +29,6 @@ _LATER = {"cumulative_sum": (2, 1), "cumulative_prod": (2, 1), "unstack": (2, 1)
 _NUMPY = tuple(map(int, numpy.__version__.split(".")[:2]))
 
 
-def _keep_freed_memory() -> None:
-    """Let glibc keep the memory of freed arrays for new ones.
-
-    Each training step makes and frees the same arrays. glibc returns every block above a threshold to the system, which
-    fills it with zeros before glibc gets it again: that is up to a third of a step. The threshold is 128 KiB at first,
-    and rises to the size of the largest freed block, up to 32 MiB. So one such array is made and freed here; nothing is
-    written into it. With other allocators this has no effect.
-    """
-    numpy.empty((1 << 25) - (1 << 13), "uint8")
-
-
 class NumpyBackend(Backend):
     """NumPy's arrays, in the memory of the host."""
 
@@ -51,7 +41,6 @@ class NumpyBackend(Backend):
         super().__init__()
         if wanted():
             self.xp.fuse = fuse
-        _keep_freed_memory()
         self._ones: dict[numpy.dtype, numpy.ndarray] = {}
 
     def _find(self, name: str) -> Any:
@@ -74,6 +63,9 @@ class NumpyBackend(Backend):
         from ..numba.fusing import Fused
 
         return Fused(plain)
+
+    def prepare_training(self) -> None:
+        keep_freed_memory()
 
     def steps(self, kernel: str, calls: Sequence[optim.Call]) -> Sequence[optim.Outcome | None]:
         return optim.steps(kernel, self.function(kernel), calls)
