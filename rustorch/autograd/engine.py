@@ -147,7 +147,7 @@ def _replay(
             if parent is not None and r is not None and (needed is None or id(parent) in needed):
                 if pending.create_graph:
                     r = dependent(r, node, plan.primitive.joint_needs, values, xp)
-                add(parent, r, plan.primitive.builtin and _is_new(r, g, gradients), node, k)
+                add(parent, r, plan.primitive.fresh and _is_new(r, g, gradients), node, k)
         return
     for k, rule, _, _, _, indices in plan.calls:
         parent = parents[k]
@@ -283,14 +283,16 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
     if registered.count:
         schedule([make(g, root)], g, pending, _finish)
     single: Any = root  # the pending node, while there is only one
-    single_g, single_owned, one_device = g, False, False
+    single_g, one_device = g, False
     array_type: Any = None
     xp: Any = None
-    while single is not None or heap:
+    while True:
         if single is not None:
             node, g, single = single, single_g, None
-        else:
+        elif heap:
             node, g, _ = nodes.pop(-heappop(heap))
+        else:
+            break
         if node.hooks is not None:
             g = _run_hooks(node.hooks, g, False)
         saved, plan = node.saved, node.plan
@@ -320,11 +322,11 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
                 if type(to) is Node:
                     fits = r.dtype is to.dtype and r.shape == to.shape
                     if single is not None:  # now there are two
-                        nodes[single.seq] = [single, single_g, single_owned]
+                        nodes[single.seq] = [single, single_g, single_g is not g]
                         heappush(heap, -single.seq)
                         single = None
                     elif fits and not heap:
-                        single, single_g, single_owned = to, r, r is not g
+                        single, single_g = to, r
                         continue
                     if fits:
                         entry = nodes.get(to.seq)

@@ -36,6 +36,8 @@ class Plan:
     ----------
     keep : sequence of int
         Indices of the call's values (inputs, options, output, by-products, shapes) that are saved, in this order.
+    keeps_pair : bool
+        Whether it keeps the first two values, which are the inputs of a binary function, and no others.
     pick : callable
         Returns the saved values, given all of the call's values.
     shapes : bool
@@ -49,7 +51,7 @@ class Plan:
         Whether there is a rule at all: without one nothing is recorded.
     """
 
-    __slots__ = ("calls", "joint", "keep", "pick", "primitive", "runs", "shapes")
+    __slots__ = ("calls", "joint", "keep", "keeps_pair", "pick", "primitive", "runs", "shapes")
 
     def __init__(self, primitive: Primitive, mask: int):
         self.primitive = primitive
@@ -60,6 +62,7 @@ class Plan:
             tables.append(list(range(primitive.arity + primitive.n_options)))
         self.keep = sorted({index for table in tables for index in table})
         self.shapes = any(index >= primitive.n_values for index in self.keep)
+        self.keeps_pair = self.keep == [0, 1]
         self.pick = _picker(self.keep)
         place = {index: i for i, index in enumerate(self.keep)}
         self.calls: list[tuple[int, Any, int, int, int, tuple[int, ...]]] = []
@@ -129,8 +132,10 @@ class Primitive:
         self.aux = aux
         self.multiple = multiple
         self.recompute = recompute
-        #: Whether it is the library's own. Then each gradient that a joint rule returns is a new array or ``g`` itself
+        #: Whether it is the library's own
         self.builtin = register
+        #: Whether no array that a joint rule returns is used elsewhere, unless it is ``g``
+        self.fresh = register
         code = forward.__code__
         names = list(code.co_varnames[1 : code.co_argcount])
         self.arity = code.co_posonlyargcount - 1

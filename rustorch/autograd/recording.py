@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..backends import BY_TYPE, Array, Backend, of
+from ..backends import BY_TYPE, MULTI_DEVICE, Array, Backend, of
 from ..backends.promotion import PYTHON_SCALARS
 from .check import (
     adopt,
@@ -233,7 +233,7 @@ def ternary_function(primitive: Primitive) -> Callable[..., Any]:
             return general(primitive, (x1, x2, x3, *options))[0]
         a, b, c = x1._native, x2._native, None if x3 is None else x3._native
         array_type = type(a)
-        if type(b) is not array_type or not (c is None or type(c) is array_type) or BY_TYPE[array_type].multi_device:
+        if type(b) is not array_type or not (c is None or type(c) is array_type) or array_type in MULTI_DEVICE:
             return general(primitive, (x1, x2, x3, *options))[0]
         if primitive.real and (id(a.dtype) not in known_real or id(b.dtype) not in known_real or c is not None):
             refuse_complex(name, a, b, c)
@@ -290,23 +290,19 @@ def unary_function(primitive: Primitive) -> Callable[[ArrayLike], Variable]:
     return function
 
 
-#: What a plan keeps if its rules need both inputs and not the output.
-_BOTH_INPUTS = [0, 1]
-
-
 def binary_operator(primitive: Primitive) -> Callable[[Any, Any], Variable]:
     """The function of two arrays, or an array and a Python number, that calls a primitive as `unary_function` does.
 
     It serves operators such as ``x1 + x2`` and returns NotImplemented for an operand that no backend knows.
     """
-    name, plans = primitive.name, [primitive.plan(mask) for mask in range(4)]
+    name, first, second, both = primitive.name, primitive.plan(1), primitive.plan(2), primitive.plan(3)
     bound: dict[type, Callable[..., Any]] = {}
 
     def operator(x1: Any, x2: Any, /) -> Any:
         if type(x1) in FAST_TYPES and type(x2) in FAST_TYPES:
             a, b = x1._native, x2._native
             array_type = type(a)
-            if type(b) is not array_type or a.dtype is not b.dtype or BY_TYPE[array_type].multi_device:
+            if type(b) is not array_type or a.dtype is not b.dtype or array_type in MULTI_DEVICE:
                 return _call_promoted(primitive, x1, x2)
             tracked1, tracked2 = x1._tracked, x2._tracked
         elif type(x1) in FAST_TYPES and type(x2) in PYTHON_SCALARS:
@@ -326,11 +322,10 @@ def binary_operator(primitive: Primitive) -> Callable[[Any, Any], Variable]:
         if type(out) is not array_type:
             out = BY_TYPE[array_type].as_array(out)
         if (tracked1 or tracked2) and (not switched.off or mode.on):
-            plan = plans[tracked1 + 2 * tracked2]
+            plan = (both if tracked2 else first) if tracked1 else second
             if plan.runs:
                 parents = (x1._node or x1 if tracked1 else None, x2._node or x2 if tracked2 else None)
-                keep = plan.keep
-                saved = (a, b) if keep == _BOTH_INPUTS else plan.pick((a, b, out)) if keep else ()
+                saved = (a, b) if plan.keeps_pair else plan.pick((a, b, out)) if plan.keep else ()
                 return record(out, plan, parents, saved)
         return make(out)
 

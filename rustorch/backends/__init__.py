@@ -7,6 +7,7 @@ from .interchange import from_dlpack_array, shared, transfer
 from .numpy.memory import keep_freed_memory
 from .registry import (
     BY_TYPE,
+    MULTI_DEVICE,
     default_device,
     device_of,
     get,
@@ -24,6 +25,7 @@ from .streams import host_stream, keyed_seed, keyed_stream, rng_restore, rng_sna
 
 __all__ = [
     "BY_TYPE",
+    "MULTI_DEVICE",
     "Array",
     "Backend",
     "DeviceUnavailable",

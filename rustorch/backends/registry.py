@@ -37,6 +37,8 @@ _lock = threading.Lock()
 
 #: Type of a native array, or of a scalar that the library returns for a 0-d array -> its backend.
 BY_TYPE: dict[type, Backend] = {numpy.ndarray: CPU}
+#: The types of arrays, two of which can be on different devices. Asking this set is faster than asking their backend.
+MULTI_DEVICE: set[type] = set()
 #: Canonical device string -> backend, for the devices that were found usable.
 _BY_DEVICE: dict[str, Backend] = {"cpu": CPU}
 #: Device string -> canonical device string.
@@ -168,6 +170,8 @@ def of(array: Any) -> Backend | None:
             if family is not None:
                 candidate = load(family)
                 if candidate.is_array(array):
+                    if candidate.multi_device:
+                        MULTI_DEVICE.add(array_type)
                     BY_TYPE[array_type] = backend = candidate
                     break
     return backend

@@ -19,8 +19,10 @@ def _product(a: Array, b: Array) -> Array:
     """The product of two matrices. Between convolutions that run in threads, these threads compute it: BLAS's own
     threads would stay awake for a while after their work, and slow down the next convolution.
     """
+    if not in_use():
+        return a.dot(b)
     (rows, inner), columns = a.shape, b.shape[1]
-    if not in_use() or rows * inner * columns < LEAST or b.shape[0] != inner:
+    if rows * inner * columns < LEAST or b.shape[0] != inner:
         return a.dot(b)
     out = numpy.empty((rows, columns), numpy.result_type(a, b))
 
@@ -36,13 +38,16 @@ def _product(a: Array, b: Array) -> Array:
 
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """As the plain version, with the bias added in place."""
-    if x.ndim < 2:
+    dimensions, size = x.ndim, weight.size
+    if dimensions < 2:
         out = x.dot(weight.T)
-    elif x.ndim == 2 and 1 < len(x) <= 32 and weight.size >= len(x) << 12 and weight.size * len(x) > 1 << 20:
+    elif dimensions > 2:
+        out = matmul(x, weight.T)
+    elif size > 1 << 12 and 1 < len(x) <= 32 and size >= len(x) << 12 and size * len(x) > 1 << 20:
         # few rows and a large weight: OpenBLAS takes half the time if the weight comes first
         out = numpy.ascontiguousarray(weight.dot(x.T).T)
     else:
-        out = matmul(x, weight.T)
+        out = _product(x, weight.T)
     if bias is None:
         return out
     if bias.dtype is not out.dtype or type(out) is not ndarray:

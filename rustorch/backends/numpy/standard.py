@@ -15,6 +15,9 @@ from .constants import cached_ones
 if TYPE_CHECKING:
     from ..base import Array
 
+#: Elements up to which the start of a call takes longer than its work.
+FEW = 1 << 10
+
 
 def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
     return x.astype(dtype, copy=copy)
@@ -39,6 +42,10 @@ def reshape(x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) ->
 def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
     """`numpy.broadcast_to` makes an iterator object; a scalar, the usual case in backward, needs none."""
     if type(x) is ndarray and x.ndim == 0:
+        if prod(shape) <= FEW:  # a copy takes half the time of a view
+            copy = numpy.empty(shape, x.dtype)
+            copy[...] = x
+            return copy
         out: Array = ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
         flags = out.flags
         if flags.writeable:  # all elements are one place in memory
@@ -79,6 +86,9 @@ def sum(x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: Any = Fal
     if axis is None:
         if not keepdims and dtype is None and ((own := x.dtype) is _FLOAT32 or own is _FLOAT64):
             out: Array = numpy.empty((), own)
+            if x.ndim == 1 and x.size <= FEW:  # few numbers may be added in any order, and BLAS starts sooner
+                x.dot(cached_ones(x.size, own), out)
+                return out
             return _reduce(x, None, None, out)  # a 0-d array; without ``out``, NumPy would make a scalar
     elif axis == (0,) and x.ndim == 2 and dtype is None and not keepdims and x.dtype in _BLAS:
         return cached_ones(x.shape[0], x.dtype).dot(x)  # a bias's gradient: BLAS takes a half to a third of the time
