@@ -71,11 +71,26 @@ def _hidden(like: Any) -> Any:
 
 
 PRIMITIVES: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
-    "plain": (lambda q, k, v: network.attention(q, k, v, None, None, 0.5), [(1, 2, 2), (1, 3, 2), (1, 3, 1)]),
-    "added": (lambda q, k, v, m: network.attention(q, k, v, m, None, 0.5), [(2, 1, 2), (2, 2, 2), (2, 2, 1), (1, 2)]),
-    "hidden": (lambda q, k, v: network.attention(q, k, v, _hidden(q), None, 0.5), [(2, 2), (2, 2), (2, 1)]),
+    "plain": (
+        lambda q, k, v: network.attention(q, k, v, None, None, 0.5, False, False),
+        [(1, 2, 2), (1, 3, 2), (1, 3, 1)],
+    ),
+    "added": (
+        lambda q, k, v, m: network.attention(q, k, v, m, None, 0.5, False, True),
+        [(2, 1, 2), (2, 2, 2), (2, 2, 1), (1, 2)],
+    ),
+    "causal": (
+        lambda q, k, v: network.attention(q, k, v, None, None, 0.5, True, False),
+        [(1, 3, 2), (1, 2, 2), (1, 2, 1)],
+    ),
+    "hidden": (
+        lambda q, k, v: network.attention(q, k, v, _hidden(q), None, 0.5, False, False),
+        [(2, 2), (2, 2), (2, 1)],
+    ),
     "dropped": (
-        lambda q, k, v: network.attention(q, k, v, None, rustorch.asarray(KEPT, dtype=q.dtype, device=q.device), 0.5),
+        lambda q, k, v: network.attention(
+            q, k, v, None, rustorch.asarray(KEPT, dtype=q.dtype, device=q.device), 0.5, False, False
+        ),
         [(2, 2), (2, 2), (2, 1)],
     ),
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cupy
 
 from ..base import Array
-from .launch import Source, call_plain, contiguous, overrides, product
+from ..kernels.attention import causal_mask
+from .launch import Source, call_plain, contiguous, namespace, overrides, product
 from .rows import ROWS, along, launch_rows
 
 _SOURCE = Source(
@@ -57,12 +58,21 @@ attend_grad(Rows rows, T* dp, const T* g, const T* out, const T* p, I values, co
 
 
 def attention(
-    q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None, scale: float
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    keep: Array | None,
+    scale: float,
+    causal: bool,
+    mask_learns: bool,
 ) -> tuple[Array, Array]:
+    if causal:
+        mask = causal_mask(namespace(q), q, k, mask)
     shape = (*q.shape[:-1], k.shape[-2])
     masks = [a for a in (mask, keep) if a is not None]
     if q.ndim > 4 or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2] or any(_grows(shape, a.shape) for a in masks):
-        out, p = call_plain("attention", q, k, v, mask, keep, scale)
+        out, p = call_plain("attention", q, k, v, mask, keep, scale, False, mask_learns)
         return out, p
     steps = (0,) * 4
     if mask is not None:
@@ -85,10 +95,20 @@ def _grows(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
 
 
 def attention_grad(
-    g: Array, q: Array, k: Array, v: Array, keep: Array | None, out: Array, p: Array, scale: float
-) -> tuple[Array, Array, Array, Array]:
+    g: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    keep: Array | None,
+    out: Array,
+    p: Array,
+    scale: float,
+    causal: bool,
+    mask_learns: bool,
+) -> tuple[Array, Array, Array, Array | None]:
     if not g.shape[:-2] == q.shape[:-2] == k.shape[:-2] == v.shape[:-2] == p.shape[:-2]:
-        dq, dk, dv, ds = call_plain("attention_grad", g, q, k, v, keep, out, p, scale)
+        dq, dk, dv, ds = call_plain("attention_grad", g, q, k, v, mask, keep, out, p, scale, causal, mask_learns)
         return dq, dk, dv, ds
     g, q, k, v = contiguous(g, q, k, v)
     ds = product(g, v.swapaxes(-1, -2))
@@ -97,7 +117,7 @@ def attention_grad(
     launch_rows(_SOURCE, "attend_grad", along(p.shape, -1), ds, g, out, p, g.shape[-1], keep, weights)
     dq = product(ds, k, scale=scale)
     dk = product(ds.swapaxes(-1, -2), q, scale=scale)
-    return dq, dk, product(weights.swapaxes(-1, -2), g), ds
+    return dq, dk, product(weights.swapaxes(-1, -2), g), ds if mask_learns else None
 
 
 OVERRIDES = overrides(attention, attention_grad)

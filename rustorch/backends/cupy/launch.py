@@ -14,7 +14,7 @@ from typing import Any
 import cupy
 import numpy
 
-from ..base import Array
+from ..base import Array, Namespace
 from ..kernels import KERNELS
 from ..registry import of
 
@@ -83,9 +83,14 @@ def _struct(values: tuple[Any, ...], index: Any) -> Array:
 
 def call_plain(name: str, *args: Any) -> Any:
     """Call the plain version of a kernel."""
-    library = of(next(a for a in args if isinstance(a, cupy.ndarray)))
+    return KERNELS[name](namespace(next(a for a in args if isinstance(a, cupy.ndarray))), *args)
+
+
+def namespace(x: Array) -> Namespace:
+    """The functions of the standard and all kernels, for the arrays of CuPy."""
+    library = of(x)
     assert library is not None
-    return KERNELS[name](library.xp, *args)
+    return library.xp
 
 
 #: Parameters whose arrays may hold integers, such as class numbers.

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from .availability import wanted
 
-_FAMILIES = ("activation", "optim", "standard", "normalization", "softmax", "loss", "convolution")
+_FAMILIES = ("activation", "optim", "standard", "normalization", "softmax", "loss", "convolution", "pooling", "attention")
 
 
 def _all() -> dict[str, Callable[..., Any]]:

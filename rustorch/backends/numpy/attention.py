@@ -1,4 +1,4 @@
-"""NumPy's attention: the scores become the softmax in place."""
+"""NumPy's attention: short rows of scores become the softmax in place, and long ones are computed in tiles."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy
 from numpy import add, multiply, subtract
 
+from ..kernels.attention import causal_mask
+from . import attention_tiles
 from .constants import cached_ones
+from .namespace import full_namespace
 
 if TYPE_CHECKING:
     from ..base import Array
+
+#: Scores of a head from which they are computed in tiles. It is more than NumPy's passes over one array in the cache
+#: of the processor take, and the memory of the whole array matters.
+LONG = 1 << 19
 
 
 def _row_sums(x: Array) -> Array:
@@ -20,8 +27,19 @@ def _row_sums(x: Array) -> Array:
 
 
 def attention(
-    q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None, scale: float
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    keep: Array | None,
+    scale: float,
+    causal: bool,
+    mask_learns: bool,
 ) -> tuple[Array, Array]:
+    if q.shape[-2] * k.shape[-2] >= LONG and not mask_learns and attention_tiles.serves(q, k, v, mask, keep):
+        return attention_tiles.forward(q, k, v, mask, keep, scale, causal)
+    if causal:
+        mask = causal_mask(full_namespace(), q, k, mask)
     scores = numpy.matmul(multiply(q, scale), k.swapaxes(-1, -2))
     if mask is not None:
         fits = numpy.broadcast_shapes(scores.shape, mask.shape) == scores.shape and mask.dtype == scores.dtype
@@ -41,8 +59,20 @@ def attention(
 
 
 def attention_grad(
-    g: Array, q: Array, k: Array, v: Array, keep: Array | None, out: Array, p: Array, scale: float
-) -> tuple[Array, Array, Array, Array]:
+    g: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    keep: Array | None,
+    out: Array,
+    p: Array,
+    scale: float,
+    causal: bool,
+    mask_learns: bool,
+) -> tuple[Array, Array, Array, Array | None]:
+    if p.ndim < q.ndim:  # not the softmax, but the logarithms of the tiles
+        return *attention_tiles.backward(g, q, k, v, mask, keep, out, p, scale, causal), None
     ds = numpy.matmul(g, v.swapaxes(-1, -2))
     if keep is not None:
         multiply(ds, keep, ds)
@@ -52,7 +82,8 @@ def attention_grad(
     dk = numpy.matmul(ds.swapaxes(-1, -2), q)
     multiply(dq, scale, dq)
     multiply(dk, scale, dk)
-    return dq, dk, numpy.matmul((p if keep is None else multiply(p, keep)).swapaxes(-1, -2), g), ds
+    dv = numpy.matmul((p if keep is None else multiply(p, keep)).swapaxes(-1, -2), g)
+    return dq, dk, dv, ds if mask_learns else None
 
 
 OVERRIDES: dict[str, Callable[..., Any]] = {"attention": attention, "attention_grad": attention_grad}

@@ -140,8 +140,9 @@ def scaled_dot_product_attention(
                 f"{name}: attn_mask has shape {tuple(mask.shape)}, which does not broadcast to the scores' {scores}"
             )
         mask = additive_mask(mask, False, q.dtype)
-    elif is_causal:
-        mask = causal_mask(q.shape[-2], k.shape[-2], q.dtype, q.device)
     if scale is None:
         scale = 1 / math.sqrt(q.shape[-1]) if q.shape[-1] else 1.0
-    return network.attention(q, k, v, mask, dropout_factors(scores, dropout_p, q), float(scale))
+    learns = mask is not None and mask.requires_grad
+    return network.attention(
+        q, k, v, mask, dropout_factors(scores, dropout_p, q), float(scale), bool(is_causal), learns
+    )

@@ -161,13 +161,16 @@ def _extended(x: Variable, more: Variable, axis: int) -> Variable:
 
 
 def _attended(
-    q: Variable, k: Variable, v: Variable, mask: Variable | None, p: float, need_weights: bool
+    q: Variable, k: Variable, v: Variable, mask: Variable | None, p: float, need_weights: bool, causal: bool
 ) -> tuple[Variable, Variable | None]:
     """Attention of all heads, (batch, heads, queries, size), and its weights if they are needed."""
     scale = 1 / math.sqrt(q.shape[-1])
     if not need_weights:
         factors = dropout_factors((*q.shape[:-1], k.shape[-2]), p, q)
-        return network.attention(q, k, v, mask, factors, scale), None
+        learns = mask is not None and mask.requires_grad
+        if causal and not learns:  # a promise that the mask is the causal one
+            return network.attention(q, k, v, None, factors, scale, True, False), None
+        return network.attention(q, k, v, mask, factors, scale, False, learns), None
     # the weights are an output: record the single steps instead of one node
     scores = ops.matmul(q * scale, ops.matrix_transpose(k))
     scores = scores if mask is None else scores + mask
@@ -299,7 +302,8 @@ def multi_head_attention_forward(
     if mask is not None:
         for _ in range(k.shape[-2] - sizes[2]):
             mask = _extended(mask, ops.zeros((1,) * mask.ndim, dtype=mask.dtype, device=mask.device), -1)
-    out, shown = _attended(q, k, v, mask, dropout_p if training else 0.0, need_weights)
+    causal = is_causal and key_padding_mask is None and k.shape[-2] == sizes[2]
+    out, shown = _attended(q, k, v, mask, dropout_p if training else 0.0, need_weights, causal)
     if batch_first:
         out = ops.reshape(ops.permute_dims(out, (0, 2, 1, 3)), (batch, queries, size))
     else:

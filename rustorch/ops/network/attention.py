@@ -1,4 +1,4 @@
-"""The primitive of attention: one node that saves the softmax and not the scores.
+"""The primitive of attention: one node that saves the softmax, or what its backend needs to compute it anew.
 
 With ``create_graph`` the rule and the softmax that it names come from the kernels' plain versions, which then run on
 Variables. So every order of derivative exists.
@@ -12,7 +12,12 @@ __all__ = ["attention"]
 
 attention = Primitive(
     "attention",
-    lambda xp, q, k, v, mask, keep, /, scale: xp.attention(q, k, v, mask, keep, scale),
+    lambda xp, q, k, v, mask, keep, /, scale, causal, mask_learns: xp.attention(
+        q, k, v, mask, keep, scale, causal, mask_learns
+    ),
     aux=("p",),
-    joint=lambda xp, g, q, k, v, keep, out, p, scale: (*xp.attention_grad(g, q, k, v, keep, out, p, scale), None),
+    joint=lambda xp, g, q, k, v, mask, keep, out, p, scale, causal, mask_learns: (
+        *xp.attention_grad(g, q, k, v, mask, keep, out, p, scale, causal, mask_learns),
+        None,
+    ),
 )

@@ -1,0 +1,213 @@
+"""Attention in tiles: what lies between two products is one compiled pass over a tile, which stays in the cache."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..numpy import attention_tiles as tiles
+from .kernel import LEAST, Kernel
+
+if TYPE_CHECKING:
+    from ..base import Array
+    from .mathematics import exp
+    from .reductions import larger, plus
+
+    T: Any = None  # the kernel's dtype
+
+INF = math.inf
+#: About how many additions an element of a tile takes.
+_COST = 4
+
+
+# -- the loops ---------------------------------------------------------------------------------------------------------
+def finite_or_zero(x: Any) -> Any:
+    """The number itself, or 0 if it is not finite."""
+    return x if abs(x) < T(INF) else T(0)
+
+
+def add_scaled(row: Any, mask: Any, scale: Any) -> None:
+    """Scale the scores of a query, and add the mask."""
+    for i in range(row.size):
+        row[i] = row[i] * scale + mask[i]
+
+
+def multiply_by(row: Any, factors: Any) -> None:
+    """Multiply the numbers of a row."""
+    for i in range(row.size):
+        row[i] *= factors[i]
+
+
+def clear(row: Any) -> None:
+    """Fill a row with 0."""
+    for i in range(row.size):
+        row[i] = T(0)
+
+
+def _softmax(
+    scores: Any, mask: Any, keep: Any, tops: Any, totals: Any, out: Any, masked: int, kept: int, values: int,
+    mask_batch: int, mask_head: int, mask_query: int, keep_batch: int, keep_head: int, keep_query: int,
+    heads: int, queries: int, keys: int, offset: int, scale: Any, start: int, stop: int,
+) -> None:  # fmt: skip
+    for r in range(start, stop):
+        i = r % queries
+        head = r // queries % heads
+        batch = r // (queries * heads)
+        seen = max(0, min(keys, i + offset))
+        row = scores[r * keys : r * keys + seen]
+        clear(scores[r * keys + seen : r * keys + keys])
+        factor = scale
+        if masked:
+            at = batch * mask_batch + head * mask_head + i * mask_query
+            add_scaled(row, mask[at : at + seen], scale)
+            factor = T(1)
+        before = tops[r]
+        top = before
+        for j in range(row.size):
+            top = larger(top, row[j] * factor)
+        shift = finite_or_zero(top)
+        total = T(0)
+        for j in range(row.size):
+            term = exp(row[j] * factor - shift)
+            row[j] = term
+            total = plus(total, term)
+        if values:
+            correction = exp(before - shift)
+            total += totals[r] * correction
+            sums = out[r * values : r * values + values]
+            for j in range(sums.size):
+                sums[j] *= correction
+        tops[r] = top
+        totals[r] = total
+        if kept:
+            at = batch * keep_batch + head * keep_head + i * keep_query
+            multiply_by(row, keep[at : at + seen])
+
+
+def _softmax_grad(
+    scores: Any, slopes: Any, mask: Any, keep: Any, logs: Any, dots: Any, masked: int, kept: int,
+    mask_batch: int, mask_head: int, mask_query: int, keep_batch: int, keep_head: int, keep_query: int,
+    heads: int, queries: int, keys: int, offset: int, scale: Any, start: int, stop: int,
+) -> None:  # fmt: skip
+    for r in range(start, stop):
+        i = r % queries
+        head = r // queries % heads
+        batch = r // (queries * heads)
+        seen = max(0, min(keys, i + offset))
+        row = scores[r * keys : r * keys + seen]
+        slope = slopes[r * keys : r * keys + seen]
+        clear(scores[r * keys + seen : r * keys + keys])
+        clear(slopes[r * keys + seen : r * keys + keys])
+        factor = scale
+        if masked:
+            at = batch * mask_batch + head * mask_head + i * mask_query
+            add_scaled(row, mask[at : at + seen], scale)
+            factor = T(1)
+        at = batch * keep_batch + head * keep_head + i * keep_query
+        if kept:
+            multiply_by(slope, keep[at : at + seen])
+        shift = T(logs[r])
+        lost = T(finite_or_zero(shift) - logs[r]) if abs(logs[r]) < INF else T(0)  # by rounding
+        correction = exp(lost)
+        dot = dots[r]
+        for j in range(row.size):
+            p = exp(row[j] * factor - shift) * correction
+            row[j] = p
+            slope[j] = p * (slope[j] - dot) * scale
+        if kept:
+            multiply_by(row, keep[at : at + seen])
+
+
+SOFTMAX = Kernel(
+    _softmax, "T[] T[]? T[]? T[] T[] T[]? int int int int int int int int int int int int int T", name="attention"
+)
+SOFTMAX_GRAD = Kernel(
+    _softmax_grad, "T[] T[] T[]? T[]? f8[] T[] int int int int int int int int int int int int T", name="attention_grad"
+)
+
+
+# -- the passes --------------------------------------------------------------------------------------------------------
+_NO_STEPS = (0, 0, 0)
+
+
+def _rows(x: Array | None) -> tuple[Array | None, tuple[int, int, int]]:
+    """A mask of a tile whose rows lie in one piece, and its steps along batch, heads and queries."""
+    if x is None:
+        return None, _NO_STEPS
+    size = x.itemsize
+    if (x.strides[3] != size and x.shape[3] > 1) or not x.flags.aligned or any(s % size for s in x.strides):
+        x = x.copy()
+    batch, head, query, _ = x.strides
+    return x, (batch // size, head // size, query // size)
+
+
+def _softmax_pass(launch: Callable[..., None]) -> tiles.Softmax:
+    def softmax(scores: Array, tile: tiles.Tile, tops: Array, totals: Array, out: Array | None) -> None:
+        batch, heads, queries, keys = scores.shape
+        mask, mask_steps = _rows(tile.mask)
+        keep, keep_steps = _rows(tile.keep)
+        launch(
+            batch * heads * queries, scores.size * _COST, scores, mask, keep, tops, totals, out, mask is not None,
+            keep is not None, 0 if out is None else out.shape[-1], *mask_steps, *keep_steps, heads, queries, keys,
+            tile.offset, tile.scale,
+        )  # fmt: skip
+
+    return softmax
+
+
+def _softmax_grad_pass(launch: Callable[..., None]) -> tiles.SoftmaxGrad:
+    def softmax_grad(scores: Array, slopes: Array, tile: tiles.Tile, logs: Array, dots: Array) -> None:
+        batch, heads, queries, keys = scores.shape
+        mask, mask_steps = _rows(tile.mask)
+        keep, keep_steps = _rows(tile.keep)
+        launch(
+            batch * heads * queries, scores.size * _COST, scores, slopes, mask, keep, logs, dots,
+            mask is not None, keep is not None, *mask_steps, *keep_steps, heads, queries, keys, tile.offset, tile.scale,
+        )  # fmt: skip
+
+    return softmax_grad
+
+
+# -- the kernels -------------------------------------------------------------------------------------------------------
+def attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    keep: Array | None,
+    scale: float,
+    causal: bool,
+    mask_learns: bool,
+) -> Any:
+    size = q.size * k.shape[-2]
+    if size < LEAST * q.shape[-1] or mask_learns or not tiles.serves(q, k, v, mask, keep):
+        return NotImplemented
+    launch = SOFTMAX.of(q.dtype, size // q.shape[-1])
+    if launch is None:
+        return NotImplemented
+    return tiles.forward(q, k, v, mask, keep, scale, causal, _softmax_pass(launch))
+
+
+def attention_grad(
+    g: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    keep: Array | None,
+    out: Array,
+    p: Array,
+    scale: float,
+    causal: bool,
+    mask_learns: bool,
+) -> Any:
+    if p.ndim >= q.ndim:  # the softmax itself, not the logarithms of `tiles`
+        return NotImplemented
+    launch = SOFTMAX_GRAD.of(q.dtype, p.size * k.shape[-2])
+    if launch is None:
+        return NotImplemented
+    return *tiles.backward(g, q, k, v, mask, keep, out, p, scale, causal, _softmax_grad_pass(launch)), None
+
+
+OVERRIDES: dict[str, Callable[..., Any]] = {"attention": attention, "attention_grad": attention_grad}
