@@ -15,7 +15,7 @@ import numpy
 from numpy import add, matmul
 
 from ..threads import get_num_threads, spread
-from . import winograd
+from . import depthwise, winograd
 from .kernel import LEAST, flat
 from .windows import GATHER, GATHER_SMALL, SCATTER, SCATTER_SMALL, SWAP, geometry, scratch
 
@@ -50,6 +50,8 @@ class _Plan:
         The output channels of a group.
     pointwise : bool
         Whether the columns of a sample are the sample itself.
+    depthwise : bool
+        Whether each channel has a kernel of its own.
     by_samples : bool
         Whether threads take samples. Otherwise they take channels.
     block : int
@@ -65,6 +67,7 @@ class _Plan:
         self.rows = weight[1] * geo.taps
         self.height = groups * self.rows
         self.pointwise = geo.size == x[2:] and geo.taps == 1 and stride == (1,) * len(stride) and not padding[0][0]
+        self.depthwise = groups == x[1] == weight[0]
         self.cost = self.batch * weight[0] * self.rows * geo.positions
         self.by_samples = geo.positions >= LONG and self.batch >= get_num_threads()
         sample = max(self.height * geo.positions * dtype.itemsize, 1)
@@ -161,6 +164,8 @@ def conv(
     if plan is None:
         return NotImplemented
     x, weight, positions = flat(x), flat(weight), plan.geo.positions
+    if plan.depthwise:
+        return depthwise.conv(x, weight, None if bias is None else flat(bias), plan.geo)
     if _by_tiles(x.shape, weight.shape, stride, dilation, groups, CHANNELS):
         out = winograd.conv(x, weight, None if bias is None else flat(bias), padding)
         if out is not NotImplemented:
@@ -211,6 +216,8 @@ def conv_grad_weight(
     if plan is None or plan.geo.size != g.shape[2:]:
         return NotImplemented
     g, x, positions = flat(g), flat(x), plan.geo.positions
+    if plan.depthwise:
+        return depthwise.conv_grad_weight(g, x, kernel, plan.geo)
     if _by_tiles(x.shape, shape, stride, dilation, groups, CHANNELS_SUM):
         out = winograd.conv_grad_weight(g, x, padding)
         if out is not NotImplemented:
@@ -267,6 +274,12 @@ def conv_grad_input(
     if plan is None or plan.geo.size != g.shape[2:]:
         return NotImplemented
     g, weight = flat(g), flat(weight)
+    if plan.depthwise and set(stride) == {1}:
+        reach = [d * (k - 1) for k, d in zip(weight.shape[2:], dilation, strict=True)]
+        around = tuple([(r - before, r - after) for r, (before, after) in zip(reach, padding, strict=True)])
+        return depthwise.conv(g, weight, None, geometry(g.shape[2:], weight.shape[2:], stride, around, dilation), True)
+    if plan.depthwise:
+        return depthwise.conv_grad_input(g, weight, size, plan.geo)
     if _by_tiles(g.shape, weight.shape, stride, dilation, groups, CHANNELS):
         around = tuple([(2 - before, 2 - after) for before, after in padding])
         out = winograd.conv(g, weight, None, around, flipped=True)

@@ -33,8 +33,8 @@ class Geometry(NamedTuple):
         The spatial sizes of the output.
     positions, taps, plane : int
         The number of positions of the output, of places of the kernel, and of elements of a channel of the input.
-    padded : tuple
-        Three sizes of a channel with its padding, as far as the kernel reaches.
+    reach : array of int64
+        Over how many places of a channel with its padding the kernel reaches, in three dimensions.
     table : array of int32, (taps, positions), or None
         For small images, the place of each element of the columns in its channel; -1 for padding.
     """
@@ -44,7 +44,7 @@ class Geometry(NamedTuple):
     positions: int
     taps: int
     plane: int
-    padded: Sizes
+    reach: Array
     table: Array | None
 
 
@@ -61,14 +61,13 @@ def geometry(size: Sizes, kernel: Sizes, stride: Sizes, padding: Pairs, dilation
     ones, zeros = (1,) * (3 - len(size)), (0,) * (3 - len(size))
     parts = [(ones, size), (ones, kernel), (ones, stride), (zeros, before), (ones, dilation), (ones, outs)]
     numbers = numpy.array([lead + part for lead, part in parts], numpy.int64).reshape(-1)
-    reach = [
-        max(first, 0) + n + max((o - 1) * s + d * (k - 1) + 1 - first - n, 0)
-        for n, k, s, first, d, o in zip(size, kernel, stride, before, dilation, outs, strict=True)
-    ]
+    reach = [(o - 1) * s + d * (k - 1) + 1 for k, s, d, o in zip(kernel, stride, dilation, outs, strict=True)]
     table = None
     if 0 < prod(outs) * prod(kernel) <= TABLE and outs[-1] < SHORT:
         table = _table(size, kernel, stride, before, dilation, outs)
-    return Geometry(numbers, outs, prod(outs), prod(kernel), prod(size), ones + tuple(reach), table)
+    return Geometry(
+        numbers, outs, prod(outs), prod(kernel), prod(size), numpy.array([*ones, *reach], numpy.int64), table
+    )
 
 
 #: Elements of a table of places at most.
