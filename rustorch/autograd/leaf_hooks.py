@@ -187,7 +187,7 @@ class _Firing:
 
     name = "leaf hooks"
     joint_needs = ()
-    builtin = True
+    builtin = fresh = True
 
     def __init__(
         self,

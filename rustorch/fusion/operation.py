@@ -171,6 +171,7 @@ class Operation:
             register=False,
             signature=(tuple(names), ("numbers",)),
         )
+        primitive.fresh = True
         return primitive
 
     def differentiate(self, *values: Any) -> tuple[Any, ...]:
