@@ -298,6 +298,11 @@ CASES: dict[str, list[tuple]] = {
         (EDGES, 1),
         (draw(0, 3), 1),
     ],
+    "mse_grad": [
+        (numpy.array(1.5), draw(2, 3), draw(2, 3), 0.25),
+        (numpy.array(1.5), EDGES, EDGES.T, 2.0),
+        (numpy.array(NAN), draw(0), draw(0), 2.0),
+    ],
     "mse": [(draw(2, 3), draw(2, 3), 6), (draw(2, 3), draw(3), 1), (draw(0), draw(0), 1)],
     "cross_entropy": [
         (draw(3, 4), I([0, 3, 1]), None, None, "mean"),

@@ -167,6 +167,7 @@ def cross_entropy_grad(
 
 
 _FUSED: tuple[Callable[..., Any], ...] = (
+    plain.mse_grad,
     plain.huber,
     plain.huber_grad,
     plain.smooth_l1,

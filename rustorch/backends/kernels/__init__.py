@@ -30,7 +30,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "linalg": ("vector_norm", "cofactors"),
     "linear": ("linear", "linear_grad_weight"),
     "loss": (
-        "mse", "huber", "huber_grad", "smooth_l1", "smooth_l1_grad", "cross_entropy", "cross_entropy_grad",
+        "mse", "mse_grad", "huber", "huber_grad", "smooth_l1", "smooth_l1_grad", "cross_entropy", "cross_entropy_grad",
         "binary_cross_entropy", "binary_cross_entropy_grad", "binary_cross_entropy_grad_target",
         "binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits_grad", "gaussian_nll_slope", "quotient",
         "quotient_or_zero",

@@ -117,8 +117,20 @@ def quotient_or_zero(xp: Namespace, total: Array, count: Array) -> Array:
 
 def mse(xp: Namespace, x: Array, target: Array, divisor: float) -> Array:
     """The sum of squared differences, divided by ``divisor``. The shapes broadcast."""
+    return xp.sum(squared_difference(xp, x, target)) / divisor
+
+
+def squared_difference(xp: Namespace, x: Array, target: Array) -> Array:
+    """The terms of `mse`."""
     d = x - target
-    return xp.sum(d * d) / divisor
+    return d * d
+
+
+def mse_grad(xp: Namespace, g: Array, x: Array, target: Array, factor: float) -> Array:
+    """The gradient of `mse` in ``x``, with ``2 / divisor`` as the factor; with x and the target swapped, the gradient
+    in the target.
+    """
+    return (x - target) * (g * factor)
 
 
 def cross_entropy(

@@ -9,10 +9,11 @@ import numpy
 
 from ..kernels import loss as plain
 from ..numpy.loss import FEW, over, total_loss
-from .fusing import fused
+from .fusing import Fused, fused
 from .kernel import LEAST, Kernel, flat
 from .softmax import BLOCK, exponentials, largest
 from .softmax_columns import INF, finite_or_zero
+from .summing import Summed
 
 if TYPE_CHECKING:
     from ..base import Array
@@ -274,9 +275,20 @@ def cross_entropy_grad(
     return dx
 
 
+# -- elementwise losses ------------------------------------------------------------------------------------------------
+_SQUARES = Summed(plain.squared_difference, 1 << 14)
+
+
+def mse(x: Array, target: Array, divisor: float) -> Array:
+    total = _SQUARES(x, target)
+    return total if total is NotImplemented else total / divisor
+
+
 OVERRIDES: dict[str, Callable[..., Any]] = {
     "cross_entropy": cross_entropy,
     "cross_entropy_grad": cross_entropy_grad,
+    "mse": mse,
+    "mse_grad": Fused(plain.mse_grad, 1 << 16),
     **fused(
         plain.huber,
         plain.huber_grad,

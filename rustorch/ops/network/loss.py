@@ -76,8 +76,8 @@ cross_entropy = Primitive(
 mse = Primitive(
     "mse",
     lambda xp, x, target, /, divisor: xp.mse(x, target, divisor),
-    x=lambda xp, g, x, target, divisor: (x - target) * (g * (2 / divisor)),
-    target=lambda xp, g, x, target, divisor: (target - x) * (g * (2 / divisor)),
+    x=lambda xp, g, x, target, divisor: xp.mse_grad(g, x, target, 2 / divisor),
+    target=lambda xp, g, x, target, divisor: xp.mse_grad(g, target, x, 2 / divisor),
 )
 
 

@@ -15,6 +15,7 @@ import rustorch
 from rustorch.backends.kernels import KERNELS
 from rustorch.backends.numba import kernel, loss
 from rustorch.backends.numba.loss import OVERRIDES
+from rustorch.backends.numba.summing import Summed
 from rustorch.backends.registry import CPU
 from tests.support.plain_namespace import PLAIN
 
@@ -184,12 +185,13 @@ def test_threads_return_the_same_numbers(classes: int) -> None:
         numpy.testing.assert_array_equal(one, several)
 
 
-# -- elementwise losses ------------------------------------------------------------------------------------------------
+# -- elementwise losses, and sums of them ------------------------------------------------------------------------------
 EDGES = [0.0, -0.0, 1e-45, 0.25, 1 - 1e-7, 1.0, 1.5, -2.0, 30.0, -30.0, 1e30, INF, -INF, NAN]
 #: Targets of binary cross-entropy, and weights of positive ones.
 TARGETS = [0.0, 1e-45, 0.25, 1 - 1e-7, 1.0, NAN]
 #: Loss -> the number of its arrays, and its numbers.
 ELEMENTWISE = {
+    "mse_grad": (3, (0.7,)),
     "huber": (1, (0.7,)), "huber_grad": (2, (0.7,)), "smooth_l1": (1, (0.7,)), "smooth_l1_grad": (2, (0.7,)),
     "binary_cross_entropy": (2, ()), "binary_cross_entropy_grad": (3, ()), "binary_cross_entropy_grad_target": (2, ()),
     "binary_cross_entropy_with_logits": (3, ()), "binary_cross_entropy_with_logits_grad": (4, ()),
@@ -221,3 +223,45 @@ def test_elementwise_losses(name: str, dtype: str, monkeypatch: pytest.MonkeyPat
     if "logits" in name:
         compare(*drawn[:-1], None)
         compare(*grid[:-1], None)
+
+
+@pytest.fixture
+def summed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The sum of ``abs(x) * y``, or of ``abs(x) * 2`` if there is no y, and of a number."""
+    function = Summed(lambda xp, x, y, more: xp.abs(x) * (2.0 if y is None else y) + more)
+    monkeypatch.setattr(function, "least", 1)
+    return function
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 7, 4096, 4097, 20000])
+def test_sums(n: int, dtype: str, summed: Any) -> None:
+    x, y = _draw((n,), dtype), abs(_draw((n,), dtype, 1))
+    exact = abs(x.astype("float64")) * y
+    eps = float(numpy.finfo(dtype).eps)
+    for more in (0.0, 0.5, -1):
+        result = summed(x, y, more)
+        assert result.dtype == dtype
+        terms = exact + more
+        assert float(result) == pytest.approx(terms.sum(), rel=0, abs=8 * eps * abs(terms).sum())
+    assert float(summed(x, None, 0.0)) == pytest.approx(2 * abs(x.astype("float64")).sum(), rel=8 * eps)
+    strided = numpy.repeat(x, 2)[::2]
+    assert summed(strided, y, 0.5) == summed(x, y, 0.5)
+    for special in (NAN, INF):
+        x[-1] = special
+        numpy.testing.assert_equal(float(summed(x, y, 0.5)), special)
+
+
+def test_sums_that_numpy_serves(summed: Any) -> None:
+    x = _draw((6, 5), "float32")
+    for arguments in ((x, x[:1]), (x, x.astype("float64")), (x.astype("float16"),) * 2, (x[:0], x[:0]), (x, "text")):
+        assert summed(*arguments, 0.0) is NotImplemented
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_mean_squares(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loss._SQUARES, "least", 1)
+    x, target = _draw((70, 100), dtype), _draw((70, 100), dtype, 1)
+    for n in (1, 7000):
+        _check([OVERRIDES["mse"](x, target, n)], [KERNELS["mse"](PLAIN, x, target, n)])
+    assert OVERRIDES["mse"](x, target[0], 1) is NotImplemented
