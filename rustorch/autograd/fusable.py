@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .primitive import Rule
 
-#: Elements from which a loop is worth it. Each rule compares with it, so that small calls cost little more.
-LEAST = 1 << 13
-
 _TEXT = """
 def fusable({parameters}):
-    if xp.fuse is not None and g.size >= {least}:
+    if xp.fuse is not None and g.size >= xp.fuse_least:
         fused = xp.fuse(rule)({values})
         if fused is not NotImplemented:
             return fused
@@ -28,7 +25,7 @@ def fusable(rule: Rule) -> Rule:
     """
     code = rule.__code__
     parameters = code.co_varnames[: code.co_argcount]
-    text = _TEXT.format(parameters=", ".join(parameters), values=", ".join(parameters[1:]), least=LEAST)
+    text = _TEXT.format(parameters=", ".join(parameters), values=", ".join(parameters[1:]))
     names: dict[str, Any] = {"rule": rule}
     exec(text, names)  # written above, with the rule's own names
     out: Rule = names["fusable"]

@@ -37,9 +37,12 @@ class Namespace:
     fuse : callable or None
         For a rule of an elementwise function: ``fuse(rule)`` is one loop that computes what the rule does, without
         ``xp``. It returns NotImplemented where the rule should be called. None on backends that have no such loops.
+    fuse_least : int
+        The number of elements from which a rule asks for its loop, so that rules of small arrays cost little more.
     """
 
     fuse: Callable[..., Any] | None = None
+    fuse_least: int = 0
 
     def __init__(self, name: str, find: Callable[[str], Any]):
         self.__name__ = name

@@ -20,6 +20,11 @@ def wanted() -> bool:
     return not _turned_off() and _installed()
 
 
+def always() -> bool:
+    """Whether compiled kernels serve arrays of all sizes, and every call waits for its kernel: a setting for tests."""
+    return os.environ.get("RUSTORCH_FAST", "1").strip().lower() == "always"
+
+
 def _turned_off() -> bool:
     return os.environ.get("RUSTORCH_FAST", "1").strip().lower() in ("0", "false", "no", "off")
 

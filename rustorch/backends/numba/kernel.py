@@ -22,17 +22,17 @@ import numpy
 
 from .. import threads
 from . import store
-from .availability import Unavailable, check
+from .availability import Unavailable, always, check
 
 if TYPE_CHECKING:
     from ..base import Array
 
 #: Elements below which NumPy serves: the call of a compiled kernel would not pay.
-LEAST = 1 << 11
+LEAST = 0 if always() else 1 << 11
 #: Elements from which a call waits until its kernel is compiled. Below, NumPy serves meanwhile.
-PATIENT = 1 << 16
+PATIENT = 0 if always() else 1 << 16
 #: Elements of a piece of work that one thread takes at least.
-GRAIN = 1 << 13
+GRAIN = 16 if always() else 1 << 13
 
 #: The flags of LLVM that a kernel may use. None assumes that there is no nan and no infinity.
 _CONTRACTED, _SUMS = frozenset({"contract"}), frozenset({"contract", "reassoc", "nsz"})
@@ -122,9 +122,9 @@ def _fingerprint(value: Any, names: dict[str, Any]) -> str:
 
 def _offered(name: str) -> Any:
     """A function that a body may call by name, or None."""
-    from . import atomics, compiler, reductions
+    from . import atomics, butterflies, compiler, reductions
 
-    for module in (atomics, compiler, reductions):
+    for module in (atomics, butterflies, compiler, reductions):
         if hasattr(module, name):
             return getattr(module, name)
     from . import mathematics

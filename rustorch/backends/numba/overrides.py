@@ -11,7 +11,19 @@ from numpy import ndarray
 
 from .availability import wanted
 
-_FAMILIES = ("activation", "optim", "standard", "normalization", "softmax", "loss", "convolution", "pooling", "attention")
+_FAMILIES = (
+    "activation",
+    "elementwise",
+    "optim",
+    "standard",
+    "normalization",
+    "recurrent",
+    "softmax",
+    "loss",
+    "convolution",
+    "pooling",
+    "attention",
+)
 
 
 def _all() -> dict[str, Callable[..., Any]]:

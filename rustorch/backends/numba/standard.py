@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .availability import always
 from .fusing import Fused
 
 #: Elements from which a compiled loop in several threads is faster than NumPy's: for functions of one pass over memory,
 #: and for those that compute longer.
-_LEAST, _LEAST_SLOW = 1 << 16, 1 << 13
+_LEAST, _LEAST_SLOW = (0, 0) if always() else (1 << 16, 1 << 13)
 
 _QUICK = (
     "abs",

@@ -11,7 +11,7 @@ import numpy
 from .. import dtypes
 from ..base import Array, Backend
 from ..kernels.elementwise import SMALL_POWERS
-from ..numba.availability import wanted
+from ..numba.availability import always, wanted
 from ..numba.overrides import either, fuse
 from . import OVERRIDES, optim
 from .memory import keep_freed_memory
@@ -40,7 +40,7 @@ class NumpyBackend(Backend):
     def __init__(self) -> None:
         super().__init__()
         if wanted():
-            self.xp.fuse = fuse
+            self.xp.fuse, self.xp.fuse_least = fuse, 0 if always() else 1 << 13
         self._ones: dict[numpy.dtype, numpy.ndarray] = {}
 
     def _find(self, name: str) -> Any:
