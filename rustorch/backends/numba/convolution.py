@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy
 from numpy import add, matmul
 
+from ..kernels.convolution import mirrored
+from ..numpy.namespace import NUMPY
 from ..threads import get_num_threads, spread
 from . import depthwise, winograd
 from .kernel import LEAST, flat
@@ -36,6 +38,9 @@ LONG_SUM = 512
 #: 0.85 of it for 32 to 256 channels. Its gradient of the weight needs more, for its products are narrow.
 CHANNELS, CHANNELS_SUM, TILES = 1 << 11, 1 << 12, 96
 
+#: Transformed elements of a sample at most: memory stays bounded.
+LARGEST = 1 << 22
+
 _FLOATS = (numpy.dtype("float32"), numpy.dtype("float64"))
 
 
@@ -52,8 +57,10 @@ class _Plan:
         Whether the columns of a sample are the sample itself.
     depthwise : bool
         Whether each channel has a kernel of its own.
+    bands : int
+        In how many parts along the first axis the columns of a sample are made, so that they stay in the cache.
     by_samples : bool
-        Whether threads take samples. Otherwise they take channels.
+        Whether threads take samples or bands of them. Otherwise they take channels.
     block : int
         How many samples have columns at the same time.
     """
@@ -69,8 +76,9 @@ class _Plan:
         self.pointwise = geo.size == x[2:] and geo.taps == 1 and stride == (1,) * len(stride) and not padding[0][0]
         self.depthwise = groups == x[1] == weight[0]
         self.cost = self.batch * weight[0] * self.rows * geo.positions
-        self.by_samples = geo.positions >= LONG and self.batch >= get_num_threads()
         sample = max(self.height * geo.positions * dtype.itemsize, 1)
+        self.bands = 1 if self.pointwise or geo.table is not None else min(max(sample // CACHE, 1), geo.size[0])
+        self.by_samples = geo.positions >= LONG and self.batch * self.bands >= get_num_threads()
         self.block = max(1, min(self.batch, (CACHE if self.by_samples else SHARED) // sample))
         kernels = (GATHER, SCATTER, SWAP) if geo.table is None else (GATHER_SMALL, SCATTER_SMALL, SWAP)
         self._gather: Any
@@ -109,6 +117,19 @@ class _Plan:
             self.gather(x, room, self.height * positions, positions)
             x = room
         return x.reshape(n, self.groups, self.rows, positions)
+
+    def band(self, x: Array, unit: int) -> tuple[int, slice, Array]:
+        """A band of a sample: the sample's number, the positions, and their columns, (groups, rows, positions)."""
+        sample, band = divmod(unit, self.bands)
+        size, axis, numbers = self.geo.size, 3 - len(self.geo.size), self.geo.numbers.copy()
+        first, end = size[0] * band // self.bands, size[0] * (band + 1) // self.bands
+        numbers[9 + axis] -= first * numbers[6 + axis]  # a band is an output whose padding begins elsewhere
+        numbers[15 + axis] = end - first
+        line = self.geo.positions // size[0]
+        count = (end - first) * line
+        room = scratch("columns", self.height * count, self.dtype)
+        self._gather(self.channels, room.size, x[sample], room, numbers, self.channels, 0, count)
+        return sample, slice(first * line, end * line), room.reshape(self.groups, self.rows, count)
 
     def joined(self, x: Array) -> Array:
         """The columns of some samples side by side, (groups, rows, n * positions)."""
@@ -152,6 +173,7 @@ def _by_tiles(x: Sizes, weight: Sizes, stride: Sizes, dilation: Sizes, groups: i
         and min(weight[:2]) >= 16
         and x[0] * x[2] * x[3] >= 4 * TILES
         and min(x[2:]) >= 6
+        and 4 * (weight[0] + weight[1]) * x[2] * x[3] <= LARGEST
     )
 
 
@@ -176,6 +198,9 @@ def conv(
         _conv_by_channels(plan, x, rows, None if bias is None else flat(bias), out)
         return out
     added = None if bias is None else bias.reshape(-1, *[1] * len(stride))
+    if plan.bands > 1:
+        _conv_by_bands(plan, x, rows, bias, out)
+        return out
 
     def work(first: int, stop: int) -> None:
         for start in range(first, stop, plan.block):
@@ -187,6 +212,22 @@ def conv(
 
     spread(plan.batch, plan.cost, work)
     return out
+
+
+def _conv_by_bands(plan: _Plan, x: Array, rows: Array, bias: Array | None, out: Array) -> None:
+    """Each thread computes some bands of samples."""
+    target = out.reshape(plan.batch, plan.groups, plan.outs, plan.geo.positions)
+    added = None if bias is None else bias.reshape(plan.groups, plan.outs, 1)
+
+    def work(first: int, stop: int) -> None:
+        for unit in range(first, stop):
+            sample, part, columns = plan.band(x, unit)
+            view = target[sample, ..., part]
+            matmul(rows, columns, view)
+            if added is not None:
+                add(view, added, view)
+
+    spread(plan.batch * plan.bands, plan.cost, work)
 
 
 def _conv_by_channels(plan: _Plan, x: Array, rows: Array, bias: Array | None, out: Array) -> None:
@@ -227,9 +268,13 @@ def conv_grad_weight(
 
     def work(first: int, stop: int) -> Array:
         total: Any = None
-        for start in range(first, stop, plan.block):
+        for start in range(first, stop, 1 if plan.bands > 1 else plan.block):
             end = min(start + plan.block, stop)
-            if positions < LONG_SUM:
+            if plan.bands > 1:
+                sample, places, columns = plan.band(x, start)
+                gradient = g[sample].reshape(groups, plan.outs, positions)[..., places]
+                term = matmul(columns, gradient.swapaxes(1, 2))
+            elif positions < LONG_SUM:
                 gradient = plan.side_by_side("gradient", g[start:end], plan.outs)
                 term = matmul(plan.joined(x[start:end]), gradient.swapaxes(1, 2))
             else:
@@ -239,7 +284,7 @@ def conv_grad_weight(
             total = term if total is None else add(total, term, total)
         return total
 
-    out, *others = spread(plan.batch, plan.cost, work)
+    out, *others = spread(plan.batch * plan.bands, plan.cost, work)
     for other in others:
         add(out, other, out)
     return out.swapaxes(1, 2).reshape(shape)
@@ -275,16 +320,18 @@ def conv_grad_input(
         return NotImplemented
     g, weight = flat(g), flat(weight)
     if plan.depthwise and set(stride) == {1}:
-        reach = [d * (k - 1) for k, d in zip(weight.shape[2:], dilation, strict=True)]
-        around = tuple([(r - before, r - after) for r, (before, after) in zip(reach, padding, strict=True)])
+        around = _around(weight, padding, dilation)
         return depthwise.conv(g, weight, None, geometry(g.shape[2:], weight.shape[2:], stride, around, dilation), True)
     if plan.depthwise:
         return depthwise.conv_grad_input(g, weight, size, plan.geo)
     if _by_tiles(g.shape, weight.shape, stride, dilation, groups, CHANNELS):
-        around = tuple([(2 - before, 2 - after) for before, after in padding])
-        out = winograd.conv(g, weight, None, around, flipped=True)
+        out = winograd.conv(g, weight, None, _around(weight, padding, dilation), flipped=True)
         if out is not NotImplemented:
             return out
+    if plan.bands > 1 and set(stride) == {1}:
+        return conv(
+            g, mirrored(NUMPY, weight, groups), None, stride, _around(weight, padding, dilation), dilation, groups
+        )
     rows = weight.reshape(groups, plan.outs, plan.rows).swapaxes(1, 2)
     out = numpy.empty(shape, plan.dtype)
     if not plan.by_samples:
@@ -303,6 +350,12 @@ def conv_grad_input(
 
     spread(plan.batch, plan.cost, work)
     return out
+
+
+def _around(weight: Array, padding: Pairs, dilation: Sizes) -> Pairs:
+    """The padding of the convolution that is the gradient in the input, for strides of 1."""
+    reach = [d * (k - 1) for k, d in zip(weight.shape[2:], dilation, strict=True)]
+    return tuple([(r - before, r - after) for r, (before, after) in zip(reach, padding, strict=True)])
 
 
 def _grad_input_by_channels(plan: _Plan, g: Array, rows: Array, out: Array) -> None:

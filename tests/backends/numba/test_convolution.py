@@ -50,13 +50,13 @@ def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["one thread", "threads", "small blocks"])
 def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One thread, two threads that share the smallest work, and the same with blocks of one sample."""
+    """One thread, two threads that share the smallest work, and the same with blocks of one sample and small bands."""
     before = threads.get_num_threads()
     threads.set_num_threads(1 if request.param == "one thread" else 2)
     monkeypatch.setattr(threads, "LEAST", 0)
     if request.param == "small blocks":
         for module in (convolution, winograd):
-            monkeypatch.setattr(module, "CACHE", 1)
+            monkeypatch.setattr(module, "CACHE", 1 << 13)
             monkeypatch.setattr(module, "SHARED", 1)
     yield
     threads.set_num_threads(before)
@@ -160,6 +160,22 @@ def test_other_dtypes_are_numpys(name: str, dtype: str) -> None:
     arguments = _arguments(name, "3x3", "float64")
     arguments[0] = arguments[0].astype(dtype)
     assert getattr(convolution, name)(*arguments) is NotImplemented
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_columns_of_a_large_image_are_made_in_bands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolution, "CACHE", 1 << 13)
+    made: list[int] = []
+    usual = windows.scratch
+
+    def scratch(name: str, count: int, dtype: Any) -> Any:
+        made.append(count)
+        return usual(name, count, dtype)
+
+    monkeypatch.setattr(convolution, "scratch", scratch)
+    _check(name, _arguments(name, "one sample", "float32"))
+    assert 2 <= len(made) <= 40
+    assert max(made) * 4 < 3 << 12
 
 
 def test_a_gradient_of_another_size_is_numpys() -> None:
