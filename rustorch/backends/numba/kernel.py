@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..base import Array
 
 #: Elements below which NumPy serves: the call of a compiled kernel would not pay.
-LEAST = 0 if always() else 1 << 11
+LEAST = 1 if always() else 1 << 11
 #: Elements from which a call waits until its kernel is compiled. Below, NumPy serves meanwhile.
 PATIENT = 0 if always() else 1 << 16
 #: Elements of a piece of work that one thread takes at least.
