@@ -43,6 +43,18 @@ class general_path:
                 FAST_TYPES.update(VARIABLES)
 
 
+class _Hooked:
+    """Whether a leaf has ever had a hook. Until then, backward does not look for hooks of leaves."""
+
+    __slots__ = ("leaves",)
+
+    def __init__(self) -> None:
+        self.leaves = False
+
+
+hooked = _Hooked()
+
+
 class Value:
     """What the engine knows of a Variable: an array, whether it is tracked, and its place in the graph.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import engine
-from .graph import Value, next_seq
+from .graph import Value, hooked, next_seq
 
 
 class Removable:
@@ -35,6 +35,7 @@ def register(value: Value, hook: Callable[..., Any]) -> Removable:
     owner: Any = value if value._node is None else value._node
     name = "_hooks" if value._node is None else "hooks"
     hooks = getattr(owner, name)
+    hooked.leaves = hooked.leaves or owner is value
     if hooks is None:
         hooks = {}
         setattr(owner, name, hooks)

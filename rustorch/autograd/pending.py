@@ -1,12 +1,15 @@
-"""Gradients on their way through the graph: each is brought to its value's shape and dtype, and added up."""
+"""Gradients on their way through the graph: each is brought to its value's shape and dtype, and added up. And which
+ways lead to a target.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heappush
 from typing import Any
 
 from ..backends import BY_TYPE, Array, Backend, Namespace, of
-from .graph import Node
+from .graph import Node, Value
 
 
 class Pending:
@@ -131,6 +134,32 @@ def _unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], by: Any, argument: int
         f"{name_of(by)}: the rule of input {_input(by, argument)!r} returned a gradient of shape {tuple(g.shape)} for "
         f"an input of shape {tuple(shape)}"
     )
+
+
+def leading_to(roots: Sequence[tuple[Value, Any]], targets: Sequence[Value]) -> dict[int, bool]:
+    """The nodes and leaves on the ways from the roots to the targets.
+
+    Returns
+    -------
+    dict
+        id of the node or leaf -> whether it leads further, to another target.
+    """
+    nodes: dict[int, Node] = {}
+    stack: list[Any] = [value._node or value for value, _ in roots]
+    while stack:
+        node = stack.pop()
+        if type(node) is Node and node.seq not in nodes:
+            nodes[node.seq] = node
+            stack.extend([parent for parent in node.parents if parent is not None])
+    needed = {id(target._node or target): False for target in targets}
+    for node in nodes.values():
+        if node.saved is None and id(node) not in needed:  # a freed node has lost its parents
+            raise freed(node)
+    for seq in sorted(nodes):
+        node = nodes[seq]
+        if any(parent is not None and id(parent) in needed for parent in node.parents):
+            needed[id(node)] = True
+    return needed
 
 
 def backend_of(array: Array) -> Backend:

@@ -179,7 +179,7 @@ def steps(name: str, update: Callable[..., Outcome], calls: Sequence[Call]) -> S
     if name not in plain.ELEMENTWISE:
         return [update(*arrays, **numbers) for arrays, numbers in calls]
     outcomes: list[Outcome | None] = [None] * len(calls)
-    left: Sequence[int] = _descend(calls) if name == "sgd" and _is_plain(calls) else range(len(calls))
+    left: Sequence[int] = _descend(calls) if name == "sgd" else range(len(calls))
     if left and (compiled := _compiled_steps()) is not None:
         done = compiled(name, [calls[i] for i in left])
         for i, outcome in zip(left, done, strict=True):
@@ -211,19 +211,9 @@ def _compiled_steps() -> Callable[[str, Sequence[Call]], Sequence[Outcome | None
     return steps
 
 
-def _is_plain(calls: Sequence[Call]) -> bool:
-    """Whether SGD subtracts the gradient times the learning rate, and does nothing else."""
-    last: Any = None
-    for _, numbers in calls:
-        if numbers is not last and (numbers["momentum"] or numbers["weight_decay"] or numbers["maximize"]):
-            return False
-        last = numbers
-    return True
-
-
 def _descend(calls: Sequence[Call]) -> list[int]:
-    """Take the steps of plain SGD for small parameters: two calls of NumPy for each are faster than anything else.
-    Returns the numbers of the calls that are left.
+    """Take the steps of SGD that subtract the gradient of a small parameter times the learning rate, and do nothing
+    else: two calls of NumPy are faster than anything else. Returns the numbers of the calls that are left.
     """
     left: list[int] = []
     last: Any = None
@@ -232,11 +222,14 @@ def _descend(calls: Sequence[Call]) -> list[int]:
     for i, (arrays, numbers) in enumerate(calls):
         p: Any = arrays[0]
         g: Any = arrays[1]
-        if p.size > SMALL:
+        if numbers is not last:
+            last, dtype = numbers, None
+            is_plain = not (numbers["momentum"] or numbers["weight_decay"] or numbers["maximize"])
+        if not is_plain or p.size > SMALL:
             left.append(i)
             continue
-        if p.dtype is not dtype or numbers is not last:
-            dtype, last = p.dtype, numbers
+        if p.dtype is not dtype:
+            dtype = p.dtype
             (rate,) = numbers_of(dtype, numbers["lr"])
         try:
             subtract(p, multiply(g, rate), p)
