@@ -35,19 +35,15 @@ def _problem(operation: Operation, backend: Backend, natives: Sequence[Any]) -> 
     """Why the arrays do not run through the loop; empty if they do."""
     loop = operation.loop(backend)
     size = prod(broadcast_shapes(*[tuple(a.shape) for a in natives if hasattr(a, "shape")]))
-    if loop is None:
-        if backend.name != "cpu":
-            return f"there are no loops on device {backend.name!r}"
-        from ..backends.numba.overrides import report
-
-        return f"there are no loops without Numba ({report().removeprefix('not used: ')})"
+    if loop is None and backend.name != "cpu":
+        return f"there are no loops on device {backend.name!r}"
     if not (operation.whole or operation.trace.fits(natives, broadcast_shapes)):
         return "its results have different shapes"
     if backend.name != "cpu":
         return "" if size else "there are no elements"
     from ..backends.numba.kernel import LEAST, STATE
 
+    if size < LEAST:
+        return f"{size} elements are too few for a loop"
     STATE.find_out()
-    if STATE.problem:
-        return f"there are no loops without Numba ({STATE.problem})"
-    return f"{size} elements are too few for a loop" if size < LEAST else ""
+    return "" if loop is not None and not STATE.problem else f"there are no loops without Numba ({STATE.problem})"

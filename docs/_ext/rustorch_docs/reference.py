@@ -23,6 +23,7 @@ from rustorch import backends, ops
 MODULES = (
     "autograd",
     "func",
+    "fusion",
     "pytree",
     "nn",
     "nn.functional",
