@@ -33,7 +33,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "mse", "mse_grad", "huber", "huber_grad", "smooth_l1", "smooth_l1_grad", "cross_entropy", "cross_entropy_grad",
         "binary_cross_entropy", "binary_cross_entropy_grad", "binary_cross_entropy_grad_target",
         "binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits_grad", "gaussian_nll_slope", "quotient",
-        "quotient_or_zero",
+        "quotient_or_zero", "reduced_huber", "reduced_smooth_l1", "reduced_binary_cross_entropy",
+        "reduced_binary_cross_entropy_with_logits",
     ),
     "normalization": (
         "layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "group_norm", "group_norm_grad", "batch_norm",

@@ -102,6 +102,32 @@ def gaussian_nll_slope(xp: Namespace, d: Array, var: Array) -> Array:
     return 0.5 * (1 / var - each * each)
 
 
+def reduced_huber(xp: Namespace, d: Array, delta: float, reduction: str) -> Array:
+    """The "mean" or "sum" of `huber`."""
+    return _reduced(xp, xp.huber(d, delta), reduction)
+
+
+def reduced_smooth_l1(xp: Namespace, d: Array, beta: float, reduction: str) -> Array:
+    """The "mean" or "sum" of `smooth_l1`."""
+    return _reduced(xp, xp.smooth_l1(d, beta), reduction)
+
+
+def reduced_binary_cross_entropy(xp: Namespace, x: Array, target: Array, reduction: str) -> Array:
+    """The "mean" or "sum" of `binary_cross_entropy`."""
+    return _reduced(xp, xp.binary_cross_entropy(x, target), reduction)
+
+
+def reduced_binary_cross_entropy_with_logits(
+    xp: Namespace, x: Array, target: Array, positive: Array | None, reduction: str
+) -> Array:
+    """The "mean" or "sum" of `binary_cross_entropy_with_logits`."""
+    return _reduced(xp, xp.binary_cross_entropy_with_logits(x, target, positive), reduction)
+
+
+def _reduced(xp: Namespace, losses: Array, reduction: str) -> Array:
+    return xp.mean(losses) if reduction == "mean" else xp.sum(losses)
+
+
 def quotient(xp: Namespace, total: Array, count: Array) -> Array:
     """``total / count``; nan or infinity, without a warning, where the count is 0."""
     is_zero = count == 0

@@ -284,11 +284,32 @@ def mse(x: Array, target: Array, divisor: float) -> Array:
     return total if total is NotImplemented else total / divisor
 
 
+def _reduced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An override for the mean or sum of a loss. The function's last argument says which."""
+    summed = Summed(function)
+
+    def reduced(*args: Any) -> Any:
+        *values, reduction = args
+        total = summed(*values)
+        return total / values[0].size if reduction == "mean" and total is not NotImplemented else total
+
+    return reduced
+
+
+#: Losses whose means and sums are made in one loop.
+_SUMMED = (
+    plain.huber,
+    plain.smooth_l1,
+    plain.binary_cross_entropy,
+    plain.binary_cross_entropy_with_logits,
+)
+
 OVERRIDES: dict[str, Callable[..., Any]] = {
     "cross_entropy": cross_entropy,
     "cross_entropy_grad": cross_entropy_grad,
     "mse": mse,
     "mse_grad": Fused(plain.mse_grad, 1 << 16),
+    **{f"reduced_{function.__name__}": _reduced(function) for function in _SUMMED},
     **fused(
         plain.huber,
         plain.huber_grad,

@@ -142,7 +142,11 @@ def smooth_l1_loss(
     d = input - target
     if beta < limits.smallest_normal:
         return reduced(ops.abs(d), reduction)
-    return reduced(network.smooth_l1(d, float(beta)) if beta <= limits.max else d * (0.5 / beta) * d, reduction)
+    if beta > limits.max:
+        return reduced(d * (0.5 / beta) * d, reduction)
+    if reduction == "none" or not d.size:
+        return reduced(network.smooth_l1(d, float(beta)), reduction)
+    return network.reduced_smooth_l1(d, float(beta), reduction)
 
 
 def huber_loss(
@@ -178,7 +182,10 @@ def huber_loss(
     if not delta > 0:
         raise ValueError(f"huber_loss: delta is positive, not {delta}")
     input, target = pair("huber_loss", input, target, "iuf", to="input")
-    losses = network.huber(input - target, min(float(delta), ops.finfo(input.dtype).max))
+    d, delta = input - target, min(float(delta), ops.finfo(input.dtype).max)
+    if weight is None and reduction != "none" and d.size:
+        return network.reduced_huber(d, delta, reduction)
+    losses = network.huber(d, delta)
     if weight is None:
         return reduced(losses, reduction)
     return counted(losses, elements_weight("huber_loss", weight, losses), reduction, average=False)
@@ -232,6 +239,8 @@ def binary_cross_entropy(
         if known(x, lambda v: ops.logical_or(v < 0, v > 1)):
             instead = "; for logits there is binary_cross_entropy_with_logits" if x is input else ""
             raise ValueError(f"{name}: {words} probabilities, in [0, 1]{instead}")
+    if weight is None and reduction != "none" and input.size:
+        return network.reduced_binary_cross_entropy(input, target, reduction)
     return reduced(_weighed(name, network.binary_cross_entropy(input, target), weight), reduction)
 
 
@@ -276,6 +285,8 @@ def binary_cross_entropy_with_logits(
     reduction = reduction_of(name, reduction, size_average, reduce)
     input, target = pair(name, input, target)
     positive = None if pos_weight is None else factor(name, pos_weight, input, "pos_weight")
+    if weight is None and reduction != "none" and input.size:
+        return network.reduced_binary_cross_entropy_with_logits(input, target, positive, reduction)
     return reduced(_weighed(name, network.binary_cross_entropy_with_logits(input, target, positive), weight), reduction)
 
 

@@ -6,6 +6,7 @@ the infinite factor before they multiply. They never replace the product: it kee
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ...autograd.primitive import Primitive
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "at_least", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss", "gaussian_nll",
-    "huber", "kl_div", "kl_div_of_logs", "mse", "poisson_nll", "poisson_nll_of_logs", "quotient", "smooth_l1",
-    "weighed",
+    "huber", "kl_div", "kl_div_of_logs", "mse", "poisson_nll", "poisson_nll_of_logs", "quotient",
+    "reduced_binary_cross_entropy", "reduced_binary_cross_entropy_with_logits", "reduced_huber", "reduced_smooth_l1",
+    "smooth_l1", "weighed",
 ]  # fmt: skip
 
 #: Second derivatives of binary cross-entropy divide by this number at least, as the kernel of the first one does.
@@ -171,6 +173,41 @@ binary_cross_entropy_with_logits_grad = Primitive(
     x=lambda xp, g, g_out, x, target, positive: g * g_out * _mean_of_slopes(xp, x, target, positive),
     target=_target_of_logits_grad,
     positive=lambda xp, g, g_out, x, target: -(g * g_out) * (target * xp.sigmoid(-x)),
+)
+
+
+# -- means and sums of these losses: a kernel can add up while it computes ---------------------------------------------
+def _each(g: Array, x: Array, reduction: str) -> Array:
+    """The gradient of every loss, from that of their mean or sum."""
+    return g / prod(x.shape) if reduction == "mean" else g
+
+
+reduced_huber = Primitive(
+    "reduced_huber",
+    lambda xp, d, /, delta, reduction: xp.reduced_huber(d, delta, reduction),
+    d=lambda xp, g, d, delta, reduction: xp.huber_grad(_each(g, d, reduction), d, delta),
+)
+reduced_smooth_l1 = Primitive(
+    "reduced_smooth_l1",
+    lambda xp, d, /, beta, reduction: xp.reduced_smooth_l1(d, beta, reduction),
+    d=lambda xp, g, d, beta, reduction: xp.smooth_l1_grad(_each(g, d, reduction), d, beta),
+)
+reduced_binary_cross_entropy = Primitive(
+    "reduced_binary_cross_entropy",
+    lambda xp, x, target, /, reduction: xp.reduced_binary_cross_entropy(x, target, reduction),
+    x=lambda xp, g, x, target, reduction: xp.binary_cross_entropy_grad(_each(g, x, reduction), x, target),
+    target=lambda xp, g, x, reduction: xp.binary_cross_entropy_grad_target(_each(g, x, reduction), x),
+)
+reduced_binary_cross_entropy_with_logits = Primitive(
+    "reduced_binary_cross_entropy_with_logits",
+    lambda xp, x, target, positive, /, reduction: xp.reduced_binary_cross_entropy_with_logits(
+        x, target, positive, reduction
+    ),
+    x=lambda xp, g, x, target, positive, reduction: xp.binary_cross_entropy_with_logits_grad(
+        _each(g, x, reduction), x, target, positive
+    ),
+    target=lambda xp, g, x, positive, reduction: _target_of_logits(xp, _each(g, x, reduction), x, positive),
+    positive=lambda xp, g, x, target, reduction: _positive_of_logits(xp, _each(g, x, reduction), x, target),
 )
 
 

@@ -265,3 +265,17 @@ def test_mean_squares(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for n in (1, 7000):
         _check([OVERRIDES["mse"](x, target, n)], [KERNELS["mse"](PLAIN, x, target, n)])
     assert OVERRIDES["mse"](x, target[0], 1) is NotImplemented
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["huber", "smooth_l1", "binary_cross_entropy", "binary_cross_entropy_with_logits"])
+def test_means_and_sums_of_losses(name: str, dtype: str) -> None:
+    count, numbers = ELEMENTWISE[name]
+    x, *others = [_draw((30, 300), dtype, i) for i in range(count)]
+    others = [abs(a) / 5 for a in others]
+    x = abs(x) / 5 if name == "binary_cross_entropy" else x
+    for reduction in ("mean", "sum"):
+        arguments = (x, *others, *numbers, reduction)
+        _check([OVERRIDES[f"reduced_{name}"](*arguments)], [KERNELS[f"reduced_{name}"](PLAIN, *arguments)])
+    if others:
+        assert OVERRIDES[f"reduced_{name}"](x, *others[:-1], others[-1][0], "sum") is NotImplemented
