@@ -57,6 +57,41 @@ def _conjugates(xp: Namespace, *arrays: Array | None) -> tuple[Any, ...]:
     return tuple([None if a is None else xp.conj(a) for a in arrays])
 
 
+# -- what a step computes for each unit --------------------------------------------------------------------------------
+def rnn_slope(xp: Namespace, out: Array, nonlinearity: str) -> Array:
+    """The derivative of tanh or ReLU, from its result."""
+    return xp.where(out > 0, xp.ones_like(out), xp.zeros_like(out)) if nonlinearity == "relu" else 1 - out * out
+
+
+def lstm_cell(xp: Namespace, i: Array, f: Array, m: Array, o: Array, c: Array) -> tuple[Array, ...]:
+    """The step of `lstm_steps` after its sums: the four gates, the cell state, its tanh, and the hidden state."""
+    i, f, m, o = xp.sigmoid(i), xp.sigmoid(f), xp.tanh(m), xp.sigmoid(o)
+    c = f * c + i * m
+    s = xp.tanh(c)
+    return i, f, m, o, c, s, o * s
+
+
+def lstm_slopes(xp: Namespace, i: Array, f: Array, m: Array, o: Array, before: Array, s: Array) -> tuple[Array, ...]:
+    """The derivatives of the cell state in the sums of i, f and m, and those of the hidden state in the sum of o and in
+    the cell state. ``before`` is the cell state before the step, and s is the tanh of the one after it.
+    """
+    return m * i * (1 - i), before * f * (1 - f), i * (1 - m * m), s * o * (1 - o), o * (1 - s * s)
+
+
+def gru_cell(xp: Namespace, r: Array, u: Array, n: Array, d: Array, h: Array) -> tuple[Array, ...]:
+    """The step of `gru_steps` after its sums: the gates and the hidden state."""
+    r, u = xp.sigmoid(r), xp.sigmoid(u)
+    n = xp.tanh(n + r * d)
+    return r, u, n, n + u * (h - n)
+
+
+def gru_slopes(xp: Namespace, r: Array, u: Array, n: Array, d: Array, before: Array) -> tuple[Array, ...]:
+    """The derivatives of the hidden state in the sums of r, u and n. ``before`` is the state before the step."""
+    k_n = (1 - u) * (1 - n * n)
+    return k_n * d * r * (1 - r), (before - n) * u * (1 - u), k_n
+
+
+# -- sequences ---------------------------------------------------------------------------------------------------------
 def rnn_steps(xp: Namespace, z: Array, h: Array | None, w_hh: Array, reverse: bool, nonlinearity: str) -> Array:
     """``h[t] = tanh(z[t] + h[t-1] @ w_hh.T)``, with ReLU in place of tanh if ``nonlinearity`` is "relu".
 
@@ -88,10 +123,7 @@ def rnn_steps_grad(
 ) -> tuple[Array, Array, Array]:
     """The gradients of `rnn_steps` in z, h and w_hh; ``out`` is what it returned."""
     h, w_hh, out = _conjugates(xp, h, w_hh, out)
-    if nonlinearity == "relu":
-        slopes = xp.astype(out > 0, out.dtype)
-    else:
-        slopes = 1 - out * out
+    slopes = rnn_slope(xp, out, nonlinearity)
     back: Array | None = None
     dzs = []
     for g_step, slope in zip(
@@ -133,10 +165,8 @@ def lstm_steps(
     hidden, gates, cells, squashed = [], [], [], []
     for x in _in_order(xp.unstack(z), reverse):
         i, f, m, o = _parts(xp, x + xp.linear(h, w_hh, None), 4)
-        i, f, m, o = xp.sigmoid(i), xp.sigmoid(f), xp.tanh(m), xp.sigmoid(o)
-        c = f * c + i * m
-        s = xp.tanh(c)
-        h = o * s if w_hr is None else xp.linear(o * s, w_hr, None)
+        i, f, m, o, c, s, h = lstm_cell(xp, i, f, m, o, c)
+        h = h if w_hr is None else xp.linear(h, w_hr, None)
         hidden.append(h)
         gates.append(_joined(xp, [i, f, m, o]))
         cells.append(c)
@@ -171,9 +201,9 @@ def lstm_steps_grad(
     i, f, m, o = _parts(xp, gates, 4)
     # the gradient of z is these times the gradient of c, or for the last part times the gradient of h
     before = states_before(xp, c, cells, reverse)
-    factors = [m * i * (1 - i), before * f * (1 - f), i * (1 - m * m), squashed * o * (1 - o)]
-    cell_slope = o * (1 - squashed * squashed)
-    by_step = [_in_order(xp.unstack(a), not reverse) for a in (g, *factors, cell_slope, f)]
+    by_step = [
+        _in_order(xp.unstack(a), not reverse) for a in (g, *lstm_slopes(xp, i, f, m, o, before, squashed), f)
+    ]
     back: Array | None = None
     dc = g_cell
     dzs, dhs = [], []
@@ -221,9 +251,7 @@ def gru_steps(
     for x in _in_order(xp.unstack(z), reverse):
         z_r, z_u, z_n = _parts(xp, x, 3)
         a, b, d = _parts(xp, xp.linear(h, w_hh, b_hh), 3)
-        r, u = xp.sigmoid(z_r + a), xp.sigmoid(z_u + b)
-        n = xp.tanh(z_n + r * d)
-        h = n + u * (h - n)
+        r, u, n, h = gru_cell(xp, z_r + a, z_u + b, z_n, d, h)
         hidden.append(h)
         gates.append(_joined(xp, [r, u, n]))
         products.append(d)
@@ -248,9 +276,7 @@ def gru_steps_grad(
     r, u, n = _parts(xp, gates, 3)
     start = states_before(xp, h, out, reverse)
     # the gradients of the parts of z are these times the gradient of h
-    k_n = (1 - u) * (1 - n * n)
-    k_u = (start - n) * u * (1 - u)
-    k_r = k_n * products * r * (1 - r)
+    k_r, k_u, k_n = gru_slopes(xp, r, u, n, products, start)
     by_step = [_in_order(xp.unstack(a), not reverse) for a in (g, _joined(xp, [k_r, k_u, k_n * r]), u)]
     back: Array | None = None
     dhs, ds = [], []
