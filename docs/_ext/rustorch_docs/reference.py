@@ -45,7 +45,8 @@ MODULES = (
 SPLIT = ("nn", "nn.functional")
 #: The introduction of a page that shows only a part of its module.
 INTRODUCTIONS = {
-    "devices": "The default device: new arrays and layers are made on it, unless a call names another device.",
+    "devices": "The default device: new arrays and layers are made on it, unless a call names another device. And the "
+    "number of threads that compute on the CPU.",
     "variable": "`Variable` is an array with a gradient and a place in the graph. Its operators are the standard's.",
 }
 #: Methods that a page describes again where a class overrides them: their arguments and shapes differ.
@@ -105,7 +106,7 @@ def own_modules() -> list[Page]:
     for path in MODULES:
         module = importlib.import_module(f"rustorch.{path}")
         pages.append(Page(path, f"rustorch.{path}", module, tuple(module.__all__), module))
-    devices = ("get_default_device", "set_default_device")
+    devices = ("get_default_device", "set_default_device", "get_num_threads", "set_num_threads")
     pages.append(Page("devices", "rustorch", rustorch, devices, rustorch))
     names = ("resolve", "status", "synchronize", "DeviceUnavailable")
     pages.append(Page("backends", "rustorch.backends", backends, names, backends))
