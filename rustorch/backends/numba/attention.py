@@ -1,4 +1,8 @@
-"""Attention in tiles: what lies between two products is one compiled pass over a tile, which stays in the cache."""
+"""Attention: what lies between two products is one compiled pass over scores that are in the cache.
+
+Long rows of scores are computed in tiles, and again in the backward. Short ones are kept instead: the softmax is no
+larger than what the gradient needs besides it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,11 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy
+
+from .. import threads
 from ..numpy import attention_tiles as tiles
-from .kernel import LEAST, Kernel
+from .kernel import Kernel, flat
 
 if TYPE_CHECKING:
     from ..base import Array
@@ -17,8 +24,11 @@ if TYPE_CHECKING:
     T: Any = None  # the kernel's dtype
 
 INF = math.inf
+Launch = Callable[..., None]
 #: About how many additions an element of a tile takes.
 _COST = 4
+#: Scores from which compiled passes are faster than NumPy's.
+_LEAST = 1 << 12
 
 
 # -- the loops ---------------------------------------------------------------------------------------------------------
@@ -46,8 +56,8 @@ def clear(row: Any) -> None:
 
 
 def _softmax(
-    scores: Any, mask: Any, keep: Any, tops: Any, totals: Any, out: Any, masked: int, kept: int, values: int,
-    mask_batch: int, mask_head: int, mask_query: int, keep_batch: int, keep_head: int, keep_query: int,
+    scores: Any, mask: Any, keep: Any, tops: Any, totals: Any, out: Any, masked: int, kept: int, divided: int,
+    values: int, mask_batch: int, mask_head: int, mask_query: int, keep_batch: int, keep_head: int, keep_query: int,
     heads: int, queries: int, keys: int, offset: int, scale: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
     for r in range(start, stop):
@@ -78,6 +88,10 @@ def _softmax(
             sums = out[r * values : r * values + values]
             for j in range(sums.size):
                 sums[j] *= correction
+        if divided:
+            inverse = T(1) if total == T(0) else T(1) / total
+            for j in range(row.size):
+                row[j] *= inverse
         tops[r] = top
         totals[r] = total
         if kept:
@@ -119,12 +133,30 @@ def _softmax_grad(
             multiply_by(row, keep[at : at + seen])
 
 
+def _weights_grad(
+    p: Any, slopes: Any, keep: Any, kept: int, keep_batch: int, keep_head: int, keep_query: int,
+    heads: int, queries: int, keys: int, scale: Any, start: int, stop: int,
+) -> None:  # fmt: skip
+    for r in range(start, stop):
+        row, slope = p[r * keys : r * keys + keys], slopes[r * keys : r * keys + keys]
+        if kept:
+            at = r // (queries * heads) * keep_batch + r // queries % heads * keep_head + r % queries * keep_query
+            multiply_by(slope, keep[at : at + keys])
+        dot = T(0)
+        for j in range(row.size):
+            dot = plus(dot, row[j] * slope[j])
+        for j in range(row.size):
+            slope[j] = row[j] * (slope[j] - dot) * scale
+
+
 SOFTMAX = Kernel(
-    _softmax, "T[] T[]? T[]? T[] T[] T[]? int int int int int int int int int int int int int T", name="attention"
+    _softmax, "T[] T[]? T[]? T[] T[] T[]? int int int int int int int int int int int int int int T", name="attention"
 )
 SOFTMAX_GRAD = Kernel(
     _softmax_grad, "T[] T[] T[]? T[]? f8[] T[] int int int int int int int int int int int int T", name="attention_grad"
 )
+
+WEIGHTS_GRAD = Kernel(_weights_grad, "T[] T[] T[]? int int int int int int int T", name="attention_weights_grad")
 
 
 # -- the passes --------------------------------------------------------------------------------------------------------
@@ -142,21 +174,21 @@ def _rows(x: Array | None) -> tuple[Array | None, tuple[int, int, int]]:
     return x, (batch // size, head // size, query // size)
 
 
-def _softmax_pass(launch: Callable[..., None]) -> tiles.Softmax:
+def _softmax_pass(launch: Launch, divided: bool = False) -> tiles.Softmax:
     def softmax(scores: Array, tile: tiles.Tile, tops: Array, totals: Array, out: Array | None) -> None:
         batch, heads, queries, keys = scores.shape
         mask, mask_steps = _rows(tile.mask)
         keep, keep_steps = _rows(tile.keep)
         launch(
             batch * heads * queries, scores.size * _COST, scores, mask, keep, tops, totals, out, mask is not None,
-            keep is not None, 0 if out is None else out.shape[-1], *mask_steps, *keep_steps, heads, queries, keys,
-            tile.offset, tile.scale,
+            keep is not None, divided, 0 if out is None else out.shape[-1], *mask_steps, *keep_steps, heads, queries,
+            keys, tile.offset, tile.scale,
         )  # fmt: skip
 
     return softmax
 
 
-def _softmax_grad_pass(launch: Callable[..., None]) -> tiles.SoftmaxGrad:
+def _softmax_grad_pass(launch: Launch) -> tiles.SoftmaxGrad:
     def softmax_grad(scores: Array, slopes: Array, tile: tiles.Tile, logs: Array, dots: Array) -> None:
         batch, heads, queries, keys = scores.shape
         mask, mask_steps = _rows(tile.mask)
@@ -167,6 +199,51 @@ def _softmax_grad_pass(launch: Callable[..., None]) -> tiles.SoftmaxGrad:
         )  # fmt: skip
 
     return softmax_grad
+
+
+# -- short rows --------------------------------------------------------------------------------------------------------
+def _attend(plan: tiles.Plan, launch: Launch) -> tuple[Array, Array]:
+    """The output and the softmax."""
+    softmax = _softmax_pass(launch, divided=True)
+    p = numpy.empty((*plan.q.shape[:-1], plan.keys), plan.dtype)
+    out = tiles.like(plan.q, (*plan.q.shape[:-1], plan.values))
+    groups = plan.groups()
+
+    def work(start: int, stop: int) -> None:
+        for group in groups[start:stop]:
+            weights = numpy.matmul(plan.q[group], plan.k[group].swapaxes(-1, -2), p[group])
+            tops = numpy.full(weights.shape[:-1], -INF, plan.dtype)
+            tile = plan.tile(group, 0, plan.queries, 0, plan.keys)
+            softmax(weights, tile._replace(keep=None), tops, numpy.empty_like(tops), None)
+            numpy.matmul(weights if tile.keep is None else weights * tile.keep, plan.v[group], out[group])
+
+    threads.spread(len(groups), plan.cost(2), work)
+    lead = plan.shape[:-1]
+    return out.reshape(*lead, plan.values), p.reshape(*lead, plan.keys)
+
+
+def _attend_grad(plan: tiles.Plan, g: Array, p: Array, launch: Launch) -> list[Array]:
+    """The gradients of q, k and v in four dimensions."""
+    results = [tiles.like(x, x.shape) for x in (plan.q, plan.k, plan.v)]
+    groups = plan.groups()
+
+    def work(start: int, stop: int) -> None:
+        for group in groups[start:stop]:
+            dq, dk, dv = (x[group] for x in results)
+            weights = p[group]
+            slopes = numpy.matmul(g[group], plan.v[group].swapaxes(-1, -2))
+            batch, heads, queries, keys = slopes.shape
+            keep, steps = _rows(plan.tile(group, 0, queries, 0, keys).keep)
+            launch(
+                batch * heads * queries, slopes.size * _COST, weights, slopes, keep, keep is not None, *steps, heads,
+                queries, keys, plan.scale,
+            )  # fmt: skip
+            numpy.matmul(slopes, plan.k[group], dq)
+            numpy.matmul(slopes.swapaxes(-1, -2), plan.q[group], dk)
+            numpy.matmul((weights if keep is None else weights * keep).swapaxes(-1, -2), g[group], dv)
+
+    threads.spread(len(groups), plan.cost(4), work)
+    return results
 
 
 # -- the kernels -------------------------------------------------------------------------------------------------------
@@ -180,12 +257,14 @@ def attention(
     causal: bool,
     mask_learns: bool,
 ) -> Any:
-    size = q.size * k.shape[-2]
-    if size < LEAST * q.shape[-1] or mask_learns or not tiles.serves(q, k, v, mask, keep):
+    keys, size = k.shape[-2], q.shape[-1]
+    if q.size * keys < _LEAST * size or mask_learns or not tiles.serves(q, k, v, mask, keep):
         return NotImplemented
-    launch = SOFTMAX.of(q.dtype, size // q.shape[-1])
+    launch = SOFTMAX.of(q.dtype, q.size // size * keys)
     if launch is None:
         return NotImplemented
+    if keys <= size + v.shape[-1]:
+        return _attend(tiles.Plan(q, k, v, mask, keep, scale, causal, keys), launch)
     return tiles.forward(q, k, v, mask, keep, scale, causal, _softmax_pass(launch))
 
 
@@ -202,12 +281,17 @@ def attention_grad(
     causal: bool,
     mask_learns: bool,
 ) -> Any:
-    if p.ndim >= q.ndim:  # the softmax itself, not the logarithms of `tiles`
+    if mask_learns or out.size * k.shape[-2] < _LEAST * v.shape[-1] or not tiles.serves(q, k, v, None, keep):
         return NotImplemented
-    launch = SOFTMAX_GRAD.of(q.dtype, p.size * k.shape[-2])
-    if launch is None:
+    kernel = SOFTMAX_GRAD if p.ndim < q.ndim else WEIGHTS_GRAD
+    launch = kernel.of(q.dtype, q.size // q.shape[-1] * k.shape[-2])
+    if launch is None or g.dtype != q.dtype:
         return NotImplemented
-    return *tiles.backward(g, q, k, v, mask, keep, out, p, scale, causal, _softmax_grad_pass(launch)), None
+    if kernel is SOFTMAX_GRAD:
+        return *tiles.backward(g, q, k, v, mask, keep, out, p, scale, causal, _softmax_grad_pass(launch)), None
+    plan = tiles.Plan(q, k, v, None, keep, scale, causal, k.shape[-2])
+    results = _attend_grad(plan, tiles.four(g), tiles.four(flat(p)), launch)
+    return *[dx.reshape(x.shape) for dx, x in zip(results, (q, k, v), strict=True)], None
 
 
 OVERRIDES: dict[str, Callable[..., Any]] = {"attention": attention, "attention_grad": attention_grad}

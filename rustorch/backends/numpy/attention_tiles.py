@@ -127,26 +127,34 @@ def serves(q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None)
     return bool(q.size and k.size and v.size)
 
 
-def _four(x: Array) -> Array:
+def four(x: Array) -> Array:
     """The array with two leading dimensions."""
     lead = x.shape[:-2]
     return x if len(lead) == 2 else x.reshape(-1 if len(lead) > 2 else 1, lead[-1] if lead else 1, *x.shape[-2:])
 
 
-class _Plan:
+class Plan:
     """How the work is cut into tiles, and its arrays in four dimensions."""
 
     def __init__(
-        self, q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None, scale: float, causal: bool
+        self,
+        q: Array,
+        k: Array,
+        v: Array,
+        mask: Array | None,
+        keep: Array | None,
+        scale: float,
+        causal: bool,
+        k_step: int = KEYS,
     ):
         self.shape = q.shape
-        self.q, self.k, self.v = _four(q), _four(k), _four(v)
+        self.q, self.k, self.v = four(q), four(k), four(v)
         self.batch, self.heads, self.queries, self.size = self.q.shape
         self.keys, self.values = self.v.shape[-2:]
         scores = (*q.shape[:-1], self.keys)
-        self.mask, self.keep = (None if x is None else _four(numpy.broadcast_to(x, scores)) for x in (mask, keep))
+        self.mask, self.keep = (None if x is None else four(numpy.broadcast_to(x, scores)) for x in (mask, keep))
         self.scale, self.causal = scale, causal
-        self.k_step = min(self.keys, KEYS)
+        self.k_step = min(self.keys, k_step)
         self.q_step = min(self.queries, max(QUERIES, TILE // self.k_step))
         self.dtype = q.dtype
 
@@ -184,7 +192,7 @@ class _Plan:
         return multiplications
 
 
-def _like(x: Array, shape: tuple[int, ...]) -> Array:
+def like(x: Array, shape: tuple[int, ...]) -> Array:
     """A new array of this shape whose dimensions lie in memory in the order of those of x."""
     return numpy.empty_like(x, shape=shape, subok=False)
 
@@ -223,8 +231,8 @@ def forward(
     softmax: Softmax = softmax,
 ) -> tuple[Array, Array]:
     """The output, (..., queries, values), and the logarithms for `backward`, (..., queries)."""
-    plan = _Plan(q, k, v, mask, keep, scale, causal)
-    out = _like(plan.q, (*plan.q.shape[:-1], plan.values))
+    plan = Plan(q, k, v, mask, keep, scale, causal)
+    out = like(plan.q, (*plan.q.shape[:-1], plan.values))
     logs = numpy.empty(plan.q.shape[:-1], _FLOAT64)
     key_parts = _steps(plan.keys, plan.k_step)
     units = [(group, i) for group in plan.groups() for i in range(0, plan.queries, plan.q_step)]
@@ -247,7 +255,7 @@ def forward(
 
 
 def _attend(
-    plan: _Plan,
+    plan: Plan,
     group: tuple[slice, slice],
     i: int,
     softmax: Softmax,
@@ -293,9 +301,9 @@ def backward(
     softmax_grad: SoftmaxGrad = softmax_grad,
 ) -> tuple[Array, Array, Array]:
     """The gradients of q, k and v; ``out`` and ``logs`` are the results of `forward`."""
-    plan = _Plan(q, k, v, mask, keep, scale, causal)
-    g4, out4, logs4 = _four(g), _four(out), logs.reshape(plan.q.shape[:-1])
-    results = [_like(x, x.shape) for x in (plan.q, plan.k, plan.v)]
+    plan = Plan(q, k, v, mask, keep, scale, causal)
+    g4, out4, logs4 = four(g), four(out), logs.reshape(plan.q.shape[:-1])
+    results = [like(x, x.shape) for x in (plan.q, plan.k, plan.v)]
     groups = plan.groups()
     parts = _steps(plan.queries, plan.q_step)
 
@@ -319,7 +327,7 @@ def backward(
 
 
 def _attend_grad(
-    plan: _Plan,
+    plan: Plan,
     group: tuple[slice, slice],
     j: int,
     j_stop: int,

@@ -21,12 +21,13 @@ from tests.backends.test_numpy_attention import (
     drawn,
 )
 
+#: Few keys: the softmax is kept.
+SHORT = [((2, 3), 5, 7, 4, 3), ((2, 1, 2), 64, 1, 1, 8), ((), 300, 16, 8, 8), ((40,), 16, 16, 8, 8)]
+
 
 @pytest.fixture(autouse=True)
 def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "LEAST", 1)
-    monkeypatch.setattr(attention, "LEAST", 1)
-    monkeypatch.setattr(kernel, "PATIENT", 0)
+    monkeypatch.setattr(attention, "_LEAST", 0)
 
 
 def _forward(*arguments: Any) -> Any:
@@ -47,12 +48,33 @@ def test_tiles_give_the_results_of_the_plain_version(shape: tuple[Any, ...], dty
     compare_all(_forward, _backward, shape, dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHORT, ids=str)
+def test_short_rows_give_the_results_of_the_plain_version(shape: tuple[Any, ...], dtype: str) -> None:
+    compare_all(_forward, _backward, shape, dtype, tiled=False)
+
+
 def test_special_values() -> None:
     compare_special_values(_forward, _backward)
+    arrays = drawn(((2,), 5, 4, 4, 3), "float64")
+    mask = numpy.zeros((5, 4))
+    mask[1] = -numpy.inf
+    mask[2, 1] = -numpy.inf
+    mask[3] = 1e4
+    compare(_forward, _backward, arrays, mask, None, 0.5, False, tiled=False)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("value", [1e-30, 1e30, numpy.inf, -numpy.inf, numpy.nan])
+def test_special_values_in_short_rows(value: float) -> None:
+    arrays = drawn(((2,), 5, 4, 4, 3), "float64")
+    arrays[1][0, 2, 1] = value
+    arrays[2][1, 3, 0] = value
+    compare(_forward, _backward, arrays, None, None, 0.5, False, tiled=False)
 
 
 def test_layouts() -> None:
-    compare_layouts(_forward, _backward)
+    compare_layouts(_forward, _backward, tiled=False)
 
 
 def test_large_scores_lose_nothing_by_the_logarithm() -> None:
