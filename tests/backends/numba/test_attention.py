@@ -106,4 +106,4 @@ def test_calls_that_numpy_serves() -> None:
     assert OVERRIDES["attention"](q, k, v.astype("float32"), None, None, 0.5, False, False) is NotImplemented
     p = numpy.zeros((9, 8))
     out = numpy.zeros((9, 3))
-    assert OVERRIDES["attention_grad"](g, q, k, v, None, None, out, p, 0.5, False, False) is NotImplemented
+    assert OVERRIDES["attention_grad"](g, q, k, v, None, None, out, p, 0.5, False, True) is NotImplemented
