@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from rustorch.backends.numba import availability, compiler, kernel, store
+from rustorch.backends.numba import availability, kernel, store
 
 from . import programs
 
@@ -154,6 +154,8 @@ def test_code_that_calls_into_the_interpreter_is_refused() -> None:
 
     assert kernel.Kernel(printing, "T[]").of(numpy.dtype("float32"), 1 << 20) is None
     assert "which not every process has" in kernel.STATE.failures.pop("printing (float32)")
+    from rustorch.backends.numba import compiler
+
     with pytest.raises(RuntimeError, match="would call 'rustorch_none'"):
         compiler._check_symbol("rustorch_none")
 
