@@ -42,6 +42,7 @@ NEEDS = (
     Need("scikit-learn", "sklearn", r"sklearn", "pip install '.[guests]'"),
     Need("einops", "einops", r"einops", "pip install '.[guests]'"),
     Need("array-api-extra", "array_api_extra", r"array_api_extra", "pip install '.[guests]'"),
+    Need("Numba", "numba", r"[nN]umba", "pip install '.[fast]'"),
     Need("mpi4py", "mpi4py", r"mpi4py|mpiexec", "pip install '.[mpi]'"),
     Need("PyYAML", "yaml", r"\byaml\b", "pip install '.[docs]'"),
     Need("pyright", "basedpyright", r"pyright", "pip install '.[dev]'"),
