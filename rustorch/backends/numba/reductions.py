@@ -1,4 +1,4 @@
-"""What loops over rows need besides arithmetic: sums and maxima that use all lanes, and scratch on the stack.
+"""What loops over rows need besides arithmetic: sums and maxima that use all lanes, scratch on the stack.
 
 A body calls these functions by name. Sums and maxima keep the rest of the body exact: LLVM may change the order of
 these additions alone, so ``(x - a) - b`` stays as it is written.
@@ -12,6 +12,9 @@ from llvmlite import ir
 from numba import types
 from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
+
+from . import exponentials
+from .scalar import Scalar, absolute, where
 
 
 @intrinsic
@@ -34,6 +37,17 @@ def larger(typing_context: Any, a: Any, b: Any) -> Any:
         return builder.call(function, values, fastmath=("nsz",))
 
     return a(a, a), generate
+
+
+@intrinsic
+def less_one(typing_context: Any, power: Any, x: Any) -> Any:
+    """``exp(x) - 1`` for a ``power = exp(x)`` that is known. It keeps its digits for x near 0, as expm1 does."""
+
+    def generate(context: Any, builder: Any, signature: Signature, values: Any) -> Any:
+        known, number = (Scalar(builder, value) for value in values)
+        return where(absolute(number) < 0.34, exponentials.tail(number) + number, known - 1.0).value
+
+    return x(x, x), generate
 
 
 @intrinsic(prefer_literal=True)

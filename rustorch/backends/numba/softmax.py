@@ -18,8 +18,8 @@ from .softmax_columns import INF, WIDTH, finite_or_zero
 
 if TYPE_CHECKING:
     from ..base import Array
-    from .mathematics import exp, expm1, log1p
-    from .reductions import larger, plus
+    from .mathematics import exp, log1p
+    from .reductions import larger, less_one, plus
 
     T: Any = float
 
@@ -122,7 +122,8 @@ def _log_softmax_grad(g: Any, out: Any, dx: Any, n: int, start: int, stop: int) 
             total += part
         sum_ = T(total)
         for i in range(y.size):
-            y[i] = -(slope[i] * expm1(p[i])) - exp(p[i]) * (sum_ - slope[i])
+            power = exp(p[i])
+            y[i] = -(slope[i] * less_one(power, p[i])) - power * (sum_ - slope[i])
 
 
 def _logsumexp(x: Any, out: Any, n: int, start: int, stop: int) -> None:

@@ -10,8 +10,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .mathematics import exp, expm1, log1p
-    from .reductions import larger, scratch
+    from .mathematics import exp, log1p
+    from .reductions import larger, less_one, scratch
 
     T: Any = float
 
@@ -149,7 +149,8 @@ def log_softmax_grad(
             at = first + j * inner
             slope, p, y = g[at : at + size], out[at : at + size], dx[at : at + size]
             for i in range(y.size):
-                y[i] = -(slope[i] * expm1(p[i])) - exp(p[i]) * (sums[i] - slope[i])
+                power = exp(p[i])
+                y[i] = -(slope[i] * less_one(power, p[i])) - power * (sums[i] - slope[i])
 
 
 def logsumexp(x: Any, out: Any, n: int, inner: int, width: int, blocks: int, start: int, stop: int) -> None:

@@ -96,6 +96,26 @@ def test_special_values(g: float, axis: int, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_gradients_of_nearly_certain_rows_keep_their_digits(axis: int, dtype: str) -> None:
+    """The gradient ``g * (1 - p)`` of the certain element is tiny, and so is that of the other one."""
+    x = numpy.zeros((60, 2), dtype)
+    x[:, 0] = numpy.linspace(-3, 60, 60)
+    g = numpy.zeros_like(x)
+    g[:, 0] = 1.5
+    x, g = (x, g) if axis else (x.T.copy(), g.T.copy())
+    eps = float(numpy.finfo(dtype).eps)
+    for name in ("softmax", "log_softmax"):
+        out = KERNELS[name](PLAIN, x, axis)
+        expected = KERNELS[f"{name}_grad"](PLAIN, g, out, axis)
+        result = OVERRIDES[f"{name}_grad"](g, out, axis)
+        if name == "log_softmax":
+            numpy.testing.assert_allclose(result, expected, rtol=8 * eps)
+        else:  # out is rounded to 1, and the gradient of its rest is what is left
+            numpy.testing.assert_allclose(result, expected, rtol=8 * eps, atol=eps * eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_views_and_read_only_arrays(axis: int, dtype: str) -> None:
     base = _draw((6, 10, 12), dtype)
