@@ -21,8 +21,8 @@ from tests.test_fuse import check, derivatives
 UNARY = (
     "rustorch.abs", "rustorch.asinh", "rustorch.atan", "rustorch.cos", "rustorch.exp", "rustorch.floor",
     "rustorch.negative", "rustorch.positive", "rustorch.sign", "rustorch.sin", "rustorch.sinh", "rustorch.square",
-    "rustorch.tanh", "rustorch.zeros_like", "rustorch.ones_like", "F.relu", "F.gelu", "F.silu", "F.sigmoid", "F.mish", "F.softplus",
-    "F.elu", "F.hardtanh", "F.leaky_relu", "F.tanhshrink", "F.logsigmoid",
+    "rustorch.tanh", "rustorch.zeros_like", "rustorch.ones_like", "F.relu", "F.gelu", "F.silu", "F.sigmoid", "F.mish",
+    "F.softplus", "F.elu", "F.hardtanh", "F.leaky_relu", "F.tanhshrink", "F.logsigmoid",
 )  # fmt: skip
 BINARY = ("rustorch.atan2", "rustorch.hypot", "rustorch.logaddexp", "rustorch.maximum", "rustorch.minimum",
           "rustorch.copysign")  # fmt: skip
