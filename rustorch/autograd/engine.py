@@ -291,7 +291,7 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
                 elif count == 3:
                     r = rule(xp, g, saved[i], saved[j], saved[indices[2]])
                 else:
-                    r = rule(xp, g, *[saved[i] for i in indices])
+                    r = rule(xp, g, *map(saved.__getitem__, indices))
                 to = parents[k]
                 if type(to) is Node:
                     fits = r.dtype is to.dtype and r.shape == to.shape

@@ -1,6 +1,4 @@
-"""Gradients on their way through the graph: each is brought to its value's shape and dtype, and added up. And which
-ways lead to a target.
-"""
+"""Gradients on their way through the graph: brought to each value's shape and dtype, added up, led to targets."""
 
 from __future__ import annotations
 

@@ -158,14 +158,12 @@ class Primitive:
         self.keeps_saved = False
         #: Whether it takes real numbers alone and refuses complex ones
         self.real = False
-        #: Whether it takes one array and has one output and no by-products, so that the fast path may call it
-        self.single = self.arity == 1 and not aux and not multiple
         #: Set of tracked inputs, a bit for each -> its plan
         self.plans: dict[int, Plan] = {}
         #: Type of an array -> the forward function, bound to the namespace of the array's backend
         self.bound: dict[type, Callable[..., Any]] = {}
-        if self.arity == 3 and not multiple:
-            self.call = recording.ternary_function(self)  # type: ignore[method-assign]
+        #: Calls the primitive as `__call__` does
+        self.call: Callable[..., Variable] = recording.function_of(self)
         if register:
             REGISTRY[name] = self
 
@@ -198,7 +196,8 @@ class Primitive:
         function = self.bound[array_type] = backend.bind(MethodType(self.forward, backend.xp))
         return function
 
-    call = __call__ = recording.call
+    def __call__(self, *args: Any) -> Variable:
+        return self.call(*args)
 
     def with_by_products(self, *args: Any) -> tuple[Variable, Sequence[Any]]:
         """Call the primitive and return the output and the by-products, as native arrays in the order of ``aux``."""

@@ -200,31 +200,46 @@ def watch_call(primitive: Primitive, out: Any, plan: Plan, saved: tuple[Any, ...
 
 
 # -- the fast paths ----------------------------------------------------------------------------------------------------
-def call(primitive: Primitive, x: Any, *others: Any) -> Variable:
-    """Call a primitive. The fast path is that of one array, options, and one output without by-products."""
-    if type(x) not in FAST_TYPES or not primitive.single:
-        result: Variable = general(primitive, (x, *others))[0]  # a tuple, if the primitive has several outputs
-        return result
-    a = x._native
-    array_type = type(a)
-    if primitive.real and id(a.dtype) not in known_real:
-        refuse_complex(primitive.name, a)
-    try:
-        out = (primitive.bound.get(array_type) or primitive.bind(array_type))(a, *others)
-    except Exception as error:
-        raise explain(primitive.name, (a,), error) from error
-    if type(out) is not array_type:
-        out = _as_array(out, array_type)
-    if x._tracked and (not switched.off or mode.on):
-        plan = primitive.plans.get(1) or primitive.plan(1)
-        if plan.runs:
-            return record(out, plan, (x._node or x,), plan.pick((a, *others, out, a.shape)))
-    return make(out)
+def function_of(primitive: Primitive) -> Callable[..., Any]:
+    """The function that calls a primitive on its inputs and options, by position."""
+    if not primitive.multiple and primitive.arity == 1 and not primitive.aux:
+        return _function_of_one(primitive)
+    if not primitive.multiple and primitive.arity == 3:
+        return _function_of_three(primitive)
+    return lambda *args: general(primitive, args)[0]
 
 
-def ternary_function(primitive: Primitive) -> Callable[..., Any]:
-    """`call` for a primitive of three arrays, the last of which is often None, and one output. So layers such as
-    `linear` take two thirds of the steps of `general`.
+def _function_of_one(primitive: Primitive) -> Callable[..., Any]:
+    """`function_of` for one array, options, and one output without by-products."""
+    name, bound, plans = primitive.name, primitive.bound, primitive.plans
+
+    def function(x: Any, *options: Any) -> Any:
+        if type(x) not in FAST_TYPES:
+            return general(primitive, (x, *options))[0]
+        a = x._native
+        array_type = type(a)
+        if primitive.real and id(a.dtype) not in known_real:
+            refuse_complex(name, a)
+        try:
+            forward = bound.get(array_type) or primitive.bind(array_type)
+            out = forward(a, *options) if options else forward(a)
+        except Exception as error:
+            raise explain(name, (a,), error) from error
+        if type(out) is not array_type:
+            out = _as_array(out, array_type)
+        if x._tracked and (not switched.off or mode.on):
+            plan = plans.get(1) or primitive.plan(1)
+            if plan.runs:
+                values = (a, *options, out, a.shape) if options or plan.shapes else (a, out)
+                return record(out, plan, (x._node or x,), plan.pick(values))
+        return make(out)
+
+    return function
+
+
+def _function_of_three(primitive: Primitive) -> Callable[..., Any]:
+    """`function_of` for three arrays, the last of which is often None, and one output. So layers such as `linear` take
+    two thirds of the steps of `general`.
     """
     name, has_aux, bound, plans = primitive.name, bool(primitive.aux), primitive.bound, primitive.plans
 
