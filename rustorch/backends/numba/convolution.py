@@ -25,18 +25,26 @@ if TYPE_CHECKING:
     from ..base import Array
     from ..kernels.convolution import Pairs, Sizes
 
-#: Bytes of columns of one thread at a time. They fit into the second cache of a core.
+#: Bytes of columns of one thread at a time. They fit into the second cache of a core; a quarter of it takes up to 1.3
+#: times as long, because the products get small.
 CACHE = 1 << 20
 #: Bytes of columns that all threads share.
 SHARED = 1 << 23
-#: Positions of a sample from which it has a product of its own, written where the output belongs.
+#: Positions of a sample from which it has a product of its own, written where the output belongs. At 64 positions this
+#: takes 0.9 to 1.0 of the time of one product for all samples, at 200 and 256 positions 0.7.
 LONG = 64
-#: Positions of a sample from which its part of the weight's gradient is a product of its own.
+#: Positions of a sample from which its part of the weight's gradient is a product of its own. At 64 positions that
+#: takes up to twice as long as one product for a block of samples, at 784 positions 0.9 of it.
 LONG_SUM = 512
 
-#: Channels in times out, and tiles of all samples, from which Winograd's way takes less time than columns do: 0.65 to
-#: 0.85 of it for 32 to 256 channels. Its gradient of the weight needs more, for its products are narrow.
-CHANNELS, CHANNELS_SUM, TILES = 1 << 11, 1 << 12, 96
+#: Where tiles of 2 x 2 outputs are used: 3x3 kernels with this many channels, in times out, on images with sides of
+#: this length, and this many tiles in all samples. There they take 0.6 to 0.85 of the time of columns: 0.62 for 32 and
+#: 32 channels on 32 x 32, 0.66 for 64 on 16 x 16, 0.8 for 256 on 14 x 14. It is 1.0 for 16 and 32 channels on 28 x 28,
+#: and 1.0 to 1.05 for 64 and 128 channels on 8 x 8, where a fifth of the tiles is not used.
+CHANNELS, SIDE, TILES = 1 << 10, 12, 96
+#: The same for the gradient of the weight, whose products are narrow: 0.75 for 32 and 32 channels on 32 x 32, 0.87 for
+#: 64 on 16 x 16; but 1.07 for 32 and 64 on 14 x 14, so either channels or sides have to be more.
+CHANNELS_SUM, SIDE_SUM = 1 << 12, 24
 
 #: Transformed elements of a sample at most: memory stays bounded.
 LARGEST = 1 << 22
@@ -163,16 +171,16 @@ def _plan(
     return plan if plan.ready and min(plan.geo.size) > 0 else None
 
 
-def _by_tiles(x: Sizes, weight: Sizes, stride: Sizes, dilation: Sizes, groups: int, channels: int) -> bool:
-    """Whether a convolution is computed by tiles of 2 x 2 outputs."""
+def _by_tiles(x: Sizes, weight: Sizes, stride: Sizes, dilation: Sizes, groups: int, is_sum: bool = False) -> bool:
+    """Whether a convolution, or the sum that is its weight's gradient, is computed by tiles of 2 x 2 outputs."""
     return (
         weight[2:] == (3, 3)
         and groups == 1
         and stride == dilation == (1, 1)
-        and weight[0] * weight[1] >= channels
         and min(weight[:2]) >= 16
         and x[0] * x[2] * x[3] >= 4 * TILES
-        and min(x[2:]) >= 6
+        and min(x[2:]) >= SIDE
+        and weight[0] * weight[1] >= (CHANNELS_SUM if is_sum and min(x[2:]) < SIDE_SUM else CHANNELS)
         and 4 * (weight[0] + weight[1]) * x[2] * x[3] <= LARGEST
     )
 
@@ -188,7 +196,7 @@ def conv(
     x, weight, positions = flat(x), flat(weight), plan.geo.positions
     if plan.depthwise:
         return depthwise.conv(x, weight, None if bias is None else flat(bias), plan.geo)
-    if _by_tiles(x.shape, weight.shape, stride, dilation, groups, CHANNELS):
+    if _by_tiles(x.shape, weight.shape, stride, dilation, groups):
         out = winograd.conv(x, weight, None if bias is None else flat(bias), padding)
         if out is not NotImplemented:
             return out
@@ -259,7 +267,7 @@ def conv_grad_weight(
     g, x, positions = flat(g), flat(x), plan.geo.positions
     if plan.depthwise:
         return depthwise.conv_grad_weight(g, x, kernel, plan.geo)
-    if _by_tiles(x.shape, shape, stride, dilation, groups, CHANNELS_SUM):
+    if _by_tiles(x.shape, shape, stride, dilation, groups, is_sum=True):
         out = winograd.conv_grad_weight(g, x, padding)
         if out is not NotImplemented:
             return out
@@ -324,7 +332,7 @@ def conv_grad_input(
         return depthwise.conv(g, weight, None, geometry(g.shape[2:], weight.shape[2:], stride, around, dilation), True)
     if plan.depthwise:
         return depthwise.conv_grad_input(g, weight, size, plan.geo)
-    if _by_tiles(g.shape, weight.shape, stride, dilation, groups, CHANNELS):
+    if _by_tiles(g.shape, weight.shape, stride, dilation, groups):
         out = winograd.conv(g, weight, None, _around(weight, padding, dilation), flipped=True)
         if out is not NotImplemented:
             return out
