@@ -26,7 +26,7 @@ _MOST_CHUNKS, _LEAST_ROWS = 64, 4
 #: Elements that a channel of a sample has at least. Each one begins a loop of its own.
 _LEAST_SIZE = 8
 #: Channels of a block, if a channel has one element in each sample.
-_BLOCK = 64
+_BLOCK = 128
 
 
 def _limits(dtype: Any, eps: float) -> tuple[float, float, float]:
@@ -147,7 +147,7 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     w, b = None if weight is None else flat(weight), None if bias is None else flat(bias)
     numbers = (eps, *_limits(dtype, eps), w is not None, b is not None)
     if size == 1:
-        work = numpy.empty((2, channels), dtype)
+        work = numpy.empty((3, channels), dtype)
         launch(items, total, flat(x), w, b, out, mean, var, rstd, work, channels, samples, _BLOCK, *numbers)
     else:
         launch(items, total, flat(x), w, b, out, mean, var, rstd, channels, samples, size, *numbers)

@@ -112,6 +112,7 @@ def _columns(x, weight, bias, out, means, variances, rstds, work, channels, samp
         high = min(low + block, channels)
         mean, square, rstd = means[low:high], variances[low:high], rstds[low:high]
         scale, factor = work[low:high], work[channels + low : channels + high]
+        shift = work[2 * channels + low : 2 * channels + high]
         for i in range(scale.size):
             scale[i] = T(1.0)
         again = True
@@ -137,14 +138,11 @@ def _columns(x, weight, bias, out, means, variances, rstds, work, channels, samp
         for i in range(rstd.size):
             rstd[i] = root_of(square[i], eps, scale[i])
             factor[i] = rstd[i] * weight[low + i] if scales else rstd[i]
+            shift[i] = bias[low + i] if shifts else T(0.0)
         for s in range(samples):
             row, y = x[s * channels + low : s * channels + high], out[s * channels + low : s * channels + high]
             for i in range(y.size):
-                y[i] = (row[i] * scale[i] - mean[i]) * factor[i]
-            if shifts:
-                b = bias[low:high]
-                for i in range(y.size):
-                    y[i] += b[i]
+                y[i] = (row[i] * scale[i] - mean[i]) * factor[i] + shift[i]
         for i in range(mean.size):
             mean[i] /= scale[i]
             square[i] = square[i] / scale[i] / scale[i]

@@ -33,6 +33,7 @@ def _compile_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(normalization, "LEAST", 0)
     monkeypatch.setattr(normalization, "_LEAST_SIZE", 0)
     monkeypatch.setattr(normalization, "_CHUNK", 256)
+    monkeypatch.setattr(normalization, "_BLOCK", 32)
     with numpy.errstate(all="ignore"):
         yield
 
