@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Sums over this many elements are made in the array's dtype, and added up in float64.
 BLOCK = 2048
+#: Below this logarithm of a probability, ``1 - p`` keeps its digits.
+FAR = -0.7
 #: Bytes of a block of columns: it should stay in the cache of one core.
 _CACHED = 1 << 18
 #: About how many additions an element takes.
@@ -83,22 +85,27 @@ def _softmax(x: Any, out: Any, n: int, start: int, stop: int) -> None:
 def _softmax_grad(g: Any, out: Any, dx: Any, n: int, start: int, stop: int) -> None:
     for r in range(start, stop):
         slope, p, y = g[r * n : r * n + n], out[r * n : r * n + n], dx[r * n : r * n + n]
-        mean = T(_weighted(slope, p, T(0)))
-        rest = T(_weighted(slope, p, mean))
+        total, top = _weighted(slope, p, T(0))
+        mean, rest = T(total), T(0)
+        # The mean of the rest is a rounding error, except where one weight is nearly 1.
+        if top > T(0.5) or not abs(mean) < T(INF):
+            total, top = _weighted(slope, p, mean)
+            rest = T(total)
         for i in range(y.size):
             y[i] = p[i] * ((slope[i] - mean) - rest)
 
 
 def _weighted(x: Any, weight: Any, mean: Any) -> Any:
-    """``sum((x - mean) * weight)``."""
-    total = 0.0
+    """``sum((x - mean) * weight)``, and the largest weight."""
+    total, top = 0.0, T(-INF)
     for begin in range(0, x.size, BLOCK):
         values, weights = x[begin : begin + BLOCK], weight[begin : begin + BLOCK]
         part = T(0)
         for i in range(values.size):
             part = plus(part, (values[i] - mean) * weights[i])
+            top = larger(top, weights[i])
         total += part
-    return total
+    return total, top
 
 
 def _log_softmax(x: Any, out: Any, n: int, start: int, stop: int) -> None:
@@ -121,9 +128,13 @@ def _log_softmax_grad(g: Any, out: Any, dx: Any, n: int, start: int, stop: int) 
                 part = plus(part, values[i])
             total += part
         sum_ = T(total)
-        for i in range(y.size):
-            power = exp(p[i])
-            y[i] = -(slope[i] * less_one(power, p[i])) - power * (sum_ - slope[i])
+        if largest(p) < FAR:
+            for i in range(y.size):
+                y[i] = slope[i] - exp(p[i]) * sum_
+        else:
+            for i in range(y.size):
+                power = exp(p[i])
+                y[i] = -(slope[i] * less_one(power, p[i])) - power * (sum_ - slope[i])
 
 
 def _logsumexp(x: Any, out: Any, n: int, start: int, stop: int) -> None:

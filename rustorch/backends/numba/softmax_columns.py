@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     T: Any = float
 
 INF = math.inf
+#: The number of rows whose sum is made in the array's dtype. The sums of blocks are added up in float64.
+BLOCK = 64
 #: The largest number of columns of a block.
 WIDTH = 256
 
@@ -90,13 +92,9 @@ def softmax_grad(g: Any, out: Any, dx: Any, n: int, inner: int, width: int, bloc
         first, size = item // blocks * n * inner + block * width, min(width, inner - block * width)
         means, rests, totals = all_means[:size], all_rests[:size], all_totals[:size]
         for i in range(size):
-            means[i] = T(0)
-        _weighted_columns(g, out, first, n, inner, means, totals)
-        for i in range(size):
-            means[i] = T(totals[i])
-        _weighted_columns(g, out, first, n, inner, means, totals)
-        for i in range(size):
-            rests[i] = T(totals[i])
+            rests[i] = T(0)
+        _weighted_columns(g, out, first, n, inner, rests, means, totals)
+        _weighted_columns(g, out, first, n, inner, means, rests, totals)
         for j in range(n):
             at = first + j * inner
             slope, p, y = g[at : at + size], out[at : at + size], dx[at : at + size]
@@ -104,14 +102,22 @@ def softmax_grad(g: Any, out: Any, dx: Any, n: int, inner: int, width: int, bloc
                 y[i] = p[i] * ((slope[i] - means[i]) - rests[i])
 
 
-def _weighted_columns(x: Any, weight: Any, first: int, n: int, inner: int, means: Any, totals: Any) -> None:
+def _weighted_columns(x: Any, weight: Any, first: int, n: int, inner: int, means: Any, sums: Any, totals: Any) -> None:
+    """``sum((x - mean) * weight)`` into ``sums``."""
     for i in range(totals.size):
         totals[i] = 0.0
-    for j in range(n):
-        at = first + j * inner
-        values, weights = x[at : at + means.size], weight[at : at + means.size]
-        for i in range(values.size):
-            totals[i] += (values[i] - means[i]) * weights[i]
+    for begin in range(0, n, BLOCK):
+        for i in range(sums.size):
+            sums[i] = T(0)
+        for j in range(begin, min(begin + BLOCK, n)):
+            at = first + j * inner
+            values, weights = x[at : at + means.size], weight[at : at + means.size]
+            for i in range(values.size):
+                sums[i] += (values[i] - means[i]) * weights[i]
+        for i in range(sums.size):
+            totals[i] += sums[i]
+    for i in range(sums.size):
+        sums[i] = T(totals[i])
 
 
 def log_softmax(x: Any, out: Any, n: int, inner: int, width: int, blocks: int, start: int, stop: int) -> None:
