@@ -201,9 +201,7 @@ def lstm_steps_grad(
     i, f, m, o = _parts(xp, gates, 4)
     # the gradient of z is these times the gradient of c, or for the last part times the gradient of h
     before = states_before(xp, c, cells, reverse)
-    by_step = [
-        _in_order(xp.unstack(a), not reverse) for a in (g, *lstm_slopes(xp, i, f, m, o, before, squashed), f)
-    ]
+    by_step = [_in_order(xp.unstack(a), not reverse) for a in (g, *lstm_slopes(xp, i, f, m, o, before, squashed), f)]
     back: Array | None = None
     dc = g_cell
     dzs, dhs = [], []
