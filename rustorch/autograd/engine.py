@@ -21,7 +21,7 @@ from .constant_gradients import dependent
 from .graph import FAST_TYPES, Node, Value, hooked, make
 from .leaf_hooks import refuse, registered, schedule
 from .modes import mode
-from .pending import Pending, accumulate, backend_of, freed, leading_to, name_of
+from .pending import Pending, backend_of, freed, leading_to, name_of, put, put_at_leaf
 from .primitive import SELECT, Plan, Primitive
 from .recording import floating
 from .tickets import Redeemed, Redeeming
@@ -296,34 +296,16 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
                 if type(to) is Node:
                     fits = r.dtype is to.dtype and r.shape == to.shape
                     if single is not None:  # now there are two
-                        nodes[single.seq] = [single, single_g, single_g is not g]
-                        heappush(heap, -single.seq)
+                        put(pending, single, single_g, single_g is not g)
                         single = None
                     elif fits and not heap:
                         single, single_g = to, r
                         continue
                     if fits:
-                        entry = nodes.get(to.seq)
-                        if entry is None:
-                            nodes[to.seq] = [to, r, r is not g]
-                            heappush(heap, -to.seq)
-                        else:
-                            accumulate(entry, r, r is not g)
+                        put(pending, to, r, r is not g)
                         continue
-                elif r.dtype is (native := to._native).dtype:
-                    shape = native.shape
-                    if r.shape == shape:
-                        entry = leaves.get(id(to))
-                        if entry is None:
-                            leaves[id(to)] = [to, r, r is not g]
-                        else:
-                            accumulate(entry, r, r is not g)
-                        continue
-                    lead = r.ndim - native.ndim
-                    if lead > 0 and r.shape[lead:] == shape and id(to) not in leaves:
-                        # a bias: what `Pending.add` does, in a third of its steps
-                        leaves[id(to)] = [to, xp.sum(r, axis=tuple(range(lead))), True]
-                        continue
+                elif put_at_leaf(leaves, to, r, r is not g, xp):
+                    continue
                 pending.add(to, r, r is not g, node, k)
         if not retain_graph:
             node.saved, node.parents = None, ()
