@@ -11,7 +11,7 @@ gradients that arrive.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
+from heapq import heappop
 from math import prod
 from typing import Any
 
