@@ -141,6 +141,10 @@ def _gather(
                         source = x[offset : offset + length]
                         for i in range(y.size):
                             y[i] = source[i]
+                    elif s2 == 2:
+                        source = x[offset : offset + 2 * length]
+                        for i in range(y.size):
+                            y[i] = source[2 * i]
                     else:
                         for i in range(length):
                             out[row + i] = x[offset + i * s2]
