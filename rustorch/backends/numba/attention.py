@@ -14,6 +14,7 @@ import numpy
 
 from .. import threads
 from ..numpy import attention_tiles as tiles
+from .availability import always
 from .kernel import Kernel, flat
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ Launch = Callable[..., None]
 #: About how many additions an element of a tile takes.
 _COST = 4
 #: Scores from which compiled passes are faster than NumPy's.
-_LEAST = 1 << 12
+_LEAST = 0 if always() else 1 << 12
 
 
 # -- the loops ---------------------------------------------------------------------------------------------------------
@@ -134,17 +135,23 @@ def _softmax_grad(
 
 
 def _weights_grad(
-    p: Any, slopes: Any, keep: Any, kept: int, keep_batch: int, keep_head: int, keep_query: int,
-    heads: int, queries: int, keys: int, scale: Any, start: int, stop: int,
+    p: Any, slopes: Any, g: Any, out: Any, keep: Any, kept: int, g_batch: int, g_head: int, g_query: int,
+    out_batch: int, out_head: int, out_query: int, keep_batch: int, keep_head: int, keep_query: int,
+    values: int, heads: int, queries: int, keys: int, scale: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
     for r in range(start, stop):
+        i = r % queries
+        head = r // queries % heads
+        batch = r // (queries * heads)
         row, slope = p[r * keys : r * keys + keys], slopes[r * keys : r * keys + keys]
         if kept:
-            at = r // (queries * heads) * keep_batch + r // queries % heads * keep_head + r % queries * keep_query
+            at = batch * keep_batch + head * keep_head + i * keep_query
             multiply_by(slope, keep[at : at + keys])
+        at, place = batch * g_batch + head * g_head + i * g_query, batch * out_batch + head * out_head + i * out_query
+        one, other = g[at : at + values], out[place : place + values]
         dot = T(0)
-        for j in range(row.size):
-            dot = plus(dot, row[j] * slope[j])
+        for j in range(one.size):
+            dot = plus(dot, one[j] * other[j])
         for j in range(row.size):
             slope[j] = row[j] * (slope[j] - dot) * scale
 
@@ -156,7 +163,9 @@ SOFTMAX_GRAD = Kernel(
     _softmax_grad, "T[] T[] T[]? T[]? f8[] T[] int int int int int int int int int int int int T", name="attention_grad"
 )
 
-WEIGHTS_GRAD = Kernel(_weights_grad, "T[] T[] T[]? int int int int int int int T", name="attention_weights_grad")
+WEIGHTS_GRAD = Kernel(
+    _weights_grad, "T[] T[] T[] T[] T[]? " + "int " * 14 + "T", name="attention_weights_grad"
+)  # fmt: skip
 
 
 # -- the passes --------------------------------------------------------------------------------------------------------
@@ -222,7 +231,7 @@ def _attend(plan: tiles.Plan, launch: Launch) -> tuple[Array, Array]:
     return out.reshape(*lead, plan.values), p.reshape(*lead, plan.keys)
 
 
-def _attend_grad(plan: tiles.Plan, g: Array, p: Array, launch: Launch) -> list[Array]:
+def _attend_grad(plan: tiles.Plan, g: Array, out: Array, p: Array, launch: Launch) -> list[Array]:
     """The gradients of q, k and v in four dimensions."""
     results = [tiles.like(x, x.shape) for x in (plan.q, plan.k, plan.v)]
     groups = plan.groups()
@@ -234,9 +243,10 @@ def _attend_grad(plan: tiles.Plan, g: Array, p: Array, launch: Launch) -> list[A
             slopes = numpy.matmul(g[group], plan.v[group].swapaxes(-1, -2))
             batch, heads, queries, keys = slopes.shape
             keep, steps = _rows(plan.tile(group, 0, queries, 0, keys).keep)
+            (one, one_steps), (other, other_steps) = _rows(g[group]), _rows(out[group])
             launch(
-                batch * heads * queries, slopes.size * _COST, weights, slopes, keep, keep is not None, *steps, heads,
-                queries, keys, plan.scale,
+                batch * heads * queries, slopes.size * _COST, weights, slopes, one, other, keep, keep is not None,
+                *one_steps, *other_steps, *steps, plan.values, heads, queries, keys, plan.scale,
             )  # fmt: skip
             numpy.matmul(slopes, plan.k[group], dq)
             numpy.matmul(slopes.swapaxes(-1, -2), plan.q[group], dk)
@@ -290,7 +300,7 @@ def attention_grad(
     if kernel is SOFTMAX_GRAD:
         return *tiles.backward(g, q, k, v, mask, keep, out, p, scale, causal, _softmax_grad_pass(launch)), None
     plan = tiles.Plan(q, k, v, None, keep, scale, causal, k.shape[-2])
-    results = _attend_grad(plan, tiles.four(g), tiles.four(flat(p)), launch)
+    results = _attend_grad(plan, tiles.four(g), tiles.four(out), tiles.four(flat(p)), launch)
     return *[dx.reshape(x.shape) for dx, x in zip(results, (q, k, v), strict=True)], None
 
 
