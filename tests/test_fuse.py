@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 import threading
 from collections.abc import Callable, Iterator
@@ -258,12 +259,13 @@ def test_numbers_from_outside_may_change(compiled: None) -> None:
     SCALE = 2.0
 
 
-def test_a_number_that_changes_all_the_time_ends_in_the_plain_function(compiled: None) -> None:
+def test_a_number_that_changes_all_the_time_ends_in_the_plain_function(
+    compiled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rustorch.fusion.function.MOST", 3)
     step, x = 0, draw(MANY)
     fused = fuse(lambda x: x + step)
-    from rustorch.fusion import function
-
-    for step in range(function.MOST + 2):
+    for step in range(5):
         numpy.testing.assert_array_equal(fused(x).data, x.data + step)
     assert "pass numbers that change as arguments" in fused.explain(x)
 
@@ -293,6 +295,21 @@ def test_methods(compiled: None) -> None:
         model.slope = 2.0
         numpy.testing.assert_array_equal(model(x).data, numpy.where(x.data > 0, x.data, 2 * x.data))
     numpy.testing.assert_array_equal(Model.double(x).data, 2 * x.data)
+
+
+def test_objects_that_are_called_partials_and_bound_methods(compiled: None) -> None:
+    x, layer = draw(MANY), rustorch.nn.LeakyReLU(0.5)
+    fused = fuse(layer)
+    assert fused.explain(x).startswith("one loop")
+    for slope in (0.5, 0.25):
+        layer.negative_slope = slope
+        numpy.testing.assert_array_equal(fused(x).data, layer(x).data)
+    model = Model(0.5)
+    method = fuse(Model.__call__.__wrapped__.__get__(model))
+    for slope in (0.5, 0.25):
+        model.slope = slope
+        numpy.testing.assert_array_equal(method(x).data, numpy.where(x.data > 0, x.data, slope * x.data))
+    check([fuse(functools.partial(swish.__wrapped__, beta=2.0))(x)], [swish.__wrapped__(x, 2.0)], 8)
 
 
 def test_fused_functions_inside_of_fused_functions(compiled: None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 _SIMPLE = (bool, int, float, str, type(None))
@@ -22,6 +22,9 @@ class Captured:
         self._globals: list[tuple[dict[str, Any], str]] = []
         self._function: Any = function
         self._is_known = False
+        owner = getattr(function, "__self__", None if isinstance(function, FunctionType) else function)
+        #: The object whose method or call the function is.
+        self._owner = owner if hasattr(owner, "__dict__") and not isinstance(owner, (type, ModuleType)) else None
 
     def values(self) -> tuple[Any, ...]:
         """The constants as they are now."""
@@ -30,11 +33,14 @@ class Captured:
             self._is_known = True
         found = [cell.cell_contents for cell in self._cells] if self._cells else []
         found += [names.get(name) for names, name in self._globals]
-        return tuple([(i, type(value), value) for i, value in enumerate(found) if simple(value)])
+        state = [] if self._owner is None else list(vars(self._owner).items())
+        return tuple([(i, type(value), value) for i, value in [*enumerate(found), *state] if simple(value)])
 
     def _look(self, function: Any, seen: set[int]) -> None:
         for inside in ("func", "__wrapped__", "__func__"):  # of a partial, of a decorated function, of a method
             function = getattr(function, inside, function)
+        if not isinstance(function, (FunctionType, type)):
+            function = getattr(type(function), "__call__", None)  # noqa: B004 - of an object that is called
         if not isinstance(function, FunctionType) or id(function) in seen:
             return
         seen.add(id(function))

@@ -119,7 +119,7 @@ class FusedFunction:
     """A function that runs as one loop, and whose gradients do; see `fuse`."""
 
     def __init__(self, function: Callable[..., Any]):
-        update_wrapper(self, function)
+        update_wrapper(self, function, updated=())
         self.__wrapped__ = function
         self._captured = Captured(function)
         self._operations: dict[Any, Any] = {}
@@ -156,8 +156,8 @@ class FusedFunction:
         try:
             operation, rebuild = self._operation(call)
         except Broken as error:
-            out = self.__wrapped__(*call.args, **call.options)  # it may raise an error of its own
-            raise TypeError(str(error)) from (error.__cause__ or out if isinstance(out, BaseException) else error)
+            self.__wrapped__(*call.args, **call.options)  # it may raise an error of its own
+            raise TypeError(str(error)) from error.__cause__
         except NotFused:
             return self.__wrapped__(*call.args, **call.options)
         outs = operation(*call.values)
