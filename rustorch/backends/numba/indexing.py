@@ -258,7 +258,7 @@ def put_add(values: Array, shape: tuple[int, ...], key: Any) -> Any:
 
 
 def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Any:
-    if not _fits(x, indices) or indices.ndim != 1 or (axis is None and x.ndim != 1):
+    if x.size < LEAST or not _fits(x, indices) or indices.ndim != 1 or (axis is None and x.ndim != 1):
         return NotImplemented
     axis = 0 if axis is None else axis % x.ndim
     rows, count = x.shape[axis], indices.size
@@ -276,15 +276,11 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Any:
 
 
 def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Any:
-    if not _fits(x, indices) or x.ndim != indices.ndim or not x.ndim:
+    if indices.size < LEAST or not _fits(x, indices) or x.ndim != indices.ndim or not x.ndim:
         return NotImplemented
     axis %= x.ndim
     rows, count = x.shape[axis], indices.shape[axis]
-    if (
-        indices.size < LEAST
-        or x.shape[:axis] != indices.shape[:axis]
-        or x.shape[axis + 1 :] != indices.shape[axis + 1 :]
-    ):
+    if x.shape[:axis] != indices.shape[:axis] or x.shape[axis + 1 :] != indices.shape[axis + 1 :]:
         return NotImplemented
     inner, outer, size = prod(x.shape[axis + 1 :]), prod(x.shape[:axis]), indices.size * _COST
     launch = (TAKE_LAST if inner == 1 else TAKE_ALONG).of(x.dtype, size)

@@ -23,6 +23,7 @@ _FAMILIES = (
     "convolution",
     "pooling",
     "attention",
+    "indexing",
     "fft",
 )
 
