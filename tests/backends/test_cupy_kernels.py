@@ -107,6 +107,7 @@ LAUNCHES = {
     "binary_cross_entropy_with_logits": 1,
     "binary_cross_entropy_with_logits_grad": 1,
     "gaussian_nll_slope": 1,
+    "mse_grad": 1,
     "quotient": 1,
     "quotient_or_zero": 1,
 }
