@@ -48,6 +48,7 @@ def compare(forward: Function, backward: Function, arrays: list[Any], *options: 
     assert logs.shape == kept
     results = backward(g, q, k, v, mask, keep, out, logs, scale, causal, False)
     assert results[3] is None
+    assert all(CPU.owns(x) for x in (out, *results[:3]))  # else backward would copy them
     # sums over all keys round as many terms; the largest is about the length of a sum of random numbers
     bound = 8 * float(numpy.finfo(q.dtype).eps) * max(q.shape[-2], k.shape[-2]) ** 0.5
     for result, value in zip((out, *results[:3]), (expected, *slopes[:3]), strict=True):

@@ -211,11 +211,11 @@ def _softmax_grad_pass(launch: Launch) -> tiles.SoftmaxGrad:
 
 
 # -- short rows --------------------------------------------------------------------------------------------------------
-def _attend(plan: tiles.Plan, launch: Launch) -> tuple[Array, Array]:
+def _attend(plan: tiles.Plan, q: Array, launch: Launch) -> tuple[Array, Array]:
     """The output and the softmax."""
     softmax = _softmax_pass(launch, divided=True)
     p = numpy.empty((*plan.q.shape[:-1], plan.keys), plan.dtype)
-    out = tiles.like(plan.q, (*plan.q.shape[:-1], plan.values))
+    out, out4 = tiles.new(q, (*q.shape[:-1], plan.values))
     groups = plan.groups()
 
     def work(start: int, stop: int) -> None:
@@ -224,16 +224,14 @@ def _attend(plan: tiles.Plan, launch: Launch) -> tuple[Array, Array]:
             tops = numpy.full(weights.shape[:-1], -INF, plan.dtype)
             tile = plan.tile(group, 0, plan.queries, 0, plan.keys)
             softmax(weights, tile._replace(keep=None), tops, numpy.empty_like(tops), None)
-            numpy.matmul(weights if tile.keep is None else weights * tile.keep, plan.v[group], out[group])
+            numpy.matmul(weights if tile.keep is None else weights * tile.keep, plan.v[group], out4[group])
 
     threads.spread(len(groups), plan.cost(2), work)
-    lead = plan.shape[:-1]
-    return out.reshape(*lead, plan.values), p.reshape(*lead, plan.keys)
+    return out, p.reshape(*q.shape[:-1], plan.keys)
 
 
-def _attend_grad(plan: tiles.Plan, g: Array, out: Array, p: Array, launch: Launch) -> list[Array]:
-    """The gradients of q, k and v in four dimensions."""
-    results = [tiles.like(x, x.shape) for x in (plan.q, plan.k, plan.v)]
+def _attend_grad(plan: tiles.Plan, g: Array, out: Array, p: Array, results: list[Array], launch: Launch) -> None:
+    """Write the gradients of q, k and v. All arrays have four dimensions."""
     groups = plan.groups()
 
     def work(start: int, stop: int) -> None:
@@ -253,7 +251,6 @@ def _attend_grad(plan: tiles.Plan, g: Array, out: Array, p: Array, launch: Launc
             numpy.matmul((weights if keep is None else weights * keep).swapaxes(-1, -2), g[group], dv)
 
     threads.spread(len(groups), plan.cost(4), work)
-    return results
 
 
 # -- the kernels -------------------------------------------------------------------------------------------------------
@@ -274,7 +271,7 @@ def attention(
     if launch is None:
         return NotImplemented
     if keys <= size + v.shape[-1]:
-        return _attend(tiles.Plan(q, k, v, mask, keep, scale, causal, keys), launch)
+        return _attend(tiles.Plan(q, k, v, mask, keep, scale, causal, keys), q, launch)
     return tiles.forward(q, k, v, mask, keep, scale, causal, _softmax_pass(launch))
 
 
@@ -300,8 +297,9 @@ def attention_grad(
     if kernel is SOFTMAX_GRAD:
         return *tiles.backward(g, q, k, v, mask, keep, out, p, scale, causal, _softmax_grad_pass(launch)), None
     plan = tiles.Plan(q, k, v, None, keep, scale, causal, k.shape[-2])
-    results = _attend_grad(plan, tiles.four(g), tiles.four(out), tiles.four(flat(p)), launch)
-    return *[dx.reshape(x.shape) for dx, x in zip(results, (q, k, v), strict=True)], None
+    results = [tiles.new(x, x.shape) for x in (q, k, v)]
+    _attend_grad(plan, tiles.four(g), tiles.four(out), tiles.four(flat(p)), [view for _, view in results], launch)
+    return *[dx for dx, _ in results], None
 
 
 OVERRIDES: dict[str, Callable[..., Any]] = {"attention": attention, "attention_grad": attention_grad}

@@ -147,7 +147,6 @@ class Plan:
         causal: bool,
         k_step: int = KEYS,
     ):
-        self.shape = q.shape
         self.q, self.k, self.v = four(q), four(k), four(v)
         self.batch, self.heads, self.queries, self.size = self.q.shape
         self.keys, self.values = self.v.shape[-2:]
@@ -192,9 +191,13 @@ class Plan:
         return multiplications
 
 
-def like(x: Array, shape: tuple[int, ...]) -> Array:
-    """A new array of this shape whose dimensions lie in memory in the order of those of x."""
-    return numpy.empty_like(x, shape=shape, subok=False)
+def new(x: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """A new array of this shape, and its view with two leading dimensions.
+
+    Its dimensions lie in memory in the order of those of x. It owns its memory, so that backward keeps it uncopied.
+    """
+    out = numpy.empty_like(x, shape=shape, subok=False) if x.ndim <= 4 else numpy.empty(shape, x.dtype)
+    return out, four(out)
 
 
 def _steps(n: int, step: int) -> list[tuple[int, int]]:
@@ -232,7 +235,7 @@ def forward(
 ) -> tuple[Array, Array]:
     """The output, (..., queries, values), and the logarithms for `backward`, (..., queries)."""
     plan = Plan(q, k, v, mask, keep, scale, causal)
-    out = like(plan.q, (*plan.q.shape[:-1], plan.values))
+    out, out4 = new(q, (*q.shape[:-1], plan.values))
     logs = numpy.empty(plan.q.shape[:-1], _FLOAT64)
     key_parts = _steps(plan.keys, plan.k_step)
     units = [(group, i) for group in plan.groups() for i in range(0, plan.queries, plan.q_step)]
@@ -248,10 +251,10 @@ def forward(
             if group is not last:
                 last, keys, values = group, _cut(plan.k, group, key_parts), _cut(plan.v, group, key_parts)
                 keys = [_turned(x) if plan.queries > plan.q_step else x.swapaxes(-1, -2) for x in keys]
-            _attend(plan, group, i, softmax, (keys, values), buffers, out, logs)
+            _attend(plan, group, i, softmax, (keys, values), buffers, out4, logs)
 
     threads.spread(len(units), plan.cost(2), work)
-    return out.reshape(*q.shape[:-1], plan.values), logs.reshape(q.shape[:-1])
+    return out, logs.reshape(q.shape[:-1])
 
 
 def _attend(
@@ -303,7 +306,7 @@ def backward(
     """The gradients of q, k and v; ``out`` and ``logs`` are the results of `forward`."""
     plan = Plan(q, k, v, mask, keep, scale, causal)
     g4, out4, logs4 = four(g), four(out), logs.reshape(plan.q.shape[:-1])
-    results = [like(x, x.shape) for x in (plan.q, plan.k, plan.v)]
+    (dq, dq4), (dk, dk4), (dv, dv4) = (new(x, x.shape) for x in (q, k, v))
     groups = plan.groups()
     parts = _steps(plan.queries, plan.q_step)
 
@@ -314,15 +317,14 @@ def backward(
             of_queries = [
                 _cut(plan.q, group, parts),
                 _cut(g4, group, parts),
-                _cut(results[0], group, parts),
+                _cut(dq4, group, parts),
                 [numpy.ascontiguousarray(logs4[group][:, :, i:stop]) for i, stop in parts],
                 [numpy.ascontiguousarray(dots[:, :, i:stop]) for i, stop in parts],
             ]
             for j, j_stop in _steps(plan.keys, plan.k_step):
-                _attend_grad(plan, group, j, j_stop, parts, of_queries, softmax_grad, buffers, results[1:])
+                _attend_grad(plan, group, j, j_stop, parts, of_queries, softmax_grad, buffers, [dk4, dv4])
 
     threads.spread(len(groups), plan.cost(5), work)
-    dq, dk, dv = (x.reshape(like.shape) for x, like in zip(results, (q, k, v), strict=True))
     return dq, dk, dv
 
 
