@@ -194,7 +194,8 @@ class MultiheadAttention(Module):
         average_attn_weights : bool
             Whether to return the mean of the weights over the heads. Otherwise the weights are (N, num_heads, L, S).
         is_causal : bool
-            A hint that ``attn_mask``, which must be given, is the causal mask.
+            A hint that ``attn_mask``, which must be given, is the causal mask. Without weights and padding, its values
+            are not read then.
 
         Returns
         -------

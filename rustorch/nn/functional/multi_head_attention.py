@@ -239,7 +239,8 @@ def multi_head_attention_forward(
     average_attn_weights : bool
         Whether to return the mean of the weights over the heads.
     is_causal : bool
-        A promise that ``attn_mask`` is a causal mask. It must be given, too.
+        A promise that ``attn_mask`` is the causal mask. It must be given, too. Without weights and padding, its values
+        are not read then.
     batch_first : bool
         An argument of PyTorch's layer, which PyTorch's function lacks.
 
