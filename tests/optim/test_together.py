@@ -466,3 +466,16 @@ def test_parameters_on_two_gpus_and_on_the_cpu(backend: Target) -> None:
         [sys.executable, "-c", TWO_GPUS], env=environment, cwd=root, capture_output=True, text=True
     )
     assert process.stdout == "same\n", process.stderr
+
+
+def test_small_parameters_with_gradients_that_are_not_contiguous() -> None:
+    rng = numpy.random.default_rng(0)
+    values, gradients = rng.standard_normal((2, 8, 3, 4))
+    results = []
+    for turned in (False, True):
+        parameters = [rustorch.Variable(v.copy(), requires_grad=True) for v in values]
+        for p, g in zip(parameters, gradients, strict=True):
+            p.grad = g.T.copy().T if turned else g
+        rustorch.Adam(parameters, lr=0.1).step()
+        results.append([p.data for p in parameters])
+    numpy.testing.assert_array_equal(*results)

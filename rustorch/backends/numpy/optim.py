@@ -287,7 +287,7 @@ def _joined(arrays: Sequence[Array], dtype: numpy.dtype) -> Array:
     """The elements of several arrays, one after another, in an array of its own."""
     try:
         return numpy.frombuffer(bytearray().join(arrays), dtype)  # in a sixth of the time that concatenate takes
-    except (BufferError, ValueError):  # an array that is not contiguous
+    except (BufferError, TypeError, ValueError):  # an array that is not contiguous
         return numpy.concatenate(arrays, axis=None)
 
 
