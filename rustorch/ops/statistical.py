@@ -44,20 +44,15 @@ def restore_axes(xp: Namespace, g: Array, axis: Axes, shape: tuple[int, ...], ke
 # -- rules -----------------------------------------------------------------------------------------------------------
 def _extreme_rule(xp: Namespace, g: Array, x: Array, out: Array, axis: Axes, keepdims: bool) -> Array:
     """The gradient, shared evenly among the elements equal to the extreme. Elements that are nan share that of nan."""
-    out = restore_axes(xp, out, axis, x.shape, keepdims)
-    is_extreme = xp.logical_or(x == out, xp.logical_and(x != x, out != out))
-    ones = xp.astype(is_extreme, g.dtype)
-    if _count(axis, x.shape) > 1 << 24:  # float32 cannot count further one by one
-        ties = xp.astype(xp.sum(xp.astype(ones, xp.int32), axis=axis, keepdims=True), g.dtype)
-    else:
-        ties = xp.sum(ones, axis=axis, keepdims=True)
-    return xp.where(is_extreme, restore_axes(xp, g, axis, x.shape, keepdims) / ties, xp.zeros_like(ones))
+    shape = x.shape
+    g, out = (restore_axes(xp, a, axis, shape, keepdims) for a in (g, out))
+    return xp.extreme_grad(g, x, out, axis)
 
 
 def _var_rule(xp: Namespace, g: Array, x: Array, axis: Axes, correction: float, keepdims: bool) -> Array:
     degrees = builtins.max(_count(axis, x.shape) - correction, 0)
     scale = 2 / degrees if degrees else float("inf")
-    return restore_axes(xp, g, axis, x.shape, keepdims) * scale * (x - xp.mean(x, axis=axis, keepdims=True))
+    return xp.centered(restore_axes(xp, g, axis, x.shape, keepdims) * scale, x, axis)
 
 
 def _std_rule(xp: Namespace, g: Array, x: Array, out: Array, axis: Axes, correction: float, keepdims: bool) -> Array:

@@ -624,6 +624,23 @@ CASES: dict[str, list[tuple]] = {
         (3.0, draw(2, 3), numpy.array(2.0)),
         (2.0, draw(3, 50000), draw(9, 9).T),
     ],
+    "centered": [
+        (draw(3, 1), draw(3, 4), (1,)),
+        (draw(1, 4), draw(3, 4), 0),
+        (draw(1, 3, 1), draw(2, 3, 4), (0, 2)),
+        (numpy.array(2.0), draw(3, 4), None),
+        (draw(3, 1), EDGES, 1),
+        (draw(0, 1), draw(0, 2), (1,)),
+        (draw(40, 1), draw(40, 300), (1,)),
+    ],
+    "extreme_grad": [
+        (draw(3, 1), ROWS, I([[3.0], [1000.0], [1.0]]), (1,)),
+        (draw(1, 3), I([[1.0, NAN, 2.0], [1.0, NAN, 3.0]]), I([[1.0, NAN, 3.0]]), 0),
+        (draw(1, 2, 1), I([[[1.0, 5.0], [INF, 2.0]], [[5.0, 5.0], [INF, 0.0]]]), I([[[5.0], [INF]]]), (0, 2)),
+        (numpy.array(2.0), I([[0.0, -0.0], [-1.0, 0.0]]), numpy.array(0.0), None),
+        (draw(0, 1), draw(0, 2), draw(0, 1), (1,)),
+        (draw(40, 1), numpy.tile(draw(40, 60), 5), draw(40, 60).max(1, keepdims=True), (1,)),
+    ],
     "clip_by_norm": [
         (1.0, I(5.0), draw(2, 3), draw(4)),
         (9.0, I(5.0), draw(2, 3), numpy.array(2.0)),

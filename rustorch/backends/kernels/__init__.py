@@ -53,6 +53,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "rnn_steps", "rnn_steps_grad", "lstm_steps", "lstm_steps_grad", "gru_steps", "gru_steps_grad",
     ),
     "softmax": ("softmax", "softmax_grad", "log_softmax", "log_softmax_grad", "logsumexp", "logsumexp_grad"),
+    "statistical": ("centered", "extreme_grad"),
 }  # fmt: skip
 
 #: Name of a kernel -> its plain version.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy
 from numpy import add, maximum, ndarray
 
+from ..numba.availability import always, wanted
 from ..threads import with_one_blas_thread
 from .constants import cached_ones
 
@@ -82,7 +84,27 @@ _BLAS = {_FLOAT32, _FLOAT64}
 _reduce: Callable[..., Any] = add.reduce
 
 
+#: Elements from which a compiled sum is asked for: `numba.statistical`.
+_MANY = 0 if always() else 1 << 13
+
+
+@cache
+def _compiled_sum() -> Callable[..., Any] | None:
+    """The compiled sum, or None without Numba. It stands here and not among the overrides, because small sums are
+    frequent: a function around this one would cost more than the check of a size.
+    """
+    if not wanted():
+        return None
+    from ..numba.statistical import sum as compiled
+
+    return compiled
+
+
 def sum(x: Array, /, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Array:
+    if x.size >= _MANY and (compiled := _compiled_sum()) is not None:
+        sums: Array = compiled(x, axis=axis, dtype=dtype, keepdims=keepdims)
+        if sums is not NotImplemented:
+            return sums
     if axis is None:
         if not keepdims and dtype is None and ((own := x.dtype) is _FLOAT32 or own is _FLOAT64):
             out: Array = numpy.empty((), own)
