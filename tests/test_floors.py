@@ -15,8 +15,8 @@ NAMES = [file.relative_to(ROOT).as_posix() for file in sorted(ROOT.rglob("*.py")
 
 #: The parts of the package, from the bottom to the top. A part imports only parts that stand before it.
 FLOORS = (
-    "backends", "typing", "rustorch_names", "pytree", "autograd", "ops", "variable", "fusion", "cuda", "random", "distributed",
-    "serialization", "nn", "optim", "data", "func", "linalg", "fft", "__init__", "__main__",
+    "backends", "typing", "rustorch_names", "pytree", "autograd", "ops", "variable", "fusion", "cuda", "random",
+    "distributed", "serialization", "nn", "optim", "data", "func", "linalg", "fft", "__init__", "__main__",
 )  # fmt: skip
 #: Array libraries: files of backends/ alone import them.
 LIBRARIES = {"numpy", "cupy", "cupyx", "torch", "jax", "jaxlib", "array_api_strict", "array_api_compat", "scipy"}

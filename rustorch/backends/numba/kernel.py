@@ -157,6 +157,22 @@ def _complete(function: FunctionType, flags: frozenset[str], dtype: str) -> Func
     return FunctionType(function.__code__, names, function.__name__, function.__defaults__)
 
 
+def numpy_raises() -> bool:
+    """Whether NumPy should raise errors of floating-point numbers, as in ``numpy.errstate(over="raise")``. Compiled
+    loops cannot, so NumPy serves.
+    """
+    if _ERROR_STATE is not None and _ERROR_STATE.get() is _USUAL_ERROR_STATE:  # in a tenth of the time
+        return False
+    return "raise" in (states := numpy.geterr().values()) or "call" in states
+
+
+try:  # where NumPy keeps what `numpy.errstate` changes
+    from numpy._core.umath import _extobj_contextvar as _ERROR_STATE
+except ImportError:
+    _ERROR_STATE = None
+_USUAL_ERROR_STATE = None if _ERROR_STATE is None or "raise" in numpy.geterr().values() else _ERROR_STATE.get()
+
+
 class Kernel:
     """A loop over items, compiled for float32 or float64 when it is first needed.
 
@@ -202,7 +218,7 @@ class Kernel:
         dtypes that the tokens say; those that are written must be writable. The items are shared between the threads
         if ``size``, about the number of elements that all items have (or of as much work), is large enough.
         """
-        if size < LEAST:
+        if size < LEAST or numpy_raises():
             return None
         launch: Any = self._launches.get(dtype, self)
         if launch is self:

@@ -1,4 +1,4 @@
-"""Every compiled override against the plain version, for all cases of kernels, in a process where all sizes are compiled.
+"""Every compiled override against the plain version, in a process where arrays of all sizes are compiled.
 
 The cases are small, so the threshold below which NumPy serves is taken away, in a process of its own.
 """

@@ -222,3 +222,12 @@ def test_a_numba_that_fails_to_import_is_reported(tmp_path: Path) -> None:
     assert out.splitlines()[0].endswith("{'add_one (float32)': 'ImportError: Numba needs NumPy 2.0 or less'}")
     assert out.splitlines()[0].startswith("True")
     assert out.splitlines()[1] == "(131072,)"
+
+
+@pytest.mark.parametrize("state", ["raise", "call"])
+def test_numpy_serves_where_it_should_raise(state: str) -> None:
+    add = kernel.Kernel(_add, "T[] T[] T[] T")
+    with numpy.errstate(over=state):
+        assert add.of(numpy.dtype("float32"), 1 << 20) is None
+    with numpy.errstate(over="ignore", invalid="warn"):
+        assert add.of(numpy.dtype("float32"), 1 << 20) is not None
