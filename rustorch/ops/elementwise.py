@@ -303,12 +303,15 @@ def _within(xp: Namespace, x: Array, low: Array, high: Array) -> Array:
     return x >= low if high is None else xp.logical_and(x >= low, x <= high)
 
 
+@fusable
+def _clip_x(xp: Namespace, g: Array, x: Array, low: Array, high: Array) -> Array:
+    return g if low is high is None else xp.where(_within(xp, x, low, high), g, xp.zeros_like(g))
+
+
 _clip = Primitive(
     "clip",
     lambda xp, x, low, high, /: xp.clip(x, low, high),
-    x=lambda xp, g, x, low, high: (
-        g if low is high is None else xp.where(_within(xp, x, low, high), g, xp.zeros_like(g))
-    ),
+    x=_clip_x,
     low=lambda xp, g, x, low, high: xp.where(
         x < low if high is None else xp.logical_and(x < low, low < high), g, xp.zeros_like(g)
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..autograd.check import adopt, common_backend, mixed_kinds, weak, weak_number
+from ..autograd.fusable import fusable
 from ..autograd.graph import make
 from ..autograd.primitive import Primitive
 from ..backends import of
@@ -16,16 +17,25 @@ from .from_data import asarray
 from .indexing import take
 
 if TYPE_CHECKING:
-    from ..typing import ArrayLike, Axes
+    from ..typing import Array, ArrayLike, Axes, Namespace
     from ..variable import Variable
 
 __all__ = ["argmax", "argmin", "count_nonzero", "nonzero", "searchsorted", "where"]
 
+
+def _where_x1(xp: Namespace, g: Array, condition: Array) -> Array:
+    return xp.where(condition, g, xp.zeros_like(g))
+
+
+def _where_x2(xp: Namespace, g: Array, condition: Array) -> Array:
+    return xp.where(condition, xp.zeros_like(g), g)
+
+
 _where = Primitive(
     "where",
     lambda xp, condition, x1, x2, /: xp.where(condition, x1, x2),
-    x1=lambda xp, g, condition: xp.where(condition, g, xp.zeros_like(g)),
-    x2=lambda xp, g, condition: xp.where(condition, xp.zeros_like(g), g),
+    x1=fusable(_where_x1),
+    x2=fusable(_where_x2),
 )
 _argmax = Primitive("argmax", lambda xp, x, /, axis, keepdims: xp.argmax(x, axis=axis, keepdims=keepdims))
 _argmin = Primitive("argmin", lambda xp, x, /, axis, keepdims: xp.argmin(x, axis=axis, keepdims=keepdims))

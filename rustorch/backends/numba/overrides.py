@@ -71,16 +71,16 @@ def _checked(compiled: Any, usual: Callable[..., Any]) -> Callable[..., Any]:
             return out
         return usual(x1, x2)
 
-    def of_array(x: Any, /, **options: Any) -> Any:
-        if x.size >= least and (out := compiled(x, **options)) is not NotImplemented:
+    def of_array(x: Any, /, *others: Any, **options: Any) -> Any:
+        if x.size >= least and (out := compiled(x, *others, **options)) is not NotImplemented:
             return out
-        return usual(x, **options)
+        return usual(x, *others, **options)
 
     def of_any(*args: Any, **options: Any) -> Any:
         out = compiled(*args, **options)
         return usual(*args, **options) if out is NotImplemented else out
 
-    functions: dict[Any, Callable[..., Any]] = {"options": of_array, 1: of_one, 2: of_two}
+    functions: dict[Any, Callable[..., Any]] = {"options": of_array, 1: of_one, 2: of_two, 3: of_array}
     function = functions.get(arity, of_any)
     update_wrapper(function, usual, [a for a in WRAPPER_ASSIGNMENTS if hasattr(usual, a)])
     return function
