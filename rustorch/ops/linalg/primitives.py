@@ -120,10 +120,13 @@ def _solve_rule(xp: Namespace, g: Array, x1: Array, out: Array) -> tuple[Array, 
 
 
 def _cholesky_rule(xp: Namespace, g: Array, out: Array) -> Array:
-    """Source: Murray, "Differentiation of the Cholesky decomposition", 2016."""
-    left = _h(xp, out)
-    inner = _solve_(xp, left, _half_lower(xp, xp.matmul(left, g)))
-    s = _h(xp, _solve_(xp, left, _h(xp, inner)))
+    """Source: Murray, "Differentiation of the Cholesky decomposition", 2016.
+
+    One inverse and two products take half the time of two solutions: the namespace has none for triangular matrices.
+    """
+    inverse_h = _inverse_h(xp, out)
+    inner = _half_lower(xp, xp.matmul(_h(xp, out), g))
+    s = xp.matmul(inverse_h, xp.matmul(inner, _h(xp, inverse_h)))
     return (s + _h(xp, s)) / 2
 
 
