@@ -31,11 +31,23 @@ def _matmul_right(xp: Namespace, g: Array, x1: Array, x2_shape: tuple[int, ...])
     return xp.matmul(conjugate(xp, xp.matrix_transpose(x1)), g)
 
 
+def _times_vector_right(xp: Namespace, g: Array, x1: Array) -> Array:
+    x1 = conjugate(xp, x1)
+    return g * x1 if x1.ndim == 1 else xp.matmul(xp.matrix_transpose(x1), g)
+
+
 _matmul = Primitive(
     "matmul",
     lambda xp, x1, x2, /: xp.matmul(x1, x2),
     x1=lambda xp, g, x2: xp.matmul(g, conjugate(xp, xp.matrix_transpose(x2))),
     x2=_matmul_right,
+)
+#: A vector or a matrix times a vector. As a product of two matrices, small ones took twice as long: 10 to 13 us, not 5.
+_times_vector = Primitive(
+    "times_vector",
+    lambda xp, x1, x2, /: xp.matmul(x1, x2),
+    x1=lambda xp, g, x2: g[..., None] * conjugate(xp, x2),
+    x2=_times_vector_right,
 )
 _matrix_transpose = Primitive(
     "matrix_transpose",
@@ -80,6 +92,8 @@ def matmul(x1: ArrayLike, x2: ArrayLike, /) -> Variable:
         )
     if one > 1 and two > 1:
         return _matmul(x1, x2)
+    if two == 1 and one <= 2:
+        return _times_vector(x1, x2)
     out = _matmul(expand_dims(x1, axis=0) if one == 1 else x1, expand_dims(x2, axis=1) if two == 1 else x2)
     return squeeze(out, axis=tuple([axis for axis, n in ((-2, one), (-1, two)) if n == 1]))
 
