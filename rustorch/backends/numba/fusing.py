@@ -209,7 +209,9 @@ class Fused:
         self._variants: dict[Any, Variant | None] = {}
 
     def __call__(self, *args: Any) -> Any:
-        arrays, numbers, kinds, dtype, shape, same = [], [], "", None, None, True
+        arrays: list[Any] = []
+        numbers: list[Any] = []
+        kinds, dtype, shape, same = "", None, None, True
         for a in args:
             if type(a) is numpy.ndarray:
                 if not arrays:

@@ -14,6 +14,7 @@ import struct
 import threading
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
@@ -166,10 +167,8 @@ def numpy_raises() -> bool:
     return "raise" in (states := numpy.geterr().values()) or "call" in states
 
 
-try:  # where NumPy keeps what `numpy.errstate` changes
-    from numpy._core.umath import _extobj_contextvar as _ERROR_STATE
-except ImportError:
-    _ERROR_STATE = None
+#: Where NumPy keeps what `numpy.errstate` changes.
+_ERROR_STATE: Any = getattr(import_module("numpy._core.umath"), "_extobj_contextvar", None)
 _USUAL_ERROR_STATE = None if _ERROR_STATE is None or "raise" in numpy.geterr().values() else _ERROR_STATE.get()
 
 
