@@ -21,31 +21,51 @@ class Job:
 
     def __init__(self, work: Callable[[int, int], Any], parts: list[tuple[int, int]]):
         self._work, self._parts = work, parts
-        self._next = iter(range(len(parts)))
+        self._next = 0
         self._lock = threading.Lock()
-        self._left = len(parts)
+        self._helpers = 0
+        self._closed = False
         self._context = [copy_context() for _ in parts]
+        self._left = threading.Lock()  # released when the last helper leaves
+        self._left.acquire()
         self.results: list[Any] = [None] * len(parts)
         self.error: BaseException | None = None
-        self.done = threading.Lock()
-        self.done.acquire()
 
-    def help(self) -> None:
+    def do(self) -> None:
         """Do parts until none is left."""
         while True:
             with self._lock:
-                i = next(self._next, None)
-            if i is None:
-                return
+                i = self._next
+                self._next += 1
+                if i >= len(self._parts) or self._closed:
+                    return
             try:
                 self.results[i] = self._context[i].run(self._work, *self._parts[i])
-            except BaseException as error:  # the caller raises it
+            except Exception as error:  # the caller raises it
                 self.error = self.error or error
-            finally:
-                with self._lock:
-                    self._left -= 1
-                    if not self._left:
-                        self.done.release()
+
+    def help(self) -> None:
+        """Do parts in another thread than the caller's."""
+        with self._lock:
+            if self._closed:
+                return
+            self._helpers += 1
+        try:
+            self.do()
+        except BaseException as error:
+            self.error = self.error or error
+        finally:
+            with self._lock:
+                self._helpers -= 1
+                if not self._helpers and self._left.locked():
+                    self._left.release()
+
+    def close(self) -> None:
+        """Let nobody begin another part, and wait until no helper is at work: then nothing is written any more."""
+        with self._lock:
+            self._closed = True
+        while self._helpers:
+            self._left.acquire(timeout=0.1)
 
 
 class Team:
@@ -87,6 +107,8 @@ class Team:
 
     def offer(self, job: Job) -> None:
         """Let the threads take part in a piece of work for Python. ``busy`` is locked."""
+        if self.native is not None:
+            self.native.finish()  # an interrupt may have left a piece of work open
         self.job = job
         self.ticket += 1
         if self.native is not None:
@@ -97,22 +119,33 @@ class Team:
             if self._idle.pop(i, False):
                 self._wake[i].release()
 
-    def close(self) -> None:
-        """No thread begins with the offered work any more."""
-        self.job = None
-        if self.native is not None:
-            self.native.finish()
+    def conclude(self, job: Job) -> None:
+        """End a piece of work for Python, whatever interrupts it: when this returns or raises, nobody is in it."""
+        interrupt: BaseException | None = None
+        while True:
+            try:
+                self.job = None
+                if self.native is not None:
+                    self.native.finish()
+                job.close()
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
     def run(self, packed: bytes, items: int, chunk: int, keep: Any) -> None:
         """Run a compiled kernel. ``busy`` is locked."""
         native = self.native
         assert native is not None
+        native.finish()  # an interrupt may have left a piece of work open
         native.keep = keep  # after an interrupt, threads may still be at work
         try:
             for i in native.begin(packed, items, chunk):
                 self._wake[i].release()
         finally:
             native.finish()
+        native.keep = None
 
     def stop(self) -> None:
         """End the threads, after what they are doing."""

@@ -34,6 +34,9 @@ PAUSE = 0.1
 #: How often a thread looks for more work before it sleeps: about a millisecond.
 SPINS = 2000
 
+#: The largest number of threads: the compiled part of a team has a bit for each.
+MOST = 63
+
 at_exit = atexit.register
 
 
@@ -142,7 +145,7 @@ def _current_team() -> Team | None:
         return None
     if _team is None:
         with _lock:
-            _team = _team or Team(get_num_threads(), SPINS)
+            _team = _team or Team(min(get_num_threads(), MOST), SPINS)
     return _team
 
 
@@ -185,13 +188,13 @@ def share(packed: bytes, items: int, size: int, keep: Any) -> bool:
         The arrays behind the arguments. They stay alive as long as a thread may use them.
     """
     team = _team or _current_team()
-    if team is None or team.native is None or getattr(member, "on", False) or not team.busy.acquire(False):
+    if team is None or team.native is None or getattr(member, "on", False):
         return False
-    try:
+    if team.busy.locked() or not team.native.takes(packed):
+        return False
+    with team.busy:
         # four pieces a thread, so that one that comes late takes less
         team.run(packed, items, max(1, -(-items // (4 * team.count)), items * _GRAIN // size), keep)
-    finally:
-        team.busy.release()
     return True
 
 
@@ -215,17 +218,22 @@ class _Blas:
         self.known = True
         self._libraries = ThreadpoolController().select(user_api="blas")
 
-    def __enter__(self) -> None:
+    def limit(self, use: list[bool]) -> None:
+        """Begin a use, which `release` ends. ``use`` is empty."""
         with self._lock:  # the first user saves the limits that the last one restores, whichever threads they are in
-            if not self._users:
-                self._limits = self._libraries.limit(limits=1)
+            use.append(True)
             self._users += 1
+            if self._users == 1:
+                self._limits = self._libraries.limit(limits=1)
 
-    def __exit__(self, *exc: object) -> None:
+    def release(self, use: list[bool]) -> None:
+        """End a use, if it has begun: an interrupt may have come first."""
         with self._lock:
-            self._users -= 1
-            if not self._users:
-                self._limits.restore_original_limits()
+            if use and self._users:
+                use.clear()
+                self._users -= 1
+                if not self._users and self._limits is not None:
+                    self._limits.restore_original_limits()
 
 
 _blas: _Blas | None = None
@@ -246,8 +254,13 @@ def with_one_blas_thread(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
         if not in_use() or _blas is None:
             return function(*args)
-        with _blas:
+        blas = _blas
+        use: list[bool] = []
+        try:
+            blas.limit(use)
             return function(*args)
+        finally:
+            blas.release(use)
 
     return run
 
@@ -279,22 +292,23 @@ def spread(n: int, cost: float, work: Callable[[int, int], Any], mark_in_use: bo
         with _lock:
             _blas = _blas or _Blas()
     blas = _blas
-    if team is None or not blas.known or not team.busy.acquire(False):
+    if team is None or not blas.known or team.busy.locked():
         return [work(0, n)]
-    try:
-        if mark_in_use:
-            _last_used = monotonic()
-        count = min(team.count, n)
-        job = Job(work, list(pairwise([n * i // count for i in range(count + 1)])))
-        with blas:
+    if mark_in_use:
+        _last_used = monotonic()
+    count = min(team.count, n)
+    job = Job(work, list(pairwise([n * i // count for i in range(count + 1)])))
+    use: list[bool] = []
+    with team.busy:
+        try:
+            blas.limit(use)
             team.offer(job)
+            job.do()
+        finally:  # after an error, too, no thread may write when this function returns
             try:
-                job.help()
-            finally:  # after an error, too, no thread may write when this function returns
-                job.done.acquire()
-                team.close()
-    finally:
-        team.busy.release()
+                team.conclude(job)
+            finally:
+                blas.release(use)
     if job.error is not None:
         raise job.error
     return job.results

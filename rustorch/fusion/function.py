@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import update_wrapper
 from types import MethodType
 from typing import Any
+from weakref import WeakSet
 
 from ..autograd.check import adopt, number_of
 from ..autograd.graph import VARIABLES, Value
@@ -102,17 +103,27 @@ class Call:
         else:  # self of a method, for example
             state = tuple([item for item in vars(x).items() if simple(item[1])])
             self.key.append((type(x), id(x), state))
-            self.places.append((-1, weakref.ref(x)))
-            return x
+            # it is kept: another object at its place in memory would look the same
         self.places.append((-1, x))
         return x
 
 
 def _filled(places: Sequence[tuple[int, Any]], values: Sequence[Any]) -> list[Any]:
     """All arguments, from the arrays and numbers."""
-    return [
-        values[place] if place >= 0 else (x() if isinstance(x, weakref.ref) else x) for place, x in places
-    ]  # fmt: skip
+    return [values[place] if place >= 0 else x for place, x in places]
+
+
+#: All fused functions. In a forked process they get new locks: a thread that is missing there may hold an old one.
+_all: WeakSet[FusedFunction] = WeakSet()
+
+
+def _new_locks() -> None:
+    for function in _all:
+        function._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_locks)
 
 
 class FusedFunction:
@@ -124,6 +135,7 @@ class FusedFunction:
         self._captured = Captured(function)
         self._operations: dict[Any, Any] = {}
         self._lock = threading.RLock()
+        _all.add(self)
 
     def __repr__(self) -> str:
         return f"<fused {self.__wrapped__!r}>"

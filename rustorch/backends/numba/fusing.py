@@ -113,7 +113,7 @@ class Variant:
 
     def values(self, numbers: Sequence[Any]) -> list[float]:
         """The constants for the numbers of a call."""
-        return self.loop.values(numbers)
+        return [float(value) for value in self.loop.values(numbers)]
 
     def outputs(self, shape: Any, dtype: Any) -> tuple[list[Any], list[Any]]:
         """New arrays for the results, with None where there is none, and without."""

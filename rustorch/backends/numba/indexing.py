@@ -245,7 +245,8 @@ def put_add(values: Array, shape: tuple[int, ...], key: Any) -> Any:
     if len(parts) == 1:
         indices = parts[0]
     else:  # one number for the indices of all axes
-        wrapped = [numpy.where(part < 0, part + n, part) for part, n in zip(parts, chosen, strict=True)]
+        wide = [part.astype(_INT64) for part in parts]  # a narrow dtype may not hold the size of an axis
+        wrapped = [numpy.where(part < 0, part + n, part) for part, n in zip(wide, chosen, strict=True)]
         if any(part.size and not 0 <= part.min() <= part.max() < n for part, n in zip(wrapped, chosen, strict=True)):
             return NotImplemented
         indices = numpy.zeros((), _INT64)

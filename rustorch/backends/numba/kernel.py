@@ -60,6 +60,9 @@ class State:
         self.busy = False
 
     def find_out(self) -> None:
+        """Find out whether kernels can be compiled, once."""
+        if self.known:
+            return
         with self.lock:
             if self.known:
                 return
@@ -115,10 +118,14 @@ def _fingerprint(value: Any, names: dict[str, Any]) -> str:
     if isinstance(value, FunctionType):
         return _fingerprint(value.__code__, value.__globals__)
     if isinstance(value, CodeType):
-        inner = [_fingerprint(c, names) for c in value.co_consts if not isinstance(c, str)]
+        inner = [_fingerprint(c, names) for c in value.co_consts]
         used = [_fingerprint(names[n], names) if n in names else n for n in value.co_names]
         return f"({value.co_code.hex()} {value.co_varnames} {inner} {used})"
-    return repr(value) if isinstance(value, (int, float, bool, tuple, type(None))) else type(value).__name__
+    if isinstance(value, (frozenset, set)):
+        return repr(sorted(map(repr, value)))
+    if isinstance(value, (int, float, bool, str, bytes, tuple, type(None))):
+        return repr(value)
+    return type(value).__name__
 
 
 def _offered(name: str) -> Any:
@@ -234,7 +241,9 @@ class Kernel:
         if _in_background():
             return None  # the compiling thread computes nothing itself
         key = self.key(name)
-        with STATE.lock:
+        if not STATE.lock.acquire(blocking=size >= PATIENT):
+            return None  # another thread compiles, and small work does not wait for it
+        try:
             data = store.read(STATE.folder, key)
             if data is None and size < PATIENT:
                 if key not in self._wanted:
@@ -242,6 +251,8 @@ class Kernel:
                     _compile_later(self, dtype)
                 return None
             return self._compile(dtype, data)
+        finally:
+            STATE.lock.release()
 
     def key(self, name: str) -> str:
         """What identifies the machine code: everything that it depends on."""
@@ -314,6 +325,7 @@ def launch(items, size, {0}):
 # -- compiling in the background ---------------------------------------------------------------------------------------
 _compiling = threading.local()
 _queue: list[tuple[Kernel, Any]] = []
+_queue_lock = threading.Lock()
 _worker: threading.Thread | None = None
 
 
@@ -330,16 +342,22 @@ def _compile_later(kernel: Kernel, dtype: Any) -> None:
     import random  # noqa: F401
 
     global _worker
-    _queue.append((kernel, dtype))
-    if _worker is None or not _worker.is_alive():
-        _worker = threading.Thread(target=_compile_queue, name="rustorch compiler", daemon=True)
-        _worker.start()
+    with _queue_lock:
+        _queue.append((kernel, dtype))
+        if _worker is None:
+            _worker = threading.Thread(target=_compile_queue, name="rustorch compiler", daemon=True)
+            _worker.start()
 
 
 def _compile_queue() -> None:
+    global _worker
     _compiling.on = True
-    while _queue and not threads.leaving():
-        kernel, dtype = _queue.pop(0)
+    while True:
+        with _queue_lock:
+            if not _queue or threads.leaving():
+                _worker = None
+                return
+            kernel, dtype = _queue.pop(0)
         kernel._compile(dtype)
 
 
@@ -360,8 +378,8 @@ def _forget() -> None:
     """In a forked process, the thread that compiles is missing, and the locks that it held stay locked. If a kernel was
     being compiled or loaded, nothing more is: NumPy serves where no kernel was loaded before.
     """
-    global _worker
-    _worker = None
+    global _worker, _queue_lock
+    _worker, _queue_lock = None, threading.Lock()
     _queue.clear()
     STATE.lock = threading.RLock()
     if STATE.busy:

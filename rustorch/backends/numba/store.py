@@ -33,13 +33,24 @@ def folder() -> Path | None:
     return Path(base, "rustorch", "kernels") if base and os.path.isabs(base) else None
 
 
-def problem(path: Path | None, make: bool = True) -> str | None:
+def _make(path: Path) -> None:
+    """Make a folder for the user alone, and those above it that are missing."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _is_safe(state: os.stat_result) -> bool:
+    """Whether this user owns a file or folder, and nobody else may write it. Other systems than POSIX do not say."""
+    return os.name != "posix" or (state.st_uid == os.getuid() and not state.st_mode & 0o022)
+
+
+def problem(path: Path | None) -> str | None:
     """Why kernels cannot be kept in a folder, or None if they can. The folder is made if it is missing."""
     if path is None:
         return "there is no home folder; set RUSTORCH_CACHE to a folder"
     try:
-        if make:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(path)
         state = path.stat()
     except OSError as error:
         return f"{path}: {error.strerror or error}"
@@ -55,7 +66,12 @@ def read(path: Path | None, key: str) -> bytes | None:
     if path is None:
         return None
     with contextlib.suppress(OSError):
-        content = (path / f"{key}.o").read_bytes()
+        # the folder was checked once, so the file is checked, too; and it must not be a link to another file
+        handle = os.open(path / f"{key}.o", os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb") as file:
+            if not _is_safe(os.fstat(handle)):
+                return None
+            content = file.read()
         digest, data = content[len(_MAGIC) : len(_MAGIC) + 32], content[len(_MAGIC) + 32 :]
         if content.startswith(_MAGIC) and hashlib.sha256(key.encode() + data).digest() == digest:
             return data

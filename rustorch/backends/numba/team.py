@@ -38,6 +38,10 @@ class Native:
         self._serve(_SCRATCH, _SCRATCH, self._argument, thread, 0)
         return self._words[work.THREAD + 8 * thread + work.REASON] == work.SLEEP
 
+    def takes(self, packed: bytes) -> bool:
+        """Whether the arguments of a kernel have room in the state."""
+        return len(packed) <= _LAST - _FIRST
+
     def begin(self, packed: bytes, items: int, chunk: int) -> list[int]:
         """Offer a kernel. Returns the threads to wake."""
         self._bytes[_FIRST : _FIRST + len(packed)] = packed

@@ -231,3 +231,53 @@ def test_numpy_serves_where_it_should_raise(state: str) -> None:
         assert add.of(numpy.dtype("float32"), 1 << 20) is None
     with numpy.errstate(over="ignore", invalid="warn"):
         assert add.of(numpy.dtype("float32"), 1 << 20) is not None
+
+
+def test_constants_that_differ_as_text_alone_have_keys_of_their_own() -> None:
+    loops = [f'def loop(x, start, stop):\n    x[start] = T(float("{value}"))\n' for value in ("inf", "-inf", "nan")]
+    bodies = []
+    for text in loops:
+        names: dict[str, object] = {}
+        exec(text, names)
+        bodies.append(names["loop"])
+    assert len({kernel.Kernel(body, "T[]").key("f4") for body in bodies}) == 3  # type: ignore[arg-type]
+
+
+def test_small_work_does_not_wait_for_another_thread_that_compiles(tmp_path: Path) -> None:
+    program = """
+    import threading, time
+    kernel.STATE.find_out()
+    held = threading.Event()
+    def compile_for_long():
+        with kernel.STATE.lock:
+            held.set()
+            time.sleep(3)
+    thread = threading.Thread(target=compile_for_long)
+    thread.start()
+    held.wait()
+    start = time.monotonic()
+    out = add_one(x[:5000])
+    print(out is None, time.monotonic() - start < 2)
+    """
+    assert programs.run(program, tmp_path) == "True True"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and modes as on POSIX")
+def test_files_that_others_could_have_written_are_not_loaded(tmp_path: Path) -> None:
+    store.write(tmp_path, "key", b"data")
+    assert store.read(tmp_path, "key") == b"data"
+    file = tmp_path / "key.o"
+    file.chmod(0o666)
+    assert store.read(tmp_path, "key") is None
+    file.chmod(0o600)
+    file.rename(tmp_path / "other")
+    file.symlink_to(tmp_path / "other")
+    assert store.read(tmp_path, "key") is None
+
+
+def test_a_number_too_large_for_a_float_is_an_overflow_for_every_size() -> None:
+    import rustorch
+
+    for size in (10, 100_000):
+        with pytest.raises(OverflowError):
+            rustorch.Variable(numpy.ones(size)) * 10**400

@@ -205,3 +205,83 @@ def test_handing_over_work_takes_microseconds() -> None:
         assert sorted(times)[200] < 50e-6
     finally:
         rustorch.set_num_threads(before)
+
+
+def test_arrays_are_let_go_after_a_shared_call() -> None:
+    import weakref
+
+    before = rustorch.get_num_threads()
+    rustorch.set_num_threads(2)
+    try:
+        x = numpy.zeros(200_000)
+        _launch()(x.size, x.size, x)  # type: ignore[operator]
+        seen = weakref.ref(x)
+        del x
+        assert seen() is None
+    finally:
+        rustorch.set_num_threads(before)
+
+
+def test_more_arguments_than_the_team_has_room_for() -> None:
+    names = [f"a{i}" for i in range(150)]
+    body = "".join([f"    out[0] += {name}\n" for name in names])
+    space: dict[str, object] = {}
+    exec(f"def wide(out, {', '.join(names)}, start, stop):\n{body}", space)
+    wide = kernel.Kernel(space["wide"], "T[]" + " T" * 150)  # type: ignore[arg-type]
+    launch = wide.of(numpy.dtype("float64"), 1 << 20)
+    assert launch is not None
+    out = numpy.zeros(1)
+    launch(2, 1 << 20, out, *[float(i) for i in range(150)])
+    assert out[0] == sum(range(150))
+    _launch()(2, 1 << 20, numpy.zeros(2))  # type: ignore[operator]
+
+
+def test_many_threads_are_cut_to_what_a_team_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = rustorch.get_num_threads()
+    monkeypatch.setattr(threads, "MOST", 3)
+    rustorch.set_num_threads(100)
+    try:
+        x = numpy.zeros(200_000)
+        _launch()(x.size, x.size, x)  # type: ignore[operator]
+        assert threads._team is not None and threads._team.count == 3 and threads._team.native is not None
+        assert (x == 1).all()
+    finally:
+        rustorch.set_num_threads(before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal as on POSIX")
+def test_interrupts_at_any_moment_leave_nothing_locked(tmp_path: Path) -> None:
+    program = """
+    import signal, time
+    from rustorch.backends import threads
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    hits = 0
+    threads.LEAST = 0
+    small = x[:40000]
+    add_one(x)
+    done = numpy.zeros(8)
+    def work(start, stop):
+        for i in range(start, stop):
+            done[i] += 1
+            time.sleep(0.0002)
+    threads.spread(8, 1e9, work)
+    end = time.monotonic() + 8
+    i = 0
+    while time.monotonic() < end:
+        i += 1
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0005 + (i % 50) * 1e-5)
+            while True:
+                add_one(small)
+                threads.spread(8, 1e9, work)
+        except KeyboardInterrupt:
+            hits += 1
+            before = done.copy()
+            time.sleep(0.003 if i % 20 == 0 else 0)
+            assert (done == before).all(), "a thread was still at work"
+        team = threads._team
+        assert not team.busy.locked() and (threads._blas is None or not threads._blas.known or not threads._blas._users)
+    assert (add_one(x) == x + 1).all()
+    print(hits > 100)
+    """
+    assert programs.run(program, tmp_path) == "True"
