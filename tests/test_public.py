@@ -24,7 +24,9 @@ NAMES = [file.relative_to(ROOT).as_posix() for file in FILES]
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(ROOT)], "rustorch.", onerror=lambda name: None))
 
 #: Libraries that may be missing.
-LIBRARIES = {"numpy", "cupy", "cupyx", "torch", "jax", "jaxlib", "array_api_strict", "array_api_compat"}
+LIBRARIES = {
+    "numpy", "cupy", "cupyx", "torch", "jax", "jaxlib", "array_api_strict", "array_api_compat", "numba", "llvmlite",
+}  # fmt: skip
 #: Longer than 400 lines, because they hold a table and nothing else.
 TABLES: set[str] = set()
 

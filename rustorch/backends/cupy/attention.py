@@ -5,15 +5,15 @@ from __future__ import annotations
 import cupy
 
 from ..base import Array
-from ..kernels.attention import causal_mask
-from .launch import Source, call_plain, contiguous, namespace, overrides, product
+from .launch import Source, call_plain, contiguous, overrides, product
 from .rows import ROWS, along, launch_rows
 
 _SOURCE = Source(
     ROWS,
     """
-// The sizes of heads and queries, and the steps of the mask along each axis. A step is 0 where the mask broadcasts.
-struct Mask { I heads, queries, sample, head, query, key; };
+// The sizes of heads and queries, the steps of the mask along each axis, and whether later keys are hidden. A step is 0
+// where the mask broadcasts.
+struct Mask { I heads, queries, sample, head, query, key, causal; };
 
 // The softmax of scores + mask, in place. With the dropout mask `keep`, weights = softmax * keep.
 extern "C" __launch_bounds__(1024) __global__ void
@@ -25,6 +25,7 @@ attend(Rows rows, T* scores, const T* mask, Mask m, const T* keep, T* weights) {
     EACH(j) {
         I k = row.at(j);
         if (mask) scores[k] += mask[j * m.key];
+        if (m.causal && j > query) scores[k] += (T)(-1.0 / 0.0);
         top = j == row.lane ? scores[k] : larger(scores[k], top);
     }
     top = finite_or_0(row.largest(top));
@@ -67,12 +68,10 @@ def attention(
     causal: bool,
     mask_learns: bool,
 ) -> tuple[Array, Array]:
-    if causal:
-        mask = causal_mask(namespace(q), q, k, mask)
     shape = (*q.shape[:-1], k.shape[-2])
     masks = [a for a in (mask, keep) if a is not None]
     if q.ndim > 4 or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2] or any(_grows(shape, a.shape) for a in masks):
-        out, p = call_plain("attention", q, k, v, mask, keep, scale, False, mask_learns)
+        out, p = call_plain("attention", q, k, v, mask, keep, scale, causal, mask_learns)
         return out, p
     steps = (0,) * 4
     if mask is not None:
@@ -85,7 +84,7 @@ def attention(
     keep = None if keep is None else cupy.broadcast_to(keep, shape)
     weights = p if keep is None else cupy.empty(shape, p.dtype)
     heads = shape[-3] if len(shape) > 2 else 1
-    launch_rows(_SOURCE, "attend", along(shape, -1), p, mask, (heads, shape[-2], *steps), keep, weights)
+    launch_rows(_SOURCE, "attend", along(shape, -1), p, mask, (heads, shape[-2], *steps, int(causal)), keep, weights)
     return product(weights, v), p
 
 
