@@ -209,14 +209,15 @@ class _Blas:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._limits: Any = None
+        self._counts: list[int] = []
         try:
             from threadpoolctl import ThreadpoolController
         except ImportError:
             self.known = False
             return
         self.known = True
-        self._libraries = ThreadpoolController().select(user_api="blas")
+        # the controllers themselves: a limit of threadpoolctl reads all that is known of each library first
+        self._libraries: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
 
     def limit(self, use: list[bool]) -> None:
         """Begin a use, which `release` ends. ``use`` is empty."""
@@ -224,7 +225,9 @@ class _Blas:
             use.append(True)
             self._users += 1
             if self._users == 1:
-                self._limits = self._libraries.limit(limits=1)
+                self._counts = [library.num_threads for library in self._libraries]
+                for library in self._libraries:
+                    library.set_num_threads(1)
 
     def release(self, use: list[bool]) -> None:
         """End a use, if it has begun: an interrupt may have come first."""
@@ -232,8 +235,9 @@ class _Blas:
             if use and self._users:
                 use.clear()
                 self._users -= 1
-                if not self._users and self._limits is not None:
-                    self._limits.restore_original_limits()
+                if not self._users:
+                    for library, count in zip(self._libraries, self._counts, strict=False):
+                        library.set_num_threads(count)
 
 
 _blas: _Blas | None = None
