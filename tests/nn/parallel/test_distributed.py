@@ -76,10 +76,10 @@ def test_gradients_are_parts_of_the_buckets(dist: ModuleType) -> None:
 def test_gradients_take_no_memory_beside_the_buckets(dist: ModuleType) -> None:
     backend = Target("cpu")
     model = nn.Sequential(*[nn.Linear(256, 256, bias=False) for _ in range(8)])
-    ddp = DistributedDataParallel(model, bucket_cap_mb=0.5)
-    total = sum(p.data.nbytes for p in ddp.parameters())
     squares(model(batch(backend, dist.get_rank(), 0, (2, 256)).float())).backward()  # compiled loops are made
     model.zero_grad()
+    ddp = DistributedDataParallel(model, bucket_cap_mb=0.5)
+    total = sum(p.data.nbytes for p in ddp.parameters())
     for first in True, False:
         ddp.zero_grad()
         loss = squares(ddp(batch(backend, dist.get_rank(), 0, (2, 256)).float()))
