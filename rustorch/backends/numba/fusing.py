@@ -208,7 +208,9 @@ class Fused:
         self._plain, self._bakes = plain, bakes
         self._variants: dict[Any, Variant | None] = {}
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        if options:
+            return NotImplemented
         arrays: list[Any] = []
         numbers: list[Any] = []
         kinds, dtype, shape, same = "", None, None, True

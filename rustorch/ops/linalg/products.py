@@ -49,6 +49,7 @@ _times_vector = Primitive(
     x1=lambda xp, g, x2: g[..., None] * conjugate(xp, x2),
     x2=_times_vector_right,
 )
+_times_vector.name = "matmul"  # the name of the function in messages
 _matrix_transpose = Primitive(
     "matrix_transpose",
     lambda xp, x, /: xp.matrix_transpose(x),

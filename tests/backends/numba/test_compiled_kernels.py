@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 from rustorch.backends.kernels import KERNELS
@@ -29,4 +30,5 @@ def test_the_compiled_overrides_are_kernels_or_functions_of_the_standard() -> No
     import array_api_compat.numpy as standard
 
     for name in overrides._all():
-        assert name in KERNELS or hasattr(standard, name), name
+        if name not in KERNELS:
+            attrgetter(name)(standard)  # such as "fft.fft"

@@ -223,16 +223,16 @@ def test_arrays_are_let_go_after_a_shared_call() -> None:
 
 
 def test_more_arguments_than_the_team_has_room_for() -> None:
-    names = [f"a{i}" for i in range(150)]
+    names = [f"a{i}" for i in range(200)]
     body = "".join([f"    out[0] += {name}\n" for name in names])
     space: dict[str, object] = {}
     exec(f"def wide(out, {', '.join(names)}, start, stop):\n{body}", space)
-    wide = kernel.Kernel(space["wide"], "T[]" + " T" * 150)  # type: ignore[arg-type]
+    wide = kernel.Kernel(space["wide"], "T[]" + " T" * 200)  # type: ignore[arg-type]
     launch = wide.of(numpy.dtype("float64"), 1 << 20)
     assert launch is not None
     out = numpy.zeros(1)
-    launch(2, 1 << 20, out, *[float(i) for i in range(150)])
-    assert out[0] == sum(range(150))
+    launch(2, 1 << 20, out, *[float(i) for i in range(200)])
+    assert out[0] == sum(range(200))
     _launch()(2, 1 << 20, numpy.zeros(2))  # type: ignore[operator]
 
 
