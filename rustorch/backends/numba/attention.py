@@ -226,7 +226,7 @@ def _attend(plan: tiles.Plan, q: Array, launch: Launch) -> tuple[Array, Array]:
             softmax(weights, tile._replace(keep=None), tops, numpy.empty_like(tops), None)
             numpy.matmul(weights if tile.keep is None else weights * tile.keep, plan.v[group], out4[group])
 
-    threads.spread(len(groups), plan.cost(2), work)
+    threads.spread(len(groups), plan.cost(2), work, mark_in_use=False)
     return out, p.reshape(*q.shape[:-1], plan.keys)
 
 
@@ -250,7 +250,7 @@ def _attend_grad(plan: tiles.Plan, g: Array, out: Array, p: Array, results: list
             numpy.matmul(slopes.swapaxes(-1, -2), plan.q[group], dk)
             numpy.matmul((weights if keep is None else weights * keep).swapaxes(-1, -2), g[group], dv)
 
-    threads.spread(len(groups), plan.cost(4), work)
+    threads.spread(len(groups), plan.cost(4), work, mark_in_use=False)
 
 
 # -- the kernels -------------------------------------------------------------------------------------------------------

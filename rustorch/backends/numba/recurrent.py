@@ -14,7 +14,6 @@ import numpy
 from ..fusing import Loop
 from ..kernels import recurrent as plain
 from ..numpy.linear import linear_grad_weight
-from ..threads import spread
 from .fusing import PYTHON
 from .kernel import Kernel, flat
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 #: Units of a block. Its results stay on the stack until all are computed, so that LLVM need not ask which arrays
 #: overlap.
 _BLOCK = 256
-#: Samples of a thread, at least.
-_LEAST_SAMPLES = 8
 
 
 class _Part(NamedTuple):
@@ -158,12 +155,6 @@ def _start(state: Array | None, shape: tuple[int, ...], dtype: Any) -> Array:
     return numpy.zeros(shape, dtype) if state is None else flat(state)
 
 
-def _share(batch: int, products: int, work: Callable[[int, int], None]) -> None:
-    """Call ``work(first, stop)`` for parts of the batch, in several threads. ``products`` are the multiplications."""
-    blocks = max(1, batch // _LEAST_SAMPLES)
-    spread(blocks, products, lambda start, stop: work(batch * start // blocks, batch * stop // blocks))
-
-
 def _product(state: Array | None, transposed: Array, out: Array) -> None:
     """The product of a state and the recurrent weight. No product is needed for zeros."""
     if state is None:
@@ -205,7 +196,7 @@ def lstm_steps(z: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Ar
             if w_hr is not None:
                 numpy.dot(hidden[t, first:stop], w_hr.T, state)
 
-    _share(batch, steps * batch * columns * size, work)
+    work(0, batch)
     return out, cells[0 if reverse else -1].copy(), gates, cells, squashed
 
 
@@ -256,7 +247,7 @@ def lstm_steps_grad(
             if t != order[-1] or h is not None:
                 numpy.dot(dz[t, first:stop], w_hh, some)
 
-    _share(batch, steps * batch * gates.shape[2] * size, work)
+    work(0, batch)
     dw_hr = linear_grad_weight(totals, gates[:, :, 3 * width :] * squashed) if projects else None
     dh_first, dc_first = None if h is None else back, None if c is None else dc
     return dz, dh_first, dc_first, _grad_weight(dz, h, out, reverse), dw_hr
@@ -283,7 +274,7 @@ def gru_steps(z: Array, h: Array | None, w_hh: Array, b_hh: Array | None, revers
             launch(rows, 0, z, product, states, *bias, gates, products, out, p, first, at, *row, p, p, p, width)
             states, at, state = out, p, out[t, first:stop]
 
-    _share(batch, steps * z[0].size * width, work)
+    work(0, batch)
     return out, gates, products
 
 
@@ -313,7 +304,7 @@ def gru_steps_grad(
             if t != order[-1] or h is not None:
                 numpy.dot(d[t, first:stop], w_hh, some)
 
-    _share(batch, steps * gates[0].size * width, work)
+    work(0, batch)
     db_hh = None if b_hh is None else numpy.add.reduce(d, (0, 1))
     return dz, None if h is None else back + part, _grad_weight(d, h, out, reverse), db_hh
 
@@ -336,7 +327,7 @@ def rnn_steps(z: Array, h: Array | None, w_hh: Array, reverse: bool, nonlinearit
             launch(rows, 0, z, product, out, p, first, p, width)
             state = out[t, first:stop]
 
-    _share(batch, z.size * width, work)
+    work(0, batch)
     return out
 
 
@@ -358,7 +349,7 @@ def rnn_steps_grad(g: Array, h: Array | None, w_hh: Array, out: Array, reverse: 
             if t != order[-1] or h is not None:
                 numpy.dot(dz[t, first:stop], w_hh, some)
 
-    _share(batch, out.size * width, work)
+    work(0, batch)
     return dz, None if h is None else back, _grad_weight(dz, h, out, reverse)
 
 
