@@ -306,7 +306,7 @@ class Kernel:
             form += "q" if is_array or token == "int" else "d"
         names = {
             "pack": struct.Struct(form).pack, "address": address, "entry": _ENTRY(address), "scratch": _SCRATCH,
-            "share": threads.share, "GRAIN": GRAIN, "view": memoryview,
+            "share": threads.share, "GRAIN": GRAIN,
         }  # fmt: skip
         exec(_LAUNCH.format(", ".join(parameters), ", ".join(values), ", ".join([*arrays, ""])), names)
         launch: Callable[..., None] = names["launch"]  # type: ignore[assignment]

@@ -17,7 +17,7 @@ from rustorch.backends.numba.recurrent import OVERRIDES
 from tests.support.plain_namespace import PLAIN
 
 DTYPES = ["float32", "float64"]
-#: Steps, batch, width. Blocks have 256 units; a thread has 8 samples at least.
+#: Steps, batch, width. Blocks have 256 units.
 SIZES = {"small": (3, 2, 5), "one step": (1, 3, 4), "one sample": (4, 1, 7), "many": (3, 33, 40), "wide": (2, 3, 300)}
 
 
