@@ -1,4 +1,8 @@
-"""Numbers that a function reads from outside: they are part of its loop, so a new value means a new loop."""
+"""Numbers that a function reads from outside: they are part of its loop, so a new value means a new loop.
+
+These are globals, variables of an enclosing function, and attributes of the object whose method it is. Numbers inside
+of other objects are not seen: they have to be passed as arguments.
+"""
 
 from __future__ import annotations
 
