@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 import rustorch
 from rustorch import nn
 from rustorch.autograd import Function, saved_tensors_hooks
+from tests.support.cycles import leaves_none
 from tests.support.target import Target
 
 
@@ -145,20 +145,13 @@ def test_hooks_record_nothing_and_leave_no_cycles() -> None:
         seen.append(value.shape)
         return value * 1
 
-    for _ in range(2):  # compiled loops are made
-        with saved_tensors_hooks(pack, lambda packed: packed):
-            (x * x).sum().backward()
-    seen.clear()
-    while gc.collect():
-        pass
-    gc.disable()
-    try:
+    def work() -> None:
+        seen.clear()
         with saved_tensors_hooks(pack, lambda packed: packed):
             (x * x).sum().backward()
         assert seen == [(2,), (2,)]
-        assert gc.collect() == 0
-    finally:
-        gc.enable()
+
+    assert leaves_none(work)
 
 
 def test_wrong_hooks_raise() -> None:

@@ -38,6 +38,14 @@ def finite_or_zero(x: Any) -> Any:
     return x if abs(x) < T(INF) else T(0)
 
 
+def multiply_by_scale(row: Any, scale: Any) -> None:
+    """Scale the scores of a query. They are stored so that all that follows sees the same rounded numbers: a difference
+    to the largest that is computed in one operation with the product would not be 0 for the largest.
+    """
+    for i in range(row.size):
+        row[i] *= scale
+
+
 def add_scaled(row: Any, mask: Any, scale: Any) -> None:
     """Scale the scores of a query, and add the mask."""
     for i in range(row.size):
@@ -68,19 +76,19 @@ def _softmax(
         seen = max(0, min(keys, i + offset))
         row = scores[r * keys : r * keys + seen]
         clear(scores[r * keys + seen : r * keys + keys])
-        factor = scale
         if masked:
             at = batch * mask_batch + head * mask_head + i * mask_query
             add_scaled(row, mask[at : at + seen], scale)
-            factor = T(1)
+        else:
+            multiply_by_scale(row, scale)
         before = tops[r]
         top = before
         for j in range(row.size):
-            top = larger(top, row[j] * factor)
+            top = larger(top, row[j])
         shift = finite_or_zero(top)
         total = T(0)
         for j in range(row.size):
-            term = exp(row[j] * factor - shift)
+            term = exp(row[j] - shift)
             row[j] = term
             total = plus(total, term)
         if values:
@@ -114,11 +122,11 @@ def _softmax_grad(
         slope = slopes[r * keys : r * keys + seen]
         clear(scores[r * keys + seen : r * keys + keys])
         clear(slopes[r * keys + seen : r * keys + keys])
-        factor = scale
         if masked:
             at = batch * mask_batch + head * mask_head + i * mask_query
             add_scaled(row, mask[at : at + seen], scale)
-            factor = T(1)
+        else:
+            multiply_by_scale(row, scale)
         at = batch * keep_batch + head * keep_head + i * keep_query
         if kept:
             multiply_by(slope, keep[at : at + seen])
@@ -127,7 +135,7 @@ def _softmax_grad(
         correction = exp(lost)
         dot = dots[r]
         for j in range(row.size):
-            p = exp(row[j] * factor - shift) * correction
+            p = exp(row[j] - shift) * correction
             row[j] = p
             slope[j] = p * (slope[j] - dot) * scale
         if kept:

@@ -15,6 +15,7 @@ import rustorch
 from rustorch import nn
 from rustorch.distributed.shard import Shard
 from rustorch.nn.parallel import FSDPModule, fully_shard, fully_shard_call, fully_shard_flat, fully_shard_unit
+from tests.support.cycles import leaves_none
 from tests.support.sharded_models import MODELS, Gpt, batch, loss_of, made, mlp, shard
 from tests.support.target import Target
 
@@ -548,24 +549,16 @@ def test_nothing_is_left_after_a_step(dist: ModuleType) -> None:
     shard(model, list(model.blocks))
     optimizer = rustorch.optim.Adam(model.parameters())
 
-    def step(i: int) -> None:
-        optimizer.zero_grad()
-        loss_of(model(batch("gpt", i, rank, 2))).backward()
-        optimizer.step()
-
-    for i in range(2):
-        step(i)
-    gc.collect()
-    gc.disable()
-    try:
+    def work() -> None:
         for i in range(2):
-            step(i)
+            optimizer.zero_grad()
+            loss_of(model(batch("gpt", i, rank, 2))).backward()
+            optimizer.step()
         with rustorch.no_grad():
             model(batch("gpt", 0, rank, 2))
         model(batch("gpt", 0, rank, 2))  # without a backward
-        assert gc.collect() == 0
-    finally:
-        gc.enable()
+
+    assert leaves_none(work)
     held = [a for a in gc.get_objects() if type(a).__name__ in ("Call", "Gathered", "Gradients")]
     assert not held
 
