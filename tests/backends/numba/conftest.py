@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy
 import pytest
 
 from rustorch.backends.numba import availability, kernel
+
+pytest.register_assert_rewrite("tests.support.compiled")  # it has the assertions of most tests here
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,3 +29,19 @@ def compiled_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(kernel, "PATIENT", 0)
     yield
     assert kernel.STATE.problem is None
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """NumPy does not warn of special values."""
+    with numpy.errstate(all="ignore"):
+        yield
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names of the kernels that the test has asked for."""
+    names: set[str] = set()
+    of = kernel.Kernel.of
+    monkeypatch.setattr(kernel.Kernel, "of", lambda self, dtype, size: names.add(self.name) or of(self, dtype, size))
+    return names

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy
 import pytest
 
-pytest.importorskip("numba", reason="compiled loops need Numba")
-
-import rustorch
-from rustorch.backends.numba import attention, kernel
+from rustorch.backends.numba import attention
 from rustorch.backends.numba.attention import OVERRIDES
 from tests.backends.test_numpy_attention import (
     SHAPES,
@@ -20,7 +18,9 @@ from tests.backends.test_numpy_attention import (
     compare_special_values,
     drawn,
 )
+from tests.support.compiled import call, same_with_threads
 
+_forward, _backward = partial(call, OVERRIDES, "attention"), partial(call, OVERRIDES, "attention_grad")
 #: Few keys: the softmax is kept.
 SHORT = [((2, 3), 5, 7, 4, 3), ((2, 1, 2), 64, 1, 1, 8), ((), 300, 16, 8, 8), ((40,), 16, 16, 8, 8)]
 
@@ -28,18 +28,6 @@ SHORT = [((2, 3), 5, 7, 4, 3), ((2, 1, 2), 64, 1, 1, 8), ((), 300, 16, 8, 8), ((
 @pytest.fixture(autouse=True)
 def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "_LEAST", 0)
-
-
-def _forward(*arguments: Any) -> Any:
-    results = OVERRIDES["attention"](*arguments)
-    assert results is not NotImplemented, f"{kernel.STATE.problem} {kernel.STATE.failures}"
-    return results
-
-
-def _backward(*arguments: Any) -> Any:
-    results = OVERRIDES["attention_grad"](*arguments)
-    assert results is not NotImplemented, f"{kernel.STATE.problem} {kernel.STATE.failures}"
-    return results
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -85,18 +73,12 @@ def test_large_scores_lose_nothing_by_the_logarithm() -> None:
 
 def test_results_do_not_depend_on_the_number_of_threads() -> None:
     g, q, k, v = drawn(((2, 3), 700, 600, 8, 8), "float32")
-    before = rustorch.get_num_threads()
-    results = []
-    try:
-        for count in (1, 2, 3):
-            rustorch.set_num_threads(count)
-            out, logs = _forward(q, k, v, None, None, 0.5, True, False)
-            results.append((out, logs, *_backward(g, q, k, v, None, None, out, logs, 0.5, True, False)[:3]))
-    finally:
-        rustorch.set_num_threads(before)
-    for other in results[1:]:
-        for x, y in zip(results[0], other, strict=True):
-            numpy.testing.assert_array_equal(x, y)
+
+    def call_both() -> tuple[Any, ...]:
+        out, logs = _forward(q, k, v, None, None, 0.5, True, False)
+        return out, logs, *_backward(g, q, k, v, None, None, out, logs, 0.5, True, False)[:3]
+
+    same_with_threads(call_both, (1, 2, 3))
 
 
 def test_calls_that_numpy_serves() -> None:

@@ -13,6 +13,7 @@ from rustorch.backends.kernels import convolution as plain
 from rustorch.backends.numba import convolution, windows, winograd
 from rustorch.backends.numpy.namespace import full_namespace
 from tests.backends.kernel_cases import CASES, draw
+from tests.support import compiled
 
 NAMES = ["conv", "conv_grad_input", "conv_grad_weight"]
 #: Shapes of input and weight, stride, padding, dilation, groups.
@@ -51,15 +52,13 @@ def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=["one thread", "threads", "small blocks"])
 def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One thread, two threads that share the smallest work, and the same with blocks of one sample and small bands."""
-    before = threads.get_num_threads()
-    threads.set_num_threads(1 if request.param == "one thread" else 2)
     monkeypatch.setattr(threads, "LEAST", 0)
     if request.param == "small blocks":
         for module in (convolution, winograd):
             monkeypatch.setattr(module, "CACHE", 1 << 13)
             monkeypatch.setattr(module, "SHARED", 1)
-    yield
-    threads.set_num_threads(before)
+    with compiled.threads(1 if request.param == "one thread" else 2):
+        yield
 
 
 def _arguments(name: str, case: str, dtype: str) -> list[Any]:
@@ -84,8 +83,7 @@ def _expected(name: str, arguments: list[Any]) -> Any:
 
 
 def _check(name: str, arguments: list[Any]) -> None:
-    out, expected = getattr(convolution, name)(*arguments), _expected(name, arguments)
-    assert out is not NotImplemented
+    out, expected = compiled.call(vars(convolution), name, *arguments), _expected(name, arguments)
     assert out.dtype == arguments[0].dtype
     assert out.shape == expected.shape
     scale = numpy.abs(expected).max() * numpy.finfo(out.dtype).eps

@@ -7,13 +7,11 @@ from typing import Any
 import numpy
 import pytest
 
-pytest.importorskip("numba", reason="compiled loops need Numba")
-
 import rustorch
-from rustorch.backends import threads
-from rustorch.backends.numba import fft, kernel
+from rustorch.backends.numba import fft
 from rustorch.backends.numba.fft import OVERRIDES
 from rustorch.backends.numpy import fft as numpy_fft
+from tests.support.compiled import call, draw, same_with_threads
 
 DTYPES = ["complex64", "complex128"]
 NAMES = pytest.mark.parametrize("name", ["fft", "ifft"])
@@ -28,17 +26,9 @@ def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fft, "_plan", fft._plan.__wrapped__)
 
 
-def _draw(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Any:
-    rng = numpy.random.default_rng(seed)
-    return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
-
-
 def _compiled(name: str, x: Any, **options: Any) -> Any:
-    before = x.copy()
-    out = OVERRIDES[f"fft.{name}"](x, **options)
-    assert out is not NotImplemented, f"{kernel.STATE.problem} {kernel.STATE.failures}"
+    out = call(OVERRIDES, f"fft.{name}", x, **options)
     assert (out.shape, out.dtype) == (x.shape, x.dtype)
-    numpy.testing.assert_array_equal(x, before)
     return out
 
 
@@ -56,25 +46,25 @@ def _compare(name: str, x: Any, axis: int = -1, norm: Any = "backward") -> Any:
 @pytest.mark.parametrize("n", SIZES)
 def test_transforms_are_exact_to_rounding(name: str, dtype: str, n: int) -> None:
     if n % (128 // numpy.dtype(dtype).itemsize):
-        assert OVERRIDES[f"fft.{name}"](_draw((16, n), dtype)) is NotImplemented
+        assert OVERRIDES[f"fft.{name}"](draw((16, n), dtype)) is NotImplemented
         return
     rows = 1 if n % 256 == 0 else 16
     for count in (rows, rows + 3, 2 * rows):
-        _compare(name, _draw((count, n), dtype))
+        _compare(name, draw((count, n), dtype))
 
 
 @NAMES
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_norms_divide_as_numpys(name: str, dtype: str) -> None:
     for norm in ("backward", "ortho", "forward"):
-        _compare(name, _draw((3, 512), dtype), norm=norm)
-        _compare(name, _draw((17, 32), dtype), norm=norm)
+        _compare(name, draw((3, 512), dtype), norm=norm)
+        _compare(name, draw((17, 32), dtype), norm=norm)
 
 
 @NAMES
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_axes_and_layouts(name: str, dtype: str) -> None:
-    x = _draw((256, 3, 64), dtype)
+    x = draw((256, 3, 64), dtype)
     for axis in (0, 2, -1, -3):
         _compare(name, x, axis=axis)
     read_only = x[:, ::2, ::-1]
@@ -94,7 +84,7 @@ def test_a_single_number_becomes_a_wave_and_back() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_special_values_stay_in_their_rows(dtype: str) -> None:
-    x = _draw((32, 256), dtype)
+    x = draw((32, 256), dtype)
     x[0], x[1, 5], x[2, 6], x[3] = 0, numpy.nan, numpy.inf, 1e30
     with numpy.errstate(all="ignore"):
         out = _compiled("fft", x)
@@ -102,36 +92,28 @@ def test_special_values_stay_in_their_rows(dtype: str) -> None:
     assert not numpy.isfinite(out[1]).any() and not numpy.isfinite(out[2]).any()
     numpy.testing.assert_allclose(out[3, 0], 256e30, rtol=1e-6)
     assert numpy.isfinite(out[3:]).all()
-    x = _draw((20, 32), dtype)  # the rows of a block are side by side in memory
+    x = draw((20, 32), dtype)  # the rows of a block are side by side in memory
     x[1, 5] = numpy.nan
     assert numpy.isnan(_compiled("fft", x)).any(axis=1).tolist() == [i == 1 for i in range(20)]
 
 
 def test_numpy_serves_what_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     for shape in ((16, 20), (64, 7 * 16), (0, 256), (3, 32), (1 << 17,)):
-        assert OVERRIDES["fft.fft"](_draw(shape, "complex64")) is NotImplemented
-    assert OVERRIDES["fft.fft"](_draw((16, 256), "complex64"), n=128) is NotImplemented
-    assert OVERRIDES["fft.fft"](_draw((16, 256), "complex64").real) is NotImplemented
+        assert OVERRIDES["fft.fft"](draw(shape, "complex64")) is NotImplemented
+    assert OVERRIDES["fft.fft"](draw((16, 256), "complex64"), n=128) is NotImplemented
+    assert OVERRIDES["fft.fft"](draw((16, 256), "complex64").real) is NotImplemented
     monkeypatch.setattr(fft, "_LEAST", 1 << 13)
-    assert OVERRIDES["fft.fft"](_draw((16, 256), "complex64")) is NotImplemented
+    assert OVERRIDES["fft.fft"](draw((16, 256), "complex64")) is NotImplemented
 
 
 @pytest.mark.parametrize("n", [48, 512])
-def test_threads_share_the_rows(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    x = _draw((700, n), "complex64")
-    before = threads.get_num_threads()
-    results = []
-    try:
-        for count in (1, 3):
-            rustorch.set_num_threads(count)
-            results.append(_compare("fft", x))
-    finally:
-        rustorch.set_num_threads(before)
-    numpy.testing.assert_array_equal(*results)
+def test_threads_share_the_rows(n: int) -> None:
+    x = draw((700, n), "complex64")
+    same_with_threads(lambda: _compare("fft", x))
 
 
 def test_gradients_are_the_adjoint_transforms() -> None:
-    host, g = _draw((4, 512), "complex64"), _draw((4, 512), "complex64", 1)
+    host, g = draw((4, 512), "complex64"), draw((4, 512), "complex64", 1)
     x = rustorch.tensor(host, requires_grad=True)
     rustorch.fft.fft(x, norm="ortho").backward(rustorch.tensor(g))
     numpy.testing.assert_allclose(numpy.asarray(x.grad), numpy.fft.ifft(g, norm="ortho"), atol=1e-5)
@@ -141,7 +123,7 @@ def test_gradients_are_the_adjoint_transforms() -> None:
 @pytest.mark.parametrize("norm", ["backward", "ortho", "forward"])
 def test_numpy_computes_in_the_precision_of_the_array(name: str, norm: Any) -> None:
     for n in (None, 300, 77):
-        x = _draw((64, 150), "complex64")
+        x = draw((64, 150), "complex64")
         x = x.real if name == "rfft" else x
         out, expected = (f(x, n=n, norm=norm) for f in (getattr(numpy_fft, name), getattr(numpy.fft, name)))
         assert (out.shape, out.dtype) == (expected.shape, expected.dtype)

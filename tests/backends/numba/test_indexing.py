@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from math import prod
 from typing import Any
 
 import numpy
 import pytest
 
-pytest.importorskip("numba", reason="compiled loops need Numba")
-
-import rustorch
 from rustorch.backends.kernels import KERNELS
-from rustorch.backends.numba import indexing, kernel
+from rustorch.backends.numba import indexing
 from rustorch.backends.numba.indexing import OVERRIDES
+from tests.support.compiled import call, check, same_with_threads, threads
 from tests.support.plain_namespace import PLAIN
 
+_call, _equal = partial(call, OVERRIDES), partial(check, bound=0)
 DTYPES = ["float32", "float64"]
 #: Shapes and axes: rows, one element, columns, between, many rows of columns, and more columns than a block has.
 SHAPES = [((9, 4), 0), ((9, 4), -1), ((1,), 0), ((30,), 0), ((3, 5, 7), 1), ((12, 5, 3), 1), ((5, 200), 0)]
@@ -29,25 +29,9 @@ def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _two_threads() -> Any:
-    before = rustorch.get_num_threads()
-    rustorch.set_num_threads(2)
-    yield
-    rustorch.set_num_threads(before)
-
-
-def _call(name: str, *arguments: Any, **options: Any) -> Any:
-    before = [a.copy() if isinstance(a, numpy.ndarray) else a for a in arguments]
-    result = OVERRIDES[name](*arguments, **options)
-    assert result is not NotImplemented, f"{kernel.STATE.problem} {kernel.STATE.failures}"
-    for argument, value in zip(arguments, before, strict=True):
-        numpy.testing.assert_array_equal(argument, value)
-    return result
-
-
-def _equal(result: Any, expected: Any) -> None:
-    assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
-    numpy.testing.assert_array_equal(result, expected)
+def _two_threads() -> Iterator[None]:
+    with threads(2):
+        yield
 
 
 def _count(shape: tuple[int, ...], axis: int, count: int) -> tuple[int, ...]:
@@ -136,14 +120,12 @@ def test_special_values_are_added() -> None:
 def test_results_do_not_depend_on_the_number_of_threads(rng: numpy.random.Generator) -> None:
     values, indices = rng.standard_normal((30_000, 8)).astype("float32"), rng.integers(0, 500, 30_000)
     places = rng.integers(0, 50, (30_000, 8))
-    results = []
-    for count in (1, 2, 3):
-        rustorch.set_num_threads(count)
+
+    def add() -> tuple[Any, Any]:
         added = _call("index_add", values, indices, (500, 8), 0)
-        results.append((added, _call("scatter_add", values, places, (30_000, 50), 1)))
-    for other in results[1:]:
-        for x, y in zip(results[0], other, strict=True):
-            numpy.testing.assert_array_equal(x, y)
+        return added, _call("scatter_add", values, places, (30_000, 50), 1)
+
+    same_with_threads(add, (1, 2, 3))
 
 
 @pytest.mark.parametrize("index", [4, -5, 2**40, -(2**62)])

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy
 import pytest
 
-pytest.importorskip("numba", reason="compiled loops need Numba")
-
-import rustorch
 from rustorch.backends.kernels import KERNELS
-from rustorch.backends.numba import kernel, loss
+from rustorch.backends.numba import loss
 from rustorch.backends.numba.loss import OVERRIDES
 from rustorch.backends.numba.summing import Summed
 from rustorch.backends.registry import CPU
+from tests.support.compiled import check, draw, same_with_threads
 from tests.support.plain_namespace import PLAIN
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
+#: Losses and probabilities are of the size of 1.
+_check = partial(check, bound=16, scale=1.0)
 DTYPES = ["float32", "float64"]
 INF, NAN = math.inf, math.nan
 #: Rows and classes: few classes in one block of rows and in several, one class, and rows of several blocks.
@@ -35,26 +37,8 @@ OPTIONS = {"plain": (False, None), "ignore": (False, 0), "weight": (True, None),
 
 
 @pytest.fixture(autouse=True)
-def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loss, "_LEAST", 1)
-    with numpy.errstate(all="ignore"):
-        yield
-
-
-def _draw(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Any:
-    return numpy.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def _check(results: Any, expected: Any, scale: float = 1.0) -> None:
-    """Rounding errors are of size ``scale``."""
-    assert results is not NotImplemented, f"{kernel.STATE.problem} {kernel.STATE.failures}"
-    for result, value in zip(results, expected, strict=True):
-        if value is None or isinstance(value, int):
-            assert result == value
-            continue
-        assert (result.shape, result.dtype) == (value.shape, value.dtype)
-        bound = 16 * float(numpy.finfo(value.dtype).eps)
-        numpy.testing.assert_allclose(result, value, rtol=bound, atol=bound * scale)
 
 
 def _compare(x: Any, target: Any, weight: Any, ignore: int | None, reduction: str) -> None:
@@ -62,15 +46,15 @@ def _compare(x: Any, target: Any, weight: Any, ignore: int | None, reduction: st
     before = [a if a is None else a.copy() for a in (x, target, weight)]
     results = OVERRIDES["cross_entropy"](x, target, weight, ignore, reduction)
     expected = KERNELS["cross_entropy"](PLAIN, x, target, weight, ignore, reduction)
-    _check(results, expected, abs(x[numpy.isfinite(x)]).max(initial=1))
-    g = _draw(results[0].shape, x.dtype, 3)
+    _check(results, expected, scale=abs(x[numpy.isfinite(x)]).max(initial=1))
+    g = draw(results[0].shape, x.dtype, 3)
     arguments = (g, results[2], results[3], target, weight, results[4], ignore)
     dx = OVERRIDES["cross_entropy_grad"](*arguments)
     if dx is NotImplemented:  # for probabilities that are stored class by class
         assert results[2].T.flags.c_contiguous
         dx = CPU.xp.cross_entropy_grad(*arguments)
     arguments = (g, expected[2], expected[3], target, weight, expected[4], ignore)
-    _check([dx], [KERNELS["cross_entropy_grad"](PLAIN, *arguments)])
+    _check(dx, KERNELS["cross_entropy_grad"](PLAIN, *arguments))
     for value, old in zip((x, target, weight), before, strict=True):
         numpy.testing.assert_array_equal(value, old)
 
@@ -89,7 +73,7 @@ def _targets(shape: tuple[int, int], dtype: str) -> tuple[Any, Any, Any]:
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_cross_entropy(shape: tuple[int, int], reduction: str, dtype: str) -> None:
-    x = 3 * _draw(shape, dtype)
+    x = 3 * draw(shape, dtype)
     classes, weight, shares = _targets(shape, dtype)
     for weighted, ignore in OPTIONS.values():
         _compare(x, classes, weight if weighted else None, ignore, reduction)
@@ -130,7 +114,7 @@ def test_special_logits(classes: int, ignored: bool, dtype: str) -> None:
 @pytest.mark.parametrize("classes", [5, 40])
 def test_a_class_that_does_not_exist_gives_nan(classes: int) -> None:
     """Layers refuse such targets. A kernel must not read or write beyond its arrays all the same."""
-    x = _draw((4, classes), "float32")
+    x = draw((4, classes), "float32")
     target = numpy.asarray([0, -1, classes, 1 << 40])
     for weight in (None, numpy.ones(classes, "float32")):
         results = OVERRIDES["cross_entropy"](x, target, weight, None, "none")
@@ -144,18 +128,18 @@ def test_a_class_that_does_not_exist_gives_nan(classes: int) -> None:
 @pytest.mark.parametrize("shape", [(70, 6), (6, 70)])
 def test_views_and_read_only_arrays(shape: tuple[int, int], dtype: str) -> None:
     classes, weight, shares = _targets(shape, dtype)
-    for x in (_draw(shape[::-1], dtype).T, _draw((2 * shape[0], 2 * shape[1]), dtype)[::-2, ::2]):
+    for x in (draw(shape[::-1], dtype).T, draw((2 * shape[0], 2 * shape[1]), dtype)[::-2, ::2]):
         x.flags.writeable = False
         _compare(x, numpy.repeat(classes, 2)[::2], numpy.repeat(weight, 2)[::2], 0, "mean")
         _compare(x, numpy.asfortranarray(shares), None, None, "mean")
     p = numpy.exp(x)
     g = numpy.broadcast_to(numpy.asarray(0.5, dtype), shape[:1])
     dx = OVERRIDES["cross_entropy_grad"](g, p.copy(), p.sum(1), classes, None, None, None)
-    _check([dx], [KERNELS["cross_entropy_grad"](PLAIN, g, p, p.sum(1), classes, None, None, None)])
+    _check(dx, KERNELS["cross_entropy_grad"](PLAIN, g, p, p.sum(1), classes, None, None, None))
 
 
 def test_numpy_serves_what_kernels_cannot_take() -> None:
-    x, target = _draw((6, 40), "float32"), numpy.zeros(6, "int64")
+    x, target = draw((6, 40), "float32"), numpy.zeros(6, "int64")
     function, gradient = OVERRIDES["cross_entropy"], OVERRIDES["cross_entropy_grad"]
     assert function(x.astype("float16"), target, None, None, "mean") is NotImplemented
     assert function(x, target, numpy.ones(40), None, "mean") is NotImplemented  # float64
@@ -166,23 +150,18 @@ def test_numpy_serves_what_kernels_cannot_take() -> None:
 
 @pytest.mark.parametrize("classes", [10, 100])
 def test_threads_return_the_same_numbers(classes: int) -> None:
-    x = _draw((30000 // classes, classes), "float32")
+    x = draw((30000 // classes, classes), "float32")
     target = numpy.arange(len(x)) % classes
-    before = rustorch.get_num_threads()
-    results = []
-    try:
-        for count in (1, 3):
-            rustorch.set_num_threads(count)
-            loss, top, p, total, n = OVERRIDES["cross_entropy"](x, target, None, None, "mean")
-            g = numpy.ones((), "float32")
-            dx = CPU.xp.cross_entropy_grad(g, p, total, target, None, n, None)
-            soft = OVERRIDES["cross_entropy"](x, abs(x), None, None, "mean")
-            soft_dx = OVERRIDES["cross_entropy_grad"](g, soft[2], soft[3], abs(x), None, n, None)
-            results.append((loss, top, p, total, dx, soft[0], soft_dx))
-    finally:
-        rustorch.set_num_threads(before)
-    for one, several in zip(*results, strict=True):
-        numpy.testing.assert_array_equal(one, several)
+
+    def call_all() -> tuple[Any, ...]:
+        loss, top, p, total, n = OVERRIDES["cross_entropy"](x, target, None, None, "mean")
+        g = numpy.ones((), "float32")
+        dx = CPU.xp.cross_entropy_grad(g, p, total, target, None, n, None)
+        soft = OVERRIDES["cross_entropy"](x, abs(x), None, None, "mean")
+        soft_dx = OVERRIDES["cross_entropy_grad"](g, soft[2], soft[3], abs(x), None, n, None)
+        return loss, top, p, total, dx, soft[0], soft_dx
+
+    same_with_threads(call_all)
 
 
 # -- elementwise losses, and sums of them ------------------------------------------------------------------------------
@@ -207,10 +186,9 @@ def test_elementwise_losses(name: str, dtype: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(override, "least", 0)
 
     def compare(*arrays: Any) -> None:
-        result = override(*arrays, *numbers)
-        _check([result], [KERNELS[name](PLAIN, *arrays, *numbers)])
+        _check(override(*arrays, *numbers), KERNELS[name](PLAIN, *arrays, *numbers))
 
-    drawn = [_draw((6, 50), dtype, i) for i in range(count)]
+    drawn = [draw((6, 50), dtype, i) for i in range(count)]
     compare(*drawn)
     first = count - (1 + ("logits" in name)) * ("binary" in name)
     grid = [numpy.asarray(a, dtype) for a in numpy.meshgrid(*[EDGES] * first, *[TARGETS] * (count - first))]
@@ -236,7 +214,7 @@ def summed(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [1, 7, 4096, 4097, 20000])
 def test_sums(n: int, dtype: str, summed: Any) -> None:
-    x, y = _draw((n,), dtype), abs(_draw((n,), dtype, 1))
+    x, y = draw((n,), dtype), abs(draw((n,), dtype, 1))
     exact = abs(x.astype("float64")) * y
     eps = float(numpy.finfo(dtype).eps)
     for more in (0.0, 0.5, -1):
@@ -253,7 +231,7 @@ def test_sums(n: int, dtype: str, summed: Any) -> None:
 
 
 def test_sums_that_numpy_serves(summed: Any) -> None:
-    x = _draw((6, 5), "float32")
+    x = draw((6, 5), "float32")
     for arguments in ((x, x[:1]), (x, x.astype("float64")), (x.astype("float16"),) * 2, (x[:0], x[:0]), (x, "text")):
         assert summed(*arguments, 0.0) is NotImplemented
 
@@ -261,9 +239,9 @@ def test_sums_that_numpy_serves(summed: Any) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_mean_squares(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loss._SQUARES, "least", 1)
-    x, target = _draw((70, 100), dtype), _draw((70, 100), dtype, 1)
+    x, target = draw((70, 100), dtype), draw((70, 100), dtype, 1)
     for n in (1, 7000):
-        _check([OVERRIDES["mse"](x, target, n)], [KERNELS["mse"](PLAIN, x, target, n)])
+        _check(OVERRIDES["mse"](x, target, n), KERNELS["mse"](PLAIN, x, target, n))
     assert OVERRIDES["mse"](x, target[0], 1) is NotImplemented
 
 
@@ -271,11 +249,11 @@ def test_mean_squares(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["huber", "smooth_l1", "binary_cross_entropy", "binary_cross_entropy_with_logits"])
 def test_means_and_sums_of_losses(name: str, dtype: str) -> None:
     count, numbers = ELEMENTWISE[name]
-    x, *others = [_draw((30, 300), dtype, i) for i in range(count)]
+    x, *others = [draw((30, 300), dtype, i) for i in range(count)]
     others = [abs(a) / 5 for a in others]
     x = abs(x) / 5 if name == "binary_cross_entropy" else x
     for reduction in ("mean", "sum"):
         arguments = (x, *others, *numbers, reduction)
-        _check([OVERRIDES[f"reduced_{name}"](*arguments)], [KERNELS[f"reduced_{name}"](PLAIN, *arguments)])
+        _check(OVERRIDES[f"reduced_{name}"](*arguments), KERNELS[f"reduced_{name}"](PLAIN, *arguments))
     if others:
         assert OVERRIDES[f"reduced_{name}"](x, *others[:-1], others[-1][0], "sum") is NotImplemented

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy
 import pytest
 
-pytest.importorskip("numba", reason="compiled loops need Numba")
-
 import rustorch
-from rustorch.backends.kernels import KERNELS
-from rustorch.backends.numba import kernel, normalization
+from rustorch.backends.numba import normalization
 from rustorch.backends.numba.normalization import OVERRIDES
-from tests.support.plain_namespace import PLAIN
+from tests.support.compiled import check_layer, compare, draw, same_with_threads
+
+pytestmark = pytest.mark.usefixtures("quiet")
+_compare = partial(compare, OVERRIDES)
 
 DTYPES = ["float32", "float64"]
 ROWS = {"rows": ((33, 70), 1), "two axes": ((3, 5, 4, 7), 2), "one row": ((1, 90), 1), "short rows": ((40, 3), 1)}
@@ -26,40 +26,12 @@ PARAMETERS = {"no weight": (False, False), "weight": (True, False), "weight, bia
 
 
 @pytest.fixture(autouse=True)
-def _compile_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Compiled loops serve arrays of every size, and calls wait for them."""
-    monkeypatch.setattr(kernel, "PATIENT", 0)
-    monkeypatch.setattr(kernel, "LEAST", 0)
+def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels serve small arrays, and share them in small parts."""
     monkeypatch.setattr(normalization, "LEAST", 0)
     monkeypatch.setattr(normalization, "_LEAST_SIZE", 0)
     monkeypatch.setattr(normalization, "_CHUNK", 256)
     monkeypatch.setattr(normalization, "_BLOCK", 32)
-    with numpy.errstate(all="ignore"):
-        yield
-
-
-def _draw(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> Any:
-    return numpy.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def _compare(name: str, *arguments: Any) -> tuple[Any, ...]:
-    """The plain version's results, after a comparison with the compiled ones."""
-    expected = KERNELS[name](PLAIN, *arguments)
-    before = [a.copy() if isinstance(a, numpy.ndarray) else a for a in arguments]
-    results = OVERRIDES[name](*arguments)
-    assert results is not NotImplemented, f"{kernel.STATE.problem} {kernel.STATE.failures}"
-    assert len(results) == len(expected)
-    for result, value in zip(results, expected, strict=True):
-        if value is None:
-            assert result is None
-            continue
-        assert (result.shape, result.dtype) == (value.shape, value.dtype)
-        bound = 40 * float(numpy.finfo(value.dtype).eps)
-        largest = abs(value[numpy.isfinite(value)]).max(initial=0)
-        numpy.testing.assert_allclose(result, value, rtol=bound, atol=bound * largest)
-    for argument, value in zip(arguments, before, strict=True):
-        numpy.testing.assert_array_equal(argument, value)
-    return expected
 
 
 def _check_rows(x: Any, g: Any, w: Any, b: Any, n: int, eps: float) -> None:
@@ -78,8 +50,15 @@ def _check_channels(x: Any, g: Any, w: Any, b: Any, eps: float) -> None:
         _compare("group_norm_grad", g, x, mean, rstd, w, groups)
 
 
+def _check_forward(x: Any, eps: float) -> None:
+    _compare("layer_norm", x, None, None, 1, eps)
+    _compare("rms_norm", x, None, 1, eps)
+    _compare("group_norm", x, None, None, 5, eps)
+    _compare("batch_norm", x, None, None, eps)
+
+
 def _parameters(which: str, shape: tuple[int, ...], dtype: str) -> list[Any]:
-    return [_draw(shape, dtype, 5 + i) if given else None for i, given in enumerate(PARAMETERS[which])]
+    return [draw(shape, dtype, 5 + i) if given else None for i, given in enumerate(PARAMETERS[which])]
 
 
 # -- ordinary numbers --------------------------------------------------------------------------------------------------
@@ -88,7 +67,7 @@ def _parameters(which: str, shape: tuple[int, ...], dtype: str) -> list[Any]:
 @pytest.mark.parametrize(("shape", "n"), ROWS.values(), ids=ROWS)
 def test_rows(shape: tuple[int, ...], n: int, which: str, dtype: str) -> None:
     w, b = _parameters(which, shape[len(shape) - n :], dtype)
-    _check_rows(_draw(shape, dtype, 1) * 3 + 1, _draw(shape, dtype, 2), w, b, n, 1e-5)
+    _check_rows(draw(shape, dtype, 1) * 3 + 1, draw(shape, dtype, 2), w, b, n, 1e-5)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -96,21 +75,21 @@ def test_rows(shape: tuple[int, ...], n: int, which: str, dtype: str) -> None:
 @pytest.mark.parametrize("shape", IMAGES.values(), ids=IMAGES)
 def test_channels(shape: tuple[int, ...], which: str, dtype: str) -> None:
     w, b = _parameters(which, shape[1:2], dtype)
-    _check_channels(_draw(shape, dtype, 1) * 3 + 1, _draw(shape, dtype, 2), w, b, 1e-5)
+    _check_channels(draw(shape, dtype, 1) * 3 + 1, draw(shape, dtype, 2), w, b, 1e-5)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("groups", [1, 2, 4, 8])
 def test_groups(groups: int, dtype: str) -> None:
-    x, g, w, b = _draw((3, 8, 5), dtype), _draw((3, 8, 5), dtype, 1), _draw((8,), dtype, 2), _draw((8,), dtype, 3)
+    x, g, w, b = draw((3, 8, 5), dtype), draw((3, 8, 5), dtype, 1), draw((8,), dtype, 2), draw((8,), dtype, 3)
     _, mean, rstd = _compare("group_norm", x, w, b, groups, 1e-5)
     _compare("group_norm_grad", g, x, mean, rstd, w, groups)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_arrays_of_every_layout(dtype: str) -> None:
-    x, g = _draw((12, 8, 10), dtype).transpose(2, 1, 0), numpy.broadcast_to(_draw((10, 1, 12), dtype), (10, 8, 12))
-    w, b = _draw((24,), dtype)[::2], _draw((24,), dtype)[::-2]
+    x, g = draw((12, 8, 10), dtype).transpose(2, 1, 0), numpy.broadcast_to(draw((10, 1, 12), dtype), (10, 8, 12))
+    w, b = draw((24,), dtype)[::2], draw((24,), dtype)[::-2]
     for a in (x, w, b):
         a.flags.writeable = False
     _check_rows(x, g, w, b, 1, 1e-5)
@@ -120,20 +99,15 @@ def test_arrays_of_every_layout(dtype: str) -> None:
 
 def test_enough_elements_for_all_threads() -> None:
     """The sums of the gradients are of parts that threads compute; their number depends on the size alone."""
-    x, g, w, b = [_draw((700, 96), "float64", i) for i in range(2)] + [_draw((96,), "float64", i) for i in range(2, 4)]
-    before = rustorch.get_num_threads()
-    outs = []
-    try:
-        for count in (1, 3):
-            rustorch.set_num_threads(count)
-            _check_rows(x, g, w, b, 1, 1e-5)
-            _check_channels(x.reshape(70, 10, 96), g.reshape(70, 10, 96), w[:10], b[:10], 1e-5)
-            _, mean, rstd = OVERRIDES["layer_norm"](x, w, b, 1, 1e-5)
-            outs.append(OVERRIDES["layer_norm_grad"](g, x, mean, rstd, w, 1))
-    finally:
-        rustorch.set_num_threads(before)
-    for one, three in zip(*outs, strict=True):
-        numpy.testing.assert_array_equal(one, three)
+    x, g, w, b = [draw((700, 96), "float64", i) for i in range(2)] + [draw((96,), "float64", i) for i in range(2, 4)]
+
+    def call() -> tuple[Any, ...]:
+        _check_rows(x, g, w, b, 1, 1e-5)
+        _check_channels(x.reshape(70, 10, 96), g.reshape(70, 10, 96), w[:10], b[:10], 1e-5)
+        _, mean, rstd = OVERRIDES["layer_norm"](x, w, b, 1, 1e-5)
+        return OVERRIDES["layer_norm_grad"](g, x, mean, rstd, w, 1)
+
+    same_with_threads(call)
 
 
 # -- special values ----------------------------------------------------------------------------------------------------
@@ -142,16 +116,13 @@ def test_enough_elements_for_all_threads() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_squares_that_overflow_or_underflow(dtype: str, size: str, eps: float) -> None:
     exponent = 30 if dtype == "float32" else 300
-    x = _draw((6, 5, 7), dtype)
+    x = draw((6, 5, 7), dtype)
     if size == "huge and tiny":
         x[::2] *= x.dtype.type(10.0**exponent)
         x[1::2] *= x.dtype.type(10.0**-exponent)
     else:
         x *= x.dtype.type(10.0 ** (exponent if size == "huge" else -exponent))
-    _compare("layer_norm", x, None, None, 1, eps)
-    _compare("rms_norm", x, None, 1, eps)
-    _compare("group_norm", x, None, None, 5, eps)
-    _compare("batch_norm", x, None, None, eps)
+    _check_forward(x, eps)
     _compare("batch_norm", x[:, :, 0], None, None, eps)
 
 
@@ -159,13 +130,10 @@ def test_squares_that_overflow_or_underflow(dtype: str, size: str, eps: float) -
 @pytest.mark.parametrize("eps", [0.0, 1e-5])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_special_values_stay_in_their_rows_and_channels(dtype: str, eps: float, value: float) -> None:
-    x = _draw((6, 5, 7), dtype)
+    x = draw((6, 5, 7), dtype)
     x[2, 3, 4] = value
     x[3, 1] = value
-    _compare("layer_norm", x, None, None, 1, eps)
-    _compare("rms_norm", x, None, 1, eps)
-    _compare("group_norm", x, None, None, 5, eps)
-    _compare("batch_norm", x, None, None, eps)
+    _check_forward(x, eps)
     _compare("batch_norm", x[:, :, 4], None, None, eps)
     out = OVERRIDES["layer_norm"](x, None, None, 1, 1e-5)[0]
     assert numpy.isfinite(out[:2]).all()
@@ -174,7 +142,7 @@ def test_special_values_stay_in_their_rows_and_channels(dtype: str, eps: float, 
 @pytest.mark.parametrize("shape", [(64, 3), (16, 3, 8)], ids=["one element", "planes"])
 def test_a_large_mean_leaves_the_variance_right(shape: tuple[int, ...]) -> None:
     """Sums of squares that are not centered would lose all digits here."""
-    precise = _draw(shape, "float64") + 1000.0
+    precise = draw(shape, "float64") + 1000.0
     x = precise.astype("float32")
     axes = (0, *range(2, x.ndim))
     _, mean, var, _ = OVERRIDES["batch_norm"](x, None, None, 1e-5)
@@ -185,7 +153,7 @@ def test_a_large_mean_leaves_the_variance_right(shape: tuple[int, ...]) -> None:
 
 # -- where NumPy serves ------------------------------------------------------------------------------------------------
 def test_numpy_serves_small_arrays_and_other_dtypes(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = _draw((8, 4, 6), "float16")
+    x = draw((8, 4, 6), "float16")
     moments = x[:, :1, :1]
     assert OVERRIDES["layer_norm"](x, None, None, 1, 1e-5) is NotImplemented
     assert OVERRIDES["rms_norm_grad"](x, x, moments, None, 2) is NotImplemented
@@ -210,19 +178,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize(("make", "used"), LAYERS.values(), ids=LAYERS)
-def test_layers_use_the_compiled_loops(make: Any, used: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_use_the_compiled_loops(make: Any, used: set[str], asked: set[str]) -> None:
     """They compute the numbers that the plain version computes in float64 on another library."""
-    asked = set()
-    of = kernel.Kernel.of
-    monkeypatch.setattr(kernel.Kernel, "of", lambda self, dtype, size: asked.add(self.name) or of(self, dtype, size))
-    layer, plain = make(), make().to("strict").to(rustorch.float64)
-    results = []
-    for model, device, dtype in ((layer, "cpu", "float32"), (plain, "strict", "float64")):
-        x = rustorch.tensor(_draw((128, 16, 64), dtype), requires_grad=True, device=device)
-        out = model(x)
-        (out * out * out).sum().backward()
-        grads = [x.grad, *[p.grad for p in model.parameters()]]
-        results.append([rustorch.asarray(a).to("cpu").data for a in (out.detach(), *grads)])
+    check_layer(make(), make(), (128, 16, 64), lambda out: (out * out * out).sum())
     assert used <= asked
-    for result, expected in zip(*results, strict=True):
-        numpy.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5 * abs(expected).max())

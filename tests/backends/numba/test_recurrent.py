@@ -2,84 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 import numpy
 import pytest
 
-pytest.importorskip("numba", reason="compiled loops need Numba")
-
 import rustorch
-from rustorch.backends.kernels import KERNELS
-from rustorch.backends.numba import kernel
 from rustorch.backends.numba.recurrent import OVERRIDES
-from tests.support.plain_namespace import PLAIN
+from tests.support.compiled import check_layer, compare, draw, threads
+
+pytestmark = pytest.mark.usefixtures("quiet")
+_compare = partial(compare, OVERRIDES, bound=100)
 
 DTYPES = ["float32", "float64"]
 #: Steps, batch, width. Blocks have 256 units.
 SIZES = {"small": (3, 2, 5), "one step": (1, 3, 4), "one sample": (4, 1, 7), "many": (3, 33, 40), "wide": (2, 3, 300)}
 
 
-@pytest.fixture(autouse=True)
-def _compile_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Compiled loops serve arrays of every size, and calls wait for them."""
-    monkeypatch.setattr(kernel, "PATIENT", 0)
-    monkeypatch.setattr(kernel, "LEAST", 0)
-    with numpy.errstate(all="ignore"):
-        yield
-
-
-def _draw(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> Any:
-    return numpy.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def _compare(name: str, *arguments: Any) -> tuple[Any, ...]:
-    """The plain version's results, after a comparison with the compiled ones."""
-    expected = KERNELS[name](PLAIN, *arguments)
-    before = [a.copy() if isinstance(a, numpy.ndarray) else a for a in arguments]
-    results = OVERRIDES[name](*arguments)
-    assert results is not NotImplemented, f"{kernel.STATE.problem} {kernel.STATE.failures}"
-    many = isinstance(expected, tuple)
-    assert isinstance(results, tuple) == many
-    for result, value in zip(results if many else [results], expected if many else [expected], strict=True):
-        if value is None:
-            assert result is None
-            continue
-        assert (result.shape, result.dtype) == (value.shape, value.dtype)
-        bound = 100 * float(numpy.finfo(value.dtype).eps)
-        largest = abs(value[numpy.isfinite(value)]).max(initial=0)
-        numpy.testing.assert_allclose(result, value, rtol=bound, atol=bound * largest)
-    for argument, value in zip(arguments, before, strict=True):
-        numpy.testing.assert_array_equal(argument, value)
-    return expected if many else (expected,)
-
-
 def _check_rnn(size: tuple[int, int, int], dtype: str, has_state: bool, reverse: bool, nonlinearity: str) -> None:
     _, batch, width = size
-    z, w, g = _draw(size, dtype, 1), _draw((width, width), dtype, 2) * width**-0.5, _draw(size, dtype, 3)
-    h = _draw((batch, width), dtype, 4) if has_state else None
-    (out,) = _compare("rnn_steps", z, h, w, reverse, nonlinearity)
+    z, w, g = draw(size, dtype, 1), draw((width, width), dtype, 2) * width**-0.5, draw(size, dtype, 3)
+    h = draw((batch, width), dtype, 4) if has_state else None
+    out = _compare("rnn_steps", z, h, w, reverse, nonlinearity)
     _compare("rnn_steps_grad", g, h, w, out, reverse, nonlinearity)
 
 
 def _check_lstm(size: tuple[int, int, int], dtype: str, has_state: bool, reverse: bool, hidden: int | None) -> None:
     steps, batch, width = size
     features = hidden or width
-    z, w = _draw((steps, batch, 4 * width), dtype, 1), _draw((4 * width, features), dtype, 2) * features**-0.5
-    h, c = [_draw((batch, n), dtype, n) if has_state else None for n in (features, width)]
-    w_hr = _draw((hidden, width), dtype, 5) if hidden else None
+    z, w = draw((steps, batch, 4 * width), dtype, 1), draw((4 * width, features), dtype, 2) * features**-0.5
+    h, c = [draw((batch, n), dtype, n) if has_state else None for n in (features, width)]
+    w_hr = draw((hidden, width), dtype, 5) if hidden else None
     out, cell, *by_products = _compare("lstm_steps", z, h, c, w, w_hr, reverse)
-    g, g_cell = _draw(out.shape, dtype, 6), _draw(cell.shape, dtype, 7)
+    g, g_cell = draw(out.shape, dtype, 6), draw(cell.shape, dtype, 7)
     _compare("lstm_steps_grad", g, g_cell, h, c, w, w_hr, out, *by_products, reverse)
 
 
 def _check_gru(size: tuple[int, int, int], dtype: str, has_state: bool, reverse: bool, has_bias: bool) -> None:
     steps, batch, width = size
-    z, w = _draw((steps, batch, 3 * width), dtype, 1), _draw((3 * width, width), dtype, 2) * width**-0.5
-    h, b = _draw((batch, width), dtype, 3) if has_state else None, _draw((3 * width,), dtype, 4) if has_bias else None
+    z, w = draw((steps, batch, 3 * width), dtype, 1), draw((3 * width, width), dtype, 2) * width**-0.5
+    h, b = draw((batch, width), dtype, 3) if has_state else None, draw((3 * width,), dtype, 4) if has_bias else None
     out, gates, products = _compare("gru_steps", z, h, w, b, reverse)
-    _compare("gru_steps_grad", _draw(out.shape, dtype, 6), h, w, b, out, gates, products, reverse)
+    _compare("gru_steps_grad", draw(out.shape, dtype, 6), h, w, b, out, gates, products, reverse)
 
 
 # -- ordinary numbers --------------------------------------------------------------------------------------------------
@@ -96,23 +60,19 @@ def test_steps(size: tuple[int, int, int], has_state: bool, reverse: bool, dtype
         _check_gru(size, dtype, has_state, reverse, has_bias)
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_threads_share_the_batch(threads: int) -> None:
+@pytest.mark.parametrize("count", [1, 3])
+def test_threads_share_the_batch(count: int) -> None:
     size = (4, 67, 128)  # enough products for all threads, and parts of different sizes
-    before = rustorch.get_num_threads()
-    try:
-        rustorch.set_num_threads(threads)
+    with threads(count):
         _check_rnn(size, "float64", True, True, "tanh")
         _check_lstm(size, "float64", True, False, 96)
         _check_lstm(size, "float64", False, True, None)
         _check_gru(size, "float64", True, False, True)
-    finally:
-        rustorch.set_num_threads(before)
 
 
 def test_arrays_of_every_layout() -> None:
-    z, w = _draw((20, 3, 4), "float32").transpose(2, 1, 0), _draw((5, 20), "float32").T
-    c = numpy.broadcast_to(_draw((5,), "float32"), (3, 5))
+    z, w = draw((20, 3, 4), "float32").transpose(2, 1, 0), draw((5, 20), "float32").T
+    c = numpy.broadcast_to(draw((5,), "float32"), (3, 5))
     for a in (z, w):
         a.flags.writeable = False
     out, _, *by_products = _compare("lstm_steps", z, c, c, w, None, False)
@@ -122,7 +82,7 @@ def test_arrays_of_every_layout() -> None:
     )
     out, gates, products = _compare("gru_steps", z[..., :15], c, w[:15], w[:15, 0], True)
     _compare("gru_steps_grad", g, c, w[:15], w[:15, 0], out, gates, products, True)
-    (out,) = _compare("rnn_steps", z[..., ::4], c, w[::4], False, "relu")
+    out = _compare("rnn_steps", z[..., ::4], c, w[::4], False, "relu")
     _compare("rnn_steps_grad", g, c, w[::4], out, False, "relu")
 
 
@@ -130,7 +90,7 @@ def test_arrays_of_every_layout() -> None:
 @pytest.mark.parametrize("value", [numpy.nan, numpy.inf, -numpy.inf, 1e30, 0.0])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_special_values_stay_in_their_samples(dtype: str, value: float) -> None:
-    z, w = _draw((2, 3, 20), dtype), _draw((20, 5), dtype) * 0.3
+    z, w = draw((2, 3, 20), dtype), draw((20, 5), dtype) * 0.3
     z[0, 1, ::3] = value
     h = numpy.zeros((3, 5), dtype)  # not None: then it is left out of the weight's gradient, where 0 * inf is nan
     out, cell, *by_products = _compare("lstm_steps", z, h, h, w, None, False)
@@ -138,7 +98,7 @@ def test_special_values_stay_in_their_samples(dtype: str, value: float) -> None:
     out, gates, products = _compare("gru_steps", z[..., :15], h, w[:15], None, False)
     _compare("gru_steps_grad", out, h, w[:15], None, out, gates, products, False)
     for nonlinearity in ("tanh", "relu"):
-        (out,) = _compare("rnn_steps", z[..., :5], h, w[:5], False, nonlinearity)
+        out = _compare("rnn_steps", z[..., :5], h, w[:5], False, nonlinearity)
         _compare("rnn_steps_grad", out, h, w[:5], out, False, nonlinearity)
     out = OVERRIDES["lstm_steps"](z, None, None, w, None, False)[0]
     assert numpy.isfinite(out[:, ::2]).all()
@@ -146,7 +106,7 @@ def test_special_values_stay_in_their_samples(dtype: str, value: float) -> None:
 
 # -- where NumPy serves ------------------------------------------------------------------------------------------------
 def test_numpy_serves_small_arrays_and_other_dtypes(monkeypatch: pytest.MonkeyPatch) -> None:
-    z, w = _draw((2, 3, 20), "float64"), _draw((20, 5), "float64")
+    z, w = draw((2, 3, 20), "float64"), draw((20, 5), "float64")
     for dtype in ("complex128", "float16"):
         a, b = z.astype(dtype), w.astype(dtype)
         assert OVERRIDES["lstm_steps"](a, None, None, b, None, False) is NotImplemented
@@ -161,24 +121,10 @@ LAYERS = {"RNN": {"rnn_tanh", "rnn_tanh_grad"}, "LSTM": {"lstm", "lstm_grad"}, "
 
 
 @pytest.mark.parametrize(("name", "used"), LAYERS.items(), ids=LAYERS)
-def test_layers_use_the_compiled_loops(name: str, used: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_use_the_compiled_loops(name: str, used: set[str], asked: set[str]) -> None:
     """They compute the numbers that the plain version computes in float64 on another library."""
-    asked = set()
-    of = kernel.Kernel.of
-    monkeypatch.setattr(kernel.Kernel, "of", lambda self, dtype, size: asked.add(self.name) or of(self, dtype, size))
     make = getattr(rustorch.nn, name)
     layer, plain = [make(16, 24, num_layers=2, bidirectional=True) for _ in range(2)]
     plain.load_state_dict(layer.state_dict())
-    results = []
-    for model, device, dtype in (
-        (layer, "cpu", "float32"),
-        (plain.to("strict").to(rustorch.float64), "strict", "float64"),
-    ):
-        x = rustorch.tensor(_draw((5, 9, 16), dtype), requires_grad=True, device=device)
-        out, _ = model(x)
-        (out * out).sum().backward()
-        grads = [x.grad, *[p.grad for p in model.parameters()]]
-        results.append([rustorch.asarray(a).to("cpu").data for a in (out.detach(), *grads)])
+    check_layer(layer, plain, (5, 9, 16), lambda out: (out * out).sum())
     assert used <= asked
-    for result, expected in zip(*results, strict=True):
-        numpy.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5 * abs(expected).max())

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy
 import pytest
 
-pytest.importorskip("numba", reason="compiled loops need Numba")
-
-import rustorch
 from rustorch.backends.kernels import KERNELS
-from rustorch.backends.numba import kernel, softmax
+from rustorch.backends.numba import softmax
 from rustorch.backends.numba.softmax import OVERRIDES
 from rustorch.backends.registry import CPU
+from tests.support.compiled import compare, draw, odd_copies, same_with_threads
 from tests.support.plain_namespace import PLAIN
+
+pytestmark = pytest.mark.usefixtures("quiet")
+_draw = partial(draw, scale=3)
+#: Rounding errors are of the size of 1, where a test says no other.
+_compare = partial(compare, OVERRIDES, bound=16, scale=1.0)
 
 DTYPES = ["float32", "float64"]
 INF, NAN = math.inf, math.nan
@@ -29,28 +32,8 @@ SHAPES = {
 
 
 @pytest.fixture(autouse=True)
-def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(softmax, "_LEAST", 1)
-    with numpy.errstate(all="ignore"):
-        yield
-
-
-def _draw(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Any:
-    return (3 * numpy.random.default_rng(seed).standard_normal(shape)).astype(dtype)
-
-
-def _compare(name: str, *arguments: Any, scale: float = 1.0) -> Any:
-    """The plain version's result, after a comparison with the compiled one. Rounding errors are of size ``scale``."""
-    expected = KERNELS[name](PLAIN, *arguments)
-    before = [a.copy() if isinstance(a, numpy.ndarray) else a for a in arguments]
-    result = OVERRIDES[name](*arguments)
-    assert result is not NotImplemented, f"{kernel.STATE.problem} {kernel.STATE.failures}"
-    assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
-    bound = 16 * float(numpy.finfo(expected.dtype).eps)
-    numpy.testing.assert_allclose(result, expected, rtol=bound, atol=bound * scale)
-    for argument, value in zip(arguments, before, strict=True):
-        numpy.testing.assert_array_equal(argument, value)
-    return expected
 
 
 def _compare_all(x: Any, axis: int) -> None:
@@ -119,15 +102,8 @@ def test_gradients_of_nearly_certain_rows_keep_their_digits(axis: int, dtype: st
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_views_and_read_only_arrays(axis: int, dtype: str) -> None:
     base = _draw((6, 10, 12), dtype)
-    for x in (base.T, base[::-1, ::2, 3:], numpy.broadcast_to(base[:, :1], (6, 8, 12))):
+    for x in (base.T, base[::-1, ::2, 3:], numpy.broadcast_to(base[:, :1], (6, 8, 12)), *odd_copies(base)):
         _compare_all(x, axis)
-    locked = base.copy()
-    locked.flags.writeable = False
-    _compare_all(locked, axis)
-    unaligned = numpy.empty(base.nbytes + 1, "uint8")[1:].view(dtype).reshape(base.shape)
-    unaligned[:] = base
-    assert not unaligned.flags.aligned
-    _compare_all(unaligned, axis)
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
@@ -165,16 +141,11 @@ def test_sums_of_long_rows_are_accurate(axis: int) -> None:
 @pytest.mark.parametrize(("shape", "axis"), [((200, 500), 1), ((8, 10, 1500), 1)])
 def test_threads_return_the_same_numbers(shape: tuple[int, ...], axis: int) -> None:
     x, g = _draw(shape, "float32"), _draw(shape, "float32", 1)
-    before = rustorch.get_num_threads()
-    results = []
-    try:
-        for count in (1, 3):
-            rustorch.set_num_threads(count)
-            out = OVERRIDES["softmax"](x, axis)
-            log, total = OVERRIDES["log_softmax"](x, axis), OVERRIDES["logsumexp"](x, axis)
-            slopes = OVERRIDES["softmax_grad"](g, out, axis), OVERRIDES["log_softmax_grad"](g, log, axis)
-            results.append((out, log, total, *slopes, OVERRIDES["logsumexp_grad"](total, x, total, axis)))
-    finally:
-        rustorch.set_num_threads(before)
-    for one, several in zip(*results, strict=True):
-        numpy.testing.assert_array_equal(one, several)
+
+    def call_all() -> tuple[Any, ...]:
+        out = OVERRIDES["softmax"](x, axis)
+        log, total = OVERRIDES["log_softmax"](x, axis), OVERRIDES["logsumexp"](x, axis)
+        slopes = OVERRIDES["softmax_grad"](g, out, axis), OVERRIDES["log_softmax_grad"](g, log, axis)
+        return out, log, total, *slopes, OVERRIDES["logsumexp_grad"](total, x, total, axis)
+
+    same_with_threads(call_all)

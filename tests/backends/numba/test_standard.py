@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy
 import pytest
 
-pytest.importorskip("numba", reason="compiled loops need Numba")
-
 import rustorch
 from rustorch.backends.numba import standard
 from rustorch.backends.numba.standard import OVERRIDES
+from tests.support.compiled import call, check
 
 DTYPES = ["float32", "float64"]
 INF, NAN = numpy.inf, numpy.nan
@@ -27,10 +25,9 @@ UNARY = [name for name in OVERRIDES if name not in standard._TWO and name not in
 
 
 @pytest.fixture(autouse=True)
-def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     for function in OVERRIDES.values():
         monkeypatch.setattr(function, "least", 0)
-    yield
 
 
 def _numpy(name: str) -> Any:
@@ -43,17 +40,14 @@ def _compare(name: str, *arguments: Any) -> None:
         expected = _numpy(name)(*arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = OVERRIDES[name](*arguments)
-    assert result is not NotImplemented
-    assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
+        result = call(OVERRIDES, name, *arguments)
     if name in EXACT:
-        numpy.testing.assert_array_equal(result, expected)
+        check(result, expected, bound=0)
         signs = ~numpy.isnan(expected)  # of zeros, too, where NumPy's own versions agree on them
         if name not in ("maximum", "minimum", "clip"):
             numpy.testing.assert_array_equal(numpy.signbit(result[signs]), numpy.signbit(expected[signs]))
     else:
-        bound = 8 * float(numpy.finfo(expected.dtype).eps)
-        numpy.testing.assert_allclose(result, expected, rtol=bound, atol=bound if name in ("sin", "cos", "tan") else 0)
+        check(result, expected, bound=8, scale=1.0 if name in ("sin", "cos", "tan") else 0.0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

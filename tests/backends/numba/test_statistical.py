@@ -9,12 +9,13 @@ from typing import Any
 import numpy
 import pytest
 
-pytest.importorskip("numba", reason="compiled loops need Numba")
-
 import rustorch
 from rustorch.backends.kernels import KERNELS
 from rustorch.backends.numba import running, statistical
+from tests.support.compiled import call, draw, odd_copies, same_with_threads
 from tests.support.plain_namespace import PLAIN
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 DTYPES = ["float32", "float64"]
 INF, NAN = numpy.inf, numpy.nan
@@ -38,13 +39,8 @@ def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for function in (statistical._squares, statistical._products, statistical._ties, statistical._shares):
         monkeypatch.setattr(function, "least", 0)
     statistical.plan_of.cache_clear()
-    with numpy.errstate(all="ignore"):
-        yield
+    yield
     statistical.plan_of.cache_clear()
-
-
-def _draw(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Any:
-    return numpy.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
 def _axes(shape: tuple[int, ...]) -> list[Any]:
@@ -55,17 +51,13 @@ def _axes(shape: tuple[int, ...]) -> list[Any]:
 
 def _compare(name: str, x: Any, axis: Any, keepdims: bool = False, terms: float = 1.0) -> Any:
     """The compiled result, after a comparison with NumPy's in float64. Rounding errors are of size ``terms``."""
-    function = getattr(statistical, name)
-    before = x.copy()
-    result = function(x, axis=axis, keepdims=keepdims)
-    assert result is not NotImplemented
+    result = call(vars(statistical), name, x, axis=axis, keepdims=keepdims)
     expected = REDUCTIONS[name](x.astype("float64"), axis=axis, keepdims=keepdims)
     assert type(result) is numpy.ndarray
     assert (result.shape, result.dtype) == (expected.shape, x.dtype)
     eps = float(numpy.finfo(x.dtype).eps)
     bound = 0 if name in ("max", "min") else 64 * eps  # of float64, too: NumPy's own sums are rounded
     numpy.testing.assert_allclose(result, expected, rtol=bound, atol=bound * terms, err_msg=f"{name} {x.shape} {axis}")
-    numpy.testing.assert_array_equal(x, before)
     return result
 
 
@@ -73,25 +65,20 @@ def _compare(name: str, x: Any, axis: Any, keepdims: bool = False, terms: float 
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_reductions_along_all_axes(name: str, dtype: str) -> None:
     for shape in SHAPES:
-        x = _draw(shape, dtype)
+        x = draw(shape, dtype)
         terms = numpy.sqrt(x.size) if name == "sum" else 1.0
         for axis in _axes(shape):
             _compare(name, x, axis, False, terms)
             _compare(name, x, axis, True, terms)
     assert statistical.plan_of((3, 8, 30, 20), (0, 2)) is None
-    assert statistical.sum(_draw((3, 8, 30, 20), dtype), axis=(0, 2)) is NotImplemented
+    assert statistical.sum(draw((3, 8, 30, 20), dtype), axis=(0, 2)) is NotImplemented
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_views_and_read_only_arrays(name: str, dtype: str) -> None:
-    base = _draw((6, 40, 12), dtype)
-    locked = base.copy()
-    locked.flags.writeable = False
-    unaligned = numpy.empty(base.nbytes + 1, "uint8")[1:].view(dtype).reshape(base.shape)
-    unaligned[:] = base
-    assert not unaligned.flags.aligned
-    for x in (base.T, base[::-1, ::2, 3:], numpy.broadcast_to(base[:, :1], (6, 8, 12)), locked, unaligned):
+    base = draw((6, 40, 12), dtype)
+    for x in (base.T, base[::-1, ::2, 3:], numpy.broadcast_to(base[:, :1], (6, 8, 12)), *odd_copies(base)):
         for axis in (None, 0, (1, 2), -1, (0, 2)):
             _compare(name, x, axis, terms=100.0)
 
@@ -104,7 +91,7 @@ SPECIAL = [[INF, 1], [INF, -INF], [NAN, 2], [-NAN, INF], [-INF, -INF], [0.0, -0.
 @pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var"])
 def test_special_values(name: str, dtype: str) -> None:
     for special in SPECIAL:
-        rows = _draw((5, 40), dtype)
+        rows = draw((5, 40), dtype)
         rows[2, 7], rows[2, 33] = special
         if special == [3e38, 3e38] and dtype == "float32" and name not in ("max", "min"):
             rows[2] = abs(rows[2])  # the sum is infinite, whatever the order of additions
@@ -139,7 +126,7 @@ def test_sums_of_many_elements_are_accurate() -> None:
 
 
 def test_numpy_serves_what_kernels_cannot_take() -> None:
-    x = _draw((40, 30), "float32")
+    x = draw((40, 30), "float32")
     for name in REDUCTIONS:
         function = getattr(statistical, name)
         for other in (x.astype("float16"), x.astype("int64"), x.astype("complex64"), x.astype(">f4"), x[:0], x[:, :0]):
@@ -156,7 +143,7 @@ def test_numpy_serves_what_kernels_cannot_take() -> None:
 
 @pytest.mark.parametrize("correction", [0, 1, 1.5])
 def test_variances_take_a_correction(correction: float) -> None:
-    x = _draw((30, 40), "float64") + 1e6
+    x = draw((30, 40), "float64") + 1e6
     for axis in (0, 1, None):
         result = statistical.var(x, axis=axis, correction=correction)
         numpy.testing.assert_allclose(result, numpy.var(x, axis=axis, ddof=correction), rtol=1e-9)
@@ -166,13 +153,13 @@ def test_variances_take_a_correction(correction: float) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("axis", [1, 0, (0, 2), (1, 2), None, 2])
 def test_gradients_are_those_of_the_plain_versions(axis: Any, dtype: str) -> None:
-    x = numpy.round(2 * _draw((6, 40, 50), dtype))  # many ties
+    x = numpy.round(2 * draw((6, 40, 50), dtype))  # many ties
     x[2, 3, 4], x[5, 6, 7] = NAN, INF
     out = statistical.max(x, axis=axis, keepdims=True)
-    g = _draw(out.shape, dtype)
+    g = draw(out.shape, dtype)
     result = statistical.extreme_grad(g, x, out, axis)
     numpy.testing.assert_allclose(result, KERNELS["extreme_grad"](PLAIN, g, x, out, axis), rtol=1e-6)
-    x = _draw((6, 40, 50), dtype)
+    x = draw((6, 40, 50), dtype)
     result = statistical.centered(g, x, axis)
     bound = 64 * float(numpy.finfo(dtype).eps)
     numpy.testing.assert_allclose(result, KERNELS["centered"](PLAIN, g, x, axis), rtol=bound, atol=bound)
@@ -190,7 +177,7 @@ def test_the_gradient_of_a_maximum_of_everything_is_shared_by_many_ties() -> Non
     "shape", [(7, 33), (3, 40000), (16, 20), (21, 5, 30), (4, 100, 300), (70000,), (16385,), (100, 17000)]
 )
 def test_running_sums_and_products(shape: tuple[int, ...], dtype: str) -> None:
-    x = _draw(shape, dtype)
+    x = draw(shape, dtype)
     eps = float(numpy.finfo(dtype).eps)
     for axis, n in enumerate(shape):
         for view in (x, numpy.flip(x, axis), numpy.asfortranarray(x)):
@@ -213,7 +200,7 @@ def test_running_sums_and_products(shape: tuple[int, ...], dtype: str) -> None:
 def test_running_sums_of_special_values(dtype: str) -> None:
     for special in SPECIAL[:-1]:
         for shape in ((20, 40), (2, 20000)):
-            x = _draw(shape, dtype)
+            x = draw(shape, dtype)
             x[1, 7], x[1, -9] = special
             for view in (x, x[:, ::-1]):
                 expected = numpy.cumsum(view.astype("float64"), axis=1)
@@ -224,7 +211,7 @@ def test_running_sums_of_special_values(dtype: str) -> None:
 @pytest.mark.parametrize("shape", [(40, 300), (300, 40), (3, 20000)])
 def test_the_gradient_of_running_sums(shape: tuple[int, ...]) -> None:
     for axis in (0, 1):
-        x, g = rustorch.tensor(_draw(shape, "float64"), requires_grad=True), _draw(shape, "float64", 1)
+        x, g = rustorch.tensor(draw(shape, "float64"), requires_grad=True), draw(shape, "float64", 1)
         rustorch.cumulative_sum(x, axis=axis).backward(g)
         expected = numpy.flip(numpy.cumsum(numpy.flip(g, axis), axis=axis), axis)
         numpy.testing.assert_allclose(numpy.asarray(x.grad), expected, rtol=1e-12, atol=1e-11)
@@ -233,20 +220,16 @@ def test_the_gradient_of_running_sums(shape: tuple[int, ...]) -> None:
 # -- threads -----------------------------------------------------------------------------------------------------------
 def test_threads_return_the_same_numbers() -> None:
     shapes = [((200, 500), 1), ((300000,), None), ((3, 90000), 1), ((5000, 40), 0), ((6, 20, 900), (0, 2))]
-    before = rustorch.get_num_threads()
-    results: list[list[Any]] = []
-    try:
-        for count in (1, 3):
-            rustorch.set_num_threads(count)
-            results.append([])
-            for shape, axis in shapes:
-                x = _draw(shape, "float32")
-                results[-1] += [getattr(statistical, name)(x, axis=axis) for name in REDUCTIONS]
-                out = statistical.max(x, axis=axis, keepdims=True)
-                results[-1] += [statistical.extreme_grad(out, x, out, axis), statistical.centered(out, x, axis)]
-                if not isinstance(axis, tuple):
-                    results[-1].append(running.cumulative_sum(x, axis=axis))
-    finally:
-        rustorch.set_num_threads(before)
-    for one, several in zip(*results, strict=True):
-        numpy.testing.assert_array_equal(one, several)
+
+    def call_all() -> tuple[Any, ...]:
+        results = []
+        for shape, axis in shapes:
+            x = draw(shape, "float32")
+            results += [getattr(statistical, name)(x, axis=axis) for name in REDUCTIONS]
+            out = statistical.max(x, axis=axis, keepdims=True)
+            results += [statistical.extreme_grad(out, x, out, axis), statistical.centered(out, x, axis)]
+            if not isinstance(axis, tuple):
+                results.append(running.cumulative_sum(x, axis=axis))
+        return tuple(results)
+
+    same_with_threads(call_all)

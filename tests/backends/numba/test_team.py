@@ -14,6 +14,7 @@ import pytest
 import rustorch
 from rustorch.backends import threads
 from rustorch.backends.numba import kernel
+from tests.support import compiled
 
 from . import programs
 
@@ -30,10 +31,8 @@ COUNT = kernel.Kernel(_count, "T[]")
 @pytest.fixture(params=[1, 2, 3, 8])
 def count(request: pytest.FixtureRequest) -> Iterator[int]:
     """A number of threads, which the machine need not have."""
-    before = rustorch.get_num_threads()
-    rustorch.set_num_threads(request.param)
-    yield request.param
-    rustorch.set_num_threads(before)
+    with compiled.threads(request.param):
+        yield request.param
 
 
 def _launch() -> object:
@@ -192,9 +191,7 @@ def test_an_interpreter_ends_while_threads_are_awake(tmp_path: Path) -> None:
 
 def test_handing_over_work_takes_microseconds() -> None:
     """15 us at most; the limit here is wide, because other processes may use the processors."""
-    before = rustorch.get_num_threads()
-    rustorch.set_num_threads(2)
-    try:
+    with compiled.threads(2):
         launch = _launch()
         x = numpy.zeros(64)
         times = []
@@ -203,23 +200,17 @@ def test_handing_over_work_takes_microseconds() -> None:
             launch(x.size, 1 << 20, x)  # type: ignore[operator]
             times.append(time.perf_counter() - start)
         assert sorted(times)[200] < 50e-6
-    finally:
-        rustorch.set_num_threads(before)
 
 
 def test_arrays_are_let_go_after_a_shared_call() -> None:
     import weakref
 
-    before = rustorch.get_num_threads()
-    rustorch.set_num_threads(2)
-    try:
+    with compiled.threads(2):
         x = numpy.zeros(200_000)
         _launch()(x.size, x.size, x)  # type: ignore[operator]
         seen = weakref.ref(x)
         del x
         assert seen() is None
-    finally:
-        rustorch.set_num_threads(before)
 
 
 def test_more_arguments_than_the_team_has_room_for() -> None:
@@ -237,16 +228,12 @@ def test_more_arguments_than_the_team_has_room_for() -> None:
 
 
 def test_many_threads_are_cut_to_what_a_team_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = rustorch.get_num_threads()
     monkeypatch.setattr(threads, "MOST", 3)
-    rustorch.set_num_threads(100)
-    try:
+    with compiled.threads(100):
         x = numpy.zeros(200_000)
         _launch()(x.size, x.size, x)  # type: ignore[operator]
         assert threads._team is not None and threads._team.count == 3 and threads._team.native is not None
         assert (x == 1).all()
-    finally:
-        rustorch.set_num_threads(before)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as on POSIX")
