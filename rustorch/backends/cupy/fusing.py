@@ -141,6 +141,8 @@ class Fused:
         results = [(f"r{i}", text) for i, text in enumerate(loop.results(CUDA)) if text is not None]
         outputs = [f"{'bool' if kinds_of_results[int(name[1:])] else 'T'} {name}" for name, _ in results]
         body = "\n".join([*loop.body(CUDA), *[f"{name} = {text};" for name, text in results]])
+        used = set(re.findall(r"\w+", body))
+        body += "".join([f"\n(void){name};" for name in names if name and name not in used])  # the compiler's warning
         name = "rustorch_" + re.sub(r"\W+", "_", self.__name__).strip("_")
         launch = cupy.ElementwiseKernel(", ".join(inputs), ", ".join(outputs), body, name)
         return _Variant(loop, launch, kinds_of_results, single)
