@@ -130,9 +130,9 @@ def _fingerprint(value: Any, names: dict[str, Any]) -> str:
 
 def _offered(name: str) -> Any:
     """A function that a body may call by name, or None."""
-    from . import atomics, butterflies, compiler, reductions
+    from . import atomics, butterflies, compiler, reductions, tile
 
-    for module in (atomics, butterflies, compiler, reductions):
+    for module in (atomics, butterflies, compiler, reductions, tile):
         if hasattr(module, name):
             return getattr(module, name)
     from . import mathematics

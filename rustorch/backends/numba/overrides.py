@@ -21,6 +21,7 @@ _FAMILIES = (
     "softmax",
     "loss",
     "convolution",
+    "linear",
     "pooling",
     "attention",
     "indexing",

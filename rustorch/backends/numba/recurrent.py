@@ -1,87 +1,25 @@
-"""RNN, LSTM and GRU: in each step one product of BLAS, and one compiled loop for everything else.
+"""RNN, LSTM and GRU: all steps in one compiled loop, the products included.
 
-The loops are traced from the plain versions of a step. Each thread runs all steps for its part of the batch, so the
+What a step computes is traced from the plain versions. Each thread runs all steps for its part of the batch, so the
 threads never wait for each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from ..fusing import Loop
 from ..kernels import recurrent as plain
-from ..numpy.linear import linear_grad_weight
-from .fusing import PYTHON
-from .kernel import Kernel, flat
+from ..numpy import linear as numpy_linear
+from . import linear
+from .kernel import flat
+from .machine import tile_width
+from .recurrence import Part, Recurrence, Row, run
 
 if TYPE_CHECKING:
     from ..base import Array, Namespace
-
-#: Units of a block. Its results stay on the stack until all are computed, so that LLVM need not ask which arrays
-#: overlap.
-_BLOCK = 256
-
-
-class _Part(NamedTuple):
-    """An array of a step: how many parts of ``width`` units lie side by side, and whether each sample has its own."""
-
-    parts: int
-    per_sample: bool = True
-
-
-class _Step:
-    """The compiled loop of a step over samples and units.
-
-    Parameters
-    ----------
-    cell : callable
-        ``cell(xp, *elements)``: an elementwise function of the parts of all arrays that are read. It returns the parts
-        of all arrays that are written, in order.
-    reads, writes : sequence of _Part
-        The arrays. One that is written may also be read, at the same place.
-    """
-
-    def __init__(self, cell: Callable[..., Any], reads: Sequence[_Part], writes: Sequence[_Part], name: str):
-        loop = Loop(cell, [f"e{i}" for i in range(sum(a.parts for a in reads))])
-        results = loop.results(PYTHON)
-        head, inside, after, element, result = [], [], [], 0, 0
-        for k, (parts, per_sample) in enumerate([*reads, *writes]):
-            head.append(f"k{k} = {f'(p{k} + r) * {parts} * width' if per_sample else '0'} + j")
-            for part in range(parts):
-                place = f"k{k} + {part} * width"
-                if k < len(reads):
-                    head.append(f"u{element} = a{k}[{place} : {place} + n]")
-                    inside.append(f"e{element} = u{element}[i]")
-                    element += 1
-                else:
-                    after += [f"v = a{k}[{place} : {place} + n]", "for i in range(v.size):", f"    v[i] = s{result}[i]"]
-                    result += 1
-        inside += [*loop.body(PYTHON), *[f"s{i}[i] = {text}" for i, text in enumerate(results)]]
-        numbers = range(len(reads) + len(writes))
-        text = [
-            f"def step({', '.join([*[f'a{k}' for k in numbers], *[f'p{k}' for k in numbers]])}, width, start, stop):",
-            *[f"    s{i} = scratch(T(0.0), {_BLOCK})" for i in range(len(results))],
-            "    for r in range(start, stop):",
-            f"        for j in range(0, width, {_BLOCK}):",
-            f"            n = min(width - j, {_BLOCK})",
-            *[f"            {line}" for line in head],
-            "            for i in range(u0.size):",
-            *[f"                {line}" for line in inside],
-            *[f"            {line}" for line in after],
-        ]
-        names: dict[str, Any] = {}
-        exec("\n".join(text), names)  # written above; no part of it comes from outside
-        self._kernel = Kernel(names["step"], " ".join(["T[]"] * len(numbers) + ["int"] * (len(numbers) + 1)), name=name)
-
-    def of(self, dtype: Any, size: int) -> Callable[..., None] | None:
-        """The compiled loop, or None; see `Kernel.of`.
-
-        It is called with the number of samples, 0, all arrays, the number of the first row of each one, and the width.
-        """
-        return self._kernel.of(dtype, size)
 
 
 # -- what a step computes, after the product ---------------------------------------------------------------------------
@@ -131,23 +69,39 @@ def _gru_grad(xp: Namespace, g: Any, back: Any, part: Any, r: Any, u: Any, n: An
     return dz_r, dz_u, dz_n, dz_r, dz_u, dz_n * r, dh * u
 
 
-_ONE, _THREE, _FOUR = _Part(1), _Part(3), _Part(4)
+_ONE, _THREE, _FOUR = Part(1), Part(3), Part(4)
+_PRODUCT, _PRODUCTS, _GATES = (Part(parts, is_product=True) for parts in (1, 3, 4))
 _RNN = {
-    "tanh": _Step(_rnn_tanh, (_ONE, _ONE), (_ONE,), "rnn_tanh"),
-    "relu": _Step(_rnn_relu, (_ONE, _ONE), (_ONE,), "rnn_relu"),
+    name: Recurrence(cell, (_ONE, _PRODUCT), (_ONE,), f"rnn_{name}", product=1, state=2)
+    for name, cell in (("tanh", _rnn_tanh), ("relu", _rnn_relu))
 }
-_RNN_GRAD = {name: _Step(_rnn_grad(name), (_ONE, _ONE, _ONE), (_ONE,), f"rnn_{name}_grad") for name in ("tanh", "relu")}
-_LSTM = _Step(_lstm, (_FOUR, _FOUR, _ONE), (_FOUR, _ONE, _ONE, _ONE), "lstm")
-_LSTM_GRAD = _Step(_lstm_grad, (_ONE, _ONE, _ONE, _FOUR, _ONE, _ONE), (_FOUR, _ONE), "lstm_grad")
-_GRU = _Step(_gru, (_THREE, _THREE, _ONE), (_THREE, _ONE, _ONE), "gru")
-_GRU_BIASED = _Step(_gru_biased, (_THREE, _THREE, _ONE, _Part(3, False)), (_THREE, _ONE, _ONE), "gru_biased")
-_GRU_GRAD = _Step(_gru_grad, (_ONE, _ONE, _ONE, _THREE, _ONE, _ONE), (_THREE, _THREE, _ONE), "gru_grad")
+_RNN_GRAD = {
+    name: Recurrence(
+        _rnn_grad(name), (_ONE, _PRODUCT, _ONE), (_ONE,), f"rnn_{name}_grad", product=1, state=3, backward=True
+    )
+    for name in ("tanh", "relu")
+}
+_LSTM = Recurrence(_lstm, (_FOUR, _GATES, _ONE), (_FOUR, _ONE, _ONE, _ONE), "lstm", product=1, state=6, before=2)
+_LSTM_GRAD = Recurrence(
+    _lstm_grad, (_ONE, _PRODUCT, _ONE, _FOUR, _ONE, _ONE), (_FOUR, _ONE), "lstm_grad", product=1, state=6, before=4,
+    backward=True,
+)  # fmt: skip
+_GRU = Recurrence(_gru, (_THREE, _PRODUCTS, _ONE), (_THREE, _ONE, _ONE), "gru", product=1, state=5, before=2)
+_GRU_BIASED = Recurrence(
+    _gru_biased, (_THREE, _PRODUCTS, _ONE, Part(3, False)), (_THREE, _ONE, _ONE), "gru_biased", product=1, state=6,
+    before=2,
+)  # fmt: skip
+_GRU_GRAD = Recurrence(
+    _gru_grad, (_ONE, _PRODUCT, _ONE, _THREE, _ONE, _ONE), (_THREE, _THREE, _ONE), "gru_grad", product=1, state=7,
+    before=5, backward=True,
+)  # fmt: skip
 
 
 # -- sequences ---------------------------------------------------------------------------------------------------------
-def _order(steps: int, reverse: bool) -> range:
-    """The numbers of the steps in the order in which they are computed."""
-    return range(steps - 1, -1, -1) if reverse else range(steps)
+def _columns(count: int, dtype: Any) -> int:
+    """The columns of products: as many as whole tiles have."""
+    width = tile_width(dtype.itemsize)
+    return -(-count // width) * width
 
 
 def _start(state: Array | None, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -155,12 +109,9 @@ def _start(state: Array | None, shape: tuple[int, ...], dtype: Any) -> Array:
     return numpy.zeros(shape, dtype) if state is None else flat(state)
 
 
-def _product(state: Array | None, transposed: Array, out: Array) -> None:
-    """The product of a state and the recurrent weight. No product is needed for zeros."""
-    if state is None:
-        out[...] = 0
-    else:
-        numpy.dot(state, transposed, out)
+def _order(steps_: int, batch: int, backwards: bool) -> tuple[int, int]:
+    """The row of the step that comes first, and how many rows the next step is further on."""
+    return ((steps_ - 1) * batch, -batch) if backwards else (0, batch)
 
 
 def _grad_weight(d: Array, h: Array | None, out: Array, reverse: bool) -> Array:
@@ -171,32 +122,26 @@ def _grad_weight(d: Array, h: Array | None, out: Array, reverse: bool) -> Array:
     return total
 
 
+def linear_grad_weight(g: Array, x: Array) -> Array:
+    """The compiled product, or NumPy's."""
+    out = linear.linear_grad_weight(g, x)
+    return numpy_linear.linear_grad_weight(g, x) if out is NotImplemented else out
+
+
 def lstm_steps(z: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Array | None, reverse: bool) -> Any:
     dtype = z.dtype
-    launch = _LSTM.of(dtype, z.size)
-    if launch is None:
+    found = _LSTM.of(dtype, z.size) if w_hr is None and z.size else None
+    if found is None:
         return NotImplemented
-    steps, batch, columns = z.shape
-    width, size = columns // 4, w_hh.shape[1]
+    count, batch, columns = z.shape
+    width = columns // 4
     z, c = flat(z), _start(c, (batch, width), dtype)
-    gates, product = numpy.empty(z.shape, dtype), numpy.empty((batch, columns), dtype)
-    cells, squashed = numpy.empty((steps, batch, width), dtype), numpy.empty((steps, batch, width), dtype)
-    out = numpy.empty((steps, batch, size), dtype)
-    hidden = out if w_hr is None else numpy.empty((steps, batch, width), dtype)
-    transposed = numpy.ascontiguousarray(w_hh.T)
-
-    def work(first: int, stop: int) -> None:
-        state, cell, at = None if h is None else h[first:stop], c, first
-        some, rows = product[first:stop], stop - first
-        for t in _order(steps, reverse):
-            _product(state, transposed, some)
-            p = t * batch + first
-            launch(rows, 0, z, product, cell, gates, cells, squashed, hidden, p, first, at, p, p, p, p, width)
-            state, cell, at = out[t, first:stop], cells, p
-            if w_hr is not None:
-                numpy.dot(hidden[t, first:stop], w_hr.T, state)
-
-    work(0, batch)
+    gates, product = numpy.empty(z.shape, dtype), numpy.empty((batch, _columns(columns, dtype)), dtype)
+    cells, squashed, out = (numpy.empty((count, batch, width), dtype) for _ in range(3))
+    order = start, step = _order(count, batch, reverse)
+    arrays = [Row(z, *order), Row(product), Row(cells, start - step, step)]
+    arrays += [Row(a, *order) for a in (gates, cells, squashed, out)]
+    run(found, arrays, c, None if h is None else flat(h), w_hh.T, count, batch, width)
     return out, cells[0 if reverse else -1].copy(), gates, cells, squashed
 
 
@@ -214,67 +159,35 @@ def lstm_steps_grad(
     reverse: bool,
 ) -> Any:
     dtype = gates.dtype
-    launch = _LSTM_GRAD.of(dtype, gates.size)
-    if launch is None:
+    found = _LSTM_GRAD.of(dtype, gates.size) if w_hr is None and gates.size else None
+    if found is None:
         return NotImplemented
-    steps, batch, width = cells.shape
-    size = out.shape[2]
+    count, batch, width = cells.shape
     g, gates, cells, squashed = flat(g), flat(gates), flat(cells), flat(squashed)
-    start = _start(c, (batch, width), dtype)
-    dz, dc, back = (
-        numpy.empty(gates.shape, dtype),
-        numpy.array(g_cell, dtype, order="C"),
-        numpy.zeros((batch, size), dtype),
-    )
-    projects = w_hr is not None
-    totals = numpy.empty(out.shape if projects else 0, dtype)
-    dh, none = (numpy.zeros((batch, width) if projects else 0, dtype) for _ in range(2))
-
-    def work(first: int, stop: int) -> None:
-        rows, some = stop - first, back[first:stop]
-        order = _order(steps, not reverse)
-        for t in order:
-            p = t * batch + first
-            cell, at = cells, p + (batch if reverse else -batch)
-            if t == order[-1]:
-                cell, at = start, first
-            given, more, q = g, back, p
-            if w_hr is not None:
-                numpy.add(g[t, first:stop], some, totals[t, first:stop])
-                numpy.dot(totals[t, first:stop], w_hr, dh[first:stop])
-                given, more, q = dh, none, first
-            launch(rows, 0, given, more, dc, gates, cell, squashed, dz, dc, q, first, first, p, at, p, p, first, width)
-            if t != order[-1] or h is not None:
-                numpy.dot(dz[t, first:stop], w_hh, some)
-
-    work(0, batch)
-    dw_hr = linear_grad_weight(totals, gates[:, :, 3 * width :] * squashed) if projects else None
-    dh_first, dc_first = None if h is None else back, None if c is None else dc
-    return dz, dh_first, dc_first, _grad_weight(dz, h, out, reverse), dw_hr
+    dz, dc = numpy.empty(gates.shape, dtype), numpy.array(g_cell, dtype, order="C")
+    back = numpy.zeros((batch, _columns(width, dtype)), dtype)
+    order = start, step = _order(count, batch, not reverse)
+    arrays = [Row(g, *order), Row(back), Row(dc), Row(gates, *order), Row(cells, start + step, step)]
+    arrays += [Row(squashed, *order), Row(dz, *order), Row(dc)]
+    run(found, arrays, _start(c, (batch, width), dtype), h, w_hh, count, batch, width)
+    dh_first, dc_first = None if h is None else back[:, :width].copy(), None if c is None else dc
+    return dz, dh_first, dc_first, _grad_weight(dz, h, out, reverse), None
 
 
 def gru_steps(z: Array, h: Array | None, w_hh: Array, b_hh: Array | None, reverse: bool) -> Any:
     dtype = z.dtype
-    launch = (_GRU if b_hh is None else _GRU_BIASED).of(dtype, z.size)
-    if launch is None:
+    found = (_GRU if b_hh is None else _GRU_BIASED).of(dtype, z.size) if z.size else None
+    if found is None:
         return NotImplemented
-    steps, batch, columns = z.shape
+    count, batch, columns = z.shape
     width = columns // 3
-    z, start, bias = flat(z), _start(h, (batch, width), dtype), () if b_hh is None else (flat(b_hh),)
-    gates, product = numpy.empty(z.shape, dtype), numpy.empty((batch, columns), dtype)
-    products, out = numpy.empty((steps, batch, width), dtype), numpy.empty((steps, batch, width), dtype)
-    transposed = numpy.ascontiguousarray(w_hh.T)
-
-    def work(first: int, stop: int) -> None:
-        states, at, state = start, first, None if h is None else start[first:stop]
-        some, rows, row = product[first:stop], stop - first, (0,) * len(bias)
-        for t in _order(steps, reverse):
-            _product(state, transposed, some)
-            p = t * batch + first
-            launch(rows, 0, z, product, states, *bias, gates, products, out, p, first, at, *row, p, p, p, width)
-            states, at, state = out, p, out[t, first:stop]
-
-    work(0, batch)
+    z, first, bias = flat(z), _start(h, (batch, width), dtype), [] if b_hh is None else [Row(flat(b_hh))]
+    gates, product = numpy.empty(z.shape, dtype), numpy.empty((batch, _columns(columns, dtype)), dtype)
+    products, out = (numpy.empty((count, batch, width), dtype) for _ in range(2))
+    order = start, step = _order(count, batch, reverse)
+    arrays = [Row(z, *order), Row(product), Row(out, start - step, step), *bias]
+    arrays += [Row(a, *order) for a in (gates, products, out)]
+    run(found, arrays, first, None if h is None else first, w_hh.T, count, batch, width)
     return out, gates, products
 
 
@@ -282,75 +195,45 @@ def gru_steps_grad(
     g: Array, h: Array | None, w_hh: Array, b_hh: Array | None, out: Array, gates: Array, products: Array, reverse: bool
 ) -> Any:
     dtype = gates.dtype
-    launch = _GRU_GRAD.of(dtype, gates.size)
-    if launch is None:
+    found = _GRU_GRAD.of(dtype, gates.size) if gates.size else None
+    if found is None:
         return NotImplemented
-    steps, batch, width = out.shape
+    count, batch, width = out.shape
     g, gates, products, states = flat(g), flat(gates), flat(products), flat(out)
-    start = _start(h, (batch, width), dtype)
     dz, d = numpy.empty(gates.shape, dtype), numpy.empty(gates.shape, dtype)
-    back, part = numpy.zeros((batch, width), dtype), numpy.zeros((batch, width), dtype)
-
-    def work(first: int, stop: int) -> None:
-        rows, some = stop - first, back[first:stop]
-        order = _order(steps, not reverse)
-        for t in order:
-            p = t * batch + first
-            before, at = states, p + (batch if reverse else -batch)
-            if t == order[-1]:
-                before, at = start, first
-            launch(rows, 0, g, back, part, gates, products, before, dz, d, part,
-                   p, first, first, p, p, at, p, p, first, width)  # fmt: skip
-            if t != order[-1] or h is not None:
-                numpy.dot(d[t, first:stop], w_hh, some)
-
-    work(0, batch)
+    back, part = numpy.zeros((batch, _columns(width, dtype)), dtype), numpy.zeros((batch, width), dtype)
+    order = start, step = _order(count, batch, not reverse)
+    arrays = [Row(g, *order), Row(back), Row(part), Row(gates, *order), Row(products, *order)]
+    arrays += [Row(states, start + step, step), Row(dz, *order), Row(d, *order), Row(part)]
+    run(found, arrays, _start(h, (batch, width), dtype), h, w_hh, count, batch, width)
     db_hh = None if b_hh is None else numpy.add.reduce(d, (0, 1))
-    return dz, None if h is None else back + part, _grad_weight(d, h, out, reverse), db_hh
+    return dz, None if h is None else back[:, :width] + part, _grad_weight(d, h, out, reverse), db_hh
 
 
 def rnn_steps(z: Array, h: Array | None, w_hh: Array, reverse: bool, nonlinearity: str) -> Any:
     dtype = z.dtype
-    launch = _RNN[nonlinearity].of(dtype, z.size)
-    if launch is None:
+    found = _RNN[nonlinearity].of(dtype, z.size) if z.size else None
+    if found is None:
         return NotImplemented
-    steps, batch, width = z.shape
+    count, batch, width = z.shape
     z, out = flat(z), numpy.empty(z.shape, dtype)
-    transposed = numpy.ascontiguousarray(w_hh.T)
-    product = numpy.empty((batch, width), dtype)
-
-    def work(first: int, stop: int) -> None:
-        state, some, rows = None if h is None else h[first:stop], product[first:stop], stop - first
-        for t in _order(steps, reverse):
-            _product(state, transposed, some)
-            p = t * batch + first
-            launch(rows, 0, z, product, out, p, first, p, width)
-            state = out[t, first:stop]
-
-    work(0, batch)
+    product, order = numpy.empty((batch, _columns(width, dtype)), dtype), _order(count, batch, reverse)
+    arrays = [Row(z, *order), Row(product), Row(out, *order)]
+    run(found, arrays, z, None if h is None else flat(h), w_hh.T, count, batch, width)
     return out
 
 
 def rnn_steps_grad(g: Array, h: Array | None, w_hh: Array, out: Array, reverse: bool, nonlinearity: str) -> Any:
     dtype = out.dtype
-    launch = _RNN_GRAD[nonlinearity].of(dtype, out.size)
-    if launch is None:
+    found = _RNN_GRAD[nonlinearity].of(dtype, out.size) if out.size else None
+    if found is None:
         return NotImplemented
-    steps, batch, width = out.shape
+    count, batch, width = out.shape
     g, states, dz = flat(g), flat(out), numpy.empty(out.shape, dtype)
-    back = numpy.zeros((batch, width), dtype)
-
-    def work(first: int, stop: int) -> None:
-        rows, some = stop - first, back[first:stop]
-        order = _order(steps, not reverse)
-        for t in order:
-            p = t * batch + first
-            launch(rows, 0, g, back, states, dz, p, first, p, p, width)
-            if t != order[-1] or h is not None:
-                numpy.dot(dz[t, first:stop], w_hh, some)
-
-    work(0, batch)
-    return dz, None if h is None else back, _grad_weight(dz, h, out, reverse)
+    back, order = numpy.zeros((batch, _columns(width, dtype)), dtype), _order(count, batch, not reverse)
+    arrays = [Row(g, *order), Row(back), Row(states, *order), Row(dz, *order)]
+    run(found, arrays, states, h, w_hh, count, batch, width)
+    return dz, None if h is None else back[:, :width].copy(), _grad_weight(dz, h, out, reverse)
 
 
 OVERRIDES: dict[str, Callable[..., Any]] = {

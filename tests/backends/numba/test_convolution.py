@@ -10,7 +10,7 @@ import pytest
 
 from rustorch.backends import threads
 from rustorch.backends.kernels import convolution as plain
-from rustorch.backends.numba import convolution, windows, winograd
+from rustorch.backends.numba import convolution, convolution_plans, windows
 from rustorch.backends.numpy.namespace import full_namespace
 from tests.backends.kernel_cases import CASES, draw
 from tests.support import compiled
@@ -54,9 +54,8 @@ def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """One thread, two threads that share the smallest work, and the same with blocks of one sample and small bands."""
     monkeypatch.setattr(threads, "LEAST", 0)
     if request.param == "small blocks":
-        for module in (convolution, winograd):
-            monkeypatch.setattr(module, "CACHE", 1 << 13)
-            monkeypatch.setattr(module, "SHARED", 1)
+        monkeypatch.setattr(convolution_plans, "CACHE", 1)
+        monkeypatch.setattr(convolution_plans, "LONG", 1)
     with compiled.threads(1 if request.param == "one thread" else 2):
         yield
 

@@ -8,8 +8,10 @@ import numpy
 import pytest
 
 import rustorch
+from rustorch.backends.kernels import KERNELS
 from rustorch.backends.numba.recurrent import OVERRIDES
 from tests.support.compiled import check_layer, compare, draw, threads
+from tests.support.plain_namespace import PLAIN
 
 pytestmark = pytest.mark.usefixtures("quiet")
 _compare = partial(compare, OVERRIDES, bound=100)
@@ -27,15 +29,13 @@ def _check_rnn(size: tuple[int, int, int], dtype: str, has_state: bool, reverse:
     _compare("rnn_steps_grad", g, h, w, out, reverse, nonlinearity)
 
 
-def _check_lstm(size: tuple[int, int, int], dtype: str, has_state: bool, reverse: bool, hidden: int | None) -> None:
+def _check_lstm(size: tuple[int, int, int], dtype: str, has_state: bool, reverse: bool) -> None:
     steps, batch, width = size
-    features = hidden or width
-    z, w = draw((steps, batch, 4 * width), dtype, 1), draw((4 * width, features), dtype, 2) * features**-0.5
-    h, c = [draw((batch, n), dtype, n) if has_state else None for n in (features, width)]
-    w_hr = draw((hidden, width), dtype, 5) if hidden else None
-    out, cell, *by_products = _compare("lstm_steps", z, h, c, w, w_hr, reverse)
+    z, w = draw((steps, batch, 4 * width), dtype, 1), draw((4 * width, width), dtype, 2) * width**-0.5
+    h, c = [draw((batch, width), dtype, seed) if has_state else None for seed in (4, 5)]
+    out, cell, *by_products = _compare("lstm_steps", z, h, c, w, None, reverse)
     g, g_cell = draw(out.shape, dtype, 6), draw(cell.shape, dtype, 7)
-    _compare("lstm_steps_grad", g, g_cell, h, c, w, w_hr, out, *by_products, reverse)
+    _compare("lstm_steps_grad", g, g_cell, h, c, w, None, out, *by_products, reverse)
 
 
 def _check_gru(size: tuple[int, int, int], dtype: str, has_state: bool, reverse: bool, has_bias: bool) -> None:
@@ -54,8 +54,7 @@ def _check_gru(size: tuple[int, int, int], dtype: str, has_state: bool, reverse:
 def test_steps(size: tuple[int, int, int], has_state: bool, reverse: bool, dtype: str) -> None:
     for nonlinearity in ("tanh", "relu"):
         _check_rnn(size, dtype, has_state, reverse, nonlinearity)
-    for hidden in (None, 3):
-        _check_lstm(size, dtype, has_state, reverse, hidden)
+    _check_lstm(size, dtype, has_state, reverse)
     for has_bias in (False, True):
         _check_gru(size, dtype, has_state, reverse, has_bias)
 
@@ -65,9 +64,17 @@ def test_threads_share_the_batch(count: int) -> None:
     size = (4, 67, 128)  # enough products for all threads, and parts of different sizes
     with threads(count):
         _check_rnn(size, "float64", True, True, "tanh")
-        _check_lstm(size, "float64", True, False, 96)
-        _check_lstm(size, "float64", False, True, None)
+        _check_lstm(size, "float64", True, False)
+        _check_lstm(size, "float64", False, True)
         _check_gru(size, "float64", True, False, True)
+
+
+def test_projections_are_numpys() -> None:
+    z, w, w_hr = draw((3, 2, 20), "float32"), draw((20, 3), "float32"), draw((3, 5), "float32")
+    assert OVERRIDES["lstm_steps"](z, None, None, w, w_hr, False) is NotImplemented
+    out, cell, *by_products = KERNELS["lstm_steps"](PLAIN, z, None, None, w, w_hr, False)
+    arguments = numpy.ones_like(out), cell, None, None, w, w_hr, out, *by_products, False
+    assert OVERRIDES["lstm_steps_grad"](*arguments) is NotImplemented
 
 
 def test_arrays_of_every_layout() -> None:

@@ -1,0 +1,103 @@
+"""Matrix products of floats, compiled: see `products`. BLAS serves small ones, and those of other dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy
+from numpy import ndarray
+
+from .availability import always
+from .products import MULTIPLY, Operand, Result, multiply, steps
+
+if TYPE_CHECKING:
+    from ..base import Array
+
+#: Multiplications below which BLAS serves.
+_LEAST = 1 if always() else 1 << 18
+
+
+def _launch(rows: int, inner: int, columns: int, *arrays: Any) -> Callable[..., None] | None:
+    """The kernel for a product of these sizes, or None where BLAS should serve."""
+    if rows * inner * columns < _LEAST:
+        return None
+    dtype = arrays[0].dtype
+    for a in arrays:
+        if (
+            type(a) is not ndarray
+            or a.dtype is not dtype
+            or not a.flags.aligned
+            or any(step % a.itemsize for step in a.strides)
+        ):
+            return None
+    return MULTIPLY.of(dtype, rows * inner * columns)
+
+
+def _product(launch: Callable[..., None], a: Array, b: Array, out: Array, bias: Array | None = None) -> Array:
+    """Write the product of two matrices, plus a bias for each column, to a third one in one piece."""
+    a, b = [x if min(x.strides) >= 0 else x.copy() for x in (a, b)]  # places are not negative in compiled loops
+    (rows, inner), columns, size = a.shape, b.shape[1], a.itemsize
+    (row_a, depth_a), (depth_b, column_b) = [(x.strides[0] // size, x.strides[1] // size) for x in (a, b)]
+    first = Operand(a, steps(rows, row_a), steps(inner, depth_a))
+    second = Operand(b, steps(inner, depth_b), steps(columns, column_b))
+    if column_b == 1 or rows >= columns:
+        added = None if bias is None else (bias, 0, 0, 1)
+        multiply(launch, first, second, Result(out, columns, steps(columns), bias=added))
+    else:  # the smaller one is copied to panels, if elements have to be turned for that
+        added = None if bias is None else (bias, 0, 1, 0)
+        turned = Operand(b, second.columns, second.rows), Operand(a, first.columns, first.rows)
+        multiply(launch, *turned, Result(out, 1, steps(rows, columns), bias=added))
+    return out
+
+
+def _matrix(x: Array) -> Array:
+    """All rows of a stack of matrices, as one matrix."""
+    return x if x.ndim == 2 else x.reshape(prod(x.shape[:-1]), x.shape[-1])
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """As the plain version."""
+    if x.ndim < 2:
+        return NotImplemented
+    columns, inner = weight.shape
+    launch = _launch(x.size // inner if inner else 0, inner, columns, x, weight, *(() if bias is None else (bias,)))
+    if launch is None or x.shape[-1] != inner:
+        return NotImplemented
+    bias = bias if bias is None or bias.flags.c_contiguous else bias.copy()
+    out = numpy.empty((*x.shape[:-1], columns), x.dtype)
+    _product(launch, _matrix(x), weight.T, _matrix(out), bias)
+    return out
+
+
+def linear_grad_weight(g: Array, x: Array) -> Array:
+    """As the plain version."""
+    if g.ndim < 2 or g.shape[:-1] != x.shape[:-1]:
+        return NotImplemented
+    launch = _launch(g.shape[-1], prod(g.shape[:-1]), x.shape[-1], g, x)
+    if launch is None:
+        return NotImplemented
+    return _product(launch, _matrix(g).T, _matrix(x), numpy.empty((g.shape[-1], x.shape[-1]), x.dtype))
+
+
+def matmul(x1: Array, x2: Array, /) -> Array:
+    """The standard's matmul, for a matrix or a stack of matrices times one matrix."""
+    if x2.ndim != 2 or x1.ndim < 2 or x1.shape[-1] != x2.shape[0]:
+        return NotImplemented
+    inner, columns = x2.shape
+    launch = _launch(x1.size // inner if inner else 0, inner, columns, x1, x2)
+    if launch is None:
+        return NotImplemented
+    out = numpy.empty((*x1.shape[:-1], columns), x1.dtype)
+    _product(launch, _matrix(x1), x2, _matrix(out))
+    return out
+
+
+matmul.least = 0 if always() else 1 << 9  # type: ignore[attr-defined]
+linear.least = linear_grad_weight.least = matmul.least  # type: ignore[attr-defined]
+linear.arity, linear_grad_weight.arity, matmul.arity = "options", 2, 2  # type: ignore[attr-defined]
+
+OVERRIDES: dict[str, Callable[..., Any]] = {
+    function.__name__: function for function in (linear, linear_grad_weight, matmul)
+}

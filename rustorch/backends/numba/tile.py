@@ -1,0 +1,254 @@
+"""Machine code of a matrix product's inner part: a tile of the result, whose sums stay in registers.
+
+LLVM does not find this shape of a loop by itself, so the vectors are written out here. How large a tile is depends on
+the processor: see `machine.tile_shape`. Source: Goto & van de Geijn, "Anatomy of high-performance matrix
+multiplication", 2008.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .machine import VECTORS, tile_shape, tile_width
+
+_WORD, _INDEX = ir.IntType(64), ir.IntType(32)
+
+
+@intrinsic
+def tile_rows(typing_context: Any) -> Any:
+    """The number of rows of a tile."""
+    return types.int64(), lambda context, builder, signature, values: _WORD(tile_shape()[0])
+
+
+@intrinsic
+def tile_columns(typing_context: Any, like: Any) -> Any:
+    """The number of columns of a tile of numbers like this one."""
+    return types.int64(like), lambda context, builder, signature, values: _WORD(tile_width(like.bitwidth // 8))
+
+
+class _Vectors:
+    """Instructions for the vectors of a tile."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any):
+        self.context, self.builder = context, builder
+        self.scalar = context.get_data_type(kind.dtype)
+        self.bytes = kind.dtype.bitwidth // 8
+        self.columns = tile_width(self.bytes)
+
+    def data(self, kind: Any, array: Any) -> Any:
+        return self.context.make_array(kind)(self.context, self.builder, array).data
+
+    def load(self, data: Any, at: Any, lanes: int) -> Any:
+        kind = ir.VectorType(self.scalar, lanes)
+        pointer = self.builder.bitcast(self.builder.gep(data, [at]), kind.as_pointer())
+        return self.builder.load(pointer, align=self.bytes)
+
+    def store(self, vector: Any, data: Any, at: Any) -> None:
+        pointer = self.builder.bitcast(self.builder.gep(data, [at]), vector.type.as_pointer())
+        self.builder.store(vector, pointer, align=self.bytes)
+
+    def number(self, data: Any, at: Any) -> Any:
+        return self.builder.load(self.builder.gep(data, [at]))
+
+
+@intrinsic(prefer_literal=True)
+def copy_row(typing_context: Any, target: Any, at: Any, source: Any, start: Any, places: Any, parts: Any) -> Any:
+    """Copy as many numbers as a tile has columns, as 1, 2, 4, 8 or 16 vectors: each from ``start`` plus its place.
+    ``places`` has a place for each column. Smaller vectors than one number are numbers.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        vectors = _Vectors(context, builder, target)
+        lanes = max(vectors.columns // parts.literal_value, 1)
+        to, of = vectors.data(target, values[0]), vectors.data(source, values[2])
+        table = vectors.data(places, values[4])
+        for j in range(0, vectors.columns, lanes):
+            place = builder.add(values[3], vectors.number(table, _WORD(j)))
+            vectors.store(vectors.load(of, place, lanes), to, builder.add(values[1], _WORD(j)))
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, source, types.int64, places, parts), generate
+
+
+@intrinsic
+def turn(
+    typing_context: Any, target: Any, at: Any, pitch: Any, source: Any, start: Any, places: Any, first: Any
+) -> Any:
+    """Copy 4 rows of 4 numbers each, turned: row i begins at ``start + places[first + i]``, and becomes column
+    ``at + i`` of the target, whose rows are ``pitch`` apart.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        vectors = _Vectors(context, builder, target)
+        to, of, table = (vectors.data(signature.args[i], values[i]) for i in (0, 3, 5))
+        at, pitch, start, first = (values[i] for i in (1, 2, 4, 6))
+
+        def shuffle(a: Any, b: Any, *lanes: int) -> Any:
+            return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, 4), list(lanes)))
+
+        rows = []
+        for i in range(4):
+            place = vectors.number(table, builder.add(first, _WORD(i)))
+            rows.append(vectors.load(of, builder.add(start, place), 4))
+        low = [shuffle(rows[i], rows[i + 1], 0, 4, 1, 5) for i in (0, 2)]
+        high = [shuffle(rows[i], rows[i + 1], 2, 6, 3, 7) for i in (0, 2)]
+        columns = [shuffle(*pair, *lanes) for pair in (low, high) for lanes in ((0, 1, 4, 5), (2, 3, 6, 7))]
+        for k, column in enumerate(columns):
+            vectors.store(column, to, builder.add(at, builder.mul(pitch, _WORD(k))))
+        return context.get_dummy_value()
+
+    words = types.int64, types.int64
+    return types.void(target, *words, source, types.int64, places, types.int64), generate
+
+
+@intrinsic
+def copy_run(typing_context: Any, target: Any, at: Any, source: Any, start: Any) -> Any:
+    """Copy as many numbers as a tile has columns, from ``start`` on."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        vectors = _Vectors(context, builder, target)
+        to, of, lanes = vectors.data(target, values[0]), vectors.data(source, values[2]), vectors.columns // VECTORS
+        for j in range(0, vectors.columns, lanes):
+            loaded = vectors.load(of, builder.add(values[3], _WORD(j)), lanes)
+            vectors.store(loaded, to, builder.add(values[1], _WORD(j)))
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, source, types.int64), generate
+
+
+@intrinsic(prefer_literal=True)
+def tile(
+    typing_context: Any, a: Any, at: Any, rows: Any, row: Any, count: Any, depths: Any, depth: Any, length: Any, b: Any,
+    lines: Any, line: Any, begins: Any, c: Any, places: Any, place: Any, step: Any, counts: Any, adds: Any,
+    breadth: Any,
+) -> Any:  # fmt: skip
+    """Sum the products of a tile.
+
+    The element in row i and column j is the sum over k of ``a[at + rows[row + i] + depths[depth + k]]`` times
+    ``b[lines[line + k] + begins[v] + j]``, for at least one k, where v is the number of a vector and j counts its
+    columns. The first ``count`` rows are written to ``c[places[v] + place + i * step + j]``, or added to what is there
+    if ``adds`` is not 0. Vector v has ``counts[v]`` columns that are written. There are ``breadth`` vectors, 1 or 2.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        at, row, count, depth, length, line, place, step, adds = (values[i] for i in (1, 3, 4, 6, 7, 10, 14, 15, 17))
+        vectors, height = _Vectors(context, builder, a), tile_shape()[0]
+        lanes = vectors.columns // VECTORS
+        across = range(breadth.literal_value)
+        vector = ir.VectorType(vectors.scalar, lanes)
+        undefined = ir.Constant(vector, ir.Undefined)
+        first_lane = ir.Constant(ir.VectorType(_INDEX, lanes), [0] * lanes)
+        name = f"v{lanes}f{8 * vectors.bytes}"
+        fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.{name}"
+        )
+        source, row_table, depth_table, second, line_table, begin_table, target, place_table, count_table = (
+            vectors.data(signature.args[i], values[i]) for i in (0, 2, 5, 8, 9, 11, 12, 13, 16)
+        )
+        last, starts = builder.sub(count, _WORD(1)), []
+        for i in range(height):  # rows that are not there read the last one that is
+            index = builder.select(builder.icmp_signed("<", _WORD(i), count), _WORD(i), last)
+            starts.append(builder.add(at, vectors.number(row_table, builder.add(row, index))))
+        firsts = [vectors.number(begin_table, _WORD(v)) for v in across]
+        before = builder.block
+        body, end = builder.append_basic_block("products"), builder.append_basic_block("products.end")
+        builder.branch(body)
+        builder.position_at_end(body)
+        k = builder.phi(_WORD)
+        k.add_incoming(_WORD(0), before)
+        sums = [[builder.phi(vector) for _ in across] for _ in range(height)]
+        base = builder.gep(source, [vectors.number(depth_table, builder.add(depth, k))])
+        begin = builder.gep(second, [vectors.number(line_table, builder.add(line, k))])
+        factors = [vectors.load(begin, first, lanes) for first in firsts]
+        totals = []
+        for i in range(height):
+            number = builder.insert_element(undefined, vectors.number(base, starts[i]), _INDEX(0))
+            factor = builder.shuffle_vector(number, undefined, first_lane)
+            totals.append([builder.call(fma, [factor, factors[v], sums[i][v]]) for v in across])
+        following = builder.add(k, _WORD(1))
+        k.add_incoming(following, body)
+        for i in range(height):
+            for v in across:
+                sums[i][v].add_incoming(ir.Constant(vector, [0.0] * lanes), before)
+                sums[i][v].add_incoming(totals[i][v], body)
+        branch = builder.cbranch(builder.icmp_signed("<", following, length), body, end)
+        branch.set_metadata("llvm.loop", _once(builder.module))
+        builder.position_at_end(end)
+        is_sum = builder.icmp_signed("!=", adds, _WORD(0))
+        for v in across:
+            start = builder.add(place, vectors.number(place_table, _WORD(v)))
+            filled = vectors.number(count_table, _WORD(v))
+            write = _Writer(vectors, target, filled, is_sum, name)
+            with builder.if_else(builder.icmp_signed("==", filled, _WORD(lanes))) as (whole, part):
+                for branch, masked in ((whole, False), (part, True)):
+                    with branch:
+                        for i in range(height):
+                            with builder.if_then(builder.icmp_signed("<", _WORD(i), count)):
+                                write(totals[i][v], builder.add(start, builder.mul(step, _WORD(i))), masked)
+        return context.get_dummy_value()
+
+    word = types.int64
+    signature = types.void(
+        a, word, rows, word, word, depths, word, word, b, lines, word, begins, c, places, word, word, counts, word,
+        breadth,
+    )  # fmt: skip
+    return signature, generate
+
+
+def _once(module: Any) -> Any:
+    """What tells LLVM not to write a loop's body several times: there are no registers for it."""
+    disabled = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    loop = ir.values.MDValue(module, [disabled], name=str(len(module.metadata)))
+    loop.operands = (loop, disabled)  # it names itself, so that no other loop is meant
+    return loop
+
+
+class _Writer:
+    """Writes vectors, or adds them to what is there; masked ones only as far as they are filled."""
+
+    def __init__(self, vectors: _Vectors, target: Any, filled: Any, is_sum: Any, name: str):
+        self._vectors, self._target, self._is_sum = vectors, target, is_sum
+        builder, bits = vectors.builder, ir.IntType(1)
+        lanes = vectors.columns // VECTORS
+        kind, mask = ir.VectorType(vectors.scalar, lanes), ir.VectorType(bits, lanes)
+        numbers = ir.VectorType(_WORD, lanes)
+        none = ir.Constant(numbers, ir.Undefined)
+        limit = builder.shuffle_vector(
+            builder.insert_element(none, filled, _INDEX(0)), none,
+            ir.Constant(ir.VectorType(_INDEX, lanes), [0] * lanes),
+        )  # fmt: skip
+        self._mask = builder.icmp_signed("<", ir.Constant(numbers, list(range(lanes))), limit)
+        pointer = kind.as_pointer()
+        self._load = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [pointer, _INDEX, mask, kind]), f"llvm.masked.load.{name}.p0"
+        )
+        self._store = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [kind, pointer, _INDEX, mask]),
+            f"llvm.masked.store.{name}.p0",
+        )
+        self._kind = kind
+
+    def __call__(self, total: Any, place: Any, masked: bool) -> None:
+        builder = self._vectors.builder
+        pointer = builder.bitcast(builder.gep(self._target, [place]), self._kind.as_pointer())
+        align = self._vectors.bytes
+        undefined = ir.Constant(self._kind, ir.Undefined)
+        with builder.if_else(self._is_sum) as (then, otherwise):
+            for branch, adds in ((then, True), (otherwise, False)):
+                with branch:
+                    result = total
+                    if adds and masked:
+                        before = builder.call(self._load, [pointer, _INDEX(align), self._mask, undefined])
+                        result = builder.fadd(total, before)
+                    elif adds:
+                        result = builder.fadd(total, builder.load(pointer, align=align))
+                    if masked:
+                        builder.call(self._store, [result, pointer, _INDEX(align), self._mask])
+                    else:
+                        builder.store(result, pointer, align=align)
