@@ -38,25 +38,26 @@ def _pad(x: Any, out: Any, numbers: Any, start: int, stop: int) -> None:
     """
     n0, n1, n2, m0, m1, m2 = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]
     p0, p1, p2, parts = numbers[6], numbers[7], numbers[8], numbers[9]
+    line = m2 // parts
     for item in range(start, stop):
         whole = out[item * m0 * m1 * m2 : (item + 1) * m0 * m1 * m2]
         for i in range(whole.size):
             whole[i] = 0
-        for i in range(n0):
-            for j in range(n1):
-                place, source = ((item * m0 + i + p0) * m1 + j + p1) * m2, ((item * n0 + i) * n1 + j) * n2
-                for r in range(parts):
-                    first = (p2 - r + parts - 1) // parts  # of this part, in the image
-                    shift = r + first * parts - p2
-                    count = (n2 - shift + parts - 1) // parts
-                    row = out[place + r * (m2 // parts) + first : place + r * (m2 // parts) + first + max(count, 0)]
+        for r in range(parts):
+            first = (p2 - r + parts - 1) // parts  # of this part, in the image
+            shift = r + first * parts - p2
+            count = max((n2 - shift + parts - 1) // parts, 0)
+            for i in range(n0):
+                for j in range(n1):
+                    place = ((item * m0 + i + p0) * m1 + j + p1) * m2 + r * line + first
+                    row, source = out[place : place + count], ((item * n0 + i) * n1 + j) * n2 + shift
                     if parts == 1:
-                        line = x[source + shift : source + shift + count]
+                        line_of_x = x[source : source + count]
                         for k in range(row.size):
-                            row[k] = line[k]
+                            row[k] = line_of_x[k]
                     else:
                         for k in range(row.size):
-                            row[k] = x[source + shift + k * parts]
+                            row[k] = x[source + k * parts]
 
 
 PAD = Kernel(_pad, "T[] T[] i8[]", name="pad")
@@ -103,9 +104,10 @@ class Padding:
 
     def samples(self, x: Array) -> int:
         """How many samples are copied at a time."""
-        if self._numbers is None:
-            return x.shape[0]
-        return max(1, min(x.shape[0], CACHE // (x.shape[1] * prod(self.size) * x.itemsize)))
+        samples: int = x.shape[0]
+        if self._numbers is not None:
+            samples = max(1, min(samples, CACHE // (x.shape[1] * prod(self.size) * x.itemsize)))
+        return samples
 
     def apply(self, launch: Callable[..., None], x: Array) -> Array:
         """Some samples with their zeros. The next call overwrites them."""
@@ -210,7 +212,8 @@ class Plan:
         rows = bases.reshape(-1, row)
         beyond = rows[:, -1:] + numpy.arange(1, more + 1)
         none = numpy.full(beyond.shape, -1, numpy.int64)
-        return [numpy.concat(pair, 1).reshape(-1) for pair in ((rows, beyond), (targets.reshape(-1, row), none))]
+        columns, places = numpy.concat([rows, beyond], 1), numpy.concat([targets.reshape(-1, row), none], 1)
+        return columns.reshape(-1), places.reshape(-1)
 
     def of_samples(self, samples: int, sample: int, places: Array) -> tuple[int, Array]:
         """For how many of the samples a table of all positions is made, and the table: ``sample`` is how far apart

@@ -15,13 +15,14 @@ from .products import MULTIPLY, Operand, Result, multiply, steps
 if TYPE_CHECKING:
     from ..base import Array
 
-#: Multiplications below which BLAS serves.
+#: Multiplications below which BLAS serves, and from which on: it keeps large parts of both matrices in the cache.
 _LEAST = 1 if always() else 1 << 18
+_MOST = 1 << 27
 
 
 def _launch(rows: int, inner: int, columns: int, *arrays: Any) -> Callable[..., None] | None:
     """The kernel for a product of these sizes, or None where BLAS should serve."""
-    if rows * inner * columns < _LEAST:
+    if not _LEAST <= rows * inner * columns < _MOST:
         return None
     dtype = arrays[0].dtype
     for a in arrays:

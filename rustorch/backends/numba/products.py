@@ -20,7 +20,7 @@ from .machine import tile_shape, tile_width
 if TYPE_CHECKING:
     from ..base import Array
     from .reductions import scratch
-    from .tile import copy_row, copy_run, tile, tile_columns, tile_rows, turn
+    from .tile import copy_row, copy_run, fetch, tile, tile_columns, tile_rows, turn
 
     T: Any = float
 
@@ -30,7 +30,7 @@ def _fill(
     panel: Any, b: Any, at: int, depths: Any, depth: int, length: int, places: Any, parts: int, count: int, width: int
 ) -> None:
     """Copy ``length`` rows of the second matrix to a panel. Elements that lie side by side are ``parts`` vectors."""
-    if parts > 8:
+    if parts > 16:
         _fill_apart(panel, b, at, depths, depth, length, places, count, width)
         return
     for k in range(length):
@@ -41,8 +41,10 @@ def _fill(
             copy_row(panel, target, b, source, places, 2)
         elif parts == 4:
             copy_row(panel, target, b, source, places, 4)
-        else:
+        elif parts == 8:
             copy_row(panel, target, b, source, places, 8)
+        else:
+            copy_row(panel, target, b, source, places, 16)
 
 
 def _fill_apart(
@@ -130,7 +132,7 @@ def _multiply(
     splits, split_c, spare = numbers[20], numbers[21], numbers[22]
     width, height = tile_columns(T(0.0)), tile_rows()
     lanes, most = width // 2, min(16384 // width, 512)
-    panel, block = scratch(T(0.0), 16448), scratch(T(0.0), 512)
+    panel, block, added = scratch(T(0.0), 16448), scratch(T(0.0), 512), scratch(T(0.0), 64)
     inputs, outputs, runs_at, lines = scratch(0, 64), scratch(0, 64), scratch(0, 64), scratch(0, 512)
     begins, places, counts = scratch(0, 2), scratch(0, 2), scratch(0, 2)
     for k in range(most):
@@ -171,7 +173,7 @@ def _multiply(
             narrow &= (v == 0) | (counts[v] == 0)
         direct = (spare != 0) & _side_by_side(inputs, 0, lanes) & (narrow | _side_by_side(inputs, lanes, width))
         pieces = _parts(inputs, width)
-        if (pieces > 8) & (count < width):  # columns that are not there are not written, and tiny numbers are slow
+        if (pieces > 16) & (count < width):  # columns that are not there are not written, and tiny numbers are slow
             clear(panel[0 : min(most, min(table, whole)) * width])
         if not in_place:
             places[0], places[1], counts[0], counts[1] = 0, lanes, lanes, lanes
@@ -197,6 +199,10 @@ def _multiply(
                 second, table_b, line = (b, depths_b, depth) if direct else (panel, lines, 0)
                 for i in range(first_row, end_row, height):
                     n = min(height, end_row - i)
+                    for q in range(i + height, min(i + 2 * height, end_row)):  # the processor follows from there
+                        ahead = at_a + rows_a[q] + depths_a[depth]
+                        for k in range(0, length // 4, 16):
+                            fetch(a, ahead + k)
                     place = target + i * row_c
                     result, at_c, step = (c, place, row_c) if in_place else (block, 0, width)
                     adds_up = more if in_place else 0
@@ -209,11 +215,23 @@ def _multiply(
                     if not in_place:
                         _put(block, c, place, row_c, outputs, n, width, width, more)
         if has_bias:
+            number_of_bias = group * bias_group
+            for j in range(width):
+                added[j] = bias[number_of_bias + (first + j) % each * bias_column] if bias_column else T(0.0)
             for i in range(first_row, end_row):
-                place, number_of_bias = target + i * row_c, group * bias_group + i * bias_row
-                for j in range(width):
-                    if outputs[j] >= 0:
-                        c[place + outputs[j]] += bias[number_of_bias + (first + j) % each * bias_column]
+                place, more_of_row = target + i * row_c, T(0.0)
+                if bias_row:
+                    more_of_row = bias[number_of_bias + i * bias_row]
+                if in_place:
+                    for v in range(2):
+                        line_of_c = c[place + places[v] : place + places[v] + counts[v]]
+                        line_of_bias = added[v * lanes : v * lanes + counts[v]]
+                        for j in range(line_of_c.size):
+                            line_of_c[j] += line_of_bias[j] + more_of_row
+                else:
+                    for j in range(width):
+                        if outputs[j] >= 0:
+                            c[place + outputs[j]] += added[j] + more_of_row
 
 
 def _pack(b: Any, depths: Any, columns: Any, out: Any, depth: int, count: int, start: int, stop: int) -> None:
@@ -327,7 +345,8 @@ def multiply(
     outers = -(-depth // table)
     if threads > 1 and groups * panels < 2 * threads:
         wanted = -(-2 * threads // (groups * panels))
-        if outers > 1 and c.array.size * wanted <= 1 << 20:
+        covers = groups * rows * total == c.array.size and c.bias is None
+        if outers > 1 and covers and c.array.size * wanted <= 1 << 20:
             splits = min(outers, wanted)
         else:
             parts = min(-(-rows // tile_shape()[0]), max(-(-threads // (groups * panels)), min(wanted, rows // 128)))

@@ -107,6 +107,20 @@ def turn(
 
 
 @intrinsic
+def fetch(typing_context: Any, array: Any, at: Any) -> Any:
+    """Begin to bring an element into the cache. The place need not be in the array."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        address = builder.gep(_Vectors(context, builder, array).data(array, values[0]), [values[1]])
+        kind = ir.FunctionType(ir.VoidType(), [address.type, _INDEX, _INDEX, _INDEX])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [address, _INDEX(0), _INDEX(3), _INDEX(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+@intrinsic
 def copy_run(typing_context: Any, target: Any, at: Any, source: Any, start: Any) -> Any:
     """Copy as many numbers as a tile has columns, from ``start`` on."""
 

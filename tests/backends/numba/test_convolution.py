@@ -35,6 +35,9 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "few positions": ((5, 16, 2, 2), (24, 16, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
     "one sample": ((1, 6, 20, 21), (8, 6, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
     "many channels": ((3, 64, 14, 13), (48, 64, 3, 3), (1, 1), ((1, 1), (0, 2)), (1, 1), 1),
+    "rows of 14": ((5, 16, 14, 14), (24, 16, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
+    "few channels": ((9, 1, 28, 28), (16, 1, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
+    "many positions": ((3, 3, 40, 40), (4, 3, 7, 7), (2, 2), ((3, 3), (3, 3)), (1, 1), 1),
     "64 channels": ((3, 64, 12, 13), (64, 64, 3, 3), (1, 1), ((1, 2), (1, -1)), (1, 1), 1),
     "depthwise": ((3, 5, 17, 16), (5, 1, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 5),
     "depthwise, strides": ((3, 5, 17, 15), (5, 1, 5, 3), (2, 2), ((1, 2), (1, 1)), (1, 1), 5),
@@ -51,7 +54,7 @@ def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["one thread", "threads", "small blocks"])
 def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One thread, two threads that share the smallest work, and the same with blocks of one sample and small bands."""
+    """One thread, two threads that share the smallest work, and the same with blocks of one sample."""
     monkeypatch.setattr(threads, "LEAST", 0)
     if request.param == "small blocks":
         monkeypatch.setattr(convolution_plans, "CACHE", 1)
@@ -96,17 +99,14 @@ def test_like_the_plain_version(name: str, case: str, dtype: str, sharing: None)
     _check(name, _arguments(name, case, dtype))
 
 
-def test_the_cases_reach_every_way() -> None:
-    """Tiles of 2 x 2, tables of places, loops over rows, samples and channels."""
-    plans = {}
-    for case, (x, weight, stride, *options) in SHAPES.items():
-        plan = convolution._plan(x, weight, (draw(1),), stride, *options)
-        assert plan is not None
-        tiles = convolution._by_tiles(x, weight, stride, options[1], options[2])
-        plans[case] = (plan.geo.table is not None, plan.by_samples, plan.pointwise, tiles)
-    assert {True, False} == {table for table, *_ in plans.values()} == {samples for _, samples, *_ in plans.values()}
-    assert [case for case, (_, _, pointwise, _) in plans.items() if pointwise] == ["1x1", "1x1, few positions"]
-    assert [case for case, (*_, tiles) in plans.items() if tiles] == ["many channels", "64 channels"]
+def test_rows_are_filled_up_where_that_pays() -> None:
+    """Rows of 14 positions become rows of 16 on a processor whose vectors have 16 numbers, rows of 9 do not."""
+    for row, length in ((14, 16), (16, 16), (9, 9)):
+        plan = convolution_plans.Plan(4, (5, row), (6, 4, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1, 16)
+        assert len(plan.columns) == len(plan.targets) == 5 * length
+        targets = plan.targets.reshape(5, length)
+        numpy.testing.assert_array_equal(targets[:, :row].reshape(-1), numpy.arange(5 * row))
+        assert (targets[:, row:] == -1).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -125,7 +125,7 @@ def test_cases_of_all_backends(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("value", [numpy.inf, -numpy.inf, numpy.nan, 3e38])
 @pytest.mark.parametrize("name", NAMES)
 def test_results_that_are_not_finite(name: str, value: float) -> None:
-    """Tiles subtract inputs: the other outputs of a tile would become nan. Numbers whose sums overflow are the same."""
+    """A number that is not finite reaches the outputs that it belongs to, and no other one."""
     arguments = _arguments(name, "64 channels", "float32")
     arguments[0][1, 2, 3, 4] = value
     with numpy.errstate(all="ignore"):
@@ -157,22 +157,6 @@ def test_other_dtypes_are_numpys(name: str, dtype: str) -> None:
     arguments = _arguments(name, "3x3", "float64")
     arguments[0] = arguments[0].astype(dtype)
     assert getattr(convolution, name)(*arguments) is NotImplemented
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_columns_of_a_large_image_are_made_in_bands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convolution, "CACHE", 1 << 13)
-    made: list[int] = []
-    usual = windows.scratch
-
-    def scratch(name: str, count: int, dtype: Any) -> Any:
-        made.append(count)
-        return usual(name, count, dtype)
-
-    monkeypatch.setattr(convolution, "scratch", scratch)
-    _check(name, _arguments(name, "one sample", "float32"))
-    assert 2 <= len(made) <= 40
-    assert max(made) * 4 < 3 << 12
 
 
 def test_a_gradient_of_another_size_is_numpys() -> None:

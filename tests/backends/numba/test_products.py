@@ -1,0 +1,213 @@
+"""Compiled products: all sizes, layouts and vectors, on one thread and on several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from rustorch.backends import threads
+from rustorch.backends.numba import linear, products
+from rustorch.backends.numba.products import MULTIPLY, Operand, Result, multiply, pack, steps
+from tests.support import compiled
+
+from . import programs
+
+DTYPES = ["float32", "float64"]
+#: Rows, inner size, columns: parts of a tile, of a panel, of a block of the depth.
+SIZES = [(1, 1, 1), (3, 5, 2), (8, 9, 16), (17, 40, 33), (70, 600, 100), (5, 1300, 7), (130, 3, 257), (64, 64, 64)]
+
+
+@pytest.fixture(autouse=True)
+def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "_LEAST", 1)
+    monkeypatch.setattr(threads, "LEAST", 0)
+
+
+def _close(result: Any, expected: Any, depth: int) -> None:
+    assert result is not NotImplemented
+    assert (result.shape, result.dtype) == (expected.shape, result.dtype)
+    # the terms have about the size 1, and their errors add up in the worst case
+    assert numpy.abs(result - expected).max(initial=0) <= 4 * (depth + 4) * numpy.finfo(result.dtype).eps
+
+
+def _wide(*arrays: Any) -> list[Any]:
+    return [a.astype("longdouble") for a in arrays]
+
+
+# -- matrix products ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_products(size: tuple[int, int, int], dtype: str, count: int) -> None:
+    rows, inner, columns = size
+    x, w, g = (
+        compiled.draw(shape, dtype, i) for i, shape in enumerate([(rows, inner), (columns, inner), (rows, columns)])
+    )
+    b = compiled.draw((columns,), dtype, 3)
+    x_, w_, g_, b_ = _wide(x, w, g, b)
+    with compiled.threads(count):
+        _close(linear.matmul(g, w), g_ @ w_, columns)
+        _close(linear.linear(x, w), x_ @ w_.T, inner)
+        _close(linear.linear(x, w, b), x_ @ w_.T + b_, inner)
+        _close(linear.linear_grad_weight(g, x), g_.T @ x_, rows)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_stacks_of_matrices(dtype: str) -> None:
+    x, w, g = (compiled.draw(shape, dtype, i) for i, shape in enumerate([(3, 5, 40), (20, 40), (3, 5, 20)]))
+    x_, w_, g_ = _wide(x, w, g)
+    _close(linear.linear(x, w), x_ @ w_.T, 40)
+    _close(linear.matmul(x, numpy.ascontiguousarray(w.T)), x_ @ w_.T, 40)
+    _close(linear.linear_grad_weight(g, x), numpy.einsum("abo,abi->oi", g_, x_), 15)
+
+
+def test_arrays_of_every_layout() -> None:
+    whole = compiled.draw((60, 80), "float64")
+    views = [whole[::2, 3:40], whole.T[5:42, ::3], whole[::-1, 1:38], whole[10:50, 70:33:-1]]
+    views += [numpy.broadcast_to(whole[0, :37], (9, 37)), whole[:, 7:8]]
+    for a in views:
+        for b in views:
+            b = b.T if b.shape[1] == a.shape[1] else b
+            if a.shape[1] == b.shape[0]:
+                _close(linear.matmul(a, b), numpy.matmul(*_wide(a, b)), 60)
+    x, w = compiled.draw((30, 20), "float32"), compiled.draw((12, 20), "float32", 1)
+    for odd in compiled.odd_copies(w):
+        out = linear.linear(x, odd)
+        assert (out is NotImplemented) == (not odd.flags.aligned)
+    x.flags.writeable = False
+    _close(
+        linear.linear(x, w, compiled.draw((24,), "float32")[::2]), x @ w.T + compiled.draw((24,), "float32")[::2], 20
+    )
+
+
+@pytest.mark.parametrize("value", [numpy.inf, -numpy.inf, numpy.nan, 3e38])
+def test_numbers_that_are_not_finite_reach_their_row_and_column(value: float) -> None:
+    a, b = compiled.draw((21, 50), "float32"), numpy.ones((50, 39), "float32")
+    a[5, 7] = value
+    with numpy.errstate(all="ignore"):
+        numpy.testing.assert_allclose(linear.matmul(a, b), a @ b, rtol=1e-4, atol=1e-4)
+        numpy.testing.assert_allclose(linear.matmul(b.T, a.T.copy()), b.T @ a.T, rtol=1e-4, atol=1e-4)
+
+
+def test_other_calls_are_numpys() -> None:
+    a, b = numpy.ones((20, 20), "float32"), numpy.ones((20, 20))
+    assert linear.matmul(a, b) is NotImplemented
+    assert linear.matmul(a.astype("int64"), a.astype("int64")) is NotImplemented
+    assert linear.matmul(a, a[:7]) is NotImplemented
+    assert linear.matmul(numpy.ones((2, 3, 4)), numpy.ones((2, 4, 5))) is NotImplemented
+    assert linear.linear(a[0], a) is NotImplemented
+    assert linear.linear(a, a[:, :3]) is NotImplemented
+    assert linear.linear_grad_weight(a, a[:7]) is NotImplemented
+
+
+@pytest.mark.parametrize(("rows", "inner", "columns"), [(0, 20, 20), (20, 0, 20), (20, 20, 0)])
+def test_empty_matrices_are_numpys(rows: int, inner: int, columns: int) -> None:
+    assert linear.matmul(numpy.ones((rows, inner)), numpy.ones((inner, columns))) is NotImplemented
+
+
+def test_the_largest_products_are_blass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "_MOST", 1000)
+    a = numpy.ones((10, 10), "float32")
+    assert linear.matmul(a, a) is NotImplemented
+    assert linear.matmul(a[:9], a) is not NotImplemented
+
+
+def test_numpy_raises_where_it_is_asked_to() -> None:
+    a = numpy.full((20, 20), 1e30, "float32")
+    with numpy.errstate(over="raise"):
+        assert linear.matmul(a, a) is NotImplemented
+
+
+# -- tables of places --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_groups_samples_and_repeated_tables(dtype: str, count: int) -> None:
+    """Two groups of matrices, whose depth and columns are tables that are used several times."""
+    groups, rows, depth, outers, columns, samples = 2, 11, 6, 5, 9, 4
+    a, b = (
+        compiled.draw((groups, outers, depth, rows), dtype),
+        compiled.draw((groups, samples, outers, depth, columns), dtype, 1),
+    )
+    bias = compiled.draw((groups, rows), dtype, 2)
+    out = numpy.empty((samples, groups, rows, columns), dtype)
+    launch = MULTIPLY.of(numpy.dtype(dtype), 1 << 20)
+    assert launch is not None
+    with compiled.threads(count):
+        multiply(
+            launch,
+            Operand(a, steps(rows), steps(depth, rows), outers * depth * rows, depth * rows),
+            Operand(b, steps(depth, columns), steps(columns), b[0].size, depth * columns, outers * depth * columns),
+            Result(out, columns, steps(columns), rows * columns, groups * rows * columns, bias=(bias, rows, 1, 0)),
+            groups, samples, outers * depth,
+        )  # fmt: skip
+    expected = numpy.einsum("gukr,gsukc->sgrc", *_wide(a, b)) + bias[:, :, None]
+    _close(out, expected, outers * depth)
+
+
+@pytest.mark.parametrize("row", [1, 40])
+@pytest.mark.parametrize("count", [1, 3])
+def test_adding_to_scattered_places_and_leaving_some_out(count: int, row: int) -> None:
+    """A long depth is split between threads; columns whose place is -1 are not written."""
+    a, b = compiled.draw((7, 3000), "float64"), compiled.draw((3000, 13), "float64", 1)
+    columns = steps(13, 7 if row == 1 else 3).copy()
+    columns[[2, 12]] = -1
+    out = numpy.full(400, 2.0)
+    expected = out.copy()
+    product = a @ b
+    for j in range(13):
+        if columns[j] >= 0:
+            for i in range(7):
+                expected[columns[j] + i * row] += product[i, j]
+    launch = MULTIPLY.of(numpy.dtype("float64"), 1 << 20)
+    assert launch is not None
+    with compiled.threads(count):
+        multiply(
+            launch, Operand(a, steps(7, 3000), steps(500), outer=500),
+            Operand(b, steps(500, 13), steps(13), outer=500 * 13), Result(out, row, columns, adds=True), depth=3000,
+        )  # fmt: skip
+    _close(out, expected, 3000)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_panels(dtype: str) -> None:
+    launch = products.PACK.of(numpy.dtype(dtype), 1 << 20)
+    assert launch is not None
+    for matrix in (compiled.draw((9, 70), dtype), compiled.draw((70, 9), dtype).T):
+        panels = pack(launch, matrix)
+        columns = panels.swapaxes(0, 1).reshape(9, -1)
+        numpy.testing.assert_array_equal(columns[:, :70], matrix)
+        numpy.testing.assert_array_equal(columns[:, 70:], numpy.repeat(matrix[:, -1:], columns.shape[1] - 70, 1))
+
+
+# -- processors --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("shape", [(6, 32), (6, 16)], ids=["AVX2", "16 bytes"])
+def test_vectors_of_other_processors(shape: tuple[int, int], tmp_path: Path) -> None:
+    """LLVM makes vectors of any length; so products for other processors run here, too."""
+    program = f"""
+    from rustorch.backends.numba import machine
+    machine.tile_shape = lambda: {shape}
+    from rustorch.backends.numba import convolution, linear, recurrent
+    kernel.LEAST = kernel.PATIENT = linear._LEAST = convolution.LEAST = 0
+    draw = numpy.random.default_rng(0).standard_normal
+    for dtype, bound in (("float32", 1e-5), ("float64", 1e-14)):
+        for rows, inner, columns in ((1, 1, 1), (17, 40, 33), (70, 600, 100), (5, 1300, 7)):
+            x, w, b = (draw(size).astype(dtype) for size in ((rows, inner), (columns, inner), columns))
+            for out, expected in ((linear.linear(x, w, b), x @ w.T + b), (linear.matmul(w.T, w), w.T @ w)):
+                assert abs(out - expected).max() <= bound * (1 + abs(expected).max())
+        from rustorch.backends.numpy import convolution as usual
+        for size, stride in ((14, 1), (9, 2), (5, 1)):
+            x, w = draw((3, 6, size, size)).astype(dtype), draw((20, 6, 3, 3)).astype(dtype)
+            options = (stride, stride), ((1, 1), (1, 1)), (1, 1), 1
+            g = usual.conv(x, w, None, *options)
+            for name, arguments in (("conv", (x, w, None)), ("conv_grad_weight", (g, x, (3, 3))),
+                                    ("conv_grad_input", (g, w, (size, size)))):
+                out = getattr(convolution, name)(*arguments, *options)
+                expected = getattr(usual, name)(*arguments, *options)
+                assert abs(out - expected).max() <= bound * abs(expected).max()
+    assert not kernel.STATE.failures, kernel.STATE.failures
+    print("right")
+    """
+    assert programs.run(program, tmp_path) == "right"
