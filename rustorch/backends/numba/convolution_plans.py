@@ -212,7 +212,7 @@ class Plan:
         rows = bases.reshape(-1, row)
         beyond = rows[:, -1:] + numpy.arange(1, more + 1)
         none = numpy.full(beyond.shape, -1, numpy.int64)
-        columns, places = numpy.concat([rows, beyond], 1), numpy.concat([targets.reshape(-1, row), none], 1)
+        columns, places = numpy.concatenate([rows, beyond], 1), numpy.concatenate([targets.reshape(-1, row), none], 1)
         return columns.reshape(-1), places.reshape(-1)
 
     def of_samples(self, samples: int, sample: int, places: Array) -> tuple[int, Array]:

@@ -25,6 +25,7 @@ _FAMILIES = (
     "pooling",
     "attention",
     "indexing",
+    "joining",
     "fft",
     "statistical",
 )
