@@ -17,13 +17,18 @@ import numpy
 from . import convolution_plans, depthwise
 from .convolution_plans import PAD, Plan
 from .kernel import LEAST, flat
-from .machine import VECTORS, tile_width
-from .products import MULTIPLY, Operand, Result, multiply, steps
+from .processor import VECTORS, tile_width
+from .products import Operand, Result, multiply, steps
+from .products_loops import MULTIPLY
 from .windows import geometry
 
 if TYPE_CHECKING:
     from ..base import Array
     from ..kernels.convolution import Pairs, Sizes
+
+#: In how many parts the gradient in the input is computed at most. Each is a product of its own, of few of the kernel's
+#: places; with more, one product and additions of its results, as NumPy's version does, are faster.
+MOST_PHASES = 4
 
 _FLOATS = (numpy.dtype("float32"), numpy.dtype("float64"))
 
@@ -122,6 +127,8 @@ def conv_grad_input(
         return depthwise.conv(g, weight, None, geometry(g.shape[2:], weight.shape[2:], stride, around, dilation), True)
     if plan.depthwise:
         return depthwise.conv_grad_input(g, weight, size, plan.geo)
+    if prod(stride) > MOST_PHASES:
+        return NotImplemented
     (padded, phases), pixels = plan.gradient, prod(size)
     out = (numpy.empty if all(len(p.weights) for p in phases) else numpy.zeros)(shape, g.dtype)
     block, plane = padded.samples(g), prod(padded.size)

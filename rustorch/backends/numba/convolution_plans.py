@@ -254,9 +254,16 @@ class Plan:
         )
 
 
-@lru_cache(maxsize=256)
+#: Positions of plans of which a few hundred are kept, and not just the last ones: their tables are small.
+SMALL = 1 << 13
+
+
 def plan(
     channels: int, size: Sizes, weight: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int, lanes: int
 ) -> Plan:
     """The plan for inputs with these channels and sizes, on a processor whose vectors have ``lanes`` numbers."""
-    return Plan(channels, size, weight, stride, padding, dilation, groups, lanes)
+    found = _small if prod(size) <= SMALL else _large
+    return found(channels, size, weight, stride, padding, dilation, groups, lanes)
+
+
+_small, _large = lru_cache(maxsize=256)(Plan), lru_cache(maxsize=8)(Plan)

@@ -36,7 +36,7 @@ PLACE = Kernel(_place, "T[] T[] int int int int", name="concat")
 
 def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
     """The standard's concat."""
-    first = arrays[0]
+    first = arrays[0] if arrays else None
     if axis is None or type(first) is not ndarray or sum(a.size for a in arrays) < max(_LEAST, 1):
         return NotImplemented
     if not 0 <= axis + first.ndim * (axis < 0) < first.ndim:

@@ -10,7 +10,9 @@ import numpy
 from numpy import ndarray
 
 from .availability import always
-from .products import MULTIPLY, Operand, Result, multiply, steps
+from .kernel import flat
+from .products import Operand, Result, in_steps, multiply, steps
+from .products_loops import MULTIPLY
 
 if TYPE_CHECKING:
     from ..base import Array
@@ -18,27 +20,24 @@ if TYPE_CHECKING:
 #: Multiplications below which BLAS serves, and from which on: it keeps large parts of both matrices in the cache.
 _LEAST = 1 if always() else 1 << 18
 _MOST = 1 << 27
+#: Rows or columns below which BLAS serves: there, most of the time goes into reading the other matrix.
+_NARROW = 1 if always() else 32
 
 
 def _launch(rows: int, inner: int, columns: int, *arrays: Any) -> Callable[..., None] | None:
     """The kernel for a product of these sizes, or None where BLAS should serve."""
-    if not _LEAST <= rows * inner * columns < _MOST:
+    if not _LEAST <= rows * inner * columns < _MOST or min(rows, columns) < _NARROW:
         return None
     dtype = arrays[0].dtype
     for a in arrays:
-        if (
-            type(a) is not ndarray
-            or a.dtype is not dtype
-            or not a.flags.aligned
-            or any(step % a.itemsize for step in a.strides)
-        ):
+        if type(a) is not ndarray or a.dtype is not dtype:
             return None
     return MULTIPLY.of(dtype, rows * inner * columns)
 
 
 def _product(launch: Callable[..., None], a: Array, b: Array, out: Array, bias: Array | None = None) -> Array:
     """Write the product of two matrices, plus a bias for each column, to a third one in one piece."""
-    a, b = [x if min(x.strides) >= 0 else x.copy() for x in (a, b)]  # places are not negative in compiled loops
+    a, b = [x if in_steps(x) else x.copy() for x in (a, b)]
     (rows, inner), columns, size = a.shape, b.shape[1], a.itemsize
     (row_a, depth_a), (depth_b, column_b) = [(x.strides[0] // size, x.strides[1] // size) for x in (a, b)]
     first = Operand(a, steps(rows, row_a), steps(inner, depth_a))
@@ -66,7 +65,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     launch = _launch(x.size // inner if inner else 0, inner, columns, x, weight, *(() if bias is None else (bias,)))
     if launch is None or x.shape[-1] != inner:
         return NotImplemented
-    bias = bias if bias is None or bias.flags.c_contiguous else bias.copy()
+    bias = None if bias is None else flat(bias)
     out = numpy.empty((*x.shape[:-1], columns), x.dtype)
     _product(launch, _matrix(x), weight.T, _matrix(out), bias)
     return out

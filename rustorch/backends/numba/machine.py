@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from functools import cache
 from typing import Any
 
 import llvmlite
@@ -18,26 +17,6 @@ _kept: list[Any] = []
 def processor() -> str:
     """What compiled code depends on besides its source: the processor, its features, and LLVM's version."""
     return f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()} {llvmlite.__version__}"
-
-
-#: Vectors side by side in a row of a tile of a matrix product: each number of the first matrix is used for all of them.
-VECTORS = 2
-
-
-@cache
-def tile_shape() -> tuple[int, int]:
-    """The rows of a tile of a matrix product, and the bytes of a vector. Its sums, a row of vectors and one number fit
-    into all registers: 32 of 64 bytes with AVX-512, 16 of 32 bytes with AVX2, and of 16 bytes elsewhere.
-    """
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 8, 64
-    return (6, 32) if features.get("avx2") else (6, 16)
-
-
-def tile_width(itemsize: int) -> int:
-    """The columns of a tile of numbers of this many bytes."""
-    return VECTORS * tile_shape()[1] // itemsize
 
 
 def load(data: bytes, name: str) -> int:

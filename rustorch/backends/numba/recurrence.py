@@ -11,8 +11,9 @@ from ..fusing import Loop
 from ..threads import get_num_threads
 from .fusing import PYTHON
 from .kernel import Kernel
-from .machine import tile_shape
-from .products import PACK, clear, pack, steps
+from .processor import tile_shape
+from .products import pack, steps
+from .products_loops import PACK, clear
 
 if TYPE_CHECKING:
     from ..base import Array
@@ -156,7 +157,7 @@ def run(
         What states are multiplied with.
     """
     sequence, panels = launches
-    packed = pack(panels, weight if min(weight.strides) >= 0 else weight.copy())
+    packed = pack(panels, weight)
     depth, height = weight.shape[0], tile_shape()[0]
     block = -(-batch // (height * get_num_threads())) * height  # samples of a thread: each reads all weights
     block = min(block, MOST)

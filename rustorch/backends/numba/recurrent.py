@@ -15,7 +15,7 @@ from ..kernels import recurrent as plain
 from ..numpy import linear as numpy_linear
 from . import linear
 from .kernel import flat
-from .machine import tile_width
+from .processor import tile_width
 from .recurrence import Part, Recurrence, Row, run
 
 if TYPE_CHECKING:
@@ -114,6 +114,15 @@ def _order(steps_: int, batch: int, backwards: bool) -> tuple[int, int]:
     return ((steps_ - 1) * batch, -batch) if backwards else (0, batch)
 
 
+def _fit(width: int, batch: int, parts: int, w_hh: Array, *states: Array | None, bias: Array | None = None) -> bool:
+    """Whether weight, states and bias have the shapes that the steps need. Else NumPy explains or broadcasts."""
+    return (
+        w_hh.shape == (parts * width, width)
+        and all(state is None or state.shape == (batch, width) for state in states)
+        and (bias is None or bias.shape == (parts * width,))
+    )
+
+
 def _grad_weight(d: Array, h: Array | None, out: Array, reverse: bool) -> Array:
     """The gradient of the recurrent weight, from that of its products. ``h`` is the state before the first step."""
     total = linear_grad_weight(*((d[:-1], out[1:]) if reverse else (d[1:], out[:-1])))
@@ -130,11 +139,11 @@ def linear_grad_weight(g: Array, x: Array) -> Array:
 
 def lstm_steps(z: Array, h: Array | None, c: Array | None, w_hh: Array, w_hr: Array | None, reverse: bool) -> Any:
     dtype = z.dtype
-    found = _LSTM.of(dtype, z.size) if w_hr is None and z.size else None
-    if found is None:
-        return NotImplemented
     count, batch, columns = z.shape
     width = columns // 4
+    found = _LSTM.of(dtype, z.size) if w_hr is None and z.size else None
+    if found is None or not _fit(width, batch, 4, w_hh, h, c):
+        return NotImplemented
     z, c = flat(z), _start(c, (batch, width), dtype)
     gates, product = numpy.empty(z.shape, dtype), numpy.empty((batch, _columns(columns, dtype)), dtype)
     cells, squashed, out = (numpy.empty((count, batch, width), dtype) for _ in range(3))
@@ -159,10 +168,10 @@ def lstm_steps_grad(
     reverse: bool,
 ) -> Any:
     dtype = gates.dtype
-    found = _LSTM_GRAD.of(dtype, gates.size) if w_hr is None and gates.size else None
-    if found is None:
-        return NotImplemented
     count, batch, width = cells.shape
+    found = _LSTM_GRAD.of(dtype, gates.size) if w_hr is None and gates.size else None
+    if found is None or not _fit(width, batch, 4, w_hh, h, c):
+        return NotImplemented
     g, gates, cells, squashed = flat(g), flat(gates), flat(cells), flat(squashed)
     dz, dc = numpy.empty(gates.shape, dtype), numpy.array(g_cell, dtype, order="C")
     back = numpy.zeros((batch, _columns(width, dtype)), dtype)
@@ -176,11 +185,11 @@ def lstm_steps_grad(
 
 def gru_steps(z: Array, h: Array | None, w_hh: Array, b_hh: Array | None, reverse: bool) -> Any:
     dtype = z.dtype
-    found = (_GRU if b_hh is None else _GRU_BIASED).of(dtype, z.size) if z.size else None
-    if found is None:
-        return NotImplemented
     count, batch, columns = z.shape
     width = columns // 3
+    found = (_GRU if b_hh is None else _GRU_BIASED).of(dtype, z.size) if z.size else None
+    if found is None or not _fit(width, batch, 3, w_hh, h, bias=b_hh):
+        return NotImplemented
     z, first, bias = flat(z), _start(h, (batch, width), dtype), [] if b_hh is None else [Row(flat(b_hh))]
     gates, product = numpy.empty(z.shape, dtype), numpy.empty((batch, _columns(columns, dtype)), dtype)
     products, out = (numpy.empty((count, batch, width), dtype) for _ in range(2))
@@ -195,10 +204,10 @@ def gru_steps_grad(
     g: Array, h: Array | None, w_hh: Array, b_hh: Array | None, out: Array, gates: Array, products: Array, reverse: bool
 ) -> Any:
     dtype = gates.dtype
-    found = _GRU_GRAD.of(dtype, gates.size) if gates.size else None
-    if found is None:
-        return NotImplemented
     count, batch, width = out.shape
+    found = _GRU_GRAD.of(dtype, gates.size) if gates.size else None
+    if found is None or not _fit(width, batch, 3, w_hh, h, bias=b_hh):
+        return NotImplemented
     g, gates, products, states = flat(g), flat(gates), flat(products), flat(out)
     dz, d = numpy.empty(gates.shape, dtype), numpy.empty(gates.shape, dtype)
     back, part = numpy.zeros((batch, _columns(width, dtype)), dtype), numpy.zeros((batch, width), dtype)
@@ -212,10 +221,10 @@ def gru_steps_grad(
 
 def rnn_steps(z: Array, h: Array | None, w_hh: Array, reverse: bool, nonlinearity: str) -> Any:
     dtype = z.dtype
-    found = _RNN[nonlinearity].of(dtype, z.size) if z.size else None
-    if found is None:
-        return NotImplemented
     count, batch, width = z.shape
+    found = _RNN[nonlinearity].of(dtype, z.size) if z.size else None
+    if found is None or not _fit(width, batch, 1, w_hh, h):
+        return NotImplemented
     z, out = flat(z), numpy.empty(z.shape, dtype)
     product, order = numpy.empty((batch, _columns(width, dtype)), dtype), _order(count, batch, reverse)
     arrays = [Row(z, *order), Row(product), Row(out, *order)]
@@ -225,10 +234,10 @@ def rnn_steps(z: Array, h: Array | None, w_hh: Array, reverse: bool, nonlinearit
 
 def rnn_steps_grad(g: Array, h: Array | None, w_hh: Array, out: Array, reverse: bool, nonlinearity: str) -> Any:
     dtype = out.dtype
-    found = _RNN_GRAD[nonlinearity].of(dtype, out.size) if out.size else None
-    if found is None:
-        return NotImplemented
     count, batch, width = out.shape
+    found = _RNN_GRAD[nonlinearity].of(dtype, out.size) if out.size else None
+    if found is None or not _fit(width, batch, 1, w_hh, h):
+        return NotImplemented
     g, states, dz = flat(g), flat(out), numpy.empty(out.shape, dtype)
     back, order = numpy.zeros((batch, _columns(width, dtype)), dtype), _order(count, batch, not reverse)
     arrays = [Row(g, *order), Row(back), Row(states, *order), Row(dz, *order)]

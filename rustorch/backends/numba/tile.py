@@ -1,12 +1,13 @@
 """Machine code of a matrix product's inner part: a tile of the result, whose sums stay in registers.
 
 LLVM does not find this shape of a loop by itself, so the vectors are written out here. How large a tile is depends on
-the processor: see `machine.tile_shape`. Source: Goto & van de Geijn, "Anatomy of high-performance matrix
+the processor: see `processor.tile_shape`. Source: Goto & van de Geijn, "Anatomy of high-performance matrix
 multiplication", 2008.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -14,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .machine import VECTORS, tile_shape, tile_width
+from .processor import VECTORS, tile_shape, tile_width
 
 _WORD, _INDEX = ir.IntType(64), ir.IntType(32)
 
@@ -196,14 +197,8 @@ def tile(
         is_sum = builder.icmp_signed("!=", adds, _WORD(0))
         for v in across:
             start = builder.add(place, vectors.number(place_table, _WORD(v)))
-            filled = vectors.number(count_table, _WORD(v))
-            write = _Writer(vectors, target, filled, is_sum, name)
-            with builder.if_else(builder.icmp_signed("==", filled, _WORD(lanes))) as (whole, part):
-                for branch, masked in ((whole, False), (part, True)):
-                    with branch:
-                        for i in range(height):
-                            with builder.if_then(builder.icmp_signed("<", _WORD(i), count)):
-                                write(totals[i][v], builder.add(start, builder.mul(step, _WORD(i))), masked)
+            write = _Writer(vectors, target, vectors.number(count_table, _WORD(v)), is_sum, name)
+            write.column([totals[i][v] for i in range(height)], count, start, step)
         return context.get_dummy_value()
 
     word = types.int64
@@ -226,7 +221,7 @@ class _Writer:
     """Writes vectors, or adds them to what is there; masked ones only as far as they are filled."""
 
     def __init__(self, vectors: _Vectors, target: Any, filled: Any, is_sum: Any, name: str):
-        self._vectors, self._target, self._is_sum = vectors, target, is_sum
+        self._vectors, self._target, self._filled, self._is_sum = vectors, target, filled, is_sum
         builder, bits = vectors.builder, ir.IntType(1)
         lanes = vectors.columns // VECTORS
         kind, mask = ir.VectorType(vectors.scalar, lanes), ir.VectorType(bits, lanes)
@@ -248,7 +243,17 @@ class _Writer:
         )
         self._kind = kind
 
-    def __call__(self, total: Any, place: Any, masked: bool) -> None:
+    def column(self, totals: Sequence[Any], count: Any, start: Any, step: Any) -> None:
+        """Write one vector of each of the first ``count`` rows."""
+        builder, lanes = self._vectors.builder, _WORD(self._kind.count)
+        with builder.if_else(builder.icmp_signed("==", self._filled, lanes)) as (whole, part):
+            for branch, masked in ((whole, False), (part, True)):
+                with branch:
+                    for i, total in enumerate(totals):
+                        with builder.if_then(builder.icmp_signed("<", _WORD(i), count)):
+                            self._write(total, builder.add(start, builder.mul(step, _WORD(i))), masked)
+
+    def _write(self, total: Any, place: Any, masked: bool) -> None:
         builder = self._vectors.builder
         pointer = builder.bitcast(builder.gep(self._target, [place]), self._kind.as_pointer())
         align = self._vectors.bytes

@@ -41,8 +41,9 @@ def test_like_numpys(axis: int, dtype: str, count: int) -> None:
         ([numpy.ones((3, 4)), numpy.ones((4, 3))], 0),
         ([numpy.ones(3), numpy.ones((1, 3))], 0),
         ([numpy.ones(0)], 0),
+        ([], 0),
     ],
-    ids=["dtypes", "integers", "layout", "no axis", "axis", "shapes", "dimensions", "empty"],
+    ids=["dtypes", "integers", "layout", "no axis", "axis", "shapes", "dimensions", "empty", "nothing"],
 )
 def test_other_calls_are_numpys(arrays: list[Any], axis: int | None) -> None:
     assert joining.concat(arrays, axis=axis) is NotImplemented

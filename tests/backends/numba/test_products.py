@@ -10,7 +10,8 @@ import pytest
 
 from rustorch.backends import threads
 from rustorch.backends.numba import linear, products
-from rustorch.backends.numba.products import MULTIPLY, Operand, Result, multiply, pack, steps
+from rustorch.backends.numba.products import Operand, Result, multiply, pack, steps
+from rustorch.backends.numba.products_loops import MULTIPLY, PACK
 from tests.support import compiled
 
 from . import programs
@@ -23,6 +24,7 @@ SIZES = [(1, 1, 1), (3, 5, 2), (8, 9, 16), (17, 40, 33), (70, 600, 100), (5, 130
 @pytest.fixture(autouse=True)
 def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "_LEAST", 1)
+    monkeypatch.setattr(linear, "_NARROW", 1)
     monkeypatch.setattr(threads, "LEAST", 0)
 
 
@@ -75,8 +77,7 @@ def test_arrays_of_every_layout() -> None:
                 _close(linear.matmul(a, b), numpy.matmul(*_wide(a, b)), 60)
     x, w = compiled.draw((30, 20), "float32"), compiled.draw((12, 20), "float32", 1)
     for odd in compiled.odd_copies(w):
-        out = linear.linear(x, odd)
-        assert (out is NotImplemented) == (not odd.flags.aligned)
+        _close(linear.linear(x, odd), x @ w.T, 20)
     x.flags.writeable = False
     _close(
         linear.linear(x, w, compiled.draw((24,), "float32")[::2]), x @ w.T + compiled.draw((24,), "float32")[::2], 20
@@ -113,6 +114,18 @@ def test_the_largest_products_are_blass(monkeypatch: pytest.MonkeyPatch) -> None
     a = numpy.ones((10, 10), "float32")
     assert linear.matmul(a, a) is NotImplemented
     assert linear.matmul(a[:9], a) is not NotImplemented
+
+
+def test_narrow_products_are_blass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "_NARROW", 8)
+    wide, narrow = numpy.ones((10, 10), "float32"), numpy.ones((7, 10), "float32")
+    assert linear.linear(wide, wide) is not NotImplemented
+    assert linear.linear(narrow, wide) is linear.linear(wide, narrow) is linear.matmul(narrow, wide) is NotImplemented
+
+
+def test_tables_of_many_places_are_not_kept() -> None:
+    assert steps(100, 3) is steps(100, 3)
+    assert steps(products.SHORT + 1) is not steps(products.SHORT + 1)
 
 
 def test_numpy_raises_where_it_is_asked_to() -> None:
@@ -173,7 +186,7 @@ def test_adding_to_scattered_places_and_leaving_some_out(count: int, row: int) -
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_panels(dtype: str) -> None:
-    launch = products.PACK.of(numpy.dtype(dtype), 1 << 20)
+    launch = PACK.of(numpy.dtype(dtype), 1 << 20)
     assert launch is not None
     for matrix in (compiled.draw((9, 70), dtype), compiled.draw((70, 9), dtype).T):
         panels = pack(launch, matrix)
@@ -187,10 +200,11 @@ def test_panels(dtype: str) -> None:
 def test_vectors_of_other_processors(shape: tuple[int, int], tmp_path: Path) -> None:
     """LLVM makes vectors of any length; so products for other processors run here, too."""
     program = f"""
-    from rustorch.backends.numba import machine
-    machine.tile_shape = lambda: {shape}
+    from rustorch.backends.numba import processor
+    processor.tile_shape = lambda: {shape}
     from rustorch.backends.numba import convolution, linear, recurrent
-    kernel.LEAST = kernel.PATIENT = linear._LEAST = convolution.LEAST = 0
+    kernel.LEAST = kernel.PATIENT = convolution.LEAST = 0
+    linear._LEAST = linear._NARROW = 1
     draw = numpy.random.default_rng(0).standard_normal
     for dtype, bound in (("float32", 1e-5), ("float64", 1e-14)):
         for rows, inner, columns in ((1, 1, 1), (17, 40, 33), (70, 600, 100), (5, 1300, 7)):

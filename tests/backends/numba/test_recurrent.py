@@ -69,6 +69,38 @@ def test_threads_share_the_batch(count: int) -> None:
         _check_gru(size, "float64", True, False, True)
 
 
+def test_other_shapes_are_numpys() -> None:
+    """A weight, a state or a bias that does not fit: no compiled loop reads behind its end."""
+    z, w, h, b = (draw(shape, "float32") for shape in ((3, 2, 15), (15, 5), (2, 5), (15,)))
+    for weight, state, bias in ((w[:, :4], h, b), (w[:14], h, b), (w, h[:1], b), (w, h, b[:1]), (w, h[:, :4], b)):
+        assert OVERRIDES["gru_steps"](z, state, weight, bias, False) is NotImplemented
+        out, gates, products = OVERRIDES["gru_steps"](z, h, w, b, False)
+        arguments = numpy.ones_like(out), state, weight, bias, out, gates, products, False
+        assert OVERRIDES["gru_steps_grad"](*arguments) is NotImplemented
+    z, w = draw((3, 2, 20), "float32"), draw((20, 5), "float32")
+    out, cell, *by_products = OVERRIDES["lstm_steps"](z, h, h, w, None, False)
+    for weight, state in ((w[:, :4], h), (w, h[:1])):
+        assert OVERRIDES["lstm_steps"](z, h, state, weight, None, False) is NotImplemented
+        arguments = numpy.ones_like(out), cell, state, h, weight, None, out, *by_products, False
+        assert OVERRIDES["lstm_steps_grad"](*arguments) is NotImplemented
+    z, w = z[:, :, :5], draw((5, 5), "float32")
+    out = OVERRIDES["rnn_steps"](z, h, w, False, "tanh")
+    for weight, state in ((w[:4], h), (w, h[:1])):
+        assert OVERRIDES["rnn_steps"](z, state, weight, False, "tanh") is NotImplemented
+        assert OVERRIDES["rnn_steps_grad"](out, state, weight, out, False, "tanh") is NotImplemented
+
+
+def test_weights_of_odd_layouts() -> None:
+    """Elements that are not aligned, or not a whole number of elements apart."""
+    z, w = draw((3, 2, 20), "float32"), draw((20, 5), "float32", 1)
+    for offset in (1, 4):
+        records = numpy.zeros(
+            (20, 5), numpy.dtype({"names": ["w"], "formats": ["f4"], "offsets": [offset], "itemsize": 10})
+        )
+        records["w"] = w
+        _compare("lstm_steps", z, None, None, records["w"], None, False)
+
+
 def test_projections_are_numpys() -> None:
     z, w, w_hr = draw((3, 2, 20), "float32"), draw((20, 3), "float32"), draw((3, 5), "float32")
     assert OVERRIDES["lstm_steps"](z, None, None, w, w_hr, False) is NotImplemented

@@ -1,0 +1,271 @@
+"""The loops of compiled products. See `products`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .kernel import Kernel
+
+if TYPE_CHECKING:
+    from .reductions import scratch
+    from .tile import copy_row, copy_run, fetch, tile, tile_columns, tile_rows, turn
+
+    T: Any = float
+
+
+def _fill(
+    panel: Any, b: Any, at: int, depths: Any, depth: int, length: int, places: Any, parts: int, count: int, width: int
+) -> None:
+    """Copy ``length`` rows of the second matrix to a panel. Elements that lie side by side are ``parts`` vectors."""
+    if parts > 16:
+        _fill_apart(panel, b, at, depths, depth, length, places, count, width)
+        return
+    for k in range(length):
+        source, target = at + depths[depth + k], k * width
+        if parts == 1:
+            copy_row(panel, target, b, source, places, 1)
+        elif parts == 2:
+            copy_row(panel, target, b, source, places, 2)
+        elif parts == 4:
+            copy_row(panel, target, b, source, places, 4)
+        elif parts == 8:
+            copy_row(panel, target, b, source, places, 8)
+        else:
+            copy_row(panel, target, b, source, places, 16)
+
+
+def _fill_apart(
+    panel: Any, b: Any, at: int, depths: Any, depth: int, length: int, places: Any, count: int, width: int
+) -> None:
+    """As `_fill`, for columns that lie apart: some rows at a time, so that each line of the cache is read once."""
+    for first in range(0, length, 4):
+        source, end = at + depths[depth + first], min(first + 4, length)
+        begin = 0
+        if end - first == 4:
+            one, two, three = depths[depth + first + 1], depths[depth + first + 2], depths[depth + first + 3]
+            zero = depths[depth + first]
+            if (one == zero + 1) & (two == zero + 2) & (three == zero + 3):
+                begin = count // 4 * 4
+                for j in range(0, begin, 4):
+                    turn(panel, first * width + j, width, b, source, places, j)
+        for j in range(begin, count):
+            for k in range(first, end):
+                panel[k * width + j] = b[at + depths[depth + k] + places[j]]
+
+
+def _fill_runs(
+    panel: Any, b: Any, at: int, depths: Any, depth: int, length: int, places: Any, begins: Any, runs: int, width: int
+) -> None:
+    """As `_fill`, for few runs of elements that lie side by side. As many are copied as a tile has columns: what is too
+    much is overwritten by the next run.
+    """
+    for k in range(length):
+        source, target = at + depths[depth + k], k * width
+        for r in range(runs):
+            copy_run(panel, target + begins[r], b, source + places[begins[r]])
+
+
+def _parts(places: Any, width: int) -> int:
+    """In how many runs of the same length, a power of 2, these places lie."""
+    parts, length = 1, width
+    for j in range(1, width):
+        if places[j] != places[j - 1] + 1:
+            while j & (length - 1) != 0:
+                parts, length = parts * 2, length // 2
+    return parts
+
+
+def _side_by_side(places: Any, first: int, end: int) -> bool:
+    """Whether these places follow each other."""
+    for j in range(first + 1, end):  # noqa: SIM110 - Numba compiles no generators
+        if places[j] != places[j - 1] + 1:
+            return False
+    return True
+
+
+def clear(row: Any) -> None:
+    """Fill an array with 0."""
+    for i in range(row.size):
+        row[i] = T(0.0)
+
+
+def _put(block: Any, c: Any, place: int, step: int, places: Any, rows: int, count: int, width: int, adds: int) -> None:
+    """Write a tile to places that do not lie side by side, or add it to what is there. Those below 0 are left out."""
+    if step == 1:
+        for j in range(count):
+            if places[j] >= 0:
+                column = c[place + places[j] : place + places[j] + rows]
+                for i in range(column.size):
+                    column[i] = (column[i] if adds else T(0.0)) + block[i * width + j]
+    else:
+        for i in range(rows):
+            for j in range(count):
+                if places[j] >= 0:
+                    p = place + i * step + places[j]
+                    c[p] = (c[p] if adds else T(0.0)) + block[i * width + j]
+
+
+def _find_columns(
+    numbers: Any, first: int, count: int, width: int, columns_b: Any, columns_c: Any, inputs: Any, outputs: Any,
+    runs_at: Any,
+) -> int:  # fmt: skip
+    """Find where the columns of a panel are and go, -1 for nowhere, and where runs of neighbours begin. Returns the
+    number of runs.
+    """
+    each, sample_b, sample_c, spare = numbers[2], numbers[5], numbers[6], numbers[22]
+    sample = first // each
+    position = first - sample * each
+    runs = 0
+    for j in range(width):
+        if j < count:
+            inputs[j], place = sample * sample_b + columns_b[position], columns_c[position]
+            outputs[j] = sample * sample_c + place if place >= 0 else -1
+            position += 1
+            if position == each:
+                position, sample = 0, sample + 1
+        else:  # columns past the last one: with spare elements, those behind it; else the last one again
+            inputs[j], outputs[j] = inputs[j - 1] + spare, -1
+        if (j == 0) | (inputs[j] != inputs[max(j - 1, 0)] + 1):
+            runs_at[runs] = j
+            runs += 1
+    return runs
+
+
+def _find_vectors(outputs: Any, lanes: int, places: Any, counts: Any) -> int:
+    """Find where the vectors of a tile go, and how many of their columns. Returns how many vectors there are, or 0 if
+    the columns of a vector do not lie side by side, those that go nowhere last.
+    """
+    whole, breadth = True, 1
+    for v in range(2):
+        end, last = v * lanes, (v + 1) * lanes
+        while (end < last) & (outputs[min(end, last - 1)] >= 0):
+            end += 1
+        places[v], counts[v] = max(outputs[v * lanes], 0), end - v * lanes
+        whole &= _side_by_side(outputs, v * lanes, end)
+        for j in range(end, last):
+            whole &= outputs[j] < 0
+        if counts[v] > 0:
+            breadth = v + 1
+    if whole:
+        return breadth
+    places[0], places[1], counts[0], counts[1] = 0, lanes, lanes, lanes
+    return 0
+
+
+def _tiles(
+    a: Any, at_a: int, rows_a: Any, first_row: int, end_row: int, depths_a: Any, depth: int, length: int, second: Any,
+    table_b: Any, line: int, begins: Any, c: Any, target: int, row_c: int, block: Any, outputs: Any, places: Any,
+    counts: Any, breadth: int, adds: int, width: int,
+) -> None:  # fmt: skip
+    """Compute the tiles of a panel for some rows and a part of the depth."""
+    height = tile_rows()
+    for i in range(first_row, end_row, height):
+        n = min(height, end_row - i)
+        for q in range(i + height, min(i + 2 * height, end_row)):  # where the next rows begin; the processor goes on
+            ahead = at_a + rows_a[q] + depths_a[depth]
+            for k in range(0, length // 4, 16):
+                fetch(a, ahead + k)
+        place = target + i * row_c
+        result, at_c, step, adds_up = (c, place, row_c, adds) if breadth else (block, 0, width, 0)
+        if breadth == 1:
+            tile(a, at_a, rows_a, i, n, depths_a, depth, length, second, table_b, line, begins, result, places, at_c,
+                 step, counts, adds_up, 1)  # fmt: skip
+        else:
+            tile(a, at_a, rows_a, i, n, depths_a, depth, length, second, table_b, line, begins, result, places, at_c,
+                 step, counts, adds_up, 2)  # fmt: skip
+        if breadth == 0:
+            _put(block, c, place, row_c, outputs, n, width, width, adds)
+
+
+def _add_bias(
+    numbers: Any, bias: Any, group: int, first: int, first_row: int, end_row: int, c: Any, target: int, outputs: Any,
+    places: Any, counts: Any, breadth: int, added: Any, width: int,
+) -> None:  # fmt: skip
+    """Add the bias to some rows of a panel."""
+    each, row_c = numbers[2], numbers[14]
+    of_group, of_row, of_column = numbers[17], numbers[18], numbers[19]
+    for j in range(width):
+        added[j] = bias[group * of_group + (first + j) % each * of_column] if of_column else T(0.0)
+    for i in range(first_row, end_row):
+        place, more = target + i * row_c, T(0.0)
+        if of_row:
+            more = bias[group * of_group + i * of_row]
+        for v in range(breadth):
+            line = c[place + places[v] : place + places[v] + counts[v]]
+            terms = added[v * (width // 2) : v * (width // 2) + counts[v]]
+            for j in range(line.size):
+                line[j] += terms[j] + more
+        if breadth == 0:
+            for j in range(width):
+                if outputs[j] >= 0:
+                    c[place + outputs[j]] += added[j] + more
+
+
+def _multiply(
+    a: Any, rows_a: Any, depths_a: Any, b: Any, depths_b: Any, columns_b: Any, c: Any, columns_c: Any, bias: Any,
+    numbers: Any, start: int, stop: int,
+) -> None:  # fmt: skip
+    """An item is a panel of columns, for a range of rows, a range of the depth, and a group."""
+    rows, parts, total, panels, splits, spare = (
+        numbers[0], numbers[1], numbers[3], numbers[4], numbers[20], numbers[22],
+    )  # fmt: skip
+    table, whole, adds = numbers[10], numbers[11], numbers[15]
+    width, height = tile_columns(T(0.0)), tile_rows()
+    lanes, most = width // 2, min(8192 // width, 512)
+    panel, block, added = scratch(T(0.0), 8256), scratch(T(0.0), 512), scratch(T(0.0), 64)
+    inputs, outputs, runs_at, lines = scratch(0, 64), scratch(0, 64), scratch(0, 64), scratch(0, 512)
+    begins, places, counts = scratch(0, 2), scratch(0, 2), scratch(0, 2)
+    for k in range(most):
+        lines[k] = k * width
+    tiles, outers = (rows + height - 1) // height, (whole + table - 1) // table
+    for item in range(start, stop):
+        number, rest = item % panels, item // panels
+        part, rest = rest % parts, rest // parts
+        split, group = rest % splits, rest // splits
+        first_row, end_row = tiles * part // parts * height, min(tiles * (part + 1) // parts * height, rows)
+        first = number * width
+        count = min(width, total - first)
+        runs = _find_columns(numbers, first, count, width, columns_b, columns_c, inputs, outputs, runs_at)
+        breadth, pieces = _find_vectors(outputs, lanes, places, counts), _parts(inputs, width)
+        direct = (spare != 0) & _side_by_side(inputs, 0, lanes)
+        direct &= (breadth == 1) | _side_by_side(inputs, lanes, width)
+        if (pieces > 16) & (count < width):  # no column is copied there, and denormal numbers of old ones are slow
+            clear(panel[0 : min(most, min(table, whole)) * width])
+        target = group * numbers[9] + split * numbers[21]
+        begin, end = outers * split // splits * table, min(outers * (split + 1) // splits * table, whole)
+        for base in range(begin, end, table):
+            at_a = group * numbers[7] + base // table * numbers[12]
+            at_b = group * numbers[8] + base // table * numbers[13]
+            long = min(table, whole - base)
+            blocks = (long + most - 1) // most
+            for index in range(blocks):
+                depth = long * index // blocks
+                length = long * (index + 1) // blocks - depth
+                more = 1 if (adds != 0) | (base + depth > begin) else 0
+                begins[0], begins[1] = (at_b + inputs[0], at_b + inputs[lanes]) if direct else (0, lanes)
+                if not direct:
+                    if (runs <= 8) & (2 * runs <= pieces) & (spare != 0):
+                        _fill_runs(panel, b, at_b, depths_b, depth, length, inputs, runs_at, runs, width)
+                    else:
+                        _fill(panel, b, at_b, depths_b, depth, length, inputs, pieces, count, width)
+                second, table_b, line = (b, depths_b, depth) if direct else (panel, lines, 0)
+                _tiles(a, at_a, rows_a, first_row, end_row, depths_a, depth, length, second, table_b, line, begins, c,
+                       target, numbers[14], block, outputs, places, counts, breadth, more, width)  # fmt: skip
+        if numbers[16]:
+            _add_bias(numbers, bias, group, first, first_row, end_row, c, target, outputs, places, counts, breadth,
+                      added, width)  # fmt: skip
+
+
+def _pack(b: Any, depths: Any, columns: Any, out: Any, depth: int, count: int, start: int, stop: int) -> None:
+    """Copy all panels of a matrix. An item is a panel. The columns after the last one repeat it."""
+    width = tile_columns(T(0.0))
+    places = scratch(0, 64)
+    for item in range(start, stop):
+        for j in range(width):
+            places[j] = columns[min(item * width + j, count - 1)]
+        _fill(out[item * depth * width : (item + 1) * depth * width], b, 0, depths, 0, depth, places,
+              _parts(places, width), width, width)  # fmt: skip
+
+
+PACK = Kernel(_pack, "T[] i8[] i8[] T[] int int", name="pack")
+MULTIPLY = Kernel(_multiply, "T[] i8[] i8[] T[] i8[] i8[] T[] i8[] T[]? i8[]", name="multiply")
