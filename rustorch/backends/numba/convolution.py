@@ -95,7 +95,8 @@ def conv_grad_weight(
     out, positions, length = numpy.empty(shape, x.dtype), plan.positions, plan.ins * plan.taps
     block, row = plan.padded.samples(x), g.shape[1] * positions
     sample, total = plan.channels * plan.plane, x.shape[0] * positions
-    # Copied to panels is the gradient, or the inputs. The first needs a tile of the result to be turned, too.
+    # Either the gradient or the inputs are copied to panels. With the gradient, each tile of the result has to be
+    # transposed, too.
     turned = total * plan.outs + 2 * length * plan.outs * max(total // convolution_plans.LONG, 1) < total * length
     for start in range(0, x.shape[0], block):
         part, gradient = x[start : start + block], g[start : start + block]

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: Bytes of samples with their padding at a time. They fit into the cache that all cores share.
 CACHE = 1 << 22
-#: Positions that a table of the sums over positions has at most, if a sample has fewer: samples of few positions are in
-#: one table, so that their sums have some length.
+#: If a sample has fewer positions, several samples share a table of at most so many: else sums over positions would be
+#: short.
 LONG = 512
 #: Elements behind the copy of an input that may be read.
 SPARE = 64
@@ -75,7 +75,7 @@ class Padding:
     parts : int
         How far apart positions are along rows.
     whole_rows : bool
-        Whether all elements are positions. Then no copy is made where there are neither zeros nor parts.
+        Whether there are as many positions as elements. Then no copy is made where there are neither zeros nor parts.
     """
 
     def __init__(

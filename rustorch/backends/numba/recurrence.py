@@ -46,8 +46,9 @@ class Recurrence:
     reads, writes : sequence of Part
         The arrays. One that is written may also be read, at the same place.
     product, state : int
-        Which array is a product with the weight, and which one is multiplied: forward the product comes first, of what
-        the step before wrote; backward it comes last, of what this step wrote.
+        The indices of two arrays: the one that holds the state times the weight, and the one that is multiplied.
+        Forward, the product is computed before a step, from what the step before wrote; backward it is computed after
+        the step.
     before : int, optional
         Which array that is read is that of the step before in time. The first step in time reads another array.
     backward : bool
@@ -155,6 +156,8 @@ def run(
         What the first product is made of; None for zeros. Backward: None if the last product is not needed.
     weight : (depth, columns)
         What states are multiplied with.
+    steps_, batch, width : int
+        The number of steps, of samples, and of units.
     """
     sequence, panels = launches
     packed = pack(panels, weight)
