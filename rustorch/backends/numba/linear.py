@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 #: Multiplications below which BLAS serves, and from which on: it keeps large parts of both matrices in the cache.
 _LEAST = 1 if always() else 1 << 18
 _MOST = 1 << 27
-#: Rows or columns below which BLAS serves: there, most of the time goes into reading the other matrix. From 8
-#: to 31 rows, BLAS takes 0.5 to 0.9 of the time, too. But its threads stay awake afterwards, on the cores that the next loop
+#: Rows or columns below which BLAS serves: there, most of the time goes into reading the other matrix. From 8 to 31
+#: rows, BLAS takes 0.5 to 0.9 of the time, too. But its threads stay awake afterwards, on the cores that the next loop
 #: needs: with BLAS for the last layer of ResNet-18, 8 rows of 512, a whole step took 1.5 times as long.
 _NARROW = 1 if always() else 8
 
