@@ -16,6 +16,7 @@ from .. import threads
 from ..numpy import attention_tiles as tiles
 from .availability import always
 from .kernel import Kernel, flat
+from .products_loops import clear
 
 if TYPE_CHECKING:
     from ..base import Array
@@ -39,8 +40,8 @@ def finite_or_zero(x: Any) -> Any:
 
 
 def multiply_by_scale(row: Any, scale: Any) -> None:
-    """Scale the scores of a query. They are stored so that all that follows sees the same rounded numbers: a difference
-    to the largest that is computed in one operation with the product would not be 0 for the largest.
+    """Scale the scores of a query in memory, so that all later loops read the same rounded numbers. If a product and a
+    difference were one operation, the largest score minus itself would not be 0.
     """
     for i in range(row.size):
         row[i] *= scale
@@ -56,12 +57,6 @@ def multiply_by(row: Any, factors: Any) -> None:
     """Multiply the numbers of a row."""
     for i in range(row.size):
         row[i] *= factors[i]
-
-
-def clear(row: Any) -> None:
-    """Fill a row with 0."""
-    for i in range(row.size):
-        row[i] = T(0)
 
 
 def _softmax(

@@ -2,8 +2,8 @@
 
 A table has, for each channel and each place of the kernel, where its input is, and another one, for each position of
 the output, how far that is from the first position's. Together they lead to all inputs of all positions, so the columns
-that plain convolutions copy them to are never made. Zeros around the input are: it is copied with its padding, some
-samples at a time.
+that plain convolutions copy them to are never made. Only zeros around the input are: it is copied with its padding,
+some samples at a time.
 """
 
 from __future__ import annotations

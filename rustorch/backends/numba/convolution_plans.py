@@ -92,7 +92,7 @@ class Padding:
             self._numbers = numpy.array(numbers, numpy.int64)
 
     def places(self, axes: Sequence[Sequence[int]]) -> Array:
-        """Where elements with these numbers along the axes are, the last axis first. Zeros count."""
+        """Where elements with these numbers along the axes are, the last axis first. Numbers count the zeros, too."""
         line = self.size[-1] // self.parts
         *others, row = axes
         return _places([*others, [n % self.parts * line + n // self.parts for n in row]], self.size)
@@ -203,8 +203,8 @@ class Plan:
         self.columns, self.targets = self._filled(padded, self.bases, steps(self.positions), geo.size[-1])
 
     def _filled(self, padded: Padding, bases: Array, targets: Array, row: int) -> tuple[Array, Array]:
-        """Rows of positions that end with places that are none, so that each row begins with a vector: then products
-        take their vectors from the input itself. At most a fifth is computed in vain.
+        """Make rows of positions longer, to whole vectors, with places that are no positions. Each row then begins with
+        a vector, and products read their vectors from the input itself. At most a fifth more is computed.
         """
         more = -row % self._lanes
         if not padded.spare or not more or 5 * more > row:

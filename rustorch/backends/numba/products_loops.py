@@ -132,8 +132,8 @@ def _find_columns(
 
 
 def _find_vectors(outputs: Any, lanes: int, places: Any, counts: Any) -> int:
-    """Find where the vectors of a tile go, and how many of their columns. Returns how many vectors there are, or 0 if
-    the columns of a vector do not lie side by side, those that go nowhere last.
+    """Find where the vectors of a tile go, and how many of their columns. Returns how many vectors are written,
+    or 0 if the columns of one do not lie side by side, or if one that goes nowhere is not at the end.
     """
     whole, breadth = True, 1
     for v in range(2):

@@ -153,7 +153,8 @@ def run(
     first : array
         What the first step in time reads in place of the step before.
     given : array, or None
-        What the first product is made of; None for zeros. Backward: None if the last product is not needed.
+        The state that the first product is made of, or None for zeros. Backward, None means that the last product is
+        not needed.
     weight : (depth, columns)
         What states are multiplied with.
     steps_, batch, width : int

@@ -60,7 +60,7 @@ class _Vectors:
 @intrinsic(prefer_literal=True)
 def copy_row(typing_context: Any, target: Any, at: Any, source: Any, start: Any, places: Any, parts: Any) -> Any:
     """Copy as many numbers as a tile has columns, as 1, 2, 4, 8 or 16 vectors: each from ``start`` plus its place.
-    ``places`` has a place for each column. Smaller vectors than one number are numbers.
+    ``places`` has a place for each column. A vector has at least one number.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
