@@ -99,7 +99,10 @@ def _entry(body: Callable[..., None], tokens: Sequence[str], dtype: str, offset:
             texts.append(f"arguments[{i}]")
         else:
             texts.append(f"S{i}(double(arguments[{i}]))")
-    known["body"] = numba.njit(**settings)(body)
+    # The body becomes part of the entry, so that LLVM sees it once. Numba cannot do that for more than 30 arguments,
+    # which Python passes in a list.
+    inline = "always" if len(tokens) + 2 <= 30 else "never"
+    known["body"] = numba.njit(inline=inline, **settings)(body)
     source = f"def entry(arguments, start, stop):\n    body({', '.join([*texts, 'start', 'stop'])})\n"
     exec(source, known)  # the text above: no part of it comes from outside
     return known["entry"]

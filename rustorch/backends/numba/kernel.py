@@ -6,23 +6,21 @@ several threads can share the items. `Kernel.of` says whether it is worth it, an
 
 from __future__ import annotations
 
-import builtins
 import ctypes
 import hashlib
 import os
 import struct
 import threading
+import time
 from collections.abc import Callable
-from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy
 
 from .. import threads
-from . import store
+from . import bodies, store
 from .availability import Unavailable, always, check
 
 if TYPE_CHECKING:
@@ -34,6 +32,8 @@ LEAST = 1 if always() else 1 << 11
 PATIENT = 0 if always() else 1 << 16
 #: Elements of a piece of work that one thread takes at least.
 GRAIN = 16 if always() else 1 << 13
+#: Seconds after a call that waited for its kernel in which the background compiles nothing.
+_PAUSE = 0.5
 
 #: The flags of LLVM that a kernel may use. None assumes that there is no nan and no infinity.
 _CONTRACTED, _SUMS = frozenset({"contract"}), frozenset({"contract", "reassoc", "nsz"})
@@ -58,6 +58,8 @@ class State:
         self.loaded = self.compiled = 0
         #: Whether a thread compiles or loads a kernel right now.
         self.busy = False
+        #: When the background may compile: not soon after a call that had to wait, as the next one probably must, too.
+        self.quiet = 0.0
 
     def find_out(self) -> None:
         """Find out whether kernels can be compiled, once."""
@@ -113,58 +115,6 @@ def _digest(*parts: Any) -> str:
     return digest.hexdigest()
 
 
-def _fingerprint(value: Any, names: dict[str, Any]) -> str:
-    """Text that changes with what a function computes: its code, and the constants and functions it uses."""
-    if isinstance(value, FunctionType):
-        return _fingerprint(value.__code__, value.__globals__)
-    if isinstance(value, CodeType):
-        inner = [_fingerprint(c, names) for c in value.co_consts]
-        used = [_fingerprint(names[n], names) if n in names else n for n in value.co_names]
-        return f"({value.co_code.hex()} {value.co_varnames} {inner} {used})"
-    if isinstance(value, (frozenset, set)):
-        return repr(sorted(map(repr, value)))
-    if isinstance(value, (int, float, bool, str, bytes, tuple, type(None))):
-        return repr(value)
-    return type(value).__name__
-
-
-def _offered(name: str) -> Any:
-    """A function that a body may call by name, or None."""
-    from . import atomics, butterflies, compiler, reductions, tile
-
-    for module in (atomics, butterflies, compiler, reductions, tile):
-        if hasattr(module, name):
-            return getattr(module, name)
-    from . import mathematics
-
-    return getattr(mathematics, name, None)
-
-
-@cache
-def _jitted(function: FunctionType, flags: frozenset[str], dtype: str) -> Any:
-    """A helper of a body, for Numba."""
-    import numba
-
-    from . import compiler
-
-    return numba.njit(**compiler.options(flags))(_complete(function, flags, dtype))
-
-
-def _complete(function: FunctionType, flags: frozenset[str], dtype: str) -> FunctionType:
-    """The function with everything it names: mathematics, compiled versions of its module's own helpers, and T."""
-    import dis
-
-    from . import compiler
-
-    names = {**function.__globals__, "T": compiler.SCALARS[dtype], "OFFSET": STATE.offset}
-    for name in {line.argval for line in dis.get_instructions(function) if line.opname == "LOAD_GLOBAL"}:
-        if isinstance(names.get(name), FunctionType):
-            names[name] = _jitted(names[name], flags, dtype)
-        elif name not in names and (name == "pow" or not hasattr(builtins, name)):
-            names[name] = _offered(name)
-    return FunctionType(function.__code__, names, function.__name__, function.__defaults__)
-
-
 def numpy_raises() -> bool:
     """Whether NumPy should raise errors of floating-point numbers, as in ``numpy.errstate(over="raise")``. Compiled
     loops cannot, so NumPy serves.
@@ -199,6 +149,9 @@ class Kernel:
         Whether each operation is rounded by itself, as NumPy does: a product and a sum do not become one operation.
     name : str, optional
         A name for messages; by default the body's.
+    patience : int
+        How many times as many elements as usual a call must have to wait until the kernel is compiled: more than 1
+        where that takes seconds.
     """
 
     def __init__(
@@ -208,12 +161,14 @@ class Kernel:
         sums: bool = False,
         exact: bool = False,
         name: str | None = None,
+        patience: int = 1,
     ):
         self.body: Any = body
         self.name = name or body.__name__.lstrip("_")
         self._optional = [token.endswith("?") for token in tokens.split()]
         self.tokens = [token.rstrip("?") for token in tokens.split()]
         self._flags = _SUMS if sums else frozenset() if exact else _CONTRACTED
+        self._patience = patience
         self._launches: dict[Any, Any] = {}  # None where NumPy serves
         self._wanted: set[str] = set()
 
@@ -241,23 +196,27 @@ class Kernel:
         if _in_background():
             return None  # the compiling thread computes nothing itself
         key = self.key(name)
-        if not STATE.lock.acquire(blocking=size >= PATIENT):
+        patient = size >= PATIENT * self._patience
+        if not STATE.lock.acquire(blocking=patient):
             return None  # another thread compiles, and small work does not wait for it
         try:
             data = store.read(STATE.folder, key)
-            if data is None and size < PATIENT:
+            if data is None and not patient:
                 if key not in self._wanted:
                     self._wanted.add(key)
                     _compile_later(self, dtype)
                 return None
-            return self._compile(dtype, data)
+            launch = self._compile(dtype, data)
+            if data is None:
+                STATE.quiet = time.monotonic() + _PAUSE
+            return launch
         finally:
             STATE.lock.release()
 
     def key(self, name: str) -> str:
         """What identifies the machine code: everything that it depends on."""
         return _digest(
-            STATE.key, _fingerprint(self.body, self.body.__globals__), self.tokens, name, sorted(self._flags)
+            STATE.key, bodies.fingerprint(self.body, self.body.__globals__), self.tokens, name, sorted(self._flags)
         )
 
     def _compile(self, dtype: Any, data: bytes | None = None) -> Callable[..., None] | None:
@@ -287,7 +246,7 @@ class Kernel:
             else:
                 from . import compiler
 
-                body = _complete(self.body, self._flags, name)
+                body = bodies.complete(self.body, self._flags, name, STATE.offset)
                 data = compiler.compile_object(body, self.tokens, name, symbol, STATE.offset, self._flags)
                 store.write(STATE.folder, key, data)
                 STATE.compiled += 1
@@ -358,7 +317,12 @@ def _compile_queue() -> None:
                 _worker = None
                 return
             kernel, dtype = _queue.pop(0)
-        kernel._compile(dtype)
+        while not threads.leaving():
+            with STATE.lock:
+                if time.monotonic() >= STATE.quiet:
+                    kernel._compile(dtype)
+                    break
+            time.sleep(0.02)
 
 
 def wait() -> None:

@@ -18,7 +18,7 @@ def _fill(
 ) -> None:
     """Copy ``length`` rows of the second matrix to a panel. Elements that lie side by side are ``parts`` vectors."""
     if parts > 16:
-        _fill_apart(panel, b, at, depths, depth, length, places, count, width)
+        fill_apart(panel, b, at, depths, depth, length, places, count, width)
         return
     for k in range(length):
         source, target = at + depths[depth + k], k * width
@@ -34,7 +34,7 @@ def _fill(
             copy_row(panel, target, b, source, places, 16)
 
 
-def _fill_apart(
+def fill_apart(
     panel: Any, b: Any, at: int, depths: Any, depth: int, length: int, places: Any, count: int, width: int
 ) -> None:
     """As `_fill`, for columns that lie apart: some rows at a time, so that each line of the cache is read once."""

@@ -69,3 +69,20 @@ def scratch(typing_context: Any, scalar: Any, size: Any) -> Any:
         return array._getvalue()
 
     return array_type(scalar, size), generate
+
+
+@intrinsic
+def part(typing_context: Any, array: Any, start: Any, size: Any) -> Any:
+    """``array[start : start + size]`` for numbers that are not negative. A slice would look at the array's size, and so
+    hide from LLVM that a loop over a row of constant size has a constant length.
+    """
+
+    def generate(context: Any, builder: Any, signature: Signature, values: Any) -> Any:
+        whole = context.make_array(array)(context, builder, values[0])
+        item = ir.IntType(64)(context.get_abi_sizeof(context.get_data_type(array.dtype)))
+        piece = context.make_array(array)(context, builder)
+        data = builder.gep(whole.data, [values[1]])
+        context.populate_array(piece, data=data, shape=[values[2]], strides=[item], itemsize=item, meminfo=None)
+        return piece._getvalue()
+
+    return array(array, types.int64, types.int64), generate

@@ -1,8 +1,7 @@
 """Attention in tiles of queries and keys: the scores of one tile at a time exist, so memory is linear in the length.
 
 Algorithm: Dao et al., "FlashAttention: fast and memory-efficient exact attention with IO-awareness", 2022,
-arXiv:2205.14135. BLAS multiplies the tiles. What lies between the products is a pass over one tile, in place: NumPy's
-are below, and `rustorch.backends.numba.attention` has compiled ones.
+arXiv:2205.14135. BLAS multiplies the tiles. What lies between the products is a pass over one tile, in place.
 
 Arrays are (batch, heads, length, size) here. The forward saves one number for each query: the logarithm of the sum of
 the exponentials of its scores, in float64, from which the backward computes the softmax of a tile anew.
@@ -10,7 +9,6 @@ the exponentials of its scores, in float64, from which the backward computes the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy
@@ -51,16 +49,7 @@ class Tile(NamedTuple):
     offset: int
 
 
-#: ``softmax(scores, tile, tops, totals, out)`` replaces scores by exponentials, times ``keep``. ``tops`` are the maxima
-#: of each query up to this tile, (batch, heads, queries), and ``totals`` the sums of the exponentials. ``out`` is the
-#: sum of values so far, which it multiplies so that it fits the new maxima, or None for the first tile.
-Softmax = Callable[["Array", Tile, "Array", "Array", "Array | None"], None]
-#: ``softmax_grad(scores, slopes, tile, logs, dots)`` replaces scores by the softmax, times ``keep``, and the gradients
-#: of the weights by those of the products of queries and keys.
-SoftmaxGrad = Callable[["Array", "Array", Tile, "Array", "Array"], None]
-
-
-# -- NumPy's passes ----------------------------------------------------------------------------------------------------
+# -- passes ------------------------------------------------------------------------------------------------------------
 def _masked(scores: Array, tile: Tile) -> None:
     """Scale the scores, add the mask, and hide keys."""
     multiply(scores, tile.scale, scores)
@@ -77,8 +66,13 @@ def _finite(x: Array) -> Array:
     return numpy.where(numpy.isfinite(x), x, x.dtype.type(0))
 
 
-def softmax(scores: Array, tile: Tile, tops: Array, totals: Array, out: Array | None) -> None:
-    """The pass `Softmax` of NumPy."""
+def _softmax(scores: Array, tile: Tile, tops: Array, totals: Array, out: Array | None) -> None:
+    """Replace scores by exponentials, times ``keep``.
+
+    ``tops`` are the maxima of each query up to this tile, (batch, heads, queries), and ``totals`` the sums of the
+    exponentials. ``out`` is the sum of values so far, which is multiplied so that it fits the new maxima, or None for
+    the first tile.
+    """
     _masked(scores, tile)
     top = numpy.maximum(tops, numpy.maximum.reduce(scores, axis=-1))
     shift = _finite(top)
@@ -97,8 +91,8 @@ def softmax(scores: Array, tile: Tile, tops: Array, totals: Array, out: Array | 
         multiply(scores, tile.keep, scores)
 
 
-def softmax_grad(scores: Array, slopes: Array, tile: Tile, logs: Array, dots: Array) -> None:
-    """The pass `SoftmaxGrad` of NumPy."""
+def _softmax_grad(scores: Array, slopes: Array, tile: Tile, logs: Array, dots: Array) -> None:
+    """Replace scores by the softmax, times ``keep``, and the gradients of the weights by those of the products."""
     _masked(scores, tile)
     shift = logs.astype(scores.dtype)
     subtract(scores, shift[..., None], scores)
@@ -145,7 +139,6 @@ class Plan:
         keep: Array | None,
         scale: float,
         causal: bool,
-        k_step: int = KEYS,
     ):
         self.q, self.k, self.v = four(q), four(k), four(v)
         self.batch, self.heads, self.queries, self.size = self.q.shape
@@ -153,7 +146,7 @@ class Plan:
         scores = (*q.shape[:-1], self.keys)
         self.mask, self.keep = (None if x is None else four(numpy.broadcast_to(x, scores)) for x in (mask, keep))
         self.scale, self.causal = scale, causal
-        self.k_step = min(self.keys, k_step)
+        self.k_step = min(self.keys, KEYS)
         self.q_step = min(self.queries, max(QUERIES, TILE // self.k_step))
         self.dtype = q.dtype
 
@@ -231,7 +224,6 @@ def forward(
     keep: Array | None,
     scale: float,
     causal: bool,
-    softmax: Softmax = softmax,
 ) -> tuple[Array, Array]:
     """The output, (..., queries, values), and the logarithms for `backward`, (..., queries)."""
     plan = Plan(q, k, v, mask, keep, scale, causal)
@@ -251,7 +243,7 @@ def forward(
             if group is not last:
                 last, keys, values = group, _cut(plan.k, group, key_parts), _cut(plan.v, group, key_parts)
                 keys = [_turned(x) if plan.queries > plan.q_step else x.swapaxes(-1, -2) for x in keys]
-            _attend(plan, group, i, softmax, (keys, values), buffers, out4, logs)
+            _attend(plan, group, i, (keys, values), buffers, out4, logs)
 
     threads.spread(len(units), plan.cost(2), work)
     return out, logs.reshape(q.shape[:-1])
@@ -261,7 +253,6 @@ def _attend(
     plan: Plan,
     group: tuple[slice, slice],
     i: int,
-    softmax: Softmax,
     tiles: tuple[list[Array], list[Array]],
     buffers: Array,
     out: Array,
@@ -281,7 +272,7 @@ def _attend(
                 break
             keys, values = keys[..., : i_stop - j], values[:, :, : i_stop - j]
         scores = _product(q, keys, buffers[0])
-        softmax(scores, plan.tile(group, i, i_stop, j, j + keys.shape[-1]), tops, totals, sums)
+        _softmax(scores, plan.tile(group, i, i_stop, j, j + keys.shape[-1]), tops, totals, sums)
         part = _product(scores, values, buffers[1 if sums is None else 2])
         sums = part if sums is None else add(sums, part, sums)
         j += keys.shape[-1]
@@ -301,7 +292,6 @@ def backward(
     logs: Array,
     scale: float,
     causal: bool,
-    softmax_grad: SoftmaxGrad = softmax_grad,
 ) -> tuple[Array, Array, Array]:
     """The gradients of q, k and v; ``out`` and ``logs`` are the results of `forward`."""
     plan = Plan(q, k, v, mask, keep, scale, causal)
@@ -322,7 +312,7 @@ def backward(
                 [numpy.ascontiguousarray(dots[:, :, i:stop]) for i, stop in parts],
             ]
             for j, j_stop in _steps(plan.keys, plan.k_step):
-                _attend_grad(plan, group, j, j_stop, parts, of_queries, softmax_grad, buffers, [dk4, dv4])
+                _attend_grad(plan, group, j, j_stop, parts, of_queries, buffers, [dk4, dv4])
 
     threads.spread(len(groups), plan.cost(5), work)
     return dq, dk, dv
@@ -335,7 +325,6 @@ def _attend_grad(
     j_stop: int,
     parts: list[tuple[int, int]],
     of_queries: list[list[Array]],
-    softmax_grad: SoftmaxGrad,
     buffers: Array,
     results: list[Array],
 ) -> None:
@@ -355,7 +344,7 @@ def _attend_grad(
         seen = slice(n)
         scores = _product(q, k_turned[..., seen], buffers[0])
         slopes = _product(g, v_turned[..., seen], buffers[1])
-        softmax_grad(scores, slopes, plan.tile(group, i, i_stop, j, j + n), logs, dots)
+        _softmax_grad(scores, slopes, plan.tile(group, i, i_stop, j, j + n), logs, dots)
         _into(dq, slopes, k[:, :, seen], j == 0, buffers[2])
         _into(dk[:, :, seen], _transposed(slopes), q, new, buffers[2])
         _into(dv[:, :, seen], _transposed(scores), g, new, buffers[2])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy
 import pytest
 
+import rustorch
 from rustorch.backends.numba import attention
 from rustorch.backends.numba.attention import OVERRIDES
 from tests.backends.test_numpy_attention import (
@@ -18,16 +19,21 @@ from tests.backends.test_numpy_attention import (
     compare_special_values,
     drawn,
 )
-from tests.support.compiled import call, same_with_threads
+from tests.support.compiled import call, odd_copies, same_with_threads
 
 _forward, _backward = partial(call, OVERRIDES, "attention"), partial(call, OVERRIDES, "attention_grad")
-#: Few keys: the softmax is kept.
-SHORT = [((2, 3), 5, 7, 4, 3), ((2, 1, 2), 64, 1, 1, 8), ((), 300, 16, 8, 8), ((40,), 16, 16, 8, 8)]
+#: Around the queries of a panel (64 or fewer), of a block of panels, and the keys of a block (64); sizes and values
+#: that fill no vector, or several tiles.
+ODD = [
+    ((), 63, 64, 32, 64), ((2,), 65, 63, 33, 31), ((1, 1), 129, 65, 64, 96), ((2, 2), 200, 128, 130, 65),
+    ((2, 3), 5, 7, 4, 3), ((), 300, 16, 8, 8), ((40,), 16, 16, 8, 8), ((1, 2, 2), 1, 130, 1, 1),
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def _serve_small_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "_LEAST", 0)
+    monkeypatch.setattr(attention, "_FEW", 1)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -37,32 +43,39 @@ def test_tiles_give_the_results_of_the_plain_version(shape: tuple[Any, ...], dty
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", SHORT, ids=str)
-def test_short_rows_give_the_results_of_the_plain_version(shape: tuple[Any, ...], dtype: str) -> None:
-    compare_all(_forward, _backward, shape, dtype, tiled=False)
+@pytest.mark.parametrize("shape", ODD, ids=str)
+def test_sizes_around_those_of_blocks(shape: tuple[Any, ...], dtype: str) -> None:
+    compare_all(_forward, _backward, shape, dtype)
 
 
 def test_special_values() -> None:
     compare_special_values(_forward, _backward)
-    arrays = drawn(((2,), 5, 4, 4, 3), "float64")
-    mask = numpy.zeros((5, 4))
-    mask[1] = -numpy.inf
-    mask[2, 1] = -numpy.inf
-    mask[3] = 1e4
-    compare(_forward, _backward, arrays, mask, None, 0.5, False, tiled=False)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("value", [1e-30, 1e30, numpy.inf, -numpy.inf, numpy.nan])
-def test_special_values_in_short_rows(value: float) -> None:
+def test_special_values_of_few_keys(value: float) -> None:
     arrays = drawn(((2,), 5, 4, 4, 3), "float64")
     arrays[1][0, 2, 1] = value
     arrays[2][1, 3, 0] = value
-    compare(_forward, _backward, arrays, None, None, 0.5, False, tiled=False)
+    compare(_forward, _backward, arrays, None, None, 0.5, False)
+
+
+def test_masks_of_few_keys() -> None:
+    mask = numpy.zeros((5, 4))
+    mask[1] = -numpy.inf
+    mask[2, 1] = -numpy.inf
+    compare(_forward, _backward, drawn(((2,), 5, 4, 4, 3), "float64"), mask, None, 0.5, False)
 
 
 def test_layouts() -> None:
-    compare_layouts(_forward, _backward, tiled=False)
+    compare_layouts(_forward, _backward)
+    # rows that do not lie in one piece, and odd copies
+    g, q, k, v = drawn(((2,), 9, 6, 4, 5), "float64")
+    turned = [numpy.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2) for x in (g, q, k, v)]
+    compare(_forward, _backward, turned, None, None, 0.5, False)
+    for copies in zip(*[odd_copies(x) for x in (g, q, k, v)], strict=True):
+        compare(_forward, _backward, list(copies), None, None, 0.5, True)
 
 
 def test_large_scores_lose_nothing_by_the_logarithm() -> None:
@@ -79,6 +92,18 @@ def test_results_do_not_depend_on_the_number_of_threads() -> None:
         return out, logs, *_backward(g, q, k, v, None, None, out, logs, 0.5, True, False)[:3]
 
     same_with_threads(call_both, (1, 2, 3))
+
+
+def test_one_head_is_shared_between_threads() -> None:
+    arrays = drawn(((), 130, 300, 8, 8), "float64")
+    before = rustorch.get_num_threads()
+    try:
+        for count in (2, 3, 16):  # more threads than blocks of keys
+            rustorch.set_num_threads(count)
+            compare(_forward, _backward, arrays, None, None, 0.5, False)
+            compare(_forward, _backward, arrays, None, None, 0.5, True)
+    finally:
+        rustorch.set_num_threads(before)
 
 
 def test_calls_that_numpy_serves() -> None:

@@ -202,9 +202,11 @@ def test_vectors_of_other_processors(shape: tuple[int, int], tmp_path: Path) -> 
     program = f"""
     from rustorch.backends.numba import processor
     processor.tile_shape = lambda: {shape}
-    from rustorch.backends.numba import convolution, linear, recurrent
+    from rustorch.backends.kernels import KERNELS
+    from rustorch.backends.numba import attention, convolution, linear, recurrent
+    from tests.support.plain_namespace import PLAIN
     kernel.LEAST = kernel.PATIENT = convolution.LEAST = 0
-    linear._LEAST = linear._NARROW = 1
+    linear._LEAST = linear._NARROW = attention._LEAST = attention._FEW = 1
     draw = numpy.random.default_rng(0).standard_normal
     for dtype, bound in (("float32", 1e-5), ("float64", 1e-14)):
         for rows, inner, columns in ((1, 1, 1), (17, 40, 33), (70, 600, 100), (5, 1300, 7)):
@@ -221,6 +223,14 @@ def test_vectors_of_other_processors(shape: tuple[int, int], tmp_path: Path) -> 
                 out = getattr(convolution, name)(*arguments, *options)
                 expected = getattr(usual, name)(*arguments, *options)
                 assert abs(out - expected).max() <= bound * abs(expected).max()
+        q, k, v, g = [draw((2, 70, size)).astype(dtype) for size in (20, 20, 9, 9)]
+        options = 0.2, True, False
+        expected = KERNELS["attention"](PLAIN, q, k, v, None, None, *options)
+        out = attention.attention(q, k, v, None, None, *options)
+        slopes = KERNELS["attention_grad"](PLAIN, g, q, k, v, None, None, *expected, *options)
+        found = attention.attention_grad(g, q, k, v, None, None, *out, *options)
+        for one, other in zip((out[0], *found[:3]), (expected[0], *slopes[:3])):
+            assert abs(one - other).max() <= bound * abs(other).max()
     assert not kernel.STATE.failures, kernel.STATE.failures
     print("right")
     """
