@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy
 from numpy import ndarray
 
+from ..threads import get_num_threads
 from .availability import always
 from .kernel import flat
-from .products import Operand, Result, in_steps, multiply, steps
+from .products import Operand, Result, Work, in_steps, plan_work, steps, whole
 from .products_loops import MULTIPLY
 
 if TYPE_CHECKING:
@@ -37,20 +39,57 @@ def _launch(rows: int, inner: int, columns: int, *arrays: Any) -> Callable[..., 
     return MULTIPLY.of(dtype, rows * inner * columns)
 
 
+class _Plan(NamedTuple):
+    """What a product needs besides its arrays: whether they change places, the tables, and how it is shared."""
+
+    turned: bool
+    rows_a: Array
+    depth_a: Array
+    depth_b: Array
+    columns_b: Array
+    columns_c: Array
+    work: Work
+
+
+@lru_cache(maxsize=512)
+def _plan(
+    shapes: tuple[int, int, int], strides: tuple[int, ...], itemsize: int, biased: bool, threads: int
+) -> _Plan | None:
+    """The plan for a product of matrices of (rows, inner, columns), or None if one of them has to be copied. A network
+    multiplies the same shapes again and again.
+    """
+    rows, inner, columns = shapes
+    if not whole(strides, itemsize):
+        return None
+    row_a, depth_a, depth_b, column_b = (step // itemsize for step in strides)
+    none: Any = None
+    first = Operand(none, steps(rows, row_a), steps(inner, depth_a))
+    second = Operand(none, steps(inner, depth_b), steps(columns, column_b))
+    turned = not (column_b == 1 or rows >= columns)
+    if turned:  # the smaller one is copied to panels, if elements have to be turned for that
+        first, second = Operand(none, second.columns, second.rows), Operand(none, first.columns, first.rows)
+        result = Result(none, 1, steps(rows, columns), bias=(none, 0, 1, 0) if biased else None)
+    else:
+        result = Result(none, columns, steps(columns), bias=(none, 0, 0, 1) if biased else None)
+    work = plan_work(first, second, result, itemsize, rows * columns)
+    return _Plan(turned, first.rows, first.columns, second.rows, second.columns, result.columns, work)
+
+
 def _product(launch: Callable[..., None], a: Array, b: Array, out: Array, bias: Array | None = None) -> Array:
     """Write the product of two matrices, plus a bias for each column, to a third one in one piece."""
-    a, b = [x if in_steps(x) else x.copy() for x in (a, b)]
-    (rows, inner), columns, size = a.shape, b.shape[1], a.itemsize
-    (row_a, depth_a), (depth_b, column_b) = [(x.strides[0] // size, x.strides[1] // size) for x in (a, b)]
-    first = Operand(a, steps(rows, row_a), steps(inner, depth_a))
-    second = Operand(b, steps(inner, depth_b), steps(columns, column_b))
-    if column_b == 1 or rows >= columns:
-        added = None if bias is None else (bias, 0, 0, 1)
-        multiply(launch, first, second, Result(out, columns, steps(columns), bias=added))
-    else:  # the smaller one is copied to panels, if elements have to be turned for that
-        added = None if bias is None else (bias, 0, 1, 0)
-        turned = Operand(b, second.columns, second.rows), Operand(a, first.columns, first.rows)
-        multiply(launch, *turned, Result(out, 1, steps(rows, columns), bias=added))
+    shapes = *a.shape, b.shape[1]
+    plan = None
+    if a.flags.aligned and b.flags.aligned:
+        plan = _plan(shapes, a.strides + b.strides, a.itemsize, bias is not None, get_num_threads())
+    if plan is None:
+        a, b = [x if in_steps(x) else x.copy() for x in (a, b)]
+        return _product(launch, a, b, out, bias)
+    turned, rows_a, depth_a, depth_b, columns_b, columns_c, work = plan
+    first, second = (b, a) if turned else (a, b)
+    launch(
+        work.items, work.multiplications, first, rows_a, depth_a, second, depth_b, columns_b, out, columns_c, bias,
+        work.numbers,
+    )  # fmt: skip
     return out
 
 

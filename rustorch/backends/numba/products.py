@@ -8,7 +8,7 @@ interpreter's lock, and no thread of OpenBLAS's waits on their cores afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,7 +42,7 @@ class Operand(NamedTuple):
     Attributes
     ----------
     array : array
-        In one piece.
+        In one piece. `plan_work` does not need it.
     rows, columns : array of int64
         For the first matrix its rows and the depth, for the second one the depth and its columns.
     group : int
@@ -70,7 +70,7 @@ class Result(NamedTuple):
     Attributes
     ----------
     array : array
-        In one piece.
+        In one piece. `plan_work` does not need it.
     row : int
     columns : array of int64
     group, sample : int
@@ -92,9 +92,12 @@ class Result(NamedTuple):
 
 def in_steps(x: Array) -> bool:
     """Whether the places of the elements of an array are whole numbers from its first one on."""
-    size = x.itemsize
-    aligned: bool = x.flags.aligned
-    return aligned and all(step >= 0 and step % size == 0 for step in x.strides)
+    return x.flags.aligned and whole(x.strides, x.itemsize)
+
+
+def whole(strides: Sequence[int], itemsize: int) -> bool:
+    """Whether steps in bytes are whole numbers of elements, forwards."""
+    return all(step >= 0 and step % itemsize == 0 for step in strides)
 
 
 def pack(launch: Callable[..., None], b: Array) -> Array:
@@ -105,6 +108,52 @@ def pack(launch: Callable[..., None], b: Array) -> Array:
     launch(len(out), out.size, b, steps(depth, b.strides[0] // size), steps(columns, b.strides[1] // size), out, depth,
            columns)  # fmt: skip
     return out
+
+
+class Work(NamedTuple):
+    """How a product is shared between threads, and what the kernel needs to know of it.
+
+    Attributes
+    ----------
+    items, multiplications : int
+        For the launch.
+    splits : int
+        In how many parts the depth is cut. Each part has a result of its own.
+    numbers : array of int64
+    """
+
+    items: int
+    multiplications: int
+    splits: int
+    numbers: Array
+
+
+def plan_work(
+    a: Operand, b: Operand, c: Result, itemsize: int, size: int, groups: int = 1, samples: int = 1, depth: int = 0
+) -> Work:
+    """Share a product. ``size`` is that of the result's array; no array is looked at. For the rest see `multiply`."""
+    rows, each, table = len(a.rows), len(b.columns), len(b.rows)
+    depth = depth or table
+    total = each * samples
+    panels, parts, splits, threads = -(-total // tile_width(itemsize)), 1, 1, get_num_threads()
+    outers = -(-depth // table)
+    if threads > 1 and groups * panels < 2 * threads:
+        wanted = -(-2 * threads // (groups * panels))
+        covers = groups * rows * total == size and c.bias is None
+        if outers > 1 and covers and size * wanted <= 1 << 20:
+            splits = min(outers, wanted)
+        else:
+            parts = min(-(-rows // tile_shape()[0]), max(-(-threads // (groups * panels)), min(wanted, rows // 128)))
+    adds, split_c = (c.adds, 0) if splits == 1 else (False, size)
+    _, *bias_steps = c.bias or (None, 0, 0, 0)
+    numbers = numpy.array(
+        [
+            rows, parts, each, total, panels, b.sample, c.sample, a.group, b.group, c.group, table, depth, a.outer,
+            b.outer, c.row, adds, c.bias is not None, *bias_steps, splits, split_c, b.spare,
+        ],
+        numpy.int64,
+    )  # fmt: skip
+    return Work(groups * splits * parts * panels, groups * rows * total * depth // 16, splits, numbers)
 
 
 def multiply(
@@ -125,36 +174,14 @@ def multiply(
     depth : int
         The length of the sums, if it is not that of the depth's tables: these are repeated then.
     """
-    rows, each, table = len(a.rows), len(b.columns), len(b.rows)
-    depth = depth or table
-    total = each * samples
-    panels, parts, splits, threads = -(-total // tile_width(c.array.itemsize)), 1, 1, get_num_threads()
-    target, split_c = c, 0
-    outers = -(-depth // table)
-    if threads > 1 and groups * panels < 2 * threads:
-        wanted = -(-2 * threads // (groups * panels))
-        covers = groups * rows * total == c.array.size and c.bias is None
-        if outers > 1 and covers and c.array.size * wanted <= 1 << 20:
-            splits = min(outers, wanted)
-        else:
-            parts = min(-(-rows // tile_shape()[0]), max(-(-threads // (groups * panels)), min(wanted, rows // 128)))
-    if splits > 1:
-        split_c = c.array.size
-        target = c._replace(array=numpy.empty((splits, *c.array.shape), c.array.dtype), adds=False)
-    bias, *bias_steps = c.bias or (None, 0, 0, 0)
-    numbers = numpy.array(
-        [
-            rows, parts, each, total, panels, b.sample, c.sample, a.group, b.group, c.group, table, depth, a.outer,
-            b.outer, c.row, target.adds, bias is not None, *bias_steps, splits, split_c, b.spare,
-        ],
-        numpy.int64,
-    )  # fmt: skip
+    work = plan_work(a, b, c, c.array.itemsize, c.array.size, groups, samples, depth)
+    out = c.array if work.splits == 1 else numpy.empty((work.splits, *c.array.shape), c.array.dtype)
     launch(
-        groups * splits * parts * panels, groups * rows * total * depth // 16, a.array, a.rows, a.columns, b.array,
-        b.rows, b.columns, target.array, c.columns, bias, numbers,
+        work.items, work.multiplications, a.array, a.rows, a.columns, b.array, b.rows, b.columns, out, c.columns,
+        None if c.bias is None else c.bias[0], work.numbers,
     )  # fmt: skip
-    if splits > 1:
+    if work.splits > 1:
         if c.adds:
-            numpy.add(c.array, numpy.add.reduce(target.array), c.array)
+            numpy.add(c.array, numpy.add.reduce(out), c.array)
         else:
-            numpy.add.reduce(target.array, 0, out=c.array)
+            numpy.add.reduce(out, 0, out=c.array)
