@@ -6,7 +6,7 @@ differ. So the vectors are written out here. One of them has 64 bytes. LLVM spli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import cos, pi, sin
 from typing import Any
@@ -16,38 +16,23 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_WORD, _INDEX = ir.IntType(64), ir.IntType(32)
+from .vectors import WORD, Vectors
+
 _FLAGS = ("contract",)
 
 #: A vector of complex numbers: the real parts, and the imaginary parts.
 _Complex = tuple[Any, Any]
 
 
-class _Vectors:
-    """Instructions for vectors of the numbers of an array."""
+class _Vectors(Vectors):
+    """Vectors of 64 bytes, and arithmetic with pairs of them: complex numbers."""
 
     def __init__(self, context: Any, builder: Any, kind: Any):
-        self.builder = builder
-        self.context = context
-        self.scalar = context.get_data_type(kind.dtype)
-        self.bytes = context.get_abi_sizeof(self.scalar)
-        self.lanes = 64 // self.bytes
-        self.type = ir.VectorType(self.scalar, self.lanes)
-
-    def data(self, kind: Any, array: Any) -> Any:
-        return self.context.make_array(kind)(self.context, self.builder, array).data
+        super().__init__(context, builder, kind, 512 // kind.dtype.bitwidth)
 
     def place(self, at: Any, number: int, step: Any) -> Any:
         """The index ``at + number * step``."""
-        return self.builder.add(at, self.builder.mul(step, _WORD(number))) if number else at
-
-    def load(self, data: Any, at: Any) -> Any:
-        pointer = self.builder.bitcast(self.builder.gep(data, [at]), self.type.as_pointer())
-        return self.builder.load(pointer, align=self.bytes)
-
-    def store(self, vector: Any, data: Any, at: Any) -> None:
-        pointer = self.builder.bitcast(self.builder.gep(data, [at]), self.type.as_pointer())
-        self.builder.store(vector, pointer, align=self.bytes)
+        return self.builder.add(at, self.builder.mul(step, WORD(number))) if number else at
 
     def load_pair(self, data: Any, at: Any, apart: Any) -> _Complex:
         return self.load(data, at), self.load(data, self.builder.add(at, apart))
@@ -59,22 +44,15 @@ class _Vectors:
     @contextmanager
     def loop(self, stop: Any, step: int) -> Iterator[Any]:
         """A loop over ``range(0, stop, step)``: inside, its index."""
-        with cgutils.for_range_slice(self.builder, _WORD(0), stop, _WORD(step)) as (index, _):
+        with cgutils.for_range_slice(self.builder, WORD(0), stop, WORD(step)) as (index, _):
             yield index
 
     def load_number(self, data: Any, at: Any) -> Any:
         """A number of an array in all lanes."""
-        return self.filled(self.builder.load(self.builder.gep(data, [at])))
-
-    def filled(self, number: Any) -> Any:
-        one = self.builder.insert_element(ir.Constant(self.type, ir.Undefined), number, _INDEX(0))
-        return self.shuffle(one, one, [0] * self.lanes)
+        return self.filled(self.number(data, at))
 
     def constant(self, value: float) -> Any:
         return ir.Constant(self.type, [self.scalar(value)] * self.lanes)
-
-    def shuffle(self, a: Any, b: Any, lanes: Sequence[int]) -> Any:
-        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, len(lanes)), list(lanes)))
 
     def add(self, a: Any, b: Any) -> Any:
         return self.builder.fadd(a, b, flags=_FLAGS)
@@ -220,7 +198,7 @@ def split_pairs(typing_context: Any, source: Any, at: Any, target: Any, real: An
         add = v.builder.add
         with v.loop(count, v.lanes) as q:
             place = add(at, v.builder.add(q, q))
-            a, b = v.load(source, place), v.load(source, add(place, _WORD(v.lanes)))
+            a, b = v.load(source, place), v.load(source, add(place, WORD(v.lanes)))
             v.store(v.shuffle(a, b, range(0, 2 * v.lanes, 2)), target, v.builder.add(real, q))
             v.store(v.shuffle(a, b, range(1, 2 * v.lanes, 2)), target, v.builder.add(imaginary, q))
 
@@ -243,7 +221,7 @@ def join_pairs(
             a, b = v.mul(v.load(source, add(real, q)), factors), v.mul(v.load(source, add(imaginary, q)), factors)
             place = add(at, add(q, q))
             v.store(v.shuffle(a, b, pairs[: v.lanes]), target, place)
-            v.store(v.shuffle(a, b, pairs[v.lanes :]), target, add(place, _WORD(v.lanes)))
+            v.store(v.shuffle(a, b, pairs[v.lanes :]), target, add(place, WORD(v.lanes)))
 
     return types.none(source, *_integers(2), target, *_integers(2), source.dtype), _function("join", work)
 
@@ -274,15 +252,15 @@ def stage(
         add, mul = v.builder.add, v.builder.mul
         gap = mul(count, width)
         with v.loop(count, 1) as p:
-            row = add(factors, mul(p, _WORD(2 * number - 2)))
-            first, to = add(source, mul(p, width)), add(target, mul(mul(p, width), _WORD(number)))
+            row = add(factors, mul(p, WORD(2 * number - 2)))
+            first, to = add(source, mul(p, width)), add(target, mul(mul(p, width), WORD(number)))
             with v.loop(width, v.lanes) as q:
                 at = add(first, q)
                 x = v.transform([v.load_pair(room, v.place(at, k, gap), apart) for k in range(number)])
                 for k in range(number):
                     if multiplied and k:
-                        place = add(row, _WORD(2 * k - 2))
-                        x[k] = v.times(x[k], (v.load_number(table, place), v.load_number(table, add(place, _WORD(1)))))
+                        place = add(row, WORD(2 * k - 2))
+                        x[k] = v.times(x[k], (v.load_number(table, place), v.load_number(table, add(place, WORD(1)))))
                     v.store_pair(x[k], room, v.place(add(to, q), k, width), apart)
 
     name = f"stage_{number}{'' if multiplied else '_last'}"

@@ -57,7 +57,7 @@ def begin(state: Any, items: int, chunk: int) -> None:
         finish(state, 0, 0)
 
 
-def finish(state: Any, unused: int, unused_: int) -> None:
+def finish(state: Any, _start: int, _stop: int) -> None:
     """Take part in the work, close it, and wait for the threads that are still in it."""
     if state[KERNEL] != 0:
         _work(state)
@@ -66,7 +66,7 @@ def finish(state: Any, unused: int, unused_: int) -> None:
         call_bare(state[YIELD])
 
 
-def serve(state: Any, thread: int, unused: int) -> None:
+def serve(state: Any, thread: int, _stop: int) -> None:
     """Take part in work until there is none for a while, or until there is some that needs the interpreter."""
     mine = THREAD + 8 * thread
     served = state[mine + SERVED]

@@ -16,45 +16,27 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .processor import VECTORS, tile_shape, tile_width
-
-_WORD, _INDEX = ir.IntType(64), ir.IntType(32)
+from .vectors import INDEX, WORD, Vectors
 
 
 @intrinsic
 def tile_rows(typing_context: Any) -> Any:
     """The number of rows of a tile."""
-    return types.int64(), lambda context, builder, signature, values: _WORD(tile_shape()[0])
+    return types.int64(), lambda context, builder, signature, values: WORD(tile_shape()[0])
 
 
 @intrinsic
 def tile_columns(typing_context: Any, like: Any) -> Any:
     """The number of columns of a tile of numbers like this one."""
-    return types.int64(like), lambda context, builder, signature, values: _WORD(tile_width(like.bitwidth // 8))
+    return types.int64(like), lambda context, builder, signature, values: WORD(tile_width(like.bitwidth // 8))
 
 
-class _Vectors:
-    """Instructions for the vectors of a tile."""
+class _Vectors(Vectors):
+    """The vectors of a tile."""
 
     def __init__(self, context: Any, builder: Any, kind: Any):
-        self.context, self.builder = context, builder
-        self.scalar = context.get_data_type(kind.dtype)
-        self.bytes = kind.dtype.bitwidth // 8
-        self.columns = tile_width(self.bytes)
-
-    def data(self, kind: Any, array: Any) -> Any:
-        return self.context.make_array(kind)(self.context, self.builder, array).data
-
-    def load(self, data: Any, at: Any, lanes: int) -> Any:
-        kind = ir.VectorType(self.scalar, lanes)
-        pointer = self.builder.bitcast(self.builder.gep(data, [at]), kind.as_pointer())
-        return self.builder.load(pointer, align=self.bytes)
-
-    def store(self, vector: Any, data: Any, at: Any) -> None:
-        pointer = self.builder.bitcast(self.builder.gep(data, [at]), vector.type.as_pointer())
-        self.builder.store(vector, pointer, align=self.bytes)
-
-    def number(self, data: Any, at: Any) -> Any:
-        return self.builder.load(self.builder.gep(data, [at]))
+        self.columns = tile_width(kind.dtype.bitwidth // 8)
+        super().__init__(context, builder, kind, self.columns // VECTORS)
 
 
 @intrinsic(prefer_literal=True)
@@ -69,8 +51,8 @@ def copy_row(typing_context: Any, target: Any, at: Any, source: Any, start: Any,
         to, of = vectors.data(target, values[0]), vectors.data(source, values[2])
         table = vectors.data(places, values[4])
         for j in range(0, vectors.columns, lanes):
-            place = builder.add(values[3], vectors.number(table, _WORD(j)))
-            vectors.store(vectors.load(of, place, lanes), to, builder.add(values[1], _WORD(j)))
+            place = builder.add(values[3], vectors.number(table, WORD(j)))
+            vectors.store(vectors.load(of, place, lanes), to, builder.add(values[1], WORD(j)))
         return context.get_dummy_value()
 
     return types.void(target, types.int64, source, types.int64, places, parts), generate
@@ -89,18 +71,15 @@ def turn(
         to, of, table = (vectors.data(signature.args[i], values[i]) for i in (0, 3, 5))
         at, pitch, start, first = (values[i] for i in (1, 2, 4, 6))
 
-        def shuffle(a: Any, b: Any, *lanes: int) -> Any:
-            return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, 4), list(lanes)))
-
         rows = []
         for i in range(4):
-            place = vectors.number(table, builder.add(first, _WORD(i)))
+            place = vectors.number(table, builder.add(first, WORD(i)))
             rows.append(vectors.load(of, builder.add(start, place), 4))
-        low = [shuffle(rows[i], rows[i + 1], 0, 4, 1, 5) for i in (0, 2)]
-        high = [shuffle(rows[i], rows[i + 1], 2, 6, 3, 7) for i in (0, 2)]
-        columns = [shuffle(*pair, *lanes) for pair in (low, high) for lanes in ((0, 1, 4, 5), (2, 3, 6, 7))]
+        low = [vectors.shuffle(rows[i], rows[i + 1], (0, 4, 1, 5)) for i in (0, 2)]
+        high = [vectors.shuffle(rows[i], rows[i + 1], (2, 6, 3, 7)) for i in (0, 2)]
+        columns = [vectors.shuffle(a, b, lanes) for a, b in (low, high) for lanes in ((0, 1, 4, 5), (2, 3, 6, 7))]
         for k, column in enumerate(columns):
-            vectors.store(column, to, builder.add(at, builder.mul(pitch, _WORD(k))))
+            vectors.store(column, to, builder.add(at, builder.mul(pitch, WORD(k))))
         return context.get_dummy_value()
 
     words = types.int64, types.int64
@@ -113,9 +92,9 @@ def fetch(typing_context: Any, array: Any, at: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         address = builder.gep(_Vectors(context, builder, array).data(array, values[0]), [values[1]])
-        kind = ir.FunctionType(ir.VoidType(), [address.type, _INDEX, _INDEX, _INDEX])
+        kind = ir.FunctionType(ir.VoidType(), [address.type, INDEX, INDEX, INDEX])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [address, _INDEX(0), _INDEX(3), _INDEX(1)])
+        builder.call(function, [address, INDEX(0), INDEX(3), INDEX(1)])
         return context.get_dummy_value()
 
     return types.void(array, types.int64), generate
@@ -127,10 +106,10 @@ def copy_run(typing_context: Any, target: Any, at: Any, source: Any, start: Any)
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         vectors = _Vectors(context, builder, target)
-        to, of, lanes = vectors.data(target, values[0]), vectors.data(source, values[2]), vectors.columns // VECTORS
-        for j in range(0, vectors.columns, lanes):
-            loaded = vectors.load(of, builder.add(values[3], _WORD(j)), lanes)
-            vectors.store(loaded, to, builder.add(values[1], _WORD(j)))
+        to, of = vectors.data(target, values[0]), vectors.data(source, values[2])
+        for j in range(0, vectors.columns, vectors.lanes):
+            loaded = vectors.load(of, builder.add(values[3], WORD(j)))
+            vectors.store(loaded, to, builder.add(values[1], WORD(j)))
         return context.get_dummy_value()
 
     return types.void(target, types.int64, source, types.int64), generate
@@ -153,11 +132,7 @@ def tile(
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         at, row, count, depth, length, line, place, step, adds = (values[i] for i in (1, 3, 4, 6, 7, 10, 14, 15, 17))
         vectors, height = _Vectors(context, builder, a), tile_shape()[0]
-        lanes = vectors.columns // VECTORS
-        across = range(breadth.literal_value)
-        vector = ir.VectorType(vectors.scalar, lanes)
-        undefined = ir.Constant(vector, ir.Undefined)
-        first_lane = ir.Constant(ir.VectorType(_INDEX, lanes), [0] * lanes)
+        lanes, vector, across = vectors.lanes, vectors.type, range(breadth.literal_value)
         name = f"v{lanes}f{8 * vectors.bytes}"
         fma = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.{name}"
@@ -165,27 +140,26 @@ def tile(
         source, row_table, depth_table, second, line_table, begin_table, target, place_table, count_table = (
             vectors.data(signature.args[i], values[i]) for i in (0, 2, 5, 8, 9, 11, 12, 13, 16)
         )
-        last, starts = builder.sub(count, _WORD(1)), []
+        last, starts = builder.sub(count, WORD(1)), []
         for i in range(height):  # rows that are not there read the last one that is
-            index = builder.select(builder.icmp_signed("<", _WORD(i), count), _WORD(i), last)
+            index = builder.select(builder.icmp_signed("<", WORD(i), count), WORD(i), last)
             starts.append(builder.add(at, vectors.number(row_table, builder.add(row, index))))
-        firsts = [vectors.number(begin_table, _WORD(v)) for v in across]
+        firsts = [vectors.number(begin_table, WORD(v)) for v in across]
         before = builder.block
         body, end = builder.append_basic_block("products"), builder.append_basic_block("products.end")
         builder.branch(body)
         builder.position_at_end(body)
-        k = builder.phi(_WORD)
-        k.add_incoming(_WORD(0), before)
+        k = builder.phi(WORD)
+        k.add_incoming(WORD(0), before)
         sums = [[builder.phi(vector) for _ in across] for _ in range(height)]
         base = builder.gep(source, [vectors.number(depth_table, builder.add(depth, k))])
         begin = builder.gep(second, [vectors.number(line_table, builder.add(line, k))])
-        factors = [vectors.load(begin, first, lanes) for first in firsts]
+        factors = [vectors.load(begin, first) for first in firsts]
         totals = []
         for i in range(height):
-            number = builder.insert_element(undefined, vectors.number(base, starts[i]), _INDEX(0))
-            factor = builder.shuffle_vector(number, undefined, first_lane)
+            factor = vectors.filled(vectors.number(base, starts[i]))
             totals.append([builder.call(fma, [factor, factors[v], sums[i][v]]) for v in across])
-        following = builder.add(k, _WORD(1))
+        following = builder.add(k, WORD(1))
         k.add_incoming(following, body)
         for i in range(height):
             for v in across:
@@ -194,11 +168,11 @@ def tile(
         branch = builder.cbranch(builder.icmp_signed("<", following, length), body, end)
         branch.set_metadata("llvm.loop", _once(builder.module))
         builder.position_at_end(end)
-        block, is_sum = _block(vectors, totals), builder.icmp_signed("!=", adds, _WORD(0))
+        block, is_sum = _block(vectors, totals), builder.icmp_signed("!=", adds, WORD(0))
         for v in across:
-            start = builder.add(place, vectors.number(place_table, _WORD(v)))
-            write = _Writer(vectors, target, vectors.number(count_table, _WORD(v)), is_sum, name)
-            write.column(builder.gep(block, [_WORD(v * lanes)]), count, start, step)
+            start = builder.add(place, vectors.number(place_table, WORD(v)))
+            write = _Writer(vectors, target, vectors.number(count_table, WORD(v)), is_sum, name)
+            write.column(builder.gep(block, [WORD(v * lanes)]), count, start, step)
         return context.get_dummy_value()
 
     word = types.int64
@@ -219,13 +193,12 @@ def _once(module: Any) -> Any:
 
 def _block(vectors: _Vectors, totals: Sequence[Sequence[Any]]) -> Any:
     """Rows of vectors in memory, as far apart as a tile is wide."""
-    lanes = vectors.columns // VECTORS
     with vectors.builder.goto_entry_block():
-        block = vectors.builder.alloca(vectors.scalar, size=_WORD(len(totals) * vectors.columns))
+        block = vectors.builder.alloca(vectors.scalar, size=WORD(len(totals) * vectors.columns))
         block.align = 64
     for i, row in enumerate(totals):
         for v, total in enumerate(row):
-            vectors.store(total, block, _WORD(i * vectors.columns + v * lanes))
+            vectors.store(total, block, WORD(i * vectors.columns + v * vectors.lanes))
     return block
 
 
@@ -235,34 +208,33 @@ class _Writer:
     def __init__(self, vectors: _Vectors, target: Any, filled: Any, is_sum: Any, name: str):
         self._vectors, self._target, self._filled, self._is_sum = vectors, target, filled, is_sum
         builder, bits = vectors.builder, ir.IntType(1)
-        lanes = vectors.columns // VECTORS
-        kind, mask = ir.VectorType(vectors.scalar, lanes), ir.VectorType(bits, lanes)
-        numbers = ir.VectorType(_WORD, lanes)
+        lanes, kind = vectors.lanes, vectors.type
+        mask = ir.VectorType(bits, lanes)
+        numbers = ir.VectorType(WORD, lanes)
         none = ir.Constant(numbers, ir.Undefined)
         limit = builder.shuffle_vector(
-            builder.insert_element(none, filled, _INDEX(0)), none,
-            ir.Constant(ir.VectorType(_INDEX, lanes), [0] * lanes),
+            builder.insert_element(none, filled, INDEX(0)), none,
+            ir.Constant(ir.VectorType(INDEX, lanes), [0] * lanes),
         )  # fmt: skip
         self._mask = builder.icmp_signed("<", ir.Constant(numbers, list(range(lanes))), limit)
         pointer = kind.as_pointer()
         self._load = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [pointer, _INDEX, mask, kind]), f"llvm.masked.load.{name}.p0"
+            builder.module, ir.FunctionType(kind, [pointer, INDEX, mask, kind]), f"llvm.masked.load.{name}.p0"
         )
         self._store = cgutils.get_or_insert_function(
             builder.module,
-            ir.FunctionType(ir.VoidType(), [kind, pointer, _INDEX, mask]),
+            ir.FunctionType(ir.VoidType(), [kind, pointer, INDEX, mask]),
             f"llvm.masked.store.{name}.p0",
         )
-        self._kind = kind
 
     def column(self, block: Any, count: Any, start: Any, step: Any) -> None:
         """Write one vector of each of the first ``count`` rows of a block. A loop is a tenth of the code that the rows
         would be, written out, and as fast.
         """
-        builder, vectors, lanes = self._vectors.builder, self._vectors, self._kind.count
-        whole = builder.icmp_signed("==", self._filled, _WORD(lanes))
-        with cgutils.for_range(builder, count, intp=_WORD) as rows:
-            total = vectors.load(block, builder.mul(rows.index, _WORD(vectors.columns)), lanes)
+        builder, vectors = self._vectors.builder, self._vectors
+        whole = builder.icmp_signed("==", self._filled, WORD(vectors.lanes))
+        with cgutils.for_range(builder, count, intp=WORD) as rows:
+            total = vectors.load(block, builder.mul(rows.index, WORD(vectors.columns)))
             place = builder.add(start, builder.mul(step, rows.index))
             with builder.if_else(whole) as (then, otherwise):
                 for branch, masked in ((then, False), (otherwise, True)):
@@ -271,20 +243,20 @@ class _Writer:
 
     def _write(self, total: Any, place: Any, masked: bool) -> None:
         builder, align = self._vectors.builder, self._vectors.bytes
-        pointer = builder.bitcast(builder.gep(self._target, [place]), self._kind.as_pointer())
-        undefined = ir.Constant(self._kind, ir.Undefined)
+        pointer = builder.bitcast(builder.gep(self._target, [place]), self._vectors.type.as_pointer())
+        undefined = ir.Constant(self._vectors.type, ir.Undefined)
         before = builder.block
         with builder.if_then(self._is_sum):
             if masked:
-                old = builder.call(self._load, [pointer, _INDEX(align), self._mask, undefined])
+                old = builder.call(self._load, [pointer, INDEX(align), self._mask, undefined])
             else:
                 old = builder.load(pointer, align=align)
             added = builder.fadd(total, old)
             adding = builder.block
-        result = builder.phi(self._kind)
+        result = builder.phi(self._vectors.type)
         result.add_incoming(total, before)
         result.add_incoming(added, adding)
         if masked:
-            builder.call(self._store, [result, pointer, _INDEX(align), self._mask])
+            builder.call(self._store, [result, pointer, INDEX(align), self._mask])
         else:
             builder.store(result, pointer, align=align)
