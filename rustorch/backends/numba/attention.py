@@ -17,6 +17,7 @@ from ..threads import get_num_threads
 from . import attention_loops as loops
 from .attention_loops import ATTEND, ATTEND_GRAD
 from .availability import always
+from .kernel import flat
 from .processor import VECTORS, tile_width
 from .products import in_steps, steps
 
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 _LEAST, _FEW = (0, 1) if always() else (1 << 12, 16)
 #: Keys of a block.
 _BLOCK = 64
-#: Panels of queries that are multiplied with a block of keys while it is in the cache. More than 4 have no room.
-_PANELS = 2
+#: Panels of queries that are multiplied with a block of keys while it is in the cache. The kernels have room for 256
+#: queries.
+_PANELS = 4
 #: What one score costs besides its products, in multiplications.
 _COST = 32
 
@@ -98,7 +100,7 @@ class _Plan:
         # what lies beside rows that do not fill a vector is multiplied, too
         make = numpy.empty if (self.size_pitch, self.pitch) == (self.size, self.values) else numpy.zeros
         self.buffer = make(items * total, q.dtype)
-        self.items, self.numbers, self.scale = items, numbers, scale
+        self.items, self.numbers, self.scale, self.causal = items, numbers, scale, int(causal)
         self.scores = self.batch * self.heads * self.queries * self.keys
 
     def run(self, launch: Callable[..., None], products: int, arrays: Sequence[Array | None]) -> None:
@@ -107,7 +109,8 @@ class _Plan:
         short = max(self.width, _BLOCK)
         of_mask, of_keep = (steps(_BLOCK, int(self.numbers[place + 3])) for place in (loops.MASK, loops.KEEP))
         launch(
-            self.items, self.scores * (products * (self.size + self.values) // 2 + _COST) // 16, *arrays, self.buffer,
+            self.items, self.scores * (products * (self.size + self.values) // 2 + _COST) // (16 << self.causal),
+            *arrays, self.buffer,
             steps(long), steps(long, self.width), steps(short, self.size_pitch), steps(short, self.pitch), of_mask,
             of_keep, self.numbers, self.scale,
         )  # fmt: skip
@@ -190,7 +193,7 @@ def attention_grad(
     mask_learns: bool,
 ) -> Any:
     """As the plain version."""
-    served = tiles.serves(q, k, v, mask, keep) and g.dtype == q.dtype and p.ndim < q.ndim
+    served = tiles.serves(q, k, v, mask, keep) and g.dtype == out.dtype == q.dtype and p.shape == q.shape[:-1]
     if mask_learns or not served or q.size * k.shape[-2] < _LEAST * q.shape[-1]:
         return NotImplemented
     launch = ATTEND_GRAD.of(q.dtype, q.size // q.shape[-1] * k.shape[-2])
@@ -212,7 +215,7 @@ def attention_grad(
         plan.numbers[loops.PART] = dq.size
         plan.numbers[loops.DQ : loops.DQ + 4] = [step // dq.itemsize for step in all_dq.strides[1:]]
     order = [arrays[i] for i in (loops.G, loops.Q, loops.K, loops.V, loops.MASK, loops.KEEP, loops.OUT)]
-    plan.run(launch, 5, [*order, p, all_dq, arrays[loops.DK], arrays[loops.DV]])
+    plan.run(launch, 5, [*order, flat(p.astype(numpy.float64, copy=False)), all_dq, arrays[loops.DK], arrays[loops.DV]])
     if plan.parts > 1:
         numpy.add.reduce(all_dq, 0, out=dq)
     return *results, None

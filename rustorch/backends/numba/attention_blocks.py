@@ -52,7 +52,7 @@ def copy_rows(target: Any, pitch: int, source: Any, step: int, count: int, lengt
             new[i] = old[i]
 
 
-def turn(target: Any, source: Any, at: int, step: int, depths: Any, length: int, count: int) -> None:
+def turn_rows(target: Any, source: Any, at: int, step: int, depths: Any, length: int, count: int) -> None:
     """Copy rows, turned: they become columns, as many as a tile has. Those past the last one are 0."""
     width = tile_columns(T(0.0))
     places = scratch(0, 64)

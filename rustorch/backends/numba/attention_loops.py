@@ -15,7 +15,7 @@ from .attention_blocks import (
     scale_scores,
     softmax,
     softmax_grad,
-    turn,
+    turn_rows,
 )
 from .kernel import Kernel
 from .products_loops import clear
@@ -51,16 +51,11 @@ def _place(steps: Any, batch: int, head: int, row: int) -> int:
     return place
 
 
-def _read_panels(
-    rows: Any, turned: Any, x: Any, at: int, step: int, ones: Any, size: int, pitch: int, count: int, both: int
-) -> None:
-    """Copy the rows of all panels, turned, and also as they are."""
+def _turn_panels(turned: Any, x: Any, at: int, step: int, ones: Any, size: int, count: int) -> None:
+    """Copy the rows of all panels, turned."""
     width = tile_columns(T(0.0))
     for i in range(0, count, width):
-        n = min(width, count - i)
-        turn(turned[i * size :], x, at + i * step, step, ones, size, n)
-        if both:
-            copy_rows(rows[i * pitch :], pitch, x[at + i * step :], step, n, size)
+        turn_rows(turned[i * size :], x, at + i * step, step, ones, size, min(width, count - i))
 
 
 def _scores(
@@ -73,7 +68,7 @@ def _scores(
     product(key, of_size, n, ones, numbers[SIZE], turned, lines, scores, width, width, numbers[WRITES])
     scale_scores(scores, n, width, scale)
     if numbers[MASKED]:
-        turn(terms, mask, at, numbers[MASK + 2], mask_depths, n, count)
+        turn_rows(terms, mask, at, numbers[MASK + 2], mask_depths, n, count)
         add_mask(scores, terms, n, width)
     if numbers[CAUSAL]:
         hide(scores, n, ahead)
@@ -103,7 +98,7 @@ def _attend_panel(
     width, pitch = tile_columns(T(0.0)), numbers[PITCH]
     softmax(scores, n, tops, totals, factors)
     if numbers[KEPT]:
-        turn(terms, keep, at, numbers[KEEP + 2], keep_depths, n, count)
+        turn_rows(terms, keep, at, numbers[KEEP + 2], keep_depths, n, count)
         multiply_by(scores, terms, n, width)
     if not is_first:
         for i in range(count):
@@ -135,8 +130,8 @@ def _attend(
         for unit in range(item, numbers[UNITS], items):
             batch, head, first = unit // blocks // heads, unit // blocks % heads, unit % blocks * each
             end = min(queries, first + each)
-            _read_panels(turned, turned, q, _place(numbers[Q:], batch, head, first), numbers[Q + 2], ones, size, 0,
-                         end - first, 0)  # fmt: skip
+            at = _place(numbers[Q:], batch, head, first)
+            _turn_panels(turned, q, at, numbers[Q + 2], ones, size, end - first)
             for i in range(each):
                 tops[i], totals[i] = T(-INF), T(0.0)
             for j in range(0, min(keys, end) if causal else keys, block):
@@ -160,7 +155,7 @@ def _attend(
                        (batch * heads + head) * queries + i)  # fmt: skip
 
 
-def _read_numbers(
+def _read_logs(
     logs: Any, at_log: int, g: Any, at: int, step: int, out: Any, place: int, out_step: int, count: int, values: int,
     shifts: Any, corrections: Any, dots: Any,
 ) -> None:  # fmt: skip
@@ -189,7 +184,7 @@ def _grad_panel(
     width, size, values, size_pitch = tile_columns(T(0.0)), numbers[SIZE], numbers[VALUES], numbers[SIZE_PITCH]
     product(value, of_values, n, ones, values, grad_turned, lines, slopes, width, width, numbers[WRITES])
     if numbers[KEPT]:
-        turn(terms, keep, at, numbers[KEEP + 2], keep_depths, n, count)
+        turn_rows(terms, keep, at, numbers[KEEP + 2], keep_depths, n, count)
     softmax_grad(scores, slopes, terms, numbers[KEPT], n, shifts, corrections, dots, scale)
     product(scores, lines, n, ones, count, grad, of_values, dv[at_v:], numbers[DV + 2], values, numbers[ADDS])
     product(slopes, lines, n, ones, count, query, of_size, dk[at_k:], numbers[DK + 2], size, numbers[ADDS])
@@ -236,11 +231,13 @@ def _grad_block(
     grad, grad_turned = mine[numbers[GRAD] :], mine[numbers[GRAD_TURNED] :]
     last = min(queries, first + numbers[PANELS] * width)
     at, place = _place(numbers[Q:], batch, head, first), _place(numbers[G:], batch, head, first)
-    _read_panels(query, turned, q, at, numbers[Q + 2], ones, size, size_pitch, last - first, 1)
-    _read_panels(grad, grad_turned, g, place, numbers[G + 2], ones, values, pitch, last - first, 1)
+    copy_rows(query, size_pitch, q[at:], numbers[Q + 2], last - first, size)
+    copy_rows(grad, pitch, g[place:], numbers[G + 2], last - first, values)
+    _turn_panels(turned, q, at, numbers[Q + 2], ones, size, last - first)
+    _turn_panels(grad_turned, g, place, numbers[G + 2], ones, values, last - first)
     for i in range(first, last, width):
         p, count = i - first, min(width, last - i)
-        _read_numbers(logs, (batch * numbers[HEADS] + head) * queries + i, g, _place(numbers[G:], batch, head, i),
+        _read_logs(logs, (batch * numbers[HEADS] + head) * queries + i, g, _place(numbers[G:], batch, head, i),
                       numbers[G + 2], out, _place(numbers[OUT:], batch, head, i), numbers[OUT + 2], count, values,
                       part(shifts, p, width), part(corrections, p, width), part(dots, p, width))  # fmt: skip
     clear(part(sums, 0, (last - first) * size_pitch))

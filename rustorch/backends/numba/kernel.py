@@ -206,10 +206,7 @@ class Kernel:
                     self._wanted.add(key)
                     _compile_later(self, dtype)
                 return None
-            launch = self._compile(dtype, data)
-            if data is None:
-                STATE.quiet = time.monotonic() + _PAUSE
-            return launch
+            return self._compile(dtype, data)
         finally:
             STATE.lock.release()
 
@@ -250,6 +247,8 @@ class Kernel:
                 data = compiler.compile_object(body, self.tokens, name, symbol, STATE.offset, self._flags)
                 store.write(STATE.folder, key, data)
                 STATE.compiled += 1
+                if not _in_background():
+                    STATE.quiet = time.monotonic() + _PAUSE
             return machine.load(data, symbol)
         finally:
             STATE.busy = False
@@ -312,17 +311,18 @@ def _compile_queue() -> None:
     global _worker
     _compiling.on = True
     while True:
-        with _queue_lock:
-            if not _queue or threads.leaving():
-                _worker = None
-                return
-            kernel, dtype = _queue.pop(0)
-        while not threads.leaving():
-            with STATE.lock:
-                if time.monotonic() >= STATE.quiet:
-                    kernel._compile(dtype)
-                    break
+        if time.monotonic() < STATE.quiet:
             time.sleep(0.02)
+            continue
+        with STATE.lock:
+            if time.monotonic() < STATE.quiet:
+                continue
+            with _queue_lock:
+                if not _queue or threads.leaving():
+                    _worker = None
+                    return
+                kernel, dtype = _queue.pop(0)
+            kernel._compile(dtype)
 
 
 def wait() -> None:
@@ -334,7 +334,9 @@ def wait() -> None:
 
 def _wait_at_exit() -> None:
     """Let the compiler finish the kernel it is at: the interpreter must not end below it."""
-    _queue.clear()
+    with _queue_lock:
+        _queue.clear()
+    STATE.quiet = 0.0
     wait()
 
 
@@ -344,7 +346,10 @@ def _forget() -> None:
     """
     global _worker, _queue_lock
     _worker, _queue_lock = None, threading.Lock()
+    for kernel, _ in _queue:
+        kernel._wanted.clear()
     _queue.clear()
+    STATE.quiet = 0.0
     STATE.lock = threading.RLock()
     if STATE.busy:
         STATE.known, STATE.problem = True, "this process was forked while a kernel was compiled"

@@ -13,7 +13,7 @@ from numpy import ndarray
 from ..threads import get_num_threads
 from .availability import always
 from .kernel import flat
-from .products import Operand, Result, Work, in_steps, plan_work, steps, whole
+from .products import SHORT, Operand, Result, Work, in_steps, plan_work, steps, whole
 from .products_loops import MULTIPLY
 
 if TYPE_CHECKING:
@@ -51,13 +51,10 @@ class _Plan(NamedTuple):
     work: Work
 
 
-@lru_cache(maxsize=512)
-def _plan(
+def _new_plan(
     shapes: tuple[int, int, int], strides: tuple[int, ...], itemsize: int, biased: bool, threads: int
 ) -> _Plan | None:
-    """The plan for a product of matrices of (rows, inner, columns), or None if one of them has to be copied. A network
-    multiplies the same shapes again and again.
-    """
+    """The plan for a product of matrices of (rows, inner, columns), or None if one of them has to be copied."""
     rows, inner, columns = shapes
     if not whole(strides, itemsize):
         return None
@@ -71,8 +68,12 @@ def _plan(
         result = Result(none, 1, steps(rows, columns), bias=(none, 0, 1, 0) if biased else None)
     else:
         result = Result(none, columns, steps(columns), bias=(none, 0, 0, 1) if biased else None)
-    work = plan_work(first, second, result, itemsize, rows * columns)
+    work = plan_work(first, second, result, itemsize, rows * columns, threads)
     return _Plan(turned, first.rows, first.columns, second.rows, second.columns, result.columns, work)
+
+
+#: A network multiplies the same shapes again and again.
+_kept_plan = lru_cache(maxsize=512)(_new_plan)
 
 
 def _product(launch: Callable[..., None], a: Array, b: Array, out: Array, bias: Array | None = None) -> Array:
@@ -80,7 +81,8 @@ def _product(launch: Callable[..., None], a: Array, b: Array, out: Array, bias: 
     shapes = *a.shape, b.shape[1]
     plan = None
     if a.flags.aligned and b.flags.aligned:
-        plan = _plan(shapes, a.strides + b.strides, a.itemsize, bias is not None, get_num_threads())
+        find = _kept_plan if max(shapes) <= SHORT else _new_plan  # with long tables, hundreds of plans would be large
+        plan = find(shapes, a.strides + b.strides, a.itemsize, bias is not None, get_num_threads())
     if plan is None:
         a, b = [x if in_steps(x) else x.copy() for x in (a, b)]
         return _product(launch, a, b, out, bias)

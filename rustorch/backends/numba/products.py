@@ -129,13 +129,16 @@ class Work(NamedTuple):
 
 
 def plan_work(
-    a: Operand, b: Operand, c: Result, itemsize: int, size: int, groups: int = 1, samples: int = 1, depth: int = 0
-) -> Work:
-    """Share a product. ``size`` is that of the result's array; no array is looked at. For the rest see `multiply`."""
+    a: Operand, b: Operand, c: Result, itemsize: int, size: int, threads: int, groups: int = 1, samples: int = 1,
+    depth: int = 0,
+) -> Work:  # fmt: skip
+    """Share a product between ``threads``. ``size`` is that of the result's array; no array is looked at. For the rest
+    see `multiply`.
+    """
     rows, each, table = len(a.rows), len(b.columns), len(b.rows)
     depth = depth or table
     total = each * samples
-    panels, parts, splits, threads = -(-total // tile_width(itemsize)), 1, 1, get_num_threads()
+    panels, parts, splits = -(-total // tile_width(itemsize)), 1, 1
     outers = -(-depth // table)
     if threads > 1 and groups * panels < 2 * threads:
         wanted = -(-2 * threads // (groups * panels))
@@ -174,7 +177,7 @@ def multiply(
     depth : int
         The length of the sums, if it is not that of the depth's tables: these are repeated then.
     """
-    work = plan_work(a, b, c, c.array.itemsize, c.array.size, groups, samples, depth)
+    work = plan_work(a, b, c, c.array.itemsize, c.array.size, get_num_threads(), groups, samples, depth)
     out = c.array if work.splits == 1 else numpy.empty((work.splits, *c.array.shape), c.array.dtype)
     launch(
         work.items, work.multiplications, a.array, a.rows, a.columns, b.array, b.rows, b.columns, out, c.columns,

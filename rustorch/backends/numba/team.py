@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import sys
+from functools import cache
 from typing import Any
 
 import numpy
@@ -74,12 +75,17 @@ def make(count: int, spins: int) -> Native | None:
     if STATE.problem or count < 2 or count - 1 > work.MOST:
         return None
     try:
-        with STATE.lock:
-            addresses = (_BEGIN.address("f4"), _FINISH.address("f4"), _SERVE.address("f4"))
-        return Native(addresses, count, spins)
+        return Native(_addresses(), count, spins)
     except Exception as error:
         STATE.failures["team"] = f"{type(error).__name__}: {error}".split("\n")[0]
         return None
+
+
+@cache
+def _addresses() -> tuple[int, int, int]:
+    """Where the compiled functions are. They are loaded once."""
+    with STATE.lock:
+        return _BEGIN.address("f4"), _FINISH.address("f4"), _SERVE.address("f4")
 
 
 def _yield_address() -> int:

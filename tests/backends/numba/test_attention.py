@@ -22,7 +22,7 @@ from tests.backends.test_numpy_attention import (
 from tests.support.compiled import call, odd_copies, same_with_threads
 
 _forward, _backward = partial(call, OVERRIDES, "attention"), partial(call, OVERRIDES, "attention_grad")
-#: Around the queries of a panel (64 or fewer), of a block of panels, and the keys of a block (64); sizes and values
+#: Around the queries of a panel (32 or fewer), of a block of panels, and the keys of a block (64); sizes and values
 #: that fill no vector, or several tiles.
 ODD = [
     ((), 63, 64, 32, 64), ((2,), 65, 63, 33, 31), ((1, 1), 129, 65, 64, 96), ((2, 2), 200, 128, 130, 65),
@@ -76,6 +76,17 @@ def test_layouts() -> None:
     compare(_forward, _backward, turned, None, None, 0.5, False)
     for copies in zip(*[odd_copies(x) for x in (g, q, k, v)], strict=True):
         compare(_forward, _backward, list(copies), None, None, 0.5, True)
+
+
+def test_saved_numbers_of_any_layout() -> None:
+    """A hook may return what the forward saved as another array."""
+    g, q, k, v = drawn(((4,), 70, 70, 4, 3), "float64")
+    out, logs = _forward(q, k, v, None, None, 0.5, False, False)
+    expected = _backward(g, q, k, v, None, None, out, logs, 0.5, False, False)
+    for other, bound in ((numpy.asfortranarray(logs), 0), (logs.astype("float32"), 1e-6)):
+        found = _backward(g, q, k, v, None, None, numpy.asfortranarray(out), other, 0.5, False, False)
+        for one, two in zip(found[:3], expected[:3], strict=True):
+            numpy.testing.assert_allclose(one, two, rtol=bound, atol=bound)
 
 
 def test_large_scores_lose_nothing_by_the_logarithm() -> None:

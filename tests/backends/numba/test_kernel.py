@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy
@@ -119,6 +120,55 @@ def test_small_work_never_waits(tmp_path: Path) -> None:
 
 def test_a_process_may_end_while_a_kernel_is_compiled(tmp_path: Path) -> None:
     assert programs.run("print(add_one(x[:5000]) is None)", tmp_path) == "True"
+
+
+#: A call in the background waits for a quiet moment, which does not come soon.
+_WAITING = """
+import time
+add_one(x[:8])  # finds out what there is
+kernel.STATE.quiet = time.monotonic() + {seconds}
+small = numpy.arange(5000, dtype="float32")
+assert add_one(small) is None
+"""
+
+
+def test_a_process_may_end_while_the_background_waits(tmp_path: Path) -> None:
+    assert programs.run(_WAITING.format(seconds=300) + "print(kernel.STATE.compiled)", tmp_path, timeout=60) == "0"
+
+
+def test_the_background_waits_for_a_quiet_moment(tmp_path: Path) -> None:
+    program = """
+    time.sleep(0.2)
+    print(kernel.STATE.compiled)
+    kernel.wait()
+    print(kernel.STATE.compiled, add_one(small) is not None, time.monotonic() >= kernel.STATE.quiet)
+    """
+    assert programs.run(_WAITING.format(seconds=1) + textwrap.dedent(program), tmp_path) == "0\n1 True True"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_process_forked_while_the_background_waits_compiles_by_itself(tmp_path: Path) -> None:
+    program = """
+    import os, warnings
+    warnings.simplefilter("ignore")  # newer Pythons warn of a fork beside threads
+    child = os.fork()
+    if not child:
+        assert add_one(small) is None
+        kernel.wait()
+        os._exit(0 if add_one(small) is not None else 1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    assert programs.run(_WAITING.format(seconds=30) + textwrap.dedent(program), tmp_path) == "0"
+
+
+def test_patient_kernels_wait_only_for_large_work(tmp_path: Path) -> None:
+    program = """
+    KERNEL._patience = 16
+    print(add_one(x) is None)  # 2^17 elements
+    large = numpy.arange(1 << 20, dtype="float32")
+    print(add_one(large) is not None)
+    """
+    assert programs.run(program, tmp_path) == "True\nTrue"
 
 
 def test_the_key_depends_on_all_that_the_code_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:

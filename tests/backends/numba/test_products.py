@@ -116,6 +116,16 @@ def test_the_largest_products_are_blass(monkeypatch: pytest.MonkeyPatch) -> None
     assert linear.matmul(a[:9], a) is not NotImplemented
 
 
+def test_plans_with_long_tables_are_not_kept() -> None:
+    weight = compiled.draw((4, 3), "float32")
+    linear.linear(compiled.draw((50, 3), "float32"), weight)
+    kept = linear._kept_plan.cache_info().currsize
+    assert kept
+    for rows in (products.SHORT + 1, products.SHORT + 2):
+        linear.linear(compiled.draw((rows, 3), "float32"), weight)
+    assert linear._kept_plan.cache_info().currsize == kept
+
+
 def test_narrow_products_are_blass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "_NARROW", 8)
     wide, narrow = numpy.ones((10, 10), "float32"), numpy.ones((7, 10), "float32")
