@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy
 from numpy import ndarray
 
+from ..numpy.attention_tiles import four
 from ..threads import get_num_threads
 from .availability import always
 from .kernel import flat
@@ -22,21 +23,23 @@ if TYPE_CHECKING:
 #: Multiplications below which BLAS serves, and from which on: it keeps large parts of both matrices in the cache.
 _LEAST = 1 if always() else 1 << 18
 _MOST = 1 << 27
+#: Multiplications of one matrix of a stack below which BLAS serves.
+_SMALL = 1 if always() else 1 << 12
 #: Rows or columns below which BLAS serves: there, most of the time goes into reading the other matrix. From 8 to 31
 #: rows, BLAS takes 0.5 to 0.9 of the time, too. But its threads stay awake afterwards, on the cores that the next loop
 #: needs: with BLAS for the last layer of ResNet-18, 8 rows of 512, a whole step took 1.5 times as long.
 _NARROW = 1 if always() else 8
 
 
-def _launch(rows: int, inner: int, columns: int, *arrays: Any) -> Callable[..., None] | None:
-    """The kernel for a product of these sizes, or None where BLAS should serve."""
-    if not _LEAST <= rows * inner * columns < _MOST or min(rows, columns) < _NARROW:
+def _launch(rows: int, inner: int, columns: int, *arrays: Any, count: int = 1) -> Callable[..., None] | None:
+    """The kernel for ``count`` products of these sizes, or None where BLAS should serve."""
+    if count * rows * inner * columns < _LEAST or rows * inner * columns >= _MOST or min(rows, columns) < _NARROW:
         return None
     dtype = arrays[0].dtype
     for a in arrays:
         if type(a) is not ndarray or a.dtype is not dtype:
             return None
-    return MULTIPLY.of(dtype, rows * inner * columns)
+    return MULTIPLY.of(dtype, count * rows * inner * columns)
 
 
 class _Plan(NamedTuple):
@@ -52,23 +55,25 @@ class _Plan(NamedTuple):
 
 
 def _new_plan(
-    shapes: tuple[int, int, int], strides: tuple[int, ...], itemsize: int, biased: bool, threads: int
+    shapes: tuple[int, ...], strides: tuple[int, ...], itemsize: int, biased: bool, threads: int
 ) -> _Plan | None:
-    """The plan for a product of matrices of (rows, inner, columns), or None if one of them has to be copied."""
-    rows, inner, columns = shapes
+    """The plan for a product of matrices of (sets, groups, rows, inner, columns), or None if one of them has to be
+    copied.
+    """
+    sets, groups, rows, inner, columns = shapes
     if not whole(strides, itemsize):
         return None
-    row_a, depth_a, depth_b, column_b = (step // itemsize for step in strides)
+    set_a, group_a, row_a, depth_a, set_b, group_b, depth_b, column_b = (step // itemsize for step in strides)
     none: Any = None
-    first = Operand(none, steps(rows, row_a), steps(inner, depth_a))
-    second = Operand(none, steps(inner, depth_b), steps(columns, column_b))
+    first = Operand(none, steps(rows, row_a), steps(inner, depth_a), group_a, set=set_a)
+    second = Operand(none, steps(inner, depth_b), steps(columns, column_b), group_b, set=set_b)
     turned = not (column_b == 1 or rows >= columns)
     if turned:  # the smaller one is copied to panels, if elements have to be turned for that
-        first, second = Operand(none, second.columns, second.rows), Operand(none, first.columns, first.rows)
-        result = Result(none, 1, steps(rows, columns), bias=(none, 0, 1, 0) if biased else None)
-    else:
-        result = Result(none, columns, steps(columns), bias=(none, 0, 0, 1) if biased else None)
-    work = plan_work(first, second, result, itemsize, rows * columns, threads)
+        first, second = (x._replace(rows=x.columns, columns=x.rows) for x in (second, first))
+    row, places, bias = (1, steps(rows, columns), (0, 1, 0)) if turned else (columns, steps(columns), (0, 0, 1))
+    each, size = rows * columns, sets * groups * rows * columns
+    result = Result(none, row, places, each, bias=(none, *bias) if biased else None, set=groups * each)
+    work = plan_work(first, second, result, itemsize, size, threads, groups, sets=sets)
     return _Plan(turned, first.rows, first.columns, second.rows, second.columns, result.columns, work)
 
 
@@ -77,12 +82,16 @@ _kept_plan = lru_cache(maxsize=512)(_new_plan)
 
 
 def _product(launch: Callable[..., None], a: Array, b: Array, out: Array, bias: Array | None = None) -> Array:
-    """Write the product of two matrices, plus a bias for each column, to a third one in one piece."""
-    shapes = *a.shape, b.shape[1]
+    """Write the product of two matrices, plus a bias for each column, to a third one in one piece. There may be as many
+    of each as the first two of four dimensions say.
+    """
     plan = None
     if a.flags.aligned and b.flags.aligned:
-        find = _kept_plan if max(shapes) <= SHORT else _new_plan  # with long tables, hundreds of plans would be large
-        plan = find(shapes, a.strides + b.strides, a.itemsize, bias is not None, get_num_threads())
+        shapes, strides = (*a.shape, b.shape[-1]), a.strides + b.strides
+        if len(shapes) == 3:
+            shapes, strides = (1, 1, *shapes), (0, 0, *a.strides, 0, 0, *b.strides)
+        find = _kept_plan if max(shapes[2:]) <= SHORT else _new_plan  # hundreds of long tables would be large
+        plan = find(shapes, strides, a.itemsize, bias is not None, get_num_threads())
     if plan is None:
         a, b = [x if in_steps(x) else x.copy() for x in (a, b)]
         return _product(launch, a, b, out, bias)
@@ -125,7 +134,9 @@ def linear_grad_weight(g: Array, x: Array) -> Array:
 
 
 def matmul(x1: Array, x2: Array, /) -> Array:
-    """The standard's matmul, for a matrix or a stack of matrices times one matrix."""
+    """The standard's matmul: for a matrix or a stack of matrices times one matrix, and for two stacks of one shape."""
+    if x2.ndim > 2:
+        return _stacks(x1, x2)
     if x2.ndim != 2 or x1.ndim < 2 or x1.shape[-1] != x2.shape[0]:
         return NotImplemented
     inner, columns = x2.shape
@@ -134,6 +145,18 @@ def matmul(x1: Array, x2: Array, /) -> Array:
         return NotImplemented
     out = numpy.empty((*x1.shape[:-1], columns), x1.dtype)
     _product(launch, _matrix(x1), x2, _matrix(out))
+    return out
+
+
+def _stacks(x1: Array, x2: Array) -> Array:
+    lead, rows, inner, columns = x1.shape[:-2], x1.shape[-2], x1.shape[-1], x2.shape[-1]
+    if x2.shape[:-2] != lead or x2.shape[-2] != inner or rows * inner * columns < _SMALL:
+        return NotImplemented
+    launch = _launch(rows, inner, columns, x1, x2, count=prod(lead))
+    if launch is None:
+        return NotImplemented
+    out = numpy.empty((*lead, rows, columns), x1.dtype)
+    _product(launch, four(x1), four(x2), four(out))
     return out
 
 

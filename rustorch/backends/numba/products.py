@@ -45,8 +45,8 @@ class Operand(NamedTuple):
         In one piece. `plan_work` does not need it.
     rows, columns : array of int64
         For the first matrix its rows and the depth, for the second one the depth and its columns.
-    group : int
-        How far apart the matrices of two groups are.
+    group, set : int
+        How far apart the matrices of two groups are, and those of two sets of groups.
     outer : int
         How far apart repetitions of the depth's table are.
     sample : int
@@ -62,6 +62,7 @@ class Operand(NamedTuple):
     outer: int = 0
     sample: int = 0
     spare: bool = False
+    set: int = 0
 
 
 class Result(NamedTuple):
@@ -73,7 +74,7 @@ class Result(NamedTuple):
         In one piece. `plan_work` does not need it.
     row : int
     columns : array of int64
-    group, sample : int
+    group, sample, set : int
         As those of `Operand`.
     adds : bool
         Whether the product is added to what is there.
@@ -88,6 +89,7 @@ class Result(NamedTuple):
     sample: int = 0
     adds: bool = False
     bias: tuple[Array, int, int, int] | None = None
+    set: int = 0
 
 
 def in_steps(x: Array) -> bool:
@@ -130,7 +132,7 @@ class Work(NamedTuple):
 
 def plan_work(
     a: Operand, b: Operand, c: Result, itemsize: int, size: int, threads: int, groups: int = 1, samples: int = 1,
-    depth: int = 0,
+    depth: int = 0, sets: int = 1,
 ) -> Work:  # fmt: skip
     """Share a product between ``threads``. ``size`` is that of the result's array; no array is looked at. For the rest
     see `multiply`.
@@ -139,7 +141,7 @@ def plan_work(
     depth = depth or table
     total = each * samples
     panels, parts, splits = -(-total // tile_width(itemsize)), 1, 1
-    outers = -(-depth // table)
+    outers, in_set, groups = -(-depth // table), groups, groups * sets
     if threads > 1 and groups * panels < 2 * threads:
         wanted = -(-2 * threads // (groups * panels))
         covers = groups * rows * total == size and c.bias is None
@@ -153,6 +155,7 @@ def plan_work(
         [
             rows, parts, each, total, panels, b.sample, c.sample, a.group, b.group, c.group, table, depth, a.outer,
             b.outer, c.row, adds, c.bias is not None, *bias_steps, splits, split_c, b.spare,
+            in_set, a.set, b.set, c.set,
         ],
         numpy.int64,
     )  # fmt: skip

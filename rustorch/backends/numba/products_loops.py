@@ -205,7 +205,7 @@ def _multiply(
     a: Any, rows_a: Any, depths_a: Any, b: Any, depths_b: Any, columns_b: Any, c: Any, columns_c: Any, bias: Any,
     numbers: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """An item is a panel of columns, for a range of rows, a range of the depth, and a group."""
+    """An item is a panel of columns, for a range of rows, a range of the depth, a group, and a set of groups."""
     rows, parts, total, panels, splits, spare = (
         numbers[0], numbers[1], numbers[3], numbers[4], numbers[20], numbers[22],
     )  # fmt: skip
@@ -221,7 +221,8 @@ def _multiply(
     for item in range(start, stop):
         number, rest = item % panels, item // panels
         part, rest = rest % parts, rest // parts
-        split, group = rest % splits, rest // splits
+        split, rest = rest % splits, rest // splits
+        group, set_ = rest % numbers[23], rest // numbers[23]
         first_row, end_row = tiles * part // parts * height, min(tiles * (part + 1) // parts * height, rows)
         first = number * width
         count = min(width, total - first)
@@ -231,11 +232,11 @@ def _multiply(
         direct &= (breadth == 1) | _side_by_side(inputs, lanes, width)
         if (pieces > 16) & (count < width):  # no column is copied there, and denormal numbers of old ones are slow
             clear(panel[0 : min(most, min(table, whole)) * width])
-        target = group * numbers[9] + split * numbers[21]
+        target = set_ * numbers[26] + group * numbers[9] + split * numbers[21]
         begin, end = outers * split // splits * table, min(outers * (split + 1) // splits * table, whole)
         for base in range(begin, end, table):
-            at_a = group * numbers[7] + base // table * numbers[12]
-            at_b = group * numbers[8] + base // table * numbers[13]
+            at_a = set_ * numbers[24] + group * numbers[7] + base // table * numbers[12]
+            at_b = set_ * numbers[25] + group * numbers[8] + base // table * numbers[13]
             long = min(table, whole - base)
             blocks = (long + most - 1) // most
             for index in range(blocks):

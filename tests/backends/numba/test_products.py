@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ SIZES = [(1, 1, 1), (3, 5, 2), (8, 9, 16), (17, 40, 33), (70, 600, 100), (5, 130
 def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "_LEAST", 1)
     monkeypatch.setattr(linear, "_NARROW", 1)
+    monkeypatch.setattr(linear, "_SMALL", 1)
     monkeypatch.setattr(threads, "LEAST", 0)
 
 
@@ -98,7 +100,6 @@ def test_other_calls_are_numpys() -> None:
     assert linear.matmul(a, b) is NotImplemented
     assert linear.matmul(a.astype("int64"), a.astype("int64")) is NotImplemented
     assert linear.matmul(a, a[:7]) is NotImplemented
-    assert linear.matmul(numpy.ones((2, 3, 4)), numpy.ones((2, 4, 5))) is NotImplemented
     assert linear.linear(a[0], a) is NotImplemented
     assert linear.linear(a, a[:, :3]) is NotImplemented
     assert linear.linear_grad_weight(a, a[:7]) is NotImplemented
@@ -114,6 +115,44 @@ def test_the_largest_products_are_blass(monkeypatch: pytest.MonkeyPatch) -> None
     a = numpy.ones((10, 10), "float32")
     assert linear.matmul(a, a) is NotImplemented
     assert linear.matmul(a[:9], a) is not NotImplemented
+
+
+def _stack(lead: tuple[int, ...], rows: int, columns: int, layout: str, seed: int) -> Any:
+    """A stack of matrices: in one piece, each turned, as heads of one product, or with each second element."""
+    if layout == "turned":
+        return _stack(lead, columns, rows, "whole", seed).swapaxes(-1, -2)
+    if layout == "heads":
+        *outer, heads = lead
+        return numpy.moveaxis(compiled.draw((*outer, rows, heads, columns), "float32", seed), -2, -3)
+    if layout == "apart":
+        return compiled.draw((*lead, rows, 2 * columns), "float32", seed)[..., ::2]
+    return compiled.draw((*lead, rows, columns), "float32", seed)
+
+
+@pytest.mark.parametrize("lead", [(1,), (3,), (2, 3), (2, 1, 3)], ids=str)
+@pytest.mark.parametrize("sizes", [(1, 2, 3), (9, 5, 40), (40, 33, 9), (64, 32, 64), (130, 70, 65)], ids=str)
+@pytest.mark.parametrize("layouts", list(itertools.product(("whole", "turned", "heads", "apart"), repeat=2)), ids=str)
+def test_stacks(lead: tuple[int, ...], sizes: tuple[int, int, int], layouts: tuple[str, str]) -> None:
+    rows, inner, columns = sizes
+    x1, x2 = _stack(lead, rows, inner, layouts[0], 0), _stack(lead, inner, columns, layouts[1], 1)
+    for count in (1, 3):
+        with compiled.threads(count):
+            out = compiled.call(linear.OVERRIDES, "matmul", x1, x2)
+            _close(out, numpy.matmul(x1.astype("float64"), x2.astype("float64")), inner)
+
+
+def test_stacks_that_numpy_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "_SMALL", 1 << 12)
+    large = compiled.draw((3, 64, 64), "float32")
+    for x1, x2 in (
+        (large[:, :8, :8], large[:, :8, :8]),  # small ones
+        (large[:1], large),  # what broadcasts
+        (large[0], large),
+        (large, large.astype("float64")),
+        (large[:0], large[:0]),
+        (large, large[:, :63]),  # an error
+    ):
+        assert linear.matmul(x1, x2) is NotImplemented
 
 
 def test_plans_with_long_tables_are_not_kept() -> None:
