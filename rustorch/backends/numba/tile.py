@@ -168,11 +168,20 @@ def tile(
         branch = builder.cbranch(builder.icmp_signed("<", following, length), body, end)
         branch.set_metadata("llvm.loop", _once(builder.module))
         builder.position_at_end(end)
-        block, is_sum = _block(vectors, totals), builder.icmp_signed("!=", adds, WORD(0))
-        for v in across:
-            start = builder.add(place, vectors.number(place_table, WORD(v)))
-            write = _Writer(vectors, target, vectors.number(count_table, WORD(v)), is_sum, name)
-            write.column(builder.gep(block, [WORD(v * lanes)]), count, start, step)
+        is_sum = builder.icmp_signed("!=", adds, WORD(0))
+        begins = [builder.add(place, vectors.number(place_table, WORD(v))) for v in across]
+        filled = [vectors.number(count_table, WORD(v)) for v in across]
+        full = builder.icmp_signed("==", count, WORD(height))
+        for number in filled:
+            full = builder.and_(full, builder.icmp_signed("==", number, WORD(lanes)))
+        with builder.if_else(full) as (whole, part):
+            with whole:
+                _write_whole(vectors, totals, target, begins, step, is_sum)
+            with part:
+                block = _block(vectors, totals)
+                for v in across:
+                    write = _Writer(vectors, target, filled[v], is_sum, name)
+                    write.column(builder.gep(block, [WORD(v * lanes)]), count, begins[v], step)
         return context.get_dummy_value()
 
     word = types.int64
@@ -202,6 +211,21 @@ def _block(vectors: _Vectors, totals: Sequence[Sequence[Any]]) -> Any:
     return block
 
 
+def _write_whole(
+    vectors: _Vectors, totals: Sequence[Sequence[Any]], target: Any, begins: Sequence[Any], step: Any, is_sum: Any
+) -> None:
+    """Write all vectors of all rows from the registers, or add them to what is there."""
+    builder = vectors.builder
+    with builder.if_else(is_sum) as (then, otherwise):
+        for branch, adds in ((then, True), (otherwise, False)):
+            with branch:
+                for i, row in enumerate(totals):
+                    for total, begin in zip(row, begins, strict=True):
+                        place = builder.add(begin, builder.mul(step, WORD(i)))
+                        new = builder.fadd(total, vectors.load(target, place)) if adds else total
+                        vectors.store(new, target, place)
+
+
 class _Writer:
     """Writes vectors, or adds them to what is there; masked ones only as far as they are filled."""
 
@@ -229,7 +253,7 @@ class _Writer:
 
     def column(self, block: Any, count: Any, start: Any, step: Any) -> None:
         """Write one vector of each of the first ``count`` rows of a block. A loop is a tenth of the code that the rows
-        would be, written out, and as fast.
+        would be, written out.
         """
         builder, vectors = self._vectors.builder, self._vectors
         whole = builder.icmp_signed("==", self._filled, WORD(vectors.lanes))
