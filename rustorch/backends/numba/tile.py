@@ -171,10 +171,7 @@ def tile(
         is_sum = builder.icmp_signed("!=", adds, WORD(0))
         begins = [builder.add(place, vectors.number(place_table, WORD(v))) for v in across]
         filled = [vectors.number(count_table, WORD(v)) for v in across]
-        full = builder.icmp_signed("==", count, WORD(height))
-        for number in filled:
-            full = builder.and_(full, builder.icmp_signed("==", number, WORD(lanes)))
-        with builder.if_else(full) as (whole, part):
+        with builder.if_else(_is_full(builder, [count, *filled], [height, *[lanes for _ in across]])) as (whole, part):
             with whole:
                 _write_whole(vectors, totals, target, begins, step, is_sum)
             with part:
@@ -209,6 +206,14 @@ def _block(vectors: _Vectors, totals: Sequence[Sequence[Any]]) -> Any:
         for v, total in enumerate(row):
             vectors.store(total, block, WORD(i * vectors.columns + v * vectors.lanes))
     return block
+
+
+def _is_full(builder: Any, counts: Sequence[Any], sizes: Sequence[int]) -> Any:
+    """Whether these counts are as large as they can be."""
+    full = ir.Constant(ir.IntType(1), 1)
+    for count, size in zip(counts, sizes, strict=True):
+        full = builder.and_(full, builder.icmp_signed("==", count, WORD(size)))
+    return full
 
 
 def _write_whole(
