@@ -238,8 +238,8 @@ def _grad_block(
     for i in range(first, last, width):
         p, count = i - first, min(width, last - i)
         _read_logs(logs, (batch * numbers[HEADS] + head) * queries + i, g, _place(numbers[G:], batch, head, i),
-                      numbers[G + 2], out, _place(numbers[OUT:], batch, head, i), numbers[OUT + 2], count, values,
-                      part(shifts, p, width), part(corrections, p, width), part(dots, p, width))  # fmt: skip
+                   numbers[G + 2], out, _place(numbers[OUT:], batch, head, i), numbers[OUT + 2], count, values,
+                   part(shifts, p, width), part(corrections, p, width), part(dots, p, width))  # fmt: skip
     clear(part(sums, 0, (last - first) * size_pitch))
     for j in range(begin, min(end, last) if causal else end, block):
         n = min(block, end - j)
