@@ -58,8 +58,6 @@ class _Plan:
         Arrays of four dimensions, or None, by the place of their steps among the numbers.
     scale, causal
         As for `attention`.
-    pieces : callable
-        ``pieces(plan)``: the number of elements of each piece of the buffer, by its place.
     backward : bool
         Whether heads or parts of their keys are shared between the threads, not blocks of queries.
     """
@@ -69,7 +67,6 @@ class _Plan:
         arrays: dict[int, Array | None],
         scale: float,
         causal: bool,
-        pieces: Callable[[_Plan], dict[int, int]],
         backward: bool,
     ):
         q, k, v, mask, keep = (arrays[i] for i in (loops.Q, loops.K, loops.V, loops.MASK, loops.KEEP))
@@ -90,7 +87,7 @@ class _Plan:
             mask is not None, keep is not None, _BLOCK, self.panels, self.size_pitch, self.pitch,
         )  # fmt: skip
         total = 0
-        for place, length in pieces(self).items():
+        for place, length in self._pieces(backward).items():
             numbers[place] = total
             total += length
         numbers[loops.BUFFER] = total
@@ -103,6 +100,21 @@ class _Plan:
         self.items, self.numbers, self.scale, self.causal = items, numbers, scale, int(causal)
         self.scores = self.batch * self.heads * self.queries * self.keys
 
+    def _pieces(self, backward: bool) -> dict[int, int]:
+        """The number of elements of each piece of the buffer, by its place among the numbers."""
+        lanes = self.panels * self.width
+        found = {
+            loops.SCORES: _BLOCK * self.width, loops.TERMS: _BLOCK * self.width, loops.KEY: _BLOCK * self.size_pitch,
+            loops.VALUE: _BLOCK * self.pitch, loops.QUERY_TURNED: lanes * self.size,
+            loops.SUMS: lanes * max(self.size_pitch, self.pitch),
+        }  # fmt: skip
+        if backward:
+            found |= {
+                loops.SLOPES: _BLOCK * self.width, loops.GRAD_TURNED: lanes * self.values,
+                loops.QUERY: lanes * self.size_pitch, loops.GRAD: lanes * self.pitch,
+            }  # fmt: skip
+        return found
+
     def run(self, launch: Callable[..., None], products: int, arrays: Sequence[Array | None]) -> None:
         """Run the kernel."""
         long = max(self.size, self.values, self.width, _BLOCK)
@@ -114,25 +126,6 @@ class _Plan:
             steps(long), steps(long, self.width), steps(short, self.size_pitch), steps(short, self.pitch), of_mask,
             of_keep, self.numbers, self.scale,
         )  # fmt: skip
-
-
-def _pieces(plan: _Plan) -> dict[int, int]:
-    """The pieces of the buffer that forward and backward need."""
-    lanes = plan.panels * plan.width
-    return {
-        loops.SCORES: _BLOCK * plan.width, loops.TERMS: _BLOCK * plan.width, loops.KEY: _BLOCK * plan.size_pitch,
-        loops.VALUE: _BLOCK * plan.pitch, loops.QUERY_TURNED: lanes * plan.size,
-        loops.SUMS: lanes * max(plan.size_pitch, plan.pitch),
-    }  # fmt: skip
-
-
-def _more_pieces(plan: _Plan) -> dict[int, int]:
-    """Those of the backward."""
-    lanes = plan.panels * plan.width
-    return _pieces(plan) | {
-        loops.SLOPES: _BLOCK * plan.width, loops.GRAD_TURNED: lanes * plan.values, loops.QUERY: lanes * plan.size_pitch,
-        loops.GRAD: lanes * plan.pitch,
-    }  # fmt: skip
 
 
 def _arrays(q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None) -> dict[int, Array | None]:
@@ -174,7 +167,7 @@ def attention(
     out, arrays[loops.OUT] = _new(q, (*q.shape[:-1], v.shape[-1]))
     logs = numpy.empty(q.shape[:-1])
 
-    plan = _Plan(arrays, scale, causal, _pieces, backward=False)
+    plan = _Plan(arrays, scale, causal, backward=False)
     plan.run(launch, 2, [*arrays.values(), logs])
     return out, logs
 
@@ -207,7 +200,7 @@ def attention_grad(
         result, arrays[place] = _new(x, x.shape)
         results.append(result)
 
-    plan = _Plan(arrays, scale, causal, _more_pieces, backward=True)
+    plan = _Plan(arrays, scale, causal, backward=True)
     dq = arrays[loops.DQ]
     assert dq is not None
     all_dq = dq if plan.parts == 1 else numpy.empty((plan.parts, *dq.shape), dq.dtype)

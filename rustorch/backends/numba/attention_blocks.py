@@ -6,10 +6,10 @@ columns. So each lane of a vector belongs to one query, and a softmax needs no s
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from .products_loops import clear, fill_apart
+from .softmax_columns import INF, finite_or_zero
 
 if TYPE_CHECKING:
     from .mathematics import exp
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from .tile import tile, tile_columns, tile_rows
 
     T: Any = float
-
-INF = math.inf
 
 
 # -- products ----------------------------------------------------------------------------------------------------------
@@ -64,11 +62,6 @@ def turn_rows(target: Any, source: Any, at: int, step: int, depths: Any, length:
 
 
 # -- what lies between the products ------------------------------------------------------------------------------------
-def finite(x: Any) -> Any:
-    """The number itself, or 0 if it is not finite."""
-    return x if abs(x) < T(INF) else T(0)
-
-
 def _more(top: Any, score: Any) -> Any:
     """The larger number. A score that is nan is left out: its exponential makes the total nan."""
     return score if score > top else top
@@ -124,7 +117,7 @@ def softmax(scores: Any, count: int, tops: Any, totals: Any, factors: Any) -> No
         for i in range(row.size):
             top[i] = _more(top[i], row[i])
     for i in range(width):
-        shift = finite(top[i])
+        shift = finite_or_zero(top[i])
         factors[i] = exp(tops[i] - shift)
         tops[i], top[i] = top[i], shift
     for j in range(count):

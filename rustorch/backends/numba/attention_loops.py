@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from .attention_blocks import (
     add_mask,
     copy_rows,
-    finite,
     hide,
     multiply_by,
     product,
@@ -19,6 +17,7 @@ from .attention_blocks import (
 )
 from .kernel import Kernel
 from .products_loops import clear
+from .softmax_columns import INF, finite_or_zero
 
 if TYPE_CHECKING:
     from .mathematics import exp, log
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from .tile import tile_columns
 
     T: Any = float
-
-INF = math.inf
 
 # -- what the integers that a kernel gets stand for --------------------------------------------------------------------
 ITEMS, UNITS, PARTS, HEADS, QUERIES, KEYS, SIZE, VALUES, CAUSAL, MASKED, KEPT, BLOCK, PANELS = range(13)
@@ -86,7 +83,7 @@ def _write(
         row, result = part(sums, i * pitch, values), part(out, at + i * step, values)
         for j in range(result.size):
             result[j] = row[j] * factor
-        logs[at_log + i] = finite(tops[i]) * 1.0 + log(total * 1.0)
+        logs[at_log + i] = finite_or_zero(tops[i]) * 1.0 + log(total * 1.0)
 
 
 def _attend_panel(
@@ -165,7 +162,7 @@ def _read_logs(
     for i in range(count):
         exact = logs[at_log + i]
         shift = T(exact)
-        lost = finite(shift) * 1.0 - exact if abs(exact) < INF else 0.0
+        lost = finite_or_zero(shift) * 1.0 - exact if abs(exact) < INF else 0.0
         shifts[i], corrections[i] = shift, exp(T(lost))
         one, other = part(g, at + i * step, values), part(out, place + i * out_step, values)
         dot = T(0.0)

@@ -135,9 +135,11 @@ def linear_grad_weight(g: Array, x: Array) -> Array:
 
 def matmul(x1: Array, x2: Array, /) -> Array:
     """The standard's matmul: for a matrix or a stack of matrices times one matrix, and for two stacks of one shape."""
+    if x1.ndim < 2:
+        return NotImplemented
     if x2.ndim > 2:
         return _stacks(x1, x2)
-    if x2.ndim != 2 or x1.ndim < 2 or x1.shape[-1] != x2.shape[0]:
+    if x2.ndim != 2 or x1.shape[-1] != x2.shape[0]:
         return NotImplemented
     inner, columns = x2.shape
     launch = _launch(x1.size // inner if inner else 0, inner, columns, x1, x2)

@@ -148,6 +148,8 @@ def test_stacks_that_numpy_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
         (large[:, :8, :8], large[:, :8, :8]),  # small ones
         (large[:1], large),  # what broadcasts
         (large[0], large),
+        (large[0, 0], large),
+        (large, large[0, 0]),
         (large, large.astype("float64")),
         (large[:0], large[:0]),
         (large, large[:, :63]),  # an error
