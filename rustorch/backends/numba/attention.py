@@ -24,7 +24,8 @@ from .products import in_steps, steps
 if TYPE_CHECKING:
     from ..base import Array
 
-#: Scores from which compiled loops serve, and queries: those of a panel are computed together, even if there are fewer.
+#: The fewest scores, and the fewest queries, for which compiled loops serve. A panel takes as long with one query as
+#: with all that it has room for.
 _LEAST, _FEW = (0, 1) if always() else (1 << 12, 16)
 #: Keys of a block.
 _BLOCK = 64
@@ -94,7 +95,7 @@ class _Plan:
         for place, array in arrays.items():
             if array is not None:
                 numbers[place : place + 4] = [step // array.itemsize for step in array.strides]
-        # what lies beside rows that do not fill a vector is multiplied, too
+        # rows are as long as whole vectors; what lies at their ends is multiplied, too, and denormal numbers are slow
         make = numpy.empty if (self.size_pitch, self.pitch) == (self.size, self.values) else numpy.zeros
         self.buffer = make(items * total, q.dtype)
         self.items, self.numbers, self.scale, self.causal = items, numbers, scale, int(causal)

@@ -41,6 +41,9 @@ PART = 66
 #: 0 and 1: whether a product is added to what is there. For literals, Numba would compile the product twice.
 WRITES, ADDS = 67, 68
 
+# Four tables have the places of elements that are some steps apart: 1 (`by_one`), the columns of a tile (`by_width`),
+# SIZE_PITCH (`by_size`), or PITCH (`by_values`).
+
 
 def _place(steps: Any, batch: int, head: int, row: int) -> int:
     """Where a row of an array begins, by the array's steps."""
@@ -48,11 +51,11 @@ def _place(steps: Any, batch: int, head: int, row: int) -> int:
     return place
 
 
-def _turn_panels(turned: Any, x: Any, at: int, step: int, ones: Any, size: int, count: int) -> None:
+def _turn_panels(turned: Any, x: Any, at: int, step: int, by_one: Any, size: int, count: int) -> None:
     """Copy the rows of all panels, turned."""
     width = tile_columns(T(0.0))
     for i in range(0, count, width):
-        turn_rows(turned[i * size :], x, at + i * step, step, ones, size, min(width, count - i))
+        turn_rows(turned[i * size :], x, at + i * step, step, by_one, size, min(width, count - i))
 
 
 def _scores(
@@ -61,8 +64,8 @@ def _scores(
 ) -> None:  # fmt: skip
     """The scores of a block of keys and a panel of queries: scaled, with the mask, and hidden ones -inf."""
     width = tile_columns(T(0.0))
-    ones, lines, of_size, mask_depths = tables
-    product(key, of_size, n, ones, numbers[SIZE], turned, lines, scores, width, width, numbers[WRITES])
+    by_one, by_width, by_size, mask_depths = tables
+    product(key, by_size, n, by_one, numbers[SIZE], turned, by_width, scores, width, width, numbers[WRITES])
     scale_scores(scores, n, width, scale)
     if numbers[MASKED]:
         turn_rows(terms, mask, at, numbers[MASK + 2], mask_depths, n, count)
@@ -91,7 +94,7 @@ def _attend_panel(
     keep: Any, at: int, terms: Any, tables: Any, numbers: Any,
 ) -> None:  # fmt: skip
     """Add the values of a block of keys to the output of a panel, weighted by its scores."""
-    ones, lines, of_values, keep_depths = tables
+    by_one, by_width, by_values, keep_depths = tables
     width, pitch = tile_columns(T(0.0)), numbers[PITCH]
     softmax(scores, n, tops, totals, factors)
     if numbers[KEPT]:
@@ -103,14 +106,14 @@ def _attend_panel(
             for j in range(row.size):
                 row[j] *= factors[i]
     adds = numbers[WRITES if is_first else ADDS]
-    product(scores, ones, count, lines, n, value, of_values, sums, pitch, numbers[VALUES], adds)
+    product(scores, by_one, count, by_width, n, value, by_values, sums, pitch, numbers[VALUES], adds)
 
 
 def _attend(
-    q: Any, k: Any, v: Any, mask: Any, keep: Any, out: Any, logs: Any, buffer: Any, ones: Any, lines: Any,
-    of_size: Any, of_values: Any, mask_depths: Any, keep_depths: Any, numbers: Any, scale: Any, start: int, stop: int,
+    q: Any, k: Any, v: Any, mask: Any, keep: Any, out: Any, logs: Any, buffer: Any, by_one: Any, by_width: Any,
+    by_size: Any, by_values: Any, mask_depths: Any, keep_depths: Any, numbers: Any, scale: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """An item is every so many blocks of queries: later ones may see more keys."""
+    """An item has every n-th block of queries, for n items: if attention is causal, later blocks see more keys."""
     items, heads, queries, keys, size, causal, block, pitch = (
         numbers[ITEMS], numbers[HEADS], numbers[QUERIES], numbers[KEYS], numbers[SIZE], numbers[CAUSAL],
         numbers[BLOCK], numbers[PITCH],
@@ -128,7 +131,7 @@ def _attend(
             batch, head, first = unit // blocks // heads, unit // blocks % heads, unit % blocks * each
             end = min(queries, first + each)
             at = _place(numbers[Q:], batch, head, first)
-            _turn_panels(turned, q, at, numbers[Q + 2], ones, size, end - first)
+            _turn_panels(turned, q, at, numbers[Q + 2], by_one, size, end - first)
             for i in range(each):
                 tops[i], totals[i] = T(-INF), T(0.0)
             for j in range(0, min(keys, end) if causal else keys, block):
@@ -140,11 +143,11 @@ def _attend(
                     if (causal == 0) | (j < i + count):
                         _scores(scores, key, turned[p * size :], n, count, j - i, mask,
                                 _place(numbers[MASK:], batch, head, i) + j * numbers[MASK + 3], terms,
-                                (ones, lines, of_size, mask_depths), numbers, scale)  # fmt: skip
+                                (by_one, by_width, by_size, mask_depths), numbers, scale)  # fmt: skip
                         _attend_panel(scores, value, n, count, j == 0, sums[p * pitch :], part(tops, p, width),
                                       part(totals, p, width), factors, keep,
                                       _place(numbers[KEEP:], batch, head, i) + j * numbers[KEEP + 3], terms,
-                                      (ones, lines, of_values, keep_depths), numbers)  # fmt: skip
+                                      (by_one, by_width, by_values, keep_depths), numbers)  # fmt: skip
             for i in range(first, end, width):
                 p = i - first
                 _write(sums[p * pitch :], part(tops, p, width), part(totals, p, width), min(width, end - i), pitch,
@@ -177,23 +180,23 @@ def _grad_panel(
     dots: Any, tables: Any, numbers: Any, scale: Any,
 ) -> None:  # fmt: skip
     """Add the gradients of a block of keys and a panel of queries."""
-    ones, lines, of_size, of_values, keep_depths = tables
+    by_one, by_width, by_size, by_values, keep_depths = tables
     width, size, values, size_pitch = tile_columns(T(0.0)), numbers[SIZE], numbers[VALUES], numbers[SIZE_PITCH]
-    product(value, of_values, n, ones, values, grad_turned, lines, slopes, width, width, numbers[WRITES])
+    product(value, by_values, n, by_one, values, grad_turned, by_width, slopes, width, width, numbers[WRITES])
     if numbers[KEPT]:
         turn_rows(terms, keep, at, numbers[KEEP + 2], keep_depths, n, count)
     softmax_grad(scores, slopes, terms, numbers[KEPT], n, shifts, corrections, dots, scale)
-    product(scores, lines, n, ones, count, grad, of_values, dv[at_v:], numbers[DV + 2], values, numbers[ADDS])
-    product(slopes, lines, n, ones, count, query, of_size, dk[at_k:], numbers[DK + 2], size, numbers[ADDS])
-    product(slopes, ones, count, lines, n, key, of_size, sums, size_pitch, size, numbers[ADDS])
+    product(scores, by_width, n, by_one, count, grad, by_values, dv[at_v:], numbers[DV + 2], values, numbers[ADDS])
+    product(slopes, by_width, n, by_one, count, query, by_size, dk[at_k:], numbers[DK + 2], size, numbers[ADDS])
+    product(slopes, by_one, count, by_width, n, key, by_size, sums, size_pitch, size, numbers[ADDS])
 
 
 def _attend_grad(
     g: Any, q: Any, k: Any, v: Any, mask: Any, keep: Any, out: Any, logs: Any, dq: Any, dk: Any, dv: Any, buffer: Any,
-    ones: Any, lines: Any, of_size: Any, of_values: Any, mask_depths: Any, keep_depths: Any, numbers: Any, scale: Any,
-    start: int, stop: int,
+    by_one: Any, by_width: Any, by_size: Any, by_values: Any, mask_depths: Any, keep_depths: Any, numbers: Any,
+    scale: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """An item is every so many heads, or some keys of heads."""
+    """An item has every n-th head, or part of the keys of a head, for n items."""
     parts, heads, keys, block = numbers[PARTS], numbers[HEADS], numbers[KEYS], numbers[BLOCK]
     each = numbers[PANELS] * tile_columns(T(0.0))
     for item in range(start, stop):
@@ -207,8 +210,8 @@ def _attend_grad(
                 clear(part(dv, place, numbers[VALUES]))
             for first in range(0, numbers[QUERIES], each):
                 _grad_block(g, q, k, v, mask, keep, out, logs, dq[share * numbers[PART] :], dk, dv, buffer,
-                            (ones, lines, of_size, of_values, mask_depths, keep_depths), numbers, scale, item, batch,
-                            head, first, begin, end)  # fmt: skip
+                            (by_one, by_width, by_size, by_values, mask_depths, keep_depths), numbers, scale, item,
+                            batch, head, first, begin, end)  # fmt: skip
 
 
 def _grad_block(
@@ -216,7 +219,7 @@ def _grad_block(
     tables: Any, numbers: Any, scale: Any, item: int, batch: int, head: int, first: int, begin: int, end: int,
 ) -> None:  # fmt: skip
     """Write the gradients of some queries, and add to those of some keys and values."""
-    ones, lines, of_size, of_values, mask_depths, keep_depths = tables
+    by_one, by_width, by_size, by_values, mask_depths, keep_depths = tables
     queries, size, values, causal = numbers[QUERIES], numbers[SIZE], numbers[VALUES], numbers[CAUSAL]
     block, size_pitch, pitch, width = numbers[BLOCK], numbers[SIZE_PITCH], numbers[PITCH], tile_columns(T(0.0))
     shifts, corrections, dots = scratch(T(0.0), 256), scratch(T(0.0), 256), scratch(T(0.0), 256)
@@ -230,8 +233,8 @@ def _grad_block(
     at, place = _place(numbers[Q:], batch, head, first), _place(numbers[G:], batch, head, first)
     copy_rows(query, size_pitch, q[at:], numbers[Q + 2], last - first, size)
     copy_rows(grad, pitch, g[place:], numbers[G + 2], last - first, values)
-    _turn_panels(turned, q, at, numbers[Q + 2], ones, size, last - first)
-    _turn_panels(grad_turned, g, place, numbers[G + 2], ones, values, last - first)
+    _turn_panels(turned, q, at, numbers[Q + 2], by_one, size, last - first)
+    _turn_panels(grad_turned, g, place, numbers[G + 2], by_one, values, last - first)
     for i in range(first, last, width):
         p, count = i - first, min(width, last - i)
         _read_logs(logs, (batch * numbers[HEADS] + head) * queries + i, g, _place(numbers[G:], batch, head, i),
@@ -247,18 +250,18 @@ def _grad_block(
             if (causal == 0) | (j < i + count):
                 _scores(scores, key, turned[p * size :], n, count, j - i, mask,
                         _place(numbers[MASK:], batch, head, i) + j * numbers[MASK + 3], terms,
-                        (ones, lines, of_size, mask_depths), numbers, scale)  # fmt: skip
+                        (by_one, by_width, by_size, mask_depths), numbers, scale)  # fmt: skip
                 _grad_panel(scores, slopes, key, value, query[p * size_pitch :], grad[p * pitch :],
                             grad_turned[p * values :], n, count, sums[p * size_pitch :], dk,
                             _place(numbers[DK:], batch, head, j), dv, _place(numbers[DV:], batch, head, j), keep,
                             _place(numbers[KEEP:], batch, head, i) + j * numbers[KEEP + 3], terms,
                             part(shifts, p, width), part(corrections, p, width), part(dots, p, width),
-                            (ones, lines, of_size, of_values, keep_depths), numbers, scale)  # fmt: skip
+                            (by_one, by_width, by_size, by_values, keep_depths), numbers, scale)  # fmt: skip
     copy_rows(dq[_place(numbers[DQ:], batch, head, first) :], numbers[DQ + 2], sums, size_pitch, last - first, size)
 
 
 _TABLES = "i8[] i8[] i8[] i8[] i8[] i8[] i8[] T"
-#: NumPy computes as many scores as make a call wait in about 10 ms. The compiler takes 5 s.
+#: A call waits for the compiler, 5 s, from 2**20 scores on. NumPy takes about 10 ms for as many.
 _PATIENCE = 16
 ATTEND = Kernel(_attend, f"T[] T[] T[] T[]? T[]? T[] f8[] T[] {_TABLES}", name="attention", patience=_PATIENCE)
 ATTEND_GRAD = Kernel(

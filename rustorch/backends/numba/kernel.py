@@ -58,7 +58,8 @@ class State:
         self.loaded = self.compiled = 0
         #: Whether a thread compiles or loads a kernel right now.
         self.busy = False
-        #: When the background may compile: not soon after a call that had to wait, as the next one probably must, too.
+        #: Until this time the background does not compile: a call has just waited for a kernel, and the next call will
+        #: probably wait for another one.
         self.quiet = 0.0
 
     def find_out(self) -> None:

@@ -82,8 +82,8 @@ _kept_plan = lru_cache(maxsize=512)(_new_plan)
 
 
 def _product(launch: Callable[..., None], a: Array, b: Array, out: Array, bias: Array | None = None) -> Array:
-    """Write the product of two matrices, plus a bias for each column, to a third one in one piece. There may be as many
-    of each as the first two of four dimensions say.
+    """Write the product of two matrices, plus a bias for each column, to a third one in one piece. Or those of two
+    stacks of matrices, which have four dimensions.
     """
     plan = None
     if a.flags.aligned and b.flags.aligned:

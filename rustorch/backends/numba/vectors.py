@@ -11,7 +11,7 @@ WORD, INDEX = ir.IntType(64), ir.IntType(32)
 
 
 class Vectors:
-    """Reads and writes vectors of the numbers of an array. None has to lie at a multiple of its size.
+    """Reads and writes vectors of the numbers of an array. They need not be aligned.
 
     Parameters
     ----------
