@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import itertools
-import os
 import statistics
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,9 +56,11 @@ class Task(NamedTuple):
 # -- the tasks ---------------------------------------------------------------------------------------------------------
 def on_one_process_first(fetch: Callable[[], Path]) -> Path:
     """Fetch a file on one process of each machine; the others find it there."""
-    if dist.local_rank() == 0:
-        fetch()
-    dist.barrier()
+    try:
+        if dist.local_rank() == 0:
+            fetch()
+    finally:
+        dist.barrier()
     return fetch()
 
 
@@ -226,17 +229,6 @@ def plot(file: Path, task: Task, history: list[tuple[float, float]], seconds: tu
 
 
 # -- the program -------------------------------------------------------------------------------------------------------
-@contextlib.contextmanager
-def silent(quiet: bool) -> Iterator[None]:
-    """Print nothing if ``quiet``: what all processes say is said once."""
-    with contextlib.ExitStack() as stack:
-        if quiet:
-            nowhere = stack.enter_context(open(os.devnull, "w"))
-            stack.enter_context(contextlib.redirect_stdout(nowhere))
-            stack.enter_context(contextlib.redirect_stderr(nowhere))
-        yield
-
-
 def read_options(arguments: list[str] | None) -> tuple[argparse.Namespace, Task, str]:
     """The options, the task, and this process's device."""
     parser = argparse.ArgumentParser(description="Train a network on several processes.")
@@ -273,11 +265,28 @@ def read_options(arguments: list[str] | None) -> tuple[argparse.Namespace, Task,
     return options, task, device
 
 
+def options_of_all(arguments: list[str] | None) -> tuple[argparse.Namespace, Task, str]:
+    """Read the options on all processes. What stops one of them ends all, after the first process has said it once."""
+    written, read, status = io.StringIO(), None, None
+    try:
+        with contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
+            read = read_options(arguments)
+    except SystemExit as end:
+        status = end.code
+    answers = dist.all_gather_object((status, written.getvalue()))
+    status, text = next((answer for answer in answers if answer[0] is not None), answers[0])
+    if dist.get_rank() == 0:
+        print(text, end="", flush=True, file=sys.stderr if status else sys.stdout)
+    if read is None or status is not None:
+        dist.barrier()  # the first process that ends with an error ends the others at once
+        raise SystemExit(status)
+    return read
+
+
 def main(arguments: list[str] | None = None) -> list[tuple[float, float]]:
     """Run the program; returns the loss and the score of each epoch."""
     dist.init_process_group()
-    with silent(dist.get_rank() > 0):
-        options, task, device = read_options(arguments)
+    options, task, device = options_of_all(arguments)
     report(
         f"{processes(dist.get_world_size())}, {task.batch_size} samples a step, {len(task.training):,} to learn from; "
         f"device {options.device}"

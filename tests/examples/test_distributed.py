@@ -96,6 +96,31 @@ def test_bad_arguments_are_named_once(arguments, message, images, tmp_path):
     assert process.stdout == ""
 
 
+SLOW = """
+import sys, time
+sys.path.insert(0, sys.argv.pop(1))
+import distributed
+import rustorch.distributed as dist
+
+read = distributed.read_options
+
+def read_slowly(arguments):
+    time.sleep(0.5 * (dist.get_rank() == 0))
+    return read(arguments)
+
+distributed.read_options = read_slowly
+distributed.main()
+"""
+
+
+def test_the_process_that_speaks_may_be_the_slowest(tmp_path):
+    program = tmp_path / "slow.py"
+    program.write_text(SLOW)
+    process = jobs.run(program, 2, str(examples.FOLDER), "--save", "nowhere/run.safetensors", timeout=120)
+    assert process.returncode == 2
+    assert process.stderr.count("--save nowhere/run.safetensors: there is no folder nowhere") == 1, process.stderr
+
+
 def test_each_process_takes_a_gpu_of_its_own(cuda, images, monkeypatch):
     """With one real GPU both processes take it, and exchange through the host."""
     if is_stand_in():
