@@ -8,18 +8,18 @@ some samples at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy
 
 from . import convolution_plans, depthwise
-from .convolution_plans import PAD, Plan
+from .convolution_plans import PAD, Padding, Part, Plan
 from .kernel import LEAST, flat
-from .processor import VECTORS, tile_width
-from .products import Operand, Result, multiply, steps
-from .products_loops import MULTIPLY
+from .processor import VECTORS, tile_shape, tile_width
+from .products import Operand, Result, multiply, pack, steps
+from .products_loops import MULTIPLY, PACK
 from .windows import geometry
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 #: In how many parts the gradient in the input is computed at most. Each is a product of its own, of few of the kernel's
 #: places; with more, one product and additions of its results, as NumPy's version does, are faster.
 MOST_PHASES = 4
+
+#: Positions of all samples below which it does not pay to copy the weight to panels.
+_FEW = 1 << 10
+#: Terms of a weight gradient's sums from which on 
+_LONG = 1 << 11
 
 _FLOATS = (numpy.dtype("float32"), numpy.dtype("float64"))
 
@@ -65,19 +70,50 @@ def conv(
     if plan.depthwise:
         return depthwise.conv(x, weight, bias, plan.geo)
     out = numpy.empty((x.shape[0], weight.shape[0], *plan.size), x.dtype)
-    length, positions, block = plan.ins * plan.taps, plan.positions, plan.padded.samples(x)
-    a = Operand(weight, steps(plan.outs, length), steps(length), plan.outs * length)
-    for start in range(0, x.shape[0], block):
-        part, target = x[start : start + block], out[start : start + block]
-        multiply(
-            launch, a,
-            Operand(plan.padded.apply(pad, part), plan.inputs, plan.columns, plan.ins * plan.plane,
-                    sample=plan.channels * plan.plane, spare=plan.padded.spare),
-            Result(target, positions, plan.targets, plan.outs * positions, weight.shape[0] * positions,
-                   bias=None if bias is None else (bias, plan.outs, 1, 0)),
-            groups, len(part),
-        )  # fmt: skip
+    _multiply(launch, pad, x, weight, plan.ins * plan.taps, out, plan.padded, [plan.forward], groups, bias)
     return out
+
+
+def _multiply(
+    launch: Any, pad: Any, x: Array, weight: Array, step: int, out: Array, padded: Padding, parts: Sequence[Part],
+    groups: int, bias: Array | None = None,
+) -> None:  # fmt: skip
+    """Write a convolution, or its gradient in the input. In the weight, channels of the result are ``step`` apart."""
+    outs, plane, pixels = out.shape[1] // groups, prod(padded.size), prod(out.shape[2:])
+    rows, parts, block = steps(outs, step), [part for part in parts if len(part.weights)], padded.samples(x)
+    weights = [Operand(weight, rows, part.weights, weight.size // groups) for part in parts]
+    packed = [_packed(w, part, len(x)) if groups == 1 else None for w, part in zip(weights, parts, strict=True)]
+    for start in range(0, len(x), block):
+        inputs, target = padded.apply(pad, x[start : start + block]), out[start : start + block]
+        sample, sample_c = x.shape[1] * plane, out.shape[1] * pixels
+        for part, w, panels in zip(parts, weights, packed, strict=True):
+            if panels is None:
+                b = Operand(inputs, part.inputs, part.columns, x.shape[1] // groups * plane, 0, sample, padded.spare)
+                added = None if bias is None else (bias, outs, 1, 0)
+                result = Result(target, pixels, part.places, outs * pixels, sample_c, bias=added)
+                multiply(launch, w, b, result, groups, len(target))
+            else:
+                a = Operand(inputs, part.bases, part.inputs, set=sample)
+                added = None if bias is None else (bias, 0, 0, 1)
+                result = Result(target, part.targets, steps(outs, pixels), bias=added, set=sample_c)
+                multiply(launch, a, panels, result, sets=len(target))
+
+
+def _packed(weight: Operand, part: Part, samples: int) -> Operand | None:
+    """The weight as the second matrix of a product, whose first one has a row for each position; or None if it had
+    better be the first matrix: if there are few positions, or if more numbers would be computed that nobody needs.
+    """
+    itemsize, height, channels = weight.array.itemsize, tile_shape()[0], len(weight.rows)
+    lanes = tile_width(itemsize) // VECTORS
+    least = _up(channels, height) * len(part.columns)
+    if samples * len(part.bases) < _FEW or _up(channels, lanes) * _up(len(part.bases), height) > least:
+        return None
+    panels = PACK.of(weight.array.dtype, weight.array.size * _FEW)
+    return panels and pack(panels, weight._replace(rows=weight.columns, columns=weight.rows))
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step
 
 
 def conv_grad_weight(
@@ -97,20 +133,27 @@ def conv_grad_weight(
     sample, total = plan.channels * plan.plane, x.shape[0] * positions
     # Either the gradient or the inputs are copied to panels. With the gradient, each tile of the result has to be
     # transposed, too.
-    turned = total * plan.outs + 2 * length * plan.outs * max(total // convolution_plans.LONG, 1) < total * length
+    turned = (total + length) * plan.outs < total * length
+    # In a result that is not turned, whole vectors are added; but then it has to be turned at the end.
+    apart = turned and total >= _LONG
+    if apart:
+        out = numpy.empty((groups, length, plan.outs), x.dtype)
     for start in range(0, x.shape[0], block):
         part, gradient = x[start : start + block], g[start : start + block]
-        n, bases = plan.of_samples(len(part), sample, plan.bases)
+        n, bases = plan.of_samples(len(part), sample, plan.forward.bases)
         _, places = plan.of_samples(len(part), row, steps(positions))
-        inputs = (plan.padded.apply(pad, part), plan.inputs, bases, plan.ins * plan.plane, n * sample)
+        inputs = (plan.padded.apply(pad, part), plan.forward.inputs, bases, plan.ins * plan.plane, n * sample)
         gradients = (gradient, steps(plan.outs, positions), places, plan.outs * positions, n * row)
         a, b = (inputs, gradients) if turned else (gradients, inputs)
-        rows, columns = (1, steps(plan.outs, length)) if turned else (length, steps(length))
+        if apart:
+            rows, columns = plan.outs, steps(plan.outs)
+        else:
+            rows, columns = (1, steps(plan.outs, length)) if turned else (length, steps(length))
         multiply(
             launch, Operand(*a), Operand(b[0], b[2], b[1], *b[3:]),
             Result(out, rows, columns, plan.outs * length, adds=start > 0), groups, depth=len(part) * positions,
         )  # fmt: skip
-    return out
+    return numpy.ascontiguousarray(out.swapaxes(1, 2)).reshape(shape) if apart else out
 
 
 def conv_grad_input(
@@ -130,21 +173,9 @@ def conv_grad_input(
         return depthwise.conv_grad_input(g, weight, size, plan.geo)
     if prod(stride) > MOST_PHASES:
         return NotImplemented
-    (padded, phases), pixels = plan.gradient, prod(size)
-    out = (numpy.empty if all(len(p.weights) for p in phases) else numpy.zeros)(shape, g.dtype)
-    block, plane = padded.samples(g), prod(padded.size)
-    rows = steps(plan.ins, plan.taps)
-    for start in range(0, g.shape[0], block):
-        part, target = g[start : start + block], out[start : start + block]
-        gradient = padded.apply(pad, part)
-        for phase in phases:
-            if len(phase.weights):
-                multiply(
-                    launch, Operand(weight, rows, phase.weights, plan.outs * plan.ins * plan.taps),
-                    Operand(gradient, phase.gradients, phase.bases, plan.outs * plane, sample=g.shape[1] * plane,
-                            spare=padded.spare),
-                    Result(target, pixels, phase.targets, plan.ins * pixels, shape[1] * pixels), groups, len(part),
-                )  # fmt: skip
+    padded, parts = plan.gradient
+    out = (numpy.empty if all(len(part.weights) for part in parts) else numpy.zeros)(shape, g.dtype)
+    _multiply(launch, pad, g, weight, plan.taps, out, padded, parts, groups)
     return out
 
 

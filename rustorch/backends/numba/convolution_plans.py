@@ -133,21 +133,25 @@ def _both(outer: Array, inner: Array) -> Array:
 
 
 # -- plans -------------------------------------------------------------------------------------------------------------
-class Phase(NamedTuple):
-    """A part of the gradient in the input: those elements that the same places of the kernel reach.
+class Part(NamedTuple):
+    """One of the products that compute a convolution, or its gradient in the input.
 
     Attributes
     ----------
-    gradients, weights : array of int64
-        For each output channel of a group and each of these places, where the gradient and the weight are.
+    inputs, weights : array of int64
+        For each channel of a group that is read, and each place of the kernel: where the input and the weight are.
     bases, targets : array of int64
-        For each element of the part, where its first gradient is, and where it is itself; -1 for none.
+        For each position, where its first input is, and where its result goes.
+    columns, places : array of int64
+        As these, with places at the ends of rows that are no positions: there the target is -1. See `Plan._part`.
     """
 
-    gradients: Array
+    inputs: Array
     weights: Array
     bases: Array
     targets: Array
+    columns: Array
+    places: Array
 
 
 class Plan:
@@ -163,11 +167,8 @@ class Plan:
         How the input is copied.
     plane : int
         The elements of a channel of the copied input.
-    inputs, bases : array of int64
-        For each channel of a group and each place of the kernel, and for each position, where its input is.
-    columns, targets : array of int64
-        As ``bases``, and where the output of each position is, with places at the ends of rows that are no positions:
-        there the target is -1. See `_filled`.
+    forward : Part
+        What computes the output.
     """
 
     def __init__(
@@ -197,23 +198,25 @@ class Plan:
             [zeros - first + d * i for i in range(k)]
             for (_, k, _, d, first, _), zeros in zip(self._axes, padded.before, strict=True)
         ]
-        self.inputs = _both(steps(self.ins, self.plane), padded.places(taps))
-        self.bases = padded.places([[s * i for i in range(o)] for _, _, s, _, _, o in self._axes])
         self._lanes = lanes
-        self.columns, self.targets = self._filled(padded, self.bases, steps(self.positions), geo.size[-1])
+        self.forward = self._part(
+            padded.spare, _both(steps(self.ins, self.plane), padded.places(taps)), steps(self.ins * self.taps),
+            padded.places([[s * i for i in range(o)] for _, _, s, _, _, o in self._axes]), steps(self.positions),
+            geo.size[-1],
+        )  # fmt: skip
 
-    def _filled(self, padded: Padding, bases: Array, targets: Array, row: int) -> tuple[Array, Array]:
+    def _part(self, spare: bool, inputs: Array, weights: Array, bases: Array, targets: Array, row: int) -> Part:
         """Make rows of positions longer, to whole vectors, with places that are no positions. Each row then begins with
         a vector, and products read their vectors from the input itself. At most a fifth more is computed.
         """
         more = -row % self._lanes
-        if not padded.spare or not more or 5 * more > row:
-            return bases, targets
+        if not spare or not more or 5 * more > row:
+            return Part(inputs, weights, bases, targets, bases, targets)
         rows = bases.reshape(-1, row)
         beyond = rows[:, -1:] + numpy.arange(1, more + 1)
         none = numpy.full(beyond.shape, -1, numpy.int64)
         columns, places = numpy.concatenate([rows, beyond], 1), numpy.concatenate([targets.reshape(-1, row), none], 1)
-        return columns.reshape(-1), places.reshape(-1)
+        return Part(inputs, weights, bases, targets, columns.reshape(-1), places.reshape(-1))
 
     def of_samples(self, samples: int, sample: int, places: Array) -> tuple[int, Array]:
         """For how many of the samples a table of all positions is made, and the table: ``sample`` is how far apart
@@ -223,11 +226,11 @@ class Plan:
         return n, _both(steps(n, sample), places)
 
     @cached_property
-    def gradient(self) -> tuple[Padding, list[Phase]]:
+    def gradient(self) -> tuple[Padding, list[Part]]:
         """How the output's gradient is copied, and the parts of the input's.
 
         With a stride, neighbours in the input are reached from different places of the kernel. A part has each
-        ``stride``-th element of each dimension.
+        ``stride``-th element of each dimension: those that the same places of the kernel reach.
         """
         axes = [
             [(r, [(t, (r + b - t * d) // s) for t in range(k) if (r + b - t * d) % s == 0]) for r in range(min(s, n))]
@@ -239,7 +242,7 @@ class Plan:
         padded = Padding(self.size, [min(m) for m in moves], highest, 1, self.size == source)
         return padded, [self._phase(padded, phase) for phase in product(*axes)]
 
-    def _phase(self, padded: Padding, phase: Sequence[tuple[int, list[tuple[int, int]]]]) -> Phase:
+    def _phase(self, padded: Padding, phase: Sequence[tuple[int, list[tuple[int, int]]]]) -> Part:
         sizes = [range(-(-(n - r) // s)) for (n, _, s, *_), (r, _) in zip(self._axes, phase, strict=True)]
         moves = [[b + move for _, move in taps] for b, (_, taps) in zip(padded.before, phase, strict=True)]
         places = [
@@ -247,11 +250,10 @@ class Plan:
         ]
         taps = _places([[t for t, _ in taps] for _, taps in phase], tuple([k for _, k, *_ in self._axes]))
         targets = _places(places, tuple([n for n, *_ in self._axes]))
-        return Phase(
-            _both(steps(self.outs, prod(padded.size)), padded.places(moves)),
-            _both(steps(self.outs, self.ins * self.taps), taps),
-            *self._filled(padded, padded.places(sizes), targets, len(sizes[-1])),
-        )
+        return self._part(
+            padded.spare, _both(steps(self.outs, prod(padded.size)), padded.places(moves)),
+            _both(steps(self.outs, self.ins * self.taps), taps), padded.places(sizes), targets, len(sizes[-1]),
+        )  # fmt: skip
 
 
 #: Positions of plans of which a few hundred are kept, and not just the last ones: their tables are small.

@@ -98,8 +98,8 @@ def _product(launch: Callable[..., None], a: Array, b: Array, out: Array, bias: 
     turned, rows_a, depth_a, depth_b, columns_b, columns_c, work = plan
     first, second = (b, a) if turned else (a, b)
     launch(
-        work.items, work.multiplications, first, rows_a, depth_a, second, depth_b, columns_b, out, columns_c, bias,
-        work.numbers,
+        work.items, work.multiplications, first, rows_a, depth_a, second, depth_b, columns_b, out, work.rows,
+        columns_c, bias, work.numbers,
     )  # fmt: skip
     return out
 

@@ -66,14 +66,16 @@ class Operand(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Where the elements of a product go: at ``i * row`` plus the place of column j.
+    """Where the elements of a product go: at the sum of a row's and a column's place.
 
     Attributes
     ----------
     array : array
         In one piece. `plan_work` does not need it.
-    row : int
+    rows : int or array of int64
+        How far apart rows are, or where they are.
     columns : array of int64
+        -1 for a column that is not written.
     group, sample, set : int
         As those of `Operand`.
     adds : bool
@@ -83,7 +85,7 @@ class Result(NamedTuple):
     """
 
     array: Array
-    row: int
+    rows: int | Array
     columns: Array
     group: int = 0
     sample: int = 0
@@ -102,14 +104,22 @@ def whole(strides: Sequence[int], itemsize: int) -> bool:
     return all(step >= 0 and step % itemsize == 0 for step in strides)
 
 
-def pack(launch: Callable[..., None], b: Array) -> Array:
-    """A matrix as panels, (panels, rows, columns of a tile), for bodies of kernels that multiply with it often."""
-    (depth, columns), size, width = b.shape, b.itemsize, tile_width(b.itemsize)
-    b = b if in_steps(b) else b.copy()
-    out = numpy.empty((-(-columns // width), depth, width), b.dtype)
-    launch(len(out), out.size, b, steps(depth, b.strides[0] // size), steps(columns, b.strides[1] // size), out, depth,
-           columns)  # fmt: skip
-    return out
+def pack(launch: Callable[..., None], b: Operand) -> Operand:
+    """The second matrix of products as panels, for kernels that multiply with it often.
+
+    Its array is (panels, depth, columns of a tile), and its last columns are repeated.
+    """
+    depth, columns, width = len(b.rows), len(b.columns), tile_width(b.array.itemsize)
+    out = numpy.empty((-(-columns // width), depth, width), b.array.dtype)
+    launch(len(out), out.size, b.array, b.rows, b.columns, out, depth, columns)
+    places = (steps(len(out), depth * width)[:, None] + steps(width)).reshape(-1)
+    return Operand(out, steps(depth, width), places[:columns], spare=True)
+
+
+def matrix(x: Array) -> Operand:
+    """An operand that is a matrix."""
+    x = x if in_steps(x) else x.copy()
+    return Operand(x, *[steps(n, step // x.itemsize) for n, step in zip(x.shape, x.strides, strict=True)])
 
 
 class Work(NamedTuple):
@@ -121,12 +131,15 @@ class Work(NamedTuple):
         For the launch.
     splits : int
         In how many parts the depth is cut. Each part has a result of its own.
+    rows : array of int64
+        Where the result's rows are.
     numbers : array of int64
     """
 
     items: int
     multiplications: int
     splits: int
+    rows: Array
     numbers: Array
 
 
@@ -151,20 +164,22 @@ def plan_work(
             parts = min(-(-rows // tile_shape()[0]), max(-(-threads // (groups * panels)), min(wanted, rows // 128)))
     adds, split_c = (c.adds, 0) if splits == 1 else (False, size)
     _, *bias_steps = c.bias or (None, 0, 0, 0)
+    row, rows_c = (c.rows, steps(rows, c.rows)) if isinstance(c.rows, int) else (0, c.rows)
     numbers = numpy.array(
         [
             rows, parts, each, total, panels, b.sample, c.sample, a.group, b.group, c.group, table, depth, a.outer,
-            b.outer, c.row, adds, c.bias is not None, *bias_steps, splits, split_c, b.spare,
+            b.outer, row, adds, c.bias is not None, *bias_steps, splits, split_c, b.spare,
             in_set, a.set, b.set, c.set,
         ],
         numpy.int64,
     )  # fmt: skip
-    return Work(groups * splits * parts * panels, groups * rows * total * depth // 16, splits, numbers)
+    return Work(groups * splits * parts * panels, groups * rows * total * depth // 16, splits, rows_c, numbers)
 
 
 def multiply(
-    launch: Callable[..., None], a: Operand, b: Operand, c: Result, groups: int = 1, samples: int = 1, depth: int = 0
-) -> None:
+    launch: Callable[..., None], a: Operand, b: Operand, c: Result, groups: int = 1, samples: int = 1, depth: int = 0,
+    sets: int = 1,
+) -> None:  # fmt: skip
     """Multiply matrices, and share the work between the threads.
 
     Parameters
@@ -179,12 +194,14 @@ def multiply(
         How often the columns' tables are repeated.
     depth : int
         The length of the sums, if it is not that of the depth's tables: these are repeated then.
+    sets : int
+        The number of sets of groups.
     """
-    work = plan_work(a, b, c, c.array.itemsize, c.array.size, get_num_threads(), groups, samples, depth)
+    work = plan_work(a, b, c, c.array.itemsize, c.array.size, get_num_threads(), groups, samples, depth, sets)
     out = c.array if work.splits == 1 else numpy.empty((work.splits, *c.array.shape), c.array.dtype)
     launch(
-        work.items, work.multiplications, a.array, a.rows, a.columns, b.array, b.rows, b.columns, out, c.columns,
-        None if c.bias is None else c.bias[0], work.numbers,
+        work.items, work.multiplications, a.array, a.rows, a.columns, b.array, b.rows, b.columns, out, work.rows,
+        c.columns, None if c.bias is None else c.bias[0], work.numbers,
     )  # fmt: skip
     if work.splits > 1:
         if c.adds:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from .kernel import Kernel
 
 if TYPE_CHECKING:
-    from .reductions import scratch
-    from .tile import copy_row, copy_run, fetch, tile, tile_columns, tile_rows, turn
+    from .reductions import part, scratch
+    from .tile import copy_row, copy_run, fetch, put_turned, tile, tile_columns, tile_rows, turn
 
     T: Any = float
 
@@ -89,20 +89,15 @@ def clear(row: Any) -> None:
         row[i] = T(0.0)
 
 
-def _put(block: Any, c: Any, place: int, step: int, places: Any, rows: int, count: int, width: int, adds: int) -> None:
+def _put(
+    block: Any, c: Any, target: int, rows_c: Any, row: int, rows: int, outputs: Any, count: int, width: int, adds: int
+) -> None:
     """Write a tile to places that do not lie side by side, or add it to what is there. Those below 0 are left out."""
-    if step == 1:
-        for j in range(count):
-            if places[j] >= 0:
-                column = c[place + places[j] : place + places[j] + rows]
-                for i in range(column.size):
-                    column[i] = (column[i] if adds else T(0.0)) + block[i * width + j]
-    else:
-        for i in range(rows):
-            for j in range(count):
-                if places[j] >= 0:
-                    p = place + i * step + places[j]
-                    c[p] = (c[p] if adds else T(0.0)) + block[i * width + j]
+    for j in range(count):
+        if outputs[j] >= 0:
+            for i in range(rows):
+                p = target + outputs[j] + rows_c[row + i]
+                c[p] = (c[p] if adds else T(0.0)) + block[i * width + j]
 
 
 def _find_columns(
@@ -131,11 +126,12 @@ def _find_columns(
     return runs
 
 
-def _find_vectors(outputs: Any, lanes: int, places: Any, counts: Any) -> int:
-    """Find where the vectors of a tile go, and how many of their columns. Returns how many vectors are written,
-    or 0 if the columns of one do not lie side by side, or if one that goes nowhere is not at the end.
+def _find_vectors(outputs: Any, lanes: int, row: int, places: Any, counts: Any) -> int:
+    """Find where the vectors of a tile go, and how many of their columns. Returns how many vectors are written; times
+    -1 if they cannot be written as they are: if the columns of one do not lie side by side, if one that goes nowhere
+    is not at the end, or if rows are not ``row`` apart, but anywhere, which is ``row`` 0.
     """
-    whole, breadth = True, 1
+    whole, breadth = row != 0, 1
     for v in range(2):
         end, last = v * lanes, (v + 1) * lanes
         while (end < last) & (outputs[min(end, last - 1)] >= 0):
@@ -144,66 +140,72 @@ def _find_vectors(outputs: Any, lanes: int, places: Any, counts: Any) -> int:
         whole &= _side_by_side(outputs, v * lanes, end)
         for j in range(end, last):
             whole &= outputs[j] < 0
-        if counts[v] > 0:
-            breadth = v + 1
+        for j in range(v * lanes, last):
+            if outputs[j] >= 0:
+                breadth = v + 1
     if whole:
         return breadth
     places[0], places[1], counts[0], counts[1] = 0, lanes, lanes, lanes
-    return 0
+    return -breadth
 
 
 def _tiles(
     a: Any, at_a: int, rows_a: Any, first_row: int, end_row: int, depths_a: Any, depth: int, length: int, second: Any,
-    table_b: Any, line: int, begins: Any, c: Any, target: int, row_c: int, block: Any, outputs: Any, places: Any,
-    counts: Any, breadth: int, adds: int, width: int,
+    table_b: Any, line: int, begins: Any, c: Any, target: int, rows_c: Any, block: Any, outputs: Any, places: Any,
+    counts: Any, breadth: int, adds: int, width: int, numbers: Any, bias: Any, at_bias: int, added: Any, biased: int,
 ) -> None:  # fmt: skip
     """Compute the tiles of a panel for some rows and a part of the depth."""
-    height = tile_rows()
+    height, direct = tile_rows(), breadth > 0
     for i in range(first_row, end_row, height):
         n = min(height, end_row - i)
         for q in range(i + height, min(i + 2 * height, end_row)):  # where the next rows begin; the processor goes on
             ahead = at_a + rows_a[q] + depths_a[depth]
-            for k in range(0, length // 4, 16):
+            for k in range(0, min(length // 4, 64), 16):
                 fetch(a, ahead + k)
-        place = target + i * row_c
-        result, at_c, step, adds_up = (c, place, row_c, adds) if breadth else (block, 0, width, 0)
-        if breadth == 1:
+        result, at_c, step, adds_up = (c, target + rows_c[i], numbers[14], adds) if direct else (block, 0, width, 0)
+        if abs(breadth) == 1:
             tile(a, at_a, rows_a, i, n, depths_a, depth, length, second, table_b, line, begins, result, places, at_c,
                  step, counts, adds_up, 1)  # fmt: skip
         else:
             tile(a, at_a, rows_a, i, n, depths_a, depth, length, second, table_b, line, begins, result, places, at_c,
                  step, counts, adds_up, 2)  # fmt: skip
-        if breadth == 0:
-            _put(block, c, place, row_c, outputs, n, width, width, adds)
+        if direct:
+            continue
+        if biased:
+            _add_to_block(block, bias, at_bias + i * numbers[18], numbers[18], n, added, width)
+        if (n < height) | (rows_c[i + n - 1] != rows_c[i] + height - 1):
+            _put(block, c, target, rows_c, i, n, outputs, width, width, adds)
+        elif breadth == -1:
+            put_turned(block, c, target + rows_c[i], outputs, adds, 1)
+        else:
+            put_turned(block, c, target + rows_c[i], outputs, adds, 2)
+
+
+def _add_to_block(block: Any, bias: Any, at: int, of_row: int, rows: int, added: Any, width: int) -> None:
+    """Add the bias to a tile that is not written yet."""
+    for i in range(rows):
+        row, more = part(block, i * width, width), bias[at + i * of_row] if of_row else T(0.0)
+        for j in range(row.size):
+            row[j] += added[j] + more
 
 
 def _add_bias(
-    numbers: Any, bias: Any, group: int, first: int, first_row: int, end_row: int, c: Any, target: int, outputs: Any,
-    places: Any, counts: Any, breadth: int, added: Any, width: int,
+    numbers: Any, bias: Any, at: int, added: Any, first_row: int, end_row: int, c: Any, target: int, rows_c: Any,
+    places: Any, counts: Any, breadth: int, width: int,
 ) -> None:  # fmt: skip
-    """Add the bias to some rows of a panel."""
-    each, row_c = numbers[2], numbers[14]
-    of_group, of_row, of_column = numbers[17], numbers[18], numbers[19]
-    for j in range(width):
-        added[j] = bias[group * of_group + (first + j) % each * of_column] if of_column else T(0.0)
+    """Add the bias to some rows of a panel whose columns lie side by side."""
     for i in range(first_row, end_row):
-        place, more = target + i * row_c, T(0.0)
-        if of_row:
-            more = bias[group * of_group + i * of_row]
+        place, more = target + rows_c[i], bias[at + i * numbers[18]] if numbers[18] else T(0.0)
         for v in range(breadth):
             line = c[place + places[v] : place + places[v] + counts[v]]
             terms = added[v * (width // 2) : v * (width // 2) + counts[v]]
             for j in range(line.size):
                 line[j] += terms[j] + more
-        if breadth == 0:
-            for j in range(width):
-                if outputs[j] >= 0:
-                    c[place + outputs[j]] += added[j] + more
 
 
 def _multiply(
-    a: Any, rows_a: Any, depths_a: Any, b: Any, depths_b: Any, columns_b: Any, c: Any, columns_c: Any, bias: Any,
-    numbers: Any, start: int, stop: int,
+    a: Any, rows_a: Any, depths_a: Any, b: Any, depths_b: Any, columns_b: Any, c: Any, rows_c: Any, columns_c: Any,
+    bias: Any, numbers: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
     """An item is a panel of columns, for a range of rows, a range of the depth, a group, and a set of groups."""
     rows, parts, total, panels, splits, spare = (
@@ -227,18 +229,21 @@ def _multiply(
         first = number * width
         count = min(width, total - first)
         runs = _find_columns(numbers, first, count, width, columns_b, columns_c, inputs, outputs, runs_at)
-        breadth, pieces = _find_vectors(outputs, lanes, places, counts), _parts(inputs, width)
+        breadth, pieces = _find_vectors(outputs, lanes, numbers[14], places, counts), _parts(inputs, width)
         direct = (spare != 0) & _side_by_side(inputs, 0, lanes)
-        direct &= (breadth == 1) | _side_by_side(inputs, lanes, width)
+        direct &= (abs(breadth) == 1) | _side_by_side(inputs, lanes, width)
         if (pieces > 16) & (count < width):  # no column is copied there, and denormal numbers of old ones are slow
             clear(panel[0 : min(most, min(table, whole)) * width])
+        at_bias = group * numbers[17]
+        for j in range(width):
+            added[j] = bias[at_bias + (first + j) % numbers[2] * numbers[19]] if numbers[19] else T(0.0)
         target = set_ * numbers[26] + group * numbers[9] + split * numbers[21]
         begin, end = outers * split // splits * table, min(outers * (split + 1) // splits * table, whole)
         for base in range(begin, end, table):
             at_a = set_ * numbers[24] + group * numbers[7] + base // table * numbers[12]
             at_b = set_ * numbers[25] + group * numbers[8] + base // table * numbers[13]
             long = min(table, whole - base)
-            blocks = (long + most - 1) // most
+            blocks = 1 if direct else (long + most - 1) // most
             for index in range(blocks):
                 depth = long * index // blocks
                 length = long * (index + 1) // blocks - depth
@@ -250,11 +255,13 @@ def _multiply(
                     else:
                         _fill(panel, b, at_b, depths_b, depth, length, inputs, pieces, count, width)
                 second, table_b, line = (b, depths_b, depth) if direct else (panel, lines, 0)
+                biased = numbers[16] if base + depth == begin else 0
                 _tiles(a, at_a, rows_a, first_row, end_row, depths_a, depth, length, second, table_b, line, begins, c,
-                       target, numbers[14], block, outputs, places, counts, breadth, more, width)  # fmt: skip
-        if numbers[16]:
-            _add_bias(numbers, bias, group, first, first_row, end_row, c, target, outputs, places, counts, breadth,
-                      added, width)  # fmt: skip
+                       target, rows_c, block, outputs, places, counts, breadth, more, width, numbers, bias, at_bias,
+                       added, biased)  # fmt: skip
+        if (numbers[16] != 0) & (breadth > 0):
+            _add_bias(numbers, bias, at_bias, added, first_row, end_row, c, target, rows_c, places, counts, breadth,
+                      width)  # fmt: skip
 
 
 def _pack(b: Any, depths: Any, columns: Any, out: Any, depth: int, count: int, start: int, stop: int) -> None:
@@ -269,4 +276,4 @@ def _pack(b: Any, depths: Any, columns: Any, out: Any, depth: int, count: int, s
 
 
 PACK = Kernel(_pack, "T[] i8[] i8[] T[] int int", name="pack")
-MULTIPLY = Kernel(_multiply, "T[] i8[] i8[] T[] i8[] i8[] T[] i8[] T[]? i8[]", name="multiply")
+MULTIPLY = Kernel(_multiply, "T[] i8[] i8[] T[] i8[] i8[] T[] i8[] i8[] T[]? i8[]", name="multiply")

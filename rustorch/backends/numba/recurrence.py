@@ -12,7 +12,7 @@ from ..threads import get_num_threads
 from .fusing import PYTHON
 from .kernel import Kernel
 from .processor import tile_shape
-from .products import pack, steps
+from .products import matrix, pack, steps
 from .products_loops import PACK, clear
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def run(
         The number of steps, of samples, and of units.
     """
     sequence, panels = launches
-    packed = pack(panels, weight)
+    packed = pack(panels, matrix(weight)).array
     depth, height = weight.shape[0], tile_shape()[0]
     block = -(-batch // (height * get_num_threads())) * height  # samples of a thread: each reads all weights
     block = min(block, MOST)

@@ -189,6 +189,63 @@ def tile(
     return signature, generate
 
 
+@intrinsic(prefer_literal=True)
+def put_turned(
+    typing_context: Any, block: Any, c: Any, place: Any, outputs: Any, adds: Any, breadth: Any
+) -> Any:
+    """Write a whole tile whose rows lie side by side in the result: the element in row i and column j of a block goes to
+    ``c[place + outputs[j] + i]``, or is added to what is there if ``adds`` is not 0. Columns whose output is below 0 are
+    left out. There are ``breadth`` vectors, 1 or 2.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        vectors, height = _Vectors(context, builder, block), tile_shape()[0]
+        source, target, table = (vectors.data(signature.args[i], values[i]) for i in (0, 1, 3))
+        is_sum = builder.icmp_signed("!=", values[4], WORD(0))
+        for v in range(breadth.literal_value):
+            rows = [vectors.load(source, WORD(i * vectors.columns + v * vectors.lanes)) for i in range(height)]
+            for j, column in enumerate(_turned(vectors, rows)):
+                output = vectors.number(table, WORD(v * vectors.lanes + j))
+                with builder.if_then(builder.icmp_signed(">=", output, WORD(0))):
+                    start = builder.add(values[2], output)
+                    with builder.if_else(is_sum) as (then, otherwise):
+                        for branch, adding in ((then, True), (otherwise, False)):
+                            with branch:
+                                for offset, piece in column:
+                                    at = builder.add(start, WORD(offset))
+                                    old = vectors.load(target, at, piece.type.count) if adding else None
+                                    vectors.store(builder.fadd(piece, old) if adding else piece, target, at)
+        return context.get_dummy_value()
+
+    word = types.int64
+    return types.void(block, c, word, outputs, word, breadth), generate
+
+
+def _turned(vectors: _Vectors, rows: list[Any]) -> list[list[tuple[int, Any]]]:
+    """The columns of a matrix of these rows, each as pieces: where they begin, and vectors.
+
+    All numbers one after another, a shuffle that takes turns between their first and second half moves the highest bit
+    of a number's place to the end. So many shuffles as a row's number has bits make the column's number come first.
+    """
+    height, lanes = len(rows), vectors.lanes
+    size = 1 << (height - 1).bit_length()
+    rows = rows + [ir.Constant(vectors.type, ir.Undefined)] * (size - height)
+    for _ in range(size.bit_length() - 1):
+        halves = zip(rows[: size // 2], rows[size // 2 :], strict=True)
+        pairs = [i // 2 + i % 2 * lanes for i in range(2 * lanes)]
+        rows = [vectors.shuffle(a, b, pairs[k : k + lanes]) for a, b in halves for k in (0, lanes)]
+    columns = []
+    for j in range(lanes):
+        pieces, offset = [], 0
+        while offset < height:
+            length = min(1 << ((height - offset).bit_length() - 1), lanes)
+            row, first = divmod(j * size + offset, lanes)
+            pieces.append((offset, vectors.shuffle(rows[row], rows[row], range(first, first + length))))
+            offset += length
+        columns.append(pieces)
+    return columns
+
+
 def _once(module: Any) -> Any:
     """What tells LLVM not to write a loop's body several times: there are no registers for it."""
     disabled = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])

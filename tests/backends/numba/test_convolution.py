@@ -102,9 +102,9 @@ def test_like_the_plain_version(name: str, case: str, dtype: str, sharing: None)
 def test_rows_are_filled_up_where_that_pays() -> None:
     """Rows of 14 positions become rows of 16 on a processor whose vectors have 16 numbers, rows of 9 do not."""
     for row, length in ((14, 16), (16, 16), (9, 9)):
-        plan = convolution_plans.Plan(4, (5, row), (6, 4, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1, 16)
-        assert len(plan.columns) == len(plan.targets) == 5 * length
-        targets = plan.targets.reshape(5, length)
+        plan = convolution_plans.Plan(4, (5, row), (6, 4, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1, 16).forward
+        assert len(plan.columns) == len(plan.places) == 5 * length
+        targets = plan.places.reshape(5, length)
         numpy.testing.assert_array_equal(targets[:, :row].reshape(-1), numpy.arange(5 * row))
         assert (targets[:, row:] == -1).all()
 

@@ -240,7 +240,7 @@ def test_panels(dtype: str) -> None:
     launch = PACK.of(numpy.dtype(dtype), 1 << 20)
     assert launch is not None
     for matrix in (compiled.draw((9, 70), dtype), compiled.draw((70, 9), dtype).T):
-        panels = pack(launch, matrix)
+        panels = pack(launch, products.matrix(matrix)).array
         columns = panels.swapaxes(0, 1).reshape(9, -1)
         numpy.testing.assert_array_equal(columns[:, :70], matrix)
         numpy.testing.assert_array_equal(columns[:, 70:], numpy.repeat(matrix[:, -1:], columns.shape[1] - 70, 1))
