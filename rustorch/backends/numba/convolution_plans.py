@@ -19,6 +19,7 @@ from .windows import geometry, scratch
 
 if TYPE_CHECKING:
     from ..base import Array
+    from .reductions import copy_vector, split_vector
     from ..kernels.convolution import Pairs, Sizes
 
 #: Bytes of samples with their padding at a time. They fit into the cache that all cores share.
@@ -31,6 +32,34 @@ SPARE = 64
 
 
 # -- padding -----------------------------------------------------------------------------------------------------------
+def _copy(target: Any, at: int, source: Any, start: int, count: int) -> None:
+    """Copy ``count`` numbers. The last vector begins before the end of the one before it, if need be."""
+    if count >= 16:
+        for k in range(0, count - 15, 16):
+            copy_vector(target, at + k, source, start + k, 16)
+        copy_vector(target, at + count - 16, source, start + count - 16, 16)
+    elif count >= 8:
+        copy_vector(target, at, source, start, 8)
+        copy_vector(target, at + count - 8, source, start + count - 8, 8)
+    else:
+        for k in range(count):
+            target[at + k] = source[start + k]
+
+
+def _split(target: Any, even: int, odd: int, source: Any, start: int, count: int) -> None:
+    """Copy ``count`` numbers: the first, third, ... to ``even``, the others to ``odd``."""
+    pairs = count // 2
+    if pairs >= 8:
+        for k in range(0, pairs - 7, 8):
+            split_vector(target, even + k, odd + k, source, start + 2 * k)
+        split_vector(target, even + pairs - 8, odd + pairs - 8, source, start + 2 * pairs - 16)
+    else:
+        for k in range(pairs):
+            target[even + k], target[odd + k] = source[start + 2 * k], source[start + 2 * k + 1]
+    if count % 2:
+        target[even + pairs] = source[start + count - 1]
+
+
 def _pad(x: Any, out: Any, numbers: Any, start: int, stop: int) -> None:
     """Copy channels of samples, each a volume, into a larger one whose other elements are 0.
 
@@ -43,21 +72,17 @@ def _pad(x: Any, out: Any, numbers: Any, start: int, stop: int) -> None:
         whole = out[item * m0 * m1 * m2 : (item + 1) * m0 * m1 * m2]
         for i in range(whole.size):
             whole[i] = 0
-        for r in range(parts):
-            first = (p2 - r + parts - 1) // parts  # of this part, in the image
-            shift = r + first * parts - p2
-            count = max((n2 - shift + parts - 1) // parts, 0)
-            for i in range(n0):
-                for j in range(n1):
-                    place = ((item * m0 + i + p0) * m1 + j + p1) * m2 + r * line + first
-                    row, source = out[place : place + count], ((item * n0 + i) * n1 + j) * n2 + shift
-                    if parts == 1:
-                        line_of_x = x[source : source + count]
-                        for k in range(row.size):
-                            row[k] = line_of_x[k]
-                    else:
-                        for k in range(row.size):
-                            row[k] = x[source + k * parts]
+        for i in range(n0):
+            for j in range(n1):
+                place, source = ((item * m0 + i + p0) * m1 + j + p1) * m2, ((item * n0 + i) * n1 + j) * n2
+                if parts == 1:
+                    _copy(out, place + p2, x, source, n2)
+                elif parts == 2:
+                    first, second = place + p2 % 2 * line + p2 // 2, place + (1 - p2 % 2) * line + (p2 + 1) // 2
+                    _split(out, first, second, x, source, n2)
+                else:
+                    for k in range(n2):
+                        out[place + (k + p2) % parts * line + (k + p2) // parts] = x[source + k]
 
 
 PAD = Kernel(_pad, "T[] T[] i8[]", name="pad")

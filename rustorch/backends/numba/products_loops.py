@@ -93,11 +93,18 @@ def _put(
     block: Any, c: Any, target: int, rows_c: Any, row: int, rows: int, outputs: Any, count: int, width: int, adds: int
 ) -> None:
     """Write a tile to places that do not lie side by side, or add it to what is there. Those below 0 are left out."""
+    height = tile_rows()
     for j in range(count):
         if outputs[j] >= 0:
-            for i in range(rows):
-                p = target + outputs[j] + rows_c[row + i]
-                c[p] = (c[p] if adds else T(0.0)) + block[i * width + j]
+            at = target + outputs[j]
+            if rows == height:  # a loop of constant length
+                for i in range(height):
+                    place = part(c, at + rows_c[row + i], 1)
+                    place[0] = (place[0] if adds else T(0.0)) + part(block, i * width + j, 1)[0]
+            else:
+                for i in range(rows):
+                    place = part(c, at + rows_c[row + i], 1)
+                    place[0] = (place[0] if adds else T(0.0)) + block[i * width + j]
 
 
 def _find_columns(

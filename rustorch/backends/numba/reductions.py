@@ -1,4 +1,4 @@
-"""What loops over rows need besides arithmetic: sums and maxima that use all lanes, scratch on the stack.
+"""What loops over rows need besides arithmetic: sums and maxima that use all lanes, scratch on the stack, copies.
 
 A body calls these functions by name. Sums and maxima keep the rest of the body exact: LLVM may change the order of
 these additions alone, so ``(x - a) - b`` stays as it is written.
@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 
 from . import exponentials
 from .scalar import Scalar, absolute, where
+from .vectors import Vectors
 
 
 @intrinsic
@@ -86,3 +87,32 @@ def part(typing_context: Any, array: Any, start: Any, size: Any) -> Any:
         return piece._getvalue()
 
     return array(array, types.int64, types.int64), generate
+
+
+@intrinsic(prefer_literal=True)
+def copy_vector(typing_context: Any, target: Any, at: Any, source: Any, start: Any, lanes: Any) -> Any:
+    """Copy ``lanes`` numbers, a constant, that lie side by side."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        vectors = Vectors(context, builder, target, lanes.literal_value)
+        to, of = vectors.data(target, values[0]), vectors.data(source, values[2])
+        vectors.store(vectors.load(of, values[3]), to, values[1])
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, source, types.int64, lanes), generate
+
+
+@intrinsic
+def split_vector(typing_context: Any, target: Any, even: Any, odd: Any, source: Any, start: Any) -> Any:
+    """Copy 16 numbers that lie side by side: every second one to ``even``, the others to ``odd``."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        vectors = Vectors(context, builder, target, 16)
+        to, of = vectors.data(target, values[0]), vectors.data(source, values[3])
+        read = vectors.load(of, values[4])
+        for first in (0, 1):
+            vectors.store(vectors.shuffle(read, read, range(first, 16, 2)), to, values[1 + first])
+        return context.get_dummy_value()
+
+    word = types.int64
+    return types.void(target, word, word, source, word), generate
