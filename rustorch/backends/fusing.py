@@ -149,6 +149,7 @@ FUNCTIONS: Any = _Functions(
     conj=lambda x: x,
     real=lambda x: x,
     full_like=lambda x, value: x.like(value),
+    gelu_tail=_recording("gelu_tail"),
     isdtype=lambda dtype, kind: False,
     ones_like=lambda x: x.like(1.0),
     positive=lambda x: x,

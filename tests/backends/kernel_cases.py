@@ -88,6 +88,12 @@ CASES: dict[str, list[tuple]] = {
         (numpy.array(-1.0), 1.0),
         (draw(4, 3).T, 0.5),
     ],
+    "gelu_tail": [
+        (numpy.linspace(-1, 1, 70000),),
+        (draw(0, 2),),
+        (numpy.array(-1.0),),
+        (draw(4, 3).T / 4,),
+    ],
     "index_add": [
         (draw(4, 2), I([0, 2, 0, -1]), (3, 2), 0),
         (draw(2, 4), I([0, 0, 0, 1]), (2, 3), -1),

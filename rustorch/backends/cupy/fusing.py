@@ -12,6 +12,7 @@ import cupy
 import numpy
 
 from ..fusing import Language, Loop
+from ..kernels.activation import GELU_SHORT_TAIL, GELU_TAIL
 from .launch import REAL
 
 _FUNCTIONS = (
@@ -35,6 +36,13 @@ def _literal(value: float) -> str:
     return f"(T){value!r}"
 
 
+def _horner(coefficients: Sequence[float]) -> str:
+    text = _literal(coefficients[0])
+    for a in coefficients[1:]:
+        text = f"({text} * {{0}} + {_literal(a)})"
+    return text
+
+
 CUDA = Language(
     operations={
         **{name: f"{name}({{0}}, {{1}})" if name in _TWO else f"{name}({{0}})" for name in _FUNCTIONS},
@@ -49,6 +57,7 @@ CUDA = Language(
         "minimum": "{0} < {1} || {0} != {0} ? {0} : {1}",
         "sign": "{0} != {0} ? {0} : (T)(({0} > 0) - ({0} < 0))",
         "where": "{0} ? {1} : {2}",
+        "gelu_tail": f"sizeof(T) == 4 ? {_horner(GELU_SHORT_TAIL)} : {_horner(GELU_TAIL)}",
     },
     literal=_literal,
     assign="T {0} = {1};",

@@ -127,17 +127,38 @@ GELU_TAIL = (
     -0.09741150479881362,
     0.4751862457684028,
 )
+#: `GELU_TAIL` to float32's precision.
+GELU_SHORT_TAIL = (
+    -5.4336988225194265e-05,
+    7.00088507836043e-05,
+    0.0004877573469636272,
+    -0.0011155970394293088,
+    -0.0021916531173533393,
+    0.014475998107409018,
+    -0.03181667545087046,
+    0.03345232619996942,
+    0.007859802971643213,
+    -0.09741158901947475,
+    0.47518624148430366,
+)
 
 
 def gaussian(xp: Namespace, x: Array, rate: float) -> Array:
     """``exp(-rate * x * x)`` for a rate of 1/2 or 1.
 
     Rounding the square of a large number would change the result by many units in the last place. So x is split into a
-    number with few digits, whose square is exact, and a small rest.
+    number with few digits, whose square is exact, and a small rest. What their sum loses is made up for at the end.
     """
     x = xp.clip(x, -LIMIT, LIMIT)
     coarse = xp.round(x * 16) / 16
-    return xp.exp(-rate * (coarse * coarse)) * xp.exp(-rate * ((x - coarse) * (x + coarse)))
+    square, rest = rate * (coarse * coarse), rate * ((x - coarse) * (x + coarse))
+    total = square + rest
+    return xp.exp(-total) * (1 + ((total - square) - rest))
+
+
+def gelu_tail(xp: Namespace, x: Array) -> Array:
+    """`GELU_TAIL` of x, from -1 to 1, to the precision of x's dtype."""
+    return _polynomial(x, GELU_TAIL if x.dtype == xp.float64 else GELU_SHORT_TAIL)
 
 
 def gelu(xp: Namespace, x: Array) -> Array:
@@ -147,7 +168,7 @@ def gelu(xp: Namespace, x: Array) -> Array:
     t = xp.clip(xp.abs(x), 0.0, LIMIT)
     above, far = 1 + t, t + 3.75
     inverse = 1 / (above * far)  # for t / above and (t - 3.75) / far: one division is faster than two
-    q = (t * far) * inverse * _polynomial((t - 3.75) * above * inverse, GELU_TAIL) * gaussian(xp, t, 0.5)
+    q = (t * far) * inverse * xp.gelu_tail((t - 3.75) * above * inverse) * gaussian(xp, t, 0.5)
     return xp.where(x < 0, -q, x - q)
 
 

@@ -13,8 +13,8 @@ from ..fusing import Language, Loop
 from .kernel import LEAST, Kernel
 
 _CALLS = ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "exp",
-          "expm1", "floor", "fmod", "hypot", "log", "log10", "log1p", "log2", "pow", "sign", "sin", "sinh", "sqrt",
-          "tan", "tanh", "trunc")  # fmt: skip
+          "expm1", "floor", "fmod", "gelu_tail", "hypot", "log", "log10", "log1p", "log2", "pow", "sign", "sin", "sinh",
+          "sqrt", "tan", "tanh", "trunc")  # fmt: skip
 _TWO = frozenset({"atan2", "copysign", "fmod", "hypot", "pow"})
 _SIGNS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "greater": ">", "less_equal": "<=",

@@ -18,8 +18,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ..kernels.activation import GELU_SHORT_TAIL, GELU_TAIL
 from . import exponentials, logarithms, powers, trigonometry
-from .scalar import Scalar
+from .scalar import Scalar, polynomial
 from .scalar import where as select
 
 
@@ -122,6 +123,7 @@ sinh = _function("sinh", exponentials.sinh)
 cosh = _function("cosh", exponentials.cosh)
 tanh = _function("tanh", exponentials.tanh)
 erf = _function("erf", exponentials.erf)
+gelu_tail = _function("gelu_tail", lambda x: polynomial(x, x.pick(GELU_SHORT_TAIL, GELU_TAIL)))
 log = _function("log", logarithms.log)
 log1p = _function("log1p", logarithms.log1p)
 log2 = _function("log2", logarithms.log2)
