@@ -7,6 +7,10 @@ import statistics
 import time
 from collections.abc import Callable
 
+#: Seconds without work before each turn. After its last loop, PyTorch's OpenMP spins on a core for 4 to 8 ms, and the
+#: first calls of whoever comes next would share it.
+PAUSE = 0.02
+
 
 def medians(
     functions: dict[str, Callable[[], object]], rounds: int = 15, seconds: float = 0.15
@@ -40,6 +44,7 @@ def medians(
         for name in order[i % len(order) :] + order[: i % len(order)]:
             function, n = functions[name], calls[name]
             gc.collect()
+            time.sleep(PAUSE)
             start = time.perf_counter()
             for _ in range(n):
                 function()

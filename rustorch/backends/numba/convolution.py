@@ -32,8 +32,8 @@ MOST_PHASES = 4
 
 #: Positions of all samples below which it does not pay to copy the weight to panels.
 _FEW = 1 << 10
-#: Terms of a weight gradient's sums from which on 
-_LONG = 1 << 11
+#: A weight gradient with sums of at least so many terms, and with at most so many numbers, is turned at the end.
+_LONG, _LATE = 1 << 11, 1 << 18
 
 _FLOATS = (numpy.dtype("float32"), numpy.dtype("float64"))
 
@@ -128,16 +128,15 @@ def conv_grad_weight(
     g, x = flat(g), flat(x)
     if plan.depthwise:
         return depthwise.conv_grad_weight(g, x, kernel, plan.geo)
-    out, positions, length = numpy.empty(shape, x.dtype), plan.positions, plan.ins * plan.taps
+    positions, length = plan.positions, plan.ins * plan.taps
     block, row = plan.padded.samples(x), g.shape[1] * positions
-    sample, total = plan.channels * plan.plane, x.shape[0] * positions
-    # Either the gradient or the inputs are copied to panels. With the gradient, each tile of the result has to be
-    # transposed, too.
+    sample, total, size = plan.channels * plan.plane, x.shape[0] * positions, plan.outs * length
+    # Either the gradient or the inputs are copied to panels. With the gradient, the product is the turned result: each
+    # of its tiles is written turned, or all of it is turned at the end.
     turned = (total + length) * plan.outs < total * length
-    # In a result that is not turned, whole vectors are added; but then it has to be turned at the end.
-    apart = turned and total >= _LONG
-    if apart:
-        out = numpy.empty((groups, length, plan.outs), x.dtype)
+    late = turned and total >= _LONG and groups * size <= _LATE
+    out = numpy.empty((groups, length, plan.outs) if late else shape, x.dtype)
+    rows, columns = (plan.outs, 1) if late else (1, length) if turned else (length, 1)
     for start in range(0, x.shape[0], block):
         part, gradient = x[start : start + block], g[start : start + block]
         n, bases = plan.of_samples(len(part), sample, plan.forward.bases)
@@ -145,15 +144,11 @@ def conv_grad_weight(
         inputs = (plan.padded.apply(pad, part), plan.forward.inputs, bases, plan.ins * plan.plane, n * sample)
         gradients = (gradient, steps(plan.outs, positions), places, plan.outs * positions, n * row)
         a, b = (inputs, gradients) if turned else (gradients, inputs)
-        if apart:
-            rows, columns = plan.outs, steps(plan.outs)
-        else:
-            rows, columns = (1, steps(plan.outs, length)) if turned else (length, steps(length))
         multiply(
             launch, Operand(*a), Operand(b[0], b[2], b[1], *b[3:]),
-            Result(out, rows, columns, plan.outs * length, adds=start > 0), groups, depth=len(part) * positions,
+            Result(out, rows, steps(len(b[1]), columns), size, adds=start > 0), groups, depth=len(part) * positions,
         )  # fmt: skip
-    return numpy.ascontiguousarray(out.swapaxes(1, 2)).reshape(shape) if apart else out
+    return numpy.ascontiguousarray(out.swapaxes(1, 2)).reshape(shape) if late else out
 
 
 def conv_grad_input(

@@ -19,8 +19,8 @@ from .windows import geometry, scratch
 
 if TYPE_CHECKING:
     from ..base import Array
-    from .reductions import copy_vector, split_vector
     from ..kernels.convolution import Pairs, Sizes
+    from .reductions import copy_vector, split_vector
 
 #: Bytes of samples with their padding at a time. They fit into the cache that all cores share.
 CACHE = 1 << 22

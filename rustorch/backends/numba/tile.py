@@ -190,12 +190,10 @@ def tile(
 
 
 @intrinsic(prefer_literal=True)
-def put_turned(
-    typing_context: Any, block: Any, c: Any, place: Any, outputs: Any, adds: Any, breadth: Any
-) -> Any:
-    """Write a whole tile whose rows lie side by side in the result: the element in row i and column j of a block goes to
-    ``c[place + outputs[j] + i]``, or is added to what is there if ``adds`` is not 0. Columns whose output is below 0 are
-    left out. There are ``breadth`` vectors, 1 or 2.
+def put_turned(typing_context: Any, block: Any, c: Any, place: Any, outputs: Any, adds: Any, breadth: Any) -> Any:
+    """Write a whole tile whose rows lie side by side in the result: the element in row i and column j of a block goes
+    to ``c[place + outputs[j] + i]``, or is added to what is there if ``adds`` is not 0. Columns whose output is below 0
+    are left out. There are ``breadth`` vectors, 1 or 2.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
