@@ -168,7 +168,7 @@ def plan_work(
     numbers = numpy.array(
         [
             rows, parts, each, total, panels, b.sample, c.sample, a.group, b.group, c.group, table, depth, a.outer,
-            b.outer, row, adds, c.bias is not None, *bias_steps, splits, split_c, b.spare,
+            b.outer, row, adds, *bias_steps, splits, split_c, b.spare,
             in_set, a.set, b.set, c.set,
         ],
         numpy.int64,

@@ -114,7 +114,7 @@ def _find_columns(
     """Find where the columns of a panel are and go, -1 for nowhere, and where runs of neighbours begin. Returns the
     number of runs.
     """
-    each, sample_b, sample_c, spare = numbers[2], numbers[5], numbers[6], numbers[22]
+    each, sample_b, sample_c, spare = numbers[2], numbers[5], numbers[6], numbers[21]
     sample = first // each
     position = first - sample * each
     runs = 0
@@ -159,7 +159,7 @@ def _find_vectors(outputs: Any, lanes: int, row: int, places: Any, counts: Any) 
 def _tiles(
     a: Any, at_a: int, rows_a: Any, first_row: int, end_row: int, depths_a: Any, depth: int, length: int, second: Any,
     table_b: Any, line: int, begins: Any, c: Any, target: int, rows_c: Any, block: Any, outputs: Any, places: Any,
-    counts: Any, breadth: int, adds: int, width: int, numbers: Any, bias: Any, at_bias: int, added: Any, biased: int,
+    counts: Any, breadth: int, adds: int, width: int, row_c: int, terms: Any, bias: Any, at_bias: int, of_row: int,
 ) -> None:  # fmt: skip
     """Compute the tiles of a panel for some rows and a part of the depth."""
     height, direct = tile_rows(), breadth > 0
@@ -169,17 +169,17 @@ def _tiles(
             ahead = at_a + rows_a[q] + depths_a[depth]
             for k in range(0, min(length // 4, 64), 16):
                 fetch(a, ahead + k)
-        result, at_c, step, adds_up = (c, target + rows_c[i], numbers[14], adds) if direct else (block, 0, width, 0)
+        result, at_c, step, adds_up = (c, target + rows_c[i], row_c, adds) if direct else (block, 0, width, 0)
         if abs(breadth) == 1:
             tile(a, at_a, rows_a, i, n, depths_a, depth, length, second, table_b, line, begins, result, places, at_c,
-                 step, counts, adds_up, 1)  # fmt: skip
+                 step, counts, adds_up, terms, 1)  # fmt: skip
         else:
             tile(a, at_a, rows_a, i, n, depths_a, depth, length, second, table_b, line, begins, result, places, at_c,
-                 step, counts, adds_up, 2)  # fmt: skip
+                 step, counts, adds_up, terms, 2)  # fmt: skip
+        if of_row:
+            _add_to_rows(result, at_c, step, n, bias, at_bias + i * of_row, of_row, places, counts, abs(breadth))
         if direct:
             continue
-        if biased:
-            _add_to_block(block, bias, at_bias + i * numbers[18], numbers[18], n, added, width)
         if (n < height) | (rows_c[i + n - 1] != rows_c[i] + height - 1):
             _put(block, c, target, rows_c, i, n, outputs, width, width, adds)
         elif breadth == -1:
@@ -188,26 +188,16 @@ def _tiles(
             put_turned(block, c, target + rows_c[i], outputs, adds, 2)
 
 
-def _add_to_block(block: Any, bias: Any, at: int, of_row: int, rows: int, added: Any, width: int) -> None:
-    """Add the bias to a tile that is not written yet."""
+def _add_to_rows(
+    c: Any, at: int, step: int, rows: int, bias: Any, at_bias: int, of_row: int, places: Any, counts: Any, breadth: int
+) -> None:
+    """Add a number to each row of a tile."""
     for i in range(rows):
-        row, more = part(block, i * width, width), bias[at + i * of_row] if of_row else T(0.0)
-        for j in range(row.size):
-            row[j] += added[j] + more
-
-
-def _add_bias(
-    numbers: Any, bias: Any, at: int, added: Any, first_row: int, end_row: int, c: Any, target: int, rows_c: Any,
-    places: Any, counts: Any, breadth: int, width: int,
-) -> None:  # fmt: skip
-    """Add the bias to some rows of a panel whose columns lie side by side."""
-    for i in range(first_row, end_row):
-        place, more = target + rows_c[i], bias[at + i * numbers[18]] if numbers[18] else T(0.0)
+        more = bias[at_bias + i * of_row]
         for v in range(breadth):
-            line = c[place + places[v] : place + places[v] + counts[v]]
-            terms = added[v * (width // 2) : v * (width // 2) + counts[v]]
+            line = part(c, at + i * step + places[v], counts[v])
             for j in range(line.size):
-                line[j] += terms[j] + more
+                line[j] += more
 
 
 def _multiply(
@@ -216,14 +206,15 @@ def _multiply(
 ) -> None:  # fmt: skip
     """An item is a panel of columns, for a range of rows, a range of the depth, a group, and a set of groups."""
     rows, parts, total, panels, splits, spare = (
-        numbers[0], numbers[1], numbers[3], numbers[4], numbers[20], numbers[22],
+        numbers[0], numbers[1], numbers[3], numbers[4], numbers[19], numbers[21],
     )  # fmt: skip
     table, whole, adds = numbers[10], numbers[11], numbers[15]
     width, height = tile_columns(T(0.0)), tile_rows()
     lanes, most = width // 2, min(8192 // width, 512)
-    panel, block, added = scratch(T(0.0), 8256), scratch(T(0.0), 512), scratch(T(0.0), 64)
+    panel, block, added, nothing = scratch(T(0.0), 8256), scratch(T(0.0), 512), scratch(T(0.0), 64), scratch(T(0.0), 64)
     inputs, outputs, runs_at, lines = scratch(0, 64), scratch(0, 64), scratch(0, 64), scratch(0, 512)
     begins, places, counts = scratch(0, 2), scratch(0, 2), scratch(0, 2)
+    clear(nothing)
     for k in range(most):
         lines[k] = k * width
     tiles, outers = (rows + height - 1) // height, (whole + table - 1) // table
@@ -231,7 +222,7 @@ def _multiply(
         number, rest = item % panels, item // panels
         part, rest = rest % parts, rest // parts
         split, rest = rest % splits, rest // splits
-        group, set_ = rest % numbers[23], rest // numbers[23]
+        group, set_ = rest % numbers[22], rest // numbers[22]
         first_row, end_row = tiles * part // parts * height, min(tiles * (part + 1) // parts * height, rows)
         first = number * width
         count = min(width, total - first)
@@ -241,14 +232,14 @@ def _multiply(
         direct &= (abs(breadth) == 1) | _side_by_side(inputs, lanes, width)
         if (pieces > 16) & (count < width):  # no column is copied there, and denormal numbers of old ones are slow
             clear(panel[0 : min(most, min(table, whole)) * width])
-        at_bias = group * numbers[17]
+        at_bias = group * numbers[16]
         for j in range(width):
-            added[j] = bias[at_bias + (first + j) % numbers[2] * numbers[19]] if numbers[19] else T(0.0)
-        target = set_ * numbers[26] + group * numbers[9] + split * numbers[21]
+            added[j] = bias[at_bias + (first + j) % numbers[2] * numbers[18]] if numbers[18] else T(0.0)
+        target = set_ * numbers[25] + group * numbers[9] + split * numbers[20]
         begin, end = outers * split // splits * table, min(outers * (split + 1) // splits * table, whole)
         for base in range(begin, end, table):
-            at_a = set_ * numbers[24] + group * numbers[7] + base // table * numbers[12]
-            at_b = set_ * numbers[25] + group * numbers[8] + base // table * numbers[13]
+            at_a = set_ * numbers[23] + group * numbers[7] + base // table * numbers[12]
+            at_b = set_ * numbers[24] + group * numbers[8] + base // table * numbers[13]
             long = min(table, whole - base)
             blocks = 1 if direct else (long + most - 1) // most
             for index in range(blocks):
@@ -262,13 +253,10 @@ def _multiply(
                     else:
                         _fill(panel, b, at_b, depths_b, depth, length, inputs, pieces, count, width)
                 second, table_b, line = (b, depths_b, depth) if direct else (panel, lines, 0)
-                biased = numbers[16] if base + depth == begin else 0
+                new = base + depth == begin
                 _tiles(a, at_a, rows_a, first_row, end_row, depths_a, depth, length, second, table_b, line, begins, c,
-                       target, rows_c, block, outputs, places, counts, breadth, more, width, numbers, bias, at_bias,
-                       added, biased)  # fmt: skip
-        if (numbers[16] != 0) & (breadth > 0):
-            _add_bias(numbers, bias, at_bias, added, first_row, end_row, c, target, rows_c, places, counts, breadth,
-                      width)  # fmt: skip
+                       target, rows_c, block, outputs, places, counts, breadth, more, width, numbers[14],
+                       added if new else nothing, bias, at_bias, numbers[17] if new else 0)  # fmt: skip
 
 
 def _pack(b: Any, depths: Any, columns: Any, out: Any, depth: int, count: int, start: int, stop: int) -> None:

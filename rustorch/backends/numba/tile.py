@@ -118,7 +118,7 @@ def copy_run(typing_context: Any, target: Any, at: Any, source: Any, start: Any)
 @intrinsic(prefer_literal=True)
 def tile(
     typing_context: Any, a: Any, at: Any, rows: Any, row: Any, count: Any, depths: Any, depth: Any, length: Any, b: Any,
-    lines: Any, line: Any, begins: Any, c: Any, places: Any, place: Any, step: Any, counts: Any, adds: Any,
+    lines: Any, line: Any, begins: Any, c: Any, places: Any, place: Any, step: Any, counts: Any, adds: Any, terms: Any,
     breadth: Any,
 ) -> Any:  # fmt: skip
     """Sum the products of a tile.
@@ -127,6 +127,7 @@ def tile(
     ``b[lines[line + k] + begins[v] + j]``, for at least one k, where v is the number of a vector and j counts its
     columns. The first ``count`` rows are written to ``c[places[v] + place + i * step + j]``, or added to what is there
     if ``adds`` is not 0. Vector v has ``counts[v]`` columns that are written. There are ``breadth`` vectors, 1 or 2.
+    With ``terms``, which is None or an array, the sums of a column begin with its term.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -145,6 +146,9 @@ def tile(
             index = builder.select(builder.icmp_signed("<", WORD(i), count), WORD(i), last)
             starts.append(builder.add(at, vectors.number(row_table, builder.add(row, index))))
         firsts = [vectors.number(begin_table, WORD(v)) for v in across]
+        initial = [ir.Constant(vector, [0.0] * lanes) for _ in across]
+        if not isinstance(signature.args[18], types.NoneType):
+            initial = [vectors.load(vectors.data(signature.args[18], values[18]), WORD(v * lanes)) for v in across]
         before = builder.block
         body, end = builder.append_basic_block("products"), builder.append_basic_block("products.end")
         builder.branch(body)
@@ -163,7 +167,7 @@ def tile(
         k.add_incoming(following, body)
         for i in range(height):
             for v in across:
-                sums[i][v].add_incoming(ir.Constant(vector, [0.0] * lanes), before)
+                sums[i][v].add_incoming(initial[v], before)
                 sums[i][v].add_incoming(totals[i][v], body)
         branch = builder.cbranch(builder.icmp_signed("<", following, length), body, end)
         branch.set_metadata("llvm.loop", _once(builder.module))
@@ -184,7 +188,7 @@ def tile(
     word = types.int64
     signature = types.void(
         a, word, rows, word, word, depths, word, word, b, lines, word, begins, c, places, word, word, counts, word,
-        breadth,
+        terms, breadth,
     )  # fmt: skip
     return signature, generate
 
