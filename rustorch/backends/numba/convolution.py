@@ -100,16 +100,20 @@ def _multiply(
 
 
 def _packed(weight: Operand, part: Part, samples: int) -> Operand | None:
-    """The weight as the second matrix of a product, whose first one has a row for each position; or None if it had
-    better be the first matrix: if there are few positions, or if more numbers would be computed that nobody needs.
-    """
-    itemsize, height, channels = weight.array.itemsize, tile_shape()[0], len(weight.rows)
-    lanes = tile_width(itemsize) // VECTORS
-    least = _up(channels, height) * len(part.columns)
-    if samples * len(part.bases) < _FEW or _up(channels, lanes) * _up(len(part.bases), height) > least:
+    """The weight as panels, to multiply positions with, or None if positions are multiplied with the weight."""
+    if not _positions_are_rows(len(weight.rows), part, samples, weight.array.itemsize):
         return None
-    panels = PACK.of(weight.array.dtype, weight.array.size * _FEW)
-    return panels and pack(panels, weight._replace(rows=weight.columns, columns=weight.rows))
+    launch = PACK.of(weight.array.dtype, weight.array.size * _FEW)
+    return launch and pack(launch, weight._replace(rows=weight.columns, columns=weight.rows))
+
+
+def _positions_are_rows(channels: int, part: Part, samples: int, itemsize: int) -> bool:
+    """Whether positions are better the rows of the product than its columns: if there are many of them, so that it pays
+    to copy the weight, and if not more numbers are computed that nobody needs, to fill up tiles.
+    """
+    height, lanes = tile_shape()[0], tile_width(itemsize) // VECTORS
+    in_rows = _up(len(part.bases), height) * _up(channels, lanes)
+    return samples * len(part.bases) >= _FEW and in_rows <= _up(channels, height) * len(part.columns)
 
 
 def _up(count: int, step: int) -> int:

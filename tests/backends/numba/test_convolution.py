@@ -39,6 +39,8 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "few channels": ((9, 1, 28, 28), (16, 1, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
     "many positions": ((3, 3, 40, 40), (4, 3, 7, 7), (2, 2), ((3, 3), (3, 3)), (1, 1), 1),
     "64 channels": ((3, 64, 12, 13), (64, 64, 3, 3), (1, 1), ((1, 2), (1, -1)), (1, 1), 1),
+    "strides, odd rows": ((3, 3, 11, 23), (9, 3, 4, 4), (2, 2), ((2, 2), (2, 1)), (1, 1), 1),
+    "strides, short rows": ((3, 3, 11, 9), (9, 3, 3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), 1),
     "depthwise": ((3, 5, 17, 16), (5, 1, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 5),
     "depthwise, strides": ((3, 5, 17, 15), (5, 1, 5, 3), (2, 2), ((1, 2), (1, 1)), (1, 1), 5),
     "depthwise, dilation": ((3, 5, 17, 16), (5, 1, 3, 7), (1, 1), ((2, 2), (-1, 6)), (2, 3), 5),
@@ -52,13 +54,18 @@ def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolution, "LEAST", 0)
 
 
-@pytest.fixture(params=["one thread", "threads", "small blocks"])
+@pytest.fixture(params=["one thread", "threads", "small blocks", "positions as rows", "positions as columns"])
 def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One thread, two threads that share the smallest work, and the same with blocks of one sample."""
+    """One thread, two threads that share the smallest work, the same with blocks of one sample, and each way to
+    multiply for all shapes.
+    """
     monkeypatch.setattr(threads, "LEAST", 0)
     if request.param == "small blocks":
         monkeypatch.setattr(convolution_plans, "CACHE", 1)
         monkeypatch.setattr(convolution_plans, "LONG", 1)
+    if "positions" in request.param:
+        monkeypatch.setattr(convolution, "_positions_are_rows", lambda *_: request.param == "positions as rows")
+        monkeypatch.setattr(convolution, "_LONG", 1 if request.param == "positions as rows" else 1 << 60)
     with compiled.threads(1 if request.param == "one thread" else 2):
         yield
 

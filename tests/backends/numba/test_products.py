@@ -235,6 +235,49 @@ def test_adding_to_scattered_places_and_leaving_some_out(count: int, row: int) -
     _close(out, expected, 3000)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("adds", [False, True])
+@pytest.mark.parametrize("depth", [40, 700])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", ["side by side", "apart", "anywhere"])
+def test_rows_of_the_result_lie_anywhere(rows: str, dtype: str, depth: int, adds: bool, count: int) -> None:
+    """Whole tiles and parts of one, with a bias for each column and each row."""
+    a, b = compiled.draw((43, depth), dtype), compiled.draw((depth, 37), dtype, 1)
+    places = {"side by side": steps(43), "apart": steps(43, 2), "anywhere": numpy.arange(43) + numpy.arange(43) // 5}
+    columns = steps(37, 90).copy()
+    columns[[0, 17]] = -1
+    out = numpy.full(90 * 37, 2.0, dtype)
+    bias = compiled.draw((37,), dtype, 2)
+    expected, product = out.astype("longdouble"), _wide(a)[0] @ _wide(b)[0] + bias
+    for i, j in itertools.product(range(43), range(37)):
+        if columns[j] >= 0:
+            p = places[rows][i] + columns[j]
+            expected[p] = product[i, j] + (expected[p] if adds else 0)
+    launch = MULTIPLY.of(numpy.dtype(dtype), 1 << 20)
+    assert launch is not None
+    packed = PACK.of(numpy.dtype(dtype), 1 << 20)
+    assert packed is not None
+    for second in (products.matrix(b), pack(packed, products.matrix(b))):
+        found = out.copy()
+        with compiled.threads(count):
+            result = Result(found, places[rows], columns, adds=adds, bias=(bias, 0, 0, 1))
+            multiply(launch, Operand(a, steps(43, depth), steps(depth)), second, result)
+        _close(found, expected, depth)
+
+
+@pytest.mark.parametrize("column", [False, True])
+def test_a_bias_for_each_row(column: bool) -> None:
+    """In a result whose columns lie side by side, and in one whose rows do."""
+    a, b, bias = (compiled.draw(shape, "float32", i) for i, shape in enumerate([(43, 60), (60, 37), (43,)]))
+    out = numpy.empty((37, 43) if column else (43, 37), "float32")
+    launch = MULTIPLY.of(numpy.dtype("float32"), 1 << 20)
+    assert launch is not None
+    row, step = (1, 43) if column else (37, 1)
+    result = Result(out, row, steps(37, step), bias=(bias, 0, 1, 0))
+    multiply(launch, products.matrix(a), products.matrix(b), result)
+    _close(out.T if column else out, _wide(a)[0] @ _wide(b)[0] + bias[:, None], 60)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_panels(dtype: str) -> None:
     launch = PACK.of(numpy.dtype(dtype), 1 << 20)
@@ -267,6 +310,7 @@ def test_vectors_of_other_processors(shape: tuple[int, int], tmp_path: Path) -> 
         from rustorch.backends.numpy import convolution as usual
         for size, stride in ((14, 1), (9, 2), (5, 1)):
             x, w = draw((3, 6, size, size)).astype(dtype), draw((20, 6, 3, 3)).astype(dtype)
+            convolution._FEW = 1 if size == 14 else 1 << 10  # positions are rows, or columns
             options = (stride, stride), ((1, 1), (1, 1)), (1, 1), 1
             g = usual.conv(x, w, None, *options)
             for name, arguments in (("conv", (x, w, None)), ("conv_grad_weight", (g, x, (3, 3))),
