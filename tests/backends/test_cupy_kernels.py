@@ -41,7 +41,6 @@ LAUNCHES = {
     **dict.fromkeys(
         (
             "gaussian",
-            "gelu_tail",
             "gelu_tanh",
             "gelu_tanh_gate_grad",
             "gelu_tanh_grad",
