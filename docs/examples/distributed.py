@@ -24,7 +24,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import char_gpt
 import mnist_cnn
@@ -38,6 +38,7 @@ from rustorch.data import ArrayDataset, DataLoader, DistributedSampler, Subset
 from rustorch.nn.parallel import DistributedDataParallel
 
 Batch = tuple[Variable, Variable]
+Result = TypeVar("Result")
 
 
 class Task(NamedTuple):
@@ -229,8 +230,8 @@ def plot(file: Path, task: Task, history: list[tuple[float, float]], seconds: tu
 
 
 # -- the program -------------------------------------------------------------------------------------------------------
-def read_options(arguments: list[str] | None) -> tuple[argparse.Namespace, Task, str]:
-    """The options, the task, and this process's device."""
+def read_options(arguments: list[str] | None) -> tuple[argparse.Namespace, str]:
+    """The options, and this process's device."""
     parser = argparse.ArgumentParser(description="Train a network on several processes.")
     parser.add_argument("--model", choices=["cnn", "gpt"], default="cnn", help="what to train")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cuda: a GPU for each process")
@@ -245,48 +246,55 @@ def read_options(arguments: list[str] | None) -> tuple[argparse.Namespace, Task,
     parser.add_argument("--trace", type=Path, metavar="FILE", help="draw a timeline of three more steps")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the result into a file such as run.png")
     options = parser.parse_args(arguments)
-    size = dist.get_world_size()
-    try:
-        rustorch.manual_seed(options.seed)
-        device = options.device
-        if device == "cuda":
-            device = f"cuda:{dist.local_rank() % max(1, rustorch.cuda.device_count())}"
-        rustorch.empty(0, device=device)  # raises if the device cannot be used, before any download
-        for name, file in (("save", options.save), ("trace", options.trace), ("plot", options.plot)):
-            if file is not None and not file.parent.is_dir():
-                raise ValueError(f"--{name} {file}: there is no folder {file.parent}")
-        if options.model == "gpt" and options.steps is None:
-            options.steps = 300
-        task = {"cnn": digits_task, "gpt": text_task}[options.model](options, device)
-        if task.batch_size % size:
-            raise ValueError(f"--batch-size {task.batch_size} cannot be divided by {size} processes")
-    except (ImportError, OSError, ValueError, RuntimeError) as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
-    return options, task, device
+    rustorch.manual_seed(options.seed)
+    device = options.device
+    if device == "cuda":
+        device = f"cuda:{dist.local_rank() % max(1, rustorch.cuda.device_count())}"
+    rustorch.empty(0, device=device)  # raises if the device cannot be used, before any download
+    for name, file in (("save", options.save), ("trace", options.trace), ("plot", options.plot)):
+        if file is not None and not file.parent.is_dir():
+            raise ValueError(f"--{name} {file}: there is no folder {file.parent}")
+    if options.model == "gpt" and options.steps is None:
+        options.steps = 300
+    return options, device
 
 
-def options_of_all(arguments: list[str] | None) -> tuple[argparse.Namespace, Task, str]:
-    """Read the options on all processes. What stops one of them ends all, after the first process has said it once."""
-    written, read, status = io.StringIO(), None, None
+def read_task(options: argparse.Namespace, device: str) -> Task:
+    """The task, with its data."""
+    task = {"cnn": digits_task, "gpt": text_task}[options.model](options, device)
+    if task.batch_size % dist.get_world_size():
+        raise ValueError(f"--batch-size {task.batch_size} cannot be divided by {processes(dist.get_world_size())}")
+    return task
+
+
+def on_all(step: Callable[..., Result], *arguments: Any) -> Result:
+    """The result of a step that all processes take. What stops one of them ends all, after the first process has said
+    it, once.
+    """
+    written, result, status = io.StringIO(), None, None
     try:
         with contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
-            read = read_options(arguments)
-    except SystemExit as end:
+            result = step(*arguments)
+    except SystemExit as end:  # from argparse
         status = end.code
+    except (ImportError, OSError, ValueError, RuntimeError) as error:
+        status = 2
+        print(f"{Path(sys.argv[0]).name}: {error}", file=written)
     answers = dist.all_gather_object((status, written.getvalue()))
     status, text = next((answer for answer in answers if answer[0] is not None), answers[0])
     if dist.get_rank() == 0:
-        print(text, end="", flush=True, file=sys.stderr if status else sys.stdout)
-    if read is None or status is not None:
+        print(text, end="", flush=True, file=sys.stdout if status == 0 else sys.stderr)
+    if status is not None:
         dist.barrier()  # the first process that ends with an error ends the others at once
         raise SystemExit(status)
-    return read
+    return cast(Result, result)
 
 
 def main(arguments: list[str] | None = None) -> list[tuple[float, float]]:
     """Run the program; returns the loss and the score of each epoch."""
     dist.init_process_group()
-    options, task, device = options_of_all(arguments)
+    options, device = on_all(read_options, arguments)
+    task = on_all(read_task, options, device)
     report(
         f"{processes(dist.get_world_size())}, {task.batch_size} samples a step, {len(task.training):,} to learn from; "
         f"device {options.device}"

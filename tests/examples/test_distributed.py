@@ -121,6 +121,35 @@ def test_the_process_that_speaks_may_be_the_slowest(tmp_path):
     assert process.stderr.count("--save nowhere/run.safetensors: there is no folder nowhere") == 1, process.stderr
 
 
+WITHOUT_A_GPU = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import distributed
+import rustorch
+import rustorch.distributed as dist
+
+empty = rustorch.empty
+
+def refused(*arguments, **options):
+    if dist.get_rank() == 1:
+        raise RuntimeError("this machine has no GPU")
+    return empty(*arguments, **options)
+
+rustorch.empty = refused
+distributed.main()
+"""
+
+
+def test_one_process_is_refused_and_the_others_are_not(tmp_path):
+    """Before the data is fetched, which all of them do together."""
+    program = tmp_path / "refused.py"
+    program.write_text(WITHOUT_A_GPU)
+    process = jobs.run(program, 2, str(examples.FOLDER), timeout=120)
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr.count("refused.py: this machine has no GPU") == 1, process.stderr
+    assert "Traceback" not in process.stderr
+
+
 def test_each_process_takes_a_gpu_of_its_own(cuda, images, monkeypatch):
     """With one real GPU both processes take it, and exchange through the host."""
     if is_stand_in():

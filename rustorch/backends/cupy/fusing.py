@@ -37,6 +37,7 @@ def _literal(value: float) -> str:
 
 
 def _horner(coefficients: Sequence[float]) -> str:
+    """A polynomial of ``{0}``. The coefficient of the highest power comes first."""
     text = _literal(coefficients[0])
     for a in coefficients[1:]:
         text = f"({text} * {{0}} + {_literal(a)})"

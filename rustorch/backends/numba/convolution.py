@@ -4,6 +4,10 @@ A table has, for each channel and each place of the kernel, where its input is, 
 the output, how far that is from the first position's. Together they lead to all inputs of all positions, so the columns
 that plain convolutions copy them to are never made. Only zeros around the input are: it is copied with its padding,
 some samples at a time.
+
+Either the weight is the first matrix of the product, and the lanes of its vectors are positions; or positions are its
+rows, lanes are channels of the output, and each tile is turned when it is written. Rows of 28 or 14 positions leave
+lanes empty, and 64 channels do not.
 """
 
 from __future__ import annotations

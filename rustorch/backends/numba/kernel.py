@@ -93,10 +93,14 @@ STATE = State()
 
 
 def _sources() -> list[bytes]:
-    """The modules that write machine code, and so are part of every kernel: those that use Numba, LLVM or Scalars."""
-    texts = [file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))]
+    """The modules that write machine code, and so are part of every kernel: those that use Numba, LLVM or Scalars, and
+    the one whose coefficients they use.
+    """
+    here = Path(__file__).parent
+    texts = [file.read_bytes() for file in sorted(here.glob("*.py"))]
     signs = b"import numba", b"from numba", b"llvmlite", b"from .scalar import"
-    return [text for text in texts if any(sign in text for sign in signs)]
+    used = [text for text in texts if any(sign in text for sign in signs)]
+    return [*used, (here.parent / "kernels" / "activation.py").read_bytes()]
 
 
 def _data_offset() -> int:

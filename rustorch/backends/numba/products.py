@@ -1,9 +1,10 @@
 """Sums of products, compiled: matrix products of arrays that lie anywhere, shared between rustorch's threads.
 
-Nothing is copied before a product but parts of one matrix, a panel at a time, into the cache. The copy follows tables
-of places, so the columns that a convolution multiplies with are never made. In one thread, products of matrices with at
-least some dozens of rows and columns take about as long as OpenBLAS's; but rustorch's threads share these without the
-interpreter's lock, and no thread of OpenBLAS's waits on their cores afterwards.
+Nothing is copied before a product but parts of one matrix, a panel at a time, into the cache; or all of it, once for
+many products (`pack`). The copy follows tables of places, so the columns that a convolution multiplies with are never
+made. In one thread, products of matrices with at least some dozens of rows and columns take about as long as
+OpenBLAS's; but rustorch's threads share these without the interpreter's lock, and no thread of OpenBLAS's waits on
+their cores afterwards.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Result(NamedTuple):
     array : array
         In one piece. `plan_work` does not need it.
     rows : int or array of int64
-        How far apart rows are, or where they are.
+        How far apart rows are, or where they are, in ascending order.
     columns : array of int64
         -1 for a column that is not written.
     group, sample, set : int

@@ -159,23 +159,31 @@ def _find_vectors(outputs: Any, lanes: int, row: int, places: Any, counts: Any) 
 def _tiles(
     a: Any, at_a: int, rows_a: Any, first_row: int, end_row: int, depths_a: Any, depth: int, length: int, second: Any,
     table_b: Any, line: int, begins: Any, c: Any, target: int, rows_c: Any, block: Any, outputs: Any, places: Any,
-    counts: Any, breadth: int, adds: int, width: int, row_c: int, terms: Any, bias: Any, at_bias: int, of_row: int,
+    counts: Any, breadth: int, adds: int, width: int, row_c: int, terms: Any, nothing: Any, bias: Any, at_bias: int,
+    of_row: int,
 ) -> None:  # fmt: skip
-    """Compute the tiles of a panel for some rows and a part of the depth."""
-    height, direct = tile_rows(), breadth > 0
+    """Compute the tiles of a panel for some rows and a part of the depth. A long part is cut into pieces with sums of
+    their own: the error of a sum grows with the number of its terms.
+    """
+    height, direct, most = tile_rows(), breadth > 0, min(8192 // width, 512)
+    pieces = (length + most - 1) // most
     for i in range(first_row, end_row, height):
         n = min(height, end_row - i)
         for q in range(i + height, min(i + 2 * height, end_row)):  # where the next rows begin; the processor goes on
             ahead = at_a + rows_a[q] + depths_a[depth]
             for k in range(0, min(length // 4, 64), 16):
                 fetch(a, ahead + k)
-        result, at_c, step, adds_up = (c, target + rows_c[i], row_c, adds) if direct else (block, 0, width, 0)
-        if abs(breadth) == 1:
-            tile(a, at_a, rows_a, i, n, depths_a, depth, length, second, table_b, line, begins, result, places, at_c,
-                 step, counts, adds_up, terms, 1)  # fmt: skip
-        else:
-            tile(a, at_a, rows_a, i, n, depths_a, depth, length, second, table_b, line, begins, result, places, at_c,
-                 step, counts, adds_up, terms, 2)  # fmt: skip
+        result, at_c, step, more = (c, target + rows_c[i], row_c, adds) if direct else (block, 0, width, 0)
+        for piece in range(pieces):
+            begin, end = length * piece // pieces, length * (piece + 1) // pieces
+            added = terms if piece == pieces - 1 else nothing
+            if abs(breadth) == 1:
+                tile(a, at_a, rows_a, i, n, depths_a, depth + begin, end - begin, second, table_b, line + begin, begins,
+                     result, places, at_c, step, counts, more, added, 1)  # fmt: skip
+            else:
+                tile(a, at_a, rows_a, i, n, depths_a, depth + begin, end - begin, second, table_b, line + begin, begins,
+                     result, places, at_c, step, counts, more, added, 2)  # fmt: skip
+            more = 1
         if of_row:
             _add_to_rows(result, at_c, step, n, bias, at_bias + i * of_row, of_row, places, counts, abs(breadth))
         if direct:
@@ -220,10 +228,10 @@ def _multiply(
     tiles, outers = (rows + height - 1) // height, (whole + table - 1) // table
     for item in range(start, stop):
         number, rest = item % panels, item // panels
-        part, rest = rest % parts, rest // parts
+        share, rest = rest % parts, rest // parts
         split, rest = rest % splits, rest // splits
         group, set_ = rest % numbers[22], rest // numbers[22]
-        first_row, end_row = tiles * part // parts * height, min(tiles * (part + 1) // parts * height, rows)
+        first_row, end_row = tiles * share // parts * height, min(tiles * (share + 1) // parts * height, rows)
         first = number * width
         count = min(width, total - first)
         runs = _find_columns(numbers, first, count, width, columns_b, columns_c, inputs, outputs, runs_at)
@@ -253,10 +261,10 @@ def _multiply(
                     else:
                         _fill(panel, b, at_b, depths_b, depth, length, inputs, pieces, count, width)
                 second, table_b, line = (b, depths_b, depth) if direct else (panel, lines, 0)
-                new = base + depth == begin
+                last = base + depth + length == end  # the bias is added at the end, or it would round each sum
                 _tiles(a, at_a, rows_a, first_row, end_row, depths_a, depth, length, second, table_b, line, begins, c,
                        target, rows_c, block, outputs, places, counts, breadth, more, width, numbers[14],
-                       added if new else nothing, bias, at_bias, numbers[17] if new else 0)  # fmt: skip
+                       added if last else nothing, nothing, bias, at_bias, numbers[17] if last else 0)  # fmt: skip
 
 
 def _pack(b: Any, depths: Any, columns: Any, out: Any, depth: int, count: int, start: int, stop: int) -> None:

@@ -127,7 +127,7 @@ def tile(
     ``b[lines[line + k] + begins[v] + j]``, for at least one k, where v is the number of a vector and j counts its
     columns. The first ``count`` rows are written to ``c[places[v] + place + i * step + j]``, or added to what is there
     if ``adds`` is not 0. Vector v has ``counts[v]`` columns that are written. There are ``breadth`` vectors, 1 or 2.
-    With ``terms``, which is None or an array, the sums of a column begin with its term.
+    ``terms`` are None, or an array with a number for each column that is added to its sums.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -146,9 +146,6 @@ def tile(
             index = builder.select(builder.icmp_signed("<", WORD(i), count), WORD(i), last)
             starts.append(builder.add(at, vectors.number(row_table, builder.add(row, index))))
         firsts = [vectors.number(begin_table, WORD(v)) for v in across]
-        initial = [ir.Constant(vector, [0.0] * lanes) for _ in across]
-        if not isinstance(signature.args[18], types.NoneType):
-            initial = [vectors.load(vectors.data(signature.args[18], values[18]), WORD(v * lanes)) for v in across]
         before = builder.block
         body, end = builder.append_basic_block("products"), builder.append_basic_block("products.end")
         builder.branch(body)
@@ -167,22 +164,18 @@ def tile(
         k.add_incoming(following, body)
         for i in range(height):
             for v in across:
-                sums[i][v].add_incoming(initial[v], before)
+                sums[i][v].add_incoming(ir.Constant(vector, [0.0] * lanes), before)
                 sums[i][v].add_incoming(totals[i][v], body)
         branch = builder.cbranch(builder.icmp_signed("<", following, length), body, end)
         branch.set_metadata("llvm.loop", _once(builder.module))
         builder.position_at_end(end)
+        if not isinstance(signature.args[18], types.NoneType):
+            added = [vectors.load(vectors.data(signature.args[18], values[18]), WORD(v * lanes)) for v in across]
+            totals = [[builder.fadd(total, added[v]) for v, total in enumerate(row)] for row in totals]
         is_sum = builder.icmp_signed("!=", adds, WORD(0))
         begins = [builder.add(place, vectors.number(place_table, WORD(v))) for v in across]
         filled = [vectors.number(count_table, WORD(v)) for v in across]
-        with builder.if_else(_is_full(builder, [count, *filled], [height, *[lanes for _ in across]])) as (whole, part):
-            with whole:
-                _write_whole(vectors, totals, target, begins, step, is_sum)
-            with part:
-                block = _block(vectors, totals)
-                for v in across:
-                    write = _Writer(vectors, target, filled[v], is_sum, name)
-                    write.column(builder.gep(block, [WORD(v * lanes)]), count, begins[v], step)
+        _write(vectors, totals, target, count, begins, step, filled, is_sum, name)
         return context.get_dummy_value()
 
     word = types.int64
@@ -273,6 +266,23 @@ def _is_full(builder: Any, counts: Sequence[Any], sizes: Sequence[int]) -> Any:
     for count, size in zip(counts, sizes, strict=True):
         full = builder.and_(full, builder.icmp_signed("==", count, WORD(size)))
     return full
+
+
+def _write(
+    vectors: _Vectors, totals: Sequence[Sequence[Any]], target: Any, count: Any, begins: Sequence[Any], step: Any,
+    filled: Sequence[Any], is_sum: Any, name: str,
+) -> None:  # fmt: skip
+    """Write the first ``count`` rows, and of each vector the columns that are filled, or add them to what is there."""
+    builder, across = vectors.builder, range(len(begins))
+    full = _is_full(builder, [count, *filled], [len(totals), *[vectors.lanes for _ in across]])
+    with builder.if_else(full) as (whole, part):
+        with whole:
+            _write_whole(vectors, totals, target, begins, step, is_sum)
+        with part:
+            block = _block(vectors, totals)
+            for v in across:
+                write = _Writer(vectors, target, filled[v], is_sum, name)
+                write.column(builder.gep(block, [WORD(v * vectors.lanes)]), count, begins[v], step)
 
 
 def _write_whole(

@@ -59,6 +59,13 @@ def test_products(size: tuple[int, int, int], dtype: str, count: int) -> None:
         _close(linear.linear_grad_weight(g, x), g_.T @ x_, rows)
 
 
+def test_a_large_bias_rounds_a_sum_once() -> None:
+    x, w = numpy.ones((64, 4096), "float32"), numpy.full((64, 4096), 2e-5, "float32")
+    for rows in (64, 8):  # with fewer rows than columns, the bias belongs to rows
+        out = linear.linear(x[:rows], w, numpy.full(64, 1024, "float32"))
+        assert numpy.abs(out - (4096 * float(w[0, 0]) + 1024)).max() <= numpy.spacing(numpy.float32(1024))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_stacks_of_matrices(dtype: str) -> None:
     x, w, g = (compiled.draw(shape, dtype, i) for i, shape in enumerate([(3, 5, 40), (20, 40), (3, 5, 20)]))
@@ -241,7 +248,7 @@ def test_adding_to_scattered_places_and_leaving_some_out(count: int, row: int) -
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", ["side by side", "apart", "anywhere"])
 def test_rows_of_the_result_lie_anywhere(rows: str, dtype: str, depth: int, adds: bool, count: int) -> None:
-    """Whole tiles and parts of one, with a bias for each column and each row."""
+    """Whole tiles and parts of one, with a bias for each column. Rows ascend."""
     a, b = compiled.draw((43, depth), dtype), compiled.draw((depth, 37), dtype, 1)
     places = {"side by side": steps(43), "apart": steps(43, 2), "anywhere": numpy.arange(43) + numpy.arange(43) // 5}
     columns = steps(37, 90).copy()
@@ -310,7 +317,7 @@ def test_vectors_of_other_processors(shape: tuple[int, int], tmp_path: Path) -> 
         from rustorch.backends.numpy import convolution as usual
         for size, stride in ((14, 1), (9, 2), (5, 1)):
             x, w = draw((3, 6, size, size)).astype(dtype), draw((20, 6, 3, 3)).astype(dtype)
-            convolution._FEW = 1 if size == 14 else 1 << 10  # positions are rows, or columns
+            convolution._positions_are_rows = lambda *_: size != 9
             options = (stride, stride), ((1, 1), (1, 1)), (1, 1), 1
             g = usual.conv(x, w, None, *options)
             for name, arguments in (("conv", (x, w, None)), ("conv_grad_weight", (g, x, (3, 3))),
