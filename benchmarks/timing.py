@@ -7,8 +7,8 @@ import statistics
 import time
 from collections.abc import Callable
 
-#: Seconds without work before each turn. After its last loop, PyTorch's OpenMP spins on a core for 4 to 8 ms, and the
-#: first calls of whoever comes next would share it.
+#: Seconds without work before each turn. PyTorch's OpenMP keeps a core busy for 4 to 8 ms after its last loop. The next
+#: library would have to share that core.
 PAUSE = 0.02
 
 

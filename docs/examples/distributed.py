@@ -268,8 +268,8 @@ def read_task(options: argparse.Namespace, device: str) -> Task:
 
 
 def on_all(step: Callable[..., Result], *arguments: Any) -> Result:
-    """The result of a step that all processes take. What stops one of them ends all, after the first process has said
-    it, once.
+    """The result of a step that all processes take. If it fails on one of them, the first process says why, and all
+    end.
     """
     written, result, status = io.StringIO(), None, None
     try:

@@ -147,7 +147,7 @@ def gaussian(xp: Namespace, x: Array, rate: float) -> Array:
     """``exp(-rate * x * x)`` for a rate of 1/2 or 1.
 
     Rounding the square of a large number would change the result by many units in the last place. So x is split into a
-    number with few digits, whose square is exact, and a small rest. What their sum loses is made up for at the end.
+    number with few digits, whose square is exact, and a small rest. The last factor corrects what their sum loses.
     """
     x = xp.clip(x, -LIMIT, LIMIT)
     coarse = xp.round(x * 16) / 16

@@ -5,9 +5,9 @@ the output, how far that is from the first position's. Together they lead to all
 that plain convolutions copy them to are never made. Only zeros around the input are: it is copied with its padding,
 some samples at a time.
 
-Either the weight is the first matrix of the product, and the lanes of its vectors are positions; or positions are its
-rows, lanes are channels of the output, and each tile is turned when it is written. Rows of 28 or 14 positions leave
-lanes empty, and 64 channels do not.
+There are two ways to multiply. The rows of the product are channels of the output, and the lanes of its vectors are
+positions; or rows are positions, lanes are channels, and each tile is turned while it is written. An image with rows of
+14 or 28 positions leaves lanes empty in the first way; 64 channels leave none in the second one.
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ def conv(
     if plan.depthwise:
         return depthwise.conv(x, weight, bias, plan.geo)
     out = numpy.empty((x.shape[0], weight.shape[0], *plan.size), x.dtype)
-    _multiply(launch, pad, x, weight, plan.ins * plan.taps, out, plan.padded, [plan.forward], groups, bias)
+    _multiply_parts(launch, pad, x, weight, plan.ins * plan.taps, out, plan.padded, [plan.forward], groups, bias)
     return out
 
 
-def _multiply(
+def _multiply_parts(
     launch: Any, pad: Any, x: Array, weight: Array, step: int, out: Array, padded: Padding, parts: Sequence[Part],
     groups: int, bias: Array | None = None,
 ) -> None:  # fmt: skip
@@ -112,8 +112,8 @@ def _packed(weight: Operand, part: Part, samples: int) -> Operand | None:
 
 
 def _positions_are_rows(channels: int, part: Part, samples: int, itemsize: int) -> bool:
-    """Whether positions are better the rows of the product than its columns: if there are many of them, so that it pays
-    to copy the weight, and if not more numbers are computed that nobody needs, to fill up tiles.
+    """Whether the rows of the product are positions, and not channels. The weight is copied for that, so there must be
+    many positions. And tiles compute more numbers than the result has, to be full: it must not be more than otherwise.
     """
     height, lanes = tile_shape()[0], tile_width(itemsize) // VECTORS
     in_rows = _up(len(part.bases), height) * _up(channels, lanes)
@@ -178,7 +178,7 @@ def conv_grad_input(
         return NotImplemented
     padded, parts = plan.gradient
     out = (numpy.empty if all(len(part.weights) for part in parts) else numpy.zeros)(shape, g.dtype)
-    _multiply(launch, pad, g, weight, plan.taps, out, padded, parts, groups)
+    _multiply_parts(launch, pad, g, weight, plan.taps, out, padded, parts, groups)
     return out
 
 

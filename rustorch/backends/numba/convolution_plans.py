@@ -75,10 +75,11 @@ def _pad(x: Any, out: Any, numbers: Any, start: int, stop: int) -> None:
         for i in range(n0):
             for j in range(n1):
                 place, source = ((item * m0 + i + p0) * m1 + j + p1) * m2, ((item * n0 + i) * n1 + j) * n2
+                first = place + p2 % parts * line + p2 // parts
+                second = place + (p2 + 1) % parts * line + (p2 + 1) // parts
                 if parts == 1:
-                    _copy(out, place + p2, x, source, n2)
+                    _copy(out, first, x, source, n2)
                 elif parts == 2:
-                    first, second = place + p2 % 2 * line + p2 // 2, place + (1 - p2 % 2) * line + (p2 + 1) // 2
                     _split(out, first, second, x, source, n2)
                 else:
                     for k in range(n2):
@@ -168,7 +169,7 @@ class Part(NamedTuple):
     bases, targets : array of int64
         For each position, where its first input is, and where its result goes.
     columns, places : array of int64
-        As these, with places at the ends of rows that are no positions: there the target is -1. See `Plan._part`.
+        The same, but rows of positions may end with places that are no positions, whose result goes nowhere (-1).
     """
 
     inputs: Array
@@ -231,8 +232,9 @@ class Plan:
         )  # fmt: skip
 
     def _part(self, spare: bool, inputs: Array, weights: Array, bases: Array, targets: Array, row: int) -> Part:
-        """Make rows of positions longer, to whole vectors, with places that are no positions. Each row then begins with
-        a vector, and products read their vectors from the input itself. At most a fifth more is computed.
+        """A part with these tables. Its columns are the positions, row by row. Where a row is a little too short for
+        whole vectors, places that are no positions fill it up, at most a fifth: then each row begins with a vector, and
+        products read their vectors from the input itself.
         """
         more = -row % self._lanes
         if not spare or not more or 5 * more > row:
