@@ -36,10 +36,10 @@ def product(
             n = min(height, count - i)
             if counts[1] > 0:
                 tile(a, 0, rows, i, n, depths, 0, length, b, lines, 0, begins, c, places, i * step, step,
-                     counts, adds, None, 2)  # fmt: skip
+                     counts, adds, None, 1, 2)  # fmt: skip
             else:
                 tile(a, 0, rows, i, n, depths, 0, length, b, lines, 0, begins, c, places, i * step, step,
-                     counts, adds, None, 1)  # fmt: skip
+                     counts, adds, None, 1, 1)  # fmt: skip
 
 
 def copy_rows(target: Any, pitch: int, source: Any, step: int, count: int, length: int) -> None:

@@ -83,6 +83,15 @@ def _side_by_side(places: Any, first: int, end: int) -> bool:
     return True
 
 
+def _are_even(places: Any, first: int, length: int) -> bool:
+    """Whether these places go in even steps."""
+    step = places[first + min(length - 1, 1)] - places[first]
+    uneven = 0
+    for k in range(1, length):
+        uneven |= places[first + k] - places[first + k - 1] - step
+    return uneven == 0
+
+
 def clear(row: Any) -> None:
     """Fill an array with 0."""
     for i in range(row.size):
@@ -160,7 +169,7 @@ def _tiles(
     a: Any, at_a: int, rows_a: Any, first_row: int, end_row: int, depths_a: Any, depth: int, length: int, second: Any,
     table_b: Any, line: int, begins: Any, c: Any, target: int, rows_c: Any, block: Any, outputs: Any, places: Any,
     counts: Any, breadth: int, adds: int, width: int, row_c: int, terms: Any, nothing: Any, bias: Any, at_bias: int,
-    of_row: int,
+    of_row: int, even: int,
 ) -> None:  # fmt: skip
     """Compute the tiles of a panel for some rows and a part of the depth. A long part is cut into pieces with sums of
     their own: the error of a sum grows with the number of its terms.
@@ -179,10 +188,10 @@ def _tiles(
             added = terms if piece == pieces - 1 else nothing
             if abs(breadth) == 1:
                 tile(a, at_a, rows_a, i, n, depths_a, depth + begin, end - begin, second, table_b, line + begin, begins,
-                     result, places, at_c, step, counts, more, added, 1)  # fmt: skip
+                     result, places, at_c, step, counts, more, added, even, 1)  # fmt: skip
             else:
                 tile(a, at_a, rows_a, i, n, depths_a, depth + begin, end - begin, second, table_b, line + begin, begins,
-                     result, places, at_c, step, counts, more, added, 2)  # fmt: skip
+                     result, places, at_c, step, counts, more, added, even, 2)  # fmt: skip
             more = 1
         if of_row:
             _add_to_rows(result, at_c, step, n, bias, at_bias + i * of_row, of_row, places, counts, abs(breadth))
@@ -261,10 +270,11 @@ def _multiply(
                     else:
                         _fill(panel, b, at_b, depths_b, depth, length, inputs, pieces, count, width)
                 second, table_b, line = (b, depths_b, depth) if direct else (panel, lines, 0)
+                even = _are_even(depths_a, depth, length) & _are_even(table_b, line, length)
                 last = base + depth + length == end  # the bias is added at the end, or it would round each sum
                 _tiles(a, at_a, rows_a, first_row, end_row, depths_a, depth, length, second, table_b, line, begins, c,
                        target, rows_c, block, outputs, places, counts, breadth, more, width, numbers[14],
-                       added if last else nothing, nothing, bias, at_bias, numbers[17] if last else 0)  # fmt: skip
+                       added if last else nothing, nothing, bias, at_bias, numbers[17] if last else 0, even)  # fmt: skip
 
 
 def _pack(b: Any, depths: Any, columns: Any, out: Any, depth: int, count: int, start: int, stop: int) -> None:

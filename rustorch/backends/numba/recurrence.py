@@ -120,7 +120,7 @@ def _product(product: int, state: str, place: str, condition: str) -> list[str]:
         "        for q in range(0, n, height):",
         f"            tile({state}, ({place} + q) * depth, rows, 0, min(height, n - q), depths, 0, depth,",
         f"                 packed, lines, j * depth, begins, a{product}, places, (r + q) * stride + j * w, stride,",
-        "                 counts, 0, None, 2)",
+        "                 counts, 0, None, 1, 2)",
     ]
 
 

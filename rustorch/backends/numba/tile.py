@@ -119,7 +119,7 @@ def copy_run(typing_context: Any, target: Any, at: Any, source: Any, start: Any)
 def tile(
     typing_context: Any, a: Any, at: Any, rows: Any, row: Any, count: Any, depths: Any, depth: Any, length: Any, b: Any,
     lines: Any, line: Any, begins: Any, c: Any, places: Any, place: Any, step: Any, counts: Any, adds: Any, terms: Any,
-    breadth: Any,
+    even: Any, breadth: Any,
 ) -> Any:  # fmt: skip
     """Sum the products of a tile.
 
@@ -127,17 +127,16 @@ def tile(
     ``b[lines[line + k] + begins[v] + j]``, for at least one k, where v is the number of a vector and j counts its
     columns. The first ``count`` rows are written to ``c[places[v] + place + i * step + j]``, or added to what is there
     if ``adds`` is not 0. Vector v has ``counts[v]`` columns that are written. There are ``breadth`` vectors, 1 or 2.
-    ``terms`` are None, or an array with a number for each column that is added to its sums.
+    ``terms`` are None, or an array with a number for each column that is added to its sums. ``even`` is not 0 if
+    ``depths`` and ``lines`` go in even steps: then they need not be read.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        at, row, count, depth, length, line, place, step, adds = (values[i] for i in (1, 3, 4, 6, 7, 10, 14, 15, 17))
-        vectors, height = _Vectors(context, builder, a), tile_shape()[0]
-        lanes, vector, across = vectors.lanes, vectors.type, range(breadth.literal_value)
-        name = f"v{lanes}f{8 * vectors.bytes}"
-        fma = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.{name}"
+        at, row, count, depth, length, line, place, step, adds, even = (
+            values[i] for i in (1, 3, 4, 6, 7, 10, 14, 15, 17, 19)
         )
+        vectors, height = _Vectors(context, builder, a), tile_shape()[0]
+        lanes, across = vectors.lanes, range(breadth.literal_value)
         source, row_table, depth_table, second, line_table, begin_table, target, place_table, count_table = (
             vectors.data(signature.args[i], values[i]) for i in (0, 2, 5, 8, 9, 11, 12, 13, 16)
         )
@@ -146,44 +145,96 @@ def tile(
             index = builder.select(builder.icmp_signed("<", WORD(i), count), WORD(i), last)
             starts.append(builder.add(at, vectors.number(row_table, builder.add(row, index))))
         firsts = [vectors.number(begin_table, WORD(v)) for v in across]
-        before = builder.block
-        body, end = builder.append_basic_block("products"), builder.append_basic_block("products.end")
-        builder.branch(body)
-        builder.position_at_end(body)
-        k = builder.phi(WORD)
-        k.add_incoming(WORD(0), before)
-        sums = [[builder.phi(vector) for _ in across] for _ in range(height)]
-        base = builder.gep(source, [vectors.number(depth_table, builder.add(depth, k))])
-        begin = builder.gep(second, [vectors.number(line_table, builder.add(line, k))])
-        factors = [vectors.load(begin, first) for first in firsts]
-        totals = []
-        for i in range(height):
-            factor = vectors.filled(vectors.number(base, starts[i]))
-            totals.append([builder.call(fma, [factor, factors[v], sums[i][v]]) for v in across])
-        following = builder.add(k, WORD(1))
-        k.add_incoming(following, body)
-        for i in range(height):
-            for v in across:
-                sums[i][v].add_incoming(ir.Constant(vector, [0.0] * lanes), before)
-                sums[i][v].add_incoming(totals[i][v], body)
-        branch = builder.cbranch(builder.icmp_signed("<", following, length), body, end)
-        branch.set_metadata("llvm.loop", _once(builder.module))
-        builder.position_at_end(end)
+        sides = (source, depth_table, depth), (second, line_table, line)
+        totals = _sums(vectors, sides, starts, firsts, length, even)
         if not isinstance(signature.args[18], types.NoneType):
             added = [vectors.load(vectors.data(signature.args[18], values[18]), WORD(v * lanes)) for v in across]
             totals = [[builder.fadd(total, added[v]) for v, total in enumerate(row)] for row in totals]
         is_sum = builder.icmp_signed("!=", adds, WORD(0))
         begins = [builder.add(place, vectors.number(place_table, WORD(v))) for v in across]
         filled = [vectors.number(count_table, WORD(v)) for v in across]
-        _write(vectors, totals, target, count, begins, step, filled, is_sum, name)
+        _write(vectors, totals, target, count, begins, step, filled, is_sum)
         return context.get_dummy_value()
 
     word = types.int64
     signature = types.void(
         a, word, rows, word, word, depths, word, word, b, lines, word, begins, c, places, word, word, counts, word,
-        terms, breadth,
+        terms, word, breadth,
     )  # fmt: skip
     return signature, generate
+
+
+def _sums(vectors: _Vectors, sides: Any, starts: Sequence[Any], firsts: Sequence[Any], length: Any, even: Any) -> Any:
+    """The sums of a tile, by one of two loops: in even steps, it needs fewer instructions than with tables."""
+    builder = vectors.builder
+    following = WORD(1)
+    steps = []
+    for _, table, first in sides:  # a single term has no following place, and no step
+        place = builder.add(first, builder.select(builder.icmp_signed(">", length, following), following, WORD(0)))
+        steps.append(builder.sub(vectors.number(table, place), vectors.number(table, first)))
+    blocks, results = [], []
+    end = builder.append_basic_block("sums.end")
+    loops = [builder.append_basic_block(name) for name in ("sums.even", "sums.tables")]
+    builder.cbranch(builder.icmp_signed("!=", even, WORD(0)), *loops)
+    for block, is_even in zip(loops, (True, False), strict=True):
+        builder.position_at_end(block)
+        results.append(_loop(vectors, sides, starts, firsts, length, steps if is_even else None))
+        blocks.append(builder.block)
+        builder.branch(end)
+    builder.position_at_end(end)
+    totals = []
+    for i in range(len(starts)):
+        row = []
+        for v in range(len(firsts)):
+            total = builder.phi(vectors.type)
+            for block, result in zip(blocks, results, strict=True):
+                total.add_incoming(result[i][v], block)
+            row.append(total)
+        totals.append(row)
+    return totals
+
+
+def _loop(vectors: _Vectors, sides: Any, starts: Any, firsts: Any, length: Any, steps: Any) -> Any:
+    """A loop over the terms, with tables if there are no steps. Returns its sums."""
+    builder, kind = vectors.builder, vectors.type
+    name = f"v{vectors.lanes}f{8 * vectors.bytes}"
+    fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fmuladd.{name}")
+    places = [
+        None if steps is None else builder.gep(data, [vectors.number(table, first)]) for data, table, first in sides
+    ]
+    before = builder.block
+    body, end = builder.append_basic_block("products"), builder.append_basic_block("products.end")
+    builder.branch(body)
+    builder.position_at_end(body)
+    k = builder.phi(WORD)
+    k.add_incoming(WORD(0), before)
+    sums = [[builder.phi(kind) for _ in firsts] for _ in starts]
+    bases = []
+    for (data, table, first), place in zip(sides, places, strict=True):
+        if place is None:
+            bases.append(builder.gep(data, [vectors.number(table, builder.add(first, k))]))
+        else:
+            base = builder.phi(place.type)
+            base.add_incoming(place, before)
+            bases.append(base)
+    factors = [vectors.load(bases[1], first) for first in firsts]
+    totals = []
+    for i, start in enumerate(starts):
+        factor = vectors.filled(vectors.number(bases[0], start))
+        totals.append([builder.call(fma, [factor, factors[v], sums[i][v]]) for v in range(len(firsts))])
+    following = builder.add(k, WORD(1))
+    k.add_incoming(following, body)
+    if steps is not None:
+        for base, step in zip(bases, steps, strict=True):
+            base.add_incoming(builder.gep(base, [step]), body)
+    for row, new in zip(sums, totals, strict=True):
+        for old, total in zip(row, new, strict=True):
+            old.add_incoming(ir.Constant(kind, [0.0] * vectors.lanes), before)
+            old.add_incoming(total, body)
+    branch = builder.cbranch(builder.icmp_signed("<", following, length), body, end)
+    branch.set_metadata("llvm.loop", _once(builder.module))
+    builder.position_at_end(end)
+    return totals
 
 
 @intrinsic(prefer_literal=True)
@@ -270,7 +321,7 @@ def _is_full(builder: Any, counts: Sequence[Any], sizes: Sequence[int]) -> Any:
 
 def _write(
     vectors: _Vectors, totals: Sequence[Sequence[Any]], target: Any, count: Any, begins: Sequence[Any], step: Any,
-    filled: Sequence[Any], is_sum: Any, name: str,
+    filled: Sequence[Any], is_sum: Any,
 ) -> None:  # fmt: skip
     """Write the first ``count`` rows, and of each vector the columns that are filled, or add them to what is there."""
     builder, across = vectors.builder, range(len(begins))
@@ -281,7 +332,7 @@ def _write(
         with part:
             block = _block(vectors, totals)
             for v in across:
-                write = _Writer(vectors, target, filled[v], is_sum, name)
+                write = _Writer(vectors, target, filled[v], is_sum)
                 write.column(builder.gep(block, [WORD(v * vectors.lanes)]), count, begins[v], step)
 
 
@@ -303,10 +354,11 @@ def _write_whole(
 class _Writer:
     """Writes vectors, or adds them to what is there; masked ones only as far as they are filled."""
 
-    def __init__(self, vectors: _Vectors, target: Any, filled: Any, is_sum: Any, name: str):
+    def __init__(self, vectors: _Vectors, target: Any, filled: Any, is_sum: Any):
         self._vectors, self._target, self._filled, self._is_sum = vectors, target, filled, is_sum
         builder, bits = vectors.builder, ir.IntType(1)
         lanes, kind = vectors.lanes, vectors.type
+        name = f"v{lanes}f{8 * vectors.bytes}"
         mask = ir.VectorType(bits, lanes)
         numbers = ir.VectorType(WORD, lanes)
         none = ir.Constant(numbers, ir.Undefined)
