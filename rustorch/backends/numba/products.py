@@ -163,6 +163,8 @@ def plan_work(
             splits = min(outers, wanted)
         else:
             parts = min(-(-rows // tile_shape()[0]), max(-(-threads // (groups * panels)), min(wanted, rows // 128)))
+    elif threads > 1 and groups == 1 and rows >= 128 * threads:
+        parts = threads
     adds, split_c = (c.adds, 0) if splits == 1 else (False, size)
     _, *bias_steps = c.bias or (None, 0, 0, 0)
     row, rows_c = (c.rows, steps(rows, c.rows)) if isinstance(c.rows, int) else (0, c.rows)

@@ -4,6 +4,10 @@ A thread that has just worked stays awake for a moment, because the next piece o
 starts within a microsecond, where waking a sleeping thread takes thirty. While it looks, it offers its processor to
 every other thread (``yield``), above all to those of BLAS. The bodies here are compiled as kernels are.
 
+Each thread has a range of the items, always the same part of them, which it takes in pieces. After that it takes pieces
+of the other ranges. So where one loop follows another, over rows of the same arrays, a thread mostly finds in its cache
+what it has just written.
+
 The state of a team is an array of integers. A thread may be in the midst of a piece of work only while it is counted in
 ACTIVE, and it enters only while OPEN holds the ticket of that work. So the work is over when OPEN is 0 and ACTIVE is 0.
 """
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
     from .atomics import atomic_add, atomic_exchange, atomic_load, atomic_store, call_bare, call_kernel
 
 #: Places in the state. What different threads write often lies in different lines of the cache (8 words).
-OPEN, ACTIVE, NEXT, LAST = 0, 8, 16, 24
+OPEN, ACTIVE, LAST = 0, 8, 24
 ITEMS, CHUNK, WORKERS, WAKE, YIELD, SPINS, STOPPED = 25, 26, 27, 28, 29, 30, 31
 #: The address of the kernel, and then its arguments.
 KERNEL, ARGUMENTS = 32, 33
@@ -26,15 +30,21 @@ THREAD, ASLEEP, REASON, SERVED = 192, 0, 1, 2
 SLEEP, STOP, PYTHON = 0, 1, 2
 #: The largest number of threads beside the caller's: WAKE has a bit for each.
 MOST = 62
-WORDS = THREAD + 8 * MOST
+#: The next item of the caller's range, and of each thread's.
+NEXT = THREAD + 8 * MOST
+WORDS = NEXT + 8 * (MOST + 1)
 
 
-def _work(state: Any) -> None:
-    chunk, items = state[CHUNK], state[ITEMS]
-    start = atomic_add(state, NEXT, chunk)
-    while start < items:
-        call_kernel(state[KERNEL], state, ARGUMENTS, start, min(start + chunk, items))
-        start = atomic_add(state, NEXT, chunk)
+def _work(state: Any, own: int) -> None:
+    """Take all pieces that are left, first those of one's own range. It is 0 for the caller."""
+    chunk, items, ranges = state[CHUNK], state[ITEMS], state[WORKERS] + 1
+    for i in range(ranges):
+        number = (own + i) % ranges
+        place, end = NEXT + 8 * number, items * (number + 1) // ranges
+        start = atomic_add(state, place, chunk)
+        while start < end:
+            call_kernel(state[KERNEL], state, ARGUMENTS, start, min(start + chunk, end))
+            start = atomic_add(state, place, chunk)
 
 
 def begin(state: Any, items: int, chunk: int) -> None:
@@ -43,7 +53,9 @@ def begin(state: Any, items: int, chunk: int) -> None:
     """
     state[ITEMS] = items
     state[CHUNK] = chunk
-    atomic_store(state, NEXT, 0)
+    ranges = state[WORKERS] + 1
+    for i in range(ranges):
+        atomic_store(state, NEXT + 8 * i, items * i // ranges)
     ticket = state[LAST] + 1
     state[LAST] = ticket
     atomic_store(state, OPEN, ticket)
@@ -60,7 +72,7 @@ def begin(state: Any, items: int, chunk: int) -> None:
 def finish(state: Any, _start: int, _stop: int) -> None:
     """Take part in the work, close it, and wait for the threads that are still in it."""
     if state[KERNEL] != 0:
-        _work(state)
+        _work(state, 0)
     atomic_store(state, OPEN, 0)
     while atomic_load(state, ACTIVE) != 0:
         call_bare(state[YIELD])
@@ -84,7 +96,7 @@ def serve(state: Any, thread: int, _stop: int) -> None:
                 if state[KERNEL] == 0:
                     reason = PYTHON
                 else:
-                    _work(state)
+                    _work(state, thread + 1)
             atomic_add(state, ACTIVE, -1)
         elif idle < state[SPINS]:
             idle += 1
