@@ -81,8 +81,10 @@ class _Plan:
         self.parts = min(-(-get_num_threads() // (self.batch * self.heads)), -(-self.keys // _BLOCK))
         units = self.batch * self.heads * (self.parts if backward else -(-self.queries // (self.panels * width)))
         items = min(units, 2 * get_num_threads())
-        numbers = numpy.zeros(loops.ADDS + 1, numpy.int64)
+        numbers = numpy.zeros(loops.SPREAD + 1, numpy.int64)
         numbers[loops.ADDS] = 1
+        # of a head, later blocks of queries see more keys, and earlier parts of the keys are seen by more queries
+        numbers[loops.SPREAD] = causal and units > self.batch * self.heads
         numbers[: loops.PITCH + 1] = (
             items, units, self.parts, self.heads, self.queries, self.keys, self.size, self.values, causal,
             mask is not None, keep is not None, _BLOCK, self.panels, self.size_pitch, self.pitch,

@@ -38,6 +38,8 @@ BUFFER, SCORES, SLOPES, TERMS, KEY, VALUE, QUERY, GRAD, QUERY_TURNED, GRAD_TURNE
 #: parts of the gradient of q are in PART.
 Q, K, V, MASK, KEEP, OUT, G, DQ, DK, DV = range(26, 66, 4)
 PART = 66
+#: Whether an item has every n-th unit, for n items, and not neighbours.
+SPREAD = 69
 #: 0 and 1: whether a product is added to what is there. For literals, Numba would compile the product twice.
 WRITES, ADDS = 67, 68
 
@@ -56,6 +58,14 @@ def _turn_panels(turned: Any, x: Any, at: int, step: int, by_one: Any, size: int
     width = tile_columns(T(0.0))
     for i in range(0, count, width):
         turn_rows(turned[i * size :], x, at + i * step, step, by_one, size, min(width, count - i))
+
+
+def _units(item: int, numbers: Any) -> tuple[int, int, int]:
+    """The first unit of an item, the one after its last, and the step between two."""
+    items, units = numbers[ITEMS], numbers[UNITS]
+    if numbers[SPREAD]:
+        return item, units, items
+    return units * item // items, units * (item + 1) // items, 1
 
 
 def _scores(
@@ -113,11 +123,9 @@ def _attend(
     q: Any, k: Any, v: Any, mask: Any, keep: Any, out: Any, logs: Any, buffer: Any, by_one: Any, by_width: Any,
     by_size: Any, by_values: Any, mask_depths: Any, keep_depths: Any, numbers: Any, scale: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """An item has every n-th block of queries, for n items: if attention is causal, later blocks see more keys."""
-    items, heads, queries, keys, size, causal, block, pitch = (
-        numbers[ITEMS], numbers[HEADS], numbers[QUERIES], numbers[KEYS], numbers[SIZE], numbers[CAUSAL],
-        numbers[BLOCK], numbers[PITCH],
-    )  # fmt: skip
+    """A unit is a block of queries of a head."""
+    heads, queries, keys, size = numbers[HEADS], numbers[QUERIES], numbers[KEYS], numbers[SIZE]
+    causal, block, pitch = numbers[CAUSAL], numbers[BLOCK], numbers[PITCH]
     width = tile_columns(T(0.0))
     each = numbers[PANELS] * width
     blocks = (queries + each - 1) // each
@@ -127,7 +135,8 @@ def _attend(
         scores, terms = mine[numbers[SCORES] :], mine[numbers[TERMS] :]
         key, value = mine[numbers[KEY] :], mine[numbers[VALUE] :]
         turned, sums = mine[numbers[QUERY_TURNED] :], mine[numbers[SUMS] :]
-        for unit in range(item, numbers[UNITS], items):
+        first_unit, last_unit, apart = _units(item, numbers)
+        for unit in range(first_unit, last_unit, apart):
             batch, head, first = unit // blocks // heads, unit // blocks % heads, unit % blocks * each
             end = min(queries, first + each)
             at = _place(numbers[Q:], batch, head, first)
@@ -196,11 +205,12 @@ def _attend_grad(
     by_one: Any, by_width: Any, by_size: Any, by_values: Any, mask_depths: Any, keep_depths: Any, numbers: Any,
     scale: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """An item has every n-th head, or part of the keys of a head, for n items."""
+    """A unit is a head, or a part of the keys of a head."""
     parts, heads, keys, block = numbers[PARTS], numbers[HEADS], numbers[KEYS], numbers[BLOCK]
     each = numbers[PANELS] * tile_columns(T(0.0))
     for item in range(start, stop):
-        for unit in range(item, numbers[UNITS], numbers[ITEMS]):
+        first_unit, last_unit, apart = _units(item, numbers)
+        for unit in range(first_unit, last_unit, apart):
             share, batch, head = unit % parts, unit // parts // heads, unit // parts % heads
             blocks = (keys + block - 1) // block
             begin, end = blocks * share // parts * block, min(keys, blocks * (share + 1) // parts * block)
