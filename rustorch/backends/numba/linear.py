@@ -67,7 +67,7 @@ def _new_plan(
     none: Any = None
     first = Operand(none, steps(rows, row_a), steps(inner, depth_a), group_a, set=set_a)
     second = Operand(none, steps(inner, depth_b), steps(columns, column_b), group_b, set=set_b)
-    turned = not (column_b == 1 or rows >= columns)
+    turned = rows > columns if row_a == column_b == 1 else not (column_b == 1 or rows >= columns)
     if turned:  # the smaller one is copied to panels, if elements have to be turned for that
         first, second = (x._replace(rows=x.columns, columns=x.rows) for x in (second, first))
     row, places, bias = (1, steps(rows, columns), (0, 1, 0)) if turned else (columns, steps(columns), (0, 0, 1))
