@@ -22,6 +22,7 @@ from ..kernels.activation import GELU_SHORT_TAIL, GELU_TAIL
 from . import exponentials, logarithms, powers, trigonometry
 from .scalar import Scalar, polynomial
 from .scalar import where as select
+from .vectors import widen
 
 
 def _common(arguments: tuple[Any, ...]) -> Any:
@@ -47,6 +48,7 @@ def _function(name: str, formula: Callable[..., Scalar], arity: int = 1, conditi
             return None
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            widen(builder)
             return formula(*(Scalar(builder, value) for value in values)).value
 
         return (types.boolean if condition else dtype)(*(dtype for _ in arguments)), generate

@@ -274,7 +274,8 @@ def _multiply(
                 last = base + depth + length == end  # the bias is added at the end, or it would round each sum
                 _tiles(a, at_a, rows_a, first_row, end_row, depths_a, depth, length, second, table_b, line, begins, c,
                        target, rows_c, block, outputs, places, counts, breadth, more, width, numbers[14],
-                       added if last else nothing, nothing, bias, at_bias, numbers[17] if last else 0, even)  # fmt: skip
+                       added if last else nothing, nothing, bias, at_bias, numbers[17] if last else 0,
+                       even)  # fmt: skip
 
 
 def _pack(b: Any, depths: Any, columns: Any, out: Any, depth: int, count: int, start: int, stop: int) -> None:

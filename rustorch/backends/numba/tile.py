@@ -15,8 +15,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .processor import VECTORS, tile_shape, tile_width
-from .vectors import INDEX, WORD, Vectors
+from .processor import tile_shape, tile_width
+from .tile_writing import TileVectors, write
+from .vectors import INDEX, WORD
 
 
 @intrinsic
@@ -31,14 +32,6 @@ def tile_columns(typing_context: Any, like: Any) -> Any:
     return types.int64(like), lambda context, builder, signature, values: WORD(tile_width(like.bitwidth // 8))
 
 
-class _Vectors(Vectors):
-    """The vectors of a tile."""
-
-    def __init__(self, context: Any, builder: Any, kind: Any):
-        self.columns = tile_width(kind.dtype.bitwidth // 8)
-        super().__init__(context, builder, kind, self.columns // VECTORS)
-
-
 @intrinsic(prefer_literal=True)
 def copy_row(typing_context: Any, target: Any, at: Any, source: Any, start: Any, places: Any, parts: Any) -> Any:
     """Copy as many numbers as a tile has columns, as 1, 2, 4, 8 or 16 vectors: each from ``start`` plus its place.
@@ -46,7 +39,7 @@ def copy_row(typing_context: Any, target: Any, at: Any, source: Any, start: Any,
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        vectors = _Vectors(context, builder, target)
+        vectors = TileVectors(context, builder, target)
         lanes = max(vectors.columns // parts.literal_value, 1)
         to, of = vectors.data(target, values[0]), vectors.data(source, values[2])
         table = vectors.data(places, values[4])
@@ -67,7 +60,7 @@ def turn(
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        vectors = _Vectors(context, builder, target)
+        vectors = TileVectors(context, builder, target)
         to, of, table = (vectors.data(signature.args[i], values[i]) for i in (0, 3, 5))
         at, pitch, start, first = (values[i] for i in (1, 2, 4, 6))
 
@@ -91,7 +84,7 @@ def fetch(typing_context: Any, array: Any, at: Any) -> Any:
     """Begin to bring an element into the cache. The place need not be in the array."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        address = builder.gep(_Vectors(context, builder, array).data(array, values[0]), [values[1]])
+        address = builder.gep(TileVectors(context, builder, array).data(array, values[0]), [values[1]])
         kind = ir.FunctionType(ir.VoidType(), [address.type, INDEX, INDEX, INDEX])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         builder.call(function, [address, INDEX(0), INDEX(3), INDEX(1)])
@@ -105,7 +98,7 @@ def copy_run(typing_context: Any, target: Any, at: Any, source: Any, start: Any)
     """Copy as many numbers as a tile has columns, from ``start`` on."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        vectors = _Vectors(context, builder, target)
+        vectors = TileVectors(context, builder, target)
         to, of = vectors.data(target, values[0]), vectors.data(source, values[2])
         for j in range(0, vectors.columns, vectors.lanes):
             loaded = vectors.load(of, builder.add(values[3], WORD(j)))
@@ -135,7 +128,7 @@ def tile(
         at, row, count, depth, length, line, place, step, adds, even = (
             values[i] for i in (1, 3, 4, 6, 7, 10, 14, 15, 17, 19)
         )
-        vectors, height = _Vectors(context, builder, a), tile_shape()[0]
+        vectors, height = TileVectors(context, builder, a), tile_shape()[0]
         lanes, across = vectors.lanes, range(breadth.literal_value)
         source, row_table, depth_table, second, line_table, begin_table, target, place_table, count_table = (
             vectors.data(signature.args[i], values[i]) for i in (0, 2, 5, 8, 9, 11, 12, 13, 16)
@@ -153,7 +146,7 @@ def tile(
         is_sum = builder.icmp_signed("!=", adds, WORD(0))
         begins = [builder.add(place, vectors.number(place_table, WORD(v))) for v in across]
         filled = [vectors.number(count_table, WORD(v)) for v in across]
-        _write(vectors, totals, target, count, begins, step, filled, is_sum)
+        write(vectors, totals, target, count, begins, step, filled, is_sum)
         return context.get_dummy_value()
 
     word = types.int64
@@ -164,7 +157,9 @@ def tile(
     return signature, generate
 
 
-def _sums(vectors: _Vectors, sides: Any, starts: Sequence[Any], firsts: Sequence[Any], length: Any, even: Any) -> Any:
+def _sums(
+    vectors: TileVectors, sides: Any, starts: Sequence[Any], firsts: Sequence[Any], length: Any, even: Any
+) -> Any:
     """The sums of a tile, by one of two loops: in even steps, it needs fewer instructions than with tables."""
     builder = vectors.builder
     following = WORD(1)
@@ -194,7 +189,7 @@ def _sums(vectors: _Vectors, sides: Any, starts: Sequence[Any], firsts: Sequence
     return totals
 
 
-def _loop(vectors: _Vectors, sides: Any, starts: Any, firsts: Any, length: Any, steps: Any) -> Any:
+def _loop(vectors: TileVectors, sides: Any, starts: Any, firsts: Any, length: Any, steps: Any) -> Any:
     """A loop over the terms, with tables if there are no steps. Returns its sums."""
     builder, kind = vectors.builder, vectors.type
     name = f"v{vectors.lanes}f{8 * vectors.bytes}"
@@ -245,7 +240,7 @@ def put_turned(typing_context: Any, block: Any, c: Any, place: Any, outputs: Any
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        vectors, height = _Vectors(context, builder, block), tile_shape()[0]
+        vectors, height = TileVectors(context, builder, block), tile_shape()[0]
         source, target, table = (vectors.data(signature.args[i], values[i]) for i in (0, 1, 3))
         is_sum = builder.icmp_signed("!=", values[4], WORD(0))
         for v in range(breadth.literal_value):
@@ -267,7 +262,7 @@ def put_turned(typing_context: Any, block: Any, c: Any, place: Any, outputs: Any
     return types.void(block, c, word, outputs, word, breadth), generate
 
 
-def _turned(vectors: _Vectors, rows: list[Any]) -> list[list[tuple[int, Any]]]:
+def _turned(vectors: TileVectors, rows: list[Any]) -> list[list[tuple[int, Any]]]:
     """The columns of a matrix of these rows, each as pieces: where they begin, and vectors.
 
     All numbers one after another, a shuffle that takes turns between their first and second half moves the highest bit
@@ -298,115 +293,3 @@ def _once(module: Any) -> Any:
     loop = ir.values.MDValue(module, [disabled], name=str(len(module.metadata)))
     loop.operands = (loop, disabled)  # it names itself, so that no other loop is meant
     return loop
-
-
-def _block(vectors: _Vectors, totals: Sequence[Sequence[Any]]) -> Any:
-    """Rows of vectors in memory, as far apart as a tile is wide."""
-    with vectors.builder.goto_entry_block():
-        block = vectors.builder.alloca(vectors.scalar, size=WORD(len(totals) * vectors.columns))
-        block.align = 64
-    for i, row in enumerate(totals):
-        for v, total in enumerate(row):
-            vectors.store(total, block, WORD(i * vectors.columns + v * vectors.lanes))
-    return block
-
-
-def _is_full(builder: Any, counts: Sequence[Any], sizes: Sequence[int]) -> Any:
-    """Whether these counts are as large as they can be."""
-    full = ir.Constant(ir.IntType(1), 1)
-    for count, size in zip(counts, sizes, strict=True):
-        full = builder.and_(full, builder.icmp_signed("==", count, WORD(size)))
-    return full
-
-
-def _write(
-    vectors: _Vectors, totals: Sequence[Sequence[Any]], target: Any, count: Any, begins: Sequence[Any], step: Any,
-    filled: Sequence[Any], is_sum: Any,
-) -> None:  # fmt: skip
-    """Write the first ``count`` rows, and of each vector the columns that are filled, or add them to what is there."""
-    builder, across = vectors.builder, range(len(begins))
-    full = _is_full(builder, [count, *filled], [len(totals), *[vectors.lanes for _ in across]])
-    with builder.if_else(full) as (whole, part):
-        with whole:
-            _write_whole(vectors, totals, target, begins, step, is_sum)
-        with part:
-            block = _block(vectors, totals)
-            for v in across:
-                write = _Writer(vectors, target, filled[v], is_sum)
-                write.column(builder.gep(block, [WORD(v * vectors.lanes)]), count, begins[v], step)
-
-
-def _write_whole(
-    vectors: _Vectors, totals: Sequence[Sequence[Any]], target: Any, begins: Sequence[Any], step: Any, is_sum: Any
-) -> None:
-    """Write all vectors of all rows from the registers, or add them to what is there."""
-    builder = vectors.builder
-    with builder.if_else(is_sum) as (then, otherwise):
-        for branch, adds in ((then, True), (otherwise, False)):
-            with branch:
-                for i, row in enumerate(totals):
-                    for total, begin in zip(row, begins, strict=True):
-                        place = builder.add(begin, builder.mul(step, WORD(i)))
-                        new = builder.fadd(total, vectors.load(target, place)) if adds else total
-                        vectors.store(new, target, place)
-
-
-class _Writer:
-    """Writes vectors, or adds them to what is there; masked ones only as far as they are filled."""
-
-    def __init__(self, vectors: _Vectors, target: Any, filled: Any, is_sum: Any):
-        self._vectors, self._target, self._filled, self._is_sum = vectors, target, filled, is_sum
-        builder, bits = vectors.builder, ir.IntType(1)
-        lanes, kind = vectors.lanes, vectors.type
-        name = f"v{lanes}f{8 * vectors.bytes}"
-        mask = ir.VectorType(bits, lanes)
-        numbers = ir.VectorType(WORD, lanes)
-        none = ir.Constant(numbers, ir.Undefined)
-        limit = builder.shuffle_vector(
-            builder.insert_element(none, filled, INDEX(0)), none,
-            ir.Constant(ir.VectorType(INDEX, lanes), [0] * lanes),
-        )  # fmt: skip
-        self._mask = builder.icmp_signed("<", ir.Constant(numbers, list(range(lanes))), limit)
-        pointer = kind.as_pointer()
-        self._load = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [pointer, INDEX, mask, kind]), f"llvm.masked.load.{name}.p0"
-        )
-        self._store = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [kind, pointer, INDEX, mask]),
-            f"llvm.masked.store.{name}.p0",
-        )
-
-    def column(self, block: Any, count: Any, start: Any, step: Any) -> None:
-        """Write one vector of each of the first ``count`` rows of a block. A loop is a tenth of the code that the rows
-        would be, written out.
-        """
-        builder, vectors = self._vectors.builder, self._vectors
-        whole = builder.icmp_signed("==", self._filled, WORD(vectors.lanes))
-        with cgutils.for_range(builder, count, intp=WORD) as rows:
-            total = vectors.load(block, builder.mul(rows.index, WORD(vectors.columns)))
-            place = builder.add(start, builder.mul(step, rows.index))
-            with builder.if_else(whole) as (then, otherwise):
-                for branch, masked in ((then, False), (otherwise, True)):
-                    with branch:
-                        self._write(total, place, masked)
-
-    def _write(self, total: Any, place: Any, masked: bool) -> None:
-        builder, align = self._vectors.builder, self._vectors.bytes
-        pointer = builder.bitcast(builder.gep(self._target, [place]), self._vectors.type.as_pointer())
-        undefined = ir.Constant(self._vectors.type, ir.Undefined)
-        before = builder.block
-        with builder.if_then(self._is_sum):
-            if masked:
-                old = builder.call(self._load, [pointer, INDEX(align), self._mask, undefined])
-            else:
-                old = builder.load(pointer, align=align)
-            added = builder.fadd(total, old)
-            adding = builder.block
-        result = builder.phi(self._vectors.type)
-        result.add_incoming(total, before)
-        result.add_incoming(added, adding)
-        if masked:
-            builder.call(self._store, [result, pointer, INDEX(align), self._mask])
-        else:
-            builder.store(result, pointer, align=align)

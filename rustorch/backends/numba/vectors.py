@@ -7,6 +7,8 @@ from typing import Any
 
 from llvmlite import ir
 
+from .processor import prefers_wide_vectors
+
 WORD, INDEX = ir.IntType(64), ir.IntType(32)
 
 
@@ -57,3 +59,10 @@ class Vectors:
     def shuffle(self, a: Any, b: Any, lanes: Sequence[int]) -> Any:
         """Lanes of two vectors."""
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INDEX, len(lanes)), list(lanes)))
+
+
+def widen(builder: Any) -> None:
+    """Let LLVM use the widest vectors in the function that is being built, if the processor is good at them."""
+    if prefers_wide_vectors():
+        # llvmlite's own method takes the attributes without a value alone
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')

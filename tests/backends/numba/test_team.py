@@ -13,7 +13,7 @@ import pytest
 
 import rustorch
 from rustorch.backends import threads
-from rustorch.backends.numba import kernel
+from rustorch.backends.numba import kernel, team_work
 from tests.support import compiled
 
 from . import programs
@@ -48,6 +48,34 @@ def test_each_item_is_computed_once(count: int, items: int) -> None:
     for _ in range(50):
         launch(items, 1 << 20, x)  # type: ignore[operator]
     assert (x == 50).all()
+
+
+@pytest.mark.parametrize("own", [0, 1, 2])
+@pytest.mark.parametrize(("items", "chunk"), [(12, 1), (12, 2), (13, 3), (2, 1), (100, 40)])
+def test_a_thread_works_on_its_own_range_first(
+    monkeypatch: pytest.MonkeyPatch, own: int, items: int, chunk: int
+) -> None:
+    """The compiled body, run as plain Python: one thread of three, while the others do nothing."""
+    state = [0] * team_work.WORDS
+    state[team_work.ITEMS], state[team_work.CHUNK], state[team_work.WORKERS] = items, chunk, 2
+    bounds = [items * i // 3 for i in range(4)]
+    for i in range(3):
+        state[team_work.NEXT + 8 * i] = bounds[i]
+    done: list[int] = []
+
+    def add(words: list[int], place: int, value: int) -> int:
+        words[place] += value
+        return words[place] - value
+
+    def call(address: int, words: list[int], arguments: int, start: int, stop: int) -> None:
+        done.extend(range(start, stop))
+
+    monkeypatch.setattr(team_work, "atomic_add", add, raising=False)
+    monkeypatch.setattr(team_work, "call_kernel", call, raising=False)
+    team_work._work(state, own)
+    mine = list(range(bounds[own], bounds[own + 1]))
+    assert done[: len(mine)] == mine
+    assert sorted(done) == list(range(items))
 
 
 def test_threads_that_slept_take_part_again(count: int) -> None:
