@@ -83,7 +83,8 @@ class _Plan:
         items = min(units, 2 * get_num_threads())
         numbers = numpy.zeros(loops.SPREAD + 1, numpy.int64)
         numbers[loops.ADDS] = 1
-        # of a head, later blocks of queries see more keys, and earlier parts of the keys are seen by more queries
+        # Of a head, later blocks of queries see more keys, and earlier parts of the keys are seen by more queries:
+        # neighbours would not be equal shares.
         numbers[loops.SPREAD] = causal and units > self.batch * self.heads
         numbers[: loops.PITCH + 1] = (
             items, units, self.parts, self.heads, self.queries, self.keys, self.size, self.values, causal,

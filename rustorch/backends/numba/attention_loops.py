@@ -38,10 +38,10 @@ BUFFER, SCORES, SLOPES, TERMS, KEY, VALUE, QUERY, GRAD, QUERY_TURNED, GRAD_TURNE
 #: parts of the gradient of q are in PART.
 Q, K, V, MASK, KEEP, OUT, G, DQ, DK, DV = range(26, 66, 4)
 PART = 66
-#: Whether an item has every n-th unit, for n items, and not neighbours.
-SPREAD = 69
 #: 0 and 1: whether a product is added to what is there. For literals, Numba would compile the product twice.
 WRITES, ADDS = 67, 68
+#: Whether the units of an item are spread over all of them, and not neighbours.
+SPREAD = 69
 
 # Four tables have the places of elements that are some steps apart: 1 (`by_one`), the columns of a tile (`by_width`),
 # SIZE_PITCH (`by_size`), or PITCH (`by_values`).
@@ -60,12 +60,16 @@ def _turn_panels(turned: Any, x: Any, at: int, step: int, by_one: Any, size: int
         turn_rows(turned[i * size :], x, at + i * step, step, by_one, size, min(width, count - i))
 
 
-def _units(item: int, numbers: Any) -> tuple[int, int, int]:
-    """The first unit of an item, the one after its last, and the step between two."""
+def _unit(item: int, index: int, numbers: Any) -> int:
+    """The number of an item's unit, counted from 0, or -1 after its last one. Spread units are dealt out in rounds,
+    every second one backwards: as the units of a head take longer and longer, no item always gets the longest.
+    """
     items, units = numbers[ITEMS], numbers[UNITS]
     if numbers[SPREAD]:
-        return item, units, items
-    return units * item // items, units * (item + 1) // items, 1
+        unit = index * items + (item if index % 2 == 0 else items - 1 - item)
+        return unit if unit < units else -1
+    unit = units * item // items + index
+    return unit if unit < units * (item + 1) // items else -1
 
 
 def _scores(
@@ -135,8 +139,10 @@ def _attend(
         scores, terms = mine[numbers[SCORES] :], mine[numbers[TERMS] :]
         key, value = mine[numbers[KEY] :], mine[numbers[VALUE] :]
         turned, sums = mine[numbers[QUERY_TURNED] :], mine[numbers[SUMS] :]
-        first_unit, last_unit, apart = _units(item, numbers)
-        for unit in range(first_unit, last_unit, apart):
+        for index in range(numbers[UNITS]):
+            unit = _unit(item, index, numbers)
+            if unit < 0:
+                break
             batch, head, first = unit // blocks // heads, unit // blocks % heads, unit % blocks * each
             end = min(queries, first + each)
             at = _place(numbers[Q:], batch, head, first)
@@ -209,8 +215,10 @@ def _attend_grad(
     parts, heads, keys, block = numbers[PARTS], numbers[HEADS], numbers[KEYS], numbers[BLOCK]
     each = numbers[PANELS] * tile_columns(T(0.0))
     for item in range(start, stop):
-        first_unit, last_unit, apart = _units(item, numbers)
-        for unit in range(first_unit, last_unit, apart):
+        for index in range(numbers[UNITS]):
+            unit = _unit(item, index, numbers)
+            if unit < 0:
+                break
             share, batch, head = unit % parts, unit // parts // heads, unit // parts % heads
             blocks = (keys + block - 1) // block
             begin, end = blocks * share // parts * block, min(keys, blocks * (share + 1) // parts * block)

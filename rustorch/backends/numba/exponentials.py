@@ -141,8 +141,8 @@ def tail(r: Scalar) -> Scalar:
 
 
 def exp(x: Scalar) -> Scalar:
-    """``e**x``. Where that is 0, as for the scores that attention hides, nothing is multiplied until it is 0: a result
-    below the smallest normal number takes Intel's processors some hundred cycles.
+    """``e**x``. Where that rounds to 0, as for the scores that attention hides, another number is computed and left
+    out: a product that is too small for a normal number takes Intel's processors some hundred cycles.
     """
     is_zero = x < x.pick(-104.0, -746.0)
     _, integer, r, _ = reduce(where(is_zero, 0.0, at_most(x, x.pick(89.0, 710.0))))

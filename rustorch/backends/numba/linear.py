@@ -67,8 +67,10 @@ def _new_plan(
     none: Any = None
     first = Operand(none, steps(rows, row_a), steps(inner, depth_a), group_a, set=set_a)
     second = Operand(none, steps(inner, depth_b), steps(columns, column_b), group_b, set=set_b)
+    # The second matrix is copied to panels. If elements have to be turned for that, it should be the smaller one. In
+    # the gradient of a weight, rows of both lie far apart: it should be the wider one, whose rows are then read once.
     turned = rows > columns if row_a == column_b == 1 else not (column_b == 1 or rows >= columns)
-    if turned:  # the smaller one is copied to panels, if elements have to be turned for that
+    if turned:
         first, second = (x._replace(rows=x.columns, columns=x.rows) for x in (second, first))
     row, places, bias = (1, steps(rows, columns), (0, 1, 0)) if turned else (columns, steps(columns), (0, 0, 1))
     each, size = rows * columns, sets * groups * rows * columns

@@ -33,8 +33,12 @@ def _common(arguments: tuple[Any, ...]) -> Any:
     return types.float32 if kinds == {types.float32} else types.float64
 
 
-def _function(name: str, formula: Callable[..., Scalar], arity: int = 1, condition: bool = False) -> Any:
-    """What a compiled loop may call: the formula for its arguments, converted to their common dtype."""
+def _function(
+    name: str, formula: Callable[..., Scalar], arity: int = 1, condition: bool = False, light: bool = False
+) -> Any:
+    """What a compiled loop may call: the formula for its arguments, converted to their common dtype. A loop with a
+    function that is not ``light``, which is of few instructions, is one of wide vectors.
+    """
 
     def unary(typing_context: Any, x: Any) -> Any:
         return finish(x)
@@ -48,7 +52,8 @@ def _function(name: str, formula: Callable[..., Scalar], arity: int = 1, conditi
             return None
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            widen(builder)
+            if not light:
+                widen(builder)
             return formula(*(Scalar(builder, value) for value in values)).value
 
         return (types.boolean if condition else dtype)(*(dtype for _ in arguments)), generate
@@ -143,23 +148,23 @@ atan2 = _function("atan2", trigonometry.atan2, 2)
 pow = _function("pow", powers.pow, 2)
 hypot = _function("hypot", powers.hypot, 2)
 logaddexp = _function("logaddexp", _logaddexp, 2)
-fmod = _function("fmod", _fmod, 2)
-remainder = _function("remainder", _remainder, 2)
+fmod = _function("fmod", _fmod, 2, light=True)
+remainder = _function("remainder", _remainder, 2, light=True)
 
-sqrt = _function("sqrt", _of_llvm("sqrt"))
-abs = _function("abs", _of_llvm("fabs"))
-floor = _function("floor", _of_llvm("floor"))
-ceil = _function("ceil", _of_llvm("ceil"))
-rint = _function("rint", _of_llvm("rint"))
-trunc = _function("trunc", _of_llvm("trunc"))
-copysign = _function("copysign", _of_llvm("copysign"), 2)
-sign = _function("sign", _sign)
-maximum = _function("maximum", _maximum, 2)
-minimum = _function("minimum", _minimum, 2)
-isnan = _function("isnan", Scalar.is_nan, condition=True)
-isinf = _function("isinf", _isinf, condition=True)
-isfinite = _function("isfinite", _isfinite, condition=True)
-signbit = _function("signbit", _signbit, condition=True)
+sqrt = _function("sqrt", _of_llvm("sqrt"), light=True)
+abs = _function("abs", _of_llvm("fabs"), light=True)
+floor = _function("floor", _of_llvm("floor"), light=True)
+ceil = _function("ceil", _of_llvm("ceil"), light=True)
+rint = _function("rint", _of_llvm("rint"), light=True)
+trunc = _function("trunc", _of_llvm("trunc"), light=True)
+copysign = _function("copysign", _of_llvm("copysign"), 2, light=True)
+sign = _function("sign", _sign, light=True)
+maximum = _function("maximum", _maximum, 2, light=True)
+minimum = _function("minimum", _minimum, 2, light=True)
+isnan = _function("isnan", Scalar.is_nan, condition=True, light=True)
+isinf = _function("isinf", _isinf, condition=True, light=True)
+isfinite = _function("isfinite", _isfinite, condition=True, light=True)
+signbit = _function("signbit", _signbit, condition=True, light=True)
 
 
 @intrinsic(prefer_literal=True)

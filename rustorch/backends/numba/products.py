@@ -164,7 +164,7 @@ def plan_work(
         else:
             parts = min(-(-rows // tile_shape()[0]), max(-(-threads // (groups * panels)), min(wanted, rows // 128)))
     elif threads > 1 and groups == 1 and rows >= 128 * threads:
-        parts = threads
+        parts = threads  # a thread writes the same rows as in the product before, and finds those in its cache
     adds, split_c = (c.adds, 0) if splits == 1 else (False, size)
     _, *bias_steps = c.bias or (None, 0, 0, 0)
     row, rows_c = (c.rows, steps(rows, c.rows)) if isinstance(c.rows, int) else (0, c.rows)

@@ -4,9 +4,9 @@ A thread that has just worked stays awake for a moment, because the next piece o
 starts within a microsecond, where waking a sleeping thread takes thirty. While it looks, it offers its processor to
 every other thread (``yield``), above all to those of BLAS. The bodies here are compiled as kernels are.
 
-Each thread has a range of the items, always the same part of them, which it takes in pieces. After that it takes pieces
-of the other ranges. So where one loop follows another, over rows of the same arrays, a thread mostly finds in its cache
-what it has just written.
+Each thread has a range of the items, always the same part of them if they are many. It takes the pieces of its range,
+and then those of the other ranges. So where one loop follows another, over rows of the same arrays, a thread mostly
+finds in its cache what it has just written.
 
 The state of a team is an array of integers. A thread may be in the midst of a piece of work only while it is counted in
 ACTIVE, and it enters only while OPEN holds the ticket of that work. So the work is over when OPEN is 0 and ACTIVE is 0.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .atomics import atomic_add, atomic_exchange, atomic_load, atomic_store, call_bare, call_kernel
 
 #: Places in the state. What different threads write often lies in different lines of the cache (8 words).
-OPEN, ACTIVE, LAST = 0, 8, 24
+OPEN, ACTIVE, RANGES, LAST = 0, 8, 16, 24
 ITEMS, CHUNK, WORKERS, WAKE, YIELD, SPINS, STOPPED = 25, 26, 27, 28, 29, 30, 31
 #: The address of the kernel, and then its arguments.
 KERNEL, ARGUMENTS = 32, 33
@@ -36,8 +36,8 @@ WORDS = NEXT + 8 * (MOST + 1)
 
 
 def _work(state: Any, own: int) -> None:
-    """Take all pieces that are left, first those of one's own range. It is 0 for the caller."""
-    chunk, items, ranges = state[CHUNK], state[ITEMS], state[WORKERS] + 1
+    """Take all pieces that are left, first those of a thread's own range. The caller's is range 0."""
+    chunk, items, ranges = state[CHUNK], state[ITEMS], state[RANGES]
     for i in range(ranges):
         number = (own + i) % ranges
         place, end = NEXT + 8 * number, items * (number + 1) // ranges
@@ -53,7 +53,8 @@ def begin(state: Any, items: int, chunk: int) -> None:
     """
     state[ITEMS] = items
     state[CHUNK] = chunk
-    ranges = state[WORKERS] + 1
+    ranges = min(state[WORKERS] + 1, max(1, items // chunk))  # so that a range has a whole piece
+    state[RANGES] = ranges
     for i in range(ranges):
         atomic_store(state, NEXT + 8 * i, items * i // ranges)
     ticket = state[LAST] + 1

@@ -160,7 +160,7 @@ def tile(
 def _sums(
     vectors: TileVectors, sides: Any, starts: Sequence[Any], firsts: Sequence[Any], length: Any, even: Any
 ) -> Any:
-    """The sums of a tile, by one of two loops: in even steps, it needs fewer instructions than with tables."""
+    """The sums of a tile, by one of two loops: without tables it needs fewer instructions."""
     builder = vectors.builder
     following = WORD(1)
     steps = []
@@ -212,7 +212,7 @@ def _loop(vectors: TileVectors, sides: Any, starts: Any, firsts: Any, length: An
             base = builder.phi(place.type)
             base.add_incoming(place, before)
             bases.append(base)
-    factors = [vectors.load(bases[1], first) for first in firsts]
+    factors = [vectors.load(bases[1], column) for column in firsts]
     totals = []
     for i, start in enumerate(starts):
         factor = vectors.filled(vectors.number(bases[0], start))

@@ -52,8 +52,8 @@ def write(
         with part:
             block = _block(vectors, totals)
             for v in across:
-                write = _Writer(vectors, target, filled[v], is_sum)
-                write.column(builder.gep(block, [WORD(v * vectors.lanes)]), count, begins[v], step)
+                writer = _Writer(vectors, target, filled[v], is_sum)
+                writer.column(builder.gep(block, [WORD(v * vectors.lanes)]), count, begins[v], step)
 
 
 def _write_whole(

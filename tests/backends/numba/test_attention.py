@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy
 import pytest
 
 import rustorch
-from rustorch.backends.numba import attention
+from rustorch.backends.numba import attention, attention_loops
 from rustorch.backends.numba.attention import OVERRIDES
 from tests.backends.test_numpy_attention import (
     SHAPES,
@@ -115,6 +116,22 @@ def test_one_head_is_shared_between_threads() -> None:
             compare(_forward, _backward, arrays, None, None, 0.5, True)
     finally:
         rustorch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("spread", [False, True])
+@pytest.mark.parametrize(("items", "heads", "blocks"), [(1, 1, 1), (4, 4, 8), (4, 3, 5), (8, 16, 2), (6, 1, 6)])
+def test_the_items_share_all_units(items: int, heads: int, blocks: int, spread: bool) -> None:
+    units = heads * blocks
+    numbers = [0] * (attention_loops.SPREAD + 1)
+    numbers[attention_loops.ITEMS], numbers[attention_loops.UNITS] = items, units
+    numbers[attention_loops.SPREAD] = spread
+    shares = [
+        list(itertools.takewhile(lambda u: u >= 0, (attention_loops._unit(i, k, numbers) for k in range(units + 1))))
+        for i in range(items)
+    ]
+    assert sorted(itertools.chain(*shares)) == list(range(units))
+    if spread and heads % 2 == 0 and units % (2 * items) == 0:  # if attention is causal, later blocks take longer
+        assert len({sum(unit % blocks for unit in share) for share in shares}) == 1
 
 
 def test_calls_that_numpy_serves() -> None:

@@ -17,6 +17,7 @@ numba = pytest.importorskip("numba", reason="compiled loops need Numba")
 from mpmath import mp  # noqa: E402
 
 from rustorch.backends.numba import mathematics  # noqa: E402
+from rustorch.backends.numba.processor import prefers_wide_vectors  # noqa: E402
 
 #: The largest error, in units in the last place of the expected number.
 MOST = 2.0
@@ -378,6 +379,17 @@ def test_loops_are_vectors(name: str, dtype: str) -> None:
         either = r"v(?:mul|fn?m(?:add|sub)\d*)p[ds]\s.*%[yz]mm"
         # sin, cos, tan, pow and hypot of float32 are computed in float64
         assert any(re.search(either if name in ("sin", "cos", "tan", "pow", "hypot") else packed, b) for b in wide)
+
+
+@pytest.mark.skipif(not is_x86_with_fma(), reason="reads the assembly of x86 processors with AVX2 and FMA")
+@pytest.mark.parametrize("name", ["exp", "tanh", "erf", "log", "sin"])
+def test_functions_use_the_widest_vectors(name: str) -> None:
+    """Where the processor is good at them; llvmlite has no method for the attribute that asks LLVM for them."""
+    loop = compiled(name, "float64")
+    code = loop.inspect_asm(loop.signatures[0])
+    widened = '"prefer-vector-width"="512"' in loop.inspect_llvm(loop.signatures[0])
+    assert widened == prefers_wide_vectors()
+    assert not widened or any("%zmm" in body for body in loops(code))
 
 
 def test_a_loop_with_a_call_is_recognised() -> None:

@@ -57,7 +57,7 @@ def test_a_thread_works_on_its_own_range_first(
 ) -> None:
     """The compiled body, run as plain Python: one thread of three, while the others do nothing."""
     state = [0] * team_work.WORDS
-    state[team_work.ITEMS], state[team_work.CHUNK], state[team_work.WORKERS] = items, chunk, 2
+    state[team_work.ITEMS], state[team_work.CHUNK], state[team_work.RANGES] = items, chunk, 3
     bounds = [items * i // 3 for i in range(4)]
     for i in range(3):
         state[team_work.NEXT + 8 * i] = bounds[i]
