@@ -19,9 +19,10 @@ def _compare(committed: Any, computed: Any, path: str) -> None:
     elif isinstance(committed, str):
         assert committed == computed, path
     else:
-        # another processor or release of PyTorch may sum in another order
+        # Another processor or release of PyTorch may sum in another order: after 50 steps of Adafactor, numbers from an
+        # AMD and from an Intel processor differ by 4e-11.
         numpy.testing.assert_allclose(
-            numpy.asarray(committed), numpy.asarray(computed), rtol=1e-11, atol=1e-12, err_msg=path
+            numpy.asarray(committed), numpy.asarray(computed), rtol=1e-10, atol=1e-11, err_msg=path
         )
 
 

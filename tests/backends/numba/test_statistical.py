@@ -120,9 +120,10 @@ def test_sums_of_many_elements_are_accurate() -> None:
     assert statistical.sum(ones.reshape(-1, 2), axis=0).tolist() == [n // 2] * 2
     tenths = numpy.full((1 << 21, 4), 0.1, "float32")
     exact = float(tenths[0, 0]) * (1 << 21)
-    # within a block, 32 additions in a lane are rounded to float32, all in the same direction
+    # Within a block, 32 additions in a lane are rounded to float32, all in the same direction. They are 64 where LLVM
+    # takes vectors of 32 bytes: there the error of the second one is 6e-7.
     numpy.testing.assert_allclose(statistical.sum(tenths, axis=0), exact, rtol=5e-7)
-    numpy.testing.assert_allclose(running.cumulative_sum(tenths.reshape(-1))[-1], 4 * exact, rtol=5e-7)
+    numpy.testing.assert_allclose(running.cumulative_sum(tenths.reshape(-1))[-1], 4 * exact, rtol=1e-6)
 
 
 def test_numpy_serves_what_kernels_cannot_take() -> None:
