@@ -61,8 +61,10 @@ def _turn_panels(turned: Any, x: Any, at: int, step: int, by_one: Any, size: int
 
 
 def _unit(item: int, index: int, numbers: Any) -> int:
-    """The number of an item's unit, counted from 0, or -1 after its last one. Spread units are dealt out in rounds,
-    every second one backwards: as the units of a head take longer and longer, no item always gets the longest.
+    """Which unit an item computes as its ``index``-th one, counted from 0. It is -1 after the last one.
+
+    Spread units are dealt out in rounds, every second round backwards. Later units of a head take longer, so no item
+    gets the longest one in every round.
     """
     items, units = numbers[ITEMS], numbers[UNITS]
     if numbers[SPREAD]:

@@ -141,8 +141,8 @@ def tail(r: Scalar) -> Scalar:
 
 
 def exp(x: Scalar) -> Scalar:
-    """``e**x``. Where that rounds to 0, as for the scores that attention hides, another number is computed and left
-    out: a product that is too small for a normal number takes Intel's processors some hundred cycles.
+    """``e**x``. Results that round to 0 are set to 0 and not computed: on Intel's processors, a product below the
+    smallest normal number takes more than a hundred cycles. Attention has many, because it hides scores by -inf.
     """
     is_zero = x < x.pick(-104.0, -746.0)
     _, integer, r, _ = reduce(where(is_zero, 0.0, at_most(x, x.pick(89.0, 710.0))))

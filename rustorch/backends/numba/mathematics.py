@@ -36,8 +36,8 @@ def _common(arguments: tuple[Any, ...]) -> Any:
 def _function(
     name: str, formula: Callable[..., Scalar], arity: int = 1, condition: bool = False, light: bool = False
 ) -> Any:
-    """What a compiled loop may call: the formula for its arguments, converted to their common dtype. A loop with a
-    function that is not ``light``, which is of few instructions, is one of wide vectors.
+    """What a compiled loop may call: the formula for its arguments, converted to their common dtype. A ``light``
+    function takes few instructions. A loop with any other function uses wide vectors.
     """
 
     def unary(typing_context: Any, x: Any) -> Any:

@@ -25,7 +25,7 @@ def tile_shape() -> tuple[int, int]:
 def prefers_wide_vectors() -> bool:
     """Whether loops that compute functions should use vectors of 64 bytes where LLVM would take half of that.
 
-    LLVM does so because Intel's first processors with AVX-512 lower their clock for them. Since Ice Lake they hardly
+    LLVM takes half because Intel's first processors with AVX-512 lower their clock for them. Since Ice Lake they hardly
     do: GELU takes 0.6 of the time. Loops that mostly read and write are left as they are: a vector of 64 bytes often
     lies in two lines of the cache.
     """

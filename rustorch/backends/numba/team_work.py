@@ -4,9 +4,9 @@ A thread that has just worked stays awake for a moment, because the next piece o
 starts within a microsecond, where waking a sleeping thread takes thirty. While it looks, it offers its processor to
 every other thread (``yield``), above all to those of BLAS. The bodies here are compiled as kernels are.
 
-Each thread has a range of the items, always the same part of them if they are many. It takes the pieces of its range,
-and then those of the other ranges. So where one loop follows another, over rows of the same arrays, a thread mostly
-finds in its cache what it has just written.
+The items are cut into ranges, one for each thread. A thread takes the pieces of its own range first, and then those of
+the others. Its range is the same part of the items in each loop. So it often finds in its cache what it wrote in the
+loop before.
 
 The state of a team is an array of integers. A thread may be in the midst of a piece of work only while it is counted in
 ACTIVE, and it enters only while OPEN holds the ticket of that work. So the work is over when OPEN is 0 and ACTIVE is 0.

@@ -162,10 +162,9 @@ def _sums(
 ) -> Any:
     """The sums of a tile, by one of two loops: without tables it needs fewer instructions."""
     builder = vectors.builder
-    following = WORD(1)
-    steps = []
+    one, steps = WORD(1), []
     for _, table, first in sides:  # a single term has no following place, and no step
-        place = builder.add(first, builder.select(builder.icmp_signed(">", length, following), following, WORD(0)))
+        place = builder.add(first, builder.select(builder.icmp_signed(">", length, one), one, WORD(0)))
         steps.append(builder.sub(vectors.number(table, place), vectors.number(table, first)))
     blocks, results = [], []
     end = builder.append_basic_block("sums.end")

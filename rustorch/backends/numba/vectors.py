@@ -64,5 +64,5 @@ class Vectors:
 def widen(builder: Any) -> None:
     """Let LLVM use the widest vectors in the function that is being built, if the processor is good at them."""
     if prefers_wide_vectors():
-        # llvmlite's own method takes the attributes without a value alone
+        # llvmlite's own ``add`` refuses attributes that have a value
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
