@@ -25,9 +25,9 @@ def fingerprint(value: Any, names: dict[str, Any]) -> str:
 
 def _offered(name: str) -> Any:
     """A function that a body may call by name, or None."""
-    from . import atomics, butterflies, compiler, reductions, tile
+    from . import atomics, butterflies, compiler, elimination, reductions, tile
 
-    for module in (atomics, butterflies, compiler, reductions, tile):
+    for module in (atomics, butterflies, compiler, elimination, reductions, tile):
         if hasattr(module, name):
             return getattr(module, name)
     from . import mathematics

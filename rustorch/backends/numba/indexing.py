@@ -224,7 +224,8 @@ def scatter_add(values: Array, indices: Array, shape: tuple[int, ...], axis: int
     launch = (SCATTER_LAST if inner == 1 else SCATTER_ADD).of(values.dtype, size * _COST)
     if launch is None:
         return NotImplemented
-    indices, values = _integers(numpy.broadcast_to(indices, full)), flat(numpy.broadcast_to(values, full))
+    indices, values = (a if a.shape == full else numpy.broadcast_to(a, full) for a in (indices, values))
+    indices, values = _integers(indices), flat(values)
     out, failed = numpy.empty(shape, values.dtype), numpy.zeros(1, _INT64)
     if inner == 1:
         launch(outer, size * _COST, values, indices, out, failed, full[axis], shape[axis])

@@ -27,6 +27,7 @@ _FAMILIES = (
     "indexing",
     "joining",
     "fft",
+    "linalg",
     "statistical",
 )
 

@@ -13,14 +13,14 @@ from ..base import Array, Backend
 from ..kernels.elementwise import SMALL_POWERS
 from ..numba.availability import always, wanted
 from ..numba.overrides import either, fuse
-from . import OVERRIDES, fft, optim
+from . import OVERRIDES, fft, linalg, optim
 from .memory import keep_freed_memory
 
 #: Functions of NumPy that differ from the standard. array-api-compat repairs them; it is imported when one of them is
 #: first used, because it would double the time of importing rustorch.
 _REPAIRED = {
     "argsort", "sort", "nonzero", "count_nonzero", "unique_all", "unique_counts", "unique_inverse", "unique_values",
-    "ceil", "floor", "trunc", "finfo", "iinfo", "linalg", "__array_namespace_info__", "searchsorted",
+    "ceil", "floor", "trunc", "finfo", "iinfo", "__array_namespace_info__", "searchsorted",
 }  # fmt: skip
 _INT64: Any = numpy.dtype("int64")
 _UINT64: Any = numpy.dtype("uint64")
@@ -46,6 +46,8 @@ class NumpyBackend(Backend):
     def _find(self, name: str) -> Any:
         if name == "fft":
             return fft.transforms()
+        if name == "linalg":
+            return linalg.functions()
         if name in _REPAIRED or (name not in self.overrides and name in _LATER and _LATER[name] > _NUMPY):
             usual = getattr(import_module("array_api_compat.numpy"), name)
         else:

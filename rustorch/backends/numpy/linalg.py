@@ -1,14 +1,16 @@
-"""NumPy's vector norms: the Euclidean norm takes one pass where its sum of squares turns out to be safe."""
+"""NumPy's linear algebra, with compiled inverses; and vector norms in one pass, where a sum of squares is safe."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy
 from numpy import add, multiply
 
 from ..kernels import linalg as plain
+from ..numba.overrides import either
 from .namespace import full_namespace
 
 if TYPE_CHECKING:
@@ -32,6 +34,13 @@ def vector_norm(x: Array, axes: tuple[int, ...], order: float, keepdims: bool) -
         if total.size and total.min() > _SAFE_SUM[total.dtype] and total.max() < numpy.inf:
             return numpy.sqrt(total)
     return plain.vector_norm(full_namespace(), x, axes, order, keepdims)
+
+
+def functions() -> SimpleNamespace:
+    """The functions of ``xp.linalg``. array-api-compat repairs those that differ from the standard."""
+    from array_api_compat.numpy import linalg
+
+    return SimpleNamespace(**{**vars(linalg), "inv": either("linalg.inv", linalg.inv)})
 
 
 OVERRIDES: dict[str, Callable[..., Any]] = {"vector_norm": vector_norm}
