@@ -122,10 +122,15 @@ def _logaddexp(x1: Any, x2: Any) -> Any:
     return xp.add(xp.maximum(x1, x2), xp.where(xp.equal(x1, x2), _ln(2), far))
 
 
-def _clip(x: Symbol, low: Any = None, high: Any = None) -> Symbol:
-    if low is not None:
-        x = x.record("maximum", x, low)
-    return x if high is None else x.record("minimum", x, high)
+def _clip(x: Symbol, min: Any = None, max: Any = None) -> Symbol:
+    if min is not None:
+        x = x.record("at_least" if _is_known(min) else "maximum", x, min)
+    return x if max is None else x.record("at_most" if _is_known(max) else "minimum", x, max)
+
+
+def _is_known(bound: Any) -> bool:
+    """Whether this is a number that is known now, and not nan, so that one comparison is enough."""
+    return type(bound) in (int, float) and bound == bound
 
 
 class _Functions(SimpleNamespace):
@@ -147,6 +152,7 @@ FUNCTIONS: Any = _Functions(
     asarray=lambda x, copy=None: x,
     clip=_clip,
     conj=lambda x: x,
+    exp_of_sum=_recording("exp_of_sum"),
     real=lambda x: x,
     full_like=lambda x, value: x.like(value),
     gelu_tail=_recording("gelu_tail"),

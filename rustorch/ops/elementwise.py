@@ -100,9 +100,7 @@ def _fused(name: str, rule: Rule | None) -> Rule | None:
     """The rule as one loop, unless it only passes its gradient on."""
     if rule is None or rule.__code__.co_code == _PASS_ON.__code__.co_code:
         return rule
-    if rule.__name__ == "<lambda>":
-        rule.__name__ = f"{name}_rule"  # messages name it
-    return fusable(rule)
+    return fusable(rule, f"{name}_rule")
 
 
 # -- rules of more than one line ---------------------------------------------------------------------------------------

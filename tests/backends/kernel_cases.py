@@ -88,6 +88,13 @@ CASES: dict[str, list[tuple]] = {
         (numpy.array(-1.0), 1.0),
         (draw(4, 3).T, 0.5),
     ],
+    "exp_of_sum": [
+        (numpy.linspace(-800, 700, 3000), numpy.linspace(2, -2, 3000)),
+        (EDGES[numpy.isfinite(EDGES)] % 64, draw(1)),
+        (draw(0, 2), draw(2)),
+        (numpy.array(-1.0), numpy.array(0.25)),
+        (draw(4, 3).T, draw(3, 1)),
+    ],
     "gelu_tail": [
         (numpy.linspace(-1, 1, 70000),),
         (draw(0, 2),),

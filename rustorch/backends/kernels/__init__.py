@@ -16,8 +16,8 @@ from typing import Any
 FAMILIES: dict[str, tuple[str, ...]] = {
     "activation": (
         "relu", "relu_grad", "sigmoid", "sigmoid_grad", "silu", "silu_grad", "mish", "mish_grad", "tanh_softplus",
-        "tanh_softplus_grad", "tanhshrink", "prelu_slope", "erf", "gaussian", "gelu", "gelu_grad", "gelu_tail",
-        "gelu_tanh", "gelu_tanh_grad", "gelu_tanh_gate_grad",
+        "tanh_softplus_grad", "tanhshrink", "prelu_slope", "erf", "exp_of_sum", "gaussian", "gelu", "gelu_grad",
+        "gelu_tail", "gelu_tanh", "gelu_tanh_grad", "gelu_tanh_gate_grad",
     ),
     "attention": ("attention", "attention_grad"),
     "convolution": ("conv", "conv_grad_input", "conv_grad_weight"),

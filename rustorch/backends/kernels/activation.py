@@ -143,17 +143,23 @@ GELU_SHORT_TAIL = (
 )
 
 
-def gaussian(xp: Namespace, x: Array, rate: float) -> Array:
-    """``exp(-rate * x * x)`` for a rate of 1/2 or 1.
+def exp_of_sum(xp: Namespace, x: Array, rest: Array) -> Array:
+    """``exp(x + rest)`` for a finite x and a smaller rest. The last factor corrects what their sum loses."""
+    total = x + rest
+    return xp.exp(total) * (1 + (rest - (total - x)))
 
-    Rounding the square of a large number would change the result by many units in the last place. So x is split into a
-    number with few digits, whose square is exact, and a small rest. The last factor corrects what their sum loses.
+
+def gaussian(xp: Namespace, x: Array, rate: float) -> Array:
+    """``exp(-rate * x * x)`` for a rate of 1/2 or 1."""
+    return _bell(xp, xp.clip(x, -LIMIT, LIMIT), rate)
+
+
+def _bell(xp: Namespace, x: Array, rate: float) -> Array:
+    """`gaussian` of numbers up to LIMIT. Rounding the square of a large number would change the result by many units in
+    the last place. So x is split into a number with few digits, whose square is exact, and a small rest.
     """
-    x = xp.clip(x, -LIMIT, LIMIT)
     coarse = xp.round(x * 16) / 16
-    square, rest = rate * (coarse * coarse), rate * ((x - coarse) * (x + coarse))
-    total = square + rest
-    return xp.exp(-total) * (1 + ((total - square) - rest))
+    return xp.exp_of_sum(-rate * (coarse * coarse), rate * ((coarse - x) * (x + coarse)))
 
 
 def gelu_tail(xp: Namespace, x: Array) -> Array:
@@ -165,10 +171,10 @@ def gelu(xp: Namespace, x: Array) -> Array:
     """``x * P(X <= x)`` for a normal X. With ``t = abs(x)`` and ``q = t * P(X <= -t)``, that is ``-q`` below 0 and
     ``x - q`` above.
     """
-    t = xp.clip(xp.abs(x), 0.0, LIMIT)
+    t = xp.clip(xp.abs(x), max=LIMIT)
     above, far = 1 + t, t + 3.75
     inverse = 1 / (above * far)  # for t / above and (t - 3.75) / far: one division is faster than two
-    q = (t * far) * inverse * xp.gelu_tail((t - 3.75) * above * inverse) * gaussian(xp, t, 0.5)
+    q = (t * far) * inverse * xp.gelu_tail((t - 3.75) * above * inverse) * _bell(xp, t, 0.5)
     return xp.where(x < 0, -q, x - q)
 
 
@@ -178,7 +184,7 @@ def gelu_grad(xp: Namespace, g: Array, x: Array, out: Array) -> Array:
     y = xp.clip(x, -LIMIT, LIMIT)
     one = xp.ones_like(x)
     probability = xp.where(small, one / 2, xp.clip(out, -LIMIT, LIMIT) / xp.where(small, one, y))
-    return g * (probability + y * (DENSITY * gaussian(xp, y, 0.5)))
+    return g * (probability + y * (DENSITY * _bell(xp, y, 0.5)))
 
 
 # -- GELU by tanh: x * sigmoid(w) for w = x * (SLOPE + CUBIC * x * x) --------------------------------------------------
@@ -192,11 +198,11 @@ LAST_CUBIC = 22.0
 
 def _cubic_decay(xp: Namespace, x: Array) -> Array:
     """``exp(-abs(w))``. As in `gaussian`, most of the exponent is exact: the part for the integer nearest to x."""
-    y = xp.clip(xp.abs(x), 0.0, LAST_CUBIC)
+    y = xp.clip(xp.abs(x), max=LAST_CUBIC)
     n = xp.round(y)
     cube, rest = n * n * n, y - n
     left = MORE_SLOPE * n + MORE_CUBIC * cube + rest * (SLOPE + CUBIC * (y * y + y * n + n * n))
-    return xp.exp(-(ROUND_SLOPE * n + ROUND_CUBIC * cube)) * xp.exp(-left)
+    return xp.exp_of_sum(-(ROUND_SLOPE * n + ROUND_CUBIC * cube), -left)
 
 
 def gelu_tanh(xp: Namespace, x: Array) -> Array:

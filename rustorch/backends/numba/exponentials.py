@@ -144,10 +144,29 @@ def exp(x: Scalar) -> Scalar:
     """``e**x``. Results that round to 0 are set to 0 and not computed: on Intel's processors, a product below the
     smallest normal number takes more than a hundred cycles. Attention has many, because it hides scores by -inf.
     """
+    is_zero, bounded = _bounded(x)
+    _, integer, r, _ = reduce(bounded)
+    return where(is_zero, 0.0, _scaled(r, integer))
+
+
+def _bounded(x: Scalar) -> tuple[Scalar, Scalar]:
+    """Whether ``e**x`` rounds to 0, and a number that is x where the result is neither 0 nor infinite."""
     is_zero = x < x.pick(-104.0, -746.0)
-    _, integer, r, _ = reduce(where(is_zero, 0.0, at_most(x, x.pick(89.0, 710.0))))
-    first, second = powers_of_two(integer, x.format)
-    return where(is_zero, 0.0, (tail(r) + r + 1.0) * first * second)
+    return is_zero, where(is_zero, 0.0, at_most(x, x.pick(89.0, 710.0)))
+
+
+def _scaled(r: Scalar, integer: Scalar) -> Scalar:
+    """``e**r * 2**n``, from the integer of `reduce`."""
+    first, second = powers_of_two(integer, r.format)
+    return (tail(r) + r + 1.0) * first * second
+
+
+def exp_of_sum(x: Scalar, rest: Scalar) -> Scalar:
+    """``e**(x + rest)`` for a finite x and a smaller rest: the multiples of log(2) are taken from x first."""
+    is_zero, bounded = _bounded(x + rest)
+    n, integer, _, _ = reduce(bounded)
+    high, low = x.pick(LN2_SINGLE, LN2_DOUBLE)
+    return where(is_zero, 0.0, _scaled(((x - n * high) + rest) - n * low, integer))
 
 
 def expm1(x: Scalar) -> Scalar:

@@ -11,11 +11,12 @@ import numpy
 
 from ..fusing import Language, Loop
 from .kernel import LEAST, Kernel
+from .products import whole
 
 _CALLS = ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "exp",
-          "expm1", "floor", "fmod", "gelu_tail", "hypot", "log", "log10", "log1p", "log2", "pow", "sign", "sin", "sinh",
-          "sqrt", "tan", "tanh", "trunc")  # fmt: skip
-_TWO = frozenset({"atan2", "copysign", "fmod", "hypot", "pow"})
+          "exp_of_sum", "expm1", "floor", "fmod", "gelu_tail", "hypot", "log", "log10", "log1p", "log2", "pow", "sign",
+          "sin", "sinh", "sqrt", "tan", "tanh", "trunc")  # fmt: skip
+_TWO = frozenset({"atan2", "copysign", "exp_of_sum", "fmod", "hypot", "pow"})
 _SIGNS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "greater": ">", "less_equal": "<=",
     "greater_equal": ">=", "equal": "==", "not_equal": "!=", "logical_and": "&", "logical_or": "|", "logical_xor": "^",
@@ -42,8 +43,10 @@ PYTHON = Language(
         "round": "rint({0})",
         "value": "{0}",
         "number": "T(1.0) if {0} else T(0.0)",
-        "maximum": "{0} if ({0} > {1}) | ({0} != {0}) else {1}",
-        "minimum": "{0} if ({0} < {1}) | ({0} != {0}) else {1}",
+        "maximum": "{1} if ({0} <= {1}) | ({1} != {1}) else {0}",
+        "minimum": "{1} if ({0} >= {1}) | ({1} != {1}) else {0}",
+        "at_least": "{1} if {0} < {1} else {0}",
+        "at_most": "{1} if {0} > {1} else {0}",
         "where": "{1} if {0} else {2}",
     },
     literal=_literal,
@@ -177,6 +180,8 @@ def _source(loop: Loop, kinds: str, rows: bool, targets: Sequence[int]) -> tuple
 _FLOATS = {numpy.dtype("float32"), numpy.dtype("float64")}
 _BOOL = numpy.dtype("bool")
 _NUMBERS = frozenset({int, float, bool})
+#: Elements of a row below which views are copied, so that their rows become one.
+_SHORT = 16
 #: The largest number of variants of one function. Beyond, NumPy serves.
 _MOST = 64
 
@@ -289,21 +294,23 @@ class Fused:
         size = prod(shape)
         if size < self.least:
             return NotImplemented
-        arrays = [_without_repeats(a) for a in arrays]
-        plan = rows_of(shape, [a.shape for a in arrays])
+        given = [aligned(_without_repeats(a)) for a in arrays]
+        plan = rows_of(shape, given)
+        if plan is None or plan[0][2] < _SHORT:
+            given = [numpy.ascontiguousarray(a) for a in given]
+            plan = rows_of(shape, given)
         if plan is None:
             return NotImplemented
         (first, columns, length), places, vectors = plan
         rows = first * columns > 1
         letters = iter([
             ("m" if vector else "n") if a.dtype == _BOOL else ("v" if vector else "s")
-            for a, vector in zip(arrays, vectors, strict=True)
+            for a, vector in zip(given, vectors, strict=True)
         ])  # fmt: skip
         variant = self.variant("".join([next(letters) if kind == "v" else kind for kind in kinds]), numbers, rows)
         launch = None if variant is None else variant.of(dtype, size)
         if launch is None or variant is None:
             return NotImplemented
-        given = [aligned(numpy.ascontiguousarray(a)) for a in arrays]
         outs, results = variant.outputs(shape, dtype)
         layout = [*[n for place in places for n in place], columns, length] if rows else []
         items = first * columns if rows else length
@@ -324,35 +331,39 @@ def _without_repeats(x: Any) -> Any:
 
 
 def rows_of(
-    shape: Sequence[int], shapes: Sequence[Sequence[int]]
+    shape: Sequence[int], arrays: Sequence[Any]
 ) -> tuple[tuple[int, int, int], list[tuple[int, int]], list[bool]] | None:
-    """How contiguous arrays of these shapes, broadcast to ``shape``, look as rows of three axes.
+    """How arrays, broadcast to ``shape``, look as rows of three axes.
 
     Returns
     -------
     (first, columns, length), places, vectors
         The axes; for each array, how far its rows are apart along the first two; and whether it has the last axis. None
-        if three axes are not enough.
+        if three axes are not enough, if the elements of a row do not lie side by side, or for steps backwards.
     """
-    full = [(1,) * (len(shape) - len(s)) + tuple(s) for s in shapes]
-    axes: list[tuple[int, tuple[bool, ...]]] = []
+    if not all(whole(a.strides, a.itemsize) for a in arrays):
+        return None
+    steps = [
+        [0] * (len(shape) - a.ndim)
+        + [0 if n == 1 else step // a.itemsize for n, step in zip(a.shape, a.strides, strict=True)]
+        for a in arrays
+    ]
+    axes: list[tuple[int, list[int]]] = []
     for i, n in enumerate(shape):
+        own = [step[i] for step in steps]
         if n == 1:
             continue
-        pattern = tuple([s[i] != 1 for s in full])
-        if axes and axes[-1][1] == pattern:
-            axes[-1] = (axes[-1][0] * n, pattern)
+        if axes and all(before == n * step for before, step in zip(axes[-1][1], own, strict=True)):
+            axes[-1] = axes[-1][0] * n, own
         else:
-            axes.append((n, pattern))
+            axes.append((n, own))
     if len(axes) > 3:
         return None
-    axes = [(1, (False,) * len(shapes))] * (3 - len(axes)) + axes
+    axes = [(1, [0] * len(arrays))] * (3 - len(axes)) + axes
     (first, a), (columns, b), (length, c) = axes
-    places = []
-    for k in range(len(shapes)):
-        inner = length if c[k] else 1
-        places.append((inner * (columns if b[k] else 1) if a[k] else 0, inner if b[k] else 0))
-    return (first, columns, length), places, list(c)
+    if max(c, default=0) > 1:
+        return None
+    return (first, columns, length), list(zip(a, b, strict=True)), [step == 1 for step in c]
 
 
 def fused(*functions: Callable[..., Any]) -> dict[str, Callable[..., Any]]:

@@ -125,6 +125,7 @@ def _signbit(x: Scalar) -> Scalar:
 
 
 exp = _function("exp", exponentials.exp)
+exp_of_sum = _function("exp_of_sum", exponentials.exp_of_sum, 2)
 expm1 = _function("expm1", exponentials.expm1)
 sinh = _function("sinh", exponentials.sinh)
 cosh = _function("cosh", exponentials.cosh)

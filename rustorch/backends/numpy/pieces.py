@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 PIECE = 1 << 15
 
 
-def _clip(x: Array, low: float, high: float | None) -> Array:
+def _clip(x: Array, min: float | None = None, max: float | None = None) -> Array:
     """`numpy.clip` with less work before the loop starts."""
-    out = numpy.maximum(x, low)
-    return out if high is None else numpy.minimum(out, high, out=out)
+    out = x if min is None else numpy.maximum(x, min)
+    return out if max is None else numpy.minimum(out, max, out=None if out is x else out)
 
 
 #: The functions of a namespace that the plain versions of activations call, for one-dimensional arrays of real numbers.
@@ -31,6 +31,7 @@ PLAIN_XP: Any = SimpleNamespace(
     abs=numpy.abs,
     clip=_clip,
     exp=numpy.exp,
+    exp_of_sum=lambda x, rest: plain.exp_of_sum(PLAIN_XP, x, rest),
     float64=numpy.float64,
     gelu_tail=lambda x: plain.gelu_tail(PLAIN_XP, x),
     isdtype=lambda dtype, kind: False,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import pi, sqrt
 from typing import TYPE_CHECKING
 
+from ...autograd.fusable import elementwise, fusable
 from ...autograd.primitive import Primitive
 from ..complex_numbers import conjugate
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from ...typing import Array, Namespace
 
 __all__ = [
-    "elu", "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_gate_grad", "gelu_tanh_grad", "hardshrink",
+    "elu", "erf", "gaussian", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_gate_grad", "gelu_tanh_grad", "glu",
+    "hardshrink",
     "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid", "mish", "mish_grad", "prelu", "prelu_slope",
     "relu", "relu_grad", "sigmoid", "sigmoid_grad", "silu", "silu_grad", "softplus", "softshrink", "softsign",
     "tanh_softplus", "tanh_softplus_grad", "tanhshrink", "threshold",
@@ -70,7 +72,11 @@ gaussian = Primitive(
     lambda xp, x, /, rate: xp.gaussian(x, rate),
     x=lambda xp, g, x, out, rate: g * (-2 * rate * (xp.clip(x, -_GAUSSIAN_END, _GAUSSIAN_END) * out)),
 )
-erf = Primitive("erf", lambda xp, x, /: xp.erf(x), x=lambda xp, g, x: g * (2 / sqrt(pi) * xp.gaussian(x, 1.0)))
+erf = Primitive(
+    "erf",
+    lambda xp, x, /: xp.erf(x),
+    x=fusable(lambda xp, g, x: g * (2 / sqrt(pi) * xp.gaussian(x, 1.0)), "erf_rule"),
+)
 gelu = Primitive("gelu", lambda xp, x, /: xp.gelu(x), x=lambda xp, g, x, out: xp.gelu_grad(g, x, out))
 
 
@@ -122,7 +128,7 @@ gelu_tanh_gate_grad = Primitive(
 
 # -- made of exponentials ----------------------------------------------------------------------------------------------
 #: ``scale * x`` above 0 and ``scale * alpha * (exp(speed * x) - 1)`` below: ELU, CELU and SELU.
-elu = Primitive(
+elu = elementwise(
     "elu",
     lambda xp, x, /, alpha, scale, speed: xp.where(
         x > 0, scale * x, (scale * alpha) * xp.expm1(speed * _negative_part(xp, x))
@@ -138,6 +144,13 @@ def _silu_second(xp: Namespace, g: Array, g_out: Array, x: Array) -> Array:
     return xp.sigmoid_grad(g * g_out * (2 - y * xp.tanh(y / 2)), x)
 
 
+#: The gated linear unit, of its two halves.
+glu = elementwise(
+    "glu",
+    lambda xp, x, gate, /: x * xp.sigmoid(gate),
+    x=lambda xp, g, gate: g * xp.sigmoid(gate),
+    gate=lambda xp, g, x, gate: xp.sigmoid_grad(g * x, gate),
+)
 silu = Primitive("silu", lambda xp, x, /: xp.silu(x), x=lambda xp, g, x: xp.silu_grad(g, x))
 silu_grad = Primitive(
     "silu_grad",
@@ -156,12 +169,12 @@ def _softplus(xp: Namespace, x: Array, /, beta: float, threshold: float) -> Arra
     return xp.where(beta * x > threshold, x, _log1p_exp(xp, beta * x) / beta)
 
 
-softplus = Primitive(
+softplus = elementwise(
     "softplus",
     _softplus,
     x=lambda xp, g, x, beta, threshold: xp.where(beta * x > threshold, g, g * xp.sigmoid(beta * x)),
 )
-log_sigmoid = Primitive("log_sigmoid", lambda xp, x, /: -_log1p_exp(xp, -x), x=lambda xp, g, x: g * xp.sigmoid(-x))
+log_sigmoid = elementwise("log_sigmoid", lambda xp, x, /: -_log1p_exp(xp, -x), x=lambda xp, g, x: g * xp.sigmoid(-x))
 
 
 def _log_slope(xp: Namespace, x: Array) -> Array:
@@ -199,15 +212,15 @@ def _tanhshrink_rule(xp: Namespace, g: Array, x: Array) -> Array:
     return g * t * t
 
 
-tanhshrink = Primitive("tanhshrink", lambda xp, x, /: xp.tanhshrink(x), x=_tanhshrink_rule)
+tanhshrink = Primitive("tanhshrink", lambda xp, x, /: xp.tanhshrink(x), x=fusable(_tanhshrink_rule, "tanhshrink_rule"))
 
 # -- made of straight pieces: at a corner the derivative is PyTorch's --------------------------------------------------
-leaky_relu = Primitive(
+leaky_relu = elementwise(
     "leaky_relu",
     lambda xp, x, /, slope: xp.where(x > 0, x, slope * x),
     x=lambda xp, g, x, slope: xp.where(x > 0, g, slope * g),
 )
-prelu = Primitive(
+prelu = elementwise(
     "prelu",
     lambda xp, x, weight, /: xp.where(x > 0, x, weight * x),
     x=lambda xp, g, x, weight: g * xp.prelu_slope(x, weight),
@@ -220,17 +233,17 @@ prelu_slope = Primitive(
     x=lambda xp, g, x: xp.zeros_like(x),
     weight=lambda xp, g, x: xp.where(x > 0, xp.zeros_like(g), g),
 )
-threshold = Primitive(
+threshold = elementwise(
     "threshold",
     lambda xp, x, /, limit, value: xp.where(x <= limit, xp.full_like(x, value), x),
     x=lambda xp, g, x, limit: xp.where(x <= limit, xp.zeros_like(g), g),
 )
-hardtanh = Primitive(
+hardtanh = elementwise(
     "hardtanh",
     lambda xp, x, /, low, high: xp.where(x < low, xp.full_like(x, low), xp.where(x > high, xp.full_like(x, high), x)),
     x=lambda xp, g, x, low, high: _where_or_zero(xp, xp.logical_and(x > low, x < high), g),
 )
-hardsigmoid = Primitive(
+hardsigmoid = elementwise(
     "hardsigmoid",
     lambda xp, x, /: xp.where(x <= -3, xp.zeros_like(x), xp.where(x >= 3, xp.ones_like(x), (x + 3) / 6)),
     x=lambda xp, g, x: _where_or_zero(xp, xp.logical_and(x > -3, x < 3), g / 6),
@@ -247,13 +260,13 @@ def _hardswish_rule(xp: Namespace, g: Array, x: Array) -> Array:
     return xp.where(x <= -3, xp.zeros_like(g), xp.where(x >= 3, g, g * ((y + y + 3) / 6)))
 
 
-hardswish = Primitive("hardswish", _hardswish, x=_hardswish_rule)
-hardshrink = Primitive(
+hardswish = elementwise("hardswish", _hardswish, x=_hardswish_rule)
+hardshrink = elementwise(
     "hardshrink",
     lambda xp, x, /, limit: xp.where(xp.abs(x) <= limit, xp.zeros_like(x), x),
     x=lambda xp, g, x, limit: xp.where(xp.abs(x) <= limit, xp.zeros_like(g), g),
 )
-softshrink = Primitive(
+softshrink = elementwise(
     "softshrink",
     lambda xp, x, /, limit: xp.where(
         x > limit, x - limit, xp.where(x < -limit, x + limit, 0 * xp.clip(x, -limit, limit))
@@ -272,4 +285,4 @@ def _softsign_rule(xp: Namespace, g: Array, x: Array) -> Array:
     return g * r * r
 
 
-softsign = Primitive("softsign", _softsign, x=_softsign_rule)
+softsign = elementwise("softsign", _softsign, x=_softsign_rule)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from ...autograd.fusable import elementwise
 from ...autograd.primitive import Primitive
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _times_finite(xp: Namespace, factor: Array, g: Array) -> Array:
 
 
 #: Losses times their weights.
-weighed = Primitive(
+weighed = elementwise(
     "weighed",
     lambda xp, x, weight, /: _times(xp, weight, x),
     x=lambda xp, g, weight: _times_finite(xp, weight, g),
@@ -225,13 +226,13 @@ def _target_of_kl_div(xp: Namespace, g: Array, x: Array, target: Array) -> Array
     return g * (_log_positive(xp, target) + xp.where(zero, xp.zeros_like(x), xp.ones_like(x)) - x)
 
 
-kl_div = Primitive(
+kl_div = elementwise(
     "kl_div",
     lambda xp, x, target, /: _times(xp, target, _log_positive(xp, target) - x),
     x=lambda xp, g, target: -g * target,
     target=_target_of_kl_div,
 )
-kl_div_of_logs = Primitive(
+kl_div_of_logs = elementwise(
     "kl_div_of_logs",
     lambda xp, x, target, /: _difference_of_logs(xp, x, target, 0),
     x=lambda xp, g, target: -g * xp.exp(target),
@@ -260,7 +261,7 @@ def _rate_rule(xp: Namespace, g: Array, x: Array, target: Array) -> Array:
     return g * xp.where(small, xp.expm1(xp.where(small, x, xp.zeros_like(x))) + (1 - target), xp.exp(x) - target)
 
 
-poisson_nll_of_logs = Primitive(
+poisson_nll_of_logs = elementwise(
     "poisson_nll_of_logs",
     lambda xp, x, target, /: _poisson_of_logs(xp, x, target),
     x=_rate_rule,
@@ -282,7 +283,7 @@ def _poisson_rule(xp: Namespace, g: Array, x: Array, target: Array, eps: float) 
     return g * (1 - target / xp.where(zero, xp.ones_like(moved), moved))
 
 
-poisson_nll = Primitive("poisson_nll", _poisson, x=_poisson_rule, target=lambda xp, g, x, eps: -g * xp.log(x + eps))
+poisson_nll = elementwise("poisson_nll", _poisson, x=_poisson_rule, target=lambda xp, g, x, eps: -g * xp.log(x + eps))
 
 
 # -- normal distributions ----------------------------------------------------------------------------------------------
@@ -297,7 +298,7 @@ def _slope_in_variance(xp: Namespace, g: Array, d: Array, var: Array) -> Array:
 
 
 #: ``(log(v) + d * d / v) / 2``. Divide d before it is multiplied: its square may overflow or underflow.
-gaussian_nll = Primitive(
+gaussian_nll = elementwise(
     "gaussian_nll",
     lambda xp, d, var, /: _gaussian(xp, d, var),
     d=lambda xp, g, d, var: g * (d / var),

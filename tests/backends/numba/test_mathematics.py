@@ -77,7 +77,7 @@ def compiled(name: str, dtype: str, flags: frozenset[str] = frozenset({"contract
     function = getattr(mathematics, name)
     element = numba.from_dtype(numpy.dtype(dtype))
     result = numba.types.boolean if name.startswith("is") or name == "signbit" else element
-    arity = 2 if name in {*BINARY, *EXACT_BINARY, "logaddexp"} else 1
+    arity = 2 if name in {*BINARY, *EXACT_BINARY, "logaddexp", "exp_of_sum"} else 1
 
     def unary(out: Any, x: Any) -> None:
         for i in range(x.size):
@@ -294,6 +294,26 @@ def test_logaddexp_and_remainder(dtype: str) -> None:
 
 
 # -- dtypes and conditions ---------------------------------------------------------------------------------------------
+@DTYPES
+def test_the_exponential_of_a_sum_that_no_float_holds(dtype: str) -> None:
+    generator = numpy.random.default_rng(0)
+    end = 104.0 if dtype == "float32" else 745.0
+    x = numpy.round(16 * generator.uniform(-end, 88, 4000)) / 16
+    rest = generator.uniform(-1, 1, 4000) * 10.0 ** -generator.integers(0, 12, 4000)
+    x, rest = x.astype(dtype), rest.astype(dtype)
+    out = call("exp_of_sum", x, rest)
+    with mp.workdps(40):
+        for a, b, result in zip(x.tolist(), rest.tolist(), out.tolist(), strict=True):
+            expected = mp.exp(mp.mpf(a) + mp.mpf(b))
+            unit = float(numpy.spacing(numpy.asarray(float(expected), dtype)))
+            assert abs(mp.mpf(result) - expected) <= MOST * unit, (a, b)
+    special_x = numpy.asarray([nan, inf, -inf, -1000.0, 1000.0, 0.0, -0.0], dtype)
+    numpy.testing.assert_array_equal(
+        call("exp_of_sum", special_x, numpy.zeros(7, dtype)), [nan, inf, 0.0, 0.0, inf, 1.0, 1.0]
+    )
+    assert isnan(call("exp_of_sum", numpy.ones(1, dtype), numpy.full(1, nan, dtype))[0])
+
+
 def test_dtypes_of_results() -> None:
     def loop(single: Any, double: Any, integer: Any) -> Any:
         a, b, c = mathematics.exp(single), mathematics.exp(double), mathematics.exp(integer)
@@ -367,7 +387,7 @@ def is_x86_with_fma() -> bool:
 
 @pytest.mark.skipif(not is_x86_with_fma(), reason="reads the assembly of x86 processors with AVX2 and FMA")
 @DTYPES
-@pytest.mark.parametrize("name", [*UNARY, *BINARY, *EXACT, "copysign", "maximum", "minimum", "logaddexp"])
+@pytest.mark.parametrize("name", [*UNARY, *BINARY, *EXACT, "copysign", "maximum", "minimum", "logaddexp", "exp_of_sum"])
 def test_loops_are_vectors(name: str, dtype: str) -> None:
     loop = compiled(name, dtype)
     bodies = list(loops(loop.inspect_asm(loop.signatures[0])))
