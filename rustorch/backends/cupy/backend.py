@@ -14,6 +14,7 @@ import numpy
 
 from .. import dtypes
 from ..base import Array, Backend, DeviceUnavailable, Namespace
+from ..fusing import needs_values
 from . import OVERRIDES, optim, standard_linalg
 from .fusing import Fused
 from .random import Generator
@@ -49,7 +50,9 @@ class CupyBackend(Backend):
         # Chosen once, so that a generator that `rng_restore` drops draws the same numbers when it is made again.
         self._seed: int | tuple[int, ...] = secrets.randbits(63)
         self._ones: dict[tuple[Any, int], Array] = {}
+        self._loops: dict[Callable[..., Any], Callable[..., Any]] = {}
         super().__init__()
+        self.xp.fuse = self._fuse
 
     def _find(self, name: str) -> Any:
         if name == "linalg":
@@ -60,6 +63,13 @@ class CupyBackend(Backend):
 
     def fused(self, plain: Callable[..., Any]) -> Callable[..., Any] | None:
         return Fused(plain)
+
+    def _fuse(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """One launch for an elementwise function or a rule: `rustorch.backends.base.Namespace.fuse`."""
+        found = self._loops.get(function)
+        if found is None:
+            found = self._loops[function] = self.bind(Fused(function, bakes=needs_values(function)))
+        return found
 
     # -- devices -------------------------------------------------------------------------------------------------------
     def is_array(self, value: Any) -> bool:

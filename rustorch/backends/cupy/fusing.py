@@ -86,7 +86,8 @@ class Fused:
     """A plain elementwise function that runs as one launch.
 
     A call returns NotImplemented where the plain function should serve: for other dtypes than float32 and float64 (and
-    bool), for arrays without elements, and for values of other types than arrays, numbers and None.
+    bool), for arrays without elements, for values of other types than arrays, numbers and None, and if the function
+    does more than a loop can.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ class Fused:
         parameters = [p.replace(kind=Parameter.POSITIONAL_ONLY) for p in list(form.parameters.values())[1:]]
         self.__signature__ = form.replace(parameters=parameters)
         self._plain, self._bakes = plain, bakes
-        self._variants: dict[Any, _Variant] = {}
+        self._variants: dict[Any, _Variant | None] = {}
 
     def __call__(self, *args: Any) -> Any:
         arrays: list[Any] = []
@@ -125,9 +126,14 @@ class Fused:
         if len(dtypes) != 1 or not dtypes <= REAL.keys() or not all(a.size for a in arrays):
             return NotImplemented
         key = (kinds, *(numbers if self._bakes else [(type(n) is bool, bool(n)) for n in numbers]))
-        variant = self._variants.get(key)
+        if key not in self._variants:
+            try:
+                self._variants[key] = self._variant(kinds, numbers)
+            except (TypeError, AttributeError, KeyError):  # more than a loop of elements
+                self._variants[key] = None
+        variant = self._variants[key]
         if variant is None:
-            variant = self._variants[key] = self._variant(kinds, numbers)
+            return NotImplemented
         found = variant.launch(*arrays, *variant.loop.values(numbers))
         if variant.single:
             return found

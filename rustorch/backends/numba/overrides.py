@@ -96,9 +96,10 @@ def fuse(rule: Callable[..., Any]) -> Callable[..., Any]:
     """The loop of a rule: `rustorch.backends.base.Namespace.fuse`."""
     found: Callable[..., Any] | None = _rules.get(rule)
     if found is None:
+        from ..fusing import needs_values
         from .fusing import Fused
 
-        found = _rules[rule] = Fused(rule, bakes="pow" in rule.__name__)
+        found = _rules[rule] = Fused(rule, bakes=needs_values(rule))
     return found
 
 

@@ -100,6 +100,12 @@ def _given(name: str, argument: Any) -> _Given:
     return _Given(numpy.asarray(argument), None)
 
 
+@functools.cache
+def _array_of_arguments(count: int) -> type[ctypes.Array[_Argument]]:
+    """Kept, because ctypes makes a class, which is a reference cycle."""
+    return _Argument * count
+
+
 def _run(source: str, name: str, blocks: int, threads: int, given: Sequence[_Given], logged: bool = True) -> None:
     """Run a function of a source in ``blocks`` blocks of ``threads`` threads.
 
@@ -113,7 +119,7 @@ def _run(source: str, name: str, blocks: int, threads: int, given: Sequence[_Giv
     assert 0 < threads <= most, f"{name}: {threads} threads in a block, at most {most} are allowed"
     size = sum(-(-value.bytes.nbytes // 8) * 8 for value in given)
     assert size <= MOST_ARGUMENT_BYTES, f"{name}: {size} bytes of arguments, at most {MOST_ARGUMENT_BYTES} are allowed"
-    arguments = (_Argument * len(given))(*[value.described() for value in given])
+    arguments = _array_of_arguments(len(given))(*[value.described() for value in given])
     flush = not any(value.array is not None and value.array.dtype.char in "dD" for value in given)
     memory = [block for value in given for block in value.blocks()]
     for block in memory:
