@@ -25,14 +25,13 @@ def fingerprint(value: Any, names: dict[str, Any]) -> str:
 
 def _offered(name: str) -> Any:
     """A function that a body may call by name, or None."""
-    from . import atomics, butterflies, compiler, elimination, reductions, tile
+    from . import atomics, butterflies, compiler, elimination, mathematics, reductions, tile
 
-    for module in (atomics, butterflies, compiler, elimination, reductions, tile):
-        if hasattr(module, name):
-            return getattr(module, name)
-    from . import mathematics
-
-    return getattr(mathematics, name, None)
+    for module in (atomics, butterflies, compiler, elimination, reductions, tile, mathematics):
+        found = vars(module).get(name)
+        if getattr(found, "__module__", None) == module.__name__:  # and not what the module itself imports
+            return found
+    return None
 
 
 @cache

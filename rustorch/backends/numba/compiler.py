@@ -47,9 +47,13 @@ def array_at(context: Any, builder: Any, scalar: Any, address: Any, offset: Any)
     array = context.make_array(types.Array(scalar, 1, "C"))(context, builder)
     kind = context.get_data_type(scalar)
     size = word(context.get_abi_sizeof(kind))
+    pointer = builder.inttoptr(data, kind.as_pointer())
+    # An address that was read could be that of a table of constants, for all that LLVM knows: then no loop that writes
+    # here and looks up numbers there would work on vectors. What a call returns cannot be: here, one of no instruction.
+    returned = ir.FunctionType(pointer.type, [pointer.type])
     context.populate_array(
         array,
-        data=builder.inttoptr(data, kind.as_pointer()),
+        data=builder.asm(returned, "", "=r,0", [pointer], False),
         shape=[word(_ENDLESS)],
         strides=[size],
         itemsize=size,

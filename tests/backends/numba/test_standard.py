@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -124,3 +125,36 @@ def test_gradients_of_where_and_clip(shape: tuple[int, ...]) -> None:
         inside = numpy.ones(shape, bool) if low is None else x.data >= low
         inside &= True if high is None else x.data <= high
         numpy.testing.assert_array_equal(x.grad, numpy.where(inside, slopes, 0))
+
+
+# -- how the loops are compiled ----------------------------------------------------------------------------------------
+def test_bodies_get_the_functions_of_mathematics() -> None:
+    from rustorch.backends.numba import bodies, mathematics
+
+    for name, function in vars(mathematics).items():
+        if type(function).__name__ == "_Intrinsic":
+            assert bodies._offered(name) is function
+    assert bodies._offered("intrinsic") is None  # what a module imports is not offered
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [*standard._SLOW, "hypot", "remainder"])
+def test_loops_work_on_vectors_and_call_nothing(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rustorch.backends.numba import bodies, compiler, kernel
+
+    texts: list[str] = []
+
+    class Reader:
+        def emit_object(self, module: Any) -> bytes:
+            texts.append(str(module))
+            return b""
+
+    kernel.STATE.find_out()
+    monkeypatch.setattr(compiler, "target_machine", Reader)
+    function = OVERRIDES[name]
+    variant = function.variant("v" * function.arity, [], False)
+    loop, short, flags = variant.kernel, "f4" if dtype == "float32" else "f8", frozenset({"contract"})
+    body = bodies.complete(loop.body, flags, short, kernel.STATE.offset)
+    compiler.compile_object(body, loop.tokens, short, "loop", kernel.STATE.offset, flags)
+    assert re.search(r"= f\w+ .*<\d+ x (float|double)>", texts[0])
+    assert not re.search(rf"call \w+ @{name}", texts[0])
