@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from ..fusing import Language, Loop
-from .kernel import LEAST, Kernel
+from .kernel import LEAST, Kernel, order_in_memory
 from .products import whole
 
 _CALLS = ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "exp",
@@ -242,7 +242,11 @@ class Fused:
         if not arrays:
             return NotImplemented
         if not same or not all(a.flags.c_contiguous for a in arrays):
-            return self._broadcast(arrays, numbers, kinds)
+            strides = arrays[0].strides
+            order = order_in_memory(arrays[0]) if same and all(a.strides == strides for a in arrays) else None
+            if order is None:
+                return self._broadcast(arrays, numbers, kinds)
+            return _moved_back(self(*[a.transpose(order) if type(a) is numpy.ndarray else a for a in args]), order)
         size = arrays[0].size
         if size < self.least:
             return NotImplemented
@@ -321,6 +325,13 @@ class Fused:
 def aligned(x: Any) -> Any:
     """The array, or a copy of it if its elements do not lie at multiples of their size."""
     return x if x.flags.aligned else x.copy()
+
+
+def _moved_back(out: Any, order: Sequence[int]) -> Any:
+    """Results with their axes in the order of the call; they lie in memory as its arrays do, as NumPy's results."""
+    if type(out) is tuple:
+        return tuple([_moved_back(one, order) for one in out])
+    return out if out is None or out is NotImplemented else out.transpose(numpy.argsort(order))
 
 
 def _without_repeats(x: Any) -> Any:

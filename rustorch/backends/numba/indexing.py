@@ -79,11 +79,18 @@ def _sum_rows(
 ) -> None:
     outer, r = start // rows, start % rows
     for item in range(start, stop):
-        row = out[item * inner : item * inner + inner]
-        clear(row)
-        for place in range(starts[r], starts[r + 1]):
-            at = (outer * count + order[place]) * inner
-            add_to(row, values[at : at + inner])
+        first, end = starts[r], starts[r + 1]
+        if inner == 1:
+            total = T(0)
+            for place in range(first, end):
+                total += values[outer * count + order[place]]
+            out[item] = total
+        else:
+            row = out[item * inner : item * inner + inner]
+            clear(row)
+            for place in range(first, end):
+                at = (outer * count + order[place]) * inner
+                add_to(row, values[at : at + inner])
         r += 1
         if r == rows:
             outer, r = outer + 1, 0
@@ -100,7 +107,10 @@ def _take(
             failed[0] = 1
         else:
             at = (outer * rows + index) * inner
-            copy_to(out[item * inner : item * inner + inner], x[at : at + inner])
+            if inner == 1:
+                out[item] = x[at]
+            else:
+                copy_to(out[item * inner : item * inner + inner], x[at : at + inner])
         place += 1
         if place == count:
             outer, place = outer + 1, 0

@@ -365,6 +365,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
+def order_in_memory(x: Array) -> list[int] | None:
+    """The order of an array's axes in which its elements lie one after another; None if there is none."""
+    order = sorted(range(x.ndim), key=x.strides.__getitem__, reverse=True)
+    return order if x.transpose(order).flags.c_contiguous else None
+
+
 def flat(x: Array) -> Array:
     """The array itself if kernels can take it, else a copy whose elements lie one after another."""
     flags = x.flags

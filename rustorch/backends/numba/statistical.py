@@ -12,7 +12,7 @@ import numpy
 from . import statistical_loops as loops
 from .availability import always
 from .fusing import Fused
-from .kernel import flat
+from .kernel import flat, order_in_memory
 from .running import cumulative_prod, cumulative_sum
 from .statistical_loops import WIDTH
 
@@ -112,6 +112,12 @@ def _columns(plan: Plan) -> tuple[int, int, int, int, int, int]:
     return plan.n, inner, _rows_of_segment(inner), plan.segments, width, blocks
 
 
+def _terms(x: Array, n: int) -> Array:
+    """The array for a reduction over ``n`` elements at once: where that is all of them, in any order."""
+    order = order_in_memory(x) if n == x.size else None
+    return flat(x if order is None else x.transpose(order))
+
+
 def _sum(x: Array, plan: Plan) -> Array:
     """The sums in one dimension or none, of the dtype of x or in float64."""
     groups, outer, n, inner, count = plan[:5]
@@ -128,7 +134,7 @@ def _sum(x: Array, plan: Plan) -> Array:
     if launch is None:
         return NotImplemented
     out = numpy.empty((groups, outer, count), _FLOAT64 if again else x.dtype)
-    launch(groups * outer * count, x.size, flat(x), out, n, SEGMENT, count)
+    launch(groups * outer * count, x.size, _terms(x, n), out, n, SEGMENT, count)
     return _add(out, (0, 2)) if again else out
 
 
@@ -152,7 +158,7 @@ def _extreme(x: Array, axis: Any, keepdims: bool, factor: float) -> Array:
         if launch is None:
             return NotImplemented
         out = numpy.empty((groups, outer, count), x.dtype)
-        launch(groups * outer * count, x.size, flat(x), out, n, SEGMENT, count, factor)
+        launch(groups * outer * count, x.size, _terms(x, n), out, n, SEGMENT, count, factor)
         out = reduce(out, (0, 2)) if groups > 1 or count > 1 else out
     return out.reshape(plan.kept if keepdims else plan.shape)
 

@@ -163,14 +163,16 @@ def _from_indices(
     elif smoothing:
         safe, each = _counted("cross_entropy", x, target, weight, ignore_index)
         hot = ops.expand_dims(safe, axis=1) == ops.arange(classes, dtype=safe.dtype, device=safe.device)
-        t = ops.astype(hot, x.dtype) * (1 - smoothing) + smoothing / classes
+        share = smoothing / classes
+        t = ops.where(hot, *[ops.full((), n, dtype=x.dtype, device=x.device) for n in (1 - smoothing + share, share)])
         if weight is not None:
             t = t * weight
         counts = ops.expand_dims(target != ignore_index, axis=1)
-        t = ops.where(counts, t, ops.zeros_like(t))
+        if not readable(target) or not ops.all(counts):
+            t = ops.where(counts, t, ops.zeros_like(t))
+            x = ops.where(counts, x, ops.zeros_like(x))  # a nan in an ignored row must not reach the sum
         if not readable(target):
             t = ops.where(ops.expand_dims(ops.isnan(each), axis=1), ops.expand_dims(each, axis=1), t)
-        x = ops.where(counts, x, ops.zeros_like(x))  # a nan in an ignored row must not reach the sum
         loss = network.cross_entropy.call(x, t, None, None, "none" if reduction == "none" else "sum")
         if reduction == "mean":
             loss = network.quotient(loss, ops.sum(each))

@@ -123,6 +123,20 @@ def test_rows_of_views_are_read_where_they_are() -> None:
         numpy.testing.assert_array_equal(both, view * view[:1])
 
 
+@pytest.mark.usefixtures("no_copies")
+def test_arrays_with_their_axes_in_another_order_keep_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusing.Fused, "_broadcast", None)  # nothing there is called
+    x, y = draw((6, 4, 10), "float32"), draw((6, 4, 10), "float32", seed=2)
+    for order in ((2, 1, 0), (1, 0, 2), (0, 2, 1), (2, 0, 1)):
+        a, b = x.transpose(order), y.transpose(order)
+        pair = fusing.Fused(lambda xp, one, other, factor: (one + factor, one * other > 0), least=0)(a, b, 2.0)
+        for out, expected in zip(pair, (a + 2.0, a * b > 0), strict=True):
+            numpy.testing.assert_array_equal(out, expected)
+            assert numpy.argsort(out.strides).tolist() == numpy.argsort(a.strides).tolist()
+    flat = draw((6, 1, 10), "float32").T
+    numpy.testing.assert_array_equal(fusing.Fused(lambda xp, a: a + 1, least=0)(flat), flat + 1)
+
+
 def test_other_views_are_copied_first() -> None:
     x = draw((60, 4, 100), "float32")
     for view in (x[..., ::2], x[::-1], x[..., ::-1], x[..., :3], x.T, x[:, :, None, 5:9], x.view("uint8")[:, :, :9]):

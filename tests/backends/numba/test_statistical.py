@@ -234,3 +234,19 @@ def test_threads_return_the_same_numbers() -> None:
         return tuple(results)
 
     same_with_threads(call_all)
+
+
+def test_all_elements_are_reduced_in_the_order_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def watched(x: Any) -> Any:
+        given.append(x.flags.c_contiguous)
+        return x
+
+    monkeypatch.setattr(statistical, "flat", watched)
+    x = draw((60, 50, 40), "float32")
+    for view in (x.T, x.swapaxes(0, 1), x.transpose(2, 0, 1)):
+        numpy.testing.assert_allclose(rustorch.sum(rustorch.Variable(view)).data, x.sum(dtype="float64"), atol=1e-3)
+        assert rustorch.max(rustorch.Variable(view)).data == x.max()
+    assert given
+    assert all(given)
