@@ -2,9 +2,9 @@
 
 The files, by subject:
 
-- a call: `primitive` (an operation and its rules), `fusable` (rules as compiled loops), `check` (its operands and
-  errors), `recording` (what a call does), `graph` (values and nodes), `modes` (whether calls are recorded), `writes`
-  (arrays written in place);
+- a call: `primitive` (an operation and its rules), `fusable` (elementwise functions and rules as one loop), `check`
+  (its operands and errors), `recording` (what a call does), `graph` (values and nodes), `modes` (whether calls are
+  recorded), `writes` (arrays written in place);
 - backward: `engine`, `pending` (gradients on their way), `constant_gradients`, `hooks`, `leaf_hooks`;
 - functions for users: `grad`, `checkpoint`, `saved_tensors`, `tickets` (behind these two), `gradcheck`,
   `custom_primitive`, and `function` with `function_context` and `function_saved`;
