@@ -42,6 +42,7 @@ def fusable(function: F, name: str | None = None) -> F:
     namespace: dict[str, Any] = {"function": function}
     exec(text, namespace)  # written above, with the function's own names
     out: F = namespace["fusable"]
+    out.__name__, out.__defaults__ = function.__name__, function.__defaults__
     return out
 
 

@@ -35,10 +35,11 @@ class Namespace:
     Attributes
     ----------
     fuse : callable or None
-        For a rule of an elementwise function: ``fuse(rule)`` is one loop that computes what the rule does, without
-        ``xp``. It returns NotImplemented where the rule should be called. None on backends that have no such loops.
+        For an elementwise function or the rule of one: ``fuse(function)`` is one loop that computes what the function
+        does, without ``xp``. It returns NotImplemented where the function should be called. None on backends that have
+        no such loops.
     fuse_least : int
-        The number of elements from which a rule asks for its loop, so that rules of small arrays cost little more.
+        The number of elements from which a function asks for its loop, so that small arrays cost little more.
     """
 
     fuse: Callable[..., Any] | None = None

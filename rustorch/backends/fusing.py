@@ -167,13 +167,6 @@ FUNCTIONS: Any = _Functions(
 )
 
 
-def needs_values(function: Callable[..., Any]) -> bool:
-    """Whether a rule looks at the values of its numbers, so that each new number needs a loop of its own: the rules of
-    powers do.
-    """
-    return "pow" in function.__name__
-
-
 class Language(NamedTuple):
     """How a backend writes a loop.
 

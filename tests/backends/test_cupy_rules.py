@@ -10,6 +10,7 @@ import pytest
 
 import rustorch
 from rustorch.nn import functional as F
+from rustorch.ops import network
 from tests.support.launches import counted, is_stand_in
 from tests.support.target import Target
 
@@ -53,7 +54,12 @@ def test_functions_of_two_arrays_are_one_launch_for_each_gradient(cuda: Target) 
     x, y = numpy.random.default_rng(0).uniform(0.5, 2.0, (2, 6, 8)).astype("float32")
     for function in (
         lambda a, b: F.kl_div(a, b, reduction="none"),
+        lambda a, b: F.kl_div(a, b, reduction="none", log_target=True),
         lambda a, b: F.poisson_nll_loss(a, b, reduction="none"),
+        lambda a, b: F.poisson_nll_loss(a, b, log_input=False, reduction="none"),
+        network.weighed,
+        network.gaussian_nll,
+        network.glu,
         lambda a, b: a**b,
         rustorch.maximum,
     ):

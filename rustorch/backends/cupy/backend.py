@@ -14,7 +14,6 @@ import numpy
 
 from .. import dtypes
 from ..base import Array, Backend, DeviceUnavailable, Namespace
-from ..fusing import needs_values
 from . import OVERRIDES, optim, standard_linalg
 from .fusing import Fused
 from .random import Generator
@@ -68,7 +67,7 @@ class CupyBackend(Backend):
         """One launch for an elementwise function or a rule: `rustorch.backends.base.Namespace.fuse`."""
         found = self._loops.get(function)
         if found is None:
-            found = self._loops[function] = self.bind(Fused(function, bakes=needs_values(function)))
+            found = self._loops[function] = self.bind(Fused(function))
         return found
 
     # -- devices -------------------------------------------------------------------------------------------------------

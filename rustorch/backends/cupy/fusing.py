@@ -13,6 +13,7 @@ import numpy
 
 from ..fusing import Language, Loop
 from ..kernels.activation import GELU_SHORT_TAIL, GELU_TAIL
+from ..symbols import Unfit
 from .launch import REAL
 
 _FUNCTIONS = (
@@ -129,7 +130,7 @@ class Fused:
         if key not in self._variants:
             try:
                 self._variants[key] = self._variant(kinds, numbers)
-            except (TypeError, AttributeError, KeyError):  # more than a loop of elements
+            except (TypeError, AttributeError, KeyError, Unfit):  # more than a loop of elements
                 self._variants[key] = None
         variant = self._variants[key]
         if variant is None:

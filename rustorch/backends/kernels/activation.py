@@ -155,8 +155,10 @@ def gaussian(xp: Namespace, x: Array, rate: float) -> Array:
 
 
 def _bell(xp: Namespace, x: Array, rate: float) -> Array:
-    """`gaussian` of numbers up to LIMIT. Rounding the square of a large number would change the result by many units in
-    the last place. So x is split into a number with few digits, whose square is exact, and a small rest.
+    """`gaussian` of numbers from -LIMIT to LIMIT.
+
+    Rounding the square of a large number would change the result by many units in the last place. So x is split into a
+    number with few digits, whose square is exact, and a small rest.
     """
     coarse = xp.round(x * 16) / 16
     return xp.exp_of_sum(-rate * (coarse * coarse), rate * ((coarse - x) * (x + coarse)))

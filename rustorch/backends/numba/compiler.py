@@ -49,7 +49,8 @@ def array_at(context: Any, builder: Any, scalar: Any, address: Any, offset: Any)
     size = word(context.get_abi_sizeof(kind))
     pointer = builder.inttoptr(data, kind.as_pointer())
     # An address that was read could be that of a table of constants, for all that LLVM knows: then no loop that writes
-    # here and looks up numbers there would work on vectors. What a call returns cannot be: here, one of no instruction.
+    # here and looks up numbers there would work on vectors. So the address passes through a piece of assembly without
+    # instructions. LLVM treats it as a call, and knows that no call returns the address of such a table.
     returned = ir.FunctionType(pointer.type, [pointer.type])
     context.populate_array(
         array,

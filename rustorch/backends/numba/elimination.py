@@ -21,8 +21,8 @@ def subtract_multiples(
     typing_context: Any, matrix: Any, at: Any, pitch: Any, other: Any, length: Any, factors: Any, first: Any
 ) -> Any:
     """Subtract multiples of the row that begins at ``other`` from 4 rows, which begin at ``at`` and lie ``pitch``
-    apart. Their factors begin at ``factors[first]``. The ``length`` is a multiple of 8, and LLVM cannot know that the
-    rows do not overlap.
+    apart. Their factors begin at ``factors[first]``. The ``length`` is a multiple of 8. The vectors are written out
+    because LLVM cannot know that the rows do not overlap.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:

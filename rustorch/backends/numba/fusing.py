@@ -10,6 +10,7 @@ from typing import Any
 import numpy
 
 from ..fusing import Language, Loop
+from ..symbols import Unfit
 from .kernel import LEAST, Kernel, order_in_memory
 from .products import whole
 
@@ -272,7 +273,7 @@ class Fused:
                     rows,
                     name=self.__name__,
                 )
-            except (TypeError, AttributeError, KeyError):  # more than a loop of elements: NumPy serves
+            except (TypeError, AttributeError, KeyError, Unfit):  # more than a loop of elements: NumPy serves
                 self._variants[key] = None
         return self._variants[key]
 
@@ -352,7 +353,7 @@ def rows_of(
         The axes; for each array, how far its rows are apart along the first two; and whether it has the last axis. None
         if three axes are not enough, if the elements of a row do not lie side by side, or for steps backwards.
     """
-    if not all(whole(a.strides, a.itemsize) for a in arrays):
+    if not all(whole([step for n, step in zip(a.shape, a.strides, strict=True) if n > 1], a.itemsize) for a in arrays):
         return None
     steps = [
         [0] * (len(shape) - a.ndim)

@@ -141,9 +141,9 @@ class Kernel:
     ----------
     body : callable
         ``body(*arguments, start, stop)`` works on the items from start to stop, and writes only what belongs to them.
-        It may call the functions of `mathematics` and `reductions` by name, and plain functions of its own module. It
-        is plain Python that Numba compiles: index loops, no allocation, no exceptions. Arrays are flat and have no
-        known size: slice them first (``row = x[r * n : (r + 1) * n]``) and loop over ``range(row.size)``.
+        It may call by name what `bodies` offers, such as the functions of `mathematics`, and plain functions of its own
+        module. It is plain Python that Numba compiles: index loops, no allocation, no exceptions. Arrays are flat and
+        have no known size: slice them first (``row = x[r * n : (r + 1) * n]``) and loop over ``range(row.size)``.
     tokens : str
         The types of the arguments, separated by spaces: ``T[]`` (an array of the kernel's dtype), ``f8[]``, ``i8[]``,
         ``i4[]``, ``u1[]`` (arrays of these dtypes; bool is u1), the same with ``?`` at the end where None is allowed

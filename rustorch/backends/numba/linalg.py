@@ -1,4 +1,6 @@
-"""Inverses of small matrices of float32, compiled. NumPy's take 1.3 (96 rows) to 3 times as long (64 rows or less)."""
+"""Inverses of small matrices of float32, compiled. On one thread of an Intel Xeon (Emerald Rapids), NumPy's take 1.3
+times as long for 96 rows, and 2 to 3 times as long for 64 rows or less.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +40,10 @@ def swap_rows(a: Any, pitch: int, i: int, k: int) -> None:
         a[k * pitch + j] = number
 
 
-def eliminate(a: Any, pitch: int, rows: int, n: int, factors: Any, pivots: Any, order: Any) -> int:
+def eliminate(a: Any, pitch: int, rows: int, n: int, least: float, factors: Any, pivots: Any, order: Any) -> int:
     """Replace a matrix by its inverse, whose rows are still multiplied by the pivots, and whose columns are in another
-    order. Returns 0 if a pivot is 0, or no number. Source: Higham, "Accuracy and Stability of Numerical Algorithms",
-    2nd edition, algorithm 14.4 (Gauss-Jordan elimination), with the rows divided at the end.
+    order. Returns 0 if a pivot is not larger than ``least``, or no number. Source: Higham, "Accuracy and Stability of
+    Numerical Algorithms", 2nd edition, algorithm 14.4 (Gauss-Jordan elimination), with the rows divided at the end.
     """
     for k in range(n):
         best = find_pivot(a, pitch, n, k)
@@ -49,7 +51,7 @@ def eliminate(a: Any, pitch: int, rows: int, n: int, factors: Any, pivots: Any, 
         if best != k:
             swap_rows(a, pitch, best, k)
         pivot = a[k * pitch + k]
-        if not abs(pivot) > 0.0:
+        if not abs(pivot) > least:
             return 0
         pivots[k] = pivot
         inverse = 1.0 / pivot
@@ -69,11 +71,14 @@ def _inverses(x: Any, out: Any, regular: Any, n: int, start: int, stop: int) -> 
     a, factors, pivots, order = scratch(0.0, 9216), scratch(0.0, 96), scratch(0.0, 96), scratch(0, 96)
     pitch, rows = (n + 7) // 8 * 8, (n + 3) // 4 * 4
     for item in range(start, stop):
-        first = item * n * n
+        first, largest = item * n * n, 0.0
         for i in range(rows):
             for j in range(pitch):
-                a[i * pitch + j] = x[first + i * n + j] if (i < n) & (j < n) else 0.0
-        done = eliminate(a, pitch, rows, n, factors, pivots, order)
+                number = float(x[first + i * n + j]) if (i < n) & (j < n) else 0.0
+                a[i * pitch + j] = number
+                largest = max(largest, abs(number))
+        # Rounding can make a pivot that is 0 as large as this. Whether the matrix is singular, LAPACK decides then.
+        done = eliminate(a, pitch, rows, n, 2e-15 * n * largest, factors, pivots, order)
         if done:
             for k in range(n - 1, -1, -1):
                 if order[k] != k:
@@ -93,8 +98,8 @@ INVERSES = Kernel(_inverses, "T[] T[] u1[] int", name="inverses")
 
 
 def inv(x: Array, /) -> Array:
-    """As the standard's, which NumPy computes in float64, too. NumPy serves if a matrix is singular, or if a number is
-    not finite: it says what is wrong.
+    """As the standard's, which NumPy computes in float64, too. NumPy serves if a matrix is singular or nearly so, or if
+    a number is not finite: it says what is wrong.
     """
     n = x.shape[-1] if x.ndim > 1 else 0
     if x.dtype != numpy.float32 or not 0 < n <= MOST or x.shape[-2] != n:

@@ -92,14 +92,15 @@ def _checked(compiled: Any, usual: Callable[..., Any]) -> Callable[..., Any]:
 _rules: dict[Any, Any] = {}
 
 
-def fuse(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """The loop of a rule: `rustorch.backends.base.Namespace.fuse`."""
-    found: Callable[..., Any] | None = _rules.get(rule)
+def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The loop of an elementwise function or a rule: `rustorch.backends.base.Namespace.fuse`. The rules of powers look
+    at the values of their numbers, so each number has a loop of its own.
+    """
+    found: Callable[..., Any] | None = _rules.get(function)
     if found is None:
-        from ..fusing import needs_values
         from .fusing import Fused
 
-        found = _rules[rule] = Fused(rule, bakes=needs_values(rule))
+        found = _rules[function] = Fused(function, bakes="pow" in function.__name__)
     return found
 
 

@@ -11,6 +11,7 @@ import pytest
 import rustorch
 from rustorch.backends.numba import fusing
 from rustorch.nn import functional as F
+from rustorch.ops import network
 from tests.support.compiled import draw
 
 INF, NAN = numpy.inf, numpy.nan
@@ -87,8 +88,10 @@ def test_functions_of_two_arrays_are_one_loop_each_way(dtype: str, loops: set[st
     _compare(lambda a, b: F.poisson_nll_loss(a, b, reduction="none"), [x, abs(y)])
     _compare(lambda a, b: F.poisson_nll_loss(a, b, log_input=False, reduction="none"), [abs(x), abs(y)])
     _compare(lambda a, b: F.gaussian_nll_loss(a, b * 0, abs(b) + 1, reduction="none"), [x, y])
+    _compare(lambda a, b: network.weighed(a, b), [x, y])
     expected = {"glu", "glu_rule", "prelu", "prelu_rule", "kl_div", "kl_div_rule", "_target_of_kl_div"}
     expected |= {"kl_div_of_logs", "kl_div_of_logs_rule", "poisson_nll_of_logs", "_rate_rule", "_poisson"}
+    expected |= {"weighed", "weighed_rule"}
     expected |= {"_poisson_rule", "gaussian_nll", "gaussian_nll_rule"}
     assert loops >= expected
 
@@ -137,13 +140,24 @@ def test_arrays_with_their_axes_in_another_order_keep_it(monkeypatch: pytest.Mon
     numpy.testing.assert_array_equal(fusing.Fused(lambda xp, a: a + 1, least=0)(flat), flat + 1)
 
 
-def test_other_views_are_copied_first() -> None:
+def test_other_views_are_copied_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = []
+    usual = numpy.ascontiguousarray
+    monkeypatch.setattr(fusing.numpy, "ascontiguousarray", lambda a: copied.append(a) or usual(a))
     x = draw((60, 4, 100), "float32")
-    for view in (x[..., ::2], x[::-1], x[..., ::-1], x[..., :3], x.T, x[:, :, None, 5:9], x.view("uint8")[:, :, :9]):
-        if view.dtype == "float32":
-            numpy.testing.assert_array_equal(fusing.Fused(lambda xp, a: a + 1, least=0)(view), view + 1)
-    inside = numpy.zeros(200, [("flag", "u1"), ("number", "f4")])["number"]
-    numpy.testing.assert_array_equal(fusing.Fused(lambda xp, a: a + 1, least=0)(inside), inside + 1)
+    inside = numpy.zeros(200, [("numbers", "f4", 2), ("flag", "f4")])["numbers"][:, 0]
+    views = [x[..., ::2], x[::-1], x[..., ::-1], x[..., :3], x[:, :, None, 5:9], x.T[:, ::2], inside]
+    for view in views:
+        numpy.testing.assert_array_equal(fusing.Fused(lambda xp, a: a + 1, least=0)(view), view + 1)
+    assert len(copied) == len(views)
+
+
+@pytest.mark.usefixtures("no_copies")
+def test_steps_of_axes_with_one_element_do_not_count() -> None:
+    x = draw((6, 40, 50), "float32")
+    for one in (numpy.ones(5, "float32")[:1][::-1], numpy.ones((9, 5), "float32")[3:4, 2:3][::-1], x[::-1][:1, ::-40]):
+        both = fusing.Fused(lambda xp, a, b: a + b, least=0)(x, one)
+        numpy.testing.assert_array_equal(both, x + one)
 
 
 # -- clip --------------------------------------------------------------------------------------------------------------
