@@ -34,6 +34,7 @@ from . import (
     threads,
 )
 from .networks import MLPS, NETWORKS
+from .ops_more import MORE
 from .timing import medians, report
 
 
@@ -94,6 +95,7 @@ _CASES: dict[str, Callable[[int], int | None]] = {
     **{name: partial(_mlp, name) for name in MLPS},
     **{name: partial(_network, name) for name in NETWORKS if name not in MLPS},
     "ops": ops.run,
+    "ops_more": partial(ops.run, names=tuple(MORE)),
     "cube": _cube,
     "embedding": _embedding,
     "loader": _loader,

@@ -1,6 +1,7 @@
 """Functions and layers, forward and backward, at a small and at a large size: ``python -m benchmarks --only ops``.
 
-``python -m benchmarks.ops gelu softmax`` runs a part of the table.
+``python -m benchmarks.ops gelu softmax`` runs a part of the table, and ``python -m benchmarks.ops --more`` the
+functions of `ops_more`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import numpy
 
 from .ops_checks import Results
 from .ops_inputs import Input
+from .ops_more import MORE
 from .ops_table import OPERATIONS, Operation
 from .steps import torch_on
 from .timing import medians
 
+ALL = OPERATIONS | MORE
 #: Seconds that each function runs in a round, about.
 SECONDS = 0.04
 
@@ -94,7 +97,7 @@ def run(rounds: int, names: Sequence[str] = tuple(OPERATIONS)) -> int:
     ratios: dict[str, dict[str, float]] = {"small": {}, "large": {}}
     failed = 0
     for name in names:
-        operation, texts = OPERATIONS[name], []
+        operation, texts = ALL[name], []
         for size, measured in ratios.items():
             try:
                 results = time_operation(operation, getattr(operation, size), rounds)
@@ -116,12 +119,15 @@ def run(rounds: int, names: Sequence[str] = tuple(OPERATIONS)) -> int:
 def main() -> int:
     """Time the functions that the command line names. Return how many failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ops")
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(OPERATIONS)}; all of them by default")
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"of {', '.join(ALL)}; by default, the 40 of the table"
+    )
+    parser.add_argument("--more", action="store_true", help=f"those that are not in the table: {', '.join(MORE)}")
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
-    if unknown := [name for name in options.names if name not in OPERATIONS]:
+    if unknown := [name for name in options.names if name not in ALL]:
         parser.error(f"unknown: {', '.join(unknown)}")
-    return run(options.rounds, options.names or tuple(OPERATIONS))
+    return run(options.rounds, options.names or tuple(MORE if options.more else OPERATIONS))
 
 
 if __name__ == "__main__":

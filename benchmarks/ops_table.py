@@ -36,14 +36,14 @@ class Operation:
 
 
 # -- how to call them --------------------------------------------------------------------------------------------------
-def _function(name: str, **options: Any) -> Prepare:
+def function(name: str, **options: Any) -> Prepare:
     """A function of the library, with the same name and options in both."""
     return lambda library: partial(getattr(library, name), **options) if options else getattr(library, name)
 
 
-def _layer(name: str, **options: Any) -> Prepare:
+def layer(name: str, **options: Any) -> Prepare:
     """A function of ``nn.functional``."""
-    return lambda library: _function(name, **options)(library.nn.functional)
+    return lambda library: function(name, **options)(library.nn.functional)
 
 
 def _each(ours: Prepare, theirs: Prepare) -> Prepare:
@@ -79,12 +79,12 @@ def _rms_norm(library: Any) -> Function:
     return lambda x, weight: function(x, (x.shape[-1],), weight)
 
 
-_cumulative_sum = _each(_function("cumulative_sum", axis=-1), _function("cumsum", dim=-1))
+_cumulative_sum = _each(function("cumulative_sum", axis=-1), function("cumsum", dim=-1))
 # faster than torch.amax, and the same where the largest number occurs once
-_max = _each(_function("max", axis=-1), lambda library: lambda x: library.max(x, -1).values)
-_take = _each(_function("take", axis=0), lambda library: lambda x, rows: library.index_select(x, 0, rows))
+_max = _each(function("max", axis=-1), lambda library: lambda x: library.max(x, -1).values)
+_take = _each(function("take", axis=0), lambda library: lambda x, rows: library.index_select(x, 0, rows))
 _take_along_axis = _each(
-    _function("take_along_axis", axis=-1), lambda library: lambda x, indices: library.gather(x, -1, indices)
+    function("take_along_axis", axis=-1), lambda library: lambda x, indices: library.gather(x, -1, indices)
 )
 
 
@@ -118,7 +118,7 @@ def _convolution(name: str, small: Sequence[tuple[int, ...]], large: Sequence[tu
     def inputs(images: tuple[int, ...], shape: tuple[int, ...]) -> list[Input]:
         return [normal(*images), weight(*shape), normal(shape[transposed])]
 
-    prepare = _layer("conv_transpose2d" if transposed else "conv2d", **options)
+    prepare = layer("conv_transpose2d" if transposed else "conv2d", **options)
     return Operation(name, prepare, inputs(*small), inputs(*large))
 
 
@@ -130,31 +130,31 @@ def _depthwise(library: Any) -> Function:
 def _elementwise() -> list[Operation]:
     return [
         Operation(
-            "add, a row to each row", _function("add"), [normal(*SMALL), normal(512)], [normal(*LARGE), normal(1024)]
+            "add, a row to each row", function("add"), [normal(*SMALL), normal(512)], [normal(*LARGE), normal(1024)]
         ),
-        Operation("multiply", _function("multiply"), [normal(*SMALL)] * 2, [normal(*LARGE)] * 2),
+        Operation("multiply", function("multiply"), [normal(*SMALL)] * 2, [normal(*LARGE)] * 2),
         Operation(
-            "where", _function("where"), [mask(*SMALL), *[normal(*SMALL)] * 2], [mask(*LARGE), *[normal(*LARGE)] * 2]
+            "where", function("where"), [mask(*SMALL), *[normal(*SMALL)] * 2], [mask(*LARGE), *[normal(*LARGE)] * 2]
         ),
-        _unary("exp", _function("exp")),
+        _unary("exp", function("exp")),
         _unary("clip", _clip),
-        _unary("tanh", _function("tanh")),
-        _unary("sigmoid", _layer("sigmoid")),
-        _unary("relu", _layer("relu")),
-        _unary("gelu", _layer("gelu")),
-        _unary("silu", _layer("silu")),
-        _unary("dropout", _layer("dropout", p=0.5), check=compare_dropout),
+        _unary("tanh", function("tanh")),
+        _unary("sigmoid", layer("sigmoid")),
+        _unary("relu", layer("relu")),
+        _unary("gelu", layer("gelu")),
+        _unary("silu", layer("silu")),
+        _unary("dropout", layer("dropout", p=0.5), check=compare_dropout),
     ]
 
 
 def _rows() -> list[Operation]:
     return [
-        _unary("sum", _function("sum", axis=-1)),
+        _unary("sum", function("sum", axis=-1)),
         _unary("max", _max),
-        _unary("var", _function("var", axis=-1, correction=1)),
+        _unary("var", function("var", axis=-1, correction=1)),
         _unary("cumulative_sum", _cumulative_sum),
-        _unary("softmax", _layer("softmax", dim=-1)),
-        _unary("log_softmax", _layer("log_softmax", dim=-1)),
+        _unary("softmax", layer("softmax", dim=-1)),
+        _unary("log_softmax", layer("log_softmax", dim=-1)),
         _norm("layer_norm", _layer_norm, 2, False, SMALL, LARGE),
         _norm("rms_norm", _rms_norm, 1, False, SMALL, LARGE),
         _norm("group_norm", _group_norm, 2, False, SMALL_IMAGES, LARGE_IMAGES),
@@ -180,7 +180,7 @@ def _indexing() -> list[Operation]:
         ),
         Operation(
             "embedding",
-            _layer("embedding"),
+            layer("embedding"),
             [integers(1_000, 8, 64), normal(1_000, 64)],
             [integers(50_000, 64, 128), normal(50_000, 64)],
         ),
@@ -189,17 +189,17 @@ def _indexing() -> list[Operation]:
 
 def _products() -> list[Operation]:
     return [
-        Operation("matmul", _function("matmul"), [normal(16, 64, 64)] * 2, [normal(32, 256, 256)] * 2),
+        Operation("matmul", function("matmul"), [normal(16, 64, 64)] * 2, [normal(32, 256, 256)] * 2),
         Operation(
             "linear",
-            _layer("linear"),
+            layer("linear"),
             [normal(64, 256), weight(256, 256), normal(256)],
             [normal(1024, 1024), weight(1024, 1024), normal(1024)],
         ),
         Operation("inv", lambda library: library.linalg.inv, [regular(32, 8, 8)], [regular(64, 64, 64)]),
         Operation(
             "attention",
-            _layer("scaled_dot_product_attention"),
+            layer("scaled_dot_product_attention"),
             [normal(8, 4, 64, 32)] * 3,
             [normal(4, 8, 256, 64)] * 3,
         ),
@@ -234,8 +234,8 @@ def _images() -> list[Operation]:
             stride=2,
             padding=1,
         ),
-        Operation("max_pool2d", _layer("max_pool2d", kernel_size=2), [normal(*SMALL_IMAGES)], [normal(*LARGE_IMAGES)]),
-        Operation("avg_pool2d", _layer("avg_pool2d", kernel_size=2), [normal(*SMALL_IMAGES)], [normal(*LARGE_IMAGES)]),
+        Operation("max_pool2d", layer("max_pool2d", kernel_size=2), [normal(*SMALL_IMAGES)], [normal(*LARGE_IMAGES)]),
+        Operation("avg_pool2d", layer("avg_pool2d", kernel_size=2), [normal(*SMALL_IMAGES)], [normal(*LARGE_IMAGES)]),
     ]
 
 
@@ -243,14 +243,14 @@ def _losses() -> list[Operation]:
     return [
         Operation(
             "cross_entropy",
-            _layer("cross_entropy"),
+            layer("cross_entropy"),
             [normal(64, 10), integers(10, 64)],
             [normal(512, 8192), integers(8192, 512)],
         ),
-        Operation("mse_loss", _layer("mse_loss"), [normal(*SMALL), target(*SMALL)], [normal(*LARGE), target(*LARGE)]),
+        Operation("mse_loss", layer("mse_loss"), [normal(*SMALL), target(*SMALL)], [normal(*LARGE), target(*LARGE)]),
         Operation(
             "binary cross-entropy with logits",
-            _layer("binary_cross_entropy_with_logits"),
+            layer("binary_cross_entropy_with_logits"),
             [normal(*SMALL), target(*SMALL)],
             [normal(*LARGE), target(*LARGE)],
         ),
