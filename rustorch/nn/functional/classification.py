@@ -168,7 +168,7 @@ def _from_indices(
         if weight is not None:
             t = t * weight
         counts = ops.expand_dims(target != ignore_index, axis=1)
-        if not readable(target) or not ops.all(counts):
+        if 0 <= ignore_index < classes or not within(target, classes):  # else every row counts
             t = ops.where(counts, t, ops.zeros_like(t))
             x = ops.where(counts, x, ops.zeros_like(x))  # a nan in an ignored row must not reach the sum
         if not readable(target):
