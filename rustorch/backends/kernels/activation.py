@@ -173,7 +173,7 @@ def gelu(xp: Namespace, x: Array) -> Array:
     """``x * P(X <= x)`` for a normal X. With ``t = abs(x)`` and ``q = t * P(X <= -t)``, that is ``-q`` below 0 and
     ``x - q`` above.
     """
-    t = xp.clip(xp.abs(x), max=LIMIT)
+    t = xp.clip(xp.abs(x), None, LIMIT)
     above, far = 1 + t, t + 3.75
     inverse = 1 / (above * far)  # for t / above and (t - 3.75) / far: one division is faster than two
     q = (t * far) * inverse * xp.gelu_tail((t - 3.75) * above * inverse) * _bell(xp, t, 0.5)
@@ -200,7 +200,7 @@ LAST_CUBIC = 22.0
 
 def _cubic_decay(xp: Namespace, x: Array) -> Array:
     """``exp(-abs(w))``. As in `gaussian`, most of the exponent is exact: the part for the integer nearest to x."""
-    y = xp.clip(xp.abs(x), max=LAST_CUBIC)
+    y = xp.clip(xp.abs(x), None, LAST_CUBIC)
     n = xp.round(y)
     cube, rest = n * n * n, y - n
     left = MORE_SLOPE * n + MORE_CUBIC * cube + rest * (SLOPE + CUBIC * (y * y + y * n + n * n))
