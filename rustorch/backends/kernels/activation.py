@@ -144,7 +144,7 @@ GELU_SHORT_TAIL = (
 
 
 def exp_of_sum(xp: Namespace, x: Array, rest: Array) -> Array:
-    """``exp(x + rest)`` for a finite x and a smaller rest. The last factor corrects what their sum loses."""
+    """``exp(x + rest)`` for a finite x and a smaller rest. The last factor corrects the rounding error of their sum."""
     total = x + rest
     return xp.exp(total) * (1 + (rest - (total - x)))
 

@@ -68,6 +68,7 @@ def eliminate(a: Any, pitch: int, rows: int, n: int, least: float, factors: Any,
 
 def _inverses(x: Any, out: Any, regular: Any, n: int, start: int, stop: int) -> None:
     """An item is a matrix. It is inverted in float64, as by NumPy."""
+    # rows and columns are filled up with zeros, to multiples of `elimination.ROWS` and `elimination.LENGTH`
     a, factors, pivots, order = scratch(0.0, 9216), scratch(0.0, 96), scratch(0.0, 96), scratch(0, 96)
     pitch, rows = (n + 7) // 8 * 8, (n + 3) // 4 * 4
     for item in range(start, stop):
@@ -77,8 +78,9 @@ def _inverses(x: Any, out: Any, regular: Any, n: int, start: int, stop: int) -> 
                 number = float(x[first + i * n + j]) if (i < n) & (j < n) else 0.0
                 a[i * pitch + j] = number
                 largest = max(largest, abs(number))
-        # Rounding can make a pivot that is 0 as large as this. Whether the matrix is singular, LAPACK decides then.
-        done = eliminate(a, pitch, rows, n, 2e-15 * n * largest, factors, pivots, order)
+        # Rounding can make a pivot so large that should be 0. LAPACK then decides whether the matrix is singular.
+        least = 2e-15 * n * largest
+        done = eliminate(a, pitch, rows, n, least, factors, pivots, order)
         if done:
             for k in range(n - 1, -1, -1):
                 if order[k] != k:
