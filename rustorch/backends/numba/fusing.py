@@ -329,7 +329,7 @@ def aligned(x: Any) -> Any:
 
 
 def _moved_back(out: Any, order: Sequence[int]) -> Any:
-    """Results with their axes in the order of the call. In memory, they keep the order of the arguments, as in NumPy."""
+    """Results with their axes in the order of the call. In memory, they keep the order of the arrays, as in NumPy."""
     if type(out) is tuple:
         return tuple([_moved_back(one, order) for one in out])
     return out if out is None or out is NotImplemented else out.transpose(numpy.argsort(order))

@@ -113,8 +113,8 @@ def _columns(plan: Plan) -> tuple[int, int, int, int, int, int]:
 
 
 def _terms(x: Array, n: int) -> Array:
-    """The array as a reduction over ``n`` elements reads it. If these are all its elements, their order does not matter,
-    and an array with its axes in another order is not copied.
+    """The array as a reduction over ``n`` elements reads it. If these are all of its elements, their order does not
+    matter, and an array with its axes in another order is not copied.
     """
     order = order_in_memory(x) if n == x.size else None
     return flat(x if order is None else x.transpose(order))
