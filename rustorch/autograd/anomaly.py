@@ -100,7 +100,8 @@ def _checked(plan: Plan, line: str) -> Plan:
     def one_input(rule: Callable[..., Any], k: int) -> Callable[..., Any]:
         def checking(xp: Any, g: Any, *values: Any) -> Any:
             gradient = _run_unchecked(rule, xp, g, values)
-            check(gradient, k)
+            for i, part in enumerate(gradient if k == plan.pair else (gradient,), k):
+                check(part, i)
             return gradient
 
         return checking

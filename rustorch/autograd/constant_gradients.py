@@ -13,6 +13,7 @@ from typing import Any
 from ..backends import BY_TYPE
 from .graph import Node, Value, make
 from .primitive import Primitive
+from .tickets import Redeemed
 
 #: ``x`` itself, with a derivative of 0 in ``value``.
 FLAT = Primitive(
@@ -36,12 +37,14 @@ def dependent(gradient: Any, node: Node, needs: Sequence[int], values: Sequence[
     needs : sequence of int
         Indices of the values that the rule names, among all values of the primitive.
     values : sequence
-        These values.
+        These values, or a ticket for them.
     xp : namespace
     """
     primitive = node.plan.primitive
     if gradient._tracked or not primitive.builtin:
         return gradient
+    if values and isinstance(values[0], Redeemed):
+        values = [values[0].by_index[index] for index in needs]
     out_at = primitive.arity + primitive.n_options
     parents: list[tuple[Any, Any]] = []
     for index, value in zip(needs, values, strict=True):

@@ -21,7 +21,7 @@ from .constant_gradients import dependent
 from .graph import FAST_TYPES, Node, Value, hooked, make
 from .leaf_hooks import refuse, registered, schedule
 from .modes import mode
-from .pending import Pending, backend_of, freed, leading_to, name_of, put, put_at_leaf
+from .pending import Pending, backend_of, freed, leading_to, name_of, put, put_at_leaf, put_second
 from .primitive import SELECT, Plan, Primitive
 from .recording import floating
 from .tickets import Redeemed, Redeeming
@@ -150,13 +150,19 @@ def _replay(
                 add(parent, r, plan.primitive.fresh and _is_new(r, g, gradients), node, k)
         return
     for k, rule, _, _, _, indices in plan.calls:
-        parent = parents[k]
-        if needed is None or id(parent) in needed:
-            values = [saved[i] for i in indices]
+        inputs = [i for i in ((k, k + 1) if k == plan.pair else (k,)) if needed is None or id(parents[i]) in needed]
+        values = [saved[i] for i in indices]
+        if inputs == [k + 1]:  # of a pair, only the bias
+            of_bias: Any = plan.primitive.rules[k + 1]
+            gradients = (None, of_bias(xp, g))
+        elif inputs:
             r = rule(xp, g, *values)
+            gradients = r if k == plan.pair else (r,)
+        for i in inputs:
+            r = gradients[i - k]
             if pending.create_graph:
-                r = dependent(r, node, plan.primitive.needs[k], values, xp)
-            add(parent, r, r is not g, node, k)
+                r = dependent(r, node, plan.primitive.needs[i], values if i == k else (), xp)
+            add(parents[i], r, r is not g, node, i)
 
 
 def _is_new(r: Any, g: Any, gradients: Sequence[Any]) -> bool:
@@ -188,7 +194,7 @@ def wrapped(node: Node, plan: Plan, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     if isinstance(plan, Redeeming):
         ticket = saved[0]
         values_of_ticket, ticket.saved = ticket.redeem(), None
-        return (Redeemed(wrapped(node, plan.plan, values_of_ticket)),)
+        return (Redeemed(wrapped(node, plan.plan, values_of_ticket), plan.plan),)
     primitive = plan.primitive
     arity, out_at = primitive.arity, primitive.arity + primitive.n_options
     by_products: tuple[Any, ...] | None = None
@@ -245,7 +251,7 @@ def _run_hooks(hooks: dict[int, Callable[..., Any]], g: Any, create_graph: bool)
 
 
 # -- the fast path -----------------------------------------------------------------------------------------------------
-def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
+def _propagate_fast(root: Any, g: Any, retain_graph: bool) -> dict[int, Any]:
     """`propagate` from one computed value to all leaves, in mode 1.
 
     It calls rules of up to three saved values without unpacking, stores a gradient that fits its node or leaf without a
@@ -256,9 +262,8 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
     heap, nodes, leaves = pending.heap, pending.nodes, pending.leaves
     if registered.count:
         schedule([make(g, root)], g, pending, _finish)
-    single: Any = root  # the pending node, while there is only one
-    single_g, one_device = g, False
-    array_type: Any = None
+    single, single_g = root, g  # the pending node, while there is only one
+    one_device, array_type = False, None
     xp: Any = None
     while True:
         if single is not None:
@@ -280,7 +285,6 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
         if plan.joint is not None or not one_device:
             _run_rules(node, g, saved, pending, None)
         else:
-            parents = node.parents
             for k, rule, count, i, j, indices in plan.calls:
                 if count == 1:
                     r = rule(xp, g, saved[i])
@@ -292,7 +296,9 @@ def _propagate_fast(root: Node, g: Any, retain_graph: bool) -> dict[int, Any]:
                     r = rule(xp, g, saved[i], saved[j], saved[indices[2]])
                 else:
                     r = rule(xp, g, *map(saved.__getitem__, indices))
-                to = parents[k]
+                to = node.parents[k]
+                if k == plan.pair:
+                    r = put_second(pending, node, k + 1, r, g, xp)
                 if type(to) is Node:
                     fits = r.dtype is to.dtype and r.shape == to.shape
                     if single is not None:  # now there are two

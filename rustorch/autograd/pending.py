@@ -145,6 +145,15 @@ def put_at_leaf(leaves: dict[int, list[Any]], leaf: Value, g: Array, owned: bool
     return True
 
 
+def put_second(pending: Pending, node: Node, k: int, pair: tuple[Array, Array], arrived: Array, xp: Any) -> Array:
+    """Add the second gradient of a pair to the one of input ``k``, and return the first."""
+    to, (first, g) = node.parents[k], pair
+    owned = g is not arrived
+    if type(to) is Node or not put_at_leaf(pending.leaves, to, g, owned, xp):
+        pending.add(to, g, owned, node, k)
+    return first
+
+
 def _unbroadcast(xp: Any, g: Any, shape: tuple[int, ...], by: Any, argument: int) -> Any:
     """Sum over the dimensions that broadcasting added or stretched."""
     lead = g.ndim - len(shape)

@@ -45,18 +45,26 @@ class Plan:
     calls : sequence of (input, rule, count, first, second, indices)
         The rules to run. ``indices`` are those of the saved values that the rule takes, ``count`` is their number;
         the first two stand beside them, so that the engine calls a rule of up to two values without unpacking.
+    pair : int
+        The first of the two inputs whose gradients one of these rules returns, as a tuple; -1 if none does.
     joint : tuple of int or None
         Indices of the saved values that the joint rule takes, if there is one.
     runs : bool
         Whether there is a rule at all: without one nothing is recorded.
     """
 
-    __slots__ = ("calls", "joint", "keep", "keeps_pair", "pick", "primitive", "runs", "shapes")
+    __slots__ = ("calls", "joint", "keep", "keeps_pair", "pair", "pick", "primitive", "runs", "shapes")
 
     def __init__(self, primitive: Primitive, mask: int):
         self.primitive = primitive
         wanted = [i for i in range(len(primitive.rules)) if mask >> i & 1 and primitive.rules[i] is not None]
-        tables = [primitive.needs[i] for i in wanted] if primitive.joint is None else [primitive.joint_needs]
+        rules = [(i, primitive.rules[i], primitive.needs[i]) for i in wanted]
+        self.pair, two = -1, [primitive.arity - 2, primitive.arity - 1]
+        if primitive.pair is not None and wanted[-2:] == two:
+            self.pair = two[0]
+            # it comes first, so that no other gradient of this call is on its way when it returns two
+            rules = [(two[0], primitive.pair, primitive.pair_needs), *rules[:-2]]
+        tables = [needs for _, _, needs in rules] if primitive.joint is None else [primitive.joint_needs]
         if primitive.aux and primitive.recompute:
             # create_graph computes the by-products anew, from all inputs and options
             tables.append(list(range(primitive.arity + primitive.n_options)))
@@ -66,10 +74,10 @@ class Plan:
         self.pick = _picker(self.keep)
         place = {index: i for i, index in enumerate(self.keep)}
         self.calls: list[tuple[int, Any, int, int, int, tuple[int, ...]]] = []
-        for i in wanted if primitive.joint is None else []:
-            indices = tuple([place[index] for index in primitive.needs[i]])
+        for i, rule, needs in rules if primitive.joint is None else []:
+            indices = tuple([place[index] for index in needs])
             first, second = (*indices, 0, 0)[:2]
-            self.calls.append((i, primitive.rules[i], len(indices), first, second, indices))
+            self.calls.append((i, rule, len(indices), first, second, indices))
         self.runs = bool(self.calls) or primitive.joint is not None
         self.joint = None if primitive.joint is None else tuple(place[index] for index in primitive.joint_needs)
 
@@ -95,6 +103,10 @@ class Primitive:
         the output, or with ``aux`` a tuple of the output and the by-products.
     joint : callable, optional
         One rule for all inputs instead of one each: ``joint(xp, g, ...)`` returns a gradient (or None) per input.
+    pair : callable, optional
+        One rule for the last two inputs, which runs in place of theirs if both are tracked: ``pair(xp, g, ...)``
+        returns both gradients. It takes what the first one's own rule takes, and the second one is a bias: its own rule
+        takes nothing but ``g``.
     aux : sequence of str
         Names of the by-products. Rules may name them, and `with_by_products` returns them to the caller.
     recompute : bool
@@ -119,6 +131,7 @@ class Primitive:
         forward: Callable[..., Any],
         *,
         joint: Rule | None = None,
+        pair: Rule | None = None,
         aux: tuple[str, ...] = (),
         recompute: bool = True,
         multiple: bool = False,
@@ -154,6 +167,13 @@ class Primitive:
         self.needs = [[] if rule is None else self._needs(rule) for rule in self.rules]
         self.joint = joint
         self.joint_needs = [] if joint is None else self._needs(joint)
+        self.pair = pair
+        self.pair_needs = [] if pair is None else self._needs(pair)
+        if pair is not None and (None in self.rules[-2:] or self.needs[-2:] != [self.pair_needs, []]):
+            raise TypeError(
+                f"{name}: the rule of a pair takes what the rule of {self.inputs[-2]!r} takes, and that of "
+                f"{self.inputs[-1]!r} takes xp and g"
+            )
         #: Whether others read what its nodes saved, so that `checkpoint` must not drop it
         self.keeps_saved = False
         #: Whether it takes real numbers alone and refuses complex ones

@@ -31,12 +31,27 @@ class Ticket:
 
 
 class Redeemed(Ticket):
-    """The values of a ticket as Variables with their places in the graph, for rules that run in mode 2."""
+    """The values of a ticket as Variables with their places in the graph, for rules that run in mode 2.
 
-    __slots__ = ()
+    Parameters
+    ----------
+    saved : tuple
+    plan : Plan
+        The plan that saves these values.
 
-    def __init__(self, saved: tuple[Any, ...]):
+    Attributes
+    ----------
+    by_index : dict
+        Number of a value, among all values of the primitive -> the value.
+    """
+
+    __slots__ = ("by_index",)
+
+    def __init__(self, saved: tuple[Any, ...], plan: Plan):
         self.saved = saved
+        self.by_index: dict[int, Any] = (
+            saved[0].by_index if isinstance(plan, Redeeming) else dict(zip(plan.keep, saved, strict=True))
+        )
 
 
 class Redeeming(Plan):
@@ -48,7 +63,7 @@ class Redeeming(Plan):
         self.plan = plan
         # the ticket takes the place of an option, which the engine passes on unchanged
         self.keep, self.pick, self.shapes, self.runs = [plan.primitive.arity], plan.pick, False, plan.runs
-        self.primitive, self.joint = plan.primitive, None
+        self.primitive, self.joint, self.pair = plan.primitive, None, plan.pair
         last = len(plan.calls) - 1
         self.calls = [
             (k, _redeeming(rule, indices, i == last), 1, 0, 0, (0,))

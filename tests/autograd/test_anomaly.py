@@ -72,6 +72,17 @@ def test_joint_rules_and_calls_with_several_outputs_are_checked(create_graph: bo
     numpy.testing.assert_array_equal(x.grad, [2.0])
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize(("start", "name"), [([[3e30]], "weight"), ([[3e38], [3e38]], "bias")])
+def test_both_gradients_of_a_pair_are_checked(start: Any, name: str, create_graph: bool) -> None:
+    x = rustorch.full((len(start), 1), 3e30 if name == "weight" else 0.5)
+    weight, bias = (rustorch.zeros(shape).requires_grad_() for shape in ((1, 1), (1,)))
+    with rustorch.detect_anomaly(), numpy.errstate(all="ignore"):
+        out = rustorch.nn.functional.linear(x, weight, bias)
+        with pytest.raises(RuntimeError, match=f"the gradient of linear in input '{name}' holds inf"):
+            rustorch.grad(out, [weight, bias], rustorch.asarray(start), create_graph=create_graph)
+
+
 def test_the_backward_of_a_function_is_checked() -> None:
     class Bad(rustorch.autograd.Function):
         @staticmethod

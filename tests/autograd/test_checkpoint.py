@@ -125,6 +125,7 @@ def _parts() -> Iterator[tuple[str, Callable]]:
     yield "matrices", lambda x: rustorch.matmul(rustorch.matmul(x, x), rustorch.sin(x))
     yield "softmax", lambda x: rustorch.Softmax(dim=1)(x) * rustorch.sum(x * x, axis=0)
     yield "indexing", lambda x: x[..., 0] * x[1, ...] + rustorch.take(x, rustorch.argsort(x[0, ...]), axis=1)[0, ...]
+    yield "locally constant gradients", lambda x: rustorch.maximum(x, x * x) + rustorch.clip(x, 0.25, 0.5)
     yield "a Function", lambda x: Cube.apply(rustorch.sin(x)) * x
     yield "many outputs", lambda x: rustorch.linalg.qr(x)[0] * rustorch.linalg.qr(x)[1]
     yield (

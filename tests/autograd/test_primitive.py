@@ -123,3 +123,82 @@ def test_a_rule_that_calls_no_kernel_says_what_it_may_call() -> None:
         AttributeError, match=r"xp\.odd_grad: a rule may call the functions of the standard and the kernels"
     ):
         rustorch.grad(odd(x).sum(), x, create_graph=True)
+
+
+# -- pairs: one rule for a weight and a bias ---------------------------------------------------------------------------
+def _paired(calls: list[str]) -> Primitive:
+    def both(xp: Any, g: Any, x: Any) -> Any:
+        calls.append("both")
+        return g * x, xp.sum(g, axis=0)
+
+    def of_weight(xp: Any, g: Any, x: Any) -> Any:
+        calls.append("weight")
+        return g * x
+
+    def of_bias(xp: Any, g: Any) -> Any:
+        calls.append("bias")
+        return g
+
+    return Primitive(
+        "scaled", lambda xp, x, weight, bias, /: x * weight + bias, x=lambda xp, g, weight: g * weight,
+        weight=of_weight, bias=of_bias, pair=both, register=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["backward", "general", "create_graph"])
+@pytest.mark.parametrize("computed", [False, True])
+def test_a_pair_has_one_rule_if_both_are_tracked(path: str, computed: bool, backend: Target) -> None:
+    """On both paths of the engine, for leaves and for computed weights and biases."""
+    calls: list[str] = []
+    scaled = _paired(calls)
+    at = [numpy.array([[1.0, 2.0], [3.0, 4.0]]), numpy.array([[0.5, -1.0], [2.0, 1.0]]), numpy.array([1.0, -2.0])]
+    leaves = [backend.variable(a, "float64", requires_grad=True) for a in at]
+    x, weight, bias = [leaf * 2.0 for leaf in leaves] if computed else leaves
+    out = scaled(x, weight, bias).sum()
+    if path == "backward":
+        out.backward()
+        found = [leaf.grad for leaf in leaves]
+    else:
+        found = rustorch.grad(out, leaves, create_graph=path == "create_graph")
+    factor = 2.0 if computed else 1.0
+    expected = [factor**2 * at[1], factor**2 * at[0], factor * numpy.full(2, 2.0)]
+    for gradient, value in zip(found, expected, strict=True):
+        numpy.testing.assert_array_equal(backend.numpy(gradient), value)
+    assert calls == ["both"]
+
+
+def test_one_of_a_pair_has_its_own_rule(backend: Target) -> None:
+    calls: list[str] = []
+    scaled = _paired(calls)
+    x, weight, bias = (backend.variable([[1.0, 2.0]], "float64", requires_grad=True) for _ in range(3))
+    scaled(x.detach(), weight.detach(), bias).sum().backward()
+    scaled(x, weight, bias.detach()).sum().backward()
+    rustorch.grad(scaled(x, weight, bias).sum(), bias)  # both are tracked, and one gradient is asked for
+    assert calls == ["bias", "weight", "bias"]
+    assert [backend.numpy(v.grad).tolist() for v in (x, weight, bias)] == [[[1.0, 2.0]]] * 2 + [[[1.0, 1.0]]]
+
+
+def test_a_pair_has_second_derivatives(backend: Target) -> None:
+    check(
+        _paired([]), [numpy.array([[1.0, 2.0]]), numpy.array([[0.5, -1.0]]), numpy.array([1.0, 3.0])], backend, order=2
+    )
+
+
+def test_the_gradient_of_a_bias_depends_on_no_value() -> None:
+    x, weight = (rustorch.tensor([[1.0, 2.0]], requires_grad=True) for _ in range(2))
+    bias = rustorch.tensor([1.0], requires_grad=True)
+    of_weight, of_bias = rustorch.grad(
+        rustorch.nn.functional.linear(x, weight, bias).sum(), [weight, bias], create_graph=True
+    )
+    assert of_weight.requires_grad and not of_bias.requires_grad
+
+
+def test_a_rule_of_a_pair_that_takes_something_else_is_refused() -> None:
+    expected = r"test_op: the rule of a pair takes what the rule of 'x' takes, and that of 'y' takes xp and g"
+    for rules in (
+        {"x": lambda xp, g, y: g, "y": lambda xp, g: g, "pair": lambda xp, g, x: (g, g)},
+        {"x": lambda xp, g, y: g, "y": lambda xp, g, x: g, "pair": lambda xp, g, y: (g, g)},
+        {"x": lambda xp, g: g, "pair": lambda xp, g: (g, g)},
+    ):
+        with pytest.raises(TypeError, match=expected):
+            _primitive(**rules)

@@ -11,6 +11,7 @@ import pytest
 import rustorch
 from rustorch import nn
 from rustorch.autograd import Function, saved_tensors_hooks
+from rustorch.nn import functional as F
 from tests.support.cycles import leaves_none
 from tests.support.target import Target
 
@@ -39,6 +40,10 @@ PROGRAMS = {
     "several outputs": lambda x, w: sum(rustorch.sin(part).sum() for part in rustorch.unstack(x * w)),
     "joined": lambda x, w: (rustorch.concat([x, w * w, x]) ** 2).sum(),
     "reductions": lambda x, w: (rustorch.max(x * w, axis=1) * rustorch.std(x, axis=1)).sum(),
+    "locally constant gradients": lambda x, w: (
+        rustorch.maximum(x, w).sum() + rustorch.clip(x * x, 0.2, 0.5).sum() + rustorch.min(w, axis=0).sum()
+    ),
+    "layers": lambda x, w: F.max_pool2d(F.linear(x, w, w[0])[None, None], 2).sum(),
     "checkpoint": lambda x, w: (rustorch.checkpoint(lambda a: rustorch.sin(a * w) * a, x) * x).sum(),
 }
 

@@ -198,6 +198,12 @@ CASES: dict[str, list[tuple]] = {
         (draw(3, 4, 20, 16), draw(3, 2, 20, 16), (1, 2), (1, 1), ((0, 0), (1, 0)), (1, 1), 2),
         (draw(0, 2, 2), draw(0, 3, 3), (2,), (1,), ((0, 0),), (1,), 1),
     ],
+    "conv_grad_weight_bias": [
+        (draw(2, 4, 4), draw(2, 3, 5), (2,), (1,), ((1, 0),), (2,), 1),
+        (draw(2, 2, 3, 2), draw(2, 4, 5, 4), (3, 2), (2, 3), ((1, 1), (1, 0)), (1, 1), 2),
+        (draw(3, 4, 20, 16), draw(3, 4, 20, 16), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 4),
+        (draw(0, 2, 2), draw(0, 3, 3), (2,), (1,), ((0, 0),), (1,), 1),
+    ],
     "max_pool": [
         (draw(2, 4, 4), TILES),
         (draw(2, 5, 4), OVERLAPS),
@@ -262,6 +268,14 @@ CASES: dict[str, list[tuple]] = {
         (draw(4), draw(3)),
         (draw(2, 2, 4), draw(2, 2, 3)),
         (draw(0, 4), draw(0, 3)),
+    ],
+    "linear_grad_weight_bias": [
+        (draw(2, 4), draw(2, 3)),
+        (draw(4), draw(3)),
+        (draw(2, 2, 4), draw(2, 2, 3)),
+        (draw(0, 4), draw(0, 3)),
+        (draw(3, 0), draw(3, 2)),
+        (EDGES.reshape(-1, 1), draw(EDGES.size, 2)),
     ],
     "apply_mask": [
         (EDGES, I([0.0, 2.0] * 99)[: len(EDGES)]),

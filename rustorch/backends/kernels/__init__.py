@@ -20,7 +20,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "gelu_tail", "gelu_tanh", "gelu_tanh_grad", "gelu_tanh_gate_grad",
     ),
     "attention": ("attention", "attention_grad"),
-    "convolution": ("conv", "conv_grad_input", "conv_grad_weight"),
+    "convolution": ("conv", "conv_grad_input", "conv_grad_weight", "conv_grad_weight_bias"),
     "ctc": ("ctc_loss", "ctc_loss_grad"),
     "elementwise": (
         "small_power", "pow_slope", "tanh_slope", "hypot_slope", "atan2_slope", "logaddexp_slope",
@@ -28,7 +28,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "indexing": ("arange_like", "index_add", "scatter_add", "put", "put_add", "overwrite"),
     "linalg": ("vector_norm", "cofactors"),
-    "linear": ("linear", "linear_grad_weight"),
+    "linear": ("linear", "linear_grad_weight", "linear_grad_weight_bias"),
     "loss": (
         "mse", "mse_grad", "huber", "huber_grad", "smooth_l1", "smooth_l1_grad", "cross_entropy", "cross_entropy_grad",
         "binary_cross_entropy", "binary_cross_entropy_grad", "binary_cross_entropy_grad_target",

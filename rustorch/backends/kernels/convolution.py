@@ -82,6 +82,14 @@ def conv_grad_weight(
     return xp.reshape(xp.matmul(rows, columns), (outs, x.shape[1] // groups, *kernel))
 
 
+def conv_grad_weight_bias(
+    xp: Namespace, g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> tuple[Array, Array]:
+    """The gradients of `conv` in its weight and in its bias."""
+    bias = xp.sum(g, axis=(0, *range(2, g.ndim)))
+    return xp.conv_grad_weight(g, x, kernel, stride, padding, dilation, groups), bias
+
+
 def _columns(
     xp: Namespace, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
 ) -> tuple[Array, Sizes]:

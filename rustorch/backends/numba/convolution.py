@@ -128,6 +128,22 @@ def conv_grad_weight(
     g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
 ) -> Array:
     """As the plain version."""
+    return _grad_weight(g, x, kernel, stride, padding, dilation, groups, None)
+
+
+def conv_grad_weight_bias(
+    g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Any:
+    """As the plain version, in one loop."""
+    sums = numpy.empty(g.shape[1], g.dtype)
+    out = _grad_weight(g, x, kernel, stride, padding, dilation, groups, sums)
+    return NotImplemented if out is NotImplemented else (out, sums)
+
+
+def _grad_weight(
+    g: Array, x: Array, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int, sums: Array | None
+) -> Array:
+    """The gradient in the weight. That in the bias is written to ``sums``."""
     shape = (g.shape[1], x.shape[1] // groups, *kernel)
     found = _plan(x.shape, shape, (x, g), stride, padding, dilation, groups)
     if found is None or found[0].size != g.shape[2:]:
@@ -135,7 +151,7 @@ def conv_grad_weight(
     plan, launch, pad = found
     g, x = flat(g), flat(x)
     if plan.depthwise:
-        return depthwise.conv_grad_weight(g, x, kernel, plan.geo)
+        return depthwise.conv_grad_weight(g, x, kernel, plan.geo, sums)
     positions, length = plan.positions, plan.ins * plan.taps
     block, row = plan.padded.samples(x), g.shape[1] * positions
     sample, total, size = plan.channels * plan.plane, x.shape[0] * positions, plan.outs * length
@@ -145,6 +161,7 @@ def conv_grad_weight(
     late = turned and total >= _LONG and groups * size <= _LATE
     out = numpy.empty((groups, length, plan.outs) if late else shape, x.dtype)
     rows, columns = (plan.outs, 1) if late else (1, length) if turned else (length, 1)
+    summed = "" if sums is None else "columns" if turned else "rows"
     for start in range(0, x.shape[0], block):
         part, gradient = x[start : start + block], g[start : start + block]
         n, bases = plan.of_samples(len(part), sample, plan.forward.bases)
@@ -154,7 +171,8 @@ def conv_grad_weight(
         a, b = (inputs, gradients) if turned else (gradients, inputs)
         multiply(
             launch, Operand(*a), Operand(b[0], b[2], b[1], *b[3:]),
-            Result(out, rows, steps(len(b[1]), columns), size, adds=start > 0), groups, depth=len(part) * positions,
+            Result(out, rows, steps(len(b[1]), columns), size, adds=start > 0, sums=summed), groups,
+            depth=len(part) * positions, sums=sums,
         )  # fmt: skip
     return numpy.ascontiguousarray(out.swapaxes(1, 2)).reshape(shape) if late else out
 
@@ -189,5 +207,5 @@ def _around(weight: Array, padding: Pairs, dilation: Sizes) -> Pairs:
 
 
 OVERRIDES: dict[str, Callable[..., Any]] = {
-    function.__name__: function for function in (conv, conv_grad_input, conv_grad_weight)
+    function.__name__: function for function in (conv, conv_grad_input, conv_grad_weight, conv_grad_weight_bias)
 }

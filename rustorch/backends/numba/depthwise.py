@@ -130,9 +130,10 @@ def _grad_input(
 
 
 def _grad_weight(
-    g: Any, x: Any, room: Any, out: Any, numbers: Any, reach: Any, channels: int, batch: int, start: int, stop: int
-) -> None:
-    """Sum the gradient of a channel's kernel over all samples. An item is a channel."""
+    g: Any, x: Any, room: Any, out: Any, bias: Any, has_bias: int, numbers: Any, reach: Any, channels: int, batch: int,
+    start: int, stop: int,
+) -> None:  # fmt: skip
+    """Sum the gradients of a channel's kernel and bias over all samples. An item is a channel."""
     k0, k1, k2, s0, s1, s2 = numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8]
     d0, d1, d2, o0, o1, o2 = numbers[12], numbers[13], numbers[14], numbers[15], numbers[16], numbers[17]
     r1, r2, taps = reach[1], reach[2], k0 * k1 * k2
@@ -148,6 +149,7 @@ def _grad_weight(
         sums = out[channel * taps : (channel + 1) * taps]
         for i in range(sums.size):
             sums[i] = 0
+        of_bias = T(0.0)
         for sample in range(batch):
             item = sample * channels + channel
             _pad(x, item * numbers[0] * numbers[1] * numbers[2], room, base, numbers, reach)
@@ -155,8 +157,11 @@ def _grad_weight(
                 for r in range(o1):
                     target, place = base + volume + r * step, ((item * o0 + a) * o1 + r) * o2
                     y, s = room[target : target + o2], g[place : place + o2]
+                    total = T(0.0)
                     for i in range(y.size):
                         y[i] = s[i]
+                        total += s[i]
+                    of_bias += total
                 for c in range(k0 * k1):
                     source = base + ((a * s0 + c // k1 * d0) * r1 + c % k1 * d1) * r2
                     if flat & (k2 == 3):
@@ -186,11 +191,15 @@ def _grad_weight(
                                 for i in range(y.size):
                                     total += y[i] * s[i * s2]
                         sums[c * k2 + c2] += total
+        if has_bias:
+            bias[channel] = of_bias
 
 
 CONV = Kernel(_conv, "T[] T[] T[]? int int T[] T[] i8[] i8[] int int", name="depthwise")
 GRAD_INPUT = Kernel(_grad_input, "T[] T[] T[] T[] i8[] i8[] int int", name="depthwise_grad_input")
-GRAD_WEIGHT = Kernel(_grad_weight, "T[] T[] T[] T[] i8[] i8[] int int", sums=True, name="depthwise_grad_weight")
+GRAD_WEIGHT = Kernel(
+    _grad_weight, "T[] T[] T[] T[] T[]? int i8[] i8[] int int", sums=True, name="depthwise_grad_weight"
+)
 
 
 def _room(channels: int, geo: Geometry, dtype: Any) -> Array:
@@ -224,13 +233,14 @@ def conv_grad_input(g: Array, weight: Array, size: tuple[int, ...], geo: Geometr
     return out
 
 
-def conv_grad_weight(g: Array, x: Array, kernel: tuple[int, ...], geo: Geometry) -> Array:
-    """The gradient of `conv` in its weight."""
+def conv_grad_weight(g: Array, x: Array, kernel: tuple[int, ...], geo: Geometry, sums: Array | None = None) -> Array:
+    """The gradient of `conv` in its weight. That in its bias is written to ``sums``."""
     batch, channels = g.shape[:2]
     work = batch * channels * geo.positions * geo.taps
     launch = GRAD_WEIGHT.of(g.dtype, work)
     if launch is None:
         return NotImplemented
     out = numpy.empty((channels, 1, *kernel), g.dtype)
-    launch(channels, work, g, x, _room(channels, geo, g.dtype), out, geo.numbers, geo.reach, channels, batch)
+    launch(channels, work, g, x, _room(channels, geo, g.dtype), out, sums, sums is not None, geo.numbers, geo.reach,
+           channels, batch)  # fmt: skip
     return out

@@ -55,10 +55,10 @@ class _Plan(NamedTuple):
 
 
 def _new_plan(
-    shapes: tuple[int, ...], strides: tuple[int, ...], itemsize: int, biased: bool, threads: int
+    shapes: tuple[int, ...], strides: tuple[int, ...], itemsize: int, biased: bool, summed: bool, threads: int
 ) -> _Plan | None:
     """The plan for a product of matrices of (sets, groups, rows, inner, columns), or None if one of them has to be
-    copied.
+    copied. If ``summed``, the rows of the first one are summed, too.
     """
     sets, groups, rows, inner, columns = shapes
     if not whole(strides, itemsize):
@@ -74,7 +74,8 @@ def _new_plan(
         first, second = (x._replace(rows=x.columns, columns=x.rows) for x in (second, first))
     row, places, bias = (1, steps(rows, columns), (0, 1, 0)) if turned else (columns, steps(columns), (0, 0, 1))
     each, size = rows * columns, sets * groups * rows * columns
-    result = Result(none, row, places, each, bias=(none, *bias) if biased else None, set=groups * each)
+    sums = ("columns" if turned else "rows") if summed else ""
+    result = Result(none, row, places, each, bias=(none, *bias) if biased else None, set=groups * each, sums=sums)
     work = plan_work(first, second, result, itemsize, size, threads, groups, sets=sets)
     return _Plan(turned, first.rows, first.columns, second.rows, second.columns, result.columns, work)
 
@@ -83,9 +84,11 @@ def _new_plan(
 _kept_plan = lru_cache(maxsize=512)(_new_plan)
 
 
-def _product(launch: Callable[..., None], a: Array, b: Array, out: Array, bias: Array | None = None) -> Array:
+def _product(
+    launch: Callable[..., None], a: Array, b: Array, out: Array, bias: Array | None = None, sums: Array | None = None
+) -> Array:
     """Write the product of two matrices, plus a bias for each column, to a third one in one piece. Or those of two
-    stacks of matrices, which have four dimensions.
+    stacks of matrices, which have four dimensions. And write the sums of the first matrix's rows to ``sums``.
     """
     plan = None
     if a.flags.aligned and b.flags.aligned:
@@ -93,15 +96,15 @@ def _product(launch: Callable[..., None], a: Array, b: Array, out: Array, bias: 
         if len(shapes) == 3:
             shapes, strides = (1, 1, *shapes), (0, 0, *a.strides, 0, 0, *b.strides)
         find = _kept_plan if max(shapes[2:]) <= SHORT else _new_plan  # hundreds of long tables would be large
-        plan = find(shapes, strides, a.itemsize, bias is not None, get_num_threads())
+        plan = find(shapes, strides, a.itemsize, bias is not None, sums is not None, get_num_threads())
     if plan is None:
         a, b = [x if in_steps(x) else x.copy() for x in (a, b)]
-        return _product(launch, a, b, out, bias)
+        return _product(launch, a, b, out, bias, sums)
     turned, rows_a, depth_a, depth_b, columns_b, columns_c, work = plan
     first, second = (b, a) if turned else (a, b)
     launch(
         work.items, work.multiplications, first, rows_a, depth_a, second, depth_b, columns_b, out, work.rows,
-        columns_c, bias, work.numbers,
+        columns_c, bias, sums, work.numbers,
     )  # fmt: skip
     return out
 
@@ -135,6 +138,17 @@ def linear_grad_weight(g: Array, x: Array) -> Array:
     return _product(launch, _matrix(g).T, _matrix(x), numpy.empty((g.shape[-1], x.shape[-1]), x.dtype))
 
 
+def linear_grad_weight_bias(g: Array, x: Array) -> Any:
+    """As the plain version, in one loop."""
+    if g.ndim < 2 or g.shape[:-1] != x.shape[:-1]:
+        return NotImplemented
+    launch = _launch(g.shape[-1], prod(g.shape[:-1]), x.shape[-1], g, x)
+    if launch is None:
+        return NotImplemented
+    out, sums = numpy.empty((g.shape[-1], x.shape[-1]), x.dtype), numpy.empty(g.shape[-1], x.dtype)
+    return _product(launch, _matrix(g).T, _matrix(x), out, None, sums), sums
+
+
 def matmul(x1: Array, x2: Array, /) -> Array:
     """The standard's matmul: for a matrix or a stack of matrices times one matrix, and for two stacks of one shape."""
     if x1.ndim < 2:
@@ -165,9 +179,12 @@ def _stacks(x1: Array, x2: Array) -> Array:
 
 
 matmul.least = 0 if always() else 1 << 9  # type: ignore[attr-defined]
-linear.least = linear_grad_weight.least = matmul.least  # type: ignore[attr-defined]
-linear.arity, linear_grad_weight.arity, matmul.arity = "options", 2, 2  # type: ignore[attr-defined]
+linear.arity = "options"  # type: ignore[attr-defined]
+for _function in (linear_grad_weight, linear_grad_weight_bias, matmul):
+    _function.arity = 2  # type: ignore[attr-defined]
+for _function in (linear, linear_grad_weight, linear_grad_weight_bias):
+    _function.least = matmul.least  # type: ignore[attr-defined,union-attr]
 
 OVERRIDES: dict[str, Callable[..., Any]] = {
-    function.__name__: function for function in (linear, linear_grad_weight, matmul)
+    function.__name__: function for function in (linear, linear_grad_weight, linear_grad_weight_bias, matmul)
 }

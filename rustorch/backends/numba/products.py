@@ -83,6 +83,9 @@ class Result(NamedTuple):
         Whether the product is added to what is there.
     bias : (array, group, row, column) or None
         What is added, and how far apart its elements for groups, rows and columns are.
+    sums : {"", "rows", "columns"}
+        Whether the sums of the first matrix's rows are computed, too, or those of the second one's columns, which must
+        not lie beside spare elements. If it adds, these are added to what is there, too.
     """
 
     array: Array
@@ -93,6 +96,7 @@ class Result(NamedTuple):
     adds: bool = False
     bias: tuple[Array, int, int, int] | None = None
     set: int = 0
+    sums: str = ""
 
 
 def in_steps(x: Array) -> bool:
@@ -172,7 +176,8 @@ def plan_work(
         [
             rows, parts, each, total, panels, b.sample, c.sample, a.group, b.group, c.group, table, depth, a.outer,
             b.outer, row, adds, *bias_steps, splits, split_c, b.spare,
-            in_set, a.set, b.set, c.set,
+            in_set, a.set, b.set, c.set, c.sums == "rows", c.sums == "columns",
+            groups * (rows if c.sums == "rows" else total),
         ],
         numpy.int64,
     )  # fmt: skip
@@ -181,7 +186,7 @@ def plan_work(
 
 def multiply(
     launch: Callable[..., None], a: Operand, b: Operand, c: Result, groups: int = 1, samples: int = 1, depth: int = 0,
-    sets: int = 1,
+    sets: int = 1, sums: Array | None = None,
 ) -> None:  # fmt: skip
     """Multiply matrices, and share the work between the threads.
 
@@ -199,15 +204,19 @@ def multiply(
         The length of the sums, if it is not that of the depth's tables: these are repeated then.
     sets : int
         The number of sets of groups.
+    sums : array, optional
+        For the sums that ``c`` asks for, those of all groups one after another. Sets are not told apart.
     """
     work = plan_work(a, b, c, c.array.itemsize, c.array.size, get_num_threads(), groups, samples, depth, sets)
-    out = c.array if work.splits == 1 else numpy.empty((work.splits, *c.array.shape), c.array.dtype)
+    targets = [c.array] if sums is None else [c.array, sums]
+    outs = targets if work.splits == 1 else [numpy.empty((work.splits, *x.shape), x.dtype) for x in targets]
     launch(
-        work.items, work.multiplications, a.array, a.rows, a.columns, b.array, b.rows, b.columns, out, work.rows,
-        c.columns, None if c.bias is None else c.bias[0], work.numbers,
+        work.items, work.multiplications, a.array, a.rows, a.columns, b.array, b.rows, b.columns, outs[0], work.rows,
+        c.columns, None if c.bias is None else c.bias[0], None if sums is None else outs[1], work.numbers,
     )  # fmt: skip
     if work.splits > 1:
-        if c.adds:
-            numpy.add(c.array, numpy.add.reduce(out), c.array)
-        else:
-            numpy.add.reduce(out, 0, out=c.array)
+        for target, parts in zip(targets, outs, strict=True):
+            if c.adds:
+                numpy.add(target, numpy.add.reduce(parts), target)
+            else:
+                numpy.add.reduce(parts, 0, out=target)

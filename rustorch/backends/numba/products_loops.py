@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .kernel import Kernel
 
 if TYPE_CHECKING:
-    from .reductions import part, scratch
+    from .reductions import part, plus, scratch
     from .tile import copy_row, copy_run, fetch, put_turned, tile, tile_columns, tile_rows, turn
 
     T: Any = float
@@ -217,9 +217,61 @@ def _add_to_rows(
                 line[j] += more
 
 
+def _sum_rows(
+    a: Any, at: int, rows: Any, first: int, end: int, depths: Any, depth: int, length: int, sums: Any, adds: int,
+    block: Any,
+) -> None:  # fmt: skip
+    """Sum some terms of rows of the first matrix, or add them to the sums that are there."""
+    if _side_by_side(rows, first, end):
+        for i in range(first, end, 256):
+            count = min(256, end - i)
+            _sum_lines(a, at + rows[i], depths, depth, length, part(block, 0, count))
+            _put_sums(sums, i, part(block, 0, count), adds)
+        return
+    if not adds:
+        clear(part(sums, first, end - first))
+    k = 0
+    while k < length:
+        run = k + 1
+        while (run < length) & (depths[depth + min(run, length - 1)] == depths[depth + run - 1] + 1):
+            run += 1
+        for i in range(first, end):
+            line, total = part(a, at + rows[i] + depths[depth + k], run - k), T(0.0)
+            for j in range(line.size):
+                total = plus(total, line[j])
+            sums[i] += total
+        k = run
+
+
+def _sum_columns(panel: Any, lines: Any, length: int, width: int, sums: Any, adds: int, block: Any) -> None:
+    """Sum the columns of a panel, or add them to the sums that are there."""
+    totals = part(block, 0, width)
+    _sum_lines(panel, 0, lines, 0, length, totals)
+    _put_sums(sums, 0, part(totals, 0, sums.size), adds)
+
+
+def _sum_lines(a: Any, at: int, depths: Any, depth: int, length: int, totals: Any) -> None:
+    """Sum lines of neighbours, four at a time."""
+    clear(totals)
+    for k in range(0, length - 3, 4):
+        one, two = part(a, at + depths[depth + k], totals.size), part(a, at + depths[depth + k + 1], totals.size)
+        three, four = part(a, at + depths[depth + k + 2], totals.size), part(a, at + depths[depth + k + 3], totals.size)
+        for j in range(totals.size):
+            totals[j] += one[j] + two[j] + (three[j] + four[j])
+    for k in range(length // 4 * 4, length):
+        line = part(a, at + depths[depth + k], totals.size)
+        for j in range(totals.size):
+            totals[j] += line[j]
+
+
+def _put_sums(sums: Any, at: int, totals: Any, adds: int) -> None:
+    for j in range(totals.size):
+        sums[at + j] = totals[j] + (sums[at + j] if adds else T(0.0))
+
+
 def _multiply(
     a: Any, rows_a: Any, depths_a: Any, b: Any, depths_b: Any, columns_b: Any, c: Any, rows_c: Any, columns_c: Any,
-    bias: Any, numbers: Any, start: int, stop: int,
+    bias: Any, sums: Any, numbers: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
     """An item is a panel of columns, for a range of rows, a range of the depth, a group, and a set of groups."""
     rows, parts, total, panels, splits, spare = (
@@ -276,6 +328,12 @@ def _multiply(
                        target, rows_c, block, outputs, places, counts, breadth, more, width, numbers[14],
                        added if last else nothing, nothing, bias, at_bias, numbers[17] if last else 0,
                        even)  # fmt: skip
+                if numbers[26] & (number == 0):  # the elements are in the cache
+                    _sum_rows(a, at_a, rows_a, first_row, end_row, depths_a, depth, length,
+                              part(sums, split * numbers[28] + group * rows, rows), more, block)  # fmt: skip
+                elif numbers[27] & (share == 0):
+                    _sum_columns(panel, lines, length, width, part(sums, split * numbers[28] + group * total + first,
+                                 count), more, block)  # fmt: skip
 
 
 def _pack(b: Any, depths: Any, columns: Any, out: Any, depth: int, count: int, start: int, stop: int) -> None:
@@ -290,4 +348,4 @@ def _pack(b: Any, depths: Any, columns: Any, out: Any, depth: int, count: int, s
 
 
 PACK = Kernel(_pack, "T[] i8[] i8[] T[] int int", name="pack")
-MULTIPLY = Kernel(_multiply, "T[] i8[] i8[] T[] i8[] i8[] T[] i8[] i8[] T[]? i8[]", name="multiply")
+MULTIPLY = Kernel(_multiply, "T[] i8[] i8[] T[] i8[] i8[] T[] i8[] i8[] T[]? T[]? i8[]", name="multiply")

@@ -22,6 +22,9 @@ conv = Primitive(
         g, conjugate(xp, x), tuple(weight_shape[2:]), stride, padding, dilation, groups
     ),
     bias=lambda xp, g: xp.sum(g, axis=(0, *range(2, g.ndim))),
+    pair=lambda xp, g, x, weight_shape, stride, padding, dilation, groups: xp.conv_grad_weight_bias(
+        g, conjugate(xp, x), tuple(weight_shape[2:]), stride, padding, dilation, groups
+    ),
 )
 conv_grad_input = Primitive(
     "conv_grad_input",

@@ -13,6 +13,7 @@ linear = Primitive(
     x=lambda xp, g, weight: xp.matmul(g, conjugate(xp, weight)),
     weight=lambda xp, g, x: xp.linear_grad_weight(g, conjugate(xp, x)),
     bias=lambda xp, g: g,
+    pair=lambda xp, g, x: xp.linear_grad_weight_bias(g, conjugate(xp, x)),
 )
 linear_grad_weight = Primitive(
     "linear_grad_weight",

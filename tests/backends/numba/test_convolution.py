@@ -15,7 +15,7 @@ from rustorch.backends.numpy.namespace import full_namespace
 from tests.backends.kernel_cases import CASES, draw
 from tests.support import compiled
 
-NAMES = ["conv", "conv_grad_input", "conv_grad_weight"]
+NAMES = ["conv", "conv_grad_input", "conv_grad_weight", "conv_grad_weight_bias"]
 #: Shapes of input and weight, stride, padding, dilation, groups.
 SHAPES: dict[str, tuple[Any, ...]] = {
     "3x3": ((3, 4, 9, 9), (6, 4, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1),
@@ -84,6 +84,7 @@ def _arguments(name: str, case: str, dtype: str) -> list[Any]:
         "conv": [x, weight, bias, *options],
         "conv_grad_input": [g, weight, x_shape[2:], *options],
         "conv_grad_weight": [g, x, weight_shape[2:], *options],
+        "conv_grad_weight_bias": [g, x, weight_shape[2:], *options],
     }[name]
 
 
@@ -93,12 +94,17 @@ def _expected(name: str, arguments: list[Any]) -> Any:
     return getattr(plain, name)(full_namespace(), *wide)
 
 
+def _pairs(found: Any, expected: Any) -> list[tuple[Any, Any]]:
+    """The results of a kernel, one or several, beside the expected ones."""
+    return list(zip(found, expected, strict=True)) if isinstance(found, tuple) else [(found, expected)]
+
+
 def _check(name: str, arguments: list[Any]) -> None:
-    out, expected = compiled.call(vars(convolution), name, *arguments), _expected(name, arguments)
-    assert out.dtype == arguments[0].dtype
-    assert out.shape == expected.shape
-    scale = numpy.abs(expected).max() * numpy.finfo(out.dtype).eps
-    assert numpy.abs(out - expected).max() <= 24 * scale  # sums of up to 1,000 products; measured: 12
+    for out, expected in _pairs(compiled.call(vars(convolution), name, *arguments), _expected(name, arguments)):
+        assert out.dtype == arguments[0].dtype
+        assert out.shape == expected.shape
+        scale = numpy.abs(expected).max() * numpy.finfo(out.dtype).eps
+        assert numpy.abs(out - expected).max() <= 24 * scale  # sums of up to 1,000 products; measured: 12
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -139,11 +145,12 @@ def test_cases_of_all_backends(name: str, dtype: str) -> None:
     for case in CASES[name]:
         arguments = [a.astype(dtype) if isinstance(a, numpy.ndarray) else a for a in case]
         with numpy.errstate(all="ignore"):
-            out, expected = getattr(convolution, name)(*arguments), _expected(name, arguments)
+            found, expected = getattr(convolution, name)(*arguments), _expected(name, arguments)
         many_phases = name == "conv_grad_input" and numpy.prod(case[3]) > convolution.MOST_PHASES
-        assert (out is NotImplemented) == (0 in arguments[0].shape or many_phases)
-        if out is not NotImplemented:
-            numpy.testing.assert_allclose(out, expected, 1e-4 if dtype == "float32" else 1e-12, 1e-5)
+        assert (found is NotImplemented) == (0 in arguments[0].shape or many_phases)
+        if found is not NotImplemented:
+            for out, value in _pairs(found, expected):
+                numpy.testing.assert_allclose(out, value, 1e-4 if dtype == "float32" else 1e-12, 1e-5)
 
 
 @pytest.mark.parametrize("value", [numpy.inf, -numpy.inf, numpy.nan, 3e38])
@@ -153,12 +160,14 @@ def test_results_that_are_not_finite(name: str, value: float) -> None:
     arguments = _arguments(name, "64 channels", "float32")
     arguments[0][1, 2, 3, 4] = value
     with numpy.errstate(all="ignore"):
-        out, expected = getattr(convolution, name)(*arguments), _expected(name, arguments).astype("float32")
-    assert numpy.array_equal(numpy.isnan(out), numpy.isnan(expected))
-    finite = numpy.isfinite(expected) & (numpy.abs(expected) < 1e30)
-    assert not finite.all()
-    assert numpy.abs(out[finite] - expected[finite]).max() < 1e-3
-    assert numpy.array_equal(out[numpy.isinf(expected)], expected[numpy.isinf(expected)])
+        results = _pairs(getattr(convolution, name)(*arguments), _expected(name, arguments))
+        results = [(out, expected.astype("float32")) for out, expected in results]
+    for out, expected in results:
+        assert numpy.array_equal(numpy.isnan(out), numpy.isnan(expected))
+        finite = numpy.isfinite(expected) & (numpy.abs(expected) < 1e30)
+        assert not finite.all()
+        assert numpy.abs(out[finite] - expected[finite]).max() < 1e-3
+        assert numpy.array_equal(out[numpy.isinf(expected)], expected[numpy.isinf(expected)])
 
 
 @pytest.mark.parametrize("case", ["3x3", "wide rows", "many channels", "depthwise"])

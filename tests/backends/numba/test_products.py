@@ -57,6 +57,39 @@ def test_products(size: tuple[int, int, int], dtype: str, count: int) -> None:
         _close(linear.linear(x, w), x_ @ w_.T, inner)
         _close(linear.linear(x, w, b), x_ @ w_.T + b_, inner)
         _close(linear.linear_grad_weight(g, x), g_.T @ x_, rows)
+        dw, db = linear.linear_grad_weight_bias(g, x)
+        _close(dw, g_.T @ x_, rows)
+        _close(db, g_.sum(0), rows)
+
+
+@pytest.mark.parametrize("layout", ["whole", "turned", "apart"])
+@pytest.mark.parametrize(("ins", "outs"), [(70, 9), (9, 70), (300, 400), (400, 300)])
+def test_sums_of_a_bias_for_every_layout(ins: int, outs: int, layout: str) -> None:
+    """More outputs than inputs: the gradient is copied to panels. Else its columns are summed where they lie."""
+    g, x = _stack((1,), 1100, outs, layout, 0)[0], compiled.draw((1100, ins), "float32", 1)
+    for count in (1, 3):
+        with compiled.threads(count):
+            dw, db = compiled.call(linear.OVERRIDES, "linear_grad_weight_bias", g, x)
+        _close(dw, numpy.matmul(*_wide(g.T, x)), 1100)
+        _close(db, _wide(g)[0].sum(0), 1100)
+
+
+@pytest.mark.parametrize("outs", [6, 40])
+def test_a_bias_of_long_sums_keeps_its_digits(outs: int) -> None:
+    """Sums of blocks are added, so errors do not grow with all 40,000 terms of one sign."""
+    g, x = abs(compiled.draw((40000, outs), "float32")), compiled.draw((40000, 20), "float32", 1)
+    _, db = linear.linear_grad_weight_bias(g, x)
+    expected = _wide(g)[0].sum(0)
+    assert (numpy.abs(db - expected) / expected).max() <= 30 * numpy.finfo("float32").eps
+
+
+def test_a_number_that_is_not_finite_reaches_its_own_bias_alone() -> None:
+    x = numpy.ones((40, 30), "float32")
+    for outs in (12, 70):
+        g = compiled.draw((40, outs), "float32")
+        g[3, 5], g[30, 7] = numpy.nan, numpy.inf
+        _, db = linear.linear_grad_weight_bias(g, x)
+        assert numpy.isnan(db[5]) and numpy.isinf(db[7]) and numpy.isfinite(numpy.delete(db, [5, 7])).all()
 
 
 def test_a_large_bias_rounds_a_sum_once() -> None:
@@ -110,6 +143,9 @@ def test_other_calls_are_numpys() -> None:
     assert linear.linear(a[0], a) is NotImplemented
     assert linear.linear(a, a[:, :3]) is NotImplemented
     assert linear.linear_grad_weight(a, a[:7]) is NotImplemented
+    assert linear.linear_grad_weight_bias(a, a[:7]) is NotImplemented
+    assert linear.linear_grad_weight_bias(a[0], a[0]) is NotImplemented
+    assert linear.linear_grad_weight_bias(a, b) is NotImplemented
 
 
 @pytest.mark.parametrize(("rows", "inner", "columns"), [(0, 20, 20), (20, 0, 20), (20, 20, 0)])
