@@ -59,7 +59,6 @@ def test_functions_of_two_arrays_are_one_launch_for_each_gradient(cuda: Target) 
         lambda a, b: F.poisson_nll_loss(a, b, log_input=False, reduction="none"),
         network.weighed,
         network.gaussian_nll,
-        network.glu,
         lambda a, b: a**b,
         rustorch.maximum,
     ):
@@ -69,6 +68,17 @@ def test_functions_of_two_arrays_are_one_launch_for_each_gradient(cuda: Target) 
             numpy.testing.assert_allclose(result, other, rtol=2e-6, atol=1e-6)
         if is_stand_in():
             assert launches == [1, 2]
+
+
+def test_both_halves_of_a_gated_linear_unit_have_one_launch(cuda: Target) -> None:
+    x = numpy.random.default_rng(0).uniform(-2.0, 2.0, (6, 8)).astype("float32")
+    for dim in (0, 1):
+        results, launches = _both(lambda a, dim=dim: F.glu(a, dim), [x], "cuda")
+        expected, _ = _both(lambda a, dim=dim: F.glu(a, dim), [x], "cpu")
+        for result, other in zip(results, expected, strict=True):
+            numpy.testing.assert_allclose(result, other, rtol=2e-6, atol=1e-6)
+        if is_stand_in():
+            assert launches == [1, 3]  # two copies join the two gradients
 
 
 def test_a_rule_that_is_no_loop_runs_as_it_is_written(cuda: Target) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from inspect import signature
 from math import isinf, isnan, prod
 from typing import Any
@@ -295,7 +296,7 @@ class Fused:
         if len(dtypes) != 1 or not dtypes <= _FLOATS:
             return NotImplemented
         (dtype,) = dtypes
-        shape = numpy.broadcast_shapes(*[a.shape for a in arrays])
+        shape = _broadcast_shapes(*[a.shape for a in arrays])
         size = prod(shape)
         if size < self.least:
             return NotImplemented
@@ -321,6 +322,9 @@ class Fused:
         items = first * columns if rows else length
         launch(items, size * variant.cost, *given, *results, *variant.values(numbers), *layout)
         return outs[0] if variant.single else tuple(outs)
+
+
+_broadcast_shapes = lru_cache(maxsize=1024)(numpy.broadcast_shapes)
 
 
 def aligned(x: Any) -> Any:
@@ -353,13 +357,22 @@ def rows_of(
         The axes; for each array, how far its rows are apart along the first two; and whether it has the last axis. None
         if three axes are not enough, if the elements of a row do not lie side by side, or for steps backwards.
     """
-    if not all(whole([step for n, step in zip(a.shape, a.strides, strict=True) if n > 1], a.itemsize) for a in arrays):
-        return None
+    return _rows_of(tuple(shape), tuple([(a.shape, a.strides, a.itemsize) for a in arrays]))
+
+
+@lru_cache(maxsize=1024)  # a program computes with the same layouts again and again
+def _rows_of(
+    shape: tuple[int, ...], layouts: tuple[tuple[tuple[int, ...], tuple[int, ...], int], ...]
+) -> tuple[tuple[int, int, int], list[tuple[int, int]], list[bool]] | None:
+    for sizes, strides, itemsize in layouts:
+        if not whole([step for n, step in zip(sizes, strides, strict=True) if n > 1], itemsize):
+            return None
     steps = [
-        [0] * (len(shape) - a.ndim)
-        + [0 if n == 1 else step // a.itemsize for n, step in zip(a.shape, a.strides, strict=True)]
-        for a in arrays
+        [0] * (len(shape) - len(sizes))
+        + [0 if n == 1 else step // itemsize for n, step in zip(sizes, strides, strict=True)]
+        for sizes, strides, itemsize in layouts
     ]
+    count = len(layouts)
     axes: list[tuple[int, list[int]]] = []
     for i, n in enumerate(shape):
         own = [step[i] for step in steps]
@@ -371,7 +384,7 @@ def rows_of(
             axes.append((n, own))
     if len(axes) > 3:
         return None
-    axes = [(1, [0] * len(arrays))] * (3 - len(axes)) + axes
+    axes = [(1, [0] * count)] * (3 - len(axes)) + axes
     (first, a), (columns, b), (length, c) = axes
     if max(c, default=0) > 1:
         return None

@@ -159,8 +159,7 @@ def glu(input: ArrayLike, dim: int = -1) -> Variable:
     size = input.shape[dim]
     if size % 2:
         raise ValueError(f"glu: dimension {dim} of the input cannot be halved: its size is odd in shape {input.shape}")
-    halves = ops.reshape(input, (*input.shape[:dim], 2, size // 2, *input.shape[dim + 1 :]))
-    return network.glu.call(*ops.unstack(halves, axis=dim))
+    return network.glu.call(input, dim)
 
 
 def _softmax_dim(input: Variable, dim: int | None, name: str, level: int) -> int:

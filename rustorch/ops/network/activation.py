@@ -144,12 +144,26 @@ def _silu_second(xp: Namespace, g: Array, g_out: Array, x: Array) -> Array:
     return xp.sigmoid_grad(g * g_out * (2 - y * xp.tanh(y / 2)), x)
 
 
-#: The gated linear unit, of its two halves.
-glu = elementwise(
+def _halves(x: Array, axis: int) -> tuple[Array, Array]:
+    lead, middle = (slice(None),) * axis, x.shape[axis] // 2
+    return x[(*lead, slice(None, middle), ...)], x[(*lead, slice(middle, None), ...)]
+
+
+@fusable
+def _glu(xp: Namespace, x: Array, gate: Array) -> Array:
+    return x * xp.sigmoid(gate)
+
+
+@fusable
+def _glu_rule(xp: Namespace, g: Array, x: Array, gate: Array) -> tuple[Array, Array]:
+    return g * xp.sigmoid(gate), xp.sigmoid_grad(g * x, gate)
+
+
+#: The gated linear unit: the first half along an axis times the sigmoid of the second one.
+glu = Primitive(
     "glu",
-    lambda xp, x, gate, /: x * xp.sigmoid(gate),
-    x=lambda xp, g, gate: g * xp.sigmoid(gate),
-    gate=lambda xp, g, x, gate: xp.sigmoid_grad(g * x, gate),
+    lambda xp, x, /, axis: _glu(xp, *_halves(x, axis)),
+    x=lambda xp, g, x, axis: xp.concat(list(_glu_rule(xp, g, *_halves(x, axis))), axis=axis),
 )
 silu = Primitive("silu", lambda xp, x, /: xp.silu(x), x=lambda xp, g, x: xp.silu_grad(g, x))
 silu_grad = Primitive(
