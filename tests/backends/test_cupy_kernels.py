@@ -23,7 +23,9 @@ import pytest
 import rustorch
 from rustorch import backends, nn
 from rustorch.backends.kernels import FAMILIES, KERNELS, optim
+from rustorch.backends.kernels import padding as plain_padding
 from rustorch.backends.kernels.pooling import Window
+from rustorch.backends.numpy.namespace import full_namespace
 from tests.backends.kernel_cases import CASES, as_list, call, converted, draw
 from tests.support.launches import counted, is_stand_in
 from tests.support.target import Target
@@ -115,7 +117,7 @@ LAUNCHES = {
 IN_PLACE = {*FAMILIES["optim"], "adafactor", "muon", "running_moments"}
 #: Kernels that are made of CuPy's functions, or that another file tests.
 ELSEWHERE = {
-    "index_add", "scatter_add", "put_add", "matmul", "stack", "clip", "sign",
+    "index_add", "scatter_add", "put_add", "matmul", "stack", "clip", "sign", "pad_constant",
     *[f"{cell}_steps{grad}" for cell in ("rnn", "lstm", "gru") for grad in ("", "_grad")],
 }  # fmt: skip
 HEADS = [
@@ -288,6 +290,17 @@ def test_a_cuda_kernel_computes_what_the_plain_version_does(
         most = max(most, sum([count for launched, count in launches.items() if launched in own]))
     if is_stand_in():  # with 64-bit indices, CuPy makes some of the copies
         assert most == LAUNCHES[name] if dtype == "float32" else most <= LAUNCHES[name]
+
+
+def test_padding_is_two_launches_for_any_number_of_axes(cuda: Target, stand_in: ModuleType) -> None:
+    for case in CASES["pad_constant"]:
+        x, pairs, value = cuda.array(case[0], "float32"), *case[1:]
+        with counted() as counts:
+            out = _module().OVERRIDES["pad_constant"](x, pairs, value)
+        longer = any(max(pair) > 0 for pair in pairs)
+        assert counts.launches.total() <= 2 * longer and not counts.syncs
+        expected = plain_padding.pad_constant(full_namespace(), case[0].astype("float32"), pairs, value)
+        numpy.testing.assert_array_equal(cuda.numpy(out), expected)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -14,6 +14,7 @@ from rustorch import nn
 from rustorch.autograd.gradcheck import gradcheck, gradgradcheck
 from rustorch.backends.kernels import KERNELS
 from rustorch.backends.numpy import convolution as numpy_convolution
+from rustorch.backends.numpy.namespace import full_namespace
 from rustorch.nn import functional as F
 from rustorch.ops import network
 from tests.support.target import Target
@@ -69,7 +70,7 @@ def test_kernels_for_numpy_equal_the_plain_kernels(
     cache: int, monkeypatch: pytest.MonkeyPatch, rng: numpy.random.Generator
 ) -> None:
     """For several numbers of samples at a time. The windows lie in the memory of the scratch buffer."""
-    fast = numpy_convolution
+    fast, xp = numpy_convolution, full_namespace()
     monkeypatch.setattr(fast, "CACHE", cache)
     for _ in range(60):
         size, kernel, options = _drawn(rng)
@@ -84,7 +85,7 @@ def test_kernels_for_numpy_equal_the_plain_kernels(
             "conv_grad_input": (g, w, size),
             "conv_grad_weight": (g, x, kernel),
         }.items():
-            found, expected = getattr(fast, name)(*arguments, *options), KERNELS[name](numpy, *arguments, *options)
+            found, expected = getattr(fast, name)(*arguments, *options), KERNELS[name](xp, *arguments, *options)
             numpy.testing.assert_allclose(
                 found, expected, rtol=1e-10, atol=1e-10, err_msg=f"{name} {size} {kernel} {options}"
             )

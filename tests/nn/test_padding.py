@@ -44,6 +44,35 @@ def test_the_first_pair_pads_the_last_dimension(backend: Target) -> None:
     assert F.pad(x, (0, 0)).tolist() == x.tolist()
 
 
+def test_complex_numbers_are_padded_with_their_gradients(backend: Target) -> None:
+    x = backend.variable([1.0 + 2.0j, 3.0], "complex128", requires_grad=True)
+    out = F.pad(x, (1, -1), value=0.5)
+    assert backend.numpy(out).tolist() == [0.5, 1.0 + 2.0j]
+    assert gradcheck(lambda x: F.pad(x, (1, -1), value=0.5) ** 2, (x,))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool", "float32"])
+def test_a_value_is_brought_to_the_dtype_as_in_pytorch(dtype: str, backend: Target) -> None:
+    x = backend.variable([1, 0], dtype)
+    expected: dict[str, list[Any]] = {"int64": [0, 1, 0], "bool": [True, True, False], "float32": [0.5, 1.0, 0.0]}
+    out = F.pad(x, (1, 0), value=0.5)
+    assert out.dtype == x.dtype
+    assert backend.numpy(out).tolist() == expected[dtype]
+    with pytest.raises(OverflowError, match="nan does not fit into int64"):
+        F.pad(rustorch.asarray([1]), (1, 0), value=float("nan"))
+
+
+def test_the_gradient_of_a_padded_value_belongs_to_nothing_else(backend: Target) -> None:
+    x = backend.variable([[1.0, 2.0]], requires_grad=True)
+    g = backend.variable([[1.0, 2.0, 3.0]])
+    F.pad(x, (1, 0)).backward(g)
+    assert backend.numpy(x.grad).tolist() == [[2.0, 3.0]]
+    if backend.library.mutable:
+        with rustorch.no_grad():
+            x.grad[0, 0] = 7.0
+        assert backend.numpy(g).tolist() == [[1.0, 2.0, 3.0]]
+
+
 def test_booleans_are_padded_with_false() -> None:
     assert F.pad(rustorch.asarray([True]), (1, 1)).tolist() == [False, True, False]
 
@@ -99,6 +128,14 @@ BAD = [
         ValueError,
         r"ZeroPad1d: padding \(-2, -2\) removes more elements than a dimension of size 3 has",
     ),
+    *[
+        (
+            lambda pair=pair: F.pad(ONES((4,)), pair),
+            ValueError,
+            rf"pad: padding \({pair[0]}, {pair[1]}\) removes more elements than a dimension of size 4 has",
+        )
+        for pair in ((3, -5), (-5, 2))  # PyTorch refuses these, too
+    ],
     (lambda: F.pad(ONES((2,)), (1,)), ValueError, "pad: padding is a pair"),
     (lambda: F.pad(ONES((2,)), 1), ValueError, "pad: padding is a pair"),
     (

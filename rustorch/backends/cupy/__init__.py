@@ -20,6 +20,7 @@ from . import (
     loss,
     normalization,
     optim,
+    padding,
     pooling,
     recurrent,
     softmax,
@@ -29,8 +30,8 @@ from . import (
 __all__ = ["OVERRIDES", "optim"]
 
 _FAMILIES = (
-    activation, attention, clipping, convolution, elementwise, indexing, linalg, loss, normalization, optim, pooling,
-    recurrent, softmax, standard,
+    activation, attention, clipping, convolution, elementwise, indexing, linalg, loss, normalization, optim, padding,
+    pooling, recurrent, softmax, standard,
 )  # fmt: skip
 OVERRIDES: dict[str, Callable[..., Any]] = {
     name: function for family in _FAMILIES for name, function in family.OVERRIDES.items()

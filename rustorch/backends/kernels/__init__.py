@@ -45,6 +45,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "adafactor": ("adafactor",),
     "muon": ("muon",),
+    "padding": ("pad_constant",),
     "clipping": ("total_norm", "clip_by_norm"),
     "pooling": (
         "max_pool", "max_pool_indices", "max_pool_gather", "max_pool_grad", "max_unpool", "avg_pool", "avg_pool_grad",

@@ -95,8 +95,7 @@ def _columns(
 ) -> tuple[Array, Sizes]:
     """The inputs of each output position, (n, groups, in / groups * kernel, positions), and the output's sizes."""
     n, channels = x.shape[:2]
-    for axis, (before, after) in enumerate(padding):
-        x = _padded(xp, x, axis + 2, before, after)
+    x = xp.pad_constant(x, ((0, 0), (0, 0), *padding), 0)
     size = tuple([(x.shape[i + 2] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(len(kernel))])
     windows = []
     for place in product(*map(range, kernel)):
@@ -105,16 +104,6 @@ def _columns(
         windows.append(x[(slice(None), slice(None), *key)])
     shape = (n, groups, channels // groups * prod(kernel), prod(size))
     return xp.reshape(xp.stack(windows, axis=2), shape), size
-
-
-def _padded(xp: Namespace, x: Array, axis: int, before: int, after: int) -> Array:
-    """``x`` with zeros before and after along an axis. A negative number removes elements instead."""
-    zeros = [_zeros(xp, x, axis, max(count, 0)) for count in (before, after)]
-    if before > 0 or after > 0:
-        x = xp.concat([zeros[0], x, zeros[1]], axis=axis)
-    if before < 0 or after < 0:
-        x = x[(slice(None),) * axis + (slice(max(-before, 0), x.shape[axis] + min(after, 0)), ...)]
-    return x
 
 
 def _dilated(xp: Namespace, x: Array, axis: int, step: int) -> Array:

@@ -22,6 +22,7 @@ _FAMILIES = (
     "loss",
     "convolution",
     "linear",
+    "padding",
     "pooling",
     "attention",
     "indexing",

@@ -18,6 +18,7 @@ from . import (
     muon,
     normalization,
     optim,
+    padding,
     pooling,
     recurrent,
     softmax,
@@ -26,7 +27,7 @@ from . import (
 
 _FAMILIES = (
     activation, adafactor, attention, convolution, elementwise, indexing, linalg, linear, loss, muon, normalization,
-    optim, pooling, recurrent, softmax, standard,
+    optim, padding, pooling, recurrent, softmax, standard,
 )  # fmt: skip
 OVERRIDES: dict[str, Callable[..., Any]] = {
     name: function for family in _FAMILIES for name, function in family.OVERRIDES.items()

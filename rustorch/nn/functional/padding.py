@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ... import ops
+from ...ops import network
 from ...ops.from_data import constant
 from .checks import adopt
 from .sizes import tuple_of
@@ -39,16 +40,13 @@ def _sources(mode: str, name: str, size: int, before: int, after: int) -> list[i
     return [size - 1 - abs(size - 1 - abs(place)) for place in places]
 
 
-def _filled(x: Variable, axis: int, before: int, after: int, value: Number) -> Variable:
-    """``before`` and ``after`` constants along an axis; a negative number leaves elements out."""
-    size = x.shape[axis]
-    if before < 0 or after < 0:
-        x = x[(slice(None),) * axis + (slice(max(-before, 0), size + min(after, 0)), ...)]
-    parts = [
-        ops.full((*x.shape[:axis], count, *x.shape[axis + 1 :]), value, dtype=x.dtype, device=x.device)
-        for count in (max(before, 0), max(after, 0))
-    ]
-    return ops.concat([parts[0], x, parts[1]], axis=axis) if before > 0 or after > 0 else x
+def _filled(x: Variable, pairs: Sequence[tuple[int, int, int]], value: Number) -> Variable:
+    """The input with constants at both ends of some axes."""
+    whole = [(0, 0)] * x.ndim
+    for axis, *pair in pairs:
+        whole[axis] = (pair[0], pair[1])
+    number = ops.full((), value, dtype=x.dtype, device="cpu").item()
+    return network.pad_constant.call(x, tuple(whole), number)
 
 
 def pad(input: ArrayLike, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Variable:
@@ -104,16 +102,15 @@ def padded(name: str, input: ArrayLike, pad: Sequence[int], mode: str, value: Nu
         raise ValueError(f"{name}: a value is for mode='constant', not for mode={mode!r}")
     pairs = [(x.ndim - 1 - i, sizes[2 * i], sizes[2 * i + 1]) for i in range(len(sizes) // 2)]
     for axis, before, after in pairs:
-        if x.shape[axis] + before + after < 0:
+        left = x.shape[axis] + (min(before, 0) + min(after, 0) if mode == "constant" else before + after)
+        if left < 0:
             raise ValueError(
                 f"{name}: padding {(before, after)} removes more elements than a dimension of size {x.shape[axis]} has"
             )
+    pairs = [pair for pair in pairs if pair[1:] != (0, 0)]
+    if mode == "constant":
+        return _filled(x, pairs, 0 if value is None else value) if pairs else x
     for axis, before, after in pairs:
-        if not (before or after):
-            continue
-        if mode == "constant":
-            x = _filled(x, axis, before, after, 0 if value is None else value)
-        else:
-            places = _sources(mode, name, x.shape[axis], before, after)
-            x = ops.take(x, constant(places, x), axis=axis)
+        places = _sources(mode, name, x.shape[axis], before, after)
+        x = ops.take(x, constant(places, x), axis=axis)
     return x

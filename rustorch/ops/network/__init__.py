@@ -11,6 +11,7 @@ from .embedding import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .normalization import *  # noqa: F403
+from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .recurrent import *  # noqa: F403
 from .softmax import *  # noqa: F403
@@ -18,7 +19,8 @@ from .softmax import *  # noqa: F403
 #: The primitives that take complex numbers: their rules conjugate where they must. All others refuse complex numbers.
 OF_COMPLEX = frozenset((
     "apply_mask", "avg_pool", "avg_pool_grad", "conv", "conv_grad_input", "conv_grad_weight", "embedding", "gru_steps",
-    "linear", "linear_grad_weight", "lstm_steps", "max_unpool", "rnn_steps", "sigmoid", "sigmoid_grad", "tanhshrink",
+    "linear", "linear_grad_weight", "lstm_steps", "max_unpool", "pad_constant", "rnn_steps",
+    "sigmoid", "sigmoid_grad", "tanhshrink",
 ))  # fmt: skip
 
 for _primitive in [value for value in globals().values() if isinstance(value, Primitive)]:
