@@ -251,6 +251,7 @@ PRIMITIVES: dict[str, tuple] = {
     "conv_grad_input": (_c(2, 3, 4), _c(3, 2, 2), (5,), (1,), ((0, 0),), (1,), 1),
     "conv_grad_weight": (_c(2, 3, 4), _c(2, 2, 5), (2,), (1,), ((0, 0),), (1,), 1),
     "embedding": (_c(3, 4), numpy.array([0, 2, 2]), None, False),
+    "pad_constant": (_c(3, 4), ((1, -1), (0, 2)), 0.5),
 }
 #: Linear primitives, and recurrent ones, which the functions above call.
 ALREADY = {"avg_pool", "avg_pool_grad", "max_unpool", "rnn_steps", "lstm_steps", "gru_steps"}

@@ -42,6 +42,8 @@ INTERNAL = [
            dtypes=R, shapes=(((3,), (2, 3), (2,)), ((2, 1, 3), (2, 3), (2,)), ((0, 3), (2, 3), (2,)))),
     shaped("linear", "no-bias", lambda x, w: network.linear(x, w, None), MATRIX, Input((2, 3)), dtypes=R),
     shaped("linear_grad_weight", "", network.linear_grad_weight, Input((2, 2)), MATRIX, dtypes=R),
+    shaped("pad_constant", "", lambda x: network.pad_constant(x, ((1, -1), (0, 2)), 0.5), MATRIX,
+           torch=lambda torch, x: torch.nn.functional.pad(x, (0, 2, 1, -1), value=0.5)),
     shaped("relu", "", network.relu, Input((2, 3), 0.2, 1.5, True), dtypes=R, shapes=(((),), ((0,),)),
            torch=same("relu")),
     shaped("sigmoid", "", network.sigmoid, MATRIX, dtypes=R, shapes=(((),), ((0,),)), torch=same("sigmoid")),
