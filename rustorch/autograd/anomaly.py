@@ -100,7 +100,7 @@ def _checked(plan: Plan, line: str) -> Plan:
     def one_input(rule: Callable[..., Any], k: int) -> Callable[..., Any]:
         def checking(xp: Any, g: Any, *values: Any) -> Any:
             gradient = _run_unchecked(rule, xp, g, values)
-            for i, part in enumerate(gradient if k == plan.pair else (gradient,), k):
+            for i, part in enumerate(gradient if type(gradient) is tuple else (gradient,), k):  # those of a pair
                 check(part, i)
             return gradient
 
@@ -117,6 +117,7 @@ def _checked(plan: Plan, line: str) -> Plan:
 
     checked = copy.copy(plan)
     checked.calls = [(k, one_input(rule, k), *rest) for k, rule, *rest in plan.calls]  # type: ignore[misc]
+    checked.alone = [(k, one_input(rule, k), *rest) for k, rule, *rest in plan.alone]  # type: ignore[misc]
     if plan.primitive.joint is not None:
         checked.primitive = copy.copy(plan.primitive)
         checked.primitive.joint = all_inputs(plan.primitive.joint)

@@ -138,6 +138,7 @@ def _watch(
 
     checked = copy.copy(plan)
     checked.calls = [(k, checking(rule, places), *rest, places) for k, rule, *rest, places in plan.calls]  # type: ignore[misc]
+    checked.alone = [(k, checking(rule, places), *rest, places) for k, rule, *rest, places in plan.alone]  # type: ignore[misc]
     if plan.joint is not None and plan.primitive.joint is not None:
         checked.primitive = copy.copy(plan.primitive)
         checked.primitive.joint = checking(plan.primitive.joint, plan.joint)

@@ -22,7 +22,7 @@ from .graph import FAST_TYPES, Node, Value, hooked, make
 from .leaf_hooks import refuse, registered, schedule
 from .modes import mode
 from .pending import Pending, backend_of, freed, leading_to, name_of, put, put_at_leaf, put_second
-from .primitive import SELECT, Plan, Primitive
+from .primitive import SELECT, Call, Plan, Primitive
 from .recording import floating
 from .tickets import Redeemed, Redeeming
 from .writes import writes
@@ -149,20 +149,24 @@ def _replay(
                     r = dependent(r, node, plan.primitive.joint_needs, values, xp)
                 add(parent, r, plan.primitive.fresh and _is_new(r, g, gradients), node, k)
         return
-    for k, rule, _, _, _, indices in plan.calls:
-        inputs = [i for i in ((k, k + 1) if k == plan.pair else (k,)) if needed is None or id(parents[i]) in needed]
+    for k, rule, _, _, _, indices in _needed_calls(plan, parents, needed):
         values = [saved[i] for i in indices]
-        if inputs == [k + 1]:  # of a pair, only the bias
-            of_bias: Any = plan.primitive.rules[k + 1]
-            gradients = (None, of_bias(xp, g))
-        elif inputs:
-            r = rule(xp, g, *values)
-            gradients = r if k == plan.pair else (r,)
-        for i in inputs:
-            r = gradients[i - k]
+        r = rule(xp, g, *values)
+        is_pair = k == plan.pair and type(r) is tuple
+        for i, part in enumerate(r if is_pair else (r,), k):
             if pending.create_graph:
-                r = dependent(r, node, plan.primitive.needs[i], values if i == k else (), xp)
-            add(parents[i], r, r is not g, node, i)
+                part = dependent(part, node, plan.primitive.needs[i], values if i == k else (), xp)
+            add(parents[i], part, part is not g, node, i)
+
+
+def _needed_calls(plan: Plan, parents: Sequence[Any], needed: dict[Any, Any] | None) -> Sequence[Call]:
+    """The rules whose gradients are needed; of a pair of which only one is, that one's own."""
+    if needed is None:
+        return plan.calls
+    calls = plan.calls
+    if plan.pair >= 0 and not all(id(parents[k]) in needed for k, *_ in plan.alone):
+        calls = [*plan.alone, *calls[1:]]
+    return [call for call in calls if id(parents[call[0]]) in needed]
 
 
 def _is_new(r: Any, g: Any, gradients: Sequence[Any]) -> bool:

@@ -29,6 +29,10 @@ Rule = Callable[..., Any]
 REGISTRY: dict[str, Primitive] = {}
 
 
+#: An input, its rule, and which of the saved values the rule takes. See `Plan`.
+Call = tuple[int, Any, int, int, int, tuple[int, ...]]
+
+
 class Plan:
     """What a call of a primitive saves, and which rules backward runs, for one set of tracked inputs.
 
@@ -47,23 +51,25 @@ class Plan:
         the first two stand beside them, so that the engine calls a rule of up to two values without unpacking.
     pair : int
         The first of the two inputs whose gradients one of these rules returns, as a tuple; -1 if none does.
+    alone : sequence of (input, rule, count, first, second, indices)
+        The rules of these two, for a backward that needs only one of them.
     joint : tuple of int or None
         Indices of the saved values that the joint rule takes, if there is one.
     runs : bool
         Whether there is a rule at all: without one nothing is recorded.
     """
 
-    __slots__ = ("calls", "joint", "keep", "keeps_pair", "pair", "pick", "primitive", "runs", "shapes")
+    __slots__ = ("alone", "calls", "joint", "keep", "keeps_pair", "pair", "pick", "primitive", "runs", "shapes")
 
     def __init__(self, primitive: Primitive, mask: int):
         self.primitive = primitive
         wanted = [i for i in range(len(primitive.rules)) if mask >> i & 1 and primitive.rules[i] is not None]
         rules = [(i, primitive.rules[i], primitive.needs[i]) for i in wanted]
-        self.pair, two = -1, [primitive.arity - 2, primitive.arity - 1]
-        if primitive.pair is not None and wanted[-2:] == two:
-            self.pair = two[0]
+        self.pair, alone, last = -1, rules[:0], primitive.arity - 1
+        if primitive.pair is not None and wanted[-2:] == [last - 1, last]:
+            self.pair, alone = last - 1, rules[-2:]
             # it comes first, so that no other gradient of this call is on its way when it returns two
-            rules = [(two[0], primitive.pair, primitive.pair_needs), *rules[:-2]]
+            rules = [(last - 1, primitive.pair, primitive.pair_needs), *rules[:-2]]
         tables = [needs for _, _, needs in rules] if primitive.joint is None else [primitive.joint_needs]
         if primitive.aux and primitive.recompute:
             # create_graph computes the by-products anew, from all inputs and options
@@ -73,11 +79,13 @@ class Plan:
         self.keeps_pair = self.keep == [0, 1]
         self.pick = _picker(self.keep)
         place = {index: i for i, index in enumerate(self.keep)}
-        self.calls: list[tuple[int, Any, int, int, int, tuple[int, ...]]] = []
-        for i, rule, needs in rules if primitive.joint is None else []:
-            indices = tuple([place[index] for index in needs])
-            first, second = (*indices, 0, 0)[:2]
-            self.calls.append((i, rule, len(indices), first, second, indices))
+        self.calls: list[Call] = []
+        self.alone: list[Call] = []
+        for calls, those in ((self.calls, rules), (self.alone, alone)) if primitive.joint is None else ():
+            for i, rule, needs in those:
+                indices = tuple([place[index] for index in needs])
+                first, second = (*indices, 0, 0)[:2]
+                calls.append((i, rule, len(indices), first, second, indices))
         self.runs = bool(self.calls) or primitive.joint is not None
         self.joint = None if primitive.joint is None else tuple(place[index] for index in primitive.joint_needs)
 
@@ -169,10 +177,10 @@ class Primitive:
         self.joint_needs = [] if joint is None else self._needs(joint)
         self.pair = pair
         self.pair_needs = [] if pair is None else self._needs(pair)
-        if pair is not None and (None in self.rules[-2:] or self.needs[-2:] != [self.pair_needs, []]):
+        if pair is not None and (joint is not None or None in self.rules or self.needs[-2:] != [self.pair_needs, []]):
             raise TypeError(
-                f"{name}: the rule of a pair takes what the rule of {self.inputs[-2]!r} takes, and that of "
-                f"{self.inputs[-1]!r} takes xp and g"
+                f"{name}: a pair needs a rule for each of the inputs {list(self.inputs)}; the rule of the pair takes "
+                f"what that of the last but one takes, and the last one's takes xp and g"
             )
         #: Whether others read what its nodes saved, so that `checkpoint` must not drop it
         self.keeps_saved = False

@@ -69,6 +69,7 @@ class Redeeming(Plan):
             (k, _redeeming(rule, indices, i == last), 1, 0, 0, (0,))
             for i, (k, rule, _, _, _, indices) in enumerate(plan.calls)
         ]
+        self.alone = [(k, _redeeming(rule, indices, not last), 1, 0, 0, (0,)) for k, rule, *_, indices in plan.alone]
         if plan.joint is not None:
             self.primitive = copy.copy(plan.primitive)
             self.primitive.joint = _redeeming(plan.primitive.joint, plan.joint, True)

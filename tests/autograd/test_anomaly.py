@@ -11,6 +11,7 @@ import pytest
 
 import rustorch
 from rustorch.autograd.graph import FAST_TYPES, VARIABLES
+from rustorch.nn import functional as F
 from tests.support.target import Target
 
 
@@ -73,14 +74,27 @@ def test_joint_rules_and_calls_with_several_outputs_are_checked(create_graph: bo
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-@pytest.mark.parametrize(("start", "name"), [([[3e30]], "weight"), ([[3e38], [3e38]], "bias")])
-def test_both_gradients_of_a_pair_are_checked(start: Any, name: str, create_graph: bool) -> None:
+@pytest.mark.parametrize(
+    ("start", "name", "alone"),
+    [
+        ([[3e30]], "weight", False),
+        ([[3e30]], "weight", True),
+        ([[3e38], [3e38]], "bias", False),
+        ([[float("-inf")], [1.0]], "bias", True),
+    ],
+)
+def test_both_gradients_of_a_pair_are_checked(start: Any, name: str, alone: bool, create_graph: bool) -> None:
     x = rustorch.full((len(start), 1), 3e30 if name == "weight" else 0.5)
     weight, bias = (rustorch.zeros(shape).requires_grad_() for shape in ((1, 1), (1,)))
     with rustorch.detect_anomaly(), numpy.errstate(all="ignore"):
-        out = rustorch.nn.functional.linear(x, weight, bias)
+        out = F.linear(x, weight, bias)
         with pytest.raises(RuntimeError, match=f"the gradient of linear in input '{name}' holds inf"):
-            rustorch.grad(out, [weight, bias], rustorch.asarray(start), create_graph=create_graph)
+            of = [weight if name == "weight" else bias] if alone else [weight, bias]
+            rustorch.grad(out, of, rustorch.asarray(start), create_graph=create_graph)
+        if name == "bias" and not alone:  # what nobody asks for is not computed
+            x[...] = 0.0
+            (of_weight,) = rustorch.grad(F.linear(x, weight, bias), weight, rustorch.asarray(start))
+            assert of_weight.tolist() == [[0.0]]
 
 
 def test_the_backward_of_a_function_is_checked() -> None:

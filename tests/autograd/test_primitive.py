@@ -173,8 +173,12 @@ def test_one_of_a_pair_has_its_own_rule(backend: Target) -> None:
     x, weight, bias = (backend.variable([[1.0, 2.0]], "float64", requires_grad=True) for _ in range(3))
     scaled(x.detach(), weight.detach(), bias).sum().backward()
     scaled(x, weight, bias.detach()).sum().backward()
-    rustorch.grad(scaled(x, weight, bias).sum(), bias)  # both are tracked, and one gradient is asked for
-    assert calls == ["bias", "weight", "bias"]
+    out = scaled(x, weight, bias).sum()  # both are tracked, and one gradient is asked for
+    for create_graph in (False, True):
+        (of_bias,) = rustorch.grad(out, bias, retain_graph=True, create_graph=create_graph)
+        (of_weight,) = rustorch.grad(out, weight, retain_graph=True, create_graph=create_graph)
+        assert (backend.numpy(of_bias).tolist(), backend.numpy(of_weight).tolist()) == ([[1.0, 1.0]], [[1.0, 2.0]])
+    assert calls == ["bias", "weight"] + ["bias", "weight"] * 2
     assert [backend.numpy(v.grad).tolist() for v in (x, weight, bias)] == [[[1.0, 2.0]]] * 2 + [[[1.0, 1.0]]]
 
 
@@ -194,11 +198,14 @@ def test_the_gradient_of_a_bias_depends_on_no_value() -> None:
 
 
 def test_a_rule_of_a_pair_that_takes_something_else_is_refused() -> None:
-    expected = r"test_op: the rule of a pair takes what the rule of 'x' takes, and that of 'y' takes xp and g"
+    expected = r"test_op: a pair needs a rule for each of the inputs \['x', 'y'\]; the rule of the pair takes what"
     for rules in (
         {"x": lambda xp, g, y: g, "y": lambda xp, g: g, "pair": lambda xp, g, x: (g, g)},
         {"x": lambda xp, g, y: g, "y": lambda xp, g, x: g, "pair": lambda xp, g, y: (g, g)},
         {"x": lambda xp, g: g, "pair": lambda xp, g: (g, g)},
+        {"x": lambda xp, g: g, "y": lambda xp, g: g, "pair": lambda xp, g: (g, g), "joint": lambda xp, g: (g, g)},
     ):
         with pytest.raises(TypeError, match=expected):
             _primitive(**rules)
+    with pytest.raises(TypeError, match=r"one: a pair needs a rule for each of the inputs \['x'\]"):
+        Primitive("one", lambda xp, x, /: x, register=False, x=lambda xp, g: g, pair=lambda xp, g: (g, g))

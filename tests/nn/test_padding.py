@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import pytest
 
 import rustorch
@@ -58,8 +59,34 @@ def test_a_value_is_brought_to_the_dtype_as_in_pytorch(dtype: str, backend: Targ
     out = F.pad(x, (1, 0), value=0.5)
     assert out.dtype == x.dtype
     assert backend.numpy(out).tolist() == expected[dtype]
-    with pytest.raises(OverflowError, match="nan does not fit into int64"):
-        F.pad(rustorch.asarray([1]), (1, 0), value=float("nan"))
+    x = rustorch.asarray([1])
+    for value in (float("nan"), float("-inf"), 1 << 70):
+        with pytest.raises(OverflowError, match=rf"pad: value is {value}, which does not fit into the input's int64"):
+            F.pad(x, (1, 0), value=value)
+    with pytest.raises(TypeError, match=r"pad: value is 1j, but the input has int64; take the real part first"):
+        F.pad(x, (1, 0), value=1j)
+    for value in (rustorch.tensor(0.5), numpy.array([0.5]), "0"):
+        with pytest.raises(TypeError, match=r"pad: value is a number, not .*; an array is joined to an input with"):
+            F.pad(x, (1, 0), value=value)
+    assert F.pad(x, (1, 0), value=numpy.float32(2.0)).tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("value", [None, 0.5, 200.0])
+def test_bfloat16_is_padded(value: float | None) -> None:
+    jax = pytest.importorskip("jax.numpy")
+    out = F.pad(rustorch.asarray(jax.ones(2, dtype="bfloat16")), (1, -1), value=value)
+    assert str(out.dtype) == "bfloat16"
+    assert [float(part) for part in out.data] == [value or 0.0, 1.0]
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_the_result_is_a_new_array(size: int, backend: Target) -> None:
+    if not backend.library.mutable:
+        pytest.skip("its arrays are never written")
+    x = backend.variable(numpy.zeros((2, size)))
+    for pair in ((-1, -1), (1, -2), (1, 1)):
+        F.pad(x, pair)[...] = 7.0
+    assert not backend.numpy(x).any()
 
 
 def test_the_gradient_of_a_padded_value_belongs_to_nothing_else(backend: Target) -> None:

@@ -13,7 +13,9 @@ Pairs = Sequence[tuple[int, int]]
 
 
 def pad_constant(xp: Namespace, x: Array, pairs: Pairs, value: Any) -> Array:
-    """Element i along an axis is element ``i - before`` of x; ``value``, a Python number, where there is none."""
+    """Element i along an axis is element ``i - before`` of x; ``value``, a Python number, where there is none. The
+    result is always a new array.
+    """
     for axis, (before, after) in enumerate(pairs):
         lead, rest = tuple(x.shape[:axis]), tuple(x.shape[axis + 1 :])
         if before > 0 or after > 0:
@@ -22,7 +24,7 @@ def pad_constant(xp: Namespace, x: Array, pairs: Pairs, value: Any) -> Array:
             x = xp.concat([ends[0], x, ends[1]], axis=axis)
         if before < 0 or after < 0:
             x = x[(slice(None),) * axis + (slice(max(-before, 0), x.shape[axis] + min(after, 0)), ...)]
-    return x
+    return xp.asarray(x, copy=True) if all(max(pair) <= 0 for pair in pairs) else x
 
 
 def kept(sizes: Sequence[int], pairs: Pairs) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

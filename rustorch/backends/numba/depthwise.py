@@ -129,6 +129,19 @@ def _grad_input(
                     )
 
 
+def _copy_rows(target: Any, at: int, step: int, source: Any, start: int, rows: int, length: int) -> Any:
+    """Copy rows to places that are ``step`` apart, and return the sum of all elements."""
+    total = T(0.0)
+    for r in range(rows):
+        y, s = target[at + r * step : at + r * step + length], source[start + r * length : start + (r + 1) * length]
+        of_row = T(0.0)
+        for i in range(y.size):
+            y[i] = s[i]
+            of_row += s[i]
+        total += of_row
+    return total
+
+
 def _grad_weight(
     g: Any, x: Any, room: Any, out: Any, bias: Any, has_bias: int, numbers: Any, reach: Any, channels: int, batch: int,
     start: int, stop: int,
@@ -151,17 +164,11 @@ def _grad_weight(
             sums[i] = 0
         of_bias = T(0.0)
         for sample in range(batch):
+            of_sample = T(0.0)  # sums of sums: errors grow with the number of terms of each
             item = sample * channels + channel
             _pad(x, item * numbers[0] * numbers[1] * numbers[2], room, base, numbers, reach)
             for a in range(o0):
-                for r in range(o1):
-                    target, place = base + volume + r * step, ((item * o0 + a) * o1 + r) * o2
-                    y, s = room[target : target + o2], g[place : place + o2]
-                    total = T(0.0)
-                    for i in range(y.size):
-                        y[i] = s[i]
-                        total += s[i]
-                    of_bias += total
+                of_sample += _copy_rows(room, base + volume, step, g, (item * o0 + a) * o1 * o2, o1, o2)
                 for c in range(k0 * k1):
                     source = base + ((a * s0 + c // k1 * d0) * r1 + c % k1 * d1) * r2
                     if flat & (k2 == 3):
@@ -191,6 +198,7 @@ def _grad_weight(
                                 for i in range(y.size):
                                     total += y[i] * s[i * s2]
                         sums[c * k2 + c2] += total
+            of_bias += of_sample
         if has_bias:
             bias[channel] = of_bias
 

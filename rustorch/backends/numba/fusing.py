@@ -348,7 +348,7 @@ def _without_repeats(x: Any) -> Any:
 
 def rows_of(
     shape: Sequence[int], arrays: Sequence[Any]
-) -> tuple[tuple[int, int, int], list[tuple[int, int]], list[bool]] | None:
+) -> tuple[tuple[int, int, int], tuple[tuple[int, int], ...], tuple[bool, ...]] | None:
     """How arrays, broadcast to ``shape``, look as rows of three axes.
 
     Returns
@@ -363,7 +363,7 @@ def rows_of(
 @lru_cache(maxsize=1024)  # a program computes with the same layouts again and again
 def _rows_of(
     shape: tuple[int, ...], layouts: tuple[tuple[tuple[int, ...], tuple[int, ...], int], ...]
-) -> tuple[tuple[int, int, int], list[tuple[int, int]], list[bool]] | None:
+) -> tuple[tuple[int, int, int], tuple[tuple[int, int], ...], tuple[bool, ...]] | None:
     for sizes, strides, itemsize in layouts:
         if not whole([step for n, step in zip(sizes, strides, strict=True) if n > 1], itemsize):
             return None
@@ -388,7 +388,7 @@ def _rows_of(
     (first, a), (columns, b), (length, c) = axes
     if max(c, default=0) > 1:
         return None
-    return (first, columns, length), list(zip(a, b, strict=True)), [step == 1 for step in c]
+    return (first, columns, length), tuple(zip(a, b, strict=True)), tuple([step == 1 for step in c])
 
 
 def fused(*functions: Callable[..., Any]) -> dict[str, Callable[..., Any]]:

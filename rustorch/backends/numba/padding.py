@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 #: Elements of the result from which a compiled loop is faster than NumPy's copies.
 _LEAST = 0 if always() else 1 << 14
+#: Elements of a row of the result from which a compiled loop is faster: each row has some steps of its own. Measured
+#: with two threads: 1.8 times NumPy's time for rows of 4, 0.9 for rows of 16.
+_SHORT = 1 if always() else 16
 _FLOATS = {numpy.dtype("float32"), numpy.dtype("float64")}
 
 
@@ -73,6 +76,8 @@ def pad_constant(x: Array, pairs: Pairs, value: Any) -> Array:
                *[0] * more, *[pairs[i][0] for i in axes]]  # fmt: skip
     for i in (2, 5, 8):
         numbers[i] *= inner
+    if numbers[5] < _SHORT or size == numbers[5]:  # NumPy copies a single row as fast
+        return NotImplemented
     out = numpy.empty(shape, x.dtype)
     launch(size // numbers[5], size, x, out, value, numpy.array(numbers, numpy.int64))
     return out

@@ -205,7 +205,7 @@ def multiply(
     sets : int
         The number of sets of groups.
     sums : array, optional
-        For the sums that ``c`` asks for, those of all groups one after another. Sets are not told apart.
+        For the sums that ``c`` asks for, those of all groups one after another. There must be one set of groups.
     """
     work = plan_work(a, b, c, c.array.itemsize, c.array.size, get_num_threads(), groups, samples, depth, sets)
     targets = [c.array] if sums is None else [c.array, sums]

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def pad_constant(x: Array, pairs: Pairs, value: Any) -> Array:
     """As the plain version."""
     source, target = kept(x.shape, pairs)
-    if all(before <= 0 and after <= 0 for before, after in pairs):
-        return x[source]
+    if all(max(pair) <= 0 for pair in pairs):
+        return x[source].copy()
     out = numpy.empty([n + sum(pair) for n, pair in zip(x.shape, pairs, strict=True)], x.dtype)
     for axis, place in enumerate(target):
         lead = (slice(None),) * axis

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
+from ...autograd.check import number_of
+from ...backends.convert import fits
 from ...ops import network
 from ...ops.from_data import constant
 from .checks import adopt
@@ -40,13 +42,33 @@ def _sources(mode: str, name: str, size: int, before: int, after: int) -> list[i
     return [size - 1 - abs(size - 1 - abs(place)) for place in places]
 
 
-def _filled(x: Variable, pairs: Sequence[tuple[int, int, int]], value: Number) -> Variable:
+def _number(name: str, value: Any, dtype: Any) -> Any:
+    """The value to fill with, as a Python number of the dtype's kind."""
+    number = number_of(value)
+    if number is None:
+        raise TypeError(
+            f"{name}: value is a number, not {value!r} of type {type(value).__name__}; an array is joined to an input "
+            f"with rustorch.concat, and so passes its gradient on"
+        )
+    kind = dtype.kind
+    if kind == "b":
+        return bool(number)
+    if type(number) is complex and kind != "c":
+        raise TypeError(f"{name}: value is {number}, but the input has {dtype}; take the real part first")
+    try:
+        number = int(number) if kind in "iu" else number
+        fits(number, dtype)
+    except (OverflowError, ValueError):
+        raise OverflowError(f"{name}: value is {number}, which does not fit into the input's {dtype}") from None
+    return number
+
+
+def _filled(name: str, x: Variable, pairs: Sequence[tuple[int, int, int]], value: Any) -> Variable:
     """The input with constants at both ends of some axes."""
     whole = [(0, 0)] * x.ndim
-    for axis, *pair in pairs:
-        whole[axis] = (pair[0], pair[1])
-    number = ops.full((), value, dtype=x.dtype, device="cpu").item()
-    return network.pad_constant.call(x, tuple(whole), number)
+    for axis, before, after in pairs:
+        whole[axis] = (before, after)
+    return network.pad_constant.call(x, tuple(whole), _number(name, 0 if value is None else value, x.dtype))
 
 
 def pad(input: ArrayLike, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Variable:
@@ -73,6 +95,10 @@ def pad(input: ArrayLike, pad: Sequence[int], mode: str = "constant", value: flo
     ValueError
         If there are more pairs than dimensions, a dimension would lose more elements than it has, or a dimension is too
         short for the mode.
+    TypeError
+        If ``value`` is no number, or a complex one for real elements.
+    OverflowError
+        If it does not fit into the input's dtype.
 
     Examples
     --------
@@ -109,7 +135,7 @@ def padded(name: str, input: ArrayLike, pad: Sequence[int], mode: str, value: Nu
             )
     pairs = [pair for pair in pairs if pair[1:] != (0, 0)]
     if mode == "constant":
-        return _filled(x, pairs, 0 if value is None else value) if pairs else x
+        return _filled(name, x, pairs, value) if pairs else x
     for axis, before, after in pairs:
         places = _sources(mode, name, x.shape[axis], before, after)
         x = ops.take(x, constant(places, x), axis=axis)

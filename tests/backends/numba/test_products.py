@@ -13,6 +13,7 @@ from rustorch.backends import threads
 from rustorch.backends.numba import linear, products
 from rustorch.backends.numba.products import Operand, Result, multiply, pack, steps
 from rustorch.backends.numba.products_loops import MULTIPLY, PACK
+from rustorch.backends.registry import CPU
 from tests.support import compiled
 
 from . import programs
@@ -62,7 +63,7 @@ def test_products(size: tuple[int, int, int], dtype: str, count: int) -> None:
         _close(db, g_.sum(0), rows)
 
 
-@pytest.mark.parametrize("layout", ["whole", "turned", "apart"])
+@pytest.mark.parametrize("layout", ["whole", "turned", "heads"])
 @pytest.mark.parametrize(("ins", "outs"), [(70, 9), (9, 70), (300, 400), (400, 300)])
 def test_sums_of_a_bias_for_every_layout(ins: int, outs: int, layout: str) -> None:
     """More outputs than inputs: the gradient is copied to panels. Else its columns are summed where they lie."""
@@ -72,6 +73,16 @@ def test_sums_of_a_bias_for_every_layout(ins: int, outs: int, layout: str) -> No
             dw, db = compiled.call(linear.OVERRIDES, "linear_grad_weight_bias", g, x)
         _close(dw, numpy.matmul(*_wide(g.T, x)), 1100)
         _close(db, _wide(g)[0].sum(0), 1100)
+
+
+def test_a_gradient_whose_elements_lie_apart_is_summed_by_itself() -> None:
+    """As that of a sum, which is one number for all elements."""
+    x = compiled.draw((90, 50), "float32")
+    for g in (numpy.broadcast_to(numpy.float32(2.0), (90, 40)), compiled.draw((180, 80), "float32")[::2, ::2]):
+        assert linear.linear_grad_weight_bias(g, x) is NotImplemented
+        dw, db = CPU.xp.linear_grad_weight_bias(g, x)
+        _close(dw, numpy.matmul(*_wide(g.T, x)), 90)
+        _close(db, _wide(g)[0].sum(0), 90)
 
 
 @pytest.mark.parametrize("outs", [6, 40])
