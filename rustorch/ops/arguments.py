@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any
 
+from ..autograd.check import number_of
+from ..backends.convert import fits
 from ..backends.promotion import PYTHON_SCALARS
 
 if TYPE_CHECKING:
     from ..typing import Axes, Shape
 
-__all__ = ["axes_of", "integer", "one_axis", "real_number", "shape_of", "sizes_of"]
+__all__ = ["axes_of", "fill_number", "integer", "one_axis", "real_number", "shape_of", "sizes_of"]
 
 
 def axes_of(axis: Axes, ndim: int) -> tuple[int, ...]:
@@ -105,3 +107,32 @@ def sizes_of(name: str, shape: int | Sequence[int]) -> Shape:
     if any(n < 0 for n in sizes):
         raise ValueError(f"{name}: sizes are not negative, as they are in {sizes}")
     return sizes
+
+
+def fill_number(name: str, value: Any, dtype: Any) -> Any:
+    """The value to fill an array with, as a Python number of the dtype's kind.
+
+    Raises
+    ------
+    TypeError
+        If it is no number, or a complex one for a real dtype.
+    OverflowError
+        If it does not fit into the dtype.
+    """
+    number = number_of(value)
+    if number is None:
+        raise TypeError(
+            f"{name}: value is a number, not {value!r} of type {type(value).__name__}; an array is joined to an input "
+            f"with rustorch.concat, and so passes its gradient on"
+        )
+    kind = dtype.kind
+    if kind == "b":
+        return bool(number)
+    if type(number) is complex and kind != "c":
+        raise TypeError(f"{name}: value is {number}, but the input has {dtype}; take the real part first")
+    try:
+        number = int(number) if kind in "iu" else number
+        fits(number, dtype)
+    except (OverflowError, ValueError):
+        raise OverflowError(f"{name}: value is {number}, which does not fit into the input's {dtype}") from None
+    return number

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ... import ops
-from ...autograd.check import number_of
-from ...backends.convert import fits
 from ...ops import network
+from ...ops.arguments import fill_number
 from ...ops.from_data import constant
 from .checks import adopt
 from .sizes import tuple_of
@@ -42,33 +41,12 @@ def _sources(mode: str, name: str, size: int, before: int, after: int) -> list[i
     return [size - 1 - abs(size - 1 - abs(place)) for place in places]
 
 
-def _number(name: str, value: Any, dtype: Any) -> Any:
-    """The value to fill with, as a Python number of the dtype's kind."""
-    number = number_of(value)
-    if number is None:
-        raise TypeError(
-            f"{name}: value is a number, not {value!r} of type {type(value).__name__}; an array is joined to an input "
-            f"with rustorch.concat, and so passes its gradient on"
-        )
-    kind = dtype.kind
-    if kind == "b":
-        return bool(number)
-    if type(number) is complex and kind != "c":
-        raise TypeError(f"{name}: value is {number}, but the input has {dtype}; take the real part first")
-    try:
-        number = int(number) if kind in "iu" else number
-        fits(number, dtype)
-    except (OverflowError, ValueError):
-        raise OverflowError(f"{name}: value is {number}, which does not fit into the input's {dtype}") from None
-    return number
-
-
 def _filled(name: str, x: Variable, pairs: Sequence[tuple[int, int, int]], value: Any) -> Variable:
     """The input with constants at both ends of some axes."""
     whole = [(0, 0)] * x.ndim
     for axis, before, after in pairs:
         whole[axis] = (before, after)
-    return network.pad_constant.call(x, tuple(whole), _number(name, 0 if value is None else value, x.dtype))
+    return network.pad_constant.call(x, tuple(whole), fill_number(name, 0 if value is None else value, x.dtype))
 
 
 def pad(input: ArrayLike, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Variable:

@@ -57,5 +57,5 @@ def test_other_calls_are_numpys(monkeypatch: pytest.MonkeyPatch) -> None:
     for array, those in others:
         assert padding.pad_constant(array, those, 0) is NotImplemented
     assert padding.pad_constant(x, pairs, 0) is not NotImplemented
-    monkeypatch.setattr(padding, "_SHORT", 16)  # more than the 10 elements of a row
+    monkeypatch.setattr(padding, "_SHORT", 32)  # more than the 10 elements of a row
     assert padding.pad_constant(x, pairs, 0) is NotImplemented
