@@ -68,7 +68,7 @@ class Plan:
         self.pair, alone, last = -1, rules[:0], primitive.arity - 1
         if primitive.pair is not None and wanted[-2:] == [last - 1, last]:
             self.pair, alone = last - 1, rules[-2:]
-            # it comes first, so that no other gradient of this call is on its way when it returns two
+            # it runs first: then no other gradient of this call is pending when it returns two
             rules = [(last - 1, primitive.pair, primitive.pair_needs), *rules[:-2]]
         tables = [needs for _, _, needs in rules] if primitive.joint is None else [primitive.joint_needs]
         if primitive.aux and primitive.recompute:
@@ -112,9 +112,9 @@ class Primitive:
     joint : callable, optional
         One rule for all inputs instead of one each: ``joint(xp, g, ...)`` returns a gradient (or None) per input.
     pair : callable, optional
-        One rule for the last two inputs, which runs in place of theirs if both are tracked: ``pair(xp, g, ...)``
-        returns both gradients. It takes what the first one's own rule takes, and the second one is a bias: its own rule
-        takes nothing but ``g``.
+        One rule for the last two inputs, such as a weight and a bias. It runs instead of their own rules if both are
+        tracked: ``pair(xp, g, ...)`` returns both gradients. It takes the same values as the weight's own rule. The
+        bias's own rule takes ``xp`` and ``g`` alone.
     aux : sequence of str
         Names of the by-products. Rules may name them, and `with_by_products` returns them to the caller.
     recompute : bool

@@ -69,7 +69,8 @@ class Redeeming(Plan):
             (k, _redeeming(rule, indices, i == last), 1, 0, 0, (0,))
             for i, (k, rule, _, _, _, indices) in enumerate(plan.calls)
         ]
-        self.alone = [(k, _redeeming(rule, indices, not last), 1, 0, 0, (0,)) for k, rule, *_, indices in plan.alone]
+        only = len(plan.calls) == 1  # then one of a pair is the last rule, too
+        self.alone = [(k, _redeeming(rule, indices, only), 1, 0, 0, (0,)) for k, rule, *_, indices in plan.alone]
         if plan.joint is not None:
             self.primitive = copy.copy(plan.primitive)
             self.primitive.joint = _redeeming(plan.primitive.joint, plan.joint, True)

@@ -122,8 +122,8 @@ def fill_number(name: str, value: Any, dtype: Any) -> Any:
     number = number_of(value)
     if number is None:
         raise TypeError(
-            f"{name}: value is a number, not {value!r} of type {type(value).__name__}; an array is joined to an input "
-            f"with rustorch.concat, and so passes its gradient on"
+            f"{name}: value is a number, not {value!r} of type {type(value).__name__}; to pad with an array, also one "
+            f"that needs a gradient, join it to the input with rustorch.concat"
         )
     kind = dtype.kind
     if kind == "b":

@@ -66,7 +66,7 @@ def test_a_value_is_brought_to_the_dtype_as_in_pytorch(dtype: str, backend: Targ
     with pytest.raises(TypeError, match=r"pad: value is 1j, but the input has int64; take the real part first"):
         F.pad(x, (1, 0), value=1j)
     for value in (rustorch.tensor(0.5), numpy.array([0.5]), "0"):
-        with pytest.raises(TypeError, match=r"pad: value is a number, not .*; an array is joined to an input with"):
+        with pytest.raises(TypeError, match=r"pad: value is a number, not .*; to pad with an array, also one that"):
             F.pad(x, (1, 0), value=value)
     assert F.pad(x, (1, 0), value=numpy.float32(2.0)).tolist() == [2, 1]
 

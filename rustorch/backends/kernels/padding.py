@@ -13,8 +13,8 @@ Pairs = Sequence[tuple[int, int]]
 
 
 def pad_constant(xp: Namespace, x: Array, pairs: Pairs, value: Any) -> Array:
-    """Element i along an axis is element ``i - before`` of x; ``value``, a Python number, where there is none. The
-    result is always a new array.
+    """Along an axis, element i of the result is element ``i - before`` of x. Where x has none, it is ``value``, a
+    Python number. The result is always a new array.
     """
     for axis, (before, after) in enumerate(pairs):
         lead, rest = tuple(x.shape[:axis]), tuple(x.shape[axis + 1 :])

@@ -143,7 +143,7 @@ def linear_grad_weight_bias(g: Array, x: Array) -> Any:
     if g.ndim < 2 or g.shape[:-1] != x.shape[:-1]:
         return NotImplemented
     launch = _launch(g.shape[-1], prod(g.shape[:-1]), x.shape[-1], g, x)
-    if launch is None or g.itemsize not in g.strides:  # nothing lies side by side, as in the gradient of a sum
+    if launch is None or g.itemsize not in g.strides:  # no elements lie side by side, as in a sum's gradient
         return NotImplemented
     out, sums = numpy.empty((g.shape[-1], x.shape[-1]), x.dtype), numpy.empty(g.shape[-1], x.dtype)
     return _product(launch, _matrix(g).T, _matrix(x), out, None, sums), sums

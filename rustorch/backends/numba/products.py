@@ -84,8 +84,8 @@ class Result(NamedTuple):
     bias : (array, group, row, column) or None
         What is added, and how far apart its elements for groups, rows and columns are.
     sums : {"", "rows", "columns"}
-        Whether the sums of the first matrix's rows are computed, too, or those of the second one's columns, which must
-        not lie beside spare elements. If it adds, these are added to what is there, too.
+        Which sums are computed, too: those of the first matrix's rows, or of the second one's columns. With "columns",
+        the second matrix has no spare elements. If the product is added to what is there, so are the sums.
     """
 
     array: Array
